@@ -1,0 +1,66 @@
+# holdfast_room(NAME SOURCES a.cc b.cc [LINKS room...] [PRIVATE_LINKS third-party...])
+# A room is a static library `hf_<NAME>`; LINKS are other rooms, visible to whoever links this one;
+# PRIVATE_LINKS are third-party libraries that no header of the room may show.
+add_library(hf_flags INTERFACE)
+target_include_directories(hf_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(hf_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror)
+# Debian 12's GCC 12 sees overlapping copies and dangling reads in its own libstdc++ at -O2.
+target_compile_options(hf_flags INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-error=maybe-uninitialized -Wno-error=stringop-overflow>)
+target_compile_definitions(hf_flags INTERFACE
+  HOLDFAST_VERSION="${PROJECT_VERSION}"
+  $<$<BOOL:${HOLDFAST_CRASH_POINTS}>:HOLDFAST_CRASH_POINTS=1>)
+target_link_libraries(hf_flags INTERFACE Threads::Threads)
+if(HOLDFAST_SANITIZE)
+  target_compile_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  # libstdc++ 12 hides <expected> from clang < 19, which reports an older concepts version.
+  target_compile_options(hf_flags INTERFACE -D__cpp_concepts=202002L -Wno-builtin-macro-redefined
+    -Wno-macro-redefined)
+endif()
+if(HOLDFAST_TIDY)
+  find_program(CLANG_TIDY NAMES clang-tidy-16 clang-tidy REQUIRED)
+  set(CMAKE_CXX_CLANG_TIDY ${CLANG_TIDY} --quiet)
+endif()
+
+function(holdfast_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  if(NOT ROOM_SOURCES)  # a room that is headers only
+    add_library(hf_${name} INTERFACE)
+    target_link_libraries(hf_${name} INTERFACE hf_flags)
+    foreach(room IN LISTS ROOM_LINKS)
+      target_link_libraries(hf_${name} INTERFACE hf_${room})
+    endforeach()
+    return()
+  endif()
+  add_library(hf_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(hf_${name} PUBLIC hf_flags PRIVATE ${ROOM_PRIVATE_LINKS})
+  foreach(room IN LISTS ROOM_LINKS)
+    target_link_libraries(hf_${name} PUBLIC hf_${room})
+  endforeach()
+endfunction()
+
+# holdfast_test(NAME LABEL unit|contract|fault|format|integration|lint SOURCES ... LINKS room...)
+# One Catch2 program per room; ctest shows one line per program.
+function(holdfast_test name)
+  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  if(NOT TEST_LABEL)
+    set(TEST_LABEL unit)
+  endif()
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE hf_flags hf_test_main)
+  foreach(room IN LISTS TEST_LINKS)
+    target_link_libraries(${name} PRIVATE hf_${room})
+  endforeach()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${TEST_LABEL}.${name} COMMAND ${name})
+  set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT}
+    SKIP_RETURN_CODE 77)
+endfunction()
