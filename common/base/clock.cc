@@ -1,0 +1,121 @@
+#include "common/base/clock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+// Reads exactly `count` digits at `text`'s front and removes them; -1 when they are not there.
+int TakeDigits(std::string_view& text, std::size_t count) {
+  if (text.size() < count) return -1;
+  int value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (text[i] < '0' || text[i] > '9') return -1;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(count);
+  return value;
+}
+
+bool TakeChar(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+WallTime SystemClock::Now() const {
+  return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+}
+
+Instant SystemClock::Monotonic() const {
+  return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now());
+}
+
+std::string FormatTime(std::int64_t seconds, std::uint32_t nanoseconds) {
+  constexpr std::int64_t kYear0 = -62'167'219'200;     // 0000-01-01T00:00:00Z
+  constexpr std::int64_t kYear9999 = 253'402'300'799;  // 9999-12-31T23:59:59Z
+  seconds = std::clamp(seconds, kYear0, kYear9999);
+  auto days = std::chrono::floor<std::chrono::days>(std::chrono::seconds(seconds));
+  std::chrono::year_month_day date{std::chrono::sys_days(days)};
+  auto day_seconds = seconds - std::chrono::seconds(days).count();
+  std::string text =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  day_seconds / 3600, day_seconds / 60 % 60, day_seconds % 60);
+  if (nanoseconds != 0) {
+    std::string fraction = fmt::format(".{:09}", nanoseconds);
+    fraction.erase(fraction.find_last_not_of('0') + 1);
+    text += fraction;
+  }
+  return text + "Z";
+}
+
+std::string FormatTime(WallTime time) {
+  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  auto rest = time - seconds;
+  return FormatTime(seconds.time_since_epoch().count(), static_cast<std::uint32_t>(rest.count()));
+}
+
+Result<UnixTime> ParseUnixTime(std::string_view text) {
+  const auto invalid = [whole = std::string(text)] {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not an RFC 3339 time", whole));
+  };
+  int year = TakeDigits(text, 4);
+  if (year < 0 || !TakeChar(text, '-')) return invalid();
+  int month = TakeDigits(text, 2);
+  if (month < 0 || !TakeChar(text, '-')) return invalid();
+  int day = TakeDigits(text, 2);
+  if (day < 0 || !(TakeChar(text, 'T') || TakeChar(text, 't') || TakeChar(text, ' '))) {
+    return invalid();
+  }
+  int hour = TakeDigits(text, 2);
+  if (hour < 0 || hour > 23 || !TakeChar(text, ':')) return invalid();
+  int minute = TakeDigits(text, 2);
+  if (minute < 0 || minute > 59 || !TakeChar(text, ':')) return invalid();
+  int second = TakeDigits(text, 2);
+  if (second < 0 || second > 60) return invalid();
+  std::uint32_t nanoseconds = 0;
+  if (TakeChar(text, '.')) {
+    std::uint32_t scale = 100'000'000;
+    bool any = false;
+    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+      nanoseconds += static_cast<std::uint32_t>(text.front() - '0') * scale;
+      scale /= 10;
+      any = true;
+      text.remove_prefix(1);
+    }
+    if (!any) return invalid();
+  }
+  std::int64_t offset = 0;
+  if (!TakeChar(text, 'Z') && !TakeChar(text, 'z')) {
+    int sign = TakeChar(text, '+') ? 1 : (TakeChar(text, '-') ? -1 : 0);
+    if (sign == 0) return invalid();
+    int hours = TakeDigits(text, 2);
+    if (hours < 0 || !TakeChar(text, ':')) return invalid();
+    int minutes = TakeDigits(text, 2);
+    if (minutes < 0) return invalid();
+    offset = sign * (hours * 3600 + minutes * 60);
+  }
+  if (!text.empty()) return invalid();
+  std::chrono::year_month_day date{std::chrono::year(year),
+                                   std::chrono::month(static_cast<unsigned>(month)),
+                                   std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return invalid();
+  std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  return UnixTime{days * 86'400 + hour * 3600 + minute * 60 + second - offset, nanoseconds};
+}
+
+Result<WallTime> ParseTime(std::string_view text) {
+  HF_ASSIGN(UnixTime time, ParseUnixTime(text));
+  constexpr std::int64_t kSecondsMax = 9'223'372'035;  // what 64 bits of nanoseconds hold
+  if (time.seconds < -kSecondsMax || time.seconds > kSecondsMax) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("time \"{}\" is out of range", text));
+  }
+  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
+}
+
+}  // namespace holdfast

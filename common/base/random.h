@@ -1,0 +1,22 @@
+// Randomness as a seam: keys, IVs and ids come from a Random, tests give it a seeded one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace holdfast {
+
+// Safe to call from several threads.
+class Random {
+ public:
+  virtual ~Random() = default;
+  virtual void Fill(std::span<std::uint8_t> bytes) = 0;
+};
+
+// The kernel's cryptographic generator, getrandom(2). Aborts if the kernel has none.
+class SystemRandom final : public Random {
+ public:
+  void Fill(std::span<std::uint8_t> bytes) override;
+};
+
+}  // namespace holdfast

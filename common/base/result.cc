@@ -1,0 +1,135 @@
+#include "common/base/result.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace holdfast {
+
+std::string_view ErrorCodeName(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return "invalid_argument";
+    case ErrorCode::kNotFound:
+      return "not_found";
+    case ErrorCode::kAlreadyExists:
+      return "already_exists";
+    case ErrorCode::kDenied:
+      return "denied";
+    case ErrorCode::kBusy:
+      return "busy";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
+    case ErrorCode::kTimedOut:
+      return "timed_out";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kCorrupt:
+      return "corrupt";
+    case ErrorCode::kNoSpace:
+      return "no_space";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kInternal:
+      return "internal";
+  }
+  return "internal";
+}
+
+std::string Error::Text() const {
+  if (hint_.empty()) return message_;
+  return message_ + " (hint: " + hint_ + ")";
+}
+
+Error Error::While(std::string_view what) && {
+  message_ = std::string(what) + ": " + message_;
+  return std::move(*this);
+}
+
+Error Error::While(std::string_view what) const& { return Error(*this).While(what); }
+
+Error Error::WithHint(std::string hint) && {
+  if (hint_.empty()) hint_ = std::move(hint);
+  return std::move(*this);
+}
+
+Error ErrnoError(int number, std::string_view what) {
+  ErrorCode code = ErrorCode::kInternal;
+  switch (number) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENODATA:
+    case ESRCH:
+      code = ErrorCode::kNotFound;
+      break;
+    case EEXIST:
+    case ENOTEMPTY:
+      code = ErrorCode::kAlreadyExists;
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      code = ErrorCode::kDenied;
+      break;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      code = ErrorCode::kNoSpace;
+      break;
+    case EBUSY:
+    case ETXTBSY:
+      code = ErrorCode::kBusy;
+      break;
+    case EIO:
+    case ESTALE:
+    case EAGAIN:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EPIPE:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EMFILE:
+    case ENFILE:
+      code = ErrorCode::kUnavailable;
+      break;
+    case ETIMEDOUT:
+      code = ErrorCode::kTimedOut;
+      break;
+    case EINTR:
+      code = ErrorCode::kCancelled;
+      break;
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EXDEV:
+      code = ErrorCode::kUnsupported;
+      break;
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      code = ErrorCode::kInvalidArgument;
+      break;
+    default:
+      break;
+  }
+  std::string text;
+  if (number == EROFS) {
+    text = "read-only file system";
+  } else {
+    char buffer[128];
+    text = strerror_r(number, buffer, sizeof buffer);
+    if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') {
+      text[0] = static_cast<char>(text[0] - 'A' + 'a');
+    }
+  }
+  return Error(code, std::string(what) + ": " + text);
+}
+
+void CheckFailed(const char* condition, const char* file, int line) {
+  std::fprintf(stderr, "%s:%d: broken invariant: %s\n", file, line, condition);
+  std::fflush(stderr);
+  std::abort();
+}
+
+}  // namespace holdfast

@@ -1,0 +1,53 @@
+// Matchers for Result: REQUIRE_THAT(Open(x), IsOk()), REQUIRE_THAT(Open(x), FailsWith(kNotFound)).
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include "common/base/result.h"
+
+namespace holdfast::testing {
+
+// The value of a Result that must be good; ends the test with the error's text otherwise.
+template <typename T>
+T Unwrap(Result<T> result) {
+  if (!result) FAIL(result.error().Text());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+// Both matchers take any Result<T>; Catch2 2.13 wants to know T, so they match on the Status of it.
+struct Status {
+  bool ok = true;
+  ErrorCode code = ErrorCode::kInternal;
+  std::string text;
+};
+template <typename T>
+Status StatusOf(const Result<T>& result) {
+  if (result) return {};
+  return {false, result.error().code(), result.error().Text()};
+}
+inline std::ostream& operator<<(std::ostream& out, const Status& status) {
+  if (status.ok) return out << "ok";
+  return out << ErrorCodeName(status.code) << ": " << status.text;
+}
+
+}  // namespace holdfast::testing
+
+#define REQUIRE_OK(expr)                                       \
+  do {                                                         \
+    auto hf_test_status = ::holdfast::testing::StatusOf(expr); \
+    INFO(hf_test_status.text);                                 \
+    REQUIRE(hf_test_status.ok);                                \
+  } while (false)
+
+// The expression fails with `error_code` and its text holds `part`.
+#define REQUIRE_FAILS(expr, error_code, part)                   \
+  do {                                                          \
+    auto hf_test_status = ::holdfast::testing::StatusOf(expr);  \
+    REQUIRE_FALSE(hf_test_status.ok);                           \
+    INFO(hf_test_status.text);                                  \
+    REQUIRE(::holdfast::ErrorCodeName(hf_test_status.code) ==   \
+            ::holdfast::ErrorCodeName(error_code));             \
+    REQUIRE_THAT(hf_test_status.text, ::Catch::Contains(part)); \
+  } while (false)
