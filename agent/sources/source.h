@@ -1,0 +1,145 @@
+// One service whose state can be saved and put back, e.g. an etcd cluster. Sources know nothing of
+// repositories: they give items away and take them from a SnapshotView.
+//
+// A new kind is one folder here, one line in all_sources.cc, one contract test and one page
+// (docs/adding-a-source.md).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/config/schema.h"
+#include "common/stream/item.h"
+#include "common/stream/manifest.h"
+#include "common/stream/progress.h"
+#include "common/stream/snapshot_view.h"
+
+namespace holdfast {
+
+enum class Topology : std::uint8_t { kLocal, kReplicated, kSharded };
+std::string_view TopologyName(Topology topology);  // "local", "replicated", "sharded"
+
+// What every source is told of its surroundings. Everything referred to outlives the source.
+struct SourceContext {
+  std::string kind;
+  std::string name;
+  std::string node;       // this host's name in the cluster
+  std::string cluster;    // may be empty
+  std::string state_dir;  // private scratch space that survives restarts
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+};
+
+// What Probe() finds out.
+struct SourceInfo {
+  std::map<std::string, std::string> identity;  // as in Manifest
+  std::vector<std::map<std::string, std::string>> members;
+  bool healthy = false;
+  std::string health;                   // in words, e.g. "2 of 3 members answer"
+  std::vector<std::string> would_save;  // paths and things, one a line
+  std::vector<Missing> missing;         // what a backup now would not have
+  std::vector<std::string> warnings;
+};
+
+struct BackupSpec {
+  SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
+};
+
+// One consistent view of the service. The destructor gives back whatever holds it (open files,
+// connections, temporary files). Used by one thread at a time.
+class BackupSession {
+ public:
+  virtual ~BackupSession() = default;
+  // Connects, checks rights, opens and pins what may vanish.
+  virtual Result<void> Prepare(std::stop_token stop) = 0;
+  // Fixes the position; short, so that a whole run can cut at once. REQUIRES: Prepare() succeeded.
+  virtual Result<void> Cut() = 0;
+  // Items depth-first (see Item); nullopt: no more. REQUIRES: Cut() succeeded.
+  virtual Result<std::optional<Item>> Next() = 0;
+  // What the manifest says of this part: identity, members, position, endpoint, method,
+  // consistency, checksums, details, missing, warnings. REQUIRES: Next() returned nullopt and every
+  // item was read.
+  virtual Result<Manifest> Finish() = 0;
+  // Bytes that Next() will give in all, 0 where unknown. Known after Cut().
+  virtual std::uint64_t bytes_total() const { return 0; }
+};
+
+// Records of a restore in place, durable before the step they announce; the journal's half of the
+// contract. Implemented by agent/journal, handed in by the restore job.
+class SwapJournal {
+ public:
+  virtual ~SwapJournal() = default;
+  // Replaces the recorded state by `state` (JSON, the session's own). Durable on return.
+  virtual Result<void> Record(std::string_view state) = 0;
+};
+
+struct RestoreSpec {
+  SnapshotView* snapshot = nullptr;
+  SwapJournal* journal = nullptr;
+  // Options given to the verb, checked against SourceKind::restore_options.
+  config::Values options;
+};
+
+// Restore in place. Each step is called once, in this order; after a failure of Swap() or Verify(),
+// or of Validate(), the job calls Rollback(). The destructor removes what was staged and not
+// swapped.
+class RestoreSession {
+ public:
+  virtual ~RestoreSession() = default;
+  // Can it be done: rights, space, mount points, the service's state. Changes nothing.
+  virtual Result<void> Preflight(std::stop_token stop) = 0;
+  // Puts the new state beside the live one.
+  virtual Result<void> Stage(Progress& progress, std::stop_token stop) = 0;
+  // Has the service's own tool look at what was staged.
+  virtual Result<void> Validate(std::stop_token stop) = 0;
+  // Exchanges live and staged state, under the journal, and makes the service take it.
+  virtual Result<void> Swap(std::stop_token stop) = 0;
+  // The service runs with the new state.
+  virtual Result<void> Verify(std::stop_token stop) = 0;
+  // Gives up the way back: removes the old state that was set aside.
+  virtual Result<void> Commit() = 0;
+  // Undoes Swap(); harmless when nothing was swapped.
+  virtual Result<void> Rollback() = 0;
+  // What was changed, in words, for the report.
+  virtual std::vector<std::string> Changes() const = 0;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  // Looks at the service and changes nothing. An error only when nothing can be said at all; a
+  // service that is down is `healthy = false`, or kUnavailable naming the endpoint.
+  virtual Result<SourceInfo> Probe(std::stop_token stop) = 0;
+  virtual Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) = 0;
+  // Restore in place. kUnsupported, with a hint naming the way that works, where there is none.
+  virtual Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) = 0;
+  // After a crash: finishes or undoes what `state`, last recorded in the journal, began. Returns
+  // what it did, in words. Idempotent.
+  virtual Result<std::string> RecoverRestore(std::string_view state) = 0;
+  // A kind's own way of restoring beside --to and --in-place, chosen by its restore_options (e.g.
+  // etcd's --stage-data-dir). Returns the lines to print. kUnsupported by default.
+  virtual Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec,
+                                                          Progress& progress, std::stop_token stop);
+};
+
+// All that other rooms know of a kind.
+struct SourceKind {
+  std::string kind;
+  Topology topology = Topology::kLocal;
+  std::string summary;                              // one line for --help
+  config::Schema options;                           // beside kind, name, repository
+  std::vector<config::OptionSpec> restore_options;  // flags of `restore`, e.g. "stage-data-dir"
+  std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,84 @@
+// What options exist, of which type, and the values a file gave them: typed settings whose errors
+// name file, line and column. Free of any YAML type.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace holdfast::config {
+
+// Where a value stands. Prints as "agent.yaml:12:5"; values given otherwise have a name and no
+// line.
+struct Location {
+  std::string file;
+  int line = 0;    // from 1; 0 where there is none
+  int column = 0;  // from 1
+  std::string Text() const;
+};
+
+enum class OptionType : std::uint8_t {
+  kString,
+  kPath,  // made absolute against the directory of the file that names it
+  kInteger,
+  kBool,
+  kStringList,  // a sequence; a single string is taken as a list of one
+  kPathList,
+  kMap,  // string to string, e.g. client properties
+};
+// "a path", "a list of strings": for messages.
+std::string_view OptionTypeText(OptionType type);
+
+struct OptionSpec {
+  std::string name;  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
+  OptionType type = OptionType::kString;
+  bool required = false;
+  std::string help;                     // one sentence without a full stop
+  std::vector<std::string> choices;     // kString: the only values allowed, if any
+  std::optional<std::int64_t> minimum;  // kInteger
+  std::optional<std::int64_t> maximum;
+};
+
+struct Schema {
+  std::vector<OptionSpec> options;
+  const OptionSpec* Find(std::string_view name) const;
+};
+
+using OptionValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>,
+                                 std::map<std::string, std::string>>;
+
+// Values that passed a Schema. Reading an option with another type than its own is a bug (aborts);
+// one that was not given reads as empty, zero or false unless a fallback says otherwise.
+class Values {
+ public:
+  bool Has(std::string_view name) const;
+  std::string Text(std::string_view name, std::string_view fallback = "") const;
+  std::int64_t Integer(std::string_view name, std::int64_t fallback = 0) const;
+  bool Flag(std::string_view name, bool fallback = false) const;
+  std::vector<std::string> List(std::string_view name) const;
+  std::map<std::string, std::string> Map(std::string_view name) const;
+  // Where the option stands, or where its owner begins when it was not given.
+  Location LocationOf(std::string_view name) const;
+  // kInvalidArgument "<location>: <message>", for checks that a type cannot express.
+  std::unexpected<Error> Invalid(std::string_view name, std::string_view message) const;
+
+  void Set(std::string name, OptionValue value, Location location = {});
+  void SetOwner(Location location) { owner_ = std::move(location); }
+
+ private:
+  struct Entry {
+    OptionValue value;
+    Location location;
+  };
+  const Entry* FindEntry(std::string_view name) const;
+  std::map<std::string, Entry, std::less<>> entries_;
+  Location owner_;
+};
+
+}  // namespace holdfast::config

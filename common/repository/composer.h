@@ -1,0 +1,31 @@
+// Makes a snapshot of parts: merges their trees, adds manifest.json and writes the snapshot file.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/repository/part_writer.h"
+#include "common/repository/repository.h"
+#include "common/stream/manifest.h"
+
+namespace holdfast::repository {
+
+struct ComposeOptions {
+  std::string host;               // the node for local sources, the cluster's name for the others
+  std::string path;               // "/<kind>/<name>"
+  std::vector<std::string> tags;  // "run:<ulid>", "cluster:<name>", "kind:<kind>", "partial"
+  std::optional<Id> parent;       // the previous snapshot of the same source
+  std::string user;
+  WallTime begin;  // when the run began; becomes the snapshot's time
+};
+
+// Merges the parts (directories of the same path are united; the same file in two parts is
+// kInternal), and makes the snapshot visible by one atomic write, after every blob of it is
+// durable. REQUIRES: the parts' writers have finished and their lock is still held.
+Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
+                   const ComposeOptions& options);
+
+}  // namespace holdfast::repository

@@ -1,0 +1,96 @@
+// A repository in restic's format, version 2: what stock restic reads and writes, natively.
+//
+// The room in three layers, each with its contract here or beside:
+//   Repository      keys, config, index, locks; loads blobs and small sealed files (this header)
+//   BlobWriter      stores blobs in packs and tells the index (blob_writer.h)
+//   PartWriter, Composer, OpenSnapshot, CheckRepository   trees, snapshots (part_writer.h,
+//                   composer.h, snapshot_reader.h, check.h)
+// Order of durability, which is the crash argument: packs, then the index, then the snapshot.
+// Format: docs/repository-format.md.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/base/secret.h"
+#include "common/repository/types.h"
+#include "common/storage/storage.h"
+
+namespace holdfast::repository {
+
+struct InitOptions {
+  std::string user;  // stands in the key file
+  std::string host;
+};
+
+// What `config` says.
+struct Config {
+  int version = 2;
+  std::string id;                  // 64 hexadecimal digits
+  std::string chunker_polynomial;  // hexadecimal; restic's own chunker needs it, ours does not
+};
+
+// Where a blob lies.
+struct BlobLocation {
+  Id pack;
+  std::uint32_t offset = 0;        // bytes from the pack's start
+  std::uint32_t length = 0;        // sealed bytes
+  std::uint32_t plain_length = 0;  // bytes of the plaintext
+  bool compressed = false;
+};
+
+struct OpenOptions {
+  Compression compression = Compression::kAuto;
+};
+
+// Safe to use from several threads once LoadIndex() has returned.
+class Repository {
+ public:
+  virtual ~Repository() = default;
+
+  // Makes a new repository: key, then config. kAlreadyExists when a config, a key or a snapshot is
+  // there already.
+  static Result<Config> Init(Storage& storage, const Secret& password, const InitOptions& options,
+                             Random& random, const Clock& clock);
+  // Opens key and config. kNotFound: no repository there; kDenied: no key opens with the password;
+  // kUnsupported: format version 1 or unknown. `clock` and `random` must outlive the repository.
+  static Result<std::unique_ptr<Repository>> Open(std::unique_ptr<Storage> storage,
+                                                  const Secret& password,
+                                                  const OpenOptions& options, Random& random,
+                                                  const Clock& clock);
+
+  virtual Storage& storage() = 0;
+  virtual const Config& config() const = 0;
+  virtual const OpenOptions& options() const = 0;
+  virtual Random& random() = 0;
+  virtual const Clock& clock() const = 0;
+  // Secret of this repository for the content chunker's table, the same for all who hold its key.
+  virtual const std::array<std::uint8_t, 32>& chunker_key() const = 0;
+
+  // Reads all index files; again to see what others added. Who lists snapshots lists them before.
+  virtual Result<void> LoadIndex(std::stop_token stop) = 0;
+  virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
+  // Every blob of the index, in no order; stops at the visitor's first error.
+  virtual Result<void> ForEachBlob(
+      const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const = 0;
+  // The blob's plaintext, its hash verified. kNotFound: not in the index; kCorrupt.
+  virtual Result<Bytes> LoadBlob(BlobType type, const Id& id) = 0;
+
+  // A sealed JSON file (index, snapshot, lock): hash of the name verified, opened, decompressed.
+  virtual Result<Bytes> LoadSealed(FileKind kind, const Id& id) = 0;
+  // Seals and stores; returns the name. The same JSON gives another name each time.
+  virtual Result<Id> SaveSealed(FileKind kind, ByteView json) = 0;
+  // The two halves of SaveSealed, for who must write exactly the same file again after a crash.
+  virtual Result<Bytes> SealFile(FileKind kind, ByteView json) = 0;
+  virtual Result<Id> StoreSealed(FileKind kind, ByteView sealed) = 0;
+};
+
+}  // namespace holdfast::repository

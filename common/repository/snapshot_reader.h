@@ -1,0 +1,51 @@
+// Snapshots: their list, and the way into one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/repository/repository.h"
+#include "common/stream/snapshot_view.h"
+
+namespace holdfast::repository {
+
+struct SnapshotInfo {
+  Id id;
+  UnixTime time;
+  std::optional<Id> parent;
+  Id tree;
+  std::vector<std::string> paths;
+  std::string host;
+  std::string user;
+  std::vector<std::string> tags;
+  std::string program_version;
+  std::uint64_t files = 0;            // of the summary; 0 where the writer left none
+  std::uint64_t bytes_processed = 0;  // likewise
+  std::uint64_t bytes_added = 0;      // likewise
+
+  // From the tags and the path of Holdfast's own snapshots; empty for others.
+  std::string kind;
+  std::string name;
+  std::string run;
+  std::string cluster;
+  bool is_partial = false;
+};
+
+// All snapshots by ascending time. An unreadable one is an error that names it.
+Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository);
+
+// Finds one by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
+// beginning of an id. kNotFound with what there is as a hint; kInvalidArgument when two match.
+Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,
+                                  std::string_view selector);
+
+// The view of one. REQUIRES: repository.LoadIndex() was called after the snapshot was listed; the
+// repository outlives the view. Snapshots of stock restic show their whole tree from "/".
+Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
+                                                   const SnapshotInfo& snapshot);
+
+}  // namespace holdfast::repository

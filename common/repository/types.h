@@ -1,0 +1,39 @@
+// The words of restic's repository format version 2. Normative page: docs/repository-format.md.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/base/bytes.h"
+#include "common/base/result.h"
+
+namespace holdfast::repository {
+
+// SHA-256 of a blob's plaintext or of a file's bytes.
+struct Id {
+  std::array<std::uint8_t, 32> bytes{};
+  auto operator<=>(const Id&) const = default;
+  std::string Hex() const { return HexEncode(bytes); }
+  bool IsZero() const { return *this == Id{}; }
+};
+// kInvalidArgument unless `hex` is 64 hexadecimal digits.
+Result<Id> ParseId(std::string_view hex);
+
+struct IdHash {
+  std::size_t operator()(const Id& id) const {
+    std::size_t value;
+    std::memcpy(&value, id.bytes.data(), sizeof value);  // a hash already: any eight bytes do
+    return value;
+  }
+};
+
+enum class BlobType : std::uint8_t { kData = 0, kTree = 1 };
+
+enum class Compression : std::uint8_t { kOff, kFast, kAuto, kMax };
+
+}  // namespace holdfast::repository

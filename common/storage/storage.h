@@ -1,0 +1,74 @@
+// Where bytes lie: a flat set of immutable files in a repository's layout, on a disk or elsewhere.
+//
+// A Storage does not interpret content, and does not retry, cache or limit; wrappers do, and are
+// Storages themselves. Every implementation and wrapper passes tests/contract/storage_contract.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/result.h"
+
+namespace holdfast {
+
+enum class FileKind : std::uint8_t { kConfig, kKey, kPack, kIndex, kSnapshot, kLock };
+
+// The directory of a kind: "keys", "data", "index", "snapshots", "locks"; "config" for the one
+// file.
+std::string_view FileKindName(FileKind kind);
+
+struct FileName {
+  FileKind kind = FileKind::kConfig;
+  std::string name;  // 64 lower-case hexadecimal digits; empty for kConfig
+  bool operator==(const FileName&) const = default;
+};
+
+struct FileInfo {
+  FileName name;
+  std::uint64_t size = 0;
+};
+
+enum class PutMode : std::uint8_t { kReplace, kCreate };
+
+// `length` 0 with `offset` 0 means the whole file.
+struct ByteRange {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
+// Safe to call from several threads.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+  // For messages: "file:/srv/backup/main". Never holds a secret.
+  virtual std::string location() const = 0;
+  // How many calls at once make sense.
+  virtual unsigned connections_max() const = 0;
+  // Makes the place ready to hold a repository (directories, bucket); harmless when it is.
+  virtual Result<void> Create() = 0;
+  // On success the whole content is durable; a reader never sees part of it. kAlreadyExists only
+  // with kCreate (config and keys): every other name is a content hash, so writing it again is
+  // harmless and a retry is safe. kNoSpace, kDenied, kUnavailable.
+  virtual Result<void> Put(const FileName& name, ByteView content, PutMode mode) = 0;
+  // kNotFound; kCorrupt when the file is shorter than the range asks for.
+  virtual Result<Bytes> Get(const FileName& name, ByteRange range) = 0;
+  virtual Result<FileInfo> Stat(const FileName& name) = 0;
+  // Calls `visit` once per file in any order on the calling thread and stops at its first error.
+  // Names that are not of the kind's form are skipped; a missing directory is empty.
+  virtual Result<void> List(FileKind kind,
+                            const std::function<Result<void>(const FileInfo&)>& visit) = 0;
+  // kNotFound when it is not there.
+  virtual Result<void> Remove(const FileName& name) = 0;
+};
+
+// Opens the storage a URL names: "file:/absolute/path". Touches nothing yet. kInvalidArgument for a
+// URL of no known form, kUnsupported for a known scheme that this build does not have.
+Result<std::unique_ptr<Storage>> OpenStorage(std::string_view url);
+
+}  // namespace holdfast
