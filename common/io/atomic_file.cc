@@ -1,0 +1,149 @@
+#include "common/io/atomic_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast {
+namespace {
+
+std::string ParentOf(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Writes, syncs and renames; the caller removes `temporary` when this fails.
+Result<void> WriteAndRename(int fd, const std::string& temporary, const std::string& path,
+                            ByteView content, unsigned mode) {
+  HF_TRY(WriteAll(fd, content, path));
+  if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(path)));
+  HF_TRY(SyncFile(fd, path));
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    return Fail(ErrnoError(errno, "rename to " + Quote(path)));
+  }
+  return SyncDirectory(ParentOf(path));
+}
+
+// One directory being emptied: its descriptor and listing, and its name in the directory above.
+struct OpenDirectory {
+  DIR* stream;
+  std::string name;
+};
+
+Result<DIR*> OpenDirectoryAt(int parent, const std::string& name, const std::string& shown) {
+  HF_ASSIGN(Fd fd, OpenFileAt(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, shown));
+  DIR* stream = fdopendir(fd.get());
+  if (stream == nullptr) return Fail(ErrnoError(errno, "open " + Quote(shown)));
+  (void)fd.Release();  // the stream owns it now
+  return stream;
+}
+
+// Empties and removes the directory `path`; depth lives on the heap, not on the stack.
+Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
+  std::vector<OpenDirectory> stack;
+  HF_ASSIGN(DIR * top, OpenDirectoryAt(AT_FDCWD, path, path));
+  stack.push_back({top, path});
+  Result<void> outcome;
+  while (!stack.empty() && outcome) {
+    OpenDirectory& current = stack.back();
+    int fd = dirfd(current.stream);
+    errno = 0;
+    const dirent* entry = readdir(current.stream);
+    if (entry == nullptr) {
+      if (errno != 0) {
+        outcome = Fail(ErrnoError(errno, "list " + Quote(current.name)));
+        break;
+      }
+      std::string name = current.name;
+      closedir(current.stream);
+      stack.pop_back();
+      int parent = stack.empty() ? AT_FDCWD : dirfd(stack.back().stream);
+      if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+        outcome = Fail(ErrnoError(errno, "remove directory " + Quote(name)));
+      }
+      continue;
+    }
+    std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    struct stat status {};
+    if (fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      outcome = Fail(ErrnoError(errno, "stat " + Quote(name)));
+    } else if (!S_ISDIR(status.st_mode)) {
+      if (unlinkat(fd, name.c_str(), 0) != 0 && errno != ENOENT) {
+        outcome = Fail(ErrnoError(errno, "remove " + Quote(name)));
+      }
+    } else if (status.st_dev != device) {
+      outcome = Fail(ErrorCode::kDenied,
+                     fmt::format("remove {}: another file system is mounted there", Quote(name)),
+                     "unmount it first");
+    } else {
+      Result<DIR*> below = OpenDirectoryAt(fd, name, name);
+      if (below) {
+        stack.push_back({*below, name});
+      } else {
+        outcome = Fail(std::move(below).error());
+      }
+    }
+  }
+  for (OpenDirectory& open : stack) closedir(open.stream);
+  return outcome;
+}
+
+}  // namespace
+
+Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode) {
+  std::string temporary = path + ".tmp-XXXXXX";
+  Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
+  Result<void> written = WriteAndRename(fd.get(), temporary, path, content, mode);
+  if (!written) (void)unlink(temporary.c_str());  // gone already where only the last sync failed
+  return written;
+}
+
+Result<TempDir> TempDir::Create(const std::string& prefix, const std::string& parent) {
+  std::string where = parent;
+  if (where.empty()) {
+    const char* from_environment = std::getenv("TMPDIR");
+    where = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/tmp";
+  }
+  std::string path = where + "/" + prefix + "-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) {
+    return Fail(ErrnoError(errno, "make a directory in " + Quote(where)));
+  }
+  return TempDir(path);
+}
+
+TempDir& TempDir::operator=(TempDir&& other) noexcept {
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+TempDir::~TempDir() {
+  if (!path_.empty())
+    (void)RemoveTree(path_);  // nobody could act on what stays in a temporary place
+}
+
+Result<void> RemoveTree(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  }
+  if (S_ISDIR(status.st_mode)) return RemoveDirectoryTree(path, status.st_dev);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return Fail(ErrnoError(errno, "remove " + Quote(path)));
+  }
+  return {};
+}
+
+}  // namespace holdfast

@@ -1,0 +1,126 @@
+#include "common/io/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/format.h"
+
+namespace holdfast {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  if (this != &other) {
+    Reset();
+    number_ = std::exchange(other.number_, -1);
+  }
+  return *this;
+}
+
+void Fd::Reset() {
+  if (number_ >= 0) (void)close(number_);  // EINTR leaves the descriptor closed on Linux
+  number_ = -1;
+}
+
+Result<Fd> OpenFile(const std::string& path, int flags, unsigned mode) {
+  return OpenFileAt(AT_FDCWD, path, flags, mode, path);
+}
+
+Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigned mode,
+                      const std::string& shown) {
+  for (;;) {
+    int fd = openat(directory, name.c_str(), flags | O_CLOEXEC, mode);
+    if (fd >= 0) return Fd(fd);
+    if (errno != EINTR) return Fail(ErrnoError(errno, "open " + Quote(shown)));
+  }
+}
+
+Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::string& shown) {
+  for (;;) {
+    ssize_t count = read(fd, buffer.data(), buffer.size());
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) return Fail(ErrnoError(errno, "read " + Quote(shown)));
+  }
+}
+
+Result<void> WriteAll(int fd, ByteView bytes, const std::string& shown) {
+  while (!bytes.empty()) {
+    ssize_t count = write(fd, bytes.data(), bytes.size());
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return Fail(ErrnoError(errno, "write " + Quote(shown)));
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> SyncFile(int fd, const std::string& shown) {
+  if (fsync(fd) != 0) return Fail(ErrnoError(errno, "sync " + Quote(shown)));
+  return {};
+}
+
+Result<void> SyncDirectory(const std::string& path) {
+  HF_ASSIGN(Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY));
+  return SyncFile(directory.get(), path);
+}
+
+Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
+  HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (S_ISDIR(status.st_mode)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is a directory", Quote(path)),
+                "name a file");
+  }
+  Bytes content;
+  // st_size is a guess only: files below /proc say 0.
+  content.resize(
+      std::min<std::size_t>(static_cast<std::size_t>(status.st_size) + 1, bytes_max + 1));
+  std::size_t filled = 0;
+  for (;;) {
+    if (filled == content.size()) {
+      if (filled > bytes_max) {
+        return Fail(ErrorCode::kInvalidArgument,
+                    fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+      }
+      content.resize(std::min(content.size() * 2, bytes_max + 1));
+    }
+    HF_ASSIGN(std::size_t count, ReadSome(file.get(), std::span(content).subspan(filled), path));
+    if (count == 0) break;
+    filled += count;
+  }
+  if (filled > bytes_max) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+  }
+  content.resize(filled);
+  return content;
+}
+
+Result<void> MakeDirectories(const std::string& path, unsigned mode) {
+  if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "make a directory without a name");
+  std::size_t end = 0;
+  while (end < path.size()) {
+    end = path.find('/', end + 1);
+    if (end == std::string::npos) end = path.size();
+    std::string part = path.substr(0, end);
+    if (part == "." || part == "/" || part.ends_with('/')) continue;
+    if (mkdir(part.c_str(), mode) == 0) continue;
+    int number = errno;
+    struct stat status {};
+    // A directory that exists may answer EROFS, EACCES or EEXIST: what counts is that it is there.
+    if (stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
+    if (number == EEXIST) {
+      return Fail(ErrorCode::kAlreadyExists,
+                  fmt::format("make directory {}: {} is there and is no directory", Quote(path),
+                              Quote(part)));
+    }
+    return Fail(ErrnoError(number, "make directory " + Quote(part)));
+  }
+  return {};
+}
+
+}  // namespace holdfast

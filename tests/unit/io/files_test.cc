@@ -1,0 +1,82 @@
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/file_lock.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+using testing::Unwrap;
+
+TEST_CASE("atomic file: replaces the whole content and leaves nothing beside it") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  std::string path = dir.path() + "/state.json";
+
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes("one"), 0600));
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes("second"), 0640));
+
+  REQUIRE(AsText(Unwrap(ReadWholeFile(path))) == "second");
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  REQUIRE((status.st_mode & 07777) == 0640);
+  REQUIRE(unlink(path.c_str()) == 0);
+  REQUIRE(rmdir(dir.path().c_str()) == 0);  // empty: no temporary file stayed
+  dir.Keep();
+}
+
+TEST_CASE("atomic file: a missing directory is an error that names the file") {
+  REQUIRE_FAILS(WriteFileAtomic("/nonexistent/x", AsBytes("y"), 0600), ErrorCode::kNotFound,
+                "\"/nonexistent/x\"");
+}
+
+TEST_CASE("whole file: the limit holds, also for files that hide their size") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  std::string path = dir.path() + "/x";
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes("12345"), 0600));
+
+  REQUIRE(Unwrap(ReadWholeFile(path, 5)).size() == 5);
+  REQUIRE_FAILS(ReadWholeFile(path, 4), ErrorCode::kInvalidArgument, "larger than 4 B");
+  REQUIRE(Unwrap(ReadWholeFile("/proc/self/stat")).size() > 10);
+  REQUIRE_FAILS(ReadWholeFile(dir.path()), ErrorCode::kInvalidArgument, "is a directory");
+}
+
+TEST_CASE("directories: made with their parents, a file in the way is told") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  REQUIRE_OK(MakeDirectories(dir.path() + "/a/b//c/"));
+  REQUIRE_OK(MakeDirectories(dir.path() + "/a/b/c"));
+  REQUIRE_OK(WriteFileAtomic(dir.path() + "/a/file", AsBytes(""), 0600));
+  REQUIRE_FAILS(MakeDirectories(dir.path() + "/a/file/x"), ErrorCode::kAlreadyExists,
+                "is no directory");
+}
+
+TEST_CASE("remove tree: takes everything below and follows no link") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  REQUIRE_OK(MakeDirectories(dir.path() + "/gone/deep/er"));
+  REQUIRE_OK(MakeDirectories(dir.path() + "/stays"));
+  REQUIRE_OK(WriteFileAtomic(dir.path() + "/stays/file", AsBytes("x"), 0600));
+  REQUIRE(symlink("../../stays", (dir.path() + "/gone/deep/link").c_str()) == 0);
+
+  REQUIRE_OK(RemoveTree(dir.path() + "/gone"));
+  REQUIRE_OK(RemoveTree(dir.path() + "/gone"));
+
+  REQUIRE(access((dir.path() + "/gone").c_str(), F_OK) != 0);
+  REQUIRE(access((dir.path() + "/stays/file").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("file lock: the second taker is told who holds it, and gets it afterwards") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  std::string path = dir.path() + "/locks/files-app.lock";
+  {
+    FileLock first = Unwrap(FileLock::Acquire(path, "holdfast-agent backup, pid 7"));
+    REQUIRE_FAILS(FileLock::Acquire(path, "other"), ErrorCode::kBusy,
+                  "held by holdfast-agent backup, pid 7");
+  }
+  REQUIRE_OK(FileLock::Acquire(path, "other"));
+}
+
+}  // namespace
+}  // namespace holdfast

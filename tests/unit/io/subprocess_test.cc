@@ -1,0 +1,59 @@
+#include "common/io/subprocess.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+using testing::Unwrap;
+
+TEST_CASE("subprocess: input, both outputs and the exit code") {
+  SubprocessOptions options;
+  options.input = "hello";
+  options.environment = {{"HF_WORD", "world"}};
+  auto outcome =
+      Unwrap(RunProgram({"sh", "-c", "cat; echo \" $HF_WORD\"; echo oops >&2; exit 3"}, options));
+  REQUIRE(outcome.out == "hello world\n");
+  REQUIRE(outcome.err == "oops\n");
+  REQUIRE(outcome.exit_code == 3);
+}
+
+TEST_CASE("subprocess: large input and output do not block each other") {
+  SubprocessOptions options;
+  options.input = std::string(3'000'000, 'x');
+  options.output_max = 1000;
+  auto outcome = Unwrap(RunProgram({"cat"}, options));
+  REQUIRE(outcome.out == std::string(1000, 'x'));
+  REQUIRE(outcome.exit_code == 0);
+}
+
+TEST_CASE("subprocess: a program that does not end is killed with its children") {
+  SubprocessOptions options;
+  options.timeout = std::chrono::milliseconds(50);
+  REQUIRE_FAILS(RunProgram({"sh", "-c", "sleep 600 & wait"}, options), ErrorCode::kTimedOut,
+                "no end after 50ms");
+}
+
+TEST_CASE("subprocess: stops when asked to") {
+  std::stop_source source;
+  source.request_stop();
+  SubprocessOptions options;
+  options.stop = source.get_token();
+  REQUIRE_FAILS(RunProgram({"sleep", "600"}, options), ErrorCode::kCancelled, "stopped by request");
+}
+
+TEST_CASE("subprocess: a signal is told from an exit") {
+  REQUIRE(Unwrap(RunProgram({"sh", "-c", "kill -9 $$"})).exit_code == 137);
+}
+
+TEST_CASE("subprocess: what cannot start names the program") {
+  REQUIRE_FAILS(RunProgram({"no-such-program-here"}), ErrorCode::kNotFound,
+                "\"no-such-program-here\" not found");
+  SubprocessOptions options;
+  options.directory = "/nonexistent";
+  REQUIRE_FAILS(RunProgram({"true"}, options), ErrorCode::kNotFound, "start \"");
+}
+
+}  // namespace
+}  // namespace holdfast
