@@ -1,0 +1,282 @@
+#include "common/config/reader.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::config {
+namespace {
+
+constexpr std::string_view kCredentials = "CREDENTIALS_DIRECTORY";
+
+std::unexpected<Error> FailAt(const Location& location, std::string_view message,
+                              std::string hint = "") {
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", location.Text(), message),
+              std::move(hint));
+}
+
+std::unexpected<Error> WrongType(const Node& node, const OptionSpec& spec) {
+  std::string what =
+      node.kind == Node::Kind::kScalar ? Quote(node.scalar) : std::string(NodeKindText(node.kind));
+  return FailAt(node.location, fmt::format("{} is {}; expected {}", Quote(spec.name), what,
+                                           OptionTypeText(spec.type)));
+}
+
+std::string QuotedList(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + Quote(word);
+  return text;
+}
+
+Result<OptionValue> ReadString(const Node& node, const OptionSpec& spec) {
+  if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
+  if (!spec.choices.empty() && std::ranges::find(spec.choices, node.scalar) == spec.choices.end()) {
+    return FailAt(node.location, fmt::format("{} is {}; expected one of {}", Quote(spec.name),
+                                             Quote(node.scalar), QuotedList(spec.choices)));
+  }
+  return OptionValue(node.scalar);
+}
+
+Result<std::string> ReadPath(const Node& node, const OptionSpec& spec, const ReadContext& context) {
+  if (node.kind != Node::Kind::kScalar || node.scalar.empty()) return WrongType(node, spec);
+  // A variable has no file of its own that its path could be relative to.
+  if (node.from_environment && !node.scalar.starts_with('/') && !node.scalar.starts_with("${")) {
+    return FailAt(node.location, fmt::format("{} is {}; expected an absolute path",
+                                             Quote(spec.name), Quote(node.scalar)));
+  }
+  Result<std::string> path = AbsolutePath(node.scalar, context);
+  if (!path) return Fail(std::move(path).error().While(node.location.Text()));
+  return path;
+}
+
+Result<OptionValue> ReadInteger(const Node& node, const OptionSpec& spec) {
+  if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
+  std::int64_t number = 0;
+  const char* end = node.scalar.data() + node.scalar.size();
+  auto [rest, error] = std::from_chars(node.scalar.data(), end, number);
+  if (error != std::errc() || rest != end) return WrongType(node, spec);
+  if ((spec.minimum && number < *spec.minimum) || (spec.maximum && number > *spec.maximum)) {
+    std::string range;
+    if (spec.minimum) range += fmt::format(" of at least {}", *spec.minimum);
+    if (spec.maximum)
+      range += fmt::format("{} at most {}", spec.minimum ? " and" : " of", *spec.maximum);
+    return FailAt(node.location, fmt::format("{} is {}; expected a whole number{}",
+                                             Quote(spec.name), number, range));
+  }
+  return OptionValue(number);
+}
+
+Result<OptionValue> ReadBool(const Node& node, const OptionSpec& spec) {
+  if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
+  if (node.scalar == "true") return OptionValue(true);
+  if (node.scalar == "false") return OptionValue(false);
+  return WrongType(node, spec);
+}
+
+Result<OptionValue> ReadList(const Node& node, const OptionSpec& spec, const ReadContext& context) {
+  std::vector<Node> single;
+  const std::vector<Node>* items = &node.items;
+  if (node.kind == Node::Kind::kScalar) {
+    single.push_back(node);
+    items = &single;
+  } else if (node.kind != Node::Kind::kSequence) {
+    return WrongType(node, spec);
+  }
+  std::vector<std::string> list;
+  for (const Node& item : *items) {
+    if (item.kind != Node::Kind::kScalar) return WrongType(item, spec);
+    if (spec.type == OptionType::kPathList) {
+      HF_ASSIGN(std::string path, ReadPath(item, spec, context));
+      list.push_back(std::move(path));
+    } else {
+      list.push_back(item.scalar);
+    }
+  }
+  if (spec.required && list.empty()) {
+    return FailAt(node.location,
+                  fmt::format("{} is empty; expected at least one entry", Quote(spec.name)));
+  }
+  return OptionValue(std::move(list));
+}
+
+Result<OptionValue> ReadMap(const Node& node, const OptionSpec& spec) {
+  if (node.kind != Node::Kind::kMap) return WrongType(node, spec);
+  std::map<std::string, std::string> map;
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    if (node.items[i].kind != Node::Kind::kScalar) return WrongType(node.items[i], spec);
+    map.emplace(node.keys[i].name, node.items[i].scalar);
+  }
+  return OptionValue(std::move(map));
+}
+
+Result<OptionValue> ReadOption(const Node& node, const OptionSpec& spec,
+                               const ReadContext& context) {
+  switch (spec.type) {
+    case OptionType::kString:
+      return ReadString(node, spec);
+    case OptionType::kPath: {
+      HF_ASSIGN(std::string path, ReadPath(node, spec, context));
+      return OptionValue(std::move(path));
+    }
+    case OptionType::kInteger:
+      return ReadInteger(node, spec);
+    case OptionType::kBool:
+      return ReadBool(node, spec);
+    case OptionType::kStringList:
+    case OptionType::kPathList:
+      return ReadList(node, spec, context);
+    case OptionType::kMap:
+      return ReadMap(node, spec);
+  }
+  return Fail(ErrorCode::kInternal, "an option of no known type");
+}
+
+// Edits (insert, remove, replace one character) that turn `a` into `b`.
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+Result<std::string> ExpandVariables(std::string_view path, const ReadContext& context) {
+  std::string expanded;
+  while (true) {
+    std::size_t begin = path.find("${");
+    if (begin == std::string_view::npos) return expanded += path;
+    std::size_t end = path.find('}', begin);
+    std::string_view name =
+        end == std::string_view::npos ? "" : path.substr(begin + 2, end - begin - 2);
+    if (name != kCredentials) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("a variable in {}; expected none but ${{{}}}", Quote(path), kCredentials));
+    }
+    const std::string* value = nullptr;
+    if (context.environment != nullptr) {
+      auto found = context.environment->find(kCredentials);
+      if (found != context.environment->end() && !found->second.empty()) value = &found->second;
+    }
+    if (value == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("${{{}}} is used but not set", kCredentials),
+                  "systemd sets it for units with LoadCredential=; elsewhere set it by hand or "
+                  "name the file itself");
+    }
+    expanded += path.substr(0, begin);
+    expanded += *value;
+    path.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+Result<void> ExpectKind(const Node& node, Node::Kind kind, std::string_view name) {
+  if (node.kind == kind) return {};
+  return FailAt(node.location, fmt::format("{} is {}; expected {}", Quote(name),
+                                           NodeKindText(node.kind), NodeKindText(kind)));
+}
+
+Result<Values> ReadValues(const Node& node, const Schema& schema, const ReadContext& context,
+                          const std::vector<std::string>& others) {
+  HF_CHECK(node.kind == Node::Kind::kMap);
+  Values values;
+  values.SetOwner(node.location);
+  std::vector<std::string> known = others;
+  for (const OptionSpec& spec : schema.options) known.push_back(spec.name);
+  std::ranges::sort(known);
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const Node::Key& key = node.keys[i];
+    if (std::ranges::find(others, key.name) != others.end()) continue;
+    const OptionSpec* spec = schema.Find(key.name);
+    if (spec == nullptr) {
+      std::string nearest = Nearest(key.name, known);
+      return FailAt(
+          key.location,
+          fmt::format("unknown key {}; expected one of {}", Quote(key.name), QuotedList(known)),
+          nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+    }
+    HF_ASSIGN(OptionValue value, ReadOption(node.items[i], *spec, context));
+    values.Set(spec->name, std::move(value), node.items[i].location);
+  }
+  for (const OptionSpec& spec : schema.options) {
+    if (spec.required && !values.Has(spec.name)) {
+      return FailAt(node.location, fmt::format("no {}; expected {}{}{}", Quote(spec.name),
+                                               OptionTypeText(spec.type),
+                                               spec.help.empty() ? "" : ": ", spec.help));
+    }
+  }
+  return values;
+}
+
+Result<std::string> AbsolutePath(std::string_view path, const ReadContext& context) {
+  HF_ASSIGN(std::string expanded, ExpandVariables(path, context));
+  std::filesystem::path absolute = std::filesystem::path(context.directory) / expanded;
+  std::string text = absolute.lexically_normal().string();
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+std::string EnvironmentName(const std::vector<std::string>& path) {
+  std::string name = "HOLDFAST";
+  for (const std::string& component : path) {
+    name += '_';
+    for (char c : component) {
+      bool is_lower = c >= 'a' && c <= 'z';
+      bool is_plain = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      name += is_lower ? static_cast<char>(c - 'a' + 'A') : is_plain ? c : '_';
+    }
+  }
+  return name;
+}
+
+Result<void> ApplyOverrides(Node& node, const Schema& schema,
+                            const std::vector<std::string>& prefix, const Environment& environment,
+                            std::set<std::string>& used) {
+  for (const OptionSpec& spec : schema.options) {
+    std::vector<std::string> path = prefix;
+    path.push_back(spec.name);
+    std::string variable = EnvironmentName(path);
+    auto found = environment.find(variable);
+    if (found == environment.end()) continue;
+    if (!used.insert(variable).second) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("environment variable {} could mean more than one setting", Quote(variable)),
+          "say it in the file instead, or rename one of the two");
+    }
+    Node value;
+    value.kind = Node::Kind::kScalar;
+    value.location = {"environment variable " + variable, 0, 0};
+    value.from_environment = true;
+    value.scalar = found->second;
+    node.Set(spec.name, std::move(value));
+  }
+  return {};
+}
+
+std::string Nearest(std::string_view text, const std::vector<std::string>& candidates) {
+  std::string nearest;
+  // One mistake in short words, two in longer ones, three in long ones: beyond, a guess misleads.
+  std::size_t distance_max = std::clamp<std::size_t>(text.size() / 3, 1, 3);
+  for (const std::string& candidate : candidates) {
+    std::size_t distance = EditDistance(text, candidate);
+    if (distance > distance_max) continue;
+    nearest = candidate;
+    distance_max = distance == 0 ? 0 : distance - 1;
+  }
+  return nearest;
+}
+
+}  // namespace holdfast::config
