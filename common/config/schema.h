@@ -36,13 +36,15 @@ enum class OptionType : std::uint8_t {
 std::string_view OptionTypeText(OptionType type);
 
 struct OptionSpec {
-  std::string name;  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
+  // Designated initializers may leave out what has a default.
+  std::string name =
+      {};  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
   OptionType type = OptionType::kString;
   bool required = false;
-  std::string help;                     // one sentence without a full stop
-  std::vector<std::string> choices;     // kString: the only values allowed, if any
-  std::optional<std::int64_t> minimum;  // kInteger
-  std::optional<std::int64_t> maximum;
+  std::string help = {};                     // one sentence without a full stop
+  std::vector<std::string> choices = {};     // kString: the only values allowed, if any
+  std::optional<std::int64_t> minimum = {};  // kInteger
+  std::optional<std::int64_t> maximum = {};
 };
 
 struct Schema {

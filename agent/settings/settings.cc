@@ -1,0 +1,404 @@
+#include "agent/settings/settings.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast {
+namespace {
+
+using config::Environment;
+using config::Node;
+using config::OptionSpec;
+using config::OptionType;
+using config::ReadContext;
+using config::Schema;
+using config::Values;
+
+constexpr std::size_t kNameBytesMax = 64;
+constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/agent";
+
+// Variables of other purposes, which override no setting and are no typing errors.
+constexpr std::array<std::string_view, 2> kOtherVariables = {"HOLDFAST_CRASH_POINT",
+                                                             "HOLDFAST_TEST_"};
+
+Schema MakeAgentSchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "node",
+       .type = OptionType::kString,
+       .help = "this host's name in the cluster; the host name where it is left out"},
+      {.name = "cluster",
+       .type = OptionType::kString,
+       .help = "the cluster's name; stands in every snapshot's tags"},
+      {.name = "state_dir",
+       .type = OptionType::kPath,
+       .help = "the agent's own directory: locks, journals, scratch space"},
+  };
+  return schema;
+}
+
+Schema MakeRepositorySchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "url",
+       .type = OptionType::kString,
+       .required = true,
+       .help = "where the repository lies, e.g. \"file:/srv/backup/main\""},
+      {.name = "password_file",
+       .type = OptionType::kPath,
+       .required = true,
+       .help = "the file that holds the repository's password"},
+      {.name = "compression",
+       .type = OptionType::kString,
+       .help = "how hard to compress new data",
+       .choices = {"auto", "off", "fast", "max"}},
+  };
+  return schema;
+}
+
+Schema MakeCommonSourceSchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "kind",
+       .type = OptionType::kString,
+       .required = true,
+       .help = "what kind of service it is"},
+      {.name = "name",
+       .type = OptionType::kString,
+       .required = true,
+       .help = "the source's own name among those of its kind"},
+      {.name = "repository",
+       .type = OptionType::kString,
+       .help = "where its snapshots go; may be left out where there is one repository"},
+  };
+  return schema;
+}
+
+bool IsNameCharacter(char c, bool is_first, bool upper_allowed) {
+  if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return true;
+  if (upper_allowed && c >= 'A' && c <= 'Z') return true;
+  return !is_first && (c == '.' || c == '_' || c == '-');
+}
+
+bool IsName(std::string_view text, bool upper_allowed) {
+  if (text.empty() || text.size() > kNameBytesMax) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!IsNameCharacter(text[i], i == 0, upper_allowed)) return false;
+  }
+  return true;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+  return name.data();
+}
+
+// Reads one file; a class only because every step needs the same five things.
+class SettingsReader {
+ public:
+  SettingsReader(std::string path, const Environment& environment, const KindSchemas& kinds)
+      : environment_(environment), kinds_(kinds) {
+    context_.directory = std::filesystem::path(path).parent_path().string();
+    context_.environment = &environment;
+    settings_.file = std::move(path);
+  }
+
+  Result<Settings> Read(Node root) {
+    if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
+    HF_TRY(config::ExpectKind(root, Node::Kind::kMap, "the file"));
+    HF_TRY(ReadTop(root));
+    HF_TRY(ReadRepositories(root));
+    HF_TRY(ReadSources(root));
+    WarnOfUnusedVariables();
+    return std::move(settings_);
+  }
+
+ private:
+  Result<void> ReadTop(Node& root) {
+    HF_TRY(config::ApplyOverrides(root, AgentSchema(), {}, environment_, used_));
+    HF_ASSIGN(Values values,
+              config::ReadValues(root, AgentSchema(), context_, {"repositories", "sources"}));
+    settings_.node = values.Has("node") ? values.Text("node") : HostName();
+    settings_.cluster = values.Text("cluster");
+    settings_.state_dir = values.Text("state_dir", kDefaultStateDir);
+    for (const char* option : {"node", "cluster"}) {
+      if (values.Has(option) && !IsName(values.Text(option), true)) {
+        return values.Invalid(
+            option, fmt::format("{} is {}; expected letters, digits, \".\", "
+                                "\"_\" and \"-\", at most {} of them",
+                                Quote(option), Quote(values.Text(option)), kNameBytesMax));
+      }
+    }
+    return {};
+  }
+
+  Result<void> ReadRepositories(Node& root) {
+    Node* repositories = root.Find("repositories");
+    if (repositories == nullptr || repositories->kind == Node::Kind::kNull) return {};
+    HF_TRY(config::ExpectKind(*repositories, Node::Kind::kMap, "repositories"));
+    for (std::size_t i = 0; i < repositories->items.size(); ++i) {
+      const Node::Key& key = repositories->keys[i];
+      if (!IsName(key.name, false)) return BadName(key.location, "a repository", key.name);
+      HF_TRY(ReadRepository(key.name, repositories->items[i]));
+    }
+    return {};
+  }
+
+  Result<void> ReadRepository(const std::string& name, Node& node) {
+    HF_TRY(config::ExpectKind(node, Node::Kind::kMap, name));
+    HF_TRY(config::ApplyOverrides(node, RepositorySchema(), {"repositories", name}, environment_,
+                                  used_));
+    RepositorySettings repository;
+    repository.name = name;
+    HF_ASSIGN(repository.values, config::ReadValues(node, RepositorySchema(), context_));
+    repository.url = repository.values.Text("url");
+    // A relative directory is relative to the file, as every path is.
+    if (repository.url.starts_with("file:") && !repository.url.starts_with("file:/")) {
+      Result<std::string> path = config::AbsolutePath(repository.url.substr(5), context_);
+      if (!path) return repository.values.Invalid("url", path.error().message());
+      repository.url = "file:" + *path;
+    }
+    repository.password_file = repository.values.Text("password_file");
+    repository.compression = repository.values.Text("compression", "auto");
+    settings_.repositories.push_back(std::move(repository));
+    return {};
+  }
+
+  Result<void> ReadSources(Node& root) {
+    Node* sources = root.Find("sources");
+    if (sources == nullptr || sources->kind == Node::Kind::kNull) return {};
+    HF_TRY(config::ExpectKind(*sources, Node::Kind::kSequence, "sources"));
+    for (Node& node : sources->items) {
+      HF_TRY(config::ExpectKind(node, Node::Kind::kMap, "an entry of sources"));
+      HF_TRY(ReadSource(node));
+    }
+    return {};
+  }
+
+  Result<void> ReadSource(Node& node) {
+    HF_ASSIGN(const Schema* kind_schema, KindOf(node));
+    Schema schema = CommonSourceSchema();
+    schema.options.insert(schema.options.end(), kind_schema->options.begin(),
+                          kind_schema->options.end());
+    // What a source is called is the file's alone: the variables' names are made of it.
+    Schema overridable = schema;
+    std::erase_if(overridable.options, [](const OptionSpec& option) {
+      return option.name == "kind" || option.name == "name";
+    });
+    if (const Node* name = node.Find("name"); name != nullptr) {
+      HF_TRY(config::ApplyOverrides(node, overridable,
+                                    {"sources", node.Find("kind")->scalar, name->scalar},
+                                    environment_, used_));
+    }
+    SourceSettings source;
+    HF_ASSIGN(source.values, config::ReadValues(node, schema, context_));
+    source.kind = source.values.Text("kind");
+    source.name = source.values.Text("name");
+    if (!IsName(source.name, false)) {
+      return BadName(source.values.LocationOf("name"), "a source", source.name);
+    }
+    if (const SourceSettings* first = settings_.FindSource(source.kind, source.name)) {
+      return source.values.Invalid(
+          "name", fmt::format("source {} stands here again, first at {}; expected it once",
+                              Quote(source.label()), first->values.LocationOf("name").Text()));
+    }
+    HF_TRY(ChooseRepository(source));
+    settings_.sources.push_back(std::move(source));
+    return {};
+  }
+
+  Result<const Schema*> KindOf(const Node& node) {
+    const Node* kind = node.Find("kind");
+    std::vector<std::string> known;
+    for (const auto& [name, schema] : kinds_) known.push_back(name);
+    std::string choices = fmt::format("expected one of {}", Quoted(known));
+    if (kind == nullptr || kind->kind != Node::Kind::kScalar) {
+      const Node& where = kind == nullptr ? node : *kind;
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: a source without a \"kind\"; {}",
+                                                           where.location.Text(), choices));
+    }
+    auto found = kinds_.find(kind->scalar);
+    if (found == kinds_.end()) {
+      std::string nearest = config::Nearest(kind->scalar, known);
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: unknown kind {}; {}", kind->location.Text(), Quote(kind->scalar),
+                              choices),
+                  nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+    }
+    return &found->second;
+  }
+
+  Result<void> ChooseRepository(SourceSettings& source) {
+    std::vector<std::string> names;
+    for (const RepositorySettings& repository : settings_.repositories) {
+      names.push_back(repository.name);
+    }
+    if (source.values.Has("repository")) {
+      source.repository = source.values.Text("repository");
+      if (settings_.FindRepository(source.repository) != nullptr) return {};
+      return source.values.Invalid(
+          "repository", fmt::format("unknown repository {}; expected {}", Quote(source.repository),
+                                    names.empty() ? "one that \"repositories\" names"
+                                                  : fmt::format("one of {}", Quoted(names))));
+    }
+    if (names.empty()) {
+      return source.values.Invalid(
+          "repository", fmt::format("no repository for source {}; expected an entry below "
+                                    "\"repositories\"",
+                                    Quote(source.label())));
+    }
+    if (names.size() > 1) {
+      return source.values.Invalid(
+          "repository", fmt::format("source {} has no \"repository\"; expected one of {}",
+                                    Quote(source.label()), Quoted(names)));
+    }
+    source.repository = names.front();
+    return {};
+  }
+
+  std::unexpected<Error> BadName(const config::Location& location, std::string_view what,
+                                 const std::string& name) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {} called {}; expected lower-case letters, digits, \".\", \"_\" "
+                            "and \"-\", at most {} of them, the first a letter or digit",
+                            location.Text(), what, Quote(name), kNameBytesMax));
+  }
+
+  static std::string Quoted(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + Quote(word);
+    return text;
+  }
+
+  void WarnOfUnusedVariables() {
+    for (auto entry = environment_.lower_bound("HOLDFAST_");
+         entry != environment_.end() && entry->first.starts_with("HOLDFAST_"); ++entry) {
+      if (used_.contains(entry->first)) continue;
+      if (std::ranges::any_of(kOtherVariables, [&](std::string_view other) {
+            return entry->first.starts_with(other);
+          })) {
+        continue;
+      }
+      settings_.warnings.push_back(
+          fmt::format("environment variable {} overrides no setting", Quote(entry->first)));
+    }
+  }
+
+  const Environment& environment_;
+  const KindSchemas& kinds_;
+  ReadContext context_;
+  std::set<std::string> used_;
+  Settings settings_;
+};
+
+}  // namespace
+
+const Schema& AgentSchema() {
+  static const Schema schema = MakeAgentSchema();
+  return schema;
+}
+const Schema& RepositorySchema() {
+  static const Schema schema = MakeRepositorySchema();
+  return schema;
+}
+const Schema& CommonSourceSchema() {
+  static const Schema schema = MakeCommonSourceSchema();
+  return schema;
+}
+
+const RepositorySettings* Settings::FindRepository(std::string_view repository) const {
+  auto found = std::ranges::find(repositories, repository, &RepositorySettings::name);
+  return found == repositories.end() ? nullptr : &*found;
+}
+
+const SourceSettings* Settings::FindSource(std::string_view kind, std::string_view source) const {
+  auto found = std::ranges::find_if(sources, [&](const SourceSettings& candidate) {
+    return candidate.kind == kind && candidate.name == source;
+  });
+  return found == sources.end() ? nullptr : &*found;
+}
+
+Result<Settings> LoadSettings(const std::string& path, const Environment& environment,
+                              const KindSchemas& kinds) {
+  std::error_code failure;
+  std::filesystem::path absolute = std::filesystem::absolute(path, failure);
+  if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
+  Result<Bytes> bytes = ReadWholeFile(path, config::kYamlBytesMax);
+  if (!bytes) {
+    // Whatever keeps the file from being read, the configuration is what is wrong (exit code 2).
+    std::string hint = bytes.error().code() == ErrorCode::kNotFound
+                           ? "name the configuration by --config FILE"
+                           : bytes.error().hint();
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("read configuration {}: {}", Quote(path), bytes.error().message()),
+                std::move(hint));
+  }
+  return ParseSettings(AsText(*bytes), absolute.lexically_normal().string(), environment, kinds);
+}
+
+Result<Settings> ParseSettings(std::string_view text, const std::string& path,
+                               const Environment& environment, const KindSchemas& kinds) {
+  HF_ASSIGN(Node root, config::ParseYaml(text, path));
+  return SettingsReader(path, environment, kinds).Read(std::move(root));
+}
+
+bool MatchesPattern(std::string_view pattern, std::string_view text) {
+  std::size_t star = std::string_view::npos;  // the last `*` seen, and where its match began
+  std::size_t resume = 0;
+  std::size_t p = 0;
+  std::size_t t = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+Result<std::vector<const SourceSettings*>> SelectSources(
+    const Settings& settings, const std::vector<std::string>& selectors) {
+  std::set<std::string> chosen;
+  std::string known;
+  for (const SourceSettings& source : settings.sources) {
+    known += (known.empty() ? "" : ", ") + source.label();
+  }
+  for (const std::string& selector : selectors) {
+    bool found = false;
+    for (const SourceSettings& source : settings.sources) {
+      if (!MatchesPattern(selector, source.label())) continue;
+      chosen.insert(source.label());
+      found = true;
+    }
+    if (!found) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("no source {} in {}; expected kind/name, `*` allowed",
+                              Quote(selector), Quote(settings.file)),
+                  known.empty() ? "the file has no sources yet" : "there are: " + known);
+    }
+  }
+  std::vector<const SourceSettings*> sources;
+  for (const SourceSettings& source : settings.sources) {
+    if (selectors.empty() || chosen.contains(source.label())) sources.push_back(&source);
+  }
+  return sources;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,74 @@
+// agent.yaml, typed: what this agent is called, where its repositories lie and what it saves.
+// Keys, defaults and environment variables: docs/operating.md.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/config/reader.h"
+#include "common/config/schema.h"
+
+namespace holdfast {
+
+inline constexpr std::string_view kDefaultConfig = "/etc/holdfast/agent.yaml";
+
+struct RepositorySettings {
+  std::string name;
+  std::string url;
+  std::string password_file;
+  std::string compression = "auto";  // "auto", "off", "fast" or "max"
+  config::Values values;             // for the places of what stands above
+};
+
+struct SourceSettings {
+  std::string kind;
+  std::string name;
+  std::string repository;  // a name in Settings::repositories
+  config::Values values;   // all that stands in the file, kind and name too
+
+  // "kind/name", as people name a source.
+  std::string label() const { return kind + "/" + name; }
+};
+
+// A plain value.
+struct Settings {
+  std::string file;  // absolute
+  std::string node;
+  std::string cluster;  // may be empty
+  std::string state_dir;
+  std::vector<RepositorySettings> repositories;  // as the file orders them
+  std::vector<SourceSettings> sources;           // likewise
+  std::vector<std::string> warnings;             // e.g. a variable that overrides nothing
+
+  const RepositorySettings* FindRepository(std::string_view repository) const;
+  const SourceSettings* FindSource(std::string_view kind, std::string_view source) const;
+};
+
+// The options of each kind of source, beside kind, name and repository.
+using KindSchemas = std::map<std::string, config::Schema, std::less<>>;
+
+// Reads and checks the file. Every mistake is kInvalidArgument with file, line and column, also
+// that the file is not there. Touches no other file than this one.
+Result<Settings> LoadSettings(const std::string& path, const config::Environment& environment,
+                              const KindSchemas& kinds);
+// The same for a text already read; `path` must be absolute.
+Result<Settings> ParseSettings(std::string_view text, const std::string& path,
+                               const config::Environment& environment, const KindSchemas& kinds);
+
+// The options of the file's top level, of a repository, and of every source whatever its kind.
+const config::Schema& AgentSchema();
+const config::Schema& RepositorySchema();
+const config::Schema& CommonSourceSchema();
+
+// The sources that "kind/name" selectors with `*` choose, in the file's order; all for none.
+// kInvalidArgument for a selector that chooses nothing.
+Result<std::vector<const SourceSettings*>> SelectSources(const Settings& settings,
+                                                         const std::vector<std::string>& selectors);
+
+// Whether `text` matches `pattern`, in which `*` stands for any characters.
+bool MatchesPattern(std::string_view pattern, std::string_view text);
+
+}  // namespace holdfast
