@@ -1,0 +1,181 @@
+#include "common/crypto/seal.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+namespace holdfast::crypto {
+namespace {
+
+using Block = std::array<std::uint8_t, 16>;
+
+struct CipherDeleter {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+struct MacDeleter {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherDeleter>;
+using MacContext = std::unique_ptr<EVP_MAC_CTX, MacDeleter>;
+
+CipherContext NewCipher(const char* name, ByteView key) {
+  EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, name, nullptr);
+  HF_CHECK(cipher != nullptr);
+  CipherContext context(EVP_CIPHER_CTX_new());
+  HF_CHECK(context != nullptr);
+  // Encryption serves both directions: the counter mode is its own inverse, and the one-time MAC
+  // key is made by encrypting.
+  HF_CHECK(EVP_EncryptInit_ex2(context.get(), cipher, key.data(), nullptr, nullptr) == 1);
+  HF_CHECK(EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1);
+  EVP_CIPHER_free(cipher);  // the context keeps its own reference
+  return context;
+}
+
+MacContext NewPoly1305() {
+  EVP_MAC* mac = EVP_MAC_fetch(nullptr, "POLY1305", nullptr);
+  HF_CHECK(mac != nullptr);
+  MacContext context(EVP_MAC_CTX_new(mac));
+  HF_CHECK(context != nullptr);
+  EVP_MAC_free(mac);
+  return context;
+}
+
+bool IsZero(ByteView bytes) {
+  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+}
+
+}  // namespace
+
+void Wipe(std::span<std::uint8_t> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+
+SealKey::~SealKey() {
+  Wipe(encrypt);
+  Wipe(mac_k);
+  Wipe(mac_r);
+}
+
+SealKey SealKey::Generate(Random& random) {
+  SealKey key;
+  do {
+    random.Fill(key.encrypt);
+    random.Fill(key.mac_k);
+    random.Fill(key.mac_r);
+  } while (!key.IsValid());
+  return key;
+}
+
+SealKey SealKey::FromBytes(ByteView bytes) {
+  HF_CHECK(bytes.size() == 64);
+  SealKey key;
+  std::ranges::copy(bytes.subspan(0, 32), key.encrypt.begin());
+  std::ranges::copy(bytes.subspan(32, 16), key.mac_k.begin());
+  std::ranges::copy(bytes.subspan(48, 16), key.mac_r.begin());
+  return key;
+}
+
+bool SealKey::IsValid() const { return !IsZero(encrypt) && !IsZero(mac_k) && !IsZero(mac_r); }
+
+struct Sealer::State {
+  State(const SealKey& seal_key, Random& iv_source)
+      : random(&iv_source),
+        mac_r(seal_key.mac_r),
+        stream(NewCipher("AES-256-CTR", seal_key.encrypt)),
+        nonce(NewCipher("AES-128-ECB", seal_key.mac_k)),
+        poly1305(NewPoly1305()) {}
+  ~State() { Wipe(mac_r); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // AES-256-CTR with the counter block `iv`, from `from` to `to`, which may be the same place.
+  void Transform(const std::uint8_t* iv, ByteView from, std::uint8_t* to) {
+    HF_CHECK(EVP_EncryptInit_ex2(stream.get(), nullptr, nullptr, iv, nullptr) == 1);
+    while (!from.empty()) {
+      // OpenSSL counts bytes in an int; pieces are whole blocks, so the counter runs on.
+      constexpr std::size_t kPieceMax = 1U << 30;
+      std::size_t piece = std::min(from.size(), kPieceMax);
+      int written = 0;
+      HF_CHECK(
+          EVP_EncryptUpdate(stream.get(), to, &written, from.data(), static_cast<int>(piece)) == 1);
+      HF_CHECK(static_cast<std::size_t>(written) == piece);
+      from = from.subspan(piece);
+      to += piece;
+    }
+  }
+
+  // Poly1305 of the ciphertext under the one-time key r || AES-128(k, iv).
+  Block Authenticate(const std::uint8_t* iv, ByteView ciphertext) {
+    std::array<std::uint8_t, 32> key;
+    std::ranges::copy(mac_r, key.begin());
+    int written = 0;
+    HF_CHECK(EVP_EncryptInit_ex2(nonce.get(), nullptr, nullptr, nullptr, nullptr) == 1);
+    HF_CHECK(EVP_EncryptUpdate(nonce.get(), key.data() + 16, &written, iv, 16) == 1);
+    HF_CHECK(written == 16);
+    Block mac;
+    std::size_t size = 0;
+    HF_CHECK(EVP_MAC_init(poly1305.get(), key.data(), key.size(), nullptr) == 1);
+    HF_CHECK(EVP_MAC_update(poly1305.get(), ciphertext.data(), ciphertext.size()) == 1);
+    HF_CHECK(EVP_MAC_final(poly1305.get(), mac.data(), &size, mac.size()) == 1);
+    Wipe(key);
+    return mac;
+  }
+
+  Random* random;
+  std::array<std::uint8_t, 16> mac_r;
+  CipherContext stream;
+  CipherContext nonce;
+  MacContext poly1305;
+};
+
+Sealer::Sealer(const SealKey& key, Random& random) {
+  HF_CHECK(key.IsValid());
+  state_ = std::make_unique<State>(key, random);
+}
+Sealer::Sealer(Sealer&& other) noexcept = default;
+Sealer& Sealer::operator=(Sealer&& other) noexcept = default;
+Sealer::~Sealer() = default;
+
+void Sealer::SealTo(ByteView plaintext, Bytes& out) {
+  Block iv;
+  do {
+    state_->random->Fill(iv);
+  } while (IsZero(iv));  // readers refuse it
+  const std::size_t begin = out.size();
+  out.resize(begin + kSealOverhead + plaintext.size());
+  std::uint8_t* ciphertext = out.data() + begin + kSealIvBytes;
+  std::ranges::copy(iv, out.data() + begin);
+  state_->Transform(iv.data(), plaintext, ciphertext);
+  const Block mac = state_->Authenticate(iv.data(), {ciphertext, plaintext.size()});
+  std::ranges::copy(mac, ciphertext + plaintext.size());
+}
+
+Bytes Sealer::Seal(ByteView plaintext) {
+  Bytes sealed;
+  SealTo(plaintext, sealed);
+  return sealed;
+}
+
+Result<void> Sealer::OpenTo(ByteView sealed, Bytes& out) {
+  out.clear();
+  if (sealed.size() < kSealOverhead) {
+    return Fail(ErrorCode::kCorrupt, "too short to be sealed data");
+  }
+  const std::uint8_t* iv = sealed.data();
+  const ByteView ciphertext = sealed.subspan(kSealIvBytes, sealed.size() - kSealOverhead);
+  const Block mac = state_->Authenticate(iv, ciphertext);
+  if (CRYPTO_memcmp(mac.data(), sealed.data() + sealed.size() - kSealMacBytes, mac.size()) != 0) {
+    return Fail(ErrorCode::kCorrupt, "authentication failed");
+  }
+  out.resize(ciphertext.size());
+  state_->Transform(iv, ciphertext, out.data());
+  return {};
+}
+
+Result<Bytes> Sealer::Open(ByteView sealed) {
+  Bytes plaintext;
+  HF_TRY(OpenTo(sealed, plaintext));
+  return plaintext;
+}
+
+}  // namespace holdfast::crypto

@@ -1,0 +1,65 @@
+// Authenticated encryption as restic's format has it: AES-256-CTR and Poly1305-AES.
+// Layout and keys: docs/repository-format.md#seal.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "common/base/bytes.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+
+namespace holdfast::crypto {
+
+// Overwrites what must not stay in memory; the compiler cannot drop it.
+void Wipe(std::span<std::uint8_t> bytes);
+
+// Wiped when it goes.
+struct SealKey {
+  std::array<std::uint8_t, 32> encrypt{};
+  std::array<std::uint8_t, 16> mac_k{};
+  std::array<std::uint8_t, 16> mac_r{};
+
+  SealKey() = default;
+  SealKey(const SealKey&) = default;
+  SealKey& operator=(const SealKey&) = default;
+  ~SealKey();
+  bool operator==(const SealKey&) const = default;
+
+  static SealKey Generate(Random& random);
+  // Of 64 bytes in the order encrypt, k, r. REQUIRES: bytes.size() == 64.
+  static SealKey FromBytes(ByteView bytes);
+  // Readers refuse keys that are zero where they must not be.
+  bool IsValid() const;
+};
+
+inline constexpr std::size_t kSealIvBytes = 16;
+inline constexpr std::size_t kSealMacBytes = 16;
+inline constexpr std::size_t kSealOverhead = kSealIvBytes + kSealMacBytes;
+
+// Seals and opens with one key. Keeps its cipher contexts between calls, which small blobs need;
+// so one thread at a time per object.
+class Sealer {
+ public:
+  // `random` gives the IVs and must outlive the object. REQUIRES: key.IsValid().
+  Sealer(const SealKey& key, Random& random);
+  Sealer(Sealer&& other) noexcept;
+  Sealer& operator=(Sealer&& other) noexcept;
+  ~Sealer();
+
+  // Appends kSealOverhead + plaintext.size() bytes to `out`.
+  void SealTo(ByteView plaintext, Bytes& out);
+  Bytes Seal(ByteView plaintext);
+  // kCorrupt when the bytes are too short or were not sealed with this key; `out` gets the
+  // plaintext and loses what it held.
+  Result<void> OpenTo(ByteView sealed, Bytes& out);
+  Result<Bytes> Open(ByteView sealed);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast::crypto
