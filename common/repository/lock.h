@@ -2,6 +2,8 @@
 // Rules: docs/repository-format.md#locks.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,19 +22,54 @@ struct LockInfo {
   std::uint32_t pid = 0;
 };
 
+// What a lock says of its holder. Stock restic clears a dead lock only when host and pid are real.
+struct LockHolder {
+  std::string host;
+  std::string user;
+  std::uint32_t pid = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  // Of this process.
+  static LockHolder Self();
+};
+
+struct LockOptions {
+  LockHolder holder = LockHolder::Self();
+  // Waits between two looks at the storage; tests give one that returns at once. Empty: waits.
+  std::function<void(std::chrono::milliseconds)> wait;
+  // False: no thread; who holds the lock calls Tick() now and then.
+  bool refresh_by_thread = true;
+};
+
+inline constexpr std::chrono::minutes kLockRefreshInterval{5};
+// Others may take a lock of this age for dead.
+inline constexpr std::chrono::minutes kLockStaleAge{30};
+// Not refreshed for so long, a lock counts as lost: early enough before it looks stale to others.
+inline constexpr std::chrono::milliseconds kLockLostAge{22 * 60'000 + 30'000};
+
 // A lock that is held while the object lives; a thread of its own refreshes it every five minutes.
+// Safe to use from several threads.
 class Lock {
  public:
-  virtual ~Lock() = default;  // gives the lock back
-  // Takes a non-exclusive lock. kBusy names the holder of an exclusive one.
-  static Result<std::unique_ptr<Lock>> AcquireShared(Repository& repository);
+  virtual ~Lock() = default;  // gives the lock back; should that fail, it goes stale by itself
+  // Takes a non-exclusive lock. kBusy names the holder of an exclusive one; kCorrupt a lock that
+  // cannot be read. The repository must outlive the lock.
+  static Result<std::unique_ptr<Lock>> AcquireShared(Repository& repository,
+                                                     const LockOptions& options = {});
   // kTimedOut once the lock could not be refreshed for so long that others may hold it stale: who
   // holds it must stop writing. Cheap; writers ask before every pack.
   virtual Result<void> StillHeld() const = 0;
+  // Refreshes the lock if it is time to. Its own thread calls it; an error says why the refresh
+  // failed, and the next call tries again. A lost lock is taken back only if its file is still
+  // there.
+  virtual Result<void> Tick() = 0;
+  // The lock's file as it is now.
+  virtual Id id() const = 0;
 };
 
-Result<std::vector<LockInfo>> ListLocks(Repository& repository);
+// Ascending by time. Empty files, which a torn write leaves, are no locks.
+Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
 // Removes locks of this host whose process is gone. Returns how many.
-Result<unsigned> RemoveOwnDeadLocks(Repository& repository);
+Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options = {});
 
 }  // namespace holdfast::repository

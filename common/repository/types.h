@@ -32,8 +32,16 @@ struct IdHash {
   }
 };
 
+// Of the plaintext. A file's chunks have at most 8 MiB; a directory is one blob however large it
+// is.
+inline constexpr std::uint64_t kBlobBytesMax = 1ULL << 30;
+
 enum class BlobType : std::uint8_t { kData = 0, kTree = 1 };
 
+// "data", "tree": as they stand in an index.
+std::string_view BlobTypeName(BlobType type);
+
+// How hard new blobs are compressed; what does not shrink is stored as it is.
 enum class Compression : std::uint8_t { kOff, kFast, kAuto, kMax };
 
 }  // namespace holdfast::repository
