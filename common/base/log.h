@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,14 @@ enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarning, kError };
 bool LogEnabled(LogLevel level);
 // Writes one line. Safe to call from several threads. Never pass a Secret's text.
 void LogText(LogLevel level, std::string_view text);
+
+// The name of a level in log lines and options: "trace", "debug", "info", "warning", "error".
+std::string_view LogLevelName(LogLevel level);
+
+// Where lines go from now on, and the least level that is written. Called before other threads
+// start; `write` gets one line at a time, without its end, from whichever thread logs.
+using LogWriter = std::function<void(LogLevel level, std::string_view text)>;
+void SetUpLog(LogLevel least, LogWriter write);
 
 template <typename... Args>
 void Log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
