@@ -34,7 +34,15 @@ struct FileInfo {
   std::uint64_t size = 0;
 };
 
+// The file's path below the storage's top: "data/3f/3fa2...", "keys/...", "config".
+std::string FilePath(const FileName& name);
+// Whether `name` is of the form that the kind's files have.
+bool IsValidName(const FileName& name);
+
 enum class PutMode : std::uint8_t { kReplace, kCreate };
+
+// No file of a repository is larger: offsets within packs have 32 bits.
+inline constexpr std::uint64_t kWholeFileBytesMax = (1ULL << 32) + (64U << 20);
 
 // `length` 0 with `offset` 0 means the whole file.
 struct ByteRange {
@@ -54,9 +62,11 @@ class Storage {
   virtual Result<void> Create() = 0;
   // On success the whole content is durable; a reader never sees part of it. kAlreadyExists only
   // with kCreate (config and keys): every other name is a content hash, so writing it again is
-  // harmless and a retry is safe. kNoSpace, kDenied, kUnavailable.
+  // harmless and a retry is safe. kNoSpace, kDenied, kUnavailable; kNotFound when the place itself
+  // is gone, e.g. not mounted. REQUIRES: IsValidName(name), here and below.
   virtual Result<void> Put(const FileName& name, ByteView content, PutMode mode) = 0;
-  // kNotFound; kCorrupt when the file is shorter than the range asks for.
+  // kNotFound; kCorrupt when the file is shorter than the range asks for; kUnsupported for a whole
+  // file of more than kWholeFileBytesMax.
   virtual Result<Bytes> Get(const FileName& name, ByteRange range) = 0;
   virtual Result<FileInfo> Stat(const FileName& name) = 0;
   // Calls `visit` once per file in any order on the calling thread and stops at its first error.

@@ -1,0 +1,261 @@
+#include "common/storage/posix_storage.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/base/random.h"
+#include "common/io/fd.h"
+
+namespace holdfast {
+namespace {
+
+struct DirectoryCloser {
+  void operator()(DIR* directory) const { (void)closedir(directory); }
+};
+
+std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+std::string TemporaryPath(const std::string& path) {
+  std::array<std::uint8_t, 8> random;
+  SystemRandom().Fill(random);
+  return path + "-tmp-" + HexEncode(random);
+}
+
+// Errors say what to do about a disk that is full or must not be written.
+Error Explain(Error error) {
+  if (error.code() == ErrorCode::kNoSpace) {
+    return std::move(error).WithHint("free space on the repository's file system, or its quota");
+  }
+  if (error.code() == ErrorCode::kDenied) {
+    return std::move(error).WithHint(
+        "the repository's directory must be writable by this user, and not mounted read-only");
+  }
+  return error;
+}
+Result<void> Explained(Result<void> result) {
+  if (!result) return Fail(Explain(std::move(result).error()));
+  return result;
+}
+
+// Moves `from` to `to`, which must not exist yet.
+Result<void> RenameNew(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) {
+    return Fail(ErrnoError(errno, "create " + Quote(to)));
+  }
+  // Network file systems lack that flag; a hard link is as exclusive.
+  if (link(from.c_str(), to.c_str()) != 0) return Fail(ErrnoError(errno, "create " + Quote(to)));
+  (void)unlink(from.c_str());  // a second name of the same file, which listings skip
+  return {};
+}
+
+Result<void> RenameOver(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return {};
+  return Fail(ErrnoError(errno, "create " + Quote(to)));
+}
+
+Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (!S_ISREG(status.st_mode)) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+  }
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void> ReadAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t offset,
+                    const std::string& path) {
+  while (!buffer.empty()) {
+    ssize_t count = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return Fail(ErrnoError(errno, "read " + Quote(path)));
+    }
+    if (count == 0) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} became shorter while read", Quote(path)));
+    }
+    buffer = buffer.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+PosixStorage::PosixStorage(std::string root) : root_(std::move(root)) {
+  HF_CHECK(root_.starts_with('/'));
+}
+
+PosixStorage::Modes PosixStorage::ModesNow() {
+  std::lock_guard lock(mutex_);
+  if (modes_) return *modes_;
+  struct stat status {};
+  if (stat((root_ + "/config").c_str(), &status) != 0) return {};
+  modes_ = (status.st_mode & S_IRGRP) != 0 ? Modes{0750, 0440} : Modes{};
+  return *modes_;
+}
+
+Result<void> PosixStorage::Create() {
+  const Modes modes = ModesNow();
+  HF_TRY(Explained(MakeDirectories(root_, modes.directory)));
+  for (FileKind kind :
+       {FileKind::kKey, FileKind::kPack, FileKind::kIndex, FileKind::kSnapshot, FileKind::kLock}) {
+    HF_TRY(Explained(
+        MakeDirectories(fmt::format("{}/{}", root_, FileKindName(kind)), modes.directory)));
+  }
+  for (int i = 0; i < 256; ++i) {
+    HF_TRY(Explained(MakeDirectories(fmt::format("{}/data/{:02x}", root_, i), modes.directory)));
+  }
+  HF_TRY(Explained(SyncDirectory(root_ + "/data")));
+  HF_TRY(Explained(SyncDirectory(root_)));
+  // The root's own name: its parent may belong to somebody who does not let us open it.
+  (void)SyncDirectory(ParentOf(root_) + "/");
+  return {};
+}
+
+// Makes what is missing below the root, never the root: where it is gone, a disk is not mounted,
+// and a repository must not grow on the mount point.
+Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& modes) {
+  struct stat status {};
+  if (stat(root_.c_str(), &status) != 0) {
+    return Fail(ErrnoError(errno, "open " + Quote(root_))
+                    .WithHint("is the disk mounted? \"repository init\" makes a new repository"));
+  }
+  const std::string top = fmt::format("{}/{}", root_, FileKindName(name.kind));
+  const std::string directory = ParentOf(PathOf(name));
+  HF_TRY(Explained(MakeDirectories(directory, modes.directory)));
+  HF_TRY(SyncDirectory(top));
+  return SyncDirectory(root_);
+}
+
+Result<void> PosixStorage::WriteTemporary(const std::string& path, ByteView content,
+                                          unsigned mode) {
+  HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+  HF_TRY(WriteAll(file.get(), content, path));
+  // Read-only against accidents. Some network file systems know no modes; that is no reason to
+  // fail.
+  (void)fchmod(file.get(), mode);
+  HF_TRY(SyncFile(file.get(), path));
+  const int number = file.Release();
+  // Network file systems report a failed write as late as here.
+  if (close(number) != 0 && errno != EINTR) return Fail(ErrnoError(errno, "close " + Quote(path)));
+  return {};
+}
+
+Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode mode) {
+  HF_CHECK(IsValidName(name));
+  const Modes modes = ModesNow();
+  const std::string path = PathOf(name);
+  const std::string temporary = TemporaryPath(path);
+  Result<void> written = WriteTemporary(temporary, content, modes.file);
+  if (!written && written.error().code() == ErrorCode::kNotFound) {
+    HF_TRY(MakeDirectoryOf(name, modes));
+    written = WriteTemporary(temporary, content, modes.file);
+  }
+  if (written) {
+    CrashPoint("storage.posix.before_rename");
+    written = mode == PutMode::kCreate ? RenameNew(temporary, path) : RenameOver(temporary, path);
+  }
+  if (!written) {
+    (void)unlink(temporary.c_str());  // the first error counts; leftovers are skipped by listings
+    return Explained(std::move(written));
+  }
+  CrashPoint("storage.posix.after_rename");
+  return Explained(SyncDirectory(ParentOf(path)));
+}
+
+Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
+  HF_CHECK(IsValidName(name));
+  const std::string path = PathOf(name);
+  HF_ASSIGN(Fd file, OpenFile(path, O_RDONLY));
+  HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
+  if (range.offset == 0 && range.length == 0) {
+    if (size > kWholeFileBytesMax) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("{} has {}: no file of a repository is so large", Quote(path),
+                              FormatBytes(size)));
+    }
+    range.length = size;
+  }
+  if (range.offset > size || range.length > size - range.offset) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} has {} bytes, {} at {} were asked for",
+                                                 Quote(path), size, range.length, range.offset));
+  }
+  Bytes content(range.length);
+  HF_TRY(ReadAt(file.get(), content, range.offset, path));
+  return content;
+}
+
+Result<FileInfo> PosixStorage::Stat(const FileName& name) {
+  HF_CHECK(IsValidName(name));
+  const std::string path = PathOf(name);
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  return FileInfo{name, static_cast<std::uint64_t>(status.st_size)};
+}
+
+Result<void> PosixStorage::ListDirectory(
+    const std::string& directory, FileKind kind,
+    const std::function<Result<void>(const FileInfo&)>& visit) {
+  std::unique_ptr<DIR, DirectoryCloser> stream(opendir(directory.c_str()));
+  if (stream == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return {};
+    return Fail(ErrnoError(errno, "open " + Quote(directory)));
+  }
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    FileName name{kind, entry->d_name};
+    if (!IsValidName(name)) continue;
+    struct stat status {};
+    if (fstatat(dirfd(stream.get()), entry->d_name, &status, 0) != 0) {
+      if (errno == ENOENT) continue;  // removed meanwhile
+      return Fail(ErrnoError(errno, fmt::format("stat \"{}/{}\"", directory, entry->d_name)));
+    }
+    if (!S_ISREG(status.st_mode)) continue;
+    HF_TRY(visit(FileInfo{std::move(name), static_cast<std::uint64_t>(status.st_size)}));
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(directory)));
+  return {};
+}
+
+Result<void> PosixStorage::List(FileKind kind,
+                                const std::function<Result<void>(const FileInfo&)>& visit) {
+  if (kind == FileKind::kConfig) {
+    Result<FileInfo> config = Stat({FileKind::kConfig, ""});
+    if (config) return visit(*config);
+    if (config.error().code() == ErrorCode::kNotFound) return {};
+    return Fail(std::move(config).error());
+  }
+  const std::string directory = fmt::format("{}/{}", root_, FileKindName(kind));
+  if (kind != FileKind::kPack) return ListDirectory(directory, kind, visit);
+  for (int i = 0; i < 256; ++i) {
+    const std::string prefix = fmt::format("{:02x}", i);
+    // A pack in the wrong directory would not be found by its name, so it is not there.
+    HF_TRY(ListDirectory(directory + "/" + prefix, kind, [&](const FileInfo& info) -> Result<void> {
+      return info.name.name.starts_with(prefix) ? visit(info) : Result<void>{};
+    }));
+  }
+  return {};
+}
+
+Result<void> PosixStorage::Remove(const FileName& name) {
+  HF_CHECK(IsValidName(name));
+  const std::string path = PathOf(name);
+  if (unlink(path.c_str()) != 0) {
+    return Fail(Explain(ErrnoError(errno, "remove " + Quote(path))));
+  }
+  return Explained(SyncDirectory(ParentOf(path)));
+}
+
+}  // namespace holdfast
