@@ -19,7 +19,8 @@ struct ComposeOptions {
   std::vector<std::string> tags;  // "run:<ulid>", "cluster:<name>", "kind:<kind>", "partial"
   std::optional<Id> parent;       // the previous snapshot of the same source
   std::string user;
-  WallTime begin;  // when the run began; becomes the snapshot's time
+  const Lock* lock = nullptr;  // as in BlobWriter::Begin
+  WallTime begin;              // when the run began; becomes the snapshot's time
 };
 
 // Merges the parts (directories of the same path are united; the same file in two parts is

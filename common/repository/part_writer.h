@@ -42,6 +42,7 @@ struct Part {
 };
 
 struct PartOptions {
+  const Lock* lock = nullptr;        // as in BlobWriter::Begin
   SnapshotView* previous = nullptr;  // for Reuse and for the statistics; may be null
   Progress* progress = nullptr;      // may be null
 };

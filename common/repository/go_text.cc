@@ -1,0 +1,241 @@
+#include "common/repository/go_text.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "common/base/format.h"
+
+namespace holdfast::repository {
+namespace {
+
+constexpr char kHexDigits[] = "0123456789abcdef";
+
+void AppendHex(std::string& out, char32_t value, int digits) {
+  for (int shift = (digits - 1) * 4; shift >= 0; shift -= 4) {
+    out += kHexDigits[(value >> shift) & 15];
+  }
+}
+
+// The letter of the short escape that Go and C share, 0 where there is none.
+char ShortEscape(char32_t value) {
+  switch (value) {
+    case '\a':
+      return 'a';
+    case '\b':
+      return 'b';
+    case '\f':
+      return 'f';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case '\v':
+      return 'v';
+    default:
+      return 0;
+  }
+}
+
+// The character of a short escape's letter, -1 where there is none.
+int ShortUnescape(char letter) {
+  switch (letter) {
+    case 'a':
+      return '\a';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'v':
+      return '\v';
+    case '\\':
+    case '"':
+      return letter;
+    default:
+      return -1;
+  }
+}
+
+int DigitValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return 16;
+}
+
+// Reads exactly `count` digits of `base` at `text`'s front and removes them.
+bool TakeNumber(std::string_view& text, std::size_t count, char32_t base, char32_t& value) {
+  if (text.size() < count) return false;
+  value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto digit = static_cast<char32_t>(DigitValue(text[i]));
+    if (digit >= base) return false;
+    value = value * base + digit;
+  }
+  text.remove_prefix(count);
+  return true;
+}
+
+bool IsScalar(char32_t value) { return value < 0xd800 || (value > 0xdfff && value <= 0x10ffff); }
+
+// Takes one escape sequence, whose backslash is gone already, from `text`'s front.
+bool TakeEscape(std::string_view& text, std::string& out) {
+  if (text.empty()) return false;
+  char letter = text.front();
+  if (int c = ShortUnescape(letter); c >= 0) {
+    out += static_cast<char>(c);
+    text.remove_prefix(1);
+    return true;
+  }
+  char32_t value = 0;
+  if (letter >= '0' && letter <= '7') {
+    if (!TakeNumber(text, 3, 8, value) || value > 0xff) return false;
+    out += static_cast<char>(value);
+    return true;
+  }
+  text.remove_prefix(1);
+  if (letter == 'x') {
+    if (!TakeNumber(text, 2, 16, value)) return false;
+    out += static_cast<char>(value);
+    return true;
+  }
+  std::size_t digits = letter == 'u' ? 4 : (letter == 'U' ? 8 : 0);
+  if (digits == 0 || !TakeNumber(text, digits, 16, value) || !IsScalar(value)) return false;
+  AppendUtf8(out, value);
+  return true;
+}
+
+}  // namespace
+
+CodePoint DecodeUtf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  std::uint8_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1, true};
+  std::size_t length = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return {};
+  char32_t value = lead & (0x7fU >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    value = (value << 6) | (byte(i) & 0x3fU);
+  }
+  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kSmallest[length] || !IsScalar(value)) return {};
+  return {value, length, true};
+}
+
+void AppendUtf8(std::string& out, char32_t value) {
+  if (value < 0x80) {
+    out += static_cast<char>(value);
+  } else if (value < 0x800) {
+    out += static_cast<char>(0xc0 | (value >> 6));
+    out += static_cast<char>(0x80 | (value & 0x3f));
+  } else if (value < 0x10000) {
+    out += static_cast<char>(0xe0 | (value >> 12));
+    out += static_cast<char>(0x80 | ((value >> 6) & 0x3f));
+    out += static_cast<char>(0x80 | (value & 0x3f));
+  } else {
+    out += static_cast<char>(0xf0 | (value >> 18));
+    out += static_cast<char>(0x80 | ((value >> 12) & 0x3f));
+    out += static_cast<char>(0x80 | ((value >> 6) & 0x3f));
+    out += static_cast<char>(0x80 | (value & 0x3f));
+  }
+}
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    CodePoint point = DecodeUtf8(text);
+    if (!point.valid) return false;
+    text.remove_prefix(point.length);
+  }
+  return true;
+}
+
+bool IsPrintable(char32_t value) {
+  const CodePointRange* end = kPrintable + kPrintableCount;
+  const CodePointRange* found =
+      std::lower_bound(kPrintable, end, value,
+                       [](const CodePointRange& range, char32_t v) { return range.last < v; });
+  return found != end && found->first <= value;
+}
+
+void AppendGoQuoted(std::string& out, std::string_view name) {
+  while (!name.empty()) {
+    CodePoint point = DecodeUtf8(name);
+    char32_t value = point.value;
+    if (!point.valid) {
+      out += "\\x";
+      AppendHex(out, static_cast<std::uint8_t>(name.front()), 2);
+    } else if (value == '"' || value == '\\') {
+      out += '\\';
+      out += static_cast<char>(value);
+    } else if ((value >= 0x20 && value < 0x7f) || (value >= 0x80 && IsPrintable(value))) {
+      out += name.substr(0, point.length);
+    } else if (char letter = ShortEscape(value); letter != 0) {
+      out += '\\';
+      out += letter;
+    } else if (value < 0x80) {
+      out += "\\x";
+      AppendHex(out, value, 2);
+    } else if (value < 0x10000) {
+      out += "\\u";
+      AppendHex(out, value, 4);
+    } else {
+      out += "\\U";
+      AppendHex(out, value, 8);
+    }
+    name.remove_prefix(point.length);
+  }
+}
+
+Result<std::string> GoUnquote(std::string_view text) {
+  std::string name;
+  name.reserve(text.size());
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    char c = rest.front();
+    rest.remove_prefix(1);
+    bool good = c != '"' && c != '\n';
+    if (c == '\\') {
+      good = TakeEscape(rest, name);
+    } else {
+      name += c;
+    }
+    if (!good)
+      return Fail(ErrorCode::kCorrupt, "name " + Quote(text) + " is not quoted as Go does");
+  }
+  return name;
+}
+
+void AppendGoJson(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    CodePoint point = DecodeUtf8(text);
+    char32_t value = point.value;
+    if (!point.valid) {
+      out += "\\ufffd";
+    } else if (value == '"' || value == '\\') {
+      out += '\\';
+      out += static_cast<char>(value);
+    } else if (value == '\n' || value == '\r' || value == '\t') {
+      out += '\\';
+      out += ShortEscape(value);
+    } else if (value < 0x20 || value == '<' || value == '>' || value == '&' || value == 0x2028 ||
+               value == 0x2029) {
+      out += "\\u";
+      AppendHex(out, value, 4);
+    } else {
+      out += text.substr(0, point.length);
+    }
+    text.remove_prefix(point.length);
+  }
+  out += '"';
+}
+
+}  // namespace holdfast::repository

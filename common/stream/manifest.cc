@@ -1,0 +1,161 @@
+#include "common/stream/manifest.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json PartToJson(const PartManifest& part) {
+  return {{"node", part.node},
+          {"tree_id", part.tree_id},
+          {"items", part.items},
+          {"bytes", part.bytes},
+          {"seconds", part.seconds}};
+}
+
+PartManifest PartFromJson(const Json& json) {
+  PartManifest part;
+  part.node = json.value("node", "");
+  part.tree_id = json.value("tree_id", "");
+  part.items = json.value("items", std::uint64_t{0});
+  part.bytes = json.value("bytes", std::uint64_t{0});
+  part.seconds = json.value("seconds", PhaseSeconds{});
+  return part;
+}
+
+Json MissingToJson(const Missing& missing) {
+  Json json = {{"what", missing.what}, {"reason", missing.reason}};
+  if (!missing.remedy.empty()) json["remedy"] = missing.remedy;
+  return json;
+}
+
+Missing MissingFromJson(const Json& json) {
+  return {json.value("what", ""), json.value("reason", ""), json.value("remedy", "")};
+}
+
+// Reads what EncodeManifest writes; nlohmann's exceptions mean that the text is none of ours.
+Manifest FromJson(const Json& json) {
+  using Texts = std::map<std::string, std::string>;
+  Manifest manifest;
+  manifest.format_version = json.at("format_version").get<int>();
+  manifest.holdfast_version = json.value("holdfast_version", "");
+  manifest.run = json.value("run", "");
+  manifest.note = json.value("note", "");
+  manifest.kind = json.at("kind").get<std::string>();
+  manifest.name = json.at("name").get<std::string>();
+  manifest.node = json.value("node", "");
+  manifest.cluster = json.value("cluster", "");
+  manifest.topology = json.value("topology", "");
+  manifest.identity = json.value("identity", Texts{});
+  manifest.members = json.value("members", std::vector<Texts>{});
+  manifest.position = json.value("position", Texts{});
+  manifest.endpoint = json.value("endpoint", "");
+  manifest.method = json.value("method", "");
+  manifest.consistency = json.value("consistency", "");
+  if (const auto barrier = json.find("cut_barrier"); barrier != json.end() && !barrier->is_null()) {
+    manifest.cut_barrier = barrier->get<bool>();
+  }
+  manifest.checksums = json.value("checksums", Texts{});
+  manifest.details = json.value("details", std::map<std::string, std::vector<std::string>>{});
+  for (const Json& part : json.value("parts", Json::array())) {
+    manifest.parts.push_back(PartFromJson(part));
+  }
+  for (const Json& missing : json.value("missing", Json::array())) {
+    manifest.missing.push_back(MissingFromJson(missing));
+  }
+  manifest.warnings = json.value("warnings", std::vector<std::string>{});
+  return manifest;
+}
+
+// Of a text of any format: all formats have this field, so that an old program can say why it
+// stops.
+Result<void> CheckVersion(const Json& json) {
+  if (!json.is_object()) return Fail(ErrorCode::kCorrupt, "manifest is no JSON object");
+  const auto version = json.find("format_version");
+  if (version == json.end() || !version->is_number_unsigned() ||
+      version->get<std::uint64_t>() == 0) {
+    return Fail(ErrorCode::kCorrupt, "manifest has no format_version");
+  }
+  if (version->get<std::uint64_t>() > Manifest::kFormatVersion) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("manifest has format {}, this program knows {}",
+                            version->get<std::uint64_t>(), Manifest::kFormatVersion),
+                "use a newer Holdfast, or restic, which needs no manifest");
+  }
+  return {};
+}
+
+// The parser recurses; a manifest is four levels deep.
+bool IsTooDeep(std::string_view text) {
+  constexpr int kDepthMax = 64;
+  int depth = 0;
+  bool is_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (is_string) {
+      if (c == '\\') ++i;
+      if (c == '"') is_string = false;
+    } else if (c == '"') {
+      is_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kDepthMax) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string EncodeManifest(const Manifest& manifest) {
+  Json json = {
+      {"format_version", manifest.format_version},
+      {"holdfast_version", manifest.holdfast_version},
+      {"run", manifest.run},
+      {"note", manifest.note},
+      {"kind", manifest.kind},
+      {"name", manifest.name},
+      {"node", manifest.node},
+      {"cluster", manifest.cluster},
+      {"topology", manifest.topology},
+      {"identity", manifest.identity},
+      {"members", manifest.members},
+      {"position", manifest.position},
+      {"endpoint", manifest.endpoint},
+      {"method", manifest.method},
+      {"consistency", manifest.consistency},
+      {"cut_time", FormatTime(manifest.cut_time)},
+  };
+  json["cut_barrier"] = manifest.cut_barrier ? Json(*manifest.cut_barrier) : Json();
+  json["checksums"] = manifest.checksums;
+  json["details"] = manifest.details;
+  json["parts"] = Json::array();
+  for (const PartManifest& part : manifest.parts) json["parts"].push_back(PartToJson(part));
+  json["missing"] = Json::array();
+  for (const Missing& missing : manifest.missing) {
+    json["missing"].push_back(MissingToJson(missing));
+  }
+  json["warnings"] = manifest.warnings;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<Manifest> DecodeManifest(std::string_view text) {
+  if (IsTooDeep(text)) return Fail(ErrorCode::kCorrupt, "manifest is nested too deeply");
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is no JSON");
+  HF_TRY(CheckVersion(json));
+  try {
+    Manifest manifest = FromJson(json);
+    HF_ASSIGN(manifest.cut_time, ParseTime(json.at("cut_time").get<std::string>()));
+    return manifest;
+  } catch (const Json::exception& e) {
+    return Fail(ErrorCode::kCorrupt, std::string("manifest is not of its form: ") + e.what());
+  }
+}
+
+}  // namespace holdfast
