@@ -44,6 +44,10 @@ function(holdfast_room name)
   endforeach()
 endfunction()
 
+if(HOLDFAST_TESTS)
+  find_program(HOLDFAST_PYTHON python3 REQUIRED)
+endif()
+
 # holdfast_test(NAME LABEL unit|contract|fault|format|integration|lint SOURCES ... LINKS room...)
 # One Catch2 program per room; ctest shows one line per program.
 function(holdfast_test name)
@@ -63,4 +67,18 @@ function(holdfast_test name)
   add_test(NAME ${TEST_LABEL}.${name} COMMAND ${name})
   set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT}
     SKIP_RETURN_CODE 77)
+endfunction()
+
+# holdfast_python_test(NAME LABEL integration|fault|lint|format FILE test_x.py [TIMEOUT seconds] [ARGUMENTS ...])
+# A Python file as one test. HOLDFAST_BUILD tells it which build's programs to run; 77 means skipped.
+function(holdfast_python_test name)
+  cmake_parse_arguments(TEST "" "LABEL;TIMEOUT;FILE" "ARGUMENTS" ${ARGN})
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 300)
+  endif()
+  add_test(NAME ${TEST_LABEL}.${name}
+    COMMAND ${HOLDFAST_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/${TEST_FILE} ${TEST_ARGUMENTS})
+  set_tests_properties(${TEST_LABEL}.${name} PROPERTIES LABELS ${TEST_LABEL}
+    TIMEOUT ${TEST_TIMEOUT} SKIP_RETURN_CODE 77
+    ENVIRONMENT "HOLDFAST_BUILD=${CMAKE_BINARY_DIR};PYTHONDONTWRITEBYTECODE=1")
 endfunction()

@@ -1,0 +1,47 @@
+"""What the tests over real programs and services share. Python 3.11 and its standard library only.
+
+A test file begins with
+
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from lib import Case, main, ...
+
+and ends with `main("etcd34", "restic")`, naming the services it needs: where one is absent the file ends
+with 77, which ctest counts as skipped. Services run as the current user, on loopback, on free ports below
+32768, with data in a temporary directory, and end with the test whatever happens to it.
+"""
+
+from .agent import Agent, Finished, write_config
+from .case import Case, main
+from .certificates import Authority
+from .etcd import EtcdCluster, Writer
+from .haproxy import HAProxy, Load, WebServer
+from .places import agent_program, service_program
+from .processes import Process, free_port, run, wait_until
+from .restic import Restic
+from .trees import Tree, differences, scan
+
+__all__ = [
+    "Agent",
+    "Authority",
+    "Case",
+    "EtcdCluster",
+    "Finished",
+    "HAProxy",
+    "Load",
+    "Process",
+    "Restic",
+    "Tree",
+    "WebServer",
+    "Writer",
+    "agent_program",
+    "differences",
+    "free_port",
+    "main",
+    "run",
+    "scan",
+    "service_program",
+    "wait_until",
+    "write_config",
+]

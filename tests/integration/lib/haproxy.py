@@ -1,0 +1,172 @@
+"""A real HAProxy in master-worker mode, something behind it, and somebody who asks it all the time."""
+
+import http.client
+import http.server
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+from .places import service_program
+from .processes import Process, free_port, run, wait_until
+
+
+class WebServer:
+    """Answers every GET with `text`, in a thread of this program."""
+
+    def __init__(self, text: str = "hello\n"):
+        body = text.encode()
+
+        class Answer(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_arguments) -> None:
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 256
+
+            def handle_error(self, *_arguments) -> None:
+                pass  # HAProxy ends its idle connections by a reset
+
+        self.port = free_port()
+        self._server = Server(("127.0.0.1", self.port), Answer)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class HAProxy:
+    """`haproxy -Ws` over the configuration files given. The caller writes them first; `directory` gets the
+    pid file, the log, and is where admin.sock and master.sock lie."""
+
+    def __init__(self, directory: Path, configs: list[Path]):
+        self.directory = directory
+        self.configs = configs
+        self.pidfile = directory / "haproxy.pid"
+        self.admin_socket = directory / "admin.sock"
+        self.master_socket = directory / "master.sock"
+        self.program = service_program("haproxy", "haproxy")
+        self.process: Process | None = None
+
+    def _files(self) -> list[str]:
+        return [part for config in self.configs for part in ("-f", str(config))]
+
+    def start(self) -> "HAProxy":
+        argv = [self.program, "-Ws", *self._files(), "-p", str(self.pidfile)]
+        argv += ["-S", f"{self.master_socket},mode,600"]
+        self.process = Process(argv, self.directory / "haproxy.log")
+
+        def serves() -> bool:
+            self.process.require_running()
+            return self.pidfile.exists() and bool(self.workers())
+
+        try:
+            wait_until("haproxy to serve", serves)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.process.tail()}") from None
+        return self
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.stop()
+
+    def check(self) -> bool:
+        """Whether `haproxy -c` takes the configuration."""
+        return run([self.program, "-c", "-q", *self._files()], expect=None).returncode == 0
+
+    def reload(self) -> None:
+        """As `systemctl reload` does it; returns when a new worker serves."""
+        before = self.workers()
+        os.kill(int(self.pidfile.read_text().split()[0]), signal.SIGUSR2)
+        wait_until("a new worker", lambda: set(self.workers()) - set(before))
+
+    def master(self, command: str) -> str:
+        """The master's answer to a command, e.g. "show proc"."""
+        return self._ask(self.master_socket, command)
+
+    def admin(self, command: str) -> str:
+        return self._ask(self.admin_socket, command)
+
+    def workers(self) -> list[int]:
+        """The process ids of the current workers, without those that are only finishing."""
+        pids, current = [], False
+        for line in self.master("show proc").splitlines():
+            if line.startswith("#"):
+                current = line.strip() == "# workers"
+            elif current and line.split()[1:2] == ["worker"]:
+                pids.append(int(line.split()[0]))
+        return pids
+
+    @staticmethod
+    def _ask(path: Path, command: str) -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(path))
+            connection.sendall(command.encode() + b"\n")
+            connection.shutdown(socket.SHUT_WR)  # the master waits for more commands otherwise
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer.decode()
+
+
+def get(port: int, path: str = "/") -> tuple[int, str]:
+    """One request on a connection of its own: (status, body)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+class Load:
+    """Asks without pause on a few connections at a time until the `with` block ends, and counts."""
+
+    def __init__(self, port: int, threads: int = 4, path: str = "/"):
+        self._port, self._path = port, path
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(threads)]
+        self.requests = 0
+        self.failures: list[str] = []
+        self.bodies: dict[str, int] = {}
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            try:
+                status, body = get(self._port, self._path)
+                failure = None if status == 200 else f"status {status}"
+            except (OSError, http.client.HTTPException) as error:
+                body, failure = "", repr(error)
+            with self._lock:
+                self.requests += 1
+                if failure is None:
+                    self.bodies[body] = self.bodies.get(body, 0) + 1
+                else:
+                    self.failures.append(failure)
+
+    def wait_for(self, requests: int, seconds: float = 120) -> None:
+        wait_until(f"{requests} requests", lambda: self.requests >= requests, seconds)
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)

@@ -1,0 +1,23 @@
+"""Where the programs under test and the services lie."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+# ctest says which build runs the test; by hand it is the release build.
+BUILD = Path(os.environ.get("HOLDFAST_BUILD", ROOT / "build" / "release")).resolve()
+SERVICES = Path(os.environ.get("HOLDFAST_SERVICES", ROOT / "build" / "services")).resolve()
+SKIPPED = 77
+
+
+def agent_program() -> str:
+    return str(BUILD / "bin" / "holdfast-agent")
+
+
+def service_program(service: str, program: str) -> str:
+    """E.g. ("etcd34", "etcdctl"); what scripts/services fetched."""
+    return str(SERVICES / service / "bin" / program)
+
+
+def have_service(service: str) -> bool:
+    return (SERVICES / service / "version").is_file()

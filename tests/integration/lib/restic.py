@@ -1,0 +1,55 @@
+"""Stock restic, with a cache of its own and in UTC (it writes times in the local zone)."""
+
+import json
+import os
+from pathlib import Path
+
+from .places import service_program
+from .processes import run
+
+
+class Restic:
+    """`repository` is a path. The repository need not be there yet, see init()."""
+
+    def __init__(self, repository: Path, password_file: Path, cache: Path):
+        self.repository = repository
+        self.password_file = password_file
+        self._cache = cache
+
+    def run(self, *arguments: str, **options):
+        """The finished process; options are those of processes.run."""
+        env = {
+            "TZ": "UTC",
+            "RESTIC_CACHE_DIR": str(self._cache),
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD_FILE": str(self.password_file),
+            "HOME": os.environ.get("HOME", "/"),
+        }
+        env |= options.pop("env", {})
+        options.setdefault("timeout", 600)
+        return run([service_program("restic", "restic"), *arguments], env=env, **options)
+
+    def init(self) -> None:
+        self.run("init", "--repository-version", "2")
+
+    def check(self, *, read_data: bool = True) -> None:
+        self.run("check", *(["--read-data"] if read_data else []))
+
+    def unlock(self) -> None:
+        """Removes the locks of processes that are no more."""
+        self.run("unlock")
+
+    def snapshots(self) -> list[dict]:
+        """Oldest first."""
+        return json.loads(self.run("snapshots", "--json").stdout) or []
+
+    def backup(self, *paths: str, arguments: tuple[str, ...] = (), **options) -> dict:
+        """Saves the paths; restic's summary, with `snapshot_id`."""
+        done = self.run("backup", "--json", *arguments, *paths, **options)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def restore(self, snapshot: str, target: Path, *arguments: str, **options) -> None:
+        self.run("restore", snapshot, "--target", str(target), *arguments, **options)
+
+    def cat(self, kind: str, identity: str) -> dict:
+        return json.loads(self.run("cat", kind, identity).stdout)
