@@ -1,0 +1,30 @@
+// Looks for damage in repositories.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/repository/check.h"
+
+namespace holdfast::jobs {
+
+// JSON: docs/json.md#check.
+struct CheckTaskReport {
+  std::string repository;
+  std::string url;
+  std::optional<Error> error;  // it could not be looked at to the end
+  repository::CheckReport check;
+  double seconds = 0;
+  std::vector<std::string> warnings;
+
+  bool is_sound() const { return !error && check.errors.empty(); }
+};
+
+std::vector<CheckTaskReport> RunCheck(const JobContext& context,
+                                      const std::vector<RepositoryAddress>& repositories,
+                                      bool read_data);
+
+}  // namespace holdfast::jobs

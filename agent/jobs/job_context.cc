@@ -1,0 +1,70 @@
+#include "agent/jobs/job_context.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast::jobs {
+
+const SourceKind* JobContext::FindKind(std::string_view kind) const {
+  auto found = std::ranges::find(*kinds, kind, &SourceKind::kind);
+  return found == kinds->end() ? nullptr : &*found;
+}
+
+KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {
+  KindSchemas schemas;
+  for (const SourceKind& kind : kinds) schemas.emplace(kind.kind, kind.options);
+  return schemas;
+}
+
+ObservedProgress::ObservedProgress(const JobContext& context, std::string subject)
+    : context_(context), subject_(std::move(subject)) {
+  if (context_.observer != nullptr) context_.observer->Begin(subject_, progress_);
+}
+
+ObservedProgress::~ObservedProgress() {
+  if (context_.observer != nullptr) context_.observer->End(subject_);
+}
+
+void PhaseTimer::Begin(const std::string& phase, Progress& progress) {
+  End();
+  phase_ = phase;
+  begin_ = clock_.Monotonic();
+  progress.SetPhase(phase);
+}
+
+void PhaseTimer::End() {
+  if (phase_.empty()) return;
+  std::chrono::duration<double> taken = clock_.Monotonic() - begin_;
+  seconds_[phase_] += taken.count();
+  phase_.clear();
+}
+
+std::string_view TaskStateName(TaskState state) {
+  switch (state) {
+    case TaskState::kDone:
+      return "done";
+    case TaskState::kPartlyDone:
+      return "partly done";
+    case TaskState::kFailed:
+      return "failed";
+    case TaskState::kRefused:
+      return "refused";
+    case TaskState::kCancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
+TaskState StateOfError(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kCancelled:
+      return TaskState::kCancelled;
+    case ErrorCode::kBusy:
+    case ErrorCode::kDenied:
+      return TaskState::kRefused;
+    default:
+      return TaskState::kFailed;
+  }
+}
+
+}  // namespace holdfast::jobs

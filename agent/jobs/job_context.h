@@ -1,0 +1,93 @@
+// What every job is given, and how it says where it stands. Jobs are where a source meets the
+// repository; they print and log nothing themselves.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/settings/settings.h"
+#include "agent/sources/source.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/storage/storage.h"
+#include "common/stream/progress.h"
+
+namespace holdfast::jobs {
+
+// Told of a job's work by the thread that does it.
+class JobObserver {
+ public:
+  virtual ~JobObserver() = default;
+  // `progress` counts until End() of the same subject, e.g. "files/app".
+  virtual void Begin(const std::string& subject, const Progress& progress) = 0;
+  virtual void End(const std::string& subject) = 0;
+  // Something an operator wants to find in the log afterwards.
+  virtual void Note(const std::string& subject, std::string_view text) = 0;
+};
+
+// Everything referred to outlives the job.
+struct JobContext {
+  const Settings* settings = nullptr;  // null: only a repository was named, nothing else is known
+  const std::vector<SourceKind>* kinds = nullptr;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  JobObserver* observer = nullptr;  // may be null
+  std::stop_token stop;
+  std::string run;  // ULID
+  std::string user;
+  // Opens the storage of a URL; tests put one in memory here.
+  std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+
+  // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
+  const SourceKind* FindKind(std::string_view kind) const;
+  void Note(const std::string& subject, std::string_view text) const {
+    if (observer != nullptr) observer->Note(subject, text);
+  }
+};
+
+// The schemas by which agent.yaml is read.
+KindSchemas SchemasOf(const std::vector<SourceKind>& kinds);
+
+// One subject's progress, shown to the observer while it lives.
+class ObservedProgress {
+ public:
+  ObservedProgress(const JobContext& context, std::string subject);
+  ~ObservedProgress();
+  ObservedProgress(const ObservedProgress&) = delete;
+  ObservedProgress& operator=(const ObservedProgress&) = delete;
+  Progress& progress() { return progress_; }
+
+ private:
+  const JobContext& context_;
+  std::string subject_;
+  Progress progress_;
+};
+
+// Measures phases: the time from one call to the next belongs to the phase named first.
+class PhaseTimer {
+ public:
+  explicit PhaseTimer(const Clock& clock) : clock_(clock) {}
+  // Ends the phase before; `progress` shows the new one.
+  void Begin(const std::string& phase, Progress& progress);
+  void End();
+  const PhaseSeconds& seconds() const { return seconds_; }
+
+ private:
+  const Clock& clock_;
+  std::string phase_;
+  Instant begin_;
+  PhaseSeconds seconds_;
+};
+
+enum class TaskState : std::uint8_t { kDone, kPartlyDone, kFailed, kRefused, kCancelled };
+// "done", "partly done", "failed", "refused", "cancelled".
+std::string_view TaskStateName(TaskState state);
+// What a task that ended with this error became.
+TaskState StateOfError(const Error& error);
+
+}  // namespace holdfast::jobs

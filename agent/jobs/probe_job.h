@@ -1,0 +1,28 @@
+// Looks at sources and changes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/journal/restore_journal.h"
+
+namespace holdfast::jobs {
+
+// JSON: docs/json.md#source-list.
+struct ProbeReport {
+  std::string kind;
+  std::string name;
+  std::string repository;
+  Topology topology = Topology::kLocal;
+  std::optional<Error> error;  // nothing can be said of the service
+  SourceInfo info;
+  std::optional<UnfinishedRestore> unfinished_restore;  // the next backup or restore ends it
+  std::optional<Error> journal_error;
+};
+
+std::vector<ProbeReport> RunProbe(const JobContext& context,
+                                  const std::vector<const SourceSettings*>& sources);
+
+}  // namespace holdfast::jobs

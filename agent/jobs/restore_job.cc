@@ -1,0 +1,343 @@
+#include "agent/jobs/restore_job.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/source_session.h"
+#include "agent/journal/restore_journal.h"
+#include "common/base/format.h"
+#include "common/config/reader.h"
+#include "common/io/fd.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using repository::SnapshotInfo;
+
+std::string ShortId(const std::string& id) { return id.substr(0, 8); }
+
+std::string FlagName(std::string option) {
+  std::ranges::replace(option, '_', '-');
+  return "--" + option;
+}
+
+// The kind's own options, checked as if they stood in a file.
+Result<config::Values> ReadKindOptions(const RestoreOptions& options, const SourceKind& kind) {
+  config::Schema schema{kind.restore_options};
+  config::Node map;
+  map.kind = config::Node::Kind::kMap;
+  map.location.file = "command line";
+  for (const auto& [name, texts] : options.kind_options) {
+    const config::OptionSpec* spec = schema.Find(name);
+    if (spec == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is no option of {} snapshots", FlagName(name), Quote(kind.kind)));
+    }
+    config::Node value;
+    value.location.file = FlagName(name);
+    bool is_list = spec->type == config::OptionType::kStringList ||
+                   spec->type == config::OptionType::kPathList;
+    if (!is_list && texts.size() > 1) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is given {} times; expected it once",
+                                                           FlagName(name), texts.size()));
+    }
+    value.kind = is_list ? config::Node::Kind::kSequence : config::Node::Kind::kScalar;
+    if (!is_list) value.scalar = texts.front();
+    for (const std::string& text : texts) {
+      if (!is_list) break;
+      config::Node item;
+      item.kind = config::Node::Kind::kScalar;
+      item.location = value.location;
+      item.scalar = text;
+      value.items.push_back(std::move(item));
+    }
+    map.Set(name, std::move(value));
+  }
+  return config::ReadValues(map, schema, {.directory = options.working_directory});
+}
+
+// The target of --to: made where missing, refused when something lies in it.
+Result<void> PrepareDirectory(const std::string& directory) {
+  std::error_code failure;
+  auto status = std::filesystem::symlink_status(directory, failure);
+  if (std::filesystem::exists(status)) {
+    if (!std::filesystem::is_directory(std::filesystem::status(directory, failure))) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is no directory; expected a new or empty one", Quote(directory)));
+    }
+    bool is_empty = std::filesystem::is_empty(directory, failure);
+    if (failure) {
+      return Fail(ErrnoError(failure.value(), fmt::format("look into {}", Quote(directory))));
+    }
+    if (is_empty) return {};
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("directory {} is not empty; expected a new or empty one", Quote(directory)),
+        "restore to another directory and move from there what you need");
+  }
+  // Keys and passwords may come back here: nobody else looks in before their modes are set.
+  return MakeDirectories(directory, 0700);
+}
+
+// "/data/etc/" as people write it -> "data/etc".
+std::string TrimSlashes(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return std::string(path);
+}
+
+Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
+  HF_ASSIGN(std::optional<Attributes> found, view.Stat(path));
+  if (found) return {};
+  std::string entries;
+  std::size_t count = 0;
+  HF_TRY(view.List("", [&](const ViewEntry& entry) {
+    if (++count <= 10) entries += (entries.empty() ? "" : ", ") + Quote(entry.name);
+    return Result<void>{};
+  }));
+  return Fail(ErrorCode::kNotFound, fmt::format("no path {} in the snapshot", Quote(path)),
+              fmt::format("at its top there are: {}", entries));
+}
+
+// One restore, step by step.
+class Restore {
+ public:
+  Restore(const JobContext& context, const std::vector<RepositoryAddress>& repositories,
+          const RestoreOptions& options)
+      : context_(context),
+        repositories_(repositories),
+        options_(options),
+        progress_(context, "restore " + options.selector),
+        timer_(*context.clock) {
+    report_.run = context.run;
+    report_.directory = options.directory;
+  }
+
+  RestoreReport Run() {
+    Result<void> outcome = Try();
+    timer_.End();
+    report_.seconds = timer_.seconds();
+    if (outcome) {
+      report_.state = TaskState::kDone;
+    } else {
+      report_.state = StateOfError(outcome.error());
+      report_.error = std::move(outcome).error();
+    }
+    return std::move(report_);
+  }
+
+ private:
+  Result<void> Try() {
+    timer_.Begin("open", progress_.progress());
+    LockUse lock_use = options_.mode == RestoreMode::kInPlace && options_.safety_snapshot
+                           ? LockUse::kRequired
+                           : LockUse::kIfCan;
+    HF_ASSIGN(FoundSnapshot found,
+              FindInRepositories(context_, repositories_, options_.selector, lock_use));
+    snapshot_ = std::move(found.snapshot);
+    repository_ = std::move(found.session);
+    report_.repository = repository_->address().label();
+    report_.snapshot = snapshot_.id.Hex();
+    report_.kind = snapshot_.kind;
+    report_.name = snapshot_.name;
+    report_.warnings = repository_->warnings();
+    HF_TRY(repository_->repository().LoadIndex(context_.stop));
+    HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
+    switch (options_.mode) {
+      case RestoreMode::kDirectory:
+        return ToDirectory();
+      case RestoreMode::kInPlace:
+        return InPlace();
+      case RestoreMode::kSpecial:
+        return Special();
+    }
+    return {};
+  }
+
+  Result<void> ToDirectory() {
+    if (!options_.kind_options.empty()) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{} does not go with --to", FlagName(options_.kind_options.begin()->first)));
+    }
+    ExtractOptions extract;
+    if (std::string path = TrimSlashes(options_.path); !path.empty()) {
+      HF_TRY(ExpectPath(*view_, path));
+      extract.paths.push_back(std::move(path));
+    }
+    // Without the right to give files away every single one would end in a warning.
+    extract.restore_owner = ::geteuid() == 0;
+    HF_TRY(PrepareDirectory(options_.directory));
+    timer_.Begin("extract", progress_.progress());
+    report_.began = true;
+    HF_ASSIGN(ExtractOutcome outcome,
+              view_->Extract(options_.directory, extract, progress_.progress(), context_.stop));
+    report_.items = outcome.items;
+    report_.bytes = outcome.bytes;
+    if (!extract.restore_owner) {
+      report_.warnings.push_back("files belong to the caller: only root can give them away");
+    }
+    report_.warnings.insert(report_.warnings.end(), outcome.warnings.begin(),
+                            outcome.warnings.end());
+    return {};
+  }
+
+  Result<const SourceKind*> KindOfSnapshot() const {
+    const SourceKind* kind = snapshot_.kind.empty() ? nullptr : context_.FindKind(snapshot_.kind);
+    if (kind != nullptr) return kind;
+    return Fail(ErrorCode::kUnsupported,
+                snapshot_.kind.empty()
+                    ? fmt::format("snapshot {} was not made by Holdfast", ShortId(report_.snapshot))
+                    : fmt::format("snapshot {} is of kind {}, which this agent does not know",
+                                  ShortId(report_.snapshot), Quote(snapshot_.kind)),
+                "restore it to a directory: --to DIR");
+  }
+
+  // The source in agent.yaml that the snapshot is of.
+  Result<const SourceSettings*> SourceOfSnapshot(const SourceKind& kind) const {
+    if (context_.settings == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument, "restore in place needs the source's configuration",
+                  "give --config FILE instead of --repository-url, or restore to a directory");
+    }
+    const SourceSettings* source = context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+    if (source == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("no source {} in {}; expected the one that snapshot {} is of",
+                              Quote(snapshot_.kind + "/" + snapshot_.name),
+                              Quote(context_.settings->file), ShortId(report_.snapshot)),
+                  "add it to the sources, or restore to a directory: --to DIR");
+    }
+    if (kind.topology == Topology::kLocal && snapshot_.host != context_.settings->node) {
+      return Fail(
+          ErrorCode::kDenied,
+          fmt::format("snapshot {} is of node {}, this node is {}", ShortId(report_.snapshot),
+                      Quote(snapshot_.host), Quote(context_.settings->node)),
+          "restore it in place on its own node, or here to a directory: --to DIR");
+    }
+    return source;
+  }
+
+  Result<void> InPlace() {
+    HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
+    HF_ASSIGN(const SourceSettings* settings, SourceOfSnapshot(*kind));
+    HF_ASSIGN(config::Values values, ReadKindOptions(options_, *kind));
+    HF_ASSIGN(std::unique_ptr<SourceSession> source,
+              SourceSession::Open(context_, *settings, "restore"));
+    report_.recovered = source->recovered();
+    RestoreJournal journal(context_.settings->state_dir, {.run = context_.run,
+                                                          .kind = settings->kind,
+                                                          .name = settings->name,
+                                                          .snapshot = report_.snapshot,
+                                                          .begin = context_.clock->Now(),
+                                                          .state = ""});
+    HF_ASSIGN(std::unique_ptr<RestoreSession> session,
+              source->source().OpenRestore(
+                  {.snapshot = view_.get(), .journal = &journal, .options = std::move(values)}));
+    timer_.Begin("preflight", progress_.progress());
+    HF_TRY(session->Preflight(context_.stop));
+    if (options_.safety_snapshot) HF_TRY(TakeSafetySnapshot(*settings, *source));
+    report_.began = true;
+    Result<void> steps = TakeSteps(*session);
+    if (!steps) return RollBack(*session, journal, std::move(steps).error());
+    timer_.Begin("commit", progress_.progress());
+    report_.changes = session->Changes();
+    HF_TRY(session->Commit());
+    HF_TRY(journal.Remove());
+    report_.items = progress_.progress().items;
+    report_.bytes = progress_.progress().bytes;
+    return {};
+  }
+
+  Result<void> TakeSafetySnapshot(const SourceSettings& settings, SourceSession& source) {
+    timer_.Begin("safety snapshot", progress_.progress());
+    const RepositorySettings* wanted = context_.settings->FindRepository(settings.repository);
+    HF_CHECK(wanted != nullptr);
+    RepositorySession* target = repository_.get();
+    std::unique_ptr<RepositorySession> other;
+    if (wanted->url != repository_->address().url) {  // the snapshot came from another repository
+      HF_ASSIGN(other, RepositorySession::Open(context_, AddressOf(*wanted), LockUse::kRequired));
+      target = other.get();
+    }
+    report_.safety_snapshot =
+        BackUpSource(context_, settings, source, *target,
+                     fmt::format("safety snapshot before restore of {}", report_.snapshot));
+    if (!report_.safety_snapshot->error) return {};
+    return Fail(
+        Error(*report_.safety_snapshot->error)
+            .While("take the safety snapshot, nothing was changed")
+            .WithHint("put right what it names; --no-safety-snapshot restores without one"));
+  }
+
+  Result<void> TakeSteps(RestoreSession& session) {
+    timer_.Begin("stage", progress_.progress());
+    HF_TRY(session.Stage(progress_.progress(), context_.stop));
+    timer_.Begin("validate", progress_.progress());
+    HF_TRY(session.Validate(context_.stop));
+    if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    timer_.Begin("swap", progress_.progress());
+    HF_TRY(session.Swap(context_.stop));
+    timer_.Begin("verify", progress_.progress());
+    return session.Verify(context_.stop);
+  }
+
+  // `cause` with what became of the way back.
+  Result<void> RollBack(RestoreSession& session, RestoreJournal& journal, Error cause) {
+    timer_.Begin("roll back", progress_.progress());
+    Result<void> undone = session.Rollback();
+    if (undone) undone = journal.Remove();
+    if (undone) {
+      report_.rolled_back = true;
+      return Fail(std::move(cause).While("restore in place, all is as it was before"));
+    }
+    std::string why = undone.error().Text();
+    return Fail(
+        std::move(cause)
+            .While(fmt::format("restore in place, and rolling back failed too ({})", why))
+            .WithHint("the next backup or restore of this source tries the way back again"));
+  }
+
+  Result<void> Special() {
+    HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
+    HF_ASSIGN(config::Values values, ReadKindOptions(options_, *kind));
+    const SourceSettings* settings =
+        context_.settings == nullptr
+            ? nullptr
+            : context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+    HF_ASSIGN(std::unique_ptr<Source> source,
+              OpenSource(context_, *kind, snapshot_.name,
+                         settings == nullptr ? config::Values() : settings->values));
+    timer_.Begin("restore", progress_.progress());
+    report_.began = true;
+    HF_ASSIGN(report_.lines,
+              source->RestoreSpecial(
+                  {.snapshot = view_.get(), .journal = nullptr, .options = std::move(values)},
+                  progress_.progress(), context_.stop));
+    report_.items = progress_.progress().items;
+    report_.bytes = progress_.progress().bytes;
+    return {};
+  }
+
+  const JobContext& context_;
+  const std::vector<RepositoryAddress>& repositories_;
+  const RestoreOptions& options_;
+  ObservedProgress progress_;
+  PhaseTimer timer_;
+  std::unique_ptr<RepositorySession> repository_;
+  SnapshotInfo snapshot_;
+  std::unique_ptr<SnapshotView> view_;  // goes before the repository that it reads
+  RestoreReport report_;
+};
+
+}  // namespace
+
+RestoreReport RunRestore(const JobContext& context,
+                         const std::vector<RepositoryAddress>& repositories,
+                         const RestoreOptions& options) {
+  return Restore(context, repositories, options).Run();
+}
+
+}  // namespace holdfast::jobs

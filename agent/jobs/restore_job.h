@@ -1,0 +1,56 @@
+// Puts a snapshot back: to a directory, in place, or in a kind's own way.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/jobs/backup_job.h"
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/repository/snapshot_reader.h"
+
+namespace holdfast::jobs {
+
+enum class RestoreMode : std::uint8_t { kDirectory, kInPlace, kSpecial };
+
+struct RestoreOptions {
+  std::string selector;  // as FindSnapshot takes it
+  RestoreMode mode = RestoreMode::kDirectory;
+  std::string directory;  // kDirectory: absolute
+  std::string path;       // kDirectory: only this path of the snapshot; empty: all
+  bool safety_snapshot = true;
+  // The kind's own options as given: "stage_data_dir" -> text; lists have several.
+  std::map<std::string, std::vector<std::string>> kind_options;
+  std::string working_directory;  // relative paths in kind_options are relative to it
+};
+
+// JSON: docs/json.md#restore.
+struct RestoreReport {
+  std::string run;
+  TaskState state = TaskState::kFailed;
+  std::optional<Error> error;
+  bool began = false;  // whether anything was written
+  std::string repository;
+  std::string snapshot;
+  std::string kind;  // empty for snapshots that Holdfast did not make
+  std::string name;
+  std::string directory;  // kDirectory
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  PhaseSeconds seconds;
+  std::vector<std::string> warnings;
+  std::vector<std::string> changes;  // kInPlace: what is different now
+  std::vector<std::string> lines;    // kSpecial: for the operator
+  std::optional<BackupTaskReport> safety_snapshot;
+  bool rolled_back = false;  // kInPlace: a step failed, and all is as it was before
+  std::string recovered;     // see SourceSession
+};
+
+// `repositories` are where the snapshot is looked for; it must be in exactly one of them.
+RestoreReport RunRestore(const JobContext& context,
+                         const std::vector<RepositoryAddress>& repositories,
+                         const RestoreOptions& options);
+
+}  // namespace holdfast::jobs

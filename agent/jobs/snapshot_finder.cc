@@ -1,0 +1,86 @@
+#include "agent/jobs/snapshot_finder.h"
+
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::jobs {
+namespace {
+
+// What a later repository says is nearer to the truth than "not found" in an earlier one.
+Error Worse(std::optional<Error> before, Error now) {
+  if (!before || before->code() == ErrorCode::kNotFound) return now;
+  return *std::move(before);
+}
+
+}  // namespace
+
+std::vector<RepositoryListing> ListRepositories(const JobContext& context,
+                                                const std::vector<RepositoryAddress>& repositories,
+                                                std::string_view selector) {
+  std::vector<RepositoryListing> listings;
+  for (const RepositoryAddress& address : repositories) {
+    RepositoryListing& listing = listings.emplace_back();
+    listing.repository = address.label();
+    auto session = RepositorySession::Open(context, address, LockUse::kNone);
+    if (!session) {
+      listing.error = std::move(session).error();
+      continue;
+    }
+    auto snapshots = repository::ListSnapshots((*session)->repository());
+    if (!snapshots) {
+      listing.error = std::move(snapshots).error().While(
+          fmt::format("list repository {}", Quote(address.label())));
+      continue;
+    }
+    for (repository::SnapshotInfo& snapshot : *snapshots) {
+      bool is_chosen =
+          selector.empty() ||
+          (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
+      if (is_chosen) listing.snapshots.push_back(std::move(snapshot));
+    }
+  }
+  return listings;
+}
+
+Result<FoundSnapshot> FindInRepositories(const JobContext& context,
+                                         const std::vector<RepositoryAddress>& repositories,
+                                         std::string_view selector, LockUse lock_use) {
+  std::optional<FoundSnapshot> found;
+  std::optional<Error> failure;
+  for (const RepositoryAddress& address : repositories) {
+    auto session = RepositorySession::Open(context, address, lock_use);
+    if (!session) {
+      failure = Worse(std::move(failure), std::move(session).error());
+      continue;
+    }
+    std::string what = fmt::format("repository {}", Quote(address.label()));
+    auto snapshots = repository::ListSnapshots((*session)->repository());
+    if (!snapshots) {
+      failure = Worse(std::move(failure), std::move(snapshots).error().While(what));
+      continue;
+    }
+    auto match = repository::FindSnapshot(*snapshots, selector);
+    if (!match) {
+      // Two snapshots that match in one repository are as good as two in two.
+      if (match.error().code() != ErrorCode::kNotFound) {
+        return Fail(std::move(match).error().While(what));
+      }
+      failure = Worse(std::move(failure), std::move(match).error().While(what));
+      continue;
+    }
+    if (found) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("snapshot {} is in repositories {} and {}", Quote(selector),
+                              Quote(found->session->address().label()), Quote(address.label())),
+                  "choose one by --repository NAME");
+    }
+    found = FoundSnapshot{*std::move(match), *std::move(session)};
+  }
+  if (failure && failure->code() != ErrorCode::kNotFound) return Fail(*std::move(failure));
+  if (found) return *std::move(found);
+  if (failure) return Fail(*std::move(failure));
+  return Fail(ErrorCode::kInvalidArgument, "no repository to look into; expected at least one");
+}
+
+}  // namespace holdfast::jobs

@@ -1,0 +1,41 @@
+// Snapshots of several repositories: their list, and finding the one that is meant.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/repository/snapshot_reader.h"
+
+namespace holdfast::jobs {
+
+// The snapshots of one repository, or why they are not known.
+struct RepositoryListing {
+  std::string repository;
+  std::vector<repository::SnapshotInfo> snapshots;  // by ascending time
+  std::optional<Error> error;
+};
+
+// Lists each repository; takes no lock and writes nothing. `selector` is "kind/name" with `*`,
+// which snapshots that Holdfast did not make never match; empty: all.
+std::vector<RepositoryListing> ListRepositories(const JobContext& context,
+                                                const std::vector<RepositoryAddress>& repositories,
+                                                std::string_view selector);
+
+struct FoundSnapshot {
+  repository::SnapshotInfo snapshot;
+  std::unique_ptr<RepositorySession> session;
+};
+
+// Finds the snapshot that FindSnapshot() finds by `selector`, in exactly one of the repositories.
+// kNotFound in all of them, kInvalidArgument in more than one; another error when a repository
+// cannot be looked into, since it might be the one.
+Result<FoundSnapshot> FindInRepositories(const JobContext& context,
+                                         const std::vector<RepositoryAddress>& repositories,
+                                         std::string_view selector, LockUse lock_use);
+
+}  // namespace holdfast::jobs

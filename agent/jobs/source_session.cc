@@ -1,0 +1,86 @@
+#include "agent/jobs/source_session.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast::jobs {
+namespace {
+
+Result<FileLock> LockSource(const JobContext& context, const SourceSettings& settings,
+                            std::string_view verb) {
+  std::string path =
+      fmt::format("{}/locks/{}-{}.lock", context.settings->state_dir, settings.kind, settings.name);
+  std::string holder = fmt::format("holdfast-agent {}, pid {}, run {}, since {}", verb, ::getpid(),
+                                   context.run, FormatTime(context.clock->Now()));
+  Result<FileLock> lock = FileLock::Acquire(path, holder);
+  if (!lock) {
+    return Fail(
+        std::move(lock).error().While(fmt::format("lock source {}", Quote(settings.label()))));
+  }
+  return lock;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& context,
+                                                           const SourceSettings& settings,
+                                                           std::string_view verb) {
+  HF_ASSIGN(FileLock lock, LockSource(context, settings, verb));
+  std::unique_ptr<SourceSession> session(new SourceSession(std::move(lock)));
+  session->kind_ = context.FindKind(settings.kind);
+  HF_CHECK(session->kind_ != nullptr);
+  HF_TRY(MakeDirectories(
+      fmt::format("{}/sources/{}-{}", context.settings->state_dir, settings.kind, settings.name),
+      0700));
+  HF_ASSIGN(session->source_, OpenSource(context, *session->kind_, settings.name, settings.values));
+  HF_TRY(session->Recover(context, settings));
+  return session;
+}
+
+Result<void> SourceSession::Recover(const JobContext& context, const SourceSettings& settings) {
+  const std::string& state_dir = context.settings->state_dir;
+  HF_ASSIGN(std::optional<UnfinishedRestore> unfinished,
+            ReadRestoreJournal(state_dir, settings.kind, settings.name));
+  if (!unfinished) return {};
+  std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
+                                 unfinished->snapshot, unfinished->run);
+  Result<std::string> done = source_->RecoverRestore(unfinished->state);
+  if (!done) {
+    return Fail(std::move(done).error().While(what).WithHint(
+        "put right what it names and run the same again; until then this source is neither saved "
+        "nor restored"));
+  }
+  RestoreJournal journal(state_dir, *unfinished);
+  HF_TRY(journal.Remove());
+  recovered_ = fmt::format("an interrupted restore of snapshot {} (run {}): {}",
+                           unfinished->snapshot.substr(0, 8), unfinished->run, *done);
+  context.Note(settings.label(), recovered_);
+  return {};
+}
+
+Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const SourceKind& kind,
+                                           std::string_view name, const config::Values& values) {
+  SourceContext source;
+  source.kind = kind.kind;
+  source.name = name;
+  if (context.settings != nullptr) {
+    source.node = context.settings->node;
+    source.cluster = context.settings->cluster;
+    source.state_dir =
+        fmt::format("{}/sources/{}-{}", context.settings->state_dir, kind.kind, name);
+  }
+  source.clock = context.clock;
+  source.random = context.random;
+  return kind.open(source, values);
+}
+
+std::string SnapshotHost(const Settings& settings, Topology topology) {
+  if (topology == Topology::kLocal || settings.cluster.empty()) return settings.node;
+  return settings.cluster;
+}
+
+}  // namespace holdfast::jobs

@@ -1,0 +1,47 @@
+// A source opened for one task: locked against every other task of this node, and freed of what an
+// interrupted restore left.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/jobs/job_context.h"
+#include "agent/journal/restore_journal.h"
+#include "common/io/file_lock.h"
+
+namespace holdfast::jobs {
+
+class SourceSession {
+ public:
+  // Takes the lock, opens the source, and finishes or undoes an unfinished restore in place before
+  // anything else. `verb` is what the lock says of us: "backup". kBusy names the holder.
+  static Result<std::unique_ptr<SourceSession>> Open(const JobContext& context,
+                                                     const SourceSettings& settings,
+                                                     std::string_view verb);
+
+  Source& source() { return *source_; }
+  const SourceKind& kind() const { return *kind_; }
+  // What was done about an unfinished restore, in words; empty when there was none.
+  const std::string& recovered() const { return recovered_; }
+
+ private:
+  explicit SourceSession(FileLock lock) : lock_(std::move(lock)) {}
+  Result<void> Recover(const JobContext& context, const SourceSettings& settings);
+
+  FileLock lock_;
+  const SourceKind* kind_ = nullptr;
+  std::unique_ptr<Source> source_;
+  std::string recovered_;
+};
+
+// The source alone, without a lock: for looking at it.
+Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const SourceKind& kind,
+                                           std::string_view name, const config::Values& values);
+
+// What the source is called in the repository: the node for local sources, the cluster's name for
+// the others, so that the chain of snapshots is found whichever member wrote it.
+std::string SnapshotHost(const Settings& settings, Topology topology);
+
+}  // namespace holdfast::jobs
