@@ -91,8 +91,8 @@ class SourceBackup {
 
     timer_.Begin("save", progress_.progress());
     auto writer = repository::PartWriter::Begin(repository_.repository(),
-                                                {.previous = previous_view_.get(),
-                                                 .lock = repository_.lock(),
+                                                {.lock = repository_.lock(),
+                                                 .previous = previous_view_.get(),
                                                  .progress = &progress_.progress()});
     HF_ASSIGN(Part part, SavePart(*session, *writer, context_.stop));
     HF_ASSIGN(Manifest manifest, session->Finish());
