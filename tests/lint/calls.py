@@ -1,0 +1,93 @@
+"""Calls that the project does not use, each with what to use instead, and the few places that must."""
+
+import re
+from dataclasses import dataclass, field
+
+from tree import Tree, code_only
+
+
+@dataclass
+class Ban:
+    pattern: str
+    instead: str
+    # File or folder (ending in "/") -> why it may.
+    exceptions: dict[str, str] = field(default_factory=dict)
+
+    def applies_to(self, name: str) -> bool:
+        return not any(
+            name == place or (place.endswith("/") and name.startswith(place)) for place in self.exceptions
+        )
+
+
+BANS = [
+    Ban(
+        r"\b(system_clock|steady_clock|high_resolution_clock)::now\b",
+        "take a Clock (common/base/clock.h), so that tests decide what time it is",
+        {
+            "common/base/clock.cc": "the system's Clock",
+            "common/io/subprocess.cc": "waits for a real process, which no test clock moves",
+        },
+    ),
+    Ban(
+        r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|\bsleep\s*\(",
+        "wait for what is to happen, with a deadline and a stop token",
+    ),
+    Ban(
+        r"\b(rand|srand|drand48)\s*\(|\bstd::(random_device|mt19937|mt19937_64|rand)\b",
+        "take a Random (common/base/random.h)",
+        {"tests/": "tests make data from a seed"},
+    ),
+    Ban(
+        r"\b(secure_)?getenv\b",
+        "settings come from agent/settings, which reads HOLDFAST_* in one place",
+        {
+            "common/base/crash_point.cc": "only in builds for tests, before any setting is read",
+            "agent/settings/": "the one place that reads HOLDFAST_*",
+            "agent/cli/": "NO_COLOR, COLUMNS: how to speak, not what to do",
+            "common/service/": "systemd hands over sockets and credentials by the environment",
+            "common/io/subprocess.cc": "what a child inherits",
+            "common/io/atomic_file.cc": "TMPDIR, where the system keeps temporary files",
+            "tests/": "tests are told where programs lie",
+        },
+    ),
+    Ban(r"\bthrow\b", "return Fail(code, text); only bugs abort (HF_CHECK)", {}),
+    Ban(r"(?<!operator )\bnew\b(?!\s*\()", "std::make_unique, or a container"),
+    Ban(r"(?<!= )(?<!=)(?<!operator )\bdelete\b", "std::unique_ptr owns"),
+    Ban(r"\.detach\s*\(", "std::jthread as a member, joined by its owner"),
+    Ban(r"\bstd::thread\b(?!::)", "std::jthread, which joins", {"tests/": "joined in the test itself"}),
+    Ban(
+        r"\b(?:std::)?(sprintf|vsprintf|snprintf|printf|fprintf|puts|fputs)\s*\(",
+        "Format (common/base/format.h); Print in agent/cli",
+        {
+            "common/base/result.cc": "CheckFailed speaks while the program dies",
+            "agent/cli/": "writes to the terminal",
+        },
+    ),
+    Ban(
+        r"\bstd::(cout|cerr|clog)\b",
+        "log (common/base/log.h), or return the text",
+        {"agent/cli/": "writes to the terminal", "tests/": "may speak"},
+    ),
+    Ban(r"\b(strcpy|strcat|strncpy|strncat|gets|strtok|atoi|atol|atof|alloca)\s*\(", "std::string, std::from_chars"),
+    Ban(r"\b(system|popen|vfork)\s*\(", "io::RunProgram (common/io/subprocess.h): no shell, with a time limit"),
+    Ban(r"\b(tmpnam|mktemp|tempnam)\s*\(", "mkstemp, or a name beside the target"),
+    Ban(r"(?<!static_)\bassert\s*\(", "HF_CHECK, which also holds in release builds"),
+    Ban(r"\bgoto\b", "a function of its own, and RAII"),
+    Ban(r"\busing\s+namespace\s+(?!std::(literals|chrono_literals|string_literals|string_view_literals))",
+        "name what is used", {"tests/": "a test may name the room it tests"}),
+    Ban(r"\bshared_ptr\b|\bmake_shared\b", "unique_ptr owns, references borrow (docs/decisions has no exception)",
+        {"common/base/log.cc": "spdlog keeps its loggers so"}),
+]
+
+
+def check(tree: Tree) -> list[str]:
+    findings = []
+    for name in tree.sources():
+        for number, line in enumerate(code_only(tree.texts[name]).splitlines(), 1):
+            if re.match(r"\s*#\s*include", line):
+                continue
+            for ban in BANS:
+                match = re.search(ban.pattern, line)
+                if match and ban.applies_to(name):
+                    findings.append(f'{name}:{number}: "{match[0].strip()}": {ban.instead}')
+    return findings

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""What a machine can check of the project's rules. `lint.py` runs every check, `lint.py NAME...` some, `lint.py
+--list` names them. Each finding is one line, FILE:LINE: what is wrong, and what to do instead."""
+
+import sys
+
+import calls
+import files
+import layers
+from tree import Tree
+
+CHECKS = {
+    "layers": layers.check_includes,
+    "links": layers.check_links,
+    "third_party": layers.check_third_party,
+    "calls": calls.check,
+    "words": files.check_words,
+    "headers": files.check_headers,
+    "dead_files": files.check_dead_files,
+    "references": files.check_references,
+    "scripts": files.check_scripts,
+    "crash_points": files.check_crash_points,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["--list"]:
+        print("\n".join(CHECKS))
+        return 0
+    unknown = [name for name in arguments if name not in CHECKS]
+    if unknown:
+        print(f"lint: no check {', '.join(unknown)}; there are {', '.join(CHECKS)}", file=sys.stderr)
+        return 2
+    tree = Tree.of_project()
+    failed = False
+    for name in arguments or CHECKS:
+        findings = CHECKS[name](tree)
+        failed = failed or bool(findings)
+        for finding in findings:
+            print(f"{name}: {finding}")
+        if not findings:
+            print(f"{name}: ok")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Every check fails on a small bad sample and is silent on its good twin."""
+
+import unittest
+
+import calls
+import files
+import layers
+from tree import Tree, code_only
+
+ROOM = "holdfast_room(io SOURCES fd.cc LINKS base)\n"
+BASE = "holdfast_room(base SOURCES clock.cc)\n"
+
+
+def project(**changes: str) -> Tree:
+    """A project of two rooms in which all is well, but for `changes` ("a__b_cc" is not needed: paths are given
+    as they are by **{"path": text})."""
+    texts = {
+        "common/base/CMakeLists.txt": BASE,
+        "common/base/clock.h": "// Time.\n#pragma once\n",
+        "common/base/clock.cc": '#include "common/base/clock.h"\nauto now = system_clock::now();\n',
+        "common/io/CMakeLists.txt": ROOM,
+        "common/io/fd.h": '// Files.\n#pragma once\n#include "common/base/clock.h"\n',
+        "common/io/fd.cc": '#include "common/io/fd.h"\n',
+    }
+    texts.update(changes)
+    return Tree(texts)
+
+
+class Lint(unittest.TestCase):
+    def assert_found(self, findings: list[str], *words: str) -> None:
+        self.assertEqual(len(findings), 1, findings)
+        for word in words:
+            self.assertIn(word, findings[0])
+
+    def test_the_good_project_is_silent(self):
+        for check in (
+            layers.check_includes,
+            layers.check_links,
+            layers.check_third_party,
+            calls.check,
+            files.check_words,
+            files.check_headers,
+            files.check_dead_files,
+            files.check_references,
+            files.check_scripts,
+            files.check_crash_points,
+        ):
+            self.assertEqual(check(project()), [], check.__name__)
+
+    def test_an_include_upwards_is_found(self):
+        tree = project(**{"common/base/clock.cc": '#include "common/io/fd.h"\n'})
+        self.assert_found(layers.check_includes(tree), "common/base/clock.cc:1", "not below")
+
+    def test_a_forbidden_arrow_is_found_although_it_points_down(self):
+        tree = project(
+            **{
+                "common/repository/pack.h": "// Packs.\n#pragma once\n",
+                "agent/sources/x.cc": '\n#include "common/repository/pack.h"\n',
+            }
+        )
+        self.assert_found(layers.check_includes(tree), "agent/sources/x.cc:2", "any repository")
+
+    def test_a_room_without_a_rank_is_found(self):
+        tree = project(**{"common/utils/x.cc": '#include "common/base/clock.h"\n'})
+        self.assert_found(layers.check_includes(tree), "common/utils", "no rank")
+
+    def test_programs_do_not_include_tests(self):
+        tree = project(
+            **{
+                "tests/support/x.h": "// X.\n#pragma once\n",
+                "common/io/fd.cc": '#include "tests/support/x.h"\n',
+            }
+        )
+        self.assert_found(layers.check_includes(tree), "tests/support/x.h")
+
+    def test_an_include_that_names_no_file_is_found(self):
+        tree = project(**{"common/io/fd.cc": '#include "fd.h"\n'})
+        self.assert_found(layers.check_includes(tree), "from the root")
+
+    def test_a_link_upwards_is_found(self):
+        tree = project(**{"common/base/CMakeLists.txt": BASE.replace(")", " LINKS io)")})
+        self.assertTrue(any("LINKS io" in finding for finding in layers.check_links(tree)))
+
+    def test_a_missing_link_is_found(self):
+        tree = project(**{"common/io/CMakeLists.txt": "holdfast_room(io SOURCES fd.cc)\n"})
+        self.assert_found(layers.check_links(tree), "includes common/base and does not link")
+
+    def test_a_link_without_use_is_found(self):
+        tree = project(**{"common/io/fd.h": "// Files.\n#pragma once\n"})
+        self.assert_found(layers.check_links(tree), "links common/base and includes nothing")
+
+    def test_a_library_outside_its_room_is_found(self):
+        tree = project(**{"common/io/fd.cc": "#include <openssl/evp.h>\n"})
+        self.assert_found(layers.check_third_party(tree), "OpenSSL", "common/crypto")
+
+    def test_json_in_a_header_is_found_and_in_a_source_is_not(self):
+        self.assertEqual(
+            layers.check_third_party(project(**{"common/io/fd.cc": "#include <nlohmann/json.hpp>\n"})), []
+        )
+        tree = project(**{"common/io/fd.h": "#include <nlohmann/json.hpp>\n"})
+        self.assert_found(layers.check_third_party(tree), "nlohmann-json")
+
+    def test_every_ban_finds_its_call(self):
+        for code in (
+            "std::chrono::system_clock::now()",
+            "std::this_thread::sleep_for(1s)",
+            "sleep(1)",
+            "rand()",
+            "std::random_device d",
+            "std::getenv(name)",
+            "throw Error()",
+            "new Thing",
+            "delete thing",
+            "t.detach()",
+            "std::thread t",
+            "snprintf(b, 4, x)",
+            "std::cout << 1",
+            "atoi(x)",
+            "system(command)",
+            "mktemp(name)",
+            "assert(x)",
+            "goto out",
+            "using namespace std",
+            "std::shared_ptr<int> p",
+        ):
+            tree = project(**{"common/io/fd.cc": f"void F() {{\n  {code};\n}}\n"})
+            self.assert_found(calls.check(tree), "common/io/fd.cc:2")
+
+    def test_what_only_looks_like_a_banned_call_is_let_through(self):
+        for code in (
+            "// a new file that we throw away",
+            '"delete it, or rand()"',
+            "/* std::cout */",
+            "F(const F&) = delete;",
+            "static_assert(true);",
+            "repository.random();",
+            'R"(throw new)"',
+            "int n = 1'000'000; // new",
+            "std::thread::id who",
+        ):
+            tree = project(**{"common/io/fd.cc": f"{code}\n"})
+            self.assertEqual(calls.check(tree), [], code)
+
+    def test_blanking_keeps_lines(self):
+        self.assertEqual(code_only('a /* b\nc */ d "e" // f\ng'), "a     \n     d         \ng")
+
+    def test_words_are_found(self):
+        for line in ("// TO" + "DO: x", "// not yet implem" + "ented", "/ho" + "me/x/y", "end  "):
+            tree = project(**{"common/io/fd.cc": f"{line}\n"})
+            self.assert_found(files.check_words(tree), "common/io/fd.cc:1")
+
+    def test_a_header_without_guard_or_opening_is_found(self):
+        self.assert_found(
+            files.check_headers(project(**{"common/io/fd.h": "// Files.\n"})), "#pragma once"
+        )
+        self.assert_found(
+            files.check_headers(project(**{"common/io/fd.h": "#pragma once\n"})), "begins with a comment"
+        )
+
+    def test_dead_files_are_found(self):
+        for name, why in (
+            ("common/io/old.cc", "no CMake target"),
+            ("common/io/old.h", "included by nobody"),
+            ("tests/integration/x/test_old.py", "run by no"),
+        ):
+            self.assert_found(files.check_dead_files(project(**{name: "// Old.\n#pragma once\n"})), name, why)
+
+    def test_dead_references_are_found(self):
+        tree = project(**{"common/io/fd.cc": "// see docs/gone.md\n"})
+        self.assert_found(files.check_references(tree), "docs/gone.md")
+        tree = project(**{"docs/a.md": "# A b\n[x](#a-b) [y](b.md)\n"})
+        self.assert_found(files.check_references(tree), "docs/b.md")
+        tree = project(**{"docs/a.md": "# A b\n[x](a.md#c)\n"})
+        self.assert_found(files.check_references(tree), 'no heading "c"')
+
+    def test_scripts_that_do_not_parse_are_found(self):
+        self.assert_found(files.check_scripts(project(**{"scripts/x": "#!/bin/bash\nif\n"})), "scripts/x")
+        self.assert_found(files.check_scripts(project(**{"scripts/x.py": "def\n"})), "scripts/x.py:1")
+
+    def test_crash_points_are_matched_both_ways(self):
+        header = 'std::string_view("a.b"),\n'
+        tree = project(**{"common/base/crash_point.h": header})
+        self.assert_found(files.check_crash_points(tree), 'no code passes "a.b"')
+        tree = project(
+            **{"common/base/crash_point.h": header, "common/io/fd.cc": 'CrashPoint("a.b"); CrashPoint("c");\n'}
+        )
+        self.assert_found(files.check_crash_points(tree), '"c" is not in')
+
+
+if __name__ == "__main__":
+    unittest.main()

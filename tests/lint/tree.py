@@ -1,0 +1,100 @@
+"""The files that the checks look at, and C++ without its comments and texts."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Where each kind of token begins; whichever matches first at a place wins.
+_TOKENS = re.compile(
+    r'(?P<raw>(?:u8|[uUL])?R"(?P<mark>[^()\\\s]*)\(.*?\)(?P=mark)")'
+    r"|(?P<line>//(?:\\\n|[^\n])*)"
+    r"|(?P<block>/\*.*?\*/)"
+    r'|(?P<text>"(?:\\.|[^"\\\n])*")'
+    r"|(?P<number>\b[0-9](?:[0-9a-zA-Z_.]|'(?=[0-9a-fA-F]))*)"
+    r"|(?P<letter>'(?:\\.|[^'\\\n])+')",
+    re.DOTALL,
+)
+
+
+class Tree:
+    """The project's text files by path: what git knows, and what is new and not ignored."""
+
+    def __init__(self, texts: dict[str, str], modes: dict[str, int] | None = None):
+        self.texts = dict(sorted(texts.items()))
+        self.modes = modes or {}
+
+    @classmethod
+    def of_project(cls) -> "Tree":
+        listed = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        if listed.returncode == 0:
+            paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+        else:  # an unpacked source archive
+            paths = [path for path in ROOT.rglob("*") if path.relative_to(ROOT).parts[0] != "build"]
+        texts, modes = {}, {}
+        for path in paths:
+            if not path.is_file() or path.is_symlink():
+                continue
+            name = str(path.relative_to(ROOT))
+            try:
+                texts[name] = path.read_text()
+            except UnicodeDecodeError:
+                continue  # frozen repositories and other binary fixtures
+            modes[name] = path.stat().st_mode
+        return cls(texts, modes)
+
+    def sources(self) -> list[str]:
+        return [name for name in self.texts if name.endswith((".h", ".cc"))]
+
+
+def room_of(name: str) -> str:
+    """agent/sources/etcd/snapshot.cc lies in the room agent/sources."""
+    return "/".join(name.split("/")[:2])
+
+
+def includes(text: str) -> list[tuple[int, str, str]]:
+    """(line, opening mark, header) of each #include."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
+        if match:
+            found.append((number, match[1], match[2]))
+    return found
+
+
+def code_only(text: str) -> str:
+    """The text with comments, strings and characters blanked out, lines kept."""
+
+    def blank(match: re.Match) -> str:
+        if match.lastgroup == "number" or match["number"]:
+            return match[0]
+        return re.sub(r"[^\n]", " ", match[0])
+
+    return _TOKENS.sub(blank, text)
+
+
+def rooms_in_cmake(tree: Tree) -> dict[str, tuple[str, int, list[str], list[str]]]:
+    """Of each holdfast_room(): folder -> (target name, line, LINKS, SOURCES)."""
+    found = {}
+    for name, text in tree.texts.items():
+        if not name.endswith("CMakeLists.txt"):
+            continue
+        bare = re.sub(r"#[^\n]*", "", text)
+        for match in re.finditer(r"holdfast_room\(([^)]*)\)", bare):
+            target, *words = match[1].split()
+            lists: dict[str, list[str]] = {"SOURCES": [], "LINKS": [], "PRIVATE_LINKS": []}
+            current = None
+            for word in words:
+                if word in lists:
+                    current = word
+                elif current:
+                    lists[current].append(word)
+            line = bare.count("\n", 0, match.start()) + 1
+            folder = name.removesuffix("/CMakeLists.txt")
+            found[folder] = (target, line, lists["LINKS"], lists["SOURCES"])
+    return found
