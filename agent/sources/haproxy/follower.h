@@ -81,8 +81,8 @@ struct NamedFiles {
   };
   std::map<std::string, Origin> files;  // existing ones, as named
   std::vector<std::string> trees;       // directories to take with all below
-  // Directories whose every file HAProxy loads; a foreign file in one of them changes what it does.
-  std::vector<std::string> exclusive_directories;
+  // Directories of certificates: HAProxy loads every file in them, a foreign one too.
+  std::vector<std::string> certificate_directories;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
 };

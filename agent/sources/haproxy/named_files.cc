@@ -22,7 +22,6 @@ class Collector {
   NamedFiles Run() {
     out_.missing = followed_.missing;
     out_.warnings = followed_.warnings;
-    out_.exclusive_directories = followed_.config_directories;
     for (const ConfigFile& file : followed_.files) {
       Take(file.path, {file.path, true});
     }
@@ -30,7 +29,7 @@ class Collector {
       for (const NamedPath& name : file.names) CollectName(file, name);
     }
     SortUnique(out_.trees);
-    SortUnique(out_.exclusive_directories);
+    SortUnique(out_.certificate_directories);
     return std::move(out_);
   }
 
@@ -102,7 +101,7 @@ class Collector {
     FileType type = space_.Type(path);
     if (type == FileType::kDirectory) {
       CollectDirectory(path, origin);
-      out_.exclusive_directories.push_back(path);
+      out_.certificate_directories.push_back(path);
       return;
     }
     bool found = TakeWithExtras(path, origin);

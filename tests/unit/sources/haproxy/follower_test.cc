@@ -103,7 +103,7 @@ TEST_CASE("haproxy follower: a directory of certificates is taken whole and excl
 
   CHECK(tree.Files("listen l\n bind :1 ssl crt ~/d\n") ==
         Names{"d/a.pem", "d/b.pem", "d/b.pem.ocsp"});
-  CHECK(tree.named().exclusive_directories == Names{tree.Path("d")});
+  CHECK(tree.named().certificate_directories == Names{tree.Path("d")});
 }
 
 TEST_CASE("haproxy follower: a bundle stands for its parts") {

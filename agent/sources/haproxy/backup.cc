@@ -1,0 +1,129 @@
+#include "agent/sources/haproxy/backup.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "agent/sources/haproxy/config_check.h"
+#include "agent/sources/haproxy/survey.h"
+#include "common/base/format.h"
+#include "common/filetree/walker.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+// The coarsest clock step of a file system: FAT's.
+constexpr std::chrono::seconds kClockStep{2};
+constexpr std::uint64_t kEstimateItemsMax = 100'000;
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    survey_ = TakeSurvey(settings_);
+    if (!survey_.has_config) {
+      const Missing& first = survey_.missing.front();
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("no configuration: {}: {}", Quote(first.what), first.reason),
+                  "correct the source's \"config\", and let the agent read the file");
+    }
+    HF_TRY(AskHaproxy(std::move(stop)));
+    filetree::WalkOptions options;
+    options.roots = survey_.roots;
+    options.prefix = MemberPrefix(context_.node);
+    options.previous = previous_;
+    if (previous_ != nullptr && previous_->manifest()) {
+      auto since = (previous_->manifest()->cut_time - kClockStep).time_since_epoch();
+      auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+      options.previous_cut =
+          UnixTime{seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+    }
+    HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
+    bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
+    return {};
+  }
+
+  // The files have no common point in time to fix.
+  Result<void> Cut() override { return {}; }
+
+  Result<std::optional<Item>> Next() override { return walker_->Next(); }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    manifest.identity = std::move(identity_);
+    manifest.method = "files named by the configuration";
+    manifest.consistency = "per file";
+    manifest.details[std::string(kConfigDetail)] = settings_.config;
+    manifest.details["files"] = survey_.roots;
+    manifest.details[std::string(kCertificateDirectories)] = survey_.certificate_directories;
+    manifest.details[std::string(kConfigDirectories)] = survey_.config_directories;
+    manifest.missing = survey_.missing;
+    for (Missing missing : walker_->missing()) {
+      auto place = survey_.places.find(missing.what);
+      if (place != survey_.places.end()) missing.reason += ", named in " + place->second;
+      manifest.missing.push_back(std::move(missing));
+    }
+    manifest.warnings = survey_.warnings;
+    manifest.warnings.insert(manifest.warnings.end(), notes_.begin(), notes_.end());
+    const std::vector<std::string>& walked = walker_->warnings();
+    manifest.warnings.insert(manifest.warnings.end(), walked.begin(), walked.end());
+    if (TakeSurvey(settings_) != survey_) {
+      manifest.warnings.emplace_back(
+          "the configuration came to name other files while it was saved; back up again");
+    }
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override { return bytes_total_; }
+
+ private:
+  // A backup is most needed where things are not well: what HAProxy says is noted, no more.
+  Result<void> AskHaproxy(std::stop_token stop) {
+    Result<std::string> version = AskVersion(settings_, stop);
+    if (!version) {
+      if (version.error().code() == ErrorCode::kCancelled) return Fail(std::move(version).error());
+      notes_.push_back(
+          fmt::format("the configuration was not checked: {}", version.error().message()));
+      return {};
+    }
+    identity_["server_version"] = *version;
+    Result<CheckVerdict> verdict = CheckLive(settings_, stop);
+    if (!verdict) {
+      if (verdict.error().code() == ErrorCode::kCancelled) return Fail(std::move(verdict).error());
+      notes_.push_back(
+          fmt::format("the configuration was not checked: {}", verdict.error().message()));
+      return {};
+    }
+    for (const std::string& warning : verdict->warnings) {
+      notes_.push_back("haproxy warns: " + warning);
+    }
+    for (const std::string& alert : verdict->alerts) {
+      notes_.push_back("haproxy refuses this configuration: " + alert);
+    }
+    return {};
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  Survey survey_;
+  std::map<std::string, std::string> identity_;
+  std::vector<std::string> notes_;
+  std::unique_ptr<filetree::Walker> walker_;
+  std::uint64_t bytes_total_ = 0;
+};
+
+}  // namespace
+
+std::string MemberPrefix(const std::string& node) { return fmt::format("members/{}/files", node); }
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::haproxy

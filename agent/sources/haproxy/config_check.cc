@@ -1,0 +1,204 @@
+#include "agent/sources/haproxy/config_check.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "agent/sources/haproxy/file_space.h"
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/subprocess.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+// Large configurations with many names to resolve take a while.
+constexpr std::chrono::seconds kCheckTimeout{120};
+
+constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
+
+bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+// "[ALERT]    (4711) : config : parsing [...]" without level and pid.
+std::string Message(std::string_view line) {
+  std::size_t colon = line.find(") : ");
+  return std::string(colon == std::string_view::npos ? line : line.substr(colon + 4));
+}
+
+CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mirror) {
+  CheckVerdict verdict;
+  verdict.is_accepted = outcome.exit_code == 0;
+  std::vector<std::string>* last = nullptr;
+  std::string text = outcome.err;
+  if (!mirror.empty()) ReplaceAll(text, mirror, "");
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    std::size_t feed = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, feed);
+    rest.remove_prefix(std::min(feed + 1, rest.size()));
+    if (line.starts_with("[ALERT]")) {
+      last = &verdict.alerts;
+    } else if (line.starts_with("[WARNING]")) {
+      last = &verdict.warnings;
+    } else if (line.starts_with("[")) {
+      last = nullptr;
+      continue;
+    } else {
+      // A message that goes on.
+      if (last != nullptr && !last->empty() && !line.empty()) {
+        last->back() += fmt::format(" {}", line.substr(line.find_first_not_of(' ')));
+      }
+      continue;
+    }
+    last->push_back(Message(line));
+  }
+  if (!verdict.is_accepted && verdict.alerts.empty()) {
+    verdict.alerts.push_back(fmt::format("exit code {}", outcome.exit_code));
+  }
+  return verdict;
+}
+
+Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::string>& files,
+                              const std::string& mirror, std::stop_token stop) {
+  std::vector<std::string> argv = {settings.binary, "-c", "-q"};
+  for (const std::string& file : files) {
+    argv.emplace_back("-f");
+    argv.push_back(file);
+  }
+  SubprocessOptions options;
+  options.timeout = kCheckTimeout;
+  options.environment.insert(settings.environment.begin(), settings.environment.end());
+  options.directory = settings.directory;
+  options.stop = std::move(stop);
+  Result<SubprocessOutcome> outcome = RunProgram(argv, options);
+  if (!outcome) return Fail(std::move(outcome).error().While("check the configuration"));
+  return ReadVerdict(*outcome, mirror);
+}
+
+// Makes the copies that are checked.
+class Copier {
+ public:
+  Copier(std::string mirror, const std::set<std::string>& removed)
+      : mirror_(std::move(mirror)), space_(mirror_, removed) {}
+
+  Result<std::vector<std::string>> Run(const Settings& settings) {
+    Followed followed = FollowConfig(settings.Follow(), space_);
+    for (const Missing& missing : followed.missing) {
+      return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", Quote(missing.what), missing.reason));
+    }
+    for (const ConfigFile& file : followed.files) HF_TRY(CompleteDirectories(file));
+    // Lists and filters' files first: the names of those that have a copy are replaced by it.
+    for (std::size_t i = followed.files.size(); i-- > 0;) HF_TRY(Copy(followed.files[i]));
+    std::vector<std::string> copies;
+    for (std::size_t i = 0; i < followed.config_files; ++i) {
+      copies.push_back(mirror_ + followed.files[i].path);
+    }
+    return copies;
+  }
+
+ private:
+  // HAProxy loads whole directories: what the mirror lacks of one is linked to.
+  Result<void> CompleteDirectories(const ConfigFile& file) {
+    LiveFiles live;
+    for (const NamedPath& name : file.names) {
+      std::string mirrored = mirror_ + name.path;
+      if (live.Type(mirrored) != FileType::kDirectory) continue;
+      HF_ASSIGN(std::vector<std::string> entries, space_.List(name.path));
+      for (const std::string& entry : entries) {
+        std::string link = mirrored + "/" + entry;
+        if (Exists(link)) continue;
+        std::string target = name.path + "/" + entry;
+        if (::symlink(target.c_str(), link.c_str()) != 0 && errno != EEXIST) {
+          return Fail(ErrnoError(errno, fmt::format("link {}", Quote(link))));
+        }
+      }
+    }
+    return {};
+  }
+
+  Result<void> Copy(const ConfigFile& file) {
+    std::string copy = mirror_ + file.path;
+    std::string content =
+        RewriteNames(file, [this](const NamedPath& name) { return Replacement(name); });
+    HF_TRY(MakeDirectories(ParentPath(copy), 0700));
+    // WriteFileAtomic() renames over the link that stood for the file.
+    return WriteFileAtomic(copy, AsBytes(content), 0600);
+  }
+
+  std::string Replacement(const NamedPath& name) {
+    std::string mirrored = mirror_ + name.path;
+    switch (name.role) {
+      case Role::kDefaultPath:
+        return name.path;
+      case Role::kOutput:
+        return fmt::format("{}/.output-{}", mirror_, outputs_++);
+      case Role::kLuaPath: {
+        std::string directory = ParentPath(mirrored.substr(0, mirrored.find('?')));
+        return Exists(directory) ? mirrored + ";" + name.path : name.path;
+      }
+      case Role::kCertificate:
+        for (std::string_view suffix : kBundleSuffixes) {
+          if (Exists(mirrored + std::string(suffix))) return mirrored;
+        }
+        break;
+      default:
+        break;
+    }
+    return Exists(mirrored) ? mirrored : name.path;
+  }
+
+  std::string mirror_;
+  OverlaidFiles space_;
+  int outputs_ = 0;
+};
+
+}  // namespace
+
+Result<CheckVerdict> CheckMirror(const Settings& settings, const std::string& mirror,
+                                 const std::set<std::string>& removed, std::stop_token stop) {
+  HF_ASSIGN(std::vector<std::string> files, Copier(mirror, removed).Run(settings));
+  return RunCheck(settings, files, mirror, std::move(stop));
+}
+
+Result<CheckVerdict> CheckLive(const Settings& settings, std::stop_token stop) {
+  Followed followed = FollowConfig(settings.Follow(), LiveFiles());
+  bool has_output = false;
+  for (const ConfigFile& file : followed.files) {
+    for (const NamedPath& name : file.names) {
+      has_output = has_output || name.role == Role::kOutput;
+    }
+  }
+  if (!has_output) return RunCheck(settings, settings.config, "", std::move(stop));
+  HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
+  return CheckMirror(settings, mirror.path(), {}, std::move(stop));
+}
+
+Result<std::string> AskVersion(const Settings& settings, std::stop_token stop) {
+  SubprocessOptions options;
+  options.stop = std::move(stop);
+  HF_ASSIGN(SubprocessOutcome outcome, RunProgram({settings.binary, "-v"}, options));
+  constexpr std::string_view kLead = "version ";
+  std::size_t at = outcome.out.find(kLead);
+  if (outcome.exit_code != 0 || at == std::string::npos) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} does not answer \"-v\" as HAProxy does", Quote(settings.binary)),
+                "set the source's \"binary\"");
+  }
+  std::size_t begin = at + kLead.size();
+  return outcome.out.substr(begin, outcome.out.find_first_of(" \n", begin) - begin);
+}
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,119 @@
+#include "agent/sources/haproxy/haproxy.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "agent/sources/haproxy/backup.h"
+#include "agent/sources/haproxy/config_check.h"
+#include "agent/sources/haproxy/process.h"
+#include "agent/sources/haproxy/restore.h"
+#include "agent/sources/haproxy/settings.h"
+#include "agent/sources/haproxy/survey.h"
+#include "common/base/format.h"
+
+namespace holdfast {
+
+namespace haproxy {
+
+namespace {
+
+class HaproxySource final : public Source {
+ public:
+  HaproxySource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    SourceInfo info;
+    Survey survey = TakeSurvey(settings_);
+    info.would_save = survey.roots;
+    info.missing = std::move(survey.missing);
+    info.warnings = std::move(survey.warnings);
+    for (const std::string& root : survey.roots) {
+      // Symlinks are read by their directory's leave.
+      if (::faccessat(AT_FDCWD, root.c_str(), R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0) {
+        continue;
+      }
+      auto place = survey.places.find(root);
+      std::string reason = "not readable";
+      if (place != survey.places.end()) reason += ", named in " + place->second;
+      info.missing.push_back({root, reason, "let the agent read it"});
+    }
+    info.healthy = survey.has_config;
+    if (!survey.has_config) {
+      info.health = "no configuration file can be read";
+      return info;
+    }
+    ProbeConfiguration(info, stop);
+    if (info.healthy) ProbeProcess(info, stop);
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
+    return OpenRestoreSession(context_, settings_, spec);
+  }
+
+  Result<std::string> RecoverRestore(std::string_view state) override {
+    return RecoverSwap(context_, state);
+  }
+
+ private:
+  void ProbeConfiguration(SourceInfo& info, std::stop_token stop) const {
+    Result<std::string> version = AskVersion(settings_, stop);
+    if (version) info.identity["server_version"] = *version;
+    Result<CheckVerdict> verdict = CheckLive(settings_, std::move(stop));
+    if (!verdict) {
+      info.healthy = false;
+      info.health = fmt::format("the configuration cannot be checked: {}", verdict.error().Text());
+      return;
+    }
+    for (std::string& warning : verdict->warnings) info.warnings.push_back(std::move(warning));
+    info.health = "the configuration is valid";
+    if (verdict->is_accepted) return;
+    info.healthy = false;
+    info.health = fmt::format("haproxy refuses the configuration: {}", verdict->alerts.front());
+  }
+
+  void ProbeProcess(SourceInfo& info, std::stop_token stop) const {
+    if (!settings_.reload) return;
+    Result<ProcessState> state = Process(*settings_.reload, *context_.clock).Look(std::move(stop));
+    if (!state) {
+      info.healthy = false;
+      info.health += "; " + state.error().Text();
+    } else if (!state->is_running) {
+      info.healthy = false;
+      info.health += fmt::format("; haproxy does not run ({})", settings_.reload->Text());
+    } else {
+      info.health += fmt::format("; running, master process {}", state->master);
+    }
+  }
+
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+
+}  // namespace haproxy
+
+SourceKind HaproxyKind() {
+  SourceKind kind;
+  kind.kind = "haproxy";
+  kind.topology = Topology::kLocal;
+  kind.summary = "HAProxy: its configuration and every file that it names";
+  kind.options = haproxy::SettingsSchema();
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    HF_ASSIGN(haproxy::Settings settings, haproxy::ReadSettings(values));
+    return std::make_unique<haproxy::HaproxySource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,348 @@
+#include "agent/sources/haproxy/process.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+#include "common/io/subprocess.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// A large configuration is parsed, names resolved, before the new worker is there.
+constexpr std::chrono::seconds kReloadTimeout{60};
+constexpr milliseconds kLookAgain{20};
+// A worker that cannot start (its user or chroot is missing) ends within this time.
+constexpr milliseconds kSettle{500};
+
+template <typename Number>
+std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
+  Number number{};
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+// Empty when the file cannot be read: the process has gone, or is not ours.
+std::string ReadProc(pid_t pid, std::string_view name) {
+  Result<Bytes> content = ReadWholeFile(fmt::format("/proc/{}/{}", pid, name));
+  return content ? std::string(AsText(*content)) : std::string();
+}
+
+std::string CommandName(pid_t pid) {
+  std::string name = ReadProc(pid, "comm");
+  while (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
+}
+
+// Fields of /proc/PID/stat from the third, which follows the name in parentheses.
+std::vector<std::string> StatFields(pid_t pid) {
+  std::string stat = ReadProc(pid, "stat");
+  std::vector<std::string> fields;
+  std::size_t at = stat.rfind(')');
+  if (at == std::string::npos) return fields;
+  at += 2;
+  while (at < stat.size()) {
+    std::size_t end = std::min(stat.find_first_of(" \n", at), stat.size());
+    fields.push_back(stat.substr(at, end - at));
+    at = end + 1;
+  }
+  return fields;
+}
+
+// A master re-executes itself at SIGUSR2; any other HAProxy process would die of it.
+bool HandlesReloadSignal(pid_t pid) {
+  std::string status = ReadProc(pid, "status");
+  std::size_t at = status.find("SigCgt:\t");
+  if (at == std::string::npos) return false;
+  std::string_view mask = std::string_view(status).substr(at + 8);
+  mask = mask.substr(0, mask.find('\n'));
+  std::optional<std::uint64_t> caught = ParseNumber<std::uint64_t>(mask, 16);
+  return caught && ((*caught >> (SIGUSR2 - 1)) & 1U) != 0;
+}
+
+// The kernel may be built without task/*/children, so parents are asked for instead.
+std::vector<Worker> Workers(pid_t master) {
+  std::vector<Worker> workers;
+  std::string name = CommandName(master);
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), &::closedir);
+  if (!directory) return workers;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    std::optional<pid_t> pid = ParseNumber<pid_t>(entry->d_name);
+    if (!pid) continue;
+    std::vector<std::string> fields = StatFields(*pid);
+    // state, ppid, ...; starttime is field 22. A zombie runs no more. Programs of the master's
+    // ("program" sections) have other names.
+    if (fields.size() < 20 || fields[1] != std::to_string(master)) continue;
+    if (fields[0] == "Z" || CommandName(*pid) != name) continue;
+    workers.push_back({*pid, ParseNumber<std::uint64_t>(fields[19]).value_or(0)});
+  }
+  return workers;
+}
+
+// "HAPROXY_PROCESSES=|type=m;...;failedreloads=1;...|type=w;..." in the master's environment.
+std::optional<long> FailedReloads(pid_t master) {
+  std::string environment = ReadProc(master, "environ");
+  std::size_t at = environment.find("HAPROXY_PROCESSES=");
+  if (at == std::string::npos) return std::nullopt;
+  std::string_view processes = environment.c_str() + at;
+  at = processes.find("|type=m;");
+  if (at == std::string_view::npos) return std::nullopt;
+  std::string_view fields = processes.substr(at + 1);
+  fields = fields.substr(0, fields.find('|'));
+  constexpr std::string_view kName = ";failedreloads=";
+  at = fields.find(kName);
+  if (at == std::string_view::npos) return std::nullopt;
+  fields = fields.substr(at + kName.size());
+  return ParseNumber<long>(fields.substr(0, fields.find(';')));
+}
+
+Result<Fd> OpenPid(pid_t pid) {
+  long fd = ::syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0) return Fail(ErrnoError(errno, fmt::format("watch process {}", pid)));
+  return Fd(static_cast<int>(fd));
+}
+
+// True when one of the processes ended before the time was over.
+bool EndsWithin(std::initializer_list<int> pid_fds, milliseconds time) {
+  std::vector<pollfd> polled;
+  for (int fd : pid_fds) polled.push_back({fd, POLLIN, 0});
+  return ::poll(polled.data(), polled.size(), static_cast<int>(time.count())) > 0;
+}
+
+Result<Fd> ConnectSocket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the path of the socket {} is too long", Quote(path)));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "make a socket"));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return Fail(ErrnoError(errno, fmt::format("connect to the master socket {}", Quote(path))));
+  }
+  return fd;
+}
+
+// Sends one command to the master and reads its answer to the end.
+Result<std::string> AskMaster(const std::string& path, std::string_view command, const Clock& clock,
+                              std::stop_token stop) {
+  HF_ASSIGN(Fd fd, ConnectSocket(path));
+  HF_TRY(WriteAll(fd.get(), AsBytes(fmt::format("{}\n", command)), path));
+  std::string answer;
+  std::array<std::uint8_t, 4096> buffer{};
+  Instant deadline = clock.Monotonic() + kReloadTimeout;
+  for (;;) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (clock.Monotonic() >= deadline) {
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("the master socket {} does not answer", Quote(path)));
+    }
+    pollfd polled{fd.get(), POLLIN, 0};
+    if (::poll(&polled, 1, static_cast<int>(kLookAgain.count())) == 0) continue;
+    Result<std::size_t> length = ReadSome(fd.get(), buffer, path);
+    // Older masters close the connection without a word when they start anew.
+    if (!length || *length == 0) return answer;
+    answer += AsText(ByteView(buffer).first(*length));
+  }
+}
+
+Result<std::map<std::string, std::string>> ShowUnit(const std::string& unit, std::stop_token stop) {
+  SubprocessOptions options;
+  options.stop = std::move(stop);
+  HF_ASSIGN(
+      SubprocessOutcome outcome,
+      RunProgram({"systemctl", "show", "--property=LoadState,ActiveState,MainPID", "--", unit},
+                 options));
+  if (outcome.exit_code != 0) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("systemctl cannot tell about {}: {}", Quote(unit), outcome.err));
+  }
+  std::map<std::string, std::string> properties;
+  std::string_view rest = outcome.out;
+  while (!rest.empty()) {
+    std::size_t feed = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, feed);
+    rest.remove_prefix(std::min(feed + 1, rest.size()));
+    std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    properties[std::string(line.substr(0, equals))] = std::string(line.substr(equals + 1));
+  }
+  return properties;
+}
+
+Result<pid_t> PidFromFile(const std::string& path) {
+  Result<Bytes> content = ReadWholeFile(path, 4096);
+  if (!content) {
+    if (content.error().code() == ErrorCode::kNotFound) return 0;
+    return Fail(std::move(content).error());
+  }
+  std::string_view text = AsText(*content);
+  text = text.substr(0, text.find_first_of(" \n"));
+  std::optional<pid_t> pid = ParseNumber<pid_t>(text);
+  if (!pid || *pid <= 1) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} holds no process id", Quote(path)),
+                "correct the source's \"reload\"");
+  }
+  // A file that outlived its process may name another one by now.
+  if (CommandName(*pid).find("haproxy") == std::string::npos) return 0;
+  return *pid;
+}
+
+Result<pid_t> PidOfSocket(const std::string& path) {
+  Result<Fd> fd = ConnectSocket(path);
+  if (!fd) {
+    // No socket, or nobody behind it.
+    ErrorCode code = fd.error().code();
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kUnavailable) return 0;
+    return Fail(std::move(fd).error());
+  }
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (::getsockopt(fd->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
+    return Fail(ErrnoError(errno, fmt::format("ask who listens on {}", Quote(path))));
+  }
+  return peer.pid;
+}
+
+}  // namespace
+
+Result<pid_t> Process::FindMaster(std::stop_token stop) const {
+  if (method_.via == ReloadMethod::Via::kPidFile) return PidFromFile(method_.target);
+  if (method_.via == ReloadMethod::Via::kMasterSocket) return PidOfSocket(method_.target);
+  HF_ASSIGN(auto properties, ShowUnit(method_.target, std::move(stop)));
+  if (properties["LoadState"] == "not-found") {
+    return Fail(ErrorCode::kNotFound, fmt::format("there is no unit {}", Quote(method_.target)),
+                "correct the source's \"reload\"");
+  }
+  const std::string& active = properties["ActiveState"];
+  if (active != "active" && active != "reloading") return 0;
+  return ParseNumber<pid_t>(properties["MainPID"]).value_or(0);
+}
+
+Result<ProcessState> Process::Look(std::stop_token stop) const {
+  ProcessState state;
+  HF_ASSIGN(state.master, FindMaster(std::move(stop)));
+  if (state.master == 0 || (::kill(state.master, 0) != 0 && errno == ESRCH)) {
+    state.master = 0;
+    return state;
+  }
+  if (!HandlesReloadSignal(state.master)) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("process {} of {} is no HAProxy master process", state.master,
+                            Quote(method_.Text())),
+                "run HAProxy in master-worker mode (-W or -Ws), and name its master");
+  }
+  if (method_.via == ReloadMethod::Via::kPidFile && ::kill(state.master, 0) != 0) {
+    return Fail(ErrnoError(errno, fmt::format("signal HAProxy's master process {}", state.master))
+                    .WithHint("restore as root or as HAProxy's user"));
+  }
+  state.is_running = true;
+  state.workers = Workers(state.master);
+  state.failed_reloads = FailedReloads(state.master);
+  return state;
+}
+
+Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) const {
+  switch (method_.via) {
+    case ReloadMethod::Via::kPidFile:
+      if (::kill(before.master, SIGUSR2) != 0) {
+        return Fail(ErrnoError(errno, fmt::format("signal process {}", before.master)));
+      }
+      return {};
+    case ReloadMethod::Via::kMasterSocket: {
+      HF_ASSIGN(std::string answer, AskMaster(method_.target, "reload", clock_, std::move(stop)));
+      // Since 2.7 the answer says how it went; a refusal is one by privilege.
+      if (answer.starts_with("Success=1")) return {};
+      if (answer.find_first_not_of(" \n\r") == std::string::npos) return {};
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("HAProxy did not reload: {}", answer));
+    }
+    case ReloadMethod::Via::kSystemd:
+      break;
+  }
+  SubprocessOptions options;
+  options.timeout = kReloadTimeout;
+  options.stop = std::move(stop);
+  HF_ASSIGN(SubprocessOutcome outcome,
+            RunProgram({"systemctl", "reload", "--", method_.target}, options));
+  if (outcome.exit_code == 0) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("\"systemctl reload {}\" failed: {}", method_.target, outcome.err),
+              fmt::format("see \"journalctl -u {}\"", method_.target));
+}
+
+Result<void> Process::AwaitReload(const ProcessState& before, std::stop_token stop) const {
+  const Instant deadline = clock_.Monotonic() + kReloadTimeout;
+  Result<Fd> master = OpenPid(before.master);
+  auto gone = [&] {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("HAProxy's master process {} ended while it reloaded", before.master),
+                "see HAProxy's log");
+  };
+  if (!master) return gone();
+  for (;;) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    for (const Worker& worker : Workers(before.master)) {
+      auto& known = before.workers;
+      if (std::find(known.begin(), known.end(), worker) != known.end()) continue;
+      Result<Fd> fd = OpenPid(worker.pid);
+      if (fd && !EndsWithin({master->get(), fd->get()}, kSettle)) return {};
+      if (EndsWithin({master->get()}, milliseconds(0))) return gone();
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("HAProxy's new worker {} ended at once", worker.pid),
+                  "see HAProxy's log");
+    }
+    std::optional<long> failed = FailedReloads(before.master);
+    if (failed && before.failed_reloads && *failed > *before.failed_reloads) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "HAProxy refused the new configuration and goes on with the old one",
+                  "see HAProxy's log, e.g. for an address that is in use");
+    }
+    if (clock_.Monotonic() >= deadline) {
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("HAProxy has no new worker after {}", FormatDuration(kReloadTimeout)),
+                  "see HAProxy's log");
+    }
+    if (EndsWithin({master->get()}, kLookAgain)) return gone();
+  }
+}
+
+Result<void> Process::Start(std::stop_token stop) const {
+  if (method_.via != ReloadMethod::Via::kSystemd) {
+    return Fail(ErrorCode::kUnsupported, "HAProxy runs no more and must be started by hand",
+                "start it as its host does");
+  }
+  SubprocessOptions options;
+  options.timeout = kReloadTimeout;
+  options.stop = std::move(stop);
+  HF_ASSIGN(SubprocessOutcome outcome,
+            RunProgram({"systemctl", "start", "--", method_.target}, options));
+  if (outcome.exit_code == 0) return {};
+  return Fail(ErrorCode::kUnavailable,
+              fmt::format("\"systemctl start {}\" failed: {}", method_.target, outcome.err),
+              fmt::format("see \"journalctl -u {}\"", method_.target));
+}
+
+}  // namespace holdfast::haproxy

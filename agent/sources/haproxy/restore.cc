@@ -1,0 +1,353 @@
+#include "agent/sources/haproxy/restore.h"
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "agent/sources/haproxy/backup.h"
+#include "agent/sources/haproxy/config_check.h"
+#include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/haproxy/process.h"
+#include "agent/sources/haproxy/restore_plan.h"
+#include "agent/sources/haproxy/survey.h"
+#include "common/base/format.h"
+#include "common/filetree/swap_set.h"
+#include "common/filetree/tree_writer.h"
+#include "common/filetree/walker.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+constexpr int kStateFormat = 1;
+
+// What is being done when a crash comes; decides whether HAProxy must be told afterwards.
+constexpr std::string_view kStaging = "staging";
+constexpr std::string_view kSwapping = "swapping";
+constexpr std::string_view kCommitting = "committing";
+
+std::string EncodeState(std::string_view step, std::string_view reload, bool was_running,
+                        std::string_view swap) {
+  nlohmann::json json = {{"format", kStateFormat},
+                         {"step", step},
+                         {"reload", reload},
+                         {"was_running", was_running},
+                         {"swap", swap}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Every alert in one line: HAProxy's first is often "parsing [file:line]", its last the verdict.
+std::string Alerts(const CheckVerdict& verdict) {
+  std::string text;
+  for (const std::string& alert : verdict.alerts) {
+    if (!text.empty()) text += "; ";
+    text += alert;
+  }
+  return text;
+}
+
+// Reloads after files were put back, so that disk and process agree. Says what came of it.
+Result<std::string> TakeBack(const Process& process, bool was_running) {
+  std::stop_token never;
+  HF_ASSIGN(ProcessState state, process.Look(never));
+  if (!state.is_running) {
+    if (!was_running) return std::string("haproxy does not run");
+    HF_TRY(process.Start(never));
+    return std::string("haproxy was started again");
+  }
+  HF_TRY(process.Reload(state, never));
+  HF_TRY(process.AwaitReload(state, never));
+  return std::string("haproxy was reloaded");
+}
+
+class Session final : public RestoreSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const RestoreSpec& spec)
+      : context_(context),
+        settings_(settings),
+        view_(*spec.snapshot),
+        journal_(*spec.journal),
+        process_(*settings.reload, *context.clock),
+        swap_([this](std::string_view state) { return Record(state); }) {}
+
+  ~Session() override {
+    // What was exchanged stays for Rollback() or, after a crash, RecoverRestore().
+    if (step_ == kStaging && has_staged_) (void)swap_.Rollback();
+  }
+
+  Result<void> Preflight(std::stop_token stop) override {
+    HF_ASSIGN(std::string version, AskVersion(settings_, stop));
+    NoteVersion(version);
+    HF_ASSIGN(before_, process_.Look(stop));
+    if (!before_.is_running) {
+      changes_.push_back(
+          fmt::format("haproxy does not run ({}): nothing to reload", settings_.reload->Text()));
+    }
+    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_), stop));
+    HF_TRY(CheckRoom(plan_, view_));
+    changes_.insert(changes_.end(), plan_.skipped.begin(), plan_.skipped.end());
+    id_ = MakeId();
+    for (Target& target : plan_.targets) {
+      if (target.action == Target::Action::kRemove) {
+        HF_TRY(swap_.AddRemoval(target.path, id_));
+      } else {
+        HF_ASSIGN(target.staged, swap_.StagingPath(target.path, id_));
+      }
+    }
+    return {};
+  }
+
+  Result<void> Stage(Progress& progress, std::stop_token stop) override {
+    progress.SetPhase("stage");
+    progress.items_total = plan_.targets.size();
+    has_staged_ = true;
+    HF_TRY(swap_.BeginStaging());
+    std::map<std::string, std::unique_ptr<filetree::TreeWriter>> writers;
+    for (const Target& target : plan_.targets) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      if (target.action != Target::Action::kAdd && !target.is_named) HF_TRY(KeepOld(target));
+      if (target.action != Target::Action::kRemove) {
+        std::string parent = ParentPath(target.path);
+        std::unique_ptr<filetree::TreeWriter>& writer = writers[parent];
+        if (!writer) {
+          filetree::WriteOptions options;
+          options.restore_owner = ::geteuid() == 0;
+          HF_ASSIGN(writer, filetree::TreeWriter::Open(parent, options));
+        }
+        HF_TRY(StageEntry(*writer, plan_.prefix + target.path, BaseName(target.staged),
+                          target.attributes, progress));
+      }
+      ++progress.items;
+    }
+    for (auto& [parent, writer] : writers) {
+      HF_TRY(writer->Finish());
+      changes_.insert(changes_.end(), writer->warnings().begin(), writer->warnings().end());
+    }
+    return {};
+  }
+
+  Result<void> Validate(std::stop_token stop) override {
+    HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
+    HF_TRY(FillMirror(plan_, view_, mirror.path()));
+    HF_ASSIGN(CheckVerdict verdict,
+              CheckMirror(settings_, mirror.path(), plan_.removed, std::move(stop)));
+    return Judge(verdict, "haproxy refuses the configuration of the snapshot");
+  }
+
+  Result<void> Swap(std::stop_token stop) override {
+    step_ = kSwapping;
+    HF_TRY(swap_.Swap());
+    // Once more by real names: whatever the check beforehand could not see shows now.
+    HF_ASSIGN(CheckVerdict verdict, CheckLive(settings_, stop));
+    HF_TRY(Judge(verdict, "haproxy refuses the restored configuration"));
+    HF_ASSIGN(ProcessState now, process_.Look(stop));
+    if (!now.is_running) return {};
+    before_ = std::move(now);
+    is_reloaded_ = true;
+    return process_.Reload(before_, std::move(stop));
+  }
+
+  Result<void> Verify(std::stop_token stop) override {
+    if (!is_reloaded_) return {};
+    HF_TRY(process_.AwaitReload(before_, std::move(stop)));
+    changes_.push_back(fmt::format("reloaded haproxy ({})", settings_.reload->Text()));
+    return {};
+  }
+
+  Result<void> Commit() override {
+    step_ = kCommitting;
+    return swap_.Commit();
+  }
+
+  Result<void> Rollback() override {
+    HF_TRY(swap_.Rollback());
+    has_staged_ = false;
+    if (!is_reloaded_) return {};
+    Result<std::string> done = TakeBack(process_, true);
+    if (!done) {
+      return Fail(std::move(done).error().While(
+          "the former files are back, but haproxy did not take them"));
+    }
+    is_reloaded_ = false;
+    return {};
+  }
+
+  std::vector<std::string> Changes() const override {
+    std::vector<std::string> changes;
+    for (const Target& target : plan_.targets) {
+      std::string_view verb = target.action == Target::Action::kReplace ? "replaced"
+                              : target.action == Target::Action::kAdd   ? "added"
+                                                                        : "removed";
+      changes.push_back(fmt::format("{} {}", verb, target.path));
+    }
+    changes.push_back(fmt::format("left {} files as they were", plan_.unchanged.size()));
+    changes.insert(changes.end(), changes_.begin(), changes_.end());
+    return changes;
+  }
+
+ private:
+  Result<void> Record(std::string_view swap) {
+    return journal_.Record(EncodeState(step_, settings_.reload->Text(), before_.is_running, swap));
+  }
+
+  std::string MakeId() const {
+    std::array<std::uint8_t, 6> bytes{};
+    context_.random->Fill(bytes);
+    return HexEncode(bytes);
+  }
+
+  void NoteVersion(const std::string& version) {
+    const auto& identity = view_.manifest()->identity;
+    auto saved = identity.find("server_version");
+    if (saved == identity.end() || saved->second == version) return;
+    changes_.push_back(
+        fmt::format("the snapshot is of haproxy {}, this is {}", saved->second, version));
+  }
+
+  static Result<void> Judge(const CheckVerdict& verdict, std::string_view what) {
+    if (verdict.is_accepted) return {};
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", what, Alerts(verdict)),
+                "restore it with --to, correct it there, and copy it by hand");
+  }
+
+  // Below the writer's directory `name` becomes what the snapshot has at `path`.
+  Result<void> StageEntry(filetree::TreeWriter& writer, const std::string& path,
+                          const std::string& name, const Attributes& attributes,
+                          Progress& progress) {
+    if (attributes.type == NodeType::kFile) {
+      HF_ASSIGN(std::unique_ptr<ByteReader> reader, view_.Open(path));
+      HF_TRY(writer.AddFile(name, attributes, *reader));
+      progress.bytes += attributes.size;
+      return {};
+    }
+    if (attributes.type == NodeType::kSymlink) return writer.AddOther(name, attributes);
+    if (attributes.type != NodeType::kDirectory) return {};
+    HF_TRY(writer.AddDirectory(name, attributes));
+    std::vector<ViewEntry> entries;
+    HF_TRY(view_.List(path, [&](const ViewEntry& entry) -> Result<void> {
+      entries.push_back(entry);
+      return {};
+    }));
+    for (const ViewEntry& entry : entries) {
+      HF_TRY(StageEntry(writer, path + "/" + entry.name, name + "/" + entry.name, entry.attributes,
+                        progress));
+    }
+    return {};
+  }
+
+  // The live configuration does not name this file, so no safety snapshot has it: a copy stays.
+  Result<void> KeepOld(const Target& target) {
+    std::string copy = fmt::format("{}/kept-{}{}", context_.state_dir, id_, target.path);
+    HF_TRY(MakeDirectories(ParentPath(copy), 0700));
+    HF_ASSIGN(Attributes attributes, filetree::ReadAttributes(target.path));
+    if (attributes.type == NodeType::kSymlink) {
+      if (::symlink(attributes.link_target.c_str(), copy.c_str()) != 0) {
+        return Fail(ErrnoError(errno, fmt::format("link {}", Quote(copy))));
+      }
+    } else {
+      HF_ASSIGN(Fd from, OpenFile(target.path, O_RDONLY | O_NOFOLLOW));
+      HF_ASSIGN(Fd to, OpenFile(copy, O_WRONLY | O_CREAT | O_EXCL, 0600));
+      std::array<std::uint8_t, 65536> buffer{};
+      for (;;) {
+        HF_ASSIGN(std::size_t length, ReadSome(from.get(), buffer, target.path));
+        if (length == 0) break;
+        HF_TRY(WriteAll(to.get(), ByteView(buffer).first(length), copy));
+      }
+      HF_TRY(SyncFile(to.get(), copy));
+    }
+    HF_TRY(SyncDirectory(ParentPath(copy)));
+    changes_.push_back(fmt::format(
+        "kept the former {} as {}: the live configuration did not name it", target.path, copy));
+    return {};
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView& view_;
+  SwapJournal& journal_;
+  Process process_;
+  filetree::SwapSet swap_;
+  std::string_view step_ = kStaging;
+  bool has_staged_ = false;
+  bool is_reloaded_ = false;
+  ProcessState before_;
+  RestorePlan plan_;
+  std::string id_;
+  std::vector<std::string> changes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& context,
+                                                           const Settings& settings,
+                                                           const RestoreSpec& spec) {
+  HF_CHECK(spec.snapshot != nullptr && spec.journal != nullptr);
+  const std::optional<Manifest>& manifest = spec.snapshot->manifest();
+  if (!manifest || manifest->kind != "haproxy") {
+    return Fail(ErrorCode::kInvalidArgument, "the snapshot is none of HAProxy",
+                "choose one by \"holdfast-agent list\", or restore with --to");
+  }
+  if (!settings.reload) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("haproxy/{} cannot be restored in place: nothing says how to reload it",
+                            context.name),
+                "set the source's \"reload\", or restore with --to");
+  }
+  if (manifest->node != context.node) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the snapshot is of node {}, this is {}", Quote(manifest->node),
+                            Quote(context.node)),
+                "restore it with --to, and copy what this node needs");
+  }
+  auto saved = manifest->details.find(std::string(kConfigDetail));
+  if (saved != manifest->details.end() && saved->second != settings.config) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("the snapshot's configuration is {}, the source's is {}",
+                            Quote(fmt::format("{}", fmt::join(saved->second, " "))),
+                            Quote(fmt::format("{}", fmt::join(settings.config, " ")))),
+                "set the source's \"config\" as it was, or restore with --to");
+  }
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
+  nlohmann::json json = nlohmann::json::parse(state, nullptr, false);
+  bool is_state = json.is_object() && json.contains("swap") && json["swap"].is_string() &&
+                  json.contains("step") && json["step"].is_string() && json.contains("reload") &&
+                  json["reload"].is_string() && json.contains("format");
+  if (!is_state) {
+    return Fail(ErrorCode::kCorrupt,
+                "the record of an unfinished restore of HAProxy cannot be read",
+                "look for names that begin with \".holdfast-\" beside HAProxy's files");
+  }
+  if (json["format"] != kStateFormat) {
+    return Fail(ErrorCode::kUnsupported, "another version of Holdfast left a restore unfinished",
+                "run that version once");
+  }
+  std::string step = json["step"];
+  std::string reload = json["reload"];
+  bool was_running = json.contains("was_running") && json["was_running"] == true;
+  HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
+  HF_ASSIGN(std::string done,
+            filetree::SwapSet::Recover(std::string(json["swap"]), [](std::string_view) {
+              // The caller keeps what was recorded until all is done; done again, it does no harm.
+              return Result<void>{};
+            }));
+  if (step != kSwapping) return done;
+  HF_ASSIGN(std::string told, TakeBack(Process(method, *context.clock), was_running));
+  return done + "; " + told;
+}
+
+}  // namespace holdfast::haproxy

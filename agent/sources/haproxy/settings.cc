@@ -1,0 +1,157 @@
+#include "agent/sources/haproxy/settings.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+std::string_view Trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r";
+  std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+bool IsVariableName(std::string_view name) {
+  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+         });
+}
+
+std::string Unquote(std::string_view value) {
+  std::string text;
+  char quote = 0;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    char c = value[i];
+    if (c == '\\' && quote != '\'' && i + 1 < value.size()) {
+      text += value[++i];
+    } else if ((c == '"' || c == '\'') && (quote == 0 || quote == c)) {
+      quote = quote == 0 ? c : 0;
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<ReloadMethod> ReloadMethod::Parse(std::string_view text) {
+  struct Form {
+    std::string_view prefix;
+    Via via;
+    bool is_path;
+  };
+  constexpr Form kForms[] = {{"systemd:", Via::kSystemd, false},
+                             {"pidfile:", Via::kPidFile, true},
+                             {"master:", Via::kMasterSocket, true}};
+  for (const Form& form : kForms) {
+    if (!text.starts_with(form.prefix)) continue;
+    std::string_view target = text.substr(form.prefix.size());
+    if (target.empty() || (form.is_path && !target.starts_with('/'))) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("\"{}\" must be followed by {}", form.prefix,
+                              form.is_path ? "an absolute path" : "the name of a unit"));
+    }
+    return ReloadMethod{form.via, std::string(target)};
+  }
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is no way to reload HAProxy", Quote(text)),
+              "write \"systemd:UNIT\", \"pidfile:/path\" or \"master:/path\"");
+}
+
+std::string ReloadMethod::Text() const {
+  switch (via) {
+    case Via::kSystemd:
+      return "systemd:" + target;
+    case Via::kPidFile:
+      return "pidfile:" + target;
+    case Via::kMasterSocket:
+      break;
+  }
+  return "master:" + target;
+}
+
+config::Schema SettingsSchema() {
+  using config::OptionType;
+  config::Schema schema;
+  auto add = [&](std::string name, OptionType type, bool required, std::string help) {
+    config::OptionSpec option;
+    option.name = std::move(name);
+    option.type = type;
+    option.required = required;
+    option.help = std::move(help);
+    schema.options.push_back(std::move(option));
+  };
+  add("config", OptionType::kPathList, true,
+      "configuration files and directories, in the order in which HAProxy gets them after -f");
+  add("reload", OptionType::kString, false,
+      "how the running HAProxy is reloaded: systemd:UNIT, pidfile:FILE (SIGUSR2) or master:SOCKET; "
+      "without it there is no restore in place");
+  add("binary", OptionType::kString, false, "the program; by default \"haproxy\" from PATH");
+  add("files", OptionType::kPathList, false,
+      "further files and directories to save, e.g. what Lua scripts read");
+  add("environment", OptionType::kMap, false, "environment variables that the configuration uses");
+  add("environment_file", OptionType::kPath, false,
+      "a file of such variables, as systemd's EnvironmentFile; it is saved too");
+  add("directory", OptionType::kPath, false,
+      "where HAProxy runs, for relative names in its configuration; by default \"/\"");
+  return schema;
+}
+
+Variables ParseEnvironment(std::string_view text) {
+  Variables variables;
+  while (!text.empty()) {
+    std::size_t feed = std::min(text.find('\n'), text.size());
+    std::string_view line = Trim(text.substr(0, feed));
+    text.remove_prefix(std::min(feed + 1, text.size()));
+    if (line.starts_with('#') || line.starts_with(';')) continue;
+    if (line.starts_with("export ")) line = Trim(line.substr(7));
+    std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string_view name = line.substr(0, equals);
+    if (IsVariableName(name)) variables[std::string(name)] = Unquote(Trim(line.substr(equals + 1)));
+  }
+  return variables;
+}
+
+Result<Settings> ReadSettings(const config::Values& values) {
+  Settings settings;
+  settings.config = values.List("config");
+  if (settings.config.empty()) return values.Invalid("config", "at least one path is needed");
+  if (values.Has("reload")) {
+    Result<ReloadMethod> method = ReloadMethod::Parse(values.Text("reload"));
+    if (!method) {
+      return Fail(
+          Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: {}", values.LocationOf("reload").Text(), method.error().message()))
+              .WithHint(method.error().hint()));
+    }
+    settings.reload = *method;
+  }
+  settings.binary = values.Text("binary", "haproxy");
+  settings.files = values.List("files");
+  settings.directory = values.Text("directory", "/");
+  settings.environment_file = values.Text("environment_file");
+  if (!settings.environment_file.empty()) {
+    Result<Bytes> content = ReadWholeFile(settings.environment_file);
+    if (!content) {
+      return Fail(std::move(content).error().While(
+          fmt::format("{}: environment_file", values.LocationOf("environment_file").Text())));
+    }
+    settings.environment = ParseEnvironment(AsText(*content));
+  }
+  // What the source itself says wins over the file.
+  for (auto& [name, value] : values.Map("environment")) settings.environment[name] = value;
+  return settings;
+}
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,56 @@
+#include "agent/sources/haproxy/survey.h"
+
+#include <algorithm>
+#include <set>
+
+#include "agent/sources/haproxy/file_space.h"
+#include "common/base/format.h"
+
+namespace holdfast::haproxy {
+
+Survey TakeSurvey(const Settings& settings) {
+  LiveFiles live;
+  Followed followed = FollowConfig(settings.Follow(), live);
+  NamedFiles named = CollectFiles(followed, live);
+  Survey survey;
+  survey.has_config = followed.config_files > 0;
+  survey.missing = std::move(named.missing);
+  survey.warnings = std::move(named.warnings);
+
+  std::set<std::string> roots;
+  auto add = [&](const std::string& path, const std::string& place) {
+    for (std::string& resolved : ResolvedPaths(path)) {
+      survey.places.try_emplace(resolved, place);
+      roots.insert(std::move(resolved));
+    }
+  };
+  for (const auto& [path, origin] : named.files) add(path, origin.place);
+  for (const std::string& path : named.trees) add(path, "lua-prepend-path");
+  std::vector<std::string> further = settings.files;
+  if (!settings.environment_file.empty()) further.push_back(settings.environment_file);
+  for (const std::string& path : further) {
+    if (live.Type(path) == FileType::kNone) {
+      survey.missing.push_back({path, "not there, named in the source's \"files\"",
+                                "put it back, or correct the source"});
+    } else {
+      add(path, "files");
+    }
+  }
+  auto resolve = [&](const std::vector<std::string>& paths) {
+    std::set<std::string> directories;
+    for (const std::string& path : paths) {
+      // The symlinks that lead to a directory are part of the configuration like any file.
+      std::vector<std::string> resolved = ResolvedPaths(path);
+      directories.insert(resolved.back());
+      resolved.pop_back();
+      roots.insert(resolved.begin(), resolved.end());
+    }
+    return std::vector<std::string>(directories.begin(), directories.end());
+  };
+  survey.certificate_directories = resolve(named.certificate_directories);
+  survey.config_directories = resolve(followed.config_directories);
+  survey.roots.assign(roots.begin(), roots.end());
+  return survey;
+}
+
+}  // namespace holdfast::haproxy
