@@ -114,6 +114,10 @@ class Copier {
   Result<void> CompleteDirectories(const ConfigFile& file) {
     LiveFiles live;
     for (const NamedPath& name : file.names) {
+      if (name.role != Role::kCertificate && name.role != Role::kAuthority &&
+          name.role != Role::kDirectory) {
+        continue;
+      }
       std::string mirrored = mirror_ + name.path;
       if (live.Type(mirrored) != FileType::kDirectory) continue;
       HF_ASSIGN(std::vector<std::string> entries, space_.List(name.path));
