@@ -73,7 +73,8 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
 
 Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::string>& files,
                               const std::string& mirror, std::stop_token stop) {
-  std::vector<std::string> argv = {settings.binary, "-c", "-q"};
+  // Not "-q": HAProxy would keep its alerts to itself, too.
+  std::vector<std::string> argv = {settings.binary, "-c"};
   for (const std::string& file : files) {
     argv.emplace_back("-f");
     argv.push_back(file);
@@ -146,7 +147,8 @@ class Copier {
     std::string mirrored = mirror_ + name.path;
     switch (name.role) {
       case Role::kDefaultPath:
-        return name.path;
+        // Every name that we know is absolute by now; this is for those that we do not know.
+        return Exists(mirrored) ? mirrored : Exists(name.path) ? name.path : "/";
       case Role::kOutput:
         return fmt::format("{}/.output-{}", mirror_, outputs_++);
       case Role::kLuaPath: {
