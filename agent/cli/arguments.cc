@@ -1,0 +1,343 @@
+#include "agent/cli/arguments.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <algorithm>
+#include <sstream>
+#include <utility>
+
+#include "agent/settings/settings.h"
+#include "common/base/format.h"
+#include "common/config/reader.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 partly done, 4 refused or busy,\n"
+    "5 service unreachable before anything began, 130 interrupted.";
+
+std::string Footer(std::string_view examples) {
+  return fmt::format("Examples:\n{}\n{}", examples, kExitCodes);
+}
+
+std::string FlagName(std::string option) {
+  std::ranges::replace(option, '_', '-');
+  return "--" + option;
+}
+
+// Builds the parser; its options write into `arguments`.
+class Parser {
+ public:
+  explicit Parser(const std::vector<SourceKind>& kinds)
+      : app_("Holdfast agent: saves the state of this node's services and puts it back.",
+             "holdfast-agent"),
+        kinds_(kinds) {
+    app_.set_version_flag("--version", std::string("holdfast-agent ") + HOLDFAST_VERSION);
+    app_.require_subcommand(1);
+    app_.get_formatter()->column_width(34);
+    app_.footer(
+        Footer("  holdfast-agent repository init --repository main\n"
+               "  holdfast-agent backup --note \"before the upgrade\"\n"
+               "  holdfast-agent list\n"
+               "  holdfast-agent restore latest:files/app --to /tmp/app\n"));
+    AddRepository();
+    AddSource();
+    AddBackup();
+    AddList();
+    AddRestore();
+    AddCheck();
+    AddConfig();
+  }
+
+  ParsedArguments Parse(const std::vector<std::string>& argv) {
+    ParsedArguments parsed;
+    parsed.json = std::ranges::find(argv, "--json") != argv.end();
+    std::vector<std::string> reversed(argv.rbegin(), argv.rend());  // as CLI11 wants it
+    try {
+      app_.parse(std::move(reversed));
+    } catch (const CLI::ParseError& error) {
+      parsed.verb = ChosenName();
+      if (error.get_exit_code() == 0) {  // --help or --version
+        std::ostringstream out;
+        std::ostringstream err;
+        (void)app_.exit(error, out, err);
+        parsed.out = out.str();
+      } else {
+        parsed.mistake = Mistake(error);
+      }
+      return parsed;
+    }
+    arguments_.verb = verb_;
+    parsed.verb = VerbName(verb_);
+    if (Result<void> checked = Check(); !checked) {
+      parsed.mistake = std::move(checked).error();
+      return parsed;
+    }
+    parsed.arguments = std::move(arguments_);
+    return parsed;
+  }
+
+ private:
+  CLI::App* AddVerb(CLI::App* parent, Verb verb, const std::string& name,
+                    const std::string& description, std::string_view examples) {
+    CLI::App* sub = parent->add_subcommand(name, description);
+    sub->get_formatter()->column_width(34);
+    sub->footer(Footer(examples));
+    sub->callback([this, verb] { verb_ = verb; });
+    sub->add_option("--config", arguments_.config, "the configuration")
+        ->type_name("FILE")
+        ->default_str(std::string(kDefaultConfig));
+    sub->add_flag("--json", arguments_.json, "one JSON document on stdout, progress on stderr");
+    sub->add_option("--log-level", log_level_, "trace, debug, info, warning or error")
+        ->type_name("LEVEL");
+    sub->add_option("--log-target", log_target_, "auto, stderr or journald")->type_name("TARGET");
+    return sub;
+  }
+
+  // A configured repository by name, or any by its URL: the case in which only the repository and
+  // its password are left.
+  void AddRepositoryChoice(CLI::App* sub) {
+    CLI::Option* config = sub->get_option("--config");
+    CLI::Option* name = sub->add_option("--repository", arguments_.repository,
+                                        "only this repository of the configuration")
+                            ->type_name("NAME");
+    CLI::Option* url = sub->add_option("--repository-url", arguments_.repository_url,
+                                       "a repository without any configuration, e.g. "
+                                       "file:/srv/backup/main")
+                           ->type_name("URL");
+    CLI::Option* password = sub->add_option("--password-file", arguments_.password_file,
+                                            "the file that holds that repository's password")
+                                ->type_name("FILE");
+    url->needs(password)->excludes(config)->excludes(name);
+    password->needs(url);
+  }
+
+  CLI::App* AddGroup(const std::string& name, const std::string& description) {
+    CLI::App* group = app_.add_subcommand(name, description);
+    group->require_subcommand(1);
+    group->footer(fmt::format("See `holdfast-agent {} VERB --help`.", name));
+    return group;
+  }
+
+  void AddRepository() {
+    CLI::App* group = AddGroup("repository", "make repositories");
+    CLI::App* sub =
+        AddVerb(group, Verb::kRepositoryInit, "init",
+                "make a new repository, and a random password where its file is missing",
+                "  holdfast-agent repository init --config agent.yaml --repository main\n");
+    sub->add_option("--repository", arguments_.repository,
+                    "its name in the configuration; needed where there are several")
+        ->type_name("NAME");
+  }
+
+  void AddSource() {
+    CLI::App* group = AddGroup("source", "look at the configured sources");
+    CLI::App* sub = AddVerb(group, Verb::kSourceList, "list",
+                            "probe each source: version, health, what would be saved",
+                            "  holdfast-agent source list\n"
+                            "  holdfast-agent source list 'etcd/*' --json\n");
+    sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
+        ->type_name("KIND/NAME");
+  }
+
+  void AddBackup() {
+    std::string kinds;
+    for (const SourceKind& kind : kinds_) {
+      kinds += fmt::format("  {:<12} {}\n", kind.kind, kind.summary);
+    }
+    CLI::App* sub = AddVerb(&app_, Verb::kBackup, "backup", "save sources, one snapshot each",
+                            "  holdfast-agent backup\n"
+                            "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n");
+    sub->footer(fmt::format("Kinds of source:\n{}\n{}", kinds, sub->get_footer()));
+    sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
+        ->type_name("KIND/NAME");
+    sub->add_option("--note", arguments_.note, "words to keep with the snapshots")
+        ->type_name("TEXT");
+  }
+
+  void AddList() {
+    CLI::App* sub =
+        AddVerb(&app_, Verb::kList, "list", "show the snapshots",
+                "  holdfast-agent list\n"
+                "  holdfast-agent list files/app\n"
+                "  holdfast-agent list --repository-url file:/srv/backup/main --password-file p\n");
+    sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
+        ->type_name("KIND/NAME")
+        ->expected(0, 1);
+    AddRepositoryChoice(sub);
+  }
+
+  void AddRestore() {
+    CLI::App* sub =
+        AddVerb(&app_, Verb::kRestore, "restore", "put a snapshot back",
+                "  holdfast-agent restore latest:files/app --to /tmp/app\n"
+                "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path data/etc/hosts\n"
+                "  holdfast-agent restore latest:haproxy/edge --in-place\n"
+                "  holdfast-agent restore latest:files/app --to /tmp/app \\\n"
+                "      --repository-url file:/srv/backup/main --password-file p\n");
+    sub->add_option("snapshot", arguments_.snapshot,
+                    "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name")
+        ->required()
+        ->type_name("SNAPSHOT");
+    AddRepositoryChoice(sub);
+    CLI::Option* to = sub->add_option("--to", arguments_.to, "into this new or empty directory")
+                          ->type_name("DIR");
+    sub->add_option("--path", arguments_.path, "only this path of the snapshot, with --to")
+        ->type_name("SUBPATH")
+        ->needs(to);
+    CLI::Option* in_place =
+        sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back")
+            ->excludes(to);
+    sub->add_flag("!--no-safety-snapshot", arguments_.safety_snapshot,
+                  "do not save the live state first")
+        ->needs(in_place);
+    AddKindOptions(sub);
+  }
+
+  void AddKindOptions(CLI::App* sub) {
+    for (const SourceKind& kind : kinds_) {
+      for (const config::OptionSpec& spec : kind.restore_options) {
+        std::string name = spec.name;
+        std::ranges::replace(name, '-', '_');
+        std::string flag = FlagName(name);
+        if (CLI::Option* present = sub->get_option_no_throw(flag)) {  // of another kind too
+          present->description(
+              fmt::format("{}; {}: {}", present->get_description(), kind.kind, spec.help));
+          continue;
+        }
+        AddKindOption(sub, name, flag, fmt::format("{}: {}", kind.kind, spec.help), spec.type);
+      }
+    }
+  }
+
+  void AddKindOption(CLI::App* sub, const std::string& name, const std::string& flag,
+                     const std::string& help, config::OptionType type) {
+    std::vector<std::string>& texts = kind_texts_[name];
+    if (type == config::OptionType::kBool) {
+      sub->add_flag(
+             flag,
+             [&texts](std::int64_t count) {
+               if (count > 0) texts = {"true"};
+             },
+             help)
+          ->group("Of one kind");
+      return;
+    }
+    sub->add_option(flag, texts, help)
+        ->allow_extra_args(false)
+        ->type_name(type == config::OptionType::kInteger ? "N"
+                    : type == config::OptionType::kPath  ? "PATH"
+                                                         : "TEXT")
+        ->group("Of one kind");
+  }
+
+  void AddCheck() {
+    CLI::App* sub = AddVerb(
+        &app_, Verb::kCheck, "check", "look for damage in the repositories",
+        "  holdfast-agent check\n"
+        "  holdfast-agent check --read-data --repository main\n"
+        "  holdfast-agent check --repository-url file:/srv/backup/main --password-file p\n");
+    sub->add_flag("--read-data", arguments_.read_data, "read and hash all data, not only lists");
+    AddRepositoryChoice(sub);
+  }
+
+  void AddConfig() {
+    CLI::App* group = AddGroup("config", "look at the configuration");
+    AddVerb(group, Verb::kConfigCheck, "check", "say whether the configuration is right",
+            "  holdfast-agent config check --config agent.yaml\n");
+    AddVerb(group, Verb::kConfigShow, "show",
+            "print it as it is understood, defaults and environment variables included",
+            "  holdfast-agent config show --config agent.yaml\n");
+  }
+
+  // The verb as far as it was understood: "restore", "config show".
+  std::string ChosenName() const {
+    std::string name;
+    for (const CLI::App* app = &app_;;) {
+      std::vector<CLI::App*> chosen = app->get_subcommands();
+      if (chosen.empty()) return name;
+      app = chosen.front();
+      name += (name.empty() ? "" : " ") + app->get_name();
+    }
+  }
+
+  Error Mistake(const CLI::ParseError& error) const {
+    std::string message = error.what();
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    while (message.ends_with(' ') || message.ends_with('.')) message.pop_back();
+    if (!message.empty() && message[0] >= 'A' && message[0] <= 'Z') {
+      message[0] = static_cast<char>(message[0] - 'A' + 'a');
+    }
+    std::string name = ChosenName();
+    return Error(ErrorCode::kInvalidArgument, message)
+        .WithHint(fmt::format("see `holdfast-agent {}{}--help`", name, name.empty() ? "" : " "));
+  }
+
+  // What the parser cannot express.
+  Result<void> Check() {
+    if (arguments_.config.empty()) arguments_.config = kDefaultConfig;
+    if (!log_level_.empty()) {
+      HF_ASSIGN(arguments_.log_level, ParseLogLevel(log_level_));
+    }
+    if (!log_target_.empty()) {
+      HF_ASSIGN(arguments_.log_target, ParseLogTarget(log_target_));
+    }
+    for (auto& [name, texts] : kind_texts_) {
+      if (!texts.empty()) arguments_.kind_options.emplace(name, texts);
+    }
+    if (verb_ == Verb::kRestore && arguments_.to.empty() && !arguments_.in_place &&
+        arguments_.kind_options.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to DIR or --in-place",
+                  "see `holdfast-agent restore --help`");
+    }
+    if (arguments_.in_place && !arguments_.repository_url.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "--in-place needs the source's configuration; expected --config, not "
+                  "--repository-url",
+                  "see `holdfast-agent restore --help`");
+    }
+    return {};
+  }
+
+  CLI::App app_;
+  const std::vector<SourceKind>& kinds_;
+  Arguments arguments_;
+  Verb verb_ = Verb::kList;
+  std::string log_level_;
+  std::string log_target_;
+  std::map<std::string, std::vector<std::string>> kind_texts_;
+};
+
+}  // namespace
+
+std::string_view VerbName(Verb verb) {
+  switch (verb) {
+    case Verb::kRepositoryInit:
+      return "repository init";
+    case Verb::kSourceList:
+      return "source list";
+    case Verb::kBackup:
+      return "backup";
+    case Verb::kList:
+      return "list";
+    case Verb::kRestore:
+      return "restore";
+    case Verb::kCheck:
+      return "check";
+    case Verb::kConfigCheck:
+      return "config check";
+    case Verb::kConfigShow:
+      return "config show";
+  }
+  return "";
+}
+
+ParsedArguments ParseArguments(const std::vector<std::string>& argv,
+                               const std::vector<SourceKind>& kinds) {
+  return Parser(kinds).Parse(argv);
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,334 @@
+#include "agent/cli/program.h"
+
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "agent/cli/arguments.h"
+#include "agent/cli/exit_code.h"
+#include "agent/cli/progress_printer.h"
+#include "agent/cli/report_json.h"
+#include "agent/cli/report_text.h"
+#include "agent/jobs/source_session.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/base/ulid.h"
+#include "common/repository/lock.h"
+
+namespace holdfast::cli {
+namespace {
+
+// Verbs that read a file system of somebody else's making name a repository so; its place in
+// messages is the flag.
+constexpr const char* kPasswordFlag = "--password-file";
+
+// One verb with everything set up.
+class Program {
+ public:
+  Program(const ProgramContext& context, Arguments arguments)
+      : context_(context), arguments_(std::move(arguments)), terminal_(*context.terminal) {}
+
+  int Run() {
+    SetUpLog();
+    std::string run = MakeUlid(*context_.clock, *context_.random);
+    LogRun scope(run);
+    Result<int> code = Start(run);
+    if (code) return *code;
+    int exit_code = ExitCodeOf(code.error());
+    ShowError(code.error());
+    if (arguments_.json) {
+      (void)Output(ErrorJson(VerbName(arguments_.verb), code.error(), exit_code));
+    }
+    return exit_code;
+  }
+
+ private:
+  void SetUpLog() {
+    LogOptions options;
+    options.target = arguments_.log_target;
+    options.program = "holdfast-agent";
+    if (auto stream = context_.environment.find("JOURNAL_STREAM");
+        stream != context_.environment.end()) {
+      options.journal_stream = stream->second;
+    }
+    options.write_line = [this](std::string_view line) { terminal_.WriteErrorLine(line); };
+    options.level = arguments_.log_level.value_or(LogLevel::kWarning);
+    is_journal_ = SetUpLogging(options, *context_.clock) == LogTarget::kJournald;
+    if (is_journal_ && !arguments_.log_level) {
+      // Nobody watches a unit: what it did must stand in the journal.
+      options.level = LogLevel::kInfo;
+      options.target = LogTarget::kJournald;
+      (void)SetUpLogging(options, *context_.clock);
+    }
+  }
+
+  Result<int> Start(const std::string& run) {
+    schemas_ = jobs::SchemasOf(*context_.kinds);
+    if (arguments_.repository_url.empty()) {
+      HF_ASSIGN(settings_, LoadSettings(arguments_.config, context_.environment, schemas_));
+      for (const std::string& warning : settings_->warnings) {
+        Log(LogLevel::kWarning, "{}", warning);
+      }
+    }
+    job_.settings = settings_ ? &*settings_ : nullptr;
+    job_.kinds = context_.kinds;
+    job_.clock = context_.clock;
+    job_.random = context_.random;
+    job_.stop = context_.stop;
+    job_.run = run;
+    job_.user = repository::LockHolder::Self().user;
+    job_.open_storage = context_.open_storage;
+    printer_.emplace(Style(), terminal_, *context_.clock);
+    job_.observer = &*printer_;
+    Log(LogLevel::kInfo, "{} begins", VerbName(arguments_.verb));
+    Result<int> code = RunVerb();
+    printer_.reset();
+    if (code) Log(LogLevel::kInfo, "{} ends with exit code {}", VerbName(arguments_.verb), *code);
+    return code;
+  }
+
+  ProgressStyle Style() const {
+    if (arguments_.json) return ProgressStyle::kJson;
+    if (is_journal_) return ProgressStyle::kLog;
+    return terminal_.errors_are_live() ? ProgressStyle::kLive : ProgressStyle::kPlain;
+  }
+
+  Result<int> RunVerb() {
+    switch (arguments_.verb) {
+      case Verb::kRepositoryInit:
+        return RepositoryInit();
+      case Verb::kSourceList:
+        return SourceList();
+      case Verb::kBackup:
+        return Backup();
+      case Verb::kList:
+        return List();
+      case Verb::kRestore:
+        return Restore();
+      case Verb::kCheck:
+        return Check();
+      case Verb::kConfigCheck:
+        return ConfigCheck();
+      case Verb::kConfigShow:
+        return Finish(
+            0, [&] { return ConfigShowText(*settings_, schemas_); },
+            [&] { return ConfigShowJson(*settings_, schemas_); });
+    }
+    return kExitUsage;
+  }
+
+  Result<int> RepositoryInit() {
+    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    if (repositories.size() != 1) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} has {} repositories; expected --repository NAME",
+                              Quote(settings_->file), repositories.size()),
+                  fmt::format("there are: {}", RepositoryNames()));
+    }
+    HF_ASSIGN(jobs::InitReport report, jobs::RunInit(job_, repositories.front()));
+    return Finish(
+        0, [&] { return InitText(report); }, [&] { return InitJson(report); });
+  }
+
+  Result<int> SourceList() {
+    HF_ASSIGN(auto sources, SelectSources(*settings_, arguments_.selectors));
+    std::vector<jobs::ProbeReport> reports = jobs::RunProbe(job_, sources);
+    std::vector<int> codes;
+    for (const jobs::ProbeReport& report : reports) {
+      codes.push_back(report.error ? ExitCodeOf(*report.error) : kExitDone);
+    }
+    int code = CombineExitCodes(codes);
+    return Finish(
+        code, [&] { return ProbeText(reports, terminal_.width()); },
+        [&] { return ProbeJson(reports, code); });
+  }
+
+  Result<int> Backup() {
+    HF_ASSIGN(auto sources, SelectSources(*settings_, arguments_.selectors));
+    if (sources.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("no sources in {}; expected at least one", Quote(settings_->file)));
+    }
+    jobs::BackupReport report = jobs::RunBackup(job_, sources, arguments_.note);
+    for (const jobs::BackupTaskReport& task : report.tasks) {
+      if (task.error) {
+        ShowError(Error(*task.error).While(task.label()));
+      } else {
+        Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),
+            task.snapshot);
+      }
+    }
+    int code = ExitCodeOf(report);
+    return Finish(
+        code, [&] { return BackupText(report, terminal_.width()); },
+        [&] { return BackupJson(report, code); });
+  }
+
+  Result<int> List() {
+    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    std::string selector = arguments_.selectors.empty() ? "" : arguments_.selectors.front();
+    if (!selector.empty() && selector.find('/') == std::string::npos) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("source {}; expected kind/name, `*` allowed", Quote(selector)));
+    }
+    std::vector<jobs::RepositoryListing> listings =
+        jobs::ListRepositories(job_, repositories, selector);
+    std::vector<int> codes;
+    for (const jobs::RepositoryListing& listing : listings) {
+      codes.push_back(listing.error ? ExitCodeOf(*listing.error) : kExitDone);
+      if (listing.error) ShowError(*listing.error);
+    }
+    int code = CombineExitCodes(codes);
+    return Finish(
+        code, [&] { return ListText(listings, terminal_.width()); },
+        [&] { return ListJson(listings, code); });
+  }
+
+  Result<int> Restore() {
+    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    jobs::RestoreOptions options;
+    options.selector = arguments_.snapshot;
+    options.path = arguments_.path;
+    options.safety_snapshot = arguments_.safety_snapshot;
+    options.kind_options = arguments_.kind_options;
+    HF_ASSIGN(options.working_directory, WorkingDirectory());
+    if (!arguments_.to.empty()) {
+      options.mode = jobs::RestoreMode::kDirectory;
+      options.directory = (std::filesystem::path(options.working_directory) / arguments_.to)
+                              .lexically_normal()
+                              .string();
+    } else {
+      options.mode =
+          arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kSpecial;
+    }
+    jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
+    if (report.error) ShowError(*report.error);
+    int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
+    return Finish(
+        code, [&] { return RestoreText(report); }, [&] { return RestoreJson(report, code); });
+  }
+
+  Result<int> Check() {
+    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    std::vector<jobs::CheckTaskReport> reports =
+        jobs::RunCheck(job_, repositories, arguments_.read_data);
+    std::vector<int> codes;
+    for (const jobs::CheckTaskReport& report : reports) {
+      if (report.error) ShowError(*report.error);
+      codes.push_back(report.error ? ExitCodeOf(*report.error)
+                                   : (report.is_sound() ? kExitDone : kExitFailed));
+    }
+    // Damage in one repository is a failure, however sound the others are.
+    int code = CombineExitCodes(codes);
+    if (code == kExitPartlyDone) code = kExitFailed;
+    return Finish(
+        code, [&] { return CheckText(reports); }, [&] { return CheckJson(reports, code); });
+  }
+
+  Result<int> ConfigCheck() {
+    for (const RepositorySettings& repository : settings_->repositories) {
+      HF_TRY(jobs::ReadPassword(jobs::AddressOf(repository)));
+      auto storage = context_.open_storage(repository.url);
+      if (!storage) return repository.values.Invalid("url", storage.error().message());
+    }
+    for (const SourceSettings& source : settings_->sources) {
+      HF_TRY(jobs::OpenSource(job_, *job_.FindKind(source.kind), source.name, source.values));
+    }
+    return Finish(
+        0, [&] { return ConfigCheckText(*settings_); },
+        [&] { return ConfigCheckJson(*settings_); });
+  }
+
+  // The repositories that the verb is about; all where none is named.
+  Result<std::vector<jobs::RepositoryAddress>> Repositories() {
+    std::vector<jobs::RepositoryAddress> addresses;
+    if (!settings_) {
+      jobs::RepositoryAddress address;
+      address.url = arguments_.repository_url;
+      HF_ASSIGN(std::string directory, WorkingDirectory());
+      if (address.url.starts_with("file:") && !address.url.starts_with("file:/")) {
+        address.url = fmt::format("file:{}/{}", directory, address.url.substr(5));
+      }
+      address.password_file = arguments_.password_file;
+      address.password_place = kPasswordFlag;
+      addresses.push_back(std::move(address));
+      return addresses;
+    }
+    for (const RepositorySettings& repository : settings_->repositories) {
+      if (!arguments_.repository.empty() && repository.name != arguments_.repository) continue;
+      addresses.push_back(jobs::AddressOf(repository));
+    }
+    if (!addresses.empty()) return addresses;
+    if (arguments_.repository.empty()) {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("no repositories in {}; expected at least one", Quote(settings_->file)));
+    }
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("no repository {} in {}", Quote(arguments_.repository), Quote(settings_->file)),
+        fmt::format("there are: {}", RepositoryNames()));
+  }
+
+  std::string RepositoryNames() const {
+    std::string names;
+    for (const RepositorySettings& repository : settings_->repositories) {
+      names += (names.empty() ? "" : ", ") + repository.name;
+    }
+    return names.empty() ? "none" : names;
+  }
+
+  static Result<std::string> WorkingDirectory() {
+    std::error_code failure;
+    std::filesystem::path directory = std::filesystem::current_path(failure);
+    if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
+    return directory.string();
+  }
+
+  // Prints the report in the form that was asked for. A report that nobody got is a failure.
+  template <typename Text, typename Json>
+  Result<int> Finish(int code, Text text, Json json) {
+    printer_.reset();  // no progress below the result
+    Result<void> written = Output(arguments_.json ? json() : text());
+    if (written) return code;
+    ShowError(written.error());
+    return code == kExitDone ? kExitFailed : code;
+  }
+
+  Result<void> Output(std::string_view text) { return terminal_.WriteOut(text); }
+
+  void ShowError(const Error& error) {
+    if (is_journal_) return LogText(LogLevel::kError, error.Text());
+    terminal_.WriteErrorLine("holdfast-agent: " + Printable(error.message()));
+    if (!error.hint().empty()) terminal_.WriteErrorLine("hint: " + Printable(error.hint()));
+  }
+
+  const ProgramContext& context_;
+  Arguments arguments_;
+  Terminal& terminal_;
+  bool is_journal_ = false;
+  KindSchemas schemas_;
+  std::optional<Settings> settings_;
+  std::optional<ProgressPrinter> printer_;
+  jobs::JobContext job_;
+};
+
+}  // namespace
+
+int RunAgent(const std::vector<std::string>& argv, const ProgramContext& context) {
+  ParsedArguments parsed = ParseArguments(argv, *context.kinds);
+  if (parsed.arguments) return Program(context, *std::move(parsed.arguments)).Run();
+  if (!parsed.mistake) {
+    return context.terminal->WriteOut(parsed.out) ? kExitDone : kExitFailed;
+  }
+  context.terminal->WriteErrorLine("holdfast-agent: " + Printable(parsed.mistake->message()));
+  if (!parsed.mistake->hint().empty()) {
+    context.terminal->WriteErrorLine("hint: " + Printable(parsed.mistake->hint()));
+  }
+  if (parsed.json) {
+    (void)context.terminal->WriteOut(ErrorJson(parsed.verb, *parsed.mistake, kExitUsage));
+  }
+  return kExitUsage;
+}
+
+}  // namespace holdfast::cli

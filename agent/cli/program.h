@@ -1,0 +1,34 @@
+// holdfast-agent's standalone verbs: from arguments to an exit code. Everything a verb touches is
+// handed in, so that tests run it whole.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cli/terminal.h"
+#include "agent/sources/source.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/config/reader.h"
+#include "common/storage/storage.h"
+
+namespace holdfast::cli {
+
+struct ProgramContext {
+  const std::vector<SourceKind>* kinds = nullptr;
+  config::Environment environment;
+  const Clock* clock = nullptr;
+  Random* random = nullptr;
+  Terminal* terminal = nullptr;
+  std::stop_token stop;
+  std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+};
+
+// `argv` without the program's name. Sets up logging. Returns the exit code.
+int RunAgent(const std::vector<std::string>& argv, const ProgramContext& context);
+
+}  // namespace holdfast::cli

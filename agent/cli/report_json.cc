@@ -1,0 +1,281 @@
+#include "agent/cli/report_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast::cli {
+namespace {
+
+// Keeps the order in which fields are added, which is the order people read them in.
+using Json = nlohmann::ordered_json;
+
+constexpr int kFormatVersion = 1;
+
+std::string Dump(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json Document(std::string_view verb, int exit_code) {
+  return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};
+}
+
+Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json ErrorObject(const Error& error) {
+  return {{"code", ErrorCodeName(error.code())},
+          {"message", error.message()},
+          {"hint", OrNull(error.hint())}};
+}
+
+Json ErrorOrNull(const std::optional<Error>& error) {
+  return error ? ErrorObject(*error) : Json(nullptr);
+}
+
+Json MissingList(const std::vector<Missing>& missing) {
+  Json list = Json::array();
+  for (const Missing& entry : missing) {
+    list.push_back(
+        {{"what", entry.what}, {"reason", entry.reason}, {"remedy", OrNull(entry.remedy)}});
+  }
+  return list;
+}
+
+// Maps and lists of strings; an empty one is {} or [], never null.
+template <typename Map>
+Json Object(const Map& map) {
+  Json object = Json::object();
+  for (const auto& [key, value] : map) object[key] = value;
+  return object;
+}
+Json List(const std::vector<std::string>& list) {
+  Json array = Json::array();
+  for (const std::string& entry : list) array.push_back(entry);
+  return array;
+}
+Json Members(const std::vector<std::map<std::string, std::string>>& members) {
+  Json array = Json::array();
+  for (const auto& member : members) array.push_back(Object(member));
+  return array;
+}
+
+Json BackupTask(const jobs::BackupTaskReport& task) {
+  return {
+      {"kind", task.kind},
+      {"name", task.name},
+      {"repository", task.repository},
+      {"state", jobs::TaskStateName(task.state)},
+      {"snapshot", OrNull(task.snapshot)},
+      {"parent", OrNull(task.parent)},
+      {"position", Object(task.manifest.position)},
+      {"endpoint", OrNull(task.manifest.endpoint)},
+      {"identity", Object(task.manifest.identity)},
+      {"consistency", OrNull(task.manifest.consistency)},
+      {"items", task.items},
+      {"bytes", task.bytes},
+      {"bytes_read", task.bytes_read},
+      {"bytes_added", task.bytes_added},
+      {"bytes_stored", task.bytes_stored},
+      {"seconds", Object(task.seconds)},
+      {"warnings", List(task.warnings)},
+      {"missing", MissingList(task.manifest.missing)},
+      {"recovered", OrNull(task.recovered)},
+      {"error", ErrorOrNull(task.error)},
+  };
+}
+
+Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
+  return {
+      {"id", snapshot.id.Hex()},
+      {"time", FormatTime(snapshot.time.seconds, snapshot.time.nanoseconds)},
+      {"kind", OrNull(snapshot.kind)},
+      {"name", OrNull(snapshot.name)},
+      {"host", snapshot.host},
+      {"run", OrNull(snapshot.run)},
+      {"cluster", OrNull(snapshot.cluster)},
+      {"partial", snapshot.is_partial},
+      {"parent", snapshot.parent ? Json(snapshot.parent->Hex()) : Json(nullptr)},
+      {"paths", List(snapshot.paths)},
+      {"tags", List(snapshot.tags)},
+      {"user", snapshot.user},
+      {"program_version", OrNull(snapshot.program_version)},
+      {"files", snapshot.files},
+      {"bytes", snapshot.bytes_processed},
+      {"bytes_added", snapshot.bytes_added},
+  };
+}
+
+Json OptionJson(const config::Values& values, const config::OptionSpec& spec) {
+  switch (spec.type) {
+    case config::OptionType::kString:
+    case config::OptionType::kPath:
+      return values.Text(spec.name);
+    case config::OptionType::kInteger:
+      return values.Integer(spec.name);
+    case config::OptionType::kBool:
+      return values.Flag(spec.name);
+    case config::OptionType::kStringList:
+    case config::OptionType::kPathList:
+      return List(values.List(spec.name));
+    case config::OptionType::kMap:
+      return Object(values.Map(spec.name));
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string InitJson(const jobs::InitReport& report) {
+  Json document = Document("repository init", 0);
+  document["repository"] = report.repository;
+  document["url"] = report.url;
+  document["id"] = report.id;
+  document["password_file"] = report.password_file;
+  document["password_made"] = report.password_made;
+  document["warnings"] = List(report.warnings);
+  return Dump(document);
+}
+
+std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_code) {
+  Json document = Document("source list", exit_code);
+  document["sources"] = Json::array();
+  for (const jobs::ProbeReport& report : reports) {
+    Json unfinished = nullptr;
+    if (report.unfinished_restore) {
+      unfinished = {{"run", report.unfinished_restore->run},
+                    {"snapshot", report.unfinished_restore->snapshot},
+                    {"begin", FormatTime(report.unfinished_restore->begin)}};
+    }
+    document["sources"].push_back({
+        {"kind", report.kind},
+        {"name", report.name},
+        {"repository", report.repository},
+        {"topology", TopologyName(report.topology)},
+        {"healthy", !report.error && report.info.healthy},
+        {"health", OrNull(report.info.health)},
+        {"identity", Object(report.info.identity)},
+        {"members", Members(report.info.members)},
+        {"would_save", List(report.info.would_save)},
+        {"missing", MissingList(report.info.missing)},
+        {"warnings", List(report.info.warnings)},
+        {"unfinished_restore", std::move(unfinished)},
+        {"error", ErrorOrNull(report.error ? report.error : report.journal_error)},
+    });
+  }
+  return Dump(document);
+}
+
+std::string BackupJson(const jobs::BackupReport& report, int exit_code) {
+  Json document = Document("backup", exit_code);
+  document["run"] = report.run;
+  document["begin"] = FormatTime(report.begin);
+  document["end"] = FormatTime(report.end);
+  document["sources"] = Json::array();
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    document["sources"].push_back(BackupTask(task));
+  }
+  return Dump(document);
+}
+
+std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code) {
+  Json document = Document("list", exit_code);
+  document["repositories"] = Json::array();
+  for (const jobs::RepositoryListing& listing : listings) {
+    Json snapshots = Json::array();
+    for (const repository::SnapshotInfo& snapshot : listing.snapshots) {
+      snapshots.push_back(SnapshotObject(snapshot));
+    }
+    document["repositories"].push_back({{"repository", listing.repository},
+                                        {"snapshots", std::move(snapshots)},
+                                        {"error", ErrorOrNull(listing.error)}});
+  }
+  return Dump(document);
+}
+
+std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
+  Json document = Document("restore", exit_code);
+  document["run"] = report.run;
+  document["state"] = jobs::TaskStateName(report.state);
+  document["repository"] = OrNull(report.repository);
+  document["snapshot"] = OrNull(report.snapshot);
+  document["kind"] = OrNull(report.kind);
+  document["name"] = OrNull(report.name);
+  document["directory"] = OrNull(report.directory);
+  document["items"] = report.items;
+  document["bytes"] = report.bytes;
+  document["seconds"] = Object(report.seconds);
+  document["warnings"] = List(report.warnings);
+  document["changes"] = List(report.changes);
+  document["lines"] = List(report.lines);
+  document["safety_snapshot"] =
+      report.safety_snapshot ? BackupTask(*report.safety_snapshot) : Json(nullptr);
+  document["rolled_back"] = report.rolled_back;
+  document["recovered"] = OrNull(report.recovered);
+  document["error"] = ErrorOrNull(report.error);
+  return Dump(document);
+}
+
+std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code) {
+  Json document = Document("check", exit_code);
+  document["repositories"] = Json::array();
+  for (const jobs::CheckTaskReport& report : reports) {
+    document["repositories"].push_back({
+        {"repository", OrNull(report.repository)},
+        {"url", report.url},
+        {"sound", report.is_sound()},
+        {"snapshots", report.check.snapshots},
+        {"packs", report.check.packs},
+        {"packs_unreferenced", report.check.packs_unreferenced},
+        {"blobs", report.check.blobs},
+        {"trees", report.check.trees},
+        {"bytes_read", report.check.bytes_read},
+        {"seconds", report.seconds},
+        {"errors", List(report.check.errors)},
+        {"hints", List(report.check.hints)},
+        {"warnings", List(report.warnings)},
+        {"error", ErrorOrNull(report.error)},
+    });
+  }
+  return Dump(document);
+}
+
+std::string ConfigCheckJson(const Settings& settings) {
+  Json document = Document("config check", 0);
+  document["config"] = settings.file;
+  document["node"] = settings.node;
+  document["cluster"] = OrNull(settings.cluster);
+  document["repositories"] = settings.repositories.size();
+  document["sources"] = settings.sources.size();
+  document["warnings"] = List(settings.warnings);
+  return Dump(document);
+}
+
+std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
+  Json document = Document("config show", 0);
+  document["config"] = settings.file;
+  document["node"] = settings.node;
+  document["cluster"] = OrNull(settings.cluster);
+  document["state_dir"] = settings.state_dir;
+  document["repositories"] = Json::object();
+  for (const RepositorySettings& repository : settings.repositories) {
+    document["repositories"][repository.name] = {{"url", repository.url},
+                                                 {"password_file", repository.password_file},
+                                                 {"compression", repository.compression}};
+  }
+  document["sources"] = Json::array();
+  for (const SourceSettings& source : settings.sources) {
+    Json entry = {{"kind", source.kind}, {"name", source.name}, {"repository", source.repository}};
+    for (const config::OptionSpec& spec : kinds.find(source.kind)->second.options) {
+      if (source.values.Has(spec.name)) entry[spec.name] = OptionJson(source.values, spec);
+    }
+    document["sources"].push_back(std::move(entry));
+  }
+  document["warnings"] = List(settings.warnings);
+  return Dump(document);
+}
+
+std::string ErrorJson(std::string_view verb, const Error& error, int exit_code) {
+  Json document = Document(verb, exit_code);
+  document["error"] = ErrorObject(error);
+  return Dump(document);
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,30 @@
+// Reports as the one JSON document that --json puts on stdout. Schemas: docs/json.md.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/jobs/backup_job.h"
+#include "agent/jobs/check_job.h"
+#include "agent/jobs/init_job.h"
+#include "agent/jobs/probe_job.h"
+#include "agent/jobs/restore_job.h"
+#include "agent/jobs/snapshot_finder.h"
+#include "agent/settings/settings.h"
+
+namespace holdfast::cli {
+
+// Each ends in a newline. What is not UTF-8 in a name becomes U+FFFD.
+std::string InitJson(const jobs::InitReport& report);
+std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_code);
+std::string BackupJson(const jobs::BackupReport& report, int exit_code);
+std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code);
+std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
+std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
+std::string ConfigCheckJson(const Settings& settings);
+std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);
+// A verb that failed before it had anything to report.
+std::string ErrorJson(std::string_view verb, const Error& error, int exit_code);
+
+}  // namespace holdfast::cli

@@ -1,0 +1,332 @@
+#include "agent/cli/report_text.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+#include "agent/cli/table.h"
+#include "agent/cli/terminal.h"
+#include "common/base/format.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
+
+std::string ShortId(const std::string& id) { return id.substr(0, 8); }
+
+std::string Duration(const PhaseSeconds& phases) {
+  double seconds = 0;
+  for (const auto& [phase, taken] : phases) seconds += taken;
+  return FormatDuration(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds)));
+}
+
+// "revision 4711, raft_index 4800".
+std::string Pairs(const std::map<std::string, std::string>& map) {
+  std::string text;
+  for (const auto& [key, value] : map) {
+    text += (text.empty() ? "" : ", ") + Printable(key) + " " + Printable(value);
+  }
+  return text;
+}
+
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  text += fmt::format("  {}:\n", title);
+  for (std::size_t i = 0; i < std::min(lines.size(), kListedMax); ++i) {
+    text += fmt::format("    {}\n", Printable(lines[i]));
+  }
+  if (lines.size() > kListedMax) {
+    text += fmt::format("    and {} more (--json has all)\n", lines.size() - kListedMax);
+  }
+}
+
+void AddMissing(std::string& text, const std::vector<Missing>& missing) {
+  std::vector<std::string> lines;
+  for (const Missing& entry : missing) {
+    std::string line = entry.what + ": " + entry.reason;
+    if (!entry.remedy.empty()) line += " (hint: " + entry.remedy + ")";
+    lines.push_back(std::move(line));
+  }
+  AddLines(text, "missing", lines);
+}
+
+// What a table cannot hold of one saved source.
+std::string BackupDetails(const jobs::BackupTaskReport& task) {
+  std::string text;
+  if (!task.recovered.empty()) AddLines(text, "recovered", {task.recovered});
+  if (!task.manifest.position.empty()) {
+    std::string where = Pairs(task.manifest.position);
+    if (!task.manifest.endpoint.empty()) where += " at " + Printable(task.manifest.endpoint);
+    text += fmt::format("  position: {}\n", where);
+  }
+  AddMissing(text, task.manifest.missing);
+  AddLines(text, "warnings", task.warnings);
+  if (!text.empty()) text = fmt::format("\n{}\n{}", task.label(), text);
+  return text;
+}
+
+std::string SourceLabel(const repository::SnapshotInfo& snapshot) {
+  if (!snapshot.kind.empty()) return snapshot.kind + "/" + snapshot.name;
+  std::string paths;
+  for (const std::string& path : snapshot.paths) paths += (paths.empty() ? "" : ", ") + path;
+  return paths;
+}
+
+// The tags that have no column of their own.
+std::string OtherTags(const repository::SnapshotInfo& snapshot) {
+  std::string text;
+  for (const std::string& tag : snapshot.tags) {
+    if (tag.starts_with("run:") || tag.starts_with("kind:")) continue;
+    text += (text.empty() ? "" : ", ") + tag;
+  }
+  return text;
+}
+
+// A scalar as YAML reads it back: JSON's form of a string always is.
+std::string YamlText(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string YamlOption(const config::Values& values, const config::OptionSpec& spec) {
+  switch (spec.type) {
+    case config::OptionType::kString:
+    case config::OptionType::kPath:
+      return YamlText(values.Text(spec.name));
+    case config::OptionType::kInteger:
+      return fmt::format("{}", values.Integer(spec.name));
+    case config::OptionType::kBool:
+      return values.Flag(spec.name) ? "true" : "false";
+    case config::OptionType::kStringList:
+    case config::OptionType::kPathList: {
+      std::string text;
+      for (const std::string& entry : values.List(spec.name)) {
+        text += (text.empty() ? "" : ", ") + YamlText(entry);
+      }
+      return "[" + text + "]";
+    }
+    case config::OptionType::kMap: {
+      std::string text;
+      for (const auto& [key, value] : values.Map(spec.name)) {
+        text += (text.empty() ? "" : ", ") + YamlText(key) + ": " + YamlText(value);
+      }
+      return "{" + text + "}";
+    }
+  }
+  return "null";
+}
+
+}  // namespace
+
+std::string InitText(const jobs::InitReport& report) {
+  std::string text = fmt::format("made repository {} at {}\n", Printable(report.repository),
+                                 Printable(report.url));
+  if (report.password_made) {
+    text += fmt::format(
+        "made its password: {}\n"
+        "Keep a copy of this file somewhere else: without it nobody can read the repository.\n",
+        Printable(report.password_file));
+  }
+  for (const std::string& warning : report.warnings) text += "warning: " + warning + "\n";
+  return text;
+}
+
+std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width) {
+  std::vector<std::vector<std::string>> rows;
+  std::string details;
+  for (const jobs::ProbeReport& report : reports) {
+    std::string label = report.kind + "/" + report.name;
+    auto version = report.info.identity.find("server_version");
+    if (version == report.info.identity.end()) version = report.info.identity.find("version");
+    rows.push_back({label, report.repository, std::string(TopologyName(report.topology)),
+                    version == report.info.identity.end() ? "-" : version->second,
+                    report.error ? "unknown" : (report.info.healthy ? "healthy" : "not healthy"),
+                    report.error ? report.error->message() : report.info.health});
+    std::string text;
+    if (!report.info.identity.empty()) {
+      text += fmt::format("  identity: {}\n", Pairs(report.info.identity));
+    }
+    std::vector<std::string> members;
+    for (const auto& member : report.info.members) members.push_back(Pairs(member));
+    AddLines(text, "members", members);
+    AddLines(text, "would save", report.info.would_save);
+    AddMissing(text, report.info.missing);
+    AddLines(text, "warnings", report.info.warnings);
+    if (report.error && !report.error->hint().empty()) {
+      text += fmt::format("  hint: {}\n", Printable(report.error->hint()));
+    }
+    if (report.unfinished_restore) {
+      text += fmt::format(
+          "  a restore of snapshot {} was interrupted (run {}); the next backup or restore of "
+          "this source finishes or undoes it\n",
+          ShortId(report.unfinished_restore->snapshot), report.unfinished_restore->run);
+    }
+    if (report.journal_error) {
+      text += fmt::format("  {}\n", Printable(report.journal_error->Text()));
+    }
+    if (!text.empty()) details += fmt::format("\n{}\n{}", label, text);
+  }
+  std::string table = FormatTable({{"SOURCE"},
+                                   {"REPOSITORY"},
+                                   {"TOPOLOGY"},
+                                   {"VERSION"},
+                                   {"HEALTH"},
+                                   {.title = "STATE", .is_flexible = true}},
+                                  rows, width);
+  return table + details;
+}
+
+std::string BackupText(const jobs::BackupReport& report, std::size_t width) {
+  std::vector<std::vector<std::string>> rows;
+  std::string details;
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    bool has_snapshot = !task.snapshot.empty();
+    rows.push_back({task.label(), std::string(jobs::TaskStateName(task.state)),
+                    has_snapshot ? ShortId(task.snapshot) : "-",
+                    has_snapshot ? FormatCount(task.items) : "-",
+                    has_snapshot ? FormatBytes(task.bytes) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_read) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_added) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_stored) : "-", Duration(task.seconds)});
+    details += BackupDetails(task);
+  }
+  std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
+                                   {"STATE"},
+                                   {"SNAPSHOT"},
+                                   {"ITEMS", true},
+                                   {"SIZE", true},
+                                   {"READ", true},
+                                   {"ADDED", true},
+                                   {"STORED", true},
+                                   {"TIME", true}},
+                                  rows, width);
+  return table + details;
+}
+
+std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width) {
+  bool several = listings.size() > 1;
+  std::vector<std::vector<std::string>> rows;
+  for (const jobs::RepositoryListing& listing : listings) {
+    for (const repository::SnapshotInfo& snapshot : listing.snapshots) {
+      bool has_summary = snapshot.files > 0 || snapshot.bytes_processed > 0;
+      std::vector<std::string> row = {
+          ShortId(snapshot.id.Hex()),
+          FormatTime(snapshot.time.seconds, 0),
+          SourceLabel(snapshot),
+          snapshot.host,
+          has_summary ? FormatCount(snapshot.files) : "-",
+          has_summary ? FormatBytes(snapshot.bytes_processed) : "-",
+          OtherTags(snapshot),
+      };
+      if (several) row.insert(row.begin(), listing.repository);
+      rows.push_back(std::move(row));
+    }
+  }
+  if (rows.empty()) {
+    bool all_known =
+        std::ranges::all_of(listings, [](const auto& listing) { return !listing.error; });
+    return all_known ? "no snapshots\n" : "";
+  }
+  std::vector<Column> columns = {{"ID"},
+                                 {"TIME"},
+                                 {.title = "SOURCE", .is_flexible = true},
+                                 {.title = "HOST", .is_flexible = true},
+                                 {"FILES", true},
+                                 {"SIZE", true},
+                                 {.title = "TAGS", .is_flexible = true}};
+  if (several) columns.insert(columns.begin(), Column{.title = "REPOSITORY", .is_flexible = true});
+  return FormatTable(columns, rows, width);
+}
+
+std::string RestoreText(const jobs::RestoreReport& report) {
+  std::string text;
+  if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});
+  if (report.safety_snapshot && !report.safety_snapshot->snapshot.empty()) {
+    text += fmt::format("  safety snapshot of the state before: {}\n",
+                        ShortId(report.safety_snapshot->snapshot));
+  }
+  AddLines(text, "changed", report.changes);
+  AddLines(text, "warnings", report.warnings);
+  if (report.rolled_back) text += "  all is as it was before\n";
+  std::string source =
+      report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
+  std::string what =
+      report.directory.empty() ? "in place" : fmt::format("to {}", Printable(report.directory));
+  if (!report.lines.empty()) what = "as asked";
+  std::string counts;
+  if (report.items > 0) {
+    counts = fmt::format(": {} items, {}", FormatCount(report.items), FormatBytes(report.bytes));
+  }
+  if (report.error) {
+    if (text.empty()) return "";
+    return fmt::format("restore of snapshot {}{} failed\n{}", ShortId(report.snapshot),
+                       Printable(source), text);
+  }
+  std::string head = fmt::format("restored snapshot {}{} {}{} in {}\n", ShortId(report.snapshot),
+                                 Printable(source), what, counts, Duration(report.seconds));
+  for (const std::string& line : report.lines) text += Printable(line) + "\n";
+  return head + text;
+}
+
+std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
+  std::string text;
+  for (const jobs::CheckTaskReport& report : reports) {
+    std::string label = Printable(report.repository.empty() ? report.url : report.repository);
+    if (report.error) {
+      text += fmt::format("{}: not checked\n", label);
+      continue;
+    }
+    const repository::CheckReport& check = report.check;
+    text += fmt::format(
+        "{}: {}: {} snapshots, {} packs, {} blobs, {} directories, {} read, {}\n", label,
+        check.errors.empty() ? "sound" : fmt::format("{} errors", check.errors.size()),
+        FormatCount(check.snapshots), FormatCount(check.packs), FormatCount(check.blobs),
+        FormatCount(check.trees), FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    if (check.packs_unreferenced > 0) {
+      text += fmt::format("  {} packs of interrupted runs are not referred to; harmless\n",
+                          FormatCount(check.packs_unreferenced));
+    }
+    AddLines(text, "errors", check.errors);
+    AddLines(text, "hints", check.hints);
+    AddLines(text, "warnings", report.warnings);
+  }
+  return text;
+}
+
+std::string ConfigCheckText(const Settings& settings) {
+  auto count = [](std::size_t n, std::string_view what, std::string_view plural) {
+    return fmt::format("{} {}", n, n == 1 ? what : plural);
+  };
+  std::string text = fmt::format("{}: right: node {}, {}, {}\n", settings.file, settings.node,
+                                 count(settings.repositories.size(), "repository", "repositories"),
+                                 count(settings.sources.size(), "source", "sources"));
+  for (const std::string& warning : settings.warnings) text += "warning: " + warning + "\n";
+  return text;
+}
+
+std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
+  std::string text =
+      fmt::format("# {}\nnode: {}\n", Printable(settings.file), YamlText(settings.node));
+  if (!settings.cluster.empty()) text += fmt::format("cluster: {}\n", YamlText(settings.cluster));
+  text += fmt::format("state_dir: {}\n", YamlText(settings.state_dir));
+  text += settings.repositories.empty() ? "repositories: {}\n" : "repositories:\n";
+  for (const RepositorySettings& repository : settings.repositories) {
+    text += fmt::format("  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n",
+                        YamlText(repository.name), YamlText(repository.url),
+                        YamlText(repository.password_file), repository.compression);
+  }
+  text += settings.sources.empty() ? "sources: []\n" : "sources:\n";
+  for (const SourceSettings& source : settings.sources) {
+    text += fmt::format("  - kind: {}\n    name: {}\n    repository: {}\n", source.kind,
+                        YamlText(source.name), YamlText(source.repository));
+    for (const config::OptionSpec& spec : kinds.find(source.kind)->second.options) {
+      if (!source.values.Has(spec.name)) continue;
+      text += fmt::format("    {}: {}\n", spec.name, YamlOption(source.values, spec));
+    }
+  }
+  return text;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,27 @@
+// Reports as people read them, for stdout. `width` as in FormatTable().
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/jobs/backup_job.h"
+#include "agent/jobs/check_job.h"
+#include "agent/jobs/init_job.h"
+#include "agent/jobs/probe_job.h"
+#include "agent/jobs/restore_job.h"
+#include "agent/jobs/snapshot_finder.h"
+#include "agent/settings/settings.h"
+
+namespace holdfast::cli {
+
+std::string InitText(const jobs::InitReport& report);
+std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width);
+std::string BackupText(const jobs::BackupReport& report, std::size_t width);
+std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
+std::string RestoreText(const jobs::RestoreReport& report);
+std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
+std::string ConfigCheckText(const Settings& settings);
+// YAML that reads back as the same configuration.
+std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);
+
+}  // namespace holdfast::cli
