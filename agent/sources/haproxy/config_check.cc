@@ -22,6 +22,8 @@ namespace {
 // Large configurations with many names to resolve take a while.
 constexpr std::chrono::seconds kCheckTimeout{120};
 
+constexpr std::string_view kBinary = "set the source's \"binary\" to HAProxy's program";
+
 constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
 
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
@@ -85,7 +87,10 @@ Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::s
   options.directory = settings.directory;
   options.stop = std::move(stop);
   Result<SubprocessOutcome> outcome = RunProgram(argv, options);
-  if (!outcome) return Fail(std::move(outcome).error().While("check the configuration"));
+  if (!outcome) {
+    return Fail(
+        std::move(outcome).error().While("check the configuration").WithHint(std::string(kBinary)));
+  }
   return ReadVerdict(*outcome, mirror);
 }
 
@@ -195,13 +200,15 @@ Result<CheckVerdict> CheckLive(const Settings& settings, std::stop_token stop) {
 Result<std::string> AskVersion(const Settings& settings, std::stop_token stop) {
   SubprocessOptions options;
   options.stop = std::move(stop);
-  HF_ASSIGN(SubprocessOutcome outcome, RunProgram({settings.binary, "-v"}, options));
+  Result<SubprocessOutcome> ran = RunProgram({settings.binary, "-v"}, options);
+  if (!ran) return Fail(std::move(ran).error().WithHint(std::string(kBinary)));
+  const SubprocessOutcome& outcome = *ran;
   constexpr std::string_view kLead = "version ";
   std::size_t at = outcome.out.find(kLead);
   if (outcome.exit_code != 0 || at == std::string::npos) {
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("{} does not answer \"-v\" as HAProxy does", Quote(settings.binary)),
-                "set the source's \"binary\"");
+                std::string(kBinary));
   }
   std::size_t begin = at + kLead.size();
   return outcome.out.substr(begin, outcome.out.find_first_of(" \n", begin) - begin);

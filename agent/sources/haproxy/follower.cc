@@ -44,6 +44,8 @@ constexpr std::array kSections = {
     std::string_view("log-profile"),
 };
 
+constexpr char kCorrectConfig[] = "correct the source's \"config\", or put the file back";
+
 template <std::size_t N>
 bool Contains(const std::array<std::string_view, N>& list, std::string_view word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -80,9 +82,13 @@ class Follower {
         out_.missing.push_back({path, names.error().message(), "let the agent read it"});
         continue;
       }
+      std::size_t before = out_.files.size() + out_.missing.size();
       for (const std::string& name : *names) {
         std::string file = path + "/" + name;
         if (name.ends_with(".cfg") && space_.Type(file) == FileType::kFile) ReadConfig(file);
+      }
+      if (out_.files.size() + out_.missing.size() == before) {
+        out_.missing.push_back({path, "no .cfg file in this directory", kCorrectConfig});
       }
     }
     out_.config_files = out_.files.size();
@@ -129,8 +135,7 @@ class Follower {
   }
 
   void ReadConfig(const std::string& path) {
-    std::optional<std::string> content =
-        ReadFile(path, "correct the source's \"config\", or put the file back");
+    std::optional<std::string> content = ReadFile(path, kCorrectConfig);
     if (!content) return;
     std::string outer = bases_.directory.empty() ? options_.directory : bases_.directory;
     if (default_path_ == "config" || default_path_ == "parent") {

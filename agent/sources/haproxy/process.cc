@@ -206,8 +206,16 @@ Result<pid_t> PidFromFile(const std::string& path) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} holds no process id", Quote(path)),
                 "correct the source's \"reload\"");
   }
-  // A file that outlived its process may name another one by now.
-  if (CommandName(*pid).find("haproxy") == std::string::npos) return 0;
+  std::string name = CommandName(*pid);
+  if (name.empty()) return 0;
+  // A file that outlived its process may name another one by now. "hapee" is the enterprise
+  // edition.
+  if (name.find("haproxy") == std::string::npos && name.find("hapee") == std::string::npos) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("process {} named in {} is {}, not HAProxy", *pid, Quote(path), Quote(name)),
+        "remove the file if HAProxy does not run, or correct the source's \"reload\"");
+  }
   return *pid;
 }
 

@@ -292,6 +292,9 @@ TEST_CASE("haproxy follower: a directory after -f gives its .cfg files in order"
   CHECK(followed.config_directories == Names{tree.Path("d")});
   REQUIRE(followed.missing.size() == 1);
   CHECK(followed.missing[0].what == tree.Path("gone.cfg"));
+
+  tree.Add("empty/readme");
+  CHECK(tree.Follow({"empty"}).missing.size() == 1);
 }
 
 TEST_CASE("haproxy follower: names are replaced where they stand, and nothing else") {

@@ -1,0 +1,105 @@
+"""What a backup of a HAProxy holds, and that restic and haproxy alone bring it back."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge import Edge
+from lib import Case, Restic, main, run, service_program
+from lib.places import ROOT
+
+
+class Backup(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.edge = Edge(self.directory)
+
+    def restored(self, snapshot: str) -> dict[str, bytes]:
+        target = self.directory / "restored"
+        self.edge.agent.run("restore", snapshot, "--to", str(target))
+        files = target / "members" / "test-1" / "files"
+        etc = files / str(self.edge.etc).lstrip("/")
+        return {
+            str(path.relative_to(etc)): path.read_bytes()
+            for path in sorted(etc.rglob("*"))
+            if path.is_file()
+        }
+
+    def test_everything_named_is_saved_and_nothing_else(self) -> None:
+        (self.edge.etc / "unnamed").write_text("not HAProxy's\n")
+        report = self.edge.backup()
+
+        self.assertEqual(report["missing"], [])
+        self.assertEqual(report["warnings"], [])
+        expected = self.edge.contents()
+        del expected["unnamed"]
+        self.assertEqual(self.restored(report["snapshot"]), expected)
+
+    def test_missing_files_are_named_and_the_rest_is_saved(self) -> None:
+        (self.edge.etc / "maps" / "version.map").unlink()
+        report = self.edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]
+
+        missing = report["missing"]
+        self.assertEqual([entry["what"] for entry in missing], [f"{self.edge.etc}/maps/version.map"])
+        self.assertIn(f"{self.edge.config}:11", missing[0]["reason"])
+        self.assertIn("haproxy.cfg", self.restored(report["snapshot"]))
+
+    def test_a_configuration_that_is_not_there_is_an_error(self) -> None:
+        self.edge.config.unlink()
+        done = self.edge.agent.run("backup", "haproxy/edge", expect=1)
+        self.assertIn(str(self.edge.config), done.stderr)
+
+    def test_symlinks_on_the_way_come_back(self) -> None:
+        archive = self.edge.etc / "archive"
+        archive.mkdir()
+        page = self.edge.etc / "errors" / "503.http"
+        page.rename(archive / "1.http")
+        page.symlink_to("../archive/1.http")
+        report = self.edge.backup()
+        self.assertEqual(report["missing"], [])
+        self.assertIn("archive/1.http", self.restored(report["snapshot"]))
+
+    def test_restic_and_haproxy_bring_it_back(self) -> None:
+        report = self.edge.backup()
+        before = self.edge.contents()
+        repository = self.directory / "agent" / "repository"
+        password = self.directory / "agent" / "password"
+        Restic(repository, password, self.directory / "cache").check()
+        arguments = ["--repository", str(repository), "--password-file", str(password)]
+        arguments += ["--haproxy", service_program("haproxy", "haproxy")]
+        script = str(ROOT / "scripts" / "exit" / "haproxy")
+        restic = Path(service_program("restic", "restic")).parent
+        env = {"PATH": f"{restic}:{os.environ['PATH']}", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
+
+        run([script, *arguments, "--to", str(self.directory / "only"), "edge"], env=env)
+        self.assertEqual(self.edge.contents(), before)
+
+        shutil.rmtree(self.edge.etc / "certs")
+        (self.edge.etc / "maps" / "version.map").write_text("version other\n")
+        run([script, *arguments, "--to", str(self.directory / "out"), "--apply", "edge"], env=env)
+        self.assertEqual(self.edge.contents(), before)
+        self.assertTrue(self.edge.haproxy.check())
+
+        # A snapshot that haproxy refuses leaves all as it is.
+        (self.edge.etc / "certs" / "site.pem").write_text("no certificate\n")
+        bad = self.edge.backup()["snapshot"]
+        self.edge.write("v2")
+        now = self.edge.contents()
+        refused = [*arguments, "--snapshot", bad, "--to", str(self.directory / "bad"), "--apply", "edge"]
+        done = run([script, *refused], env=env, expect=1)
+        self.assertIn("the former ones are back", done.stderr)
+        self.assertEqual(self.edge.contents(), now)
+        self.assertNotEqual(report["snapshot"], bad)
+
+    def test_probe_tells_health_files_and_what_is_missing(self) -> None:
+        (self.edge.etc / "errors" / "503.http").unlink()
+        sources = self.edge.agent.json("source", "list")["sources"]
+        text = str(sources)
+        self.assertIn("haproxy refuses the configuration", text)
+        self.assertIn(f"{self.edge.etc}/errors/503.http", text)
+
+
+if __name__ == "__main__":
+    main("haproxy", "restic")

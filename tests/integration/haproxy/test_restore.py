@@ -1,0 +1,194 @@
+"""Restore in place of a HAProxy that serves: checked first, nothing lost, undone when it fails."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge import Edge
+from lib import Case, Load, main, wait_until
+from lib.haproxy import get
+
+REQUESTS = 10_000
+V1, V2 = "v1 v1", "v2 v2"
+
+
+class RestoreInPlace(Case):
+    def start(self, **options) -> Edge:
+        edge = Edge(self.directory, **options)
+        self.addCleanup(edge.haproxy.stop)
+        return edge
+
+    def saved_v1_serving_v2(self, **options) -> tuple[Edge, str]:
+        edge = self.start(**options)
+        snapshot = edge.backup()["snapshot"]
+        edge.write("v2")
+        edge.haproxy.start()
+        self.assertEqual(get(edge.port), (200, V2))
+        return edge, snapshot
+
+    def assert_unchanged(self, edge: Edge, before: dict[str, bytes], workers: list[int]) -> None:
+        self.assertEqual(edge.contents(), before)
+        self.assertEqual(edge.haproxy.workers(), workers)
+        self.assertEqual(get(edge.port)[1], V2)
+
+    def refuse(self, edge: Edge, snapshot: str) -> str:
+        """Restores under load what must be refused; what was said."""
+        before, workers = edge.contents(), edge.haproxy.workers()
+        with Load(edge.port) as load:
+            load.wait_for(500)
+            done = edge.restore(snapshot, expect=1)
+            load.wait_for(load.requests + 500)
+        self.assertEqual(load.failures, [])
+        self.assertEqual(set(load.bodies), {V2})
+        self.assert_unchanged(edge, before, workers)
+        return done.stderr
+
+    def test_a_refused_configuration_changes_nothing(self) -> None:
+        edge = self.start()
+        edge.write("v1", extra="    no-such-directive here\n")
+        line = len(edge.config.read_text().splitlines())
+        saved = edge.backup()
+        self.assertTrue(any("no-such-directive" in warning for warning in saved["warnings"]), saved)
+        edge.write("v2")
+        edge.haproxy.start()
+
+        said = self.refuse(edge, saved["snapshot"])
+
+        self.assertIn(f"{edge.config}:{line}", said)
+        self.assertIn("no-such-directive", said)
+
+    def test_staged_certificates_are_checked_not_live_ones(self) -> None:
+        edge = self.start()
+        (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
+        snapshot = edge.backup()["snapshot"]
+        edge.write("v2")
+        edge.haproxy.start()
+
+        said = self.refuse(edge, snapshot)
+
+        self.assertIn(f"{edge.etc}/certs/site.pem", said)
+
+    def test_a_good_configuration_serves_and_no_request_fails(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2()
+        foreign = edge.etc / "certs" / "later.pem"
+        foreign.write_bytes((edge.etc / "certs" / "site.pem").read_bytes())
+
+        with Load(edge.port, threads=8) as load:
+            load.wait_for(REQUESTS // 2)
+            report = edge.agent.json("restore", snapshot, "--in-place")
+            reached = load.requests
+            load.wait_for(max(REQUESTS, reached + REQUESTS // 4))
+
+        self.assertEqual(load.failures, [])
+        self.assertGreaterEqual(load.requests, REQUESTS)
+        self.assertEqual(set(load.bodies), {V1, V2})
+        self.assertEqual(get(edge.port), (200, V1))
+        self.assertFalse(foreign.exists())
+        self.assertIn(f"removed {foreign}", report["changes"])
+        self.assertIn(f"replaced {edge.config}", report["changes"])
+        self.assertNotIn(f"replaced {edge.etc}/errors/503.http", report["changes"])
+        self.assertEqual([name for name in edge.contents() if ".holdfast-" in name], [])
+        # The way back: what the safety snapshot holds.
+        edge.restore(report["safety_snapshot"]["snapshot"])
+        self.assertEqual(get(edge.port), (200, V2))
+        self.assertTrue(foreign.exists())
+
+    def test_reload_by_the_master_socket(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2(reload=f"master:{self.directory}/master.sock")
+
+        with Load(edge.port) as load:
+            load.wait_for(500)
+            edge.restore(snapshot)
+            load.wait_for(load.requests + 500)
+
+        self.assertEqual(load.failures, [])
+        self.assertEqual(get(edge.port), (200, V1))
+
+    def test_reload_by_systemd(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2(reload="systemd:edge.service")
+        programs = self.directory / "bin"
+        programs.mkdir()
+        systemctl = programs / "systemctl"
+        pidfile = edge.haproxy.pidfile
+        systemctl.write_text(
+            f"""#!/bin/sh
+pid=$(cat {pidfile})
+case "$1" in
+  show) echo LoadState=loaded; echo ActiveState=active; echo MainPID=$pid ;;
+  reload) echo "$@" >>{self.directory}/asked; kill -USR2 $pid ;;
+  *) exit 1 ;;
+esac
+"""
+        )
+        systemctl.chmod(0o755)
+
+        edge.restore(snapshot, env={"PATH": f"{programs}:{os.environ['PATH']}"})
+
+        self.assertEqual(get(edge.port), (200, V1))
+        self.assertEqual((self.directory / "asked").read_text(), "reload -- edge.service\n")
+
+    def test_a_reload_that_fails_is_rolled_back(self) -> None:
+        edge = self.start()
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        edge.write("v1", extra=f"frontend more\n    bind 127.0.0.1:{port}\n")
+        snapshot = edge.backup()["snapshot"]
+        edge.write("v2")
+        edge.haproxy.start()
+        before = edge.contents()
+
+        with Load(edge.port) as load:
+            load.wait_for(200)
+            done = edge.restore(snapshot, expect=1)
+            load.wait_for(load.requests + 200)
+
+        self.assertEqual(load.failures, [])
+        self.assertIn("all is as it was before", done.stderr)
+        self.assertEqual(edge.contents(), before)
+        self.assertEqual(set(load.bodies), {V2})
+        self.assertEqual(get(edge.port), (200, V2))
+
+    def test_a_haproxy_that_does_not_run_gets_its_files(self) -> None:
+        edge = self.start()
+        snapshot = edge.backup()["snapshot"]
+        before = edge.contents()
+        edge.config.write_text("broken\n")
+        (edge.etc / "maps" / "version.map").unlink()
+
+        report = edge.agent.json("restore", snapshot, "--in-place")
+
+        self.assertEqual(edge.contents(), before)
+        self.assertTrue(any("does not run" in change for change in report["changes"]), report)
+        # The broken configuration did not name these; what they were is kept.
+        self.assertTrue(any(change == f"added {edge.etc}/maps/version.map" for change in report["changes"]))
+        edge.haproxy.start()
+        self.assertEqual(get(edge.port), (200, V1))
+
+    def test_a_process_that_is_no_master_is_not_signalled(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2()
+        worker = edge.haproxy.workers()[0]
+        edge.haproxy.pidfile.write_text(f"{worker}\n")
+        before = edge.contents()
+
+        done = edge.restore(snapshot, expect=1)
+
+        self.assertIn("no HAProxy master process", done.stderr)
+        self.assertEqual(edge.contents(), before)
+        wait_until("the worker to serve", lambda: get(edge.port) == (200, V2))
+
+    def test_without_reload_in_place_is_refused(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2(reload="")
+
+        done = edge.restore(snapshot, expect=1)
+
+        self.assertIn("reload", done.stderr)
+        self.assertEqual(get(edge.port), (200, V2))
+
+
+if __name__ == "__main__":
+    main("haproxy")
