@@ -1,0 +1,152 @@
+// The master process is a script here that behaves as HAProxy's does: workers are its children, a
+// reload is SIGUSR2, and a refused one shows in its environment.
+#include "agent/sources/haproxy/process.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "tests/support/results.h"
+
+using namespace holdfast;
+using namespace holdfast::haproxy;
+using holdfast::testing::Unwrap;
+
+namespace {
+
+constexpr std::string_view kMaster = R"(#!/bin/sh
+dir=$1
+failed=${2:-0}
+start() { ( read -r line < "$dir/hold" ) & }
+reload() {
+  case $(cat "$dir/mode") in
+    good) start ;;
+    quit) exit 1 ;;
+    refuse)
+      HAPROXY_PROCESSES="|type=m;fd=-1;pid=$$;reloads=1;failedreloads=1;version=x|type=w;pid=1;"
+      export HAPROXY_PROCESSES
+      exec "$0" "$dir" 1 ;;
+  esac
+}
+trap reload USR2
+if [ "$failed" = 0 ] && [ -z "$HAPROXY_PROCESSES" ]; then
+  HAPROXY_PROCESSES="|type=m;fd=-1;pid=$$;reloads=0;failedreloads=0;version=x|type=w;pid=1;"
+  export HAPROXY_PROCESSES
+  exec "$0" "$dir"
+fi
+if [ "$failed" = 0 ]; then
+  start
+  echo $$ > "$dir/pid.new"
+  mv "$dir/pid.new" "$dir/pid"
+  echo up > "$dir/up"
+fi
+while :; do wait; done
+)";
+
+class FakeMaster {
+ public:
+  FakeMaster() : directory_(Unwrap(TempDir::Create("haproxy-process"))) {
+    Unwrap(WriteFileAtomic(Path("haproxy"), AsBytes(kMaster), 0755));
+    REQUIRE(::mkfifo(Path("hold").c_str(), 0600) == 0);
+    REQUIRE(::mkfifo(Path("up").c_str(), 0600) == 0);
+    SetMode("good");
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      ::setpgid(0, 0);
+      ::execl(Path("haproxy").c_str(), "haproxy", directory_.path().c_str(), nullptr);
+      ::_exit(127);
+    }
+    // Opens when the script opens the other end, which it does last.
+    Fd up = Unwrap(OpenFile(Path("up"), O_RDONLY));
+  }
+  ~FakeMaster() {
+    ::kill(-pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+  void SetMode(std::string_view mode) {
+    Unwrap(WriteFileAtomic(Path("mode"), AsBytes(mode), 0644));
+  }
+  Process process() const { return Process({ReloadMethod::Via::kPidFile, Path("pid")}, clock_); }
+  pid_t pid() const { return pid_; }
+
+ private:
+  SystemClock clock_;
+  TempDir directory_;
+  pid_t pid_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("haproxy process: the master and its workers are found by the pid file") {
+  FakeMaster master;
+
+  ProcessState state = Unwrap(master.process().Look({}));
+
+  CHECK(state.is_running);
+  CHECK(state.master == master.pid());
+  CHECK(state.workers.size() == 1);
+  CHECK(state.failed_reloads == 0);
+}
+
+TEST_CASE("haproxy process: a reload is over when a new worker runs") {
+  FakeMaster master;
+  Process process = master.process();
+  ProcessState before = Unwrap(process.Look({}));
+
+  REQUIRE_OK(process.Reload(before, {}));
+  REQUIRE_OK(process.AwaitReload(before, {}));
+
+  CHECK(Unwrap(process.Look({})).workers.size() == 2);
+}
+
+TEST_CASE("haproxy process: a master that keeps its old configuration is a failure") {
+  FakeMaster master;
+  master.SetMode("refuse");
+  Process process = master.process();
+  ProcessState before = Unwrap(process.Look({}));
+
+  REQUIRE_OK(process.Reload(before, {}));
+
+  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kInvalidArgument, "the old one");
+}
+
+TEST_CASE("haproxy process: a master that ends is a failure") {
+  FakeMaster master;
+  master.SetMode("quit");
+  Process process = master.process();
+  ProcessState before = Unwrap(process.Look({}));
+
+  REQUIRE_OK(process.Reload(before, {}));
+
+  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended");
+}
+
+TEST_CASE("haproxy process: what does not run, and what is no master, is told apart") {
+  SystemClock clock;
+  TempDir directory = Unwrap(TempDir::Create("haproxy-process"));
+  std::string pid_file = directory.path() + "/pid";
+  Process process({ReloadMethod::Via::kPidFile, pid_file}, clock);
+
+  CHECK_FALSE(Unwrap(process.Look({})).is_running);
+
+  Unwrap(WriteFileAtomic(pid_file, AsBytes("nonsense\n"), 0644));
+  REQUIRE_FAILS(process.Look({}), ErrorCode::kInvalidArgument, "no process id");
+
+  Unwrap(WriteFileAtomic(pid_file, AsBytes(fmt::format("{}\n", ::getpid())), 0644));
+  // This very program, whose name would pass, would die of the signal.
+  REQUIRE_FAILS(process.Look({}), ErrorCode::kUnsupported, "no HAProxy master");
+
+  Process socket({ReloadMethod::Via::kMasterSocket, directory.path() + "/none"}, clock);
+  CHECK_FALSE(Unwrap(socket.Look({})).is_running);
+  REQUIRE_FAILS(socket.Start({}), ErrorCode::kUnsupported, "by hand");
+}
