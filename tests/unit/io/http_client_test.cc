@@ -1,0 +1,232 @@
+#include "common/io/http_client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <thread>
+
+#include "common/base/format.h"
+#include "common/io/fd.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+
+// One peer: a socket that talks to one connection after the other by hand-written bytes.
+class LoopbackServer {
+ public:
+  using Talk = std::function<void(int)>;
+  explicit LoopbackServer(Talk talk) : talk_(std::move(talk)) {
+    listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    auto* raw = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(::bind(listener_.get(), raw, length) == 0);
+    REQUIRE(::listen(listener_.get(), 8) == 0);
+    REQUIRE(::getsockname(listener_.get(), raw, &length) == 0);
+    url_ = fmt::format("http://127.0.0.1:{}", ntohs(address.sin_port));
+    thread_ = std::jthread([this] {
+      for (;;) {
+        Fd peer(::accept(listener_.get(), nullptr, nullptr));
+        if (!peer.is_open()) return;
+        talk_(peer.get());
+      }
+    });
+  }
+  ~LoopbackServer() { ::shutdown(listener_.get(), SHUT_RDWR); }
+  const std::string& url() const { return url_; }
+
+ private:
+  Talk talk_;
+  Fd listener_;
+  std::string url_;
+  std::jthread thread_;
+};
+
+void SendText(int fd, std::string_view text) {
+  (void)::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+// Reads until the header and `body_bytes` behind it are there; empty when the peer went away.
+std::string ReceiveRequest(int fd, std::size_t body_bytes = 0) {
+  std::string text;
+  for (;;) {
+    std::size_t end = text.find("\r\n\r\n");
+    if (end != std::string::npos && text.size() >= end + 4 + body_bytes) return text;
+    char buffer[65536];
+    ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
+    if (got <= 0) return "";
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+}
+
+std::unique_ptr<HttpClient> MakeClient(HttpClientOptions options = {}) {
+  return testing::Unwrap(HttpClient::Create(std::move(options)));
+}
+
+}  // namespace
+
+TEST_CASE("http client: an answer has status, headers in lower case, body and trailers") {
+  LoopbackServer server([](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd,
+             "HTTP/1.1 404 Not Found\r\nX-Thing:  a b \r\nTransfer-Encoding: chunked\r\n\r\n"
+             "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\n");
+  });
+  auto client = MakeClient();
+
+  HttpReply reply = testing::Unwrap(client->Fetch({.url = server.url() + "/x"}, 100, {}));
+
+  REQUIRE(reply.status == 404);
+  REQUIRE(*FindHeader(reply.headers, "x-thing") == "a b");
+  REQUIRE(AsText(reply.body) == "hello");
+  REQUIRE(*FindHeader(reply.trailers, "x-sum") == "5");
+  REQUIRE(FindHeader(reply.headers, "x-sum") == nullptr);
+}
+
+TEST_CASE("http client: a body is sent whole, with its length, and connections are used again") {
+  std::string body(300'000, 'b');
+  std::atomic<int> connections = 0;
+  std::atomic<int> good = 0;
+  LoopbackServer server([&](int fd) {
+    ++connections;
+    for (;;) {
+      std::string request = ReceiveRequest(fd, body.size());
+      if (request.empty()) return;
+      bool is_good = request.starts_with("PUT /x HTTP/1.1\r\n") && request.ends_with(body) &&
+                     request.find("Content-Length: 300000\r\n") != std::string::npos &&
+                     request.find("Expect") == std::string::npos;
+      if (is_good) ++good;
+      SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    }
+  });
+  auto client = MakeClient();
+  HttpRequest request{.method = "PUT", .url = server.url() + "/x", .body = AsBytes(body)};
+
+  REQUIRE_OK(client->Fetch(request, 100, {}));
+  REQUIRE_OK(client->Fetch(request, 100, {}));
+
+  REQUIRE(good == 2);
+  REQUIRE(connections == 1);
+  client.reset();
+}
+
+TEST_CASE("http client: what is not read is not received without bound") {
+  std::atomic<std::size_t> sent = 0;
+  constexpr std::size_t kBody = 256U << 20;
+  LoopbackServer server([&](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", kBody));
+    std::string block(1U << 20, 'z');
+    while (sent < kBody) {
+      ssize_t put = ::send(fd, block.data(), block.size(), MSG_NOSIGNAL);
+      if (put <= 0) return;
+      sent += static_cast<std::size_t>(put);
+    }
+  });
+  auto client = MakeClient({.buffer_bytes = 1U << 20});
+  auto exchange = testing::Unwrap(client->Start({.url = server.url()}, {}));
+
+  Bytes small(1000);
+  std::size_t got = testing::Unwrap(exchange->Read(small));
+  REQUIRE(got > 0);
+  REQUIRE(sent < kBody / 4);  // the kernel's socket buffers and ours, no more
+
+  Bytes large(4U << 20);
+  std::size_t total = got;
+  while (std::size_t more = testing::Unwrap(exchange->Read(large))) total += more;
+  REQUIRE(total == kBody);
+}
+
+TEST_CASE("http client: nobody listening is unavailable and names the server, not the path") {
+  auto client = MakeClient();
+
+  auto reply = client->Fetch({.url = "http://127.0.0.1:1/secret?token=1"}, 100, {});
+
+  REQUIRE_FAILS(reply, ErrorCode::kUnavailable, "\"http://127.0.0.1:1\"");
+  REQUIRE(reply.error().Text().find("token") == std::string::npos);
+}
+
+TEST_CASE("http client: a body that breaks off is an error, not an end") {
+  LoopbackServer server([](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  });
+  auto client = MakeClient();
+
+  REQUIRE_FAILS(client->Fetch({.url = server.url()}, 100, {}), ErrorCode::kUnavailable,
+                "127.0.0.1");
+}
+
+TEST_CASE("http client: silence in the middle of a body is a timeout") {
+  LoopbackServer server([](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    ReceiveRequest(fd);  // until the client gives up
+  });
+  auto client = MakeClient({.stall_timeout = std::chrono::milliseconds(50)});
+
+  REQUIRE_FAILS(client->Fetch({.url = server.url()}, 100, {}), ErrorCode::kTimedOut,
+                "sent nothing for");
+}
+
+TEST_CASE("http client: a stop ends the wait at once") {
+  std::stop_source stop;
+  LoopbackServer server([&](int fd) {
+    ReceiveRequest(fd);
+    stop.request_stop();
+    ReceiveRequest(fd);
+  });
+  auto client = MakeClient();
+
+  REQUIRE_FAILS(client->Fetch({.url = server.url()}, 100, stop.get_token()), ErrorCode::kCancelled,
+                "stopped by request");
+}
+
+TEST_CASE("http client: a server without HTTP/2 is told apart") {
+  LoopbackServer server([](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+  });
+  auto client = MakeClient({.version = HttpVersion::kHttp2});
+
+  auto reply = client->Fetch({.url = server.url()}, 100, {});
+
+  REQUIRE_FALSE(reply);
+}
+
+TEST_CASE("http client: an answer larger than allowed is refused") {
+  LoopbackServer server([](int fd) {
+    ReceiveRequest(fd);
+    SendText(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789");
+  });
+  auto client = MakeClient();
+
+  REQUIRE_FAILS(client->Fetch({.url = server.url()}, 9, {}), ErrorCode::kCorrupt,
+                "larger than 9 B");
+}
+
+TEST_CASE("http client: header values cannot smuggle lines, file URLs are refused") {
+  auto client = MakeClient();
+
+  REQUIRE_FAILS(
+      client->Fetch({.url = "http://127.0.0.1:1", .headers = {{"a", "b\r\nc: d"}}}, 9, {}),
+      ErrorCode::kInvalidArgument, "line break");
+  REQUIRE_FAILS(client->Fetch({.url = "file:///etc/passwd"}, 9, {}), ErrorCode::kInvalidArgument,
+                "file://");
+}
+
+TEST_CASE("http client: a CA file that cannot be used is a wrong argument") {
+  LoopbackServer server([](int fd) { ReceiveRequest(fd); });
+  auto client = MakeClient({.ca_file = "/nonexistent/ca.pem"});
+  std::string url = "https" + server.url().substr(4);
+
+  REQUIRE_FAILS(client->Fetch({.url = url}, 9, {}), ErrorCode::kInvalidArgument, "ca.pem");
+}
+
+}  // namespace holdfast
