@@ -1,0 +1,62 @@
+// Reads a bbolt database, the file format under etcd (https://github.com/etcd-io/bbolt, page.go,
+// bucket.go, db.go): pages of a B+tree, two meta pages of which the newer valid one counts. Reads
+// nothing but the pages on the way to what is asked; a damaged or hostile file gives kCorrupt.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "common/base/bytes.h"
+#include "common/base/result.h"
+
+namespace holdfast::etcd {
+
+class BoltFile {
+ public:
+  // Fills the span from the file at the offset, or fails.
+  using ReadAt = std::function<Result<void>(std::uint64_t, std::span<std::uint8_t>)>;
+  // Views are valid during the call. False stops the walk.
+  using Visit = std::function<Result<bool>(ByteView key, ByteView value)>;
+
+  static Result<BoltFile> Open(ReadAt read, std::uint64_t size_bytes);
+
+  // A top-level bucket's entries by ascending key; none when there is no such bucket.
+  Result<void> ForEach(std::string_view bucket, const Visit& visit) const;
+  // nullopt when there is no such bucket or key.
+  Result<std::optional<Bytes>> Get(std::string_view bucket, std::string_view key) const;
+  // nullopt when there is no such bucket or it is empty.
+  Result<std::optional<Bytes>> LastKey(std::string_view bucket) const;
+
+  std::uint32_t page_bytes() const { return page_bytes_; }
+  std::uint64_t transaction() const { return transaction_; }
+
+ private:
+  struct Page;
+  struct Entry {
+    bool is_bucket = false;
+    ByteView key;
+    ByteView value;
+  };
+  using VisitEntry = std::function<Result<bool>(const Entry&)>;
+
+  BoltFile(ReadAt read, std::uint64_t size_bytes) : read_(std::move(read)), size_(size_bytes) {}
+  Result<void> ReadMeta(std::uint64_t offset);
+  Result<Page> ReadPage(std::uint64_t id) const;
+  static Result<Page> ParsePage(Bytes bytes);
+  Result<bool> Walk(const Page& page, int depth, std::uint64_t& pages_left,
+                    const VisitEntry& visit) const;
+  // The page a bucket begins with; its content may lie inside of its entry.
+  Result<std::optional<Page>> BucketRoot(std::string_view name) const;
+
+  ReadAt read_;
+  std::uint64_t size_;
+  std::uint32_t page_bytes_ = 0;
+  std::uint64_t root_ = 0;
+  std::uint64_t transaction_ = 0;
+  bool has_meta_ = false;
+};
+
+}  // namespace holdfast::etcd

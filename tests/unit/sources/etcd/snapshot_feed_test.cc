@@ -1,0 +1,163 @@
+#include "agent/sources/etcd/snapshot_feed.h"
+
+#include <fcntl.h>
+
+#include <vector>
+
+#include "agent/sources/etcd/proto_wire.h"
+#include "common/io/atomic_file.h"
+#include "tests/support/results.h"
+
+namespace holdfast::etcd {
+namespace {
+
+Bytes EncodeSnapshot(std::uint64_t remaining, ByteView blob) {
+  ProtoWriter writer;
+  writer.Add(2, remaining);
+  writer.Add(3, AsText(blob));
+  return writer.bytes();
+}
+
+// The messages of a good stream of `blocks` x 1000 bytes, which tests then spoil.
+struct Script {
+  explicit Script(std::size_t blocks = 5) {
+    for (std::size_t i = 0; i < blocks; ++i) {
+      Bytes block(1000, static_cast<std::uint8_t>('a' + i));
+      database.insert(database.end(), block.begin(), block.end());
+      messages.push_back(EncodeSnapshot((blocks - 1 - i) * 1000, block));
+    }
+    crypto::Digest digest = crypto::Sha256Of(database);
+    messages.push_back(EncodeSnapshot(0, digest));
+  }
+  SnapshotFeed::NextMessage Next() {
+    return [this]() -> Result<std::optional<ByteView>> {
+      if (given < messages.size()) return ByteView(messages[given++]);
+      if (failure) return Fail(*failure);
+      return std::nullopt;
+    };
+  }
+  Bytes database;
+  std::vector<Bytes> messages;
+  std::size_t given = 0;
+  std::optional<Error> failure;
+};
+
+Result<Bytes> ReadAll(SnapshotFeed& feed) {
+  Bytes all;
+  Bytes buffer(777);
+  for (;;) {
+    HF_ASSIGN(std::size_t got, feed.Read(buffer));
+    if (got == 0) return all;
+    all.insert(all.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(got));
+  }
+}
+
+Fd MakeSpool() { return testing::Unwrap(OpenFile("/tmp", O_TMPFILE | O_RDWR, 0600)); }
+
+Result<Bytes> Run(Script& script, bool with_spool) {
+  HF_ASSIGN(auto feed, SnapshotFeed::Start(script.Next(), with_spool ? MakeSpool() : Fd()));
+  return ReadAll(*feed);
+}
+
+}  // namespace
+
+TEST_CASE("snapshot feed: gives the database and its hash, spooled or not") {
+  bool with_spool = GENERATE(false, true);
+  Script script;
+
+  auto feed = testing::Unwrap(SnapshotFeed::Start(script.Next(), with_spool ? MakeSpool() : Fd()));
+  Bytes all = testing::Unwrap(ReadAll(*feed));
+
+  REQUIRE(feed->size() == 5032);
+  REQUIRE(all.size() == 5032);
+  REQUIRE(std::equal(script.database.begin(), script.database.end(), all.begin()));
+  REQUIRE(std::equal(feed->digest().begin(), feed->digest().end(), all.begin() + 5000));
+  REQUIRE((feed->spool() >= 0) == with_spool);
+}
+
+TEST_CASE("snapshot feed: no end is given without the right SHA-256") {
+  bool with_spool = GENERATE(false, true);
+  Script script;
+
+  SECTION("missing") {
+    script.messages.pop_back();
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "without its SHA-256");
+  }
+  SECTION("wrong") {
+    script.messages.back().back() ^= 1;
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "SHA-256 is wrong");
+  }
+  SECTION("of other data") {
+    script.messages[2].back() ^= 1;
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "SHA-256 is wrong");
+  }
+  SECTION("too short") {
+    script.messages.back() = EncodeSnapshot(0, Bytes(31, 7));
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "31 bytes instead of");
+  }
+  SECTION("followed by more") {
+    script.messages.push_back(script.messages.back());
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "goes on after");
+  }
+}
+
+TEST_CASE("snapshot feed: a torn stream is told") {
+  bool with_spool = GENERATE(false, true);
+  Script script;
+
+  SECTION("ends early but well") {
+    script.messages.resize(3);
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "after 3000 of 5000 bytes");
+  }
+  SECTION("breaks off") {
+    script.messages.resize(3);
+    script.failure = Error(ErrorCode::kUnavailable, "connection reset");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kUnavailable, "connection reset");
+  }
+  SECTION("leaves a message out") {
+    script.messages.erase(script.messages.begin() + 2);
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+  }
+  SECTION("doubles a message") {
+    script.messages.insert(script.messages.begin() + 2, script.messages[2]);
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+  }
+  SECTION("is empty") {
+    script.messages.clear();
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "empty");
+  }
+  SECTION("is no protobuf") {
+    script.messages[3] = Bytes(20, 0xff);
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "protobuf");
+  }
+  SECTION("has an empty message") {
+    script.messages[1] = EncodeSnapshot(4000, {});
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+  }
+  SECTION("claims more than there can be") {
+    script.messages[0] = EncodeSnapshot(UINT64_MAX, Bytes(10, 1));
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "impossible size");
+  }
+}
+
+TEST_CASE("snapshot feed: a spool that becomes full is left behind") {
+  Script script;
+  Fd full = testing::Unwrap(OpenFile("/dev/full", O_RDWR));
+
+  auto feed = testing::Unwrap(SnapshotFeed::Start(script.Next(), std::move(full)));
+  Bytes all = testing::Unwrap(ReadAll(*feed));
+
+  REQUIRE(all.size() == 5032);
+  REQUIRE(feed->spool() == -1);
+  REQUIRE(feed->spool_overflowed());
+}
+
+TEST_CASE("snapshot feed: can be given up in the middle") {
+  Script script(26);
+  auto feed = testing::Unwrap(SnapshotFeed::Start(script.Next(), MakeSpool()));
+  Bytes buffer(10);
+
+  REQUIRE(testing::Unwrap(feed->Read(buffer)) == 10);
+}
+
+}  // namespace holdfast::etcd
