@@ -108,12 +108,17 @@ class Copier {
     for (const ConfigFile& file : followed.files) HF_TRY(CompleteDirectories(file));
     // Lists and filters' files first: the names of those that have a copy are replaced by it.
     for (std::size_t i = followed.files.size(); i-- > 0;) HF_TRY(Copy(followed.files[i]));
+    for (const auto& [text, place] : followed.listens) {
+      std::vector<ListenAddress> some = ParseListenAddresses(text, place);
+      listens_.insert(listens_.end(), some.begin(), some.end());
+    }
     std::vector<std::string> copies;
     for (std::size_t i = 0; i < followed.config_files; ++i) {
       copies.push_back(mirror_ + followed.files[i].path);
     }
     return copies;
   }
+  std::vector<ListenAddress> TakeListens() { return std::move(listens_); }
 
  private:
   // HAProxy loads whole directories: what the mirror lacks of one is linked to.
@@ -173,6 +178,7 @@ class Copier {
 
   std::string mirror_;
   OverlaidFiles space_;
+  std::vector<ListenAddress> listens_;
   int outputs_ = 0;
 };
 
@@ -180,8 +186,11 @@ class Copier {
 
 Result<CheckVerdict> CheckMirror(const Settings& settings, const std::string& mirror,
                                  const std::set<std::string>& removed, std::stop_token stop) {
-  HF_ASSIGN(std::vector<std::string> files, Copier(mirror, removed).Run(settings));
-  return RunCheck(settings, files, mirror, std::move(stop));
+  Copier copier(mirror, removed);
+  HF_ASSIGN(std::vector<std::string> files, copier.Run(settings));
+  HF_ASSIGN(CheckVerdict verdict, RunCheck(settings, files, mirror, std::move(stop)));
+  verdict.listens = copier.TakeListens();
+  return verdict;
 }
 
 Result<CheckVerdict> CheckLive(const Settings& settings, std::stop_token stop) {

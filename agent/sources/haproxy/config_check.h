@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/sources/haproxy/listen_check.h"
 #include "agent/sources/haproxy/settings.h"
 #include "common/base/result.h"
 
@@ -15,8 +16,9 @@ namespace holdfast::haproxy {
 
 struct CheckVerdict {
   bool is_accepted = false;
-  std::vector<std::string> alerts;    // HAProxy's own words, with real paths
-  std::vector<std::string> warnings;  // likewise
+  std::vector<std::string> alerts;     // HAProxy's own words, with real paths
+  std::vector<std::string> warnings;   // likewise
+  std::vector<ListenAddress> listens;  // what the configuration will listen on; CheckMirror() only
 };
 
 // The configuration as it lies on disk now. Nothing is written beside temporary files: where the

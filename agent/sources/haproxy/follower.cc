@@ -415,6 +415,9 @@ class Follower {
                     : first == "default-server" || first == "default-bind"           ? 1
                                                                                      : 0;
     if (i == 0) return;
+    if (first == "bind" && depth_ == 0) {
+      out_.listens.emplace_back(Text(1), fmt::format("{}:{}", file_->path, line_));
+    }
     while (i < words_.size()) {
       const std::string& word = Text(i);
       if (word == "crt") {

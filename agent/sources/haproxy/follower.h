@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/sources/haproxy/file_space.h"
@@ -66,8 +67,10 @@ struct Followed {
   std::vector<ConfigFile> files;                // those after -f first, in HAProxy's order
   std::size_t config_files = 0;                 // how many of them those are
   std::vector<std::string> config_directories;  // directories after -f
-  std::vector<Missing> missing;                 // configuration files that cannot be read
-  std::vector<std::string> warnings;            // lines that HAProxy would refuse, with their place
+  // First arguments of "bind" lines that are not under a condition, and where they stand.
+  std::vector<std::pair<std::string, std::string>> listens;
+  std::vector<Missing> missing;       // configuration files that cannot be read
+  std::vector<std::string> warnings;  // lines that HAProxy would refuse, with their place
 };
 
 // Never fails as a whole: what cannot be read is named in `missing`.

@@ -143,7 +143,9 @@ class Session final : public RestoreSession {
     HF_TRY(FillMirror(plan_, view_, mirror.path()));
     HF_ASSIGN(CheckVerdict verdict,
               CheckMirror(settings_, mirror.path(), plan_.removed, std::move(stop)));
-    return Judge(verdict, "haproxy refuses the configuration of the snapshot");
+    HF_TRY(Judge(verdict, "haproxy refuses the configuration of the snapshot"));
+    if (!before_.is_running) return {};
+    return CheckListenAddresses(verdict.listens, before_);
   }
 
   Result<void> Swap(std::stop_token stop) override {

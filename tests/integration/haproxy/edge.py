@@ -43,7 +43,9 @@ class Edge:
         self._certificate("site.pem", version)
         (self.etc / "lists" / "crt.list").write_text(f"{self.etc}/certs/site.pem [alpn h2,http/1.1]\n")
         (self.etc / "maps" / "version.map").write_text(f"version {version}\n")
-        (self.etc / "errors" / "503.http").write_text(ERROR_PAGE)
+        page = self.etc / "errors" / "503.http"
+        if not page.exists():
+            page.write_text(ERROR_PAGE)
         self.config.write_text(
             f"""global
     stats socket {self.directory}/admin.sock mode 600 level admin
