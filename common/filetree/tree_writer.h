@@ -15,6 +15,8 @@
 namespace holdfast::filetree {
 
 struct WriteOptions {
+  // By number. Without it, or where it fails, setuid and setgid of what would belong to somebody
+  // else are left out.
   bool restore_owner = true;
 };
 
@@ -25,19 +27,23 @@ struct WriteOptions {
 class TreeWriter {
  public:
   virtual ~TreeWriter() = default;
-  // `directory` must exist.
+  // `directory` must exist. What a killed writer left there (".holdfast-part") is replaced by the
+  // next file of the same directory; kBusy when another writer is at it right now.
   static Result<std::unique_ptr<TreeWriter>> Open(const std::string& directory,
                                                   const WriteOptions& options);
   // Makes the directory, or takes the one that is there; parents are made where missing. Its
-  // attributes are set in Finish(), when nothing is written below it any more.
+  // attributes are set in Finish(), when nothing is written below it any more. Files that stand
+  // where a directory must be are replaced; a symlink there is refused (kDenied).
   virtual Result<void> AddDirectory(std::string_view path, const Attributes& attributes) = 0;
-  // Writes a temporary name, verifies the size, sets attributes, renames: a reader sees the old
-  // file or the new one. Runs of zeros become holes. A hard link to a file, symlink, device or fifo
+  // Writes a temporary name, verifies the size (kCorrupt), sets attributes, renames: a reader sees
+  // the old file or the new one; a directory that stands there is removed with all below it. Runs
+  // of zeros become holes. A hard link to a file, symlink, device or fifo
   // already written (same device_id and inode, links > 1) is made as one, and `content` is not
   // read.
   virtual Result<void> AddFile(std::string_view path, const Attributes& attributes,
                                ByteReader& content) = 0;
-  // Symlinks, devices, fifos, sockets.
+  // Symlinks, devices, fifos, sockets. A device that the caller may not make is left out with a
+  // warning.
   virtual Result<void> AddOther(std::string_view path, const Attributes& attributes) = 0;
   // Directory attributes, deepest first; then everything is made durable by one sync of the file
   // system (syncfs).

@@ -1,0 +1,112 @@
+#include "common/filetree/roots.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <deque>
+
+#include "common/base/format.h"
+#include "common/filetree/metadata.h"
+
+namespace holdfast::filetree {
+namespace {
+
+constexpr int kLinksMax = 40;  // as the kernel's own limit
+
+std::vector<std::string> Components(const std::string& path) {
+  std::vector<std::string> components;
+  for (std::size_t at = 0; at < path.size();) {
+    std::size_t end = std::min(path.find('/', at), path.size());
+    std::string component = path.substr(at, end - at);
+    if (!component.empty() && component != ".") components.push_back(std::move(component));
+    at = end + 1;
+  }
+  return components;
+}
+
+std::string WithoutTrailingSlashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+// What lies in "/", taken as written: with "/" as an empty text, "" + "/x" is "/x".
+void Ascend(std::string& path) { path.resize(path.empty() ? 0 : path.rfind('/')); }
+
+RootNode& NodeOf(RootNode& top, const std::string& path) {
+  RootNode* node = &top;
+  for (const std::string& component : Components(path)) {
+    std::unique_ptr<RootNode>& below = node->below[component];
+    if (!below) below = std::make_unique<RootNode>();
+    node = below.get();
+  }
+  return *node;
+}
+
+}  // namespace
+
+Result<std::string> ResolveParents(const std::string& path, std::vector<std::string>* links) {
+  if (!path.starts_with('/')) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("path {} is not absolute", Quote(path)),
+                "begin it with \"/\"");
+  }
+  if (path.find('\0') != std::string::npos) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("path {} holds a zero byte", Quote(path)),
+                "no file can have such a name");
+  }
+  std::vector<std::string> components = Components(path);
+  std::deque<std::string> left(components.begin(), components.end());
+  std::string real;
+  int links_passed = 0;
+  while (!left.empty()) {
+    std::string component = std::move(left.front());
+    left.pop_front();
+    if (component == "..") {
+      Ascend(real);
+      continue;
+    }
+    std::string next = real + "/" + component;
+    struct stat status {};
+    if (left.empty() || lstat(next.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) {
+      real = std::move(next);
+      continue;
+    }
+    if (++links_passed > kLinksMax) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("too many symlinks on the way to {}", Quote(path)),
+                  "name the path where it really lies");
+    }
+    HF_ASSIGN(std::string target, ReadLinkTarget(AT_FDCWD, next, next));
+    if (links != nullptr) links->push_back(next);
+    if (target.starts_with('/')) real.clear();
+    std::vector<std::string> inserted = Components(target);
+    left.insert(left.begin(), inserted.begin(), inserted.end());
+  }
+  return real.empty() ? "/" : real;
+}
+
+Result<RootTree> MakeRootTree(const std::vector<std::string>& roots) {
+  RootTree tree;
+  tree.top = std::make_unique<RootNode>();
+  for (const std::string& root : roots) {
+    std::vector<std::string> links;
+    HF_ASSIGN(std::string real, ResolveParents(root, &links));
+    std::string given = WithoutTrailingSlashes(root);
+    struct stat status {};
+    bool is_there = lstat(real.c_str(), &status) == 0;
+    RootNode& node = NodeOf(*tree.top, real);
+    node.is_root = true;
+    if (given != real) node.given = given;
+    node.is_missing = !is_there;
+    if (!is_there) tree.missing.push_back(MissingFor(given, "look at it", errno));
+    for (const std::string& link : links) NodeOf(*tree.top, link).is_root = true;
+    if (!links.empty() && is_there) {
+      tree.warnings.push_back(
+          fmt::format("{} is saved where it really lies, as {}", Quote(given), Quote(real)));
+    }
+    tree.roots.push_back({std::move(given), std::move(real), is_there});
+  }
+  return tree;
+}
+
+}  // namespace holdfast::filetree

@@ -1,0 +1,445 @@
+#include "common/filetree/tree_writer.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/filetree/apply_attributes.h"
+#include "common/filetree/beneath.h"
+#include "common/filetree/metadata.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::filetree {
+namespace {
+
+constexpr std::size_t kBufferBytes = 1U << 20;
+constexpr std::size_t kHoleBytes = 4096;  // the smallest run of zeros that is worth a hole
+constexpr std::size_t kWarningsMax = 1000;
+constexpr int kClearAttempts = 3;
+
+struct SplitPath {
+  std::string parent;  // empty: the top
+  std::string name;
+};
+SplitPath Split(std::string_view path) {
+  std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return {"", std::string(path)};
+  return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
+}
+
+bool IsZero(ByteView bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+class TreeWriterImpl final : public TreeWriter {
+ public:
+  TreeWriterImpl(Fd top, std::string directory, const WriteOptions& options)
+      : top_(std::move(top)), directory_(std::move(directory)), options_(options) {
+    buffer_.resize(kBufferBytes);
+  }
+
+  Result<void> AddDirectory(std::string_view path, const Attributes& attributes) override {
+    HF_TRY(CheckRelativePath(path, false));
+    SplitPath split = Split(path);
+    HF_ASSIGN(int parent, Directory(split.parent));
+    HF_TRY(MakeDirectory(parent, split.name, Shown(path)));
+    Pending pending{std::string(path), attributes};
+    pending.attributes.user.clear();  // only numbers are used; there may be very many of these
+    pending.attributes.group.clear();
+    pending_.push_back(std::move(pending));
+    return {};
+  }
+
+  Result<void> AddFile(std::string_view path, const Attributes& attributes,
+                       ByteReader& content) override {
+    HF_TRY(CheckRelativePath(path, false));
+    SplitPath split = Split(path);
+    HF_ASSIGN(int parent, Directory(split.parent));
+    HF_ASSIGN(bool is_linked, LinkToEarlier(split, attributes));
+    if (is_linked) return {};
+    HF_ASSIGN(parent, Directory(split.parent));  // linking may have gone elsewhere
+    const std::string temporary = TemporaryName(split.name);
+    HF_ASSIGN(Fd file, CreateTemporary(parent, temporary, path));
+    Result<void> written = Fill(file.get(), attributes, content, Shown(path));
+    if (written) {
+      ApplyAttributes({parent, temporary, file.get(), Shown(path)}, attributes,
+                      options_.restore_owner, cached_inherits_, warnings_);
+      BoundWarnings();
+      CrashPoint("restore.file.before_rename");
+      written = Rename(parent, temporary, split.name, Shown(path));
+    }
+    if (!written) {
+      (void)unlinkat(parent, temporary.c_str(), 0);  // the error that is returned matters more
+      return written;
+    }
+    CrashPoint("restore.file.after_rename");
+    RememberLink(path, attributes);
+    return {};
+  }
+
+  Result<void> AddOther(std::string_view path, const Attributes& attributes) override {
+    HF_TRY(CheckRelativePath(path, false));
+    SplitPath split = Split(path);
+    HF_ASSIGN(bool is_linked, LinkToEarlier(split, attributes));
+    if (is_linked) return {};
+    HF_ASSIGN(int parent, Directory(split.parent));
+    // Made under its own name where that is free: there is no half of a symlink or fifo.
+    std::string made = split.name;
+    int failed = MakeOther(parent, made, attributes);
+    if (failed != 0 && errno == EEXIST) {
+      made = TemporaryName(split.name);
+      HF_TRY(ClearTemporary(parent, made, path));
+      failed = MakeOther(parent, made, attributes);
+    }
+    if (failed != 0) return OtherFailed(errno, path, attributes);
+    ApplyAttributes({parent, made, -1, Shown(path)}, attributes, options_.restore_owner,
+                    cached_inherits_, warnings_);
+    BoundWarnings();
+    if (made != split.name) HF_TRY(Rename(parent, made, split.name, Shown(path)));
+    RememberLink(path, attributes);
+    return {};
+  }
+
+  Result<void> Finish() override {
+    auto depth = [](const Pending& pending) { return std::ranges::count(pending.path, '/'); };
+    std::ranges::stable_sort(pending_, std::ranges::greater(), depth);
+    for (const Pending& pending : pending_) {
+      CrashPoint("restore.directory.before_attributes");
+      HF_ASSIGN(Fd fd, OpenDirectoryBeneath(top_.get(), pending.path, Shown(pending.path)));
+      ApplyAttributes({fd.get(), ".", fd.get(), Shown(pending.path)}, pending.attributes,
+                      options_.restore_owner, true, warnings_);
+      BoundWarnings();
+    }
+    pending_.clear();
+    links_.clear();
+    Forget();
+    if (warnings_dropped_ > 0) {
+      warnings_.push_back(fmt::format("and {} more of the kind", warnings_dropped_));
+      warnings_dropped_ = 0;
+    }
+    if (syncfs(top_.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(directory_)));
+    return {};
+  }
+
+  const std::vector<std::string>& warnings() const override { return warnings_; }
+
+ private:
+  struct Pending {
+    std::string path;
+    Attributes attributes;
+  };
+  struct Link {
+    std::string path;
+    std::uint64_t left;  // names of it still to come, as far as the snapshot has them
+  };
+
+  std::string Shown(std::string_view path) const {
+    return path.empty() ? directory_ : directory_ + "/" + std::string(path);
+  }
+
+  // Descriptor of a directory below the top, made where it is missing. Valid until the next call.
+  Result<int> Directory(const std::string& path) {
+    if (std::exchange(has_removed_tree_, false)) Forget();
+    if (path.empty()) {
+      if (!top_inherits_) top_inherits_ = HasDefaultAcl(top_.get());
+      cached_inherits_ = *top_inherits_;
+      cached_path_.clear();
+      cached_.Reset();
+      return top_.get();
+    }
+    if (cached_.is_open() && path == cached_path_) return cached_.get();
+    bool is_below = cached_.is_open() && path.size() > cached_path_.size() &&
+                    path.starts_with(cached_path_) && path[cached_path_.size()] == '/';
+    int base = is_below ? cached_.get() : top_.get();
+    std::string_view rest(path);
+    if (is_below) rest.remove_prefix(cached_path_.size() + 1);
+    Result<Fd> opened = OpenDirectoryBeneath(base, rest, Shown(path));
+    if (!opened && opened.error().code() == ErrorCode::kNotFound) {
+      HF_TRY(MakeParents(path));
+      opened = OpenDirectoryBeneath(top_.get(), path, Shown(path));
+    }
+    if (!opened) return Fail(std::move(opened).error());
+    cached_ = std::move(*opened);
+    cached_path_ = path;
+    cached_inherits_ = HasDefaultAcl(cached_.get());
+    return cached_.get();
+  }
+
+  void Forget() {
+    cached_.Reset();
+    cached_path_.clear();
+  }
+
+  static bool HasDefaultAcl(int directory) {
+    return fgetxattr(directory, "system.posix_acl_default", nullptr, 0) > 0;
+  }
+
+  // Directories that the snapshot did not announce get the attributes of any new directory.
+  Result<void> MakeParents(const std::string& path) {
+    Fd current;
+    for (std::size_t at = 0; at <= path.size();) {
+      std::size_t end = std::min(path.find('/', at), path.size());
+      std::string component = path.substr(at, end - at);
+      int base = current.is_open() ? current.get() : top_.get();
+      std::string shown = Shown(path.substr(0, end));
+      if (mkdirat(base, component.c_str(), 0777) != 0 && errno != EEXIST) {
+        return Fail(ErrnoError(errno, "make directory " + Quote(shown)));
+      }
+      HF_ASSIGN(current, OpenDirectoryBeneath(base, component, shown));
+      at = end + 1;
+    }
+    return {};
+  }
+
+  static Result<void> MakeDirectory(int parent, const std::string& name, const std::string& shown) {
+    if (mkdirat(parent, name.c_str(), 0700) == 0) return {};
+    if (errno != EEXIST) return Fail(ErrnoError(errno, "make directory " + Quote(shown)));
+    struct stat status {};
+    if (fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+    }
+    if (S_ISLNK(status.st_mode)) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("{} is a symlink where a directory must be, and is not followed",
+                              Quote(shown)),
+                  "restore into a fresh directory, or move the link away");
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      if (unlinkat(parent, name.c_str(), 0) != 0 || mkdirat(parent, name.c_str(), 0700) != 0) {
+        return Fail(ErrnoError(errno, "replace by a directory " + Quote(shown)));
+      }
+      return {};
+    }
+    // An earlier restore may have left it without write permission even for its owner.
+    if ((status.st_mode & 0700U) != 0700U && geteuid() != 0) {
+      HF_ASSIGN(Fd fd, OpenDirectoryBeneath(parent, name, shown));
+      if (fchmod(fd.get(), (status.st_mode & 07777U) | 0700U) != 0) {
+        return Fail(ErrnoError(errno, "make writable " + Quote(shown)));
+      }
+    }
+    return {};
+  }
+
+  // A name that no file of the snapshot has in this directory, as far as it is known by now.
+  std::string TemporaryName(const std::string& name) {
+    while (name == temporary_name_) temporary_name_ += "~";
+    return temporary_name_;
+  }
+
+  // Removes what a killed writer left under our temporary name. A living one holds a lock on it.
+  Result<void> ClearTemporary(int parent, const std::string& temporary, std::string_view path) {
+    Fd old(openat(parent, temporary.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (old.is_open() && flock(old.get(), LOCK_EX | LOCK_NB) != 0) return BusyTemporary(path);
+    if (unlinkat(parent, temporary.c_str(), 0) != 0 && errno != ENOENT) {
+      return Fail(ErrnoError(
+          errno, fmt::format("remove {} beside {}", Quote(temporary), Quote(Shown(path)))));
+    }
+    return {};
+  }
+
+  std::unexpected<Error> BusyTemporary(std::string_view path) const {
+    return Fail(ErrorCode::kBusy,
+                fmt::format("another restore is writing beside {}", Quote(Shown(path))),
+                "wait for it to end, or restore into another directory");
+  }
+
+  Result<Fd> CreateTemporary(int parent, const std::string& temporary, std::string_view path) {
+    for (int attempt = 0; attempt < kClearAttempts; ++attempt) {
+      Fd file(openat(parent, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                     0600));
+      if (file.is_open()) {
+        if (flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+          return BusyTemporary(path);
+        }
+        return file;
+      }
+      if (errno != EEXIST) return Fail(ErrnoError(errno, "create " + Quote(Shown(path))));
+      HF_TRY(ClearTemporary(parent, temporary, path));
+    }
+    return BusyTemporary(path);
+  }
+
+  Result<void> Fill(int file, const Attributes& attributes, ByteReader& content,
+                    const std::string& shown) {
+    std::uint64_t offset = 0;
+    std::uint64_t written_end = 0;
+    for (;;) {
+      HF_ASSIGN(std::size_t count, content.Read(buffer_));
+      if (count == 0) break;
+      HF_TRY(WriteSparse(file, ByteView(buffer_).first(count), offset, written_end, shown));
+      offset += count;
+    }
+    if (offset != attributes.size) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} has {} bytes where its attributes say {}", Quote(shown), offset,
+                              attributes.size),
+                  "check the repository with --read-data");
+    }
+    if (written_end < offset && ftruncate(file, static_cast<off_t>(offset)) != 0) {
+      return Fail(ErrnoError(errno, "set the size of " + Quote(shown)));
+    }
+    return {};
+  }
+
+  // Writes all but whole zero blocks; the file is new, so what is not written reads as zeros.
+  static Result<void> WriteSparse(int file, ByteView bytes, std::uint64_t offset,
+                                  std::uint64_t& written_end, const std::string& shown) {
+    std::size_t run_begin = 0;
+    std::size_t at = 0;
+    auto flush = [&](std::size_t end) -> Result<void> {
+      while (run_begin < end) {
+        ssize_t count = pwrite(file, bytes.data() + run_begin, end - run_begin,
+                               static_cast<off_t>(offset + run_begin));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown)));
+        run_begin += static_cast<std::size_t>(count);
+        written_end = offset + run_begin;
+      }
+      return {};
+    };
+    while (at < bytes.size()) {
+      std::size_t block = kHoleBytes - static_cast<std::size_t>((offset + at) % kHoleBytes);
+      block = std::min(block, bytes.size() - at);
+      if (IsZero(bytes.subspan(at, block))) {
+        HF_TRY(flush(at));
+        run_begin = at + block;
+      }
+      at += block;
+    }
+    return flush(at);
+  }
+
+  Result<void> Rename(int parent, const std::string& from, const std::string& to,
+                      const std::string& shown) {
+    if (renameat(parent, from.c_str(), parent, to.c_str()) == 0) return {};
+    if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
+      has_removed_tree_ = true;  // what is cached may lie in it
+      HF_TRY(RemoveTree(ProcPath(parent, to)));
+      if (renameat(parent, from.c_str(), parent, to.c_str()) == 0) return {};
+    }
+    return Fail(ErrnoError(errno, "rename to " + Quote(shown)));
+  }
+
+  static int MakeOther(int parent, const std::string& name, const Attributes& attributes) {
+    mode_t kind = 0;
+    switch (attributes.type) {
+      case NodeType::kSymlink:
+        return symlinkat(attributes.link_target.c_str(), parent, name.c_str());
+      case NodeType::kBlockDevice:
+        kind = S_IFBLK;
+        break;
+      case NodeType::kCharDevice:
+        kind = S_IFCHR;
+        break;
+      case NodeType::kFifo:
+        kind = S_IFIFO;
+        break;
+      case NodeType::kSocket:
+        kind = S_IFSOCK;
+        break;
+      case NodeType::kFile:
+      case NodeType::kDirectory:
+        errno = EINVAL;
+        return -1;
+    }
+    return mknodat(parent, name.c_str(), kind, attributes.device);
+  }
+
+  Result<void> OtherFailed(int number, std::string_view path, const Attributes& attributes) {
+    bool is_device =
+        attributes.type == NodeType::kBlockDevice || attributes.type == NodeType::kCharDevice;
+    if (is_device && (number == EPERM || number == EACCES)) {
+      warnings_.push_back(fmt::format("{}: device {}:{} is left out: only root may make it",
+                                      Quote(Shown(path)), major(attributes.device),
+                                      minor(attributes.device)));
+      return {};
+    }
+    return Fail(ErrnoError(number, "make " + Quote(Shown(path))));
+  }
+
+  static bool MayHaveLinks(const Attributes& attributes) {
+    return attributes.links > 1 && attributes.inode != 0 && attributes.type != NodeType::kDirectory;
+  }
+
+  void RememberLink(std::string_view path, const Attributes& attributes) {
+    if (!MayHaveLinks(attributes)) return;
+    links_[{attributes.device_id, attributes.inode}] = {std::string(path), attributes.links - 1};
+  }
+
+  // Whether the thing is there now, as a further name of one written before.
+  Result<bool> LinkToEarlier(const SplitPath& split, const Attributes& attributes) {
+    if (!MayHaveLinks(attributes)) return false;
+    auto found = links_.find({attributes.device_id, attributes.inode});
+    if (found == links_.end()) return false;
+    SplitPath first = Split(found->second.path);
+    std::string shown = Shown(split.parent.empty() ? split.name : split.parent + "/" + split.name);
+    HF_ASSIGN(Fd from, OpenDirectoryBeneath(top_.get(), first.parent, Shown(first.parent)));
+    HF_ASSIGN(int parent, Directory(split.parent));
+    int failed = linkat(from.get(), first.name.c_str(), parent, split.name.c_str(), 0);
+    if (failed != 0 && errno == EEXIST) {
+      std::string temporary = TemporaryName(split.name);
+      HF_TRY(ClearTemporary(parent, temporary, split.name));
+      failed = linkat(from.get(), first.name.c_str(), parent, temporary.c_str(), 0);
+      if (failed == 0) {
+        HF_TRY(Rename(parent, temporary, split.name, shown));
+        // rename(2) does nothing between two names of the same file: both are still there.
+        (void)unlinkat(parent, temporary.c_str(), 0);
+      }
+    }
+    if (failed != 0) {  // too many links, or a file system without them: write it again
+      warnings_.push_back(ErrnoError(errno, fmt::format("{}: made as a file of its own, for it "
+                                                        "cannot be linked to {}",
+                                                        Quote(shown), Quote(found->second.path)))
+                              .Text());
+      return false;
+    }
+    if (--found->second.left == 0) links_.erase(found);
+    return true;
+  }
+
+  // A file system that takes no owners would give a warning for every single file.
+  void BoundWarnings() {
+    if (warnings_.size() <= kWarningsMax) return;
+    warnings_dropped_ += warnings_.size() - kWarningsMax;
+    warnings_.resize(kWarningsMax);
+  }
+
+  Fd top_;
+  std::string directory_;
+  WriteOptions options_;
+  std::optional<bool> top_inherits_;
+  Fd cached_;  // the directory that was written to last
+  std::string cached_path_;
+  bool has_removed_tree_ = false;
+  bool cached_inherits_ = false;  // new entries get an ACL by themselves
+  std::string temporary_name_ = ".holdfast-part";
+  Bytes buffer_;
+  std::vector<Pending> pending_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Link> links_;
+  std::vector<std::string> warnings_;
+  std::size_t warnings_dropped_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TreeWriter>> TreeWriter::Open(const std::string& directory,
+                                                     const WriteOptions& options) {
+  HF_ASSIGN(Fd top, OpenFile(directory, O_RDONLY | O_DIRECTORY));
+  return std::make_unique<TreeWriterImpl>(std::move(top), directory, options);
+}
+
+}  // namespace holdfast::filetree

@@ -1,0 +1,439 @@
+#include "common/filetree/walker.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "common/base/format.h"
+#include "common/filetree/exclude.h"
+#include "common/filetree/file_reader.h"
+#include "common/filetree/metadata.h"
+#include "common/filetree/roots.h"
+#include "common/io/fd.h"
+
+namespace holdfast::filetree {
+namespace {
+
+constexpr std::string_view kCacheTag = "CACHEDIR.TAG";
+// https://bford.info/cachedir/
+constexpr std::string_view kCacheSignature = "Signature: 8a477f597d28d172789f06886806bc55";
+
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+constexpr int kFileFlags = O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+
+// Opens without touching the atime where the kernel lets us: O_NOATIME is for owners and
+// CAP_FOWNER. Negative with errno set.
+int OpenQuietly(int directory, const char* name, int flags) {
+  for (bool is_quiet = true;;) {
+    int fd = openat(directory, name, flags | O_CLOEXEC | (is_quiet ? O_NOATIME : 0));
+    if (fd >= 0) return fd;
+    if (errno == EPERM && is_quiet) {
+      is_quiet = false;
+    } else if (errno != EINTR) {
+      return fd;
+    }
+  }
+}
+
+// The regular file at an absolute real path, not following any symlink; used long after the walk
+// was there.
+Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Attributes& expected) {
+  Fd directory(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::size_t at = 1;
+  for (std::size_t end = path.find('/', at); end != std::string::npos; end = path.find('/', at)) {
+    HF_ASSIGN(directory, OpenFileAt(directory.get(), path.substr(at, end - at),
+                                    O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, path));
+    at = end + 1;
+  }
+  Fd file(OpenQuietly(directory.get(), path.c_str() + at, kFileFlags));
+  if (!file.is_open()) return Fail(ErrnoError(errno, "open " + Quote(path)));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (!S_ISREG(status.st_mode)) {
+    return Fail(ErrorCode::kNotFound, fmt::format("{} is no file any more", Quote(path)));
+  }
+  return ReadLiveFile(std::move(file), expected, path);
+}
+
+// Names of all entries but "." and "..", in no order. An errno value, 0 for success; `names` has
+// what could be read either way.
+int ListNames(int directory, std::vector<std::string>& names) {
+  Fd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!own.is_open()) return errno;
+  DIR* stream = fdopendir(own.get());
+  if (stream == nullptr) return errno;
+  (void)own.Release();  // the stream owns it now
+  int number = 0;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(stream);
+    if (entry == nullptr) {
+      number = errno;
+      break;
+    }
+    std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  closedir(stream);
+  return number;
+}
+
+bool HasCacheTag(int directory) {
+  Fd tag(OpenQuietly(directory, kCacheTag.data(), kFileFlags));
+  struct stat status {};
+  if (!tag.is_open() || fstat(tag.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  std::string content(kCacheSignature.size(), '\0');
+  ssize_t count = pread(tag.get(), content.data(), content.size(), 0);
+  return count == static_cast<ssize_t>(content.size()) && content == kCacheSignature;
+}
+
+// A directory on the way from "/" to where the walk is.
+struct Frame {
+  Fd fd;  // closed while the walk is more than kOpenDirectoriesMax levels below
+  dev_t device = 0;
+  ino_t inode = 0;
+  dev_t file_system = 0;  // of the root above, for one_file_system
+  std::string name;
+  std::vector<std::string> names;
+  std::size_t next = 0;
+  const RootNode* node = nullptr;  // null where no root lies below
+  bool is_full = false;            // everything below is to be saved, not only roots
+  std::size_t path_size = 0;       // of the walk's path
+  std::string given;               // this path through the links of the configuration, if another
+};
+
+class WalkerImpl final : public Walker {
+ public:
+  WalkerImpl(WalkOptions options, RootTree roots, bool is_look_only)
+      : options_(std::move(options)),
+        exclude_(options_.exclude),
+        roots_(std::move(roots.roots)),
+        top_(std::move(roots.top)),
+        missing_(std::move(roots.missing)),
+        warnings_(std::move(roots.warnings)),
+        is_look_only_(is_look_only) {
+    has_proc_ = access("/proc/self/fd", X_OK) == 0;
+    if (!has_proc_) {
+      warnings_.push_back("extended attributes and ACLs are not saved: /proc is not mounted");
+    }
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (!began_) {
+      began_ = true;
+      HF_ASSIGN(std::optional<Item> item, EnterTop());
+      if (item) return item;
+    }
+    while (!stack_.empty()) {
+      Frame& frame = stack_.back();
+      path_.resize(frame.path_size);
+      if (frame.next == frame.names.size()) {
+        Leave();
+        continue;
+      }
+      std::string name = frame.names[frame.next++];
+      HF_ASSIGN(std::optional<Item> item, Visit(name));
+      if (item) return item;
+    }
+    return std::optional<Item>();
+  }
+
+  const std::vector<Missing>& missing() const override { return missing_; }
+  const std::vector<std::string>& warnings() const override { return warnings_; }
+  const std::vector<Root>& roots() const override { return roots_; }
+
+  Totals Estimate(std::uint64_t items_max) override {
+    Totals totals;
+    WalkOptions options = options_;
+    options.previous = nullptr;
+    options.tolerate_missing_roots = true;
+    Result<RootTree> tree = MakeRootTree(options.roots);
+    if (!tree) return totals;
+    WalkerImpl look(std::move(options), std::move(*tree), true);
+    while (totals.items < items_max) {
+      Result<std::optional<Item>> item = look.Next();
+      if (!item || !*item) break;
+      ++totals.items;
+      totals.bytes += (*item)->attributes.size;
+    }
+    return totals;
+  }
+
+ private:
+  Result<std::optional<Item>> EnterTop() {
+    Fd fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct stat status {};
+    if (!fd.is_open() || fstat(fd.get(), &status) != 0) {
+      return Fail(ErrnoError(errno, "open \"/\""));
+    }
+    Attributes attributes = Describe(AT_FDCWD, "/", status);
+    Enter(AT_FDCWD, "/", status, top_.get(), top_->is_root, nullptr);
+    if (options_.prefix.empty()) return std::optional<Item>();
+    Item item;
+    item.path = options_.prefix;
+    item.attributes = std::move(attributes);
+    item.required = false;
+    return std::optional<Item>(std::move(item));
+  }
+
+  // The entry `name` of the innermost directory; nothing where it is not to be saved.
+  Result<std::optional<Item>> Visit(const std::string& name) {
+    Frame& frame = stack_.back();
+    path_ += frame.path_size == 1 ? name : "/" + name;
+    const RootNode* node = nullptr;
+    if (frame.node != nullptr) {
+      auto found = frame.node->below.find(name);
+      if (found != frame.node->below.end()) node = found->second.get();
+    }
+    bool is_root = node != nullptr && node->is_root;
+    bool is_full = is_root || (frame.is_full && !IsExcluded(frame, name));
+    if (!is_full && node == nullptr) return std::optional<Item>();
+    struct stat status {};
+    if (fstatat(frame.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      NameMissing(node, "stat", errno);
+      return std::optional<Item>();
+    }
+    if (S_ISDIR(status.st_mode)) return VisitDirectory(name, status, node, is_full);
+    if (!is_full) return std::optional<Item>();  // a root below it was named missing at the start
+    if (S_ISREG(status.st_mode)) return VisitFile(name, status);
+    Item item = MakeItem(Describe(frame.fd.get(), name, status));
+    if (S_ISLNK(status.st_mode)) {
+      Result<std::string> target = ReadLinkTarget(frame.fd.get(), name, path_);
+      if (!target) {
+        missing_.push_back({path_, target.error().message(), ""});
+        return std::optional<Item>();
+      }
+      item.attributes.link_target = std::move(*target);
+    }
+    return std::optional<Item>(std::move(item));
+  }
+
+  Result<std::optional<Item>> VisitDirectory(const std::string& name, const struct stat& status,
+                                             const RootNode* node, bool is_full) {
+    Frame& frame = stack_.back();
+    bool is_root = node != nullptr && node->is_root;
+    int parent = frame.fd.get();
+    Item item = MakeItem(Describe(parent, name, status));
+    bool is_crossing = options_.one_file_system && !is_root && status.st_dev != frame.file_system;
+    if (is_full && is_crossing) is_full = false;
+    if (is_full || node != nullptr) Enter(parent, name, status, node, is_full, &frame);
+    return std::optional<Item>(std::move(item));
+  }
+
+  Result<std::optional<Item>> VisitFile(const std::string& name, const struct stat& seen) {
+    int parent = stack_.back().fd.get();
+    struct stat status = seen;
+    if (is_look_only_) return std::optional<Item>(MakeItem(FromStat(status)));
+    if (IsUnchanged(status)) {
+      Item item = MakeItem(Describe(parent, name, status));
+      auto read = [path = path_, attributes = item.attributes] {
+        return OpenAgain(path, attributes);
+      };
+      item.content = Reuse{item.path, std::move(read)};
+      return std::optional<Item>(std::move(item));
+    }
+    Fd file(OpenQuietly(parent, name.c_str(), kFileFlags));
+    if (!file.is_open() || fstat(file.get(), &status) != 0) {
+      NameMissing(nullptr, "open", errno);
+      return std::optional<Item>();
+    }
+    if (!S_ISREG(status.st_mode)) {
+      NameMissing(nullptr, "open", ENXIO);
+      return std::optional<Item>();
+    }
+    Item item = MakeItem(Describe(parent, name, status));
+    item.content = ReadLiveFile(std::move(file), item.attributes, path_);
+    return std::optional<Item>(std::move(item));
+  }
+
+  // Whether the previous snapshot has this very file. What changed so shortly before the previous
+  // cut that a later change could have got the same time is not trusted.
+  bool IsUnchanged(const struct stat& status) {
+    if (options_.previous == nullptr || !options_.previous_cut) return false;
+    UnixTime limit = *options_.previous_cut;
+    limit.seconds -= kClockStepSeconds;
+    UnixTime mtime = FromTimespec(status.st_mtim);
+    UnixTime ctime = FromTimespec(status.st_ctim);
+    if (mtime >= limit || ctime >= limit) return false;
+    Result<std::optional<Attributes>> found = options_.previous->Stat(ItemPath());
+    if (!found) {  // a damaged snapshot must not keep new ones from being made
+      warnings_.push_back("all files are read again, for the previous snapshot cannot be: " +
+                          found.error().Text());
+      options_.previous = nullptr;
+      return false;
+    }
+    const std::optional<Attributes>& before = *found;
+    return before && before->type == NodeType::kFile && before->inode == status.st_ino &&
+           before->size == static_cast<std::uint64_t>(status.st_size) && before->mtime == mtime &&
+           before->ctime == ctime;
+  }
+
+  bool IsExcluded(const Frame& frame, const std::string& name) const {
+    if (exclude_.empty()) return false;
+    if (exclude_.MatchesName(name) || exclude_.MatchesPath(path_)) return true;
+    return exclude_.has_path_patterns() && !frame.given.empty() &&
+           exclude_.MatchesPath(frame.given + "/" + name);
+  }
+
+  std::string ItemPath() const {
+    return options_.prefix.empty() ? path_.substr(1) : options_.prefix + path_;
+  }
+
+  Item MakeItem(Attributes attributes) const {
+    Item item;
+    item.path = ItemPath();
+    item.attributes = std::move(attributes);
+    item.required = false;
+    return item;
+  }
+
+  Attributes Describe(int directory, const std::string& name, const struct stat& status) {
+    Attributes attributes = FromStat(status);
+    if (is_look_only_) return attributes;
+    attributes.user = names_.User(attributes.uid);
+    attributes.group = names_.Group(attributes.gid);
+    if (!has_proc_) return attributes;
+    Result<std::vector<ExtendedAttribute>> extended = ReadExtended(directory, name, path_);
+    if (extended) {
+      attributes.extended = std::move(*extended);
+    } else if (extended.error().code() != ErrorCode::kNotFound) {
+      warnings_.push_back(extended.error().Text());  // vanished things are named by who opens them
+    }
+    return attributes;
+  }
+
+  // Names `path_` and what was to be saved below it, but for roots that are known to be missing.
+  void NameMissing(const RootNode* node, std::string_view action, int number) {
+    bool is_known = node != nullptr && (node->is_missing || !node->is_root) && number == ENOENT;
+    if (is_known) return;
+    Missing missing = MissingFor(path_, action, number);
+    if (node == nullptr && number == ENOENT) {
+      missing.reason = "vanished while it was looked at";
+      missing.remedy = "exclude it if it is short-lived";
+    }
+    missing_.push_back(std::move(missing));
+  }
+
+  // Goes into a directory. What cannot be opened or listed is named; the walk goes on beside it.
+  void Enter(int parent, const std::string& name, const struct stat& status, const RootNode* node,
+             bool is_full, const Frame* above) {
+    Frame frame;
+    frame.fd =
+        Fd(OpenQuietly(parent, name.c_str(), is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH));
+    if (!frame.fd.is_open()) {
+      NameMissing(nullptr, "open directory", errno);
+      return;
+    }
+    bool is_root = node != nullptr && node->is_root;
+    frame.device = status.st_dev;
+    frame.inode = status.st_ino;
+    frame.file_system = is_root || above == nullptr ? status.st_dev : above->file_system;
+    frame.name = name;
+    frame.node = node;
+    frame.is_full = is_full;
+    if (above == nullptr) path_ = "/";
+    frame.path_size = path_.size();
+    if (is_root && !node->given.empty()) {
+      frame.given = node->given;
+    } else if (above != nullptr && !above->given.empty()) {
+      frame.given = above->given + "/" + name;
+    }
+    if (is_full && options_.skip_cache_dirs && !is_root && HasCacheTag(frame.fd.get())) {
+      frame.names.emplace_back(kCacheTag);
+    } else if (is_full) {
+      int number = ListNames(frame.fd.get(), frame.names);
+      if (number != 0) NameMissing(nullptr, "list directory", number);
+    }
+    if (node != nullptr) {
+      for (const auto& [below, unused] : node->below) frame.names.push_back(below);
+    }
+    std::ranges::sort(frame.names);  // std::string compares bytes as unsigned
+    auto doubles = std::ranges::unique(frame.names);
+    frame.names.erase(doubles.begin(), doubles.end());
+    stack_.push_back(std::move(frame));
+    if (stack_.size() > kOpenDirectoriesMax) {
+      stack_[stack_.size() - 1 - kOpenDirectoriesMax].fd.Reset();
+    }
+  }
+
+  // Goes back to the directory above, opening it again where it was closed to save descriptors.
+  void Leave() {
+    Fd left = std::move(stack_.back().fd);
+    stack_.pop_back();
+    if (stack_.empty() || stack_.back().fd.is_open()) return;
+    Frame& frame = stack_.back();
+    int flags = frame.is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH;
+    frame.fd = Fd(left.is_open() ? OpenQuietly(left.get(), "..", flags) : -1);
+    if (IsSame(frame)) return;
+    frame.fd = OpenFromTop();
+    if (IsSame(frame)) return;
+    path_.resize(frame.path_size);
+    missing_.push_back({path_, "was moved while it was read", "back up again"});
+    frame.fd.Reset();
+    frame.names.clear();
+    frame.next = 0;
+  }
+
+  static bool IsSame(const Frame& frame) {
+    struct stat status {};
+    return frame.fd.is_open() && fstat(frame.fd.get(), &status) == 0 &&
+           status.st_dev == frame.device && status.st_ino == frame.inode;
+  }
+
+  // The innermost directory, by all names from "/" on; closed where one is not there any more.
+  Fd OpenFromTop() const {
+    Fd fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (std::size_t level = 1; level < stack_.size() && fd.is_open(); ++level) {
+      bool is_last = level + 1 == stack_.size();
+      int flags = is_last && stack_[level].is_full ? kDirectoryFlags : kDirectoryFlags | O_PATH;
+      fd = Fd(OpenQuietly(fd.get(), stack_[level].name.c_str(), flags));
+    }
+    return fd;
+  }
+
+  WalkOptions options_;
+  ExcludeList exclude_;
+  std::vector<Root> roots_;
+  std::unique_ptr<RootNode> top_;
+  std::vector<Missing> missing_;
+  std::vector<std::string> warnings_;
+  bool is_look_only_;
+  bool has_proc_ = true;
+  bool began_ = false;
+  NameCache names_;
+  std::vector<Frame> stack_;
+  std::string path_;  // absolute, of what the walk is at
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {
+  HF_ASSIGN(RootTree tree, MakeRootTree(options.roots));
+  if (!options.tolerate_missing_roots && !tree.missing.empty()) {
+    const Missing& first = tree.missing.front();
+    return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", Quote(first.what), first.reason),
+                first.remedy);
+  }
+  return std::make_unique<WalkerImpl>(std::move(options), std::move(tree), false);
+}
+
+Result<Attributes> ReadAttributes(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  Attributes attributes = FromStat(status);
+  NameCache names;
+  attributes.user = names.User(attributes.uid);
+  attributes.group = names.Group(attributes.gid);
+  HF_ASSIGN(attributes.extended, ReadExtended(AT_FDCWD, path, path));
+  if (attributes.type == NodeType::kSymlink) {
+    HF_ASSIGN(attributes.link_target, ReadLinkTarget(AT_FDCWD, path, path));
+  }
+  return attributes;
+}
+
+}  // namespace holdfast::filetree

@@ -1,0 +1,181 @@
+// A snapshot in memory: what a source gave away, to be compared, reused and restored from.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/filetree/tree_writer.h"
+#include "common/stream/snapshot_view.h"
+
+namespace holdfast::testing {
+
+// Reads bytes that somebody else holds.
+class BytesReader final : public ByteReader {
+ public:
+  explicit BytesReader(Bytes bytes) : bytes_(std::move(bytes)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    std::size_t count = std::min(buffer.size(), bytes_.size() - at_);
+    if (count > 0) std::memcpy(buffer.data(), bytes_.data() + at_, count);
+    at_ += count;
+    return count;
+  }
+
+ private:
+  Bytes bytes_;
+  std::size_t at_ = 0;
+};
+
+inline Result<Bytes> ReadAll(ByteReader& reader) {
+  Bytes all;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(std::size_t count, reader.Read(buffer));
+    if (count == 0) return all;
+    all.insert(all.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+}
+
+class FakeSnapshotView final : public SnapshotView {
+ public:
+  struct Node {
+    Attributes attributes;
+    Bytes content;
+  };
+
+  // Takes an item as the repository would: reads its content, or takes it from `previous`. The
+  // error of content that cannot be read is returned; nothing is kept then.
+  Result<void> Add(Item item, FakeSnapshotView* previous = nullptr) {
+    Node node{std::move(item.attributes), {}};
+    if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
+      HF_ASSIGN(node.content, ReadAll(**reader));
+      HF_ASSIGN(ByteReader::Outcome outcome, (*reader)->Finish());
+      if (outcome.attributes) node.attributes = *outcome.attributes;
+      if (outcome.changed) changed.push_back(item.path);
+      ++files_read;
+    } else if (auto* reuse = std::get_if<Reuse>(&item.content)) {
+      auto found = previous == nullptr ? nodes.end() : previous->nodes.find(reuse->path);
+      if (previous == nullptr || found == previous->nodes.end()) {
+        return Fail(ErrorCode::kNotFound, "reused path \"" + reuse->path + "\" is not there");
+      }
+      if (node.attributes.type == NodeType::kDirectory) {
+        AddReusedTree(reuse->path, item.path, *previous);
+      }
+      node.content = found->second.content;
+      ++files_reused;
+    }
+    if (node.attributes.type == NodeType::kFile) node.attributes.size = node.content.size();
+    nodes[item.path] = std::move(node);
+    return {};
+  }
+
+  // Gives directories that nobody announced default attributes, as the repository does.
+  void Complete() {
+    std::vector<std::string> missing;
+    for (const auto& [path, unused] : nodes) {
+      for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+        if (!nodes.contains(path.substr(0, at))) missing.push_back(path.substr(0, at));
+      }
+    }
+    for (const std::string& path : missing) {
+      nodes[path].attributes.type = NodeType::kDirectory;
+      nodes[path].attributes.mode = 0755;
+    }
+  }
+
+  const std::string& snapshot_id() const override { return id; }
+  const std::optional<Manifest>& manifest() const override { return the_manifest; }
+
+  Result<std::optional<Attributes>> Stat(std::string_view path) override {
+    auto found = nodes.find(std::string(path));
+    if (found == nodes.end()) return std::optional<Attributes>();
+    return std::optional<Attributes>(found->second.attributes);
+  }
+
+  Result<void> List(std::string_view path,
+                    const std::function<Result<void>(const ViewEntry&)>& visit) override {
+    std::string prefix = path.empty() ? "" : std::string(path) + "/";
+    if (!path.empty() && !nodes.contains(std::string(path))) {
+      return Fail(ErrorCode::kNotFound, "no \"" + std::string(path) + "\" in the snapshot");
+    }
+    std::map<std::string, Attributes> entries;
+    for (const auto& [name, node] : nodes) {
+      if (!name.starts_with(prefix) || name.size() == prefix.size()) continue;
+      if (name.find('/', prefix.size()) != std::string::npos) continue;
+      entries[name.substr(prefix.size())] = node.attributes;
+    }
+    for (const auto& [name, attributes] : entries) HF_TRY(visit({name, attributes}));
+    return {};
+  }
+
+  Result<std::unique_ptr<ByteReader>> Open(std::string_view path) override {
+    auto found = nodes.find(std::string(path));
+    if (found == nodes.end()) {
+      return Fail(ErrorCode::kNotFound, "no \"" + std::string(path) + "\" in the snapshot");
+    }
+    return std::make_unique<BytesReader>(found->second.content);
+  }
+
+  Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
+                                 Progress& progress, std::stop_token stop) override {
+    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(directory, {options.restore_owner}));
+    ExtractOutcome outcome;
+    std::string strip = options.strip.empty() ? "" : options.strip + "/";
+    for (const auto& [path, node] : nodes) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      if (!IsWanted(path, options.paths) || !path.starts_with(strip)) continue;
+      if (extract_items_max > 0 && outcome.items == extract_items_max) {
+        return Fail(ErrorCode::kNoSpace, "write \"" + path + "\": no space left on device");
+      }
+      HF_TRY(Write(*writer, path.substr(strip.size()), node));
+      ++outcome.items;
+      outcome.bytes += node.content.size();
+      progress.items += 1;
+      progress.bytes += node.content.size();
+    }
+    HF_TRY(writer->Finish());
+    outcome.warnings = writer->warnings();
+    return outcome;
+  }
+
+  std::string id = "0123456789abcdef";
+  std::optional<Manifest> the_manifest;
+  std::map<std::string, Node> nodes;
+  std::vector<std::string> changed;
+  int files_read = 0;
+  int files_reused = 0;
+  std::uint64_t extract_items_max = 0;  // Extract() fails after so many; 0: never
+
+ private:
+  static bool IsWanted(const std::string& path, const std::vector<std::string>& paths) {
+    return paths.empty() || std::ranges::any_of(paths, [&path](const std::string& wanted) {
+             return path == wanted || path.starts_with(wanted + "/");
+           });
+  }
+
+  static Result<void> Write(filetree::TreeWriter& writer, const std::string& path,
+                            const Node& node) {
+    switch (node.attributes.type) {
+      case NodeType::kDirectory:
+        return writer.AddDirectory(path, node.attributes);
+      case NodeType::kFile: {
+        BytesReader reader(node.content);
+        return writer.AddFile(path, node.attributes, reader);
+      }
+      default:
+        return writer.AddOther(path, node.attributes);
+    }
+  }
+
+  void AddReusedTree(const std::string& from, const std::string& to, FakeSnapshotView& previous) {
+    for (const auto& [path, node] : previous.nodes) {
+      if (path.starts_with(from + "/")) nodes[to + path.substr(from.size())] = node;
+    }
+  }
+};
+
+}  // namespace holdfast::testing
