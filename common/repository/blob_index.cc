@@ -1,0 +1,92 @@
+#include "common/repository/blob_index.h"
+
+#include <limits>
+
+#include "common/crypto/seal.h"
+
+namespace holdfast::repository {
+
+std::uint32_t BlobIndex::PackNumber(const Id& pack) {
+  const std::size_t hash = IdHash()(pack);
+  const auto found =
+      pack_slots_.Find(hash, [&](std::uint32_t number) { return packs_[number] == pack; });
+  if (found) return *found;
+  const auto number = static_cast<std::uint32_t>(packs_.size());
+  HF_CHECK(number < kTreeBit);
+  packs_.push_back(pack);
+  pack_slots_.Insert(hash, number, [&](std::uint32_t old) { return IdHash()(packs_[old]); });
+  return number;
+}
+
+void BlobIndex::Add(const PackContents& pack) {
+  const std::uint32_t pack_number = PackNumber(pack.id);
+  for (const PackContents::Blob& blob : pack.blobs) {
+    const std::uint32_t pack_and_type =
+        pack_number | (blob.type == BlobType::kTree ? kTreeBit : 0U);
+    const std::size_t hash = IdHash()(blob.id);
+    const auto twin = slots_.Find(hash, [&](std::uint32_t number) {
+      const Entry& entry = EntryAt(number);
+      return entry.id == blob.id && entry.pack == pack_and_type && entry.offset == blob.offset &&
+             entry.length == blob.length;
+    });
+    if (twin) continue;
+    HF_CHECK(size_ < std::numeric_limits<std::uint32_t>::max());
+    if (size_ % kBlockEntries == 0) blocks_.push_back(std::make_unique<Entry[]>(kBlockEntries));
+    blocks_.back()[size_ % kBlockEntries] = {blob.id, pack_and_type, blob.offset, blob.length,
+                                             blob.compressed ? blob.plain_length : 0};
+    slots_.Insert(hash, static_cast<std::uint32_t>(size_),
+                  [&](std::uint32_t old) { return IdHash()(EntryAt(old).id); });
+    ++size_;
+  }
+}
+
+BlobLocation BlobIndex::LocationOf(const Entry& entry) const {
+  BlobLocation location;
+  location.pack = packs_[entry.pack & ~kTreeBit];
+  location.offset = entry.offset;
+  location.length = entry.length;
+  location.compressed = entry.plain_length != 0;
+  location.plain_length = location.compressed
+                              ? entry.plain_length
+                              : entry.length - static_cast<std::uint32_t>(crypto::kSealOverhead);
+  return location;
+}
+
+std::optional<BlobLocation> BlobIndex::Find(BlobType type, const Id& id) const {
+  const auto found = slots_.Find(IdHash()(id), [&](std::uint32_t number) {
+    const Entry& entry = EntryAt(number);
+    return entry.id == id && ((entry.pack & kTreeBit) != 0) == (type == BlobType::kTree);
+  });
+  if (!found) return std::nullopt;
+  return LocationOf(EntryAt(*found));
+}
+
+std::vector<BlobLocation> BlobIndex::FindAll(BlobType type, const Id& id) const {
+  std::vector<BlobLocation> locations;
+  (void)slots_.Find(IdHash()(id), [&](std::uint32_t number) {  // collects, and so never matches
+    const Entry& entry = EntryAt(number);
+    if (entry.id == id && ((entry.pack & kTreeBit) != 0) == (type == BlobType::kTree)) {
+      locations.push_back(LocationOf(entry));
+    }
+    return false;
+  });
+  return locations;
+}
+
+Result<void> BlobIndex::ForEach(
+    const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const {
+  for (std::uint32_t number = 0; number < size_; ++number) {
+    const Entry& entry = EntryAt(number);
+    const BlobType type = (entry.pack & kTreeBit) != 0 ? BlobType::kTree : BlobType::kData;
+    HF_TRY(visit(type, entry.id, LocationOf(entry)));
+  }
+  return {};
+}
+
+std::size_t BlobIndex::memory() const {
+  return blocks_.size() * kBlockEntries * sizeof(Entry) +
+         blocks_.capacity() * sizeof(std::unique_ptr<Entry[]>) + packs_.capacity() * sizeof(Id) +
+         slots_.memory() + pack_slots_.memory();
+}
+
+}  // namespace holdfast::repository

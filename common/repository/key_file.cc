@@ -1,0 +1,128 @@
+#include "common/repository/key_file.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+#include "common/repository/records.h"
+
+namespace holdfast::repository {
+namespace {
+
+constexpr std::size_t kSaltBytes = 64;
+constexpr std::size_t kKeyBytes = 64;
+constexpr std::size_t kKeysMax = 20;
+
+// So that opening takes about 400 ms here: enough to slow guessing down, too little to annoy.
+Result<crypto::ScryptParameters> Calibrate(const Clock& clock) {
+  constexpr std::chrono::duration<double> kTarget{0.4};
+  crypto::ScryptParameters parameters{.n = 32768, .r = 8, .p = 1};
+  const Bytes salt(kSaltBytes);
+  const Instant begin = clock.Monotonic();
+  HF_TRY(crypto::Scrypt("calibration", salt, parameters, kKeyBytes));
+  const std::chrono::duration<double> once = clock.Monotonic() - begin;
+  const double rounds = once.count() > 0 ? kTarget / once : 5;
+  parameters.p = static_cast<std::uint64_t>(std::clamp(std::round(rounds), 3.0, 5.0));
+  return parameters;
+}
+
+Result<crypto::SealKey> PasswordKey(const Secret& password, ByteView salt,
+                                    const crypto::ScryptParameters& parameters) {
+  HF_ASSIGN(Bytes bytes, crypto::Scrypt(password.Reveal(), salt, parameters, kKeyBytes));
+  crypto::SealKey key = crypto::SealKey::FromBytes(bytes);
+  crypto::Wipe(bytes);
+  return key;
+}
+
+// nullopt when the password does not open it.
+Result<std::optional<crypto::SealKey>> TryKeyFile(ByteView content, const Secret& password,
+                                                  Random& random) {
+  HF_ASSIGN(KeyRecord record, DecodeKey(content));
+  Result<crypto::SealKey> key = PasswordKey(password, record.salt, record.scrypt);
+  if (!key) {
+    // The parameters are the file's, so what is wrong with them is wrong with the file.
+    if (key.error().code() == ErrorCode::kInvalidArgument) {
+      return Fail(ErrorCode::kCorrupt, key.error().message());
+    }
+    return Fail(std::move(key).error());
+  }
+  if (!key->IsValid()) return std::optional<crypto::SealKey>();
+  if (record.data.size() < crypto::kSealOverhead) {
+    return Fail(ErrorCode::kCorrupt, "the sealed master key is too short");
+  }
+  Result<Bytes> opened = crypto::Sealer(*key, random).Open(record.data);
+  if (!opened) return std::optional<crypto::SealKey>();
+  Result<crypto::SealKey> master = DecodeMasterKey(*opened);
+  crypto::Wipe(*opened);
+  if (!master) return Fail(std::move(master).error());
+  return std::optional<crypto::SealKey>(*master);
+}
+
+Result<Bytes> ReadKeyFile(Storage& storage, const FileInfo& file) {
+  if (file.size > kRecordBytesMax) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("it has {}", FormatBytes(file.size)));
+  }
+  HF_ASSIGN(Bytes content, storage.Get(file.name, {}));
+  if (HexEncode(crypto::Sha256Of(content)) != file.name.name) {
+    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that its name says");
+  }
+  return content;
+}
+
+}  // namespace
+
+Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
+                          const InitOptions& options, Random& random, const Clock& clock) {
+  KeyRecord record;
+  record.created = clock.Now();
+  record.user = options.user;
+  record.host = options.host;
+  if (options.scrypt) {
+    record.scrypt = *options.scrypt;
+  } else {
+    HF_ASSIGN(record.scrypt, Calibrate(clock));
+  }
+  record.salt.resize(kSaltBytes);
+  random.Fill(record.salt);
+  HF_ASSIGN(crypto::SealKey key, PasswordKey(password, record.salt, record.scrypt));
+  std::string plaintext = EncodeMasterKey(master);
+  record.data = crypto::Sealer(key, random).Seal(AsBytes(plaintext));
+  crypto::Wipe({reinterpret_cast<std::uint8_t*>(plaintext.data()), plaintext.size()});
+  return ToBytes(EncodeKey(record));
+}
+
+Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random) {
+  std::vector<FileInfo> files;
+  HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
+    files.push_back(file);
+    return {};
+  }));
+  if (files.empty()) {
+    return Fail(ErrorCode::kNotFound, fmt::format("no key in {}", Quote(storage.location())));
+  }
+  for (std::size_t i = 0; i < std::min(files.size(), kKeysMax); ++i) {
+    const std::string shown = fmt::format("read key \"{}\"", FilePath(files[i].name));
+    Result<Bytes> content = ReadKeyFile(storage, files[i]);
+    if (!content) {
+      // Somebody removed it since it was listed.
+      if (content.error().code() == ErrorCode::kNotFound) continue;
+      return Fail(std::move(content).error().While(shown));
+    }
+    Result<std::optional<crypto::SealKey>> key = TryKeyFile(*content, password, random);
+    if (!key) return Fail(std::move(key).error().While(shown));
+    if (*key) return **key;
+  }
+  std::string hint = "is the password file the right one for this repository?";
+  if (files.size() > kKeysMax) {
+    hint = fmt::format(
+        "only the first {} of {} keys are tried; remove some with \"restic key remove\"", kKeysMax,
+        files.size());
+  }
+  return Fail(ErrorCode::kDenied,
+              fmt::format("wrong password for {}: no key opens with it", Quote(storage.location())),
+              std::move(hint));
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,339 @@
+#include "common/repository/lock.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+#include "common/repository/records.h"
+
+namespace holdfast::repository {
+namespace {
+
+// Who takes a lock at the same moment must see ours when looking again.
+constexpr std::chrono::milliseconds kSecondLook{200};
+// How often the thread asks the clock; a refresh that failed is tried again then.
+constexpr std::chrono::seconds kTickInterval{10};
+
+void Wait(const LockOptions& options, std::chrono::milliseconds time) {
+  if (options.wait) return options.wait(time);
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, time, [] { return false; });
+}
+
+std::chrono::seconds AgeOf(const LockInfo& lock, const Clock& clock) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(clock.Now().time_since_epoch());
+  return now - std::chrono::seconds(lock.time.seconds);
+}
+
+// The field of /proc/PID/stat after the command's name, which may hold anything but is the last
+// thing in parentheses. Fields are counted as in proc(5).
+std::optional<std::int64_t> StatField(std::string_view stat, int field) {
+  std::size_t at = stat.rfind(')');
+  for (int i = 2; i < field && at != std::string_view::npos; ++i) at = stat.find(' ', at + 1);
+  if (at == std::string_view::npos) return std::nullopt;
+  std::int64_t value = 0;
+  stat.remove_prefix(at + 1);
+  if (std::from_chars(stat.data(), stat.data() + stat.size(), value).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+// When the process began, in seconds since 1970; nullopt when the system does not tell.
+std::optional<std::int64_t> StartOf(std::uint32_t pid) {
+  constexpr int kStartTicks = 22;
+  const Result<Bytes> process = ReadWholeFile(fmt::format("/proc/{}/stat", pid));
+  const Result<Bytes> system = ReadWholeFile("/proc/stat");
+  const long ticks_per_second = sysconf(_SC_CLK_TCK);
+  if (!process || !system || ticks_per_second <= 0) return std::nullopt;
+  const auto ticks = StatField(AsText(*process), kStartTicks);
+  constexpr std::string_view kBoot = "\nbtime ";
+  std::string_view text = AsText(*system);
+  const std::size_t at = text.find(kBoot);
+  if (!ticks || at == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(at + kBoot.size());
+  std::int64_t boot = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), boot).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return boot + *ticks / ticks_per_second;
+}
+
+// Whether the process that took the lock is known to be gone. Only of our own host can we know. A
+// number that another process has now counts as alive until the lock is stale: the clock that tells
+// the two apart may have been set, and a live holder must never lose its lock.
+bool IsHolderDead(const LockInfo& lock, const LockHolder& self, const Clock& clock) {
+  if (lock.host != self.host || lock.pid == 0) return false;
+  if (kill(static_cast<pid_t>(lock.pid), 0) != 0 && errno == ESRCH) return true;
+  if (AgeOf(lock, clock) <= kLockStaleAge) return false;
+  const auto start = StartOf(lock.pid);
+  return start && *start > lock.time.seconds;
+}
+
+// nullopt: given back meanwhile.
+Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo& file,
+                                         const LockOptions& options) {
+  HF_ASSIGN(Id id, ParseId(file.name.name));
+  // restic's own patience with a storage that shows a file before all of its content.
+  for (std::chrono::seconds pause : {std::chrono::seconds(5), std::chrono::seconds(10),
+                                     std::chrono::seconds(20), std::chrono::seconds(0)}) {
+    Result<LockInfo> lock = [&]() -> Result<LockInfo> {
+      HF_ASSIGN(Bytes json, repository.LoadSealed(FileKind::kLock, id));
+      return DecodeLock(json);
+    }();
+    if (lock) {
+      lock->id = id;
+      return std::optional<LockInfo>(*std::move(lock));
+    }
+    if (lock.error().code() == ErrorCode::kNotFound) return std::optional<LockInfo>();
+    if (pause.count() == 0) {
+      return Fail(std::move(lock)
+                      .error()
+                      .While(fmt::format("look at lock \"{}\"", FilePath(file.name)))
+                      .WithHint("if nobody else uses the repository, \"restic unlock "
+                                "--remove-all\" clears it"));
+    }
+    Wait(options, pause);
+  }
+  return std::optional<LockInfo>();
+}
+
+Result<void> RefuseConflict(Repository& repository, const LockOptions& options) {
+  HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
+  for (const LockInfo& lock : locks) {
+    if (!lock.exclusive) continue;
+    std::string hint = "wait until it is done";
+    if (IsHolderDead(lock, options.holder, repository.clock())) {
+      hint = "that process is gone: run \"restic unlock\"";
+    } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
+      hint = "it is stale; make sure that process is gone, then run \"restic unlock\" there";
+    }
+    return Fail(
+        ErrorCode::kBusy,
+        fmt::format("the repository is locked by {}@{}, pid {}, since {}", lock.user, lock.host,
+                    lock.pid, FormatTime(lock.time.seconds, lock.time.nanoseconds)),
+        std::move(hint));
+  }
+  return {};
+}
+
+class HeldLock final : public Lock {
+ public:
+  HeldLock(Repository& repository, LockOptions options)
+      : repository_(repository), options_(std::move(options)) {}
+
+  ~HeldLock() override {
+    if (thread_.joinable()) {
+      thread_.request_stop();
+      thread_.join();
+    }
+    if (!current_.id.IsZero()) forgotten_.push_back(current_.id);
+    RemoveForgotten();
+  }
+
+  Result<void> Acquire() {
+    HF_TRY(RefuseConflict(repository_, options_));
+    HF_ASSIGN(Written written, Write());
+    Adopt(written);
+    CrashPoint("repository.lock.after_put");
+    Wait(options_, kSecondLook);
+    HF_TRY(RefuseConflict(repository_, options_));  // the destructor removes our own file
+    if (options_.refresh_by_thread) {
+      thread_ = std::jthread([this](std::stop_token stop) { TickUntil(stop); });
+    }
+    return {};
+  }
+
+  Result<void> StillHeld() const override {
+    std::lock_guard state(state_mutex_);
+    const auto age = Age();
+    if (!is_lost_ && age < kLockLostAge) return {};
+    std::string text = fmt::format("the repository's lock was lost, {} after its last refresh",
+                                   FormatDuration(age));
+    if (last_error_) text += ": " + last_error_->message();
+    return Fail(ErrorCode::kTimedOut, std::move(text),
+                "run the same again; what is stored already is not stored twice");
+  }
+
+  Result<void> Tick() override {
+    std::lock_guard tick(tick_mutex_);
+    RemoveForgotten();
+    Result<void> refreshed = RefreshIfDue();
+    std::lock_guard state(state_mutex_);
+    last_error_ = refreshed ? std::nullopt : std::optional<Error>(refreshed.error());
+    return refreshed;
+  }
+
+  Id id() const override {
+    std::lock_guard state(state_mutex_);
+    return current_.id;
+  }
+
+ private:
+  // Since the last refresh, by whichever clock went further: one stands still while the machine
+  // sleeps, the other may be set back. REQUIRES: state_mutex_ is held.
+  std::chrono::nanoseconds Age() const {
+    const Clock& clock = repository_.clock();
+    return std::max<std::chrono::nanoseconds>(clock.Now() - current_.wall,
+                                              clock.Monotonic() - current_.steady);
+  }
+
+  struct Written {
+    Id id;
+    WallTime wall;
+    Instant steady;
+  };
+
+  // A new lock file, which is not ours before Adopt().
+  Result<Written> Write() {
+    Written written{{}, repository_.clock().Now(), repository_.clock().Monotonic()};
+    const LockRecord record{written.wall, false, options_.holder};
+    HF_ASSIGN(written.id, repository_.SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+    return written;
+  }
+
+  void Adopt(const Written& written) {
+    std::lock_guard state(state_mutex_);
+    if (!current_.id.IsZero()) forgotten_.push_back(current_.id);
+    current_ = written;
+  }
+
+  Result<void> RefreshIfDue() {
+    bool is_overdue = false;
+    {
+      std::lock_guard state(state_mutex_);
+      if (is_lost_) return Fail(ErrorCode::kTimedOut, "somebody removed the repository's lock");
+      if (Age() < kLockRefreshInterval) return {};
+      is_overdue = Age() >= kLockLostAge;
+    }
+    // Others may have taken an overdue lock for dead. As long as its file is there, nobody has; and
+    // looking again after the new one is written closes the gap between.
+    if (is_overdue) HF_TRY(RequireFile());
+    HF_ASSIGN(Written written, Write());
+    Result<void> still_there = is_overdue ? RequireFile() : Result<void>{};
+    if (still_there) {
+      Adopt(written);
+    } else {
+      forgotten_.push_back(written.id);
+    }
+    RemoveForgotten();
+    return still_there;
+  }
+
+  // Fails, for good, when our file is gone.
+  Result<void> RequireFile() {
+    Result<FileInfo> file = repository_.storage().Stat({FileKind::kLock, id().Hex()});
+    if (file) return {};
+    if (file.error().code() == ErrorCode::kNotFound) {
+      std::lock_guard state(state_mutex_);
+      is_lost_ = true;
+      return Fail(ErrorCode::kTimedOut, "somebody removed the repository's lock");
+    }
+    return Fail(std::move(file).error().While("look for the repository's lock"));
+  }
+
+  // A file that cannot be removed now is tried again at the next tick and at the end; after that it
+  // goes stale, and "restic unlock" removes it.
+  void RemoveForgotten() {
+    std::erase_if(forgotten_, [&](const Id& id) {
+      const Result<void> removed = repository_.storage().Remove({FileKind::kLock, id.Hex()});
+      return removed || removed.error().code() == ErrorCode::kNotFound;
+    });
+  }
+
+  void TickUntil(std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    while (!wake.wait_for(lock, stop, kTickInterval, [&] { return stop.stop_requested(); })) {
+      if (stop.stop_requested()) return;
+      (void)Tick();  // StillHeld() tells the writer, who can act on it
+    }
+  }
+
+  Repository& repository_;
+  const LockOptions options_;
+  std::mutex tick_mutex_;      // one Tick() at a time; taken before state_mutex_
+  std::vector<Id> forgotten_;  // files of ours to be removed; under tick_mutex_
+  mutable std::mutex state_mutex_;
+  Written current_;  // its id is zero before the first
+  bool is_lost_ = false;
+  std::optional<Error> last_error_;
+  std::jthread thread_;
+};
+
+}  // namespace
+
+LockHolder LockHolder::Self() {
+  LockHolder self;
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) == 0) self.host = host.data();
+  self.pid = static_cast<std::uint32_t>(getpid());
+  self.uid = getuid();
+  self.gid = getgid();
+  std::array<char, 4096> buffer;
+  passwd entry{};
+  passwd* found = nullptr;
+  const bool has_name =
+      getpwuid_r(self.uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr;
+  self.user = has_name ? found->pw_name : fmt::format("{}", self.uid);
+  return self;
+}
+
+Result<std::unique_ptr<Lock>> Lock::AcquireShared(Repository& repository,
+                                                  const LockOptions& options) {
+  auto lock = std::make_unique<HeldLock>(repository, options);
+  Result<void> acquired = lock->Acquire();
+  if (!acquired) return Fail(std::move(acquired).error().While("lock the repository"));
+  return lock;
+}
+
+Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options) {
+  std::vector<FileInfo> files;
+  HF_TRY(repository.storage().List(FileKind::kLock, [&](const FileInfo& file) -> Result<void> {
+    if (file.size > kRecordBytesMax) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("lock \"{}\" has {}", FilePath(file.name), FormatBytes(file.size)));
+    }
+    if (file.size > 0) files.push_back(file);
+    return {};
+  }));
+  std::vector<LockInfo> locks;
+  for (const FileInfo& file : files) {
+    HF_ASSIGN(std::optional<LockInfo> lock, LoadLock(repository, file, options));
+    if (lock) locks.push_back(*std::move(lock));
+  }
+  std::ranges::sort(locks, {}, &LockInfo::time);
+  return locks;
+}
+
+Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options) {
+  HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
+  unsigned removed = 0;
+  for (const LockInfo& lock : locks) {
+    if (!IsHolderDead(lock, options.holder, repository.clock())) continue;
+    Result<void> gone = repository.storage().Remove({FileKind::kLock, lock.id.Hex()});
+    if (gone) {
+      ++removed;
+    } else if (gone.error().code() != ErrorCode::kNotFound) {
+      return Fail(std::move(gone).error().While("remove a dead lock"));
+    }
+  }
+  return removed;
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,101 @@
+#include "common/repository/pack_format.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "common/base/format.h"
+
+namespace holdfast::repository {
+namespace {
+
+void AppendU32(Bytes& out, std::uint32_t value) {
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    out.push_back(static_cast<std::uint8_t>(value >> shift));
+  }
+}
+
+std::uint32_t ReadU32(ByteView bytes) {
+  return static_cast<std::uint32_t>(bytes[0]) | static_cast<std::uint32_t>(bytes[1]) << 8 |
+         static_cast<std::uint32_t>(bytes[2]) << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+}
+
+constexpr std::uint8_t kCompressedBit = 2;
+
+}  // namespace
+
+Bytes EncodePackHeader(std::span<const PackContents::Blob> blobs) {
+  Bytes header;
+  header.reserve(blobs.size() * kPackEntryCompressedBytes);
+  for (const PackContents::Blob& blob : blobs) {
+    header.push_back(static_cast<std::uint8_t>(static_cast<unsigned>(blob.type) |
+                                               (blob.compressed ? kCompressedBit : 0U)));
+    AppendU32(header, blob.length);
+    if (blob.compressed) AppendU32(header, blob.plain_length);
+    header.insert(header.end(), blob.id.bytes.begin(), blob.id.bytes.end());
+  }
+  return header;
+}
+
+Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext) {
+  std::vector<PackContents::Blob> blobs;
+  std::uint64_t offset = 0;
+  while (!plaintext.empty()) {
+    const std::uint8_t type = plaintext[0];
+    if (type > 3) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("blob of unknown type {} in the header", type));
+    }
+    PackContents::Blob blob;
+    blob.type = static_cast<BlobType>(type & 1);
+    blob.compressed = (type & kCompressedBit) != 0;
+    const std::size_t size = blob.compressed ? kPackEntryCompressedBytes : kPackEntryBytes;
+    if (plaintext.size() < size) return Fail(ErrorCode::kCorrupt, "the header ends in an entry");
+    blob.length = ReadU32(plaintext.subspan(1));
+    if (blob.length < crypto::kSealOverhead) {
+      return Fail(ErrorCode::kCorrupt, "a blob in the header is too short");
+    }
+    blob.plain_length = blob.compressed
+                            ? ReadU32(plaintext.subspan(5))
+                            : blob.length - static_cast<std::uint32_t>(crypto::kSealOverhead);
+    std::ranges::copy(plaintext.subspan(size - 32, 32), blob.id.bytes.begin());
+    if (offset > std::numeric_limits<std::uint32_t>::max()) {
+      return Fail(ErrorCode::kCorrupt, "the header's blobs exceed 4 GiB");
+    }
+    blob.offset = static_cast<std::uint32_t>(offset);
+    offset += blob.length;
+    blobs.push_back(blob);
+    plaintext = plaintext.subspan(size);
+  }
+  return blobs;
+}
+
+Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, ByteView pack) {
+  if (pack.size() < kPackHeaderLengthBytes + crypto::kSealOverhead) {
+    return Fail(ErrorCode::kCorrupt, "too short to be a pack");
+  }
+  const std::size_t length = ReadU32(pack.last(kPackHeaderLengthBytes));
+  pack = pack.first(pack.size() - kPackHeaderLengthBytes);
+  if (length < crypto::kSealOverhead || length > pack.size() ||
+      length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
+  }
+  Result<Bytes> plaintext = sealer.Open(pack.last(length));
+  if (!plaintext) return Fail(std::move(plaintext).error().While("open the header"));
+  HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(*plaintext));
+  std::uint64_t sum = 0;
+  for (const PackContents::Blob& blob : blobs) sum += blob.length;
+  if (sum != pack.size() - length) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("the header lists {} bytes of blobs, there are {}",
+                                                 sum, pack.size() - length));
+  }
+  return blobs;
+}
+
+std::uint64_t ExpectedPackSize(std::span<const PackContents::Blob> blobs) {
+  std::uint64_t size = kPackHeaderLengthBytes + crypto::kSealOverhead;
+  for (const PackContents::Blob& blob : blobs) {
+    size += blob.length + (blob.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
+  }
+  return size;
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,379 @@
+#include "common/repository/repository.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+#include "common/repository/blob_index.h"
+#include "common/repository/compressor.h"
+#include "common/repository/index_file.h"
+#include "common/repository/key_file.h"
+#include "common/repository/object_pool.h"
+#include "common/repository/polynomial.h"
+#include "common/repository/records.h"
+
+namespace holdfast::repository {
+namespace {
+
+// First byte of a small sealed file's plaintext when the rest is a zstd frame; else it is JSON.
+constexpr std::uint8_t kCompressedFile = 2;
+constexpr std::size_t kSealedPlainMax = 512U << 20;
+constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
+
+FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
+
+class OpenedRepository final : public Repository {
+ public:
+  OpenedRepository(std::unique_ptr<Storage> storage, const crypto::SealKey& master, Config config,
+                   const OpenOptions& options, Random& random, const Clock& clock)
+      : storage_(std::move(storage)),
+        master_(master),
+        config_(std::move(config)),
+        options_(options),
+        random_(random),
+        clock_(clock) {
+    const Bytes derived =
+        crypto::HkdfSha256(master.encrypt, kChunkerLabel, sizeof(decltype(chunker_key_)));
+    std::copy(derived.begin(), derived.end(), chunker_key_.begin());
+  }
+  ~OpenedRepository() override { crypto::Wipe(chunker_key_); }
+
+  Storage& storage() override { return *storage_; }
+  const Config& config() const override { return config_; }
+  const OpenOptions& options() const override { return options_; }
+  Random& random() override { return random_; }
+  const Clock& clock() const override { return clock_; }
+  const std::array<std::uint8_t, 32>& chunker_key() const override { return chunker_key_; }
+  crypto::Sealer NewSealer() override { return crypto::Sealer(master_, random_); }
+
+  Result<void> LoadIndex(std::stop_token stop) override;
+  std::optional<BlobLocation> Find(BlobType type, const Id& id) const override;
+  Result<void> ForEachBlob(
+      const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit)
+      const override;
+  Result<Bytes> LoadBlob(BlobType type, const Id& id) override;
+  Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,
+                         ByteView sealed) override;
+  Result<Id> SaveIndex(std::span<const PackContents> packs) override;
+
+  Result<Bytes> LoadSealed(FileKind kind, const Id& id) override;
+  Result<Id> SaveSealed(FileKind kind, ByteView json) override;
+  Result<Bytes> SealFile(FileKind kind, ByteView json) override;
+  Result<Id> StoreSealed(FileKind kind, ByteView sealed) override;
+
+ private:
+  struct Tools {
+    explicit Tools(crypto::Sealer own_sealer) : sealer(std::move(own_sealer)) {}
+    crypto::Sealer sealer;
+    Compressor compressor{Compression::kAuto};
+    Decompressor decompressor;
+  };
+
+  Result<std::set<Id>> ListIndexFiles();
+  Result<void> TryLoadIndex(std::stop_token stop);
+  Result<Bytes> Unseal(ByteView sealed);
+  Result<Bytes> LoadBlobAt(BlobType type, const Id& id, const BlobLocation& location);
+
+  const std::unique_ptr<Storage> storage_;
+  const crypto::SealKey master_;
+  const Config config_;
+  const OpenOptions options_;
+  Random& random_;
+  const Clock& clock_;
+  std::array<std::uint8_t, 32> chunker_key_{};
+  ObjectPool<Tools> tools_{[this] { return std::make_unique<Tools>(NewSealer()); }};
+
+  std::mutex load_mutex_;     // one LoadIndex() or SaveIndex() at a time; taken before index_mutex_
+  std::set<Id> index_files_;  // which files the index in memory is made of; under load_mutex_
+  mutable std::shared_mutex index_mutex_;
+  BlobIndex index_;  // under index_mutex_
+};
+
+Result<std::set<Id>> OpenedRepository::ListIndexFiles() {
+  std::set<Id> files;
+  HF_TRY(storage_->List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+    HF_ASSIGN(Id id, ParseId(file.name.name));
+    files.insert(id);
+    return {};
+  }));
+  return files;
+}
+
+Result<void> OpenedRepository::LoadIndex(std::stop_token stop) {
+  std::lock_guard loading(load_mutex_);
+  constexpr int kTriesMax = 3;
+  for (int i = 1;; ++i) {
+    Result<void> loaded = TryLoadIndex(stop);
+    // A file that went between the list and the read was replaced by another one: look again.
+    const bool is_gone = !loaded && loaded.error().code() == ErrorCode::kNotFound;
+    if (!is_gone || i == kTriesMax) return loaded;
+  }
+}
+
+Result<void> OpenedRepository::TryLoadIndex(std::stop_token stop) {
+  HF_ASSIGN(std::set<Id> listed, ListIndexFiles());
+  const bool only_additions = std::ranges::includes(listed, index_files_);
+  BlobIndex fresh;
+  std::set<Id> loaded = only_additions ? index_files_ : std::set<Id>();
+  for (const Id& id : listed) {
+    if (loaded.contains(id)) continue;
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "load the index: stopped");
+    std::vector<PackContents> packs;
+    HF_ASSIGN(Bytes json, LoadSealed(FileKind::kIndex, id));
+    Result<void> decoded =
+        DecodeIndexFile(json, [&](PackContents pack) { packs.push_back(std::move(pack)); });
+    if (!decoded) {
+      return Fail(std::move(decoded).error().While(
+          fmt::format("read \"{}\"", FilePath(NameOf(FileKind::kIndex, id)))));
+    }
+    if (only_additions) {
+      std::unique_lock writing(index_mutex_);
+      for (const PackContents& pack : packs) index_.Add(pack);
+      index_files_.insert(id);
+    } else {
+      for (const PackContents& pack : packs) fresh.Add(pack);
+    }
+    loaded.insert(id);
+  }
+  if (!only_additions) {
+    std::unique_lock writing(index_mutex_);
+    index_ = std::move(fresh);
+    index_files_ = std::move(loaded);
+  }
+  return {};
+}
+
+std::optional<BlobLocation> OpenedRepository::Find(BlobType type, const Id& id) const {
+  std::shared_lock reading(index_mutex_);
+  return index_.Find(type, id);
+}
+
+Result<void> OpenedRepository::ForEachBlob(
+    const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const {
+  std::shared_lock reading(index_mutex_);
+  return index_.ForEach(visit);
+}
+
+Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {
+  std::vector<BlobLocation> locations;
+  {
+    std::shared_lock reading(index_mutex_);
+    locations = index_.FindAll(type, id);
+  }
+  if (locations.empty()) {
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("{} blob {} is not in the index", BlobTypeName(type), id.Hex()),
+                "run \"check\" to see what else is missing");
+  }
+  std::optional<Error> first_error;
+  for (const BlobLocation& location : locations) {
+    Result<Bytes> plaintext = LoadBlobAt(type, id, location);
+    if (plaintext) return plaintext;
+    if (!first_error) first_error = std::move(plaintext).error();
+  }
+  return Fail(std::move(*first_error));
+}
+
+Result<Bytes> OpenedRepository::LoadBlobAt(BlobType type, const Id& id,
+                                           const BlobLocation& location) {
+  const FileName pack = NameOf(FileKind::kPack, location.pack);
+  Result<Bytes> sealed = storage_->Get(pack, {location.offset, location.length});
+  if (sealed) {
+    sealed = OpenBlob(type, id, location, *sealed);
+    if (sealed) return sealed;
+  }
+  Error error = std::move(sealed).error();
+  // To who asks for a blob that the index has, a missing pack is damage.
+  if (error.code() == ErrorCode::kNotFound) error = Error(ErrorCode::kCorrupt, error.message());
+  return Fail(std::move(error).While(
+      fmt::format("read {} blob {} from \"{}\"", BlobTypeName(type), id.Hex(), FilePath(pack))));
+}
+
+Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocation& location,
+                                         ByteView sealed) {
+  HF_CHECK(sealed.size() == location.length);
+  auto tools = tools_.Borrow();
+  HF_ASSIGN(Bytes plaintext, tools->sealer.Open(sealed));
+  if (location.compressed) {
+    if (location.plain_length > kBlobBytesMax) {
+      return Fail(ErrorCode::kUnsupported, fmt::format("a blob of {} is beyond what is read here",
+                                                       FormatBytes(location.plain_length)));
+    }
+    HF_ASSIGN(plaintext, tools->decompressor.Decompress(plaintext, location.plain_length));
+  }
+  if (crypto::Sha256Of(plaintext) != id.bytes) {
+    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that is its id");
+  }
+  return plaintext;
+}
+
+Result<Id> OpenedRepository::SaveIndex(std::span<const PackContents> packs) {
+  std::lock_guard loading(load_mutex_);
+  CrashPoint("repository.index.before_put");
+  HF_ASSIGN(Id id, SaveSealed(FileKind::kIndex, AsBytes(EncodeIndexFile(packs))));
+  CrashPoint("repository.index.after_put");
+  index_files_.insert(id);
+  std::unique_lock writing(index_mutex_);
+  for (const PackContents& pack : packs) index_.Add(pack);
+  return id;
+}
+
+Result<Bytes> OpenedRepository::Unseal(ByteView sealed) {
+  auto tools = tools_.Borrow();
+  HF_ASSIGN(Bytes plaintext, tools->sealer.Open(sealed));
+  if (plaintext.empty()) return Fail(ErrorCode::kCorrupt, "it is empty");
+  if (plaintext[0] == '{' || plaintext[0] == '[') return plaintext;
+  if (plaintext[0] != kCompressedFile) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("unknown encoding {}", plaintext[0]));
+  }
+  return tools->decompressor.DecompressUpTo(ByteView(plaintext).subspan(1), kSealedPlainMax);
+}
+
+Result<Bytes> OpenedRepository::LoadSealed(FileKind kind, const Id& id) {
+  const FileName name = NameOf(kind, id);
+  const std::string shown = fmt::format("read \"{}\"", FilePath(name));
+  constexpr int kTriesMax = 2;  // a transfer may garble a file once
+  for (int i = 1;; ++i) {
+    Result<Bytes> sealed = storage_->Get(name, {});
+    if (!sealed) return Fail(std::move(sealed).error().While(shown));
+    if (crypto::Sha256Of(*sealed) == id.bytes) {
+      Result<Bytes> json = Unseal(*sealed);
+      if (!json) return Fail(std::move(json).error().While(shown));
+      return json;
+    }
+    if (i == kTriesMax) break;
+  }
+  return Fail(Error(ErrorCode::kCorrupt, "its content does not have the hash that its name says")
+                  .While(shown));
+}
+
+Result<Bytes> OpenedRepository::SealFile(FileKind, ByteView json) {
+  auto tools = tools_.Borrow();
+  Bytes plaintext{kCompressedFile};
+  tools->compressor.AppendFrame(json, plaintext);
+  return tools->sealer.Seal(plaintext);
+}
+
+Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed) {
+  const Id id{crypto::Sha256Of(sealed)};
+  const FileName name = NameOf(kind, id);
+  Result<void> stored = storage_->Put(name, sealed, PutMode::kReplace);
+  if (!stored) {
+    return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
+  }
+  return id;
+}
+
+Result<Id> OpenedRepository::SaveSealed(FileKind kind, ByteView json) {
+  HF_ASSIGN(Bytes sealed, SealFile(kind, json));
+  return StoreSealed(kind, sealed);
+}
+
+Result<bool> HoldsAny(Storage& storage, FileKind kind) {
+  bool is_there = false;
+  HF_TRY(storage.List(kind, [&](const FileInfo&) -> Result<void> {
+    is_there = true;
+    return {};
+  }));
+  return is_there;
+}
+
+constexpr std::string_view kInterruptedHint =
+    "an init was interrupted, or \"config\" was lost: if nothing was ever saved there, remove the "
+    "directory \"keys\" and run init again; otherwise put \"config\" back from a copy";
+
+Result<void> RefuseExisting(Storage& storage) {
+  const std::string where = Quote(storage.location());
+  HF_ASSIGN(bool has_config, HoldsAny(storage, FileKind::kConfig));
+  if (has_config) {
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("there is a repository at {} already", where),
+                "use it, or choose another place");
+  }
+  for (FileKind kind : {FileKind::kKey, FileKind::kSnapshot}) {
+    HF_ASSIGN(bool is_there, HoldsAny(storage, kind));
+    if (!is_there) continue;
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("{} has no \"config\" but files in \"{}\"", where, FileKindName(kind)),
+                std::string(kInterruptedHint));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Config> Repository::Init(Storage& storage, const Secret& password,
+                                const InitOptions& options, Random& random, const Clock& clock) {
+  if (password.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "the repository's password is empty",
+                "write a password into the password file");
+  }
+  HF_TRY(RefuseExisting(storage));
+  const crypto::SealKey master = crypto::SealKey::Generate(random);
+  Config config;
+  std::array<std::uint8_t, 32> id;
+  random.Fill(id);
+  config.id = HexEncode(id);
+  config.chunker_polynomial = fmt::format("{:x}", RandomPolynomial(random));
+  HF_ASSIGN(Bytes key_file, MakeKeyFile(master, password, options, random, clock));
+
+  HF_TRY(storage.Create());
+  const FileName key_name{FileKind::kKey, HexEncode(crypto::Sha256Of(key_file))};
+  HF_TRY(storage.Put(key_name, key_file, PutMode::kCreate));
+  const Bytes sealed = crypto::Sealer(master, random).Seal(AsBytes(EncodeConfig(config)));
+  Result<void> written = storage.Put({FileKind::kConfig, ""}, sealed, PutMode::kCreate);
+  if (!written) {
+    // Whoever tries again should not stumble over our key; if this fails too, the error says so
+    // then.
+    (void)storage.Remove(key_name);
+    return Fail(std::move(written).error());
+  }
+  return config;
+}
+
+Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> storage,
+                                                     const Secret& password,
+                                                     const OpenOptions& options, Random& random,
+                                                     const Clock& clock) {
+  const FileName config_name{FileKind::kConfig, ""};
+  const std::string where = Quote(storage->location());
+  Result<FileInfo> found = storage->Stat(config_name);
+  if (!found) {
+    if (found.error().code() != ErrorCode::kNotFound) return Fail(std::move(found).error());
+    HF_ASSIGN(bool has_key, HoldsAny(*storage, FileKind::kKey));
+    if (has_key) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} has keys but no \"config\"", where),
+                  std::string(kInterruptedHint));
+    }
+    return Fail(ErrorCode::kNotFound, fmt::format("there is no repository at {}", where),
+                "\"repository init\" makes one; is the disk mounted?");
+  }
+  if (found->size > kRecordBytesMax) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("read \"config\" in {}: it has {}", where, FormatBytes(found->size)));
+  }
+  HF_ASSIGN(Bytes sealed, storage->Get(config_name, {}));
+  Result<crypto::SealKey> master = OpenMasterKey(*storage, password, random);
+  if (!master) {
+    // There is a config, so what is missing is damage.
+    if (master.error().code() == ErrorCode::kNotFound) {
+      return Fail(
+          ErrorCode::kCorrupt, master.error().message(),
+          "without a key file the repository cannot be opened; put \"keys\" back from a copy");
+    }
+    return Fail(std::move(master).error());
+  }
+  const std::string shown = fmt::format("read \"config\" in {}", where);
+  Result<Bytes> plaintext = crypto::Sealer(*master, random).Open(sealed);
+  if (!plaintext) return Fail(std::move(plaintext).error().While(shown));
+  Result<Config> config = DecodeConfig(*plaintext);
+  if (!config) return Fail(std::move(config).error().While(shown));
+  return std::make_unique<OpenedRepository>(std::move(storage), *master, *std::move(config),
+                                            options, random, clock);
+}
+
+}  // namespace holdfast::repository

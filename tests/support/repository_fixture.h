@@ -1,0 +1,67 @@
+// A repository in memory, cheap to open, that tests of the room and of its users begin with.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/repository/blob_writer.h"
+#include "common/repository/lock.h"
+#include "common/repository/repository.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_storage.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::testing {
+
+// scrypt at the price of a millisecond.
+inline constexpr crypto::ScryptParameters kCheapScrypt{.n = 16, .r = 8, .p = 1};
+
+// Keeps the storage, so that several repositories can be opened on it and its files can be changed.
+struct RepositoryFixture {
+  explicit RepositoryFixture(std::uint64_t seed = 1) : random(seed) {
+    Unwrap(repository::Repository::Init(
+        storage, password, {.user = "tester", .host = "testhost", .scrypt = kCheapScrypt}, random,
+        clock));
+  }
+
+  std::unique_ptr<repository::Repository> Open(const repository::OpenOptions& options = {}) {
+    return OpenOn(std::make_unique<BorrowedStorage>(storage), options);
+  }
+  std::unique_ptr<repository::Repository> OpenOn(std::unique_ptr<Storage> other,
+                                                 const repository::OpenOptions& options = {}) {
+    auto opened =
+        Unwrap(repository::Repository::Open(std::move(other), password, options, random, clock));
+    Unwrap(opened->LoadIndex({}));
+    return opened;
+  }
+
+  // Locks that neither wait nor start threads.
+  repository::LockOptions lock_options() const {
+    return {.wait = [](std::chrono::milliseconds) {}, .refresh_by_thread = false};
+  }
+
+  std::size_t CountFiles(FileKind kind) {
+    std::size_t count = 0;
+    Unwrap(storage.List(kind, [&](const FileInfo&) -> Result<void> {
+      ++count;
+      return {};
+    }));
+    return count;
+  }
+
+  Secret password{"correct horse battery staple"};
+  SeededRandom random;
+  ManualClock clock;
+  MemoryStorage storage;
+};
+
+// `size` bytes that do not shrink.
+inline Bytes RandomBytes(Random& random, std::size_t size) {
+  Bytes bytes(size);
+  random.Fill(bytes);
+  return bytes;
+}
+
+}  // namespace holdfast::testing

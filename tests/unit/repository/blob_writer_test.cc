@@ -1,0 +1,178 @@
+#include "common/repository/blob_writer.h"
+
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "common/crypto/sha256.h"
+#include "common/repository/pack_format.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::RandomBytes;
+using testing::RepositoryFixture;
+using testing::Unwrap;
+
+TEST_CASE("blob writer: what was saved is loaded by another opener") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const Bytes text = ToBytes(std::string(100'000, 'x'));
+  const Bytes noise = RandomBytes(fixture.random, 300'000);
+
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  const Id data = Unwrap(writer->Save(BlobType::kData, text));
+  const Id random = Unwrap(writer->Save(BlobType::kData, noise));
+  const Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[]}\n")));
+  const BlobStatistics statistics = Unwrap(writer->Finish());
+
+  auto other = fixture.Open();
+  REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, data)) == text);
+  REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, random)) == noise);
+  REQUIRE(Unwrap(other->LoadBlob(BlobType::kTree, tree)) == ToBytes("{\"nodes\":[]}\n"));
+  REQUIRE(other->Find(BlobType::kData, data)->compressed);
+  REQUIRE_FALSE(other->Find(BlobType::kData, random)->compressed);
+  REQUIRE(other->Find(BlobType::kTree, tree)->compressed);
+  REQUIRE_FALSE(other->Find(BlobType::kTree, data).has_value());
+  REQUIRE(statistics.data_blobs == 2);
+  REQUIRE(statistics.tree_blobs == 1);
+  REQUIRE(statistics.bytes_added == 400'013);
+  REQUIRE(fixture.CountFiles(FileKind::kPack) == 2);  // data and trees apart, small rests together
+}
+
+TEST_CASE("blob writer: the same bytes are stored once") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  {
+    auto writer = BlobWriter::Begin(*repository, nullptr);
+    const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("one")));
+    REQUIRE(writer->Has(BlobType::kData, id));
+    REQUIRE_FALSE(writer->Has(BlobType::kTree, id));
+    REQUIRE(Unwrap(writer->Save(BlobType::kData, AsBytes("one"))) == id);
+    REQUIRE(Unwrap(writer->Finish()).data_blobs == 1);
+  }
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  Unwrap(writer->Save(BlobType::kData, AsBytes("one")));
+  const BlobStatistics statistics = Unwrap(writer->Finish());
+
+  REQUIRE(statistics.data_blobs == 0);
+  REQUIRE(statistics.bytes_packed == 0);
+  REQUIRE(fixture.CountFiles(FileKind::kPack) == 1);
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 1);
+}
+
+TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  for (int i = 0; i < 70; ++i) {
+    Unwrap(writer->Save(BlobType::kData, RandomBytes(fixture.random, 1U << 20)));
+  }
+  const BlobStatistics statistics = Unwrap(writer->Finish());
+
+  std::uint64_t bytes = 0;
+  auto sealer = repository->NewSealer();
+  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    const Bytes pack = Unwrap(fixture.storage.Get(file.name, {}));
+    bytes += pack.size();
+    REQUIRE(pack.size() < 18U << 20);
+    REQUIRE(HexEncode(crypto::Sha256Of(pack)) == file.name.name);
+    const auto blobs = Unwrap(ReadPackHeader(sealer, pack));
+    REQUIRE(ExpectedPackSize(blobs) == pack.size());
+    for (const PackContents::Blob& blob : blobs) {
+      const auto location = repository->Find(blob.type, blob.id);
+      REQUIRE(location);
+      REQUIRE(location->pack.Hex() == file.name.name);
+      REQUIRE(location->offset == blob.offset);
+      Unwrap(repository->OpenBlob(blob.type, blob.id, *location,
+                                  ByteView(pack).subspan(blob.offset, blob.length)));
+    }
+    return {};
+  }));
+  REQUIRE(bytes == statistics.bytes_packed);
+}
+
+TEST_CASE("blob writer: a blob beyond a pack's size gets a pack of its own") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  Unwrap(writer->Save(BlobType::kData, AsBytes("small")));
+  const Bytes large = RandomBytes(fixture.random, 20U << 20);
+  const Id id = Unwrap(writer->Save(BlobType::kData, large));
+  Unwrap(writer->Finish());
+
+  REQUIRE(repository->Find(BlobType::kData, id)->offset == 0);
+  REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == large);
+}
+
+TEST_CASE("blob writer: a minute of writing makes an index file, so that a crash costs no more") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  const Bytes first = RandomBytes(fixture.random, 17U << 20);
+  const Id id = Unwrap(writer->Save(BlobType::kData, first));
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 0);
+
+  fixture.clock.Advance(std::chrono::minutes(2));
+  Unwrap(writer->Save(BlobType::kData, RandomBytes(fixture.random, 17U << 20)));
+  writer.reset();
+
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 1);
+  REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == first);
+}
+
+TEST_CASE("blob writer: many small blobs are split over packs and index files") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open({.verify_blobs = false});
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  std::set<Id> ids;
+  for (std::uint32_t i = 0; i < 120'000; ++i) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&i);
+    ids.insert(Unwrap(writer->Save(BlobType::kTree, {bytes, sizeof i})));
+  }
+  Unwrap(writer->Finish());
+
+  REQUIRE(fixture.CountFiles(FileKind::kPack) == 3);
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 3);
+  auto other = fixture.Open();
+  for (const Id& id : ids) REQUIRE(other->Find(BlobType::kTree, id));
+}
+
+TEST_CASE("blob writer: refuses what readers cannot hold") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+
+  REQUIRE_FAILS(writer->Save(BlobType::kData, {}), ErrorCode::kInvalidArgument, "cannot be stored");
+  REQUIRE_FAILS(writer->Finish(), ErrorCode::kInvalidArgument, "cannot be stored");
+}
+
+TEST_CASE("blob writer: nothing is written once the lock is lost") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto lock = Unwrap(Lock::AcquireShared(*repository, fixture.lock_options()));
+  auto writer = BlobWriter::Begin(*repository, lock.get());
+  Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
+
+  fixture.clock.Advance(std::chrono::minutes(23));
+
+  REQUIRE_FAILS(writer->Finish(), ErrorCode::kTimedOut, "lock was lost");
+  REQUIRE(fixture.CountFiles(FileKind::kPack) == 0);
+}
+
+TEST_CASE("blob writer: data kept uncompressed when compression is off, trees never") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open({.compression = Compression::kOff});
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  const Bytes text(50'000, 'a');
+  const Id data = Unwrap(writer->Save(BlobType::kData, text));
+  const Id tree = Unwrap(writer->Save(BlobType::kTree, text));
+  Unwrap(writer->Finish());
+
+  REQUIRE_FALSE(repository->Find(BlobType::kData, data)->compressed);
+  REQUIRE(repository->Find(BlobType::kTree, tree)->compressed);
+  REQUIRE(Unwrap(repository->LoadBlob(BlobType::kData, data)) == text);
+}
+
+}  // namespace
+}  // namespace holdfast::repository
