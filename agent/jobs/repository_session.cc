@@ -72,7 +72,7 @@ Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobCont
   HF_ASSIGN(Secret password, ReadPassword(address));
   Result<std::unique_ptr<Storage>> storage = context.open_storage(address.url);
   if (!storage) return Fail(std::move(storage).error().While(what));
-  std::unique_ptr<RepositorySession> session(new RepositorySession);
+  auto session = std::make_unique<RepositorySession>(Key{});
   session->address_ = address;
   auto opened = repository::Repository::Open(*std::move(storage), password,
                                              {.compression = CompressionOf(address.compression)},

@@ -52,7 +52,11 @@ class RepositorySession {
   const RepositoryAddress& address() const { return address_; }
 
  private:
-  RepositorySession() = default;
+  struct Key {};  // only Open() has one
+ public:
+  explicit RepositorySession(Key) {}
+
+ private:
   RepositoryAddress address_;
   std::unique_ptr<repository::Repository> repository_;
   std::unique_ptr<repository::Lock> lock_;  // goes before the repository that it stands in

@@ -30,7 +30,7 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& con
                                                            const SourceSettings& settings,
                                                            std::string_view verb) {
   HF_ASSIGN(FileLock lock, LockSource(context, settings, verb));
-  std::unique_ptr<SourceSession> session(new SourceSession(std::move(lock)));
+  auto session = std::make_unique<SourceSession>(Key{}, std::move(lock));
   session->kind_ = context.FindKind(settings.kind);
   HF_CHECK(session->kind_ != nullptr);
   HF_TRY(MakeDirectories(

@@ -27,7 +27,12 @@ class SourceSession {
   const std::string& recovered() const { return recovered_; }
 
  private:
-  explicit SourceSession(FileLock lock) : lock_(std::move(lock)) {}
+  struct Key {};  // only Open() has one
+
+ public:
+  SourceSession(Key, FileLock lock) : lock_(std::move(lock)) {}
+
+ private:
   Result<void> Recover(const JobContext& context, const SourceSettings& settings);
 
   FileLock lock_;

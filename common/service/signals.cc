@@ -42,7 +42,7 @@ class PipeStopOnSignals final : public StopOnSignals {
       Install(kStopSignals[i], HandleStopSignal, before_[i]);
     }
     Install(SIGPIPE, HandleNothing, before_pipe_);
-    waiter_ = std::thread([this] { Wait(); });
+    waiter_ = std::jthread([this] { Wait(); });
   }
 
   ~PipeStopOnSignals() override {
@@ -77,7 +77,7 @@ class PipeStopOnSignals final : public StopOnSignals {
   std::stop_source source_;
   std::array<struct sigaction, kStopSignals.size()> before_{};
   struct sigaction before_pipe_ {};
-  std::thread waiter_;
+  std::jthread waiter_;
 };
 
 }  // namespace
