@@ -70,15 +70,21 @@ std::vector<std::string> StatFields(pid_t pid) {
   return fields;
 }
 
-// A master re-executes itself at SIGUSR2; any other HAProxy process would die of it.
+// Whether SIGUSR2 is in one of the sets of signals in /proc/PID/status, e.g. "SigCgt".
+bool HasReloadSignal(const std::string& status, std::string_view set) {
+  std::size_t at = status.find(fmt::format("{}:\t", set));
+  if (at == std::string::npos) return false;
+  std::string_view mask = std::string_view(status).substr(at + set.size() + 2);
+  mask = mask.substr(0, mask.find('\n'));
+  std::optional<std::uint64_t> signals = ParseNumber<std::uint64_t>(mask, 16);
+  return signals && ((*signals >> (SIGUSR2 - 1)) & 1U) != 0;
+}
+
+// A master re-executes itself at SIGUSR2; any other HAProxy process would die of it. While a master
+// starts anew it keeps the signal blocked until it can take it.
 bool HandlesReloadSignal(pid_t pid) {
   std::string status = ReadProc(pid, "status");
-  std::size_t at = status.find("SigCgt:\t");
-  if (at == std::string::npos) return false;
-  std::string_view mask = std::string_view(status).substr(at + 8);
-  mask = mask.substr(0, mask.find('\n'));
-  std::optional<std::uint64_t> caught = ParseNumber<std::uint64_t>(mask, 16);
-  return caught && ((*caught >> (SIGUSR2 - 1)) & 1U) != 0;
+  return HasReloadSignal(status, "SigCgt") || HasReloadSignal(status, "SigBlk");
 }
 
 // The kernel may be built without task/*/children, so parents are asked for instead.

@@ -1,0 +1,304 @@
+// Restores in place of a HAProxy that does not run, checked by a script; a real one that serves is
+// in tests/integration/haproxy.
+#include "agent/sources/haproxy/restore.h"
+
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "agent/sources/haproxy/haproxy.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+#include "tests/unit/sources/haproxy/directory_view.h"
+
+using namespace holdfast;
+using holdfast::testing::Unwrap;
+using Names = std::vector<std::string>;
+
+namespace {
+
+// Refuses a configuration that holds "refuse"; one that holds "refuse-live" only where it lies.
+constexpr std::string_view kProgram = R"(#!/bin/sh
+if [ "$1" = -v ]; then echo "HAProxy version 2.6.12 2023/12/16 - https://haproxy.org/"; exit 0; fi
+while [ $# -gt 0 ]; do
+  if [ "$1" = -f ]; then
+    word=refuse
+    case "$2" in
+      *holdfast-haproxy*) word='refuse$' ;;
+    esac
+    if grep -q "$word" "$2"; then
+      echo "[ALERT]    (7) : config : parsing [$2:1] : unknown keyword" >&2
+      exit 1
+    fi
+  fi
+  shift
+done
+)";
+
+class Recorder final : public SwapJournal {
+ public:
+  Result<void> Record(std::string_view state) override {
+    states.emplace_back(state);
+    return {};
+  }
+  std::vector<std::string> states;
+};
+
+class Rig {
+ public:
+  Rig() : directory_(Unwrap(TempDir::Create("haproxy-restore"))) {
+    Unwrap(WriteFileAtomic(Path("haproxy"), AsBytes(kProgram), 0755));
+    context_ = {"haproxy", "edge", "n1", "", Path("state"), &clock_, &random_};
+    Live("h.cfg", "live\n");
+    Saved("h.cfg", "saved\n");
+  }
+
+  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+  std::string Etc(const std::string& name) const { return Path("etc/" + name); }
+  void Live(const std::string& name, std::string_view content) { Write(Etc(name), content); }
+  void Saved(const std::string& name, std::string_view content) {
+    Write(Path("snapshot/members/n1/files") + Etc(name), content);
+  }
+  std::string Read(const std::string& name) const {
+    Result<Bytes> content = ReadWholeFile(Etc(name));
+    return content ? std::string(AsText(*content)) : "(not there)";
+  }
+  // Names below etc, ascending; hidden ones, too.
+  Names All() const {
+    Names names;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(Path("etc"))) {
+      if (!entry.is_directory()) {
+        names.push_back(entry.path().string().substr(Path("etc/").size()));
+      }
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Source& source() {
+    config::Values values;
+    values.Set("config", Names{Etc("h.cfg")});
+    values.Set("reload", "pidfile:" + Path("pid"));
+    values.Set("binary", Path("haproxy"));
+    source_ = Unwrap(HaproxyKind().open(context_, values));
+    return *source_;
+  }
+  Manifest& manifest() { return manifest_; }
+  Result<std::unique_ptr<RestoreSession>> Open() {
+    manifest_.kind = "haproxy";
+    if (manifest_.node.empty()) manifest_.node = "n1";
+    if (manifest_.details.empty()) manifest_.details["config"] = {Etc("h.cfg")};
+    view_ = std::make_unique<testing::DirectoryView>(Path("snapshot"), manifest_);
+    return source().OpenRestore({view_.get(), &recorder_, {}});
+  }
+  Recorder& recorder() { return recorder_; }
+
+ private:
+  static void Write(const std::string& path, std::string_view content) {
+    Unwrap(MakeDirectories(path.substr(0, path.rfind('/'))));
+    Unwrap(WriteFileAtomic(path, AsBytes(content), 0644));
+  }
+
+  TempDir directory_;
+  testing::ManualClock clock_;
+  testing::SeededRandom random_;
+  SourceContext context_;
+  Manifest manifest_;
+  Recorder recorder_;
+  std::unique_ptr<testing::DirectoryView> view_;
+  std::unique_ptr<Source> source_;
+};
+
+void Prepare(RestoreSession& session) {
+  Progress progress;
+  REQUIRE_OK(session.Preflight({}));
+  REQUIRE_OK(session.Stage(progress, {}));
+  REQUIRE_OK(session.Validate({}));
+}
+
+bool Contains(const Names& names, const std::string& part) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return name.find(part) != std::string::npos; });
+}
+
+}  // namespace
+
+TEST_CASE("haproxy restore: files are replaced and added, the rest stays") {
+  Rig rig;
+  rig.Live("other", "kept");
+  rig.Saved("maps/a.map", "a");
+  rig.Saved("maps/b.map", "b");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+
+  Prepare(*session);
+  CHECK(rig.Read("h.cfg") == "live\n");
+  REQUIRE_OK(session->Swap({}));
+  REQUIRE_OK(session->Verify({}));
+  REQUIRE_OK(session->Commit());
+
+  CHECK(rig.All() == Names{"h.cfg", "maps/a.map", "maps/b.map", "other"});
+  CHECK(rig.Read("h.cfg") == "saved\n");
+  CHECK(Contains(session->Changes(), "replaced " + rig.Etc("h.cfg")));
+  CHECK(Contains(session->Changes(), "added " + rig.Etc("maps")));
+  CHECK(Contains(session->Changes(), "does not run"));
+}
+
+TEST_CASE("haproxy restore: rolling back brings everything back") {
+  Rig rig;
+  rig.Saved("maps/a.map", "a");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Prepare(*session);
+  REQUIRE_OK(session->Swap({}));
+  CHECK(rig.Read("h.cfg") == "saved\n");
+
+  REQUIRE_OK(session->Rollback());
+
+  CHECK(rig.All() == Names{"h.cfg"});
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: what haproxy refuses is never put in place") {
+  Rig rig;
+  rig.Saved("h.cfg", "refuse\n");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Progress progress;
+  REQUIRE_OK(session->Preflight({}));
+  REQUIRE_OK(session->Stage(progress, {}));
+
+  REQUIRE_FAILS(session->Validate({}), ErrorCode::kInvalidArgument,
+                "parsing [" + rig.Etc("h.cfg") + ":1] : unknown keyword");
+  REQUIRE_OK(session->Rollback());
+
+  CHECK(rig.All() == Names{"h.cfg"});
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: what shows only in place is found by the second check") {
+  Rig rig;
+  rig.Saved("h.cfg", "refuse-live\n");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Prepare(*session);
+
+  REQUIRE_FAILS(session->Swap({}), ErrorCode::kInvalidArgument, "refuses the restored");
+  REQUIRE_OK(session->Rollback());
+
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: a session given up before the swap leaves nothing behind") {
+  Rig rig;
+  rig.Saved("maps/a.map", "a");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Prepare(*session);
+
+  session.reset();
+
+  CHECK(rig.All() == Names{"h.cfg"});
+}
+
+TEST_CASE(
+    "haproxy restore: foreign certificates are removed, and kept where no snapshot has them") {
+  Rig rig;
+  rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
+                            {"certificate_directories", {rig.Etc("certs")}}};
+  rig.Saved("certs/a.pem", "a");
+  rig.Live("certs/a.pem", "a");
+  rig.Live("certs/later.pem", "later");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+
+  Prepare(*session);
+  REQUIRE_OK(session->Swap({}));
+  REQUIRE_OK(session->Verify({}));
+  REQUIRE_OK(session->Commit());
+
+  CHECK(rig.All() == Names{"certs/a.pem", "h.cfg"});
+  Names changes = session->Changes();
+  CHECK(Contains(changes, "removed " + rig.Etc("certs/later.pem")));
+  // The live configuration is "live": it names nothing.
+  auto kept = std::find_if(changes.begin(), changes.end(), [](const std::string& change) {
+    return change.starts_with("kept the former");
+  });
+  REQUIRE(kept != changes.end());
+  std::string copy = kept->substr(kept->find(" as ") + 4);
+  copy = copy.substr(0, copy.find(": "));
+  CHECK(AsText(Unwrap(ReadWholeFile(copy))) == "later");
+}
+
+TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything back") {
+  Rig rig;
+  rig.Saved("maps/a.map", "a");
+  std::string state;
+  {
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    Prepare(*session);
+    REQUIRE_OK(session->Swap({}));
+    state = rig.recorder().states.back();
+    // The process ends here: nobody rolls back. (The destructor leaves a swap alone.)
+  }
+  CHECK(rig.Read("h.cfg") == "saved\n");
+
+  std::string done = Unwrap(rig.source().RecoverRestore(state));
+
+  CHECK_THAT(done, Catch::Contains("haproxy does not run"));
+  CHECK(rig.All() == Names{"h.cfg"});
+  CHECK(rig.Read("h.cfg") == "live\n");
+  REQUIRE_OK(rig.source().RecoverRestore(state));
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: recovery after the commit began keeps the new state") {
+  Rig rig;
+  rig.Saved("a.map", "a");
+  std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+  Prepare(*session);
+  REQUIRE_OK(session->Swap({}));
+  REQUIRE_OK(session->Verify({}));
+  REQUIRE_OK(session->Commit());
+
+  REQUIRE_OK(rig.source().RecoverRestore(rig.recorder().states.back()));
+
+  CHECK(rig.Read("h.cfg") == "saved\n");
+  CHECK(rig.All() == Names{"a.map", "h.cfg"});
+}
+
+TEST_CASE("haproxy restore: what cannot be done is refused before anything is touched") {
+  Rig rig;
+
+  SECTION("a snapshot of another node") {
+    rig.manifest().node = "n2";
+    REQUIRE_FAILS(rig.Open(), ErrorCode::kInvalidArgument, "node \"n2\"");
+  }
+  SECTION("a snapshot of another configuration") {
+    rig.manifest().details["config"] = {"/elsewhere.cfg"};
+    REQUIRE_FAILS(rig.Open(), ErrorCode::kInvalidArgument, "/elsewhere.cfg");
+  }
+  SECTION("a file where a directory was") {
+    rig.Saved("x/y", "1");
+    rig.Live("x", "file");
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    REQUIRE_FAILS(session->Preflight({}), ErrorCode::kInvalidArgument, rig.Etc("x"));
+  }
+  SECTION("a directory that may not be changed") {
+    if (::geteuid() == 0) return;  // root may
+    REQUIRE(::chmod(rig.Path("etc").c_str(), 0500) == 0);
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    REQUIRE_FAILS(session->Preflight({}), ErrorCode::kDenied, rig.Path("etc"));
+    REQUIRE(::chmod(rig.Path("etc").c_str(), 0700) == 0);
+  }
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: a record that nobody understands is an error") {
+  Rig rig;
+
+  REQUIRE_FAILS(rig.source().RecoverRestore("{"), ErrorCode::kCorrupt, "cannot be read");
+  REQUIRE_FAILS(rig.source().RecoverRestore("{}"), ErrorCode::kCorrupt, "cannot be read");
+  REQUIRE_FAILS(rig.source().RecoverRestore(
+                    R"({"format":9,"step":"swapping","reload":"pidfile:/x","swap":"{}"})"),
+                ErrorCode::kUnsupported, "another version");
+}
