@@ -1,0 +1,124 @@
+#include "common/config/reader.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include "tests/support/results.h"
+
+namespace holdfast::config {
+namespace {
+
+using testing::Unwrap;
+
+Schema TestSchema() {
+  return {{
+      {.name = "endpoints", .type = OptionType::kStringList, .required = true, .help = "where"},
+      {.name = "ca", .type = OptionType::kPath},
+      {.name = "files", .type = OptionType::kPathList},
+      {.name = "retries", .type = OptionType::kInteger, .minimum = 1, .maximum = 9},
+      {.name = "tls", .type = OptionType::kBool},
+      {.name = "mode", .choices = {"fast", "safe"}},
+      {.name = "client", .type = OptionType::kMap},
+  }};
+}
+
+Result<Values> Read(const std::string& text, const Environment& environment = {}) {
+  HF_ASSIGN(Node node, ParseYaml(text, "f"));
+  return ReadValues(node, TestSchema(), {.directory = "/etc/x", .environment = &environment});
+}
+
+TEST_CASE("reader: each type is read as what it is") {
+  Values values =
+      Unwrap(Read("endpoints: [a, b]\nca: ca.pem\nfiles: ../y\nretries: 3\ntls: true\nmode: safe\n"
+                  "client: {k: v}\n"));
+
+  REQUIRE(values.List("endpoints") == std::vector<std::string>{"a", "b"});
+  REQUIRE(values.Text("ca") == "/etc/x/ca.pem");
+  REQUIRE(values.List("files") == std::vector<std::string>{"/etc/y"});
+  REQUIRE(values.Integer("retries") == 3);
+  REQUIRE(values.Flag("tls"));
+  REQUIRE(values.Text("mode") == "safe");
+  REQUIRE(values.Map("client").at("k") == "v");
+}
+
+TEST_CASE("reader: an option that is not given reads as its fallback") {
+  Values values = Unwrap(Read("endpoints: a\n"));
+
+  REQUIRE_FALSE(values.Has("ca"));
+  REQUIRE(values.Text("ca", "none") == "none");
+  REQUIRE(values.Integer("retries", 5) == 5);
+  REQUIRE(values.LocationOf("ca").Text() == "f:1:1");
+  REQUIRE_FAILS((Result<void>(values.Invalid("endpoints", "wrong"))), ErrorCode::kInvalidArgument,
+                "f:1:12: wrong");
+}
+
+TEST_CASE("reader: an unknown key names its place, the known ones and the nearest") {
+  REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
+                "f:2:1: unknown key \"endpoint\"; expected one of \"ca\"");
+  REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
+                "did you mean \"endpoints\"?");
+}
+
+TEST_CASE("reader: a wrong type names its place and what was expected") {
+  REQUIRE_FAILS(Read("endpoints: {a: b}\n"), ErrorCode::kInvalidArgument,
+                "f:1:12: \"endpoints\" is a map; expected a list of strings");
+  REQUIRE_FAILS(Read("endpoints: [[a]]\n"), ErrorCode::kInvalidArgument, "is a list; expected");
+  REQUIRE_FAILS(Read("endpoints: a\nretries: many\n"), ErrorCode::kInvalidArgument,
+                "f:2:10: \"retries\" is \"many\"; expected a whole number");
+  REQUIRE_FAILS(Read("endpoints: a\nretries: 12\n"), ErrorCode::kInvalidArgument,
+                "expected a whole number of at least 1 and at most 9");
+  REQUIRE_FAILS(Read("endpoints: a\ntls: yes\n"), ErrorCode::kInvalidArgument,
+                "expected true or false");
+  REQUIRE_FAILS(Read("endpoints: a\nmode: slow\n"), ErrorCode::kInvalidArgument,
+                "expected one of \"fast\", \"safe\"");
+  REQUIRE_FAILS(Read("endpoints: a\nca:\n"), ErrorCode::kInvalidArgument,
+                "\"ca\" is nothing; expected a path");
+}
+
+TEST_CASE("reader: a required option that is missing or empty is refused") {
+  REQUIRE_FAILS(Read("tls: true\n"), ErrorCode::kInvalidArgument, "f:1:1: no \"endpoints\"");
+  REQUIRE_FAILS(Read("endpoints: []\n"), ErrorCode::kInvalidArgument, "expected at least one");
+}
+
+TEST_CASE("reader: the credentials directory is the only variable") {
+  Environment environment = {{"CREDENTIALS_DIRECTORY", "/run/credentials/x"}};
+  std::string text = "endpoints: a\nca: ${CREDENTIALS_DIRECTORY}/ca\n";
+
+  REQUIRE(Unwrap(Read(text, environment)).Text("ca") == "/run/credentials/x/ca");
+  REQUIRE_FAILS(Read(text), ErrorCode::kInvalidArgument,
+                "f:2:5: ${CREDENTIALS_DIRECTORY} is used but not set");
+  REQUIRE_FAILS(Read("endpoints: a\nca: ${HOME}/ca\n", environment), ErrorCode::kInvalidArgument,
+                "expected none but ${CREDENTIALS_DIRECTORY}");
+  REQUIRE_FAILS(Read("endpoints: a\nca: ${CREDENTIALS_DIRECTORY\n", environment),
+                ErrorCode::kInvalidArgument, "a variable");
+}
+
+TEST_CASE("reader: variables are named after the path of their setting") {
+  REQUIRE(EnvironmentName({"state_dir"}) == "HOLDFAST_STATE_DIR");
+  REQUIRE(EnvironmentName({"repositories", "main-2", "url"}) == "HOLDFAST_REPOSITORIES_MAIN_2_URL");
+}
+
+TEST_CASE("reader: a variable takes the place of what the file says") {
+  Node node = Unwrap(ParseYaml("endpoints: a\nretries: 3\n", "f"));
+  Environment environment = {{"HOLDFAST_X_RETRIES", "5"}, {"HOLDFAST_X_CA", "rel"}};
+  std::set<std::string> used;
+
+  REQUIRE_OK(ApplyOverrides(node, TestSchema(), {"x"}, environment, used));
+
+  REQUIRE(node.Find("retries")->scalar == "5");
+  REQUIRE(used.size() == 2);
+  REQUIRE_FAILS(ReadValues(node, TestSchema(), {.directory = "/"}), ErrorCode::kInvalidArgument,
+                "environment variable HOLDFAST_X_CA: \"ca\" is \"rel\"; expected an absolute path");
+  REQUIRE_FAILS(ApplyOverrides(node, TestSchema(), {"X"}, environment, used),
+                ErrorCode::kInvalidArgument, "could mean more than one setting");
+}
+
+TEST_CASE("reader: the nearest word is found, a far one is not") {
+  REQUIRE(Nearest("repositorys", {"cluster", "repositories"}) == "repositories");
+  REQUIRE(Nearest("nod", {"node", "mode"}) == "node");
+  REQUIRE(Nearest("xyz", {"node", "cluster"}).empty());
+}
+
+}  // namespace
+}  // namespace holdfast::config

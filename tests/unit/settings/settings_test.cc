@@ -1,0 +1,179 @@
+#include "agent/settings/settings.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include "common/io/atomic_file.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+
+using config::Environment;
+using testing::Unwrap;
+
+const KindSchemas kKinds = {
+    {"files",
+     {{{.name = "paths", .type = config::OptionType::kPathList, .required = true},
+       {.name = "exclude", .type = config::OptionType::kStringList}}}},
+    {"etcd", {{{.name = "endpoints", .type = config::OptionType::kStringList}}}},
+};
+
+const std::string kGood = R"(node: db-1
+cluster: prod
+state_dir: state
+repositories:
+  main: {url: "file:/srv/main", password_file: main.password}
+sources:
+  - {kind: files, name: app, paths: [/etc/app]}
+  - {kind: etcd, name: main}
+)";
+
+Result<Settings> Parse(const std::string& text, const Environment& environment = {}) {
+  return ParseSettings(text, "/etc/holdfast/agent.yaml", environment, kKinds);
+}
+
+TEST_CASE("settings: a whole file is read, relative paths against its directory") {
+  Settings settings = Unwrap(Parse(kGood));
+
+  REQUIRE(settings.node == "db-1");
+  REQUIRE(settings.cluster == "prod");
+  REQUIRE(settings.state_dir == "/etc/holdfast/state");
+  REQUIRE(settings.repositories.at(0).password_file == "/etc/holdfast/main.password");
+  REQUIRE(settings.repositories.at(0).compression == "auto");
+  REQUIRE(settings.sources.at(0).label() == "files/app");
+  REQUIRE(settings.sources.at(0).repository == "main");
+  REQUIRE(settings.warnings.empty());
+}
+
+TEST_CASE("settings: what is left out has a default") {
+  Settings settings = Unwrap(Parse(""));
+
+  REQUIRE_FALSE(settings.node.empty());
+  REQUIRE(settings.state_dir == "/var/lib/holdfast/agent");
+  REQUIRE(settings.sources.empty());
+}
+
+TEST_CASE("settings: a relative repository directory is relative to the file") {
+  Settings settings =
+      Unwrap(Parse("repositories: {main: {url: \"file:../r\", password_file: p}}\n"));
+
+  REQUIRE(settings.repositories.at(0).url == "file:/etc/r");
+}
+
+TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
+  REQUIRE_FAILS(Parse("nod: x\n"), ErrorCode::kInvalidArgument,
+                "/etc/holdfast/agent.yaml:1:1: unknown key \"nod\"");
+  REQUIRE_FAILS(Parse("repositorys: {}\n"), ErrorCode::kInvalidArgument,
+                "did you mean \"repositories\"?");
+  REQUIRE_FAILS(Parse("repositories: {main: {url: \"file:/x\", password: y}}\n"),
+                ErrorCode::kInvalidArgument, "agent.yaml:1:39: unknown key \"password\"");
+  REQUIRE_FAILS(Parse("limits: {readers: 2}\n"), ErrorCode::kInvalidArgument,
+                "unknown key \"limits\"");
+  REQUIRE_FAILS(Parse("repositories: {m: {url: \"file:/x\", password_file: p}}\n"
+                      "sources:\n  - {kind: files, name: a, path: /x}\n"),
+                ErrorCode::kInvalidArgument, "agent.yaml:3:28: unknown key \"path\"");
+}
+
+TEST_CASE("settings: sections of the wrong form are refused") {
+  REQUIRE_FAILS(Parse("[]\n"), ErrorCode::kInvalidArgument, "the file\" is a list");
+  REQUIRE_FAILS(Parse("sources: {}\n"), ErrorCode::kInvalidArgument,
+                "agent.yaml:1:10: \"sources\" is a map; expected a list");
+  REQUIRE_FAILS(Parse("repositories: [x]\n"), ErrorCode::kInvalidArgument, "expected a map");
+  REQUIRE_FAILS(Parse("repositories: {main: x}\n"), ErrorCode::kInvalidArgument, "expected a map");
+  REQUIRE_FAILS(Parse("sources: [x]\n"), ErrorCode::kInvalidArgument, "expected a map");
+}
+
+TEST_CASE("settings: a source needs a known kind, a good name and a repository") {
+  std::string repositories = "repositories: {m: {url: \"file:/x\", password_file: p}}\n";
+  REQUIRE_FAILS(
+      Parse(repositories + "sources: [{name: a}]\n"), ErrorCode::kInvalidArgument,
+      "agent.yaml:2:11: a source without a \"kind\"; expected one of \"etcd\", \"files\"");
+  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: file, name: a}]\n"),
+                ErrorCode::kInvalidArgument, "did you mean \"files\"?");
+  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd}]\n"), ErrorCode::kInvalidArgument,
+                "no \"name\"");
+  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: a/b}]\n"),
+                ErrorCode::kInvalidArgument, "expected lower-case letters");
+  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: ../x}]\n"),
+                ErrorCode::kInvalidArgument, "the first a letter or digit");
+  REQUIRE_FAILS(Parse("sources: [{kind: etcd, name: a}]\n"), ErrorCode::kInvalidArgument,
+                "no repository for source \"etcd/a\"");
+  REQUIRE_FAILS(Parse(repositories + "sources: [{kind: etcd, name: a, repository: n}]\n"),
+                ErrorCode::kInvalidArgument, "unknown repository \"n\"; expected one of \"m\"");
+}
+
+TEST_CASE("settings: with several repositories a source must choose") {
+  std::string text =
+      "repositories: {m: {url: \"file:/x\", password_file: p},\n"
+      "               n: {url: \"file:/y\", password_file: p}}\n"
+      "sources: [{kind: etcd, name: a";
+  REQUIRE_FAILS(Parse(text + "}]\n"), ErrorCode::kInvalidArgument,
+                "agent.yaml:3:11: source \"etcd/a\" has no \"repository\"");
+  REQUIRE(Unwrap(Parse(text + ", repository: n}]\n")).sources.at(0).repository == "n");
+}
+
+TEST_CASE("settings: a source that stands twice is refused with both places") {
+  std::string text = kGood + "  - {kind: etcd, name: main}\n";
+
+  REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument,
+                "agent.yaml:9:24: source \"etcd/main\" stands here again, first at "
+                "/etc/holdfast/agent.yaml:8:24");
+}
+
+TEST_CASE("settings: the environment overrides any setting") {
+  Environment environment = {
+      {"HOLDFAST_NODE", "db-2"},
+      {"HOLDFAST_STATE_DIR", "/tmp/state"},
+      {"HOLDFAST_REPOSITORIES_MAIN_URL", "file:/elsewhere"},
+      {"HOLDFAST_SOURCES_FILES_APP_PATHS", "/etc/other"},
+      {"HOLDFAST_TEST_X", "passes"},
+      {"OTHER", "passes"},
+  };
+
+  Settings settings = Unwrap(Parse(kGood, environment));
+
+  REQUIRE(settings.node == "db-2");
+  REQUIRE(settings.state_dir == "/tmp/state");
+  REQUIRE(settings.repositories.at(0).url == "file:/elsewhere");
+  REQUIRE(settings.sources.at(0).values.List("paths") == std::vector<std::string>{"/etc/other"});
+  REQUIRE(settings.warnings.empty());
+}
+
+TEST_CASE("settings: a variable that overrides nothing is warned of") {
+  Settings settings = Unwrap(Parse(kGood, {{"HOLDFAST_STATEDIR", "/tmp"}}));
+
+  REQUIRE(settings.warnings.size() == 1);
+  REQUIRE_THAT(settings.warnings[0], Catch::Contains("\"HOLDFAST_STATEDIR\" overrides no setting"));
+}
+
+TEST_CASE("settings: a file that is not there is a configuration error") {
+  REQUIRE_FAILS(LoadSettings("/nonexistent/agent.yaml", {}, kKinds), ErrorCode::kInvalidArgument,
+                "/nonexistent/agent.yaml");
+  TempDir directory = Unwrap(TempDir::Create("settings"));
+  std::string path = directory.path() + "/agent.yaml";
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes(kGood), 0600));
+  REQUIRE(Unwrap(LoadSettings(path, {}, kKinds)).state_dir == directory.path() + "/state");
+}
+
+TEST_CASE("settings: selectors choose sources in the file's order") {
+  Settings settings = Unwrap(Parse(kGood));
+
+  REQUIRE(Unwrap(SelectSources(settings, {})).size() == 2);
+  REQUIRE(Unwrap(SelectSources(settings, {"etcd/main", "files/*"})).at(0)->label() == "files/app");
+  REQUIRE(Unwrap(SelectSources(settings, {"*/main"})).size() == 1);
+  REQUIRE_FAILS(SelectSources(settings, {"etcd/other"}), ErrorCode::kInvalidArgument,
+                "there are: files/app, etcd/main");
+}
+
+TEST_CASE("settings: stars match any characters") {
+  REQUIRE(MatchesPattern("*", ""));
+  REQUIRE(MatchesPattern("a*c", "abbc"));
+  REQUIRE(MatchesPattern("*/ma*n", "etcd/main"));
+  REQUIRE_FALSE(MatchesPattern("a*c", "abcd"));
+  REQUIRE_FALSE(MatchesPattern("", "a"));
+}
+
+}  // namespace
+}  // namespace holdfast
