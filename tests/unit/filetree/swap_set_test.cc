@@ -1,0 +1,189 @@
+#include "common/filetree/swap_set.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+#include "common/base/crash_point.h"
+#include "tests/support/crash_child.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/results.h"
+
+namespace holdfast::filetree {
+namespace {
+
+using namespace holdfast::testing;  // NOLINT
+
+struct Fixture {
+  TempDir temp = Unwrap(TempDir::Create("swap-test"));
+  std::string top;
+  std::string journal;
+
+  explicit Fixture(const std::string& directory = "")
+      : top(directory.empty() ? temp.path() : directory), journal(top + "/journal") {
+    if (!directory.empty()) return;  // of the process that made it
+    REQUIRE_OK(MakeDirectories(top + "/live/dir/below"));
+    WriteText(top + "/live/dir/below/f", "old");
+    WriteText(top + "/live/file", "old");
+    WriteText(top + "/live/gone", "old");
+  }
+  SwapSet::Record Recorder() const {
+    return [path = journal](std::string_view state) {
+      return WriteFileAtomic(path, AsBytes(state), 0600);
+    };
+  }
+  // Stages a directory, a file, something new and a removal.
+  Result<void> Stage(SwapSet& set) const {
+    HF_ASSIGN(std::string dir, set.StagingPath(top + "/live/dir", "RUN"));
+    HF_ASSIGN(std::string file, set.StagingPath(top + "/live/file", "RUN"));
+    HF_ASSIGN(std::string fresh, set.StagingPath(top + "/live/fresh\xff", "RUN"));
+    HF_TRY(set.AddRemoval(top + "/live/gone", "RUN"));
+    HF_TRY(set.BeginStaging());
+    HF_TRY(MakeDirectories(dir));
+    HF_TRY(WriteFileAtomic(dir + "/new", AsBytes("new"), 0600));
+    HF_TRY(WriteFileAtomic(file, AsBytes("new"), 0600));
+    return WriteFileAtomic(fresh, AsBytes("new"), 0600);
+  }
+  bool IsOld() const {
+    return Exists(top + "/live/dir/below/f") && !Exists(top + "/live/dir/new") &&
+           ReadText(top + "/live/file") == "old" && !Exists(top + "/live/fresh\xff") &&
+           Exists(top + "/live/gone");
+  }
+  bool IsNew() const {
+    return !Exists(top + "/live/dir/below") && Exists(top + "/live/dir/new") &&
+           ReadText(top + "/live/file") == "new" && Exists(top + "/live/fresh\xff") &&
+           !Exists(top + "/live/gone");
+  }
+  bool IsClean() const {
+    for (const std::string& line : DescribeTree(top + "/live")) {
+      if (line.find(".holdfast-") != std::string::npos) return false;
+    }
+    return true;
+  }
+};
+
+TEST_CASE_METHOD(Fixture, "swap set: exchanges everything and keeps it on commit") {
+  SwapSet set(Recorder());
+  REQUIRE_OK(Stage(set));
+  REQUIRE(IsOld());
+  REQUIRE_OK(set.Swap());
+  REQUIRE(IsNew());
+  REQUIRE(set.is_swapped());
+  REQUIRE_OK(set.Commit());
+  REQUIRE(IsNew());
+  REQUIRE(IsClean());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: rolls back from every step, twice") {
+  int steps = GENERATE(0, 1, 2);
+  SwapSet set(Recorder());
+  if (steps > 0) REQUIRE_OK(Stage(set));
+  if (steps > 1) REQUIRE_OK(set.Swap());
+  REQUIRE_OK(set.Rollback());
+  REQUIRE_OK(set.Rollback());
+  REQUIRE(IsOld());
+  REQUIRE(IsClean());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: rolls back also where a service rewrote the new state") {
+  SwapSet set(Recorder());
+  REQUIRE_OK(Stage(set));
+  REQUIRE_OK(set.Swap());
+  REQUIRE_OK(WriteFileAtomic(top + "/live/file", AsBytes("rewritten"), 0600));
+  REQUIRE_OK(WriteFileAtomic(top + "/live/fresh\xff", AsBytes("rewritten"), 0600));
+  WriteText(top + "/live/gone", "made again");
+  REQUIRE_OK(set.Rollback());
+  REQUIRE(IsOld());
+  REQUIRE(ReadText(top + "/live/gone") == "old");
+  REQUIRE(IsClean());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: a swap that fails half way can be undone") {
+  SwapSet set(Recorder());
+  REQUIRE_OK(Stage(set));
+  WriteText(top + "/live/fresh\xff", "appeared");
+  REQUIRE_OK(set.Swap());  // is exchanged then, not overwritten
+  REQUIRE_OK(set.Rollback());
+  REQUIRE(ReadText(top + "/live/fresh\xff") == "appeared");
+
+  SwapSet second(Recorder());
+  REQUIRE_OK(Stage(second));
+  REQUIRE(unlink(second.entries()[1].staged.c_str()) == 0);
+  REQUIRE_FAILS(second.Swap(), ErrorCode::kNotFound, "staged");
+  REQUIRE_OK(second.Rollback());
+  REQUIRE(IsClean());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: what cannot be replaced is refused with the reason") {
+  SwapSet set(Recorder());
+  REQUIRE_FAILS(set.StagingPath("/", "RUN"), ErrorCode::kUnsupported, "while the system runs");
+  REQUIRE_FAILS(set.StagingPath("/proc", "RUN"), ErrorCode::kUnsupported, "is a mount point");
+  REQUIRE_FAILS(set.StagingPath("relative", "RUN"), ErrorCode::kInvalidArgument, "absolute");
+  REQUIRE_FAILS(set.StagingPath(top + "/none/x", "RUN"), ErrorCode::kNotFound, "none");
+  REQUIRE_OK(set.StagingPath(top + "/live/file", "RUN"));
+  REQUIRE_FAILS(set.StagingPath(top + "/live/file", "RUN"), ErrorCode::kInvalidArgument, "twice");
+  REQUIRE_FAILS(set.AddRemoval(top + "/live/none", "RUN"), ErrorCode::kNotFound, "not there");
+  WriteText(top + "/live/.holdfast-RUN-1", "somebody's");
+  REQUIRE_FAILS(set.StagingPath(top + "/live/dir", "RUN"), ErrorCode::kAlreadyExists, "RUN-1");
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: a journal that cannot be written stops before anything") {
+  bool fails = false;
+  SwapSet set([&fails](std::string_view) -> Result<void> {
+    if (fails) return Fail(ErrorCode::kNoSpace, "write \"journal\": no space left on device");
+    return {};
+  });
+  REQUIRE_OK(Stage(set));
+  fails = true;
+  REQUIRE_FAILS(set.Swap(), ErrorCode::kNoSpace, "journal");
+  REQUIRE(IsOld());
+  REQUIRE_OK(set.Rollback());
+  REQUIRE(IsClean());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: a damaged journal is refused and touches nothing") {
+  WriteText(top + "/live/.other", "");
+  std::string outside = R"({"swap_version":1,"phase":"staging","entries":[{"target":")" + top +
+                        R"(/live/file","staged":")" + top +
+                        R"(/live/dir","staged_device":0,"staged_inode":1,"target_inode":1,)"
+                        R"("had_target":true,"is_removal":false}]})";
+  for (const std::string& state : {std::string("{"), std::string("{}"), outside}) {
+    REQUIRE_FAILS(SwapSet::Recover(state, Recorder()), ErrorCode::kCorrupt, "");
+  }
+  REQUIRE_FAILS(SwapSet::Recover(R"({"swap_version":2})", Recorder()), ErrorCode::kUnsupported,
+                "version 2");
+  REQUIRE(IsOld());
+}
+
+#ifdef HOLDFAST_CRASH_POINTS
+TEST_CASE("swap set: child", "[.]") {
+  Fixture fixture(ChildDirectory());
+  SwapSet set(fixture.Recorder());
+  REQUIRE_OK(fixture.Stage(set));
+  REQUIRE_OK(set.Swap());
+  if (std::string(std::getenv("HOLDFAST_CRASH_POINT")).starts_with("swap.rollback")) {
+    REQUIRE_OK(set.Rollback());
+  }
+  REQUIRE_OK(set.Commit());
+}
+
+TEST_CASE_METHOD(Fixture, "swap set: killed at any place, all is old or all is new afterwards") {
+  std::string point =
+      GENERATE("swap.after_stage", "swap.before_first", "swap.between", "swap.between:2",
+               "swap.between:3", "swap.after_last", "swap.before_commit", "swap.after_commit",
+               "swap.rollback", "swap.rollback:3");
+  INFO(point);
+  REQUIRE(RunCrashChild("swap set: child", point, top) == kKilled);
+
+  bool is_committed = point == "swap.after_commit";
+  for (int round = 0; round < 2; ++round) {  // recovery may be repeated
+    std::string did = Unwrap(SwapSet::Recover(ReadText(journal), Recorder()));
+    INFO(did);
+    REQUIRE((is_committed ? IsNew() : IsOld()));
+    REQUIRE(IsClean());
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace holdfast::filetree
