@@ -114,6 +114,11 @@ class Process:
         self.pid = self._child.pid
         _running.append(self)
 
+    @staticmethod
+    def running() -> list["Process"]:
+        """All that were started and neither stopped nor killed."""
+        return list(_running)
+
     def is_running(self) -> bool:
         return self._child.poll() is None
 
