@@ -1,0 +1,274 @@
+#include "agent/sources/etcd/backup.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "agent/sources/etcd/control_plane.h"
+#include "agent/sources/etcd/database_facts.h"
+#include "agent/sources/etcd/snapshot_feed.h"
+#include "agent/sources/etcd/survey.h"
+#include "common/base/format.h"
+#include "common/filetree/walker.h"
+
+namespace holdfast::etcd {
+namespace {
+
+// The coarsest clock step of a file system: FAT's.
+constexpr std::chrono::seconds kClockStep{2};
+constexpr std::uint64_t kEstimateItemsMax = 100'000;
+// Left to others on the spool's file system.
+constexpr std::uint64_t kSpoolMargin = 256U << 20;
+
+UnixTime ToUnixTime(WallTime time) {
+  auto since = time.time_since_epoch();
+  auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+std::string Join(const std::vector<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ",") + text;
+  return joined;
+}
+
+// A nameless file in `directory`: it goes when its descriptor does, also after a crash.
+Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
+  HF_TRY(MakeDirectories(directory, 0700));
+  struct statvfs space {};
+  if (::statvfs(directory.c_str(), &space) != 0)
+    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+  std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+  if (free_bytes < bytes + kSpoolMargin)
+    return Fail(ErrorCode::kNoSpace,
+                fmt::format("{} has {} free, the snapshot needs {}", Quote(directory),
+                            FormatBytes(free_bytes), FormatBytes(bytes + kSpoolMargin)));
+  auto spool = OpenFile(directory, O_TMPFILE | O_RDWR, 0600);
+  if (spool) return spool;
+  // Not every file system has O_TMPFILE.
+  std::string name = directory + "/snapshot-XXXXXX";
+  Fd named(::mkostemp(name.data(), O_CLOEXEC));
+  if (!named.is_open()) return Fail(ErrnoError(errno, "make a file in " + Quote(directory)));
+  if (::unlink(name.c_str()) != 0) return Fail(ErrnoError(errno, "unlink " + Quote(name)));
+  return named;
+}
+
+Result<DatabaseFacts> ReadFacts(int spool, std::uint64_t database_bytes) {
+  auto read_at = [spool](std::uint64_t offset, std::span<std::uint8_t> target) -> Result<void> {
+    while (!target.empty()) {
+      ssize_t got = ::pread(spool, target.data(), target.size(), static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return Fail(ErrnoError(errno, "read the spooled snapshot"));
+      if (got == 0) return Fail(ErrorCode::kCorrupt, "the database file is damaged: it is short");
+      target = target.subspan(static_cast<std::size_t>(got));
+      offset += static_cast<std::uint64_t>(got);
+    }
+    return {};
+  };
+  HF_ASSIGN(BoltFile file, BoltFile::Open(read_at, database_bytes));
+  return ReadDatabaseFacts(file);
+}
+
+// Hands the feed on; the session keeps it.
+class FeedReader final : public ByteReader {
+ public:
+  FeedReader(SnapshotFeed& feed, Attributes attributes)
+      : feed_(feed), attributes_(std::move(attributes)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    auto got = feed_.Read(buffer);
+    if (!got) return Fail(std::move(got).error().While("read the snapshot stream"));
+    return got;
+  }
+  Result<Outcome> Finish() override { return Outcome{.attributes = attributes_}; }
+
+ private:
+  SnapshotFeed& feed_;
+  Attributes attributes_;
+};
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  // The thread that takes the stream must be told before it is waited for.
+  ~Session() override { stop_.request_stop(); }
+
+  Result<void> Prepare(std::stop_token stop) override {
+    forward_.emplace(stop, Forward{&stop_});
+    HF_ASSIGN(auto reports, SurveyEndpoints(settings_, stop));
+    if (reports.empty())
+      return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to read from");
+    HF_ASSIGN(EndpointChoice choice, ChooseEndpoint(reports));
+    warnings_ = std::move(choice.warnings);
+    chosen_ = std::move(reports[choice.index]);
+    return PrepareFiles();
+  }
+
+  Result<void> Cut() override {
+    HF_ASSIGN(messages_, chosen_.connection->OpenSnapshot(stop_.get_token()));
+    cut_time_ = context_.clock->Now();
+    auto spool = OpenSpool(context_.state_dir, chosen_.status.db_size + 32);
+    if (!spool)
+      warnings_.push_back(fmt::format(
+          "the stream is read at the repository's pace, which holds etcd's read transaction open, "
+          "and the snapshot's revision is not known: {}",
+          spool.error().Text()));
+    HF_ASSIGN(feed_, SnapshotFeed::Start([this] { return messages_->Next(); },
+                                         spool ? *std::move(spool) : Fd()));
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (std::exchange(is_snapshot_given_, true))
+      return walker_ ? walker_->Next() : Result<std::optional<Item>>(std::nullopt);
+    Attributes attributes;
+    attributes.mode = 0600;
+    attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);
+    attributes.uid = ::geteuid();
+    attributes.gid = ::getegid();
+    attributes.size = feed_->size();
+    Item item;
+    item.path = kSnapshotPath;
+    item.attributes = attributes;
+    item.chunking = Chunking::Fixed(kBlockBytes);
+    item.content = std::make_unique<FeedReader>(*feed_, attributes);
+    return item;
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    manifest.method = "maintenance snapshot stream";
+    manifest.consistency = "exact";
+    manifest.endpoint = chosen_.endpoint;
+    const StatusResponse& status = chosen_.status;
+    manifest.identity["cluster_id"] = IdText(status.header.cluster_id);
+    manifest.identity["member_id"] = IdText(status.header.member_id);
+    manifest.identity["server_version"] = status.version;
+    manifest.checksums[std::string(kSnapshotPath)] = "sha256:" + HexEncode(feed_->digest());
+    manifest.details["database_bytes"] = {std::to_string(feed_->size() - 32)};
+    manifest.details["database_bytes_in_use"] = {std::to_string(status.db_size_in_use)};
+    if (!feed_->storage_version().empty())
+      manifest.identity["storage_version"] = feed_->storage_version();
+    HF_TRY(AddFacts(manifest));
+    AddFiles(manifest);
+    manifest.warnings.insert(manifest.warnings.begin(), warnings_.begin(), warnings_.end());
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override {
+    return (feed_ ? feed_->size() : chosen_.status.db_size) + files_bytes_;
+  }
+
+ private:
+  struct Forward {
+    std::stop_source* target;
+    void operator()() const { target->request_stop(); }
+  };
+
+  Result<void> PrepareFiles() {
+    control_plane_ = FindControlPlaneFiles(settings_);
+    filetree::WalkOptions options;
+    options.roots = settings_.files;
+    options.roots.insert(options.roots.end(), control_plane_.roots.begin(),
+                         control_plane_.roots.end());
+    if (options.roots.empty()) return {};
+    options.prefix = fmt::format("members/{}/files", context_.node);
+    options.previous = previous_;
+    if (previous_ != nullptr && previous_->manifest())
+      options.previous_cut = ToUnixTime(previous_->manifest()->cut_time - kClockStep);
+    HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
+    files_bytes_ = walker_->Estimate(kEstimateItemsMax).bytes;
+    return {};
+  }
+
+  // Position and members, from the saved bytes where there is a spool to read them from.
+  Result<void> AddFacts(Manifest& manifest) {
+    if (feed_->spool() < 0) {
+      if (feed_->spool_overflowed())
+        warnings_.push_back(fmt::format(
+            "the snapshot's revision is not known: {} became full (hint: make room there)",
+            Quote(context_.state_dir)));
+      for (const MemberEntry& member : chosen_.members)
+        manifest.members.push_back(DescribeMember(member));
+      return {};
+    }
+    auto read = ReadFacts(feed_->spool(), feed_->size() - 32);
+    if (!read)
+      return Fail(std::move(read)
+                      .error()
+                      .While("read the snapshot's revision")
+                      .WithHint("this member's database is damaged: read another member"));
+    const DatabaseFacts& facts = *read;
+    manifest.position["revision"] = std::to_string(facts.revision);
+    manifest.position["raft_index"] = std::to_string(facts.raft_index);
+    // Before 3.5 the file does not say; the member's term changes with elections only.
+    std::uint64_t term = facts.raft_term != 0 ? facts.raft_term : chosen_.status.raft_term;
+    manifest.position["raft_term"] = std::to_string(term);
+    for (const MemberEntry& member : facts.members)
+      manifest.members.push_back(DescribeMember(member));
+    if (!facts.cluster_version.empty())
+      manifest.identity["cluster_version"] = facts.cluster_version;
+    if (!facts.storage_version.empty())
+      manifest.identity["storage_version"] = facts.storage_version;
+    manifest.details["auth"] = {facts.is_auth_enabled ? "on" : "off"};
+    manifest.details["leases"] = {std::to_string(facts.leases)};
+    manifest.details["compacted_revision"] = {std::to_string(facts.compacted_revision)};
+    if (!facts.alarms.empty()) manifest.details["alarms"] = AlarmTexts(facts.alarms, facts.members);
+    CountKeys(manifest, facts.revision);
+    return {};
+  }
+
+  // A comfort, which a compaction since the cut may deny.
+  void CountKeys(Manifest& manifest, std::uint64_t revision) {
+    auto keys = chosen_.connection->CountKeys(revision, stop_.get_token());
+    if (keys) manifest.details["keys"] = {std::to_string(*keys)};
+  }
+
+  void AddFiles(Manifest& manifest) {
+    if (!settings_.files.empty()) manifest.details["files"] = settings_.files;
+    if (settings_.kubeadm) manifest.details["kubeadm"] = control_plane_.roots;
+    manifest.missing = control_plane_.missing;
+    if (!walker_) return;
+    const std::vector<Missing>& missing = walker_->missing();
+    manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
+    const std::vector<std::string>& walked = walker_->warnings();
+    warnings_.insert(warnings_.end(), walked.begin(), walked.end());
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_source stop_;  // of the job, and of this session's end
+  std::optional<std::stop_callback<Forward>> forward_;
+  EndpointReport chosen_;
+  std::vector<std::string> warnings_;
+  ControlPlaneFiles control_plane_;
+  std::unique_ptr<filetree::Walker> walker_;
+  std::uint64_t files_bytes_ = 0;
+  WallTime cut_time_;
+  bool is_snapshot_given_ = false;
+  std::unique_ptr<SnapshotMessages> messages_;
+  std::unique_ptr<SnapshotFeed> feed_;  // last: its thread uses what stands above
+};
+
+}  // namespace
+
+std::map<std::string, std::string> DescribeMember(const MemberEntry& member) {
+  std::map<std::string, std::string> text = {{"id", IdText(member.id)},
+                                             {"name", member.name},
+                                             {"peer_urls", Join(member.peer_urls)},
+                                             {"client_urls", Join(member.client_urls)}};
+  if (member.is_learner) text["learner"] = "true";
+  return text;
+}
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::etcd

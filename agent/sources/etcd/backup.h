@@ -1,0 +1,26 @@
+// Saves "data/snapshot.db", what `etcdctl snapshot save` writes, and the member's own files below
+// "members/<node>/files".
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "agent/sources/etcd/settings.h"
+#include "agent/sources/source.h"
+
+namespace holdfast::etcd {
+
+inline constexpr std::string_view kSnapshotPath = "data/snapshot.db";
+
+// Why this size: docs/decisions/0005-etcd-block-size.md.
+inline constexpr std::uint32_t kBlockBytes = 64U << 10;
+
+// Everything referred to outlives the session.
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec);
+
+// One entry of Manifest::members.
+std::map<std::string, std::string> DescribeMember(const MemberEntry& member);
+
+}  // namespace holdfast::etcd

@@ -1,0 +1,140 @@
+#include "agent/sources/etcd/etcd.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "agent/sources/etcd/backup.h"
+#include "agent/sources/etcd/control_plane.h"
+#include "agent/sources/etcd/restore.h"
+#include "agent/sources/etcd/settings.h"
+#include "agent/sources/etcd/survey.h"
+#include "common/base/format.h"
+#include "common/filetree/walker.h"
+
+namespace holdfast {
+namespace etcd {
+namespace {
+
+class EtcdSource final : public Source {
+ public:
+  EtcdSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    SourceInfo info;
+    AddFiles(info);
+    HF_ASSIGN(auto reports, SurveyEndpoints(settings_, std::move(stop)));
+    if (reports.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to ask");
+    std::uint64_t newest = 0;
+    for (const EndpointReport& report : reports)
+      if (!report.failure) newest = std::max(newest, report.status.raft_index);
+    auto choice = ChooseEndpoint(reports);
+    // Nobody answers: the errors say more than an empty picture would.
+    if (!choice &&
+        std::ranges::all_of(reports, [](const auto& r) { return r.failure.has_value(); }))
+      return Fail(std::move(choice).error());
+    std::size_t readable = 0;
+    for (const EndpointReport& report : reports)
+      if (!ReasonAgainst(report, newest)) ++readable;
+    info.healthy = choice && readable == reports.size();
+    info.health = fmt::format("{} of {} endpoints can be read", readable, reports.size());
+    if (choice) {
+      info.warnings = std::move(choice->warnings);
+      Describe(reports[choice->index], info);
+    } else {
+      info.warnings.push_back(choice.error().Text());
+    }
+    for (const EndpointReport& report : reports) AddMemberState(report, info);
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
+    return Fail(ErrorCode::kUnsupported,
+                "etcd cannot be restored in place by one node: all members must begin anew "
+                "together",
+                "make each member's data directory with --stage-data-dir DIR --member NAME and "
+                "follow the lines it prints (docs/sources/etcd.md)");
+  }
+
+  Result<std::string> RecoverRestore(std::string_view) override {
+    return Fail(ErrorCode::kUnsupported, "etcd has no restore in place to finish");
+  }
+
+  Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                                  std::stop_token stop) override {
+    return StageDataDirectory(spec, context_.name, progress, std::move(stop));
+  }
+
+ private:
+  void AddFiles(SourceInfo& info) const {
+    info.would_save.emplace_back(kSnapshotPath);
+    ControlPlaneFiles control_plane = FindControlPlaneFiles(settings_);
+    info.missing = std::move(control_plane.missing);
+    for (const std::string& path : settings_.files) {
+      auto found = filetree::ReadAttributes(path);
+      if (found) {
+        info.would_save.push_back(path);
+      } else {
+        info.missing.push_back(
+            {path, found.error().message(), "correct \"files\", or let the agent read it"});
+      }
+    }
+    info.would_save.insert(info.would_save.end(), control_plane.roots.begin(),
+                           control_plane.roots.end());
+  }
+
+  static void Describe(const EndpointReport& report, SourceInfo& info) {
+    const StatusResponse& status = report.status;
+    info.identity["server_version"] = status.version;
+    info.identity["cluster_id"] = IdText(status.header.cluster_id);
+    info.identity["endpoint"] = report.endpoint;
+    info.identity["database_bytes"] = std::to_string(status.db_size);
+    info.identity["database_bytes_in_use"] = std::to_string(status.db_size_in_use);
+    if (!status.storage_version.empty()) info.identity["storage_version"] = status.storage_version;
+    for (const MemberEntry& member : report.members) {
+      auto& text = info.members.emplace_back(DescribeMember(member));
+      if (member.id == status.leader) text["leader"] = "true";
+    }
+  }
+
+  // What an endpoint says of the member behind it.
+  static void AddMemberState(const EndpointReport& report, SourceInfo& info) {
+    if (report.failure) return;
+    std::string id = IdText(report.status.header.member_id);
+    for (auto& member : info.members) {
+      if (member["id"] != id) continue;
+      member["endpoint"] = report.endpoint;
+      member["version"] = report.status.version;
+      member["raft_index"] = std::to_string(report.status.raft_index);
+      member["raft_applied_index"] = std::to_string(report.status.raft_applied_index);
+    }
+  }
+
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace etcd
+
+SourceKind EtcdKind() {
+  SourceKind kind;
+  kind.kind = "etcd";
+  kind.topology = Topology::kReplicated;
+  kind.summary = "etcd: a snapshot of its keys, and files of the control plane around it";
+  kind.options = etcd::SettingsSchema();
+  kind.restore_options = etcd::StageOptions();
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    HF_ASSIGN(etcd::Settings settings, etcd::ReadSettings(values));
+    return std::make_unique<etcd::EtcdSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,472 @@
+#include "agent/sources/etcd/restore.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <utility>
+
+#include "agent/sources/etcd/backup.h"
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/subprocess.h"
+
+namespace holdfast::etcd {
+namespace {
+
+constexpr std::size_t kHashBytes = 32;
+// The log etcd's tools preallocate, and room for what they write beside it.
+constexpr std::uint64_t kLogBytes = 128U << 20;
+// The slowest disk that a restore still has to succeed on, and the time a tool may take to begin.
+constexpr std::uint64_t kSlowestBytesPerSecond = 4U << 20;
+constexpr std::chrono::minutes kToolTimeMin{5};
+
+struct StageRequest {
+  std::string directory;
+  std::string member;
+  std::vector<PeerEntry> peers;
+  std::string token;
+  std::int64_t bump = 0;
+};
+
+std::string ShellQuote(const std::string& text) {
+  auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("_-./:=,@%+[]").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, is_plain)) return text;
+  std::string quoted = "'";
+  for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+const PeerEntry* FindPeer(const std::vector<PeerEntry>& peers, std::string_view name) {
+  auto found = std::ranges::find(peers, name, &PeerEntry::name);
+  return found == peers.end() ? nullptr : &*found;
+}
+
+std::string Join(const std::vector<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ",") + text;
+  return joined;
+}
+
+Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
+  const config::Values& options = spec.options;
+  StageRequest request;
+  request.directory = options.Text("stage_data_dir");
+  request.member = options.Text("member");
+  if (request.directory.empty())
+    return Fail(ErrorCode::kInvalidArgument, "where to make the data directory is not said",
+                "give --stage-data-dir DIR");
+  while (request.directory.size() > 1 && request.directory.ends_with('/'))
+    request.directory.pop_back();
+  const std::optional<Manifest>& manifest = spec.snapshot->manifest();
+  if (options.Has("initial_cluster")) {
+    HF_ASSIGN(request.peers, ParseInitialCluster(options.Text("initial_cluster")));
+  } else if (manifest) {
+    request.peers = PeersOf(*manifest);
+  }
+  std::vector<std::string> names;
+  for (const PeerEntry& peer : request.peers) names.push_back(peer.name);
+  if (names.empty())
+    return Fail(ErrorCode::kInvalidArgument, "the snapshot names no members",
+                "give --initial-cluster NAME=URL,NAME=URL...");
+  if (FindPeer(request.peers, request.member) == nullptr)
+    return Fail(ErrorCode::kInvalidArgument,
+                request.member.empty()
+                    ? std::string("whose data directory it is to be is not said")
+                    : fmt::format("there is no member {}", Quote(request.member)),
+                fmt::format("give --member with one of: {}; or other members by --initial-cluster "
+                            "NAME=URL,...",
+                            Join(names)));
+  // The same for whoever makes the next member from this snapshot.
+  request.token = options.Text("initial_cluster_token",
+                               "holdfast-" + spec.snapshot->snapshot_id().substr(0, 16));
+  request.bump = options.Integer("bump_revision");
+  if ((request.bump > 0) != options.Flag("mark_compacted"))
+    return Fail(ErrorCode::kInvalidArgument, "--bump-revision and --mark-compacted belong together",
+                "give both, e.g. --bump-revision 1000000000 --mark-compacted");
+  return request;
+}
+
+// The target must not be there, or be an empty directory.
+Result<void> CheckTarget(const std::string& directory) {
+  struct stat status {};
+  if (::lstat(directory.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+  }
+  if (!S_ISDIR(status.st_mode))
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is no directory", Quote(directory)),
+                "name a directory that is not there yet, or is empty");
+  std::error_code error;
+  bool is_empty = std::filesystem::is_empty(directory, error);
+  if (error) return Fail(ErrnoError(error.value(), "look into " + Quote(directory)));
+  if (is_empty) return {};
+  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is not empty", Quote(directory)),
+              "stop etcd, move its old data directory aside, and never restore over it");
+}
+
+Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_bytes) {
+  struct statvfs space {};
+  if (::statvfs(directory.c_str(), &space) != 0)
+    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+  std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+  std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;  // the snapshot and what is made of it
+  if (free_bytes >= needed) return {};
+  return Fail(ErrorCode::kNoSpace,
+              fmt::format("{} has {} free, the restore needs {}", Quote(directory),
+                          FormatBytes(free_bytes), FormatBytes(needed)),
+              "make room, or stage on another file system");
+}
+
+// Writes the snapshot to `path`; its last 32 bytes must be the SHA-256 of what stands before them,
+// and be what the manifest recorded. etcd's own status command does not look at them.
+Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Progress& progress,
+                             const std::stop_token& stop) {
+  HF_ASSIGN(auto reader, snapshot.Open(kSnapshotPath));
+  HF_ASSIGN(Fd file, OpenFile(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+  crypto::Sha256 hash;
+  Bytes buffer(1U << 20);
+  std::size_t held = 0;  // bytes at the front that may yet be the hash
+  for (;;) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_ASSIGN(std::size_t got, reader->Read(std::span(buffer).subspan(held)));
+    if (got == 0) break;
+    HF_TRY(WriteAll(file.get(), ByteView(buffer).subspan(held, got), path));
+    progress.bytes += got;
+    held += got;
+    if (held <= kHashBytes) continue;
+    hash.Update(ByteView(buffer).first(held - kHashBytes));
+    std::copy(buffer.begin() + static_cast<std::ptrdiff_t>(held - kHashBytes),
+              buffer.begin() + static_cast<std::ptrdiff_t>(held), buffer.begin());
+    held = kHashBytes;
+  }
+  crypto::Digest digest = hash.Finish();
+  ByteView tail = ByteView(buffer).first(held);
+  std::string text = "sha256:" + HexEncode(digest);
+  if (!std::equal(digest.begin(), digest.end(), tail.begin(), tail.end()))
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} does not end in the SHA-256 of its data", Quote(kSnapshotPath)),
+                "restore another snapshot");
+  const std::optional<Manifest>& manifest = snapshot.manifest();
+  if (!manifest) return {};
+  auto recorded = manifest->checksums.find(std::string(kSnapshotPath));
+  if (recorded == manifest->checksums.end() || recorded->second == text) return {};
+  return Fail(
+      ErrorCode::kCorrupt,
+      fmt::format("{} has {}, its manifest says {}", Quote(kSnapshotPath), text, recorded->second),
+      "restore another snapshot");
+}
+
+SubprocessOptions ToolOptions(const std::stop_token& stop) {
+  SubprocessOptions options;
+  options.environment = {
+      {"ETCDCTL_API", "3"}};  // 3.3 and older, where distributions still ship them
+  options.stop = stop;
+  return options;
+}
+
+// What is installed; programs that do not answer are as good as not there.
+Result<std::vector<RestoreTool>> FindTools(const std::stop_token& stop) {
+  std::vector<RestoreTool> tools;
+  for (const char* name : {"etcdutl", "etcdctl"}) {
+    auto program = FindProgram(name);
+    if (!program) continue;
+    auto answer = RunProgram({*program, "version"}, ToolOptions(stop));
+    if (!answer && answer.error().code() == ErrorCode::kCancelled)
+      return Fail(std::move(answer).error());
+    if (!answer || answer->exit_code != 0) continue;
+    RestoreTool tool{.program = *program, .name = name, .version_text = "", .version = {}};
+    constexpr std::string_view kVersion = "version: ";
+    std::size_t at = answer->out.find(kVersion);
+    if (at == std::string::npos) continue;
+    at += kVersion.size();
+    tool.version_text = answer->out.substr(at, answer->out.find('\n', at) - at);
+    auto version = ParseVersion(tool.version_text);
+    if (!version) continue;
+    tool.version = *version;
+    // The flags came with 3.6 and went into later releases of older versions, so ask.
+    auto help = RunProgram({*program, "snapshot", "restore", "--help"}, ToolOptions(stop));
+    tool.can_bump = help && (help->out + help->err).find("--bump-revision") != std::string::npos;
+    tools.push_back(std::move(tool));
+  }
+  return tools;
+}
+
+std::vector<std::string> ToolArguments(const StageRequest& request, const PeerEntry& peer,
+                                       const std::string& file, const std::string& directory) {
+  std::vector<std::string> arguments = {"snapshot", "restore", file};
+  auto add = [&](const char* flag, const std::string& value) {
+    arguments.emplace_back(flag);
+    arguments.push_back(value);
+  };
+  add("--name", peer.name);
+  add("--data-dir", directory);
+  add("--initial-cluster", InitialClusterText(request.peers));
+  add("--initial-cluster-token", request.token);
+  add("--initial-advertise-peer-urls", Join(peer.urls));
+  if (request.bump > 0) {
+    add("--bump-revision", std::to_string(request.bump));
+    arguments.emplace_back("--mark-compacted");
+  }
+  return arguments;
+}
+
+Result<void> RunTool(const RestoreTool& tool, const StageRequest& request, const std::string& file,
+                     const std::string& directory, std::uint64_t bytes,
+                     const std::stop_token& stop) {
+  std::vector<std::string> argv =
+      ToolArguments(request, *FindPeer(request.peers, request.member), file, directory);
+  argv.insert(argv.begin(), tool.program);
+  SubprocessOptions options = ToolOptions(stop);
+  options.timeout = kToolTimeMin + std::chrono::seconds(bytes / kSlowestBytesPerSecond);
+  auto outcome = RunProgram(argv, options);
+  if (!outcome) return Fail(std::move(outcome).error().While(tool.name + " snapshot restore"));
+  if (outcome->exit_code == 0) return {};
+  std::string said = outcome->err.empty() ? outcome->out : outcome->err;
+  while (said.ends_with('\n')) said.pop_back();
+  std::size_t line = said.rfind('\n');
+  if (line != std::string::npos) said.erase(0, line + 1);
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{} {} refuses the snapshot (exit {}): {}", tool.name, tool.version_text,
+                          outcome->exit_code, said),
+              "the data directory was not made; what the tool says tells why");
+}
+
+// Everything below `made` on disk, then the name.
+Result<void> PutInPlace(const std::string& made, const std::string& directory) {
+  HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
+  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
+  if (::rename(made.c_str(), directory.c_str()) != 0)
+    return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
+  return SyncDirectory(std::filesystem::path(directory).parent_path().string());
+}
+
+std::string CommandLine(const std::string& program, const std::vector<std::string>& arguments) {
+  std::string line = program;
+  for (const std::string& argument : arguments) line += " " + ShellQuote(argument);
+  return line;
+}
+
+void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
+                     const std::string& snapshot_id, std::vector<std::string>& lines) {
+  if (request.peers.size() == 1) return;
+  lines.emplace_back(
+      "make the other members' directories from the same snapshot, each on its node:");
+  for (const PeerEntry& peer : request.peers) {
+    if (peer.name == request.member) continue;
+    std::vector<std::string> arguments = {"restore",
+                                          snapshot_id,
+                                          "--stage-data-dir",
+                                          request.directory,
+                                          "--member",
+                                          peer.name,
+                                          "--initial-cluster",
+                                          InitialClusterText(request.peers),
+                                          "--initial-cluster-token",
+                                          request.token};
+    if (request.bump > 0)
+      arguments.insert(arguments.end(),
+                       {"--bump-revision", std::to_string(request.bump), "--mark-compacted"});
+    lines.push_back("  " + CommandLine("holdfast-agent", arguments));
+  }
+  lines.emplace_back("or, with the snapshot's data/snapshot.db and etcd's tool alone:");
+  for (const PeerEntry& peer : request.peers)
+    if (peer.name != request.member)
+      lines.push_back("  " + CommandLine(tool.name, ToolArguments(request, peer, "snapshot.db",
+                                                                  request.directory)));
+}
+
+std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& tool,
+                               SnapshotView& snapshot, std::optional<Version> version) {
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("made the data directory {} of member {} by {} {}",
+                              Quote(request.directory), Quote(request.member), tool.name,
+                              tool.version_text));
+  if (version && *version != tool.version)
+    lines.push_back(
+        fmt::format("the snapshot is of etcd {}.{}, the directory was made for etcd "
+                    "{}.{}: start all members with that version",
+                    version->major, version->minor, tool.version.major, tool.version.minor));
+  AddOtherMembers(request, tool, snapshot.snapshot_id(), lines);
+  lines.push_back(
+      fmt::format("give each directory to the user etcd runs as, e.g.: chown -R "
+                  "etcd:etcd {}",
+                  ShellQuote(request.directory)));
+  lines.emplace_back(
+      "then start etcd on all members with that --data-dir, their --name and these "
+      "--initial-advertise-peer-urls; none of the old members may still run");
+  if (request.bump > 0) {
+    lines.emplace_back(
+        "Kubernetes: then restart kube-apiserver, kube-controller-manager, kube-scheduler and all "
+        "kubelets");
+  } else {
+    lines.emplace_back(
+        "under Kubernetes restore with --bump-revision 1000000000 --mark-compacted instead, else "
+        "clients keep caches that are newer than the restored state; then restart the control "
+        "plane "
+        "and all kubelets");
+  }
+  return lines;
+}
+
+std::optional<Version> SnapshotVersion(SnapshotView& snapshot) {
+  const auto& manifest = snapshot.manifest();
+  if (!manifest) return std::nullopt;
+  auto found = manifest->identity.find("server_version");
+  return found == manifest->identity.end() ? std::nullopt : ParseVersion(found->second);
+}
+
+}  // namespace
+
+std::vector<config::OptionSpec> StageOptions() {
+  using config::OptionType;
+  std::vector<config::OptionSpec> options;
+  auto add = [&](std::string name, OptionType type, std::string help) {
+    config::OptionSpec option;
+    option.name = std::move(name);
+    option.type = type;
+    option.help = std::move(help);
+    options.push_back(std::move(option));
+  };
+  add("stage_data_dir", OptionType::kPath,
+      "make a member's data directory there by etcd's own tool; not there yet, or empty");
+  add("member", OptionType::kString, "the member whose data directory it is");
+  add("initial_cluster", OptionType::kString,
+      "members of the new cluster as NAME=PEER-URL,...; default: those of the snapshot");
+  add("initial_cluster_token", OptionType::kString,
+      "the same for all members of the new cluster; default: made of the snapshot's id");
+  add("bump_revision", OptionType::kInteger,
+      "raise the revision by N, so that watchers see a jump ahead and none back; Kubernetes: "
+      "1000000000");
+  options.back().minimum = 1;
+  add("mark_compacted", OptionType::kBool,
+      "make watchers begin anew; together with --bump-revision");
+  return options;
+}
+
+std::optional<Version> ParseVersion(std::string_view text) {
+  Version version;
+  const char* end = text.data() + text.size();
+  auto major = std::from_chars(text.data(), end, version.major);
+  if (major.ec != std::errc() || major.ptr == end || *major.ptr != '.') return std::nullopt;
+  auto minor = std::from_chars(major.ptr + 1, end, version.minor);
+  if (minor.ec != std::errc()) return std::nullopt;
+  return version;
+}
+
+Result<RestoreTool> ChooseTool(const std::vector<RestoreTool>& tools,
+                               std::optional<Version> snapshot, bool bump) {
+  const RestoreTool* best = nullptr;
+  std::string present;
+  for (const RestoreTool& tool : tools) {
+    present += fmt::format("{}{} {}", present.empty() ? "" : ", ", tool.name, tool.version_text);
+    if (tool.name == "etcdctl" && tool.version >= Version{3, 6}) continue;  // cannot any more
+    if (bump && !tool.can_bump) continue;
+    if (snapshot && tool.version < *snapshot) continue;
+    bool is_better =
+        best == nullptr || (snapshot ? tool.version < best->version : tool.version > best->version);
+    if (is_better) best = &tool;
+  }
+  if (best != nullptr) return *best;
+  std::string wanted = bump ? "etcdutl that knows --bump-revision (3.6 or newer)"
+                            : "etcdutl (3.5 or newer) or etcdctl (3.4, 3.5)";
+  std::string of = snapshot ? fmt::format(", not older than the snapshot's {}.{}", snapshot->major,
+                                          snapshot->minor)
+                            : "";
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("making a data directory needs {}{}; {}", wanted, of,
+                          present.empty() ? "neither is in PATH" : "in PATH: " + present),
+              "install it and put it in PATH");
+}
+
+Result<std::vector<PeerEntry>> ParseInitialCluster(std::string_view text) {
+  std::vector<PeerEntry> peers;
+  while (!text.empty()) {
+    std::size_t end = std::min(text.find(','), text.size());
+    std::string_view entry = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::size_t equal = entry.find('=');
+    std::string_view url = equal == std::string_view::npos ? "" : entry.substr(equal + 1);
+    if (equal == 0 || (!url.starts_with("http://") && !url.starts_with("https://")))
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("--initial-cluster: {} is no NAME=PEER-URL", Quote(entry)),
+                  "write e.g. n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380");
+    std::string name(entry.substr(0, equal));
+    auto known = std::ranges::find(peers, name, &PeerEntry::name);
+    if (known == peers.end()) known = peers.insert(peers.end(), PeerEntry{name, {}});
+    known->urls.emplace_back(url);
+  }
+  return peers;
+}
+
+std::vector<PeerEntry> PeersOf(const Manifest& manifest) {
+  std::vector<PeerEntry> peers;
+  for (const auto& member : manifest.members) {
+    auto name = member.find("name");
+    auto urls = member.find("peer_urls");
+    bool is_voter = !member.contains("learner");
+    if (name == member.end() || urls == member.end() || name->second.empty() || !is_voter) continue;
+    PeerEntry peer{name->second, {}};
+    std::string_view rest = urls->second;
+    while (!rest.empty()) {
+      std::size_t end = std::min(rest.find(','), rest.size());
+      peer.urls.emplace_back(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    peers.push_back(std::move(peer));
+  }
+  std::ranges::sort(peers, {}, &PeerEntry::name);
+  return peers;
+}
+
+std::string InitialClusterText(const std::vector<PeerEntry>& peers) {
+  std::vector<std::string> entries;
+  for (const PeerEntry& peer : peers)
+    for (const std::string& url : peer.urls) entries.push_back(peer.name + "=" + url);
+  return Join(entries);
+}
+
+Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
+                                                    const std::string& name, Progress& progress,
+                                                    std::stop_token stop) {
+  HF_ASSIGN(StageRequest request, ReadRequest(spec));
+  HF_TRY(CheckTarget(request.directory));
+  HF_ASSIGN(auto found, spec.snapshot->Stat(kSnapshotPath));
+  if (!found)
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("this snapshot of {} has no {}", Quote("etcd/" + name), Quote(kSnapshotPath)),
+        "`holdfast-agent list` shows the others");
+  std::optional<Version> version = SnapshotVersion(*spec.snapshot);
+  HF_ASSIGN(auto tools, FindTools(stop));
+  HF_ASSIGN(RestoreTool tool, ChooseTool(tools, version, request.bump > 0));
+
+  std::string parent = std::filesystem::path(request.directory).parent_path().string();
+  HF_TRY(MakeDirectories(parent));
+  HF_TRY(CheckSpace(parent, found->size));
+  HF_ASSIGN(TempDir work, TempDir::Create(".holdfast-etcd", parent));
+  std::string file = work.path() + "/snapshot.db";
+  progress.items_total = 1;
+  progress.bytes_total = found->size;
+  progress.SetPhase("extract");
+  HF_TRY(ExtractVerified(*spec.snapshot, file, progress, stop));
+  progress.items = 1;
+  progress.SetPhase(tool.name);
+  HF_TRY(RunTool(tool, request, file, work.path() + "/data", found->size, stop));
+  progress.SetPhase("put in place");
+  HF_TRY(PutInPlace(work.path() + "/data", request.directory));
+  return Guide(request, tool, *spec.snapshot, version);
+}
+
+}  // namespace holdfast::etcd
