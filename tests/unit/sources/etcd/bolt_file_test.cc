@@ -1,0 +1,177 @@
+#include "agent/sources/etcd/bolt_file.h"
+
+#include "agent/sources/etcd/database_facts.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+#include "tests/unit/sources/etcd/bolt_builder.h"
+
+namespace holdfast::etcd {
+namespace {
+
+using testing::BoltBuilder;
+
+Result<BoltFile> OpenBytes(Bytes bytes) {
+  std::uint64_t size = bytes.size();
+  return BoltFile::Open(
+      [bytes = std::move(bytes)](std::uint64_t offset,
+                                 std::span<std::uint8_t> target) -> Result<void> {
+        if (offset + target.size() > bytes.size()) return Fail(ErrorCode::kCorrupt, "short");
+        std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(offset), target.size(),
+                    target.begin());
+        return {};
+      },
+      size);
+}
+
+std::string Number(std::uint64_t value) {
+  std::string text(8, '\0');
+  for (unsigned i = 0; i < 8; ++i) text[i] = static_cast<char>(value >> (56 - 8 * i));
+  return text;
+}
+
+std::string Revision(std::uint64_t main) { return Number(main) + "_" + Number(0); }
+
+// A small cluster's database: two leaves of keys below a branch, and etcd's other buckets.
+struct Database {
+  Database() {
+    keys_first = builder.AddLeaf({{Revision(2), "a"}, {Revision(3), "b"}});
+    keys_last = builder.AddLeaf({{Revision(40), "c"}, {Revision(41) + "t", ""}});
+    keys = builder.AddBranch({{Revision(2), keys_first}, {Revision(40), keys_last}});
+    std::uint64_t meta = builder.AddLeaf({{"consistent_index", Number(77)},
+                                          {"finishedCompactRev", Revision(compacted)},
+                                          {"storageVersion", "3.6.0"},
+                                          {"term", Number(5)}});
+    root = builder.AddLeaf(
+        {{"alarm", BoltBuilder::InlineBucket(std::string("\x08\x07\x10\x01"), "")},
+         {"auth", BoltBuilder::InlineBucket("authEnabled", "\x01")},
+         {"cluster", BoltBuilder::InlineBucket("clusterVersion", "3.6.0")},
+         {"key", BoltBuilder::BucketValue(keys)},
+         {"lease", BoltBuilder::InlineBucket("lease001", "")},
+         {"members",
+          BoltBuilder::InlineBucket("7", R"({"id":7,"peerURLs":["http://a:1","http://b:1"],)"
+                                         R"("name":"n1","clientURLs":["http://a:2"]})")},
+         {"meta", BoltBuilder::BucketValue(meta)}},
+        true);
+  }
+  std::uint64_t compacted = 9;
+  BoltBuilder builder;
+  std::uint64_t keys_first = 0;
+  std::uint64_t keys_last = 0;
+  std::uint64_t keys = 0;
+  std::uint64_t root = 0;
+};
+
+}  // namespace
+
+TEST_CASE("database facts: revision, members and the rest come from the file") {
+  Database database;
+  BoltFile file = testing::Unwrap(OpenBytes(database.builder.Finish(database.root)));
+
+  DatabaseFacts facts = testing::Unwrap(ReadDatabaseFacts(file));
+
+  REQUIRE(facts.revision == 41);
+  REQUIRE(facts.compacted_revision == 9);
+  REQUIRE(facts.raft_index == 77);
+  REQUIRE(facts.raft_term == 5);
+  REQUIRE(facts.storage_version == "3.6.0");
+  REQUIRE(facts.cluster_version == "3.6.0");
+  REQUIRE(facts.is_auth_enabled);
+  REQUIRE(facts.leases == 1);
+  REQUIRE(facts.members.size() == 1);
+  REQUIRE((facts.members[0].id == 7 && facts.members[0].name == "n1"));
+  REQUIRE(facts.members[0].peer_urls == std::vector<std::string>{"http://a:1", "http://b:1"});
+  REQUIRE(facts.alarms.size() == 1);
+  REQUIRE(facts.alarms[0].type == AlarmType::kNoSpace);
+}
+
+TEST_CASE("database facts: where compaction took the newest keys, its revision counts") {
+  BoltBuilder builder;
+  std::uint64_t keys = builder.AddLeaf({{Revision(3), "a"}});
+  std::uint64_t meta = builder.AddLeaf({{"finishedCompactRev", Revision(12)}});
+  std::uint64_t root = builder.AddLeaf(
+      {{"key", BoltBuilder::BucketValue(keys)}, {"meta", BoltBuilder::BucketValue(meta)}}, true);
+
+  DatabaseFacts facts =
+      testing::Unwrap(ReadDatabaseFacts(testing::Unwrap(OpenBytes(builder.Finish(root)))));
+
+  REQUIRE(facts.revision == 12);
+}
+
+TEST_CASE("database facts: a new cluster is at revision 1") {
+  BoltBuilder builder;
+  std::uint64_t root = builder.AddLeaf({}, true);
+  BoltFile file = testing::Unwrap(OpenBytes(builder.Finish(root)));
+  REQUIRE(testing::Unwrap(ReadDatabaseFacts(file)).revision == 1);
+}
+
+TEST_CASE("bolt file: the newer good meta page counts") {
+  BoltBuilder builder;
+  std::uint64_t old_root = builder.AddLeaf({{"old", BoltBuilder::InlineBucket("k", "v")}}, true);
+  std::uint64_t new_root = builder.AddLeaf({{"new", BoltBuilder::InlineBucket("k", "v")}}, true);
+  builder.WriteMeta(0, new_root, 9);
+  builder.WriteMeta(1, old_root, 8);
+
+  REQUIRE(testing::Unwrap(testing::Unwrap(OpenBytes(builder.bytes())).Get("new", "k")));
+  builder.bytes()[16 + 30] ^= 1;  // the newer one torn
+  REQUIRE(testing::Unwrap(testing::Unwrap(OpenBytes(builder.bytes())).Get("old", "k")));
+  builder.bytes()[BoltBuilder::kPage + 16 + 30] ^= 1;
+  REQUIRE_FAILS(OpenBytes(builder.bytes()), ErrorCode::kCorrupt, "checksum");
+}
+
+TEST_CASE("bolt file: damage is told, and ends") {
+  Database database;
+  std::size_t keys = static_cast<std::size_t>(database.keys) * BoltBuilder::kPage;
+  std::size_t last = static_cast<std::size_t>(database.keys_last) * BoltBuilder::kPage;
+  auto revision = [&] {
+    auto file = OpenBytes(database.builder.Finish(database.root));
+    return file ? file->LastKey("key") : Fail(file.error());
+  };
+
+  SECTION("a circle") {
+    database.builder.Put(keys + 16 + 16 + 8, database.keys, 8);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "circle");
+  }
+  SECTION("a page beyond the end") {
+    database.builder.Put(keys + 16 + 16 + 8, 4711, 8);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "no page 4711");
+  }
+  SECTION("a page that is another one") {
+    database.builder.Put(last, 99, 8);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "another one");
+  }
+  SECTION("too many entries") {
+    database.builder.Put(last + 10, 60000, 2);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "more entries");
+  }
+  SECTION("an entry beyond its page") {
+    database.builder.Put(last + 16 + 16 + 8, 5000, 4);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "beyond its page");
+  }
+  SECTION("an impossible length") {
+    database.builder.Put(last + 12, 0xffffffff, 4);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "impossible length");
+  }
+  SECTION("no tree") {
+    database.builder.Put(last + 8, 16, 2);
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "no part of a tree");
+  }
+}
+
+TEST_CASE("bolt file: flipped bytes anywhere end in a value or an error") {
+  Database database;
+  Bytes good = database.builder.Finish(database.root);
+  testing::SeededRandom random(7);
+  for (int round = 0; round < 3000; ++round) {
+    Bytes bytes = good;
+    // Beyond the meta pages, whose checksum would hide the rest.
+    for (int flips = 0; flips < 4; ++flips)
+      bytes[2 * BoltBuilder::kPage + random.Next64() % (bytes.size() - 2 * BoltBuilder::kPage)] =
+          static_cast<std::uint8_t>(random.Next64());
+    auto file = OpenBytes(std::move(bytes));
+    if (file) (void)ReadDatabaseFacts(*file);
+  }
+  REQUIRE_FAILS(OpenBytes(Bytes(10)), ErrorCode::kCorrupt, "too short");
+  REQUIRE_FAILS(OpenBytes(Bytes(100'000)), ErrorCode::kCorrupt, "no meta page");
+}
+
+}  // namespace holdfast::etcd
