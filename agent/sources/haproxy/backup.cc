@@ -14,8 +14,6 @@ namespace holdfast::haproxy {
 
 namespace {
 
-// The coarsest clock step of a file system: FAT's.
-constexpr std::chrono::seconds kClockStep{2};
 constexpr std::uint64_t kEstimateItemsMax = 100'000;
 
 class Session final : public BackupSession {
@@ -37,7 +35,7 @@ class Session final : public BackupSession {
     options.prefix = MemberPrefix(context_.node);
     options.previous = previous_;
     if (previous_ != nullptr && previous_->manifest()) {
-      auto since = (previous_->manifest()->cut_time - kClockStep).time_since_epoch();
+      auto since = previous_->manifest()->cut_time.time_since_epoch();
       auto seconds = std::chrono::floor<std::chrono::seconds>(since);
       options.previous_cut =
           UnixTime{seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
