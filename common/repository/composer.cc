@@ -1,0 +1,240 @@
+#include "common/repository/composer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/lock.h"
+#include "common/repository/snapshot_codec.h"
+#include "common/repository/tree_codec.h"
+
+namespace holdfast::repository {
+namespace {
+
+UnixTime ToUnixTime(WallTime time) {
+  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};
+}
+
+Attributes OwnAttributes(NodeType type, std::uint32_t mode, WallTime time) {
+  Attributes attributes;
+  attributes.type = type;
+  attributes.mode = mode;
+  attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(time);
+  return attributes;
+}
+
+// Two parts have the directory: which of them saw the real one? A part that had to invent it gave
+// it no inode.
+Attributes Unite(const Attributes& a, const Attributes& b) {
+  bool takes_b = a.inode == 0 && b.inode != 0;
+  Attributes united = takes_b ? b : a;
+  if (a.inode == 0 && b.inode == 0) {
+    united.mtime = united.atime = united.ctime = std::max(a.mtime, b.mtime);
+  }
+  return united;
+}
+
+// Unites the trees of parts. Directories in work lie on a stack of its own, since their depth is
+// the sources' choice.
+class Merger {
+ public:
+  Merger(Repository& repository, BlobWriter& writer) : repository_(repository), writer_(writer) {}
+
+  // The merged top directory, with `manifest` in it. kInternal when two parts have the same path.
+  Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
+    Level top;
+    for (const Part& part : parts) HF_TRY(Load(part.tree, top));
+    HF_CHECK(top.merged.Add(manifest));
+    levels_.push_back(std::move(top));
+    for (;;) {
+      HF_ASSIGN(bool is_complete, Step());
+      if (!is_complete) continue;
+      HF_ASSIGN(Bytes blob, levels_.back().merged.Finish());
+      HF_ASSIGN(Id tree, writer_.Save(BlobType::kTree, blob));
+      TreeNode node = std::move(levels_.back().node);
+      levels_.pop_back();
+      if (levels_.empty()) return tree;
+      node.subtree = tree;
+      if (!levels_.back().merged.Add(node)) return Fail(Twice(node.name));
+    }
+  }
+
+ private:
+  // One directory that several parts have.
+  struct Level {
+    TreeNode node;  // the directory itself, all but its subtree
+    std::vector<Directory> sources;
+    std::vector<std::size_t> next;  // per source, the entry that is not merged yet
+    TreeBuilder merged;
+  };
+
+  Result<void> Load(const Id& tree, Level& level) {
+    HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
+    HF_ASSIGN(Directory directory, Directory::Parse(tree, std::move(blob)));
+    level.sources.push_back(std::move(directory));
+    level.next.push_back(0);
+    return {};
+  }
+
+  Error Twice(std::string_view name) const {
+    std::string path;
+    for (std::size_t i = 1; i < levels_.size(); ++i) path += levels_[i].node.name + "/";
+    return Error(ErrorCode::kInternal,
+                 fmt::format("two parts of the snapshot have the same path {}",
+                             Quote(path + std::string(name))));
+  }
+
+  // Merges entries of the innermost level until it is complete (true) or a new level began (false).
+  Result<bool> Step() {
+    Level& level = levels_.back();
+    for (;;) {
+      std::vector<std::size_t> holders = NextHolders(level);
+      if (holders.empty()) return true;
+      std::size_t first = holders.front();
+      const Directory& source = level.sources[first];
+      std::size_t entry = level.next[first];
+      std::string name(source.name(entry));
+      if (holders.size() == 1) {
+        if (!level.merged.AddJson(name, source.json(entry))) return Fail(Twice(name));
+        ++level.next[first];
+        continue;
+      }
+      Level inner;
+      for (std::size_t holder : holders) {
+        HF_ASSIGN(TreeNode node, level.sources[holder].Node(level.next[holder]++));
+        if (node.attributes.type != NodeType::kDirectory) return Fail(Twice(name));
+        HF_TRY(Load(*node.subtree, inner));
+        Attributes united =
+            inner.node.subtree ? Unite(inner.node.attributes, node.attributes) : node.attributes;
+        inner.node = std::move(node);
+        inner.node.attributes = std::move(united);
+      }
+      levels_.push_back(std::move(inner));
+      return false;
+    }
+  }
+
+  // The sources whose next entry has the smallest name.
+  static std::vector<std::size_t> NextHolders(const Level& level) {
+    std::vector<std::size_t> holders;
+    std::string_view smallest;
+    for (std::size_t i = 0; i < level.sources.size(); ++i) {
+      if (level.next[i] == level.sources[i].size()) continue;
+      std::string_view name = level.sources[i].name(level.next[i]);
+      if (holders.empty() || name < smallest) {
+        holders = {i};
+        smallest = name;
+      } else if (name == smallest) {
+        holders.push_back(i);
+      }
+    }
+    return holders;
+  }
+
+  Repository& repository_;
+  BlobWriter& writer_;
+  std::vector<Level> levels_;
+};
+
+// The node of manifest.json, its content stored. Readable by its owner alone: it names hosts,
+// addresses and files, and whoever may read a backup's inside is who restores it.
+Result<TreeNode> SaveManifest(BlobWriter& writer, const Manifest& manifest, WallTime time) {
+  constexpr std::size_t kPieceBytes = 1U << 20;
+  std::string json = EncodeManifest(manifest);
+  TreeNode node;
+  node.name = "manifest.json";
+  node.attributes = OwnAttributes(NodeType::kFile, 0600, time);
+  node.attributes.size = json.size();
+  for (ByteView rest = AsBytes(json); !rest.empty();) {
+    ByteView piece = rest.first(std::min(kPieceBytes, rest.size()));
+    HF_ASSIGN(Id id, writer.Save(BlobType::kData, piece));
+    node.content.push_back(id);
+    rest = rest.subspan(piece.size());
+  }
+  return node;
+}
+
+// A directory that holds nothing but `name`, which holds `subtree`.
+Result<Id> SaveWrapper(BlobWriter& writer, std::string_view name, const Id& subtree,
+                       WallTime time) {
+  TreeNode node;
+  node.name = name;
+  node.attributes = OwnAttributes(NodeType::kDirectory, 0755, time);
+  node.subtree = subtree;
+  TreeBuilder builder;
+  HF_CHECK(builder.Add(node));
+  HF_ASSIGN(Bytes blob, builder.Finish());
+  return writer.Save(BlobType::kTree, blob);
+}
+
+void AddTo(PartStatistics& total, const PartStatistics& part) {
+  total.files_new += part.files_new;
+  total.files_changed += part.files_changed;
+  total.files_unmodified += part.files_unmodified;
+  total.directories_new += part.directories_new;
+  total.directories_changed += part.directories_changed;
+  total.directories_unmodified += part.directories_unmodified;
+  total.items += part.items;
+  total.bytes_processed += part.bytes_processed;
+  total.bytes_read += part.bytes_read;
+  total.blobs.data_blobs += part.blobs.data_blobs;
+  total.blobs.tree_blobs += part.blobs.tree_blobs;
+  total.blobs.bytes_added += part.blobs.bytes_added;
+  total.blobs.bytes_packed += part.blobs.bytes_packed;
+}
+
+// "/<kind>/<name>" into its two words.
+Result<std::pair<std::string, std::string>> SplitSourcePath(const std::string& path) {
+  std::size_t slash = path.find('/', 1);
+  bool is_good = path.starts_with('/') && slash != std::string::npos && slash > 1 &&
+                 slash + 1 < path.size() && path.find('/', slash + 1) == std::string::npos;
+  if (!is_good) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("snapshot path {} is not \"/<kind>/<name>\"", Quote(path)));
+  }
+  return std::pair(path.substr(1, slash - 1), path.substr(slash + 1));
+}
+
+}  // namespace
+
+Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
+                   const ComposeOptions& options) {
+  HF_ASSIGN(auto words, SplitSourcePath(options.path));
+  std::unique_ptr<BlobWriter> writer = BlobWriter::Begin(repository, options.lock);
+  HF_ASSIGN(TreeNode manifest_node, SaveManifest(*writer, manifest, options.begin));
+  HF_ASSIGN(Id top, Merger(repository, *writer).Merge(parts, manifest_node));
+  HF_ASSIGN(Id kind_tree, SaveWrapper(*writer, words.second, top, options.begin));
+  HF_ASSIGN(Id root, SaveWrapper(*writer, words.first, kind_tree, options.begin));
+
+  SnapshotSummary summary;
+  for (const Part& part : parts) AddTo(summary.statistics, part.statistics);
+  PartStatistics own;
+  own.files_new = 1;  // the manifest, never the same
+  own.bytes_processed = manifest_node.attributes.size;
+  HF_ASSIGN(own.blobs, writer->Finish());
+  AddTo(summary.statistics, own);
+  summary.begin = options.begin;
+  summary.end = std::max(repository.clock().Now(), options.begin);
+
+  SnapshotInfo snapshot;
+  snapshot.time = ToUnixTime(options.begin);
+  snapshot.parent = options.parent;
+  snapshot.tree = root;
+  snapshot.paths = {options.path};
+  snapshot.host = options.host;
+  snapshot.user = options.user;
+  snapshot.tags = options.tags;
+  snapshot.program_version = "holdfast " HOLDFAST_VERSION;
+  std::string json = EncodeSnapshot(snapshot, summary);
+  HF_ASSIGN(Bytes sealed, repository.SealFile(FileKind::kSnapshot, AsBytes(json)));
+  if (options.lock != nullptr) HF_TRY(options.lock->StillHeld());
+  CrashPoint("repository.snapshot.before_put");
+  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed));
+  CrashPoint("repository.snapshot.after_put");
+  return id;
+}
+
+}  // namespace holdfast::repository

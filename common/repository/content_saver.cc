@@ -1,0 +1,125 @@
+#include "common/repository/content_saver.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/chunker.h"
+
+namespace holdfast::repository {
+namespace {
+
+// Twice the largest chunk, so that what is left of one moves to the front only now and then.
+constexpr std::size_t kBufferBytes = 2 * kChunkBytesMax;
+// One read: short enough for progress and a stop to be noticed.
+constexpr std::size_t kReadBytes = 1U << 20;
+
+Result<void> CheckChunking(const Chunking& chunking) {
+  if (chunking.kind == Chunking::Kind::kContent) return {};
+  constexpr std::uint32_t kPage = 4096;
+  std::uint32_t block = chunking.block_bytes;
+  if (block != 0 && block % kPage == 0 && block <= kChunkBytesMax) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("blocks of {} bytes are not a multiple of {} up to {}", block, kPage,
+                          kChunkBytesMax));
+}
+
+}  // namespace
+
+struct ContentSaver::State {
+  State(Repository& repository, BlobWriter& blob_writer, Progress* progress_or_null)
+      : table(MakeGearTable(repository.chunker_key())),
+        by_content(MakeContentChunker(table)),
+        writer(blob_writer),
+        progress(progress_or_null),
+        buffer(std::make_unique_for_overwrite<std::uint8_t[]>(kBufferBytes)) {}
+
+  // The chunker of `chunking`, at the beginning of a stream.
+  Chunker& Begin(const Chunking& chunking) {
+    begin = scanned = end = 0;
+    Chunker* chunker = by_content.get();
+    if (chunking.kind == Chunking::Kind::kFixed) {
+      if (block_bytes != chunking.block_bytes) {
+        block_bytes = chunking.block_bytes;
+        fixed = MakeFixedChunker(block_bytes);
+      }
+      chunker = fixed.get();
+    }
+    chunker->Reset();
+    return *chunker;
+  }
+
+  // Reads some more; 0 at the end. REQUIRES: everything is scanned.
+  Result<std::size_t> Read(ByteReader& reader) {
+    if (end == kBufferBytes) {
+      std::memmove(buffer.get(), buffer.get() + begin, end - begin);
+      end -= begin;
+      scanned = end;
+      begin = 0;
+    }
+    std::size_t room = std::min(kReadBytes, kBufferBytes - end);
+    HF_ASSIGN(std::size_t count, reader.Read({buffer.get() + end, room}));
+    HF_CHECK(count <= room);
+    end += count;
+    if (progress != nullptr) progress->bytes += count;
+    return count;
+  }
+
+  // Stores what was scanned as one blob.
+  Result<void> SaveChunk(SavedContent& saved) {
+    ByteView chunk(buffer.get() + begin, scanned - begin);
+    HF_ASSIGN(Id id, writer.Save(BlobType::kData, chunk));
+    saved.blobs.push_back(id);
+    saved.bytes += chunk.size();
+    begin = scanned;
+    return {};
+  }
+
+  GearTable table;
+  std::unique_ptr<Chunker> by_content;
+  std::unique_ptr<Chunker> fixed;  // of the last block size
+  std::uint32_t block_bytes = 0;
+  BlobWriter& writer;
+  Progress* progress;
+  std::unique_ptr<std::uint8_t[]> buffer;
+  std::size_t begin = 0;    // of the current chunk
+  std::size_t scanned = 0;  // the chunker has seen all before
+  std::size_t end = 0;
+};
+
+ContentSaver::ContentSaver(Repository& repository, BlobWriter& writer, Progress* progress)
+    : state_(std::make_unique<State>(repository, writer, progress)) {}
+
+ContentSaver::~ContentSaver() = default;
+
+Result<SavedContent> ContentSaver::Save(ByteReader& reader, const Chunking& chunking) {
+  HF_TRY(CheckChunking(chunking));
+  State& state = *state_;
+  Chunker& chunker = state.Begin(chunking);
+  SavedContent saved;
+  for (;;) {
+    Result<std::size_t> count = state.Read(reader);
+    if (!count) {
+      saved.unreadable = std::move(count).error();
+      return saved;
+    }
+    if (*count == 0) break;
+    while (state.scanned < state.end) {
+      Chunker::Step step =
+          chunker.Feed({state.buffer.get() + state.scanned, state.end - state.scanned});
+      state.scanned += step.used;
+      if (step.is_border) HF_TRY(state.SaveChunk(saved));
+    }
+  }
+  if (state.begin < state.scanned) HF_TRY(state.SaveChunk(saved));
+  Result<ByteReader::Outcome> outcome = reader.Finish();
+  if (!outcome) {
+    saved.unreadable = std::move(outcome).error();
+    return saved;
+  }
+  saved.outcome = *std::move(outcome);
+  return saved;
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,330 @@
+#include "common/repository/part_writer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/content_saver.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/repository_view.h"
+#include "common/repository/tree_codec.h"
+
+namespace holdfast::repository {
+namespace {
+
+// Unlike a path that a person types, an item's is taken as it stands.
+Result<std::vector<std::string_view>> ItemPath(std::string_view path) {
+  if (path.empty() || path.starts_with('/') || path.ends_with('/')) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("bad item path {}", Quote(path)));
+  }
+  return SplitPath(path);
+}
+
+Attributes DefaultDirectory() {
+  Attributes attributes;
+  attributes.type = NodeType::kDirectory;
+  attributes.mode = 0755;
+  return attributes;
+}
+
+// A directory that is being filled.
+struct OpenDirectory {
+  std::string name;
+  Attributes attributes;
+  bool is_announced = false;  // else its time is that of the newest entry, which changes nothing
+                              // when nothing changed
+  TreeBuilder entries;
+};
+
+class PartWriterImpl final : public PartWriter {
+ public:
+  PartWriterImpl(Repository& repository, const PartOptions& options)
+      : repository_(repository),
+        previous_(dynamic_cast<RepositoryView*>(options.previous)),
+        progress_(options.progress),
+        writer_(BlobWriter::Begin(repository, options.lock)),
+        saver_(repository, *writer_, options.progress) {
+    open_.push_back({"", DefaultDirectory(), false, {}});
+  }
+
+  Result<void> Add(Item item) override {
+    HF_CHECK(!is_over_);
+    Result<void> added = TryAdd(std::move(item));
+    if (!added) is_over_ = true;
+    return added;
+  }
+
+  Result<Part> Finish() override {
+    HF_CHECK(!is_over_);
+    is_over_ = true;
+    while (open_.size() > 1) HF_TRY(Leave());
+    HF_ASSIGN(Bytes blob, open_.back().entries.Finish());
+    HF_ASSIGN(part_.tree, writer_->Save(BlobType::kTree, blob));
+    HF_ASSIGN(part_.statistics.blobs, writer_->Finish());
+    return std::move(part_);
+  }
+
+ private:
+  Result<void> TryAdd(Item item) {
+    HF_ASSIGN(std::vector<std::string_view> components, ItemPath(item.path));
+    HF_TRY(Enter(components, item.path));
+    std::string_view name = components.back();
+    if (open_.back().entries.Has(name)) return OutOfOrder(item.path);
+    const bool has_content = !std::holds_alternative<std::monostate>(item.content);
+    switch (item.attributes.type) {
+      case NodeType::kFile:
+        return AddFile(item, name);
+      case NodeType::kDirectory:
+        if (auto* reuse = std::get_if<Reuse>(&item.content)) {
+          return AddReusedDirectory(item, name, *reuse);
+        }
+        if (has_content) break;
+        CountItem();
+        open_.push_back({std::string(name), std::move(item.attributes), true, {}});
+        return {};
+      default:
+        if (has_content) break;
+        CountItem();
+        return AddNode({std::string(name), std::move(item.attributes), {}, true, {}}, item.path);
+    }
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("item {} has content but is no file", Quote(item.path)));
+  }
+
+  static Result<void> OutOfOrder(std::string_view path) {
+    return Fail(ErrorCode::kInternal,
+                fmt::format("item {} comes again or too late: items must arrive depth-first, each "
+                            "path once, a directory before what lies in it",
+                            Quote(path)));
+  }
+
+  // Leaves the directories that `components` does not lie in, and enters those that it does.
+  Result<void> Enter(const std::vector<std::string_view>& components, std::string_view path) {
+    std::size_t common = 0;
+    while (common + 1 < open_.size() && common + 1 < components.size() &&
+           open_[common + 1].name == components[common]) {
+      ++common;
+    }
+    while (open_.size() > common + 1) HF_TRY(Leave());
+    for (; common + 1 < components.size(); ++common) {
+      if (open_.back().entries.Has(components[common])) return OutOfOrder(path);
+      open_.push_back({std::string(components[common]), DefaultDirectory(), false, {}});
+    }
+    return {};
+  }
+
+  // Stores the innermost directory and makes it an entry of the one around it.
+  Result<void> Leave() {
+    std::string path = PathOfInnermost();
+    OpenDirectory left = std::move(open_.back());
+    open_.pop_back();
+    HF_ASSIGN(Bytes blob, left.entries.Finish());
+    TreeNode node{std::move(left.name), std::move(left.attributes), {}, true, {}};
+    HF_ASSIGN(node.subtree, writer_->Save(BlobType::kTree, blob));
+    PartStatistics& statistics = part_.statistics;
+    switch (Compare(node, path)) {
+      case Change::kNew:
+        ++statistics.directories_new;
+        break;
+      case Change::kChanged:
+        ++statistics.directories_changed;
+        break;
+      case Change::kNone:
+        ++statistics.directories_unmodified;
+        break;
+    }
+    return AddNode(std::move(node), path);
+  }
+
+  std::string PathOfInnermost() const {
+    std::string path;
+    for (std::size_t i = 1; i < open_.size(); ++i) {
+      if (i > 1) path += '/';
+      path += open_[i].name;
+    }
+    return path;
+  }
+
+  Result<void> AddNode(TreeNode node, std::string_view path) {
+    OpenDirectory& directory = open_.back();
+    if (!directory.is_announced) {
+      Attributes& attributes = directory.attributes;
+      attributes.mtime = std::max(attributes.mtime, node.attributes.mtime);
+      attributes.atime = attributes.ctime = attributes.mtime;
+    }
+    if (!directory.entries.Add(node)) return OutOfOrder(path);
+    return {};
+  }
+
+  enum class Change : std::uint8_t { kNew, kChanged, kNone };
+  // Against the previous snapshot; a damaged one only spoils the statistics.
+  Change Compare(const TreeNode& node, std::string_view path) {
+    if (previous_ == nullptr) return Change::kNew;
+    Result<std::optional<RepositoryView::Found>> found = previous_->Find(path);
+    if (!found || !*found) return Change::kNew;
+    std::string json;
+    AppendNode(json, node);
+    return (*found)->json == json ? Change::kNone : Change::kChanged;
+  }
+
+  Result<void> AddFile(Item& item, std::string_view name) {
+    TreeNode node{std::string(name), item.attributes, {}, true, {}};
+    HF_ASSIGN(std::optional<Error> unreadable, FillFile(item, node));
+    if (unreadable) {
+      Error error = std::move(*unreadable).While("read " + Quote(item.path));
+      if (item.required) return Fail(std::move(error));
+      part_.left_out.push_back({std::move(item.path), std::move(error)});
+      return {};
+    }
+    PartStatistics& statistics = part_.statistics;
+    statistics.bytes_processed += node.attributes.size;
+    switch (Compare(node, item.path)) {
+      case Change::kNew:
+        ++statistics.files_new;
+        break;
+      case Change::kChanged:
+        ++statistics.files_changed;
+        break;
+      case Change::kNone:
+        ++statistics.files_unmodified;
+        break;
+    }
+    CountItem();
+    return AddNode(std::move(node), item.path);
+  }
+
+  // Content and size of `node`. An error that is given back, and not failed with, is the content's.
+  Result<std::optional<Error>> FillFile(Item& item, TreeNode& node) {
+    if (std::holds_alternative<std::monostate>(item.content)) {
+      node.attributes.size = 0;
+      return std::nullopt;
+    }
+    if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
+      HF_CHECK(*reader != nullptr);
+      return ReadContent(**reader, item, node);
+    }
+    Reuse& reuse = std::get<Reuse>(item.content);
+    if (TakeOver(reuse, node)) {
+      if (progress_ != nullptr) progress_->bytes += node.attributes.size;
+      return std::nullopt;
+    }
+    if (!reuse.read) return CannotReuse(reuse);
+    Result<std::unique_ptr<ByteReader>> reader = reuse.read();
+    if (!reader) return std::move(reader).error();
+    return ReadContent(**reader, item, node);
+  }
+
+  static Error CannotReuse(const Reuse& reuse) {
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("the previous snapshot does not hold {} completely any more",
+                             Quote(reuse.path)))
+        .WithHint("\"check\" tells what the repository has lost");
+  }
+
+  Result<std::optional<Error>> ReadContent(ByteReader& reader, Item& item, TreeNode& node) {
+    HF_ASSIGN(SavedContent saved, saver_.Save(reader, item.chunking));
+    part_.statistics.bytes_read += saved.bytes;
+    if (saved.unreadable) return std::move(saved.unreadable);
+    if (saved.outcome.attributes) node.attributes = *std::move(saved.outcome.attributes);
+    if (saved.outcome.changed) part_.changed.push_back(item.path);
+    node.attributes.type = NodeType::kFile;
+    node.attributes.size = saved.bytes;  // what the blobs hold, whatever stat said
+    node.content = std::move(saved.blobs);
+    return std::nullopt;
+  }
+
+  // Gives `node` the content that the previous snapshot has; false when it is not all there.
+  bool TakeOver(const Reuse& reuse, TreeNode& node) {
+    if (previous_ == nullptr) return false;
+    Result<std::optional<RepositoryView::Found>> found = previous_->Find(reuse.path);
+    if (!found || !*found) return false;
+    TreeNode& old = (*found)->node;
+    if (old.attributes.type != NodeType::kFile || !old.has_content ||
+        old.attributes.size != node.attributes.size || !HasAll(old.content)) {
+      return false;
+    }
+    node.content = std::move(old.content);
+    return true;
+  }
+
+  bool HasAll(const std::vector<Id>& blobs) const {
+    return std::ranges::all_of(blobs,
+                               [this](const Id& id) { return writer_->Has(BlobType::kData, id); });
+  }
+
+  Result<void> AddReusedDirectory(Item& item, std::string_view name, const Reuse& reuse) {
+    TreeNode node{std::string(name), item.attributes, {}, true, {}};
+    Result<void> taken = TakeOverDirectory(reuse, node);
+    if (!taken) {
+      Error error = std::move(taken).error().While("reuse " + Quote(item.path));
+      if (item.required) return Fail(std::move(error));
+      part_.left_out.push_back({std::move(item.path), std::move(error)});
+      return {};
+    }
+    CountItem();
+    ++part_.statistics.directories_unmodified;
+    return AddNode(std::move(node), item.path);
+  }
+
+  // Gives `node` the subtree that the previous snapshot has, once all below it is known to be
+  // there.
+  Result<void> TakeOverDirectory(const Reuse& reuse, TreeNode& node) {
+    if (previous_ == nullptr) return Fail(CannotReuse(reuse));
+    HF_ASSIGN(std::optional<RepositoryView::Found> found, previous_->Find(reuse.path));
+    if (!found || found->node.attributes.type != NodeType::kDirectory) {
+      return Fail(CannotReuse(reuse));
+    }
+    PartStatistics below;
+    std::vector<Id> pending = {*found->node.subtree};
+    while (!pending.empty()) {
+      Id tree = pending.back();
+      pending.pop_back();
+      HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
+      HF_TRY(VisitTree(tree, blob, [&](const TreeNode& entry, std::string_view) -> Result<void> {
+        ++below.items;
+        if (entry.attributes.type == NodeType::kDirectory) {
+          ++below.directories_unmodified;
+          pending.push_back(*entry.subtree);
+        } else if (entry.attributes.type == NodeType::kFile) {
+          ++below.files_unmodified;
+          below.bytes_processed += entry.attributes.size;
+          if (!entry.has_content || !HasAll(entry.content)) return Fail(CannotReuse(reuse));
+        }
+        return {};
+      }));
+    }
+    node.subtree = found->node.subtree;
+    PartStatistics& statistics = part_.statistics;
+    statistics.items += below.items;
+    statistics.files_unmodified += below.files_unmodified;
+    statistics.directories_unmodified += below.directories_unmodified;
+    statistics.bytes_processed += below.bytes_processed;
+    if (progress_ != nullptr) {
+      progress_->items += below.items;
+      progress_->bytes += below.bytes_processed;
+    }
+    return {};
+  }
+
+  void CountItem() {
+    ++part_.statistics.items;
+    if (progress_ != nullptr) ++progress_->items;
+  }
+
+  Repository& repository_;
+  RepositoryView* previous_;  // null also where the view is not a repository's
+  Progress* progress_;
+  std::unique_ptr<BlobWriter> writer_;
+  ContentSaver saver_;
+  std::vector<OpenDirectory> open_;  // the top first, the innermost last
+  Part part_;
+  bool is_over_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<PartWriter> PartWriter::Begin(Repository& repository, const PartOptions& options) {
+  return std::make_unique<PartWriterImpl>(repository, options);
+}
+
+}  // namespace holdfast::repository

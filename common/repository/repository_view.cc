@@ -1,0 +1,261 @@
+#include "common/repository/repository_view.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/extract.h"
+#include "common/repository/snapshot_reader.h"
+
+namespace holdfast::repository {
+namespace {
+
+// manifest.json is written by us and small; anything else of that name is not read.
+constexpr std::uint64_t kManifestBytesMax = 64U << 20;
+
+class ContentReader final : public ByteReader {
+ public:
+  ContentReader(Repository& repository, const TreeNode& node, std::string path)
+      : repository_(repository),
+        content_(node.content),
+        size_(node.attributes.size),
+        path_(std::move(path)) {}
+
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    while (offset_ == blob_.size()) {
+      if (next_ == content_.size()) return AtEnd();
+      Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kData, content_[next_]);
+      if (!blob) return Fail(std::move(blob).error().While("read " + Quote(path_)));
+      ++next_;
+      blob_ = *std::move(blob);
+      offset_ = 0;
+      total_ += blob_.size();
+    }
+    std::size_t count = std::min(buffer.size(), blob_.size() - offset_);
+    std::copy_n(blob_.begin() + static_cast<std::ptrdiff_t>(offset_), count, buffer.begin());
+    offset_ += count;
+    return count;
+  }
+
+ private:
+  Result<std::size_t> AtEnd() const {
+    if (total_ == size_) return std::size_t{0};
+    return Fail(ErrorCode::kCorrupt, fmt::format("read {}: its blobs hold {} bytes, its size is {}",
+                                                 Quote(path_), total_, size_));
+  }
+
+  Repository& repository_;
+  std::vector<Id> content_;
+  std::uint64_t size_;
+  std::string path_;
+  std::size_t next_ = 0;
+  Bytes blob_;
+  std::size_t offset_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+// How many letters must be changed, added or left out to make `a` of `b`.
+std::size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
+    }
+  }
+  return row[b.size()];
+}
+
+// The names of `directory` that `wanted` may have meant, best first; else the first few there are.
+std::string NearNames(const Directory& directory, std::string_view wanted) {
+  constexpr std::size_t kShown = 4;
+  constexpr std::size_t kLookedAt = 10'000;
+  std::vector<std::pair<std::size_t, std::string>> near;
+  for (std::size_t i = 0; i < std::min(directory.size(), kLookedAt); ++i) {
+    std::string_view name = directory.name(i);
+    bool is_part = name.starts_with(wanted) || wanted.starts_with(name);
+    std::size_t distance = is_part ? 1 : Distance(name, wanted);
+    if (distance <= std::max<std::size_t>(1, wanted.size() / 3)) near.emplace_back(distance, name);
+  }
+  if (near.empty()) {
+    for (std::size_t i = 0; i < std::min(directory.size(), kShown); ++i) {
+      near.emplace_back(i, directory.name(i));
+    }
+  }
+  std::ranges::sort(near);
+  std::string text;
+  for (std::size_t i = 0; i < std::min(near.size(), kShown); ++i) {
+    text += (i == 0 ? "" : ", ") + Quote(near[i].second);
+  }
+  return text;
+}
+
+Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Directory& top) {
+  std::optional<std::size_t> at = top.Find("manifest.json");
+  if (!at) return std::nullopt;
+  HF_ASSIGN(TreeNode node, top.Node(*at));
+  if (node.attributes.type != NodeType::kFile || node.attributes.size > kManifestBytesMax) {
+    return std::nullopt;
+  }
+  std::unique_ptr<ByteReader> reader = OpenContent(repository, node, "manifest.json");
+  std::string json;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(std::size_t count, reader->Read(buffer));
+    if (count == 0) break;
+    json += AsText(ByteView(buffer).first(count));
+  }
+  HF_ASSIGN(Manifest manifest, DecodeManifest(json));
+  return manifest;
+}
+
+// One step down; nullopt where it does not lead to a directory.
+Result<std::optional<TreeNode>> Subdirectory(DirectoryCache& cache, const Id& tree,
+                                             std::string_view name) {
+  HF_ASSIGN(DirectoryCache::Lease directory, cache.Borrow(tree));
+  std::optional<std::size_t> at = directory->Find(name);
+  if (!at) return std::nullopt;
+  HF_ASSIGN(TreeNode node, directory->Node(*at));
+  if (node.attributes.type != NodeType::kDirectory) return std::nullopt;
+  return node;
+}
+
+}  // namespace
+
+Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
+  std::string_view rest = path;
+  while (rest.starts_with('/')) rest.remove_prefix(1);
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  std::vector<std::string_view> components;
+  while (!rest.empty()) {
+    std::size_t slash = std::min(rest.find('/'), rest.size());
+    std::string_view component = rest.substr(0, slash);
+    if (component.empty() || component == "." || component == ".." ||
+        component.find('\0') != std::string_view::npos) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is no path inside a snapshot", Quote(path)),
+                  "write it from the snapshot's top, without \".\" and \"..\"");
+    }
+    components.push_back(component);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+  }
+  return components;
+}
+
+std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
+                                        std::string path) {
+  return std::make_unique<ContentReader>(repository, node, std::move(path));
+}
+
+RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeNode top,
+                               std::optional<Manifest> manifest)
+    : repository_(repository),
+      snapshot_id_(snapshot.Hex()),
+      top_(std::move(top)),
+      manifest_(std::move(manifest)),
+      cache_(repository) {}
+
+Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
+  HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
+  Found found{top_, ""};
+  for (std::string_view component : components) {
+    if (found.node.attributes.type != NodeType::kDirectory) return std::nullopt;
+    HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*found.node.subtree));
+    std::optional<std::size_t> at = directory->Find(component);
+    if (!at) return std::nullopt;
+    HF_ASSIGN(found.node, directory->Node(*at));
+    found.json = directory->json(*at);
+  }
+  return found;
+}
+
+Result<TreeNode> RepositoryView::Need(std::string_view path) {
+  HF_ASSIGN(std::optional<Found> found, Find(path));
+  if (found) return std::move(found->node);
+  // Where did the way end, and what is there instead?
+  HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
+  Id tree = *top_.subtree;
+  std::string reached;
+  for (std::string_view component : components) {
+    HF_ASSIGN(std::optional<TreeNode> next, Subdirectory(cache_, tree, component));
+    if (next) {
+      tree = *next->subtree;
+      reached += std::string(component) + "/";
+      continue;
+    }
+    HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(tree));
+    std::string names = NearNames(*directory, component);
+    std::string where = reached.empty() ? "at its top" : "in " + Quote(reached);
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("snapshot {} has no {}", snapshot_id_.substr(0, 8), Quote(path)),
+                names.empty() ? "there is nothing " + where : where + " there is " + names);
+  }
+  return Fail(ErrorCode::kInternal, fmt::format("path {} came and went", Quote(path)));
+}
+
+Result<std::optional<Attributes>> RepositoryView::Stat(std::string_view path) {
+  HF_ASSIGN(std::optional<Found> found, Find(path));
+  if (!found) return std::nullopt;
+  return std::move(found->node.attributes);
+}
+
+Result<void> RepositoryView::List(std::string_view path,
+                                  const std::function<Result<void>(const ViewEntry&)>& visit) {
+  HF_ASSIGN(TreeNode node, Need(path));
+  if (node.attributes.type != NodeType::kDirectory) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(path)));
+  }
+  HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*node.subtree));
+  for (std::size_t i = 0; i < directory->size(); ++i) {
+    HF_ASSIGN(TreeNode entry, directory->Node(i));
+    HF_TRY(visit({std::move(entry.name), std::move(entry.attributes)}));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<ByteReader>> RepositoryView::Open(std::string_view path) {
+  HF_ASSIGN(TreeNode node, Need(path));
+  if (node.attributes.type != NodeType::kFile) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no file", Quote(path)));
+  }
+  return OpenContent(repository_, node, std::string(path));
+}
+
+Result<ExtractOutcome> RepositoryView::Extract(const std::string& directory,
+                                               const ExtractOptions& options, Progress& progress,
+                                               std::stop_token stop) {
+  return ExtractFromView(repository_, *this, directory, options, progress, std::move(stop));
+}
+
+Result<std::unique_ptr<SnapshotView>> OpenSnapshot(Repository& repository,
+                                                   const SnapshotInfo& snapshot) {
+  const auto context = [&] { return "open snapshot " + snapshot.id.Hex().substr(0, 8); };
+  TreeNode top;
+  top.attributes.type = NodeType::kDirectory;
+  top.attributes.mode = 0755;
+  top.attributes.mtime = top.attributes.atime = top.attributes.ctime = snapshot.time;
+  top.subtree = snapshot.tree;
+  std::optional<Manifest> manifest;
+  DirectoryCache cache(repository);
+  const auto load = [&]() -> Result<void> {
+    if (snapshot.kind.empty()) return {};
+    HF_ASSIGN(std::optional<TreeNode> kind, Subdirectory(cache, snapshot.tree, snapshot.kind));
+    if (!kind) return {};
+    HF_ASSIGN(std::optional<TreeNode> name, Subdirectory(cache, *kind->subtree, snapshot.name));
+    if (!name) return {};
+    top = *std::move(name);
+    HF_ASSIGN(DirectoryCache::Lease directory, cache.Borrow(*top.subtree));
+    HF_ASSIGN(manifest, LoadManifest(repository, *directory));
+    return {};
+  };
+  if (Result<void> loaded = load(); !loaded)
+    return Fail(std::move(loaded).error().While(context()));
+  return std::make_unique<RepositoryView>(repository, snapshot.id, std::move(top),
+                                          std::move(manifest));
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,59 @@
+// The one SnapshotView there is in production, with what the rest of this room wants of it besides.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/repository/directory_cache.h"
+#include "common/repository/repository.h"
+#include "common/repository/tree_codec.h"
+#include "common/stream/snapshot_view.h"
+
+namespace holdfast::repository {
+
+// The components of a path inside a snapshot; "" and "/" are the top. Slashes at either end are
+// forgiven. kInvalidArgument for components that are empty, "." or "..".
+Result<std::vector<std::string_view>> SplitPath(std::string_view path);
+
+// Reads the blobs of one file one after another, each verified. kCorrupt, naming `path`, also when
+// their sizes do not add up to the file's. The repository must outlive the reader.
+std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
+                                        std::string path);
+
+class RepositoryView final : public SnapshotView {
+ public:
+  // `top` is the directory that paths are relative to.
+  RepositoryView(Repository& repository, const Id& snapshot, TreeNode top,
+                 std::optional<Manifest> manifest);
+
+  const std::string& snapshot_id() const override { return snapshot_id_; }
+  const std::optional<Manifest>& manifest() const override { return manifest_; }
+  Result<std::optional<Attributes>> Stat(std::string_view path) override;
+  Result<void> List(std::string_view path,
+                    const std::function<Result<void>(const ViewEntry&)>& visit) override;
+  Result<std::unique_ptr<ByteReader>> Open(std::string_view path) override;
+  Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
+                                 Progress& progress, std::stop_token stop) override;
+
+  struct Found {
+    TreeNode node;
+    std::string json;  // as it stands in the tree; empty for the top
+  };
+  // nullopt when there is no such path.
+  Result<std::optional<Found>> Find(std::string_view path);
+  // kNotFound names what is near.
+  Result<TreeNode> Need(std::string_view path);
+  const Repository& repository() const { return repository_; }
+
+ private:
+  Repository& repository_;
+  std::string snapshot_id_;
+  TreeNode top_;
+  std::optional<Manifest> manifest_;
+  DirectoryCache cache_;
+};
+
+}  // namespace holdfast::repository

@@ -1,0 +1,167 @@
+#include <catch2/catch.hpp>
+
+#include "common/repository/snapshot_codec.h"
+#include "common/repository/snapshot_reader.h"
+#include "tests/support/repository_fixture.h"
+#include "tests/support/results.h"
+
+namespace holdfast::repository {
+namespace {
+using holdfast::testing::RepositoryFixture;
+using holdfast::testing::Unwrap;
+
+Id IdOf(char digit) { return Unwrap(ParseId(std::string(64, digit))); }
+
+// As Holdfast writes them.
+SnapshotInfo SnapshotOf(const Id& id, std::int64_t time, const std::string& kind,
+                        const std::string& name, const std::string& host, bool is_partial = false) {
+  SnapshotInfo snapshot;
+  snapshot.time = {time, 0};
+  snapshot.tree = IdOf('e');
+  snapshot.paths = {"/" + kind + "/" + name};
+  snapshot.host = host;
+  snapshot.tags = {"run:01HF7YAT00000000000000000" + std::to_string(time % 10), "cluster:prod",
+                   "kind:" + kind};
+  if (is_partial) snapshot.tags.emplace_back("partial");
+  return Unwrap(DecodeSnapshot(id, EncodeSnapshot(snapshot, {})));
+}
+
+TEST_CASE("snapshot codec: writes restic's fields") {
+  SnapshotInfo snapshot;
+  snapshot.time = {1'700'000'000, 5};
+  snapshot.parent = IdOf('a');
+  snapshot.tree = IdOf('b');
+  snapshot.paths = {"/etcd/main"};
+  snapshot.host = "db-1";
+  snapshot.user = "root";
+  snapshot.tags = {"kind:etcd", "a<b"};
+  snapshot.program_version = "holdfast 0.1.0";
+  SnapshotSummary summary;
+  summary.begin = summary.end = WallTime(std::chrono::seconds(1'700'000'000));
+  summary.statistics.files_new = 1;
+  summary.statistics.files_unmodified = 2;
+  summary.statistics.bytes_processed = 30;
+  summary.statistics.blobs.bytes_added = 20;
+
+  std::string json = EncodeSnapshot(snapshot, summary);
+
+  CHECK(
+      json ==
+      R"({"time":"2023-11-14T22:13:20.000000005Z","parent":")" + std::string(64, 'a') +
+          R"(","tree":")" + std::string(64, 'b') +
+          R"(","paths":["/etcd/main"],"hostname":"db-1","username":"root",)"
+          R"("tags":["kind:etcd","a\u003cb"],"program_version":"holdfast 0.1.0",)"
+          R"("summary":{"backup_start":"2023-11-14T22:13:20Z","backup_end":"2023-11-14T22:13:20Z",)"
+          R"("files_new":1,"files_changed":0,"files_unmodified":2,"dirs_new":0,"dirs_changed":0,)"
+          R"("dirs_unmodified":0,"data_blobs":0,"tree_blobs":0,"data_added":20,)"
+          R"("data_added_packed":0,"total_files_processed":3,"total_bytes_processed":30}})");
+  SnapshotInfo back = Unwrap(DecodeSnapshot(IdOf('c'), json));
+  CHECK(back.id == IdOf('c'));
+  CHECK(back.time == snapshot.time);
+  CHECK(back.parent == snapshot.parent);
+  CHECK(back.tree == snapshot.tree);
+  CHECK(back.tags == snapshot.tags);
+  CHECK(back.files == 3);
+  CHECK(back.bytes_processed == 30);
+  CHECK(back.bytes_added == 20);
+  CHECK(back.kind == "etcd");
+  CHECK(back.name == "main");
+}
+
+TEST_CASE("snapshot codec: reads what restic writes, kinds only where they are meant") {
+  SnapshotInfo restic = Unwrap(DecodeSnapshot(
+      IdOf('1'), R"({"time":"2026-11-21T05:45:28.1+02:00","tree":")" + std::string(64, 'b') +
+                     R"(","paths":["/srv","/etc"],"hostname":"vm","username":"root","uid":0,)"
+                     R"("excludes":["*.tmp"],"original":"x","program_version":"restic 0.18.0"})"));
+  CHECK(restic.time == UnixTime{1'795'232'728, 100'000'000});
+  CHECK(restic.kind.empty());
+  CHECK(restic.paths.size() == 2);
+  CHECK_FALSE(restic.is_partial);
+
+  SnapshotInfo tagged = SnapshotOf(IdOf('1'), 1, "files", "app", "n1", true);
+  CHECK(tagged.kind == "files");
+  CHECK(tagged.name == "app");
+  CHECK(tagged.run == "01HF7YAT000000000000000001");
+  CHECK(tagged.cluster == "prod");
+  CHECK(tagged.is_partial);
+  tagged.paths = {"/files/app/x"};
+  CHECK(Unwrap(DecodeSnapshot(IdOf('1'), EncodeSnapshot(tagged, {}))).kind.empty());
+}
+
+TEST_CASE("snapshot codec: what is none is refused and named") {
+  const std::string tree = R"("tree":")" + std::string(64, 'b') + '"';
+  for (const std::string& bad :
+       {std::string(), std::string("{}"), "{" + tree + "}",
+        R"({"time":"2026-11-21T05:45:28Z"})" + std::string(), "{" + tree + R"(,"time":"x"})",
+        "{" + tree + R"(,"time":"2026-11-21T05:45:28Z","paths":"x"})",
+        "{" + tree + R"(,"time":"2026-11-21T05:45:28Z","parent":"x"})",
+        "{" + tree + R"(,"time":"2026-11-21T05:45:28Z"}x)"}) {
+    INFO(bad);
+    REQUIRE_FAILS(DecodeSnapshot(IdOf('1'), bad), ErrorCode::kCorrupt, std::string(64, '1'));
+  }
+}
+
+TEST_CASE("snapshots: listed by time, unreadable ones named") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  CHECK(Unwrap(ListSnapshots(*repository)).empty());
+  for (std::int64_t time : {30, 10, 20}) {
+    std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
+    Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  }
+
+  std::vector<SnapshotInfo> snapshots = Unwrap(ListSnapshots(*repository));
+  REQUIRE(snapshots.size() == 3);
+  CHECK(snapshots[0].time.seconds == 10);
+  CHECK(snapshots[2].time.seconds == 30);
+
+  Id bad = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes("{}")));
+  REQUIRE_FAILS(ListSnapshots(*repository), ErrorCode::kCorrupt, bad.Hex());
+  REQUIRE_OK(fixture.storage.Remove({FileKind::kSnapshot, bad.Hex()}));
+  REQUIRE_OK(
+      fixture.storage.Put({FileKind::kSnapshot, bad.Hex()}, AsBytes("x"), PutMode::kReplace));
+  REQUIRE_FAILS(ListSnapshots(*repository), ErrorCode::kCorrupt, bad.Hex());
+}
+
+TEST_CASE("snapshots: selectors name one") {
+  const Id first = Unwrap(ParseId("aabb" + std::string(60, '0')));
+  const Id second = Unwrap(ParseId("aacc" + std::string(60, '0')));
+  const Id third = Unwrap(ParseId("dd00" + std::string(60, '0')));
+  const Id fourth = Unwrap(ParseId("ee00" + std::string(60, '0')));
+  const std::vector<SnapshotInfo> snapshots = {SnapshotOf(first, 1, "files", "app", "n1"),
+                                               SnapshotOf(second, 2, "files", "app", "n2"),
+                                               SnapshotOf(third, 3, "etcd", "main", "prod"),
+                                               SnapshotOf(fourth, 4, "etcd", "main", "prod", true)};
+  const auto found = [&](std::string_view selector) {
+    return Unwrap(FindSnapshot(snapshots, selector)).id;
+  };
+
+  CHECK(found("aab") == first);
+  CHECK(found("AACC") == second);
+  CHECK(found(third.Hex()) == third);
+  CHECK(found("latest") == fourth);
+  CHECK(found("latest:etcd/main") == third);  // the newer one is partial
+  CHECK(found("latest:files/app@n2") == second);
+  CHECK(found("run:01HF7YAT000000000000000001:files/app") == first);
+  CHECK(found("run:01HF7YAT000000000000000004:etcd/main") == fourth);
+  const auto fails = [&](std::string_view selector, ErrorCode code, const std::string& part) {
+    INFO(selector);
+    REQUIRE_FAILS(FindSnapshot(snapshots, selector), code, part);
+  };
+  fails("aa", ErrorCode::kInvalidArgument, "several");
+  fails("b", ErrorCode::kNotFound, "etcd/main@prod");
+  fails("latest:files/app", ErrorCode::kInvalidArgument, "n1, n2");
+  fails("latest:files/other", ErrorCode::kNotFound, "files/app@n1");
+  fails("latest:files/app@n3", ErrorCode::kNotFound, "n3");
+  fails("latest:files", ErrorCode::kInvalidArgument, "kind/name");
+  fails("latest:files/app@", ErrorCode::kInvalidArgument, "kind/name");
+  fails("run:x", ErrorCode::kInvalidArgument, "run:<ulid>");
+  fails("run:x:files/app", ErrorCode::kNotFound, "run:x");
+  fails("", ErrorCode::kInvalidArgument, "names no snapshot");
+  fails("xyz", ErrorCode::kInvalidArgument, "names no snapshot");
+  REQUIRE_FAILS(FindSnapshot({}, "latest"), ErrorCode::kNotFound, "no snapshot yet");
+  CHECK(Unwrap(FindSnapshot({snapshots[3]}, "latest:etcd/main")).id == fourth);
+}
+
+}  // namespace
+}  // namespace holdfast::repository
