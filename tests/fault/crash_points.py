@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""kill -9 at every named crash point, in the real program.
+
+The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself by SIGKILL there. Afterwards
+    - `restic unlock` clears what locks are left, and `restic check --read-data` finds nothing;
+    - every snapshot that was there before comes back identical;
+    - a snapshot that the killed run made is whole, or not there;
+    - a restore in place is, after the next start of the agent, wholly done or wholly undone.
+Every name in common/base/crash_point.h must have been reached by at least one scenario.
+
+    crash_points.py SCENARIO     backup | restore_to | in_place_files | in_place_haproxy | rollback | list
+"""
+
+import re
+import shutil
+import signal
+import sys
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "haproxy"))
+from edge import Edge
+from lib import Agent, Case, Restic, Tree, differences, main, scan, wait_until, write_config
+from lib.haproxy import get
+from lib.places import ROOT
+
+# Where each scenario passes, and at which of the passings it is killed.
+_SAVING = {
+    "repository.lock.after_put": [1],
+    "repository.pack.before_put": [1, 2],
+    "repository.pack.after_put": [1, 2],
+    "repository.index.before_put": [1],
+    "repository.index.after_put": [1],
+    "repository.snapshot.before_put": [1],
+    "repository.snapshot.after_put": [1],
+    "storage.posix.before_rename": [1, 2, 4],
+    "storage.posix.after_rename": [1, 2, 4],
+}
+_EXTRACTING = {
+    "restore.file.before_rename": [1, 7],
+    "restore.file.after_rename": [1, 7],
+    "restore.directory.before_attributes": [1, 2],
+}
+_SWAPPING = {
+    "swap.after_stage": [1],
+    "swap.before_first": [1],
+    "swap.between": [1],
+    "swap.after_last": [1],
+    "swap.before_commit": [1],
+    "swap.after_commit": [1],
+}
+SCENARIOS: dict[str, dict[str, list[int]]] = {
+    "backup": _SAVING,
+    "restore_to": _EXTRACTING | {"repository.lock.after_put": [1]},
+    "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
+    "in_place_haproxy": _SWAPPING,
+    "rollback": {"swap.rollback": [1, 2]},
+}
+
+
+def all_points() -> set[str]:
+    text = (ROOT / "common" / "base" / "crash_point.h").read_text()
+    return set(re.findall(r'std::string_view\("([^"]+)"\)', text))
+
+
+class Crashes(Case):
+    """Runs verbs of `self.agent` that kill themselves, and looks at what they left."""
+
+    agent: Agent
+    restic: Restic
+
+    def crash(self, point: str, passing: int, *arguments: str) -> None:
+        done = self.agent.run(
+            *arguments, expect=None, env={"HOLDFAST_CRASH_POINT": f"{point}:{passing}"}
+        )
+        self.assertEqual(
+            done.code,
+            -signal.SIGKILL,
+            f"{' '.join(arguments)} was not killed at {point}:{passing}\n{done.stderr}",
+        )
+
+    def check_repository(self) -> None:
+        self.restic.unlock()
+        self.restic.check()
+
+    def snapshots(self) -> list[str]:
+        return [snapshot["id"] for snapshot in self.restic.snapshots()]
+
+    def each_crash(self, scenario: str, body: Callable[[str, int], None]) -> None:
+        """Runs `body` for every place of the scenario; one that fails does not keep the others from running."""
+        for point, passings in SCENARIOS[scenario].items():
+            for passing in passings:
+                with self.subTest(f"{point}:{passing}"):
+                    body(point, passing)
+
+
+class FilesCrashes(Crashes):
+    """A source files/app of two directories and a file, a snapshot of its state "old", and the live state
+    "new". Each crash begins from a copy of that."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.template = self.directory / "template"
+        self.work = self.directory / "work"
+        self.template.mkdir()
+        self._place()
+        self._write("old")
+        self.agent.run("repository", "init", "--repository", "main")
+        self.first = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
+        self.old = self.state()
+        self._write("new")
+        self.new = self.state()
+
+    def _place(self) -> None:
+        self.work.mkdir(exist_ok=True)
+        self.live = self.work / "live"
+        source = {
+            "kind": "files",
+            "name": "app",
+            "paths": [str(self.live / name) for name in ("one", "two", "single.conf")],
+        }
+        self.agent = Agent(write_config(self.work, [source]))
+        (self.work / "password").write_text("secret\n")
+        self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
+
+    def _write(self, version: str) -> None:
+        """The state "old" or "new": they differ in content, in what is there, and in attributes."""
+        shutil.rmtree(self.live, ignore_errors=True)
+        tree = Tree(self.live)
+        for number in range(30):
+            # Half of the files are the same in both states.
+            seed = number if number % 2 else number + (1000 if version == "new" else 0)
+            tree.random_file(f"one/{number:02d}", 150_000 + number, seed=seed)
+        tree.file(f"one/sub/only-{version}", version.encode())
+        tree.file("one/mode", b"x", 0o600 if version == "old" else 0o644)
+        tree.file("two/a", version.encode() * 1000)
+        tree.symlink("two/link", version)
+        tree.file("single.conf", f"version = {version}\n".encode())
+        tree.stamp(1_600_000_000 if version == "old" else 1_650_000_000)
+
+    def state(self) -> dict[str, dict]:
+        return {name: scan(self.live / name) for name in ("one", "two", "single.conf")}
+
+    def keep(self) -> None:
+        """Remembers the whole of `work` as the place from which crashes begin."""
+        shutil.rmtree(self.template)
+        shutil.copytree(self.work, self.template, symlinks=True)
+
+    def again(self) -> None:
+        shutil.rmtree(self.work)
+        shutil.copytree(self.template, self.work, symlinks=True)
+        self._write("new")
+
+    def assert_snapshot_holds(self, snapshot: str, expected: dict[str, dict]) -> None:
+        target = self.directory / "out"
+        shutil.rmtree(target, ignore_errors=True)
+        self.agent.run("restore", snapshot, "--to", str(target))
+        below = next(path.parent for path in target.rglob("single.conf"))
+        for name, entries in expected.items():
+            self.assertEqual(differences(entries, scan(below / name)), [], name)
+
+
+class Backup(FilesCrashes):
+    def test_backup(self) -> None:
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "backup", "files/app")
+            self.check_repository()
+            left = self.snapshots()
+            self.assertIn(self.first, left)
+            self.assertLessEqual(len(left), 2)
+            self.assert_snapshot_holds(self.first, self.old)
+            for snapshot in left:
+                if snapshot != self.first:
+                    self.assert_snapshot_holds(snapshot, self.new)
+            # The next backup is not in the way of anything, and makes one more snapshot.
+            after = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
+            self.assertEqual(len(self.snapshots()), len(left) + 1)
+            self.assert_snapshot_holds(after, self.new)
+
+        self.each_crash("backup", body)
+
+
+class RestoreTo(FilesCrashes):
+    def test_restore_to(self) -> None:
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            target = self.directory / "target"
+            shutil.rmtree(target, ignore_errors=True)
+            self.crash(point, passing, "restore", self.first, "--to", str(target))
+            self.check_repository()
+            self.assertEqual(self.snapshots(), [self.first])
+            self.assertEqual(self.state(), self.new, "the live tree was touched")
+            self.assert_snapshot_holds(self.first, self.old)
+
+        self.each_crash("restore_to", body)
+
+
+class InPlace(FilesCrashes):
+    def assert_done_or_undone(self) -> None:
+        """After the next start. Which one it is, is the program's choice; half is not."""
+        self.agent.run("backup", "files/app")
+        now = self.state()
+        if now["single.conf"] == self.old["single.conf"]:
+            expected = self.old
+        else:
+            expected = self.new
+        for name, entries in expected.items():
+            self.assertEqual(differences(entries, now[name]), [], name)
+        left = [path.name for path in self.live.rglob(".holdfast-*")]
+        self.assertEqual(left, [], "something was left beside the live tree")
+
+
+class InPlaceFiles(InPlace):
+    def test_in_place(self) -> None:
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "restore", self.first, "--in-place")
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            self.assert_done_or_undone()
+            # And then it can be done in peace.
+            self.agent.run("restore", self.first, "--in-place")
+            for name, entries in self.old.items():
+                self.assertEqual(differences(entries, scan(self.live / name)), [], name)
+
+        self.each_crash("in_place_files", body)
+
+
+class Rollback(InPlace):
+    def test_killed_again_while_it_is_undone(self) -> None:
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash("swap.after_last", 1, "restore", self.first, "--in-place")
+            self.crash(point, passing, "backup", "files/app")
+            self.check_repository()
+            self.assert_done_or_undone()
+
+        self.each_crash("rollback", body)
+
+
+class InPlaceHaproxy(Crashes):
+    def setUp(self) -> None:
+        super().setUp()
+        self.edge = Edge(self.directory)
+        self.agent = self.edge.agent
+        where = self.directory / "agent"
+        self.restic = Restic(where / "repository", where / "password", self.directory / "cache")
+        self.edge.haproxy.start()
+        self.addCleanup(self.edge.haproxy.stop)
+        self.first = self.edge.backup()["snapshot"]
+
+    def test_in_place(self) -> None:
+        def body(point: str, passing: int) -> None:
+            self.edge.restore(self.first)
+            v1 = self.edge.contents()
+            self.edge.write("v2")
+            v2 = self.edge.contents()
+            self.edge.haproxy.reload()
+            self.serves("v2")
+            self.crash(point, passing, "restore", self.first, "--in-place")
+            self.check_repository()
+
+            self.agent.run("backup", "haproxy/edge")
+            now = self.edge.contents()
+            self.assertIn(now, (v1, v2), "half of it was restored")
+            self.assertTrue(self.edge.haproxy.check())
+            # What runs is what lies there.
+            self.serves("v1" if now == v1 else "v2")
+
+        self.each_crash("in_place_haproxy", body)
+
+    def serves(self, version: str) -> None:
+        wait_until(f"answers of {version}", lambda: get(self.edge.port)[1].split() == [version, version])
+
+
+_TESTS = {
+    "backup": Backup,
+    "restore_to": RestoreTo,
+    "in_place_files": InPlaceFiles,
+    "in_place_haproxy": InPlaceHaproxy,
+    "rollback": Rollback,
+}
+
+
+class List(unittest.TestCase):
+    def test_every_point_is_in_a_scenario(self) -> None:
+        covered = {point for points in SCENARIOS.values() for point in points}
+        self.assertEqual(covered, all_points())
+
+
+_TESTS["list"] = List
+
+if __name__ == "__main__":
+    wanted = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if wanted not in _TESTS:
+        sys.exit(f"usage: crash_points.py {' | '.join(_TESTS)}")
+    sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
+    main("restic", *(["haproxy"] if wanted == "in_place_haproxy" else []))
