@@ -1,0 +1,125 @@
+// A storage that fails where a test says so, and otherwise hands all calls on.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/storage/storage.h"
+
+namespace holdfast::testing {
+
+enum class StorageCall : std::uint8_t { kCreate, kPut, kGet, kStat, kList, kRemove };
+
+// What goes wrong, and when. Calls are counted from 1 over all that match.
+struct Fault {
+  ErrorCode code = ErrorCode::kUnavailable;
+  std::set<StorageCall> calls;      // which calls count; empty: all
+  std::optional<FileKind> kind;     // of which kind of file; unset: of any
+  std::uint64_t first = 1;          // the first call that fails
+  std::uint64_t last = UINT64_MAX;  // and the last one
+  // A Put that fails leaves the first half of the content under the final name, as a storage does
+  // that is not atomic after all.
+  bool is_torn = false;
+  // A Put or Remove does its work and fails all the same, as when the answer was lost.
+  bool after_the_work = false;
+};
+
+// Safe to use from several threads.
+class FaultyStorage final : public Storage {
+ public:
+  explicit FaultyStorage(std::unique_ptr<Storage> inner) : inner_(std::move(inner)) {}
+
+  // Begins counting anew.
+  void Set(Fault fault) {
+    std::lock_guard lock(mutex_);
+    fault_ = std::move(fault);
+    matching_ = 0;
+  }
+  void Clear() {
+    std::lock_guard lock(mutex_);
+    fault_.reset();
+  }
+  // Calls that matched the fault since Set().
+  std::uint64_t matching() const {
+    std::lock_guard lock(mutex_);
+    return matching_;
+  }
+  // All calls since the beginning.
+  std::uint64_t calls() const {
+    std::lock_guard lock(mutex_);
+    return calls_;
+  }
+
+  std::string location() const override { return inner_->location(); }
+  unsigned connections_max() const override { return inner_->connections_max(); }
+
+  Result<void> Create() override {
+    HF_TRY(Check(StorageCall::kCreate, std::nullopt, "create the storage"));
+    return inner_->Create();
+  }
+
+  Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
+    std::optional<Fault> fault = Take(StorageCall::kPut, name.kind);
+    if (!fault) return inner_->Put(name, content, mode);
+    if (fault->is_torn) HF_TRY(inner_->Put(name, content.first(content.size() / 2), mode));
+    if (fault->after_the_work) HF_TRY(inner_->Put(name, content, mode));
+    return Failure(*fault, "write \"" + FilePath(name) + "\"");
+  }
+
+  Result<Bytes> Get(const FileName& name, ByteRange range) override {
+    HF_TRY(Check(StorageCall::kGet, name.kind, "read \"" + FilePath(name) + "\""));
+    return inner_->Get(name, range);
+  }
+
+  Result<FileInfo> Stat(const FileName& name) override {
+    HF_TRY(Check(StorageCall::kStat, name.kind, "stat \"" + FilePath(name) + "\""));
+    return inner_->Stat(name);
+  }
+
+  Result<void> List(FileKind kind,
+                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+    HF_TRY(Check(StorageCall::kList, kind, fmt::format("list \"{}\"", FileKindName(kind))));
+    return inner_->List(kind, visit);
+  }
+
+  Result<void> Remove(const FileName& name) override {
+    std::optional<Fault> fault = Take(StorageCall::kRemove, name.kind);
+    if (!fault) return inner_->Remove(name);
+    if (fault->after_the_work) HF_TRY(inner_->Remove(name));
+    return Failure(*fault, "remove \"" + FilePath(name) + "\"");
+  }
+
+ private:
+  // The fault, when this call is one that fails.
+  std::optional<Fault> Take(StorageCall call, std::optional<FileKind> kind) {
+    std::lock_guard lock(mutex_);
+    ++calls_;
+    if (!fault_) return std::nullopt;
+    if (!fault_->calls.empty() && !fault_->calls.contains(call)) return std::nullopt;
+    if (fault_->kind && fault_->kind != kind) return std::nullopt;
+    ++matching_;
+    if (matching_ < fault_->first || matching_ > fault_->last) return std::nullopt;
+    return fault_;
+  }
+  static std::unexpected<Error> Failure(const Fault& fault, const std::string& what) {
+    return Fail(fault.code, what + ": injected fault");
+  }
+  Result<void> Check(StorageCall call, std::optional<FileKind> kind, const std::string& what) {
+    std::optional<Fault> fault = Take(call, kind);
+    if (fault) return Failure(*fault, what);
+    return {};
+  }
+
+  const std::unique_ptr<Storage> inner_;
+  mutable std::mutex mutex_;
+  std::optional<Fault> fault_;
+  std::uint64_t matching_ = 0;
+  std::uint64_t calls_ = 0;
+};
+
+}  // namespace holdfast::testing

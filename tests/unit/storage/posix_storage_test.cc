@@ -1,0 +1,155 @@
+#include "common/storage/posix_storage.h"
+
+#include <catch2/catch.hpp>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+using testing::Unwrap;
+
+FileName Name(FileKind kind, char digit) { return {kind, std::string(64, digit)}; }
+
+unsigned ModeOf(const std::string& path) {
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  return status.st_mode & 07777;
+}
+
+std::size_t CountVisits(Storage& storage, FileKind kind) {
+  std::size_t count = 0;
+  Unwrap(storage.List(kind, [&](const FileInfo&) -> Result<void> {
+    ++count;
+    return {};
+  }));
+  return count;
+}
+
+struct Directory {
+  TempDir temporary = Unwrap(TempDir::Create("posix-storage"));
+  std::string root = temporary.path() + "/repo";
+  PosixStorage storage{root};
+};
+
+TEST_CASE("posix storage: files lie where restic's local layout has them") {
+  REQUIRE(FilePath({FileKind::kConfig, ""}) == "config");
+  REQUIRE(FilePath(Name(FileKind::kPack, 'a')) == "data/aa/" + std::string(64, 'a'));
+  REQUIRE(FilePath(Name(FileKind::kKey, 'a')) == "keys/" + std::string(64, 'a'));
+  REQUIRE_FALSE(IsValidName({FileKind::kIndex, "abc"}));
+  REQUIRE_FALSE(IsValidName(Name(FileKind::kIndex, 'A')));
+  REQUIRE_FALSE(IsValidName({FileKind::kConfig, "x"}));
+}
+
+TEST_CASE("posix storage: only its owner may touch a new repository") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  REQUIRE_OK(directory.storage.Put({FileKind::kConfig, ""}, Bytes(1), PutMode::kCreate));
+  REQUIRE_OK(directory.storage.Put(Name(FileKind::kPack, 'a'), Bytes(1), PutMode::kReplace));
+
+  REQUIRE(ModeOf(directory.root) == 0700);
+  REQUIRE(ModeOf(directory.root + "/data/aa") == 0700);
+  REQUIRE(ModeOf(directory.root + "/config") == 0400);
+  REQUIRE(ModeOf(directory.root + "/" + FilePath(Name(FileKind::kPack, 'a'))) == 0400);
+}
+
+TEST_CASE("posix storage: a config that its group may read opens what follows to the group") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  REQUIRE_OK(directory.storage.Put({FileKind::kConfig, ""}, Bytes(1), PutMode::kCreate));
+  REQUIRE(chmod((directory.root + "/config").c_str(), 0440) == 0);
+  REQUIRE_OK(RemoveTree(directory.root + "/data/aa"));
+
+  PosixStorage again(directory.root);
+  REQUIRE_OK(again.Put(Name(FileKind::kPack, 'a'), Bytes(1), PutMode::kReplace));
+
+  REQUIRE(ModeOf(directory.root + "/data/aa") == 0750);
+  REQUIRE(ModeOf(directory.root + "/" + FilePath(Name(FileKind::kPack, 'a'))) == 0440);
+}
+
+TEST_CASE("posix storage: a missing subdirectory is made, a missing top is not") {
+  Directory directory;
+  REQUIRE_FAILS(directory.storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace),
+                ErrorCode::kNotFound, "mounted");
+  REQUIRE_FALSE(std::filesystem::exists(directory.root));
+
+  REQUIRE_OK(MakeDirectories(directory.root));
+  REQUIRE_OK(directory.storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
+  REQUIRE(CountVisits(directory.storage, FileKind::kLock) == 1);
+}
+
+TEST_CASE("posix storage: names of others are no files of the repository") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  const std::string name(64, 'a');
+  for (const std::string& foreign :
+       {"/index/" + name + "-tmp-0011223344556677", std::string("/index/notes.txt"),
+        "/data/bb/" + name, std::string("/data/README")}) {
+    REQUIRE_OK(WriteFileAtomic(directory.root + foreign, Bytes(1), 0600));
+  }
+  REQUIRE_OK(MakeDirectories(directory.root + "/index/" + std::string(64, 'b')));
+
+  REQUIRE(CountVisits(directory.storage, FileKind::kIndex) == 0);
+  REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
+}
+
+TEST_CASE("posix storage: no temporary file stays when a put fails") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  REQUIRE_OK(directory.storage.Put(Name(FileKind::kKey, 'a'), Bytes(1), PutMode::kCreate));
+
+  REQUIRE_FAILS(directory.storage.Put(Name(FileKind::kKey, 'a'), Bytes(1), PutMode::kCreate),
+                ErrorCode::kAlreadyExists, "keys/aaa");
+
+  const auto entries = std::filesystem::directory_iterator(directory.root + "/keys");
+  REQUIRE(std::distance(begin(entries), end(entries)) == 1);
+}
+
+// A limit on the size of files stops a write in its middle as a full disk does.
+TEST_CASE("posix storage: a write that finds no room fails whole and says what to do") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{64U << 10, before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+
+  const Result<void> put =
+      directory.storage.Put(Name(FileKind::kPack, 'a'), Bytes(1U << 20), PutMode::kReplace);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  (void)std::signal(SIGXFSZ, old_handler);
+
+  REQUIRE_FAILS(put, ErrorCode::kNoSpace, "free space");
+  REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
+  REQUIRE(std::filesystem::is_empty(directory.root + "/data/aa"));
+}
+
+TEST_CASE("posix storage: a directory without the right to write is refused with a hint") {
+  if (geteuid() == 0) return;  // root may always write; the suite also runs without root
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  REQUIRE(chmod((directory.root + "/locks").c_str(), 0500) == 0);
+
+  REQUIRE_FAILS(directory.storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace),
+                ErrorCode::kDenied, "must be writable");
+  REQUIRE(chmod((directory.root + "/locks").c_str(), 0700) == 0);
+}
+
+TEST_CASE("storage url: what is named opens, what is not understood says what would be") {
+  REQUIRE(Unwrap(OpenStorage("file:/srv/backup"))->location() == "file:/srv/backup");
+  REQUIRE_FAILS(OpenStorage("file:backup"), ErrorCode::kInvalidArgument, "absolute path");
+  REQUIRE_FAILS(OpenStorage("/srv/backup"), ErrorCode::kInvalidArgument, "file:/srv");
+  REQUIRE_FAILS(OpenStorage(""), ErrorCode::kInvalidArgument, "no storage URL");
+  REQUIRE_FAILS(OpenStorage("s3:bucket"), ErrorCode::kUnsupported, "not built into");
+}
+
+}  // namespace
+}  // namespace holdfast
