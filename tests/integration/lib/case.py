@@ -34,7 +34,7 @@ def make_directory(case: unittest.TestCase) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if os.environ.get("HOLDFAST_KEEP"):
+    if places.KEEP:
         print(f"kept {path}", file=sys.stderr)
         return
 
