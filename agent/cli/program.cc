@@ -76,8 +76,9 @@ class Program {
     job_.random = context_.random;
     job_.stop = context_.stop;
     job_.run = run;
-    job_.user = repository::LockHolder::Self().user;
+    job_.user = context_.lock_options.holder.user;
     job_.open_storage = context_.open_storage;
+    job_.lock_options = context_.lock_options;
     printer_.emplace(Style(), terminal_, *context_.clock);
     job_.observer = &*printer_;
     Log(LogLevel::kInfo, "{} begins", VerbName(arguments_.verb));

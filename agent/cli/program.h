@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/config/reader.h"
+#include "common/repository/lock.h"
 #include "common/storage/storage.h"
 
 namespace holdfast::cli {
@@ -26,6 +27,7 @@ struct ProgramContext {
   Terminal* terminal = nullptr;
   std::stop_token stop;
   std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+  repository::LockOptions lock_options;
 };
 
 // `argv` without the program's name. Sets up logging. Returns the exit code.

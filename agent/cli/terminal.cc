@@ -49,15 +49,17 @@ std::size_t Columns(std::string_view text) {
   return columns;
 }
 
-Terminal::Terminal()
-    : errors_are_live_(::isatty(STDERR_FILENO) != 0),
-      error_width_(TerminalWidth(STDERR_FILENO)),
-      out_width_(TerminalWidth(STDOUT_FILENO)) {}
+Terminal::Terminal(int out_fd, int error_fd)
+    : out_fd_(out_fd),
+      error_fd_(error_fd),
+      errors_are_live_(::isatty(error_fd) != 0),
+      error_width_(TerminalWidth(error_fd)),
+      out_width_(TerminalWidth(out_fd)) {}
 
 Result<void> Terminal::WriteOut(std::string_view text) {
   ShowStatus({});
   std::lock_guard lock(mutex_);
-  return WriteAll(STDOUT_FILENO, AsBytes(text), "standard output");
+  return WriteAll(out_fd_, AsBytes(text), "standard output");
 }
 
 void Terminal::WriteErrorLine(std::string_view line) {
@@ -90,7 +92,7 @@ std::string Terminal::ClearedStatus() {
 
 void Terminal::WriteError(std::string_view text) {
   // Whoever closed stderr wants to hear nothing.
-  (void)WriteAll(STDERR_FILENO, AsBytes(text), "standard error");
+  (void)WriteAll(error_fd_, AsBytes(text), "standard error");
 }
 
 }  // namespace holdfast::cli

@@ -19,7 +19,8 @@ std::size_t Columns(std::string_view text);
 // Safe to use from several threads.
 class Terminal {
  public:
-  Terminal();
+  // Of this process; tests give files.
+  explicit Terminal(int out_fd = 1, int error_fd = 2);
   ~Terminal() { ShowStatus({}); }
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -39,6 +40,8 @@ class Terminal {
  private:
   void WriteError(std::string_view text);
   std::string ClearedStatus();
+  const int out_fd_;
+  const int error_fd_;
   bool errors_are_live_ = false;
   std::size_t error_width_ = 0;
   std::size_t out_width_ = 0;

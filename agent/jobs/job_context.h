@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/repository/lock.h"
 #include "common/storage/storage.h"
 #include "common/stream/progress.h"
 
@@ -42,6 +43,7 @@ struct JobContext {
   std::string user;
   // Opens the storage of a URL; tests put one in memory here.
   std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+  repository::LockOptions lock_options;
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;

@@ -82,14 +82,15 @@ Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobCont
   if (lock_use == LockUse::kNone) return session;
 
   // A process of ours that died left its lock; nobody else may judge whether it is dead.
-  Result<unsigned> removed = repository::RemoveOwnDeadLocks(*session->repository_);
+  Result<unsigned> removed =
+      repository::RemoveOwnDeadLocks(*session->repository_, context.lock_options);
   if (removed && *removed > 0) {
     context.Note(address.label(), fmt::format("removed {} dead locks of this host", *removed));
   }
   if (!removed && (lock_use == LockUse::kRequired || !IsUnwritable(removed.error()))) {
     return Fail(std::move(removed).error().While(what));
   }
-  auto lock = repository::Lock::AcquireShared(*session->repository_);
+  auto lock = repository::Lock::AcquireShared(*session->repository_, context.lock_options);
   if (lock) {
     session->lock_ = *std::move(lock);
     return session;

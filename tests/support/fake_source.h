@@ -1,0 +1,190 @@
+// A source whose service is a map in memory: what jobs and verbs are tested with.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/sources/source.h"
+#include "tests/support/fake_snapshot_view.h"
+
+namespace holdfast::testing {
+
+// The "service" and what it is told to do wrong. One world for all sources of a test.
+struct FakeWorld {
+  std::map<std::string, std::string> live = {{"data/a", "alpha"}, {"data/b", "beta"}};
+  std::map<std::string, Error> failures;       // step -> error, e.g. "prepare", "swap"
+  std::map<std::string, Error> unreadable;     // path -> error of reading it
+  std::vector<Missing> missing;                // said by Finish() and Probe()
+  std::vector<std::string> steps;              // what was called, in order
+  std::function<void(const std::string&)> on;  // called before each step
+  std::size_t reads = 0;
+
+  Result<void> Step(const std::string& step) {
+    steps.push_back(step);
+    if (on) on(step);
+    if (auto failure = failures.find(step); failure != failures.end()) {
+      return Fail(failure->second);
+    }
+    return {};
+  }
+};
+
+class FailingReader final : public ByteReader {
+ public:
+  explicit FailingReader(Error error) : error_(std::move(error)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t>) override { return Fail(error_); }
+
+ private:
+  Error error_;
+};
+
+class FakeBackupSession final : public BackupSession {
+ public:
+  explicit FakeBackupSession(FakeWorld& world) : world_(world) {}
+  ~FakeBackupSession() override { world_.steps.push_back("backup closed"); }
+  Result<void> Prepare(std::stop_token) override { return world_.Step("prepare"); }
+  Result<void> Cut() override {
+    HF_TRY(world_.Step("cut"));
+    for (const auto& [path, text] : world_.live) cut_.emplace_back(path, text);
+    return {};
+  }
+  Result<std::optional<Item>> Next() override {
+    HF_TRY(world_.Step("next"));
+    if (!saw_directory_) {
+      saw_directory_ = true;
+      Item directory;
+      directory.path = "data";
+      directory.attributes.type = NodeType::kDirectory;
+      directory.attributes.mode = 0755;
+      return directory;
+    }
+    if (at_ == cut_.size()) return std::nullopt;
+    const auto& [path, text] = cut_[at_++];
+    Item item;
+    item.path = path;
+    item.attributes.mode = 0644;
+    item.attributes.size = text.size();
+    item.required = false;
+    ++world_.reads;
+    if (auto failure = world_.unreadable.find(path); failure != world_.unreadable.end()) {
+      item.content = std::make_unique<FailingReader>(failure->second);
+    } else {
+      item.content = std::make_unique<BytesReader>(ToBytes(text));
+    }
+    return item;
+  }
+  Result<Manifest> Finish() override {
+    HF_TRY(world_.Step("finish"));
+    Manifest manifest;
+    manifest.identity = {{"version", "1.0"}};
+    manifest.position = {{"revision", "7"}};
+    manifest.endpoint = "memory";
+    manifest.method = "copy";
+    manifest.consistency = "exact";
+    manifest.missing = world_.missing;
+    return manifest;
+  }
+
+ private:
+  FakeWorld& world_;
+  bool saw_directory_ = false;
+  std::size_t at_ = 0;
+  std::vector<std::pair<std::string, std::string>> cut_;
+};
+
+class FakeRestoreSession final : public RestoreSession {
+ public:
+  FakeRestoreSession(FakeWorld& world, const RestoreSpec& spec) : world_(world), spec_(spec) {}
+  Result<void> Preflight(std::stop_token) override { return world_.Step("preflight"); }
+  Result<void> Stage(Progress&, std::stop_token) override {
+    HF_TRY(spec_.journal->Record("staging"));
+    HF_TRY(world_.Step("stage"));
+    return spec_.snapshot->List("data", [&](const ViewEntry& entry) -> Result<void> {
+      HF_ASSIGN(auto reader, spec_.snapshot->Open("data/" + entry.name));
+      Bytes bytes(1024);
+      HF_ASSIGN(std::size_t count, reader->Read(bytes));
+      staged_["data/" + entry.name] = std::string(AsText({bytes.data(), count}));
+      return {};
+    });
+  }
+  Result<void> Validate(std::stop_token) override { return world_.Step("validate"); }
+  Result<void> Swap(std::stop_token) override {
+    HF_TRY(spec_.journal->Record("swapping"));
+    old_ = std::exchange(world_.live, staged_);
+    return world_.Step("swap");
+  }
+  Result<void> Verify(std::stop_token) override { return world_.Step("verify"); }
+  Result<void> Commit() override { return world_.Step("commit"); }
+  Result<void> Rollback() override {
+    HF_TRY(world_.Step("rollback"));
+    if (old_) world_.live = *std::exchange(old_, std::nullopt);
+    return {};
+  }
+  std::vector<std::string> Changes() const override { return {"data replaced"}; }
+
+ private:
+  FakeWorld& world_;
+  RestoreSpec spec_;
+  std::map<std::string, std::string> staged_;
+  std::optional<std::map<std::string, std::string>> old_;
+};
+
+class FakeSource final : public Source {
+ public:
+  explicit FakeSource(FakeWorld& world) : world_(world) {}
+  Result<SourceInfo> Probe(std::stop_token) override {
+    HF_TRY(world_.Step("probe"));
+    SourceInfo info;
+    info.identity = {{"version", "1.0"}};
+    info.healthy = true;
+    info.health = "answers";
+    for (const auto& [path, text] : world_.live) info.would_save.push_back(path);
+    info.missing = world_.missing;
+    return info;
+  }
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec&) override {
+    HF_TRY(world_.Step("open backup"));
+    return std::make_unique<FakeBackupSession>(world_);
+  }
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
+    HF_TRY(world_.Step("open restore"));
+    return std::make_unique<FakeRestoreSession>(world_, spec);
+  }
+  Result<std::string> RecoverRestore(std::string_view state) override {
+    HF_TRY(world_.Step("recover " + std::string(state)));
+    return std::string("undone");
+  }
+  Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec, Progress&,
+                                                  std::stop_token) override {
+    HF_TRY(world_.Step("special"));
+    return std::vector<std::string>{"staged in " + spec.options.Text("stage_dir")};
+  }
+
+ private:
+  FakeWorld& world_;
+};
+
+// `world` must outlive the kind.
+inline SourceKind FakeKind(FakeWorld& world, std::string kind = "fake") {
+  SourceKind fake;
+  fake.kind = std::move(kind);
+  fake.summary = "a map in memory";
+  fake.options.options = {{.name = "color", .help = "of no use"}};
+  fake.restore_options = {
+      {.name = "stage_dir", .type = config::OptionType::kPath, .help = "where to"},
+      {.name = "bump", .type = config::OptionType::kInteger, .help = "by how much"},
+      {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
+  fake.open = [&world](const SourceContext&,
+                       const config::Values&) -> Result<std::unique_ptr<Source>> {
+    HF_TRY(world.Step("open"));
+    return std::make_unique<FakeSource>(world);
+  };
+  return fake;
+}
+
+}  // namespace holdfast::testing

@@ -1,0 +1,198 @@
+#include "agent/jobs/backup_job.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include "agent/jobs/snapshot_finder.h"
+#include "agent/journal/restore_journal.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+Error Broken(ErrorCode code = ErrorCode::kUnavailable) { return Error(code, "it is broken"); }
+
+TEST_CASE("backup job: each source becomes one snapshot that says what it is") {
+  JobsFixture fixture;
+  JobContext context = fixture.Context();
+
+  BackupReport report = RunBackup(context, fixture.AllSources(), "before the upgrade");
+
+  REQUIRE(report.tasks.size() == 2);
+  const BackupTaskReport& task = report.tasks[0];
+  INFO((task.error ? task.error->Text() : ""));
+  REQUIRE(task.state == TaskState::kDone);
+  REQUIRE(task.manifest.position.at("revision") == "7");
+  REQUIRE(task.manifest.note == "before the upgrade");
+  REQUIRE(task.manifest.run == context.run);
+  REQUIRE(task.bytes_read == 9);
+  for (const char* phase : {"open", "prepare", "cut", "save", "compose", "verify"}) {
+    REQUIRE(task.seconds.contains(phase));
+  }
+  auto listing = ListRepositories(context, fixture.AllRepositories(), "fake/one");
+  REQUIRE(listing.at(0).snapshots.size() == 1);
+  const repository::SnapshotInfo& snapshot = listing[0].snapshots[0];
+  REQUIRE(snapshot.id.Hex() == task.snapshot);
+  REQUIRE(snapshot.host == "n1");
+  REQUIRE(snapshot.paths == std::vector<std::string>{"/fake/one"});
+  REQUIRE(snapshot.tags == std::vector<std::string>{"run:" + context.run, "kind:fake"});
+}
+
+TEST_CASE("backup job: locks are given back, in the repository and on the node") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
+  REQUIRE(RunBackup(fixture.Context(), fixture.AllSources(), "").tasks[0].state ==
+          TaskState::kDone);
+}
+
+TEST_CASE("backup job: the second one knows the first and adds nothing") {
+  JobsFixture fixture;
+  BackupReport first = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  fixture.clock.Advance(std::chrono::hours(1));
+
+  BackupReport second = RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+  REQUIRE(second.tasks[0].parent == first.tasks[0].snapshot);
+  REQUIRE(second.tasks[0].items == first.tasks[0].items);
+}
+
+TEST_CASE("backup job: a source that fails does not keep the others from being saved") {
+  JobsFixture fixture;
+  int prepared = 0;
+  fixture.world.on = [&](const std::string& step) {
+    if (step != "prepare") return;
+    fixture.world.failures.clear();
+    if (prepared++ == 0) fixture.world.failures.emplace("prepare", Broken());
+  };
+
+  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+  REQUIRE(report.tasks[0].state == TaskState::kFailed);
+  REQUIRE_FALSE(report.tasks[0].began);
+  REQUIRE(report.tasks[0].snapshot.empty());
+  REQUIRE(report.tasks[1].state == TaskState::kDone);
+}
+
+TEST_CASE("backup job: a failure at any step leaves no snapshot and no lock") {
+  for (const char* step : {"open", "open backup", "prepare", "cut", "next", "finish"}) {
+    JobsFixture fixture;
+    fixture.world.failures.emplace(step, Broken());
+
+    BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+    INFO(step);
+    REQUIRE(report.tasks[0].state == TaskState::kFailed);
+    REQUIRE(report.tasks[0].error->code() == ErrorCode::kUnavailable);
+    REQUIRE(report.tasks[0].began ==
+            (std::string(step) == "next" || std::string(step) == "finish"));
+    REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
+    REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
+  }
+}
+
+TEST_CASE("backup job: what cannot be read is left out, named, and makes it partial") {
+  JobsFixture fixture;
+  fixture.world.unreadable.emplace("data/a", Error(ErrorCode::kDenied, "permission denied"));
+
+  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+
+  REQUIRE(report.tasks[0].state == TaskState::kPartlyDone);
+  REQUIRE(report.tasks[0].manifest.missing.at(0).what == "data/a");
+  auto listing = ListRepositories(fixture.Context(), fixture.AllRepositories(), "");
+  REQUIRE(listing.at(0).snapshots.at(0).is_partial);
+}
+
+TEST_CASE("backup job: a stop leaves nothing visible and starts nothing more") {
+  JobsFixture fixture;
+  std::stop_source stop;
+  fixture.world.on = [&](const std::string& step) {
+    if (step == "next") stop.request_stop();
+  };
+
+  BackupReport report = RunBackup(fixture.Context(stop.get_token()), fixture.AllSources(), "");
+
+  REQUIRE(report.tasks[0].state == TaskState::kCancelled);
+  REQUIRE(report.tasks[1].state == TaskState::kCancelled);
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
+  REQUIRE(std::ranges::count(fixture.world.steps, "prepare") == 1);
+}
+
+TEST_CASE("backup job: a source that is busy is refused with its holder") {
+  JobsFixture fixture;
+  JobContext holder = fixture.Context();
+  auto held = Unwrap(SourceSession::Open(holder, *fixture.AllSources()[0], "restore"));
+
+  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+
+  REQUIRE(report.tasks[0].state == TaskState::kRefused);
+  REQUIRE(report.tasks[0].error->code() == ErrorCode::kBusy);
+  REQUIRE_THAT(report.tasks[0].error->message(),
+               Catch::Contains("lock source \"fake/one\": held by holdfast-agent restore, pid ") &&
+                   Catch::Contains(holder.run));
+}
+
+TEST_CASE("backup job: an interrupted restore is recovered before anything else") {
+  JobsFixture fixture;
+  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
+                                                      .kind = "fake",
+                                                      .name = "one",
+                                                      .snapshot = "abcdef0123",
+                                                      .begin = fixture.clock.Now(),
+                                                      .state = ""});
+  REQUIRE_OK(journal.Record("swapping"));
+
+  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+
+  REQUIRE(fixture.world.steps.at(0) == "open");
+  REQUIRE(fixture.world.steps.at(1) == "recover swapping");
+  REQUIRE_THAT(report.tasks[0].recovered, Catch::Contains("snapshot abcdef01 (run R): undone"));
+  REQUIRE_FALSE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
+}
+
+TEST_CASE("backup job: what cannot be recovered keeps the source from being saved") {
+  JobsFixture fixture;
+  fixture.world.failures.emplace("recover s", Broken(ErrorCode::kDenied));
+  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
+                                                      .kind = "fake",
+                                                      .name = "one",
+                                                      .snapshot = "abcdef0123",
+                                                      .begin = fixture.clock.Now(),
+                                                      .state = ""});
+  REQUIRE_OK(journal.Record("s"));
+
+  BackupReport report = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+
+  REQUIRE(report.tasks[0].error);
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
+  REQUIRE(Unwrap(ReadRestoreJournal(fixture.settings.state_dir, "fake", "one")));
+}
+
+TEST_CASE("backup job: a wrong password fails each source that needs the repository") {
+  JobsFixture fixture;
+  REQUIRE_OK(WriteFileAtomic(fixture.directory.path() + "/password", AsBytes("wrong"), 0600));
+
+  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+  for (const BackupTaskReport& task : report.tasks) {
+    REQUIRE(task.error->code() == ErrorCode::kDenied);
+    REQUIRE_THAT(task.error->message(), Catch::Contains("open repository \"main\""));
+  }
+}
+
+TEST_CASE("backup job: a password file that is not there names the place that names it") {
+  JobsFixture fixture;
+  REQUIRE_OK(RemoveTree(fixture.directory.path() + "/password"));
+
+  BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+
+  REQUIRE(report.tasks[0].error->code() == ErrorCode::kInvalidArgument);
+  REQUIRE_THAT(report.tasks[0].error->message(), Catch::Contains("agent.yaml:4:45: password file"));
+}
+
+}  // namespace
+}  // namespace holdfast::jobs

@@ -1,0 +1,172 @@
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+
+#include <string>
+
+#include "agent/jobs/backup_job.h"
+#include "agent/jobs/check_job.h"
+#include "agent/jobs/init_job.h"
+#include "agent/jobs/probe_job.h"
+#include "agent/jobs/snapshot_finder.h"
+#include "agent/journal/restore_journal.h"
+#include "common/io/fd.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+RepositoryAddress NewAddress(JobsFixture& fixture, const std::string& password_file) {
+  (void)fixture.storages["memory:new"];  // there, and empty
+  return {.name = "new",
+          .url = "memory:new",
+          .password_file = fixture.directory.path() + "/" + password_file};
+}
+
+TEST_CASE("init job: a random password is made where there is none, and opens the repository") {
+  JobsFixture fixture;
+  RepositoryAddress address = NewAddress(fixture, "keys/new");
+
+  InitReport report = Unwrap(RunInit(fixture.Context(), address));
+
+  REQUIRE(report.password_made);
+  REQUIRE(report.warnings.empty());
+  struct stat status {};
+  REQUIRE(::stat(address.password_file.c_str(), &status) == 0);
+  REQUIRE((status.st_mode & 0777) == 0600);
+  std::string text(AsText(Unwrap(ReadWholeFile(address.password_file))));
+  REQUIRE(text.size() == 65);  // 256 bits in hexadecimal, and the line's end
+  REQUIRE_OK(RepositorySession::Open(fixture.Context(), address, LockUse::kRequired));
+}
+
+TEST_CASE("init job: a password that is there is used, and one that others can read is named") {
+  JobsFixture fixture;
+  RepositoryAddress address = NewAddress(fixture, "password");
+  REQUIRE(::chmod(address.password_file.c_str(), 0644) == 0);
+
+  InitReport report = Unwrap(RunInit(fixture.Context(), address));
+
+  REQUIRE_FALSE(report.password_made);
+  REQUIRE_THAT(report.warnings.at(0), Catch::Contains("can be read by others"));
+}
+
+TEST_CASE("init job: a repository that is there stays, and no new password stays behind") {
+  JobsFixture fixture;
+  RepositoryAddress address = NewAddress(fixture, "new-password");
+  address.url = "memory:main";
+
+  REQUIRE_FAILS(RunInit(fixture.Context(), address), ErrorCode::kAlreadyExists,
+                "make repository \"new\"");
+
+  REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "new-password");
+}
+
+TEST_CASE("init job: an empty password file is no password") {
+  JobsFixture fixture;
+  RepositoryAddress address = NewAddress(fixture, "empty");
+  REQUIRE_OK(WriteFileAtomic(address.password_file, AsBytes(" \n"), 0600));
+
+  REQUIRE_FAILS(RunInit(fixture.Context(), address), ErrorCode::kInvalidArgument, "is empty");
+}
+
+TEST_CASE("probe job: looks, changes nothing, and says what was interrupted") {
+  JobsFixture fixture;
+  RestoreJournal journal(fixture.settings.state_dir, {.run = "R",
+                                                      .kind = "fake",
+                                                      .name = "one",
+                                                      .snapshot = "abcdef0123",
+                                                      .begin = fixture.clock.Now(),
+                                                      .state = ""});
+  REQUIRE_OK(journal.Record("state"));
+
+  std::vector<ProbeReport> reports = RunProbe(fixture.Context(), fixture.AllSources());
+
+  REQUIRE(reports.at(0).info.healthy);
+  REQUIRE(reports.at(0).unfinished_restore->run == "R");
+  REQUIRE_FALSE(reports.at(1).unfinished_restore);
+  REQUIRE(fixture.world.steps == std::vector<std::string>{"open", "probe", "open", "probe"});
+}
+
+TEST_CASE("probe job: a source that does not answer is an error of its own") {
+  JobsFixture fixture;
+  fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));
+
+  REQUIRE(RunProbe(fixture.Context(), fixture.AllSources()).at(0).error->message() == "no answer");
+}
+
+TEST_CASE("list: an unreadable repository does not hide the others") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  fixture.settings.repositories[1].url = "memory:none";
+
+  auto listings = ListRepositories(fixture.Context(), fixture.AllRepositories(), "fake/*");
+
+  REQUIRE(listings.at(0).snapshots.size() == 2);
+  REQUIRE(listings.at(1).error);
+  REQUIRE(ListRepositories(fixture.Context(), fixture.AllRepositories(), "etcd/*")
+              .at(0)
+              .snapshots.empty());
+}
+
+TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  auto reports = RunCheck(fixture.Context(), fixture.AllRepositories(), true);
+  REQUIRE(reports.at(0).is_sound());
+  REQUIRE(reports.at(0).check.snapshots == 2);
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
+
+  std::vector<FileName> packs;
+  Unwrap(fixture.storages["memory:main"].List(FileKind::kPack,
+                                              [&](const FileInfo& file) -> Result<void> {
+                                                packs.push_back(file.name);
+                                                return {};
+                                              }));
+  Unwrap(fixture.storages["memory:main"].Remove(packs.at(0)));
+
+  reports = RunCheck(fixture.Context(), fixture.AllRepositories(), false);
+  REQUIRE_FALSE(reports.at(0).is_sound());
+  REQUIRE(reports.at(1).is_sound());
+}
+
+// A storage that lets itself be read, and nothing else.
+class ReadOnlyStorage final : public Storage {
+ public:
+  explicit ReadOnlyStorage(Storage& storage) : storage_(storage) {}
+  std::string location() const override { return storage_.location(); }
+  unsigned connections_max() const override { return 1; }
+  Result<void> Create() override { return Refuse(); }
+  Result<void> Put(const FileName&, ByteView, PutMode) override { return Refuse(); }
+  Result<Bytes> Get(const FileName& name, ByteRange range) override {
+    return storage_.Get(name, range);
+  }
+  Result<FileInfo> Stat(const FileName& name) override { return storage_.Stat(name); }
+  Result<void> List(FileKind kind,
+                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+    return storage_.List(kind, visit);
+  }
+  Result<void> Remove(const FileName&) override { return Refuse(); }
+
+ private:
+  static Result<void> Refuse() { return Fail(ErrorCode::kDenied, "read-only file system"); }
+  Storage& storage_;
+};
+
+TEST_CASE("repository session: a read-only storage is read without a lock, never written") {
+  JobsFixture fixture;
+  JobContext context = fixture.Context();
+  context.open_storage = [&](std::string_view) -> Result<std::unique_ptr<Storage>> {
+    return std::make_unique<ReadOnlyStorage>(fixture.storages["memory:main"]);
+  };
+  RepositoryAddress address = fixture.AllRepositories()[0];
+
+  auto session = Unwrap(RepositorySession::Open(context, address, LockUse::kIfCan));
+  REQUIRE(session->lock() == nullptr);
+  REQUIRE_THAT(session->warnings().at(0), Catch::Contains("is read without a lock"));
+  REQUIRE_FAILS(RepositorySession::Open(context, address, LockUse::kRequired), ErrorCode::kDenied,
+                "lock repository \"main\"");
+}
+
+}  // namespace
+}  // namespace holdfast::jobs

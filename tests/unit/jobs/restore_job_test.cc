@@ -1,0 +1,264 @@
+#include "agent/jobs/restore_job.h"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <string>
+
+#include "agent/journal/restore_journal.h"
+#include "common/io/fd.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+// A source saved once; then its live state changes.
+struct SavedFixture : JobsFixture {
+  SavedFixture() {
+    BackupReport report = RunBackup(Context(), {AllSources()[0]}, "");
+    REQUIRE(report.tasks[0].state == TaskState::kDone);
+    snapshot = report.tasks[0].snapshot;
+    clock.Advance(std::chrono::hours(1));
+    world.live["data/a"] = "changed";
+    world.steps.clear();
+  }
+  RestoreReport Restore(RestoreOptions options, std::stop_token stop = {}) {
+    if (options.selector.empty()) options.selector = "latest:fake/one";
+    options.working_directory = directory.path();
+    return RunRestore(Context(std::move(stop)), AllRepositories(), options);
+  }
+  RestoreReport InPlace(bool safety_snapshot = true) {
+    return Restore({.mode = RestoreMode::kInPlace, .safety_snapshot = safety_snapshot});
+  }
+  bool HasJournal() {
+    return Unwrap(ReadRestoreJournal(settings.state_dir, "fake", "one")).has_value();
+  }
+  std::string TextOf(const std::string& path) {
+    return std::string(AsText(Unwrap(ReadWholeFile(path))));
+  }
+  std::string snapshot;
+};
+
+void RequireDone(const RestoreReport& report) {
+  INFO((report.error ? report.error->Text() : ""));
+  REQUIRE(report.state == TaskState::kDone);
+}
+
+TEST_CASE("restore job: a directory gets what was saved") {
+  SavedFixture fixture;
+  std::string to = fixture.directory.path() + "/new/deep";
+
+  RestoreReport report = fixture.Restore({.directory = to});
+
+  RequireDone(report);
+  REQUIRE(report.snapshot == fixture.snapshot);
+  REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
+  REQUIRE(std::filesystem::exists(to + "/manifest.json"));
+}
+
+TEST_CASE("restore job: one path of it, also written with slashes around") {
+  SavedFixture fixture;
+  std::string to = fixture.directory.path() + "/new";
+
+  RestoreReport report = fixture.Restore({.directory = to, .path = "/data/a/"});
+
+  RequireDone(report);
+  REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
+  REQUIRE_FALSE(std::filesystem::exists(to + "/data/b"));
+  RestoreReport missing =
+      fixture.Restore({.directory = fixture.directory.path() + "/x", .path = "data/c"});
+  REQUIRE(missing.error->code() == ErrorCode::kNotFound);
+  REQUIRE_THAT(missing.error->hint(), Catch::Contains("\"data\""));
+  REQUIRE_FALSE(std::filesystem::exists(fixture.directory.path() + "/x"));
+}
+
+TEST_CASE("restore job: a directory with something in it is refused") {
+  SavedFixture fixture;
+  RestoreReport report = fixture.Restore({.directory = fixture.directory.path()});
+  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("is not empty"));
+
+  report = fixture.Restore({.directory = fixture.directory.path() + "/password"});
+  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("restore job: in place goes step by step, after a safety snapshot") {
+  SavedFixture fixture;
+
+  RestoreReport report = fixture.InPlace();
+
+  RequireDone(report);
+  REQUIRE(fixture.world.live.at("data/a") == "alpha");
+  REQUIRE(report.changes == std::vector<std::string>{"data replaced"});
+  REQUIRE(report.safety_snapshot->state == TaskState::kDone);
+  REQUIRE(report.safety_snapshot->manifest.note ==
+          "safety snapshot before restore of " + fixture.snapshot);
+  std::vector<std::string> steps;
+  for (const std::string& step : fixture.world.steps) {
+    if (step != "next" && step != "open" && step != "backup closed") steps.push_back(step);
+  }
+  REQUIRE(steps == std::vector<std::string>{"open restore", "preflight", "open backup", "prepare",
+                                            "cut", "finish", "stage", "validate", "swap", "verify",
+                                            "commit"});
+  REQUIRE_FALSE(fixture.HasJournal());
+  // The way back: the safety snapshot restores what was live.
+  RequireDone(fixture.Restore({.selector = report.safety_snapshot->snapshot,
+                               .mode = RestoreMode::kInPlace,
+                               .safety_snapshot = false}));
+  REQUIRE(fixture.world.live.at("data/a") == "changed");
+}
+
+TEST_CASE("restore job: a safety snapshot that fails stops the restore") {
+  SavedFixture fixture;
+  fixture.world.failures.emplace("prepare", Error(ErrorCode::kDenied, "not allowed"));
+
+  RestoreReport report = fixture.InPlace();
+
+  REQUIRE(report.state == TaskState::kRefused);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("nothing was changed: not allowed"));
+  REQUIRE_THAT(report.error->hint(), Catch::Contains("--no-safety-snapshot"));
+  REQUIRE(fixture.world.live.at("data/a") == "changed");
+  REQUIRE_FALSE(report.began);
+  fixture.world.steps.clear();
+  RequireDone(fixture.InPlace(false));
+}
+
+TEST_CASE("restore job: a step that fails rolls back") {
+  for (const char* step : {"stage", "validate", "swap", "verify"}) {
+    SavedFixture fixture;
+    fixture.world.failures.emplace(step, Error(ErrorCode::kCorrupt, "the tool refuses it"));
+
+    RestoreReport report = fixture.InPlace(false);
+
+    INFO(step);
+    REQUIRE(report.state == TaskState::kFailed);
+    REQUIRE(report.rolled_back);
+    REQUIRE_THAT(report.error->message(),
+                 Catch::Contains("all is as it was before: the tool refuses it"));
+    REQUIRE(fixture.world.live.at("data/a") == "changed");
+    REQUIRE_FALSE(fixture.HasJournal());
+  }
+}
+
+TEST_CASE("restore job: what cannot be rolled back stays in the journal") {
+  SavedFixture fixture;
+  fixture.world.failures.emplace("verify", Error(ErrorCode::kUnavailable, "no answer"));
+  fixture.world.failures.emplace("rollback", Error(ErrorCode::kNoSpace, "full"));
+
+  RestoreReport report = fixture.InPlace(false);
+
+  REQUIRE_FALSE(report.rolled_back);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("rolling back failed too (full)"));
+  REQUIRE(fixture.HasJournal());
+  fixture.world.failures.clear();
+  fixture.world.steps.clear();
+  RestoreReport again = fixture.InPlace(false);
+  RequireDone(again);
+  REQUIRE(fixture.world.steps.at(1) == "recover swapping");
+  REQUIRE_FALSE(again.recovered.empty());
+  REQUIRE_FALSE(fixture.HasJournal());
+}
+
+TEST_CASE("restore job: a commit that fails leaves the new state and the journal") {
+  SavedFixture fixture;
+  fixture.world.failures.emplace("commit", Error(ErrorCode::kDenied, "cannot remove"));
+
+  RestoreReport report = fixture.InPlace(false);
+
+  REQUIRE(report.error);
+  REQUIRE_FALSE(report.rolled_back);
+  REQUIRE(fixture.world.live.at("data/a") == "alpha");
+  REQUIRE(fixture.HasJournal());
+}
+
+TEST_CASE("restore job: a stop before the swap rolls back") {
+  SavedFixture fixture;
+  std::stop_source stop;
+  fixture.world.on = [&](const std::string& step) {
+    if (step == "validate") stop.request_stop();
+  };
+
+  RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kInPlace, .safety_snapshot = false}, stop.get_token());
+
+  REQUIRE(report.state == TaskState::kCancelled);
+  REQUIRE(report.rolled_back);
+  REQUIRE(fixture.world.live.at("data/a") == "changed");
+}
+
+TEST_CASE("restore job: in place wants the configured source on its own node") {
+  SavedFixture fixture;
+  fixture.settings.node = "n2";
+  RestoreReport report =
+      fixture.Restore({.selector = fixture.snapshot.substr(0, 10), .mode = RestoreMode::kInPlace});
+  REQUIRE(report.error->code() == ErrorCode::kDenied);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("is of node \"n1\", this node is \"n2\""));
+
+  fixture.settings.node = "n1";
+  fixture.settings.sources.clear();
+  report = fixture.InPlace();
+  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
+}
+
+TEST_CASE("restore job: a source that is busy is not restored") {
+  SavedFixture fixture;
+  JobContext holder = fixture.Context();
+  auto held = Unwrap(SourceSession::Open(holder, *fixture.AllSources()[0], "backup"));
+
+  RestoreReport report = fixture.InPlace();
+
+  REQUIRE(report.error->code() == ErrorCode::kBusy);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("held by holdfast-agent backup"));
+}
+
+TEST_CASE("restore job: a kind's own way gets its options, typed and checked") {
+  SavedFixture fixture;
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kSpecial,
+       .kind_options = {{"stage_dir", {"sub"}}, {"bump", {"5"}}, {"mark", {"true"}}}});
+  RequireDone(report);
+  REQUIRE(report.lines ==
+          std::vector<std::string>{"staged in " + fixture.directory.path() + "/sub"});
+
+  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"x"}}}});
+  REQUIRE_THAT(report.error->message(),
+               Catch::Contains("--bump: \"bump\" is \"x\"; expected a whole number"));
+  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"member", {"x"}}}});
+  REQUIRE_THAT(report.error->message(), Catch::Contains("--member is no option of \"fake\""));
+  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"1", "2"}}}});
+  REQUIRE_THAT(report.error->message(), Catch::Contains("--bump is given 2 times"));
+}
+
+TEST_CASE("restore job: with a repository alone a directory needs no settings") {
+  SavedFixture fixture;
+  JobContext context = fixture.Context();
+  context.settings = nullptr;
+  RestoreOptions options{.selector = fixture.snapshot.substr(0, 8),
+                         .directory = fixture.directory.path() + "/new"};
+
+  RequireDone(RunRestore(context, {fixture.AllRepositories()[0]}, options));
+
+  options.mode = RestoreMode::kInPlace;
+  REQUIRE(RunRestore(context, {fixture.AllRepositories()[0]}, options).error->code() ==
+          ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("restore job: a snapshot that is nowhere, or in two places, is not guessed") {
+  SavedFixture fixture;
+  RestoreReport report = fixture.Restore({.selector = "latest:fake/none", .directory = "/x"});
+  REQUIRE(report.error->code() == ErrorCode::kNotFound);
+
+  fixture.Configure(
+      "repositories:\n"
+      "  main: {url: 'memory:main', password_file: password}\n"
+      "  again: {url: 'memory:main', password_file: password}\n");
+  report = fixture.Restore({.selector = fixture.snapshot, .directory = "/x"});
+  REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
+  REQUIRE_THAT(report.error->hint(), Catch::Contains("--repository"));
+}
+
+}  // namespace
+}  // namespace holdfast::jobs
