@@ -16,10 +16,10 @@ namespace holdfast::jobs {
 
 // Where a repository lies and how it opens.
 struct RepositoryAddress {
-  std::string name;  // as agent.yaml calls it; empty when only a URL was given
-  std::string url;
-  std::string password_file;
-  std::string password_place;  // "agent.yaml:7:20", where the file is named
+  std::string name = {};  // as agent.yaml calls it; empty when only a URL was given
+  std::string url = {};
+  std::string password_file = {};
+  std::string password_place = {};  // "agent.yaml:7:20", where the file is named
   std::string compression = "auto";
 
   // The name, or the URL where there is none.

@@ -16,14 +16,14 @@ namespace holdfast::jobs {
 enum class RestoreMode : std::uint8_t { kDirectory, kInPlace, kSpecial };
 
 struct RestoreOptions {
-  std::string selector;  // as FindSnapshot takes it
+  std::string selector = {};  // as FindSnapshot takes it
   RestoreMode mode = RestoreMode::kDirectory;
-  std::string directory;  // kDirectory: absolute
-  std::string path;       // kDirectory: only this path of the snapshot; empty: all
+  std::string directory = {};  // kDirectory: absolute
+  std::string path = {};       // kDirectory: only this path of the snapshot; empty: all
   bool safety_snapshot = true;
   // The kind's own options as given: "stage_data_dir" -> text; lists have several.
-  std::map<std::string, std::vector<std::string>> kind_options;
-  std::string working_directory;  // relative paths in kind_options are relative to it
+  std::map<std::string, std::vector<std::string>> kind_options = {};
+  std::string working_directory = {};  // relative paths in kind_options are relative to it
 };
 
 // JSON: docs/json.md#restore.
