@@ -291,7 +291,7 @@ Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) c
       // Since 2.7 the answer says how it went; a refusal is one by privilege.
       if (answer.starts_with("Success=1")) return {};
       if (answer.find_first_not_of(" \n\r") == std::string::npos) return {};
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("HAProxy did not reload: {}", answer));
+      return Fail(ErrorCode::kUnavailable, fmt::format("HAProxy did not reload: {}", answer));
     }
     case ReloadMethod::Via::kSystemd:
       break;
@@ -302,7 +302,7 @@ Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) c
   HF_ASSIGN(SubprocessOutcome outcome,
             RunProgram({"systemctl", "reload", "--", method_.target}, options));
   if (outcome.exit_code == 0) return {};
-  return Fail(ErrorCode::kInvalidArgument,
+  return Fail(ErrorCode::kUnavailable,
               fmt::format("\"systemctl reload {}\" failed: {}", method_.target, outcome.err),
               fmt::format("see \"journalctl -u {}\"", method_.target));
 }
@@ -330,7 +330,7 @@ Result<void> Process::AwaitReload(const ProcessState& before, std::stop_token st
     }
     std::optional<long> failed = FailedReloads(before.master);
     if (failed && before.failed_reloads && *failed > *before.failed_reloads) {
-      return Fail(ErrorCode::kInvalidArgument,
+      return Fail(ErrorCode::kUnavailable,
                   "HAProxy refused the new configuration and goes on with the old one",
                   "see HAProxy's log, e.g. for an address that is in use");
     }

@@ -47,7 +47,7 @@ class Process {
   Result<void> Reload(const ProcessState& before, std::stop_token stop) const;
 
   // Waits until a worker that was not there in `before` has run for a moment. kTimedOut,
-  // kUnavailable when the master has gone, kInvalidArgument when it kept its old configuration.
+  // or kUnavailable when the master has gone or kept its old configuration.
   Result<void> AwaitReload(const ProcessState& before, std::stop_token stop) const;
 
   // Starts it where systemd can; kUnsupported otherwise.

@@ -220,7 +220,7 @@ class Session final : public RestoreSession {
 
   static Result<void> Judge(const CheckVerdict& verdict, std::string_view what) {
     if (verdict.is_accepted) return {};
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", what, Alerts(verdict)),
+    return Fail(ErrorCode::kUnsupported, fmt::format("{}: {}", what, Alerts(verdict)),
                 "restore it with --to, correct it there, and copy it by hand");
   }
 

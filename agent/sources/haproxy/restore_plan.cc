@@ -122,7 +122,7 @@ class Planner {
     bool stands_directory = present->type == NodeType::kDirectory;
     if (is_directory && stands_directory) return Compare(path);
     if (is_directory || stands_directory) {
-      return Fail(ErrorCode::kInvalidArgument,
+      return Fail(ErrorCode::kAlreadyExists,
                   fmt::format("{} is {}, in the snapshot it is {}", Quote(path),
                               stands_directory ? "a directory" : "no directory",
                               is_directory ? "a directory" : "none"),

@@ -33,7 +33,7 @@ struct RestorePlan {
 };
 
 // Compares content and attributes; owners only when run as root, who alone can set them.
-// kInvalidArgument where a directory stands for a file or a file, or a symlink, for a directory.
+// kAlreadyExists where a directory stands for a file or a file, or a symlink, for a directory.
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
                                 std::stop_token stop);
 

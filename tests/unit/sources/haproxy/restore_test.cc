@@ -155,6 +155,20 @@ TEST_CASE("haproxy restore: files are replaced and added, the rest stays") {
   CHECK(Contains(session->Changes(), "does not run"));
 }
 
+TEST_CASE("haproxy restore: restored twice, the second time changes nothing") {
+  Rig rig;
+  for (int time = 0; time < 2; ++time) {
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
+    Prepare(*session);
+    REQUIRE_OK(session->Swap({}));
+    REQUIRE_OK(session->Verify({}));
+    REQUIRE_OK(session->Commit());
+    CHECK(rig.Read("h.cfg") == "saved\n");
+    CHECK(Contains(session->Changes(), "replaced") == (time == 0));
+  }
+  CHECK(rig.All() == Names{"h.cfg"});
+}
+
 TEST_CASE("haproxy restore: rolling back brings everything back") {
   Rig rig;
   rig.Saved("maps/a.map", "a");
@@ -177,7 +191,7 @@ TEST_CASE("haproxy restore: what haproxy refuses is never put in place") {
   REQUIRE_OK(session->Preflight({}));
   REQUIRE_OK(session->Stage(progress, {}));
 
-  REQUIRE_FAILS(session->Validate({}), ErrorCode::kInvalidArgument,
+  REQUIRE_FAILS(session->Validate({}), ErrorCode::kUnsupported,
                 "parsing [" + rig.Etc("h.cfg") + ":1] : unknown keyword");
   REQUIRE_OK(session->Rollback());
 
@@ -191,7 +205,7 @@ TEST_CASE("haproxy restore: what shows only in place is found by the second chec
   std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
   Prepare(*session);
 
-  REQUIRE_FAILS(session->Swap({}), ErrorCode::kInvalidArgument, "refuses the restored");
+  REQUIRE_FAILS(session->Swap({}), ErrorCode::kUnsupported, "refuses the restored");
   REQUIRE_OK(session->Rollback());
 
   CHECK(rig.Read("h.cfg") == "live\n");
@@ -288,7 +302,7 @@ TEST_CASE("haproxy restore: what cannot be done is refused before anything is to
     rig.Saved("x/y", "1");
     rig.Live("x", "file");
     std::unique_ptr<RestoreSession> session = Unwrap(rig.Open());
-    REQUIRE_FAILS(session->Preflight({}), ErrorCode::kInvalidArgument, rig.Etc("x"));
+    REQUIRE_FAILS(session->Preflight({}), ErrorCode::kAlreadyExists, rig.Etc("x"));
   }
   SECTION("a directory that may not be changed") {
     if (::geteuid() == 0) return;  // root may
