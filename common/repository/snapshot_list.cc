@@ -87,10 +87,7 @@ Result<SnapshotInfo> FindLatest(const std::vector<SnapshotInfo>& snapshots,
   }
   if (found.empty()) return Fail(NothingFound(snapshots, selector));
   HF_TRY(CheckOneHost(found, selector));
-  // A partial one is the choice only where nothing complete is.
-  return **std::ranges::max_element(found, {}, [](const SnapshotInfo* snapshot) {
-    return std::tuple(!snapshot->is_partial, snapshot->time);
-  });
+  return **std::ranges::max_element(found, {}, &SnapshotInfo::time);
 }
 
 Result<SnapshotInfo> FindOfRun(const std::vector<SnapshotInfo>& snapshots,

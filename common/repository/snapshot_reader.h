@@ -39,7 +39,8 @@ struct SnapshotInfo {
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository);
 
 // Finds one by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
-// beginning of an id. kNotFound with what there is as a hint; kInvalidArgument when two match.
+// beginning of an id. The latest is the newest, partial or not. kNotFound with what there is as a
+// hint; kInvalidArgument when two match, or the source is on several hosts and none is named.
 Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,
                                   std::string_view selector);
 

@@ -1,0 +1,300 @@
+#include "common/repository/pack_check.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+
+namespace holdfast::repository {
+namespace {
+
+// One read; a blob that is larger is read at once.
+constexpr std::uint64_t kWindowBytes = 4U << 20;
+// Faults named per pack.
+constexpr std::size_t kFaultsShown = 10;
+
+Error Stopped() { return Error(ErrorCode::kCancelled, "check stopped by request"); }
+
+// Scatters bits, so that sums of results tell sets apart (the finisher of MurmurHash3).
+std::uint64_t Scatter(std::uint64_t x) {
+  x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
+  x = (x ^ (x >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+  return x ^ (x >> 33);
+}
+
+std::uint64_t Fingerprint(const PackContents::Blob& blob) {
+  std::uint64_t value = Scatter((static_cast<std::uint64_t>(blob.offset) << 32) | blob.length);
+  value ^= Scatter((static_cast<std::uint64_t>(blob.plain_length) << 2) |
+                   (blob.compressed ? 2U : 0U) | static_cast<std::uint64_t>(blob.type));
+  for (std::size_t i = 0; i < 4; ++i) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, blob.id.bytes.data() + i * sizeof word, sizeof word);
+    value = Scatter(value + word);
+  }
+  return value;
+}
+
+PackContents::Blob BlobOf(BlobType type, const Id& id, const BlobLocation& location) {
+  return {id, type, location.offset, location.length, location.plain_length, location.compressed};
+}
+
+FileName PackName(const Id& pack) { return {FileKind::kPack, pack.Hex()}; }
+
+// Whether an error says something of the data, and not that they could not be had.
+bool IsDamage(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+}
+
+}  // namespace
+
+PackCheck::PackCheck(Repository& repository, CheckReport& report, Progress& progress,
+                     std::stop_token stop)
+    : repository_(repository),
+      report_(report),
+      progress_(progress),
+      stop_(std::move(stop)),
+      sealer_(repository.NewSealer()) {}
+
+Result<void> PackCheck::Summarize() {
+  packs_.clear();
+  HF_TRY(repository_.ForEachBlob(
+      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
+        PackSummary& pack = packs_[location.pack];
+        ++pack.blobs;
+        pack.file_bytes +=
+            location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
+        pack.fingerprint += Fingerprint(BlobOf(type, id, location));
+        (type == BlobType::kData ? pack.has_data : pack.has_trees) = true;
+        return {};
+      }));
+  for (auto& [id, pack] : packs_) pack.file_bytes += ExpectedPackSize({});
+  return {};
+}
+
+Result<bool> PackCheck::IsStillIndexed(const Id& pack) {
+  HF_TRY(repository_.LoadIndex(stop_));
+  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(pack));
+  return !entries.empty();
+}
+
+Result<std::vector<PackContents::Blob>> PackCheck::IndexEntries(const Id& pack) {
+  std::vector<PackContents::Blob> entries;
+  HF_TRY(repository_.ForEachBlob(
+      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
+        if (location.pack == pack) entries.push_back(BlobOf(type, id, location));
+        return {};
+      }));
+  std::ranges::sort(
+      entries, {}, [](const PackContents::Blob& blob) { return std::tuple(blob.offset, blob.id); });
+  return entries;
+}
+
+Result<void> PackCheck::AddMissing(const Id& pack, std::string_view what) {
+  report_.errors.push_back(fmt::format("pack {} {}", pack.Hex(), what));
+  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(pack));
+  for (const PackContents::Blob& blob : entries) bad_blobs_[pack].insert(blob.id);
+  packs_[pack].is_missing = true;
+  return {};
+}
+
+Result<void> PackCheck::CheckFiles() {
+  HF_TRY(Summarize());
+  std::unordered_map<Id, std::uint64_t, IdHash> files;
+  HF_TRY(repository_.storage().List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    HF_ASSIGN(Id id, ParseId(file.name.name));
+    if (packs_.contains(id)) {
+      files[id] = file.size;
+    } else {
+      ++report_.packs_unreferenced;
+    }
+    return {};
+  }));
+  std::vector<Id> suspects;
+  for (const auto& [id, pack] : packs_) {
+    const auto file = files.find(id);
+    if (file == files.end() || file->second != pack.file_bytes) suspects.push_back(id);
+    report_.blobs += pack.blobs;
+    if (pack.has_data && pack.has_trees) {
+      report_.hints.push_back(
+          fmt::format("pack {} holds data and trees; a prune sorts them apart", id.Hex()));
+    }
+  }
+  std::ranges::sort(suspects);
+  for (const Id& id : suspects) {
+    // A prune may have taken the pack since the index was read; then the index does not name it
+    // any more.
+    Result<FileInfo> file = repository_.storage().Stat(PackName(id));
+    if (!file && file.error().code() != ErrorCode::kNotFound) return Fail(file.error());
+    if (file && file->size == packs_[id].file_bytes) continue;
+    HF_ASSIGN(bool is_indexed, IsStillIndexed(id));
+    if (!is_indexed) {
+      packs_.erase(id);
+    } else if (!file) {
+      HF_TRY(AddMissing(id, "is in the index but not in the storage"));
+    } else {
+      report_.errors.push_back(fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
+                                           file->size, packs_[id].file_bytes));
+      // What lies behind its end is lost; the rest shows when it is read.
+      HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(id));
+      for (const PackContents::Blob& blob : entries) {
+        if (std::uint64_t{blob.offset} + blob.length > file->size) bad_blobs_[id].insert(blob.id);
+      }
+    }
+  }
+  report_.packs = packs_.size();
+  if (report_.packs_unreferenced != 0) {
+    report_.hints.push_back(fmt::format(
+        "{} packs are in no index: left by an interrupted backup, or being written right now",
+        report_.packs_unreferenced));
+  }
+  return FindLost();
+}
+
+Result<void> PackCheck::FindLost() {
+  lost_.clear();
+  if (bad_blobs_.empty()) return {};
+  for (const auto& [pack, blobs] : bad_blobs_) lost_.insert(blobs.begin(), blobs.end());
+  // A blob that another pack has whole is not lost.
+  return repository_.ForEachBlob(
+      [&](BlobType, const Id& id, const BlobLocation& location) -> Result<void> {
+        if (!lost_.contains(id)) return {};
+        const auto bad = bad_blobs_.find(location.pack);
+        if (bad == bad_blobs_.end() || !bad->second.contains(id)) lost_.erase(id);
+        return {};
+      });
+}
+
+Result<void> PackCheck::ReadAll() {
+  std::vector<Id> order;
+  for (const auto& [id, pack] : packs_) {
+    if (pack.is_missing) continue;
+    order.push_back(id);
+    progress_.bytes_total += pack.file_bytes;
+  }
+  std::ranges::sort(order);
+  for (const Id& id : order) HF_TRY(ReadPack(id, packs_[id]));
+  return FindLost();
+}
+
+Result<std::vector<PackContents::Blob>> PackCheck::ReadHeader(const Id& pack,
+                                                              std::uint64_t file_bytes,
+                                                              std::vector<std::string>& faults) {
+  const auto read = [&]() -> Result<std::vector<PackContents::Blob>> {
+    if (file_bytes < ExpectedPackSize({})) return Fail(ErrorCode::kCorrupt, "too short for a pack");
+    HF_ASSIGN(Bytes tail,
+              repository_.storage().Get(
+                  PackName(pack), {file_bytes - kPackHeaderLengthBytes, kPackHeaderLengthBytes}));
+    std::uint64_t length = 0;
+    for (std::size_t i = kPackHeaderLengthBytes; i-- > 0;) length = length << 8 | tail[i];
+    if (length < crypto::kSealOverhead || length > file_bytes - kPackHeaderLengthBytes ||
+        length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
+    }
+    HF_ASSIGN(Bytes sealed,
+              repository_.storage().Get(PackName(pack),
+                                        {file_bytes - kPackHeaderLengthBytes - length, length}));
+    HF_ASSIGN(Bytes plaintext, sealer_.Open(sealed));
+    HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(plaintext));
+    if (ExpectedPackSize(blobs) != file_bytes) {
+      return Fail(ErrorCode::kCorrupt, "the header's blobs do not fill the file");
+    }
+    return blobs;
+  };
+  Result<std::vector<PackContents::Blob>> blobs = read();
+  if (blobs || !IsDamage(blobs.error())) return blobs;
+  faults.push_back("header: " + blobs.error().message());
+  return IndexEntries(pack);
+}
+
+Result<void> PackCheck::ReadPack(const Id& pack, const PackSummary& summary) {
+  if (stop_.stop_requested()) return Fail(Stopped());
+  std::vector<std::string> faults;
+  const auto read = [&]() -> Result<void> {
+    HF_ASSIGN(FileInfo file, repository_.storage().Stat(PackName(pack)));
+    HF_ASSIGN(std::vector<PackContents::Blob> blobs, ReadHeader(pack, file.size, faults));
+    std::uint64_t fingerprint = 0;
+    for (const PackContents::Blob& blob : blobs) fingerprint += Fingerprint(blob);
+    if (faults.empty() && fingerprint != summary.fingerprint) {
+      faults.emplace_back("its header and the index name different blobs");
+    }
+    return ReadBlobs(pack, file.size, blobs, faults);
+  };
+  Result<void> done = read();
+  if (!done && done.error().code() == ErrorCode::kNotFound) {
+    HF_ASSIGN(bool is_indexed, IsStillIndexed(pack));
+    return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
+  }
+  // Shorter than a moment ago, or cut off: the storage says so.
+  if (!done && IsDamage(done.error())) {
+    faults.push_back(done.error().message());
+  } else if (!done) {
+    return Fail(std::move(done).error().While("check pack " + pack.Hex()));
+  }
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    if (i == kFaultsShown) {
+      report_.errors.push_back(
+          fmt::format("pack {}: {} more faults", pack.Hex(), faults.size() - i));
+      break;
+    }
+    report_.errors.push_back(fmt::format("pack {}: {}", pack.Hex(), faults[i]));
+  }
+  return {};
+}
+
+Result<void> PackCheck::ReadBlobs(const Id& pack, std::uint64_t file_bytes,
+                                  const std::vector<PackContents::Blob>& blobs,
+                                  std::vector<std::string>& faults) {
+  crypto::Sha256 hash;
+  std::uint64_t at = 0;
+  std::size_t next = 0;
+  // Window by window, each as many whole blobs as fit, and the rest of the file after the last.
+  while (at < file_bytes) {
+    if (stop_.stop_requested()) return Fail(Stopped());
+    std::uint64_t end = std::min(at + kWindowBytes, file_bytes);
+    std::size_t last = next;
+    if (next < blobs.size() && blobs[next].offset == at) {
+      end = std::min(at + std::max<std::uint64_t>(blobs[next].length, 1), file_bytes);
+      for (++last; last < blobs.size() && blobs[last].offset == end &&
+                   end + blobs[last].length <= std::min(at + kWindowBytes, file_bytes);
+           ++last) {
+        end += blobs[last].length;
+      }
+    } else if (next < blobs.size() && blobs[next].offset > at) {
+      end = std::min<std::uint64_t>(end, blobs[next].offset);
+    } else if (next < blobs.size()) {
+      faults.push_back(fmt::format("{} blob {} overlaps another", BlobTypeName(blobs[next].type),
+                                   blobs[next].id.Hex()));
+      bad_blobs_[pack].insert(blobs[next++].id);
+      continue;
+    }
+    HF_ASSIGN(Bytes window, repository_.storage().Get(PackName(pack), {at, end - at}));
+    hash.Update(window);
+    report_.bytes_read += window.size();
+    progress_.bytes += window.size();
+    for (; next < last; ++next) {
+      const PackContents::Blob& blob = blobs[next];
+      std::uint64_t begin = blob.offset - at;
+      Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "the file ends before it");
+      if (begin + blob.length <= window.size()) {
+        BlobLocation location{pack, blob.offset, blob.length, blob.plain_length, blob.compressed};
+        opened = repository_.OpenBlob(blob.type, blob.id, location,
+                                      ByteView(window).subspan(begin, blob.length));
+      }
+      if (opened) continue;
+      if (!IsDamage(opened.error())) return Fail(std::move(opened).error());
+      faults.push_back(fmt::format("{} blob {}: {}", BlobTypeName(blob.type), blob.id.Hex(),
+                                   opened.error().message()));
+      bad_blobs_[pack].insert(blob.id);
+    }
+    at = end;
+  }
+  for (; next < blobs.size(); ++next) bad_blobs_[pack].insert(blobs[next].id);
+  if (hash.Finish() != pack.bytes)
+    faults.emplace_back("its content does not have the hash that is its name");
+  return {};
+}
+
+}  // namespace holdfast::repository

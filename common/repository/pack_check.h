@@ -1,0 +1,63 @@
+// The part of the check that looks at packs: what the index says of each, and what the file holds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/repository/check.h"
+#include "common/repository/pack_format.h"
+#include "common/repository/repository.h"
+
+namespace holdfast::repository {
+
+// What the index says of one pack, without its list of blobs.
+struct PackSummary {
+  std::uint64_t blobs = 0;
+  std::uint64_t file_bytes = 0;   // that the file must have
+  std::uint64_t fingerprint = 0;  // of all entries, whatever their order
+  bool has_data = false;
+  bool has_trees = false;
+  bool is_missing = false;
+};
+
+class PackCheck {
+ public:
+  // `report` collects what is found.
+  PackCheck(Repository& repository, CheckReport& report, Progress& progress, std::stop_token stop);
+
+  // That each pack of the index is there and has its size. REQUIRES: the index was loaded.
+  Result<void> CheckFiles();
+  // Reads every pack: its hash, its header against the index, each blob.
+  Result<void> ReadAll();
+  // Blobs that no pack has whole, as far as the above found out.
+  const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
+
+ private:
+  Result<void> Summarize();
+  Result<bool> IsStillIndexed(const Id& pack);
+  Result<void> AddMissing(const Id& pack, std::string_view what);
+  Result<std::vector<PackContents::Blob>> IndexEntries(const Id& pack);
+  Result<std::vector<PackContents::Blob>> ReadHeader(const Id& pack, std::uint64_t file_bytes,
+                                                     std::vector<std::string>& faults);
+  Result<void> ReadPack(const Id& pack, const PackSummary& summary);
+  Result<void> ReadBlobs(const Id& pack, std::uint64_t file_bytes,
+                         const std::vector<PackContents::Blob>& blobs,
+                         std::vector<std::string>& faults);
+  Result<void> FindLost();
+
+  Repository& repository_;
+  CheckReport& report_;
+  Progress& progress_;
+  std::stop_token stop_;
+  crypto::Sealer sealer_;
+  std::unordered_map<Id, PackSummary, IdHash> packs_;
+  std::unordered_map<Id, std::unordered_set<Id, IdHash>, IdHash> bad_blobs_;  // per pack
+  std::unordered_set<Id, IdHash> lost_;
+};
+
+}  // namespace holdfast::repository
