@@ -1,0 +1,350 @@
+#include "common/repository/check.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/faulty_storage.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+struct CheckFixture : RepositoryFixture {
+  CheckFixture() {
+    auto repository = Open();
+    first = Unwrap(TryWriteSnapshot(
+        *repository, Items(FileItem("data/a", RandomBytes(random, 2'000'000)),
+                           FileItem("data/deep/b", "bee"), FileItem("data/empty", ""))));
+    clock.Advance(std::chrono::hours(1));
+    second = Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/deep/b", "bee"))));
+  }
+
+  CheckReport Check(bool read_data = false) {
+    auto repository = Open();
+    Progress progress;
+    return Unwrap(CheckRepository(*repository, {.read_data = read_data}, progress, {}));
+  }
+
+  std::vector<FileInfo> Files(FileKind kind) {
+    std::vector<FileInfo> files;
+    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+      files.push_back(file);
+      return {};
+    }));
+    return files;
+  }
+  // The pack that holds the blob of `text`.
+  BlobLocation LocationOf(BlobType type, std::string_view text) {
+    auto repository = Open();
+    BlobLocation found;
+    Unwrap(repository->ForEachBlob(
+        [&](BlobType each, const Id& id, const BlobLocation& location) -> Result<void> {
+          if (each == type && Unwrap(repository->LoadBlob(type, id)) == ToBytes(text))
+            found = location;
+          return {};
+        }));
+    return found;
+  }
+  void Overwrite(const Id& pack, std::uint64_t offset, std::uint8_t flip) {
+    FileName name{FileKind::kPack, pack.Hex()};
+    Bytes content = Unwrap(storage.Get(name, {}));
+    content.at(offset) ^= flip;
+    Unwrap(storage.Put(name, content, PutMode::kReplace));
+  }
+
+  Id first;
+  Id second;
+};
+
+bool Mentions(const std::vector<std::string>& lines, const std::string& part) {
+  return std::ranges::any_of(
+      lines, [&](const std::string& line) { return line.find(part) != std::string::npos; });
+}
+std::string Short(const Id& id) { return id.Hex().substr(0, 8); }
+
+TEST_CASE("check: a sound repository has no errors") {
+  CheckFixture fixture;
+  for (bool read_data : {false, true}) {
+    CheckReport report = fixture.Check(read_data);
+    CHECK(report.errors.empty());
+    CHECK(report.hints.empty());
+    CHECK(report.snapshots == 2);
+    CHECK(report.packs == fixture.CountFiles(FileKind::kPack));
+    // Each snapshot: the two wrappings, the top, "data"; "deep" is the same in both.
+    CHECK(report.trees == 9);
+    CHECK(report.packs_unreferenced == 0);
+    std::uint64_t bytes = 0;
+    for (const FileInfo& file : fixture.Files(FileKind::kPack)) bytes += file.size;
+    CHECK(report.bytes_read == (read_data ? bytes : 0));
+  }
+  RepositoryFixture empty;
+  auto repository = empty.Open();
+  Progress progress;
+  CHECK(Unwrap(CheckRepository(*repository, {}, progress, {})).errors.empty());
+}
+
+TEST_CASE("check: a missing pack is named, with the snapshots and paths that need it") {
+  CheckFixture fixture;
+  Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+  Unwrap(fixture.storage.Remove({FileKind::kPack, pack.Hex()}));
+
+  CheckReport report = fixture.Check();
+
+  CHECK(Mentions(report.errors, "pack " + pack.Hex() + " is in the index but not in the storage"));
+  CHECK(
+      Mentions(report.errors, "snapshot " + Short(fixture.first) + ": \"/files/app/data/deep/b\""));
+  CHECK(Mentions(report.errors,
+                 "snapshot " + Short(fixture.second) + ": \"/files/app/data/deep/b\""));
+  CHECK(Mentions(report.errors, "\"/files/app/data/a\""));
+  CHECK_FALSE(Mentions(report.errors, "data/empty"));
+}
+
+TEST_CASE("check: a flipped bit is found by reading the data") {
+  CheckFixture fixture;
+  BlobLocation location = fixture.LocationOf(BlobType::kData, "bee");
+  fixture.Overwrite(location.pack, location.offset + 20, 1);
+
+  CHECK(fixture.Check().errors.empty());
+  CheckReport report = fixture.Check(true);
+
+  CHECK(Mentions(report.errors, "pack " + location.pack.Hex() + ": data blob "));
+  CHECK(Mentions(report.errors, "does not have the hash that is its name"));
+  CHECK(Mentions(report.errors,
+                 "snapshot " + Short(fixture.second) + ": \"/files/app/data/deep/b\""));
+  CHECK_FALSE(Mentions(report.errors, "\"/files/app/data/a\""));
+}
+
+TEST_CASE("check: damage of trees, headers and sizes") {
+  CheckFixture fixture;
+  SECTION("a tree") {
+    BlobLocation location = fixture.LocationOf(BlobType::kTree, "{\"nodes\":[]}\n");
+    REQUIRE(location.length == 0);  // there is none in this repository
+    auto repository = fixture.Open();
+    auto view = OpenView(*repository, fixture.first);
+    Id tree;
+    Unwrap(repository->ForEachBlob(
+        [&](BlobType type, const Id& id, const BlobLocation& at) -> Result<void> {
+          if (type == BlobType::kTree &&
+              AsText(Unwrap(repository->LoadBlob(type, id))).find("\"empty\"") !=
+                  std::string_view::npos) {
+            tree = id;
+            location = at;
+          }
+          return {};
+        }));
+    fixture.Overwrite(location.pack, location.offset + 20, 1);
+    CheckReport report = fixture.Check();
+    CHECK(Mentions(report.errors,
+                   "snapshot " + Short(fixture.first) + ": \"/files/app/data/\": directory"));
+    CHECK_FALSE(Mentions(report.errors, Short(fixture.second)));
+  }
+  SECTION("a header") {
+    Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+    Bytes content = Unwrap(fixture.storage.Get({FileKind::kPack, pack.Hex()}, {}));
+    fixture.Overwrite(pack, content.size() - 10, 1);
+    CHECK(fixture.Check().errors.empty());
+    CheckReport report = fixture.Check(true);
+    CHECK(Mentions(report.errors, "pack " + pack.Hex() + ": header: "));
+    CHECK_FALSE(Mentions(report.errors, "snapshot"));  // the blobs are whole
+  }
+  SECTION("a header length that cannot be") {
+    Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+    Bytes content = Unwrap(fixture.storage.Get({FileKind::kPack, pack.Hex()}, {}));
+    fixture.Overwrite(pack, content.size() - 1, 0xff);
+    CHECK(Mentions(fixture.Check(true).errors, "header length"));
+  }
+  SECTION("a short file") {
+    Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+    FileName name{FileKind::kPack, pack.Hex()};
+    Bytes content = Unwrap(fixture.storage.Get(name, {}));
+    content.resize(100);
+    Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+    CheckReport report = fixture.Check();
+    CHECK(Mentions(report.errors, "has 100 bytes, the index makes it"));
+    CHECK(Mentions(report.errors, "data/deep/b"));
+    CHECK(Mentions(fixture.Check(true).errors, "pack " + pack.Hex() + ": header"));
+  }
+  SECTION("an empty file") {
+    Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+    Unwrap(fixture.storage.Put({FileKind::kPack, pack.Hex()}, {}, PutMode::kReplace));
+    CHECK(Mentions(fixture.Check(true).errors, "has 0 bytes"));
+  }
+}
+
+TEST_CASE("check: an index that names other blobs than the pack's header") {
+  CheckFixture fixture;
+  auto repository = fixture.Open();
+  Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+  PackContents contents{pack, {}};
+  Unwrap(repository->ForEachBlob([&](BlobType type, const Id& id,
+                                     const BlobLocation& at) -> Result<void> {
+    if (at.pack == pack) {
+      contents.blobs.push_back({id, type, at.offset, at.length, at.plain_length, at.compressed});
+    }
+    return {};
+  }));
+  std::vector<FileInfo> old = fixture.Files(FileKind::kIndex);
+  contents.blobs.at(0).id.bytes[5] ^= 1;
+  Unwrap(repository->SaveIndex({&contents, 1}));
+  for (const FileInfo& file : old) Unwrap(fixture.storage.Remove(file.name));
+
+  CHECK(Mentions(fixture.Check(true).errors, "its header and the index name different blobs"));
+}
+
+TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is still checked") {
+  CheckFixture fixture;
+  Unwrap(fixture.storage.Put({FileKind::kSnapshot, fixture.first.Hex()}, AsBytes("x"),
+                             PutMode::kReplace));
+  CheckReport report = fixture.Check();
+  CHECK(report.errors.size() == 1);
+  CHECK(Mentions(report.errors, "snapshot " + fixture.first.Hex()));
+  CHECK(report.snapshots == 1);
+
+  FileName index = fixture.Files(FileKind::kIndex).at(0).name;
+  auto repository = fixture.Open();
+  Bytes content = Unwrap(fixture.storage.Get(index, {}));
+  content[20] ^= 1;
+  Unwrap(fixture.storage.Put(index, content, PutMode::kReplace));
+  // One that did not read it before.
+  auto fresh = Unwrap(Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage),
+                                       fixture.password, {}, fixture.random, fixture.clock));
+  Progress progress;
+  report = Unwrap(CheckRepository(*fresh, {}, progress, {}));
+  CHECK(Mentions(report.errors, index.name));
+  CHECK(Mentions(report.hints, "rebuild-index"));
+}
+
+TEST_CASE("check: sizes that do not add up and files without a list") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  Id data = Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
+  Id tree = Unwrap(writer->Save(
+      BlobType::kTree, AsBytes(R"({"nodes":[{"name":"a","type":"file","size":6,"content":[")" +
+                               data.Hex() + R"("]},{"name":"b","type":"file","content":null}]})")));
+  Unwrap(writer->Finish());
+  std::string json =
+      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
+  Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  Progress progress;
+
+  CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
+
+  REQUIRE(report.errors.size() == 2);
+  CHECK(Mentions(report.errors, "\"/a\": file has 6 bytes, its blobs have 5"));
+  CHECK(Mentions(report.errors, "\"/b\": file has no list of blobs"));
+}
+
+TEST_CASE("check: packs that no index names are a hint") {
+  CheckFixture fixture;
+  auto repository = fixture.Open();
+  Bytes noise = RandomBytes(fixture.random, 100);
+  Unwrap(fixture.storage.Put({FileKind::kPack, std::string(64, 'e')}, noise, PutMode::kReplace));
+  CheckReport report = fixture.Check(true);
+  CHECK(report.errors.empty());
+  CHECK(report.packs_unreferenced == 1);
+  CHECK(Mentions(report.hints, "1 packs are in no index"));
+}
+
+TEST_CASE("check: a blob that another pack has whole is not lost") {
+  CheckFixture fixture;
+  Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+  // A writer that does not know the first copy stores a second one.
+  std::vector<std::pair<FileName, Bytes>> indexes;
+  for (const FileInfo& file : fixture.Files(FileKind::kIndex)) {
+    indexes.emplace_back(file.name, Unwrap(fixture.storage.Get(file.name, {})));
+    Unwrap(fixture.storage.Remove(file.name));
+  }
+  auto blind = fixture.Open();
+  auto writer = BlobWriter::Begin(*blind, nullptr);
+  Unwrap(writer->Save(BlobType::kData, AsBytes("bee")));
+  Unwrap(writer->Finish());
+  for (const auto& [name, content] : indexes) {
+    Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+  }
+  Unwrap(fixture.storage.Remove({FileKind::kPack, pack.Hex()}));
+
+  CheckReport report = fixture.Check();
+
+  CHECK(Mentions(report.errors, pack.Hex()));
+  CHECK_FALSE(Mentions(report.errors, "data/deep/b"));
+  CHECK(Mentions(report.errors, "\"/files/app/data/a\""));
+}
+
+TEST_CASE("check: what a prune took away meanwhile is no damage") {
+  CheckFixture fixture;
+  auto repository = fixture.Open();
+  // As prune does, between our look at the index and our look at the packs: the second snapshot is
+  // forgotten, what only it needed goes.
+  std::vector<PackContents> kept;
+  class Pruning final : public Storage {
+   public:
+    Pruning(Storage& inner, std::function<void()> prune)
+        : inner_(inner), prune_(std::move(prune)) {}
+    std::string location() const override { return inner_.location(); }
+    unsigned connections_max() const override { return 1; }
+    Result<void> Create() override { return {}; }
+    Result<void> Put(const FileName& n, ByteView c, PutMode m) override {
+      return inner_.Put(n, c, m);
+    }
+    Result<Bytes> Get(const FileName& n, ByteRange r) override { return inner_.Get(n, r); }
+    Result<FileInfo> Stat(const FileName& n) override { return inner_.Stat(n); }
+    Result<void> Remove(const FileName& n) override { return inner_.Remove(n); }
+    Result<void> List(FileKind kind,
+                      const std::function<Result<void>(const FileInfo&)>& visit) override {
+      if (kind == FileKind::kPack && prune_) std::exchange(prune_, {})();
+      return inner_.List(kind, visit);
+    }
+
+   private:
+    Storage& inner_;
+    std::function<void()> prune_;
+  };
+  const auto prune = [&] {
+    Unwrap(fixture.storage.Remove({FileKind::kSnapshot, fixture.first.Hex()}));
+    Unwrap(fixture.storage.Remove({FileKind::kSnapshot, fixture.second.Hex()}));
+    for (const FileInfo& file : fixture.Files(FileKind::kIndex))
+      Unwrap(fixture.storage.Remove(file.name));
+    for (const FileInfo& file : fixture.Files(FileKind::kPack))
+      Unwrap(fixture.storage.Remove(file.name));
+  };
+  auto pruned = fixture.OpenOn(std::make_unique<Pruning>(fixture.storage, prune));
+  Progress progress;
+
+  CheckReport report = Unwrap(CheckRepository(*pruned, {.read_data = true}, progress, {}));
+
+  CHECK(report.errors.empty());
+  CHECK(report.packs == 0);
+  CHECK(report.snapshots == 0);
+}
+
+TEST_CASE("check: a storage that fails is an error and no damage; stops when asked to") {
+  CheckFixture fixture;
+  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& storage = *faulty;
+  auto repository = fixture.OpenOn(std::move(faulty));
+  Progress progress;
+  Fault none;
+  none.last = 0;
+  storage.Set(none);
+  REQUIRE(Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {})).errors.empty());
+  std::uint64_t calls = storage.matching();
+  REQUIRE(calls > 10);
+  for (std::uint64_t k = 1; k <= calls; ++k) {
+    Fault fault;
+    fault.first = fault.last = k;
+    storage.Set(fault);
+    INFO(k);
+    REQUIRE_FAILS(CheckRepository(*repository, {.read_data = true}, progress, {}),
+                  ErrorCode::kUnavailable, "injected fault");
+  }
+  storage.Clear();
+  std::stop_source stop;
+  stop.request_stop();
+  REQUIRE_FAILS(CheckRepository(*repository, {}, progress, stop.get_token()), ErrorCode::kCancelled,
+                "stop");
+}
+
+}  // namespace
+}  // namespace holdfast::repository

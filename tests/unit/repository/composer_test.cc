@@ -1,0 +1,118 @@
+#include "common/repository/composer.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+TEST_CASE("composer: one write makes the snapshot visible, with its manifest") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Part part = WritePart(*repository, Items(FileItem("data/f", "content")));
+  REQUIRE(fixture.CountFiles(FileKind::kSnapshot) == 0);
+  Manifest manifest = ManifestOf("files", "app");
+  manifest.note = "hello";
+  ComposeOptions options = ComposeAs(*repository);
+  options.user = "root";
+  fixture.clock.Advance(std::chrono::seconds(5));
+
+  Id id = Unwrap(Compose(*repository, {&part, 1}, manifest, options));
+
+  REQUIRE(fixture.CountFiles(FileKind::kSnapshot) == 1);
+  auto other = fixture.Open();
+  SnapshotInfo info = Unwrap(ListSnapshots(*other)).at(0);
+  CHECK(info.id == id);
+  CHECK(info.time.seconds == 1'700'000'000);
+  CHECK(info.paths == std::vector<std::string>{"/files/app"});
+  CHECK(info.host == "n1");
+  CHECK(info.user == "root");
+  CHECK(info.kind == "files");
+  CHECK(info.run == "01HF7YAT000000000000000000");
+  CHECK(info.program_version.starts_with("holdfast "));
+  CHECK(info.files == 2);
+  auto view = OpenView(*other, id);
+  CHECK(view->manifest() == manifest);
+  CHECK(PathsOf(*view) == std::vector<std::string>{"data/", "data/f", "manifest.json"});
+  CHECK(Unwrap(view->Stat("manifest.json"))->mode == 0600);
+  // Stock restic sees it below its path.
+  SnapshotInfo foreign = info;
+  foreign.kind.clear();
+  CHECK(PathsOf(*Unwrap(OpenSnapshot(*other, foreign))).at(1) == "files/app/");
+}
+
+TEST_CASE("composer: parts unite, directories of the same path too") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  std::vector<Part> parts;
+  parts.push_back(WritePart(
+      *repository,
+      Items(FileItem("data/a", "1"), FileItem("members/n1/f", "n1"), FileItem("x/y/1", "1"))));
+  parts.push_back(
+      WritePart(*repository, Items(FileItem("members/n2/f", "n2"), FileItem("x/y/2", "2"))));
+  parts.push_back(WritePart(
+      *repository,
+      Items(DirectoryItem("members"), FileItem("members/n3/f", "n3"), FileItem("x/z", "3"))));
+
+  Id id = Unwrap(Compose(*repository, parts, ManifestOf("files", "app"), ComposeAs(*repository)));
+
+  auto view = OpenView(*repository, id);
+  CHECK(PathsOf(*view) == std::vector<std::string>{"data/", "data/a", "manifest.json", "members/",
+                                                   "members/n1/", "members/n1/f", "members/n2/",
+                                                   "members/n2/f", "members/n3/", "members/n3/f",
+                                                   "x/", "x/y/", "x/y/1", "x/y/2", "x/z"});
+  CHECK(Unwrap(view->Stat("members"))->mode == 0700);  // the one that was really seen
+  CHECK(Unwrap(ReadPath(*view, "members/n2/f")) == ToBytes("n2"));
+}
+
+TEST_CASE("composer: the same file in two parts is a mistake, and nothing becomes visible") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const auto fails = [&](Item a, Item b, const std::string& path) {
+    std::vector<Part> parts;
+    parts.push_back(WritePart(*repository, Items(std::move(a))));
+    parts.push_back(WritePart(*repository, Items(std::move(b))));
+    REQUIRE_FAILS(Compose(*repository, parts, ManifestOf("files", "app"), ComposeAs(*repository)),
+                  ErrorCode::kInternal, Quote(path));
+  };
+  fails(FileItem("d/e/f", "1"), FileItem("d/e/f", "1"), "d/e/f");
+  fails(FileItem("d", "1"), FileItem("d/x", "1"), "d");
+  fails(FileItem("manifest.json", "1"), FileItem("a", "1"), "manifest.json");
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("composer: no parts, bad paths, lost trees") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Id id = Unwrap(Compose(*repository, {}, ManifestOf("files", "app"), ComposeAs(*repository)));
+  CHECK(PathsOf(*OpenView(*repository, id)) == std::vector<std::string>{"manifest.json"});
+
+  for (const char* path : {"", "/", "/files", "files/app", "//app", "/files/", "/files/app/x"}) {
+    ComposeOptions options = ComposeAs(*repository);
+    options.path = path;
+    INFO(path);
+    REQUIRE_FAILS(Compose(*repository, {}, ManifestOf("files", "app"), options),
+                  ErrorCode::kInvalidArgument, "snapshot path");
+  }
+  Part lost;
+  lost.tree = Unwrap(ParseId(std::string(64, 'a')));
+  REQUIRE_FAILS(
+      Compose(*repository, {&lost, 1}, ManifestOf("files", "app"), ComposeAs(*repository)),
+      ErrorCode::kCorrupt, std::string(64, 'a'));
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
+}
+
+TEST_CASE("composer: the same state again adds trees of the wrapping and a manifest only") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/f", "content"))));
+  Part again = WritePart(*repository, Items(FileItem("data/f", "content")));
+  CHECK(again.statistics.blobs.data_blobs == 0);
+  CHECK(again.statistics.blobs.tree_blobs == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::repository

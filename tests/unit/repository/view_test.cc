@@ -1,0 +1,221 @@
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+
+#include "common/crypto/sha256.h"
+#include "common/io/atomic_file.h"
+#include "common/repository/repository_view.h"
+#include "common/repository/tree_codec.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+Item OwnedBySelf(Item item) {
+  item.attributes.uid = getuid();
+  item.attributes.gid = getgid();
+  return item;
+}
+
+struct ViewFixture : RepositoryFixture {
+  ViewFixture() {
+    id = Unwrap(TryWriteSnapshot(
+        *repository,
+        Items(OwnedBySelf(FileItem("data/etc/hosts", "127.0.0.1")),
+              OwnedBySelf(FileItem("data/etc/hostname", "n1")),
+              OwnedBySelf(LinkItem("data/etc/link", "hosts")),
+              OwnedBySelf(DirectoryItem("data/srv")), OwnedBySelf(FileItem("data/srv/big", big)))));
+    view = OpenView(*repository, id);
+  }
+  Result<ExtractOutcome> Extract(const ExtractOptions& options = {}) {
+    return view->Extract(directory.path(), options, progress, {});
+  }
+  bool Has(const std::string& path) const { return Exists(directory.path() + "/" + path); }
+
+  std::unique_ptr<Repository> repository = Open();
+  Bytes big = RandomBytes(random, 3'000'000);
+  Id id;
+  std::unique_ptr<SnapshotView> view;
+  TempDir directory = Unwrap(TempDir::Create("view"));
+  Progress progress;
+};
+
+TEST_CASE("view: stats, lists and opens paths") {
+  ViewFixture fixture;
+  SnapshotView& view = *fixture.view;
+  CHECK(view.snapshot_id() == fixture.id.Hex());
+  CHECK(Unwrap(view.Stat("data/etc/hosts"))->size == 9);
+  CHECK(Unwrap(view.Stat("/data/etc/"))->type == NodeType::kDirectory);
+  CHECK(Unwrap(view.Stat(""))->type == NodeType::kDirectory);
+  CHECK_FALSE(Unwrap(view.Stat("data/etc/nothing")));
+  CHECK_FALSE(Unwrap(view.Stat("data/etc/hosts/below")));
+  REQUIRE_FAILS(view.Stat("data/../data"), ErrorCode::kInvalidArgument, "no path inside");
+  CHECK(PathsOf(view, "data/etc") ==
+        std::vector<std::string>{"data/etc/hostname", "data/etc/hosts", "data/etc/link"});
+  CHECK(Unwrap(ReadPath(view, "data/srv/big")) == fixture.big);
+  REQUIRE_FAILS(view.Open("data"), ErrorCode::kInvalidArgument, "no file");
+  REQUIRE_FAILS(view.List("data/etc/hosts", [](const ViewEntry&) { return Result<void>(); }),
+                ErrorCode::kInvalidArgument, "no directory");
+  Result<void> stopped = view.List("data", [](const ViewEntry&) -> Result<void> {
+    return Fail(ErrorCode::kCancelled, "enough");
+  });
+  REQUIRE_FAILS(stopped, ErrorCode::kCancelled, "enough");
+  // Questions from within an answer.
+  REQUIRE_OK(view.List("data/etc", [&](const ViewEntry& entry) -> Result<void> {
+    HF_ASSIGN(auto attributes, view.Stat("data/etc/" + entry.name));
+    CHECK(attributes.has_value());
+    return {};
+  }));
+}
+
+TEST_CASE("view: unknown paths bring the near ones along") {
+  ViewFixture fixture;
+  REQUIRE_FAILS(fixture.view->Open("data/etc/hots"), ErrorCode::kNotFound,
+                "in \"data/etc/\" there is \"hosts\"");
+  REQUIRE_FAILS(fixture.view->Open("date/etc"), ErrorCode::kNotFound,
+                "at its top there is \"data\"");
+  REQUIRE_FAILS(fixture.view->Open("data/zzzzzz"), ErrorCode::kNotFound, "\"etc\", \"srv\"");
+  ExtractOptions options;
+  options.paths = {"data/etc/hosts", "data/etc/hostnam"};
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kNotFound, "hostname");
+  CHECK_FALSE(fixture.Has("data"));
+}
+
+TEST_CASE("view: extracts everything below the snapshot's path") {
+  ViewFixture fixture;
+  ExtractOutcome outcome = Unwrap(fixture.Extract());
+  CHECK(outcome.items == 8);
+  CHECK(ReadText(fixture.directory.path() + "/data/etc/hosts") == "127.0.0.1");
+  CHECK(ToBytes(ReadText(fixture.directory.path() + "/data/srv/big")) == fixture.big);
+  CHECK(fixture.Has("manifest.json"));
+  CHECK(fixture.progress.items == 8);
+  CHECK(fixture.progress.bytes == outcome.bytes);
+  struct stat status {};
+  REQUIRE(stat((fixture.directory.path() + "/data/srv").c_str(), &status) == 0);
+  CHECK((status.st_mode & 07777) == 0700);
+  CHECK(status.st_mtim.tv_sec == 1'600'000'000);
+}
+
+TEST_CASE("view: extracts some paths, stripped or not") {
+  ViewFixture fixture;
+  ExtractOptions options;
+  options.paths = {"data/etc/hosts", "/data/etc/", "data/etc/link"};
+  CHECK(Unwrap(fixture.Extract(options)).items == 4);
+  CHECK(fixture.Has("data/etc/hostname"));
+  CHECK_FALSE(fixture.Has("data/srv"));
+  CHECK_FALSE(fixture.Has("manifest.json"));
+
+  options.paths = {"data/etc/hosts"};
+  options.strip = "data/etc";
+  CHECK(Unwrap(fixture.Extract(options)).items == 1);
+  CHECK(fixture.Has("hosts"));
+  options.paths.clear();
+  options.strip = "data";
+  CHECK(Unwrap(fixture.Extract(options)).items == 6);
+  CHECK(fixture.Has("srv/big"));
+
+  options.paths = {"manifest.json"};
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "does not lie in \"data\"");
+  options.paths = {"data/etc"};
+  options.strip = "data/etc/hosts";
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "no directory");
+  options.strip = "nowhere";
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kNotFound, "nowhere");
+}
+
+TEST_CASE("view: stops when asked to") {
+  ViewFixture fixture;
+  std::stop_source stop;
+  stop.request_stop();
+  REQUIRE_FAILS(
+      fixture.view->Extract(fixture.directory.path(), {}, fixture.progress, stop.get_token()),
+      ErrorCode::kCancelled, "stopped");
+}
+
+// Writes a snapshot whose top holds `nodes`, as a stranger with the password could.
+Id ForeignSnapshot(Repository& repository, const std::string& nodes) {
+  auto writer = BlobWriter::Begin(repository, nullptr);
+  Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
+  Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}\n")));
+  Unwrap(writer->Finish());
+  std::string json =
+      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
+  return Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+}
+
+const std::string kFive = HexEncode(crypto::Sha256Of(AsBytes("12345")));
+
+TEST_CASE("view: damage beside does not keep the rest from being restored") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const std::string lost(64, 'a');
+  Id id =
+      ForeignSnapshot(*repository, R"({"name":"a","type":"file","size":5,"content":[")" + kFive +
+                                       R"("]},)"
+                                       R"({"name":"b","type":"file","size":5,"content":[")" +
+                                       lost +
+                                       R"("]},)"
+                                       R"({"name":"c","type":"file","size":6,"content":[")" +
+                                       kFive +
+                                       R"("]},)"
+                                       R"({"name":"d","type":"dir","mode":2147484141,"subtree":")" +
+                                       lost +
+                                       R"("},)"
+                                       R"({"name":"e","type":"file","size":5,"content":[")" +
+                                       kFive + R"("]})");
+  auto view = OpenView(*repository, id);
+  TempDir directory = Unwrap(TempDir::Create("view"));
+  Progress progress;
+
+  ExtractOptions options;
+  options.restore_owner = false;
+  Result<ExtractOutcome> outcome = view->Extract(directory.path(), options, progress, {});
+
+  REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "3 of the snapshot's files and directories");
+  REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "read \"b\"");
+  REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "its blobs hold 5 bytes, its size is 6");
+  CHECK(ReadText(directory.path() + "/a") == "12345");
+  CHECK(ReadText(directory.path() + "/e") == "12345");
+  CHECK_FALSE(Exists(directory.path() + "/b"));
+  CHECK_FALSE(Exists(directory.path() + "/c"));
+  REQUIRE_FAILS(ReadPath(*view, "b"), ErrorCode::kCorrupt, lost);
+  REQUIRE_FAILS(ReadPath(*view, "c"), ErrorCode::kCorrupt, "size is 6");
+  REQUIRE_FAILS(view->Stat("d/x"), ErrorCode::kCorrupt, lost);
+}
+
+TEST_CASE("view: hostile names never leave the directory") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  for (const char* name : {"..", "a/b", "\\x2e\\x2e", ""}) {
+    std::string escaped;
+    for (const char* c = name; *c != 0; ++c) escaped += *c == '\\' ? "\\\\" : std::string(1, *c);
+    Id id = ForeignSnapshot(*repository, R"({"name":")" + escaped + R"(","type":"fifo"})");
+    auto view = OpenView(*repository, id);
+    TempDir directory = Unwrap(TempDir::Create("view"));
+    Progress progress;
+    INFO(name);
+    REQUIRE_FAILS(view->Extract(directory.path(), {}, progress, {}), ErrorCode::kCorrupt,
+                  "none that a file can have");
+  }
+}
+
+TEST_CASE("view: a manifest that cannot be read is an error, a foreign one is none") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Part part = WritePart(*repository, Items(FileItem("f", "x")));
+  Manifest manifest = ManifestOf("files", "app");
+  manifest.format_version = 2;
+  Id newer = Unwrap(Compose(*repository, {&part, 1}, manifest, ComposeAs(*repository)));
+  SnapshotInfo info = Unwrap(FindSnapshot(Unwrap(ListSnapshots(*repository)), newer.Hex()));
+  REQUIRE_FAILS(OpenSnapshot(*repository, info), ErrorCode::kUnsupported, "newer Holdfast");
+
+  Id foreign = ForeignSnapshot(
+      *repository,
+      R"({"name":"manifest.json","type":"file","size":5,"content":[")" + kFive + R"("]})");
+  CHECK_FALSE(OpenView(*repository, foreign)->manifest());
+}
+
+}  // namespace
+}  // namespace holdfast::repository
