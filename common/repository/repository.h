@@ -31,11 +31,11 @@
 namespace holdfast::repository {
 
 struct InitOptions {
-  std::string user;  // stands in the key file
-  std::string host;
+  std::string user = {};  // stands in the key file
+  std::string host = {};
   // Price of trying a password. Unset: N=32768, r=8 and p from 3 to 5, whichever takes about 400 ms
   // here. Only tests have a reason to set something cheaper.
-  std::optional<crypto::ScryptParameters> scrypt;
+  std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
 };
 
 // What `config` says.

@@ -18,10 +18,10 @@ enum class StorageCall : std::uint8_t { kCreate, kPut, kGet, kStat, kList, kRemo
 // What goes wrong, and when. Calls are counted from 1 over all that match.
 struct Fault {
   ErrorCode code = ErrorCode::kUnavailable;
-  std::set<StorageCall> calls;      // which calls count; empty: all
-  std::optional<FileKind> kind;     // of which kind of file; unset: of any
-  std::uint64_t first = 1;          // the first call that fails
-  std::uint64_t last = UINT64_MAX;  // and the last one
+  std::set<StorageCall> calls = {};             // which calls count; empty: all
+  std::optional<FileKind> kind = std::nullopt;  // of which kind of file; unset: of any
+  std::uint64_t first = 1;                      // the first call that fails
+  std::uint64_t last = UINT64_MAX;              // and the last one
   // A Put that fails leaves the first half of the content under the final name, as a storage does
   // that is not atomic after all.
   bool is_torn = false;

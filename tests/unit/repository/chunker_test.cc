@@ -66,7 +66,7 @@ TEST_CASE("chunker: sizes lie within their bounds and near their target") {
   const GearTable table = MakeGearTable(TestKey());
   auto chunker = MakeContentChunker(table);
   SeededRandom random(7);
-  const Bytes content = RandomBytes(random, 64U << 20);
+  const Bytes content = RandomBytes(random, 32U << 20);
 
   auto sizes = Cut(*chunker, content, content.size());
   REQUIRE(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}) == content.size());

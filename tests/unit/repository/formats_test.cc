@@ -1,0 +1,205 @@
+// The private parts of the room that have rules of their own: pack header, index in memory,
+// compression, polynomial.
+#include <catch2/catch.hpp>
+
+#include <numeric>
+
+#include "common/repository/blob_index.h"
+#include "common/repository/compressor.h"
+#include "common/repository/index_file.h"
+#include "common/repository/pack_format.h"
+#include "common/repository/polynomial.h"
+#include "common/repository/records.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::RandomBytes;
+using testing::SeededRandom;
+using testing::Unwrap;
+
+Id RandomId(Random& random) {
+  Id id;
+  random.Fill(id.bytes);
+  return id;
+}
+
+PackContents RandomPack(Random& random, std::size_t blobs) {
+  PackContents pack{RandomId(random), {}};
+  std::uint32_t offset = 0;
+  for (std::size_t i = 0; i < blobs; ++i) {
+    PackContents::Blob blob;
+    blob.id = RandomId(random);
+    blob.type = i % 3 == 0 ? BlobType::kTree : BlobType::kData;
+    blob.offset = offset;
+    blob.length = static_cast<std::uint32_t>(40 + i);
+    blob.compressed = i % 2 == 0;
+    blob.plain_length = blob.compressed ? 1000 : blob.length - 32;
+    offset += blob.length;
+    pack.blobs.push_back(blob);
+  }
+  return pack;
+}
+
+TEST_CASE("pack header: is what the format page shows") {
+  PackContents::Blob blob;
+  blob.id.bytes.fill(0xab);
+  blob.type = BlobType::kTree;
+  blob.length = 0x01020304;
+  blob.plain_length = 0x0a0b0c0d;
+  blob.compressed = true;
+
+  REQUIRE(HexEncode(EncodePackHeader({&blob, 1})) ==
+          "03040302010d0c0b0a" + HexEncode(Bytes(32, 0xab)));
+  blob.compressed = false;
+  REQUIRE(HexEncode(EncodePackHeader({&blob, 1})) == "0104030201" + HexEncode(Bytes(32, 0xab)));
+}
+
+TEST_CASE("pack header: decodes to what was encoded") {
+  SeededRandom random;
+  const PackContents pack = RandomPack(random, 100);
+
+  REQUIRE(Unwrap(DecodePackHeader(EncodePackHeader(pack.blobs))) == pack.blobs);
+}
+
+TEST_CASE("pack header: hostile ones are corrupt") {
+  SeededRandom random;
+  crypto::Sealer sealer(crypto::SealKey::Generate(random), random);
+  const Bytes header = EncodePackHeader(RandomPack(random, 3).blobs);
+  Bytes unknown_type = header;
+  unknown_type[0] = 4;
+  REQUIRE_FAILS(DecodePackHeader(unknown_type), ErrorCode::kCorrupt, "type 4");
+  REQUIRE_FAILS(DecodePackHeader(ByteView(header).first(60)), ErrorCode::kCorrupt, "ends");
+  Bytes short_blob = header;
+  short_blob[1] = 5;
+  REQUIRE_FAILS(DecodePackHeader(short_blob), ErrorCode::kCorrupt, "short");
+
+  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(20)), ErrorCode::kCorrupt, "too short");
+  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(100, 0xff)), ErrorCode::kCorrupt, "impossible");
+  REQUIRE_FAILS(ReadPackHeader(sealer, Bytes(100, 0)), ErrorCode::kCorrupt, "impossible");
+  Bytes pack = sealer.Seal(header);  // without the blobs that it lists
+  const std::size_t length = pack.size();
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    pack.push_back(static_cast<std::uint8_t>(length >> shift));
+  }
+  REQUIRE_FAILS(ReadPackHeader(sealer, pack), ErrorCode::kCorrupt, "lists");
+}
+
+TEST_CASE("index file: decodes to what was encoded") {
+  SeededRandom random;
+  const std::vector<PackContents> packs = {RandomPack(random, 5), RandomPack(random, 1)};
+  std::vector<PackContents> decoded;
+
+  Unwrap(DecodeIndexFile(AsBytes(EncodeIndexFile(packs)),
+                         [&](PackContents pack) { decoded.push_back(std::move(pack)); }));
+
+  REQUIRE(decoded.size() == 2);
+  REQUIRE(decoded[0].id == packs[0].id);
+  REQUIRE(decoded[0].blobs == packs[0].blobs);
+  REQUIRE(decoded[1].blobs == packs[1].blobs);
+}
+
+TEST_CASE("blob index: finds all of many blobs within 60 bytes for each") {
+  SeededRandom random;
+  BlobIndex index;
+  std::vector<PackContents> packs;
+  for (int i = 0; i < 300; ++i) {
+    packs.push_back(RandomPack(random, 350));
+    index.Add(packs.back());
+    index.Add(packs.back());  // the same pack in two index files counts once
+  }
+
+  REQUIRE(index.size() == 105'000);
+  REQUIRE(index.memory() <= 60 * index.size());
+  for (const PackContents& pack : packs) {
+    for (const PackContents::Blob& blob : pack.blobs) {
+      const auto found = index.Find(blob.type, blob.id);
+      const bool is_right = found && found->pack == pack.id && found->offset == blob.offset &&
+                            found->plain_length == blob.plain_length &&
+                            found->compressed == blob.compressed;
+      if (!is_right) FAIL(blob.id.Hex());
+    }
+  }
+  REQUIRE_FALSE(index.Find(BlobType::kData, RandomId(random)));
+}
+
+TEST_CASE("blob index: a blob in two packs has two places") {
+  SeededRandom random;
+  BlobIndex index;
+  PackContents one = RandomPack(random, 3);
+  PackContents two = one;
+  two.id = RandomId(random);
+  index.Add(one);
+  index.Add(two);
+
+  REQUIRE(index.FindAll(one.blobs[1].type, one.blobs[1].id).size() == 2);
+  std::size_t count = 0;
+  Unwrap(index.ForEach([&](BlobType, const Id&, const BlobLocation&) -> Result<void> {
+    ++count;
+    return {};
+  }));
+  REQUIRE(count == 6);
+}
+
+TEST_CASE("compressor: what shrinks is compressed, what does not is left") {
+  Compressor compressor(Compression::kAuto);
+  Decompressor decompressor;
+  SeededRandom random;
+  Bytes frame;
+  const Bytes text(1'000'000, 'a');
+
+  REQUIRE(compressor.CompressBlob(BlobType::kData, text, frame));
+  REQUIRE(Unwrap(decompressor.Decompress(frame, text.size())) == text);
+  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 1'000'000), frame));
+  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 100), frame));
+
+  // A packed head before plain text.
+  Bytes mixed = RandomBytes(random, 200'000);
+  mixed.insert(mixed.end(), text.begin(), text.end());
+  REQUIRE(compressor.CompressBlob(BlobType::kData, mixed, frame));
+  REQUIRE(Unwrap(decompressor.Decompress(frame, mixed.size())) == mixed);
+}
+
+TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
+  Compressor compressor(Compression::kAuto);
+  Decompressor decompressor;
+  Bytes frame;
+  compressor.AppendFrame(Bytes(10'000'000), frame);
+
+  REQUIRE_FAILS(decompressor.Decompress(frame, 9'999'999), ErrorCode::kCorrupt, "expected");
+  REQUIRE_FAILS(decompressor.Decompress(ByteView(frame).first(20), 10'000'000), ErrorCode::kCorrupt,
+                "");
+  REQUIRE_FAILS(decompressor.Decompress(Bytes(50, 7), 100), ErrorCode::kCorrupt, "zstd");
+  REQUIRE_FAILS(decompressor.DecompressUpTo(frame, 1'000'000), ErrorCode::kCorrupt, "more than");
+  REQUIRE_FAILS(decompressor.DecompressUpTo(ByteView(frame).first(frame.size() - 3), 20'000'000),
+                ErrorCode::kCorrupt, "cut off");
+  REQUIRE(Unwrap(decompressor.DecompressUpTo(frame, 10'000'000)).size() == 10'000'000);
+}
+
+TEST_CASE("polynomial: irreducible ones are told from products") {
+  REQUIRE(IsIrreducible(0b111));        // x^2 + x + 1
+  REQUIRE_FALSE(IsIrreducible(0b101));  // (x + 1)^2
+  REQUIRE(IsIrreducible(0x11b));        // of AES
+  REQUIRE_FALSE(IsIrreducible(0x11c));
+  REQUIRE(IsIrreducible(0x3DA3358B4DC173));  // degree 53, in use by restic's own tests
+  REQUIRE_FALSE(IsIrreducible(1));
+  SeededRandom random;
+  const std::uint64_t polynomial = RandomPolynomial(random);
+  REQUIRE(polynomial >> 53 == 1);
+  REQUIRE(IsIrreducible(polynomial));
+}
+
+TEST_CASE("lock record: hostile ones are corrupt") {
+  REQUIRE_OK(DecodeLock(AsBytes(R"({"time":"2024-01-01T00:00:00+01:00","exclusive":true})")));
+  for (std::string_view bad :
+       {"", "[]", R"({"time":1,"exclusive":true})", R"({"time":"2024","exclusive":true})",
+        R"({"time":"2024-01-01T00:00:00Z"})",
+        R"({"time":"2024-01-01T00:00:00Z","exclusive":true,"pid":-1})",
+        R"({"time":"2024-01-01T00:00:00Z","exclusive":true,"pid":99999999999})",
+        R"({"time":"2024-01-01T00:00:00Z","exclusive":true,"hostname":{}})"}) {
+    REQUIRE_FAILS(DecodeLock(AsBytes(bad)), ErrorCode::kCorrupt, "");
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::repository

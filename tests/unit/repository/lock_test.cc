@@ -1,0 +1,233 @@
+#include "common/repository/lock.h"
+
+#include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/repository/records.h"
+#include "tests/support/faulty_storage.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::Fault;
+using testing::FaultyStorage;
+using testing::RepositoryFixture;
+using testing::StorageCall;
+using testing::Unwrap;
+
+// The number of a process that has ended.
+std::uint32_t DeadPid() {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  REQUIRE(waitpid(child, nullptr, 0) == child);
+  return static_cast<std::uint32_t>(child);
+}
+
+struct LockFixture : RepositoryFixture {
+  // Opens on a storage that can fail; `faults` stays valid with the repository.
+  LockFixture() {
+    auto storage_with_faults =
+        std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(storage));
+    faults = storage_with_faults.get();
+    repository = OpenOn(std::move(storage_with_faults));
+  }
+  Id PutLock(bool exclusive, LockHolder holder, std::chrono::minutes age = {}) {
+    const LockRecord record{clock.Now() - age, exclusive, std::move(holder)};
+    return Unwrap(repository->SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+  }
+  bool Exists(const Id& id) { return storage.Stat({FileKind::kLock, id.Hex()}).has_value(); }
+
+  FaultyStorage* faults = nullptr;
+  std::unique_ptr<Repository> repository;
+};
+
+LockHolder Stranger() { return {.host = "elsewhere", .user = "eve", .pid = 7, .uid = 5, .gid = 6}; }
+
+TEST_CASE("lock: is there while it is held and gone afterwards") {
+  LockFixture fixture;
+  {
+    auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+    const auto locks = Unwrap(ListLocks(*fixture.repository, fixture.lock_options()));
+    REQUIRE(locks.size() == 1);
+    REQUIRE(locks[0].id == lock->id());
+    REQUIRE(locks[0].pid == static_cast<std::uint32_t>(getpid()));
+    REQUIRE_FALSE(locks[0].exclusive);
+    REQUIRE_OK(lock->StillHeld());
+  }
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: several shared ones live together") {
+  LockFixture fixture;
+  auto one = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  auto two = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 2);
+}
+
+TEST_CASE("lock: an exclusive one keeps others out and is named") {
+  LockFixture fixture;
+  const auto age = GENERATE(std::chrono::minutes(1), std::chrono::minutes(45));
+  fixture.PutLock(true, Stranger(), age);
+
+  const auto lock = Lock::AcquireShared(*fixture.repository, fixture.lock_options());
+
+  REQUIRE_FAILS(lock, ErrorCode::kBusy, "eve@elsewhere, pid 7");
+  REQUIRE((lock.error().hint().find("restic unlock") != std::string::npos) ==
+          (age > kLockStaleAge));
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: an exclusive one that appears at the same moment is seen at the second look") {
+  LockFixture fixture;
+  LockOptions options = fixture.lock_options();
+  options.wait = [&](std::chrono::milliseconds time) {
+    REQUIRE(time == std::chrono::milliseconds(200));
+    fixture.PutLock(true, Stranger());
+  };
+
+  REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, options), ErrorCode::kBusy, "eve");
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);  // ours is gone again
+}
+
+TEST_CASE("lock: is refreshed every five minutes by a new file") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  const Id first = lock->id();
+
+  fixture.clock.Advance(std::chrono::minutes(4));
+  REQUIRE_OK(lock->Tick());
+  REQUIRE(lock->id() == first);
+  fixture.clock.Advance(std::chrono::minutes(1));
+  REQUIRE_OK(lock->Tick());
+
+  REQUIRE(lock->id() != first);
+  REQUIRE_FALSE(fixture.Exists(first));
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: counts as lost when it could not be refreshed for too long") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  fixture.faults->Set({.calls = {StorageCall::kPut}});
+
+  fixture.clock.Advance(std::chrono::minutes(22));
+  REQUIRE_FAILS(lock->Tick(), ErrorCode::kUnavailable, "injected");
+  REQUIRE_OK(lock->StillHeld());
+  fixture.clock.Advance(std::chrono::minutes(1));
+
+  REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "injected");
+}
+
+TEST_CASE("lock: the time the machine slept counts, whichever clock noticed") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+
+  fixture.clock.Jump(std::chrono::minutes(23));
+
+  REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "lost");
+}
+
+TEST_CASE("lock: an overdue one is taken back while its file is still there") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  fixture.clock.Jump(std::chrono::hours(2));
+
+  REQUIRE_OK(lock->Tick());
+
+  REQUIRE_OK(lock->StillHeld());
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: one that somebody removed stays lost") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  fixture.clock.Jump(std::chrono::hours(2));
+  Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
+
+  REQUIRE_FAILS(lock->Tick(), ErrorCode::kTimedOut, "removed");
+  REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "lost");
+  REQUIRE_FAILS(lock->Tick(), ErrorCode::kTimedOut, "removed");
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: a file that could not be removed is removed later") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  fixture.clock.Advance(std::chrono::minutes(5));
+  fixture.faults->Set({.calls = {StorageCall::kRemove}});
+  REQUIRE_OK(lock->Tick());
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 2);
+
+  fixture.faults->Clear();
+  REQUIRE_OK(lock->Tick());
+
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: dead ones of this host are removed, all others stay") {
+  LockFixture fixture;
+  LockHolder dead = LockHolder::Self();
+  dead.pid = DeadPid();
+  LockHolder elsewhere = dead;
+  elsewhere.host = "elsewhere";
+  const Id gone = fixture.PutLock(true, dead);
+  const Id kept = fixture.PutLock(false, elsewhere);
+  const Id own = fixture.PutLock(false, LockHolder::Self());
+  LockHolder init = LockHolder::Self();
+  init.pid = 1;  // lives, and unless we are root may not be signalled
+  const Id of_init = fixture.PutLock(false, init);
+
+  REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, fixture.lock_options())) == 1);
+
+  REQUIRE_FALSE(fixture.Exists(gone));
+  REQUIRE(fixture.Exists(kept));
+  REQUIRE(fixture.Exists(own));
+  REQUIRE(fixture.Exists(of_init));
+}
+
+// The fixture's clock stands long before this process began, so the lock is older than its holder.
+TEST_CASE("lock: a stale one whose number another process has now is dead") {
+  LockFixture fixture;
+  const Id young = fixture.PutLock(false, LockHolder::Self(), std::chrono::minutes(29));
+  const Id stale = fixture.PutLock(false, LockHolder::Self(), std::chrono::minutes(31));
+
+  REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, fixture.lock_options())) == 1);
+
+  REQUIRE(fixture.Exists(young));
+  REQUIRE_FALSE(fixture.Exists(stale));
+}
+
+TEST_CASE("lock: one that cannot be read is tried again, then an error that names it") {
+  LockFixture fixture;
+  const FileName torn{FileKind::kLock, std::string(64, 'a')};
+  Unwrap(fixture.storage.Put(torn, ToBytes("torn"), PutMode::kReplace));
+  std::chrono::milliseconds waited{0};
+  LockOptions options = fixture.lock_options();
+  options.wait = [&](std::chrono::milliseconds time) { waited += time; };
+
+  REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, options), ErrorCode::kCorrupt,
+                "locks/aaa");
+  REQUIRE(waited == std::chrono::seconds(35));
+}
+
+TEST_CASE("lock: an empty file is none") {
+  LockFixture fixture;
+  Unwrap(fixture.storage.Put({FileKind::kLock, std::string(64, 'a')}, {}, PutMode::kReplace));
+
+  REQUIRE_OK(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+}
+
+TEST_CASE("lock: its thread ends with it at once") {
+  LockFixture fixture;
+  LockOptions options = fixture.lock_options();
+  options.refresh_by_thread = true;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, options));
+  lock.reset();
+
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::repository

@@ -1,0 +1,328 @@
+#include "common/repository/repository.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/crypto/sha256.h"
+#include "common/repository/key_file.h"
+#include "tests/support/faulty_storage.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::BorrowedStorage;
+using testing::FaultyStorage;
+using testing::kCheapScrypt;
+using testing::RandomBytes;
+using testing::RepositoryFixture;
+using testing::StorageCall;
+using testing::Unwrap;
+
+const FileName kConfigName{FileKind::kConfig, ""};
+
+Result<std::unique_ptr<Repository>> TryOpen(RepositoryFixture& fixture, const Secret& password) {
+  return Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage), password, {},
+                          fixture.random, fixture.clock);
+}
+
+Result<Config> TryInit(RepositoryFixture& fixture, Storage& storage) {
+  return Repository::Init(storage, fixture.password, {.scrypt = kCheapScrypt}, fixture.random,
+                          fixture.clock);
+}
+
+// Puts another content under a name, as damage or an attacker would.
+void Overwrite(RepositoryFixture& fixture, const FileName& name, ByteView content) {
+  Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+}
+
+FileName OnlyFile(RepositoryFixture& fixture, FileKind kind) {
+  FileName name;
+  Unwrap(fixture.storage.List(kind, [&](const FileInfo& info) -> Result<void> {
+    name = info.name;
+    return {};
+  }));
+  return name;
+}
+
+// Replaces the key file by one with this content and a fitting name.
+FileName ReplaceKey(RepositoryFixture& fixture, std::string_view content) {
+  Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kKey)));
+  const FileName name{FileKind::kKey, HexEncode(crypto::Sha256Of(AsBytes(content)))};
+  Overwrite(fixture, name, AsBytes(content));
+  return name;
+}
+
+TEST_CASE("repository: init and open agree on the config") {
+  RepositoryFixture fixture;
+  auto repository = Unwrap(TryOpen(fixture, fixture.password));
+
+  REQUIRE(repository->config().version == 2);
+  REQUIRE(repository->config().id.size() == 64);
+  REQUIRE(repository->config().chunker_polynomial.size() == 14);  // degree 53
+}
+
+TEST_CASE("repository: the chunker's key is the same for all who open it, and another elsewhere") {
+  RepositoryFixture fixture;
+  RepositoryFixture other(2);
+
+  REQUIRE(fixture.Open()->chunker_key() == fixture.Open()->chunker_key());
+  REQUIRE(fixture.Open()->chunker_key() != other.Open()->chunker_key());
+}
+
+TEST_CASE("repository: a second init is refused") {
+  RepositoryFixture fixture;
+
+  REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists, "repository");
+}
+
+TEST_CASE("repository: an init that fails can be repeated") {
+  RepositoryFixture fixture;
+  FaultyStorage storage(std::make_unique<testing::MemoryStorage>());
+  const FileKind kind = GENERATE(FileKind::kConfig, FileKind::kKey);
+  storage.Set({.code = ErrorCode::kNoSpace, .calls = {StorageCall::kPut}, .kind = kind});
+  REQUIRE_FAILS(TryInit(fixture, storage), ErrorCode::kNoSpace, "injected");
+
+  storage.Clear();
+
+  REQUIRE_OK(TryInit(fixture, storage));
+}
+
+TEST_CASE("repository: an init that was killed between key and config says what to do") {
+  RepositoryFixture fixture;
+  Unwrap(fixture.storage.Remove(kConfigName));
+
+  REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists, "run init again");
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "run init again");
+}
+
+TEST_CASE("repository: an empty password is refused") {
+  RepositoryFixture fixture;
+  testing::MemoryStorage storage;
+
+  REQUIRE_FAILS(Repository::Init(storage, Secret(""), {}, fixture.random, fixture.clock),
+                ErrorCode::kInvalidArgument, "password");
+}
+
+TEST_CASE("repository: nothing there is not found, a wrong password is denied") {
+  RepositoryFixture fixture;
+  REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "password file");
+  REQUIRE_FAILS(Repository::Open(std::make_unique<testing::MemoryStorage>(), fixture.password, {},
+                                 fixture.random, fixture.clock),
+                ErrorCode::kNotFound, "repository init");
+}
+
+TEST_CASE("repository: any of several keys opens, but only twenty are tried") {
+  RepositoryFixture fixture;
+  const auto add_key = [&](const char* password) {
+    const Bytes content =
+        Unwrap(MakeKeyFile(crypto::SealKey::Generate(fixture.random), Secret(password),
+                           {.scrypt = kCheapScrypt}, fixture.random, fixture.clock));
+    Overwrite(fixture, {FileKind::kKey, HexEncode(crypto::Sha256Of(content))}, content);
+  };
+  for (int i = 0; i < 19; ++i) add_key("another");
+  REQUIRE_OK(TryOpen(fixture, fixture.password));
+
+  for (int i = 0; i < 40; ++i) add_key("another");
+  REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "first 20 of 60");
+}
+
+TEST_CASE("repository: a broken key file is an error that names it") {
+  RepositoryFixture fixture;
+  const std::string_view content =
+      GENERATE("", "{", "[]", "{\"kdf\":\"scrypt\"}", "{\"kdf\":7}", "null",
+               R"({"kdf":"scrypt","N":16,"r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+               R"({"kdf":"scrypt","N":-16,"r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+               R"({"kdf":"scrypt","N":"16","r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+               R"({"kdf":"scrypt","N":1e99,"r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+               R"({"kdf":"scrypt","N":1099511627776,"r":8,"p":1,"salt":"AAAA","data":"AAAA"})",
+               R"({"kdf":"scrypt","N":16,"r":8,"p":1,"salt":"A","data":"AAAA"})");
+  const FileName name = ReplaceKey(fixture, content);
+
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, FilePath(name));
+}
+
+TEST_CASE("repository: a key file nested without end does not end the program") {
+  RepositoryFixture fixture;
+  ReplaceKey(fixture, std::string(500'000, '['));
+
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "JSON object");
+}
+
+TEST_CASE("repository: a key file whose name is not its hash, or that is huge, is refused") {
+  RepositoryFixture fixture;
+  Overwrite(fixture, OnlyFile(fixture, FileKind::kKey), AsBytes("{}"));
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "hash");
+  ReplaceKey(fixture, std::string(2U << 20, ' '));
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "2.00 MiB");
+}
+
+TEST_CASE("repository: a config that is altered, cut or too long is corrupt") {
+  RepositoryFixture fixture;
+  const Bytes config = Unwrap(fixture.storage.Get(kConfigName, {}));
+  Bytes altered = config;
+  altered[20] ^= 1;
+  for (const Bytes& content : {altered, Bytes(config.begin(), config.begin() + 10), Bytes()}) {
+    Overwrite(fixture, kConfigName, content);
+    REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "config");
+  }
+  Overwrite(fixture, kConfigName, Bytes(2U << 20));
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "config");
+}
+
+TEST_CASE("repository: other format versions are refused with the way out") {
+  RepositoryFixture fixture;
+  const std::string id(64, 'a');
+  auto sealer = fixture.Open()->NewSealer();
+  const auto open_with = [&](const std::string& json) {
+    Overwrite(fixture, kConfigName, sealer.Seal(AsBytes(json)));
+    return TryOpen(fixture, fixture.password);
+  };
+
+  REQUIRE_OK(open_with(R"({"version":2,"id":")" + id + R"(","more":[1]})"));
+  REQUIRE_FAILS(open_with(R"({"version":1,"id":")" + id + R"("})"), ErrorCode::kUnsupported,
+                "restic migrate upgrade_repo_v2");
+  REQUIRE_FAILS(open_with(R"({"version":3,"id":")" + id + R"("})"), ErrorCode::kUnsupported,
+                "newer");
+  REQUIRE_FAILS(open_with(R"({"version":"2"})"), ErrorCode::kCorrupt, "version");
+  REQUIRE_FAILS(open_with(R"({"version":2,"id":"x"})"), ErrorCode::kCorrupt, "id");
+  REQUIRE_FAILS(open_with("2"), ErrorCode::kCorrupt, "config");
+}
+
+TEST_CASE("repository: sealed files come back, and any damage to them is noticed") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const std::string json = "{\"a\":\"" + std::string(10'000, 'b') + "\"}";
+  const Id id = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  const FileName name{FileKind::kSnapshot, id.Hex()};
+  REQUIRE(Unwrap(repository->LoadSealed(FileKind::kSnapshot, id)) == ToBytes(json));
+  REQUIRE(Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json))) != id);
+  REQUIRE_FAILS(repository->LoadSealed(FileKind::kIndex, id), ErrorCode::kNotFound, "index/");
+
+  Bytes damaged = Unwrap(fixture.storage.Get(name, {}));
+  damaged.back() ^= 1;
+  Overwrite(fixture, name, damaged);
+  REQUIRE_FAILS(repository->LoadSealed(FileKind::kSnapshot, id), ErrorCode::kCorrupt, name.name);
+}
+
+TEST_CASE("repository: sealed files may be plain JSON, and nothing else but zstd") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto sealer = repository->NewSealer();
+  const auto store = [&](std::string_view plaintext) {
+    return Unwrap(repository->StoreSealed(FileKind::kSnapshot, sealer.Seal(AsBytes(plaintext))));
+  };
+
+  REQUIRE(Unwrap(repository->LoadSealed(FileKind::kSnapshot, store("{}"))) == ToBytes("{}"));
+  for (std::string_view bad : {"", "\x01{}", "\x02garbage", "\x02"}) {
+    REQUIRE_FAILS(repository->LoadSealed(FileKind::kSnapshot, store(bad)), ErrorCode::kCorrupt,
+                  "snapshots/");
+  }
+}
+
+TEST_CASE("repository: index files of hostile content are corrupt, and named") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const std::string id(64, 'a');
+  const auto blob = [&](std::string_view rest) {
+    return R"({"packs":[{"id":")" + id + R"(","blobs":[{"id":")" + id + "\"" + std::string(rest) +
+           "}]}]}";
+  };
+  const std::string json = GENERATE_COPY(
+      std::string("["), std::string("{\"packs\":{}}"), std::string("{\"packs\":[1]}"),
+      std::string("{\"packs\":[{\"blobs\":[]}]}"), std::string(300'000, '['),
+      std::string("{\"packs\":[]} trailing"), std::string("{\"x\":") + std::string(300'000, '{'),
+      blob(""), blob(R"(,"type":"data","offset":0,"length":31)"),
+      blob(R"(,"type":"data","offset":4294967295,"length":100)"),
+      blob(R"(,"type":"data","offset":0,"length":4294967296)"),
+      blob(R"(,"type":"blob","offset":0,"length":100)"),
+      blob(R"(,"type":"data","offset":-1,"length":100)"),
+      blob(R"(,"type":"data","offset":"0","length":100)"));
+  const Id index = Unwrap(repository->SaveSealed(FileKind::kIndex, AsBytes(json)));
+
+  REQUIRE_FAILS(repository->LoadIndex({}), ErrorCode::kCorrupt, "index/" + index.Hex());
+}
+
+TEST_CASE("repository: unknown fields of an index pass") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const std::string id(64, 'a');
+  Unwrap(repository->SaveSealed(
+      FileKind::kIndex,
+      AsBytes(R"({"supersedes":["x"],"packs":[{"time":null,"id":")" + id +
+              R"(","blobs":[{"z":{"y":[{}]},"type":"tree","uncompressed_length":70,"offset":3,)" +
+              R"("length":90,"id":")" + id + R"("}]},{"id":")" + id +
+              R"(","blobs":null}],"q":1.5})")));
+
+  REQUIRE_OK(repository->LoadIndex({}));
+
+  const auto location = repository->Find(BlobType::kTree, Unwrap(ParseId(id)));
+  REQUIRE(location);
+  REQUIRE(location->offset == 3);
+  REQUIRE(location->plain_length == 70);
+  REQUIRE(location->compressed);
+}
+
+TEST_CASE("repository: the index follows files that others add and take away") {
+  RepositoryFixture fixture;
+  auto reader = fixture.Open();
+  auto writer_repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*writer_repository, nullptr);
+  const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
+  Unwrap(writer->Finish());
+  REQUIRE_FALSE(reader->Find(BlobType::kData, id));
+
+  REQUIRE_OK(reader->LoadIndex({}));
+  REQUIRE(reader->Find(BlobType::kData, id));
+  Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kIndex)));
+  REQUIRE_OK(reader->LoadIndex({}));
+  REQUIRE_FALSE(reader->Find(BlobType::kData, id));
+}
+
+TEST_CASE("repository: loading the index can be stopped") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Unwrap(repository->SaveSealed(FileKind::kIndex, AsBytes("{\"packs\":[]}")));
+  std::stop_source stop;
+  stop.request_stop();
+
+  REQUIRE_FAILS(repository->LoadIndex(stop.get_token()), ErrorCode::kCancelled, "index");
+}
+
+TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob is used") {
+  RepositoryFixture fixture;
+  auto one = fixture.Open();
+  auto two = fixture.Open();  // knows nothing of what `one` stores
+  Id id;
+  for (Repository* repository : {one.get(), two.get()}) {
+    auto writer = BlobWriter::Begin(*repository, nullptr);
+    id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
+    Unwrap(writer->Finish());
+  }
+  auto reader = fixture.Open();
+  const auto damage = [&](const Id& pack) {
+    const FileName name{FileKind::kPack, pack.Hex()};
+    Bytes content = Unwrap(fixture.storage.Get(name, {}));
+    content[20] ^= 1;
+    Overwrite(fixture, name, content);
+  };
+
+  damage(one->Find(BlobType::kData, id)->pack);
+  REQUIRE(Unwrap(reader->LoadBlob(BlobType::kData, id)) == ToBytes("precious"));
+  damage(two->Find(BlobType::kData, id)->pack);
+  REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, id), ErrorCode::kCorrupt, "data/");
+
+  REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, id), ErrorCode::kNotFound, "check");
+}
+
+TEST_CASE("repository: a missing pack is damage to who asks for its blob") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  const Id id = Unwrap(writer->Save(BlobType::kData, AsBytes("x")));
+  Unwrap(writer->Finish());
+  Unwrap(fixture.storage.Remove(OnlyFile(fixture, FileKind::kPack)));
+
+  REQUIRE_FAILS(repository->LoadBlob(BlobType::kData, id), ErrorCode::kCorrupt, "data/");
+}
+
+}  // namespace
+}  // namespace holdfast::repository
