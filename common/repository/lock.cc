@@ -131,6 +131,20 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options) 
   return {};
 }
 
+// Stock restic probes the holder of a lock on its own host by sending it SIGHUP, which by default
+// ends a process. An empty handler, unlike ignoring, is not passed on to the programs that we
+// start.
+void SurviveProbes() {
+  static const bool done = [] {
+    struct sigaction now {};
+    if (sigaction(SIGHUP, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) return false;
+    now.sa_handler = [](int) {};
+    now.sa_flags = SA_RESTART;
+    return sigaction(SIGHUP, &now, nullptr) == 0;
+  }();
+  (void)done;
+}
+
 class HeldLock final : public Lock {
  public:
   HeldLock(Repository& repository, LockOptions options)
@@ -146,6 +160,7 @@ class HeldLock final : public Lock {
   }
 
   Result<void> Acquire() {
+    SurviveProbes();
     HF_TRY(RefuseConflict(repository_, options_));
     HF_ASSIGN(Written written, Write());
     Adopt(written);

@@ -52,8 +52,9 @@ inline constexpr std::chrono::milliseconds kLockLostAge{22 * 60'000 + 30'000};
 class Lock {
  public:
   virtual ~Lock() = default;  // gives the lock back; should that fail, it goes stale by itself
-  // Takes a non-exclusive lock. kBusy names the holder of an exclusive one; kCorrupt a lock that
-  // cannot be read. The repository must outlive the lock.
+  // Takes a non-exclusive lock. From the first one on, SIGHUP no longer ends the process, unless it
+  // has a handler already: restic sends it to see whether a holder lives. kBusy names the holder of
+  // an exclusive one; kCorrupt a lock that cannot be read. The repository must outlive the lock.
   static Result<std::unique_ptr<Lock>> AcquireShared(Repository& repository,
                                                      const LockOptions& options = {});
   // kTimedOut once the lock could not be refreshed for so long that others may hold it stale: who

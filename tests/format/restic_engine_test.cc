@@ -1,0 +1,185 @@
+// Both directions with stock restic below the level of trees: what we write restic lists and
+// checks, what restic writes we open and load.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "common/io/atomic_file.h"
+#include "common/io/subprocess.h"
+#include "common/repository/blob_writer.h"
+#include "common/repository/lock.h"
+#include "common/repository/records.h"
+#include "common/repository/repository.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::SeededRandom;
+using testing::Unwrap;
+
+constexpr std::string_view kPassword = "correct horse";
+
+// A directory with a password file, and restic run on the repository in it.
+struct Place {
+  Place() { Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600)); }
+
+  SubprocessOutcome Restic(std::vector<std::string> arguments) const {
+    std::vector<std::string> argv = {
+        "restic",     "--repo", repository(), "--password-file", directory.path() + "/password",
+        "--no-cache", "--quiet"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    SubprocessOptions options;
+    options.environment["TMPDIR"] = directory.path();
+    return Unwrap(RunProgram(argv, options));
+  }
+  std::string ResticOk(std::vector<std::string> arguments) const {
+    const SubprocessOutcome outcome = Restic(std::move(arguments));
+    INFO(outcome.err);
+    REQUIRE(outcome.exit_code == 0);
+    return outcome.out;
+  }
+
+  std::unique_ptr<Storage> OpenDirectory() const {
+    return Unwrap(OpenStorage("file:" + repository()));
+  }
+  void Init() {
+    Unwrap(Repository::Init(*OpenDirectory(), Secret(std::string(kPassword)),
+                            {.user = "holdfast",
+                             .host = "node-1",
+                             .scrypt = crypto::ScryptParameters{.n = 1024, .r = 8, .p = 1}},
+                            random, clock));
+  }
+  std::unique_ptr<Repository> Open() {
+    auto opened = Unwrap(
+        Repository::Open(OpenDirectory(), Secret(std::string(kPassword)), {}, random, clock));
+    Unwrap(opened->LoadIndex({}));
+    return opened;
+  }
+  std::string repository() const { return directory.path() + "/repo"; }
+
+  TempDir directory = Unwrap(TempDir::Create("restic-engine"));
+  SystemClock clock;
+  SystemRandom random;
+};
+
+std::size_t CountLines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// Blobs of every sort; returns what must be read again.
+std::map<std::string, Bytes> SaveBlobs(Repository& repository) {
+  SeededRandom random;
+  std::map<std::string, Bytes> saved;
+  auto lock = Unwrap(Lock::AcquireShared(repository));
+  auto writer = BlobWriter::Begin(repository, lock.get());
+  for (std::size_t size : {1U, 100U, 70'000U, 1U << 20, 8U << 20, 18U << 20}) {
+    Bytes noise(size);
+    random.Fill(noise);
+    Bytes text(size, static_cast<std::uint8_t>(size));
+    saved[Unwrap(writer->Save(BlobType::kData, noise)).Hex()] = noise;
+    saved[Unwrap(writer->Save(BlobType::kData, text)).Hex()] = text;
+  }
+  const Bytes tree = ToBytes("{\"nodes\":[]}\n");
+  saved[Unwrap(writer->Save(BlobType::kTree, tree)).Hex()] = tree;
+  Unwrap(writer->Finish());
+  return saved;
+}
+
+TEST_CASE("stock restic: opens, lists and checks what we made") {
+  Place place;
+  place.Init();
+  REQUIRE_THAT(place.ResticOk({"cat", "config"}), Catch::Contains("chunker_polynomial"));
+  REQUIRE(CountLines(place.ResticOk({"list", "keys"})) == 1);
+
+  const auto saved = SaveBlobs(*place.Open());
+
+  REQUIRE(CountLines(place.ResticOk({"list", "packs"})) >= 3);
+  REQUIRE(CountLines(place.ResticOk({"list", "index"})) == 1);
+  REQUIRE(place.ResticOk({"list", "locks", "--no-lock"}).empty());
+  const SubprocessOutcome check = place.Restic({"check", "--read-data"});
+  REQUIRE(check.exit_code == 0);
+  REQUIRE(check.err.find("error") == std::string::npos);
+  for (const auto& [id, content] : saved) {
+    if (content.size() > 100'000) continue;  // what restic prints we keep only in part
+    const std::string shown = place.ResticOk({"cat", "blob", id});
+    REQUIRE(ToBytes(shown) == content);
+  }
+}
+
+TEST_CASE("stock restic: a password it adds opens for us, ours keeps opening for it") {
+  Place place;
+  place.Init();
+  Unwrap(WriteFileAtomic(place.directory.path() + "/new", AsBytes("battery staple"), 0600));
+  (void)place.ResticOk({"key", "add", "--new-password-file", place.directory.path() + "/new"});
+
+  REQUIRE_OK(Repository::Open(place.OpenDirectory(), Secret("battery staple"), {}, place.random,
+                              place.clock));
+  REQUIRE_FAILS(
+      Repository::Open(place.OpenDirectory(), Secret("wrong"), {}, place.random, place.clock),
+      ErrorCode::kDenied, "wrong password");
+}
+
+TEST_CASE("stock restic: what it wrote we open, and load every blob of") {
+  Place place;
+  (void)place.ResticOk({"init"});
+  std::filesystem::create_directory(place.directory.path() + "/source");
+  SeededRandom random;
+  Bytes noise(3U << 20);
+  random.Fill(noise);
+  Unwrap(WriteFileAtomic(place.directory.path() + "/source/noise", noise, 0600));
+  Unwrap(WriteFileAtomic(place.directory.path() + "/source/text", Bytes(200'000, 'x'), 0600));
+  (void)place.ResticOk({"backup", place.directory.path() + "/source"});
+
+  auto repository = place.Open();
+  std::vector<std::pair<BlobType, Id>> blobs;
+  Unwrap(repository->ForEachBlob([&](BlobType type, const Id& id, const BlobLocation&) {
+    blobs.emplace_back(type, id);
+    return Result<void>{};
+  }));
+  REQUIRE(blobs.size() >= 5);
+  for (const auto& [type, id] : blobs) REQUIRE_OK(repository->LoadBlob(type, id));
+}
+
+TEST_CASE("stock restic: format version 1 is refused with the command that migrates it") {
+  Place place;
+  (void)place.ResticOk({"init", "--repository-version", "1"});
+  const auto open = [&] {
+    return Repository::Open(place.OpenDirectory(), Secret(std::string(kPassword)), {}, place.random,
+                            place.clock);
+  };
+  REQUIRE_FAILS(open(), ErrorCode::kUnsupported, "restic migrate upgrade_repo_v2");
+
+  (void)place.ResticOk({"migrate", "upgrade_repo_v2"});
+
+  REQUIRE_OK(open());
+}
+
+TEST_CASE("stock restic: our lock keeps its exclusive commands out, and dead ones it clears") {
+  Place place;
+  place.Init();
+  auto repository = place.Open();
+  {
+    auto lock = Unwrap(Lock::AcquireShared(*repository));
+    REQUIRE(place.Restic({"check"}).exit_code != 0);
+    (void)place.ResticOk({"unlock"});  // leaves the lock of a live process alone
+    REQUIRE(Unwrap(ListLocks(*repository)).size() == 1);
+    (void)place.ResticOk({"snapshots"});
+  }
+  // Exclusive, as of a process that was killed: a number that no process can have.
+  LockHolder dead = LockHolder::Self();
+  dead.pid = 1U << 30;
+  const LockRecord record{place.clock.Now(), true, dead};
+  Unwrap(repository->SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+  REQUIRE_FAILS(Lock::AcquireShared(*repository), ErrorCode::kBusy, "restic unlock");
+
+  (void)place.ResticOk({"unlock"});
+
+  REQUIRE_OK(Lock::AcquireShared(*repository));
+  (void)place.ResticOk({"check"});
+}
+
+}  // namespace
+}  // namespace holdfast::repository
