@@ -1,0 +1,132 @@
+#include "agent/cli/arguments.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/fake_source.h"
+#include "tests/support/results.h"
+
+namespace holdfast::cli {
+namespace {
+
+ParsedArguments Parse(const std::vector<std::string>& argv) {
+  static testing::FakeWorld world;
+  static const std::vector<SourceKind> kinds = {testing::FakeKind(world),
+                                                testing::FakeKind(world, "second")};
+  return ParseArguments(argv, kinds);
+}
+
+Arguments Good(const std::vector<std::string>& argv) {
+  ParsedArguments parsed = Parse(argv);
+  INFO((parsed.mistake ? parsed.mistake->Text() : ""));
+  REQUIRE(parsed.arguments);
+  return *parsed.arguments;
+}
+
+std::string Mistake(const std::vector<std::string>& argv) {
+  ParsedArguments parsed = Parse(argv);
+  REQUIRE_FALSE(parsed.arguments);
+  REQUIRE(parsed.mistake);
+  REQUIRE(parsed.mistake->code() == ErrorCode::kInvalidArgument);
+  return parsed.mistake->Text();
+}
+
+TEST_CASE("arguments: each verb is known by its words") {
+  REQUIRE(Good({"repository", "init"}).verb == Verb::kRepositoryInit);
+  REQUIRE(Good({"source", "list"}).verb == Verb::kSourceList);
+  REQUIRE(Good({"backup"}).verb == Verb::kBackup);
+  REQUIRE(Good({"list"}).verb == Verb::kList);
+  REQUIRE(Good({"restore", "x", "--to", "y"}).verb == Verb::kRestore);
+  REQUIRE(Good({"check"}).verb == Verb::kCheck);
+  REQUIRE(Good({"config", "check"}).verb == Verb::kConfigCheck);
+  REQUIRE(Good({"config", "show"}).verb == Verb::kConfigShow);
+}
+
+TEST_CASE("arguments: values land where they belong") {
+  Arguments backup =
+      Good({"backup", "fake/a", "fake/b", "--note", "n n", "--config", "c", "--json"});
+  REQUIRE(backup.selectors == std::vector<std::string>{"fake/a", "fake/b"});
+  REQUIRE(backup.note == "n n");
+  REQUIRE(backup.config == "c");
+  REQUIRE(backup.json);
+  REQUIRE(Good({"list"}).config == "/etc/holdfast/agent.yaml");
+  REQUIRE(Good({"check", "--read-data", "--log-level", "debug"}).log_level == LogLevel::kDebug);
+
+  Arguments restore = Good({"restore", "latest:fake/a", "--in-place", "--no-safety-snapshot"});
+  REQUIRE(restore.snapshot == "latest:fake/a");
+  REQUIRE(restore.in_place);
+  REQUIRE_FALSE(restore.safety_snapshot);
+  REQUIRE(Good({"restore", "x", "--in-place"}).safety_snapshot);
+}
+
+TEST_CASE("arguments: restore takes the flags that kinds declare") {
+  Arguments arguments = Good({"restore", "x", "--stage-dir", "d", "--bump", "5", "--mark"});
+
+  REQUIRE(arguments.kind_options.at("stage_dir") == std::vector<std::string>{"d"});
+  REQUIRE(arguments.kind_options.at("bump") == std::vector<std::string>{"5"});
+  REQUIRE(arguments.kind_options.at("mark") == std::vector<std::string>{"true"});
+  REQUIRE(Good({"restore", "x", "--to", "y"}).kind_options.empty());
+}
+
+TEST_CASE("arguments: mistakes are named and hint at the verb's help") {
+  REQUIRE_THAT(Mistake({}), Catch::Contains("see `holdfast-agent --help`"));
+  REQUIRE_THAT(Mistake({"backupp"}), Catch::Contains("--help"));
+  REQUIRE_THAT(Mistake({"backup", "--nite", "x"}),
+               Catch::Contains("--nite") && Catch::Contains("`holdfast-agent backup "
+                                                            "--help`"));
+  REQUIRE_THAT(Mistake({"config"}), Catch::Contains("`holdfast-agent config --help`"));
+  REQUIRE_THAT(Mistake({"restore"}), Catch::Contains("snapshot"));
+  REQUIRE_THAT(Mistake({"restore", "x"}), Catch::Contains("expected --to DIR or --in-place"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--in-place", "--path", "p"}), Catch::Contains("--to"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--no-safety-snapshot"}),
+               Catch::Contains("--in-place"));
+  REQUIRE_THAT(Mistake({"list", "--repository-url", "file:/x"}),
+               Catch::Contains("--password-file"));
+  REQUIRE_THAT(Mistake({"list", "--password-file", "p"}), Catch::Contains("--repository-url"));
+  REQUIRE_THAT(
+      Mistake({"list", "--repository-url", "file:/x", "--password-file", "p", "--config", "c"}),
+      Catch::Contains("--config"));
+  REQUIRE_THAT(
+      Mistake({"restore", "x", "--in-place", "--repository-url", "u", "--password-file", "p"}),
+      Catch::Contains("needs the source's configuration"));
+  REQUIRE_THAT(Mistake({"list", "a/b", "c/d"}), Catch::Contains("c/d"));
+  REQUIRE_THAT(Mistake({"list", "--log-level", "loud"}), Catch::Contains("expected trace"));
+}
+
+TEST_CASE("arguments: a mistake knows whether JSON was asked for, and its verb") {
+  ParsedArguments parsed = Parse({"config", "show", "--json", "--what"});
+
+  REQUIRE(parsed.json);
+  REQUIRE(parsed.verb == "config show");
+}
+
+TEST_CASE("arguments: help of each verb has an example and the exit codes") {
+  const std::vector<std::vector<std::string>> verbs = {
+      {},        {"repository", "init"}, {"source", "list"}, {"backup"}, {"list"}, {"restore"},
+      {"check"}, {"config", "check"},    {"config", "show"}};
+  for (std::vector<std::string> argv : verbs) {
+    std::string name = "holdfast-agent";
+    for (const std::string& word : argv) name += " " + word;
+    argv.push_back("--help");
+
+    ParsedArguments parsed = Parse(argv);
+
+    INFO(name);
+    REQUIRE_FALSE(parsed.mistake);
+    REQUIRE_THAT(parsed.out, Catch::Contains("Examples:\n  " + name.substr(0, 14)));
+    REQUIRE_THAT(parsed.out, Catch::Contains(name));
+    REQUIRE_THAT(parsed.out, Catch::Contains("Exit codes: 0 done"));
+  }
+  REQUIRE_THAT(Parse({"restore", "--help"}).out, Catch::Contains("--stage-dir"));
+  REQUIRE_THAT(Parse({"backup", "--help"}).out, Catch::Contains("a map in memory"));
+}
+
+TEST_CASE("arguments: the version") {
+  REQUIRE_THAT(Parse({"--version"}).out, Catch::StartsWith("holdfast-agent 0."));
+}
+
+}  // namespace
+}  // namespace holdfast::cli

@@ -1,0 +1,315 @@
+// The verbs from arguments to exit code, over a fake source and repositories in memory.
+#include "agent/cli/program.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "tests/support/fake_source.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+using testing::Unwrap;
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+  json document() const { return json::parse(out); }
+};
+
+struct ProgramFixture {
+  ProgramFixture() {
+    Write("password", "secret word\n");
+    Write("agent.yaml",
+          "node: n1\nstate_dir: state\n"
+          "repositories: {main: {url: 'memory:main', password_file: password}}\n"
+          "sources:\n"
+          "  - {kind: fake, name: one}\n"
+          "  - {kind: fake, name: two, color: red}\n");
+    Unwrap(repository::Repository::Init(
+        storages["memory:main"], Secret("secret word"),
+        {.user = "tester", .host = "testhost", .scrypt = testing::kCheapScrypt}, random, clock));
+  }
+
+  void Write(const std::string& name, const std::string& text) {
+    Unwrap(WriteFileAtomic(directory.path() + "/" + name, AsBytes(text), 0600));
+  }
+  std::string Path(const std::string& name) { return directory.path() + "/" + name; }
+
+  // `argv` with --config added.
+  Outcome Run(std::vector<std::string> argv) {
+    argv.push_back("--config");
+    argv.push_back(Path("agent.yaml"));
+    return RunBare(argv);
+  }
+
+  Outcome RunBare(const std::vector<std::string>& argv) {
+    Outcome outcome;
+    {
+      Fd out = Unwrap(OpenFile(Path("out"), O_RDWR | O_CREAT | O_TRUNC, 0600));
+      Fd err = Unwrap(OpenFile(Path("err"), O_RDWR | O_CREAT | O_TRUNC, 0600));
+      Terminal terminal(out.get(), err.get());
+      ProgramContext context;
+      context.kinds = &kinds;
+      context.environment = environment;
+      context.clock = &clock;
+      context.random = &random;
+      context.terminal = &terminal;
+      context.open_storage = [this](std::string_view url) -> Result<std::unique_ptr<Storage>> {
+        auto found = storages.find(std::string(url));
+        if (found == storages.end()) {
+          return Fail(ErrorCode::kInvalidArgument, "no storage of this form");
+        }
+        return std::make_unique<testing::BorrowedStorage>(found->second);
+      };
+      context.lock_options.wait = [](std::chrono::milliseconds) {};
+      context.lock_options.refresh_by_thread = false;
+      outcome.code = RunAgent(argv, context);
+    }
+    outcome.out = AsText(Unwrap(ReadWholeFile(Path("out"))));
+    outcome.err = AsText(Unwrap(ReadWholeFile(Path("err"))));
+    INFO(outcome.err);
+    return outcome;
+  }
+
+  TempDir directory = Unwrap(TempDir::Create("cli"));
+  testing::FakeWorld world;
+  std::vector<SourceKind> kinds = {testing::FakeKind(world)};
+  testing::SeededRandom random;
+  testing::ManualClock clock;
+  config::Environment environment;
+  std::map<std::string, testing::MemoryStorage> storages;
+};
+
+TEST_CASE("program: backup, list, restore and check for people") {
+  ProgramFixture fixture;
+  Outcome backup = fixture.Run({"backup"});
+  REQUIRE(backup.err.empty());
+  REQUIRE(backup.code == 0);
+  REQUIRE_THAT(backup.out, Catch::Contains("SOURCE") && Catch::Contains("fake/two  done") &&
+                               Catch::Contains("position: revision 7 at memory"));
+
+  Outcome list = fixture.Run({"list", "fake/one"});
+  REQUIRE(list.code == 0);
+  REQUIRE_THAT(list.out, Catch::Contains("2023-11-14T22:13:20Z  fake/one"));
+
+  Outcome restore = fixture.Run({"restore", "latest:fake/one", "--to", fixture.Path("to")});
+  REQUIRE(restore.code == 0);
+  REQUIRE_THAT(restore.out, Catch::StartsWith("restored snapshot "));
+  REQUIRE(AsText(Unwrap(ReadWholeFile(fixture.Path("to/data/a")))) == "alpha");
+
+  Outcome check = fixture.Run({"check", "--read-data"});
+  REQUIRE(check.code == 0);
+  REQUIRE_THAT(check.out, Catch::StartsWith("main: sound: 2 snapshots"));
+}
+
+TEST_CASE("program: backup says all of it in one JSON document") {
+  ProgramFixture fixture;
+  fixture.world.missing = {{"/etc/x", "not there", "make it"}};
+
+  Outcome outcome = fixture.Run({"backup", "fake/one", "--note", "n", "--json"});
+
+  REQUIRE(outcome.code == 3);
+  json document = outcome.document();
+  REQUIRE(document["verb"] == "backup");
+  REQUIRE(document["exit_code"] == 3);
+  json source = document["sources"].at(0);
+  REQUIRE(source["state"] == "partly done");
+  REQUIRE(source["snapshot"].get<std::string>().size() == 64);
+  REQUIRE(source["position"]["revision"] == "7");
+  REQUIRE(source["endpoint"] == "memory");
+  REQUIRE(source["items"].is_number());
+  REQUIRE(source["bytes_read"] == 9);
+  REQUIRE(source["bytes_added"].is_number());
+  REQUIRE(source["seconds"].contains("cut"));
+  REQUIRE(source["warnings"] == json::array());
+  REQUIRE(source["missing"].at(0)["what"] == "/etc/x");
+  REQUIRE(source["error"].is_null());
+}
+
+TEST_CASE("program: errors go to stderr with their hint, and into the document") {
+  ProgramFixture fixture;
+  fixture.world.failures.emplace(
+      "prepare", Error(ErrorCode::kUnavailable, "no answer from memory").WithHint("start it"));
+
+  Outcome text = fixture.Run({"backup"});
+  REQUIRE(text.code == 5);
+  REQUIRE_THAT(text.err, Catch::Contains("holdfast-agent: fake/one: no answer from memory\n"
+                                         "hint: start it\n"));
+  REQUIRE_THAT(text.out, Catch::Contains("failed"));
+
+  Outcome document = fixture.Run({"backup", "--json"});
+  REQUIRE(document.code == 5);
+  json error = document.document()["sources"].at(0)["error"];
+  REQUIRE(error["code"] == "unavailable");
+  REQUIRE(error["hint"] == "start it");
+}
+
+TEST_CASE("program: mistakes in the configuration end with 2 and their place") {
+  ProgramFixture fixture;
+  fixture.Write("agent.yaml", "nod: x\n");
+
+  for (std::vector<std::string> argv :
+       std::vector<std::vector<std::string>>{{"backup"},
+                                             {"list"},
+                                             {"check"},
+                                             {"source", "list"},
+                                             {"config", "check"},
+                                             {"config", "show"},
+                                             {"repository", "init"},
+                                             {"restore", "x", "--to", "y"}}) {
+    Outcome outcome = fixture.Run(argv);
+    REQUIRE(outcome.code == 2);
+    REQUIRE_THAT(outcome.err, Catch::Contains("agent.yaml:1:1: unknown key \"nod\"") &&
+                                  Catch::Contains("hint: did you mean \"node\"?"));
+    argv.push_back("--json");
+    REQUIRE(fixture.Run(argv).document()["error"]["code"] == "invalid_argument");
+  }
+}
+
+TEST_CASE("program: usage mistakes end with 2, also as JSON") {
+  ProgramFixture fixture;
+  Outcome outcome = fixture.RunBare({"backup", "--nite", "--json"});
+  REQUIRE(outcome.code == 2);
+  REQUIRE(outcome.document()["verb"] == "backup");
+  REQUIRE_THAT(outcome.err, Catch::StartsWith("holdfast-agent: "));
+  REQUIRE(fixture.Run({"backup", "fake/none"}).code == 2);
+  REQUIRE(fixture.Run({"list", "fake"}).code == 2);
+  REQUIRE(fixture.Run({"check", "--repository", "none"}).code == 2);
+  REQUIRE(fixture.RunBare({"--help"}).code == 0);
+}
+
+TEST_CASE("program: a missing configuration and a missing password file end with 2") {
+  ProgramFixture fixture;
+  REQUIRE(fixture.RunBare({"list", "--config", "/nonexistent"}).code == 2);
+  REQUIRE_OK(RemoveTree(fixture.Path("password")));
+  for (const char* verb : {"backup", "list", "check"}) {
+    Outcome outcome = fixture.Run({verb});
+    REQUIRE(outcome.code == 2);
+    REQUIRE_THAT(outcome.err, Catch::Contains("agent.yaml:3:") &&
+                                  Catch::Contains("repository init --repository main"));
+  }
+  REQUIRE(fixture.Run({"config", "check"}).code == 2);
+}
+
+TEST_CASE("program: a repository is made with its password, once") {
+  ProgramFixture fixture;
+  (void)fixture.storages["memory:new"];
+  fixture.Write("agent.yaml",
+                "repositories: {new: {url: 'memory:new', password_file: new.password}}\n");
+
+  Outcome first = fixture.Run({"repository", "init", "--json"});
+  REQUIRE(first.code == 0);
+  REQUIRE(first.document()["password_made"] == true);
+  REQUIRE(first.document()["password_file"] == fixture.Path("new.password"));
+  Outcome second = fixture.Run({"repository", "init"});
+  REQUIRE(second.code == 1);
+  REQUIRE_THAT(second.err, Catch::Contains("make repository \"new\""));
+}
+
+TEST_CASE("program: a repository alone is enough to list, restore and check") {
+  ProgramFixture fixture;
+  REQUIRE(fixture.Run({"backup", "fake/one"}).code == 0);
+  std::vector<std::string> repository = {"--repository-url", "memory:main", "--password-file",
+                                         fixture.Path("password")};
+  auto run = [&](std::vector<std::string> argv) {
+    argv.insert(argv.end(), repository.begin(), repository.end());
+    return fixture.RunBare(argv);
+  };
+  REQUIRE_OK(RemoveTree(fixture.Path("state")));
+
+  REQUIRE_THAT(run({"list"}).out, Catch::Contains("fake/one"));
+  REQUIRE(run({"restore", "latest:fake/one", "--to", fixture.Path("to")}).code == 0);
+  REQUIRE(run({"check"}).code == 0);
+  REQUIRE(run({"restore", "nothing", "--to", fixture.Path("x")}).code == 1);
+  REQUIRE(::access(fixture.Path("state").c_str(), F_OK) != 0);
+  REQUIRE_OK(RemoveTree(fixture.Path("password")));
+  REQUIRE(run({"list"}).code == 2);
+}
+
+TEST_CASE("program: a wrong password is refused") {
+  ProgramFixture fixture;
+  fixture.Write("password", "wrong\n");
+
+  REQUIRE(fixture.Run({"list"}).code == 4);
+}
+
+TEST_CASE("program: source list shows health, what would be saved and what is missing") {
+  ProgramFixture fixture;
+  fixture.world.missing = {{"/etc/x", "not there", ""}};
+
+  Outcome text = fixture.Run({"source", "list"});
+  REQUIRE(text.code == 0);
+  REQUIRE_THAT(text.out, Catch::Contains("fake/one  main        local     1.0      healthy") &&
+                             Catch::Contains("    data/a\n") &&
+                             Catch::Contains("/etc/x: not there"));
+  fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));
+  REQUIRE(fixture.Run({"source", "list"}).code == 5);
+  REQUIRE(fixture.Run({"source", "list", "--json"}).document()["sources"].at(0)["error"]["code"] ==
+          "unavailable");
+}
+
+TEST_CASE("program: config show reads back as the same configuration") {
+  ProgramFixture fixture;
+  fixture.environment["HOLDFAST_NODE"] = "n9";
+  Outcome shown = fixture.Run({"config", "show"});
+  REQUIRE(shown.code == 0);
+  REQUIRE_THAT(shown.out, Catch::Contains("node: \"n9\"") && Catch::Contains("color: \"red\""));
+  fixture.environment.clear();
+
+  fixture.Write("agent.yaml", shown.out);
+
+  REQUIRE(fixture.Run({"config", "show"}).out == shown.out);
+  REQUIRE(fixture.Run({"config", "show", "--json"}).document()["sources"].at(1)["color"] == "red");
+  Outcome check = fixture.Run({"config", "check"});
+  REQUIRE(check.code == 0);
+  REQUIRE_THAT(check.out, Catch::Contains("right: node n9, 1 repository, 2 sources"));
+}
+
+TEST_CASE("program: restore in place reports what it did, and a rollback") {
+  ProgramFixture fixture;
+  REQUIRE(fixture.Run({"backup", "fake/one"}).code == 0);
+  fixture.world.live["data/a"] = "changed";
+
+  Outcome outcome = fixture.Run({"restore", "latest:fake/one", "--in-place"});
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Catch::Contains("in place") && Catch::Contains("data replaced") &&
+                                Catch::Contains("safety snapshot"));
+  REQUIRE(fixture.world.live["data/a"] == "alpha");
+
+  fixture.world.failures.emplace("validate", Error(ErrorCode::kCorrupt, "refused"));
+  Outcome failed =
+      fixture.Run({"restore", "latest:fake/one", "--in-place", "--no-safety-snapshot", "--json"});
+  REQUIRE(failed.code == 1);
+  REQUIRE(failed.document()["rolled_back"] == true);
+}
+
+TEST_CASE("program: an empty stdout that cannot be written is a failure") {
+  ProgramFixture fixture;
+  Fd out = Unwrap(OpenFile("/dev/full", O_WRONLY));
+  Fd err = Unwrap(OpenFile(fixture.Path("err"), O_RDWR | O_CREAT | O_TRUNC, 0600));
+  Terminal terminal(out.get(), err.get());
+  ProgramContext context;
+  context.kinds = &fixture.kinds;
+  context.clock = &fixture.clock;
+  context.random = &fixture.random;
+  context.terminal = &terminal;
+
+  REQUIRE(RunAgent({"config", "show", "--config", fixture.Path("agent.yaml")}, context) == 1);
+  REQUIRE_THAT(std::string(AsText(Unwrap(ReadWholeFile(fixture.Path("err"))))),
+               Catch::Contains("standard output"));
+}
+
+}  // namespace
+}  // namespace holdfast::cli
