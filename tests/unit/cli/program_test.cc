@@ -79,7 +79,6 @@ struct ProgramFixture {
     }
     outcome.out = AsText(Unwrap(ReadWholeFile(Path("out"))));
     outcome.err = AsText(Unwrap(ReadWholeFile(Path("err"))));
-    INFO(outcome.err);
     return outcome;
   }
 
@@ -232,7 +231,8 @@ TEST_CASE("program: a repository alone is enough to list, restore and check") {
   REQUIRE_THAT(run({"list"}).out, Catch::Contains("fake/one"));
   REQUIRE(run({"restore", "latest:fake/one", "--to", fixture.Path("to")}).code == 0);
   REQUIRE(run({"check"}).code == 0);
-  REQUIRE(run({"restore", "nothing", "--to", fixture.Path("x")}).code == 1);
+  REQUIRE(run({"restore", "abcdef", "--to", fixture.Path("x")}).code == 1);
+  REQUIRE(run({"restore", "nothing", "--to", fixture.Path("x")}).code == 2);
   REQUIRE(::access(fixture.Path("state").c_str(), F_OK) != 0);
   REQUIRE_OK(RemoveTree(fixture.Path("password")));
   REQUIRE(run({"list"}).code == 2);
