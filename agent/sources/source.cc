@@ -14,13 +14,11 @@ std::string_view TopologyName(Topology topology) {
   return "local";
 }
 
-Result<std::vector<std::string>> Source::RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                                        std::stop_token stop) {
-  (void)spec;
-  (void)progress;
-  (void)stop;
-  return Fail(ErrorCode::kUnsupported, "this kind of source has no such way of restoring",
-              "restore with --to DIR");
+Result<std::vector<std::string>> Source::RestoreSpecial(const RestoreSpec& /*spec*/,
+                                                        Progress& /*progress*/,
+                                                        std::stop_token /*stop*/) {
+  return Fail(ErrorCode::kUnsupported, "this kind of source has no other way of restoring",
+              "restore to a directory (--to DIR) or in place (--in-place)");
 }
 
 }  // namespace holdfast

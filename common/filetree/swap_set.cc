@@ -25,7 +25,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kStateVersion = 1;
-constexpr std::string_view kStagedPrefix = ".holdfast-";
 constexpr std::array kPhaseNames = {"staging", "swapping", "committing", "rolling_back"};
 
 std::string ParentOf(const std::string& path) {

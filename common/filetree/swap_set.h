@@ -19,6 +19,11 @@
 
 namespace holdfast::filetree {
 
+// How staged names begin. "<staged>-a" and "<staged>-b" may come and go while staging, and are
+// removed with it.
+inline constexpr std::string_view kStagedPrefix = ".holdfast-";
+inline constexpr std::string_view kStagedTemporary = "-a";
+
 class SwapSet {
  public:
   enum class Phase : std::uint8_t { kStaging, kSwapping, kCommitting, kRollingBack };

@@ -19,6 +19,7 @@
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/beneath.h"
 #include "common/filetree/metadata.h"
+#include "common/filetree/swap_set.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 
@@ -29,6 +30,7 @@ constexpr std::size_t kBufferBytes = 1U << 20;
 constexpr std::size_t kHoleBytes = 4096;  // the smallest run of zeros that is worth a hole
 constexpr std::size_t kWarningsMax = 1000;
 constexpr int kClearAttempts = 3;
+constexpr std::size_t kStagedNameMax = 250;  // with its suffix no longer than names may be
 
 struct SplitPath {
   std::string parent;  // empty: the top
@@ -236,6 +238,11 @@ class TreeWriterImpl final : public TreeWriter {
 
   // A name that no file of the snapshot has in this directory, as far as it is known by now.
   std::string TemporaryName(const std::string& name) {
+    // What is staged beside a live file must leave nothing behind that its owner does not know of.
+    if (name.starts_with(kStagedPrefix) && name != temporary_name_ &&
+        name.size() < kStagedNameMax) {
+      return name + std::string(kStagedTemporary);
+    }
     while (name == temporary_name_) temporary_name_ += "~";
     return temporary_name_;
   }

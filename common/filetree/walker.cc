@@ -83,15 +83,6 @@ int ListNames(int directory, std::vector<std::string>& names) {
   return number;
 }
 
-bool HasCacheTag(int directory) {
-  Fd tag(OpenQuietly(directory, kCacheTag.data(), kFileFlags));
-  struct stat status {};
-  if (!tag.is_open() || fstat(tag.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
-  std::string content(kCacheSignature.size(), '\0');
-  ssize_t count = pread(tag.get(), content.data(), content.size(), 0);
-  return count == static_cast<ssize_t>(content.size()) && content == kCacheSignature;
-}
-
 // A directory on the way from "/" to where the walk is.
 struct Frame {
   Fd fd;  // closed while the walk is more than kOpenDirectoriesMax levels below
@@ -205,7 +196,7 @@ class WalkerImpl final : public Walker {
     if (S_ISLNK(status.st_mode)) {
       Result<std::string> target = ReadLinkTarget(frame.fd.get(), name, path_);
       if (!target) {
-        missing_.push_back({path_, target.error().message(), ""});
+        AddMissing({path_, target.error().message(), ""});
         return std::optional<Item>();
       }
       item.attributes.link_target = std::move(*target);
@@ -229,6 +220,9 @@ class WalkerImpl final : public Walker {
     int parent = stack_.back().fd.get();
     struct stat status = seen;
     if (is_look_only_) return std::optional<Item>(MakeItem(FromStat(status)));
+    if (options_.metadata_only) {
+      return std::optional<Item>(MakeItem(Describe(parent, name, status)));
+    }
     if (IsUnchanged(status)) {
       Item item = MakeItem(Describe(parent, name, status));
       auto read = [path = path_, attributes = item.attributes] {
@@ -302,9 +296,24 @@ class WalkerImpl final : public Walker {
     if (extended) {
       attributes.extended = std::move(*extended);
     } else if (extended.error().code() != ErrorCode::kNotFound) {
-      warnings_.push_back(extended.error().Text());  // vanished things are named by who opens them
+      AddWarning(extended.error().Text());  // vanished things are named by who opens them
     }
     return attributes;
+  }
+
+  // Half of a file system may be unreadable: what is kept of it is bounded.
+  void AddMissing(Missing missing) {
+    if (missing_.size() < kMissingMax) {
+      missing_.push_back(std::move(missing));
+      return;
+    }
+    ++missing_dropped_;
+    if (missing_dropped_ == 1) missing_.push_back({"more", "", ""});
+    missing_.back().reason = fmt::format("{} more could not be read", missing_dropped_);
+  }
+
+  void AddWarning(std::string warning) {
+    if (warnings_.size() < kMissingMax) warnings_.push_back(std::move(warning));
   }
 
   // Names `path_` and what was to be saved below it, but for roots that are known to be missing.
@@ -316,7 +325,7 @@ class WalkerImpl final : public Walker {
       missing.reason = "vanished while it was looked at";
       missing.remedy = "exclude it if it is short-lived";
     }
-    missing_.push_back(std::move(missing));
+    AddMissing(std::move(missing));
   }
 
   // Goes into a directory. What cannot be opened or listed is named; the walk goes on beside it.
@@ -373,7 +382,7 @@ class WalkerImpl final : public Walker {
     frame.fd = OpenFromTop();
     if (IsSame(frame)) return;
     path_.resize(frame.path_size);
-    missing_.push_back({path_, "was moved while it was read", "back up again"});
+    AddMissing({path_, "was moved while it was read", "back up again"});
     frame.fd.Reset();
     frame.names.clear();
     frame.next = 0;
@@ -401,6 +410,7 @@ class WalkerImpl final : public Walker {
   std::vector<Root> roots_;
   std::unique_ptr<RootNode> top_;
   std::vector<Missing> missing_;
+  std::size_t missing_dropped_ = 0;
   std::vector<std::string> warnings_;
   bool is_look_only_;
   bool has_proc_ = true;
@@ -411,6 +421,15 @@ class WalkerImpl final : public Walker {
 };
 
 }  // namespace
+
+bool HasCacheTag(int directory) {
+  Fd tag(OpenQuietly(directory, kCacheTag.data(), kFileFlags));
+  struct stat status {};
+  if (!tag.is_open() || fstat(tag.get(), &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  std::string content(kCacheSignature.size(), '\0');
+  ssize_t count = pread(tag.get(), content.data(), content.size(), 0);
+  return count == static_cast<ssize_t>(content.size()) && content == kCacheSignature;
+}
 
 Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {
   HF_ASSIGN(RootTree tree, MakeRootTree(options.roots));

@@ -38,6 +38,8 @@ struct WalkOptions {
   // The cut of `previous`. Whatever changed after it, or less than kClockStepSeconds before, is
   // read again even if it looks unchanged. Without it nothing is reused.
   std::optional<UnixTime> previous_cut;
+  // Give files without content and do not open them: to look at what is there.
+  bool metadata_only = false;
   // Roots that are not there: named in missing() (true) or an error (false).
   bool tolerate_missing_roots = true;
 };
@@ -53,7 +55,8 @@ class Walker {
   static Result<std::unique_ptr<Walker>> Create(WalkOptions options);
   // Depth-first, siblings by ascending name bytes; nullopt at the end.
   virtual Result<std::optional<Item>> Next() = 0;
-  // What could not be read, so far: unreadable, vanished, missing roots; paths are absolute.
+  // What could not be read, so far: unreadable, vanished, missing roots; paths are absolute. At
+  // most kMissingMax are named, and then how many more there are.
   virtual const std::vector<Missing>& missing() const = 0;
   virtual const std::vector<std::string>& warnings() const = 0;
   // A root as it is saved.
@@ -73,6 +76,10 @@ class Walker {
 };
 
 inline constexpr std::size_t kOpenDirectoriesMax = 64;
+inline constexpr std::size_t kMissingMax = 10'000;
+
+// Whether the open directory has a valid CACHEDIR.TAG.
+bool HasCacheTag(int directory);
 
 // Where an absolute path really lies: symlinks among its directories are followed, the last
 // component is not; `links` (may be null) gets the symlinks that were passed. What is not there is

@@ -1,0 +1,22 @@
+#include "agent/sources/all_sources.h"
+
+#include <algorithm>
+
+#include "agent/sources/etcd/etcd.h"
+#include "agent/sources/files/files.h"
+#include "agent/sources/haproxy/haproxy.h"
+
+namespace holdfast {
+
+const std::vector<SourceKind>& AllSourceKinds() {
+  static const std::vector<SourceKind> kinds = {EtcdKind(), HaproxyKind(), FilesKind()};
+  return kinds;
+}
+
+const SourceKind* FindSourceKind(std::string_view kind) {
+  const std::vector<SourceKind>& kinds = AllSourceKinds();
+  auto found = std::ranges::find(kinds, kind, &SourceKind::kind);
+  return found == kinds.end() ? nullptr : &*found;
+}
+
+}  // namespace holdfast

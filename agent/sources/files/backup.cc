@@ -1,0 +1,167 @@
+#include "agent/sources/files/backup.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/filetree/mounts.h"
+
+namespace holdfast::files {
+namespace {
+
+constexpr std::uint64_t kEstimateItemsMax = 200'000;  // about half a second of looking
+constexpr std::uint64_t kProbeItemsMax = 20'000;
+
+std::unexpected<Error> Stopped() {
+  return Fail(ErrorCode::kCancelled, "backup stopped by request");
+}
+
+std::map<std::string, std::string> HostIdentity() {
+  utsname system{};
+  if (uname(&system) != 0) return {};
+  return {{"host", system.nodename}, {"kernel", system.release}};
+}
+
+std::uint64_t CountThere(const std::vector<filetree::Walker::Root>& roots) {
+  return static_cast<std::uint64_t>(std::ranges::count_if(
+      roots, [](const filetree::Walker::Root& root) { return root.is_there; }));
+}
+
+std::unexpected<Error> NothingThere(const filetree::Walker& walker) {
+  const Missing& first = walker.missing().front();
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("none of the paths can be saved: {} {}", Quote(first.what), first.reason),
+              first.remedy);
+}
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    if (stop_.stop_requested()) return Stopped();
+    HF_ASSIGN(walker_, filetree::Walker::Create(MakeWalkOptions(settings_, previous_)));
+    if (CountThere(walker_->roots()) == 0) return NothingThere(*walker_);
+    bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
+    return {};
+  }
+
+  // Files have no common point in time; the cut only tells later runs what to read again.
+  Result<void> Cut() override {
+    if (stop_.stop_requested()) return Stopped();
+    cut_ = context_.clock->Now();
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Stopped();
+    HF_ASSIGN(std::optional<Item> item, walker_->Next());
+    is_at_end_ = !item;
+    return item;
+  }
+
+  Result<Manifest> Finish() override {
+    HF_CHECK(is_at_end_);
+    Manifest manifest;
+    manifest.identity = HostIdentity();
+    manifest.method = "file walk";
+    manifest.consistency = "per file";
+    manifest.cut_time = cut_;
+    manifest.position["cut"] = FormatTime(cut_);
+    for (const filetree::Walker::Root& root : walker_->roots()) {
+      if (root.is_there) manifest.details[kRootsDetail].push_back(root.path);
+      manifest.details[kPathsDetail].push_back(root.given);
+    }
+    if (!settings_.exclude.empty()) manifest.details[kExcludeDetail] = settings_.exclude;
+    if (settings_.one_file_system) manifest.details[kLimitsDetail].push_back("one_file_system");
+    if (settings_.skip_cache_dirs) manifest.details[kLimitsDetail].push_back("skip_cache_dirs");
+    manifest.missing = walker_->missing();
+    manifest.warnings = walker_->warnings();
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override { return bytes_total_; }
+
+ private:
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_token stop_;
+  std::unique_ptr<filetree::Walker> walker_;
+  WallTime cut_{};
+  std::uint64_t bytes_total_ = 0;
+  bool is_at_end_ = false;
+};
+
+// A line for each path, and what a restore in place would refuse.
+void DescribeRoots(const std::vector<filetree::Walker::Root>& roots, SourceInfo& info) {
+  for (const filetree::Walker::Root& root : roots) {
+    if (!root.is_there) continue;
+    info.would_save.push_back(root.path);
+    Result<std::vector<std::string>> mounts = filetree::MountPointsBelow(root.path);
+    if (!mounts || mounts->empty()) continue;
+    std::string where =
+        mounts->front() == root.path
+            ? "is a mount point"
+            : fmt::format("has a file system mounted at {}", Quote(mounts->front()));
+    info.warnings.push_back(fmt::format("{} {}: it can be restored to a directory, not in place",
+                                        Quote(root.path), where));
+  }
+}
+
+}  // namespace
+
+filetree::WalkOptions MakeWalkOptions(const Settings& settings, SnapshotView* previous) {
+  filetree::WalkOptions options;
+  options.roots = settings.paths;
+  options.exclude = settings.exclude;
+  options.one_file_system = settings.one_file_system;
+  options.skip_cache_dirs = settings.skip_cache_dirs;
+  options.prefix = kDataPrefix;
+  if (previous == nullptr || !previous->manifest()) return options;
+  options.previous = previous;
+  auto cut = previous->manifest()->cut_time.time_since_epoch();
+  auto seconds = std::chrono::floor<std::chrono::seconds>(cut);
+  options.previous_cut =
+      UnixTime{seconds.count(), static_cast<std::uint32_t>((cut - seconds).count())};
+  return options;
+}
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+Result<SourceInfo> ProbeFiles(const Settings& settings, std::stop_token stop) {
+  HF_ASSIGN(std::unique_ptr<filetree::Walker> walker,
+            filetree::Walker::Create(MakeWalkOptions(settings, nullptr)));
+  SourceInfo info;
+  info.identity = HostIdentity();
+  DescribeRoots(walker->roots(), info);
+  std::uint64_t there = CountThere(walker->roots());
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  bool is_whole = false;
+  while (items < kProbeItemsMax && !is_whole) {
+    if (stop.stop_requested()) return Stopped();
+    HF_ASSIGN(std::optional<Item> item, walker->Next());
+    is_whole = !item;
+    if (is_whole) break;
+    ++items;
+    bytes += item->attributes.size;
+  }
+  info.healthy = there == walker->roots().size();
+  info.health = fmt::format("{} of {} paths are there", there, walker->roots().size());
+  info.would_save.push_back(
+      fmt::format("{}{} items, {}", is_whole ? "" : "more than ", items, FormatBytes(bytes)));
+  info.missing = walker->missing();
+  info.warnings.insert(info.warnings.end(), walker->warnings().begin(), walker->warnings().end());
+  return info;
+}
+
+}  // namespace holdfast::files

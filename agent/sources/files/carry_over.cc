@@ -1,0 +1,185 @@
+#include "agent/sources/files/carry_over.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/sources/files/restore_plan.h"
+#include "common/base/format.h"
+#include "common/filetree/beneath.h"
+#include "common/filetree/file_reader.h"
+#include "common/filetree/tree_writer.h"
+#include "common/filetree/walker.h"
+#include "common/io/fd.h"
+
+namespace holdfast::files {
+namespace {
+
+constexpr std::string_view kCacheTag = "CACHEDIR.TAG";
+
+std::string_view ParentOf(std::string_view path) {
+  std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? "" : path.substr(0, slash);
+}
+
+std::string NameOf(std::string_view path) {
+  return std::string(path.substr(path.rfind('/') + 1));  // npos + 1 is 0
+}
+
+bool IsCacheDirectory(const std::string& path) {
+  Fd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return directory.is_open() && filetree::HasCacheTag(directory.get());
+}
+
+}  // namespace
+
+// One way through a live directory.
+class CarryOver::Pass {
+ public:
+  Pass(CarryOver& owner, const std::string& from, const std::string& to, const std::string& path)
+      : owner_(owner), from_(from), to_(to), path_(path) {}
+
+  Result<void> Run(std::stop_token stop) {
+    HF_ASSIGN(from_fd_, OpenFile(from_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    HF_ASSIGN(to_fd_, OpenFile(to_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    HF_ASSIGN(writer_, filetree::TreeWriter::Open(to_, {}));
+    filetree::WalkOptions options;
+    options.roots = {from_};
+    options.metadata_only = true;
+    HF_ASSIGN(auto walker, filetree::Walker::Create(std::move(options)));
+    const std::string top = from_.substr(1) + "/";
+    for (;;) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+      HF_ASSIGN(std::optional<Item> item, walker->Next());
+      if (!item) break;
+      if (item->path.starts_with(top)) HF_TRY(Look(item->path.substr(top.size()), *item));
+    }
+    return writer_->Finish();
+  }
+
+ private:
+  // `relative` is the way from the top.
+  Result<void> Look(const std::string& relative, const Item& item) {
+    const std::string live = path_ + "/" + relative;
+    HF_ASSIGN(std::optional<Attributes> saved, owner_.snapshot_.Stat(SnapshotPath(live)));
+    if (saved || !owner_.IsLeftOut(from_, path_, live)) return {};
+    std::size_t hash = std::hash<std::string>()(live);
+    if (owner_.brought_.contains(hash)) return {};  // and if it is gone now, the service removed it
+    HF_TRY(PrepareParents(relative));
+    HF_TRY(BringOne(relative, item.attributes));
+    owner_.brought_.insert(hash);
+    ++owner_.items_;
+    return {};
+  }
+
+  // A new entry changes the times of its directory, whose attributes were set before: again. A
+  // directory that came after the snapshot is made for the sake of what is left out in it.
+  Result<void> PrepareParents(const std::string& relative) {
+    std::string parent(ParentOf(relative));
+    if (parent.empty() || parent == last_parent_) return {};
+    last_parent_ = parent;
+    for (std::size_t at = 0; at < parent.size(); ++at) {
+      at = std::min(parent.find('/', at), parent.size());
+      std::string above = parent.substr(0, at);
+      HF_ASSIGN(std::optional<Attributes> saved,
+                owner_.snapshot_.Stat(SnapshotPath(path_ + "/" + above)));
+      if (saved && (at < parent.size() || saved->type != NodeType::kDirectory)) continue;
+      if (!saved) {
+        HF_ASSIGN(saved, LiveDirectory(above));
+      }
+      HF_TRY(writer_->AddDirectory(above, *saved));
+    }
+    return {};
+  }
+
+  Result<Attributes> LiveDirectory(const std::string& relative) const {
+    HF_ASSIGN(Fd fd,
+              filetree::OpenDirectoryBeneath(from_fd_.get(), relative, from_ + "/" + relative));
+    return filetree::ReadAttributes("/proc/self/fd/" + std::to_string(fd.get()) + "/.");
+  }
+
+  Result<void> BringOne(const std::string& relative, const Attributes& attributes) {
+    if (attributes.type == NodeType::kDirectory) return writer_->AddDirectory(relative, attributes);
+    const std::string shown = from_ + "/" + relative;
+    std::string_view parent = ParentOf(relative);
+    std::string name = NameOf(relative);
+    HF_ASSIGN(Fd from, filetree::OpenDirectoryBeneath(from_fd_.get(), parent, shown));
+    HF_ASSIGN(Fd to, filetree::OpenDirectoryBeneath(to_fd_.get(), parent, to_ + "/" + relative));
+    if (linkat(from.get(), name.c_str(), to.get(), name.c_str(), 0) == 0) return {};
+    if (errno == EEXIST || errno == ENOENT) return {};  // is there, or went meanwhile
+    if (attributes.type != NodeType::kFile) return writer_->AddOther(relative, attributes);
+    HF_ASSIGN(Fd file, OpenFileAt(from.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown));
+    return Copy(relative, attributes, std::move(file));
+  }
+
+  // Links are an affair of one file system, and some have none.
+  Result<void> Copy(const std::string& relative, const Attributes& attributes, Fd file) {
+    struct stat status {};
+    if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(relative)));
+    Attributes own = attributes;
+    own.links = 1;
+    own.size = static_cast<std::uint64_t>(status.st_size);
+    auto reader = filetree::ReadLiveFile(std::move(file), own, from_ + "/" + relative);
+    Result<void> copied = writer_->AddFile(relative, own, *reader);
+    if (copied) return {};
+    return Fail(std::move(copied).error().While("copy what the snapshot leaves out"));
+  }
+
+  CarryOver& owner_;
+  const std::string& from_;
+  const std::string& to_;
+  const std::string& path_;
+  Fd from_fd_;
+  Fd to_fd_;
+  std::unique_ptr<filetree::TreeWriter> writer_;
+  std::string last_parent_;
+};
+
+CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot) : snapshot_(snapshot) {
+  const Manifest& manifest = *snapshot.manifest();
+  auto detail = [&manifest](const char* key) {
+    auto found = manifest.details.find(key);
+    return found == manifest.details.end() ? std::vector<std::string>() : found->second;
+  };
+  std::vector<std::string> patterns = settings.exclude;
+  for (std::string& pattern : detail(kExcludeDetail)) patterns.push_back(std::move(pattern));
+  exclude_ = filetree::ExcludeList(patterns);
+  std::vector<std::string> limits = detail(kLimitsDetail);
+  skips_caches_ = settings.skip_cache_dirs ||
+                  std::ranges::find(limits, std::string("skip_cache_dirs")) != limits.end();
+  for (std::string& root : detail(kRootsDetail)) roots_.insert(std::move(root));
+  for (const Missing& missing : manifest.missing) missing_.insert(missing.what);
+  is_needed_ = !exclude_.empty() || skips_caches_ || !missing_.empty();
+}
+
+// What decides is the nearest of `at` and the directories above it that is a root or left out.
+bool CarryOver::IsLeftOut(const std::string& from, const std::string& path,
+                          const std::string& at) const {
+  for (std::string one = at; one.size() > path.size(); one = std::string(ParentOf(one))) {
+    if (roots_.contains(one)) return false;
+    if (missing_.contains(one) || exclude_.MatchesName(NameOf(one)) || exclude_.MatchesPath(one)) {
+      return true;
+    }
+    std::string above(ParentOf(one));
+    if (skips_caches_ && !roots_.contains(above) && NameOf(one) != kCacheTag &&
+        IsCacheDirectory(from + above.substr(path.size()))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Result<void> CarryOver::Bring(const std::string& from, const std::string& to,
+                              const std::string& path, std::stop_token stop) {
+  return Pass(*this, from, to, path).Run(std::move(stop));
+}
+
+}  // namespace holdfast::files

@@ -1,0 +1,60 @@
+#include "agent/sources/files/files.h"
+
+#include <memory>
+#include <utility>
+
+#include "agent/sources/files/backup.h"
+#include "agent/sources/files/restore.h"
+#include "agent/sources/files/settings.h"
+#include "common/filetree/swap_set.h"
+
+namespace holdfast {
+namespace files {
+namespace {
+
+class FilesSource final : public Source {
+ public:
+  FilesSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    return ProbeFiles(settings_, std::move(stop));
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
+    return OpenRestoreSession(context_, settings_, spec);
+  }
+
+  // Recovery leads to the same end from the state it was given, however often it is cut off: no
+  // further record is needed.
+  Result<std::string> RecoverRestore(std::string_view state) override {
+    return filetree::SwapSet::Recover(state, [](std::string_view) { return Result<void>(); });
+  }
+
+ private:
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace files
+
+SourceKind FilesKind() {
+  SourceKind kind;
+  kind.kind = "files";
+  kind.topology = Topology::kLocal;
+  kind.summary = "plain files and directories with all their metadata";
+  kind.options = files::SettingsSchema();
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    HF_ASSIGN(files::Settings settings, files::ReadSettings(values));
+    return std::make_unique<files::FilesSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,11 @@
+// Plain files and directories with all their metadata, each consistent in itself. Options, restore,
+// limits: docs/sources/files.md.
+#pragma once
+
+#include "agent/sources/source.h"
+
+namespace holdfast {
+
+SourceKind FilesKind();
+
+}  // namespace holdfast

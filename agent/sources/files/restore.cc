@@ -1,0 +1,300 @@
+#include "agent/sources/files/restore.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "agent/sources/files/carry_over.h"
+#include "agent/sources/files/restore_plan.h"
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+#include "common/filetree/beneath.h"
+#include "common/filetree/metadata.h"
+#include "common/filetree/swap_set.h"
+#include "common/filetree/tree_writer.h"
+#include "common/io/fd.h"
+
+namespace holdfast::files {
+namespace {
+
+std::string ParentOf(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Tells whether what lies on disk is what the snapshot says: type, size, mode, owner, link target.
+// Contents were verified while they were written.
+class Comparison {
+ public:
+  Comparison(std::string staged, std::string target)
+      : staged_(std::move(staged)), target_(std::move(target)) {}
+
+  // `relative` is the way from the target; empty for itself.
+  Result<void> Compare(const std::string& relative, const Attributes& wanted) {
+    HF_TRY(OpenParent(relative));
+    std::string name = relative.empty() ? NameOf(staged_) : NameOf(relative);
+    struct stat status {};
+    if (fstatat(parent_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      return Differs(relative, "it is not there");
+    }
+    Attributes found = filetree::FromStat(status);
+    if (found.type != wanted.type) return Differs(relative, "it is of another type");
+    if (found.type == NodeType::kFile && found.size != wanted.size) {
+      return Differs(relative,
+                     fmt::format("it has {} bytes, expected {}", found.size, wanted.size));
+    }
+    if (found.type == NodeType::kSymlink) {
+      HF_ASSIGN(std::string link, filetree::ReadLinkTarget(parent_.get(), name, staged_));
+      if (link != wanted.link_target) return Differs(relative, "it leads elsewhere");
+    } else if (found.mode != wanted.mode) {
+      return Differs(relative,
+                     fmt::format("it has mode {:o}, expected {:o}", found.mode, wanted.mode));
+    }
+    if (found.uid != wanted.uid || found.gid != wanted.gid) {
+      return Differs(relative, fmt::format("it belongs to {}:{}, expected {}:{}", found.uid,
+                                           found.gid, wanted.uid, wanted.gid));
+    }
+    return {};
+  }
+
+ private:
+  Result<void> OpenParent(const std::string& relative) {
+    if (relative.empty()) {
+      HF_ASSIGN(parent_, OpenFile(ParentOf(staged_), O_RDONLY | O_DIRECTORY));
+      parent_path_.reset();
+      return {};
+    }
+    std::size_t slash = relative.rfind('/');
+    std::string parent = slash == std::string::npos ? "" : relative.substr(0, slash);
+    if (parent_path_ == parent) return {};
+    HF_ASSIGN(Fd top, OpenFile(staged_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    HF_ASSIGN(parent_, filetree::OpenDirectoryBeneath(top.get(), parent, staged_ + "/" + parent));
+    parent_path_ = parent;
+    return {};
+  }
+
+  std::unexpected<Error> Differs(const std::string& relative, const std::string& how) const {
+    std::string what = relative.empty() ? target_ : target_ + "/" + relative;
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("what was staged for {} is not what the snapshot has: {}", Quote(what), how),
+        "see the warnings of the restore; --to restores what this system can hold");
+  }
+
+  std::string staged_;
+  std::string target_;
+  Fd parent_;
+  std::optional<std::string> parent_path_;
+};
+
+class Session final : public RestoreSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const RestoreSpec& spec)
+      : context_(context),
+        settings_(settings),
+        snapshot_(*spec.snapshot),
+        carry_over_(settings, snapshot_),
+        swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
+  }
+
+  ~Session() override {
+    // What was exchanged waits for Rollback() or, after a crash, RecoverRestore().
+    if (!swap_.is_swapped() && !is_committing_) (void)swap_.Rollback();
+  }
+
+  Result<void> Preflight(std::stop_token stop) override {
+    HF_ASSIGN(plan_, PlanRestore(settings_, snapshot_, std::move(stop)));
+    std::string id = MakeUlid(*context_.clock, *context_.random);
+    for (const Target& target : plan_.targets) {
+      HF_ASSIGN(std::string staged, swap_.StagingPath(target.path, id));
+      staged_.push_back(std::move(staged));
+    }
+    return {};
+  }
+
+  Result<void> Stage(Progress& progress, std::stop_token stop) override {
+    progress.items_total = plan_.items;
+    progress.bytes_total = plan_.bytes;
+    HF_TRY(swap_.BeginStaging());
+    for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+      HF_TRY(StageTarget(plan_.targets[i], staged_[i], progress, stop));
+    }
+    return {};
+  }
+
+  Result<void> Validate(std::stop_token stop) override {
+    for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
+      const Target& target = plan_.targets[i];
+      Comparison comparison(staged_[i], target.path);
+      HF_TRY(comparison.Compare("", target.attributes));
+      for (const std::string& root : target.roots) {
+        HF_TRY(ValidateRoot(comparison, target, root, stop));
+      }
+    }
+    return {};
+  }
+
+  Result<void> Swap(std::stop_token /*stop*/) override { return swap_.Swap(); }
+
+  Result<void> Verify(std::stop_token /*stop*/) override {
+    for (const filetree::SwapSet::Entry& entry : swap_.entries()) {
+      struct stat status {};
+      if (lstat(entry.target.c_str(), &status) != 0) {
+        return Fail(ErrnoError(errno, "stat " + Quote(entry.target)));
+      }
+      // A service may write its file anew at once; a directory stays the one that was put there.
+      if (S_ISDIR(status.st_mode) && status.st_ino != entry.staged_inode) {
+        return Fail(ErrorCode::kBusy,
+                    fmt::format("{} was replaced by somebody else meanwhile", Quote(entry.target)),
+                    "stop what writes there, and restore again");
+      }
+    }
+    return {};
+  }
+
+  Result<void> Commit() override {
+    // What was made in an excluded directory after it was staged still lies in the old one.
+    HF_TRY(CarryOverFromOld());
+    is_committing_ = true;
+    return swap_.Commit();
+  }
+
+  Result<void> Rollback() override { return swap_.Rollback(); }
+
+  std::vector<std::string> Changes() const override {
+    std::vector<std::string> changes;
+    for (const Target& target : plan_.targets) {
+      changes.push_back(fmt::format("{} {}", target.is_there ? "replaced" : "made", target.path));
+    }
+    if (carry_over_.items() > 0) {
+      changes.push_back(
+          fmt::format("kept {} things that the snapshot leaves out", carry_over_.items()));
+    }
+    changes.insert(changes.end(), plan_.notes.begin(), plan_.notes.end());
+    changes.insert(changes.end(), warnings_.begin(), warnings_.end());
+    return changes;
+  }
+
+ private:
+  static bool IsRoot(const Target& target) { return target.roots.front() == target.path; }
+
+  Result<void> StageTarget(const Target& target, const std::string& staged, Progress& progress,
+                           std::stop_token stop) {
+    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(ParentOf(staged), {}));
+    if (target.attributes.type == NodeType::kDirectory) {
+      HF_TRY(StageDirectory(*writer, target, staged, progress, std::move(stop)));
+    } else {
+      HF_TRY(StageSingle(*writer, target, NameOf(staged), progress));
+    }
+    HF_TRY(writer->Finish());
+    warnings_.insert(warnings_.end(), writer->warnings().begin(), writer->warnings().end());
+    return {};
+  }
+
+  Result<void> StageSingle(filetree::TreeWriter& writer, const Target& target,
+                           const std::string& name, Progress& progress) {
+    if (target.attributes.type == NodeType::kFile) {
+      HF_ASSIGN(auto content, snapshot_.Open(SnapshotPath(target.path)));
+      HF_TRY(writer.AddFile(name, target.attributes, *content));
+      progress.bytes += target.attributes.size;
+    } else {
+      HF_TRY(writer.AddOther(name, target.attributes));
+    }
+    ++progress.items;
+    return {};
+  }
+
+  // The directory itself is the writer's, whose Finish() comes after all that is put below it.
+  Result<void> StageDirectory(filetree::TreeWriter& writer, const Target& target,
+                              const std::string& staged, Progress& progress, std::stop_token stop) {
+    HF_TRY(writer.AddDirectory(NameOf(staged), target.attributes));
+    ExtractOptions extract;
+    extract.strip = SnapshotPath(target.path);
+    for (const std::string& root : target.roots) {
+      HF_TRY(AddDirectoriesAbove(writer, target, NameOf(staged), root));
+      extract.paths.push_back(SnapshotPath(root));
+    }
+    HF_ASSIGN(ExtractOutcome outcome, snapshot_.Extract(staged, extract, progress, stop));
+    warnings_.insert(warnings_.end(), outcome.warnings.begin(), outcome.warnings.end());
+    struct stat status {};
+    bool is_directory = lstat(target.path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (!is_directory || !IsRoot(target) || !carry_over_.is_needed()) return {};
+    return carry_over_.Bring(target.path, staged, target.path, std::move(stop));
+  }
+
+  // Directories between the target and a root below it, which the extraction does not announce.
+  Result<void> AddDirectoriesAbove(filetree::TreeWriter& writer, const Target& target,
+                                   const std::string& name, const std::string& root) {
+    for (std::size_t at = root.find('/', target.path.size() + 1); at != std::string::npos;
+         at = root.find('/', at + 1)) {
+      std::string above = root.substr(0, at);
+      HF_ASSIGN(std::optional<Attributes> saved, snapshot_.Stat(SnapshotPath(above)));
+      if (!saved) continue;
+      HF_TRY(writer.AddDirectory(name + above.substr(target.path.size()), *saved));
+    }
+    return {};
+  }
+
+  Result<void> ValidateRoot(Comparison& comparison, const Target& target, const std::string& root,
+                            std::stop_token stop) {
+    HF_ASSIGN(std::optional<Attributes> top, snapshot_.Stat(SnapshotPath(root)));
+    HF_CHECK(top.has_value());
+    auto relative = [&target](const std::string& path) {
+      return path.size() == target.path.size() ? "" : path.substr(target.path.size() + 1);
+    };
+    HF_TRY(comparison.Compare(relative(root), *top));
+    if (top->type != NodeType::kDirectory) return {};
+    const std::size_t prefix = SnapshotPath("").size();
+    return VisitBelow(snapshot_, SnapshotPath(root),
+                      [&](const std::string& path, const Attributes& wanted) -> Result<void> {
+                        if (stop.stop_requested()) {
+                          return Fail(ErrorCode::kCancelled, "restore stopped by request");
+                        }
+                        return comparison.Compare(relative(path.substr(prefix)), wanted);
+                      });
+  }
+
+  Result<void> CarryOverFromOld() {
+    if (!carry_over_.is_needed()) return {};
+    for (const filetree::SwapSet::Entry& entry : swap_.entries()) {
+      struct stat before {};
+      struct stat now {};
+      bool are_directories = lstat(entry.staged.c_str(), &before) == 0 && S_ISDIR(before.st_mode) &&
+                             lstat(entry.target.c_str(), &now) == 0 && S_ISDIR(now.st_mode);
+      if (!are_directories) continue;
+      HF_TRY(carry_over_.Bring(entry.staged, entry.target, entry.target, std::stop_token()));
+    }
+    return {};
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView& snapshot_;
+  CarryOver carry_over_;
+  filetree::SwapSet swap_;
+  RestorePlan plan_;
+  std::vector<std::string> staged_;  // one per target
+  std::vector<std::string> warnings_;
+  bool is_committing_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& context,
+                                                           const Settings& settings,
+                                                           const RestoreSpec& spec) {
+  HF_CHECK(spec.snapshot != nullptr && spec.journal != nullptr);
+  if (!spec.snapshot->manifest()) {
+    return Fail(ErrorCode::kUnsupported, "the snapshot has no manifest",
+                "restore it to a directory: --to DIR");
+  }
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::files

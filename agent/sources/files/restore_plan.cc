@@ -1,0 +1,206 @@
+#include "agent/sources/files/restore_plan.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "common/base/format.h"
+#include "common/filetree/walker.h"
+
+namespace holdfast::files {
+namespace {
+
+constexpr std::uint64_t kBlockBytes = 4096;
+constexpr std::uint64_t kItemBytes = 512;  // inode and directory entry
+
+bool IsWithin(const std::string& path, const std::string& top) {
+  return path == top || top == "/" || path.starts_with(top + "/");
+}
+
+std::string ParentOf(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The topmost of `path`'s directories that is not there, or `path` itself.
+Result<std::string> FindTarget(const std::string& path) {
+  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    std::string above = path.substr(0, at);
+    struct stat status {};
+    if (lstat(above.c_str(), &status) != 0) {
+      if (errno == ENOENT) return above;
+      return Fail(ErrnoError(errno, "stat " + Quote(above)));
+    }
+    if (S_ISDIR(status.st_mode)) continue;
+    return Fail(ErrorCode::kDenied,
+                fmt::format("{} lies behind {}, which is {} now", Quote(path), Quote(above),
+                            S_ISLNK(status.st_mode) ? "a symlink" : "no directory"),
+                "restore with --to, or put the directory back first");
+  }
+  return path;
+}
+
+// The snapshot's roots without those that lie below another one; each checked against `settings`.
+Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest) {
+  auto found = manifest.details.find(kRootsDetail);
+  if (found == manifest.details.end() || found->second.empty()) {
+    return Fail(ErrorCode::kUnsupported, "the snapshot does not say which paths it is of",
+                "restore it to a directory: --to DIR");
+  }
+  std::vector<std::string> configured;
+  for (const std::string& path : settings.paths) {
+    HF_ASSIGN(std::string real, filetree::ResolveParents(path, nullptr));
+    configured.push_back(std::move(real));
+  }
+  std::vector<std::string> sorted = found->second;
+  std::ranges::sort(sorted);
+  std::vector<std::string> roots;
+  for (const std::string& root : sorted) {
+    bool is_configured = std::ranges::any_of(
+        configured, [&root](const std::string& path) { return IsWithin(root, path); });
+    if (!is_configured) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("{} of the snapshot is not configured any more", Quote(root)),
+                  "add it to \"paths\", or restore to a directory: --to DIR");
+    }
+    bool is_covered = std::ranges::any_of(
+        roots, [&root](const std::string& outer) { return IsWithin(root, outer); });
+    if (!is_covered) roots.push_back(root);
+  }
+  return roots;
+}
+
+// What restoring needs of one file system.
+struct Need {
+  std::string directory;  // on it
+  std::uint64_t bytes = 0;
+  std::uint64_t items = 0;
+};
+
+Result<void> AddNeed(SnapshotView& snapshot, const std::string& root, const std::string& directory,
+                     std::map<dev_t, Need>& needs, RestorePlan& plan, std::stop_token stop) {
+  struct stat status {};
+  if (stat(directory.c_str(), &status) != 0) {
+    return Fail(ErrnoError(errno, "stat " + Quote(directory)));
+  }
+  Need& need = needs[status.st_dev];
+  need.directory = directory;
+  auto count = [&](const std::string&, const Attributes& attributes) -> Result<void> {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "restore stopped by request");
+    ++plan.items;
+    plan.bytes += attributes.size;
+    ++need.items;
+    need.bytes += (attributes.size + kBlockBytes - 1) / kBlockBytes * kBlockBytes + kItemBytes;
+    return {};
+  };
+  HF_ASSIGN(std::optional<Attributes> top, snapshot.Stat(SnapshotPath(root)));
+  HF_CHECK(top.has_value());
+  HF_TRY(count(root, *top));
+  if (top->type != NodeType::kDirectory) return {};
+  return VisitBelow(snapshot, SnapshotPath(root), count);
+}
+
+Result<void> CheckRoom(const Need& need) {
+  struct statvfs room {};
+  if (statvfs(need.directory.c_str(), &room) != 0) {
+    return Fail(ErrnoError(errno, "look for free space in " + Quote(need.directory)));
+  }
+  constexpr std::string_view kHint = "make room, or restore with --to elsewhere";
+  std::uint64_t blocks = geteuid() == 0 ? room.f_bfree : room.f_bavail;
+  if (std::uint64_t free = blocks * room.f_frsize; free < need.bytes) {
+    return Fail(ErrorCode::kNoSpace,
+                fmt::format("the new files need {} beside the old ones in {}, where {} are free",
+                            FormatBytes(need.bytes), Quote(need.directory), FormatBytes(free)),
+                std::string(kHint));
+  }
+  // File systems without a fixed number of inodes say 0.
+  if (room.f_files != 0 && room.f_ffree < need.items) {
+    return Fail(ErrorCode::kNoSpace,
+                fmt::format("{} new files are needed in {}, where {} inodes are free", need.items,
+                            Quote(need.directory), room.f_ffree),
+                std::string(kHint));
+  }
+  return {};
+}
+
+Result<void> CheckRights(const Target& target) {
+  std::string parent = ParentOf(target.path);
+  if (faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+    return Fail(ErrnoError(errno, fmt::format("write into {}, to exchange {}", Quote(parent),
+                                              Quote(target.path)))
+                    .WithHint("run the restore as root, or restore to a directory: --to DIR"));
+  }
+  if (geteuid() != 0 && target.attributes.uid != geteuid()) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("{} belongs to user {}, and only root can give it to them",
+                            Quote(target.path), target.attributes.uid),
+                "run the restore as root, or restore to a directory: --to DIR");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string SnapshotPath(const std::string& path) { return kDataPrefix + path; }
+
+Result<void> VisitBelow(
+    SnapshotView& snapshot, const std::string& path,
+    const std::function<Result<void>(const std::string& path, const Attributes&)>& visit) {
+  std::vector<std::string> directories = {path};
+  while (!directories.empty()) {
+    std::string directory = std::move(directories.back());
+    directories.pop_back();
+    auto visit_entry = [&](const ViewEntry& entry) -> Result<void> {
+      std::string below = directory + "/" + entry.name;
+      HF_TRY(visit(below, entry.attributes));
+      if (entry.attributes.type == NodeType::kDirectory) directories.push_back(std::move(below));
+      return {};
+    };
+    HF_TRY(snapshot.List(directory, visit_entry));
+  }
+  return {};
+}
+
+Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
+                                std::stop_token stop) {
+  HF_ASSIGN(std::vector<std::string> roots, ChooseRoots(settings, *snapshot.manifest()));
+  RestorePlan plan;
+  std::map<dev_t, Need> needs;
+  for (const std::string& root : roots) {
+    HF_ASSIGN(std::optional<Attributes> saved, snapshot.Stat(SnapshotPath(root)));
+    if (!saved) {
+      plan.notes.push_back(fmt::format("left {} as it is: the snapshot does not have it", root));
+      continue;
+    }
+    HF_ASSIGN(std::string path, FindTarget(root));
+    HF_TRY(AddNeed(snapshot, root, ParentOf(path), needs, plan, stop));
+    auto known = std::ranges::find(plan.targets, path, &Target::path);
+    if (known != plan.targets.end()) {
+      known->roots.push_back(root);
+      continue;
+    }
+    Target target;
+    target.path = path;
+    target.roots = {root};
+    HF_ASSIGN(std::optional<Attributes> attributes, snapshot.Stat(SnapshotPath(path)));
+    HF_CHECK(attributes.has_value());
+    target.attributes = std::move(*attributes);
+    struct stat status {};
+    target.is_there = lstat(path.c_str(), &status) == 0;
+    HF_TRY(CheckRights(target));
+    plan.targets.push_back(std::move(target));
+  }
+  if (plan.targets.empty()) {
+    return Fail(ErrorCode::kNotFound, "the snapshot has none of the paths it is of",
+                "restore another snapshot");
+  }
+  for (const auto& [device, need] : needs) HF_TRY(CheckRoom(need));
+  return plan;
+}
+
+}  // namespace holdfast::files

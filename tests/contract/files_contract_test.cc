@@ -1,0 +1,59 @@
+#include <dirent.h>
+
+#include "agent/sources/files/files.h"
+#include "tests/contract/source_contract.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast {
+namespace {
+
+using namespace holdfast::testing;  // NOLINT
+
+std::size_t OpenDescriptors() {
+  std::size_t count = 0;
+  DIR* directory = opendir("/proc/self/fd");
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count;
+}
+
+TEST_CASE("files: the contract of every source") {
+  TempDir temp = Unwrap(TempDir::Create("files-contract"));
+  std::string top = temp.path();
+  REQUIRE_OK(MakeDirectories(top + "/etc/app/conf.d"));
+  WriteText(top + "/etc/app/main.conf", "main");
+  WriteText(top + "/etc/app/conf.d/10-a.conf", "a");
+  WriteText(top + "/etc/app.conf", "beside");
+  REQUIRE(symlink("main.conf", (top + "/etc/app/link").c_str()) == 0);
+  SystemClock machine;
+  ManualClock clock(machine.Now().time_since_epoch() / std::chrono::seconds(1) + 3600);
+  SeededRandom random;
+
+  SourceUnderTest test;
+  test.open = [&] {
+    SourceContext context;
+    context.kind = "files";
+    context.name = "app";
+    context.node = "node";
+    context.state_dir = top;
+    context.clock = &clock;
+    context.random = &random;
+    config::Values values;
+    values.Set("paths", std::vector<std::string>{top + "/etc"});
+    return Unwrap(FilesKind().open(context, values));
+  };
+  test.fingerprint = [&] {
+    std::string text = std::to_string(OpenDescriptors());
+    for (const std::string& line : DescribeTree(top)) text += "\n" + line;
+    return text;
+  };
+  test.reuses_unchanged = true;
+  test.expected_paths = {"data" + top + "/etc/app/conf.d/10-a.conf", "data" + top + "/etc/app.conf",
+                         "data" + top + "/etc/app/link"};
+  CheckSourceContract(test);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,200 @@
+// What every kind of source must do, whatever it saves. A kind's test makes a SourceUnderTest over
+// a running service, calls CheckSourceContract() in a TEST_CASE of its own and gets one section for
+// each promise.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/sources/source.h"
+#include "tests/support/fake_snapshot_view.h"
+#include "tests/support/results.h"
+
+namespace holdfast::testing {
+
+struct SourceUnderTest {
+  // A fresh source over the same service each time, as the kind's own open() makes it.
+  std::function<std::unique_ptr<Source>()> open;
+  // Anything that would differ if the service, its files or what the source holds of it had
+  // changed: contents, open connections, temporary files.
+  std::function<std::string()> fingerprint;
+  // Whether what did not change since the previous snapshot is given as a Reuse. Kinds that read a
+  // stream cannot.
+  bool reuses_unchanged = false;
+  // Paths that a snapshot of this service must have.
+  std::vector<std::string> expected_paths;
+};
+
+// One whole backup; `previous` may be null.
+struct TakenSnapshot {
+  FakeSnapshotView view;
+  std::vector<std::string> order;
+  std::vector<NodeType> types;
+};
+
+inline void TakeSnapshot(BackupSession& session, TakenSnapshot& taken,
+                         FakeSnapshotView* previous = nullptr) {
+  REQUIRE_OK(session.Prepare(std::stop_token()));
+  REQUIRE_OK(session.Cut());
+  while (std::optional<Item> item = Unwrap(session.Next())) {
+    taken.order.push_back(item->path);
+    taken.types.push_back(item->attributes.type);
+    bool is_required = item->required;
+    Result<void> added = taken.view.Add(std::move(*item), previous);
+    if (is_required) REQUIRE_OK(added);
+  }
+  taken.view.the_manifest = Unwrap(session.Finish());
+  taken.view.Complete();
+}
+
+// kInvalidArgument's own words for a path that no repository takes; empty when it is fine.
+inline std::string PathFault(const std::string& path) {
+  if (path.empty() || path.front() == '/' || path.back() == '/') return "begins or ends with /";
+  for (std::size_t at = 0; at <= path.size();) {
+    std::size_t end = std::min(path.find('/', at), path.size());
+    std::string component = path.substr(at, end - at);
+    if (component.empty() || component == "." || component == "..") return "bad component";
+    at = end + 1;
+  }
+  return path.find('\0') == std::string::npos ? "" : "holds a zero byte";
+}
+
+// Once a directory is left, nothing of it comes any more.
+inline std::string OrderFault(const std::vector<std::string>& order) {
+  std::set<std::string> seen;
+  std::set<std::string> left;
+  std::string last;
+  for (const std::string& path : order) {
+    if (!seen.insert(path).second) return "twice: " + path;
+    for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+      if (left.contains(path.substr(0, at))) return "after its directory was left: " + path;
+    }
+    for (std::size_t at = last.find('/'); at != std::string::npos; at = last.find('/', at + 1)) {
+      std::string above = last.substr(0, at);
+      if (path != above && !path.starts_with(above + "/")) left.insert(above);
+    }
+    if (left.contains(path)) return "a directory after what lies in it: " + path;
+    last = path;
+  }
+  return "";
+}
+
+inline void CheckManifest(const Manifest& manifest) {
+  REQUIRE_FALSE(manifest.method.empty());
+  std::set<std::string> known = {"exact", "fuzzy", "per file"};
+  REQUIRE(known.contains(manifest.consistency));
+  for (const Missing& missing : manifest.missing) {
+    REQUIRE_FALSE(missing.what.empty());
+    REQUIRE_FALSE(missing.reason.empty());
+    REQUIRE_FALSE(missing.reason.ends_with('.'));
+  }
+  Manifest back = Unwrap(DecodeManifest(EncodeManifest(manifest)));
+  REQUIRE(back.position == manifest.position);
+  REQUIRE(back.details == manifest.details);
+}
+
+inline void CheckSourceContract(const SourceUnderTest& test) {
+  std::unique_ptr<Source> source = test.open();
+  const std::string before = test.fingerprint();
+
+  SECTION("probe looks and changes nothing") {
+    SourceInfo info = Unwrap(source->Probe(std::stop_token()));
+    REQUIRE(info.healthy);
+    REQUIRE_FALSE(info.health.empty());
+    REQUIRE_FALSE(info.would_save.empty());
+    REQUIRE(test.fingerprint() == before);
+  }
+
+  SECTION("a backup gives valid paths, depth-first, and a manifest") {
+    auto session = Unwrap(source->OpenBackup({}));
+    TakenSnapshot taken;
+    TakeSnapshot(*session, taken);
+    for (const std::string& path : taken.order) {
+      INFO(path);
+      REQUIRE(PathFault(path).empty());
+    }
+    REQUIRE(OrderFault(taken.order).empty());
+    for (const std::string& path : test.expected_paths) {
+      INFO(path);
+      REQUIRE(taken.view.nodes.contains(path));
+    }
+    CheckManifest(*taken.view.the_manifest);
+    session.reset();
+    REQUIRE(test.fingerprint() == before);
+  }
+
+  SECTION("a session dropped at any step gives everything back") {
+    for (int steps = 0; steps <= 4; ++steps) {
+      auto session = Unwrap(source->OpenBackup({}));
+      std::optional<Item> held;  // its reader outlives the session's next step, not the session
+      if (steps > 0) REQUIRE_OK(session->Prepare(std::stop_token()));
+      if (steps > 1) REQUIRE_OK(session->Cut());
+      for (int item = 2; item < steps; ++item) held = Unwrap(session->Next());
+      held.reset();
+      session.reset();
+      REQUIRE(test.fingerprint() == before);
+    }
+  }
+
+  SECTION("two sessions one after the other give the same things") {
+    TakenSnapshot first;
+    TakenSnapshot second;
+    TakeSnapshot(*Unwrap(source->OpenBackup({})), first);
+    TakeSnapshot(*Unwrap(source->OpenBackup({})), second);
+    REQUIRE(first.order == second.order);
+  }
+
+  SECTION("a stop that was requested ends the backup") {
+    std::stop_source stop;
+    auto session = Unwrap(source->OpenBackup({}));
+    stop.request_stop();
+    Result<void> outcome = session->Prepare(stop.get_token());
+    if (outcome) outcome = session->Cut();
+    bool is_at_end = false;
+    while (outcome && !is_at_end) {
+      Result<std::optional<Item>> item = session->Next();
+      if (!item) {
+        outcome = Fail(std::move(item).error());
+      } else if (!*item) {
+        is_at_end = true;
+      } else if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&(*item)->content)) {
+        Result<Bytes> content = ReadAll(**reader);
+        if (!content) outcome = Fail(std::move(content).error());
+      }
+    }
+    REQUIRE_FAILS(outcome, ErrorCode::kCancelled, "");
+    session.reset();
+    REQUIRE(test.fingerprint() == before);
+  }
+
+  SECTION("a second run builds on the first one") {
+    TakenSnapshot first;
+    TakeSnapshot(*Unwrap(source->OpenBackup({})), first);
+    TakenSnapshot second;
+    BackupSpec spec;
+    spec.previous = &first.view;
+    auto session = Unwrap(source->OpenBackup(spec));
+    TakeSnapshot(*session, second, &first.view);
+    REQUIRE(first.order == second.order);
+    if (test.reuses_unchanged) {
+      REQUIRE(second.view.files_reused > 0);
+      for (const auto& [path, node] : first.view.nodes) {
+        INFO(path);
+        REQUIRE(second.view.nodes.at(path).content == node.content);
+      }
+    }
+  }
+
+  SECTION("a recovery of what is no journal is refused") {
+    REQUIRE_FALSE(source->RecoverRestore("no journal of ours").has_value());
+    REQUIRE(test.fingerprint() == before);
+  }
+}
+
+}  // namespace holdfast::testing

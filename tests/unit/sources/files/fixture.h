@@ -1,0 +1,101 @@
+// A files source over a temporary directory, and snapshots of it in memory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/sources/files/files.h"
+#include "tests/contract/source_contract.h"
+#include "tests/support/fake_snapshot_view.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::testing {
+
+class MemoryJournal final : public SwapJournal {
+ public:
+  Result<void> Record(std::string_view state) override {
+    states.emplace_back(state);
+    return {};
+  }
+  std::vector<std::string> states;
+};
+
+// A journal on disk, which survives the process.
+class FileJournal final : public SwapJournal {
+ public:
+  explicit FileJournal(std::string path) : path_(std::move(path)) {}
+  Result<void> Record(std::string_view state) override {
+    return WriteFileAtomic(path_, AsBytes(state), 0600);
+  }
+
+ private:
+  std::string path_;
+};
+
+struct FilesFixture {
+  explicit FilesFixture(const std::string& directory = "")
+      : top(directory.empty() ? temp.path() : directory), live(top + "/live") {
+    if (directory.empty()) REQUIRE(mkdir(live.c_str(), 0755) == 0);
+    values.Set("paths", std::vector<std::string>{live});
+  }
+
+  Result<std::unique_ptr<Source>> Open() {
+    SourceContext context;
+    context.kind = "files";
+    context.name = "app";
+    context.node = "node";
+    context.clock = &clock;
+    context.random = &random;
+    return FilesKind().open(context, values);
+  }
+  std::unique_ptr<FakeSnapshotView> Save(FakeSnapshotView* previous = nullptr) {
+    auto source = Unwrap(Open());
+    TakenSnapshot taken;
+    BackupSpec spec;
+    spec.previous = previous;
+    TakeSnapshot(*Unwrap(source->OpenBackup(spec)), taken, previous);
+    return std::make_unique<FakeSnapshotView>(std::move(taken.view));
+  }
+  // All steps of a restore in place, as the job takes them.
+  static Result<void> Steps(RestoreSession& session) {
+    Progress progress;
+    HF_TRY(session.Preflight({}));
+    HF_TRY(session.Stage(progress, {}));
+    HF_TRY(session.Validate({}));
+    HF_TRY(session.Swap({}));
+    return session.Verify({});
+  }
+  Result<void> Restore(FakeSnapshotView& view) {
+    HF_ASSIGN(std::unique_ptr<Source> source, Open());
+    RestoreSpec spec;
+    spec.snapshot = &view;
+    spec.journal = &journal;
+    HF_ASSIGN(std::unique_ptr<RestoreSession> session, source->OpenRestore(spec));
+    Result<void> done = Steps(*session);
+    if (done) done = session->Commit();
+    changes = session->Changes();
+    if (!done) HF_TRY(session->Rollback());
+    return done;
+  }
+  bool IsClean() const {
+    for (const std::string& line : DescribeTree(top)) {
+      if (line.find(".holdfast-") != std::string::npos) return false;
+    }
+    return true;
+  }
+
+  TempDir temp = Unwrap(TempDir::Create("files-test"));
+  std::string top;
+  std::string live;
+  ManualClock clock{4'000'000'000};
+  SeededRandom random;
+  config::Values values;
+  MemoryJournal journal;
+  std::vector<std::string> changes;
+};
+
+}  // namespace holdfast::testing
