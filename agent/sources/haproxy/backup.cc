@@ -29,7 +29,7 @@ class Session final : public BackupSession {
                   fmt::format("no configuration: {}: {}", Quote(first.what), first.reason),
                   "correct the source's \"config\", and let the agent read the file");
     }
-    HF_TRY(AskHaproxy(std::move(stop)));
+    HF_TRY(AskHaproxy(stop));
     filetree::WalkOptions options;
     options.roots = survey_.roots;
     options.prefix = MemberPrefix(context_.node);
@@ -80,7 +80,7 @@ class Session final : public BackupSession {
 
  private:
   // A backup is most needed where things are not well: what HAProxy says is noted, no more.
-  Result<void> AskHaproxy(std::stop_token stop) {
+  Result<void> AskHaproxy(const std::stop_token& stop) {
     Result<std::string> version = AskVersion(settings_, stop);
     if (!version) {
       if (version.error().code() == ErrorCode::kCancelled) return Fail(std::move(version).error());

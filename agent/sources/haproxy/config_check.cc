@@ -133,9 +133,9 @@ class Copier {
       if (live.Type(mirrored) != FileType::kDirectory) continue;
       HF_ASSIGN(std::vector<std::string> entries, space_.List(name.path));
       for (const std::string& entry : entries) {
-        std::string link = mirrored + "/" + entry;
+        std::string link = fmt::format("{}/{}", mirrored, entry);
         if (Exists(link)) continue;
-        std::string target = name.path + "/" + entry;
+        std::string target = fmt::format("{}/{}", name.path, entry);
         if (::symlink(target.c_str(), link.c_str()) != 0 && errno != EEXIST) {
           return Fail(ErrnoError(errno, fmt::format("link {}", Quote(link))));
         }

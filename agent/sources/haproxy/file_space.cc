@@ -1,14 +1,14 @@
 #include "agent/sources/haproxy/file_space.h"
 
 #include <dirent.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 
@@ -103,8 +103,9 @@ Result<std::vector<std::string>> OverlaidFiles::List(const std::string& path) co
   if (!found) {
     return Fail(ErrorCode::kNotFound, fmt::format("list the directory {}: not there", Quote(path)));
   }
-  std::erase_if(names,
-                [&](const std::string& name) { return removed_.contains(path + "/" + name); });
+  std::erase_if(names, [&](const std::string& name) {
+    return removed_.contains(fmt::format("{}/{}", path, name));
+  });
   return std::vector<std::string>(names.begin(), names.end());
 }
 
@@ -146,7 +147,7 @@ std::vector<std::string> ResolvedPaths(const std::string& path) {
       here.resize(slash == std::string::npos ? 0 : slash);
       continue;
     }
-    std::string next = here + "/" + component;
+    std::string next = fmt::format("{}/{}", here, component);
     struct stat status {};
     if (::lstat(next.c_str(), &status) != 0) return {path};
     if (!S_ISLNK(status.st_mode)) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -84,7 +85,7 @@ class Follower {
       }
       std::size_t before = out_.files.size() + out_.missing.size();
       for (const std::string& name : *names) {
-        std::string file = path + "/" + name;
+        std::string file = fmt::format("{}/{}", path, name);
         if (name.ends_with(".cfg") && space_.Type(file) == FileType::kFile) ReadConfig(file);
       }
       if (out_.files.size() + out_.missing.size() == before) {
@@ -93,8 +94,9 @@ class Follower {
     }
     out_.config_files = out_.files.size();
     // Lists and filters' files are read last; reading them may name more.
-    for (std::size_t i = 0; i < later_.size(); ++i) {
-      Later later = later_[i];
+    while (!later_.empty()) {
+      Later later = std::move(later_.front());
+      later_.pop_front();
       if (later.is_crt_list) {
         ReadCrtList(later);
       } else {
@@ -623,7 +625,7 @@ class Follower {
   const FollowOptions& options_;
   const FileSpace& space_;
   Followed out_;
-  std::vector<Later> later_;
+  std::deque<Later> later_;
   std::set<std::string> read_;
   Variables variables_;
   Bases bases_;

@@ -136,7 +136,7 @@ class Collector {
       return;
     }
     for (const std::string& name : *names) {
-      std::string file = path + "/" + name;
+      std::string file = fmt::format("{}/{}", path, name);
       if (space_.Type(file) == FileType::kFile) Take(file, origin);
     }
   }

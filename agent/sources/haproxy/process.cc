@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -154,7 +154,7 @@ Result<Fd> ConnectSocket(const std::string& path) {
 
 // Sends one command to the master and reads its answer to the end.
 Result<std::string> AskMaster(const std::string& path, std::string_view command, const Clock& clock,
-                              std::stop_token stop) {
+                              const std::stop_token& stop) {
   HF_ASSIGN(Fd fd, ConnectSocket(path));
   HF_TRY(WriteAll(fd.get(), AsBytes(fmt::format("{}\n", command)), path));
   std::string answer;
@@ -287,7 +287,7 @@ Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) c
       }
       return {};
     case ReloadMethod::Via::kMasterSocket: {
-      HF_ASSIGN(std::string answer, AskMaster(method_.target, "reload", clock_, std::move(stop)));
+      HF_ASSIGN(std::string answer, AskMaster(method_.target, "reload", clock_, stop));
       // Since 2.7 the answer says how it went; a refusal is one by privilege.
       if (answer.starts_with("Success=1")) return {};
       if (answer.find_first_not_of(" \n\r") == std::string::npos) return {};
@@ -307,7 +307,7 @@ Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) c
               fmt::format("see \"journalctl -u {}\"", method_.target));
 }
 
-Result<void> Process::AwaitReload(const ProcessState& before, std::stop_token stop) const {
+Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_token& stop) const {
   const Instant deadline = clock_.Monotonic() + kReloadTimeout;
   Result<Fd> master = OpenPid(before.master);
   auto gone = [&] {

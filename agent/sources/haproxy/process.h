@@ -48,7 +48,7 @@ class Process {
 
   // Waits until a worker that was not there in `before` has run for a moment. kTimedOut,
   // or kUnavailable when the master has gone or kept its old configuration.
-  Result<void> AwaitReload(const ProcessState& before, std::stop_token stop) const;
+  Result<void> AwaitReload(const ProcessState& before, const std::stop_token& stop) const;
 
   // Starts it where systemd can; kUnsupported otherwise.
   Result<void> Start(std::stop_token stop) const;

@@ -163,7 +163,7 @@ class Session final : public RestoreSession {
 
   Result<void> Verify(std::stop_token stop) override {
     if (!is_reloaded_) return {};
-    HF_TRY(process_.AwaitReload(before_, std::move(stop)));
+    HF_TRY(process_.AwaitReload(before_, stop));
     changes_.push_back(fmt::format("reloaded haproxy ({})", settings_.reload->Text()));
     return {};
   }

@@ -287,7 +287,7 @@ Result<void> FillMirror(const RestorePlan& plan, SnapshotView& view, const std::
     if (attributes.type == NodeType::kSymlink) {
       target = attributes.link_target;
       if (target.starts_with('/') && (entries.contains(target) || directories.contains(target))) {
-        target = mirror + target;
+        target.insert(0, mirror);
       }
     }
     std::string link = mirror + path;

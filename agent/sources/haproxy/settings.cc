@@ -65,7 +65,7 @@ Result<ReloadMethod> ReloadMethod::Parse(std::string_view text) {
   }
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} is no way to reload HAProxy", Quote(text)),
-              "write \"systemd:UNIT\", \"pidfile:/path\" or \"master:/path\"");
+              R"(write "systemd:UNIT", "pidfile:/path" or "master:/path")");
 }
 
 std::string ReloadMethod::Text() const {

@@ -87,7 +87,7 @@ class LineSplitter {
         std::optional<unsigned> low =
             position_ + 3 < line_.size() ? HexDigit(line_[position_ + 3]) : std::nullopt;
         if (!high || !low) {
-          return Fail(ErrorCode::kInvalidArgument, "\"\\x\" needs two hexadecimal digits");
+          return Fail(ErrorCode::kInvalidArgument, R"("\x" needs two hexadecimal digits)");
         }
         Append(static_cast<char>(*high * 16 + *low));
         position_ += 2;
