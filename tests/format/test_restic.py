@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Stock restic and we in each other's repositories: both back up, both restore, both check, and the same
+directory gives the same tree blobs."""
+
+import json
+import os
+import random
+import shutil
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from lib import Case, Tree, differences, run, scan
+from lib.places import BUILD, SERVICES, SKIPPED
+
+# What stock restic 0.14 cannot keep; newer ones keep more.
+LOST_BY_RESTIC = frozenset({"holes"})
+
+
+def find_restic() -> str | None:
+    fetched = SERVICES / "restic" / "bin" / "restic"
+    return str(fetched) if fetched.exists() else shutil.which("restic")
+
+
+RESTIC = find_restic()
+
+
+def make_tree(root: Path) -> None:
+    """What both can keep, all files below 512 KiB: above that each cuts content in its own way."""
+    tree = Tree(root)
+    names = [
+        b"new\nline", b"\x01control", b"\x7fdelete", b"caf\xe9", b'quo"te', b"back\\slash", b"a\x07\x08\x0c\x0b",
+        "nbsp\u00a0".encode(), "soft\u00ad".encode(), "zero\u200b".encode(), "line\u2028".encode(),
+        "bom\ufeff".encode(), "private\ue000".encode(), "last\U0010ffff".encode(), "emoji\U0001f600".encode(),
+        "e\u0301".encode(), "replacement\ufffd".encode(), b"<a>&'", b"tab\tcr\r", b"\xed\xa0\x80", b"\xc0\x80",
+        b"\xf4\x90\x80\x80", b"a", b"a.b", b"a b", b"A", "\u00fc".encode(),
+    ]  # fmt: skip
+    for name in names:
+        tree.file(b"names/" + name, b"x" * (len(name) % 3))
+        tree.directory(b"directories/" + name)
+    for mode in (0o400, 0o644, 0o4755, 0o2755, 0o6755, 0o1644):
+        tree.file(f"modes/{mode:o}", b"x", mode)
+    for mode in (0o1777, 0o2775, 0o700):
+        tree.directory(f"modes/d{mode:o}", mode)
+    tree.file("links/one", b"the same")
+    tree.hard_link("links/two", "links/one")
+    tree.symlink("links/to", "one")
+    tree.symlink("links/odd", b'<&>"\\\x01\x08\x0c\xe2\x80\xa8')
+    tree.fifo("pipe")
+    tree.random_file("random", 400_000, seed=1)
+    tree.random_file("just below", (512 << 10) - 1, seed=2)
+    tree.file("zeros", bytes(300_000))
+    for number in range(500):
+        tree.file(f"many/{number % 7}/{number}", str(number).encode() * (number % 50))
+    for name, value in ((b"user.z", b"1"), (b"user.a<b", b""), (b"user.m", bytes(range(256)))):
+        os.setxattr(tree.path("random"), name, value)
+        os.setxattr(tree.path("many"), name, value)
+    if os.geteuid() == 0:
+        os.mknod(tree.path("null"), 0o020666, os.makedev(1, 3))
+        os.mknod(tree.path("disk"), 0o060600, os.makedev(259, 70_000))
+        os.chown(tree.path("modes/400"), 12_345, 54_321)  # ids without names
+    tree.stamp()
+    os.utime(tree.path("zeros"), ns=(-5_000_000_001, -5_000_000_001))
+    os.utime(tree.path("many/1"), ns=(1_500_000_000_120_000_000, 1_500_000_000_120_000_000))
+
+
+class Both(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.repository = self.directory / "repository"
+        self.password = self.directory / "password"
+        self.password.write_text("correct horse")
+        self.source = self.directory / "source"
+        make_tree(self.source)
+        self.restored = 0
+
+    def ours(self, *words: str) -> str:
+        argv = [str(BUILD / "tests" / "tree_tool"), str(self.repository), str(self.password), *words]
+        return run(argv, timeout=300).stdout
+
+    def restic(self, *words: str) -> str:
+        env = {"TZ": "UTC", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
+        argv = [RESTIC, "-r", str(self.repository), "-p", str(self.password), *words]
+        return run(argv, env=env, timeout=300).stdout
+
+    def ours_backup(self) -> str:
+        return self.ours("backup", str(self.source)).split()[0]
+
+    def restic_backup(self) -> str:
+        out = self.restic("backup", "--json", str(self.source))
+        return json.loads(out.splitlines()[-1])["snapshot_id"]
+
+    def compare_trees(self, by_restic: str, by_us: str) -> None:
+        """The source's tree blob is the same in both; its id is a hash over everything below it."""
+        theirs = self.ours("tree", by_restic, str(self.source)).strip()
+        ours = self.ours("tree", by_us, f"files/tree/data{self.source}").strip()
+        if theirs != ours:
+            self.assertEqual(self.restic("cat", "blob", theirs), self.restic("cat", "blob", ours))
+
+    def check(self) -> None:
+        said = self.restic("check", "--read-data")
+        self.assertIn("no errors were found", said)
+        self.assertEqual("", self.ours("check"))
+
+    def compare(self, restored: Path, *, ignore: frozenset[str] = frozenset()) -> None:
+        self.assertEqual([], differences(scan(self.source), scan(restored), ignore=ignore))
+
+    def target(self) -> Path:
+        self.restored += 1
+        target = self.directory / f"restored-{self.restored}"
+        target.mkdir()
+        return target
+
+    def ours_restores(self, snapshot: str, prefix: str) -> None:
+        target = self.target()
+        self.ours("restore", snapshot, str(target))
+        self.compare(target / prefix / str(self.source).lstrip("/"), ignore=LOST_BY_RESTIC)
+
+    def restic_restores(self, snapshot: str, prefix: str) -> None:
+        target = self.target()
+        self.restic("restore", snapshot, "--target", str(target))
+        self.compare(target / prefix / str(self.source).lstrip("/"), ignore=LOST_BY_RESTIC)
+
+    def alternate(self) -> None:
+        """Backs up by both in turns while the tree changes, and looks at it from both sides."""
+        by_restic = self.restic_backup()
+        by_us = self.ours_backup()
+        self.compare_trees(by_restic, by_us)
+        self.check()
+
+        random_file = self.source / "random"
+        content = bytearray(random_file.read_bytes())
+        content[1000:2000] = random.Random(3).randbytes(1000)
+        random_file.write_bytes(content)
+        (self.source / "many" / "3" / "new").write_text("new")
+        (self.source / "links" / "one").unlink()
+
+        by_us = self.ours_backup()
+        by_restic = self.restic_backup()
+        self.compare_trees(by_restic, by_us)
+        self.check()
+
+        self.ours_restores(by_us, "data")
+        self.ours_restores(by_restic, "")
+        self.restic_restores(by_restic, "")
+        self.restic_restores(by_us, "files/tree/data")
+
+    def test_ours_first(self) -> None:
+        self.ours("init")
+        self.alternate()
+
+    def test_restic_first(self) -> None:
+        self.restic("init", "--repository-version", "2")
+        self.alternate()
+
+    def test_restic_tends_what_we_wrote(self) -> None:
+        """Forget and prune by stock restic leave our other snapshots whole, and we go on."""
+        self.ours("init")
+        first = self.ours_backup()
+        (self.source / "random").unlink()
+        second = self.ours_backup()
+        listed = self.restic("ls", second)
+        self.assertIn("/files/tree/manifest.json", listed)
+        self.restic("forget", first, "--prune", "--max-unused", "0")
+        self.check()
+        self.ours_restores(second, "data")
+        third = self.ours_backup()
+        self.check()
+        self.restic("tag", "--add", "kept", third)
+        self.assertEqual(2, len(json.loads(self.restic("snapshots", "--json"))))
+        self.restic("rebuild-index")
+        self.check()
+        latest = json.loads(self.restic("snapshots", "--json"))[-1]["id"]
+        self.ours_restores(latest, "data")
+
+    def test_what_restic_cannot_keep(self) -> None:
+        """It is ours to keep, and stock restic finds no fault in it."""
+        tree = Tree(self.source)
+        (self.source / "zeros").unlink()  # has no hole here, and will have one
+        tree.directory("odd")
+        tree.symlink("odd/target", b"\xff not \xc3( utf-8")
+        tree.symlink("odd/link", "somewhere")
+        tree.hard_link("odd/the same link", "odd/link")
+        tree.fifo("odd/fifo")
+        tree.hard_link("odd/the same fifo", "odd/fifo")
+        tree.socket("odd/socket")
+        tree.holes("odd/holes", 30 << 20, {10 << 20: b"x" * 5000})
+        tree.random_file("odd/large", 5_000_000, seed=9)
+        if os.geteuid() == 0:
+            os.setxattr(tree.path("odd/link"), "trusted.note", b"on a link", follow_symlinks=False)
+        tree.stamp()
+        self.ours("init")
+        snapshot = self.ours_backup()
+        self.check()
+        target = self.target()
+        self.ours("restore", snapshot, str(target))
+        self.compare(target / "data" / str(self.source).lstrip("/"))
+        self.restic("ls", "--long", snapshot)
+        self.restic("restore", snapshot, "--target", str(self.target()))
+
+    def test_reuse(self) -> None:
+        """Nothing that did not change is read again, whoever else wrote in between."""
+        self.ours("init")
+        first = self.ours("backup", str(self.source)).split()
+        self.assertGreater(int(first[1]), 1_000_000)
+        # The cut of the first snapshot must lie behind every file's ctime for them to count as
+        # unchanged, and a file system's clock has steps.
+        os.utime(self.source)
+        self.restic_backup()
+        second = self.ours("backup", str(self.source)).split()
+        self.assertLess(int(second[1]), int(first[1]))
+        self.ours_restores(second[0], "data")
+        self.check()
+
+
+if __name__ == "__main__":
+    if RESTIC is None:
+        print("skipped: no restic")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
