@@ -29,7 +29,8 @@ class Session final : public BackupSession {
                   fmt::format("no configuration: {}: {}", Quote(first.what), first.reason),
                   "correct the source's \"config\", and let the agent read the file");
     }
-    HF_TRY(AskHaproxy(stop));
+    stop_ = std::move(stop);
+    HF_TRY(AskHaproxy(stop_));
     filetree::WalkOptions options;
     options.roots = survey_.roots;
     options.prefix = MemberPrefix(context_.node);
@@ -45,16 +46,23 @@ class Session final : public BackupSession {
     return {};
   }
 
-  // The files have no common point in time to fix.
-  Result<void> Cut() override { return {}; }
+  // The files have no common point in time; what is older than this one is as it was found.
+  Result<void> Cut() override {
+    cut_ = context_.clock->Now();
+    return {};
+  }
 
-  Result<std::optional<Item>> Next() override { return walker_->Next(); }
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "backup stopped by request");
+    return walker_->Next();
+  }
 
   Result<Manifest> Finish() override {
     Manifest manifest;
     manifest.identity = std::move(identity_);
     manifest.method = "files named by the configuration";
     manifest.consistency = "per file";
+    manifest.cut_time = cut_;
     manifest.details[std::string(kConfigDetail)] = settings_.config;
     manifest.details["files"] = survey_.roots;
     manifest.details[std::string(kCertificateDirectories)] = survey_.certificate_directories;
@@ -113,6 +121,8 @@ class Session final : public BackupSession {
   std::vector<std::string> notes_;
   std::unique_ptr<filetree::Walker> walker_;
   std::uint64_t bytes_total_ = 0;
+  WallTime cut_{};
+  std::stop_token stop_;
 };
 
 }  // namespace

@@ -1,0 +1,62 @@
+#include <dirent.h>
+
+#include "agent/sources/haproxy/haproxy.h"
+#include "tests/contract/source_contract.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast {
+namespace {
+
+using namespace holdfast::testing;  // NOLINT
+
+std::size_t OpenDescriptors() {
+  std::size_t count = 0;
+  DIR* directory = opendir("/proc/self/fd");
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count;
+}
+
+TEST_CASE("haproxy: the contract of every source") {
+  TempDir temp = Unwrap(TempDir::Create("haproxy-contract"));
+  const std::string& top = temp.path();
+  REQUIRE_OK(MakeDirectories(top + "/etc/certs"));
+  WriteText(top + "/haproxy", "#!/bin/sh\n[ \"$1\" != -v ] || echo HAProxy version 2.6.12 2023\n",
+            0755);
+  WriteText(top + "/etc/h.cfg", "listen l\n bind :1 ssl crt " + top + "/etc/certs\n ring r\n" +
+                                    "ring r\n backing-file " + top + "/ring\n");
+  WriteText(top + "/etc/certs/a.pem", "a");
+  WriteText(top + "/etc/unnamed", "x");
+  SystemClock machine;
+  ManualClock clock(machine.Now().time_since_epoch() / std::chrono::seconds(1) + 3600);
+  SeededRandom random;
+
+  SourceUnderTest test;
+  test.open = [&] {
+    SourceContext context;
+    context.kind = "haproxy";
+    context.name = "edge";
+    context.node = "node";
+    context.state_dir = top;
+    context.clock = &clock;
+    context.random = &random;
+    config::Values values;
+    values.Set("config", std::vector<std::string>{top + "/etc/h.cfg"});
+    values.Set("binary", top + "/haproxy");
+    return Unwrap(HaproxyKind().open(context, values));
+  };
+  test.fingerprint = [&] {
+    std::string text = std::to_string(OpenDescriptors());
+    for (const std::string& line : DescribeTree(top)) text += "\n" + line;
+    return text;
+  };
+  test.reuses_unchanged = true;
+  test.expected_paths = {"members/node/files" + top + "/etc/h.cfg",
+                         "members/node/files" + top + "/etc/certs/a.pem"};
+  CheckSourceContract(test);
+}
+
+}  // namespace
+}  // namespace holdfast
