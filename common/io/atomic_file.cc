@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "common/base/format.h"
@@ -47,12 +48,29 @@ Result<DIR*> OpenDirectoryAt(int parent, const std::string& name, const std::str
   return stream;
 }
 
+constexpr std::size_t kOpenDirectoriesMax = 64;
+
+// Moves the directory `name` up into `top`, so that however deep a tree is few directories are
+// open.
+Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& count) {
+  for (;;) {
+    std::string to = fmt::format(".holdfast-removed-{}", ++count);
+    // An empty directory of that name may be replaced: it is to go, too.
+    if (renameat(parent, name.c_str(), top, to.c_str()) == 0) return {};
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
+      return Fail(ErrnoError(errno, "move up, to remove it, " + Quote(name)));
+    }
+  }
+}
+
 // Empties and removes the directory `path`; depth lives on the heap, not on the stack.
 Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
   std::vector<OpenDirectory> stack;
   HF_ASSIGN(DIR * top, OpenDirectoryAt(AT_FDCWD, path, path));
   stack.push_back({top, path});
   Result<void> outcome;
+  unsigned moved_names = 0;
+  bool has_moved = false;
   while (!stack.empty() && outcome) {
     OpenDirectory& current = stack.back();
     int fd = dirfd(current.stream);
@@ -62,6 +80,10 @@ Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
       if (errno != 0) {
         outcome = Fail(ErrnoError(errno, "list " + Quote(current.name)));
         break;
+      }
+      if (stack.size() == 1 && std::exchange(has_moved, false)) {
+        rewinddir(current.stream);
+        continue;
       }
       std::string name = current.name;
       closedir(current.stream);
@@ -86,6 +108,9 @@ Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
       outcome = Fail(ErrorCode::kDenied,
                      fmt::format("remove {}: another file system is mounted there", Quote(name)),
                      "unmount it first");
+    } else if (stack.size() >= kOpenDirectoriesMax) {
+      outcome = MoveUp(fd, name, dirfd(stack.front().stream), moved_names);
+      has_moved = true;
     } else {
       Result<DIR*> below = OpenDirectoryAt(fd, name, name);
       if (below) {

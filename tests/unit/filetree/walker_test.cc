@@ -343,7 +343,8 @@ TEST_CASE_METHOD(Fixture, "walker: trees deeper than paths and descriptors reach
   REQUIRE(files == kLevels);
   REQUIRE(walker->missing().empty());
   REQUIRE(walker->warnings().empty());
-  REQUIRE(system(("rm -rf " + top + "/" + name).c_str()) == 0);
+  REQUIRE_OK(RemoveTree(top + "/" + name));
+  REQUIRE_FALSE(Exists(top + "/" + name));
 }
 
 TEST_CASE_METHOD(Fixture, "walker: what may not be read is named, the rest is saved") {
