@@ -1,0 +1,234 @@
+"""What goes wrong around a backup: passwords, places, full disks, lost files, second runs, interrupts. Each
+ends with the exit code of docs/errors.md, a message that names the thing, and nothing half visible."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import Agent, Case, Restic, agent_program, main, service_program, wait_until, write_config
+
+
+def fill(directory: Path, megabytes: int) -> None:
+    """Files that neither compress nor repeat."""
+    directory.mkdir(exist_ok=True)
+    for number in range(megabytes):
+        (directory / f"file-{number}").write_bytes(os.urandom(1 << 20))
+
+
+class FaultCase(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.data = self.directory / "data"
+        self.data.mkdir()
+        (self.data / "file").write_text("content\n")
+        source = {"kind": "files", "name": "app", "paths": [str(self.data)]}
+        self.config = write_config(self.directory / "agent", [source])
+        self.repository = self.directory / "agent" / "repository"
+        self.agent = Agent(self.config)
+
+    def init(self) -> None:
+        self.agent.run("repository", "init", "--repository", "main")
+
+    def restic(self) -> Restic:
+        password = self.directory / "agent" / "password"
+        return Restic(self.repository, password, self.directory / "cache")
+
+    def refused(self, code: int, *words: str, **keywords) -> None:
+        """The verb `words` ends with `code` and names all of keywords["says"]."""
+        done = self.agent.run(*words, expect=code)
+        for text in keywords["says"]:
+            self.assertIn(text, done.stderr)
+
+    def snapshots(self) -> list[dict]:
+        return self.agent.json("list")["repositories"][0]["snapshots"]
+
+
+class Repository(FaultCase):
+    def test_no_repository(self) -> None:
+        self.refused(2, "backup", says=["password"])  # the password file is not there either
+        (self.directory / "agent" / "password").write_text("secret\n")
+        self.refused(1, "backup", says=[str(self.repository), "repository init"])
+
+    def test_there_already(self) -> None:
+        self.init()
+        self.refused(1, "repository", "init", "--repository", "main", says=[str(self.repository)])
+        self.agent.run("backup")
+
+    def test_wrong_password(self) -> None:
+        self.init()
+        self.agent.run("backup")
+        (self.directory / "agent" / "password").write_text("wrong\n")
+        for verb in (["backup"], ["list"], ["check"], ["restore", "latest", "--to", str(self.directory / "x")]):
+            with self.subTest(verb=verb[0]):
+                self.refused(4, *verb, says=["password", "main"])
+        self.assertFalse((self.directory / "x" / "data").exists())
+
+    def test_truncated_key_names_the_file(self) -> None:
+        self.init()
+        (key,) = (self.repository / "keys").iterdir()
+        key.chmod(0o600)
+        key.write_bytes(key.read_bytes()[:100])
+        self.refused(1, "backup", says=[key.name[:8]])
+
+    def test_damaged_pack_is_told_by_check_and_by_restore(self) -> None:
+        self.init()
+        self.agent.run("backup")
+        packs = sorted((self.repository / "data").rglob("*"), key=lambda path: path.stat().st_size)
+        for pack in [path for path in packs if path.is_file()]:
+            pack.chmod(0o600)
+            content = bytearray(pack.read_bytes())
+            content[len(content) // 3] ^= 1
+            pack.write_bytes(content)
+        done = self.agent.run("check", "--read-data", expect=1)
+        self.assertIn("files/app", done.stdout + done.stderr)
+        self.agent.run("restore", "latest:files/app", "--to", str(self.directory / "x"), expect=1)
+
+    def test_a_verb_without_configuration(self) -> None:
+        self.init()
+        self.agent.run("backup")
+        where = ["--repository-url", f"file:{self.repository}"]
+        where += ["--password-file", str(self.directory / "agent" / "password")]
+        target = self.directory / "x"
+        self.agent.run("check", "--read-data", *where, config=False)
+        self.assertIn("files", self.agent.run("list", *where, config=False).stdout)
+        self.agent.run("restore", "latest", "--to", str(target), *where, config=False)
+        self.assertEqual((target / "data" / str(self.data)[1:] / "file").read_text(), "content\n")
+
+
+class Place(FaultCase):
+    """A file system of its own, in a mount namespace of its own."""
+
+    def in_namespace(self, script: str) -> str:
+        self.repository.mkdir(parents=True)
+        environment = {
+            **os.environ,
+            "REPOSITORY": str(self.repository),
+            "AGENT": agent_program(),
+            "CONFIG": str(self.config),
+            "RESTIC": service_program("restic", "restic"),
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD_FILE": str(self.directory / "agent" / "password"),
+            "RESTIC_CACHE_DIR": str(self.directory / "cache"),
+        }
+        as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        argv = ["unshare", *as_root, "--mount", "bash", "-euc", script]
+        done = subprocess.run(argv, env=environment, text=True, capture_output=True, timeout=250)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_full_disk(self) -> None:
+        fill(self.directory / "large", 48)
+        said = self.in_namespace(f"""
+            mount -t tmpfs -o size=24m none "$REPOSITORY"
+            "$AGENT" repository init --config "$CONFIG" --repository main
+            "$AGENT" backup --config "$CONFIG"
+            mv {self.directory}/large {self.data}/large
+            code=0; "$AGENT" backup --config "$CONFIG" || code=$?
+            echo "full disk: exit $code"
+            test $code = 1
+            test "$("$AGENT" list --config "$CONFIG" --json | grep -c '"parent"')" = 1
+            "$RESTIC" check --read-data
+            "$AGENT" check --read-data --config "$CONFIG"
+            rm -r {self.data}/large
+            "$AGENT" restore latest:files/app --config "$CONFIG" --to {self.directory}/back
+        """)
+        self.assertIn("no space left on device", said)
+        self.assertEqual((self.directory / "back" / "data" / str(self.data)[1:] / "file").read_text(), "content\n")
+
+    def test_full_disk_at_restore(self) -> None:
+        fill(self.data / "large", 16)
+        self.in_namespace(f"""
+            "$AGENT" repository init --config "$CONFIG" --repository main
+            "$AGENT" backup --config "$CONFIG"
+            mkdir {self.directory}/target
+            mount -t tmpfs -o size=8m none {self.directory}/target
+            code=0; "$AGENT" restore latest:files/app --config "$CONFIG" --to {self.directory}/target/x \\
+                2> {self.directory}/said || code=$?
+            test $code = 1
+            grep -q "space" {self.directory}/said
+        """)
+
+    def test_read_only_storage(self) -> None:
+        said = self.in_namespace("""
+            "$AGENT" repository init --config "$CONFIG" --repository main
+            "$AGENT" backup --config "$CONFIG"
+            mount --bind "$REPOSITORY" "$REPOSITORY"; mount -o remount,bind,ro "$REPOSITORY"
+            code=0; "$AGENT" backup --config "$CONFIG" || code=$?
+            echo "read-only: exit $code"
+            test $code = 4
+        """)
+        self.assertIn("read-only file system", said)
+
+
+class Source(FaultCase):
+    def test_unreadable_file_is_named_and_the_rest_saved(self) -> None:
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            for path in [self.directory, *self.directory.rglob("*")]:
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            self.agent = Agent(self.config, user="nobody")
+        secret = self.data / "secret"
+        secret.write_text("x")
+        secret.chmod(0)
+        self.init()
+        done = self.agent.run("backup", "--json", expect=3)
+        (source,) = done.document["sources"]
+        self.assertEqual(source["state"], "partly done")
+        self.assertEqual([missing["what"] for missing in source["missing"]], [str(secret)])
+        (snapshot,) = self.snapshots()
+        self.assertTrue(snapshot["partial"])
+
+    def test_paths_that_are_not_there(self) -> None:
+        self.init()
+        shutil.rmtree(self.data)
+        done = self.agent.run("backup", "--json", expect=None)
+        self.assertIn(done.code, (1, 3))
+        self.assertIn(str(self.data), done.stdout)
+
+    def test_second_backup_at_once_is_told_who_holds_it(self) -> None:
+        fill(self.data / "large", 300)
+        self.init()
+        first = self.agent.start("backup", log=self.directory / "first.log")
+        wait_until("the first pack", lambda: any(path.is_file() for path in (self.repository / "data").rglob("*")))
+        second = self.agent.run("backup", expect=4)
+        self.assertIn(f"pid {first.pid}", second.stderr)
+        self.assertEqual(first.wait(120), 0)
+        self.assertEqual(len(self.snapshots()), 1)
+
+    def test_interrupt(self) -> None:
+        self.init()
+        self.agent.run("backup")
+        fill(self.data / "large", 300)
+        run = self.agent.start("backup", log=self.directory / "run.log")
+        before = {path for path in (self.repository / "data").rglob("*") if path.is_file()}
+        wait_until(
+            "a new pack",
+            lambda: {path for path in (self.repository / "data").rglob("*") if path.is_file()} - before,
+        )
+        run.signal(signal.SIGINT)
+        self.assertEqual(run.wait(60), 130)
+        self.assertEqual(len(self.snapshots()), 1)
+        self.assertEqual(list((self.repository / "locks").iterdir()), [])
+        self.restic().check()
+        self.agent.run("backup")
+        self.assertEqual(len(self.snapshots()), 2)
+
+    def test_killed_run_leaves_a_lock_that_the_next_one_removes(self) -> None:
+        fill(self.data / "large", 300)
+        self.init()
+        run = self.agent.start("backup", log=self.directory / "run.log")
+        wait_until("the first pack", lambda: any(path.is_file() for path in (self.repository / "data").rglob("*")))
+        run.kill()
+        self.assertNotEqual(list((self.repository / "locks").iterdir()), [])
+        self.agent.run("backup")
+        self.assertEqual(list((self.repository / "locks").iterdir()), [])
+        self.restic().check()
+
+
+if __name__ == "__main__":
+    main("restic")
