@@ -31,6 +31,35 @@ const SnapshotInfo* FindPrevious(const std::vector<SnapshotInfo>& snapshots,
   return newest;
 }
 
+// Ends the reading of a large file when a stop is requested.
+class StoppableReader final : public ByteReader {
+ public:
+  StoppableReader(std::unique_ptr<ByteReader> reader, std::stop_token stop)
+      : reader_(std::move(reader)), stop_(std::move(stop)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    return reader_->Read(buffer);
+  }
+  Result<Outcome> Finish() override { return reader_->Finish(); }
+
+ private:
+  std::unique_ptr<ByteReader> reader_;
+  std::stop_token stop_;
+};
+
+void MakeStoppable(Item& item, const std::stop_token& stop) {
+  if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
+    if (*reader != nullptr) *reader = std::make_unique<StoppableReader>(std::move(*reader), stop);
+    return;
+  }
+  auto* reuse = std::get_if<Reuse>(&item.content);
+  if (reuse == nullptr || !reuse->read) return;
+  reuse->read = [read = std::move(reuse->read), stop]() -> Result<std::unique_ptr<ByteReader>> {
+    HF_ASSIGN(std::unique_ptr<ByteReader> reader, read());
+    return std::make_unique<StoppableReader>(std::move(reader), stop);
+  };
+}
+
 // Pulls every item through the writer. The job owns pace and cancellation, once for all kinds.
 Result<Part> SavePart(BackupSession& session, repository::PartWriter& writer,
                       std::stop_token stop) {
@@ -38,7 +67,11 @@ Result<Part> SavePart(BackupSession& session, repository::PartWriter& writer,
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     HF_ASSIGN(std::optional<Item> item, session.Next());
     if (!item) break;
-    HF_TRY(writer.Add(*std::move(item)));
+    MakeStoppable(*item, stop);
+    Result<void> added = writer.Add(*std::move(item));
+    // A file that is not required is left out when it cannot be read to its end; but not by us.
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (!added) return Fail(std::move(added).error());
   }
   return writer.Finish();
 }

@@ -43,6 +43,20 @@ class FailingReader final : public ByteReader {
   Error error_;
 };
 
+// Zeros without end; each read is a step.
+class EndlessReader final : public ByteReader {
+ public:
+  explicit EndlessReader(FakeWorld& world) : world_(world) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    HF_TRY(world_.Step("read"));
+    std::ranges::fill(buffer, std::uint8_t{0});
+    return buffer.size();
+  }
+
+ private:
+  FakeWorld& world_;
+};
+
 class FakeBackupSession final : public BackupSession {
  public:
   explicit FakeBackupSession(FakeWorld& world) : world_(world) {}
@@ -73,6 +87,8 @@ class FakeBackupSession final : public BackupSession {
     ++world_.reads;
     if (auto failure = world_.unreadable.find(path); failure != world_.unreadable.end()) {
       item.content = std::make_unique<FailingReader>(failure->second);
+    } else if (text == "endless") {
+      item.content = std::make_unique<EndlessReader>(world_);
     } else {
       item.content = std::make_unique<BytesReader>(ToBytes(text));
     }

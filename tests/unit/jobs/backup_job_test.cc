@@ -122,6 +122,22 @@ TEST_CASE("backup job: a stop leaves nothing visible and starts nothing more") {
   REQUIRE(std::ranges::count(fixture.world.steps, "prepare") == 1);
 }
 
+TEST_CASE("backup job: a stop ends the reading of a file, however large it is") {
+  JobsFixture fixture;
+  fixture.world.live["data/a"] = "endless";
+  std::stop_source stop;
+  fixture.world.on = [&](const std::string& step) {
+    if (step == "read") stop.request_stop();
+  };
+
+  BackupReport report = RunBackup(fixture.Context(stop.get_token()), {fixture.AllSources()[0]}, "");
+
+  REQUIRE(report.tasks[0].state == TaskState::kCancelled);
+  REQUIRE(report.tasks[0].error->message() == "stopped by request");
+  REQUIRE(std::ranges::count(fixture.world.steps, "read") == 1);
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
+}
+
 TEST_CASE("backup job: a source that is busy is refused with its holder") {
   JobsFixture fixture;
   JobContext holder = fixture.Context();
