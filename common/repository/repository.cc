@@ -22,6 +22,8 @@ namespace {
 // First byte of a small sealed file's plaintext when the rest is a zstd frame; else it is JSON.
 constexpr std::uint8_t kCompressedFile = 2;
 constexpr std::size_t kSealedPlainMax = 512U << 20;
+// Writers stay near 8 MiB; what is far beyond is not read into memory.
+constexpr std::uint64_t kIndexBytesMax = 256U << 20;
 constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
 
 FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
@@ -97,6 +99,10 @@ Result<std::set<Id>> OpenedRepository::ListIndexFiles() {
   std::set<Id> files;
   HF_TRY(storage_->List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
+    if (file.size > kIndexBytesMax) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("read \"{}\": it has {}", FilePath(file.name),
+                                                   FormatBytes(file.size)));
+    }
     files.insert(id);
     return {};
   }));

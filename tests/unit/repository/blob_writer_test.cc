@@ -69,7 +69,7 @@ TEST_CASE("blob writer: packs are closed near 16 MiB and agree with the index") 
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   auto writer = BlobWriter::Begin(*repository, nullptr);
-  for (int i = 0; i < 70; ++i) {
+  for (int i = 0; i < 40; ++i) {
     Unwrap(writer->Save(BlobType::kData, RandomBytes(fixture.random, 1U << 20)));
   }
   const BlobStatistics statistics = Unwrap(writer->Finish());
@@ -130,7 +130,7 @@ TEST_CASE("blob writer: many small blobs are split over packs and index files") 
   auto repository = fixture.Open({.verify_blobs = false});
   auto writer = BlobWriter::Begin(*repository, nullptr);
   std::set<Id> ids;
-  for (std::uint32_t i = 0; i < 60'000; ++i) {
+  for (std::uint32_t i = 0; i < 51'000; ++i) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(&i);
     ids.insert(Unwrap(writer->Save(BlobType::kTree, {bytes, sizeof i})));
   }
