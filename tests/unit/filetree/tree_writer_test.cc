@@ -1,9 +1,10 @@
 #include "common/filetree/tree_writer.h"
 
 #include <catch2/catch.hpp>
+#include <sys/resource.h>
 #include <sys/xattr.h>
 
-#include <chrono>
+#include <csignal>
 
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
@@ -140,6 +141,53 @@ TEST_CASE_METHOD(Fixture, "tree writer: content of the wrong size leaves the old
 
   REQUIRE_FAILS(writer->AddFile("f", Of(NodeType::kFile, 6), reader), ErrorCode::kCorrupt, "/f");
 
+  REQUIRE(ReadText(out + "/f") == "old");
+  REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
+}
+
+// Content that ends in an error, as of a damaged repository.
+class FailingReader final : public ByteReader {
+ public:
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    if (has_given_) return Fail(ErrorCode::kCorrupt, "blob \"1234\" is damaged");
+    has_given_ = true;
+    buffer[0] = 'x';
+    return std::size_t{1};
+  }
+
+ private:
+  bool has_given_ = false;
+};
+
+TEST_CASE_METHOD(Fixture, "tree writer: content that cannot be read leaves the old file") {
+  WriteText(out + "/f", "old");
+  auto writer = Writer();
+  FailingReader reader;
+
+  REQUIRE_FAILS(writer->AddFile("f", Of(NodeType::kFile, 6), reader), ErrorCode::kCorrupt, "1234");
+  REQUIRE_OK(AddText(*writer, "g", "the next one is fine"));
+
+  REQUIRE(ReadText(out + "/f") == "old");
+  REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
+}
+
+TEST_CASE_METHOD(Fixture, "tree writer: where there is no room the old file stays") {
+  WriteText(out + "/f", "old");
+  if (geteuid() == 0) REQUIRE(chown(out.c_str(), 65534, 65534) == 0);
+  REQUIRE(chmod(top.c_str(), 0755) == 0);
+
+  bool is_right = AsNobody([&] {
+    struct rlimit limit = {64 << 10, 64 << 10};  // the same answer as that of a full disk
+    (void)std::signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return false;
+    auto writer = TreeWriter::Open(out, {});
+    BytesReader reader(Bytes(1U << 20, 'x'));
+    Result<void> added = (*writer)->AddFile("f", Of(NodeType::kFile, 1U << 20), reader);
+    return !added && added.error().code() == ErrorCode::kNoSpace &&
+           added.error().message().find("/f") != std::string::npos;
+  });
+
+  REQUIRE(is_right);
   REQUIRE(ReadText(out + "/f") == "old");
   REQUIRE_FALSE(Exists(out + "/.holdfast-part"));
 }
