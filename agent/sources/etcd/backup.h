@@ -14,7 +14,7 @@ namespace holdfast::etcd {
 inline constexpr std::string_view kSnapshotPath = "data/snapshot.db";
 
 // Why this size: docs/decisions/0005-etcd-block-size.md.
-inline constexpr std::uint32_t kBlockBytes = 64U << 10;
+inline constexpr std::uint32_t kBlockBytes = 16U << 10;
 
 // Everything referred to outlives the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
