@@ -100,6 +100,16 @@ bool IsCertificateRefusal(std::string_view text) {
          text.find("alert handshake failure") != std::string_view::npos;
 }
 
+// "openssl ssl_read: openssl/3.0.11: error:0a00045c:ssl routines::tlsv13 alert certificate
+// required, errno 0" means its last words.
+std::string_view ShortTlsText(std::string_view text) {
+  constexpr std::string_view kRoutines = "SSL routines::";
+  std::size_t at = text.find(kRoutines);
+  if (at == std::string_view::npos) return text;
+  text.remove_prefix(at + kRoutines.size());
+  return text.substr(0, text.find(", errno"));
+}
+
 class Client;
 
 class Exchange final : public HttpExchange {
@@ -400,7 +410,7 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
 }
 
 Result<void> Exchange::FailureOf(CURLcode code) const {
-  std::string_view detail = Trim(error_text_);
+  std::string_view detail = ShortTlsText(Trim(error_text_));
   if (detail.empty()) detail = curl_easy_strerror(code);
   std::string name = Quote(server_);
   if (code == CURLE_OPERATION_TIMEDOUT)
@@ -412,6 +422,12 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
     return Fail(ErrorCode::kDenied,
                 fmt::format("{} refused our side of TLS: {}", name, LowerCase(detail)),
                 "give a client certificate that the server's authority signed (`cert`, `key`)");
+  // The refusal itself is lost when our request arrives after the server has closed.
+  bool is_cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_HTTP2;
+  if (is_cut && !headers_done_ && server_.starts_with("https://"))
+    return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", name, LowerCase(detail)),
+                "where it breaks off right after connecting, the server wants a client certificate "
+                "(`cert`, `key`) or does not accept the one it got");
   Mapped mapped = MapCode(code);
   Error error(mapped.code, fmt::format("{}: {}", name, LowerCase(detail)));
   if (*mapped.hint == '\0') return Fail(std::move(error));

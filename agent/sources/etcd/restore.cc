@@ -75,8 +75,8 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
   } else if (manifest) {
     request.peers = PeersOf(*manifest);
   }
-  std::vector<std::string> names;
-  for (const PeerEntry& peer : request.peers) names.push_back(peer.name);
+  std::string names;
+  for (const PeerEntry& peer : request.peers) names += (names.empty() ? "" : ", ") + peer.name;
   if (names.empty())
     return Fail(ErrorCode::kInvalidArgument, "the snapshot names no members",
                 "give --initial-cluster NAME=URL,NAME=URL...");
@@ -87,7 +87,7 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
                     : fmt::format("there is no member {}", Quote(request.member)),
                 fmt::format("give --member with one of: {}; or other members by --initial-cluster "
                             "NAME=URL,...",
-                            Join(names)));
+                            names));
   // The same for whoever makes the next member from this snapshot.
   request.token = options.Text("initial_cluster_token",
                                "holdfast-" + spec.snapshot->snapshot_id().substr(0, 16));

@@ -43,14 +43,19 @@ Result<void> CheckTls(const config::Values& values, const Settings& settings) {
   return {};
 }
 
+// A file that the configuration names and that is not there is a mistake in the configuration.
+std::unexpected<Error> UnreadableFile(const Error& error, std::string_view option) {
+  ErrorCode code =
+      error.code() == ErrorCode::kNotFound ? ErrorCode::kInvalidArgument : error.code();
+  return Fail(code, fmt::format("\"{}\": {}", option, error.message()),
+              "correct the path, and let the agent read the file");
+}
+
 Result<void> CheckReadable(const std::string& path, std::string_view option) {
   if (path.empty()) return {};
   auto file = OpenFile(path, O_RDONLY);
-  if (file) return {};
-  return Fail(std::move(file)
-                  .error()
-                  .While(fmt::format("\"{}\"", option))
-                  .WithHint("correct the path, and let the agent read the file"));
+  if (!file) return UnreadableFile(file.error(), option);
+  return {};
 }
 
 }  // namespace
@@ -117,11 +122,7 @@ Result<Access> ReadAccess(const Settings& settings) {
   Access access{settings.ca_file, settings.cert_file, settings.key_file, settings.user, {}};
   if (settings.password_file.empty()) return access;
   auto content = ReadWholeFile(settings.password_file, 4096);
-  if (!content)
-    return Fail(std::move(content)
-                    .error()
-                    .While("\"password_file\"")
-                    .WithHint("correct the path, and let the agent read the file"));
+  if (!content) return UnreadableFile(content.error(), "password_file");
   std::string text(AsText(*content));
   text.resize(std::min(text.size(), text.find_first_of("\r\n")));
   if (text.empty())

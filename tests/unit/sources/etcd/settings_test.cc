@@ -55,12 +55,12 @@ TEST_CASE("etcd access: files that cannot be read are named") {
   TempDir directory = testing::Unwrap(TempDir::Create("etcd-settings"));
   Settings settings;
   settings.ca_file = directory.path() + "/none.pem";
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kNotFound, "none.pem");
+  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "none.pem");
 
   settings.ca_file.clear();
   settings.user = "root";
   settings.password_file = directory.path() + "/password";
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kNotFound, "\"password_file\"");
+  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "\"password_file\"");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("\n"), 0600));
   REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "holds no password");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("secret\r\nother\n"), 0600));

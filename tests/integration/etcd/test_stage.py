@@ -1,0 +1,79 @@
+"""restore --stage-data-dir: a member's data directory by etcd's own tool, and the guide for the others."""
+
+from rig import VERSION, EtcdCluster, fresh_cluster, make_agent, run_tests, tools_path
+from lib import Case
+
+
+class Stage(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        shared = cls.shared_directory()
+        cls.cluster = EtcdCluster(shared / "cluster", VERSION, 3).start()
+        cls.addClassCleanup(cls.cluster.stop)
+        cls.cluster.fill(2000)
+        cls.agent = make_agent(shared / "agent", cls.cluster.source())
+        cls.report = cls.agent.json("backup")["sources"][0]
+
+    def stage(self, fresh: EtcdCluster, member, *more: str, expect: int = 0):
+        return self.agent.run(
+            *("restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir)),
+            *("--member", member.name, "--initial-cluster", fresh.initial_cluster, *more),
+            env={"PATH": tools_path()},
+            expect=expect,
+        )
+
+    def test_three_fresh_members_have_the_same_keys(self) -> None:
+        fresh = fresh_cluster(self.directory / "fresh", self.cluster)
+        said = [self.stage(fresh, member).stdout for member in fresh.members]
+        self.assertIn("--member m2", said[0])
+        self.assertIn("--initial-cluster-token", said[0])
+        self.addCleanup(fresh.stop)
+        fresh.start()
+
+        self.assertEqual(fresh.state(), self.cluster.state(int(self.report["position"]["revision"])))
+        fresh.ctl("put", "after", "the restore")
+
+    def test_members_default_to_those_of_the_snapshot(self) -> None:
+        target = self.directory / "data"
+        arguments = ["restore", "latest:etcd/main", "--stage-data-dir", str(target)]
+        said = self.agent.run(*arguments, "--member", "m1", env={"PATH": tools_path()}).stdout
+        self.assertTrue((target / "member" / "snap" / "db").is_file())
+        for member in self.cluster.members[1:]:
+            self.assertIn(f"{member.name}={member.peer_url}", said)
+        self.assertEqual(sorted(path.name for path in self.directory.iterdir()), ["data"])
+
+    def test_a_bumped_revision(self) -> None:
+        fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
+        member = fresh.members[0]
+        bump = ["--bump-revision", "1000000000", "--mark-compacted"]
+        if VERSION == "34":
+            said = self.stage(fresh, member, *bump, expect=1).stderr
+            self.assertIn("etcdctl 3.4", said)
+            self.assertFalse(member.data_dir.exists())
+            return
+        self.stage(fresh, member, *bump)
+        self.addCleanup(fresh.stop)
+        fresh.start()
+        self.assertGreater(fresh.revision(), 1_000_000_000)
+
+    def test_mistakes_are_told_and_leave_nothing(self) -> None:
+        fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
+        member = fresh.members[0]
+        self.assertIn("belong together", self.stage(fresh, member, "--mark-compacted", expect=2).stderr)
+        arguments = ["restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir)]
+        said = self.agent.run(*arguments, "--member", "m9", expect=2).stderr
+        self.assertIn("m1, m2, m3", said)
+        said = self.agent.run(*arguments, "--member", "m1", env={"PATH": "/nonexistent"}, expect=1).stderr
+        self.assertIn("neither is in PATH", said)
+        self.assertFalse(member.data_dir.exists())
+        member.data_dir.mkdir()
+        (member.data_dir / "member").mkdir()
+        self.assertIn("is not empty", self.stage(fresh, member, expect=1).stderr)
+
+    def test_in_place_is_refused_with_the_way_that_works(self) -> None:
+        said = self.agent.run("restore", "latest:etcd/main", "--in-place", expect=1).stderr
+        self.assertIn("--stage-data-dir", said)
+
+
+if __name__ == "__main__":
+    run_tests()
