@@ -422,12 +422,16 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
     return Fail(ErrorCode::kDenied,
                 fmt::format("{} refused our side of TLS: {}", name, LowerCase(detail)),
                 "give a client certificate that the server's authority signed (`cert`, `key`)");
-  // The refusal itself is lost when our request arrives after the server has closed.
-  bool is_cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_HTTP2;
-  if (is_cut && !headers_done_ && server_.starts_with("https://"))
+  bool is_cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_HTTP2 ||
+                code == CURLE_HTTP2_STREAM || code == CURLE_GOT_NOTHING;
+  if (is_cut && !headers_done_)
     return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", name, LowerCase(detail)),
-                "where it breaks off right after connecting, the server wants a client certificate "
-                "(`cert`, `key`) or does not accept the one it got");
+                // A TLS server's refusal is lost when our request arrives after it has closed.
+                server_.starts_with("https://")
+                    ? "where it breaks off right after connecting, the server wants a client "
+                      "certificate (`cert`, `key`) or does not accept the one it got"
+                    : "where it breaks off right after connecting, the server may speak TLS there: "
+                      "use https://");
   Mapped mapped = MapCode(code);
   Error error(mapped.code, fmt::format("{}: {}", name, LowerCase(detail)));
   if (*mapped.hint == '\0') return Fail(std::move(error));
