@@ -423,7 +423,8 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
                 fmt::format("{} refused our side of TLS: {}", name, LowerCase(detail)),
                 "give a client certificate that the server's authority signed (`cert`, `key`)");
   bool is_cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_HTTP2 ||
-                code == CURLE_HTTP2_STREAM || code == CURLE_GOT_NOTHING;
+                code == CURLE_HTTP2_STREAM || code == CURLE_GOT_NOTHING ||
+                code == CURLE_PARTIAL_FILE;
   if (is_cut && !headers_done_)
     return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", name, LowerCase(detail)),
                 // A TLS server's refusal is lost when our request arrives after it has closed.

@@ -8,14 +8,13 @@ namespace holdfast::etcd {
 namespace {
 
 GrpcFrames FramesOf(Bytes body, std::size_t piece) {
-  auto at = std::make_shared<std::size_t>(0);
-  return GrpcFrames(
-      [body = std::move(body), at, piece](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
-        std::size_t size = std::min({piece, buffer.size(), body.size() - *at});
-        std::copy_n(body.begin() + static_cast<std::ptrdiff_t>(*at), size, buffer.begin());
-        *at += size;
-        return size;
-      });
+  return GrpcFrames([body = std::move(body), at = std::size_t{0},
+                     piece](std::span<std::uint8_t> buffer) mutable -> Result<std::size_t> {
+    std::size_t size = std::min({piece, buffer.size(), body.size() - at});
+    std::copy_n(body.begin() + static_cast<std::ptrdiff_t>(at), size, buffer.begin());
+    at += size;
+    return size;
+  });
 }
 
 Bytes Frame(std::string_view text) {
