@@ -100,19 +100,15 @@ class Parser {
   // A configured repository by name, or any by its URL: the case in which only the repository and
   // its password are left.
   void AddRepositoryChoice(CLI::App* sub) {
-    CLI::Option* config = sub->get_option("--config");
-    CLI::Option* name = sub->add_option("--repository", arguments_.repository,
-                                        "only this repository of the configuration")
-                            ->type_name("NAME");
-    CLI::Option* url = sub->add_option("--repository-url", arguments_.repository_url,
-                                       "a repository without any configuration, e.g. "
-                                       "file:/srv/backup/main")
-                           ->type_name("URL");
-    CLI::Option* password = sub->add_option("--password-file", arguments_.password_file,
-                                            "the file that holds that repository's password")
-                                ->type_name("FILE");
-    url->needs(password)->excludes(config)->excludes(name);
-    password->needs(url);
+    sub->add_option("--repository", arguments_.repository,
+                    "only this repository of the configuration")
+        ->type_name("NAME");
+    sub->add_option("--repository-url", arguments_.repository_url,
+                    "this repository, without any configuration, e.g. file:/srv/backup/main")
+        ->type_name("URL");
+    sub->add_option("--password-file", arguments_.password_file,
+                    "with --repository-url: the file that holds its password")
+        ->type_name("FILE");
   }
 
   CLI::App* AddGroup(const std::string& name, const std::string& description) {
@@ -183,17 +179,12 @@ class Parser {
         ->required()
         ->type_name("SNAPSHOT");
     AddRepositoryChoice(sub);
-    CLI::Option* to = sub->add_option("--to", arguments_.to, "into this new or empty directory")
-                          ->type_name("DIR");
-    sub->add_option("--path", arguments_.path, "only this path of the snapshot, with --to")
-        ->type_name("SUBPATH")
-        ->needs(to);
-    CLI::Option* in_place =
-        sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back")
-            ->excludes(to);
-    sub->add_flag("!--no-safety-snapshot", arguments_.safety_snapshot,
-                  "do not save the live state first")
-        ->needs(in_place);
+    sub->add_option("--to", arguments_.to, "into this new or empty directory")->type_name("DIR");
+    sub->add_option("--path", arguments_.path, "with --to: only this path of the snapshot")
+        ->type_name("SUBPATH");
+    sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back");
+    sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
+                  "with --in-place: do not save the live state first");
     AddKindOptions(sub);
   }
 
@@ -223,15 +214,17 @@ class Parser {
                if (count > 0) texts = {"true"};
              },
              help)
-          ->group("Of one kind");
+          ->group("Options of one kind");
       return;
     }
+    bool is_list = type == config::OptionType::kStringList || type == config::OptionType::kPathList;
     sub->add_option(flag, texts, help)
+        ->expected(1, is_list ? CLI::detail::expected_max_vector_size : 1)
         ->allow_extra_args(false)
         ->type_name(type == config::OptionType::kInteger ? "N"
                     : type == config::OptionType::kPath  ? "PATH"
                                                          : "TEXT")
-        ->group("Of one kind");
+        ->group("Options of one kind");
   }
 
   void AddCheck() {
@@ -278,7 +271,6 @@ class Parser {
 
   // What the parser cannot express.
   Result<void> Check() {
-    if (arguments_.config.empty()) arguments_.config = kDefaultConfig;
     if (!log_level_.empty()) {
       HF_ASSIGN(arguments_.log_level, ParseLogLevel(log_level_));
     }
@@ -288,16 +280,47 @@ class Parser {
     for (auto& [name, texts] : kind_texts_) {
       if (!texts.empty()) arguments_.kind_options.emplace(name, texts);
     }
-    if (verb_ == Verb::kRestore && arguments_.to.empty() && !arguments_.in_place &&
-        arguments_.kind_options.empty()) {
-      return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to DIR or --in-place",
-                  "see `holdfast-agent restore --help`");
+    HF_TRY(CheckRepositoryChoice());
+    return verb_ == Verb::kRestore ? CheckRestore() : Result<void>{};
+  }
+
+  // Options that belong together, or do not.
+  std::unexpected<Error> Wrong(std::string message) const {
+    return Fail(ErrorCode::kInvalidArgument, std::move(message),
+                fmt::format("see `holdfast-agent {} --help`", VerbName(verb_)));
+  }
+
+  Result<void> CheckRepositoryChoice() {
+    bool has_config = !arguments_.config.empty();
+    if (!has_config) arguments_.config = kDefaultConfig;
+    if (arguments_.repository_url.empty()) {
+      if (arguments_.password_file.empty()) return {};
+      return Wrong("--password-file goes with --repository-url, which is missing");
+    }
+    if (arguments_.password_file.empty()) {
+      return Wrong("--repository-url goes with --password-file, which is missing");
+    }
+    if (has_config) return Wrong("--repository-url and --config; expected one of them");
+    if (!arguments_.repository.empty()) {
+      return Wrong("--repository-url and --repository; expected one of them");
+    }
+    return {};
+  }
+
+  Result<void> CheckRestore() {
+    arguments_.safety_snapshot = !no_safety_snapshot_;
+    bool has_to = !arguments_.to.empty();
+    if (has_to && arguments_.in_place) return Wrong("--to and --in-place; expected one of them");
+    if (!has_to && !arguments_.in_place && arguments_.kind_options.empty()) {
+      return Wrong("restore to where; expected --to DIR or --in-place");
+    }
+    if (!arguments_.path.empty() && !has_to) return Wrong("--path goes with --to");
+    if (no_safety_snapshot_ && !arguments_.in_place) {
+      return Wrong("--no-safety-snapshot goes with --in-place");
     }
     if (arguments_.in_place && !arguments_.repository_url.empty()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  "--in-place needs the source's configuration; expected --config, not "
-                  "--repository-url",
-                  "see `holdfast-agent restore --help`");
+      return Wrong(
+          "--in-place needs the source's configuration; expected --config, not --repository-url");
     }
     return {};
   }
@@ -306,6 +329,7 @@ class Parser {
   const std::vector<SourceKind>& kinds_;
   Arguments arguments_;
   Verb verb_ = Verb::kList;
+  bool no_safety_snapshot_ = false;
   std::string log_level_;
   std::string log_target_;
   std::map<std::string, std::vector<std::string>> kind_texts_;

@@ -174,8 +174,14 @@ class Restore {
     HF_TRY(PrepareDirectory(options_.directory));
     timer_.Begin("extract", progress_.progress());
     report_.began = true;
-    HF_ASSIGN(ExtractOutcome outcome,
-              view_->Extract(options_.directory, extract, progress_.progress(), context_.stop));
+    Result<ExtractOutcome> extracted =
+        view_->Extract(options_.directory, extract, progress_.progress(), context_.stop);
+    if (!extracted) {
+      return Fail(std::move(extracted).error().WithHint(
+          fmt::format("{} holds only a part of the snapshot; remove it before the next try",
+                      Quote(options_.directory))));
+    }
+    ExtractOutcome& outcome = *extracted;
     report_.items = outcome.items;
     report_.bytes = outcome.bytes;
     if (!extract.restore_owner) {

@@ -18,8 +18,11 @@ Result<FileLock> LockSource(const JobContext& context, const SourceSettings& set
                                    context.run, FormatTime(context.clock->Now()));
   Result<FileLock> lock = FileLock::Acquire(path, holder);
   if (!lock) {
-    return Fail(
-        std::move(lock).error().While(fmt::format("lock source {}", Quote(settings.label()))));
+    Error error =
+        std::move(lock).error().While(fmt::format("lock source {}", Quote(settings.label())));
+    if (error.code() != ErrorCode::kDenied) return Fail(std::move(error));
+    return Fail(std::move(error).WithHint(
+        "run it as the user that owns the agent's directory, or set \"state_dir\""));
   }
   return lock;
 }
