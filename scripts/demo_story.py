@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 import sys
 import tempfile
@@ -150,7 +151,7 @@ class Machine:
 
 def shown(machine: Machine, *arguments: str) -> str:
     """The command as an operator would type it."""
-    words = " ".join(arguments).replace(str(machine.directory), "$D")
+    words = " ".join(shlex.quote(word).replace(str(machine.directory), "$D") for word in arguments)
     return f"holdfast-agent {words} --config agent.yaml"
 
 
