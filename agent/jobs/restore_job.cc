@@ -144,7 +144,9 @@ class Restore {
     report_.snapshot = snapshot_.id.Hex();
     report_.kind = snapshot_.kind;
     report_.name = snapshot_.name;
-    report_.warnings = repository_->warnings();
+    report_.warnings = std::move(found.warnings);
+    report_.warnings.insert(report_.warnings.end(), repository_->warnings().begin(),
+                            repository_->warnings().end());
     HF_TRY(repository_->repository().LoadIndex(context_.stop));
     HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
     switch (options_.mode) {

@@ -48,15 +48,18 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          std::string_view selector, LockUse lock_use) {
   std::optional<FoundSnapshot> found;
   std::optional<Error> failure;
+  std::vector<std::string> warnings;
   for (const RepositoryAddress& address : repositories) {
     auto session = RepositorySession::Open(context, address, lock_use);
     if (!session) {
+      warnings.push_back(session.error().message());
       failure = Worse(std::move(failure), std::move(session).error());
       continue;
     }
     std::string what = fmt::format("repository {}", Quote(address.label()));
     auto snapshots = repository::ListSnapshots((*session)->repository());
     if (!snapshots) {
+      warnings.push_back(fmt::format("{}: {}", what, snapshots.error().message()));
       failure = Worse(std::move(failure), std::move(snapshots).error().While(what));
       continue;
     }
@@ -75,10 +78,13 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                               Quote(found->session->address().label()), Quote(address.label())),
                   "choose one by --repository NAME");
     }
-    found = FoundSnapshot{*std::move(match), *std::move(session)};
+    found = FoundSnapshot{*std::move(match), *std::move(session), {}};
   }
-  if (failure && failure->code() != ErrorCode::kNotFound) return Fail(*std::move(failure));
-  if (found) return *std::move(found);
+  bool is_newest_of_all = selector == "latest";
+  if (found && (!is_newest_of_all || warnings.empty())) {
+    found->warnings = std::move(warnings);
+    return *std::move(found);
+  }
   if (failure) return Fail(*std::move(failure));
   return Fail(ErrorCode::kInvalidArgument, "no repository to look into; expected at least one");
 }

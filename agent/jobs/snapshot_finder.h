@@ -29,11 +29,13 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
 struct FoundSnapshot {
   repository::SnapshotInfo snapshot;
   std::unique_ptr<RepositorySession> session;
+  std::vector<std::string> warnings;  // repositories that could not be looked into
 };
 
 // Finds the snapshot that FindSnapshot() finds by `selector`, in exactly one of the repositories.
-// kNotFound in all of them, kInvalidArgument in more than one; another error when a repository
-// cannot be looked into, since it might be the one.
+// kNotFound in all of them, kInvalidArgument in more than one. A repository that cannot be looked
+// into is a warning when another one has the snapshot, else the error; of "latest", the newest of
+// all, it always is the error.
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          const std::vector<RepositoryAddress>& repositories,
                                          std::string_view selector, LockUse lock_use);

@@ -260,5 +260,20 @@ TEST_CASE("restore job: a snapshot that is nowhere, or in two places, is not gue
   REQUIRE_THAT(report.error->hint(), Catch::Contains("--repository"));
 }
 
+TEST_CASE("restore job: a repository that is gone is a warning when another has the snapshot") {
+  SavedFixture fixture;
+  fixture.settings.repositories[1].url = "memory:none";
+  std::string to = fixture.directory.path() + "/new";
+
+  RestoreReport report = fixture.Restore({.directory = to});
+  RequireDone(report);
+  REQUIRE_THAT(report.warnings.at(0), Catch::Contains("open repository \"other\""));
+
+  report = fixture.Restore({.selector = "latest", .directory = to + "2"});
+  REQUIRE(report.error);
+  report = fixture.Restore({.selector = "latest:fake/none", .directory = to + "2"});
+  REQUIRE_THAT(report.error->message(), Catch::Contains("open repository \"other\""));
+}
+
 }  // namespace
 }  // namespace holdfast::jobs
