@@ -29,7 +29,7 @@ TEST_CASE("restore journal: what was recorded last is read back") {
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "app")));
 
   REQUIRE_OK(journal.Record("one"));
-  std::string state("{\"path\": \"\xff\"}\0x", 18);  // neither UTF-8 nor free of NUL
+  std::string state("{\"path\": \"\xff\"}\0x", 15);  // neither UTF-8 nor free of NUL
   REQUIRE_OK(journal.Record(state));
 
   auto read = Unwrap(ReadRestoreJournal(directory.path(), "files", "app"));
