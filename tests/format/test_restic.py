@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Stock restic and we in each other's repositories: both back up, both restore, both check, and the same
 directory gives the same tree blobs."""
 
