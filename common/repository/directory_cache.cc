@@ -1,11 +1,14 @@
 #include "common/repository/directory_cache.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace holdfast::repository {
 namespace {
 
-// The last one is kept however large it is; its neighbours' questions come next.
+// The largest one does not count: it is kept beside, or the small directories on the way to it
+// would drive it out for each of its entries.
 constexpr std::size_t kKeptBytesMax = 32U << 20;
 constexpr std::size_t kKeptCountMax = 256;
 
@@ -41,9 +44,18 @@ void DirectoryCache::Return(std::unique_ptr<Directory> directory) {
   }
   kept_bytes_ += directory->memory();
   kept_.push_front(std::move(directory));
-  while (kept_.size() > 1 && (kept_bytes_ > kKeptBytesMax || kept_.size() > kKeptCountMax)) {
-    kept_bytes_ -= kept_.back()->memory();
-    kept_.pop_back();
+  const auto largest = std::ranges::max_element(
+      kept_, {}, [](const std::unique_ptr<Directory>& kept) { return kept->memory(); });
+  const Directory* spared = largest->get();
+  const auto is_full = [&] {
+    return kept_.size() > 1 &&
+           (kept_bytes_ - spared->memory() > kKeptBytesMax || kept_.size() > kKeptCountMax);
+  };
+  while (is_full()) {
+    auto oldest = std::prev(kept_.end());
+    if (oldest->get() == spared) --oldest;
+    kept_bytes_ -= (*oldest)->memory();
+    kept_.erase(oldest);
   }
 }
 

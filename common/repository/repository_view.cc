@@ -159,18 +159,39 @@ RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeN
       manifest_(std::move(manifest)),
       cache_(repository) {}
 
+Result<std::optional<Id>> RepositoryView::FindTree(std::span<const std::string_view> components) {
+  std::string path;
+  for (std::string_view component : components) {
+    path += component;
+    path += '/';
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (last_tree_ && path == last_directory_) return last_tree_;
+  }
+  Id tree = *top_.subtree;
+  for (std::string_view component : components) {
+    HF_ASSIGN(std::optional<TreeNode> next, Subdirectory(cache_, tree, component));
+    if (!next) return std::nullopt;
+    tree = *next->subtree;
+  }
+  std::lock_guard lock(mutex_);
+  last_directory_ = std::move(path);
+  last_tree_ = tree;
+  return tree;
+}
+
 Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
   HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
-  Found found{top_, ""};
-  for (std::string_view component : components) {
-    if (found.node.attributes.type != NodeType::kDirectory) return std::nullopt;
-    HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*found.node.subtree));
-    std::optional<std::size_t> at = directory->Find(component);
-    if (!at) return std::nullopt;
-    HF_ASSIGN(found.node, directory->Node(*at));
-    found.json = directory->json(*at);
-  }
-  return found;
+  if (components.empty()) return Found{top_, ""};
+  std::string_view name = components.back();
+  HF_ASSIGN(std::optional<Id> tree, FindTree(std::span(components).first(components.size() - 1)));
+  if (!tree) return std::nullopt;
+  HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*tree));
+  std::optional<std::size_t> at = directory->Find(name);
+  if (!at) return std::nullopt;
+  HF_ASSIGN(TreeNode node, directory->Node(*at));
+  return Found{std::move(node), std::string(directory->json(*at))};
 }
 
 Result<TreeNode> RepositoryView::Need(std::string_view path) {

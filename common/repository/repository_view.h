@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,14 +48,19 @@ class RepositoryView final : public SnapshotView {
   Result<std::optional<Found>> Find(std::string_view path);
   // kNotFound names what is near.
   Result<TreeNode> Need(std::string_view path);
-  const Repository& repository() const { return repository_; }
 
  private:
+  // The tree of the directory `path`; nullopt when there is no such directory.
+  Result<std::optional<Id>> FindTree(std::span<const std::string_view> components);
   Repository& repository_;
   std::string snapshot_id_;
   TreeNode top_;
   std::optional<Manifest> manifest_;
   DirectoryCache cache_;
+  // Where the last question's directory was, because the next one is mostly about its neighbour.
+  std::mutex mutex_;
+  std::string last_directory_;
+  std::optional<Id> last_tree_;
 };
 
 }  // namespace holdfast::repository

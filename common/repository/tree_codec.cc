@@ -23,6 +23,10 @@ constexpr std::uint32_t kGoSetgid = 1U << 22;
 constexpr std::uint32_t kGoCharDevice = 1U << 21;
 constexpr std::uint32_t kGoSticky = 1U << 20;
 
+// Around the nodes of a tree blob.
+constexpr std::string_view kHead = "{\"nodes\":[";
+constexpr std::string_view kTail = "]}\n";
+
 struct TypeWord {
   NodeType type;
   std::string_view word;
@@ -364,60 +368,54 @@ bool TreeBuilder::Prepare(std::string_view name) {
     for (const NodeSpan& entry : entries_) seen_.emplace(NameOf(entry));
   }
   if (!is_sorted_) seen_.emplace(name);
+  if (json_.empty()) json_ = ToBytes(kHead);
   entries_.push_back({json_.size(), names_.size(), 0, static_cast<std::uint32_t>(name.size())});
   names_ += name;
   return true;
 }
 
-void TreeBuilder::Close() {
-  NodeSpan& entry = entries_.back();
-  entry.json_length = static_cast<std::uint32_t>(json_.size() - entry.json_begin);
-  json_ += ',';
+void TreeBuilder::Append(std::string_view json) {
+  ByteView bytes = AsBytes(json);
+  json_.insert(json_.end(), bytes.begin(), bytes.end());
+  json_.push_back(',');
+  entries_.back().json_length = static_cast<std::uint32_t>(json.size());
 }
 
 bool TreeBuilder::Add(const TreeNode& node) {
   if (!Prepare(node.name)) return false;
-  AppendNode(json_, node);
-  Close();
+  scratch_.clear();
+  AppendNode(scratch_, node);
+  Append(scratch_);
   return true;
 }
 
 bool TreeBuilder::AddJson(std::string_view name, std::string_view json) {
   if (!Prepare(name)) return false;
-  json_ += json;
-  Close();
+  Append(json);
   return true;
 }
 
 Result<Bytes> TreeBuilder::Finish() {
-  constexpr std::string_view kHead = "{\"nodes\":[";
-  constexpr std::string_view kTail = "]}\n";
-  if (json_.size() + kHead.size() + kTail.size() > kBlobBytesMax) {
+  if (json_.size() + kTail.size() > kBlobBytesMax) {
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("a directory of {} entries does not fit into one tree blob", size()),
                 "spread its files over several directories");
   }
-  if (!is_sorted_) {
-    std::ranges::sort(entries_, {}, [this](const NodeSpan& entry) { return NameOf(entry); });
-  }
   Bytes blob;
-  blob.reserve(kHead.size() + json_.size() + kTail.size());
-  const auto append = [&](std::string_view text) {
-    ByteView bytes = AsBytes(text);
-    blob.insert(blob.end(), bytes.begin(), bytes.end());
-  };
-  append(kHead);
-  std::string_view nodes = json_;
   if (is_sorted_) {
-    if (!nodes.empty()) nodes.remove_suffix(1);
-    append(nodes);
+    blob = entries_.empty() ? ToBytes(kHead) : std::move(json_);
   } else {
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (i != 0) append(",");
-      append(nodes.substr(entries_[i].json_begin, entries_[i].json_length));
+    std::ranges::sort(entries_, {}, [this](const NodeSpan& entry) { return NameOf(entry); });
+    blob = ToBytes(kHead);
+    blob.reserve(json_.size() + kTail.size());
+    for (const NodeSpan& entry : entries_) {
+      auto begin = json_.begin() + static_cast<std::ptrdiff_t>(entry.json_begin);
+      blob.insert(blob.end(), begin, begin + entry.json_length + 1);  // with its comma
     }
   }
-  append(kTail);
+  if (!entries_.empty()) blob.pop_back();
+  ByteView tail = AsBytes(kTail);
+  blob.insert(blob.end(), tail.begin(), tail.end());
   *this = TreeBuilder();
   return blob;
 }

@@ -67,9 +67,11 @@ class TreeBuilder {
     return std::string_view(names_).substr(entry.name_begin, entry.name_length);
   }
   bool Prepare(std::string_view name);
-  void Close();
+  void Append(std::string_view json);
 
-  std::string json_;   // all nodes, each followed by a comma
+  // The blob so far, each node followed by a comma: as long as names ascend, it needs no copy.
+  Bytes json_;
+  std::string scratch_;
   std::string names_;  // all names
   std::vector<NodeSpan> entries_;
   // Whether names came in ascending order, which is usual and makes duplicates obvious; `seen_` is

@@ -249,7 +249,7 @@ TEST_CASE("tree codec: a directory of a hundred thousand entries stays compact")
     REQUIRE(builder.Add(NodeOf(NodeType::kFile, fmt::format("file-{:06}", i), 0644, 1)));
   }
   Bytes blob = Unwrap(builder.Finish());
-  std::size_t blob_bytes = blob.size();
+  std::size_t blob_bytes = blob.capacity();
   Directory directory = Unwrap(Directory::Parse(kTreeId, std::move(blob)));
 
   CHECK(directory.size() == 100'000);

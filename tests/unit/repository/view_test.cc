@@ -185,6 +185,59 @@ TEST_CASE("view: damage beside does not keep the rest from being restored") {
   REQUIRE_FAILS(view->Stat("d/x"), ErrorCode::kCorrupt, lost);
 }
 
+// A storage that counts reads.
+class CountingStorage final : public Storage {
+ public:
+  explicit CountingStorage(Storage& inner) : inner_(inner) {}
+  std::string location() const override { return inner_.location(); }
+  unsigned connections_max() const override { return 1; }
+  Result<void> Create() override { return {}; }
+  Result<void> Put(const FileName& n, ByteView c, PutMode m) override {
+    return inner_.Put(n, c, m);
+  }
+  Result<Bytes> Get(const FileName& n, ByteRange r) override {
+    ++reads;
+    return inner_.Get(n, r);
+  }
+  Result<FileInfo> Stat(const FileName& n) override { return inner_.Stat(n); }
+  Result<void> Remove(const FileName& n) override { return inner_.Remove(n); }
+  Result<void> List(FileKind kind,
+                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+    return inner_.List(kind, visit);
+  }
+  int reads = 0;
+
+ private:
+  Storage& inner_;
+};
+
+TEST_CASE("view: a directory larger than the cache is read once, not for each of its entries") {
+  RepositoryFixture fixture;
+  auto writing = fixture.Open();
+  constexpr int kEntries = 80'000;  // some 40 MB of tree
+  auto writer = PartWriter::Begin(*writing, {});
+  for (int i = 0; i < kEntries; ++i) {
+    Item item = FileItem(fmt::format("data/huge/{:0200}", i), "");
+    item.content = {};
+    Unwrap(writer->Add(std::move(item)));
+  }
+  Part part = Unwrap(writer->Finish());
+  Id id = Unwrap(Compose(*writing, {&part, 1}, ManifestOf("files", "app"), ComposeAs(*writing)));
+  CountingStorage storage(fixture.storage);
+  auto repository = fixture.OpenOn(std::make_unique<BorrowedStorage>(storage));
+  auto view = OpenView(*repository, id);
+  (void)Unwrap(view->Stat(fmt::format("data/huge/{:0200}", 0)));
+
+  int before = storage.reads;
+  for (int i = 0; i < 20; ++i) {
+    CHECK(Unwrap(view->Stat(fmt::format("data/huge/{:0200}", i * 1000))));
+    CHECK(Unwrap(view->Stat("data")));
+    CHECK_FALSE(Unwrap(view->Stat("nothing/at/all")));
+  }
+
+  CHECK(storage.reads <= before + 3);
+}
+
 TEST_CASE("view: hostile names never leave the directory") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
