@@ -230,7 +230,7 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
     HF_TRY(packs.ReadAll());
   }
   progress.SetPhase("trees");
-  TreeCheck trees(repository, packs.lost(), report, progress, stop);
+  TreeCheck trees(repository, packs.lost(), report, progress, std::move(stop));
   for (const SnapshotInfo& snapshot : snapshots) HF_TRY(trees.CheckSnapshot(snapshot));
   report.trees = trees.trees();
   return report;

@@ -50,7 +50,7 @@ bool JsonReader::Next(char close) {
   bool first = is_fresh_;
   is_fresh_ = false;
   if (Take(close)) return false;
-  if (!first && !Take(',')) return Reject(fmt::format("expected \",\" or \"{}\"", close));
+  if (!first && !Take(',')) return Reject(fmt::format(R"(expected "," or "{}")", close));
   return true;
 }
 

@@ -133,7 +133,7 @@ class PartWriterImpl final : public PartWriter {
         ++statistics.directories_unmodified;
         break;
     }
-    return AddNode(std::move(node), path);
+    return AddNode(node, path);
   }
 
   std::string PathOfInnermost() const {
@@ -145,7 +145,7 @@ class PartWriterImpl final : public PartWriter {
     return path;
   }
 
-  Result<void> AddNode(TreeNode node, std::string_view path) {
+  Result<void> AddNode(const TreeNode& node, std::string_view path) {
     OpenDirectory& directory = open_.back();
     if (!directory.is_announced) {
       Attributes& attributes = directory.attributes;
@@ -190,7 +190,7 @@ class PartWriterImpl final : public PartWriter {
         break;
     }
     CountItem();
-    return AddNode(std::move(node), item.path);
+    return AddNode(node, item.path);
   }
 
   // Content and size of `node`. An error that is given back, and not failed with, is the content's.
@@ -263,7 +263,7 @@ class PartWriterImpl final : public PartWriter {
     }
     CountItem();
     ++part_.statistics.directories_unmodified;
-    return AddNode(std::move(node), item.path);
+    return AddNode(node, item.path);
   }
 
   // Gives `node` the subtree that the previous snapshot has, once all below it is known to be

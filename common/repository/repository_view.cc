@@ -138,7 +138,7 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
         component.find('\0') != std::string_view::npos) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} is no path inside a snapshot", Quote(path)),
-                  "write it from the snapshot's top, without \".\" and \"..\"");
+                  R"(write it from the snapshot's top, without "." and "..")");
     }
     components.push_back(component);
     rest.remove_prefix(std::min(slash + 1, rest.size()));
@@ -213,7 +213,8 @@ Result<TreeNode> RepositoryView::Need(std::string_view path) {
     std::string where = reached.empty() ? "at its top" : "in " + Quote(reached);
     return Fail(ErrorCode::kNotFound,
                 fmt::format("snapshot {} has no {}", snapshot_id_.substr(0, 8), Quote(path)),
-                names.empty() ? "there is nothing " + where : where + " there is " + names);
+                names.empty() ? fmt::format("there is nothing {}", where)
+                              : fmt::format("{} there is {}", where, names));
   }
   return Fail(ErrorCode::kInternal, fmt::format("path {} came and went", Quote(path)));
 }

@@ -29,7 +29,7 @@ void AppendSummary(std::string& out, const SnapshotSummary& summary) {
   const auto number = [&out](std::string_view field, std::uint64_t value) {
     fmt::format_to(std::back_inserter(out), ",\"{}\":{}", field, value);
   };
-  out += ",\"summary\":{\"backup_start\":\"" + FormatTime(summary.begin) + '"';
+  out += R"(,"summary":{"backup_start":")" + FormatTime(summary.begin) + '"';
   AppendText(out, "backup_end", FormatTime(summary.end));
   number("files_new", statistics.files_new);
   number("files_changed", statistics.files_changed);
@@ -144,7 +144,7 @@ void ReadTags(SnapshotInfo& snapshot) {
 
 std::string EncodeSnapshot(const SnapshotInfo& snapshot, const SnapshotSummary& summary) {
   std::string out =
-      "{\"time\":\"" + FormatTime(snapshot.time.seconds, snapshot.time.nanoseconds) + '"';
+      R"({"time":")" + FormatTime(snapshot.time.seconds, snapshot.time.nanoseconds) + '"';
   if (snapshot.parent) AppendText(out, "parent", snapshot.parent->Hex());
   AppendText(out, "tree", snapshot.tree.Hex());
   AppendTexts(out, "paths", snapshot.paths);

@@ -31,7 +31,7 @@ Result<SourceWords> ParseSource(std::string_view selector, std::string_view text
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size()) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} does not name a source", Quote(selector)),
-                "write \"kind/name\" or \"kind/name@host\", e.g. \"latest:etcd/main\"");
+                R"(write "kind/name" or "kind/name@host", e.g. "latest:etcd/main")");
   }
   words.kind = text.substr(0, slash);
   words.name = text.substr(slash + 1);

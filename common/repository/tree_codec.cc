@@ -92,7 +92,7 @@ void AppendExtended(std::string& out, const std::vector<ExtendedAttribute>& exte
   for (std::size_t i = 0; i < extended.size(); ++i) {
     out += i == 0 ? "{\"name\":" : ",{\"name\":";
     AppendGoJson(out, extended[i].name);
-    out += ",\"value\":\"" + Base64Encode(extended[i].value) + "\"}";
+    out += R"(,"value":")" + Base64Encode(extended[i].value) + "\"}";
   }
   out += ']';
 }
@@ -294,7 +294,7 @@ void AppendNode(std::string& out, const TreeNode& node) {
   if (attributes.type == NodeType::kSymlink && !attributes.link_target.empty()) {
     AppendText(out, "linktarget", attributes.link_target);
     if (!IsUtf8(attributes.link_target)) {
-      out += ",\"linktarget_raw\":\"" + Base64Encode(AsBytes(attributes.link_target)) + '"';
+      out += R"(,"linktarget_raw":")" + Base64Encode(AsBytes(attributes.link_target)) + '"';
     }
   }
   if (!attributes.extended.empty()) AppendExtended(out, attributes.extended);
@@ -304,7 +304,7 @@ void AppendNode(std::string& out, const TreeNode& node) {
   AppendContent(out, node);
   if (attributes.type == NodeType::kDirectory) {
     HF_CHECK(node.subtree.has_value());
-    out += ",\"subtree\":\"" + node.subtree->Hex() + '"';
+    out += R"(,"subtree":")" + node.subtree->Hex() + '"';
   }
   out += '}';
 }
