@@ -64,8 +64,9 @@ class FakeMaster {
       ::execl(Path("haproxy").c_str(), "haproxy", directory_.path().c_str(), nullptr);
       ::_exit(127);
     }
-    // Opens when the script opens the other end, which it does last.
-    Fd up = Unwrap(OpenFile(Path("up"), O_RDONLY));
+    // Opens when the script opens the other end, which it does last; and stays open, because writing
+    // into a pipe that nobody reads would end the script.
+    up_ = Unwrap(OpenFile(Path("up"), O_RDONLY));
   }
   ~FakeMaster() {
     ::kill(-pid_, SIGKILL);
@@ -82,6 +83,7 @@ class FakeMaster {
  private:
   SystemClock clock_;
   TempDir directory_;
+  Fd up_;
   pid_t pid_ = 0;
 };
 
