@@ -64,8 +64,8 @@ class FakeMaster {
       ::execl(Path("haproxy").c_str(), "haproxy", directory_.path().c_str(), nullptr);
       ::_exit(127);
     }
-    // Opens when the script opens the other end, which it does last; and stays open, because writing
-    // into a pipe that nobody reads would end the script.
+    // Opens when the script opens the other end, which it does last; and stays open, because
+    // writing into a pipe that nobody reads would end the script.
     up_ = Unwrap(OpenFile(Path("up"), O_RDONLY));
   }
   ~FakeMaster() {
