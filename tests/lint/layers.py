@@ -3,35 +3,55 @@ listed. docs/architecture.md draws the same."""
 
 import re
 
-from tree import Tree, includes, room_of, rooms_in_cmake
+from tree import Tree, includes, room_of, rooms_in_cmake, source_of
 
 RANKS = {
     "common/base": 0,
+    "proto": 1,
     "common/io": 1,
     "common/crypto": 1,
     "common/config": 1,
     "common/stream": 1,
     "common/storage": 1,
+    "common/database": 1,
     "common/filetree": 2,
     "common/repository": 2,
     "common/service": 2,
+    "common/trust": 2,
+    "common/audit": 2,
+    "common/bus": 2,
     "agent/sources": 3,
     "agent/settings": 3,
+    "agent/core": 4,
     "agent/journal": 4,
     "agent/jobs": 4,
+    "controller/core": 4,
+    "controller/catalog": 4,
     "agent/cli": 5,
+    "agent/daemon": 5,
+    "controller/cli": 5,
+    "controller/daemon": 5,
 }
 WITHIN_A_RANK = {
     ("common/storage", "common/io"),
     ("common/storage", "common/crypto"),
     ("common/repository", "common/filetree"),
+    ("common/database", "common/io"),
+    ("agent/jobs", "agent/core"),
     ("agent/jobs", "agent/journal"),
+    ("agent/journal", "agent/core"),
+    ("controller/catalog", "controller/core"),
 }
 # Arrows that point down and are forbidden all the same, with the reason.
 FORBIDDEN = {
     ("agent/sources", "common/repository"): "sources see only common/stream, so that they fit any repository",
     ("agent/sources", "common/storage"): "sources see only common/stream, so that they fit any repository",
     ("common/filetree", "common/storage"): "a file tree knows no repository",
+} | {
+    (core, room): "a core decides, and does nothing itself"
+    for core in ("agent/core", "controller/core")
+    for room in ("common/io", "common/storage", "common/database", "common/bus", "common/service",
+                 "common/filetree", "common/repository")
 }
 
 # Which headers of others may be shown where: (pattern, library, rooms, also in any .cc?).
@@ -44,6 +64,9 @@ THIRD_PARTY = [
     (r"CLI/", "CLI11", {"agent/cli"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
+    (r"zmq(_\w+)?\.h(pp)?$", "ZeroMQ", {"common/bus"}, False),
+    (r"sqlite3", "SQLite", {"common/database"}, False),
+    (r"google/protobuf/", "Protobuf", set(), True),
     (r"catch2/", "Catch2", {"tests/support"}, False),
 ]
 
@@ -56,6 +79,8 @@ def reason_against(room: str, other: str) -> str | None:
         return f"there is no room {other} (tests/lint/layers.py lists them)"
     if room not in RANKS:
         return f"the room {room} has no rank yet (tests/lint/layers.py)"
+    if room.split("/")[0] + other.split("/")[0] in ("agentcontroller", "controlleragent"):
+        return "agent and controller know each other by the protocol alone"
     if (room, other) in FORBIDDEN:
         return FORBIDDEN[(room, other)]
     if RANKS[other] < RANKS[room] or (room, other) in WITHIN_A_RANK:
@@ -64,7 +89,7 @@ def reason_against(room: str, other: str) -> str | None:
 
 
 def _is_program(name: str) -> bool:
-    return name.startswith(("common/", "agent/", "controller/"))
+    return name.startswith(("common/", "agent/", "controller/", "proto/"))
 
 
 def check_includes(tree: Tree) -> list[str]:
@@ -74,7 +99,7 @@ def check_includes(tree: Tree) -> list[str]:
         for line, mark, header in includes(tree.texts[name]):
             if mark == "<":
                 continue
-            if header not in tree.texts:
+            if source_of(header) not in tree.texts:
                 findings.append(
                     f'{name}:{line}: "{header}" is no file of the project; name it from the root, or use <>'
                 )
@@ -112,7 +137,7 @@ def check_links(tree: Tree) -> list[str]:
             room_of(header)
             for name in own
             for _, mark, header in includes(tree.texts[name])
-            if mark == '"' and header in tree.texts
+            if mark == '"' and source_of(header) in tree.texts
         } - {folder}
         linked = {folder_of[link] for link in links if link in folder_of}
         for missing in sorted(used - linked):

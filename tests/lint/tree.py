@@ -53,8 +53,15 @@ class Tree:
 
 
 def room_of(name: str) -> str:
-    """agent/sources/etcd/snapshot.cc lies in the room agent/sources."""
+    """agent/sources/etcd/snapshot.cc lies in the room agent/sources; all of proto/ is one room."""
+    if name.startswith("proto/"):
+        return "proto"
     return "/".join(name.split("/")[:2])
+
+
+def source_of(header: str) -> str:
+    """The file that a header of the project is made from: itself, or the .proto of a .pb.h."""
+    return header.removesuffix(".pb.h") + ".proto" if header.endswith(".pb.h") else header
 
 
 def includes(text: str) -> list[tuple[int, str, str]]:
@@ -97,4 +104,6 @@ def rooms_in_cmake(tree: Tree) -> dict[str, tuple[str, int, list[str], list[str]
             line = bare.count("\n", 0, match.start()) + 1
             folder = name.removesuffix("/CMakeLists.txt")
             found[folder] = (target, line, lists["LINKS"], lists["SOURCES"])
+    if "proto/CMakeLists.txt" in tree.texts:
+        found["proto"] = ("proto", 1, [], [])
     return found
