@@ -1,0 +1,345 @@
+// What a controller knows for good: the values that its core decides on and its catalog keeps.
+//
+// Contract between the two. A step of the core hands out Changes; the catalog applies all of one
+// step in one transaction, and only when that is durable may what the step says be said (record
+// first, then speak). A Change that is a record puts it: inserted, or replacing the one of the same
+// key. After a crash the core starts from a Loaded and from nothing else.
+//
+// Plain values: no behaviour, no ownership, safe to copy. Times are milliseconds since 1970, 0
+// where unknown; ids and hashes are bytes of the length that is named, or empty. States:
+// docs/protocol.md#runs.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/base/bytes.h"
+
+namespace holdfast::controller {
+
+// Numbers as in proto/holdfast/v1/agent.proto; they stand in the catalog, so they never change.
+enum class TaskState : std::uint8_t {
+  kPlanned = 1,
+  kAccepted = 2,
+  kPrepared =
+      3,  // prepared, cut and saving are known by progress alone: they never reach the catalog
+  kCut = 4,
+  kSaving = 5,
+  kSaved = 6,
+  kComposed = 7,
+  kFailed = 8,
+  kRefused = 9,
+  kCancelled = 10,
+  kLost = 11,
+  kDone = 12,
+};
+// "planned", "accepted", ...
+std::string_view TaskStateName(TaskState state);
+
+enum class RunState : std::uint8_t {
+  kQueued = 1,  // waits for another run that has one of its sources
+  kRunning = 2,
+  kDone = 3,
+  kPartlyDone = 4,
+  kFailed = 5,
+  kCancelled = 6,
+};
+// "queued", "running", "done", "partly done", "failed", "cancelled".
+std::string_view RunStateName(RunState state);
+inline bool IsFinal(RunState state) { return state > RunState::kRunning; }
+
+// What is ordered; numbers as OrderKind in proto/holdfast/v1/trust.proto.
+enum class OrderKind : std::uint8_t {
+  kBackup = 1,
+  kCut = 2,
+  kCompose = 3,
+  kEnd = 4,
+  kProbe = 5,
+  kVerify = 6,
+  kInventory = 7,
+  kRestore = 8,
+  kRestoreInPlace = 9,
+};
+// "backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place".
+std::string_view OrderKindName(OrderKind kind);
+
+enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 };
+std::string_view TopologyName(Topology topology);
+std::optional<Topology> TopologyOf(std::string_view name);
+
+// The one cluster that this controller serves. No key: there is one.
+struct ClusterRecord {
+  std::string cluster_id;  // ULID
+  std::string cluster;     // name
+  std::uint64_t epoch = 0;
+  std::uint64_t root_version = 0;
+  Bytes root;  // Envelope of the root document
+  bool operator==(const ClusterRecord&) const = default;
+};
+
+// One source as an agent's Hello names it.
+struct ConfiguredSource {
+  std::string source;  // "kind/name"
+  std::string repository;
+  Topology topology = Topology::kLocal;
+  bool operator==(const ConfiguredSource&) const = default;
+};
+
+// Key: node.
+struct AgentRecord {
+  std::string node;
+  std::uint64_t incarnation = 0;
+  Bytes signing_key;  // 32
+  Bytes curve_key;    // 32
+  std::int64_t joined_ms = 0;
+  std::int64_t last_seen_ms = 0;
+  bool revoked = false;
+  std::string version;
+  std::uint64_t root_version = 0;
+  std::vector<ConfiguredSource> sources;
+  std::vector<std::string> repositories;
+  std::map<std::string, bool> healthy;  // source -> what its last probe said; absent: not known
+  std::uint64_t plan_sequence = 0;      // of the newest plan made for it
+  std::uint64_t report_sequence = 0;    // of the newest report taken, of this incarnation
+  Bytes report_hash;  // 32; of that report's payload; empty: the next may begin a chain
+  bool operator==(const AgentRecord&) const = default;
+};
+
+// Key: run.
+struct RunRecord {
+  std::string run;  // ULID
+  OrderKind kind = OrderKind::kBackup;
+  RunState state = RunState::kRunning;
+  std::string requester;  // "uid:1000(anna)@admin-1"
+  std::string reason;     // the operator's note
+  std::vector<std::string> selectors;
+  bool queue_if_busy = false;
+  bool cancelled = false;  // an operator asked for its end
+  std::uint32_t splay_ms = 0;
+  std::int64_t created_ms = 0;
+  std::int64_t started_ms = 0;  // 0 while it is queued
+  std::int64_t deadline_ms = 0;
+  std::int64_t cut_ms = 0;  // when the tasks were told to cut; 0 before
+  std::int64_t ended_ms = 0;
+  // Nothing is left to be done for it: no agent still has to hear of its end. Runs that are not
+  // closed are part of Loaded, with their tasks and plans.
+  bool closed = false;
+  std::string message;  // why it failed, where no task says it
+  std::string hint;
+  std::string repository;  // verify, inventory
+  bool read_data = false;  // verify
+  bool operator==(const RunRecord&) const = default;
+};
+
+// Why a task did not do what was asked of it; names as in Failure of proto/holdfast/v1/plan.proto.
+struct TaskError {
+  std::string code;
+  std::string message;
+  std::string hint;
+  bool retryable = false;
+  bool began = false;
+  bool rolled_back = false;
+  bool operator==(const TaskError&) const = default;
+};
+
+// Key: run, number. A retry or a take-over is a task of its own, with a higher round.
+struct TaskRecord {
+  std::string run;
+  std::uint32_t number = 0;
+  OrderKind kind = OrderKind::kBackup;  // backup, compose, probe, verify, inventory, restore...
+  TaskState state = TaskState::kPlanned;
+  std::string node;
+  std::string source;  // empty for orders over a whole repository or all sources
+  std::string repository;
+  Topology topology = Topology::kLocal;
+  std::string host;  // as the snapshot carries it: the node's or the cluster's name
+  std::uint32_t round = 0;
+  bool data = false;
+  bool compose = false;  // saves and composes in one breath
+  Bytes plan_id;         // 16; the newest plan that orders it; empty while the run is queued
+  std::uint32_t plan_task = 0;
+  std::int64_t created_ms = 0;
+  std::int64_t ended_ms = 0;  // of the final state
+  bool late = false;          // was not prepared when all were told to cut
+  bool cut_barrier_met = false;
+  std::optional<TaskError> error;
+  Bytes snapshot;  // 32; of a composed task
+  Bytes report;    // payload of the report that ended it, as signed by the agent
+  bool operator==(const TaskRecord&) const = default;
+};
+
+enum class PlanState : std::uint8_t {
+  kSent = 1,      // made, and sent until it is answered
+  kAccepted = 2,  // the agent has it for good
+  kRefused = 3,
+  kExpired = 4,
+};
+
+// Key: plan_id. The envelope is what is sent, byte for byte, as often as it takes.
+struct PlanRecord {
+  Bytes plan_id;  // 16
+  std::string run;
+  std::string node;
+  std::uint64_t incarnation = 0;
+  std::uint64_t sequence = 0;
+  OrderKind kind = OrderKind::kBackup;
+  PlanState state = PlanState::kSent;
+  std::int64_t issued_ms = 0;
+  std::int64_t expires_ms = 0;
+  Bytes hash;      // 32; SHA-256 of the payload
+  Bytes envelope;  // signed
+  bool operator==(const PlanRecord&) const = default;
+};
+
+// Key: repository, snapshot. One composed snapshot.
+struct SnapshotRecord {
+  std::string repository;
+  Bytes snapshot;  // 32
+  std::string source;
+  std::string host;
+  std::string run;
+  std::string node;  // that composed it; empty when only an inventory told of it
+  std::int64_t time_ms = 0;
+  bool partial = false;
+  Bytes parent;  // 32
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t missing_count = 0;
+  bool cut_barrier_met = false;
+  std::map<std::string, std::string> position;
+  std::string note;
+  bool operator==(const SnapshotRecord&) const = default;
+};
+
+struct Approval {
+  std::string person;
+  Bytes key_id;     // 32
+  Bytes signature;  // 64, over the draft's payload
+  std::string actor;
+  std::int64_t time_ms = 0;
+  bool operator==(const Approval&) const = default;
+};
+
+enum class DraftState : std::uint8_t { kOpen = 1, kSent = 2, kDenied = 3, kExpired = 4 };
+std::string_view DraftStateName(DraftState state);
+
+// Key: run. An order that waits for its operators: bytes that they sign as they are.
+struct DraftRecord {
+  std::string run;  // ULID; the run's name if it comes to one
+  OrderKind kind = OrderKind::kRestore;
+  DraftState state = DraftState::kOpen;
+  std::string node;
+  std::string source;
+  std::string repository;
+  Bytes plan_id;  // 16
+  Bytes payload;  // of the plan
+  std::string requester;
+  std::string reason;
+  std::uint32_t operators = 0;  // how many distinct persons it needs
+  std::int64_t created_ms = 0;
+  std::int64_t expires_ms = 0;
+  std::vector<Approval> approvals;
+  std::string denied_by;
+  bool operator==(const DraftRecord&) const = default;
+};
+
+// Key: node. A token that was minted and not used; the secret itself is kept nowhere.
+struct TokenRecord {
+  std::string node;
+  Bytes secret_hash;  // 32; SHA-256 of the secret
+  std::string requester;
+  std::int64_t created_ms = 0;
+  std::int64_t expires_ms = 0;
+  bool operator==(const TokenRecord&) const = default;
+};
+
+// One line of the audit. The catalog gives it the next sequence and fixes its bytes, in the
+// transaction of the changes that it tells of. Types: docs/protocol.md#audit.
+struct AuditEntry {
+  std::int64_t time_ms = 0;
+  std::string type;
+  std::string actor;
+  std::string subject;
+  std::string run;
+  std::map<std::string, std::string> facts;
+  Bytes evidence;  // the signed Envelope that caused it
+  bool operator==(const AuditEntry&) const = default;
+};
+
+// Changes of one field, for what happens often. Each names a record that is there.
+struct PlanAnswered {
+  Bytes plan_id;
+  PlanState state = PlanState::kAccepted;
+  bool operator==(const PlanAnswered&) const = default;
+};
+struct PlanSequence {
+  std::string node;
+  std::uint64_t sequence = 0;
+  bool operator==(const PlanSequence&) const = default;
+};
+struct ReportCursor {
+  std::string node;
+  std::uint64_t sequence = 0;
+  Bytes hash;  // 32
+  bool operator==(const ReportCursor&) const = default;
+};
+// The one change without an audit event: it is made in batches, and is allowed to be old.
+struct LastSeen {
+  std::vector<std::pair<std::string, std::int64_t>> nodes;
+  bool operator==(const LastSeen&) const = default;
+};
+struct RemoveToken {
+  std::string node;
+  bool operator==(const RemoveToken&) const = default;
+};
+// The repository has it no more.
+struct RemoveSnapshot {
+  std::string repository;
+  Bytes snapshot;
+  bool operator==(const RemoveSnapshot&) const = default;
+};
+// A run of a catalog that was lost, as an agent's old report tells of it: put only where no run of
+// that name is. Its snapshots stand in their own records.
+struct RecoverRun {
+  RunRecord run;
+  bool operator==(const RecoverRun&) const = default;
+};
+// What an inventory found: put only where no such snapshot is known, because an agent's report says
+// more than an inventory can.
+struct RecoverSnapshot {
+  SnapshotRecord snapshot;
+  bool operator==(const RecoverSnapshot&) const = default;
+};
+// An inventory has seen the whole repository: those of its snapshots that the catalog has from
+// before `begun_ms` and that are not in `seen` are gone.
+struct InventoryEnded {
+  std::string repository;
+  std::int64_t begun_ms = 0;
+  std::vector<Bytes> seen;  // ascending
+  bool operator==(const InventoryEnded&) const = default;
+};
+
+using Change = std::variant<ClusterRecord, AgentRecord, RunRecord, TaskRecord, PlanRecord,
+                            SnapshotRecord, DraftRecord, TokenRecord, AuditEntry, PlanAnswered,
+                            PlanSequence, ReportCursor, LastSeen, RemoveToken, RemoveSnapshot,
+                            RecoverRun, RecoverSnapshot, InventoryEnded>;
+
+// All that a core starts from. Order does not matter.
+struct Loaded {
+  std::optional<ClusterRecord> cluster;
+  std::vector<AgentRecord> agents;
+  std::vector<RunRecord> runs;      // that are not closed
+  std::vector<TaskRecord> tasks;    // of those runs
+  std::vector<PlanRecord> plans;    // of those runs
+  std::vector<DraftRecord> drafts;  // that are open
+  std::vector<TokenRecord> tokens;
+  bool operator==(const Loaded&) const = default;
+};
+
+}  // namespace holdfast::controller
