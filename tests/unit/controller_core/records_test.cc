@@ -1,0 +1,28 @@
+#include "controller/core/records.h"
+
+#include <catch2/catch.hpp>
+
+#include "controller/core/events.h"
+#include "controller/core/trust.h"
+
+namespace holdfast::controller {
+namespace {
+
+TEST_CASE("controller records: a run is final from done on") {
+  CHECK_FALSE(IsFinal(RunState::kQueued));
+  CHECK_FALSE(IsFinal(RunState::kRunning));
+  CHECK(IsFinal(RunState::kDone));
+  CHECK(IsFinal(RunState::kPartlyDone));
+  CHECK(IsFinal(RunState::kFailed));
+  CHECK(IsFinal(RunState::kCancelled));
+}
+
+TEST_CASE("controller records: a topology's name leads back to it") {
+  for (Topology topology : {Topology::kLocal, Topology::kReplicated, Topology::kSharded}) {
+    CHECK(TopologyOf(TopologyName(topology)) == topology);
+  }
+  CHECK_FALSE(TopologyOf("round").has_value());
+}
+
+}  // namespace
+}  // namespace holdfast::controller
