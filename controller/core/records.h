@@ -206,6 +206,7 @@ struct SnapshotRecord {
   std::string run;
   std::string node;  // that composed it; empty when only an inventory told of it
   std::int64_t time_ms = 0;
+  std::int64_t recorded_ms = 0;  // when this controller learnt of it
   bool partial = false;
   Bytes parent;  // 32
   std::uint64_t items = 0;
@@ -316,8 +317,8 @@ struct RecoverSnapshot {
   SnapshotRecord snapshot;
   bool operator==(const RecoverSnapshot&) const = default;
 };
-// An inventory has seen the whole repository: those of its snapshots that the catalog has from
-// before `begun_ms` and that are not in `seen` are gone.
+// An inventory has seen the whole repository: those of its snapshots that were recorded before
+// `begun_ms` and are not in `seen` are gone.
 struct InventoryEnded {
   std::string repository;
   std::int64_t begun_ms = 0;
