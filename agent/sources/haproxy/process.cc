@@ -34,6 +34,7 @@ constexpr std::chrono::seconds kReloadTimeout{60};
 constexpr milliseconds kLookAgain{20};
 // A worker that cannot start (its user or chroot is missing) ends within this time.
 constexpr milliseconds kSettle{500};
+constexpr milliseconds kVerdict{2'000};  // from a worker's end to the master's word about it
 
 template <typename Number>
 std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
@@ -316,23 +317,31 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
                 "see HAProxy's log");
   };
   if (!master) return gone();
+  std::vector<Worker> known = before.workers;
+  std::optional<Worker> ended;  // a new child that is gone again
+  Instant verdict{};            // until when the master may still say what that means
   for (;;) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     for (const Worker& worker : Workers(before.master)) {
-      auto& known = before.workers;
       if (std::find(known.begin(), known.end(), worker) != known.end()) continue;
       Result<Fd> fd = OpenPid(worker.pid);
       if (fd && !EndsWithin({master->get(), fd->get()}, kSettle)) return {};
       if (EndsWithin({master->get()}, milliseconds(0))) return gone();
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("HAProxy's new worker {} ended at once", worker.pid),
-                  "see HAProxy's log");
+      // Perhaps no worker but a helper of the master's, perhaps one that it replaces.
+      known.push_back(worker);
+      if (!ended) verdict = clock_.Monotonic() + kVerdict;
+      ended = worker;
     }
     std::optional<long> failed = FailedReloads(before.master);
     if (failed && before.failed_reloads && *failed > *before.failed_reloads) {
       return Fail(ErrorCode::kUnavailable,
                   "HAProxy refused the new configuration and goes on with the old one",
                   "see HAProxy's log, e.g. for an address that is in use");
+    }
+    if (ended && clock_.Monotonic() >= verdict) {
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("HAProxy's new worker {} ended at once", ended->pid),
+                  "see HAProxy's log");
     }
     if (clock_.Monotonic() >= deadline) {
       return Fail(ErrorCode::kTimedOut,

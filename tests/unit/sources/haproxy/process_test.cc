@@ -29,6 +29,7 @@ reload() {
   case $(cat "$dir/mode") in
     good) start ;;
     quit) exit 1 ;;
+    crash) while :; do ( sleep 0.1; : ) & wait $!; done ;;
     refuse)
       HAPROXY_PROCESSES="|type=m;fd=-1;pid=$$;reloads=1;failedreloads=1;version=x|type=w;pid=1;"
       export HAPROXY_PROCESSES
@@ -120,6 +121,17 @@ TEST_CASE("haproxy process: a master that keeps its old configuration is a failu
   REQUIRE_OK(process.Reload(before, {}));
 
   REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "the old one");
+}
+
+TEST_CASE("haproxy process: new workers that end at once are a failure") {
+  FakeMaster master;
+  master.SetMode("crash");
+  Process process = master.process();
+  ProcessState before = Unwrap(process.Look({}));
+
+  REQUIRE_OK(process.Reload(before, {}));
+
+  REQUIRE_FAILS(process.AwaitReload(before, {}), ErrorCode::kUnavailable, "ended at once");
 }
 
 TEST_CASE("haproxy process: a master that ends is a failure") {
