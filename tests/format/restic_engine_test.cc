@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 
@@ -22,14 +23,21 @@ using testing::Unwrap;
 
 constexpr std::string_view kPassword = "correct horse";
 
+// The one that scripts/services fetched, whatever else the machine has.
+std::string ResticProgram() {
+  const char* services = std::getenv("HOLDFAST_SERVICES");
+  return std::string(services != nullptr ? services : HOLDFAST_SERVICES_DEFAULT) +
+         "/restic/bin/restic";
+}
+
 // A directory with a password file, and restic run on the repository in it.
 struct Place {
   Place() { Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600)); }
 
   SubprocessOutcome Restic(std::vector<std::string> arguments) const {
     std::vector<std::string> argv = {
-        "restic",     "--repo", repository(), "--password-file", directory.path() + "/password",
-        "--no-cache", "--quiet"};
+        ResticProgram(), "--repo", repository(), "--password-file", directory.path() + "/password",
+        "--no-cache",    "--quiet"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     SubprocessOptions options;
     options.environment["TMPDIR"] = directory.path();
