@@ -24,6 +24,8 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("restore.file.before_rename"),
     std::string_view("restore.file.after_rename"),
     std::string_view("restore.directory.before_attributes"),
+    std::string_view("database.before_commit"),
+    std::string_view("database.after_commit"),
     std::string_view("swap.after_stage"),
     std::string_view("swap.before_first"),
     std::string_view("swap.between"),

@@ -1,0 +1,164 @@
+#include "common/database/backup.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "common/base/format.h"
+#include "common/base/random.h"
+#include "common/database/handle.h"
+#include "common/io/fd.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::size_t kFindingsMax = 20;
+constexpr int kPagesPerStep = 4096;  // 16 MiB between two looks at the stop token
+
+std::string DirectoryOf(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> AddForeignKeyDamage(Connection& connection, std::vector<std::string>& findings) {
+  HF_ASSIGN(Statement keys, connection.Query("SELECT \"table\", rowid, parent FROM "
+                                             "pragma_foreign_key_check"));
+  while (findings.size() < kFindingsMax) {
+    HF_ASSIGN(bool has_row, keys.Next());
+    if (!has_row) break;
+    std::string table;
+    std::optional<std::int64_t> row;
+    std::string parent;
+    HF_TRY(keys.Read(table, row, parent));
+    findings.push_back(fmt::format("row {} of {} points to nothing in {}", row.value_or(0),
+                                   Quote(table), Quote(parent)));
+  }
+  return {};
+}
+
+Result<void> AddStructureDamage(Connection& connection, CheckDepth depth,
+                                std::vector<std::string>& findings) {
+  HF_ASSIGN(Statement check,
+            connection.Query(depth == CheckDepth::kFull ? "PRAGMA integrity_check(20)"
+                                                        : "PRAGMA quick_check(20)"));
+  for (;;) {
+    HF_ASSIGN(bool has_row, check.Next());
+    if (!has_row) return {};
+    std::string line;
+    HF_TRY(check.Read(line));
+    if (line != "ok") findings.push_back(line);
+  }
+}
+
+// Owns the file under its temporary name until it got its own.
+class UnfinishedCopy {
+ public:
+  explicit UnfinishedCopy(std::string path) : path_(std::move(path)) {}
+  UnfinishedCopy(const UnfinishedCopy&) = delete;
+  UnfinishedCopy& operator=(const UnfinishedCopy&) = delete;
+  ~UnfinishedCopy() {
+    for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+      (void)::unlink((path_ + suffix).c_str());  // most are not there
+    }
+  }
+  const std::string& path() const { return path_; }
+
+  Result<void> Publish(const std::string& to) const {
+    HF_ASSIGN(Fd file, OpenFile(path_, O_RDONLY));
+    HF_TRY(SyncFile(file.get(), path_));
+    // A hard link never replaces what is there.
+    if (::link(path_.c_str(), to.c_str()) != 0) {
+      return Fail(ErrnoError(errno, "create " + Quote(to)));
+    }
+    return SyncDirectory(DirectoryOf(to));
+  }
+
+ private:
+  std::string path_;
+};
+
+Result<void> CopyPages(DatabaseHandle& from, DatabaseHandle& to, const std::stop_token& stop) {
+  sqlite3_backup* backup = sqlite3_backup_init(to.database, "main", from.database, "main");
+  if (backup == nullptr) {
+    return Fail(DatabaseError(to, sqlite3_extended_errcode(to.database)));
+  }
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK && !stop.stop_requested()) {
+    code = sqlite3_backup_step(backup, kPagesPerStep);
+  }
+  (void)sqlite3_backup_finish(backup);  // repeats the error of the last step
+  if (code == SQLITE_DONE) return {};
+  if (code == SQLITE_OK) {
+    return Fail(ErrorCode::kCancelled, fmt::format("copy {}: stopped", from.options.what));
+  }
+  // Reading and writing fail alike; only the side that failed knows of it.
+  bool is_source = sqlite3_errcode(from.database) == (code & 0xff);
+  return Fail(DatabaseError(is_source ? from : to, code));
+}
+
+Result<void> FillCopy(Connection& from, const std::string& path, const std::stop_token& stop) {
+  DatabaseHandle copy;
+  copy.options = from.options();
+  copy.options.path = path;
+  copy.options.what = "copy of the " + copy.options.what;
+  int code = sqlite3_open_v2(path.c_str(), &copy.database,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             nullptr);
+  if (code != SQLITE_OK) return Fail(DatabaseError(copy, code));
+  {
+    // Without it the copy would begin anew whenever somebody commits, and never end.
+    std::optional<Transaction> pinned;
+    if (from.is_read_only()) {
+      HF_ASSIGN(Transaction begun, Transaction::Begin(from));
+      pinned.emplace(std::move(begun));
+    }
+    HF_TRY(CopyPages(from.handle(), copy, stop));
+  }
+  // The copy says of itself that it has a WAL; on its own it is easier to carry about.
+  return ExecuteText(copy, "PRAGMA journal_mode = DELETE");
+}
+
+Result<void> CheckCopy(const DatabaseOptions& options, const std::string& path) {
+  DatabaseOptions copy = options;
+  copy.path = path;
+  copy.what = "copy of the " + options.what;
+  HF_ASSIGN(Connection connection, Connection::Open(std::move(copy), DatabaseMode::kRead));
+  HF_ASSIGN(std::vector<std::string> damage, FindDamage(connection, CheckDepth::kFull));
+  if (damage.empty()) return {};
+  return Fail(DamagedDatabase(options, "is damaged: " + damage.front()));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth depth) {
+  std::vector<std::string> findings;
+  HF_TRY(AddStructureDamage(connection, depth, findings));
+  // Where the structure is broken, following keys through it only repeats that.
+  if (findings.empty()) HF_TRY(AddForeignKeyDamage(connection, findings));
+  return findings;
+}
+
+Result<void> CopyDatabase(Connection& from, const std::string& to, std::stop_token stop) {
+  HF_CHECK(!from.is_in_transaction());
+  struct stat status {};
+  if (::lstat(to.c_str(), &status) == 0) {
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(to)),
+                "name a new file");
+  }
+  std::array<std::uint8_t, 8> random;
+  SystemRandom().Fill(random);
+  UnfinishedCopy copy(fmt::format("{}.tmp-{}", to, HexEncode(random)));
+  {
+    HF_ASSIGN(Fd file, OpenFile(copy.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  }
+  HF_TRY(FillCopy(from, copy.path(), stop));
+  HF_TRY(CheckCopy(from.options(), copy.path()));
+  return copy.Publish(to);
+}
+
+}  // namespace holdfast

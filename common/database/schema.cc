@@ -1,0 +1,97 @@
+#include "common/database/schema.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "common/base/format.h"
+#include "common/database/backup.h"
+#include "common/database/handle.h"
+
+namespace holdfast {
+namespace {
+
+Result<int> VersionOf(Connection& connection) {
+  return connection.Value<int>("PRAGMA user_version");
+}
+
+std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::size_t known) {
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{} {} has version {} of its tables; this program knows {}",
+                          options.what, Quote(options.path), found, known),
+              fmt::format("use the program that wrote it, or put back the copy that it left "
+                          "before it changed the tables, \"{}.v{}\"",
+                          options.path, known));
+}
+
+// A copy of this version from an earlier attempt says the same: nothing was committed since.
+Result<std::string> KeepCopy(Connection& writer, int version) {
+  std::string path = fmt::format("{}.v{}", writer.options().path, version);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return Fail(ErrnoError(errno, "remove " + Quote(path)));
+  }
+  HF_TRY(CopyDatabase(writer, path));
+  return path;
+}
+
+Result<void> Apply(Connection& writer, const Migration& migration, int version) {
+  HF_ASSIGN(Transaction transaction, Transaction::Begin(writer));
+  HF_TRY(writer.Execute(std::string(migration.script)));
+  HF_ASSIGN(std::int64_t dangling,
+            writer.Value<std::int64_t>("SELECT count(*) FROM pragma_foreign_key_check"));
+  if (dangling != 0) {
+    return Fail(DamagedDatabase(writer.options(),
+                                fmt::format("has {} rows that point nowhere", dangling)));
+  }
+  HF_TRY(writer.Execute(fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {};",
+                                    version, writer.options().application_id)));
+  return transaction.Commit();
+}
+
+Result<void> ApplyAll(Connection& writer, std::span<const Migration> migrations, int from) {
+  for (std::size_t i = static_cast<std::size_t>(from); i < migrations.size(); ++i) {
+    Result<void> applied = Apply(writer, migrations[i], static_cast<int>(i) + 1);
+    if (!applied) {
+      return Fail(std::move(applied).error().While(
+          fmt::format("bring the {} to version {} ({})", writer.options().what, i + 1,
+                      migrations[i].name)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> migrations) {
+  HF_CHECK(!writer.is_read_only() && !writer.is_in_transaction());
+  HF_ASSIGN(int from, VersionOf(writer));
+  MigrationOutcome outcome{.from = from, .to = static_cast<int>(migrations.size()), .copy = ""};
+  if (from > outcome.to) return IsNewer(writer.options(), from, migrations.size());
+  if (from < 0) return Fail(DamagedDatabase(writer.options(), "has a negative version"));
+  if (from == outcome.to) return outcome;
+  if (from > 0) {
+    HF_ASSIGN(outcome.copy, KeepCopy(writer, from));
+  }
+  // A step that builds a table anew would else lose the rows that point to the old one; the check
+  // in its transaction stands in for it. The setting means nothing inside of a transaction.
+  HF_TRY(writer.Execute("PRAGMA foreign_keys = OFF"));
+  Result<void> applied = ApplyAll(writer, migrations, from);
+  HF_TRY(writer.Execute("PRAGMA foreign_keys = ON"));
+  if (!applied) return Fail(std::move(applied).error());
+  return outcome;
+}
+
+Result<void> CheckVersion(Connection& connection, std::span<const Migration> migrations) {
+  HF_ASSIGN(int found, VersionOf(connection));
+  int known = static_cast<int>(migrations.size());
+  if (found == known) return {};
+  if (found > known) return IsNewer(connection.options(), found, migrations.size());
+  return Fail(ErrorCode::kUnsupported,
+              fmt::format("{} {} has version {} of its tables; this program knows {}",
+                          connection.options().what, Quote(connection.options().path), found,
+                          known),
+              fmt::format("start {} of this version once, it brings the file up to date",
+                          connection.options().holder));
+}
+
+}  // namespace holdfast
