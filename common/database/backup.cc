@@ -83,6 +83,7 @@ class UnfinishedCopy {
 };
 
 Result<void> CopyPages(DatabaseHandle& from, DatabaseHandle& to, const std::stop_token& stop) {
+  errno = 0;
   sqlite3_backup* backup = sqlite3_backup_init(to.database, "main", from.database, "main");
   if (backup == nullptr) {
     return Fail(DatabaseError(to, sqlite3_extended_errcode(to.database)));
@@ -106,9 +107,10 @@ Result<void> FillCopy(Connection& from, const std::string& path, const std::stop
   copy.options = from.options();
   copy.options.path = path;
   copy.options.what = "copy of the " + copy.options.what;
-  int code = sqlite3_open_v2(path.c_str(), &copy.database,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             nullptr);
+  errno = 0;
+  int code =
+      sqlite3_open_v2(path.c_str(), &copy.database,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   if (code != SQLITE_OK) return Fail(DatabaseError(copy, code));
   {
     // Without it the copy would begin anew whenever somebody commits, and never end.
@@ -137,7 +139,12 @@ Result<void> CheckCopy(const DatabaseOptions& options, const std::string& path) 
 
 Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth depth) {
   std::vector<std::string> findings;
-  HF_TRY(AddStructureDamage(connection, depth, findings));
+  Result<void> looked = AddStructureDamage(connection, depth, findings);
+  if (!looked) {
+    // Some damage ends the check itself.
+    if (looked.error().code() != ErrorCode::kCorrupt) return Fail(std::move(looked).error());
+    findings.push_back(looked.error().message());
+  }
   // Where the structure is broken, following keys through it only repeats that.
   if (findings.empty()) HF_TRY(AddForeignKeyDamage(connection, findings));
   return findings;
@@ -153,9 +160,7 @@ Result<void> CopyDatabase(Connection& from, const std::string& to, std::stop_tok
   std::array<std::uint8_t, 8> random;
   SystemRandom().Fill(random);
   UnfinishedCopy copy(fmt::format("{}.tmp-{}", to, HexEncode(random)));
-  {
-    HF_ASSIGN(Fd file, OpenFile(copy.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  }
+  { HF_ASSIGN(Fd file, OpenFile(copy.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600)); }
   HF_TRY(FillCopy(from, copy.path(), stop));
   HF_TRY(CheckCopy(from.options(), copy.path()));
   return copy.Publish(to);

@@ -39,8 +39,7 @@ std::string DirectoryOf(const std::string& path) {
 
 Result<void> CheckLibrary() {
   if (sqlite3_libversion_number() < kStrictTables) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("SQLite {} is too old", sqlite3_libversion()),
+    return Fail(ErrorCode::kUnsupported, fmt::format("SQLite {} is too old", sqlite3_libversion()),
                 "install SQLite 3.37 or newer");
   }
   HF_CHECK(sqlite3_threadsafe() != 0);
@@ -72,8 +71,10 @@ Result<FileLock> LockAsWriter(const DatabaseOptions& options) {
   Result<FileLock> lock = FileLock::Acquire(
       options.path + ".lock", fmt::format("{} (process {})", options.holder, ::getpid()));
   if (lock) return lock;
-  return Fail(std::move(lock).error().While(
-      fmt::format("open {} {} for writing", options.what, Quote(options.path))));
+  Error error = std::move(lock).error().While(
+      fmt::format("open {} {} for writing", options.what, Quote(options.path)));
+  if (error.code() != ErrorCode::kDenied) return Fail(std::move(error));
+  return Fail(std::move(error).WithHint("its directory must be writable by this user"));
 }
 
 void Harden(sqlite3* database, bool is_read_only) {
@@ -118,6 +119,7 @@ DatabaseHandle::~DatabaseHandle() {
 }
 
 Result<void> ExecuteText(DatabaseHandle& database, const char* sql) {
+  errno = 0;
   int code = sqlite3_exec(database.database, sql, nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return {};
   return Fail(DatabaseError(database, sqlite3_extended_errcode(database.database)));
@@ -141,6 +143,7 @@ Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) 
   }
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE |
               (handle->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+  errno = 0;
   int code = sqlite3_open_v2(path.c_str(), &handle->database, flags, nullptr);
   if (code != SQLITE_OK) return Fail(DatabaseError(*handle, code));
   sqlite3_busy_timeout(handle->database, static_cast<int>(handle->options.busy_timeout.count()));
@@ -169,6 +172,7 @@ Result<Statement> Connection::Prepare(std::string_view sql) {
     return Statement(*handle_, std::move(kept));
   }
   sqlite3_stmt* statement = nullptr;
+  errno = 0;
   int code = sqlite3_prepare_v3(handle_->database, sql.data(), static_cast<int>(sql.size()),
                                 SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
   if (code != SQLITE_OK) return Fail(DatabaseError(*handle_, code));
@@ -182,9 +186,8 @@ Result<void> Connection::Execute(const std::string& script) {
 }
 
 std::unexpected<Error> Connection::NoRow(std::string_view sql) const {
-  return Fail(ErrorCode::kNotFound,
-              fmt::format("{} {}: nothing found by {}", handle_->options.what,
-                          Quote(handle_->options.path), Quote(sql)));
+  return Fail(ErrorCode::kNotFound, fmt::format("{} {}: nothing found by {}", handle_->options.what,
+                                                Quote(handle_->options.path), Quote(sql)));
 }
 
 std::int64_t Connection::changed_rows() const { return sqlite3_changes64(handle_->database); }
@@ -197,6 +200,7 @@ const DatabaseOptions& Connection::options() const { return handle_->options; }
 
 Result<void> Connection::Checkpoint() {
   HF_CHECK(!is_read_only() && !is_in_transaction());
+  errno = 0;
   int code = sqlite3_wal_checkpoint_v2(handle_->database, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                        nullptr, nullptr);
   // Readers may keep a part of it; what they have done with goes at the next checkpoint.
@@ -240,14 +244,15 @@ Result<void> Transaction::Commit() {
     return {};
   }
   int code = sqlite3_extended_errcode(database_->database);
-  bool is_unknown = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
-                    ((code & 0xff) == SQLITE_IOERR &&
-                     committed.error().code() != ErrorCode::kNoSpace);
+  bool is_unknown =
+      code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+      ((code & 0xff) == SQLITE_IOERR && committed.error().code() != ErrorCode::kNoSpace);
   if (is_unknown) {
     database_->broken = Error(committed.error())
                             .While("the last change may be recorded or not")
-                            .WithHint("look into the kernel's log for errors of the disk; the "
-                                      "program must be started again");
+                            .WithHint(
+                                "look into the kernel's log for errors of the disk; the "
+                                "program must be started again");
   }
   RollBack();
   return committed;

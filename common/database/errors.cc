@@ -18,16 +18,13 @@ std::string NameOf(const DatabaseOptions& options) {
   return fmt::format("{} {}", options.what, Quote(options.path));
 }
 
-bool IsNoSpace(int number) {
-  return number == ENOSPC || number == EDQUOT || number == EFBIG;
-}
+bool IsNoSpace(int number) { return number == ENOSPC || number == EDQUOT || number == EFBIG; }
 
 // "08:01:5678", as /proc/locks writes the file that a lock is on; empty where there is none.
 std::string LockedFileOf(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return "";
-  return fmt::format("{:02x}:{:02x}:{}", major(status.st_dev), minor(status.st_dev),
-                     status.st_ino);
+  return fmt::format("{:02x}:{:02x}:{}", major(status.st_dev), minor(status.st_dev), status.st_ino);
 }
 
 std::vector<std::string> WordsOf(std::string_view line) {
@@ -90,17 +87,21 @@ Error DamagedDatabase(const DatabaseOptions& options, std::string_view how) {
 }
 
 Error DatabaseError(const DatabaseHandle& database, int code) {
+  int call_errno = errno;  // before anything here changes it
   const DatabaseOptions& options = database.options;
-  std::string text = database.database == nullptr ? sqlite3_errstr(code)
-                                                  : sqlite3_errmsg(database.database);
+  std::string text =
+      database.database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database.database);
+  // SQLite does not keep the number of an error in COMMIT; calls that succeed leave errno alone.
   int number = database.database == nullptr ? 0 : sqlite3_system_errno(database.database);
+  if (IsNoSpace(call_errno) || call_errno == EIO) number = call_errno;
   int primary = code & 0xff;
   bool is_sync = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
   if (primary == SQLITE_FULL || (primary == SQLITE_IOERR && !is_sync && IsNoSpace(number))) {
     return Error(ErrorCode::kNoSpace,
                  fmt::format("{}: no space left to write to it", NameOf(options)))
-        .WithHint("free space on its file system, or raise the quota; nothing of the change was "
-                  "recorded");
+        .WithHint(
+            "free space on its file system, or raise the quota; nothing of the change was "
+            "recorded");
   }
   switch (primary) {
     case SQLITE_BUSY:
@@ -115,8 +116,9 @@ Error DatabaseError(const DatabaseHandle& database, int code) {
     case SQLITE_AUTH:
       return Error(ErrorCode::kDenied,
                    fmt::format("{} may not be written: {}", NameOf(options), text))
-          .WithHint("the file and its directory must be writable by this user, on a file system "
-                    "that is not mounted read-only");
+          .WithHint(
+              "the file and its directory must be writable by this user, on a file system "
+              "that is not mounted read-only");
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
       return FileError(options, primary, number, text);

@@ -42,7 +42,8 @@ struct DatabaseHandle {
   std::map<std::string, std::unique_ptr<StatementHandle>, std::less<>> idle_statements;
 };
 
-// The Error for SQLite's result `code`, which the last call on `database` gave.
+// The Error for SQLite's result `code`, which the last call on `database` gave. `errno` was 0
+// before that call.
 Error DatabaseError(const DatabaseHandle& database, int code);
 // For a file that is not what it must be.
 Error DamagedDatabase(const DatabaseOptions& options, std::string_view how);

@@ -17,8 +17,8 @@ Result<int> VersionOf(Connection& connection) {
 
 std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::size_t known) {
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("{} {} has version {} of its tables; this program knows {}",
-                          options.what, Quote(options.path), found, known),
+              fmt::format("{} {} has version {} of its tables; this program knows {}", options.what,
+                          Quote(options.path), found, known),
               fmt::format("use the program that wrote it, or put back the copy that it left "
                           "before it changed the tables, \"{}.v{}\"",
                           options.path, known));
@@ -40,8 +40,8 @@ Result<void> Apply(Connection& writer, const Migration& migration, int version) 
   HF_ASSIGN(std::int64_t dangling,
             writer.Value<std::int64_t>("SELECT count(*) FROM pragma_foreign_key_check"));
   if (dangling != 0) {
-    return Fail(DamagedDatabase(writer.options(),
-                                fmt::format("has {} rows that point nowhere", dangling)));
+    return Fail(
+        DamagedDatabase(writer.options(), fmt::format("has {} rows that point nowhere", dangling)));
   }
   HF_TRY(writer.Execute(fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {};",
                                     version, writer.options().application_id)));
@@ -52,9 +52,8 @@ Result<void> ApplyAll(Connection& writer, std::span<const Migration> migrations,
   for (std::size_t i = static_cast<std::size_t>(from); i < migrations.size(); ++i) {
     Result<void> applied = Apply(writer, migrations[i], static_cast<int>(i) + 1);
     if (!applied) {
-      return Fail(std::move(applied).error().While(
-          fmt::format("bring the {} to version {} ({})", writer.options().what, i + 1,
-                      migrations[i].name)));
+      return Fail(std::move(applied).error().While(fmt::format(
+          "bring the {} to version {} ({})", writer.options().what, i + 1, migrations[i].name)));
     }
   }
   return {};
@@ -86,12 +85,12 @@ Result<void> CheckVersion(Connection& connection, std::span<const Migration> mig
   int known = static_cast<int>(migrations.size());
   if (found == known) return {};
   if (found > known) return IsNewer(connection.options(), found, migrations.size());
-  return Fail(ErrorCode::kUnsupported,
-              fmt::format("{} {} has version {} of its tables; this program knows {}",
-                          connection.options().what, Quote(connection.options().path), found,
-                          known),
-              fmt::format("start {} of this version once, it brings the file up to date",
-                          connection.options().holder));
+  return Fail(
+      ErrorCode::kUnsupported,
+      fmt::format("{} {} has version {} of its tables; this program knows {}",
+                  connection.options().what, Quote(connection.options().path), found, known),
+      fmt::format("start {} of this version once, it brings the file up to date",
+                  connection.options().holder));
 }
 
 }  // namespace holdfast

@@ -1,5 +1,7 @@
 #include "common/database/statement.h"
 
+#include <cerrno>
+
 #include "common/base/format.h"
 #include "common/database/handle.h"
 
@@ -63,13 +65,14 @@ void Statement::Reset() {
 Result<bool> Statement::Next() {
   sqlite3_stmt* statement = handle_->statement;
   if (handle_->bind_code != SQLITE_OK) {
-    ErrorCode code = handle_->bind_code == SQLITE_RANGE ? ErrorCode::kInternal
-                                                        : ErrorCode::kInvalidArgument;
+    ErrorCode code =
+        handle_->bind_code == SQLITE_RANGE ? ErrorCode::kInternal : ErrorCode::kInvalidArgument;
     return Fail(code, fmt::format("{}: value {} of {} cannot be stored: {}",
-                                  database_->options.what, handle_->bind_index,
-                                  Quote(handle_->sql), sqlite3_errstr(handle_->bind_code)));
+                                  database_->options.what, handle_->bind_index, Quote(handle_->sql),
+                                  sqlite3_errstr(handle_->bind_code)));
   }
   if (database_->broken && sqlite3_stmt_readonly(statement) == 0) return Fail(*database_->broken);
+  errno = 0;
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
@@ -132,15 +135,15 @@ Result<void> Statement::Expect(int column, int type) const {
   int found = sqlite3_column_type(handle_->statement, column);
   if (found == type) return {};
   return Fail(DamagedDatabase(
-      database_->options, fmt::format("is damaged: column {} holds {} and not {}",
-                                      ColumnName(handle_->statement, column), TypeName(found),
-                                      TypeName(type))));
+      database_->options,
+      fmt::format("is damaged: column {} holds {} and not {}",
+                  ColumnName(handle_->statement, column), TypeName(found), TypeName(type))));
 }
 
 std::unexpected<Error> Statement::OutOfRange(int column) const {
-  return Fail(DamagedDatabase(
-      database_->options, fmt::format("is damaged: column {} holds a value out of its range",
-                                      ColumnName(handle_->statement, column))));
+  return Fail(DamagedDatabase(database_->options,
+                              fmt::format("is damaged: column {} holds a value out of its range",
+                                          ColumnName(handle_->statement, column))));
 }
 
 Result<std::int64_t> Statement::Integer(int column) const {

@@ -23,7 +23,8 @@ struct DatabaseHandle;
 struct StatementHandle;
 
 // Made by Connection::Query() and Prepare(); must not outlive its connection, and is used by the
-// same thread. Going out of scope gives it back to the connection, which keeps it for the next time.
+// same thread. Going out of scope gives it back to the connection, which keeps it for the next
+// time.
 class Statement {
  public:
   Statement(Statement&& other) noexcept;

@@ -1,0 +1,42 @@
+// What a test wants to see a process of its own do: run with other rights or limits, or die. The
+// child is forked from a program with one thread and must not use Catch2's macros.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+#include <string>
+
+namespace holdfast::testing {
+
+struct ChildOutcome {
+  std::string said;  // what the function returned; empty when it was killed before
+  int status = 0;    // as waitpid(2) gives it
+  bool was_killed() const { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
+};
+
+inline ChildOutcome RunInChild(const std::function<std::string()>& run) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::string text = run();
+    bool is_written = ::write(ends[1], text.data(), text.size()) >= 0;
+    ::_exit(is_written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  ChildOutcome outcome;
+  char buffer[4096];
+  for (ssize_t count; (count = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    outcome.said.append(buffer, static_cast<std::size_t>(count));
+  }
+  ::close(ends[0]);
+  REQUIRE(::waitpid(child, &outcome.status, 0) == child);
+  return outcome;
+}
+
+}  // namespace holdfast::testing

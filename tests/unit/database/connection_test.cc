@@ -1,0 +1,202 @@
+#include "common/database/connection.h"
+
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+
+#include <limits>
+#include <string>
+
+#include "common/io/atomic_file.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+
+using testing::Unwrap;
+
+DatabaseOptions Options(const TempDir& directory) {
+  return {.path = directory.path() + "/some.db",
+          .what = "ledger",
+          .application_id = 0x48460001,
+          .corrupt_hint = "run the doctor",
+          .holder = "the test",
+          .busy_timeout = std::chrono::milliseconds(0)};
+}
+
+Connection Writer(const TempDir& directory) {
+  Connection writer = Unwrap(Connection::Open(Options(directory), DatabaseMode::kCreate));
+  REQUIRE_OK(
+      writer.Execute("PRAGMA application_id = 0x48460001;"
+                     "CREATE TABLE IF NOT EXISTS item(id INTEGER PRIMARY KEY, name TEXT NOT NULL "
+                     "UNIQUE, body BLOB, weight REAL) STRICT;"));
+  return writer;
+}
+
+std::int64_t Count(Connection& connection) {
+  return Unwrap(connection.Value<std::int64_t>("SELECT count(*) FROM item"));
+}
+
+TEST_CASE("connection: values come back as they went in") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  std::string name("a\0b", 3);
+  REQUIRE_OK(writer.Run("INSERT INTO item VALUES (?, ?, ?, ?)",
+                        std::numeric_limits<std::int64_t>::max(), name, Bytes{0, 1, 255}, 1.5));
+  REQUIRE_OK(writer.Run("INSERT INTO item VALUES (?, ?, ?, ?)", 2U, "", ByteView(), std::nullopt));
+
+  Statement rows = Unwrap(writer.Query("SELECT id, name, body, weight FROM item ORDER BY id"));
+  std::uint64_t id = 0;
+  std::string read;
+  Bytes body{9};
+  std::optional<double> weight = 7.0;
+  REQUIRE(Unwrap(rows.Next()));
+  REQUIRE_OK(rows.Read(id, read, body, weight));
+  REQUIRE((id == 2 && read.empty() && body.empty() && !weight));
+  REQUIRE(Unwrap(rows.Next()));
+  REQUIRE_OK(rows.Read(id, read, body, weight));
+  REQUIRE(id == static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  REQUIRE((read == name && body == Bytes{0, 1, 255} && weight == 1.5));
+  REQUIRE_FALSE(Unwrap(rows.Next()));
+}
+
+TEST_CASE("connection: a value that does not fit is refused on both ways") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", ~std::uint64_t{0}, "x"),
+                ErrorCode::kInvalidArgument, "value 1");
+  REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", -1, "x"));
+
+  Statement row = Unwrap(writer.Query("SELECT id, name, body FROM item"));
+  REQUIRE(Unwrap(row.Next()));
+  std::uint64_t id = 0;
+  REQUIRE_FAILS(row.Read(id), ErrorCode::kCorrupt, "out of its range (hint: run the doctor)");
+  bool flag = false;
+  REQUIRE_FAILS(row.Read(flag), ErrorCode::kCorrupt, "\"id\"");
+  std::string text;
+  REQUIRE_FAILS(row.Read(text), ErrorCode::kCorrupt, "holds an integer and not text");
+  std::int64_t number = 0;
+  std::array<std::uint8_t, 32> hash{};
+  REQUIRE_FAILS(row.Read(number, text, hash), ErrorCode::kCorrupt, "holds null and not bytes");
+}
+
+TEST_CASE("connection: a statement is used again, and two of one text do not disturb each other") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (?, ?)", i, std::to_string(i)));
+  }
+
+  Statement outer = Unwrap(writer.Query("SELECT id FROM item ORDER BY id"));
+  int rows = 0;
+  while (Unwrap(outer.Next())) {
+    Statement inner = Unwrap(writer.Query("SELECT id FROM item ORDER BY id"));
+    while (Unwrap(inner.Next())) ++rows;
+  }
+
+  REQUIRE(rows == 9);
+}
+
+TEST_CASE("connection: a key that is there already is told apart from a bug") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
+
+  REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (1, 'y')"), ErrorCode::kAlreadyExists,
+                "item.id");
+  REQUIRE_FAILS(writer.Run("INSERT INTO item(id, name) VALUES (2, 'x')"), ErrorCode::kAlreadyExists,
+                "item.name");
+  REQUIRE_FAILS(writer.Run("INSERT INTO item(id) VALUES (2)"), ErrorCode::kInternal, "item.name");
+  REQUIRE_FAILS(writer.Run("INSERT INTO nowhere VALUES (2)"), ErrorCode::kInternal, "nowhere");
+}
+
+TEST_CASE("transaction: what was not committed is not there") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  {
+    Transaction transaction = Unwrap(Transaction::Begin(writer));
+    REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
+  }
+  REQUIRE(Count(writer) == 0);
+  REQUIRE_FALSE(writer.is_in_transaction());
+
+  Transaction transaction = Unwrap(Transaction::Begin(writer));
+  REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
+  REQUIRE_OK(transaction.Commit());
+
+  REQUIRE(Count(writer) == 1);
+}
+
+TEST_CASE("transaction: a reader sees one moment until it ends") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  {
+    Transaction moment = Unwrap(Transaction::Begin(reader));
+    REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
+    REQUIRE(Count(reader) == 0);
+  }
+  REQUIRE(Count(reader) == 1);
+}
+
+TEST_CASE("connection: a reader cannot write") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+
+  REQUIRE(reader.is_read_only());
+  REQUIRE_FAILS(reader.Run("INSERT INTO item(id, name) VALUES (1, 'x')"), ErrorCode::kDenied,
+                "may not be written");
+  REQUIRE_FAILS(reader.Execute("PRAGMA query_only = OFF; DELETE FROM item;"), ErrorCode::kDenied,
+                "may not be written");
+}
+
+TEST_CASE("connection: there is one writer, and it says who it is") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  {
+    Connection writer = Writer(directory);
+    REQUIRE_FAILS(Connection::Open(Options(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
+                  "held by the test (process " + std::to_string(::getpid()) + ")");
+  }
+  REQUIRE_OK(Connection::Open(Options(directory), DatabaseMode::kWrite));
+}
+
+TEST_CASE("connection: the settings that keep the data are on") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  for (auto [pragma, value] : {std::pair("synchronous", 2), std::pair("foreign_keys", 1),
+                               std::pair("trusted_schema", 0), std::pair("cell_size_check", 1)}) {
+    INFO(pragma);
+    REQUIRE(Unwrap(writer.Value<int>(std::string("PRAGMA ") + pragma)) == value);
+  }
+  REQUIRE(Unwrap(writer.Value<std::string>("PRAGMA journal_mode")) == "wal");
+  // Defensive: nobody edits the schema by hand.
+  REQUIRE_OK(writer.Execute("PRAGMA writable_schema = ON"));
+  REQUIRE_FAILS(writer.Run("UPDATE sqlite_schema SET sql = '' WHERE name = 'item'"),
+                ErrorCode::kInternal, "may not be modified");
+}
+
+TEST_CASE("connection: the file belongs to its owner alone") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  Connection writer = Writer(directory);
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    struct stat status {};
+    REQUIRE(::stat((Options(directory).path + suffix).c_str(), &status) == 0);
+    REQUIRE((status.st_mode & 0777) == 0600);
+  }
+}
+
+TEST_CASE("connection: a writer that goes leaves one file") {
+  TempDir directory = Unwrap(TempDir::Create("database"));
+  {
+    Connection writer = Writer(directory);
+    REQUIRE_OK(writer.Run("INSERT INTO item(id, name) VALUES (1, 'x')"));
+    REQUIRE_OK(writer.Checkpoint());
+  }
+  struct stat status {};
+  REQUIRE(::stat((Options(directory).path + "-wal").c_str(), &status) != 0);
+  Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
+  REQUIRE(Count(reader) == 1);
+}
+
+}  // namespace
+}  // namespace holdfast
