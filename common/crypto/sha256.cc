@@ -1,5 +1,6 @@
 #include "common/crypto/sha256.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -69,6 +70,10 @@ Digest HmacSha256(ByteView key, ByteView message) {
   HF_CHECK(HMAC(Algorithm(), key.data(), static_cast<int>(key.size()), message.data(),
                 message.size(), digest.data(), &size) != nullptr);
   return digest;
+}
+
+bool EqualInConstantTime(ByteView a, ByteView b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 Bytes HkdfSha256(ByteView secret, std::string_view label, std::size_t size) {

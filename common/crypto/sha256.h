@@ -33,6 +33,10 @@ class Sha256 {
 
 Digest HmacSha256(ByteView key, ByteView message);
 
+// Takes as long whatever differs, so that nobody can guess a MAC byte by byte. Different lengths
+// are different at once: lengths are no secret.
+bool EqualInConstantTime(ByteView a, ByteView b);
+
 // `size` bytes for the purpose `label`, from a secret that is uniformly random already or not, with
 // an empty salt. REQUIRES: size <= 8160.
 Bytes HkdfSha256(ByteView secret, std::string_view label, std::size_t size);
