@@ -1,0 +1,94 @@
+#include "common/trust/fresh.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/trust/messages.h"
+#include "common/trust/orders.h"
+
+namespace holdfast::trust {
+namespace {
+
+std::unexpected<Error> Refuse(std::string message, std::string hint = "") {
+  return Fail(ErrorCode::kDenied, "freshness " + std::move(message), std::move(hint));
+}
+
+Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
+  const std::int64_t now_ms = UnixMilliseconds(now);
+  if (fresh.now_ms() < 0 || fresh.now_ms() > kUnixMillisecondsMax ||
+      fresh.expires_at_ms() < fresh.now_ms() ||
+      fresh.expires_at_ms() - fresh.now_ms() > kFreshLife.count()) {
+    return Refuse("with a life of more than an hour");
+  }
+  if (now_ms - kClockAllowance.count() > fresh.expires_at_ms()) {
+    return Refuse("has expired", "compare the clocks of agent and controller");
+  }
+  return {};
+}
+
+}  // namespace
+
+Bytes SignFresh(const v1::Fresh& fresh, const crypto::SigningKey& controller_key) {
+  HF_CHECK(fresh.nonce().size() == kNonceBytes);
+  return Sign(PayloadType::kFresh, EncodeMessage(fresh), controller_key);
+}
+
+Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const AgentIdentity& agent,
+                              ByteView nonce, WallTime now) {
+  HF_ASSIGN(Envelope envelope,
+            root.VerifyEnvelope(PayloadType::kFresh, bytes, v1::ROLE_CONTROLLER, now));
+  v1::Fresh fresh;
+  HF_TRY(DecodeMessage(envelope.payload, "freshness", fresh));
+  if (fresh.cluster_id() != root.cluster_id()) return Refuse("of another cluster");
+  if (fresh.node() != agent.node || fresh.incarnation() != agent.incarnation) {
+    return Refuse(fmt::format("for incarnation {} of node {}; this is incarnation {} of {}",
+                              fresh.incarnation(), Quote(fresh.node()), agent.incarnation,
+                              Quote(agent.node)));
+  }
+  if (!nonce.empty() && !std::ranges::equal(AsBytes(fresh.nonce()), nonce)) {
+    return Refuse("that answers another question");
+  }
+  if (fresh.root_version() != root.version()) {
+    return Refuse(fmt::format("of version {} of the root document; this agent has version {}",
+                              fresh.root_version(), root.version()),
+                  "the older side needs the newer document");
+  }
+  HF_TRY(CheckTimes(fresh, now));
+  return fresh;
+}
+
+FreshnessKeeper::FreshnessKeeper(std::optional<WallTime> latest_time) : latest_time_(latest_time) {}
+
+void FreshnessKeeper::Asked(Bytes nonce, Instant monotonic, WallTime now) {
+  HF_CHECK(nonce.size() == kNonceBytes);
+  asked_ = Question{std::move(nonce), monotonic, now};
+}
+
+Result<v1::Fresh> FreshnessKeeper::Answered(ByteView envelope, const RootDocument& root,
+                                            const AgentIdentity& agent, WallTime now) {
+  if (!asked_) return Refuse("that nobody asked for");
+  HF_ASSIGN(v1::Fresh fresh, VerifyFresh(envelope, root, agent, asked_->nonce, now));
+  answered_ = Answer{*std::exchange(asked_, std::nullopt),
+                     WallTime(std::chrono::milliseconds(fresh.now_ms()))};
+  Saw(now);
+  return fresh;
+}
+
+Freshness FreshnessKeeper::At(Instant monotonic, WallTime now) {
+  Freshness freshness;
+  freshness.is_clock_suspect = latest_time_ && now < *latest_time_ - kClockAllowance;
+  Saw(now);
+  if (answered_) {
+    freshness.age = std::max(std::chrono::nanoseconds(monotonic - answered_->asked.monotonic),
+                             std::chrono::nanoseconds(now - answered_->asked.time));
+    freshness.is_clock_suspect |= now < answered_->controller_time - kClockAllowance;
+  }
+  return freshness;
+}
+
+void FreshnessKeeper::Saw(WallTime time) {
+  latest_time_ = latest_time_ ? std::max(*latest_time_, time) : time;
+}
+
+}  // namespace holdfast::trust

@@ -1,0 +1,100 @@
+#include "common/trust/key_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <span>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/crypto/seal.h"
+#include "common/io/fd.h"
+
+namespace holdfast::trust {
+namespace {
+
+constexpr std::size_t kKeyFileBytesMax = 64U << 10;
+
+std::string ParentOf(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The file in full under its temporary name, then under its own unless that is taken: link(2), in
+// difference to rename(2), never replaces.
+Result<void> FillAndLink(int fd, const std::string& temporary, const std::string& path,
+                         ByteView content, unsigned mode) {
+  HF_TRY(WriteAll(fd, content, path));
+  if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(path)));
+  HF_TRY(SyncFile(fd, path));
+  if (link(temporary.c_str(), path.c_str()) == 0) return {};
+  if (errno != EEXIST) return Fail(ErrnoError(errno, "create " + Quote(path)));
+  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(path)),
+              "move it away first; a key that is lost cannot be made again");
+}
+
+// The file that was looked at is the one that is read, so by its descriptor.
+Result<Secret> ReadPrivate(const std::string& path) {
+  HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY));
+  struct stat status {};
+  if (fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+    return Fail(ErrorCode::kDenied, fmt::format("the key in {} is open to others", Quote(path)),
+                fmt::format("chmod 600 {}, and consider whether somebody has read it", path));
+  }
+  Bytes bytes(kKeyFileBytesMax);
+  std::size_t size = 0;
+  for (std::size_t read = 1; read != 0 && size < bytes.size(); size += read) {
+    HF_ASSIGN(read, ReadSome(fd.get(), std::span(bytes).subspan(size), path));
+  }
+  Secret secret{std::string(AsText(ByteView(bytes).first(size)))};
+  crypto::Wipe(bytes);
+  return secret;
+}
+
+}  // namespace
+
+Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode) {
+  std::string temporary = path + ".XXXXXX";
+  Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
+  Result<void> linked = FillAndLink(fd.get(), temporary, path, content, mode);
+  (void)unlink(temporary.c_str());  // a name too many does no harm to the file
+  HF_TRY(std::move(linked));
+  return SyncDirectory(ParentOf(path));
+}
+
+Result<void> CreateSigningKeyFile(const std::string& path, const crypto::SigningKey& key,
+                                  const Secret& passphrase, Random& random) {
+  const Secret pem = key.ToPem(passphrase, random);
+  return CreateFile(path, AsBytes(pem.Reveal()), 0600);
+}
+
+Result<void> CreatePublicKeyFile(const std::string& path, const crypto::PublicKey& key) {
+  return CreateFile(path, AsBytes(crypto::PublicKeyToPem(key)), 0644);
+}
+
+Result<crypto::SigningKey> ReadSigningKeyFile(const std::string& path,
+                                              const AskPassphrase& ask_passphrase) {
+  HF_ASSIGN(Secret pem, ReadPrivate(path));
+  Secret passphrase;
+  if (crypto::IsEncrypted(pem) && ask_passphrase) {
+    HF_ASSIGN(passphrase, ask_passphrase());
+  }
+  auto key = crypto::SigningKey::FromPem(pem, passphrase);
+  if (!key) return Fail(std::move(key).error().While("read key " + Quote(path)));
+  return key;
+}
+
+Result<crypto::PublicKey> ReadPublicKeyFile(const std::string& path) {
+  HF_ASSIGN(Bytes bytes, ReadWholeFile(path, kKeyFileBytesMax));
+  auto key = crypto::PublicKeyFromPem(AsText(bytes));
+  if (!key) return Fail(std::move(key).error().While("read key " + Quote(path)));
+  return key;
+}
+
+}  // namespace holdfast::trust

@@ -1,0 +1,99 @@
+#include "common/trust/messages.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "common/base/format.h"
+
+namespace holdfast::trust {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+bool IsKnownValue(const FieldDescriptor& field, int number) {
+  return field.enum_type()->FindValueByNumber(number) != nullptr;
+}
+
+// The first thing in one field that this version does not know.
+std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field);
+
+std::optional<std::string> StrangeIn(const Message& message) {
+  const Reflection& reflection = *message.GetReflection();
+  const auto& unknown = reflection.GetUnknownFields(message);
+  if (!unknown.empty()) {
+    return fmt::format("unknown field {} in \"{}\"", unknown.field(0).number(),
+                       message.GetDescriptor()->name());
+  }
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (auto strange = StrangeIn(message, *field)) return strange;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+    for (int i = 0; i < count; ++i) {
+      const int number = field.is_repeated() ? reflection.GetRepeatedEnumValue(message, &field, i)
+                                             : reflection.GetEnumValue(message, &field);
+      if (IsKnownValue(field, number)) continue;
+      return fmt::format("unknown value {} of {}", number, Quote(field.name()));
+    }
+  }
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    for (int i = 0; i < count; ++i) {
+      auto strange =
+          StrangeIn(field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, i)
+                                        : reflection.GetMessage(message, &field));
+      if (strange) return strange;
+    }
+  }
+  return std::nullopt;
+}
+
+// Libraries do not log: what is wrong with a message stands in the Error. Protobuf would also write
+// it to the standard error.
+void SilenceProtobuf() {
+  [[maybe_unused]] static const auto previous = google::protobuf::SetLogHandler(nullptr);
+}
+
+}  // namespace
+
+Bytes EncodeMessage(const Message& message) {
+  Bytes bytes(message.ByteSizeLong());
+  HF_CHECK(bytes.size() <= std::numeric_limits<int>::max());
+  HF_CHECK(message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size())));
+  return bytes;
+}
+
+Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out) {
+  SilenceProtobuf();
+  out.Clear();
+  if (bytes.size() > std::numeric_limits<int>::max()) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} of {}", what, FormatBytes(bytes.size())));
+  }
+  google::protobuf::io::CodedInputStream input(bytes.data(), static_cast<int>(bytes.size()));
+  input.SetRecursionLimit(kMessageDepthMax);
+  if (!out.ParseFromCodedStream(&input) || !input.ConsumedEntireMessage()) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("the bytes are no {}", what));
+  }
+  if (auto strange = StrangeIn(out)) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} with an {}", what, *strange),
+                "whoever made it has another version of Holdfast; upgrade the older one");
+  }
+  return {};
+}
+
+}  // namespace holdfast::trust

@@ -1,0 +1,167 @@
+#include "common/trust/orders.h"
+
+#include <algorithm>
+
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+#include "common/trust/messages.h"
+
+namespace holdfast::trust {
+namespace {
+
+constexpr std::size_t kDigestBytes = 32;
+
+std::unexpected<Error> Malformed(std::string message) {
+  return Fail(ErrorCode::kCorrupt, "plan with " + std::move(message));
+}
+
+bool IsSnapshotId(std::string_view text) {
+  return text.size() == 2 * kDigestBytes && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+Result<void> CheckHead(const v1::Plan& plan) {
+  if (plan.plan_id().size() != kPlanIdBytes) {
+    return Malformed(
+        fmt::format("an id of {} bytes; expected {}", plan.plan_id().size(), kPlanIdBytes));
+  }
+  if (plan.node().empty()) return Malformed("no node");
+  if (plan.sequence() == 0) return Malformed("no sequence");
+  if (!IsUlid(plan.run())) {
+    return Malformed(fmt::format("the run {}; expected a ULID", Quote(plan.run())));
+  }
+  return {};
+}
+
+Result<void> CheckCompose(const v1::ComposeOrder& order) {
+  if (order.parts().empty()) return Malformed("no part to compose");
+  for (const v1::Part& part : order.parts()) {
+    if (part.tree_id().size() != kDigestBytes) return Malformed("a part without a tree's id");
+  }
+  return {};
+}
+
+Result<void> CheckOrder(const v1::Plan& plan) {
+  switch (plan.order_case()) {
+    case v1::Plan::kBackup:
+      if (plan.backup().tasks().empty()) return Malformed("no task");
+      return {};
+    case v1::Plan::kCut:
+      if (plan.cut().backup_plan_id().size() != kPlanIdBytes) {
+        return Malformed("no id of the plan to cut");
+      }
+      return {};
+    case v1::Plan::kCompose:
+      return CheckCompose(plan.compose());
+    case v1::Plan::kInventory:
+      if (!plan.inventory().after().empty() && !IsSnapshotId(plan.inventory().after())) {
+        return Malformed("an inventory after what is no snapshot's id");
+      }
+      return {};
+    case v1::Plan::kRestore:
+      if (plan.restore().snapshot().size() != kDigestBytes) return Malformed("no snapshot's id");
+      if (plan.restore().target_case() == v1::RestoreOrder::TARGET_NOT_SET) {
+        return Malformed("a restore to nowhere");
+      }
+      return {};
+    case v1::Plan::kEnd:
+    case v1::Plan::kProbe:
+    case v1::Plan::kVerify:
+      return {};
+    case v1::Plan::ORDER_NOT_SET:
+      break;
+  }
+  return Malformed("no order");
+}
+
+}  // namespace
+
+std::int64_t UnixMilliseconds(WallTime time) {
+  return std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+v1::OrderKind KindOf(const v1::Plan& plan) {
+  switch (plan.order_case()) {
+    case v1::Plan::kBackup:
+      return v1::ORDER_KIND_BACKUP;
+    case v1::Plan::kCut:
+      return v1::ORDER_KIND_CUT;
+    case v1::Plan::kCompose:
+      return v1::ORDER_KIND_COMPOSE;
+    case v1::Plan::kEnd:
+      return v1::ORDER_KIND_END;
+    case v1::Plan::kProbe:
+      return v1::ORDER_KIND_PROBE;
+    case v1::Plan::kVerify:
+      return v1::ORDER_KIND_VERIFY;
+    case v1::Plan::kInventory:
+      return v1::ORDER_KIND_INVENTORY;
+    case v1::Plan::kRestore:
+      if (plan.restore().has_staging()) return v1::ORDER_KIND_RESTORE;
+      if (plan.restore().has_in_place()) return v1::ORDER_KIND_RESTORE_IN_PLACE;
+      break;
+    case v1::Plan::ORDER_NOT_SET:
+      break;
+  }
+  return v1::ORDER_KIND_UNSPECIFIED;
+}
+
+std::string_view OrderKindText(v1::OrderKind kind) {
+  switch (kind) {
+    case v1::ORDER_KIND_BACKUP:
+      return "backup";
+    case v1::ORDER_KIND_CUT:
+      return "cut";
+    case v1::ORDER_KIND_COMPOSE:
+      return "compose";
+    case v1::ORDER_KIND_END:
+      return "end";
+    case v1::ORDER_KIND_PROBE:
+      return "probe";
+    case v1::ORDER_KIND_VERIFY:
+      return "verify";
+    case v1::ORDER_KIND_INVENTORY:
+      return "inventory";
+    case v1::ORDER_KIND_RESTORE:
+      return "restore";
+    case v1::ORDER_KIND_RESTORE_IN_PLACE:
+      return "restore in place";
+    default:
+      return "unknown";
+  }
+}
+
+bool IsRestore(v1::OrderKind kind) {
+  return kind == v1::ORDER_KIND_RESTORE || kind == v1::ORDER_KIND_RESTORE_IN_PLACE;
+}
+
+std::vector<OrderedSource> SourcesOf(const v1::Plan& plan) {
+  std::vector<OrderedSource> sources;
+  if (plan.has_backup()) {
+    for (const v1::BackupTask& task : plan.backup().tasks()) {
+      sources.push_back({task.source(), task.repository()});
+    }
+  } else if (plan.has_compose()) {
+    sources.push_back({plan.compose().source(), plan.compose().repository()});
+  } else if (plan.has_probe()) {
+    for (const std::string& source : plan.probe().sources()) sources.push_back({source, ""});
+  } else if (plan.has_restore()) {
+    sources.push_back({plan.restore().source(), plan.restore().repository()});
+  }
+  return sources;
+}
+
+std::string RepositoryAlone(const v1::Plan& plan) {
+  if (plan.has_verify()) return plan.verify().repository();
+  if (plan.has_inventory()) return plan.inventory().repository();
+  return "";
+}
+
+Result<void> ParsePlan(ByteView payload, v1::Plan& out) {
+  HF_TRY(DecodeMessage(payload, "plan", out));
+  HF_TRY(CheckHead(out));
+  return CheckOrder(out);
+}
+
+}  // namespace holdfast::trust

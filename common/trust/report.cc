@@ -1,0 +1,102 @@
+#include "common/trust/report.h"
+
+#include <algorithm>
+
+#include "common/base/format.h"
+#include "common/trust/envelope.h"
+#include "common/trust/messages.h"
+#include "common/trust/orders.h"
+
+namespace holdfast::trust {
+namespace {
+
+constexpr std::size_t kDigestBytes = 32;
+
+std::unexpected<Error> Malformed(std::string message) {
+  return Fail(ErrorCode::kCorrupt, "report with " + std::move(message));
+}
+
+Result<void> CheckOutcome(const v1::Report& report) {
+  switch (report.outcome_case()) {
+    case v1::Report::OUTCOME_NOT_SET:
+      return Malformed("no outcome");
+    case v1::Report::kSaved:
+      if (report.saved().tree_id().size() != kDigestBytes) return Malformed("no tree's id");
+      return {};
+    case v1::Report::kComposed:
+      if (report.composed().snapshot().size() != kDigestBytes) {
+        return Malformed("no snapshot's id");
+      }
+      return {};
+    case v1::Report::kRefused:
+      if (report.refused().check().empty()) return Malformed("a refusal without its check");
+      return {};
+    default:
+      return {};
+  }
+}
+
+Result<void> CheckReportForm(const v1::Report& report) {
+  const bool may_lack_plan = report.has_refused();
+  if (report.node().empty()) return Malformed("no node");
+  if (report.report_sequence() == 0) return Malformed("no number");
+  const std::size_t previous_bytes = report.report_sequence() == 1 ? 0 : kDigestBytes;
+  if (report.previous().size() != previous_bytes) {
+    return Malformed(fmt::format("a hash of {} bytes of the one before; expected {}",
+                                 report.previous().size(), previous_bytes));
+  }
+  if (report.plan_id().size() != kPlanIdBytes && !(may_lack_plan && report.plan_id().empty())) {
+    return Malformed("no plan's id");
+  }
+  if (report.plan_hash().size() != kDigestBytes && !(may_lack_plan && report.plan_hash().empty())) {
+    return Malformed("no plan's hash");
+  }
+  return CheckOutcome(report);
+}
+
+}  // namespace
+
+Result<SignedReport> SignReport(const v1::Report& report, const crypto::SigningKey& agent_key) {
+  if (Result<void> form = CheckReportForm(report); !form) {
+    return Fail(ErrorCode::kInvalidArgument, form.error().message());
+  }
+  Bytes payload = EncodeMessage(report);
+  if (payload.size() > PayloadBytesMax(PayloadType::kReport)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a report of {}; expected at most {}", FormatBytes(payload.size()),
+                            FormatBytes(PayloadBytesMax(PayloadType::kReport))));
+  }
+  return SignedReport{Sign(PayloadType::kReport, payload, agent_key), crypto::Sha256Of(payload)};
+}
+
+Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& agent_key) {
+  HF_ASSIGN(Envelope envelope, DecodeEnvelope(PayloadType::kReport, bytes));
+  if (envelope.signatures.size() != 1 ||
+      envelope.signatures.front().key_id != crypto::KeyIdOf(agent_key) ||
+      !IsValid(envelope.signatures.front(), envelope.payload_type, envelope.payload, agent_key)) {
+    return Fail(ErrorCode::kDenied, "the report is not signed by the agent that sent it");
+  }
+  VerifiedReport verified;
+  HF_TRY(DecodeMessage(envelope.payload, "report", verified.report));
+  HF_TRY(CheckReportForm(verified.report));
+  verified.hash = crypto::Sha256Of(envelope.payload);
+  return verified;
+}
+
+Result<void> CheckFollows(const v1::Report& report, std::uint64_t previous_sequence,
+                          const crypto::Digest& previous_hash) {
+  const bool is_first = previous_sequence == 0;
+  if (report.report_sequence() != previous_sequence + 1) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("report {} does not follow report {}",
+                                                 report.report_sequence(), previous_sequence));
+  }
+  if (!is_first && !std::ranges::equal(AsBytes(report.previous()), previous_hash)) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("report {} was chained to another report {}", report.report_sequence(),
+                            previous_sequence),
+                "two agents use one identity, or the agent's journal was put back");
+  }
+  return {};
+}
+
+}  // namespace holdfast::trust

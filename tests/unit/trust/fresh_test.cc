@@ -1,0 +1,134 @@
+#include "common/trust/fresh.h"
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+
+#include "tests/support/manual_clock.h"
+#include "tests/support/trust_fixture.h"
+
+namespace holdfast::trust {
+namespace {
+using namespace std::chrono_literals;
+using testing::kTrustNowMs;
+using testing::ManualClock;
+using testing::TrustFixture;
+using testing::Unwrap;
+
+const AgentIdentity kAgent = {"db-1", 2};
+
+v1::Fresh Answer(const Bytes& nonce) {
+  v1::Fresh fresh;
+  fresh.set_cluster_id("01HF0000000000000000000000");
+  fresh.set_node("db-1");
+  fresh.set_incarnation(2);
+  fresh.set_nonce(nonce.data(), nonce.size());
+  fresh.set_now_ms(kTrustNowMs);
+  fresh.set_expires_at_ms(kTrustNowMs + 3'600'000);
+  fresh.set_root_version(1);
+  return fresh;
+}
+
+struct Scene {
+  TrustFixture fixture;
+  RootDocument root = fixture.Root();
+  ManualClock clock{kTrustNowMs / 1000};
+  FreshnessKeeper keeper{std::nullopt};
+  Bytes nonce = Bytes(kNonceBytes, 0x11);
+
+  void Ask() { keeper.Asked(nonce, clock.Monotonic(), clock.Now()); }
+  Result<v1::Fresh> Hear(const v1::Fresh& fresh) {
+    return keeper.Answered(SignFresh(fresh, fixture.controller), root, kAgent, clock.Now());
+  }
+  Freshness Look() { return keeper.At(clock.Monotonic(), clock.Now()); }
+};
+
+TEST_CASE("fresh: an answer's age counts from its question") {
+  Scene scene;
+  REQUIRE_FALSE(scene.Look().age);
+
+  scene.Ask();
+  scene.clock.Advance(2s);
+  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
+  scene.clock.Advance(3s);
+
+  REQUIRE(scene.Look().age == 5s);
+  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+}
+
+TEST_CASE("fresh: time that only the calendar saw makes an answer older") {
+  Scene scene;
+  scene.Ask();
+  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
+
+  scene.clock.Jump(1h);  // as after a sleep
+  REQUIRE(scene.Look().age == 1h);
+}
+
+TEST_CASE("fresh: an answer counts once, for the newest question, from the controller alone") {
+  Scene scene;
+  REQUIRE_FAILS(scene.Hear(Answer(scene.nonce)), ErrorCode::kDenied, "nobody asked");
+  scene.Ask();
+  REQUIRE_FAILS(scene.Hear(Answer(Bytes(kNonceBytes, 0x22))), ErrorCode::kDenied,
+                "another question");
+  Bytes forged = SignFresh(Answer(scene.nonce), scene.fixture.anna);
+  REQUIRE_FAILS(scene.keeper.Answered(forged, scene.root, kAgent, scene.clock.Now()),
+                ErrorCode::kDenied, "has the role operator");
+  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
+  REQUIRE_FAILS(scene.Hear(Answer(scene.nonce)), ErrorCode::kDenied, "nobody asked");
+}
+
+TEST_CASE("fresh: an answer for another agent, root document or time is none") {
+  Scene scene;
+  scene.Ask();
+  auto hear_with = [&](const std::function<void(v1::Fresh&)>& change) {
+    v1::Fresh fresh = Answer(scene.nonce);
+    change(fresh);
+    return scene.Hear(fresh);
+  };
+  constexpr ErrorCode kDenied = ErrorCode::kDenied;
+
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_cluster_id("other"); }), kDenied, "another cluster");
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_node("db-2"); }), kDenied, "node \"db-2\"");
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_incarnation(1); }), kDenied, "incarnation 1");
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_root_version(2); }), kDenied, "version 2");
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_expires_at_ms(kTrustNowMs + 3'600'001); }), kDenied,
+                "more than an hour");
+  REQUIRE_FAILS(hear_with([](auto& f) { f.set_now_ms(INT64_MIN); }), kDenied, "more than an hour");
+  REQUIRE_FAILS(hear_with([](auto& f) {
+                  f.set_now_ms(kTrustNowMs - 3'800'000);
+                  f.set_expires_at_ms(kTrustNowMs - 200'000);
+                }),
+                kDenied, "has expired");
+  REQUIRE_FALSE(scene.Look().age);
+}
+
+TEST_CASE("fresh: a clock that went back is suspect, also over a restart") {
+  Scene scene;
+  (void)scene.Look();  // notes the time
+  scene.clock.Jump(-119s);
+  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+  scene.clock.Jump(-2s);
+  REQUIRE(scene.Look().is_clock_suspect);
+
+  FreshnessKeeper after_restart(scene.keeper.latest_time());
+  REQUIRE(after_restart.At(scene.clock.Monotonic(), scene.clock.Now()).is_clock_suspect);
+  scene.clock.Jump(1min);
+  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+}
+
+TEST_CASE("fresh: a clock behind the controller's is suspect until a better answer comes") {
+  Scene scene;
+  scene.Ask();
+  v1::Fresh ahead = Answer(scene.nonce);
+  ahead.set_now_ms(kTrustNowMs + 121'000);
+  REQUIRE_OK(scene.Hear(ahead));
+  REQUIRE(scene.Look().is_clock_suspect);
+
+  scene.Ask();
+  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
+  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+}
+
+}  // namespace
+}  // namespace holdfast::trust

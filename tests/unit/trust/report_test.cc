@@ -1,0 +1,88 @@
+#include "common/trust/report.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/trust/envelope.h"
+#include "common/trust/messages.h"
+#include "tests/support/trust_fixture.h"
+
+namespace holdfast::trust {
+namespace {
+using testing::TrustFixture;
+using testing::Unwrap;
+
+v1::Report AcceptedReport(std::uint64_t sequence, const crypto::Digest* previous) {
+  v1::Report report;
+  report.set_node("db-1");
+  report.set_report_sequence(sequence);
+  if (previous != nullptr) report.set_previous(previous->data(), previous->size());
+  report.set_plan_id(std::string(16, 'p'));
+  report.set_plan_hash(std::string(32, 'h'));
+  report.mutable_accepted();
+  return report;
+}
+
+TEST_CASE("report: signed ones verify and form a chain") {
+  TrustFixture fixture;
+  crypto::SigningKey agent = crypto::SigningKey::Generate(fixture.random);
+  SignedReport first = Unwrap(SignReport(AcceptedReport(1, nullptr), agent));
+  SignedReport second = Unwrap(SignReport(AcceptedReport(2, &first.hash), agent));
+
+  VerifiedReport one = Unwrap(VerifyReport(first.envelope, agent.public_key()));
+  VerifiedReport two = Unwrap(VerifyReport(second.envelope, agent.public_key()));
+
+  REQUIRE(one.hash == first.hash);
+  REQUIRE_OK(CheckFollows(one.report, 0, {}));
+  REQUIRE_OK(CheckFollows(two.report, 1, one.hash));
+  REQUIRE_FAILS(CheckFollows(two.report, 0, {}), ErrorCode::kCorrupt, "does not follow");
+  REQUIRE_FAILS(CheckFollows(two.report, 1, second.hash), ErrorCode::kCorrupt,
+                "chained to another report 1");
+}
+
+TEST_CASE("report: only the agent's own signature counts") {
+  TrustFixture fixture;
+  crypto::SigningKey agent = crypto::SigningKey::Generate(fixture.random);
+  Bytes envelope = Unwrap(SignReport(AcceptedReport(1, nullptr), agent)).envelope;
+  Bytes with_two = Unwrap(AddSignature(PayloadType::kReport, envelope, fixture.anna));
+  Envelope damaged = Unwrap(DecodeEnvelope(PayloadType::kReport, envelope));
+  damaged.payload.back() ^= 1;
+
+  REQUIRE_FAILS(VerifyReport(envelope, fixture.anna.public_key()), ErrorCode::kDenied,
+                "not signed by the agent");
+  REQUIRE_FAILS(VerifyReport(with_two, agent.public_key()), ErrorCode::kDenied, "not signed");
+  REQUIRE_FAILS(VerifyReport(Assemble(PayloadType::kReport, damaged.payload, damaged.signatures),
+                             agent.public_key()),
+                ErrorCode::kDenied, "not signed");
+}
+
+TEST_CASE("report: one without outcome, plan or place in the chain is refused on both sides") {
+  TrustFixture fixture;
+  auto refused_with = [&](auto change, std::string_view reason) {
+    v1::Report report = AcceptedReport(1, nullptr);
+    change(report);
+    REQUIRE_FAILS(SignReport(report, fixture.anna), ErrorCode::kInvalidArgument,
+                  std::string(reason));
+    Bytes envelope = Sign(PayloadType::kReport, EncodeMessage(report), fixture.anna);
+    REQUIRE_FAILS(VerifyReport(envelope, fixture.anna.public_key()), ErrorCode::kCorrupt,
+                  std::string(reason));
+  };
+
+  refused_with([](v1::Report& r) { r.clear_accepted(); }, "no outcome");
+  refused_with([](v1::Report& r) { r.clear_plan_id(); }, "no plan's id");
+  refused_with([](v1::Report& r) { r.clear_plan_hash(); }, "no plan's hash");
+  refused_with([](v1::Report& r) { r.set_report_sequence(0); }, "no number");
+  refused_with([](v1::Report& r) { r.set_report_sequence(2); }, "expected 32");
+  refused_with([](v1::Report& r) { r.set_previous("x"); }, "expected 0");
+  refused_with([](v1::Report& r) { r.mutable_saved(); }, "no tree's id");
+  refused_with([](v1::Report& r) { r.mutable_composed(); }, "no snapshot's id");
+  refused_with([](v1::Report& r) { r.mutable_refused(); }, "without its check");
+
+  v1::Report refusal = AcceptedReport(1, nullptr);
+  refusal.mutable_refused()->set_check("envelope");
+  refusal.clear_plan_id();
+  refusal.clear_plan_hash();
+  REQUIRE_OK(SignReport(refusal, fixture.anna));
+}
+
+}  // namespace
+}  // namespace holdfast::trust
