@@ -1,0 +1,241 @@
+#include "common/bus/bus_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/base/random.h"
+#include "common/bus/dial.h"
+#include "common/bus/door.h"
+#include "common/bus/token_bucket.h"
+
+namespace holdfast::bus {
+namespace {
+
+constexpr std::chrono::seconds kSelfTestMax{10};
+constexpr std::size_t kNodeBytesMax = 200;
+// A routing id that libzmq made: a zero byte and a number.
+constexpr std::size_t kMadeIdBytes = 5;
+// Messages that one call of Receive() may throw away before its caller gets the word.
+constexpr int kThrownAwayAtOnce = 64;
+
+// What the door's thread decides, and what it shares with the owner.
+class Gate {
+ public:
+  Gate(Authenticator& authenticator, const BusServerOptions& options)
+      : authenticator_(authenticator),
+        at_once_(options.handshakes_at_once),
+        every_(options.handshake_every) {}
+
+  // The User-Id is "<session>/<node>". The session is taken before the node is looked up: a node
+  // that is revoked in between gets a session from before its Drop().
+  Verdict Admit(const CurvePublicKey& key) {
+    std::uint64_t session = next_session_.fetch_add(1);
+    std::optional<std::string> node = authenticator_.NodeOf(key);
+    if (!node) return {Verdict::Kind::kRefuse, {}};
+    HF_CHECK(!node->empty() && node->size() <= kNodeBytesMax &&
+             node->find('\0') == std::string::npos);
+    Instant now = SteadyNow();
+    auto [bucket, is_new] = buckets_.try_emplace(*node, at_once_, every_, now);
+    if (!bucket->second.Take(now)) return {Verdict::Kind::kLater, {}};
+    return {Verdict::Kind::kAdmit, fmt::format("{}/{}", session, *node)};
+  }
+
+  std::uint64_t next_session() const { return next_session_; }
+
+ private:
+  Authenticator& authenticator_;
+  const int at_once_;
+  const std::chrono::milliseconds every_;
+  std::atomic<std::uint64_t> next_session_{1};
+  std::unordered_map<std::string, TokenBucket>
+      buckets_;  // the door's thread's own; one per known node
+};
+
+class DoorBusServer final : public BusServer {
+ public:
+  DoorBusServer(BusServerOptions options, Authenticator& authenticator)
+      : options_(std::move(options)), gate_(authenticator, options_) {}
+
+  Result<void> Listen() {
+    DoorOptions door;
+    door.endpoint = options_.endpoint;
+    door.keys = options_.keys;
+    door.message_bytes_max = options_.message_bytes_max;
+    door.connections_max = options_.connections_max;
+    door.send_queue = options_.send_queue;
+    door.receive_queue = options_.receive_queue;
+    door.handshake_max = options_.handshake_max;
+    door.silence_max = options_.silence_max;
+    HF_ASSIGN(door_,
+              Door::Open(door, [this](const CurvePublicKey& key) { return gate_.Admit(key); }));
+    return {};
+  }
+
+  Result<void> SelfTest() override {
+    SystemRandom random;
+    DialKeys unknown{GenerateCurveKeys(random), options_.keys.public_key};
+    Instant deadline = SteadyNow() + kSelfTestMax;
+    Result<DialOutcome> with_key = Dial(door_->LocalEndpoint(), unknown, deadline);
+    if (!with_key) return Fail(std::move(with_key).error().While("dial the bus to test it"));
+    if (*with_key != DialOutcome::kRefused) {
+      return Fail(ErrorCode::kInternal, "the bus does not refuse an unknown key",
+                  "do not use this build or this libzmq: anybody could give orders");
+    }
+    Result<DialOutcome> without_key = Dial(door_->LocalEndpoint(), std::nullopt, deadline);
+    if (!without_key) return Fail(std::move(without_key).error().While("dial the bus to test it"));
+    if (*without_key == DialOutcome::kAccepted) {
+      return Fail(ErrorCode::kInternal, "the bus lets in a peer without a key",
+                  "do not use this build or this libzmq: anybody could give orders");
+    }
+    return {};
+  }
+
+  Result<std::optional<BusMessage>> Receive(Instant deadline) override {
+    for (int thrown_away = 0; thrown_away < kThrownAwayAtOnce; ++thrown_away) {
+      HF_ASSIGN(std::optional<Door::Message> message, door_->Receive(deadline));
+      if (!message) return std::nullopt;
+      std::optional<std::pair<std::uint64_t, std::string>> from = Accept(*message);
+      if (!from) continue;
+      ++counters_.received;
+      return BusMessage{std::move(from->second), from->first, std::move(message->bytes)};
+    }
+    return std::nullopt;
+  }
+
+  Result<void> Send(const std::string& node, ByteView bytes) override {
+    if (bytes.size() > options_.message_bytes_max) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("a message of {} is more than the bus takes ({})",
+                              FormatBytes(bytes.size()), FormatBytes(options_.message_bytes_max)));
+    }
+    auto peer = peers_.find(node);
+    if (peer == peers_.end()) {
+      return Fail(ErrorCode::kUnavailable, fmt::format("node {} is not connected", Quote(node)));
+    }
+    Result<void> sent = door_->Send(peer->second.routing_id, bytes);
+    if (sent) {
+      ++counters_.sent;
+      return {};
+    }
+    if (sent.error().code() == ErrorCode::kBusy) {
+      ++counters_.busy;
+      return Fail(ErrorCode::kBusy,
+                  fmt::format("node {} does not take what was sent before", Quote(node)));
+    }
+    if (sent.error().code() == ErrorCode::kUnavailable) {
+      Unbind(peer);
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("node {} is not connected any more", Quote(node)));
+    }
+    return Fail(std::move(sent).error().While(fmt::format("send to node {}", Quote(node))));
+  }
+
+  void Drop(const std::string& node) override {
+    first_session_[node] = gate_.next_session();
+    auto peer = peers_.find(node);
+    if (peer == peers_.end()) return;
+    door_->Cut(peer->second.connection);
+    Unbind(peer);
+  }
+
+  const std::string& endpoint() const override { return door_->endpoint(); }
+  int fd() const override { return door_->fd(); }
+  void Wake() const override { door_->Wake(); }
+
+  BusCounters counters() const override {
+    BusCounters all = counters_;
+    DoorCounters door = door_->counters();
+    all.admitted = door.admitted;
+    all.refused = door.refused;
+    all.put_off = door.put_off;
+    all.turned_away = door.turned_away;
+    all.silent = door.silent;
+    all.malformed = door.malformed;
+    all.connections = door.connections;
+    all.nodes = peers_.size();
+    return all;
+  }
+
+ private:
+  struct Peer {
+    std::string routing_id;
+    std::uint64_t session = 0;
+    ConnectionId connection;
+  };
+  using Peers = std::unordered_map<std::string, Peer>;
+
+  // Who the message is from, and binds the node to the connection it came by; nullopt: nobody to
+  // listen to.
+  std::optional<std::pair<std::uint64_t, std::string>> Accept(const Door::Message& message) {
+    std::size_t slash = message.user_id.find('/');
+    std::uint64_t session = 0;
+    const char* begin = message.user_id.data();
+    // Only our own door writes User-Ids.
+    HF_CHECK(slash != std::string::npos &&
+             std::from_chars(begin, begin + slash, session).ec == std::errc());
+    std::string node = message.user_id.substr(slash + 1);
+    if (message.routing_id.size() != kMadeIdBytes || message.routing_id[0] != '\0') {
+      ++counters_.claimed_ids;
+      door_->Cut(message.connection);
+      return std::nullopt;
+    }
+    auto peer = peers_.find(node);
+    auto first = first_session_.find(node);
+    bool is_revoked = first != first_session_.end() && session < first->second;
+    bool is_old = peer != peers_.end() && session < peer->second.session;
+    if (is_revoked || is_old) {
+      ++(is_revoked ? counters_.revoked : counters_.superseded);
+      // A late word of a closed connection, whose descriptor the node's new one may have by now.
+      bool is_current = peer != peers_.end() && peer->second.connection == message.connection;
+      if (!is_current) door_->Cut(message.connection);
+      return std::nullopt;
+    }
+    if (peer == peers_.end()) peer = peers_.try_emplace(node).first;
+    if (session > peer->second.session) Bind(peer, message, session);
+    return std::pair(session, std::move(node));
+  }
+
+  void Bind(Peers::iterator peer, const Door::Message& message, std::uint64_t session) {
+    if (peer->second.session != 0) {
+      // What the new one says may come by the descriptor that the old one had.
+      if (peer->second.connection != message.connection) door_->Cut(peer->second.connection);
+      owner_.erase(peer->second.routing_id);
+    }
+    // Whoever had this routing id before is gone: it is never another node's address from now on.
+    auto [owner, is_new] = owner_.try_emplace(message.routing_id, peer->first);
+    if (!is_new) {
+      peers_.erase(owner->second);
+      owner->second = peer->first;
+    }
+    peer->second = {message.routing_id, session, message.connection};
+  }
+
+  void Unbind(Peers::iterator peer) {
+    owner_.erase(peer->second.routing_id);
+    peers_.erase(peer);
+  }
+
+  const BusServerOptions options_;
+  Gate gate_;
+  Peers peers_;
+  std::unordered_map<std::string, std::string> owner_;            // routing id -> node
+  std::unordered_map<std::string, std::uint64_t> first_session_;  // of nodes that were dropped
+  BusCounters counters_;
+  std::unique_ptr<Door> door_;  // last: its thread calls gate_
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BusServer>> BusServer::Open(BusServerOptions options,
+                                                   Authenticator& authenticator) {
+  auto server = std::make_unique<DoorBusServer>(std::move(options), authenticator);
+  HF_TRY(server->Listen());
+  return server;
+}
+
+}  // namespace holdfast::bus

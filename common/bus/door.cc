@@ -1,0 +1,282 @@
+#include "common/bus/door.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "common/base/format.h"
+
+namespace holdfast::bus {
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr int kKeepaliveIdleSeconds = 60;
+constexpr int kKeepaliveIntervalSeconds = 20;
+constexpr int kKeepaliveCount = 3;
+constexpr const char* kZapEndpoint = "inproc://zeromq.zap.01";
+// Version, request id, domain, address, routing id, mechanism, the client's key.
+constexpr std::size_t kZapRequestFrames = 7;
+// Files that a program has open besides its connections.
+constexpr std::size_t kOtherFiles = 256;
+// How many malformed messages one call of Receive() may swallow before its caller gets the word.
+constexpr int kMalformedAtOnce = 64;
+
+// ZeroMQ spins on accept(2) once there are no descriptors left, so there must be enough of them.
+Result<void> RaiseFileLimit(std::size_t connections_max) {
+  const rlim_t needed = connections_max + kOtherFiles;
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return Fail(ErrnoError(errno, "ask for the limit of open files"));
+  if (limit.rlim_cur >= needed) return {};
+  if (limit.rlim_max >= needed) {
+    limit.rlim_cur = needed;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) == 0) return {};
+  }
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} connections need {} open files, and this process may open {}",
+                  connections_max, needed, limit.rlim_max),
+      fmt::format("set LimitNOFILE={} in the service's unit, or allow fewer connections", needed));
+}
+
+Result<void> Configure(Socket& router, const DoorOptions& options) {
+  HF_TRY(SetCurveServer(router, options.keys));
+  HF_TRY(router.SetMessageBytesMax(options.message_bytes_max));
+  // A message to a peer that is gone or full is an error, and a routing id belongs to whoever came
+  // first.
+  HF_TRY(router.Set(ZMQ_ROUTER_MANDATORY, 1));
+  HF_TRY(router.Set(ZMQ_ROUTER_HANDOVER, 0));
+  HF_TRY(router.Set(ZMQ_SNDHWM, options.send_queue));
+  HF_TRY(router.Set(ZMQ_RCVHWM, options.receive_queue));
+  HF_TRY(router.Set(ZMQ_HANDSHAKE_IVL, static_cast<int>(options.handshake_max.count())));
+  HF_TRY(router.Set(ZMQ_BACKLOG, kBacklog));
+  HF_TRY(router.Set(ZMQ_IPV6, 1));
+  // No ZMQ_HEARTBEAT_IVL: its timers cost the square of the number of peers. The kernel's do
+  // instead.
+  HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE, 1));
+  HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE_IDLE, kKeepaliveIdleSeconds));
+  HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE_INTVL, kKeepaliveIntervalSeconds));
+  return router.Set(ZMQ_TCP_KEEPALIVE_CNT, kKeepaliveCount);
+}
+
+Result<Fd> EpollOf(std::initializer_list<int> fds) {
+  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.is_open()) return Fail(ErrnoError(errno, "make an epoll descriptor"));
+  for (int fd : fds) {
+    struct epoll_event event {};
+    event.events = EPOLLIN;
+    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return Fail(ErrnoError(errno, "watch a descriptor"));
+    }
+  }
+  return epoll;
+}
+
+// 0 where there is none.
+std::uint16_t PortOf(std::string_view endpoint) {
+  std::string_view digits = endpoint.substr(endpoint.rfind(':') + 1);
+  std::uint16_t port = 0;
+  (void)std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return port;
+}
+
+std::uint16_t LocalPortOf(int fd) {
+  struct sockaddr_storage address {};
+  socklen_t size = sizeof(address);
+  if (::getsockname(fd, reinterpret_cast<struct sockaddr*>(&address), &size) != 0) return 0;
+  std::uint16_t port = 0;  // at the same place for both families
+  static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port));
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return 0;
+  std::memcpy(&port,
+              reinterpret_cast<const char*>(&address) + offsetof(struct sockaddr_in, sin_port),
+              sizeof(port));
+  return ntohs(port);
+}
+
+}  // namespace
+
+void Connections::Accepted(int fd, Instant now) {
+  ConnectionId connection{fd, ++accepted_};
+  open_[fd] = {connection.number, false};
+  if (open_.size() > connections_max_) {
+    ++turned_away_;
+    Cut(connection);
+    return;
+  }
+  silent_.push_back({now + silence_max_, connection});
+}
+
+ConnectionId Connections::Spoke(int fd) {
+  auto it = open_.find(fd);
+  if (it == open_.end()) return {};
+  it->second.has_spoken = true;
+  return {fd, it->second.number};
+}
+
+std::optional<Instant> Connections::CutSilent(Instant now) {
+  for (; !silent_.empty(); silent_.pop_front()) {
+    const Silent& oldest = silent_.front();
+    auto it = open_.find(oldest.connection.fd);
+    if (it == open_.end() || it->second.number != oldest.connection.number) continue;
+    if (it->second.has_spoken) continue;
+    if (oldest.until > now) return oldest.until;
+    ++cut_silent_;
+    Cut(oldest.connection);
+  }
+  return std::nullopt;
+}
+
+void Connections::Cut(ConnectionId connection) const {
+  auto it = open_.find(connection.fd);
+  if (it == open_.end() || it->second.number != connection.number) return;
+  if (LocalPortOf(connection.fd) == port_) (void)::shutdown(connection.fd, SHUT_RDWR);
+}
+
+void Connections::Count(DoorCounters& counters) const {
+  counters.turned_away = turned_away_;
+  counters.silent = cut_silent_;
+  counters.connections = open_.size();
+}
+
+Door::Door(Context context, Socket router, Socket zap, Socket monitor, WakeFlag wake, WakeFlag stop,
+           Fd ready, const DoorOptions& options, Admit admit)
+    : context_(std::move(context)),
+      router_(std::move(router)),
+      zap_(std::move(zap)),
+      monitor_(std::move(monitor)),
+      wake_(std::move(wake)),
+      stop_(std::move(stop)),
+      ready_(std::move(ready)),
+      admit_(std::move(admit)),
+      connections_(options.connections_max, options.silence_max) {
+  thread_ = std::jthread([this] { Serve(); });
+}
+
+Result<std::unique_ptr<Door>> Door::Open(const DoorOptions& options, Admit admit) {
+  HF_TRY(RaiseFileLimit(options.connections_max));
+  HF_ASSIGN(Context context, Context::Create());
+  HF_ASSIGN(Socket zap, Socket::Open(context, ZMQ_REP));
+  HF_TRY(zap.Bind(kZapEndpoint));
+  HF_ASSIGN(Socket router, Socket::Open(context, ZMQ_ROUTER));
+  HF_TRY(Configure(router, options));
+  HF_ASSIGN(Socket monitor, router.Monitor(context, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED));
+  HF_ASSIGN(WakeFlag wake, WakeFlag::Create());
+  HF_ASSIGN(WakeFlag stop, WakeFlag::Create());
+  HF_ASSIGN(Fd ready, EpollOf({router.fd(), monitor.fd(), wake.fd()}));
+  auto door = std::make_unique<Door>(std::move(context), std::move(router), std::move(zap),
+                                     std::move(monitor), std::move(wake), std::move(stop),
+                                     std::move(ready), options, std::move(admit));
+  HF_TRY(door->Listen(options));
+  return door;
+}
+
+Result<void> Door::Listen(const DoorOptions& options) {
+  HF_TRY(router_.Bind(options.endpoint));
+  HF_ASSIGN(endpoint_, router_.LastEndpoint());
+  connections_.set_port(PortOf(endpoint_));
+  return {};
+}
+
+Door::~Door() {
+  stop_.Raise();
+  thread_.join();
+}
+
+std::string Door::LocalEndpoint() const {
+  for (std::string_view anywhere : {"tcp://0.0.0.0:", "tcp://[::]:"}) {
+    if (endpoint_.starts_with(anywhere))
+      return fmt::format("tcp://127.0.0.1:{}", PortOf(endpoint_));
+  }
+  return endpoint_;
+}
+
+Result<std::optional<Door::Message>> Door::Receive(Instant deadline) {
+  for (int swallowed = 0; swallowed < kMalformedAtOnce;) {
+    HF_ASSIGN(Socket::Message message, router_.Receive(2));
+    // After the message: the news of its connection is older than the message, and here by now.
+    HF_ASSIGN(std::optional<Instant> look_again, TakeEvents());
+    if (!message.frames.empty()) {
+      const Frame& last = message.frames.back();
+      ConnectionId connection = connections_.Spoke(last.source_fd());
+      if (message.frames.size() == 2 && !message.too_long) {  // a routing id and the message itself
+        return Message{std::string(AsText(message.frames.front().bytes())),
+                       last.Property("User-Id"), connection, last.Copy()};
+      }
+      ++malformed_;
+      ++swallowed;
+      Cut(connection);
+      continue;
+    }
+    if (wake_.Take() || SteadyNow() >= deadline) return std::nullopt;
+    std::array<Waiting, 3> what = {Waiting{router_.handle()}, Waiting{monitor_.handle()},
+                                   Waiting{nullptr, wake_.fd()}};
+    HF_TRY(WaitFor(what, look_again ? std::min(*look_again, deadline) : deadline));
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<Instant>> Door::TakeEvents() {
+  for (;;) {
+    HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(monitor_));
+    if (!event) return connections_.CutSilent(SteadyNow());
+    if (event->event == ZMQ_EVENT_ACCEPTED) connections_.Accepted(event->value, SteadyNow());
+    if (event->event == ZMQ_EVENT_DISCONNECTED) connections_.Disconnected(event->value);
+  }
+}
+
+Result<void> Door::Send(std::string_view routing_id, ByteView bytes) {
+  std::array<ByteView, 2> frames = {AsBytes(routing_id), bytes};
+  return router_.Send(frames);
+}
+
+DoorCounters Door::counters() const {
+  DoorCounters counters;
+  connections_.Count(counters);
+  counters.admitted = admitted_;
+  counters.refused = refused_;
+  counters.put_off = put_off_;
+  counters.malformed = malformed_;
+  return counters;
+}
+
+// noexcept: whatever ends this thread unasked ends the process, before anybody unknown comes in.
+void Door::Serve() noexcept {
+  for (;;) {
+    std::array<Waiting, 2> what = {Waiting{zap_.handle()}, Waiting{nullptr, stop_.fd()}};
+    HF_CHECK(WaitFor(what, std::nullopt).has_value());
+    if (what[1].is_ready) return;
+    AnswerZap();
+  }
+}
+
+void Door::AnswerZap() {
+  Result<Socket::Message> request = zap_.Receive(kZapRequestFrames);
+  HF_CHECK(request.has_value());
+  if (request->frames.empty()) return;
+  CurvePublicKey key{};
+  // Only libzmq itself can reach this socket, so a request of another shape is a bug.
+  HF_CHECK(request->frames.size() == kZapRequestFrames && !request->too_long);
+  HF_CHECK(AsText(request->frames[5].bytes()) == "CURVE");
+  HF_CHECK(request->frames[6].bytes().size() == key.size());
+  std::ranges::copy(request->frames[6].bytes(), key.begin());
+
+  Verdict verdict = admit_(key);
+  std::string_view status = "400";
+  if (verdict.kind == Verdict::Kind::kAdmit) status = "200";
+  if (verdict.kind == Verdict::Kind::kLater) status = "300";
+  std::string_view user_id =
+      verdict.kind == Verdict::Kind::kAdmit ? verdict.user_id : std::string_view();
+  ++(status == "200" ? admitted_ : status == "300" ? put_off_ : refused_);
+  std::array<ByteView, 6> reply = {AsBytes("1.0"), request->frames[1].bytes(), AsBytes(status),
+                                   AsBytes(""),    AsBytes(user_id),           AsBytes("")};
+  HF_CHECK(zap_.Send(reply).has_value());
+}
+
+}  // namespace holdfast::bus
