@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/cli/exit_code.h"
 #include "agent/cli/program.h"
 #include "agent/sources/all_sources.h"
+#include "common/cli/exit_code.h"
 #include "common/service/signals.h"
 
 namespace {

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "agent/cli/arguments.h"
-#include "agent/cli/exit_code.h"
 #include "agent/cli/progress_printer.h"
 #include "agent/cli/report_json.h"
 #include "agent/cli/report_text.h"
@@ -13,10 +12,23 @@
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/base/ulid.h"
+#include "common/cli/exit_code.h"
 #include "common/repository/lock.h"
 
 namespace holdfast::cli {
 namespace {
+
+int ExitCodeOfBackup(const jobs::BackupReport& report) {
+  std::vector<int> codes;
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    if (task.error) {
+      codes.push_back(ExitCodeOf(*task.error, task.began));
+    } else {
+      codes.push_back(task.state == jobs::TaskState::kDone ? kExitDone : kExitPartlyDone);
+    }
+  }
+  return CombineExitCodes(codes);
+}
 
 // Verbs that read a file system of somebody else's making name a repository so; its place in
 // messages is the flag.
@@ -159,7 +171,7 @@ class Program {
             task.snapshot);
       }
     }
-    int code = ExitCodeOf(report);
+    int code = ExitCodeOfBackup(report);
     return Finish(
         code, [&] { return BackupText(report, terminal_.width()); },
         [&] { return BackupJson(report, code); });

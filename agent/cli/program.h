@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/cli/terminal.h"
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/cli/terminal.h"
 #include "common/config/reader.h"
 #include "common/repository/lock.h"
 #include "common/storage/storage.h"

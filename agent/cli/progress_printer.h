@@ -9,31 +9,14 @@
 #include <thread>
 #include <vector>
 
-#include "agent/cli/terminal.h"
 #include "agent/jobs/job_context.h"
 #include "common/base/clock.h"
+#include "common/cli/progress_text.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 
 enum class ProgressStyle : std::uint8_t { kLive, kPlain, kJson, kLog };
-
-// One subject at one moment.
-struct ProgressSample {
-  std::string subject;
-  std::string phase;
-  std::uint64_t items = 0;
-  std::uint64_t items_total = 0;  // 0 where unknown, as all totals
-  std::uint64_t bytes = 0;
-  std::uint64_t bytes_total = 0;
-  double bytes_per_second = 0;
-  // Negative where unknown.
-  double seconds_left() const;
-};
-
-// "files/app: save, 1,204 items, 1.2 GiB of 3.0 GiB, 85 MiB/s, 21s left".
-std::string ProgressText(const ProgressSample& sample);
-// Schema: docs/json.md#progress.
-std::string ProgressJson(const ProgressSample& sample);
 
 // Notes go to the log. `terminal` and `clock` must outlive it.
 class ProgressPrinter final : public jobs::JobObserver {

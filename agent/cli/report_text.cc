@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "agent/cli/table.h"
-#include "agent/cli/terminal.h"
 #include "common/base/format.h"
+#include "common/cli/table.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 namespace {

@@ -47,6 +47,7 @@ BANS = [
             "common/base/crash_point.cc": "only in builds for tests, before any setting is read",
             "agent/settings/": "the one place that reads HOLDFAST_*",
             "agent/cli/": "NO_COLOR, COLUMNS: how to speak, not what to do",
+            "controller/cli/": "HOLDFAST_CONTROLLER, HOME: where an operator's controller is",
             "common/service/": "systemd hands over sockets and credentials by the environment",
             "common/io/subprocess.cc": "what a child inherits",
             "common/io/atomic_file.cc": "TMPDIR, where the system keeps temporary files",
@@ -60,16 +61,16 @@ BANS = [
     Ban(r"\bstd::thread\b(?!::)", "std::jthread, which joins", {"tests/": "joined in the test itself"}),
     Ban(
         r"\b(?:std::)?(sprintf|vsprintf|snprintf|printf|fprintf|puts|fputs)\s*\(",
-        "Format (common/base/format.h); Print in agent/cli",
+        "Format (common/base/format.h); Terminal in common/cli",
         {
             "common/base/result.cc": "CheckFailed speaks while the program dies",
-            "agent/cli/": "writes to the terminal",
+            "common/cli/": "writes to the terminal",
         },
     ),
     Ban(
         r"\bstd::(cout|cerr|clog)\b",
         "log (common/base/log.h), or return the text",
-        {"agent/cli/": "writes to the terminal", "tests/": "may speak"},
+        {"common/cli/": "writes to the terminal", "tests/": "may speak"},
     ),
     Ban(r"\b(strcpy|strcat|strncpy|strncat|gets|strtok|atoi|atol|atof|alloca)\s*\(", "std::string, std::from_chars"),
     Ban(r"\b(system|popen|vfork)\s*\(", "io::RunProgram (common/io/subprocess.h): no shell, with a time limit"),

@@ -17,6 +17,7 @@ RANKS = {
     "common/filetree": 2,
     "common/repository": 2,
     "common/service": 2,
+    "common/cli": 2,
     "common/trust": 2,
     "common/audit": 2,
     "common/bus": 2,
@@ -51,7 +52,7 @@ FORBIDDEN = {
     (core, room): "a core decides, and does nothing itself"
     for core in ("agent/core", "controller/core")
     for room in ("common/io", "common/storage", "common/database", "common/bus", "common/service",
-                 "common/filetree", "common/repository")
+                 "common/cli", "common/filetree", "common/repository")
 }
 
 # Which headers of others may be shown where: (pattern, library, rooms, also in any .cc?).
@@ -61,7 +62,7 @@ THIRD_PARTY = [
     (r"yaml-cpp/", "yaml-cpp", {"common/config"}, False),
     (r"(zstd|zstd_errors|zdict)\.h", "zstd", {"common/repository"}, False),
     (r"nlohmann/", "nlohmann-json", set(), True),
-    (r"CLI/", "CLI11", {"agent/cli"}, False),
+    (r"CLI/", "CLI11", {"agent/cli", "controller/cli"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
     (r"zmq(_\w+)?\.h(pp)?$", "ZeroMQ", {"common/bus"}, False),

@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "agent/cli/exit_code.h"
+#include "common/cli/exit_code.h"
 #include "agent/cli/progress_printer.h"
-#include "agent/cli/table.h"
-#include "agent/cli/terminal.h"
+#include "common/cli/table.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 namespace {

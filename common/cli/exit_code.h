@@ -1,10 +1,8 @@
 // How the program ends. Table: docs/errors.md#exit-codes.
 #pragma once
 
-#include <optional>
 #include <vector>
 
-#include "agent/jobs/backup_job.h"
 #include "common/base/result.h"
 
 namespace holdfast::cli {
@@ -24,7 +22,5 @@ int ExitCodeOf(const Error& error, bool began = false);
 
 // Of several things that ended each in its own way: all alike is that, some good is partly done.
 int CombineExitCodes(const std::vector<int>& codes);
-
-int ExitCodeOf(const jobs::BackupReport& report);
 
 }  // namespace holdfast::cli

@@ -1,11 +1,11 @@
-#include "agent/cli/table.h"
+#include "common/cli/table.h"
 
 #include <algorithm>
 #include <cstdint>
 
-#include "agent/cli/terminal.h"
 #include "common/base/format.h"
 #include "common/base/result.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "agent/cli/exit_code.h"
+#include "common/cli/exit_code.h"
 
 #include <algorithm>
 
@@ -36,18 +36,6 @@ int CombineExitCodes(const std::vector<int>& codes) {
   bool some_good = std::ranges::any_of(
       codes, [](int code) { return code == kExitDone || code == kExitPartlyDone; });
   return some_good ? kExitPartlyDone : kExitFailed;
-}
-
-int ExitCodeOf(const jobs::BackupReport& report) {
-  std::vector<int> codes;
-  for (const jobs::BackupTaskReport& task : report.tasks) {
-    if (task.error) {
-      codes.push_back(ExitCodeOf(*task.error, task.began));
-    } else {
-      codes.push_back(task.state == jobs::TaskState::kDone ? kExitDone : kExitPartlyDone);
-    }
-  }
-  return CombineExitCodes(codes);
 }
 
 }  // namespace holdfast::cli
