@@ -1,0 +1,382 @@
+#include "common/trust/plan_checks.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/trust/orders.h"
+
+namespace holdfast::trust {
+namespace {
+
+constexpr std::size_t kPathBytesMax = 4096;
+constexpr std::size_t kNameBytesMax = 255;
+
+std::unexpected<Error> Refuse(std::string message, std::string hint = "") {
+  return Fail(ErrorCode::kDenied, std::move(message), std::move(hint));
+}
+
+Result<void> CheckSize(Examination& examination) {
+  return CheckEnvelopeSize(PayloadType::kPlan, examination.bytes());
+}
+
+Result<void> CheckEnvelope(Examination& examination) { return examination.EnvelopeForm(); }
+
+Result<void> CheckType(Examination& examination) {
+  return CheckEnvelopeType(PayloadType::kPlan, examination.envelope());
+}
+
+// One signature of the controller's role or of none; operators' have a row of their own.
+Result<void> CheckControllerSignature(Examination& examination, const Signature& signature) {
+  const RootDocument& root = examination.context().root;
+  const Envelope& envelope = examination.envelope();
+  const RoleKey* known = root.FindKey(signature.key_id);
+  if (known != nullptr && known->role == v1::ROLE_OPERATOR) return {};
+  HF_ASSIGN(const RoleKey* key,
+            root.VerifySignature(signature, v1::ROLE_CONTROLLER, examination.context().now,
+                                 envelope.payload_type, envelope.payload));
+  if (!examination.controller_key) examination.controller_key = key->id;
+  return {};
+}
+
+Result<void> CheckController(Examination& examination) {
+  for (const Signature& signature : examination.envelope().signatures) {
+    HF_TRY(CheckControllerSignature(examination, signature));
+  }
+  if (examination.controller_key) return {};
+  return Refuse("the plan is not signed by a controller");
+}
+
+Result<void> CheckDecode(Examination& examination) { return examination.PlanForm(); }
+
+Result<void> CheckCluster(Examination& examination) {
+  const std::string& cluster_id = examination.plan().cluster_id();
+  const std::string& ours = examination.context().root.cluster_id();
+  if (cluster_id == ours) return {};
+  return Refuse(fmt::format("the plan is for cluster {}; this node is of {}", Quote(cluster_id),
+                            Quote(ours)));
+}
+
+Result<void> CheckNode(Examination& examination) {
+  const std::string& node = examination.plan().node();
+  const std::string& ours = examination.context().agent.node;
+  if (node == ours) return {};
+  return Refuse(fmt::format("the plan is for node {}; this is {}", Quote(node), Quote(ours)));
+}
+
+Result<void> CheckIncarnation(Examination& examination) {
+  const std::uint64_t incarnation = examination.plan().incarnation();
+  const std::uint64_t ours = examination.context().agent.incarnation;
+  if (incarnation == ours) return {};
+  return Refuse(
+      fmt::format("the plan is for incarnation {} of this node; it is {} now", incarnation, ours),
+      incarnation > ours ? "the node has joined again elsewhere; only one may run" : "");
+}
+
+Result<void> CheckEpoch(Examination& examination) {
+  const PlanContext& context = examination.context();
+  const std::uint64_t lowest = std::max(context.epoch_highest, context.root.epoch());
+  const std::uint64_t epoch = examination.plan().controller_epoch();
+  if (epoch >= lowest) return {};
+  return Refuse(
+      fmt::format("the plan is of a controller of epoch {}; epoch {} has begun", epoch, lowest),
+      "another controller has taken over; stop the old one");
+}
+
+Result<void> CheckTime(Examination& examination) {
+  const v1::Plan& plan = examination.plan();
+  const std::int64_t now_ms = UnixMilliseconds(examination.context().now);
+  const std::int64_t allowance_ms = kClockAllowance.count();
+  // Ordered and bounded first: what follows cannot overflow, and a life cannot begin before its
+  // issue.
+  if (plan.issued_at_ms() < 0 || plan.not_before_ms() < plan.issued_at_ms() ||
+      plan.expires_at_ms() <= plan.not_before_ms() || plan.expires_at_ms() > kUnixMillisecondsMax) {
+    return Refuse("the plan's times are in no order");
+  }
+  if (plan.expires_at_ms() - plan.issued_at_ms() > kPlanLifeMax.count()) {
+    return Refuse(fmt::format(
+        "the plan lives for {}; expected at most {}",
+        FormatDuration(std::chrono::milliseconds(plan.expires_at_ms() - plan.issued_at_ms())),
+        FormatDuration(kPlanLifeMax)));
+  }
+  auto text = [](std::int64_t unix_ms) {
+    return FormatTime(WallTime(std::chrono::milliseconds(unix_ms)));
+  };
+  if (now_ms + allowance_ms < plan.not_before_ms()) {
+    return Refuse(fmt::format("the plan is not valid before {}; this clock says {}",
+                              text(plan.not_before_ms()), text(now_ms)),
+                  "compare the clocks of agent and controller");
+  }
+  if (now_ms - allowance_ms > plan.expires_at_ms()) {
+    return Refuse(fmt::format("the plan expired at {}; this clock says {}",
+                              text(plan.expires_at_ms()), text(now_ms)),
+                  "order it again; if it was new, compare the clocks of agent and controller");
+  }
+  return {};
+}
+
+Result<void> CheckOperators(Examination& examination) {
+  const PlanContext& context = examination.context();
+  const Envelope& envelope = examination.envelope();
+  std::set<std::string> persons;
+  std::string not_counted;
+  for (const Signature& signature : envelope.signatures) {
+    const RoleKey* key = context.root.FindKey(signature.key_id);
+    if (key == nullptr || key->role != v1::ROLE_OPERATOR) continue;
+    if (!IsValid(signature, envelope.payload_type, envelope.payload, key->public_key)) {
+      return Refuse(fmt::format("the signature of operator {} is wrong", Quote(key->person)));
+    }
+    auto valid = context.root.KeyFor(signature.key_id, v1::ROLE_OPERATOR, context.now);
+    if (valid) {
+      persons.insert(key->person);
+    } else {
+      not_counted = fmt::format("; that of {} does not count: {}", Quote(key->person),
+                                valid.error().message());
+    }
+  }
+  examination.operators.assign(persons.begin(), persons.end());
+  const unsigned needed = context.root.OperatorsNeeded(examination.kind());
+  if (persons.size() >= needed) return {};
+  return Refuse(fmt::format("a plan to {} is signed by {} of the {} operators it needs{}",
+                            OrderKindText(examination.kind()), persons.size(), needed, not_counted),
+                "operators sign with their own key, by `holdfast restore` or `holdfast approve`");
+}
+
+Result<void> CheckFreshness(Examination& examination) {
+  if (!IsRestore(examination.kind())) return {};
+  const Freshness& freshness = examination.context().freshness;
+  if (freshness.is_clock_suspect) {
+    return Refuse("this machine's clock is behind a time that it has seen before",
+                  "set the clock right; backups go on meanwhile");
+  }
+  if (freshness.age && *freshness.age <= kFreshAgeMax) return {};
+  examination.fresh_answer_helps = true;
+  return Refuse(freshness.age ? fmt::format("the controller's last answer is {} old",
+                                            FormatDuration(*freshness.age))
+                              : "the controller has not answered yet",
+                "a restore needs a controller that answers the agent now");
+}
+
+Result<void> CheckReplay(Examination& examination) {
+  switch (examination.Replay()) {
+    case ReplayVerdict::kNew:
+    case ReplayVerdict::kKnown:
+      return {};
+    case ReplayVerdict::kOtherBytes:
+      return Refuse("the plan has the id or the sequence of another one",
+                    "two controllers use one key; stop one, and give the other a new key");
+    case ReplayVerdict::kBelowFloor:
+      break;
+  }
+  return Refuse(fmt::format("the plan's sequence {} is at or below the replay floor",
+                            examination.plan().sequence()),
+                "the controller's catalog may have been put back; order it again");
+}
+
+Result<void> CheckSource(Examination& examination) {
+  // Beside what is there any snapshot may be put; only its own service takes it in place.
+  if (examination.kind() == v1::ORDER_KIND_RESTORE) return {};
+  for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
+    if (examination.context().policy.RepositoryOf(ordered.source)) continue;
+    return Refuse(fmt::format("source {} is not configured on this node", Quote(ordered.source)),
+                  "agent.yaml names the node's sources");
+  }
+  return {};
+}
+
+Result<void> CheckConfiguredRepository(const LocalPolicy& policy, const std::string& repository) {
+  if (policy.HasRepository(repository)) return {};
+  return Refuse(fmt::format("repository {} is not configured on this node", Quote(repository)),
+                "agent.yaml names the node's repositories");
+}
+
+Result<void> CheckRepository(Examination& examination) {
+  const LocalPolicy& policy = examination.context().policy;
+  const v1::OrderKind kind = examination.kind();
+  if (kind == v1::ORDER_KIND_VERIFY || kind == v1::ORDER_KIND_INVENTORY) {
+    return CheckConfiguredRepository(policy, RepositoryAlone(examination.plan()));
+  }
+  if (kind == v1::ORDER_KIND_PROBE) return {};  // reads no repository
+  for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
+    HF_TRY(CheckConfiguredRepository(policy, ordered.repository));
+    if (kind == v1::ORDER_KIND_RESTORE) continue;
+    const std::optional<std::string> own = policy.RepositoryOf(ordered.source);
+    if (own && *own != ordered.repository) {
+      return Refuse(fmt::format("repository {} is not that of source {}, which is {}",
+                                Quote(ordered.repository), Quote(ordered.source), Quote(*own)),
+                    "agent.yaml says which repository a source has");
+    }
+  }
+  return {};
+}
+
+Result<void> CheckPolicy(Examination& examination) {
+  if (!IsRestore(examination.kind())) return {};
+  const RestoreRight right = examination.context().policy.restore();
+  const char* hint = "policy.yaml on this node says what may be restored";
+  if (right == RestoreRight::kNever) {
+    return Refuse("the node's policy allows no restore", hint);
+  }
+  if (examination.kind() == v1::ORDER_KIND_RESTORE_IN_PLACE && right != RestoreRight::kInPlace) {
+    return Refuse("the node's policy allows restores to a staging directory only", hint);
+  }
+  return {};
+}
+
+Result<void> CheckRestoreRoot(Examination& examination) {
+  if (examination.kind() != v1::ORDER_KIND_RESTORE) return {};
+  const std::string& root = examination.plan().restore().staging().root();
+  if (examination.context().policy.HasRestoreRoot(root)) return {};
+  return Refuse(fmt::format("restore root {} is not in the node's policy", Quote(root)),
+                "policy.yaml names the restore roots");
+}
+
+// One component of a path: a name that leads nowhere but down.
+bool IsComponent(std::string_view name) {
+  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == name.npos;
+}
+
+bool IsRelativePath(std::string_view path) {
+  if (path.size() > kPathBytesMax) return false;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    if (!IsComponent(path.substr(begin, end - begin))) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+std::unexpected<Error> RefusePath(std::string_view what, std::string_view path) {
+  return Refuse(fmt::format("{} {} is not a plain relative path", what, Quote(path)),
+                "no leading \"/\", no empty part, no \".\" and no \"..\"");
+}
+
+Result<void> CheckPath(Examination& examination) {
+  const v1::Plan& plan = examination.plan();
+  if (plan.has_restore() && plan.restore().has_staging()) {
+    const v1::StagingTarget& target = plan.restore().staging();
+    if (!IsRelativePath(target.directory())) return RefusePath("directory", target.directory());
+    if (!target.path().empty() && !IsRelativePath(target.path())) {
+      return RefusePath("path", target.path());
+    }
+  }
+  if (plan.has_compose()) {
+    // A part's node becomes a directory of the snapshot.
+    for (const v1::Part& part : plan.compose().parts()) {
+      if (!IsComponent(part.node())) return RefusePath("node", part.node());
+    }
+  }
+  return {};
+}
+
+// docs/protocol.md#order-of-checks has the same rows; a test compares them.
+constexpr std::string_view kNodeCheck = "node";
+constexpr std::array<PlanCheck, 18> kChecks = {{
+    {"size", CheckSize},
+    {"envelope", CheckEnvelope},
+    {"type", CheckType},
+    {"controller", CheckController},
+    {"decode", CheckDecode},
+    {"cluster", CheckCluster},
+    {kNodeCheck, CheckNode},
+    {"incarnation", CheckIncarnation},
+    {"epoch", CheckEpoch},
+    {"time", CheckTime},
+    {"operators", CheckOperators},
+    {"freshness", CheckFreshness},
+    {"replay", CheckReplay},
+    {"source", CheckSource},
+    {"repository", CheckRepository},
+    {"policy", CheckPolicy},
+    {"restore_root", CheckRestoreRoot},
+    {"path", CheckPath},
+}};
+
+}  // namespace
+
+const Envelope& Examination::envelope() {
+  if (!envelope_) {
+    envelope_.emplace();
+    envelope_form_ = ParseEnvelope(bytes_, *envelope_);
+  }
+  return *envelope_;
+}
+
+Result<void> Examination::EnvelopeForm() {
+  (void)envelope();  // reads it
+  return envelope_form_;
+}
+
+const v1::Plan& Examination::plan() {
+  if (!plan_) {
+    plan_.emplace();
+    plan_form_ = ParsePlan(envelope().payload, *plan_);
+  }
+  return *plan_;
+}
+
+Result<void> Examination::PlanForm() {
+  (void)plan();  // reads it
+  return plan_form_;
+}
+
+const crypto::Digest& Examination::hash() {
+  if (!hash_) hash_ = crypto::Sha256Of(envelope().payload);
+  return *hash_;
+}
+
+ReplayVerdict Examination::Replay() {
+  return context_.guard.Judge(controller_key.value_or(crypto::KeyId{}), AsBytes(plan().plan_id()),
+                              plan().sequence(), hash());
+}
+
+CheckedPlan Examination::Describe() {
+  CheckedPlan checked;
+  if (envelope_ && !envelope_->payload.empty()) {
+    checked.hash = hash();
+    checked.payload = envelope_->payload;
+  }
+  if (plan_) {
+    checked.kind = KindOf(*plan_);
+    checked.plan = std::move(*plan_);
+  }
+  checked.controller_key = controller_key.value_or(crypto::KeyId{});
+  checked.operators = operators;
+  return checked;
+}
+
+std::span<const PlanCheck> PlanChecks() { return kChecks; }
+
+CheckedPlan RunPlanChecks(std::span<const PlanCheck> checks, ByteView envelope,
+                          const PlanContext& context) {
+  Examination examination(envelope, context);
+  std::optional<Refusal> refusal;
+  bool is_read = false;  // the plan, after a controller's signature on it was verified
+  bool is_authentic = false;
+  for (const PlanCheck& check : checks) {
+    Result<void> passed = check.examine(examination);
+    if (!passed) {
+      refusal = Refusal{std::string(check.name), passed.error().message(), passed.error().hint(),
+                        examination.fresh_answer_helps};
+      break;
+    }
+    is_read |= check.examine == CheckDecode;
+    is_authentic |= check.name == kNodeCheck;
+  }
+  const bool is_known = is_read && examination.Replay() == ReplayVerdict::kKnown;
+  CheckedPlan checked = examination.Describe();
+  checked.is_authentic = is_authentic;
+  checked.known_already = is_known;
+  // A plan that was accepted once is answered with what became of it, however old it is by now.
+  if (!is_known) checked.refusal = std::move(refusal);
+  return checked;
+}
+
+CheckedPlan CheckPlan(ByteView envelope, const PlanContext& context) {
+  return RunPlanChecks(kChecks, envelope, context);
+}
+
+}  // namespace holdfast::trust

@@ -1,0 +1,380 @@
+#include "tests/unit/trust/forged_plans.h"
+
+#include "proto/holdfast/v1/trust.pb.h"
+
+namespace holdfast::testing {
+namespace {
+
+using trust::PayloadType;
+
+Bytes Concatenate(Bytes first, const Bytes& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+// A length-delimited field of this number, below 16.
+Bytes Field(unsigned number, const Bytes& content) {
+  Bytes field = {static_cast<std::uint8_t>(number << 3 | 2)};
+  std::size_t size = content.size();
+  for (; size >= 0x80; size >>= 7) field.push_back(static_cast<std::uint8_t>(size | 0x80));
+  field.push_back(static_cast<std::uint8_t>(size));
+  return Concatenate(std::move(field), content);
+}
+
+const Bytes kUnknownField = {0x78, 0x01};  // field 15, varint 1
+const Bytes kTornField = {0x7f};           // field 15 of a wire type that there is not
+
+void AddForgedBytes(std::vector<ForgedPlan>& plans) {
+  plans.push_back({"oversize", "size", [](PlanScene& scene) {
+                     Bytes junk = Field(2, Bytes(1U << 20, 'x'));  // the later payload counts
+                     return Concatenate(Concatenate(junk, Field(2, Bytes(4096, 'x'))),
+                                        scene.ByController(scene.Backup()));
+                   }});
+  plans.push_back({"a payload beyond its limit", "envelope", [](PlanScene& scene) {
+                     v1::Plan plan = scene.Backup();
+                     plan.set_reason(std::string((1U << 20) - 100, 'x'));
+                     Bytes payload = trust::EncodeMessage(plan);
+                     trust::Signature signature = trust::MakeSignature(PayloadType::kPlan, payload,
+                                                                       scene.fixture.controller);
+                     v1::Envelope message;
+                     message.set_payload_type(std::string(PayloadTypeName(PayloadType::kPlan)));
+                     message.set_payload(payload.data(), payload.size());
+                     message.add_signatures()->set_key_id(signature.key_id.data(), 32);
+                     message.mutable_signatures(0)->set_signature(signature.bytes.data(), 64);
+                     return trust::EncodeMessage(message);
+                   }});
+  plans.push_back({"undecodable", "envelope", [](PlanScene& scene) {
+                     return Concatenate(scene.ByController(scene.Backup()), kTornField);
+                   }});
+  plans.push_back({"an unknown field beside the payload", "envelope", [](PlanScene& scene) {
+                     return Concatenate(scene.ByController(scene.Backup()), kUnknownField);
+                   }});
+  plans.push_back({"a key twice", "envelope", [](PlanScene& scene) {
+                     v1::Envelope message;
+                     (void)trust::DecodeMessage(scene.ByController(scene.Backup()), "", message);
+                     *message.add_signatures() = message.signatures(0);
+                     return trust::EncodeMessage(message);
+                   }});
+  plans.push_back(
+      {"nine signatures", "envelope", [](PlanScene& scene) {
+         Bytes payload = trust::EncodeMessage(scene.Backup());
+         v1::Envelope message;
+         (void)trust::DecodeMessage(scene.ByController(scene.Backup()), "", message);
+         for (int i = 0; i < 8; ++i) {
+           auto key = crypto::SigningKey::Generate(scene.fixture.random);
+           TrustFixture::AddKey(scene.document, v1::ROLE_OPERATOR, key, "p" + std::to_string(i));
+           trust::Signature signature = trust::MakeSignature(PayloadType::kPlan, payload, key);
+           v1::Signature& added = *message.add_signatures();
+           added.set_key_id(signature.key_id.data(), 32);
+           added.set_signature(signature.bytes.data(), 64);
+         }
+         return trust::EncodeMessage(message);
+       }});
+  plans.push_back({"a signature for another type", "type", [](PlanScene& scene) {
+                     return trust::Sign(PayloadType::kReport, trust::EncodeMessage(scene.Backup()),
+                                        scene.fixture.controller);
+                   }});
+}
+
+void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
+  auto signed_by = [&](const char* what, auto keys_of) {
+    plans.push_back({what, "controller", [keys_of](PlanScene& scene) {
+                       return PlanScene::SignPlan(scene.Backup(), keys_of(scene.fixture));
+                     }});
+  };
+  using Keys = PlanScene::Keys;
+  signed_by("an unknown signer", [](TrustFixture& f) { return Keys{&f.stranger}; });
+  signed_by("an unknown signer beside the controller", [](TrustFixture& f) {
+    return Keys{&f.controller, &f.stranger};
+  });
+  signed_by("an operator alone", [](TrustFixture& f) { return Keys{&f.anna}; });
+  signed_by("a root key alone", [](TrustFixture& f) { return Keys{&f.root_anna}; });
+  plans.push_back(
+      {"a wrong signature", "controller", [](PlanScene& scene) {
+         trust::Envelope envelope =
+             Unwrap(trust::DecodeEnvelope(PayloadType::kPlan, scene.ByController(scene.Backup())));
+         envelope.signatures[0].bytes[5] ^= 1;
+         return trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures);
+       }});
+  plans.push_back({"a payload changed after it was signed", "controller", [](PlanScene& scene) {
+                     v1::Plan plan = scene.Backup();
+                     trust::Envelope envelope = Unwrap(
+                         trust::DecodeEnvelope(PayloadType::kPlan, scene.ByController(plan)));
+                     plan.mutable_backup()->mutable_tasks(0)->set_data(true);
+                     return trust::Assemble(PayloadType::kPlan, trust::EncodeMessage(plan),
+                                            envelope.signatures);
+                   }});
+  plans.push_back({"an expired controller key", "controller", [](PlanScene& scene) {
+                     scene.document.mutable_keys(3)->set_not_after_ms(kTrustNowMs - 121'000);
+                     return scene.ByController(scene.Backup());
+                   }});
+  plans.push_back({"a controller key of tomorrow", "controller", [](PlanScene& scene) {
+                     scene.document.mutable_keys(3)->set_not_before_ms(kTrustNowMs + 121'000);
+                     return scene.ByController(scene.Backup());
+                   }});
+  plans.push_back({"an expired root document", "controller", [](PlanScene& scene) {
+                     scene.document.set_expires_at_ms(kTrustNowMs - 121'000);
+                     return scene.ByController(scene.Backup());
+                   }});
+}
+
+void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
+  auto payload_with = [&](const char* what, const Bytes& tail) {
+    plans.push_back({what, "decode", [tail](PlanScene& scene) {
+                       Bytes payload = trust::EncodeMessage(scene.Backup());
+                       return PlanScene::SignPayload(Concatenate(payload, tail),
+                                                     {&scene.fixture.controller});
+                     }});
+  };
+  payload_with("a payload that is no plan", kTornField);
+  payload_with("an unknown field in the plan", kUnknownField);
+  // Field 28, the next that could be an order.
+  payload_with("an order of unknown kind", {0xe2, 0x01, 0x00});
+
+  auto plan_with = [&](const char* what, auto change) {
+    plans.push_back({what, "decode", [change](PlanScene& scene) {
+                       v1::Plan plan = scene.Backup();
+                       change(plan);
+                       return scene.ByController(plan);
+                     }});
+  };
+  plan_with("no order", [](v1::Plan& plan) { plan.clear_order(); });
+  plan_with("no task", [](v1::Plan& plan) { plan.mutable_backup()->clear_tasks(); });
+  plan_with("an id too short", [](v1::Plan& plan) { plan.set_plan_id("short"); });
+  plan_with("no sequence", [](v1::Plan& plan) { plan.set_sequence(0); });
+  plan_with("a run that is no ULID", [](v1::Plan& plan) { plan.set_run("../run"); });
+  plan_with("a cut of no plan", [](v1::Plan& plan) { plan.mutable_cut(); });
+  plan_with("a restore to nowhere", [](v1::Plan& plan) {
+    plan.mutable_restore()->set_snapshot(std::string(32, 's'));
+    plan.mutable_restore()->set_source("etcd/main");
+    plan.mutable_restore()->set_repository("main");
+  });
+  plan_with("an inventory after no snapshot", [](v1::Plan& plan) {
+    plan.mutable_inventory()->set_repository("main");
+    plan.mutable_inventory()->set_after("../x");
+  });
+  plans.push_back({"a restore of no snapshot", "decode", [](PlanScene& scene) {
+                     v1::Plan plan = scene.Restore();
+                     plan.mutable_restore()->set_snapshot("short");
+                     return scene.WithAnna(plan);
+                   }});
+  plans.push_back({"a part without a tree", "decode", [](PlanScene& scene) {
+                     v1::Plan plan = scene.Compose();
+                     plan.mutable_compose()->mutable_parts(0)->clear_tree_id();
+                     return scene.ByController(plan);
+                   }});
+}
+
+void AddMisdirectedPlans(std::vector<ForgedPlan>& plans) {
+  auto backup_with = [&](const char* what, const char* check, auto change) {
+    plans.push_back({what, check, [change](PlanScene& scene) {
+                       v1::Plan plan = scene.Backup();
+                       change(plan);
+                       return scene.ByController(plan);
+                     }});
+  };
+  backup_with("another cluster", "cluster",
+              [](v1::Plan& plan) { plan.set_cluster_id("01HF0000000000000000000009"); });
+  backup_with("another target", "node", [](v1::Plan& plan) { plan.set_node("db-2"); });
+  backup_with("an older incarnation", "incarnation",
+              [](v1::Plan& plan) { plan.set_incarnation(1); });
+  backup_with("a later incarnation", "incarnation",
+              [](v1::Plan& plan) { plan.set_incarnation(3); });
+  backup_with("an older epoch", "epoch", [](v1::Plan& plan) { plan.set_controller_epoch(3); });
+  plans.push_back({"an epoch below the root document's", "epoch", [](PlanScene& scene) {
+                     scene.document.set_epoch(5);
+                     return scene.ByController(scene.Backup());
+                   }});
+  backup_with("before its time", "time",
+              [](v1::Plan& plan) { plan.set_not_before_ms(kTrustNowMs + 121'000); });
+  backup_with("after its time", "time", [](v1::Plan& plan) {
+    plan.set_issued_at_ms(kTrustNowMs - 200'000);
+    plan.set_not_before_ms(kTrustNowMs - 200'000);
+    plan.set_expires_at_ms(kTrustNowMs - 121'000);
+  });
+  backup_with("a life of more than a day", "time",
+              [](v1::Plan& plan) { plan.set_expires_at_ms(kTrustNowMs + kDayMs + 1); });
+  backup_with("a long life hidden by an issue in the future", "time", [](v1::Plan& plan) {
+    plan.set_issued_at_ms(kTrustNowMs + 3650 * kDayMs);
+    plan.set_expires_at_ms(kTrustNowMs + 3651 * kDayMs);
+  });
+  backup_with("times that overflow", "time", [](v1::Plan& plan) {
+    plan.set_issued_at_ms(INT64_MIN);
+    plan.set_not_before_ms(INT64_MIN);
+    plan.set_expires_at_ms(INT64_MAX);
+  });
+}
+
+void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
+  plans.push_back({"a restore without an operator", "operators",
+                   [](PlanScene& scene) { return scene.ByController(scene.Restore()); }});
+  plans.push_back({"one operator where two are asked for", "operators",
+                   [](PlanScene& scene) { return scene.WithAnna(scene.RestoreInPlace()); }});
+  plans.push_back({"one person twice", "operators", [](PlanScene& scene) {
+                     return PlanScene::SignPlan(scene.RestoreInPlace(),
+                                                {&scene.fixture.controller, &scene.fixture.anna,
+                                                 &scene.fixture.anna_laptop});
+                   }});
+  plans.push_back({"an operator whose key has expired", "operators", [](PlanScene& scene) {
+                     scene.document.mutable_keys(4)->set_not_after_ms(kTrustNowMs - 121'000);
+                     return scene.WithAnna(scene.Restore());
+                   }});
+  plans.push_back(
+      {"an operator's wrong signature beside a good one", "operators", [](PlanScene& scene) {
+         trust::Envelope envelope = Unwrap(
+             trust::DecodeEnvelope(PayloadType::kPlan, scene.WithAnnaAndBen(scene.Restore())));
+         envelope.signatures[2].bytes[0] ^= 1;
+         return trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures);
+       }});
+  plans.push_back({"no freshness", "freshness", [](PlanScene& scene) {
+                     scene.freshness.age = std::nullopt;
+                     return scene.WithAnna(scene.Restore());
+                   }});
+  plans.push_back({"freshness of long ago", "freshness", [](PlanScene& scene) {
+                     scene.freshness.age = std::chrono::minutes(5) + std::chrono::nanoseconds(1);
+                     return scene.WithAnna(scene.Restore());
+                   }});
+  plans.push_back({"a suspect clock", "freshness", [](PlanScene& scene) {
+                     scene.freshness.is_clock_suspect = true;
+                     return scene.WithAnna(scene.Restore());
+                   }});
+}
+
+void AddReplayedPlans(std::vector<ForgedPlan>& plans) {
+  plans.push_back({"replayed with other bytes", "replay", [](PlanScene& scene) {
+                     scene.Remember(scene.Check(scene.ByController(scene.Backup())));
+                     v1::Plan plan = scene.Backup();
+                     plan.set_sequence(plan.sequence() + 1);
+                     return scene.ByController(plan);
+                   }});
+  plans.push_back({"a sequence used twice", "replay", [](PlanScene& scene) {
+                     scene.Remember(scene.Check(scene.ByController(scene.Backup())));
+                     v1::Plan plan = scene.Backup();
+                     plan.set_plan_id(std::string(16, 'q'));
+                     return scene.ByController(plan);
+                   }});
+  plans.push_back({"at the floor", "replay", [](PlanScene& scene) {
+                     scene.guard.RaiseFloor(scene.fixture.controller.id(), kTrustNowMs);
+                     return scene.ByController(scene.Backup());
+                   }});
+}
+
+void AddUnconfiguredPlans(std::vector<ForgedPlan>& plans) {
+  auto plan_with = [&](const char* what, const char* check, auto make) {
+    plans.push_back(
+        {what, check, [make](PlanScene& scene) { return scene.WithAnnaAndBen(make(scene)); }});
+  };
+  plan_with("a backup of an unconfigured source", "source", [](PlanScene& scene) {
+    v1::Plan plan = scene.Backup();
+    v1::BackupTask& task = *plan.mutable_backup()->add_tasks();
+    task.set_source("files/secrets");
+    task.set_repository("main");
+    return plan;
+  });
+  plan_with("a composition of an unconfigured source", "source", [](PlanScene& scene) {
+    v1::Plan plan = scene.Compose();
+    plan.mutable_compose()->set_source("etcd/other");
+    return plan;
+  });
+  plan_with("a probe of an unconfigured source", "source", [](PlanScene& scene) {
+    v1::Plan plan = scene.Head();
+    plan.mutable_probe()->add_sources("etcd/other");
+    return plan;
+  });
+  plan_with("a restore in place of an unconfigured source", "source", [](PlanScene& scene) {
+    v1::Plan plan = scene.RestoreInPlace();
+    plan.mutable_restore()->set_source("etcd/other");
+    return plan;
+  });
+  plan_with("another source's repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.Backup();
+    plan.mutable_backup()->mutable_tasks(0)->set_repository("other");
+    return plan;
+  });
+  plan_with("no repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.Backup();
+    plan.mutable_backup()->mutable_tasks(0)->clear_repository();
+    return plan;
+  });
+  plan_with("a restore in place from another repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.RestoreInPlace();
+    plan.mutable_restore()->set_repository("other");
+    return plan;
+  });
+  plan_with("a restore from an unconfigured repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.Restore();
+    plan.mutable_restore()->set_repository("evil");
+    return plan;
+  });
+  plan_with("a look at an unconfigured repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.Head();
+    plan.mutable_verify()->set_repository("evil");
+    return plan;
+  });
+  plan_with("an inventory of an unconfigured repository", "repository", [](PlanScene& scene) {
+    v1::Plan plan = scene.Head();
+    plan.mutable_inventory()->set_repository("evil");
+    return plan;
+  });
+  plan_with("a restore where the policy says never", "policy", [](PlanScene& scene) {
+    scene.policy.right = trust::RestoreRight::kNever;
+    return scene.Restore();
+  });
+  plan_with("a restore in place where the policy says staging", "policy", [](PlanScene& scene) {
+    scene.policy.right = trust::RestoreRight::kStaging;
+    return scene.RestoreInPlace();
+  });
+  plan_with("a restore root that is not in the policy", "restore_root", [](PlanScene& scene) {
+    v1::Plan plan = scene.Restore();
+    plan.mutable_restore()->mutable_staging()->set_root("etc");
+    return plan;
+  });
+}
+
+void AddWanderingPaths(std::vector<ForgedPlan>& plans) {
+  for (std::string directory :
+       {"../x", "x/../../y", "x/..", "/etc", "", "x//y", "x/", "./x", "x/./y", "..", "."}) {
+    plans.push_back({"the directory \"" + directory + "\"", "path", [directory](PlanScene& scene) {
+                       v1::Plan plan = scene.Restore();
+                       plan.mutable_restore()->mutable_staging()->set_directory(directory);
+                       return scene.WithAnna(plan);
+                     }});
+  }
+  auto restore_with = [&](const char* what, auto change) {
+    plans.push_back({what, "path", [change](PlanScene& scene) {
+                       v1::Plan plan = scene.Restore();
+                       change(*plan.mutable_restore()->mutable_staging());
+                       return scene.WithAnna(plan);
+                     }});
+  };
+  restore_with("a directory with NUL",
+               [](v1::StagingTarget& t) { t.set_directory(std::string("x\0y", 3)); });
+  restore_with("a directory without end",
+               [](v1::StagingTarget& t) { t.set_directory(std::string(5000, 'x')); });
+  restore_with("a path in the snapshot with ..",
+               [](v1::StagingTarget& t) { t.set_path("data/../../x"); });
+  restore_with("an absolute path in the snapshot",
+               [](v1::StagingTarget& t) { t.set_path("/data"); });
+  plans.push_back({"a part of a node that is a path", "path", [](PlanScene& scene) {
+                     v1::Plan plan = scene.Compose();
+                     plan.mutable_compose()->mutable_parts(0)->set_node("../db-2");
+                     return scene.ByController(plan);
+                   }});
+}
+
+}  // namespace
+
+std::vector<ForgedPlan> ForgedPlans() {
+  std::vector<ForgedPlan> plans;
+  AddForgedBytes(plans);
+  AddForgedSignatures(plans);
+  AddForgedPayloads(plans);
+  AddMisdirectedPlans(plans);
+  AddUnsupportedRestores(plans);
+  AddReplayedPlans(plans);
+  AddUnconfiguredPlans(plans);
+  AddWanderingPaths(plans);
+  return plans;
+}
+
+}  // namespace holdfast::testing

@@ -1,0 +1,236 @@
+#include "common/trust/plan_checks.h"
+
+#include <catch2/catch.hpp>
+
+#include <set>
+#include <sstream>
+
+#include "common/io/fd.h"
+#include "tests/unit/trust/forged_plans.h"
+
+namespace holdfast::trust {
+namespace {
+using testing::ForgedPlan;
+using testing::ForgedPlans;
+using testing::kDayMs;
+using testing::kTrustNowMs;
+using testing::PlanScene;
+using testing::Unwrap;
+
+std::vector<PlanCheck> ChecksWithout(std::string_view name) {
+  std::vector<PlanCheck> checks;
+  for (const PlanCheck& check : PlanChecks()) {
+    if (check.name != name) checks.push_back(check);
+  }
+  REQUIRE(checks.size() + 1 == PlanChecks().size());
+  return checks;
+}
+
+std::string TextOf(const CheckedPlan& checked) {
+  if (!checked.refusal) return "accepted";
+  return checked.refusal->check + ": " + checked.refusal->message;
+}
+
+TEST_CASE("plan checks: each forged plan is refused by the check meant for it") {
+  for (const ForgedPlan& forged : ForgedPlans()) {
+    PlanScene scene;
+    CheckedPlan checked = scene.Check(forged.make(scene));
+
+    INFO(forged.what << " -> " << TextOf(checked));
+    REQUIRE(checked.refusal);
+    REQUIRE(checked.refusal->check == forged.check);
+    REQUIRE_FALSE(checked.refusal->message.empty());
+    REQUIRE_FALSE(checked.known_already);
+  }
+}
+
+TEST_CASE("plan checks: without its check each forged plan is accepted, so every check bites") {
+  std::set<std::string> bitten;
+  for (const ForgedPlan& forged : ForgedPlans()) {
+    PlanScene scene;
+    Bytes envelope = forged.make(scene);
+    CheckedPlan checked = scene.CheckWith(ChecksWithout(forged.check), envelope);
+
+    INFO(forged.what << " -> " << TextOf(checked));
+    REQUIRE_FALSE(checked.refusal);
+    bitten.insert(forged.check);
+  }
+  REQUIRE(bitten.size() == PlanChecks().size());
+}
+
+TEST_CASE("plan checks: the table is the one that the protocol lists") {
+  Bytes page = Unwrap(ReadWholeFile(HOLDFAST_DOCS "/protocol.md"));
+  std::string text(AsText(page));
+  std::vector<std::string> listed;
+  std::istringstream lines(text.substr(text.find("### Order of checks")));
+  for (std::string line; std::getline(lines, line) && !line.starts_with("### Freshness");) {
+    // | 4 | `controller` | ... |
+    if (!line.starts_with("| ") || line[2] < '1' || line[2] > '9') continue;
+    std::size_t begin = line.find('`') + 1;
+    listed.push_back(line.substr(begin, line.find('`', begin) - begin));
+  }
+  std::vector<std::string> checks;
+  for (const PlanCheck& check : PlanChecks()) checks.emplace_back(check.name);
+
+  REQUIRE(listed == checks);
+}
+
+TEST_CASE("plan checks: a good plan of each kind is accepted") {
+  PlanScene scene;
+  auto head_with = [&](auto change) {
+    v1::Plan plan = scene.Head();
+    change(plan);
+    return plan;
+  };
+  const std::vector<std::pair<v1::OrderKind, v1::Plan>> by_controller = {
+      {v1::ORDER_KIND_BACKUP, scene.Backup()},
+      {v1::ORDER_KIND_COMPOSE, scene.Compose()},
+      {v1::ORDER_KIND_END, head_with([](v1::Plan& p) { p.mutable_end(); })},
+      {v1::ORDER_KIND_CUT,
+       head_with([](v1::Plan& p) { p.mutable_cut()->set_backup_plan_id(std::string(16, 'b')); })},
+      {v1::ORDER_KIND_PROBE, head_with([](v1::Plan& p) { p.mutable_probe(); })},
+      {v1::ORDER_KIND_VERIFY,
+       head_with([](v1::Plan& p) { p.mutable_verify()->set_repository("main"); })},
+      {v1::ORDER_KIND_INVENTORY, head_with([](v1::Plan& p) {
+         p.mutable_inventory()->set_repository("main");
+         p.mutable_inventory()->set_after(std::string(64, 'a'));
+       })},
+  };
+  for (const auto& [kind, plan] : by_controller) {
+    CheckedPlan checked = scene.Check(scene.ByController(plan));
+    INFO(TextOf(checked));
+    REQUIRE_FALSE(checked.refusal);
+    REQUIRE(checked.kind == kind);
+    REQUIRE(checked.is_authentic);
+    REQUIRE(checked.controller_key == scene.fixture.controller.id());
+    REQUIRE(checked.hash == crypto::Sha256Of(EncodeMessage(plan)));
+  }
+  CheckedPlan staging = scene.Check(scene.WithAnna(scene.Restore()));
+  REQUIRE_FALSE(staging.refusal);
+  REQUIRE(staging.operators == std::vector<std::string>{"anna"});
+  CheckedPlan in_place = scene.Check(scene.WithAnnaAndBen(scene.RestoreInPlace()));
+  REQUIRE_FALSE(in_place.refusal);
+  REQUIRE(in_place.operators == std::vector<std::string>{"anna", "ben"});
+}
+
+TEST_CASE("plan checks: a staging restore may bring another node's source") {
+  PlanScene scene;
+  v1::Plan plan = scene.Restore();
+  plan.mutable_restore()->set_source("files/elsewhere");
+  plan.mutable_restore()->mutable_staging()->set_path("data/etc");
+
+  REQUIRE_FALSE(scene.Check(scene.WithAnna(plan)).refusal);
+}
+
+TEST_CASE("plan checks: clocks may differ by the allowance and no more") {
+  PlanScene scene;
+  Bytes envelope = scene.ByController(scene.Backup());
+
+  scene.now_ms = kTrustNowMs - 120'000;
+  REQUIRE_FALSE(scene.Check(envelope).refusal);
+  scene.now_ms = kTrustNowMs + 3'600'000 + 120'000;
+  REQUIRE_FALSE(scene.Check(envelope).refusal);
+  scene.now_ms += 1;
+  REQUIRE(scene.Check(envelope).refusal->check == "time");
+}
+
+TEST_CASE("plan checks: a suspect clock and a silent controller leave backups alone") {
+  PlanScene scene;
+  scene.freshness = {.age = std::nullopt, .is_clock_suspect = true};
+
+  REQUIRE_FALSE(scene.Check(scene.ByController(scene.Backup())).refusal);
+}
+
+TEST_CASE("plan checks: only what a new answer would cure says so") {
+  PlanScene scene;
+  Bytes restore = scene.WithAnna(scene.Restore());
+
+  scene.freshness = {.age = std::nullopt};
+  REQUIRE(scene.Check(restore).refusal->fresh_answer_helps);
+  scene.freshness = {.age = std::chrono::seconds(1), .is_clock_suspect = true};
+  REQUIRE_FALSE(scene.Check(restore).refusal->fresh_answer_helps);
+  REQUIRE_FALSE(scene.Check(scene.ByController(scene.Restore())).refusal->fresh_answer_helps);
+}
+
+TEST_CASE("plan checks: a plan that was accepted is known for ever after") {
+  PlanScene scene;
+  Bytes envelope = scene.ByController(scene.Backup());
+  CheckedPlan first = scene.Check(envelope);
+  REQUIRE_FALSE(first.known_already);
+  scene.Remember(first);
+
+  REQUIRE(scene.Check(envelope).known_already);
+  scene.now_ms += kDayMs;
+  scene.epoch_highest = 9;
+  CheckedPlan later = scene.Check(envelope);
+  REQUIRE(later.known_already);
+  REQUIRE_FALSE(later.refusal);
+  REQUIRE(later.plan.plan_id() == first.plan.plan_id());
+
+  // A further signature leaves the payload, and so the plan, what it was.
+  REQUIRE(scene.Check(scene.WithAnna(scene.Backup())).known_already);
+}
+
+TEST_CASE("plan checks: a second verifier has its own memory") {
+  PlanScene scene;
+  Bytes envelope = scene.WithAnna(scene.Restore());
+  scene.Remember(scene.Check(envelope));
+  KnownPlans helper;
+
+  CheckedPlan checked = scene.CheckWith(PlanChecks(), envelope, &helper);
+
+  REQUIRE_FALSE(checked.refusal);
+  REQUIRE_FALSE(checked.known_already);
+}
+
+TEST_CASE("plan checks: what nobody signed is not read, and named by its hash alone") {
+  PlanScene scene;
+  Bytes envelope = PlanScene::SignPlan(scene.Backup(), {&scene.fixture.stranger});
+  CheckedPlan checked = scene.Check(envelope);
+
+  REQUIRE_FALSE(checked.is_authentic);
+  REQUIRE(checked.plan.plan_id().empty());
+  REQUIRE(checked.hash == crypto::Sha256Of(EncodeMessage(scene.Backup())));
+  REQUIRE_FALSE(scene.Check(AsBytes("garbage")).hash);
+}
+
+TEST_CASE("plan checks: any changed bit of a plan is noticed") {
+  PlanScene scene;
+  const Bytes good = scene.WithAnna(scene.Restore());
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    Bytes changed = good;
+    changed[i] ^= static_cast<std::uint8_t>(1U << (i % 8));
+    REQUIRE(scene.Check(changed).refusal);
+  }
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    REQUIRE(scene.Check(ByteView(good).first(size)).refusal);
+  }
+}
+
+TEST_CASE("known plans: what expired long ago is forgotten and leaves the floor behind") {
+  PlanScene scene;
+  KnownPlans known;
+  const crypto::KeyId key = scene.fixture.controller.id();
+  const crypto::Digest hash{};
+  auto at = [](std::int64_t unix_ms) { return WallTime(std::chrono::milliseconds(unix_ms)); };
+  known.Add({key, std::string(16, 'a'), 7, hash, kTrustNowMs});
+  known.Add({key, std::string(16, 'b'), 5, hash, kTrustNowMs + kDayMs});
+
+  REQUIRE(known.Forget(at(kTrustNowMs + kDayMs + 120'000)) == 0);
+  REQUIRE(known.Forget(at(kTrustNowMs + kDayMs + 120'001)) == 1);
+
+  auto judge = [&](char id, std::uint64_t sequence) {
+    return known.Judge(key, AsBytes(std::string(16, id)), sequence, hash);
+  };
+  REQUIRE(judge('a', 7) == ReplayVerdict::kBelowFloor);
+  REQUIRE(judge('b', 5) == ReplayVerdict::kKnown);  // below the floor, and not forgotten
+  REQUIRE(judge('c', 6) == ReplayVerdict::kBelowFloor);
+  REQUIRE(judge('c', 5) == ReplayVerdict::kOtherBytes);
+  REQUIRE(judge('c', 8) == ReplayVerdict::kNew);
+  // Another key of the controller begins anew.
+  REQUIRE(known.Judge(scene.fixture.stranger.id(), AsBytes(std::string(16, 'c')), 1, hash) ==
+          ReplayVerdict::kNew);
+}
+
+}  // namespace
+}  // namespace holdfast::trust

@@ -1,0 +1,135 @@
+// One agent with its configuration, and good plans for it that tests spoil.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/trust/plan_checks.h"
+#include "tests/support/trust_fixture.h"
+
+namespace holdfast::testing {
+
+class FakePolicy final : public trust::LocalPolicy {
+ public:
+  std::optional<std::string> RepositoryOf(std::string_view source) const override {
+    auto found = sources.find(source);
+    if (found == sources.end()) return std::nullopt;
+    return found->second;
+  }
+  bool HasRepository(std::string_view repository) const override {
+    return repositories.contains(repository);
+  }
+  trust::RestoreRight restore() const override { return right; }
+  bool HasRestoreRoot(std::string_view root) const override { return roots.contains(root); }
+
+  std::map<std::string, std::string, std::less<>> sources = {{"etcd/main", "main"},
+                                                             {"files/app", "other"}};
+  std::set<std::string, std::less<>> repositories = {"main", "other"};
+  std::set<std::string, std::less<>> roots = {"staging"};
+  trust::RestoreRight right = trust::RestoreRight::kInPlace;
+};
+
+struct PlanScene {
+  TrustFixture fixture;
+  v1::RootDocument document = fixture.Document();
+  trust::AgentIdentity agent = {"db-1", 2};
+  std::uint64_t epoch_highest = 4;
+  std::int64_t now_ms = kTrustNowMs;
+  trust::Freshness freshness = {.age = std::chrono::seconds(1)};
+  trust::KnownPlans guard;
+  FakePolicy policy;
+
+  trust::CheckedPlan Check(ByteView envelope) { return CheckWith(trust::PlanChecks(), envelope); }
+  // With another table, or with another verifier's memory.
+  trust::CheckedPlan CheckWith(std::span<const trust::PlanCheck> checks, ByteView envelope,
+                               const trust::ReplayGuard* other_guard = nullptr) {
+    const trust::RootDocument root = fixture.Root(document);
+    return trust::RunPlanChecks(checks, envelope,
+                                {.root = root,
+                                 .agent = agent,
+                                 .epoch_highest = epoch_highest,
+                                 .now = WallTime(std::chrono::milliseconds(now_ms)),
+                                 .freshness = freshness,
+                                 .guard = other_guard != nullptr ? *other_guard : guard,
+                                 .policy = policy});
+  }
+  // As an agent that accepted it.
+  void Remember(const trust::CheckedPlan& checked) {
+    guard.Add({.controller_key = checked.controller_key,
+               .plan_id = checked.plan.plan_id(),
+               .sequence = checked.plan.sequence(),
+               .hash = checked.hash.value(),
+               .expires_at_ms = checked.plan.expires_at_ms()});
+  }
+
+  // All but the order.
+  v1::Plan Head() {
+    v1::Plan plan;
+    plan.set_plan_id(std::string(16, 'p'));
+    plan.set_cluster_id(document.cluster_id());
+    plan.set_node("db-1");
+    plan.set_incarnation(2);
+    plan.set_sequence(kTrustNowMs);
+    plan.set_issued_at_ms(kTrustNowMs);
+    plan.set_not_before_ms(kTrustNowMs);
+    plan.set_expires_at_ms(kTrustNowMs + 3'600'000);
+    plan.set_controller_epoch(4);
+    plan.set_run("01HF7777777777777777777777");
+    return plan;
+  }
+  v1::Plan Backup() {
+    v1::Plan plan = Head();
+    v1::BackupTask& task = *plan.mutable_backup()->add_tasks();
+    task.set_source("etcd/main");
+    task.set_repository("main");
+    return plan;
+  }
+  v1::Plan Compose() {
+    v1::Plan plan = Head();
+    plan.mutable_compose()->set_source("etcd/main");
+    plan.mutable_compose()->set_repository("main");
+    v1::Part& part = *plan.mutable_compose()->add_parts();
+    part.set_node("db-2");
+    part.set_tree_id(std::string(32, 't'));
+    return plan;
+  }
+  v1::Plan Restore() {
+    v1::Plan plan = Head();
+    v1::RestoreOrder& order = *plan.mutable_restore();
+    order.set_repository("main");
+    order.set_snapshot(std::string(32, 's'));
+    order.set_source("etcd/main");
+    order.mutable_staging()->set_root("staging");
+    order.mutable_staging()->set_directory("x/y");
+    return plan;
+  }
+  v1::Plan RestoreInPlace() {
+    v1::Plan plan = Restore();
+    plan.mutable_restore()->mutable_in_place()->set_safety_snapshot(true);
+    return plan;
+  }
+
+  using Keys = std::vector<const crypto::SigningKey*>;
+  static Bytes SignPayload(const Bytes& payload, const Keys& keys) {
+    std::vector<trust::Signature> signatures;
+    for (const crypto::SigningKey* key : keys) {
+      signatures.push_back(trust::MakeSignature(trust::PayloadType::kPlan, payload, *key));
+    }
+    return trust::Assemble(trust::PayloadType::kPlan, payload, signatures);
+  }
+  static Bytes SignPlan(const v1::Plan& plan, const Keys& keys) {
+    return SignPayload(trust::EncodeMessage(plan), keys);
+  }
+  Bytes ByController(const v1::Plan& plan) { return SignPlan(plan, {&fixture.controller}); }
+  Bytes WithAnna(const v1::Plan& plan) {
+    return SignPlan(plan, {&fixture.controller, &fixture.anna});
+  }
+  Bytes WithAnnaAndBen(const v1::Plan& plan) {
+    return SignPlan(plan, {&fixture.controller, &fixture.anna, &fixture.ben});
+  }
+};
+
+}  // namespace holdfast::testing
