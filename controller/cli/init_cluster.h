@@ -1,0 +1,49 @@
+// `holdfast init`: makes a cluster's keys, its first root document and the files that controller
+// and operators begin with.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/base/secret.h"
+
+namespace holdfast::cli {
+
+struct InitClusterOptions {
+  std::string directory;  // new, or empty
+  std::string cluster;
+  // How agents and operators reach the controller's host: a name or an address.
+  std::string host;
+  std::vector<std::string> operators;  // persons; each gets a root key too
+  unsigned root_threshold = 1;         // how many of them a new root document needs
+  unsigned restore_operators = 1;
+  unsigned restore_in_place_operators = 1;
+  unsigned valid_days = 365;
+  // For the keys of one person. Empty: they are not encrypted.
+  std::function<Result<Secret>(const std::string& person)> passphrase;
+};
+
+struct InitClusterReport {
+  std::string directory;
+  std::string cluster_id;
+  std::string controller_directory;
+  struct Person {
+    std::string name;
+    std::string directory;
+    std::string root_key_file;
+  };
+  std::vector<Person> operators;
+  std::int64_t expires_ms = 0;  // of the root document and all of its keys
+  std::vector<std::string> warnings;
+};
+
+// The directory appears whole or not at all. kInvalidArgument for names and numbers that make no
+// sense, kAlreadyExists when the directory holds anything.
+Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random& random,
+                                      const Clock& clock);
+
+}  // namespace holdfast::cli
