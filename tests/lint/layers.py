@@ -37,6 +37,7 @@ WITHIN_A_RANK = {
     ("common/storage", "common/io"),
     ("common/storage", "common/crypto"),
     ("common/repository", "common/filetree"),
+    ("common/config", "common/io"),
     ("common/database", "common/io"),
     ("agent/jobs", "agent/core"),
     ("agent/jobs", "agent/journal"),

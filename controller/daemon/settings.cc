@@ -1,0 +1,227 @@
+#include "controller/daemon/settings.h"
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/bus/curve_key.h"
+#include "common/config/config_file.h"
+
+namespace holdfast::controller {
+namespace {
+
+using config::Environment;
+using config::Node;
+using config::OptionSpec;
+using config::OptionType;
+using config::Schema;
+using config::Values;
+
+constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/controller";
+constexpr std::string_view kDefaultSocket = "/run/holdfast/controller.sock";
+
+const Schema& TopSchema() {
+  static const Schema schema{{
+      {.name = "cluster", .required = true, .help = "the cluster's name"},
+      {.name = "state_dir", .type = OptionType::kPath, .help = "the controller's own directory"},
+      {.name = "root_file",
+       .type = OptionType::kPath,
+       .help = "the cluster's first root document, as `holdfast init` made it"},
+      {.name = "signing_key_file", .type = OptionType::kPath, .help = "the key that signs plans"},
+  }};
+  return schema;
+}
+
+const Schema& BusSchema() {
+  static const Schema schema{{
+      {.name = "listen", .help = "where agents connect to, e.g. \"tcp://*:7733\""},
+      {.name = "endpoint", .required = true, .help = "the same, as agents reach it"},
+      {.name = "key_file", .type = OptionType::kPath, .help = "the CURVE key of all sockets"},
+  }};
+  return schema;
+}
+
+const Schema& JoinSchema() {
+  static const Schema schema{{
+      {.name = "listen", .help = "where new nodes join, e.g. \"tcp://*:7734\""},
+      {.name = "endpoint", .required = true, .help = "the same, as new nodes reach it"},
+  }};
+  return schema;
+}
+
+const Schema& AdminSchema() {
+  static const Schema schema{{
+      {.name = "socket", .type = OptionType::kPath, .help = "the UNIX socket of this host's CLI"},
+      {.name = "group", .help = "the group that may use the socket, beside the controller's user"},
+      {.name = "listen", .help = "where CLIs of other hosts connect to; none where it is left out"},
+      {.name = "operators",
+       .type = OptionType::kMap,
+       .help = "person to CURVE key: who may come from other hosts"},
+  }};
+  return schema;
+}
+
+const Schema& BackupSchema() {
+  static const Schema schema{{
+      {.name = "cut_barrier_s",
+       .type = OptionType::kInteger,
+       .help = "how long the first task that is prepared waits for the last one",
+       .minimum = 0,
+       .maximum = 60},
+      {.name = "saves_at_once",
+       .type = OptionType::kInteger,
+       .help = "tasks over one repository that begin to save at once",
+       .minimum = 1,
+       .maximum = 100'000},
+      {.name = "saves_per_minute",
+       .type = OptionType::kInteger,
+       .help = "how many more begin each minute",
+       .minimum = 1,
+       .maximum = 1'000'000},
+      {.name = "run_deadline_hours",
+       .type = OptionType::kInteger,
+       .help = "after which a run is given up",
+       .minimum = 1,
+       .maximum = 24},
+  }};
+  return schema;
+}
+
+class SettingsReader {
+ public:
+  SettingsReader(config::ConfigFile file, const Environment& environment)
+      : root_(std::move(file.root)), environment_(environment) {
+    settings_.file = std::move(file.path);
+    context_.directory = std::filesystem::path(settings_.file).parent_path().string();
+    context_.environment = &environment;
+  }
+
+  Result<ControllerSettings> Read() {
+    HF_TRY(ReadTop());
+    HF_TRY(ReadBus());
+    HF_TRY(ReadAdmin());
+    HF_TRY(ReadBackup());
+    settings_.warnings = config::WarnOfUnusedVariables(environment_, used_);
+    return std::move(settings_);
+  }
+
+ private:
+  Result<void> ReadTop() {
+    HF_TRY(config::ApplyOverrides(root_, TopSchema(), {}, environment_, used_));
+    HF_ASSIGN(settings_.values,
+              config::ReadValues(root_, TopSchema(), context_, {"bus", "join", "admin", "backup"}));
+    const Values& values = settings_.values;
+    settings_.cluster = values.Text("cluster");
+    settings_.state_dir = values.Text("state_dir", kDefaultStateDir);
+    settings_.root_file = values.Text("root_file", Beside("root.holdfast"));
+    settings_.signing_key_file = values.Text("signing_key_file", Beside("controller.key"));
+    return {};
+  }
+
+  // A section that is left out reads as an empty one, so that its defaults and overrides hold.
+  Result<Values> Section(const std::string& name, const Schema& schema) {
+    if (root_.Find(name) == nullptr || root_.Find(name)->kind == Node::Kind::kNull) {
+      Node empty;
+      empty.kind = Node::Kind::kMap;
+      empty.location = root_.location;
+      root_.Set(name, std::move(empty));
+    }
+    Node& node = *root_.Find(name);
+    HF_TRY(config::ExpectKind(node, Node::Kind::kMap, name));
+    HF_TRY(config::ApplyOverrides(node, schema, {name}, environment_, used_));
+    return config::ReadValues(node, schema, context_);
+  }
+
+  Result<void> ReadBus() {
+    HF_ASSIGN(Values bus, Section("bus", BusSchema()));
+    HF_ASSIGN(settings_.bus, Listen(bus, "tcp://*:7733"));
+    settings_.bus_key_file = bus.Text("key_file", Beside("bus.curve"));
+    HF_ASSIGN(Values join, Section("join", JoinSchema()));
+    HF_ASSIGN(settings_.join, Listen(join, "tcp://*:7734"));
+    return {};
+  }
+
+  Result<void> ReadAdmin() {
+    HF_ASSIGN(Values admin, Section("admin", AdminSchema()));
+    settings_.admin_socket = admin.Text("socket", kDefaultSocket);
+    settings_.admin_group = admin.Text("group");
+    settings_.admin_listen = admin.Text("listen");
+    if (!settings_.admin_listen.empty()) HF_TRY(CheckEndpoint(admin, "listen"));
+    settings_.admin_operators = admin.Map("operators");
+    for (const auto& [person, key] : settings_.admin_operators) {
+      Result<bus::CurvePublicKey> parsed = bus::ParseCurveKey(key);
+      if (!parsed) {
+        return admin.Invalid("operators",
+                             fmt::format("key of {}: {}", Quote(person), parsed.error().message()));
+      }
+    }
+    if (!settings_.admin_operators.empty() && settings_.admin_listen.empty()) {
+      return admin.Invalid("operators",
+                           "operators are named and \"listen\" is not; expected both or none");
+    }
+    return {};
+  }
+
+  Result<void> ReadBackup() {
+    HF_ASSIGN(Values backup, Section("backup", BackupSchema()));
+    settings_.cut_barrier = std::chrono::seconds(backup.Integer("cut_barrier_s", 2));
+    settings_.saves_at_once = static_cast<std::uint32_t>(backup.Integer("saves_at_once", 50));
+    settings_.saves_per_minute =
+        static_cast<std::uint32_t>(backup.Integer("saves_per_minute", 600));
+    settings_.run_deadline = std::chrono::hours(backup.Integer("run_deadline_hours", 24));
+    return {};
+  }
+
+  static Result<ListenSettings> Listen(const Values& values, std::string_view fallback) {
+    ListenSettings listen;
+    listen.listen = values.Text("listen", fallback);
+    listen.endpoint = values.Text("endpoint");
+    if (values.Has("listen")) HF_TRY(CheckEndpoint(values, "listen"));
+    HF_TRY(CheckEndpoint(values, "endpoint"));
+    if (listen.endpoint.find('*') != std::string::npos) {
+      return values.Invalid("endpoint", fmt::format("\"endpoint\" is {}; expected the name or "
+                                                    "address that other hosts reach it by",
+                                                    Quote(listen.endpoint)));
+    }
+    return listen;
+  }
+
+  // "tcp://HOST:PORT".
+  static Result<void> CheckEndpoint(const Values& values, std::string_view option) {
+    const std::string text = values.Text(option);
+    const std::size_t colon = text.rfind(':');
+    const bool has_port = colon != std::string::npos && colon > 6 && colon + 1 < text.size() &&
+                          text.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+                          text.size() - colon <= 6;
+    if (text.starts_with("tcp://") && has_port) return {};
+    return values.Invalid(
+        option, fmt::format("{} is {}; expected \"tcp://HOST:PORT\"", Quote(option), Quote(text)));
+  }
+
+  std::string Beside(std::string_view name) const {
+    return fmt::format("{}/{}", context_.directory, name);
+  }
+
+  Node root_;
+  const Environment& environment_;
+  config::ReadContext context_;
+  std::set<std::string> used_;
+  ControllerSettings settings_;
+};
+
+}  // namespace
+
+Result<ControllerSettings> LoadControllerSettings(const std::string& path,
+                                                  const Environment& environment) {
+  HF_ASSIGN(config::ConfigFile file, config::LoadConfigFile(path));
+  return SettingsReader(std::move(file), environment).Read();
+}
+
+Result<ControllerSettings> ParseControllerSettings(std::string_view text, const std::string& path,
+                                                   const Environment& environment) {
+  HF_ASSIGN(config::ConfigFile file, config::ParseConfigFile(text, path));
+  return SettingsReader(std::move(file), environment).Read();
+}
+
+}  // namespace holdfast::controller
