@@ -10,20 +10,25 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json PartToJson(const PartManifest& part) {
-  return {{"node", part.node},
-          {"tree_id", part.tree_id},
-          {"items", part.items},
-          {"bytes", part.bytes},
-          {"seconds", part.seconds}};
+  Json json = {{"node", part.node},
+               {"tree_id", part.tree_id},
+               {"items", part.items},
+               {"bytes", part.bytes},
+               {"seconds", part.seconds}};
+  if (part.cut_time) json["cut_time"] = FormatTime(*part.cut_time);
+  return json;
 }
 
-PartManifest PartFromJson(const Json& json) {
+Result<PartManifest> PartFromJson(const Json& json) {
   PartManifest part;
   part.node = json.value("node", "");
   part.tree_id = json.value("tree_id", "");
   part.items = json.value("items", std::uint64_t{0});
   part.bytes = json.value("bytes", std::uint64_t{0});
   part.seconds = json.value("seconds", PhaseSeconds{});
+  if (const auto cut = json.find("cut_time"); cut != json.end()) {
+    HF_ASSIGN(part.cut_time, ParseTime(cut->get<std::string>()));
+  }
   return part;
 }
 
@@ -38,7 +43,7 @@ Missing MissingFromJson(const Json& json) {
 }
 
 // Reads what EncodeManifest writes; nlohmann's exceptions mean that the text is none of ours.
-Manifest FromJson(const Json& json) {
+Result<Manifest> FromJson(const Json& json) {
   using Texts = std::map<std::string, std::string>;
   Manifest manifest;
   manifest.format_version = json.at("format_version").get<int>();
@@ -62,7 +67,8 @@ Manifest FromJson(const Json& json) {
   manifest.checksums = json.value("checksums", Texts{});
   manifest.details = json.value("details", std::map<std::string, std::vector<std::string>>{});
   for (const Json& part : json.value("parts", Json::array())) {
-    manifest.parts.push_back(PartFromJson(part));
+    HF_ASSIGN(PartManifest read, PartFromJson(part));
+    manifest.parts.push_back(std::move(read));
   }
   for (const Json& missing : json.value("missing", Json::array())) {
     manifest.missing.push_back(MissingFromJson(missing));
@@ -150,7 +156,7 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is no JSON");
   HF_TRY(CheckVersion(json));
   try {
-    Manifest manifest = FromJson(json);
+    HF_ASSIGN(Manifest manifest, FromJson(json));
     HF_ASSIGN(manifest.cut_time, ParseTime(json.at("cut_time").get<std::string>()));
     return manifest;
   } catch (const Json::exception& e) {

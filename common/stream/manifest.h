@@ -27,11 +27,13 @@ using PhaseSeconds = std::map<std::string, double>;
 
 // What one backup task left in the repository.
 struct PartManifest {
-  std::string node;
-  std::string tree_id;  // hexadecimal
+  std::string node = {};
+  std::string tree_id = {};  // hexadecimal
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
-  PhaseSeconds seconds;
+  PhaseSeconds seconds = {};
+  // By this node's own clock; unset where the snapshot has one part, whose cut is the snapshot's.
+  std::optional<WallTime> cut_time = std::nullopt;
   bool operator==(const PartManifest&) const = default;
 };
 

@@ -30,7 +30,8 @@ Manifest FullManifest() {
   manifest.cut_barrier = false;
   manifest.checksums = {{"data/snapshot.db", "sha256:00"}};
   manifest.details = {{"roots", {"/etc/a", "/etc/b"}}, {"empty", {}}};
-  manifest.parts = {{"db-1", std::string(64, 'a'), 12, 1ULL << 62, {{"prepare", 0.125}}}};
+  manifest.parts = {{"db-1", std::string(64, 'a'), 12, 1ULL << 62, {{"prepare", 0.125}}},
+                    {.node = "db-2", .cut_time = manifest.cut_time}};
   manifest.missing = {{"/etc/x", "permission denied", "run as root"}, {"/etc/y", "gone", ""}};
   manifest.warnings = {"one", "two"};
   return manifest;
@@ -88,6 +89,7 @@ TEST_CASE("manifest: what is none is refused") {
       R"({"format_version":1,"kind":"a","name":7,"cut_time":"2026-11-21T03:45:26Z"})",
       R"({"format_version":1,"kind":"a","name":"b","cut_time":"soon"})",
       R"({"format_version":1,"kind":"a","name":"b","cut_time":"2026-11-21T03:45:26Z","parts":[1]})",
+      R"({"format_version":1,"kind":"a","name":"b","cut_time":"2026-11-21T03:45:26Z","parts":[{"cut_time":"soon"}]})",
       R"({"format_version":1,"kind":"a","name":"b","cut_time":"2026-11-21T03:45:26Z","members":{"a":1}})",
       std::string(1'000'000, '['),
   };
@@ -96,7 +98,7 @@ TEST_CASE("manifest: what is none is refused") {
     Result<Manifest> result = DecodeManifest(json);
     REQUIRE_FALSE(result);
   }
-  REQUIRE_FAILS(DecodeManifest(kBad[14]), ErrorCode::kCorrupt, "nested");
+  REQUIRE_FAILS(DecodeManifest(kBad[15]), ErrorCode::kCorrupt, "nested");
 }
 
 }  // namespace
