@@ -1,5 +1,7 @@
 #include "agent/sources/source.h"
 
+#include <algorithm>
+
 namespace holdfast {
 
 std::string_view TopologyName(Topology topology) {
@@ -12,6 +14,10 @@ std::string_view TopologyName(Topology topology) {
       return "sharded";
   }
   return "local";
+}
+
+bool SourceKind::HasScope(BackupScope scope) const {
+  return std::ranges::find(scopes, scope) != scopes.end();
 }
 
 Result<std::vector<std::string>> Source::RestoreSpecial(const RestoreSpec& /*spec*/,

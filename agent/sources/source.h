@@ -51,8 +51,16 @@ struct SourceInfo {
   std::vector<std::string> warnings;
 };
 
+// What a session is to save. Of a replicated source one member saves the whole, every other one
+// what nobody else has.
+enum class BackupScope : std::uint8_t {
+  kWhole,   // the service's state, and what only this member has
+  kMember,  // only what just this member has: all of it lies below "members/<node>/"
+};
+
 struct BackupSpec {
   SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
+  BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind declares it
 };
 
 // One consistent view of the service. The destructor gives back whatever holds it (open files,
@@ -67,8 +75,9 @@ class BackupSession {
   // Items depth-first (see Item); nullopt: no more. REQUIRES: Cut() succeeded.
   virtual Result<std::optional<Item>> Next() = 0;
   // What the manifest says of this part: identity, members, position, endpoint, method,
-  // consistency, checksums, details, missing, warnings. REQUIRES: Next() returned nullopt and every
-  // item was read.
+  // consistency, checksums, details, missing, warnings. Of kMember it has no position, but identity
+  // and health all the same, as far as the service answers. REQUIRES: Next() returned nullopt and
+  // every item was read.
   virtual Result<Manifest> Finish() = 0;
   // Bytes that Next() will give in all, 0 where unknown. Known after Cut().
   virtual std::uint64_t bytes_total() const { return 0; }
@@ -136,10 +145,13 @@ class Source {
 struct SourceKind {
   std::string kind;
   Topology topology = Topology::kLocal;
-  std::string summary;                              // one line for --help
-  config::Schema options;                           // beside kind, name, repository
+  std::vector<BackupScope> scopes = {BackupScope::kWhole};  // that OpenBackup() takes
+  std::string summary;                                      // one line for --help
+  config::Schema options;                                   // beside kind, name, repository
   std::vector<config::OptionSpec> restore_options;  // flags of `restore`, e.g. "stage-data-dir"
   std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
+
+  bool HasScope(BackupScope scope) const;
 };
 
 }  // namespace holdfast

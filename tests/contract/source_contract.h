@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <set>
@@ -29,6 +30,9 @@ struct SourceUnderTest {
   bool reuses_unchanged = false;
   // Paths that a snapshot of this service must have.
   std::vector<std::string> expected_paths;
+  // As the kind declares them, and what open() says of the node.
+  std::vector<BackupScope> scopes = {BackupScope::kWhole};
+  std::string node = "node";
 };
 
 // One whole backup; `previous` may be null.
@@ -130,15 +134,53 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
   }
 
   SECTION("a session dropped at any step gives everything back") {
-    for (int steps = 0; steps <= 4; ++steps) {
-      auto session = Unwrap(source->OpenBackup({}));
-      std::optional<Item> held;  // its reader outlives the session's next step, not the session
-      if (steps > 0) REQUIRE_OK(session->Prepare(std::stop_token()));
-      if (steps > 1) REQUIRE_OK(session->Cut());
-      for (int item = 2; item < steps; ++item) held = Unwrap(session->Next());
-      held.reset();
+    for (BackupScope scope : test.scopes) {
+      for (int steps = 0; steps <= 4; ++steps) {
+        auto session = Unwrap(source->OpenBackup({.previous = nullptr, .scope = scope}));
+        std::optional<Item> held;  // its reader outlives the session's next step, not the session
+        if (steps > 0) REQUIRE_OK(session->Prepare(std::stop_token()));
+        if (steps > 1) REQUIRE_OK(session->Cut());
+        for (int item = 2; item < steps; ++item) held = Unwrap(session->Next());
+        held.reset();
+        session.reset();
+        REQUIRE(test.fingerprint() == before);
+      }
+    }
+  }
+
+  SECTION("the whole is always among the scopes") {
+    REQUIRE(std::ranges::count(test.scopes, BackupScope::kWhole) == 1);
+  }
+
+  SECTION("a member's scope gives what only this member has, and nothing that two can have") {
+    if (std::ranges::count(test.scopes, BackupScope::kMember) == 1) {
+      TakenSnapshot whole;
+      TakenSnapshot member;
+      TakeSnapshot(*Unwrap(source->OpenBackup({})), whole);
+      auto session =
+          Unwrap(source->OpenBackup({.previous = &whole.view, .scope = BackupScope::kMember}));
+      TakeSnapshot(*session, member, &whole.view);
       session.reset();
       REQUIRE(test.fingerprint() == before);
+
+      const std::string own = "members/" + test.node;
+      std::vector<std::string> expected;
+      for (const std::string& path : whole.order) {
+        if (path.starts_with(own + "/")) expected.push_back(path);
+      }
+      std::vector<std::string> given;
+      for (const std::string& path : member.order) {
+        INFO(path);
+        bool is_own = path.starts_with(own + "/");
+        bool is_above = (own + "/").starts_with(path + "/");
+        REQUIRE((is_own || is_above));
+        if (is_own) given.push_back(path);
+      }
+      REQUIRE(given == expected);
+      // Who reads it can tell that it is of the same service, and where nothing is consistent.
+      CheckManifest(*member.view.the_manifest);
+      REQUIRE_FALSE(member.view.the_manifest->identity.empty());
+      REQUIRE(member.view.the_manifest->position.empty());
     }
   }
 
@@ -151,26 +193,28 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
   }
 
   SECTION("a stop that was requested ends the backup") {
-    std::stop_source stop;
-    auto session = Unwrap(source->OpenBackup({}));
-    stop.request_stop();
-    Result<void> outcome = session->Prepare(stop.get_token());
-    if (outcome) outcome = session->Cut();
-    bool is_at_end = false;
-    while (outcome && !is_at_end) {
-      Result<std::optional<Item>> item = session->Next();
-      if (!item) {
-        outcome = Fail(std::move(item).error());
-      } else if (!*item) {
-        is_at_end = true;
-      } else if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&(*item)->content)) {
-        Result<Bytes> content = ReadAll(**reader);
-        if (!content) outcome = Fail(std::move(content).error());
+    for (BackupScope scope : test.scopes) {
+      std::stop_source stop;
+      auto session = Unwrap(source->OpenBackup({.previous = nullptr, .scope = scope}));
+      stop.request_stop();
+      Result<void> outcome = session->Prepare(stop.get_token());
+      if (outcome) outcome = session->Cut();
+      bool is_at_end = false;
+      while (outcome && !is_at_end) {
+        Result<std::optional<Item>> item = session->Next();
+        if (!item) {
+          outcome = Fail(std::move(item).error());
+        } else if (!*item) {
+          is_at_end = true;
+        } else if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&(*item)->content)) {
+          Result<Bytes> content = ReadAll(**reader);
+          if (!content) outcome = Fail(std::move(content).error());
+        }
       }
+      REQUIRE_FAILS(outcome, ErrorCode::kCancelled, "");
+      session.reset();
+      REQUIRE(test.fingerprint() == before);
     }
-    REQUIRE_FAILS(outcome, ErrorCode::kCancelled, "");
-    session.reset();
-    REQUIRE(test.fingerprint() == before);
   }
 
   SECTION("a second run builds on the first one") {

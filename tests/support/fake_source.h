@@ -14,7 +14,8 @@
 
 namespace holdfast::testing {
 
-// The "service" and what it is told to do wrong. One world for all sources of a test.
+// The "service" and what it is told to do wrong. One world for all sources of a test. What lies
+// below "members/NODE/" only that node's sessions give.
 struct FakeWorld {
   std::map<std::string, std::string> live = {{"data/a", "alpha"}, {"data/b", "beta"}};
   std::map<std::string, Error> failures;       // step -> error, e.g. "prepare", "swap"
@@ -59,12 +60,18 @@ class EndlessReader final : public ByteReader {
 
 class FakeBackupSession final : public BackupSession {
  public:
-  explicit FakeBackupSession(FakeWorld& world) : world_(world) {}
+  FakeBackupSession(FakeWorld& world, std::string node, const BackupSpec& spec)
+      : world_(world), own_("members/" + node + "/"), scope_(spec.scope) {}
   ~FakeBackupSession() override { world_.steps.push_back("backup closed"); }
   Result<void> Prepare(std::stop_token) override { return world_.Step("prepare"); }
   Result<void> Cut() override {
     HF_TRY(world_.Step("cut"));
-    for (const auto& [path, text] : world_.live) cut_.emplace_back(path, text);
+    for (const auto& [path, text] : world_.live) {
+      bool is_data = !path.starts_with("members/");
+      bool is_given = is_data ? scope_ == BackupScope::kWhole : path.starts_with(own_);
+      if (is_given) cut_.emplace_back(path, text);
+    }
+    saw_directory_ = scope_ == BackupScope::kMember;
     return {};
   }
   Result<std::optional<Item>> Next() override {
@@ -98,7 +105,7 @@ class FakeBackupSession final : public BackupSession {
     HF_TRY(world_.Step("finish"));
     Manifest manifest;
     manifest.identity = {{"version", "1.0"}};
-    manifest.position = {{"revision", "7"}};
+    if (scope_ == BackupScope::kWhole) manifest.position = {{"revision", "7"}};
     manifest.endpoint = "memory";
     manifest.method = "copy";
     manifest.consistency = "exact";
@@ -108,6 +115,8 @@ class FakeBackupSession final : public BackupSession {
 
  private:
   FakeWorld& world_;
+  std::string own_;
+  BackupScope scope_;
   bool saw_directory_ = false;
   std::size_t at_ = 0;
   std::vector<std::pair<std::string, std::string>> cut_;
@@ -152,7 +161,7 @@ class FakeRestoreSession final : public RestoreSession {
 
 class FakeSource final : public Source {
  public:
-  explicit FakeSource(FakeWorld& world) : world_(world) {}
+  FakeSource(FakeWorld& world, std::string node) : world_(world), node_(std::move(node)) {}
   Result<SourceInfo> Probe(std::stop_token) override {
     HF_TRY(world_.Step("probe"));
     SourceInfo info;
@@ -163,9 +172,9 @@ class FakeSource final : public Source {
     info.missing = world_.missing;
     return info;
   }
-  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec&) override {
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
     HF_TRY(world_.Step("open backup"));
-    return std::make_unique<FakeBackupSession>(world_);
+    return std::make_unique<FakeBackupSession>(world_, node_, spec);
   }
   Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
     HF_TRY(world_.Step("open restore"));
@@ -183,6 +192,7 @@ class FakeSource final : public Source {
 
  private:
   FakeWorld& world_;
+  std::string node_;
 };
 
 // `world` must outlive the kind.
@@ -195,10 +205,10 @@ inline SourceKind FakeKind(FakeWorld& world, std::string kind = "fake") {
       {.name = "stage_dir", .type = config::OptionType::kPath, .help = "where to"},
       {.name = "bump", .type = config::OptionType::kInteger, .help = "by how much"},
       {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
-  fake.open = [&world](const SourceContext&,
+  fake.open = [&world](const SourceContext& context,
                        const config::Values&) -> Result<std::unique_ptr<Source>> {
     HF_TRY(world.Step("open"));
-    return std::make_unique<FakeSource>(world);
+    return std::make_unique<FakeSource>(world, context.node);
   };
   return fake;
 }

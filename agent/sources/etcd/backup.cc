@@ -4,22 +4,19 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include "agent/sources/etcd/control_plane.h"
 #include "agent/sources/etcd/database_facts.h"
+#include "agent/sources/etcd/member_files.h"
 #include "agent/sources/etcd/snapshot_feed.h"
 #include "agent/sources/etcd/survey.h"
 #include "common/base/format.h"
-#include "common/filetree/walker.h"
 
 namespace holdfast::etcd {
 namespace {
 
-// The coarsest clock step of a file system: FAT's.
-constexpr std::chrono::seconds kClockStep{2};
-constexpr std::uint64_t kEstimateItemsMax = 100'000;
 // Left to others on the spool's file system.
 constexpr std::uint64_t kSpoolMargin = 256U << 20;
 
@@ -105,7 +102,8 @@ class Session final : public BackupSession {
     HF_ASSIGN(EndpointChoice choice, ChooseEndpoint(reports));
     warnings_ = std::move(choice.warnings);
     chosen_ = std::move(reports[choice.index]);
-    return PrepareFiles();
+    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, previous_));
+    return {};
   }
 
   Result<void> Cut() override {
@@ -123,8 +121,7 @@ class Session final : public BackupSession {
   }
 
   Result<std::optional<Item>> Next() override {
-    if (std::exchange(is_snapshot_given_, true))
-      return walker_ ? walker_->Next() : Result<std::optional<Item>>(std::nullopt);
+    if (std::exchange(is_snapshot_given_, true)) return files_->Next();
     Attributes attributes;
     attributes.mode = 0600;
     attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);
@@ -154,13 +151,13 @@ class Session final : public BackupSession {
     if (!feed_->storage_version().empty())
       manifest.identity["storage_version"] = feed_->storage_version();
     HF_TRY(AddFacts(manifest));
-    AddFiles(manifest);
+    files_->Describe(manifest, warnings_);
     manifest.warnings.insert(manifest.warnings.begin(), warnings_.begin(), warnings_.end());
     return manifest;
   }
 
   std::uint64_t bytes_total() const override {
-    return (feed_ ? feed_->size() : chosen_.status.db_size) + files_bytes_;
+    return (feed_ ? feed_->size() : chosen_.status.db_size) + (files_ ? files_->bytes() : 0);
   }
 
  private:
@@ -168,22 +165,6 @@ class Session final : public BackupSession {
     std::stop_source* target;
     void operator()() const { target->request_stop(); }
   };
-
-  Result<void> PrepareFiles() {
-    control_plane_ = FindControlPlaneFiles(settings_);
-    filetree::WalkOptions options;
-    options.roots = settings_.files;
-    options.roots.insert(options.roots.end(), control_plane_.roots.begin(),
-                         control_plane_.roots.end());
-    if (options.roots.empty()) return {};
-    options.prefix = fmt::format("members/{}/files", context_.node);
-    options.previous = previous_;
-    if (previous_ != nullptr && previous_->manifest())
-      options.previous_cut = ToUnixTime(previous_->manifest()->cut_time - kClockStep);
-    HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
-    files_bytes_ = walker_->Estimate(kEstimateItemsMax).bytes;
-    return {};
-  }
 
   // Position and members, from the saved bytes where there is a spool to read them from.
   Result<void> AddFacts(Manifest& manifest) {
@@ -228,17 +209,6 @@ class Session final : public BackupSession {
     if (keys) manifest.details["keys"] = {std::to_string(*keys)};
   }
 
-  void AddFiles(Manifest& manifest) {
-    if (!settings_.files.empty()) manifest.details["files"] = settings_.files;
-    if (settings_.kubeadm) manifest.details["kubeadm"] = control_plane_.roots;
-    manifest.missing = control_plane_.missing;
-    if (!walker_) return;
-    const std::vector<Missing>& missing = walker_->missing();
-    manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
-    const std::vector<std::string>& walked = walker_->warnings();
-    warnings_.insert(warnings_.end(), walked.begin(), walked.end());
-  }
-
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
@@ -246,13 +216,90 @@ class Session final : public BackupSession {
   std::optional<std::stop_callback<Forward>> forward_;
   EndpointReport chosen_;
   std::vector<std::string> warnings_;
-  ControlPlaneFiles control_plane_;
-  std::unique_ptr<filetree::Walker> walker_;
-  std::uint64_t files_bytes_ = 0;
+  std::optional<MemberFiles> files_;
   WallTime cut_time_;
   bool is_snapshot_given_ = false;
   std::unique_ptr<SnapshotMessages> messages_;
   std::unique_ptr<SnapshotFeed> feed_;  // last: its thread uses what stands above
+};
+
+// Saves this member's files only. Who can no longer read its member wants them all the more, so
+// what the service says, or that it says nothing, is reported and never in the way.
+class MemberSession final : public BackupSession {
+ public:
+  MemberSession(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    auto reports = SurveyEndpoints(settings_, stop);
+    if (!reports && reports.error().code() == ErrorCode::kCancelled)
+      return Fail(std::move(reports).error());
+    if (reports) {
+      Describe(*reports);
+    } else {
+      warnings_.push_back(reports.error().Text());
+    }
+    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, previous_));
+    stop_ = std::move(stop);
+    return {};
+  }
+
+  Result<void> Cut() override { return {}; }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    return files_->Next();
+  }
+
+  Result<Manifest> Finish() override {
+    files_->Describe(manifest_, warnings_);
+    manifest_.method = "files of the member";
+    manifest_.consistency = "per file";
+    manifest_.warnings = std::move(warnings_);
+    return std::move(manifest_);
+  }
+
+  std::uint64_t bytes_total() const override { return files_ ? files_->bytes() : 0; }
+
+ private:
+  // Identity and health, from the member that would be read or else from any that answers.
+  void Describe(const std::vector<EndpointReport>& reports) {
+    std::uint64_t newest = 0;
+    for (const EndpointReport& report : reports)
+      if (!report.failure) newest = std::max(newest, report.status.raft_index);
+    std::size_t readable = 0;
+    const EndpointReport* answering = nullptr;
+    for (const EndpointReport& report : reports) {
+      if (!report.failure && answering == nullptr) answering = &report;
+      if (!ReasonAgainst(report, newest)) ++readable;
+    }
+    manifest_.details["health"] = {
+        fmt::format("{} of {} endpoints can be read", readable, reports.size())};
+    if (reports.empty()) return;
+    auto choice = ChooseEndpoint(reports);
+    if (choice) {
+      answering = &reports[choice->index];
+      warnings_ = std::move(choice->warnings);
+    } else {
+      warnings_.push_back(choice.error().Text());
+    }
+    if (answering == nullptr) return;
+    const StatusResponse& status = answering->status;
+    manifest_.endpoint = answering->endpoint;
+    manifest_.identity["cluster_id"] = IdText(status.header.cluster_id);
+    manifest_.identity["member_id"] = IdText(status.header.member_id);
+    manifest_.identity["server_version"] = status.version;
+    for (const MemberEntry& member : answering->members)
+      manifest_.members.push_back(DescribeMember(member));
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_token stop_;
+  Manifest manifest_;
+  std::vector<std::string> warnings_;
+  std::optional<MemberFiles> files_;
 };
 
 }  // namespace
@@ -268,6 +315,8 @@ std::map<std::string, std::string> DescribeMember(const MemberEntry& member) {
 
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec) {
+  if (spec.scope == BackupScope::kMember)
+    return std::make_unique<MemberSession>(context, settings, spec);
   return std::make_unique<Session>(context, settings, spec);
 }
 

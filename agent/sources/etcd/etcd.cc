@@ -126,6 +126,7 @@ SourceKind EtcdKind() {
   SourceKind kind;
   kind.kind = "etcd";
   kind.topology = Topology::kReplicated;
+  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary = "etcd: a snapshot of its keys, and files of the control plane around it";
   kind.options = etcd::SettingsSchema();
   kind.restore_options = etcd::StageOptions();

@@ -66,6 +66,7 @@ TEST_CASE("etcd: the contract of every source") {
                        CountEntries("/proc/self/task"),
                        std::max<std::size_t>(CountEntries(state), 2) - 2);
   };
+  test.scopes = EtcdKind().scopes;
   test.expected_paths = {"data/snapshot.db", "members/node/files" + own};
   testing::CheckSourceContract(test);
 }
