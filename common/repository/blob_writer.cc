@@ -116,6 +116,8 @@ class PackingBlobWriter final : public BlobWriter {
     return id;
   }
 
+  const BlobStatistics& statistics() const override { return statistics_; }
+
   Result<BlobStatistics> Finish() override {
     HF_CHECK(!is_finished_);
     if (failure_) return Fail(*failure_);

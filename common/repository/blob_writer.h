@@ -37,6 +37,8 @@ class BlobWriter {
   virtual Result<Id> Save(BlobType type, ByteView plaintext) = 0;
   // Whether Save() of it would store nothing.
   virtual bool Has(BlobType type, const Id& id) const = 0;
+  // So far; bytes_packed counts whole packs only.
+  virtual const BlobStatistics& statistics() const = 0;
   // Everything saved is durable and indexed, also in the Repository's index in memory. REQUIRES:
   // not called before.
   virtual Result<BlobStatistics> Finish() = 0;

@@ -5,26 +5,15 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/crypto/sha256.h"
 #include "common/repository/directory_cache.h"
 #include "common/repository/lock.h"
+#include "common/repository/own_file.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
 namespace {
-
-UnixTime ToUnixTime(WallTime time) {
-  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};
-}
-
-Attributes OwnAttributes(NodeType type, std::uint32_t mode, WallTime time) {
-  Attributes attributes;
-  attributes.type = type;
-  attributes.mode = mode;
-  attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(time);
-  return attributes;
-}
 
 // Two parts have the directory: which of them saw the real one? A part that had to invent it gave
 // it no inode.
@@ -41,7 +30,9 @@ Attributes Unite(const Attributes& a, const Attributes& b) {
 // the sources' choice.
 class Merger {
  public:
-  Merger(Repository& repository, BlobWriter& writer) : repository_(repository), writer_(writer) {}
+  // `leave_out` is a name at the top, empty: none.
+  Merger(Repository& repository, BlobWriter& writer, std::string_view leave_out)
+      : repository_(repository), writer_(writer), leave_out_(leave_out) {}
 
   // The merged top directory, with `manifest` in it. kInternal when two parts have the same path.
   Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
@@ -97,6 +88,10 @@ class Merger {
       const Directory& source = level.sources[first];
       std::size_t entry = level.next[first];
       std::string name(source.name(entry));
+      if (levels_.size() == 1 && !leave_out_.empty() && name == leave_out_) {
+        for (std::size_t holder : holders) ++level.next[holder];
+        continue;
+      }
       if (holders.size() == 1) {
         if (!level.merged.AddJson(name, source.json(entry))) return Fail(Twice(name));
         ++level.next[first];
@@ -136,26 +131,9 @@ class Merger {
 
   Repository& repository_;
   BlobWriter& writer_;
+  std::string_view leave_out_;
   std::vector<Level> levels_;
 };
-
-// The node of manifest.json, its content stored. Readable by its owner alone: it names hosts,
-// addresses and files, and whoever may read a backup's inside is who restores it.
-Result<TreeNode> SaveManifest(BlobWriter& writer, const Manifest& manifest, WallTime time) {
-  constexpr std::size_t kPieceBytes = 1U << 20;
-  std::string json = EncodeManifest(manifest);
-  TreeNode node;
-  node.name = "manifest.json";
-  node.attributes = OwnAttributes(NodeType::kFile, 0600, time);
-  node.attributes.size = json.size();
-  for (ByteView rest = AsBytes(json); !rest.empty();) {
-    ByteView piece = rest.first(std::min(kPieceBytes, rest.size()));
-    HF_ASSIGN(Id id, writer.Save(BlobType::kData, piece));
-    node.content.push_back(id);
-    rest = rest.subspan(piece.size());
-  }
-  return node;
-}
 
 // A directory that holds nothing but `name`, which holds `subtree`.
 Result<Id> SaveWrapper(BlobWriter& writer, std::string_view name, const Id& subtree,
@@ -204,8 +182,9 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
                    const ComposeOptions& options) {
   HF_ASSIGN(auto words, SplitSourcePath(options.path));
   std::unique_ptr<BlobWriter> writer = BlobWriter::Begin(repository, options.lock);
-  HF_ASSIGN(TreeNode manifest_node, SaveManifest(*writer, manifest, options.begin));
-  HF_ASSIGN(Id top, Merger(repository, *writer).Merge(parts, manifest_node));
+  HF_ASSIGN(TreeNode manifest_node, SaveOwnFile(*writer, "manifest.json",
+                                                AsBytes(EncodeManifest(manifest)), options.begin));
+  HF_ASSIGN(Id top, Merger(repository, *writer, options.leave_out).Merge(parts, manifest_node));
   HF_ASSIGN(Id kind_tree, SaveWrapper(*writer, words.second, top, options.begin));
   HF_ASSIGN(Id root, SaveWrapper(*writer, words.first, kind_tree, options.begin));
 
@@ -230,11 +209,21 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
   snapshot.program_version = "holdfast " HOLDFAST_VERSION;
   std::string json = EncodeSnapshot(snapshot, summary);
   HF_ASSIGN(Bytes sealed, repository.SealFile(FileKind::kSnapshot, AsBytes(json)));
-  if (options.lock != nullptr) HF_TRY(options.lock->StillHeld());
+  if (options.before_put) HF_TRY(options.before_put(sealed));
+  return PutSnapshot(repository, sealed, options.lock);
+}
+
+Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock) {
+  if (lock != nullptr) HF_TRY(lock->StillHeld());
   CrashPoint("repository.snapshot.before_put");
   HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed));
   CrashPoint("repository.snapshot.after_put");
   return id;
+}
+
+Result<SnapshotInfo> OpenSealedSnapshot(Repository& repository, ByteView sealed) {
+  HF_ASSIGN(Bytes json, repository.OpenSealed(sealed));
+  return DecodeSnapshot(Id{crypto::Sha256Of(sealed)}, AsText(json));
 }
 
 }  // namespace holdfast::repository

@@ -6,6 +6,7 @@
 #include "common/base/format.h"
 #include "common/repository/content_saver.h"
 #include "common/repository/directory_cache.h"
+#include "common/repository/own_file.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_codec.h"
 
@@ -52,6 +53,18 @@ class PartWriterImpl final : public PartWriter {
     Result<void> added = TryAdd(std::move(item));
     if (!added) is_over_ = true;
     return added;
+  }
+
+  const Part& part() override {
+    part_.statistics.blobs = writer_->statistics();
+    return part_;
+  }
+
+  Result<void> AddOwnFile(std::string_view name, ByteView content, WallTime time) override {
+    HF_CHECK(!is_over_);
+    while (open_.size() > 1) HF_TRY(Leave());
+    HF_ASSIGN(TreeNode node, SaveOwnFile(*writer_, name, content, time));
+    return AddNode(node, name);
   }
 
   Result<Part> Finish() override {

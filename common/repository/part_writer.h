@@ -4,8 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/repository/blob_writer.h"
 #include "common/repository/repository.h"
@@ -55,6 +58,11 @@ class PartWriter {
   // Reads the item's content to its end and stores it. An error is the repository's, or that of a
   // required item's content (then While("read \"path\"")). kInvalidArgument for a bad path.
   virtual Result<void> Add(Item item) = 0;
+  // The part so far, all but its tree.
+  virtual const Part& part() = 0;
+  // Adds a file of Holdfast's own at the top, which is none of the source's items and counts as
+  // none. Readable by its owner alone. kInternal when there is something of that name.
+  virtual Result<void> AddOwnFile(std::string_view name, ByteView content, WallTime time) = 0;
   // Everything is durable; nothing is visible yet.
   virtual Result<Part> Finish() = 0;
 };

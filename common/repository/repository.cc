@@ -66,6 +66,7 @@ class OpenedRepository final : public Repository {
   Result<Id> SaveSealed(FileKind kind, ByteView json) override;
   Result<Bytes> SealFile(FileKind kind, ByteView json) override;
   Result<Id> StoreSealed(FileKind kind, ByteView sealed) override;
+  Result<Bytes> OpenSealed(ByteView sealed) override { return Unseal(sealed); }
 
  private:
   struct Tools {

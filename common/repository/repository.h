@@ -129,6 +129,8 @@ class Repository {
   // The two halves of SaveSealed, for who must write exactly the same file again after a crash.
   virtual Result<Bytes> SealFile(FileKind kind, ByteView json) = 0;
   virtual Result<Id> StoreSealed(FileKind kind, ByteView sealed) = 0;
+  // The JSON of a file that SealFile() made. kCorrupt when this repository's key does not open it.
+  virtual Result<Bytes> OpenSealed(ByteView sealed) = 0;
 };
 
 }  // namespace holdfast::repository

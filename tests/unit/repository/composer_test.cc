@@ -105,6 +105,51 @@ TEST_CASE("composer: no parts, bad paths, lost trees") {
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
 }
 
+TEST_CASE("composer: what is left out at the top of the parts stays where it lies deeper") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  std::vector<Part> parts;
+  parts.push_back(WritePart(
+      *repository, Items(FileItem("data/part.json", "1"), FileItem("part.json", "of the first"))));
+  parts.push_back(WritePart(*repository, Items(FileItem("part.json", "of the second"))));
+  ComposeOptions options = ComposeAs(*repository);
+  options.leave_out = "part.json";
+
+  Id id = Unwrap(Compose(*repository, parts, ManifestOf("files", "app"), options));
+
+  CHECK(PathsOf(*OpenView(*repository, id)) ==
+        std::vector<std::string>{"data/", "data/part.json", "manifest.json"});
+}
+
+TEST_CASE("composer: the bytes are shown before they are written, and can be written again") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Part part = WritePart(*repository, Items(FileItem("data/f", "content")));
+  Bytes shown;
+  bool is_refused = true;
+  ComposeOptions options = ComposeAs(*repository);
+  options.before_put = [&](ByteView sealed) -> Result<void> {
+    CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
+    shown.assign(sealed.begin(), sealed.end());
+    if (is_refused) return Fail(ErrorCode::kTimedOut, "too late");
+    return {};
+  };
+
+  REQUIRE_FAILS(Compose(*repository, {&part, 1}, ManifestOf("files", "app"), options),
+                ErrorCode::kTimedOut, "too late");
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
+  is_refused = false;
+  Id id = Unwrap(Compose(*repository, {&part, 1}, ManifestOf("files", "app"), options));
+  CHECK(Unwrap(PutSnapshot(*repository, shown, nullptr)) == id);
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
+
+  SnapshotInfo info = Unwrap(OpenSealedSnapshot(*repository, shown));
+  CHECK(info.id == id);
+  CHECK(info.kind == "files");
+  shown[shown.size() / 2] ^= 1;
+  REQUIRE_FAILS(OpenSealedSnapshot(*repository, shown), ErrorCode::kCorrupt, "");
+}
+
 TEST_CASE("composer: the same state again adds trees of the wrapping and a manifest only") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();

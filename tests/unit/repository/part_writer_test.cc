@@ -317,5 +317,27 @@ TEST_CASE("part writer: a path of a thousand levels costs no stack") {
   CHECK(part.statistics.blobs.tree_blobs == 1001);
 }
 
+TEST_CASE("part writer: a file of our own lies at the top and counts as no item") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = PartWriter::Begin(*repository, {});
+  REQUIRE_OK(writer->Add(FileItem("a/f", "content")));
+  CHECK(writer->part().statistics.blobs.data_blobs == 1);
+  REQUIRE_OK(writer->AddOwnFile("part.json", ToBytes("{}"), fixture.clock.Now()));
+  Part part = Unwrap(writer->Finish());
+
+  TreeNode node = NodeOf(*repository, part.tree, "part.json");
+  CHECK(node.attributes.mode == 0600);
+  CHECK(Unwrap(repository->LoadBlob(BlobType::kData, node.content.at(0))) == ToBytes("{}"));
+  CHECK(part.statistics.items == 1);
+  CHECK(part.statistics.bytes_processed == 7);
+  CHECK(part.statistics.files_new == 1);
+
+  auto second = PartWriter::Begin(*repository, {});
+  REQUIRE_OK(second->Add(FileItem("part.json", "the source's")));
+  REQUIRE_FAILS(second->AddOwnFile("part.json", ToBytes("{}"), fixture.clock.Now()),
+                ErrorCode::kInternal, "part.json");
+}
+
 }  // namespace
 }  // namespace holdfast::repository

@@ -1,0 +1,148 @@
+#include "common/repository/pack_presence.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/pack_format.h"
+#include "common/repository/tree_codec.h"
+
+namespace holdfast::repository {
+namespace {
+
+// So many packs are asked for one by one; beyond, one list of all is cheaper.
+constexpr std::size_t kStatsMax = 200;
+constexpr std::string_view kHint =
+    "something took it from the repository; back the source up again, and run \"check\"";
+
+Error Lacking(const std::string& tree, std::string_view what) {
+  return Error(ErrorCode::kCorrupt, fmt::format("{}: {}", tree, what)).WithHint(std::string(kHint));
+}
+
+class PresenceCheck {
+ public:
+  PresenceCheck(Repository& repository, std::stop_token stop)
+      : repository_(repository), stop_(std::move(stop)) {}
+
+  // Notes the packs of everything below; directories wait on a stack of our own.
+  Result<void> Collect(const NamedTree& top) {
+    struct Pending {
+      std::string path;
+      Id tree;
+    };
+    std::vector<Pending> pending = {{"", top.tree}};
+    while (!pending.empty()) {
+      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      Pending next = std::move(pending.back());
+      pending.pop_back();
+      if (!seen_.insert(next.tree).second) continue;
+      HF_TRY(Note(top, BlobType::kTree, next.tree, next.path));
+      Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kTree, next.tree);
+      if (!blob) {
+        // A directory whose pack is gone is reported as the pack, which says more.
+        if (blob.error().code() == ErrorCode::kCorrupt) HF_TRY(CheckFiles());
+        return Fail(std::move(blob).error().While(top.name));
+      }
+      Result<void> visited =
+          VisitTree(next.tree, *blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
+            std::string path = next.path.empty() ? node.name : next.path + "/" + node.name;
+            if (node.attributes.type == NodeType::kDirectory) {
+              pending.push_back({std::move(path), *node.subtree});
+              return {};
+            }
+            for (const Id& id : node.content) HF_TRY(Note(top, BlobType::kData, id, path));
+            return {};
+          });
+      if (!visited) return visited;
+    }
+    return {};
+  }
+
+  Result<void> CheckFiles() {
+    HF_TRY(repository_.ForEachBlob(
+        [&](BlobType, const Id&, const BlobLocation& location) -> Result<void> {
+          const auto pack = packs_.find(location.pack);
+          if (pack == packs_.end()) return {};
+          pack->second.bytes +=
+              location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
+          return {};
+        }));
+    std::unordered_map<Id, std::uint64_t, IdHash> listed;
+    const bool is_listed = packs_.size() > kStatsMax;
+    if (is_listed) {
+      HF_TRY(repository_.storage().List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+        HF_ASSIGN(Id id, ParseId(file.name.name));
+        if (packs_.contains(id)) listed[id] = file.size;
+        return {};
+      }));
+    }
+    for (const auto& [id, pack] : packs_) {
+      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      const auto found = listed.find(id);
+      // What a list does not show is asked for once more: some storages are slow to list.
+      std::optional<std::uint64_t> size;
+      if (found != listed.end()) {
+        size = found->second;
+      } else {
+        HF_ASSIGN(size, SizeOf(id));
+      }
+      const std::uint64_t expected = pack.bytes + ExpectedPackSize({});
+      if (!size) {
+        return Fail(
+            Lacking(pack.needed_by,
+                    fmt::format("pack {} is in the index but not in the storage", id.Hex())));
+      }
+      if (*size != expected) {
+        return Fail(Lacking(
+            pack.needed_by,
+            fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(), *size, expected)));
+      }
+    }
+    return {};
+  }
+
+ private:
+  struct Pack {
+    std::string needed_by;    // name of the first tree that needs it
+    std::uint64_t bytes = 0;  // of its blobs and their entries, by the index
+  };
+
+  Result<void> Note(const NamedTree& top, BlobType type, const Id& id, const std::string& path) {
+    const std::optional<BlobLocation> location = repository_.Find(type, id);
+    if (!location) {
+      return Fail(Lacking(
+          top.name, fmt::format("{} blob {} of {} is in no pack of the index", BlobTypeName(type),
+                                id.Hex(), path.empty() ? std::string("its top") : Quote(path))));
+    }
+    packs_.try_emplace(location->pack, Pack{top.name, 0});
+    return {};
+  }
+
+  Result<std::optional<std::uint64_t>> SizeOf(const Id& pack) {
+    Result<FileInfo> file = repository_.storage().Stat({FileKind::kPack, pack.Hex()});
+    if (file) return std::optional<std::uint64_t>(file->size);
+    if (file.error().code() == ErrorCode::kNotFound) return std::optional<std::uint64_t>();
+    return Fail(std::move(file).error().While("look for pack " + pack.Hex()));
+  }
+
+  Repository& repository_;
+  std::stop_token stop_;
+  std::unordered_set<Id, IdHash> seen_;
+  std::unordered_map<Id, Pack, IdHash> packs_;
+};
+
+}  // namespace
+
+Result<void> CheckPacksOf(Repository& repository, std::span<const NamedTree> trees,
+                          std::stop_token stop) {
+  PresenceCheck check(repository, std::move(stop));
+  for (const NamedTree& tree : trees) HF_TRY(check.Collect(tree));
+  return check.CheckFiles();
+}
+
+}  // namespace holdfast::repository

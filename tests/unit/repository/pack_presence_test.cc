@@ -1,0 +1,113 @@
+#include "common/repository/pack_presence.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/repository/blob_writer.h"
+#include "common/repository/tree_codec.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+std::vector<FileName> PacksIn(RepositoryFixture& fixture) {
+  std::vector<FileName> names;
+  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    names.push_back(file.name);
+    return {};
+  }));
+  return names;
+}
+
+Result<void> Check(Repository& repository, const Id& tree, std::stop_token stop = {}) {
+  const NamedTree named{"part of node \"n1\"", tree};
+  return CheckPacksOf(repository, {&named, 1}, std::move(stop));
+}
+
+TEST_CASE("pack presence: what is there passes, and no data is read") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Part part = WritePart(*repository, Items(FileItem("data/f", "content"), FileItem("g", "x")));
+  REQUIRE_OK(Check(*repository, part.tree));
+  // Who opens it later knows as much.
+  REQUIRE_OK(Check(*fixture.Open(), part.tree));
+}
+
+TEST_CASE("pack presence: a pack that is gone or short is named, with the part that needs it") {
+  for (bool is_gone : {true, false}) {
+    RepositoryFixture fixture;
+    Part part = WritePart(*fixture.Open(), Items(FileItem("data/f", "content")));
+    for (const FileName& name : PacksIn(fixture)) {
+      Bytes whole = Unwrap(fixture.storage.Get(name, {}));
+      if (is_gone) {
+        REQUIRE_OK(fixture.storage.Remove(name));
+      } else {
+        REQUIRE_OK(
+            fixture.storage.Put(name, ByteView(whole).first(whole.size() - 1), PutMode::kReplace));
+      }
+      auto repository = fixture.Open();
+      Result<void> outcome = Check(*repository, part.tree);
+      REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "part of node \"n1\": pack " + name.name);
+      REQUIRE_FAILS(outcome, ErrorCode::kCorrupt,
+                    is_gone ? "is in the index but not in the storage" : "the index makes it");
+      REQUIRE_OK(fixture.storage.Put(name, whole, PutMode::kReplace));
+    }
+    REQUIRE_OK(Check(*fixture.Open(), part.tree));
+  }
+}
+
+TEST_CASE("pack presence: a blob that the index does not have is named with its path") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  TreeBuilder builder;
+  TreeNode node;
+  node.name = "f";
+  node.attributes.mode = 0600;
+  node.attributes.size = 1;
+  node.content = {Id{{7}}};
+  REQUIRE(builder.Add(node));
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  Id tree = Unwrap(writer->Save(BlobType::kTree, Unwrap(builder.Finish())));
+  REQUIRE_OK(writer->Finish());
+
+  REQUIRE_FAILS(Check(*repository, tree), ErrorCode::kCorrupt,
+                "of \"f\" is in no pack of the index");
+  REQUIRE_FAILS(Check(*repository, Id{{9}}), ErrorCode::kCorrupt, "of its top is in no pack");
+}
+
+TEST_CASE("pack presence: very many packs are listed instead of asked for") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  std::vector<Id> trees;
+  for (int i = 0; i < 210; ++i) {
+    auto writer = BlobWriter::Begin(*repository, nullptr);
+    TreeBuilder builder;
+    TreeNode node;
+    node.name = "f" + std::to_string(i);
+    node.attributes.mode = 0600;
+    REQUIRE(builder.Add(node));
+    trees.push_back(Unwrap(writer->Save(BlobType::kTree, Unwrap(builder.Finish()))));
+    REQUIRE_OK(writer->Finish());
+  }
+  std::vector<NamedTree> named;
+  for (const Id& tree : trees) named.push_back({"tree " + tree.Hex(), tree});
+  REQUIRE_OK(CheckPacksOf(*repository, named, {}));
+
+  std::vector<FileName> packs = PacksIn(fixture);
+  REQUIRE(packs.size() == 210);
+  REQUIRE_OK(fixture.storage.Remove(packs.at(100)));
+  REQUIRE_FAILS(CheckPacksOf(*repository, named, {}), ErrorCode::kCorrupt, packs[100].name);
+}
+
+TEST_CASE("pack presence: a stop ends it") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  Part part = WritePart(*repository, Items(FileItem("f", "content")));
+  std::stop_source stop;
+  stop.request_stop();
+  REQUIRE_FAILS(Check(*repository, part.tree, stop.get_token()), ErrorCode::kCancelled, "stopped");
+}
+
+}  // namespace
+}  // namespace holdfast::repository
