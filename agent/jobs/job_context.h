@@ -20,6 +20,8 @@
 
 namespace holdfast::jobs {
 
+class RepositoryPool;
+
 // Told of a job's work by the thread that does it.
 class JobObserver {
  public:
@@ -44,6 +46,7 @@ struct JobContext {
   // Opens the storage of a URL; tests put one in memory here.
   std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
   repository::LockOptions lock_options;
+  RepositoryPool* repositories = nullptr;  // null: every session opens its own
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;
@@ -63,6 +66,7 @@ class ObservedProgress {
   ObservedProgress(const ObservedProgress&) = delete;
   ObservedProgress& operator=(const ObservedProgress&) = delete;
   Progress& progress() { return progress_; }
+  const Progress& progress() const { return progress_; }
 
  private:
   const JobContext& context_;

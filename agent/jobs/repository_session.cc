@@ -1,5 +1,7 @@
 #include "agent/jobs/repository_session.h"
 
+#include <algorithm>
+#include <list>
 #include <utility>
 
 #include "common/base/format.h"
@@ -65,43 +67,121 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
   return Secret(std::string(text.substr(begin, end - begin + 1)));
 }
 
+struct RepositoryPool::Opened {
+  unsigned users = 0;  // under the pool's mutex
+  std::mutex mutex;    // held while it is opened or locked; before the pool's own, never after it
+  std::unique_ptr<repository::Repository> repository;
+  std::list<SharedLock> locks;  // the newest is last; older ones were lost, and go with their users
+};
+
+RepositoryPool::RepositoryPool() = default;
+
+RepositoryPool::~RepositoryPool() { HF_CHECK(opened_.empty()); }
+
+RepositoryPool::Opened& RepositoryPool::Join(const RepositoryAddress& address) {
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<Opened>& opened =
+      opened_[fmt::format("{}\n{}\n{}", address.url, address.password_file, address.compression)];
+  if (opened == nullptr) opened = std::make_unique<Opened>();
+  ++opened->users;
+  return *opened;
+}
+
+void RepositoryPool::Leave(Opened& opened) {
+  std::unique_ptr<Opened> closed;  // its end may take a while: nobody waits for that
+  std::lock_guard lock(mutex_);
+  if (--opened.users > 0) return;
+  auto found = std::ranges::find_if(
+      opened_, [&](const auto& entry) { return entry.second.get() == &opened; });
+  closed = std::move(found->second);
+  opened_.erase(found);
+}
+
 Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobContext& context,
                                                                    const RepositoryAddress& address,
                                                                    LockUse lock_use) {
-  std::string what = fmt::format("open repository {}", Quote(address.label()));
-  HF_ASSIGN(Secret password, ReadPassword(address));
-  Result<std::unique_ptr<Storage>> storage = context.open_storage(address.url);
-  if (!storage) return Fail(std::move(storage).error().While(what));
   auto session = std::make_unique<RepositorySession>(Key{});
   session->address_ = address;
+  session->pool_ = context.repositories;
+  if (session->pool_ == nullptr) {
+    session->own_pool_ = std::make_unique<RepositoryPool>();
+    session->pool_ = session->own_pool_.get();
+  }
+  session->opened_ = &session->pool_->Join(address);
+  std::lock_guard opening(session->opened_->mutex);
+  HF_TRY(session->OpenRepository(context));
+  if (lock_use != LockUse::kNone) HF_TRY(session->TakeLock(context, lock_use));
+  return session;
+}
+
+RepositorySession::~RepositorySession() {
+  if (opened_ == nullptr) return;
+  if (lock_ != nullptr) {
+    std::lock_guard locking(opened_->mutex);
+    if (--lock_->users == 0) {
+      std::erase_if(opened_->locks, [&](const auto& held) { return &held == lock_; });
+    }
+  }
+  pool_->Leave(*opened_);
+}
+
+repository::Repository& RepositorySession::repository() { return *opened_->repository; }
+
+const repository::Lock* RepositorySession::lock() const {
+  return lock_ == nullptr ? nullptr : lock_->lock.get();
+}
+
+// REQUIRES: opened_->mutex is held, here and below.
+Result<void> RepositorySession::OpenRepository(const JobContext& context) {
+  if (opened_->repository != nullptr) return {};
+  std::string what = fmt::format("open repository {}", Quote(address_.label()));
+  HF_ASSIGN(Secret password, ReadPassword(address_));
+  Result<std::unique_ptr<Storage>> storage = context.open_storage(address_.url);
+  if (!storage) return Fail(std::move(storage).error().While(what));
   auto opened = repository::Repository::Open(*std::move(storage), password,
-                                             {.compression = CompressionOf(address.compression)},
+                                             {.compression = CompressionOf(address_.compression)},
                                              *context.random, *context.clock);
   if (!opened) return Fail(std::move(opened).error().While(what));
-  session->repository_ = *std::move(opened);
-  if (lock_use == LockUse::kNone) return session;
+  opened_->repository = *std::move(opened);
+  return {};
+}
 
-  // A process of ours that died left its lock; nobody else may judge whether it is dead.
-  Result<unsigned> removed =
-      repository::RemoveOwnDeadLocks(*session->repository_, context.lock_options);
-  if (removed && *removed > 0) {
-    context.Note(address.label(), fmt::format("removed {} dead locks of this host", *removed));
+Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock_use) {
+  if (!opened_->locks.empty() && opened_->locks.back().lock->StillHeld()) {
+    lock_ = &opened_->locks.back();
+    ++lock_->users;
+    return {};
   }
-  if (!removed && (lock_use == LockUse::kRequired || !IsUnwritable(removed.error()))) {
-    return Fail(std::move(removed).error().While(what));
+  if (lock_use != LockUse::kBeforeOthers) HF_TRY(RemoveDeadLocks(context, lock_use));
+  auto lock = repository::Lock::AcquireShared(repository(), context.lock_options);
+  if (!lock && lock_use == LockUse::kBeforeOthers && lock.error().code() == ErrorCode::kBusy) {
+    // Somebody has the repository to himself, or died so: our old locks protect nothing any more.
+    HF_TRY(RemoveDeadLocks(context, lock_use));
+    lock = repository::Lock::AcquireShared(repository(), context.lock_options);
   }
-  auto lock = repository::Lock::AcquireShared(*session->repository_, context.lock_options);
   if (lock) {
-    session->lock_ = *std::move(lock);
-    return session;
+    lock_ = &opened_->locks.emplace_back(*std::move(lock), 1U);
+    if (lock_use == LockUse::kBeforeOthers) HF_TRY(RemoveDeadLocks(context, lock_use));
+    return {};
   }
-  if (lock_use == LockUse::kRequired || !IsUnwritable(lock.error())) {
+  if (lock_use != LockUse::kIfCan || !IsUnwritable(lock.error())) {
     return Fail(
-        std::move(lock).error().While(fmt::format("lock repository {}", Quote(address.label()))));
+        std::move(lock).error().While(fmt::format("lock repository {}", Quote(address_.label()))));
   }
-  session->warnings_.push_back(fmt::format("repository {} is read without a lock: {}",
-                                           Quote(address.label()), lock.error().message()));
-  return session;
+  warnings_.push_back(fmt::format("repository {} is read without a lock: {}",
+                                  Quote(address_.label()), lock.error().message()));
+  return {};
+}
+
+// A process of ours that died left its lock; nobody else may judge whether it is dead.
+Result<void> RepositorySession::RemoveDeadLocks(const JobContext& context, LockUse lock_use) {
+  Result<unsigned> removed = repository::RemoveOwnDeadLocks(repository(), context.lock_options);
+  if (removed && *removed > 0) {
+    context.Note(address_.label(), fmt::format("removed {} dead locks of this host", *removed));
+  }
+  if (removed || (lock_use == LockUse::kIfCan && IsUnwritable(removed.error()))) return {};
+  return Fail(
+      std::move(removed).error().While(fmt::format("open repository {}", Quote(address_.label()))));
 }
 
 }  // namespace holdfast::jobs

@@ -1,7 +1,9 @@
 // A repository opened for one job: its password read, our dead locks removed, a lock held.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,21 +35,51 @@ RepositoryAddress AddressOf(const RepositorySettings& repository);
 Result<Secret> ReadPassword(const RepositoryAddress& address);
 
 enum class LockUse : std::uint8_t {
-  kNone,      // reads snapshot files only
-  kIfCan,     // reads data: a storage that cannot be written to is read without a lock
-  kRequired,  // writes
+  kNone,         // reads snapshot files only
+  kIfCan,        // reads data: a storage that cannot be written to is read without a lock
+  kRequired,     // writes
+  kBeforeOthers  // as kRequired, but our dead locks go only when the new one is held: they may
+                 // protect what nothing refers to yet
 };
 
+// Repositories that several jobs of one process have open at the same time: each is opened once,
+// with one index and one lock for all its sessions, and closed with the last of them. Safe to use
+// from several threads. Must outlive its sessions; clock and random of all contexts with the same
+// pool are the same, and outlive it.
+class RepositoryPool {
+ public:
+  RepositoryPool();
+  ~RepositoryPool();
+  RepositoryPool(const RepositoryPool&) = delete;
+  RepositoryPool& operator=(const RepositoryPool&) = delete;
+
+ private:
+  friend class RepositorySession;
+  struct Opened;
+  struct SharedLock {
+    std::unique_ptr<repository::Lock> lock;
+    unsigned users = 0;
+  };
+
+  Opened& Join(const RepositoryAddress& address);
+  void Leave(Opened& opened);
+
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<Opened>> opened_;  // by all that an address says
+};
+
+// Safe to use from several threads once Repository::LoadIndex() has returned.
 class RepositorySession {
  public:
   // Errors are of Repository::Open and Lock::AcquireShared, with the repository named.
   static Result<std::unique_ptr<RepositorySession>> Open(const JobContext& context,
                                                          const RepositoryAddress& address,
                                                          LockUse lock_use);
+  ~RepositorySession();
 
-  repository::Repository& repository() { return *repository_; }
+  repository::Repository& repository();
   // Null when none is held.
-  const repository::Lock* lock() const { return lock_.get(); }
+  const repository::Lock* lock() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
   const RepositoryAddress& address() const { return address_; }
 
@@ -57,9 +89,15 @@ class RepositorySession {
   explicit RepositorySession(Key) {}
 
  private:
+  Result<void> OpenRepository(const JobContext& context);
+  Result<void> TakeLock(const JobContext& context, LockUse lock_use);
+  Result<void> RemoveDeadLocks(const JobContext& context, LockUse lock_use);
+
   RepositoryAddress address_;
-  std::unique_ptr<repository::Repository> repository_;
-  std::unique_ptr<repository::Lock> lock_;  // goes before the repository that it stands in
+  std::unique_ptr<RepositoryPool> own_pool_;  // where the context has none
+  RepositoryPool* pool_ = nullptr;
+  RepositoryPool::Opened* opened_ = nullptr;
+  RepositoryPool::SharedLock* lock_ = nullptr;
   std::vector<std::string> warnings_;
 };
 

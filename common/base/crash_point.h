@@ -21,6 +21,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("repository.lock.after_put"),
     std::string_view("storage.posix.before_rename"),
     std::string_view("storage.posix.after_rename"),
+    std::string_view("jobs.part.after_save"),
     std::string_view("restore.file.before_rename"),
     std::string_view("restore.file.after_rename"),
     std::string_view("restore.directory.before_attributes"),

@@ -33,6 +33,7 @@ _SAVING = {
     "repository.pack.after_put": [1, 2],
     "repository.index.before_put": [1],
     "repository.index.after_put": [1],
+    "jobs.part.after_save": [1],
     "repository.snapshot.before_put": [1],
     "repository.snapshot.after_put": [1],
     "storage.posix.before_rename": [1, 2, 4],

@@ -1,18 +1,29 @@
 // Jobs over a fake source and repositories in memory.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/jobs/backup_task.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
+#include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::jobs {
+
+inline SourceKind RingKind(testing::FakeWorld& world) {
+  SourceKind kind = testing::FakeKind(world, "ring");
+  kind.topology = Topology::kReplicated;
+  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
+  return kind;
+}
 
 struct JobsFixture {
   JobsFixture() {
@@ -78,11 +89,81 @@ struct JobsFixture {
 
   TempDir directory = testing::Unwrap(TempDir::Create("jobs"));
   testing::FakeWorld world;
-  std::vector<SourceKind> kinds = {testing::FakeKind(world)};
+  // "ring" is replicated: its members are the nodes of Cluster.
+  std::vector<SourceKind> kinds = {testing::FakeKind(world), RingKind(world)};
   testing::SeededRandom random;
   testing::ManualClock clock;
   std::map<std::string, testing::MemoryStorage> storages;
   Settings settings;
+};
+
+// What a journal keeps of one order, in memory.
+class MemorySealedJournal final : public SealedJournal {
+ public:
+  Result<std::optional<Bytes>> Recorded() override {
+    if (failure) return Fail(*failure);
+    return recorded;
+  }
+  Result<void> Record(ByteView sealed) override {
+    if (failure) return Fail(*failure);
+    recorded.emplace(sealed.begin(), sealed.end());
+    if (on_record) on_record();
+    return {};
+  }
+
+  std::optional<Bytes> recorded;
+  std::optional<Error> failure;
+  std::function<void()> on_record;
+};
+
+// Three nodes, n1 to n3, with the members of one replicated source "ring/r" in one repository.
+struct Cluster {
+  Cluster() {
+    fixture.world.live["members/n1/conf"] = "one";
+    fixture.world.live["members/n2/conf"] = "two";
+    fixture.world.live["members/n3/conf"] = "three";
+    for (const char* node : {"n1", "n2", "n3"}) {
+      nodes[node] = testing::Unwrap(
+          ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
+                                    "repositories:\n"
+                                    "  main: {{url: 'memory:main', password_file: password}}\n"
+                                    "sources:\n"
+                                    "  - {{kind: ring, name: r}}\n"
+                                    "  - {{kind: fake, name: one}}\n",
+                                    node),
+                        fixture.directory.path() + "/agent.yaml", {}, SchemasOf(fixture.kinds)));
+    }
+  }
+
+  // All of one run.
+  JobContext On(const std::string& node, std::stop_token stop = {}) {
+    JobContext context = fixture.Context(std::move(stop));
+    context.settings = &nodes.at(node);
+    context.run = run;
+    context.repositories = &pool;
+    return context;
+  }
+  const SourceSettings& Source(const std::string& node, const std::string& kind = "ring") {
+    const Settings& settings = nodes.at(node);
+    return *settings.FindSource(kind, kind == "ring" ? "r" : "one");
+  }
+  RepositoryAddress Address() { return AddressOf(nodes.at("n1").repositories.at(0)); }
+  std::size_t Count(FileKind kind) { return fixture.CountFiles("memory:main", kind); }
+
+  // A part of "ring/r" as a node's task leaves it.
+  HeldPart Save(const std::string& node, BackupScope scope) {
+    BackupTask task(
+        On(node), {.settings = &Source(node), .note = "a note", .scope = scope, .compose = false});
+    testing::Unwrap(task.Prepare());
+    testing::Unwrap(task.Cut());
+    testing::Unwrap(task.Save());
+    return task.TakePart();
+  }
+
+  JobsFixture fixture;
+  std::map<std::string, Settings> nodes;
+  std::string run = MakeUlid(fixture.clock, fixture.random);
+  RepositoryPool pool;
 };
 
 }  // namespace holdfast::jobs

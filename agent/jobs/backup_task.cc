@@ -1,0 +1,302 @@
+#include "agent/jobs/backup_task.h"
+
+#include <utility>
+
+#include "agent/jobs/part_record.h"
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using repository::Part;
+using repository::SnapshotInfo;
+
+Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
+
+// Ends the reading of a large file when a stop is requested.
+class StoppableReader final : public ByteReader {
+ public:
+  StoppableReader(std::unique_ptr<ByteReader> reader, std::stop_token stop)
+      : reader_(std::move(reader)), stop_(std::move(stop)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    if (stop_.stop_requested()) return Fail(Stopped());
+    return reader_->Read(buffer);
+  }
+  Result<Outcome> Finish() override { return reader_->Finish(); }
+
+ private:
+  std::unique_ptr<ByteReader> reader_;
+  std::stop_token stop_;
+};
+
+void MakeStoppable(Item& item, const std::stop_token& stop) {
+  if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
+    if (*reader != nullptr) *reader = std::make_unique<StoppableReader>(std::move(*reader), stop);
+    return;
+  }
+  auto* reuse = std::get_if<Reuse>(&item.content);
+  if (reuse == nullptr || !reuse->read) return;
+  reuse->read = [read = std::move(reuse->read), stop]() -> Result<std::unique_ptr<ByteReader>> {
+    HF_ASSIGN(std::unique_ptr<ByteReader> reader, read());
+    return std::make_unique<StoppableReader>(std::move(reader), stop);
+  };
+}
+
+// Pulls every item through the writer. The job owns pace and cancellation, once for all kinds.
+Result<void> SaveItems(BackupSession& session, repository::PartWriter& writer,
+                       const std::stop_token& stop) {
+  for (;;) {
+    if (stop.stop_requested()) return Fail(Stopped());
+    HF_ASSIGN(std::optional<Item> item, session.Next());
+    if (!item) return {};
+    MakeStoppable(*item, stop);
+    Result<void> added = writer.Add(*std::move(item));
+    // A file that is not required is left out when it cannot be read to its end; but not by us.
+    if (stop.stop_requested()) return Fail(Stopped());
+    if (!added) return added;
+  }
+}
+
+std::string_view ScopeName(BackupScope scope) {
+  return scope == BackupScope::kMember ? "a member's own files" : "the whole";
+}
+
+}  // namespace
+
+BackupTask::BackupTask(JobContext context, BackupTaskOptions options)
+    : context_(std::move(context)),
+      options_(std::move(options)),
+      progress_(context_, options_.settings->label()),
+      timer_(*context_.clock),
+      deadline_(*context_.clock, options_.put_deadline),
+      repository_(options_.repository),
+      source_(options_.source) {
+  report_.kind = options_.settings->kind;
+  report_.name = options_.settings->name;
+  report_.repository = options_.settings->repository;
+}
+
+BackupTask::~BackupTask() = default;
+
+Result<void> BackupTask::Prepare() {
+  begin_ = context_.clock->Now();
+  timer_.Begin("open", progress_.progress());
+  HF_TRY(Open());
+  // Snapshots before the index, so that the index knows every blob of each snapshot listed.
+  HF_ASSIGN(std::vector<SnapshotInfo> snapshots,
+            repository::ListSnapshots(repository_->repository()));
+  HF_TRY(repository_->repository().LoadIndex(context_.stop));
+  HF_TRY(LookForSnapshot(snapshots));
+  if (composed_) {
+    own_source_.reset();
+    timer_.End();
+    return {};
+  }
+  HF_TRY(OpenPrevious(snapshots));
+  HF_ASSIGN(session_, source_->source().OpenBackup(
+                          {.previous = previous_view_.get(), .scope = options_.scope}));
+  timer_.Begin("prepare", progress_.progress());
+  HF_TRY(session_->Prepare(context_.stop));
+  timer_.End();
+  return {};
+}
+
+Result<void> BackupTask::Open() {
+  if (context_.stop.stop_requested()) return Fail(Stopped());
+  if (source_ == nullptr) {
+    HF_ASSIGN(own_source_, SourceSession::Open(context_, *options_.settings, "backup"));
+    source_ = own_source_.get();
+  }
+  report_.recovered = source_->recovered();
+  if (!source_->kind().HasScope(options_.scope)) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("sources of kind {} cannot save {}", Quote(options_.settings->kind),
+                            ScopeName(options_.scope)),
+                "save the whole");
+  }
+  const SourceKind& kind = source_->kind();
+  slot_ = {options_.settings->kind, options_.settings->name,
+           SnapshotHost(*context_.settings, kind.topology)};
+  if (repository_ != nullptr) return {};
+  const RepositorySettings* found = context_.settings->FindRepository(report_.repository);
+  HF_CHECK(found != nullptr);
+  HF_ASSIGN(own_repository_,
+            RepositorySession::Open(context_, AddressOf(*found), LockUse::kRequired));
+  repository_ = own_repository_.get();
+  return {};
+}
+
+// The task may have come to its end before, in a process that did not live to tell.
+Result<void> BackupTask::LookForSnapshot(const std::vector<SnapshotInfo>& snapshots) {
+  if (options_.sealed == nullptr) return {};
+  HF_ASSIGN(composed_, FindComposed(context_, *repository_, slot_, snapshots));
+  if (composed_) return {};
+  auto repeated = RepeatRecorded(context_, *repository_, slot_, *options_.sealed, deadline_);
+  if (repeated) {
+    composed_ = *std::move(repeated);
+    return {};
+  }
+  if (repeated.error().code() != ErrorCode::kCorrupt) return Fail(std::move(repeated).error());
+  // It was never visible, and what it needs is gone: the source is saved anew.
+  report_.warnings.push_back("what an earlier try saved is of no use: " +
+                             repeated.error().message());
+  return {};
+}
+
+Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots) {
+  const SnapshotInfo* previous = FindPrevious(snapshots, slot_, source_->kind().topology);
+  if (previous == nullptr) return {};
+  auto view = repository::OpenSnapshot(repository_->repository(), *previous);
+  if (!view) {
+    // Damage of an old snapshot must not keep a new one from being made.
+    report_.warnings.push_back(fmt::format("previous snapshot {} is not used: {}",
+                                           previous->id.Hex().substr(0, 8),
+                                           view.error().message()));
+    return {};
+  }
+  previous_view_ = *std::move(view);
+  parent_ = previous->id;
+  report_.parent = previous->id.Hex();
+  return {};
+}
+
+Result<WallTime> BackupTask::Cut() {
+  HF_CHECK(session_ != nullptr);
+  if (context_.stop.stop_requested()) return Fail(Stopped());
+  timer_.Begin("cut", progress_.progress());
+  WallTime cut_time = context_.clock->Now();
+  HF_TRY(session_->Cut());
+  timer_.End();
+  report_.began = true;
+  saved_.manifest.cut_time = cut_time;
+  progress_.progress().bytes_total = session_->bytes_total();
+  return cut_time;
+}
+
+Result<void> BackupTask::Save() {
+  HF_CHECK(session_ != nullptr && report_.began);
+  timer_.Begin("save", progress_.progress());
+  HF_ASSIGN(part_, SavePart());
+  // Gives back whatever the service holds for us before we go on.
+  session_.reset();
+  previous_view_.reset();
+  own_source_.reset();
+  timer_.End();
+  PartManifest& own = saved_.manifest.parts.front();
+  own.tree_id = part_.tree.Hex();
+  own.seconds = timer_.seconds();
+  TakeStatistics(part_);
+  CrashPoint("jobs.part.after_save");
+  return {};
+}
+
+Result<Part> BackupTask::SavePart() {
+  auto writer =
+      repository::PartWriter::Begin(repository_->repository(), {.lock = repository_->lock(),
+                                                                .previous = previous_view_.get(),
+                                                                .progress = &progress_.progress()});
+  HF_TRY(SaveItems(*session_, *writer, context_.stop));
+  WallTime cut_time = saved_.manifest.cut_time;
+  HF_ASSIGN(saved_.manifest, session_->Finish());
+  saved_.manifest.cut_time = cut_time;
+  CompleteManifest(writer->part());
+  if (!options_.compose) HF_TRY(AddRecord(*writer));
+  return writer->Finish();
+}
+
+// Adds what the job knows to what the session said; all but what is known when the part is whole.
+void BackupTask::CompleteManifest(const Part& part) {
+  const Settings& settings = *context_.settings;
+  const Topology topology = source_->kind().topology;
+  Manifest& manifest = saved_.manifest;
+  manifest.holdfast_version = HOLDFAST_VERSION;
+  manifest.run = context_.run;
+  manifest.note = options_.note;
+  manifest.kind = options_.settings->kind;
+  manifest.name = options_.settings->name;
+  manifest.cluster = settings.cluster;
+  manifest.topology = TopologyName(topology);
+  if (topology == Topology::kLocal) manifest.node = settings.node;
+  manifest.parts = {{.node = settings.node,
+                     .items = part.statistics.items,
+                     .bytes = part.statistics.bytes_processed,
+                     .seconds = timer_.seconds()}};
+  for (const repository::LeftOut& left_out : part.left_out) {
+    manifest.missing.push_back({left_out.path, left_out.error.message(), left_out.error.hint()});
+  }
+  is_partial_ = !manifest.missing.empty();
+  for (const std::string& path : part.changed) {
+    manifest.missing.push_back({path, "changed while it was read; what was read is saved",
+                                "save it again while nothing writes to it"});
+  }
+}
+
+Result<void> BackupTask::AddRecord(repository::PartWriter& writer) {
+  timer_.Begin("save", progress_.progress());  // so that what was measured until now counts
+  saved_.manifest.parts.front().seconds = timer_.seconds();
+  PartRecord record{.manifest = saved_.manifest,
+                    .has_data = options_.scope == BackupScope::kWhole,
+                    .is_partial = is_partial_,
+                    .statistics = writer.part().statistics,
+                    .parent = parent_};
+  record.manifest.warnings.insert(record.manifest.warnings.begin(), report_.warnings.begin(),
+                                  report_.warnings.end());
+  return writer.AddOwnFile(kPartRecordName, AsBytes(EncodePartRecord(record)),
+                           saved_.manifest.cut_time);
+}
+
+void BackupTask::TakeStatistics(const Part& part) {
+  saved_.node = context_.settings->node;
+  saved_.tree = part.tree;
+  saved_.has_data = options_.scope == BackupScope::kWhole;
+  saved_.items = report_.items = part.statistics.items;
+  saved_.bytes = report_.bytes = part.statistics.bytes_processed;
+  saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;
+  saved_.bytes_added = report_.bytes_added = part.statistics.blobs.bytes_added;
+  saved_.bytes_stored = report_.bytes_stored = part.statistics.blobs.bytes_packed;
+  saved_.warnings = report_.warnings;
+  const std::vector<std::string>& said = saved_.manifest.warnings;
+  saved_.warnings.insert(saved_.warnings.end(), said.begin(), said.end());
+}
+
+Result<ComposedSnapshot> BackupTask::Compose(std::optional<bool> cut_barrier) {
+  HF_CHECK(options_.compose && !saved_.tree.IsZero());
+  if (context_.stop.stop_requested()) return Fail(Stopped());
+  timer_.Begin("compose", progress_.progress());
+  saved_.manifest.cut_barrier = cut_barrier;
+  const Composition composition{.slot = slot_,
+                                .parts = {part_},
+                                .manifest = saved_.manifest,
+                                .is_partial = is_partial_,
+                                .parent = parent_,
+                                .time = begin_};
+  HF_ASSIGN(repository::Id snapshot,
+            WriteSnapshot(context_, *repository_, composition, options_.sealed, deadline_));
+  report_.snapshot = snapshot.Hex();
+  report_.manifest = saved_.manifest;
+  report_.warnings = saved_.warnings;
+  timer_.Begin("verify", progress_.progress());
+  HF_ASSIGN(composed_, ReadBack(context_, *repository_, snapshot));
+  timer_.End();
+  return *composed_;
+}
+
+HeldPart BackupTask::TakePart() {
+  HF_CHECK(!options_.compose && !saved_.tree.IsZero() && own_repository_ != nullptr);
+  return {context_.run, options_.settings->label(), saved_.tree, std::move(own_repository_)};
+}
+
+BackupTaskReport BackupTask::TakeReport(const Result<void>& outcome) {
+  timer_.End();
+  report_.seconds = timer_.seconds();
+  if (outcome) {
+    report_.state = report_.manifest.missing.empty() ? TaskState::kDone : TaskState::kPartlyDone;
+  } else {
+    report_.state = StateOfError(outcome.error());
+    report_.error = outcome.error();
+  }
+  return std::move(report_);
+}
+
+}  // namespace holdfast::jobs

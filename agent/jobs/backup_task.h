@@ -1,0 +1,148 @@
+// One backup of one source, in steps that its caller drives: the standalone verbs one after the
+// other, a daemon from its threads and with waits between.
+//
+//   Prepare()   source and repository are locked and open, the service is asked, nothing is fixed
+//   yet Cut()       the position is fixed Save()      the part is durable, nothing is visible; the
+//   source's lock is given back Compose()   the part becomes a snapshot; or TakePart(), when it
+//   waits for others'
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/jobs/composition.h"
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "agent/jobs/source_session.h"
+#include "common/repository/part_writer.h"
+#include "common/stream/manifest.h"
+
+namespace holdfast::jobs {
+
+// What became of one source. JSON: docs/json.md#backup.
+struct BackupTaskReport {
+  std::string kind;
+  std::string name;
+  std::string repository;
+  TaskState state = TaskState::kFailed;
+  std::optional<Error> error;  // unless done or partly done
+  bool began = false;          // whether the source was cut, so that something had begun
+  std::string recovered;       // see SourceSession
+
+  std::string snapshot;  // id; empty without one
+  std::string parent;    // the previous snapshot it was compared with
+  Manifest manifest;     // as it stands in the snapshot
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;         // content of all files
+  std::uint64_t bytes_read = 0;    // of those, really read
+  std::uint64_t bytes_added = 0;   // new content, before compression
+  std::uint64_t bytes_stored = 0;  // what the repository grew by
+  PhaseSeconds seconds;
+  std::vector<std::string> warnings;
+
+  std::string label() const { return kind + "/" + name; }
+};
+
+// What Save() left in the repository.
+struct SavedPart {
+  std::string node;
+  repository::Id tree;
+  bool has_data = false;
+  Manifest manifest;  // of this part alone; `parts` has this one
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_added = 0;
+  std::uint64_t bytes_stored = 0;
+  std::vector<std::string> warnings;
+};
+
+// Keeps the repository's lock, so that no prune takes a part that nothing refers to yet. Held until
+// the part is composed or given up; going out of scope gives the lock back.
+struct HeldPart {
+  std::string run;
+  std::string source;  // "kind/name"
+  repository::Id tree;
+  std::unique_ptr<RepositorySession> repository;
+};
+
+struct BackupTaskOptions {
+  const SourceSettings* settings = nullptr;
+  std::string note = {};
+  BackupScope scope = BackupScope::kWhole;
+  // The part becomes a snapshot by Compose(). False: it gets a part.json and waits for others.
+  bool compose = true;
+  // Of a task that may be run again after a crash: then Prepare() looks for the run's snapshot, and
+  // for one that was about to be written. May be null.
+  SealedJournal* sealed = nullptr;
+  std::optional<WallTime> put_deadline = std::nullopt;  // no snapshot is written after it
+  // Open and locked already, by the caller, who keeps them; null: the task opens its own.
+  SourceSession* source = nullptr;
+  RepositorySession* repository = nullptr;
+};
+
+// Used by one thread at a time, not necessarily the same; progress() by any. Every step is called
+// once and requires that the one before succeeded; context.stop ends each of them with kCancelled.
+// The destructor gives back whatever is held.
+class BackupTask {
+ public:
+  // What options and context refer to outlives the task. Shows itself to the observer from now on.
+  BackupTask(JobContext context, BackupTaskOptions options);
+  ~BackupTask();
+  BackupTask(const BackupTask&) = delete;
+  BackupTask& operator=(const BackupTask&) = delete;
+
+  // kBusy names who holds the source or the repository; kUnsupported: the kind does not know the
+  // scope.
+  Result<void> Prepare();
+  // The run's snapshot, when Prepare() found that it is there already: then nothing more is to be
+  // done, and no other step may be called.
+  const std::optional<ComposedSnapshot>& composed() const { return composed_; }
+  // When it cut.
+  Result<WallTime> Cut();
+  Result<void> Save();
+  // REQUIRES: Save() succeeded.
+  const SavedPart& saved() const { return saved_; }
+  // Makes the snapshot and reads it back. `cut_barrier` as in Manifest. REQUIRES: options.compose.
+  Result<ComposedSnapshot> Compose(std::optional<bool> cut_barrier);
+  // What must be kept until the part is composed. REQUIRES: not options.compose; Save() succeeded;
+  // the task opened its own repository.
+  HeldPart TakePart();
+
+  const Progress& progress() const { return progress_.progress(); }
+  // The whole story, with how the last step ended. REQUIRES: called once, last.
+  BackupTaskReport TakeReport(const Result<void>& outcome);
+
+ private:
+  Result<void> Open();
+  Result<void> LookForSnapshot(const std::vector<repository::SnapshotInfo>& snapshots);
+  Result<void> OpenPrevious(const std::vector<repository::SnapshotInfo>& snapshots);
+  Result<repository::Part> SavePart();
+  void CompleteManifest(const repository::Part& part);
+  Result<void> AddRecord(repository::PartWriter& writer);
+  void TakeStatistics(const repository::Part& part);
+
+  const JobContext context_;
+  const BackupTaskOptions options_;
+  ObservedProgress progress_;
+  PhaseTimer timer_;
+  PutDeadline deadline_;
+  SnapshotSlot slot_;
+  WallTime begin_;
+  std::unique_ptr<RepositorySession> own_repository_;
+  RepositorySession* repository_ = nullptr;
+  std::unique_ptr<SourceSession> own_source_;
+  SourceSession* source_ = nullptr;
+  std::unique_ptr<SnapshotView> previous_view_;
+  std::optional<repository::Id> parent_;
+  std::unique_ptr<BackupSession> session_;  // goes first: it uses what stands above
+  std::optional<ComposedSnapshot> composed_;
+  repository::Part part_;
+  bool is_partial_ = false;
+  SavedPart saved_;
+  BackupTaskReport report_;
+};
+
+}  // namespace holdfast::jobs

@@ -1,0 +1,105 @@
+// The last steps of every backup, whoever takes them: parts that are durable become one snapshot,
+// and it is read back.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/base/clock.h"
+#include "common/repository/part_writer.h"
+#include "common/repository/snapshot_reader.h"
+#include "common/stream/manifest.h"
+
+namespace holdfast::jobs {
+
+// Remembers, for one order, the bytes of a snapshot that is about to become visible. Sealing the
+// same snapshot twice gives two files with two ids; so who crashed writes exactly these again, and
+// at most one becomes visible.
+class SealedJournal {
+ public:
+  virtual ~SealedJournal() = default;
+  // What Record() was last given, also by a process that is gone; nullopt: nothing yet.
+  virtual Result<std::optional<Bytes>> Recorded() = 0;
+  // Durable on return.
+  virtual Result<void> Record(ByteView sealed) = 0;
+};
+
+// Until when a snapshot may be written, by whichever of the two clocks is further: one stands still
+// while the machine sleeps, the other may be set back.
+class PutDeadline {
+ public:
+  PutDeadline(const Clock& clock, std::optional<WallTime> time);
+  // kTimedOut once it has passed.
+  Result<void> Check() const;
+
+ private:
+  const Clock& clock_;
+  std::optional<WallTime> time_;
+  Instant steady_;
+};
+
+// Which snapshot of a repository is meant: the one of `context.run`, or the one to be made.
+struct SnapshotSlot {
+  std::string kind;
+  std::string name;
+  std::string host;
+
+  std::string path() const { return "/" + kind + "/" + name; }
+};
+
+struct ComposedSnapshot {
+  repository::Id id;
+  std::optional<repository::Id> parent;
+  std::string host;
+  WallTime time;
+  bool is_partial = false;
+  bool was_there = false;  // it existed already, nothing was written
+  Manifest manifest;
+};
+
+// The parts, and all that the snapshot says of itself.
+struct Composition {
+  SnapshotSlot slot;
+  std::vector<repository::Part> parts;
+  Manifest manifest;  // complete
+  bool is_partial = false;
+  std::optional<repository::Id> parent;
+  WallTime time;
+  std::string leave_out = {};  // as ComposeOptions::leave_out
+};
+
+// The newest snapshot of the source, to compare with; of a sharded source one that lacks shards
+// would tell nothing about them. Null where there is none.
+const repository::SnapshotInfo* FindPrevious(const std::vector<repository::SnapshotInfo>& snapshots,
+                                             const SnapshotSlot& slot, Topology topology);
+
+// The run's snapshot of the source, if it is among `snapshots`: nullopt when it must still be made.
+// REQUIRES: the index was loaded after they were listed.
+Result<std::optional<ComposedSnapshot>> FindComposed(
+    const JobContext& context, RepositorySession& repository, const SnapshotSlot& slot,
+    const std::vector<repository::SnapshotInfo>& snapshots);
+
+// Writes what the journal holds, once more, and reads it back; nullopt when it holds nothing.
+// kCorrupt, and nothing is written, when it is not of this run and source or the repository has
+// lost something of it. REQUIRES: as above, and FindComposed() found nothing.
+Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context,
+                                                       RepositorySession& repository,
+                                                       const SnapshotSlot& slot,
+                                                       SealedJournal& journal,
+                                                       const PutDeadline& deadline);
+
+// Makes the snapshot visible. `journal` may be null: then nobody repeats it after a crash. Nothing
+// is visible after an error, except when the storage failed in the very moment of writing it.
+Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& repository,
+                                     const Composition& composition, SealedJournal* journal,
+                                     const PutDeadline& deadline);
+
+// A backup counts when it has been read back: snapshot file, top directory and manifest come from
+// the storage again. A stop no longer matters, the snapshot is visible.
+Result<ComposedSnapshot> ReadBack(const JobContext& context, RepositorySession& repository,
+                                  const repository::Id& snapshot);
+
+}  // namespace holdfast::jobs

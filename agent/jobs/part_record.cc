@@ -1,0 +1,109 @@
+#include "agent/jobs/part_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/repository_view.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using repository::PartStatistics;
+
+// What is larger was not made by us.
+constexpr std::uint64_t kRecordBytesMax = 64U << 20;
+
+struct NamedCount {
+  const char* name;
+  std::uint64_t& (*of)(PartStatistics& statistics);
+};
+constexpr std::array kCounts = {
+    NamedCount{"files_new", [](PartStatistics& s) -> std::uint64_t& { return s.files_new; }},
+    NamedCount{"files_changed",
+               [](PartStatistics& s) -> std::uint64_t& { return s.files_changed; }},
+    NamedCount{"files_unmodified",
+               [](PartStatistics& s) -> std::uint64_t& { return s.files_unmodified; }},
+    NamedCount{"directories_new",
+               [](PartStatistics& s) -> std::uint64_t& { return s.directories_new; }},
+    NamedCount{"directories_changed",
+               [](PartStatistics& s) -> std::uint64_t& { return s.directories_changed; }},
+    NamedCount{"directories_unmodified",
+               [](PartStatistics& s) -> std::uint64_t& { return s.directories_unmodified; }},
+    NamedCount{"items", [](PartStatistics& s) -> std::uint64_t& { return s.items; }},
+    NamedCount{"bytes", [](PartStatistics& s) -> std::uint64_t& { return s.bytes_processed; }},
+    NamedCount{"bytes_read", [](PartStatistics& s) -> std::uint64_t& { return s.bytes_read; }},
+    NamedCount{"data_blobs",
+               [](PartStatistics& s) -> std::uint64_t& { return s.blobs.data_blobs; }},
+    NamedCount{"tree_blobs",
+               [](PartStatistics& s) -> std::uint64_t& { return s.blobs.tree_blobs; }},
+    NamedCount{"bytes_added",
+               [](PartStatistics& s) -> std::uint64_t& { return s.blobs.bytes_added; }},
+};
+
+}  // namespace
+
+std::string EncodePartRecord(const PartRecord& record) {
+  // A manifest's reader passes over what is added here, so that it is one for people, too.
+  Json json = Json::parse(EncodeManifest(record.manifest));
+  Json& part = json["part"];
+  part["data"] = record.has_data;
+  part["partial"] = record.is_partial;
+  part["parent"] = record.parent ? Json(record.parent->Hex()) : Json();
+  PartStatistics statistics = record.statistics;
+  for (const NamedCount& count : kCounts) part["statistics"][count.name] = count.of(statistics);
+  return json.dump(2) + "\n";
+}
+
+Result<PartRecord> DecodePartRecord(std::string_view text) {
+  PartRecord record;
+  HF_ASSIGN(record.manifest, DecodeManifest(text));
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  try {
+    const Json& part = json.at("part");
+    record.has_data = part.at("data").get<bool>();
+    record.is_partial = part.at("partial").get<bool>();
+    if (const Json& parent = part.at("parent"); !parent.is_null()) {
+      HF_ASSIGN(record.parent, repository::ParseId(parent.get<std::string>()));
+    }
+    const Json& statistics = part.at("statistics");
+    for (const NamedCount& count : kCounts) {
+      count.of(record.statistics) = statistics.value(count.name, std::uint64_t{0});
+    }
+  } catch (const Json::exception& e) {
+    return Fail(ErrorCode::kCorrupt, std::string("it is not of its form: ") + e.what());
+  }
+  if (record.manifest.parts.size() != 1) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("it speaks of {} parts; expected one", record.manifest.parts.size()));
+  }
+  return record;
+}
+
+Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repository::Id& tree) {
+  repository::TreeNode top;
+  top.attributes.type = NodeType::kDirectory;
+  top.subtree = tree;
+  repository::RepositoryView view(repository, tree, std::move(top), std::nullopt);
+  HF_ASSIGN(std::optional<Attributes> found, view.Stat(kPartRecordName));
+  if (!found || found->type != NodeType::kFile || found->size > kRecordBytesMax) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("tree {} has no {}, so it is no part", tree.Hex(), kPartRecordName));
+  }
+  HF_ASSIGN(std::unique_ptr<ByteReader> reader, view.Open(kPartRecordName));
+  std::string text;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(std::size_t count, reader->Read(buffer));
+    if (count == 0) break;
+    text += AsText(ByteView(buffer).first(count));
+  }
+  Result<PartRecord> record = DecodePartRecord(text);
+  if (record) return record;
+  return Fail(std::move(record).error().While(fmt::format("read {}", kPartRecordName)));
+}
+
+}  // namespace holdfast::jobs

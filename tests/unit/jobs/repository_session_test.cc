@@ -1,0 +1,70 @@
+#include "agent/jobs/repository_session.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+TEST_CASE("repository pool: sessions share what is open, and the last one closes it") {
+  Cluster cluster;
+  JobContext context = cluster.On("n1");
+  auto first = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  auto second = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  auto reader = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kNone));
+
+  REQUIRE(&first->repository() == &second->repository());
+  REQUIRE(first->lock() == second->lock());
+  REQUIRE(reader->lock() == nullptr);
+  REQUIRE(cluster.Count(FileKind::kLock) == 1);
+  first.reset();
+  REQUIRE_OK(second->lock()->StillHeld());
+  REQUIRE(cluster.Count(FileKind::kLock) == 1);
+  second.reset();
+  REQUIRE(cluster.Count(FileKind::kLock) == 0);
+  REQUIRE_OK(repository::ListSnapshots(reader->repository()));
+}
+
+TEST_CASE("repository pool: a lock that was lost is not handed on") {
+  Cluster cluster;
+  JobContext context = cluster.On("n1");
+  auto first = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  cluster.fixture.clock.Advance(repository::kLockLostAge);
+  REQUIRE_FALSE(first->lock()->StillHeld());
+
+  auto second = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+
+  REQUIRE(first->lock() != second->lock());
+  REQUIRE_OK(second->lock()->StillHeld());
+  first.reset();
+  REQUIRE_OK(second->lock()->StillHeld());
+  second.reset();
+  REQUIRE(cluster.Count(FileKind::kLock) == 0);
+}
+
+TEST_CASE("repository pool: what could not be opened is tried again") {
+  Cluster cluster;
+  JobContext context = cluster.On("n1");
+  context.open_storage = [](std::string_view) -> Result<std::unique_ptr<Storage>> {
+    return Fail(ErrorCode::kUnavailable, "not mounted");
+  };
+  REQUIRE_FAILS(RepositorySession::Open(context, cluster.Address(), LockUse::kNone),
+                ErrorCode::kUnavailable, "open repository \"main\": not mounted");
+  REQUIRE_OK(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kNone));
+}
+
+TEST_CASE("repository session: without a pool each has its own") {
+  JobsFixture fixture;
+  JobContext context = fixture.Context();
+  const RepositoryAddress address = fixture.AllRepositories().at(0);
+  auto first = Unwrap(RepositorySession::Open(context, address, LockUse::kRequired));
+  auto second = Unwrap(RepositorySession::Open(context, address, LockUse::kRequired));
+  REQUIRE(&first->repository() != &second->repository());
+  REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 2);
+}
+
+}  // namespace
+}  // namespace holdfast::jobs
