@@ -57,7 +57,9 @@ Result<void> Configure(Socket& router, const DoorOptions& options) {
   HF_TRY(router.Set(ZMQ_RCVHWM, options.receive_queue));
   HF_TRY(router.Set(ZMQ_HANDSHAKE_IVL, static_cast<int>(options.handshake_max.count())));
   HF_TRY(router.Set(ZMQ_BACKLOG, kBacklog));
-  HF_TRY(router.Set(ZMQ_IPV6, 1));
+  bool is_ipv6 =
+      options.endpoint.starts_with("tcp://*:") || options.endpoint.starts_with("tcp://[");
+  HF_TRY(router.Set(ZMQ_IPV6, is_ipv6 ? 1 : 0));  // then for both families
   // No ZMQ_HEARTBEAT_IVL: its timers cost the square of the number of peers. The kernel's do
   // instead.
   HF_TRY(router.Set(ZMQ_TCP_KEEPALIVE, 1));
@@ -125,9 +127,9 @@ std::optional<Instant> Connections::CutSilent(Instant now) {
     const Silent& oldest = silent_.front();
     auto it = open_.find(oldest.connection.fd);
     if (it == open_.end() || it->second.number != oldest.connection.number) continue;
-    if (it->second.has_spoken) continue;
+    if (it->second.has_spoken && !is_for_one_word_) continue;
     if (oldest.until > now) return oldest.until;
-    ++cut_silent_;
+    if (!it->second.has_spoken) ++cut_silent_;
     Cut(oldest.connection);
   }
   return std::nullopt;
@@ -155,7 +157,7 @@ Door::Door(Context context, Socket router, Socket zap, Socket monitor, WakeFlag 
       stop_(std::move(stop)),
       ready_(std::move(ready)),
       admit_(std::move(admit)),
-      connections_(options.connections_max, options.silence_max) {
+      connections_(options) {
   thread_ = std::jthread([this] { Serve(); });
 }
 

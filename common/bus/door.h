@@ -37,6 +37,8 @@ struct DoorOptions {
   std::chrono::milliseconds handshake_max{10'000};
   // A connection must have brought its first message by then.
   std::chrono::milliseconds silence_max{30'000};
+  // It is closed at that time even if it has spoken.
+  bool is_for_one_word = false;
 };
 
 // What the thread says to a key.
@@ -70,8 +72,10 @@ struct ConnectionId {
 // The open connections, as a monitor socket tells of them.
 class Connections {
  public:
-  Connections(std::size_t connections_max, std::chrono::milliseconds silence_max)
-      : connections_max_(connections_max), silence_max_(silence_max) {}
+  explicit Connections(const DoorOptions& options)
+      : connections_max_(options.connections_max),
+        silence_max_(options.silence_max),
+        is_for_one_word_(options.is_for_one_word) {}
 
   // Connections are cut only when they lead to this port.
   void set_port(std::uint16_t port) { port_ = port; }
@@ -98,6 +102,7 @@ class Connections {
 
   const std::size_t connections_max_;
   const std::chrono::milliseconds silence_max_;
+  const bool is_for_one_word_;
   std::unordered_map<int, Connection> open_;
   std::deque<Silent> silent_;  // by time: the limit is the same for all
   std::uint64_t accepted_ = 0;

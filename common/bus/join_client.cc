@@ -1,0 +1,159 @@
+#include "common/bus/join_client.h"
+
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/format.h"
+#include "common/bus/socket.h"
+#include "proto/holdfast/v1/agent.pb.h"
+
+namespace holdfast::bus {
+namespace {
+
+constexpr std::size_t kKeyBytes = 32;
+constexpr int kReconnectMs = 500;
+constexpr int kBrokenHandshakesMax = 3;
+constexpr std::string_view kNewToken = "make a new token with `holdfast agent token NODE`";
+
+class JoinCaller {
+ public:
+  JoinCaller(const JoinToken& token, Socket socket, Socket monitor, Bytes request, Instant deadline)
+      : token_(token),
+        socket_(std::move(socket)),
+        monitor_(std::move(monitor)),
+        request_(std::move(request)),
+        deadline_(deadline) {}
+
+  Result<JoinAnswer> Ask() {
+    for (;;) {
+      HF_TRY(TakeEvents());
+      if (has_shaken_hands_ && !is_sent_ && socket_.IsWritable()) {
+        std::array<ByteView, 1> frames = {request_};
+        HF_TRY(socket_.Send(frames));
+        is_sent_ = true;
+      }
+      HF_ASSIGN(Socket::Message message, socket_.Receive(1));
+      if (!message.frames.empty()) return Read(message);
+      if (is_lost_) {
+        return Fail(ErrorCode::kUnavailable,
+                    fmt::format("{} hung up without an answer", Quote(token_.endpoint)),
+                    std::string(kNewToken));
+      }
+      if (SteadyNow() >= deadline_) return TooLate();
+      std::array<Waiting, 2> what = {Waiting{socket_.handle(), -1, has_shaken_hands_ && !is_sent_},
+                                     Waiting{monitor_.handle()}};
+      HF_TRY(WaitFor(what, deadline_));
+    }
+  }
+
+ private:
+  Result<void> TakeEvents() {
+    for (;;) {
+      HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(monitor_));
+      if (!event) return {};
+      switch (event->event) {
+        case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+          has_shaken_hands_ = true;
+          break;
+        case ZMQ_EVENT_DISCONNECTED:
+          // Once it was sent nobody knows what became of it, and it must not be sent twice.
+          is_lost_ = is_sent_;
+          has_shaken_hands_ = false;
+          break;
+        case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+          if (++broken_handshakes_ < kBrokenHandshakesMax) break;
+          [[fallthrough]];
+        default:
+          return Fail(
+              ErrorCode::kDenied,
+              fmt::format("{} is not the controller that made this token", Quote(token_.endpoint)),
+              std::string(kNewToken));
+      }
+    }
+  }
+
+  Result<JoinAnswer> TooLate() const {
+    if (is_sent_) {
+      return Fail(
+          ErrorCode::kTimedOut, fmt::format("{} does not answer", Quote(token_.endpoint)),
+          "see the controller's log; then make a new token with `holdfast agent token NODE`");
+    }
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("{} cannot be reached", Quote(token_.endpoint)),
+                "see that the controller runs and that its join port is open to this node");
+  }
+
+  Result<JoinAnswer> Read(const Socket::Message& received) const {
+    ByteView bytes = received.frames[0].bytes();
+    v1::JoinAnswer message;
+    bool is_answer = !received.too_long &&
+                     message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
+                     message.GetReflection()->GetUnknownFields(message).empty();
+    if (is_answer && !message.refused().empty()) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("the controller refuses: {}", Quote(message.refused())),
+                  std::string(kNewToken));
+    }
+    JoinAnswer answer;
+    is_answer = is_answer && message.incarnation() > 0 && !message.root().empty() &&
+                !message.endpoint().empty() &&
+                message.server_key().size() == answer.server_key.size();
+    if (!is_answer) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} answers with something else", Quote(token_.endpoint)),
+                  "see that controller and agent are of one version");
+    }
+    answer.incarnation = message.incarnation();
+    answer.root = ToBytes(message.root());
+    std::ranges::copy(AsBytes(message.server_key()), answer.server_key.begin());
+    answer.endpoint = message.endpoint();
+    return answer;
+  }
+
+  const JoinToken& token_;
+  Socket socket_;
+  Socket monitor_;
+  const Bytes request_;
+  const Instant deadline_;
+  bool has_shaken_hands_ = false;
+  bool is_sent_ = false;
+  bool is_lost_ = false;
+  int broken_handshakes_ = 0;
+};
+
+Bytes RequestOf(const JoinToken& token, ByteView signing_key, const CurveKeys& keys) {
+  Bytes transcript = JoinTranscript(token.node, signing_key, keys.public_key);
+  crypto::Digest mac = JoinMac(JoinSecretHash(token.secret), transcript);
+  v1::JoinRequest request;
+  request.set_node(token.node);
+  request.set_signing_key(std::string(AsText(signing_key)));
+  request.set_curve_key(std::string(AsText(keys.public_key)));
+  request.set_mac(std::string(AsText(mac)));
+  return ToBytes(request.SerializeAsString());
+}
+
+}  // namespace
+
+Result<JoinAnswer> Join(const JoinToken& token, ByteView signing_key, const CurveKeys& keys,
+                        Instant deadline) {
+  HF_CHECK(signing_key.size() == kKeyBytes);
+  HF_ASSIGN(Context context, Context::Create());
+  HF_ASSIGN(Socket socket, Socket::Open(context, ZMQ_DEALER));
+  HF_TRY(SetCurveClient(socket, keys, token.server_key));
+  HF_TRY(socket.SetMessageBytesMax(kJoinAnswerBytesMax));
+  HF_TRY(socket.Set(ZMQ_IMMEDIATE, 1));
+  HF_TRY(socket.Set(ZMQ_IPV6, token.endpoint.find("//[") == std::string::npos ? 0 : 1));
+  HF_TRY(socket.Set(ZMQ_RECONNECT_IVL, kReconnectMs));
+  constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+  HF_ASSIGN(Socket monitor, socket.Monitor(context, kEvents));
+  HF_TRY(socket.Connect(token.endpoint));
+  JoinCaller caller(token, std::move(socket), std::move(monitor),
+                    RequestOf(token, signing_key, keys), deadline);
+  return caller.Ask();
+}
+
+}  // namespace holdfast::bus

@@ -1,0 +1,75 @@
+// Where nodes ask to join: a socket of its own, open to any key, and therefore with narrow limits.
+// docs/protocol.md#join.
+//
+// One thread owns a JoinServer; only Wake() may be called from others.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/bus/curve_key.h"
+
+namespace holdfast::bus {
+
+inline constexpr std::size_t kJoinRequestBytesMax = 4096;
+inline constexpr std::size_t kJoinAnswerBytesMax = std::size_t{128} << 10;
+
+struct JoinServerOptions {
+  std::string endpoint;  // "tcp://*:7734"
+  CurveKeys keys;
+  std::size_t connections_max = 256;
+  int per_second = 50;  // handshakes, and messages, of all peers together
+  std::chrono::milliseconds handshake_max{10'000};
+  std::chrono::milliseconds connection_life{30'000};
+};
+
+// A JoinRequest (agent.proto) that is complete, and whose sender holds the secret of the CURVE key
+// in it. Whether its mac is right is not known yet.
+struct JoinCall {
+  Bytes connection;  // where the answer goes
+  std::string node;
+  Bytes message;  // as it came
+};
+
+struct JoinAnswer {
+  std::uint64_t incarnation = 0;
+  Bytes root;                   // Envelope of RootDocument
+  CurvePublicKey server_key{};  // of the bus
+  std::string endpoint;         // of the bus
+  std::string refused;          // why not; then all else is empty
+};
+
+struct JoinCounters {
+  std::uint64_t received = 0;
+  std::uint64_t refused = 0;      // not a join request, or somebody else's key in it
+  std::uint64_t too_many = 0;     // handshakes and messages beyond the rate
+  std::uint64_t turned_away = 0;  // connections beyond connections_max
+  std::uint64_t connections = 0;  // now
+};
+
+class JoinServer {
+ public:
+  // Errors as BusServer::Open().
+  static Result<std::unique_ptr<JoinServer>> Open(const JoinServerOptions& options);
+  virtual ~JoinServer() = default;
+
+  // nullopt: the deadline has passed, Wake() was called, or what came was no request.
+  virtual Result<std::optional<JoinCall>> Receive(Instant deadline) = 0;
+  // kUnavailable when the node has hung up: it has to ask with a new token.
+  virtual Result<void> Answer(ByteView connection, const JoinAnswer& answer) = 0;
+
+  virtual const std::string& endpoint() const = 0;
+  // As BusServer::fd().
+  virtual int fd() const = 0;
+  virtual void Wake() const = 0;
+  virtual JoinCounters counters() const = 0;
+};
+
+}  // namespace holdfast::bus
