@@ -1,0 +1,106 @@
+#include "common/service/notify.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "common/io/atomic_file.h"
+#include "tests/support/results.h"
+
+namespace holdfast {
+namespace {
+
+using testing::Unwrap;
+
+// The other end of the protocol, as systemd holds it.
+class FakeSystemd {
+ public:
+  explicit FakeSystemd(const std::string& name) : socket_(::socket(AF_UNIX, SOCK_DGRAM, 0)) {
+    struct sockaddr_un address {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, name.data(), name.size());
+    if (name[0] == '@') address.sun_path[0] = '\0';
+    auto size = static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + name.size());
+    REQUIRE(::bind(socket_.get(), reinterpret_cast<struct sockaddr*>(&address), size) == 0);
+  }
+  std::string Take() {
+    std::array<char, 4096> buffer{};
+    ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return size < 0 ? std::string("nothing")
+                    : std::string(buffer.data(), static_cast<std::size_t>(size));
+  }
+
+ private:
+  Fd socket_;
+};
+
+TEST_CASE("notify: systemd hears each thing in its own words") {
+  TempDir directory = Unwrap(TempDir::Create("notify"));
+  NotifyEnvironment environment;
+  environment.notify_socket = GENERATE(0, 1) == 0 ? directory.path() + "/socket"
+                                                  : "@holdfast-test-" + std::to_string(::getpid());
+  FakeSystemd systemd(environment.notify_socket);
+  Notifier notifier = Unwrap(Notifier::Create(environment));
+
+  REQUIRE(notifier.is_connected());
+  REQUIRE_OK(notifier.ExtendTimeout(std::chrono::seconds(30)));
+  REQUIRE(systemd.Take() == "EXTEND_TIMEOUT_USEC=30000000");
+  REQUIRE_OK(notifier.Ready("3 agents"));
+  REQUIRE(systemd.Take() == "READY=1\nSTATUS=3 agents");
+  REQUIRE_OK(notifier.Status("a\nREADY=1"));
+  REQUIRE(systemd.Take() == "STATUS=a READY=1");
+  REQUIRE_OK(notifier.Watchdog());
+  REQUIRE(systemd.Take() == "WATCHDOG=1");
+  REQUIRE_OK(notifier.Stopping("by SIGTERM"));
+  REQUIRE(systemd.Take() == "STOPPING=1\nSTATUS=by SIGTERM");
+  REQUIRE(systemd.Take() == "nothing");
+}
+
+TEST_CASE("notify: outside of systemd there is nobody to tell, and that is fine") {
+  Notifier notifier = Unwrap(Notifier::Create({}));
+  REQUIRE_FALSE(notifier.is_connected());
+  REQUIRE_FALSE(notifier.watchdog_interval());
+  REQUIRE_OK(notifier.Ready("x"));
+  REQUIRE_OK(notifier.Watchdog());
+}
+
+TEST_CASE("notify: the watchdog is fed twice in systemd's time, by the process it means") {
+  NotifyEnvironment environment{"@holdfast-nobody", "20000000", ""};
+  REQUIRE(Unwrap(Notifier::Create(environment)).watchdog_interval() == std::chrono::seconds(10));
+  environment.watchdog_pid = std::to_string(::getpid());
+  REQUIRE(Unwrap(Notifier::Create(environment)).watchdog_interval() == std::chrono::seconds(10));
+  environment.watchdog_pid = "1";
+  REQUIRE_FALSE(Unwrap(Notifier::Create(environment)).watchdog_interval());
+}
+
+TEST_CASE("notify: what systemd would not say is refused") {
+  REQUIRE_FAILS(Notifier::Create({"relative", "", ""}), ErrorCode::kInvalidArgument,
+                "NOTIFY_SOCKET=\"relative\"");
+  REQUIRE_FAILS(Notifier::Create({"/" + std::string(200, 'x'), "", ""}),
+                ErrorCode::kInvalidArgument, "no UNIX socket");
+  REQUIRE_FAILS(Notifier::Create({"/run/x", "soon", ""}), ErrorCode::kInvalidArgument,
+                "WATCHDOG_USEC=\"soon\"");
+  REQUIRE_FAILS(Notifier::Create({"/run/x", "5", "-1"}), ErrorCode::kInvalidArgument,
+                "WATCHDOG_PID=\"-1\"");
+}
+
+TEST_CASE("notify: a socket where nobody listens is an error that says so") {
+  Notifier notifier = Unwrap(Notifier::Create({"/nowhere/socket", "", ""}));
+  REQUIRE_FAILS(notifier.Ready("x"), ErrorCode::kUnavailable, "\"/nowhere/socket\"");
+}
+
+TEST_CASE("notify: a systemd that takes nothing holds nobody up") {
+  NotifyEnvironment environment;
+  environment.notify_socket = "@holdfast-deaf-" + std::to_string(::getpid());
+  FakeSystemd systemd(environment.notify_socket);
+  Notifier notifier = Unwrap(Notifier::Create(environment));
+  Result<void> told;
+  for (int i = 0; i < 10'000 && told; ++i) told = notifier.Watchdog();
+  REQUIRE_FAILS(told, ErrorCode::kTimedOut, "does not take");
+}
+
+}  // namespace
+}  // namespace holdfast
