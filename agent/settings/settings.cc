@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "agent/settings/names.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
@@ -22,12 +25,27 @@ using config::ReadContext;
 using config::Schema;
 using config::Values;
 
-constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/agent";
 
 // Variables of other purposes, which override no setting and are no typing errors.
 constexpr std::array<std::string_view, 2> kOtherVariables = {"HOLDFAST_CRASH_POINT",
                                                              "HOLDFAST_TEST_"};
+
+// "tcp://HOST:PORT", HOST a name, an IPv4 address or an IPv6 address in brackets.
+bool IsTcpEndpoint(std::string_view text) {
+  constexpr std::string_view kScheme = "tcp://";
+  if (!text.starts_with(kScheme)) return false;
+  text.remove_prefix(kScheme.size());
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos || colon == 0) return false;
+  std::string_view host = text.substr(0, colon);
+  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
+  if (!is_bracketed && host.find_first_of(":[]/* ") != host.npos) return false;
+  std::string_view digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return error == std::errc() && rest == digits.data() + digits.size() && port != 0;
+}
 
 Schema MakeAgentSchema() {
   Schema schema;
@@ -41,6 +59,33 @@ Schema MakeAgentSchema() {
       {.name = "state_dir",
        .type = OptionType::kPath,
        .help = "the agent's own directory: locks, journals, scratch space"},
+  };
+  return schema;
+}
+
+Schema MakeControllerSchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "endpoint",
+       .type = OptionType::kString,
+       .required = true,
+       .help = "where the controller's bus listens, e.g. \"tcp://controller:7733\""},
+      {.name = "key_file",
+       .type = OptionType::kPath,
+       .required = true,
+       .help = "the file that holds the controller's CURVE public key"},
+  };
+  return schema;
+}
+
+Schema MakeLimitsSchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "tasks",
+       .type = OptionType::kInteger,
+       .help = "how many tasks of a controller's plans save or restore at once",
+       .minimum = 1,
+       .maximum = 64},
   };
   return schema;
 }
@@ -82,20 +127,6 @@ Schema MakeCommonSourceSchema() {
   return schema;
 }
 
-bool IsNameCharacter(char c, bool is_first, bool upper_allowed) {
-  if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return true;
-  if (upper_allowed && c >= 'A' && c <= 'Z') return true;
-  return !is_first && (c == '.' || c == '_' || c == '-');
-}
-
-bool IsName(std::string_view text, bool upper_allowed) {
-  if (text.empty() || text.size() > kNameBytesMax) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!IsNameCharacter(text[i], i == 0, upper_allowed)) return false;
-  }
-  return true;
-}
-
 std::string HostName() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
@@ -116,6 +147,8 @@ class SettingsReader {
     if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
     HF_TRY(config::ExpectKind(root, Node::Kind::kMap, "the file"));
     HF_TRY(ReadTop(root));
+    HF_TRY(ReadController(root));
+    HF_TRY(ReadLimits(root));
     HF_TRY(ReadRepositories(root));
     HF_TRY(ReadSources(root));
     WarnOfUnusedVariables();
@@ -126,7 +159,8 @@ class SettingsReader {
   Result<void> ReadTop(Node& root) {
     HF_TRY(config::ApplyOverrides(root, AgentSchema(), {}, environment_, used_));
     HF_ASSIGN(Values values,
-              config::ReadValues(root, AgentSchema(), context_, {"repositories", "sources"}));
+              config::ReadValues(root, AgentSchema(), context_,
+                                 {"controller", "limits", "repositories", "sources"}));
     settings_.node = values.Has("node") ? values.Text("node") : HostName();
     settings_.cluster = values.Text("cluster");
     settings_.state_dir = values.Text("state_dir", kDefaultStateDir);
@@ -138,6 +172,42 @@ class SettingsReader {
                                 Quote(option), Quote(values.Text(option)), kNameBytesMax));
       }
     }
+    return {};
+  }
+
+  // The map `name` with its overrides; nullopt when neither file nor environment say anything.
+  Result<std::optional<Values>> ReadBlock(Node& root, std::string_view name, const Schema& schema) {
+    Node block;
+    block.location = root.location;
+    if (const Node* written = root.Find(name)) block = *written;
+    if (block.kind == Node::Kind::kNull) block.kind = Node::Kind::kMap;
+    HF_TRY(config::ExpectKind(block, Node::Kind::kMap, name));
+    HF_TRY(config::ApplyOverrides(block, schema, {std::string(name)}, environment_, used_));
+    if (block.items.empty()) return std::nullopt;
+    HF_ASSIGN(Values values, config::ReadValues(block, schema, context_));
+    return std::optional<Values>(std::move(values));
+  }
+
+  Result<void> ReadController(Node& root) {
+    HF_ASSIGN(std::optional<Values> values, ReadBlock(root, "controller", ControllerSchema()));
+    if (!values) return {};
+    ControllerSettings controller;
+    controller.endpoint = values->Text("endpoint");
+    controller.key_file = values->Text("key_file");
+    if (!IsTcpEndpoint(controller.endpoint)) {
+      return values->Invalid("endpoint",
+                             fmt::format("\"endpoint\" is {}; expected \"tcp://HOST:PORT\"",
+                                         Quote(controller.endpoint)));
+    }
+    settings_.controller = std::move(controller);
+    return {};
+  }
+
+  Result<void> ReadLimits(Node& root) {
+    HF_ASSIGN(std::optional<Values> values, ReadBlock(root, "limits", LimitsSchema()));
+    if (!values) return {};
+    settings_.limits.tasks =
+        static_cast<unsigned>(values->Integer("tasks", settings_.limits.tasks));
     return {};
   }
 
@@ -265,14 +335,6 @@ class SettingsReader {
     return {};
   }
 
-  std::unexpected<Error> BadName(const config::Location& location, std::string_view what,
-                                 const std::string& name) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: {} called {}; expected lower-case letters, digits, \".\", \"_\" "
-                            "and \"-\", at most {} of them, the first a letter or digit",
-                            location.Text(), what, Quote(name), kNameBytesMax));
-  }
-
   static std::string Quoted(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : ", ") + Quote(word);
@@ -304,6 +366,14 @@ class SettingsReader {
 
 const Schema& AgentSchema() {
   static const Schema schema = MakeAgentSchema();
+  return schema;
+}
+const Schema& ControllerSchema() {
+  static const Schema schema = MakeControllerSchema();
+  return schema;
+}
+const Schema& LimitsSchema() {
+  static const Schema schema = MakeLimitsSchema();
   return schema;
 }
 const Schema& RepositorySchema() {

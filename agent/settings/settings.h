@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,12 +34,24 @@ struct SourceSettings {
   std::string label() const { return kind + "/" + name; }
 };
 
+// Who may send plans to this agent's daemon.
+struct ControllerSettings {
+  std::string endpoint;  // "tcp://HOST:PORT"
+  std::string key_file;  // its CURVE public key
+};
+
+struct LimitSettings {
+  unsigned tasks = 2;  // of a controller's plans, saving or restoring at once
+};
+
 // A plain value.
 struct Settings {
   std::string file;  // absolute
   std::string node;
   std::string cluster;  // may be empty
   std::string state_dir;
+  std::optional<ControllerSettings> controller;  // none: the agent stands alone
+  LimitSettings limits;
   std::vector<RepositorySettings> repositories;  // as the file orders them
   std::vector<SourceSettings> sources;           // likewise
   std::vector<std::string> warnings;             // e.g. a variable that overrides nothing
@@ -58,8 +71,11 @@ Result<Settings> LoadSettings(const std::string& path, const config::Environment
 Result<Settings> ParseSettings(std::string_view text, const std::string& path,
                                const config::Environment& environment, const KindSchemas& kinds);
 
-// The options of the file's top level, of a repository, and of every source whatever its kind.
+// The options of the file's top level, of its blocks, of a repository, and of every source whatever
+// its kind.
 const config::Schema& AgentSchema();
+const config::Schema& ControllerSchema();
+const config::Schema& LimitsSchema();
 const config::Schema& RepositorySchema();
 const config::Schema& CommonSourceSchema();
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "tests/support/results.h"
 
@@ -70,10 +71,55 @@ TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
   REQUIRE_FAILS(Parse("repositories: {main: {url: \"file:/x\", password: y}}\n"),
                 ErrorCode::kInvalidArgument, "agent.yaml:1:39: unknown key \"password\"");
   REQUIRE_FAILS(Parse("limits: {readers: 2}\n"), ErrorCode::kInvalidArgument,
-                "unknown key \"limits\"");
+                "agent.yaml:1:10: unknown key \"readers\"");
+  REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:1\", key_file: k, key: x}\n"),
+                ErrorCode::kInvalidArgument, "agent.yaml:1:50: unknown key \"key\"");
   REQUIRE_FAILS(Parse("repositories: {m: {url: \"file:/x\", password_file: p}}\n"
                       "sources:\n  - {kind: files, name: a, path: /x}\n"),
                 ErrorCode::kInvalidArgument, "agent.yaml:3:28: unknown key \"path\"");
+}
+
+TEST_CASE("settings: a controller has an endpoint and a key, and both are needed") {
+  Settings settings = Unwrap(Parse("controller: {endpoint: \"tcp://c:7733\", key_file: c.pub}\n"));
+
+  REQUIRE(settings.controller->endpoint == "tcp://c:7733");
+  REQUIRE(settings.controller->key_file == "/etc/holdfast/c.pub");
+  REQUIRE_FALSE(Unwrap(Parse("controller:\n")).controller);
+  REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:7733\"}\n"), ErrorCode::kInvalidArgument,
+                "no \"key_file\"");
+  REQUIRE_FAILS(Parse("controller: c\n"), ErrorCode::kInvalidArgument, "expected a map");
+}
+
+TEST_CASE("settings: an endpoint is TCP with a host and a port") {
+  for (const char* endpoint : {"tcp://c:1", "tcp://10.0.0.1:65535", "tcp://[fe80::1]:7733"}) {
+    std::string text = fmt::format("controller: {{endpoint: \"{}\", key_file: k}}\n", endpoint);
+    REQUIRE(Unwrap(Parse(text)).controller->endpoint == endpoint);
+  }
+  for (const char* endpoint :
+       {"c:7733", "tcp://c", "tcp://:7733", "tcp://c:0", "tcp://c:65536", "tcp://c:", "tcp://c:77x",
+        "tcp://::1:7733", "ipc:///x", "tcp://*:1", "tcp://a b:1"}) {
+    std::string text = fmt::format("controller: {{endpoint: \"{}\", key_file: k}}\n", endpoint);
+    REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument,
+                  "agent.yaml:1:24: \"endpoint\" is \"" + std::string(endpoint));
+  }
+}
+
+TEST_CASE("settings: the number of tasks has a default and bounds") {
+  REQUIRE(Unwrap(Parse("")).limits.tasks == 2);
+  REQUIRE(Unwrap(Parse("limits: {tasks: 64}\n")).limits.tasks == 64);
+  REQUIRE_FAILS(Parse("limits: {tasks: 0}\n"), ErrorCode::kInvalidArgument,
+                "agent.yaml:1:17: \"tasks\" is 0");
+  REQUIRE_FAILS(Parse("limits: {tasks: 65}\n"), ErrorCode::kInvalidArgument, "at most 64");
+}
+
+TEST_CASE("settings: the environment alone may name the controller") {
+  Settings settings = Unwrap(Parse("", {{"HOLDFAST_CONTROLLER_ENDPOINT", "tcp://c:7733"},
+                                        {"HOLDFAST_CONTROLLER_KEY_FILE", "/c.pub"},
+                                        {"HOLDFAST_LIMITS_TASKS", "8"}}));
+
+  REQUIRE(settings.controller->endpoint == "tcp://c:7733");
+  REQUIRE(settings.limits.tasks == 8);
+  REQUIRE(settings.warnings.empty());
 }
 
 TEST_CASE("settings: sections of the wrong form are refused") {
