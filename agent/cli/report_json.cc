@@ -254,6 +254,12 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
   document["node"] = settings.node;
   document["cluster"] = OrNull(settings.cluster);
   document["state_dir"] = settings.state_dir;
+  document["controller"] = nullptr;
+  if (settings.controller) {
+    document["controller"] = {{"endpoint", settings.controller->endpoint},
+                              {"key_file", settings.controller->key_file}};
+  }
+  document["limits"] = {{"tasks", settings.limits.tasks}};
   document["repositories"] = Json::object();
   for (const RepositorySettings& repository : settings.repositories) {
     document["repositories"][repository.name] = {{"url", repository.url},

@@ -311,6 +311,12 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
       fmt::format("# {}\nnode: {}\n", Printable(settings.file), YamlText(settings.node));
   if (!settings.cluster.empty()) text += fmt::format("cluster: {}\n", YamlText(settings.cluster));
   text += fmt::format("state_dir: {}\n", YamlText(settings.state_dir));
+  if (settings.controller) {
+    text += fmt::format("controller:\n  endpoint: {}\n  key_file: {}\n",
+                        YamlText(settings.controller->endpoint),
+                        YamlText(settings.controller->key_file));
+  }
+  text += fmt::format("limits:\n  tasks: {}\n", settings.limits.tasks);
   text += settings.repositories.empty() ? "repositories: {}\n" : "repositories:\n";
   for (const RepositorySettings& repository : settings.repositories) {
     text += fmt::format("  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n",
