@@ -26,16 +26,16 @@ struct Time {
 };
 
 struct TaskKey {
-  Bytes plan_id;
+  Bytes plan_id = {};
   std::uint32_t task = 0;
   auto operator<=>(const TaskKey&) const = default;
 };
 
 // As Failure in proto/holdfast/v1/plan.proto.
 struct TaskError {
-  std::string code;
-  std::string message;
-  std::string hint;
+  std::string code = {};
+  std::string message = {};
+  std::string hint = {};
   bool retryable = false;
   // Whether anything had an effect. Of a compose job: a write of the snapshot was begun, so that it
   // may be there although an error came back.
@@ -53,19 +53,19 @@ struct TimePassed {};
 struct Connected {};
 // A ControllerMessage, as it came.
 struct MessageReceived {
-  Bytes message;
+  Bytes message = {};
 };
 
 struct TaskPrepared {
-  TaskKey key;
+  TaskKey key = {};
 };
 struct TaskCut {
-  TaskKey key;
+  TaskKey key = {};
   std::int64_t cut_time_ms = 0;
 };
 struct TaskProgress {
-  TaskKey key;
-  std::string phase;
+  TaskKey key = {};
+  std::string phase = {};
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   std::uint64_t items_total = 0;
@@ -74,40 +74,40 @@ struct TaskProgress {
 // Packs and index are durable, nothing is visible. The job is over, but its repository lock stays
 // held until ReleasePart. `part` is a serialised Part, all of its fields set.
 struct TaskSaved {
-  TaskKey key;
-  Bytes part;
+  TaskKey key = {};
+  Bytes part = {};
 };
 // A compose job has made its snapshot and waits for WriteSnapshot before it writes it.
 struct SnapshotSealed {
-  TaskKey key;
-  Bytes snapshot;  // 32
-  Bytes sealed;
-  Bytes composed;  // a serialised Composed
+  TaskKey key = {};
+  Bytes snapshot = {};  // 32
+  Bytes sealed = {};
+  Bytes composed = {};  // a serialised Composed
 };
 // The snapshot is there. `composed` with `was_there` when the run had one already: then nothing was
 // written.
 struct TaskComposed {
-  TaskKey key;
-  Bytes composed;
+  TaskKey key = {};
+  Bytes composed = {};
 };
 // Of probe, verify, inventory and restore: a serialised ProbeResult, VerifyResult, InventoryResult
 // or Restored.
 struct TaskDone {
-  TaskKey key;
-  Bytes result;
+  TaskKey key = {};
+  Bytes result = {};
 };
 struct TaskFailed {
-  TaskKey key;
-  TaskError error;
+  TaskKey key = {};
+  TaskError error = {};
 };
 // Answer to HoldParts: the new locks are held, and dead ones of ours are gone. An error when a lock
 // could not be had; it is asked for again.
 struct PartsHeld {
-  std::optional<TaskError> error;
+  std::optional<TaskError> error = {};
 };
 // Answer to LoadReports, ascending.
 struct ReportsLoaded {
-  std::vector<ReportRecord> reports;
+  std::vector<ReportRecord> reports = {};
 };
 
 }  // namespace event
@@ -122,28 +122,28 @@ namespace action {
 
 // An AgentMessage for the controller. May be lost.
 struct Send {
-  Bytes message;
+  Bytes message = {};
 };
 
 // Opens the source under its lock and prepares it -> TaskPrepared. The session stays open for Cut
 // and StartSave of the same key.
 struct StartPrepare {
-  TaskKey key;
-  std::string run;
-  std::string source;
-  std::string repository;
+  TaskKey key = {};
+  std::string run = {};
+  std::string source = {};
+  std::string repository = {};
   bool data = false;
   std::uint32_t round = 0;
-  std::string requester;
-  std::string note;
+  std::string requester = {};
+  std::string note = {};
 };
 // -> TaskCut, at once.
 struct Cut {
-  TaskKey key;
+  TaskKey key = {};
 };
 // -> TaskProgress..., TaskSaved.
 struct StartSave {
-  TaskKey key;
+  TaskKey key = {};
 };
 // Looks for the run's snapshot of this source first; else makes one of the parts, or takes `sealed`
 // as it is, under a lock of its own and after each pack of each part was seen in index and storage
@@ -151,59 +151,59 @@ struct StartSave {
 // Begins no write of the snapshot file after `write_until_boot_ms`, and waits for none longer than
 // 60 s; a write whose outcome is not known is tried again with the same bytes until then.
 struct StartCompose {
-  TaskKey key;
-  std::string run;
-  std::string source;
-  std::string repository;
-  std::string host;
-  std::vector<Bytes> parts;                                  // each a serialised Part
-  std::vector<std::pair<std::string, std::string>> lacking;  // node, reason
+  TaskKey key = {};
+  std::string run = {};
+  std::string source = {};
+  std::string repository = {};
+  std::string host = {};
+  std::vector<Bytes> parts = {};                                  // each a serialised Part
+  std::vector<std::pair<std::string, std::string>> lacking = {};  // node, reason
   bool cut_barrier_met = false;
-  std::string requester;
-  std::string note;
-  std::optional<SealedRecord> sealed;
+  std::string requester = {};
+  std::string note = {};
+  std::optional<SealedRecord> sealed = {};
   std::int64_t write_until_boot_ms = 0;
 };
 struct WriteSnapshot {
-  TaskKey key;
+  TaskKey key = {};
 };
 struct StartProbe {
-  TaskKey key;
-  std::vector<std::string> sources;  // none: all
+  TaskKey key = {};
+  std::vector<std::string> sources = {};  // none: all
 };
 struct StartVerify {
-  TaskKey key;
-  std::string repository;
+  TaskKey key = {};
+  std::string repository = {};
   bool read_data = false;
 };
 struct StartInventory {
-  TaskKey key;
-  std::string repository;
-  std::string after;  // snapshot id in hexadecimal; empty: from the first
+  TaskKey key = {};
+  std::string repository = {};
+  std::string after = {};  // snapshot id in hexadecimal; empty: from the first
 };
 // Starts the helper with the plan as it came; it verifies all of it again. `resumed` after a crash:
 // the helper may have done its work already, and then says so again.
 struct StartRestoreHelper {
-  TaskKey key;
-  Bytes envelope;
-  Bytes fresh;  // Envelope of the Fresh that stands for it
+  TaskKey key = {};
+  Bytes envelope = {};
+  Bytes fresh = {};  // Envelope of the Fresh that stands for it
   bool resumed = false;
 };
 // Ends the job of this key as soon as can be -> TaskFailed with code "cancelled", or what it had
 // come to.
 struct StopTask {
-  TaskKey key;
+  TaskKey key = {};
 };
 
 // After a start: a new repository lock for each of these parts, then removes our own dead locks, in
 // all configured repositories -> PartsHeld. Comes once, also without parts, before any other job.
 struct HoldParts {
-  std::vector<PartRecord> parts;
+  std::vector<PartRecord> parts = {};
 };
 // The repository lock that the part's writer or HoldParts took is given back.
 struct ReleasePart {
-  TaskKey key;
-  std::string repository;
+  TaskKey key = {};
+  std::string repository = {};
 };
 // Up to `limit` kept reports from `first` on -> ReportsLoaded.
 struct LoadReports {
@@ -212,7 +212,7 @@ struct LoadReports {
 };
 // For the log.
 struct Note {
-  std::string text;
+  std::string text = {};
   bool warning = false;
 };
 
@@ -226,8 +226,8 @@ using Action = std::variant<action::Send, action::StartPrepare, action::Cut, act
 
 // What a step comes to: `changes` first, durably and all at once, then `actions`.
 struct Effects {
-  std::vector<Change> changes;
-  std::vector<Action> actions;
+  std::vector<Change> changes = {};
+  std::vector<Action> actions = {};
 };
 
 }  // namespace holdfast::agent

@@ -51,22 +51,22 @@ enum class OrderKind : std::uint8_t {
 
 // Who this agent is, as it was told when it joined, and how far it is. No key: there is one.
 struct IdentityRecord {
-  std::string cluster_id;
-  std::string cluster;
-  std::string node;
+  std::string cluster_id = {};
+  std::string cluster = {};
+  std::string node = {};
   std::uint64_t incarnation = 0;
   std::uint64_t root_version = 0;
-  Bytes root;                         // Envelope of the newest root document
+  Bytes root = {};                    // Envelope of the newest root document
   std::uint64_t epoch = 0;            // the highest of a controller that was ever seen
   std::int64_t t_max_ms = 0;          // the latest time ever seen, its own or a controller's
   std::uint64_t report_sequence = 0;  // of the newest report made
-  Bytes report_hash;                  // 32; of its payload
+  Bytes report_hash = {};             // 32; of its payload
   bool operator==(const IdentityRecord&) const = default;
 };
 
 // Key: key_id. Below this no unknown plan of that controller key is accepted.
 struct FloorRecord {
-  Bytes key_id;  // 32
+  Bytes key_id = {};  // 32
   std::uint64_t sequence = 0;
   bool operator==(const FloorRecord&) const = default;
 };
@@ -79,22 +79,22 @@ enum class PlanState : std::uint8_t {
 
 // Key: plan_id. Kept until 24 hours and the allowance after its expiry, then the floor rises.
 struct PlanRecord {
-  Bytes plan_id;  // 16
-  Bytes key_id;   // 32; of the controller that signed it
+  Bytes plan_id = {};  // 16
+  Bytes key_id = {};   // 32; of the controller that signed it
   std::uint64_t sequence = 0;
-  Bytes hash;  // 32; SHA-256 of the payload
+  Bytes hash = {};  // 32; SHA-256 of the payload
   OrderKind kind = OrderKind::kBackup;
   PlanState state = PlanState::kAccepted;
-  std::string run;
+  std::string run = {};
   std::int64_t accepted_ms = 0;
   std::int64_t expires_ms = 0;
-  Bytes envelope;  // as received; empty once it is ended
+  Bytes envelope = {};  // as received; empty once it is ended
   bool operator==(const PlanRecord&) const = default;
 };
 
 // Key: plan_id, task. What survives of a task; phases before `saved` begin again after a crash.
 struct TaskRecord {
-  Bytes plan_id;  // 16
+  Bytes plan_id = {};  // 16
   std::uint32_t task = 0;
   TaskState state = TaskState::kAccepted;
   std::uint64_t report_sequence = 0;  // of the report that says what became of it; 0 before
@@ -105,12 +105,12 @@ struct TaskRecord {
 // kept from prune by a repository lock until the run is over here. An agent that starts takes a new
 // lock for each of these before it removes its own dead ones.
 struct PartRecord {
-  Bytes plan_id;  // 16
+  Bytes plan_id = {};  // 16
   std::uint32_t task = 0;
-  std::string run;
-  std::string source;
-  std::string repository;
-  Bytes part;  // Part of proto/holdfast/v1/plan.proto, serialised
+  std::string run = {};
+  std::string source = {};
+  std::string repository = {};
+  Bytes part = {};  // Part of proto/holdfast/v1/plan.proto, serialised
   std::int64_t expires_ms = 0;
   bool operator==(const PartRecord&) const = default;
 };
@@ -118,12 +118,13 @@ struct PartRecord {
 // Key: run, source, repository. A snapshot as it will be written, sealed; whoever writes it writes
 // exactly these bytes, because its id is their hash.
 struct SealedRecord {
-  std::string run;
-  std::string source;
-  std::string repository;
-  Bytes snapshot;  // 32
-  Bytes sealed;
-  Bytes composed;  // Composed of proto/holdfast/v1/plan.proto, serialised: what will be reported
+  std::string run = {};
+  std::string source = {};
+  std::string repository = {};
+  Bytes snapshot = {};  // 32
+  Bytes sealed = {};
+  Bytes composed =
+      {};  // Composed of proto/holdfast/v1/plan.proto, serialised: what will be reported
   std::int64_t expires_ms = 0;
   bool operator==(const SealedRecord&) const = default;
 };
@@ -132,17 +133,17 @@ struct SealedRecord {
 // catalog can be told again.
 struct ReportRecord {
   std::uint64_t sequence = 0;
-  Bytes plan_id;  // 16, or empty
+  Bytes plan_id = {};  // 16, or empty
   std::uint32_t task = 0;
   std::int64_t time_ms = 0;
-  Bytes hash;      // 32; of the payload
-  Bytes envelope;  // signed
+  Bytes hash = {};      // 32; of the payload
+  Bytes envelope = {};  // signed
   bool operator==(const ReportRecord&) const = default;
 };
 
 // An end was ordered for this run: no plan of it that comes later begins anything. Key: run.
 struct EndedRunRecord {
-  std::string run;
+  std::string run = {};
   bool cancelled = false;
   std::int64_t expires_ms = 0;  // when it may be forgotten
   bool operator==(const EndedRunRecord&) const = default;
@@ -150,22 +151,22 @@ struct EndedRunRecord {
 
 // Also forgets its tasks and parts.
 struct ForgetPlan {
-  Bytes plan_id;
+  Bytes plan_id = {};
   bool operator==(const ForgetPlan&) const = default;
 };
 struct RemovePart {
-  Bytes plan_id;
+  Bytes plan_id = {};
   std::uint32_t task = 0;
   bool operator==(const RemovePart&) const = default;
 };
 struct RemoveSealed {
-  std::string run;
-  std::string source;
-  std::string repository;
+  std::string run = {};
+  std::string source = {};
+  std::string repository = {};
   bool operator==(const RemoveSealed&) const = default;
 };
 struct ForgetRun {
-  std::string run;
+  std::string run = {};
   bool operator==(const ForgetRun&) const = default;
 };
 // The controller has every report up to here.
@@ -186,15 +187,15 @@ using Change = std::variant<IdentityRecord, FloorRecord, PlanRecord, TaskRecord,
 // All that a core starts from. Order does not matter, but for `reports`, which ascend.
 struct Loaded {
   IdentityRecord identity;
-  std::vector<FloorRecord> floors;
-  std::vector<PlanRecord> plans;
-  std::vector<TaskRecord> tasks;
-  std::vector<PartRecord> parts;
-  std::vector<SealedRecord> sealed;
-  std::vector<EndedRunRecord> ended_runs;
-  std::uint64_t reports_taken = 0;    // the last ReportsTaken
-  std::uint64_t reports_oldest = 0;   // sequence of the oldest report that is still kept; 0: none
-  std::vector<ReportRecord> reports;  // those behind reports_taken
+  std::vector<FloorRecord> floors = {};
+  std::vector<PlanRecord> plans = {};
+  std::vector<TaskRecord> tasks = {};
+  std::vector<PartRecord> parts = {};
+  std::vector<SealedRecord> sealed = {};
+  std::vector<EndedRunRecord> ended_runs = {};
+  std::uint64_t reports_taken = 0;   // the last ReportsTaken
+  std::uint64_t reports_oldest = 0;  // sequence of the oldest report that is still kept; 0: none
+  std::vector<ReportRecord> reports = {};  // those behind reports_taken
   bool operator==(const Loaded&) const = default;
 };
 

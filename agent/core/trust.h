@@ -15,7 +15,7 @@ namespace holdfast::agent {
 
 // The latest answer to one of our Hellos.
 struct Freshness {
-  Bytes envelope;
+  Bytes envelope = {};
   std::int64_t asked_boot_ms = 0;  // when our Hello with its nonce went out
   std::int64_t now_ms = 0;         // the controller's clock when it answered
 };
@@ -30,34 +30,34 @@ class ReplayGuard {
 };
 
 struct CheckContext {
-  Time now;
+  Time now = {};
   std::int64_t t_max_ms = 0;  // the latest time ever seen
   std::uint64_t epoch = 0;    // the highest ever seen
   std::uint64_t incarnation = 0;
-  std::optional<Freshness> freshness;
+  std::optional<Freshness> freshness = {};
   const ReplayGuard* replay = nullptr;
 };
 
 struct Refusal {
-  std::string check;  // by its name in docs/protocol.md#order-of-checks
-  std::string message;
-  std::string hint;
+  std::string check = {};  // by its name in docs/protocol.md#order-of-checks
+  std::string message = {};
+  std::string hint = {};
 };
 
 // What is known of an envelope after the checks, as far as they came.
 struct CheckedPlan {
-  std::optional<Refusal> refusal;
+  std::optional<Refusal> refusal = {};
   // The checks `size` to `node` passed: a controller has signed it for this agent, so what follows
   // is its word. Otherwise only what could be decoded is set, and none of it means anything.
   bool authentic = false;
-  Bytes plan_id;
-  Bytes key_id;  // of the controller's key
+  Bytes plan_id = {};
+  Bytes key_id = {};  // of the controller's key
   std::uint64_t sequence = 0;
   std::uint64_t epoch = 0;
-  Bytes hash;     // SHA-256 of the payload
-  Bytes payload;  // a serialised Plan
+  Bytes hash = {};     // SHA-256 of the payload
+  Bytes payload = {};  // a serialised Plan
   OrderKind kind = OrderKind::kBackup;
-  std::string run;
+  std::string run = {};
   std::int64_t issued_ms = 0;
   std::int64_t expires_ms = 0;
 };

@@ -28,15 +28,15 @@ namespace event {
 
 // The first one. `version` is this program's, for the audit.
 struct Started {
-  std::string version;
+  std::string version = {};
 };
 // NextWake() has come.
 struct TimePassed {};
 // An AgentMessage, as it came. `node` is what the CURVE key behind it was joined as, and nothing
 // that the message says.
 struct MessageReceived {
-  std::string node;
-  Bytes message;
+  std::string node = {};
+  Bytes message = {};
 };
 
 // Requests of operators. Each is answered by exactly one Reply of the same number. `actor` is who
@@ -48,70 +48,70 @@ struct MessageReceived {
 struct RunRequested {
   std::uint64_t request = 0;
   OrderKind kind = OrderKind::kBackup;
-  std::vector<std::string> selectors;
-  std::string repository;
+  std::vector<std::string> selectors = {};
+  std::string repository = {};
   bool read_data = false;
   bool queue_if_busy = false;
   std::uint32_t splay_ms = 0;
-  std::string actor;
-  std::string reason;
+  std::string actor = {};
+  std::string reason = {};
 };
 struct CancelRequested {
   std::uint64_t request = 0;
-  std::string run;
-  std::string actor;
+  std::string run = {};
+  std::string actor = {};
 };
 // An order that operators sign before it is sent. The snapshot was found by whoever asks.
 struct RestoreRequested {
   std::uint64_t request = 0;
-  std::string node;
-  std::string source;  // as the snapshot has it
-  std::string repository;
-  Bytes snapshot;  // 32
+  std::string node = {};
+  std::string source = {};  // as the snapshot has it
+  std::string repository = {};
+  Bytes snapshot = {};  // 32
   bool in_place = false;
   bool safety_snapshot = true;  // in place
-  std::string root;             // staging: of the agent's policy
-  std::string directory;
-  std::string path;
-  std::string actor;
-  std::string reason;
+  std::string root = {};        // staging: of the agent's policy
+  std::string directory = {};
+  std::string path = {};
+  std::string actor = {};
+  std::string reason = {};
 };
 struct ApprovalGiven {
   std::uint64_t request = 0;
-  std::string run;  // the draft's
-  Bytes key_id;
-  Bytes signature;  // over the draft's payload, as DSSE has it
-  std::string actor;
+  std::string run = {};  // the draft's
+  Bytes key_id = {};
+  Bytes signature = {};  // over the draft's payload, as DSSE has it
+  std::string actor = {};
 };
 struct ApprovalDenied {
   std::uint64_t request = 0;
-  std::string run;
-  std::string actor;
+  std::string run = {};
+  std::string actor = {};
 };
 struct TokenMinted {
   std::uint64_t request = 0;
-  std::string node;
-  Bytes secret_hash;  // 32; SHA-256 of the secret
-  std::string actor;
+  std::string node = {};
+  Bytes secret_hash = {};  // 32; SHA-256 of the secret
+  std::string actor = {};
 };
 struct AgentRevoked {
   std::uint64_t request = 0;
-  std::string node;
-  std::string actor;
+  std::string node = {};
+  std::string actor = {};
 };
 // A root document that the verifier has taken already.
 struct RootChanged {
   std::uint64_t request = 0;
   std::uint64_t version = 0;
   std::uint64_t epoch = 0;
-  Bytes envelope;
-  std::string actor;
+  Bytes envelope = {};
+  std::string actor = {};
 };
 
 // A JoinRequest, as it came at the join socket; `connection` names where the answer goes.
 struct JoinReceived {
-  Bytes connection;
-  Bytes message;
+  Bytes connection = {};
+  Bytes message = {};
 };
 
 }  // namespace event
@@ -123,19 +123,19 @@ using Event = std::variant<event::Started, event::TimePassed, event::MessageRece
 
 // What an operator's request came to.
 struct Answer {
-  std::vector<std::string> runs;  // made, cancelled, or the draft's
-  Bytes payload;                  // of a draft: what the operators sign
-  std::uint32_t operators = 0;    // of a draft: how many it needs
-  std::uint32_t approvals = 0;    // and has
-  std::int64_t expires_ms = 0;    // of a draft or a token
+  std::vector<std::string> runs = {};  // made, cancelled, or the draft's
+  Bytes payload = {};                  // of a draft: what the operators sign
+  std::uint32_t operators = 0;         // of a draft: how many it needs
+  std::uint32_t approvals = 0;         // and has
+  std::int64_t expires_ms = 0;         // of a draft or a token
 };
 
 namespace action {
 
 // A ControllerMessage. Dropped where the node has no session.
 struct Send {
-  std::string node;
-  Bytes message;
+  std::string node = {};
+  Bytes message = {};
 };
 struct Reply {
   std::uint64_t request = 0;
@@ -144,25 +144,26 @@ struct Reply {
 // The answer to a JoinReceived: the fields of JoinAnswer that the core knows. Whoever performs it
 // adds the bus's own key and endpoint.
 struct JoinReply {
-  Bytes connection;
-  std::string node;
+  Bytes connection = {};
+  std::string node = {};
   std::uint64_t incarnation = 0;
-  Bytes root;
-  Bytes curve_key;  // the bus lets it in as `node` from now on, and the node's former one no more
-  std::string refused;  // why not; then nothing changes
+  Bytes root = {};
+  Bytes curve_key =
+      {};  // the bus lets it in as `node` from now on, and the node's former one no more
+  std::string refused = {};  // why not; then nothing changes
 };
 // The bus lets this node in no more, and its session is dead.
 struct ShutOut {
-  std::string node;
+  std::string node = {};
 };
 // The run has come to an end; its record is durable.
 struct RunEnded {
-  std::string run;
+  std::string run = {};
   RunState state = RunState::kDone;
 };
 // For the log.
 struct Note {
-  std::string text;
+  std::string text = {};
   bool warning = false;
 };
 
@@ -173,8 +174,8 @@ using Action = std::variant<action::Send, action::Reply, action::JoinReply, acti
 
 // What a step comes to: `changes` first, durably and all at once, then `actions`.
 struct Effects {
-  std::vector<Change> changes;
-  std::vector<Action> actions;
+  std::vector<Change> changes = {};
+  std::vector<Action> actions = {};
 };
 
 }  // namespace holdfast::controller

@@ -1,0 +1,285 @@
+// The inside of ControllerCore. One class over several files, by subject: machine.cc (steps,
+// deadlines, loading), plans.cc, requests.cc, sessions.cc, reports.cc, runs.cc, drafts.cc.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/deadlines.h"
+#include "common/base/random.h"
+#include "controller/core/controller_core.h"
+
+namespace holdfast::v1 {
+class AgentMessage;
+class ControllerMessage;
+class Composed;
+class Failure;
+class Hello;
+class Plan;
+class Progress;
+class Report;
+class Reports;
+}  // namespace holdfast::v1
+
+namespace holdfast::controller {
+
+enum class TimerKind : std::uint8_t {
+  kLease,   // node
+  kResend,  // plan id
+  kCut,     // run
+  kRun,     // run
+  kUnit,    // run + unit
+  kDraft,   // run
+  kToken,   // node
+  kExpire,  // plan id, of an end that was never answered
+  kFlush,
+};
+using Timer = std::pair<TimerKind, std::string>;
+
+struct Agent {
+  AgentRecord record = {};
+  bool present = false;  // said Hello since this core was made
+  bool lost = false;     // a lease passed without a word
+  Bytes process_id = {};
+  std::string boot_id = {};
+  std::int64_t heard_ms = 0;
+  bool is_seen_dirty = false;
+  std::set<Bytes> unanswered = {};  // plans
+  std::set<std::pair<std::string, std::uint32_t>> tasks =
+      {};                                      // run, number: not final, and not saved
+  std::vector<std::string> former_boots = {};  // newest last, a few
+  std::uint32_t twin_signs = 0;
+  std::int64_t twin_at_ms = -3'600'000;
+  bool conflict = false;
+  Bytes refused_report =
+      {};  // hash of the last envelope that was refused, so that it is refused once
+
+  bool is_connected() const { return present && !lost; }
+};
+
+struct Task {
+  TaskRecord record = {};
+  TaskState live = TaskState::kPlanned;
+  std::size_t unit = 0;
+  bool is_ready = false;      // counted for the cut
+  bool whole = false;         // of a composed one: nothing is missing from the snapshot
+  std::int64_t retry_ms = 0;  // not tried again before
+  TaskStatus progress = {};   // only what progress says
+};
+
+// One source of a run: what becomes one snapshot.
+struct Unit {
+  std::string source = {};
+  std::string repository = {};
+  Topology topology = Topology::kLocal;
+  std::string host = {};
+  std::vector<std::uint32_t> tasks = {};  // numbers, ascending; compose tasks are not among them
+  std::vector<std::uint32_t> composes = {};
+  std::int64_t fence_ms = 0;  // no other composer before
+  bool ended = false;
+};
+
+struct Run {
+  RunRecord record = {};
+  std::vector<Task> tasks = {};  // by number
+  std::vector<Unit> units = {};
+  std::map<std::string, std::size_t> unit_of = {};  // by key
+  std::uint32_t open_units = 0;
+  std::uint32_t unready = 0;
+  bool is_cut_armed = false;
+  std::vector<Bytes> plans = {};
+  std::set<Bytes> ends = {};     // EndOrders without an answer
+  std::vector<Bytes> seen = {};  // of an inventory: ids of the pages so far
+  std::string verdict = {};      // "timed_out", "cancelled": why it ends before its units did
+};
+
+struct Plan {
+  PlanRecord record = {};
+  std::vector<std::uint32_t> tasks = {};  // numbers in its run, by their index in the order
+  std::int64_t resend_ms = 0;
+};
+
+// What a new task shall be.
+struct TaskWish {
+  OrderKind kind = OrderKind::kBackup;
+  std::string node = {};
+  std::string source = {};
+  std::string repository = {};
+  Topology topology = Topology::kLocal;
+  std::string host = {};
+  std::uint32_t round = 0;
+  bool data = false;
+  bool compose = false;
+  std::vector<std::string> sources = {};  // probe
+  std::string after = {};                 // inventory
+};
+
+class Machine {
+ public:
+  Machine(const Options& options, const Loaded& loaded, const Trust& trust, Random& random);
+
+  Effects Step(const Time& now, const Event& event);
+  std::int64_t NextWake() const { return deadlines_.next(); }
+  std::optional<RunStatus> Status(const std::string& run) const;
+  std::vector<std::string> OpenRuns() const;
+  std::optional<AgentStatus> AgentOf(const std::string& node) const;
+  std::vector<AgentStatus> Agents() const;
+
+ private:
+  // machine.cc
+  void Load(const Loaded& loaded);
+  void LoadRun(Run& run);
+  void Handle(const event::Started& event);
+  void Handle(const event::TimePassed& event);
+  void RunDeadline(const Timer& timer);
+  void Settle();  // works off what was touched, then hands out the dirty records
+  void Audit(std::string type, std::string actor, std::string subject, std::string run,
+             std::map<std::string, std::string> facts = {}, Bytes evidence = {});
+  void Put(Change change) { effects_.changes.push_back(std::move(change)); }
+  void Perform(Action action) { effects_.actions.push_back(std::move(action)); }
+  void Reply(std::uint64_t request, Result<Answer> answer);
+  std::string NewUlid();
+  Agent* FindAgent(const std::string& node);
+  Run* FindRun(const std::string& run);
+  Task* FindTask(const std::string& run, std::uint32_t number);
+  void Touch(const Run& run, std::size_t unit) { touched_.emplace(run.record.run, unit); }
+  void Dirty(const Task& task) { dirty_tasks_.emplace(task.record.run, task.record.number); }
+
+  // plans.cc
+  v1::Plan NewPlan(Agent& agent, const Run& run, std::int64_t life_ms);
+  Plan& SignPlan(const v1::Plan& message, OrderKind kind);
+  Plan& SignPayload(const v1::Plan& message, const Bytes& payload, OrderKind kind,
+                    const std::vector<Approval>& approvals);
+  void SendPlan(Plan& plan);
+  void ResendAll(Agent& agent);
+  void Answered(Plan& plan, PlanState state);
+  std::uint32_t AddTask(Run& run, const TaskWish& wish);
+  void PlanBackup(Run& run, const std::string& node, const std::vector<std::uint32_t>& numbers,
+                  std::uint32_t round);
+  void PlanSingle(Run& run, std::uint32_t number, const TaskWish& wish);
+  std::uint32_t StartDelay(const std::string& repository);
+
+  // requests.cc
+  void Handle(const event::RunRequested& event);
+  void Handle(const event::CancelRequested& event);
+  Result<std::vector<std::string>> Request(const event::RunRequested& event);
+  Result<std::vector<TaskWish>> Choose(const std::vector<std::string>& selectors);
+  Result<std::vector<TaskWish>> ChooseProbe(const std::vector<std::string>& selectors);
+  Result<std::vector<TaskWish>> ChooseRepository(OrderKind kind, const std::string& repository);
+  Result<std::vector<TaskWish>> WishesOf(const RunRecord& record);
+  std::string BusyWith(const std::vector<TaskWish>& wishes, const std::string& but) const;
+  void Begin(Run& run, const std::vector<TaskWish>& wishes);
+  void BeginQueued();
+  Run& NewRun(const event::RunRequested& event, const std::string& repository);
+  std::int64_t LifeOf(OrderKind kind) const;
+  std::int64_t LeftMs(const Run& run) const;
+
+  // sessions.cc
+  void Handle(const event::MessageReceived& event);
+  void Hear(Agent& agent);
+  void TakeHello(Agent& agent, const v1::Hello& hello);
+  bool IsTwin(Agent& agent, const std::string& boot_id);
+  void UpdateAgent(Agent& agent, const v1::Hello& hello);
+  void AnswerHello(Agent& agent, const v1::Hello& hello);
+  void TakeProgress(Agent& agent, const v1::Progress& progress);
+  void Lose(Agent& agent);
+  void Return(Agent& agent);
+  void FlushSeen();
+  void DropTasks(Agent& agent, const std::string& reason);
+  void SendTo(const Agent& agent, const v1::ControllerMessage& message);
+  std::int64_t HeartbeatMs() const;
+  std::int64_t LeaseMs() const;
+  void Handle(const event::TokenMinted& event);
+  void Handle(const event::JoinReceived& event);
+  void Handle(const event::AgentRevoked& event);
+  void Handle(const event::RootChanged& event);
+
+  // reports.cc
+  void TakeReports(Agent& agent, const v1::Reports& reports);
+  enum class Taken : std::uint8_t { kYes, kOld, kStop };
+  Taken TakeReport(Agent& agent, const Bytes& envelope);
+  void RefuseReport(Agent& agent, const Bytes& envelope, std::string_view reason);
+  void Apply(Agent& agent, const v1::Report& report, const Bytes& payload);
+  void ApplyUnknown(const Agent& agent, const v1::Report& report);
+  void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
+  void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
+  void PutSnapshot(const Run* run, const std::string& node, const v1::Report& report);
+  void TakeInventory(Run& run, Task& task, const v1::Report& report);
+  void TakeProbe(Agent& agent, const v1::Report& report);
+
+  // runs.cc
+  void SetState(Run& run, Task& task, TaskState state,
+                std::optional<TaskError> error = std::nullopt);
+  void SetLive(Run& run, Task& task, TaskState state);
+  void Advance(Run& run, std::size_t unit);
+  void AdvanceBackup(Run& run, std::size_t unit);
+  bool AdvanceCompose(Run& run, std::size_t unit);
+  bool AdvanceRetries(Run& run, std::size_t unit);
+  bool Retry(Run& run, std::size_t unit, Task& task);
+  bool IsCovered(const Run& run, const Unit& unit, const Task& task) const;
+  std::uint32_t RoundsOf(const Run& run, const Task& task) const;
+  void StartCompose(Run& run, std::size_t unit);
+  void EndUnit(Run& run, std::size_t unit);
+  void Cut(Run& run);
+  void CheckCut(Run& run);
+  RunState Derive(const Run& run) const;
+  void EndRun(Run& run);
+  void SendEnds(Run& run);
+  void CloseIfDone(Run& run);
+  void Amend(Run& run);
+  void NextPage(Run& run, std::size_t unit);
+  Agent* LeastBusy(const std::vector<Agent*>& agents);
+
+  // drafts.cc
+  void Handle(const event::RestoreRequested& event);
+  void Handle(const event::ApprovalGiven& event);
+  void Handle(const event::ApprovalDenied& event);
+  Result<Answer> Approve(const event::ApprovalGiven& event);
+  void SendDraft(DraftRecord& draft);
+  void ExpireDraft(const std::string& run);
+
+  const Options options_;
+  const Trust& trust_;
+  Random& random_;
+  Time now_;
+  std::int64_t started_ms_ = -1;  // mono; of the first step
+  ClusterRecord cluster_;
+  std::map<std::string, Agent> agents_;
+  std::map<std::string, Run> runs_;  // not closed; by ULID, so by age
+  std::map<Bytes, Plan> plans_;      // of those runs
+  std::map<std::string, DraftRecord> drafts_;
+  std::map<std::string, TokenRecord> tokens_;
+  std::map<std::string, double> buckets_;  // repository -> when the next start has its turn, ms
+  std::set<std::string> seen_dirty_;       // nodes
+  Deadlines<Timer> deadlines_;
+
+  // Of the present step.
+  Effects effects_;
+  std::set<std::pair<std::string, std::size_t>> touched_;
+  std::set<std::pair<std::string, std::uint32_t>> dirty_tasks_;
+  std::set<std::string> dirty_runs_;
+  std::set<std::string> dirty_agents_;
+  std::vector<std::string> closed_;  // runs
+  bool try_queued_ = false;
+};
+
+// What a task has come to needs nothing more from its agent, as far as the run waits for it.
+inline bool IsFinal(TaskState state) {
+  return state == TaskState::kComposed || state == TaskState::kFailed ||
+         state == TaskState::kRefused || state == TaskState::kCancelled ||
+         state == TaskState::kDone;
+}
+inline bool IsSettled(const TaskRecord& task) {
+  if (task.state == TaskState::kLost) {
+    return task.kind != OrderKind::kRestore && task.kind != OrderKind::kRestoreInPlace;
+  }
+  return task.state == TaskState::kSaved || IsFinal(task.state);
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,492 @@
+// How a run comes from its tasks to its end: cut, retries and take-over, compose, end.
+#include <algorithm>
+
+#include "common/base/format.h"
+#include "controller/core/machine.h"
+#include "proto/holdfast/v1/plan.pb.h"
+
+namespace holdfast::controller {
+namespace {
+
+constexpr std::int64_t kComposerWaitMs = 10'000;
+constexpr std::int64_t kCutPlanLifeMs = 5 * 60'000;
+constexpr std::int64_t kEndLifeMs = 23 * 3'600'000LL;
+
+std::string UnitTimer(const Run& run, std::size_t unit) {
+  return run.record.run + "/" + std::to_string(unit);
+}
+
+v1::Report ReportOf(const Task& task) {
+  v1::Report report;
+  (void)report.ParseFromArray(task.record.report.data(),
+                              static_cast<int>(task.record.report.size()));
+  return report;
+}
+
+}  // namespace
+
+// The task's state as the catalog has it.
+void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
+  task.record.state = state;
+  task.live = state;
+  if (error) task.record.error = std::move(error);
+  if (IsSettled(task.record)) {
+    task.record.ended_ms = now_.wall_ms;
+    task.retry_ms = now_.mono_ms + options_.retry_after_ms;
+  } else {
+    task.record.ended_ms = 0;
+  }
+  Agent* agent = FindAgent(task.record.node);
+  if (agent != nullptr && (IsFinal(state) || state == TaskState::kSaved)) {
+    agent->tasks.erase({run.record.run, task.record.number});
+  }
+  Dirty(task);
+  if (!task.is_ready && IsSettled(task.record)) {
+    task.is_ready = true;
+    --run.unready;
+    CheckCut(run);
+  }
+  Touch(run, task.unit);
+}
+
+// As progress tells it.
+void Machine::SetLive(Run& run, Task& task, TaskState state) {
+  task.live = state;
+  if (task.is_ready || state < TaskState::kPrepared) return;
+  task.is_ready = true;
+  --run.unready;
+  CheckCut(run);
+}
+
+void Machine::CheckCut(Run& run) {
+  if (run.record.kind != OrderKind::kBackup || run.record.cut_ms != 0 || IsFinal(run.record.state))
+    return;
+  if (run.unready == 0) {
+    Cut(run);
+  } else if (!run.is_cut_armed) {
+    run.is_cut_armed = true;
+    deadlines_.Set({TimerKind::kCut, run.record.run}, now_.mono_ms + options_.cut_window_ms);
+  }
+}
+
+// All that stand prepared cut now, and so does who comes late, as soon as it is.
+void Machine::Cut(Run& run) {
+  if (run.record.cut_ms != 0 || IsFinal(run.record.state)) return;
+  run.record.cut_ms = now_.wall_ms;
+  dirty_runs_.insert(run.record.run);
+  deadlines_.Cancel({TimerKind::kCut, run.record.run});
+  std::set<Bytes> plans;
+  for (Task& task : run.tasks) {
+    if (task.record.kind != OrderKind::kBackup || task.record.round != 0) continue;
+    if (!task.is_ready) {
+      task.record.late = true;
+      task.is_ready = true;
+      --run.unready;
+      Dirty(task);
+    }
+    if (!IsSettled(task.record)) plans.insert(task.record.plan_id);
+  }
+  for (const Bytes& id : plans) {
+    Agent& agent = agents_.at(plans_.at(id).record.node);
+    v1::Plan plan = NewPlan(agent, run, kCutPlanLifeMs);
+    plan.mutable_cut()->set_backup_plan_id(std::string(AsText(id)));
+    SignPlan(plan, OrderKind::kCut);
+  }
+  Audit("run.cut", "controller", run.record.run, run.record.run,
+        {{"plans", std::to_string(plans.size())}});
+}
+
+void Machine::Advance(Run& run, std::size_t unit) {
+  if (run.record.state != RunState::kRunning || unit >= run.units.size() || run.units[unit].ended)
+    return;
+  if (run.record.kind == OrderKind::kBackup) {
+    AdvanceBackup(run, unit);
+    return;
+  }
+  const Task& last = run.tasks[run.units[unit].tasks.back()];
+  if (!IsSettled(last.record)) return;
+  if (last.record.kind == OrderKind::kInventory && last.record.state == TaskState::kDone) {
+    const v1::Report report = ReportOf(last);
+    const bool is_more = report.inventory().more() && report.inventory().snapshots_size() > 0;
+    if (is_more && options_.planted_bug != PlantedBug::kForgetInventory) {
+      NextPage(run, unit);
+      return;
+    }
+    std::ranges::sort(run.seen);
+    Put(InventoryEnded{run.record.repository, run.record.started_ms, std::move(run.seen)});
+    run.seen.clear();
+  }
+  EndUnit(run, unit);
+}
+
+void Machine::NextPage(Run& run, std::size_t unit) {
+  const Task& last = run.tasks[run.units[unit].tasks.back()];
+  const v1::Report report = ReportOf(last);
+  const auto& snapshots = report.inventory().snapshots();
+  const TaskWish wish{.kind = OrderKind::kInventory,
+                      .node = last.record.node,
+                      .repository = last.record.repository,
+                      .round = last.record.round + 1,
+                      .after = HexEncode(AsBytes(snapshots[snapshots.size() - 1].id()))};
+  const std::uint32_t number = AddTask(run, wish);
+  PlanSingle(run, number, wish);
+}
+
+void Machine::AdvanceBackup(Run& run, std::size_t unit) {
+  if (AdvanceCompose(run, unit)) return;
+  Unit& source = run.units[unit];
+  if (source.topology == Topology::kLocal) {
+    const bool is_composed = std::ranges::any_of(source.tasks, [&](std::uint32_t number) {
+      return run.tasks[number].record.state == TaskState::kComposed;
+    });
+    if (is_composed || !AdvanceRetries(run, unit)) {
+      const bool all_settled = std::ranges::all_of(
+          source.tasks, [&](std::uint32_t number) { return IsSettled(run.tasks[number].record); });
+      if (is_composed || all_settled) EndUnit(run, unit);
+    }
+    return;
+  }
+  if (AdvanceRetries(run, unit)) return;
+  bool has_data = false;
+  for (std::uint32_t number : run.units[unit].tasks) {
+    const Task& task = run.tasks[number];
+    if (!IsSettled(task.record)) return;
+    has_data = has_data || (task.record.data && task.record.state == TaskState::kSaved);
+  }
+  if (has_data) {
+    StartCompose(run, unit);
+  } else {
+    EndUnit(run, unit);
+  }
+}
+
+std::uint32_t Machine::RoundsOf(const Run& run, const Task& task) const {
+  const bool is_busy = task.record.error && task.record.error->code == "busy";
+  return is_busy && run.record.queue_if_busy ? options_.rounds_if_queued : options_.rounds;
+}
+
+// Whether a later task stands in for this one.
+bool Machine::IsCovered(const Run& run, const Unit& unit, const Task& task) const {
+  return std::ranges::any_of(unit.tasks, [&](std::uint32_t number) {
+    const TaskRecord& other = run.tasks[number].record;
+    if (other.round <= task.record.round) return false;
+    const bool shares_data = task.record.data && unit.topology == Topology::kReplicated;
+    return shares_data ? other.data : other.node == task.record.node;
+  });
+}
+
+// True while something is tried, or will be tried, once more.
+bool Machine::AdvanceRetries(Run& run, std::size_t unit) {
+  bool is_waiting = false;
+  const std::vector<std::uint32_t> numbers = run.units[unit].tasks;
+  for (std::uint32_t number : numbers) {
+    Task& task = run.tasks[number];
+    if (!IsSettled(task.record) || task.record.state == TaskState::kSaved ||
+        task.record.state == TaskState::kComposed || task.record.state == TaskState::kCancelled ||
+        task.record.round + 1 >= RoundsOf(run, task) || IsCovered(run, run.units[unit], task)) {
+      continue;
+    }
+    is_waiting = Retry(run, unit, run.tasks[number]) || is_waiting;
+  }
+  return is_waiting;
+}
+
+bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
+  const TaskRecord before = task.record;
+  const bool is_busy = before.error && before.error->code == "busy" && run.record.queue_if_busy;
+  const bool may_help =
+      before.state == TaskState::kFailed && before.error && (before.error->retryable || is_busy);
+  const bool shares_data = before.data && before.topology == Topology::kReplicated;
+  TaskWish wish{.node = before.node,
+                .source = before.source,
+                .repository = before.repository,
+                .topology = before.topology,
+                .host = before.host,
+                .round = before.round + 1,
+                .data = before.data,
+                .compose = before.compose};
+  if (shares_data &&
+      (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
+    std::vector<Agent*> able;
+    for (auto& [node, agent] : agents_) {
+      if (agent.record.revoked || !agent.is_connected()) continue;
+      auto source =
+          std::ranges::find(agent.record.sources, before.source, &ConfiguredSource::source);
+      if (source == agent.record.sources.end() || source->repository != before.repository) continue;
+      const bool has_tried = std::ranges::any_of(run.units[unit].tasks, [&](std::uint32_t number) {
+        const TaskRecord& other = run.tasks[number].record;
+        return other.data && other.node == node;
+      });
+      if (!has_tried) able.push_back(&agent);
+    }
+    if (const Agent* other = LeastBusy(able)) {
+      wish.node = other->record.node;
+      PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
+      // What only the first one has, it may still give.
+      const Agent* first = FindAgent(before.node);
+      if (may_help && first != nullptr && first->is_connected()) {
+        wish.node = before.node;
+        wish.data = false;
+        PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
+      }
+      return true;
+    }
+  }
+  if (!may_help) return false;
+  if (now_.mono_ms < task.retry_ms) {
+    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, task.retry_ms);
+    return true;
+  }
+  const std::uint32_t number = AddTask(run, wish);
+  PlanBackup(run, wish.node, {number}, wish.round);
+  return true;
+}
+
+// --- compose
+
+// True when the source is being composed, or is done, or must wait before another composer is
+// asked.
+bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
+  Unit& source = run.units[unit];
+  if (source.composes.empty()) return false;
+  Task& task = run.tasks[source.composes.back()];
+  if (task.record.state == TaskState::kComposed) {
+    EndUnit(run, unit);
+    return true;
+  }
+  const bool is_fenced =
+      now_.mono_ms >= source.fence_ms || options_.planted_bug == PlantedBug::kNoFence;
+  const bool has_answered = IsFinal(task.record.state);
+  const bool may_have_written = !has_answered || (task.record.error && task.record.error->began);
+  if (may_have_written && !is_fenced) {
+    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, source.fence_ms);
+    return true;
+  }
+  if (!has_answered) {
+    SetState(
+        run, task, TaskState::kFailed,
+        TaskError{.code = "timed_out",
+                  .message = fmt::format("{} has not composed it in time", Quote(task.record.node)),
+                  .retryable = true});
+  }
+  const bool may_help = task.record.state == TaskState::kRefused ||
+                        (task.record.error && task.record.error->retryable);
+  if (!may_help || source.composes.size() >= options_.compose_attempts) {
+    EndUnit(run, unit);
+    return true;
+  }
+  return false;
+}
+
+void Machine::StartCompose(Run& run, std::size_t unit) {
+  // Of each node the part of its last round, and of those that hold the data the first.
+  const Task* data = nullptr;
+  std::map<std::string, const Task*> parts;
+  std::map<std::string, std::string> lacking;
+  for (std::uint32_t number : run.units[unit].tasks) {
+    const Task& task = run.tasks[number];
+    if (task.record.state != TaskState::kSaved) {
+      lacking[task.record.node] = task.record.error ? task.record.error->message
+                                                    : std::string(TaskStateName(task.record.state));
+    } else if (!task.record.data) {
+      parts[task.record.node] = &task;
+    } else if (data == nullptr) {
+      data = &task;
+    } else {
+      lacking[task.record.node] = fmt::format("{} has saved the data", Quote(data->record.node));
+    }
+  }
+  HF_CHECK(data != nullptr);
+  parts[data->record.node] = data;
+
+  std::map<std::string, std::size_t> asked;
+  for (std::uint32_t number : run.units[unit].composes) ++asked[run.tasks[number].record.node];
+  const Agent* composer = nullptr;
+  auto rank = [&](const Agent& agent) {
+    return std::tuple(asked[agent.record.node], agent.record.node != data->record.node,
+                      agent.tasks.size(), agent.record.node);
+  };
+  for (const auto& [node, agent] : agents_) {
+    if (agent.record.revoked || !agent.is_connected()) continue;
+    auto source =
+        std::ranges::find(agent.record.sources, data->record.source, &ConfiguredSource::source);
+    if (source == agent.record.sources.end() || source->repository != data->record.repository)
+      continue;
+    if (composer == nullptr || rank(agent) < rank(*composer)) composer = &agent;
+  }
+  if (composer == nullptr) {
+    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, now_.mono_ms + kComposerWaitMs);
+    return;
+  }
+
+  v1::Plan plan = NewPlan(agents_.at(composer->record.node), run, options_.compose_life_ms);
+  v1::ComposeOrder& order = *plan.mutable_compose();
+  order.set_source(data->record.source);
+  order.set_repository(data->record.repository);
+  order.set_host(data->record.host);
+  bool is_met = true;
+  for (const auto& [node, task] : parts) {
+    *order.add_parts() = ReportOf(*task).saved();
+    is_met = is_met && task->record.round == 0 && !task->record.late &&
+             ReportOf(*task).saved().cut_on_order();
+    lacking.erase(node);
+  }
+  for (const auto& [node, reason] : lacking) {
+    v1::LackingPart& one = *order.add_lacking();
+    one.set_node(node);
+    one.set_reason(reason);
+  }
+  order.set_cut_barrier_met(is_met);
+  const TaskWish wish{.kind = OrderKind::kCompose,
+                      .node = composer->record.node,
+                      .source = data->record.source,
+                      .repository = data->record.repository,
+                      .topology = data->record.topology,
+                      .host = data->record.host};
+  const std::uint32_t number = AddTask(run, wish);
+  run.tasks[number].record.plan_id = ToBytes(plan.plan_id());
+  run.units[unit].fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
+  deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, run.units[unit].fence_ms);
+  SignPlan(plan, OrderKind::kCompose).tasks = {number};
+}
+
+// --- the end
+
+void Machine::EndUnit(Run& run, std::size_t unit) {
+  Unit& source = run.units[unit];
+  if (source.ended) return;
+  source.ended = true;
+  deadlines_.Cancel({TimerKind::kUnit, UnitTimer(run, unit)});
+  const Task* composed = nullptr;
+  for (std::uint32_t number : source.composes) {
+    if (run.tasks[number].record.state == TaskState::kComposed) composed = &run.tasks[number];
+  }
+  if (composed != nullptr) {
+    for (std::uint32_t number : source.tasks) {
+      Task& task = run.tasks[number];
+      if (task.record.state != TaskState::kSaved) continue;
+      task.record.snapshot = composed->record.snapshot;
+      SetState(run, task, TaskState::kComposed);
+    }
+  }
+  if (--run.open_units == 0) EndRun(run);
+}
+
+RunState Machine::Derive(const Run& run) const {
+  std::size_t done = 0;
+  std::size_t partly = 0;
+  for (const Unit& unit : run.units) {
+    bool has_snapshot = false;
+    bool is_whole = false;
+    for (const std::vector<std::uint32_t>* numbers : {&unit.tasks, &unit.composes}) {
+      for (std::uint32_t number : *numbers) {
+        const Task& task = run.tasks[number];
+        const bool composes = task.record.compose || task.record.kind == OrderKind::kCompose;
+        if (task.record.state == TaskState::kComposed && composes) {
+          has_snapshot = true;
+          is_whole = is_whole || task.whole;
+        }
+        if (task.record.state == TaskState::kDone && number == unit.tasks.back())
+          has_snapshot = is_whole = true;
+      }
+    }
+    done += is_whole ? 1 : 0;
+    partly += has_snapshot ? 1 : 0;
+  }
+  if (!run.units.empty() && done == run.units.size()) return RunState::kDone;
+  if (run.record.cancelled) return RunState::kCancelled;
+  return partly > 0 ? RunState::kPartlyDone : RunState::kFailed;
+}
+
+void Machine::EndRun(Run& run) {
+  if (IsFinal(run.record.state)) return;
+  const std::string& verdict = run.verdict;
+  if (!verdict.empty() && run.record.state == RunState::kRunning) {
+    run.record.message =
+        verdict == "cancelled" ? "an operator asked for its end" : "its time is over";
+  }
+  // What is sent from here on is the end; so nothing of it may be counted before it is decided.
+  for (Task& task : run.tasks) {
+    const TaskState state = task.record.state;
+    if (IsFinal(state) || (state == TaskState::kLost && verdict != "cancelled")) continue;
+    if (verdict == "cancelled") {
+      SetState(run, task, TaskState::kCancelled);
+    } else if (verdict == "timed_out") {
+      SetState(run, task, TaskState::kFailed,
+               TaskError{.code = "timed_out", .message = "the run's time is over"});
+    } else {
+      SetState(run, task, TaskState::kFailed,
+               TaskError{.code = "cancelled", .message = "no snapshot was made of it"});
+    }
+  }
+  run.record.state = Derive(run);
+  run.record.ended_ms = now_.wall_ms;
+  run.open_units = 0;
+  for (Unit& unit : run.units) unit.ended = true;
+  dirty_runs_.insert(run.record.run);
+  deadlines_.Cancel({TimerKind::kRun, run.record.run});
+  deadlines_.Cancel({TimerKind::kCut, run.record.run});
+  Audit("run.ended", "controller", run.record.run, run.record.run,
+        {{"state", std::string(RunStateName(run.record.state))}});
+  Perform(action::RunEnded{run.record.run, run.record.state});
+  SendEnds(run);
+  CloseIfDone(run);
+  try_queued_ = true;
+}
+
+// To every agent that has something left of the run: locks, a job, or a plan that may still reach
+// it.
+void Machine::SendEnds(Run& run) {
+  std::set<std::string> nodes;
+  for (const Task& task : run.tasks) {
+    const TaskRecord& record = task.record;
+    if (record.plan_id.empty()) continue;
+    const bool is_silent = record.report.empty();
+    const bool holds_lock = record.kind == OrderKind::kBackup &&
+                            !(record.compose && record.state == TaskState::kComposed) &&
+                            record.state != TaskState::kRefused;
+    const Agent* agent = FindAgent(record.node);
+    const Plan& plan = plans_.at(record.plan_id);
+    if (agent == nullptr || agent->record.revoked ||
+        agent->record.incarnation != plan.record.incarnation) {
+      continue;
+    }
+    if (is_silent || holds_lock) nodes.insert(record.node);
+  }
+  // What nobody has answered is not sent again; the end reaches who may have got it all the same.
+  for (const Bytes& id : std::vector(run.plans)) {
+    Plan& plan = plans_.at(id);
+    if (plan.record.state == PlanState::kSent) Answered(plan, PlanState::kExpired);
+  }
+  for (const std::string& node : nodes) {
+    v1::Plan plan = NewPlan(agents_.at(node), run, kEndLifeMs);
+    plan.mutable_end()->set_cancelled(run.record.cancelled);
+    const Plan& sent = SignPlan(plan, OrderKind::kEnd);
+    run.ends.insert(sent.record.plan_id);
+    deadlines_.Set({TimerKind::kExpire, std::string(AsText(sent.record.plan_id))},
+                   now_.mono_ms + kEndLifeMs);
+  }
+}
+
+void Machine::CloseIfDone(Run& run) {
+  if (!IsFinal(run.record.state) || !run.ends.empty() || run.record.closed) return;
+  run.record.closed = true;
+  for (const Task& task : run.tasks) {
+    if (Agent* agent = FindAgent(task.record.node))
+      agent->tasks.erase({run.record.run, task.record.number});
+  }
+  dirty_runs_.insert(run.record.run);
+  closed_.push_back(run.record.run);
+}
+
+// Something came of a run after its end: an agent was out of sight and had done its work.
+void Machine::Amend(Run& run) {
+  const RunState state = Derive(run);
+  if (state == run.record.state) return;
+  run.record.state = state;
+  dirty_runs_.insert(run.record.run);
+  Audit("run.amended", "controller", run.record.run, run.record.run,
+        {{"state", std::string(RunStateName(state))}});
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,47 @@
+#include "controller/core/selector.h"
+
+#include "common/base/format.h"
+
+namespace holdfast::controller {
+
+Result<Selector> ParseSelector(std::string_view text) {
+  if (text == "*") return Selector{"*/*", ""};
+  const std::size_t at = text.find('@');
+  Selector selector{std::string(text.substr(0, at)),
+                    at == std::string_view::npos ? "" : std::string(text.substr(at + 1))};
+  const std::size_t slash = selector.source.find('/');
+  const bool is_source = slash != std::string::npos && slash > 0 &&
+                         slash + 1 < selector.source.size() &&
+                         selector.source.find('/', slash + 1) == std::string::npos;
+  if (!is_source || (at != std::string_view::npos && selector.node.empty())) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} names no source", Quote(text)),
+                "write \"kind/name\" or \"kind/name@node\"; `*` stands for anything");
+  }
+  return selector;
+}
+
+bool Matches(std::string_view pattern, std::string_view text) {
+  // The last `*` takes as much as it must; going back further never helps.
+  std::size_t star = std::string_view::npos;
+  std::size_t taken = 0;
+  std::size_t p = 0;
+  std::size_t t = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++taken;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+}  // namespace holdfast::controller

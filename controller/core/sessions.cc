@@ -1,0 +1,430 @@
+// Who is there: joins, Hellos, leases, and what progress says.
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/format.h"
+#include "common/crypto/sha256.h"
+#include "controller/core/machine.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/trust.pb.h"
+
+namespace holdfast::controller {
+namespace {
+
+constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v1";
+constexpr std::int64_t kFreshLifeMs = 3'600'000;
+constexpr std::size_t kFormerBoots = 4;
+// So many words of a boot that another has followed, so far apart: late messages are neither.
+constexpr std::uint32_t kTwinSigns = 3;
+constexpr std::int64_t kTwinApartMs = 5'000;
+constexpr int kSourcesMax = 10'000;
+
+Bytes ToKey(const std::string& bytes) { return ToBytes(bytes); }
+
+}  // namespace
+
+void Machine::Handle(const event::MessageReceived& event) {
+  Agent* agent = FindAgent(event.node);
+  if (agent == nullptr || agent->record.revoked) return;
+  v1::AgentMessage message;
+  if (!message.ParseFromArray(event.message.data(), static_cast<int>(event.message.size()))) {
+    Perform(
+        action::Note{fmt::format("dropped a message of {} that is none", Quote(event.node)), true});
+    return;
+  }
+  if (message.has_hello()) {
+    TakeHello(*agent, message.hello());
+    return;
+  }
+  Hear(*agent);
+  if (!agent->present) {
+    v1::ControllerMessage answer;
+    answer.mutable_heartbeat_answer()->set_say_hello(true);
+    Perform(action::Send{event.node, ToBytes(answer.SerializeAsString())});
+  }
+  if (message.has_heartbeat() && agent->present) {
+    v1::ControllerMessage answer;
+    // Another process than the one whose session this is: it may begin its own.
+    answer.mutable_heartbeat_answer()->set_say_hello(ToKey(message.heartbeat().process_id()) !=
+                                                     agent->process_id);
+    SendTo(*agent, answer);
+  } else if (message.has_progress()) {
+    TakeProgress(*agent, message.progress());
+  } else if (message.has_reports()) {
+    TakeReports(*agent, message.reports());
+  }
+}
+
+void Machine::SendTo(const Agent& agent, const v1::ControllerMessage& message) {
+  if (!agent.present || agent.record.revoked) return;
+  Perform(action::Send{agent.record.node, ToBytes(message.SerializeAsString())});
+}
+
+std::int64_t Machine::HeartbeatMs() const {
+  return std::max<std::int64_t>(
+      options_.heartbeat_min_ms,
+      static_cast<std::int64_t>(agents_.size()) * 1000 / options_.heartbeats_per_s);
+}
+
+std::int64_t Machine::LeaseMs() const { return 3 * HeartbeatMs() + 30'000; }
+
+void Machine::Hear(Agent& agent) {
+  agent.heard_ms = now_.mono_ms;
+  agent.record.last_seen_ms = now_.wall_ms;
+  if (seen_dirty_.empty())
+    deadlines_.Set({TimerKind::kFlush, ""}, now_.mono_ms + options_.flush_ms);
+  seen_dirty_.insert(agent.record.node);
+  if (agent.lost) Return(agent);
+}
+
+void Machine::FlushSeen() {
+  LastSeen seen;
+  for (const std::string& node : seen_dirty_)
+    seen.nodes.emplace_back(node, agents_.at(node).record.last_seen_ms);
+  seen_dirty_.clear();
+  if (!seen.nodes.empty()) Put(std::move(seen));
+}
+
+void Machine::TakeHello(Agent& agent, const v1::Hello& hello) {
+  if (hello.node() != agent.record.node || hello.incarnation() != agent.record.incarnation) {
+    Perform(action::Note{
+        fmt::format("dropped a Hello of {} that speaks of {}, incarnation {}",
+                    Quote(agent.record.node), Quote(hello.node()), hello.incarnation()),
+        true});
+    return;
+  }
+  if (hello.sources_size() > kSourcesMax || hello.repositories_size() > kSourcesMax) return;
+  if (IsTwin(agent, hello.boot_id())) return;
+  agent.present = true;
+  agent.boot_id = hello.boot_id();
+  agent.process_id = ToKey(hello.process_id());
+  Hear(agent);
+  if (!deadlines_.Has({TimerKind::kLease, agent.record.node})) {
+    deadlines_.Set({TimerKind::kLease, agent.record.node}, now_.mono_ms + LeaseMs());
+  }
+  UpdateAgent(agent, hello);
+  AnswerHello(agent, hello);
+  ResendAll(agent);
+}
+
+// Whether this speaks for a boot that another one has followed already, and that other still
+// speaks. A kernel's boot id never comes back, so two machines have one key; a single late message
+// is none yet.
+bool Machine::IsTwin(Agent& agent, const std::string& boot_id) {
+  if (!agent.present || boot_id == agent.boot_id) return false;
+  const bool is_former = std::ranges::find(agent.former_boots, boot_id) != agent.former_boots.end();
+  if (!is_former || now_.mono_ms - agent.heard_ms >= LeaseMs()) {
+    std::erase(agent.former_boots, boot_id);
+    agent.former_boots.push_back(agent.boot_id);
+    if (agent.former_boots.size() > kFormerBoots)
+      agent.former_boots.erase(agent.former_boots.begin());
+    return false;
+  }
+  if (now_.mono_ms - agent.twin_at_ms < kTwinApartMs) return true;
+  agent.twin_at_ms = now_.mono_ms;
+  if (++agent.twin_signs == kTwinSigns) {
+    agent.conflict = true;
+    Audit("agent.conflict", "controller", agent.record.node, "", {{"boot_id", boot_id}});
+    Perform(action::Note{
+        fmt::format("two machines speak with the key of {}: revoke it and join the node again",
+                    Quote(agent.record.node)),
+        true});
+  }
+  return true;
+}
+
+void Machine::UpdateAgent(Agent& agent, const v1::Hello& hello) {
+  AgentRecord changed = agent.record;
+  changed.version = hello.version().substr(0, 100);
+  changed.root_version = hello.root_version();
+  changed.sources.clear();
+  for (const auto& source : hello.sources()) {
+    const std::optional<Topology> topology = TopologyOf(source.topology());
+    if (!topology) continue;
+    changed.sources.push_back({source.source(), source.repository(), *topology});
+  }
+  changed.repositories.assign(hello.repositories().begin(), hello.repositories().end());
+  std::erase_if(changed.healthy, [&](const auto& one) {
+    return std::ranges::find(changed.sources, one.first, &ConfiguredSource::source) ==
+           changed.sources.end();
+  });
+  if (changed == agent.record) return;
+  const bool is_first = agent.record.version.empty();
+  agent.record = std::move(changed);
+  dirty_agents_.insert(agent.record.node);
+  Audit("agent.changed", "node:" + agent.record.node, agent.record.node, "",
+        {{"version", agent.record.version},
+         {"sources", std::to_string(agent.record.sources.size())},
+         {"first", is_first ? "true" : "false"}});
+}
+
+void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
+  if (hello.report_oldest() > agent.record.report_sequence + 1) {
+    // What is gone from its journal will never come; the chain begins anew behind the gap.
+    Audit("report.gap", "node:" + agent.record.node, agent.record.node, "",
+          {{"after", std::to_string(agent.record.report_sequence)},
+           {"first", std::to_string(hello.report_oldest())}});
+    agent.record.report_sequence = hello.report_oldest() - 1;
+    agent.record.report_hash.clear();
+    Put(ReportCursor{agent.record.node, agent.record.report_sequence, {}});
+  }
+  if (hello.report_sequence() < agent.record.report_sequence) {
+    Perform(action::Note{
+        fmt::format("{} has lost reports that are taken already: its journal is not the one "
+                    "it had; join it again",
+                    Quote(agent.record.node)),
+        true});
+  }
+  v1::Fresh fresh;
+  fresh.set_cluster_id(cluster_.cluster_id);
+  fresh.set_node(agent.record.node);
+  fresh.set_incarnation(agent.record.incarnation);
+  fresh.set_nonce(hello.nonce());
+  fresh.set_now_ms(now_.wall_ms);
+  fresh.set_expires_at_ms(now_.wall_ms + kFreshLifeMs);
+  fresh.set_controller_epoch(cluster_.epoch);
+  fresh.set_root_version(cluster_.root_version);
+  fresh.set_latest_sequence(agent.record.plan_sequence);
+  v1::ControllerMessage message;
+  v1::HelloAnswer& answer = *message.mutable_hello_answer();
+  const Bytes envelope = trust_.Sign(kFreshType, ToBytes(fresh.SerializeAsString()), {});
+  answer.set_fresh(std::string(AsText(envelope)));
+  if (hello.root_version() < cluster_.root_version)
+    answer.set_root(std::string(AsText(cluster_.root)));
+  answer.set_heartbeat_ms(static_cast<std::uint32_t>(HeartbeatMs()));
+  answer.set_lease_ms(static_cast<std::uint32_t>(LeaseMs()));
+  answer.set_report_sequence(agent.record.report_sequence);
+  SendTo(agent, message);
+}
+
+// Memory only: what is to last comes as a report.
+void Machine::TakeProgress(Agent& agent, const v1::Progress& progress) {
+  for (const v1::TaskProgress& one : progress.tasks()) {
+    auto plan = plans_.find(ToKey(one.plan_id()));
+    if (plan == plans_.end() || plan->second.record.node != agent.record.node ||
+        one.task() >= plan->second.tasks.size()) {
+      continue;
+    }
+    Run* run = FindRun(plan->second.record.run);
+    if (run == nullptr) continue;
+    Task& task = run->tasks[plan->second.tasks[one.task()]];
+    task.progress.phase = one.phase().substr(0, 100);
+    task.progress.items = one.items();
+    task.progress.bytes = one.bytes();
+    task.progress.items_total = one.items_total();
+    task.progress.bytes_total = one.bytes_total();
+    task.progress.bytes_per_s = one.bytes_per_s();
+    task.progress.cut_time_ms = one.cut_time_ms();
+    task.progress.cut_alone = one.cut_alone();
+    const auto state = static_cast<TaskState>(one.state());
+    if (state >= TaskState::kAccepted && state <= TaskState::kSaving && !IsSettled(task.record) &&
+        !IsFinal(run->record.state)) {
+      SetLive(*run, task, state);
+    }
+  }
+}
+
+// A lease has passed without a word of it.
+void Machine::Lose(Agent& agent) {
+  if (agent.lost) return;
+  agent.lost = true;
+  std::uint32_t lost = 0;
+  std::string runs;
+  for (const auto& [name, number] : std::set(agent.tasks)) {
+    Run* run = FindRun(name);
+    if (run == nullptr || IsFinal(run->record.state)) continue;
+    Task& task = run->tasks[number];
+    if (task.record.state != TaskState::kPlanned && task.record.state != TaskState::kAccepted)
+      continue;
+    SetState(*run, task, TaskState::kLost);
+    ++lost;
+    if (runs.size() < 200) runs += (runs.empty() ? "" : " ") + name;
+  }
+  if (lost > 0 && options_.planted_bug != PlantedBug::kNoAudit) {
+    Audit("agent.lost", "controller", agent.record.node, "",
+          {{"tasks", std::to_string(lost)}, {"runs", runs}});
+  }
+  Perform(action::Note{fmt::format("nothing was heard of {} for a lease", Quote(agent.record.node)),
+                       true});
+}
+
+// It speaks again: what was lost goes on, where its run has not ended without it.
+void Machine::Return(Agent& agent) {
+  agent.lost = false;
+  deadlines_.Set({TimerKind::kLease, agent.record.node}, now_.mono_ms + LeaseMs());
+  std::uint32_t back = 0;
+  for (const auto& [name, number] : std::set(agent.tasks)) {
+    Run* run = FindRun(name);
+    if (run == nullptr || IsFinal(run->record.state)) continue;
+    Task& task = run->tasks[number];
+    if (task.record.state != TaskState::kLost || run->units[task.unit].ended) continue;
+    auto plan = plans_.find(task.record.plan_id);
+    const bool is_accepted =
+        plan != plans_.end() && plan->second.record.state == PlanState::kAccepted;
+    SetState(*run, task, is_accepted ? TaskState::kAccepted : TaskState::kPlanned);
+    ++back;
+  }
+  if (back > 0) {
+    Audit("agent.returned", "controller", agent.record.node, "", {{"tasks", std::to_string(back)}});
+  }
+}
+
+// Nobody will ever say what became of them.
+void Machine::DropTasks(Agent& agent, const std::string& reason) {
+  for (const auto& [name, number] : std::set(agent.tasks)) {
+    Run* run = FindRun(name);
+    if (run == nullptr) continue;
+    SetState(*run, run->tasks[number], TaskState::kFailed,
+             TaskError{.code = "denied", .message = reason});
+  }
+  agent.tasks.clear();
+  agent.unanswered.clear();
+}
+
+// --- who belongs to the cluster
+
+void Machine::Handle(const event::TokenMinted& event) {
+  const Agent* agent = FindAgent(event.node);
+  if (event.node.empty() || event.node.size() > 253 || event.secret_hash.size() != 32) {
+    Reply(event.request,
+          Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no node's name", Quote(event.node)),
+               "use the node's host name"));
+    return;
+  }
+  if (tokens_.size() >= options_.tokens_max && !tokens_.contains(event.node)) {
+    Reply(event.request,
+          Fail(ErrorCode::kBusy, fmt::format("{} tokens wait to be used", tokens_.size()),
+               "they expire after 15 minutes"));
+    return;
+  }
+  TokenRecord& token = tokens_[event.node];
+  token = {event.node, event.secret_hash, event.actor, now_.wall_ms,
+           now_.wall_ms + options_.token_life_ms};
+  deadlines_.Set({TimerKind::kToken, event.node}, now_.mono_ms + options_.token_life_ms);
+  Put(token);
+  Audit("token.minted", event.actor, event.node, "",
+        {{"rejoin", agent == nullptr ? "false" : "true"}});
+  Reply(event.request, Answer{.expires_ms = token.expires_ms});
+}
+
+namespace {
+
+// docs/protocol.md#join
+Bytes JoinTranscript(const v1::JoinRequest& request) {
+  Bytes transcript = ToBytes("holdfast join 1\n");
+  for (const std::string& field : {request.node(), request.signing_key(), request.curve_key()}) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      transcript.push_back(static_cast<std::uint8_t>(field.size() >> shift));
+    }
+    transcript.insert(transcript.end(), field.begin(), field.end());
+  }
+  return transcript;
+}
+
+bool IsSame(ByteView left, ByteView right) {
+  if (left.size() != right.size()) return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < left.size(); ++i)
+    difference |= static_cast<unsigned>(left[i] ^ right[i]);
+  return difference == 0;
+}
+
+}  // namespace
+
+void Machine::Handle(const event::JoinReceived& event) {
+  action::JoinReply reply{.connection = event.connection};
+  v1::JoinRequest request;
+  const bool is_request =
+      request.ParseFromArray(event.message.data(), static_cast<int>(event.message.size())) &&
+      request.signing_key().size() == 32 && request.curve_key().size() == 32;
+  auto token = is_request ? tokens_.find(request.node()) : tokens_.end();
+  // One answer for all that is wrong, so that nobody learns which nodes are awaited.
+  bool is_good = token != tokens_.end() && token->second.expires_ms >= now_.wall_ms;
+  if (is_good) {
+    const crypto::Digest mac =
+        crypto::HmacSha256(token->second.secret_hash, JoinTranscript(request));
+    is_good = IsSame(mac, AsBytes(request.mac()));
+  }
+  if (!is_good) {
+    reply.refused = "no such token, or it was used, or it has expired";
+    Perform(std::move(reply));
+    return;
+  }
+  for (const auto& [node, other] : agents_) {
+    if (node != request.node() &&
+        (IsSame(other.record.signing_key, AsBytes(request.signing_key())) ||
+         IsSame(other.record.curve_key, AsBytes(request.curve_key())))) {
+      reply.refused = "another node has these keys";
+      Perform(std::move(reply));
+      return;
+    }
+  }
+  const std::string node = request.node();
+  Agent& agent = agents_[node];
+  // Whoever it was is another agent now, and knows nothing of what the former one was told.
+  DropTasks(agent, "the node has joined again");
+  AgentRecord record{.node = node,
+                     .incarnation = agent.record.incarnation + 1,
+                     .signing_key = ToBytes(request.signing_key()),
+                     .curve_key = ToBytes(request.curve_key()),
+                     .joined_ms = now_.wall_ms,
+                     .last_seen_ms = now_.wall_ms,
+                     .plan_sequence = agent.record.plan_sequence};
+  agent = Agent{};
+  agent.record = std::move(record);
+  agent.heard_ms = now_.mono_ms;
+  deadlines_.Set({TimerKind::kLease, node}, now_.mono_ms + LeaseMs());
+  dirty_agents_.insert(node);
+  Put(RemoveToken{node});
+  deadlines_.Cancel({TimerKind::kToken, node});
+  Audit("agent.joined", token->second.requester, node, "",
+        {{"incarnation", std::to_string(agent.record.incarnation)},
+         {"signing_key", HexEncode(agent.record.signing_key)}});
+  tokens_.erase(token);
+  reply.node = node;
+  reply.incarnation = agent.record.incarnation;
+  reply.root = cluster_.root;
+  reply.curve_key = agent.record.curve_key;
+  Perform(std::move(reply));
+}
+
+void Machine::Handle(const event::AgentRevoked& event) {
+  Agent* agent = FindAgent(event.node);
+  if (agent == nullptr || agent->record.revoked) {
+    Reply(event.request,
+          Fail(ErrorCode::kNotFound, fmt::format("no agent {} to revoke", Quote(event.node)),
+               "see `holdfast agent list`"));
+    return;
+  }
+  DropTasks(*agent, "the node's agent was revoked");
+  agent->record.revoked = true;
+  agent->present = false;
+  agent->unanswered.clear();
+  deadlines_.Cancel({TimerKind::kLease, event.node});
+  dirty_agents_.insert(event.node);
+  Audit("agent.revoked", event.actor, event.node, "");
+  Perform(action::ShutOut{event.node});
+  Reply(event.request, Answer{});
+}
+
+void Machine::Handle(const event::RootChanged& event) {
+  if (event.version <= cluster_.root_version) {
+    Reply(event.request,
+          Fail(ErrorCode::kAlreadyExists,
+               fmt::format("root document {} is in force already", cluster_.root_version)));
+    return;
+  }
+  cluster_.root_version = event.version;
+  cluster_.epoch = std::max(cluster_.epoch, event.epoch);
+  cluster_.root = event.envelope;
+  Put(cluster_);
+  Audit("trust.changed", event.actor, cluster_.cluster, "",
+        {{"root_version", std::to_string(event.version)}}, event.envelope);
+  // Connected agents get it with their next Hello: they are asked for one.
+  v1::ControllerMessage message;
+  message.mutable_heartbeat_answer()->set_say_hello(true);
+  for (const auto& [node, agent] : agents_) SendTo(agent, message);
+  Reply(event.request, Answer{});
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,112 @@
+// Signatures that cost a hash, for tests that send thousands: an Envelope as the real one, whose
+// signatures are SHA-256 over key, type and payload. Whoever knows a key's name can sign with it; a
+// test plays an attacker by not doing so.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/crypto/sha256.h"
+#include "controller/core/trust.h"
+#include "proto/holdfast/v1/trust.pb.h"
+
+namespace holdfast::testing {
+
+inline Bytes Hash(ByteView bytes) {
+  const crypto::Digest digest = crypto::Sha256Of(bytes);
+  return Bytes(digest.begin(), digest.end());
+}
+// The public key of somebody's, 32 bytes; also what its key id is made of.
+inline Bytes CheapKey(std::string_view name) { return Hash(AsBytes(name)); }
+
+inline Bytes CheapSignature(ByteView key, std::string_view type, ByteView payload) {
+  Bytes all(key.begin(), key.end());
+  all.insert(all.end(), type.begin(), type.end());
+  all.push_back(0);
+  all.insert(all.end(), payload.begin(), payload.end());
+  return Hash(all);
+}
+
+inline Bytes CheapEnvelope(std::string_view type, ByteView payload,
+                           const std::vector<Bytes>& keys) {
+  v1::Envelope envelope;
+  envelope.set_payload_type(std::string(type));
+  envelope.set_payload(std::string(AsText(payload)));
+  for (const Bytes& key : keys) {
+    v1::Signature& one = *envelope.add_signatures();
+    one.set_key_id(std::string(AsText(key)));
+    one.set_signature(std::string(AsText(CheapSignature(key, type, payload))));
+  }
+  return ToBytes(envelope.SerializeAsString());
+}
+
+struct CheapOpened {
+  std::string type;
+  Bytes payload;
+  std::set<Bytes> signers;  // whose signatures hold
+  bool all_hold = true;
+};
+inline std::optional<CheapOpened> OpenCheap(ByteView bytes) {
+  v1::Envelope envelope;
+  if (!envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  CheapOpened opened{envelope.payload_type(), ToBytes(envelope.payload()), {}, true};
+  for (const v1::Signature& one : envelope.signatures()) {
+    const Bytes key = ToBytes(one.key_id());
+    if (ToBytes(one.signature()) == CheapSignature(key, opened.type, opened.payload)) {
+      opened.signers.insert(key);
+    } else {
+      opened.all_hold = false;
+    }
+  }
+  return opened;
+}
+
+inline constexpr std::string_view kPlanType = "application/vnd.holdfast.plan.v1";
+inline constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v1";
+inline constexpr std::string_view kReportType = "application/vnd.holdfast.report.v1";
+
+// Operators are "anna" and "ben", by their CheapKey.
+class CheapControllerTrust final : public controller::Trust {
+ public:
+  std::uint32_t operators = 1;
+
+  Bytes Sign(std::string_view payload_type, ByteView payload,
+             std::span<const controller::Approval> approvals) const override {
+    v1::Envelope envelope;
+    const Bytes own = CheapEnvelope(payload_type, payload, {CheapKey("controller")});
+    envelope.ParseFromArray(own.data(), static_cast<int>(own.size()));
+    for (const controller::Approval& approval : approvals) {
+      v1::Signature& one = *envelope.add_signatures();
+      one.set_key_id(std::string(AsText(approval.key_id)));
+      one.set_signature(std::string(AsText(approval.signature)));
+    }
+    return ToBytes(envelope.SerializeAsString());
+  }
+  Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const override {
+    std::optional<CheapOpened> opened = OpenCheap(envelope);
+    if (!opened || opened->type != kReportType ||
+        !opened->signers.contains(Bytes(signing_key.begin(), signing_key.end()))) {
+      return Fail(ErrorCode::kDenied, "not signed by the agent");
+    }
+    return std::move(opened->payload);
+  }
+  Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
+                                 std::int64_t) const override {
+    for (const char* person : {"anna", "ben"}) {
+      const Bytes key = CheapKey(person);
+      if (std::ranges::equal(key, key_id) &&
+          std::ranges::equal(CheapSignature(key, kPlanType, payload), signature)) {
+        return person;
+      }
+    }
+    return Fail(ErrorCode::kDenied, "no operator's signature");
+  }
+  std::uint32_t OperatorsFor(controller::OrderKind) const override { return operators; }
+};
+
+}  // namespace holdfast::testing

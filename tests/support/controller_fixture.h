@@ -1,0 +1,241 @@
+// A controller core with a catalog in memory, and agents that say exactly what a test lets them
+// say.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/core/controller_core.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
+#include "tests/support/cheap_trust.h"
+#include "tests/support/memory_catalog.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::controller {
+
+inline constexpr std::int64_t kMinute = 60'000;
+
+class Fixture {
+ public:
+  explicit Fixture(Options options = {}) : options_(options) {
+    catalog.cluster = {.cluster_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                       .cluster = "prod",
+                       .epoch = 1,
+                       .root_version = 1};
+  }
+
+  // Agents as the catalog knows them before the core starts.
+  void AddAgent(const std::string& node, std::vector<ConfiguredSource> sources) {
+    catalog.agents[node] = {.node = node,
+                            .incarnation = 1,
+                            .signing_key = testing::CheapKey(node),
+                            .curve_key = testing::CheapKey("curve " + node),
+                            .version = "1",
+                            .root_version = 1,
+                            .sources = std::move(sources),
+                            .repositories = {"main"}};
+  }
+  void Start() {
+    core = std::make_unique<ControllerCore>(options_, catalog.Load(), trust, random);
+    Step(event::Started{"1"});
+  }
+  void StartWithAgents() {
+    Start();
+    for (const auto& [node, agent] : std::map(catalog.agents)) Hello(node);
+  }
+
+  const Effects& Step(Event event) {
+    last = core->Step({wall_ms, mono_ms}, event);
+    catalog.Apply(last.changes);
+    for (const Action& action : last.actions) {
+      if (const auto* send = std::get_if<action::Send>(&action)) TakeSent(*send);
+      if (const auto* reply = std::get_if<action::Reply>(&action)) replies.push_back(*reply);
+      if (const auto* ended = std::get_if<action::RunEnded>(&action))
+        ended_runs[ended->run] = ended->state;
+    }
+    return last;
+  }
+  // Lets time pass, with all that the core wakes for in between.
+  void Pass(std::int64_t ms) {
+    const std::int64_t until = mono_ms + ms;
+    while (core->NextWake() <= until) {
+      const std::int64_t by = std::max<std::int64_t>(0, core->NextWake() - mono_ms);
+      mono_ms += by;
+      wall_ms += by;
+      Step(event::TimePassed{});
+    }
+    wall_ms += until - mono_ms;
+    mono_ms = until;
+  }
+  // Like Pass, while these agents' heartbeats go on.
+  void PassAlive(std::int64_t ms, const std::vector<std::string>& nodes) {
+    for (std::int64_t left = ms; left > 0; left -= 20'000) {
+      for (const std::string& node : nodes) {
+        v1::AgentMessage message;
+        message.mutable_heartbeat()->set_process_id(node);
+        Say(node, message);
+      }
+      Pass(std::min<std::int64_t>(left, 20'000));
+    }
+  }
+
+  void Say(const std::string& node, const v1::AgentMessage& message) {
+    Step(event::MessageReceived{node, ToBytes(message.SerializeAsString())});
+  }
+  void Hello(const std::string& node, const std::string& boot = "boot") {
+    v1::AgentMessage message;
+    v1::Hello& hello = *message.mutable_hello();
+    hello.set_node(node);
+    hello.set_incarnation(1);
+    hello.set_boot_id(boot);
+    hello.set_process_id(node);
+    hello.set_nonce("0123456789abcdef");
+    hello.set_root_version(1);
+    hello.set_report_sequence(reports[node]);
+    hello.set_version("1");
+    for (const ConfiguredSource& source : catalog.agents.at(node).sources) {
+      v1::ConfiguredSource& one = *hello.add_sources();
+      one.set_source(source.source);
+      one.set_repository(source.repository);
+      one.set_topology(std::string(TopologyName(source.topology)));
+    }
+    hello.add_repositories("main");
+    Say(node, message);
+  }
+  // A report about the newest plan of this kind that the node got.
+  v1::Report ReportOf(const std::string& node, OrderKind kind, std::uint32_t task = 0) {
+    const v1::Plan& plan = PlanOf(node, kind);
+    v1::Report report;
+    report.set_cluster_id("01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    report.set_node(node);
+    report.set_incarnation(1);
+    report.set_plan_id(plan.plan_id());
+    const Bytes hash = testing::Hash(ToBytes(plan.SerializeAsString()));
+    report.set_plan_hash(std::string(AsText(hash)));
+    report.set_run(plan.run());
+    report.set_task(task);
+    report.set_repository("main");
+    if (plan.has_backup()) report.set_source(plan.backup().tasks(static_cast<int>(task)).source());
+    if (plan.has_compose()) report.set_source(plan.compose().source());
+    return report;
+  }
+  Bytes Seal(const std::string& node, v1::Report report) {
+    report.set_report_sequence(++reports[node]);
+    report.set_previous(std::string(AsText(hashes[node])));
+    const Bytes payload = ToBytes(report.SerializeAsString());
+    hashes[node] = testing::Hash(payload);
+    return testing::CheapEnvelope(testing::kReportType, payload, {testing::CheapKey(node)});
+  }
+  void Report(const std::string& node, const v1::Report& report) {
+    SendReport(node, Seal(node, report));
+  }
+  void SendReport(const std::string& node, const Bytes& envelope) {
+    v1::AgentMessage message;
+    message.mutable_reports()->add_envelopes(std::string(AsText(envelope)));
+    Say(node, message);
+  }
+  void Accept(const std::string& node, OrderKind kind) {
+    v1::Report report = ReportOf(node, kind);
+    report.mutable_accepted();
+    Report(node, report);
+  }
+  void Progress(const std::string& node, v1::TaskState state, std::uint32_t task = 0) {
+    v1::AgentMessage message;
+    v1::TaskProgress& one = *message.mutable_progress()->add_tasks();
+    one.set_plan_id(PlanOf(node, OrderKind::kBackup).plan_id());
+    one.set_task(task);
+    one.set_state(state);
+    Say(node, message);
+  }
+  void Saved(const std::string& node) {
+    v1::Report report = ReportOf(node, OrderKind::kBackup);
+    v1::Part& part = *report.mutable_saved();
+    part.set_node(node);
+    part.set_tree_id(std::string(32, 't'));
+    part.set_cut_on_order(true);
+    Report(node, report);
+  }
+  void Composed(const std::string& node, OrderKind kind, char id = 's') {
+    v1::Report report = ReportOf(node, kind);
+    report.mutable_composed()->set_snapshot(std::string(32, id));
+    report.mutable_composed()->set_host("h");
+    Report(node, report);
+  }
+  void Failed(const std::string& node, OrderKind kind, bool retryable, bool began = false,
+              const std::string& code = "unavailable") {
+    v1::Report report = ReportOf(node, kind);
+    report.mutable_failed()->set_code(code);
+    report.mutable_failed()->set_message("it broke");
+    report.mutable_failed()->set_retryable(retryable);
+    report.mutable_failed()->set_began(began);
+    Report(node, report);
+  }
+  std::string Backup(std::vector<std::string> selectors, bool queue = false) {
+    Step(event::RunRequested{
+        .request = 1, .selectors = std::move(selectors), .queue_if_busy = queue, .actor = "uid:0"});
+    const Result<Answer>& answer = replies.back().answer;
+    REQUIRE(answer.has_value());
+    return answer->runs.front();
+  }
+
+  const v1::Plan& PlanOf(const std::string& node, OrderKind kind) {
+    auto found = plans.find({node, kind});
+    REQUIRE(found != plans.end());
+    return found->second;
+  }
+  bool HasPlan(const std::string& node, OrderKind kind) { return plans.contains({node, kind}); }
+  RunState StateOf(const std::string& run) { return catalog.runs.at(run).state; }
+  std::size_t AuditCount(const std::string& type) {
+    return static_cast<std::size_t>(std::ranges::count(catalog.audit, type, &AuditEntry::type));
+  }
+
+  testing::MemoryCatalog catalog;
+  testing::CheapControllerTrust trust;
+  testing::SeededRandom random{7};
+  std::unique_ptr<ControllerCore> core;
+  std::int64_t wall_ms = 1'700'000'000'000;
+  std::int64_t mono_ms = 1'000;
+  Effects last;
+  std::vector<action::Reply> replies;
+  std::map<std::string, RunState> ended_runs;
+  std::map<std::pair<std::string, OrderKind>, v1::Plan> plans;  // newest
+  std::map<Bytes, int> sent;                                    // plan id -> how often
+  std::map<std::string, std::uint64_t> reports;
+  std::map<std::string, Bytes> hashes;
+  std::map<std::string, std::uint64_t> taken;
+
+ private:
+  void TakeSent(const action::Send& send) {
+    v1::ControllerMessage message;
+    REQUIRE(message.ParseFromArray(send.message.data(), static_cast<int>(send.message.size())));
+    if (message.has_reports_taken()) taken[send.node] = message.reports_taken().report_sequence();
+    for (const std::string& envelope : message.plans().envelopes()) {
+      std::optional<testing::CheapOpened> opened = testing::OpenCheap(AsBytes(envelope));
+      REQUIRE(opened.has_value());
+      v1::Plan plan;
+      REQUIRE(
+          plan.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())));
+      const Bytes id = ToBytes(plan.plan_id());
+      // Record first, then speak.
+      REQUIRE(catalog.plans.contains(id));
+      ++sent[id];
+      plans[{send.node, catalog.plans.at(id).kind}] = plan;
+    }
+  }
+
+  Options options_;
+};
+
+inline ConfiguredSource Local(const std::string& source) {
+  return {source, "main", Topology::kLocal};
+}
+inline ConfiguredSource Replicated(const std::string& source) {
+  return {source, "main", Topology::kReplicated};
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,98 @@
+// A catalog in memory: applies a controller core's changes as the real one does, one transaction at
+// a time, and hands out what a new core starts from. Checks what any catalog relies on.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/core/records.h"
+
+namespace holdfast::testing {
+
+struct MemoryCatalog {
+  controller::ClusterRecord cluster;
+  std::map<std::string, controller::AgentRecord> agents;
+  std::map<std::string, controller::RunRecord> runs;
+  std::map<std::pair<std::string, std::uint32_t>, controller::TaskRecord> tasks;
+  std::map<Bytes, controller::PlanRecord> plans;
+  std::map<std::pair<std::string, Bytes>, controller::SnapshotRecord> snapshots;
+  std::map<std::string, controller::DraftRecord> drafts;
+  std::map<std::string, controller::TokenRecord> tokens;
+  std::vector<controller::AuditEntry> audit;
+
+  void Apply(const std::vector<controller::Change>& changes) {
+    for (const controller::Change& change : changes) {
+      std::visit([this](const auto& one) { Put(one); }, change);
+    }
+  }
+
+  controller::Loaded Load() const {
+    controller::Loaded loaded;
+    loaded.cluster = cluster;
+    for (const auto& [key, record] : agents) loaded.agents.push_back(record);
+    for (const auto& [key, record] : runs) {
+      if (!record.closed) loaded.runs.push_back(record);
+    }
+    auto is_open = [this](const std::string& run) {
+      auto found = runs.find(run);
+      return found != runs.end() && !found->second.closed;
+    };
+    for (const auto& [key, record] : tasks) {
+      if (is_open(record.run)) loaded.tasks.push_back(record);
+    }
+    for (const auto& [key, record] : plans) {
+      if (is_open(record.run)) loaded.plans.push_back(record);
+    }
+    for (const auto& [key, record] : drafts) {
+      if (record.state == controller::DraftState::kOpen) loaded.drafts.push_back(record);
+    }
+    for (const auto& [key, record] : tokens) loaded.tokens.push_back(record);
+    return loaded;
+  }
+
+ private:
+  void Put(const controller::ClusterRecord& record) { cluster = record; }
+  void Put(const controller::AgentRecord& record) { agents[record.node] = record; }
+  void Put(const controller::RunRecord& record) { runs[record.run] = record; }
+  void Put(const controller::TaskRecord& record) { tasks[{record.run, record.number}] = record; }
+  void Put(const controller::PlanRecord& record) { plans[record.plan_id] = record; }
+  void Put(const controller::SnapshotRecord& record) {
+    snapshots[{record.repository, record.snapshot}] = record;
+  }
+  void Put(const controller::DraftRecord& record) { drafts[record.run] = record; }
+  void Put(const controller::TokenRecord& record) { tokens[record.node] = record; }
+  void Put(const controller::AuditEntry& entry) { audit.push_back(entry); }
+  void Put(const controller::PlanAnswered& change) {
+    plans.at(change.plan_id).state = change.state;
+  }
+  void Put(const controller::PlanSequence& change) {
+    agents.at(change.node).plan_sequence = change.sequence;
+  }
+  void Put(const controller::ReportCursor& change) {
+    agents.at(change.node).report_sequence = change.sequence;
+    agents.at(change.node).report_hash = change.hash;
+  }
+  void Put(const controller::LastSeen& change) {
+    for (const auto& [node, time_ms] : change.nodes) agents.at(node).last_seen_ms = time_ms;
+  }
+  void Put(const controller::RemoveToken& change) { tokens.erase(change.node); }
+  void Put(const controller::RemoveSnapshot& change) {
+    snapshots.erase({change.repository, change.snapshot});
+  }
+  void Put(const controller::RecoverRun& change) { runs.try_emplace(change.run.run, change.run); }
+  void Put(const controller::RecoverSnapshot& change) {
+    snapshots.try_emplace({change.snapshot.repository, change.snapshot.snapshot}, change.snapshot);
+  }
+  void Put(const controller::InventoryEnded& change) {
+    std::erase_if(snapshots, [&](const auto& one) {
+      const controller::SnapshotRecord& record = one.second;
+      return record.repository == change.repository && record.recorded_ms < change.begun_ms &&
+             !std::ranges::binary_search(change.seen, record.snapshot);
+    });
+  }
+};
+
+}  // namespace holdfast::testing

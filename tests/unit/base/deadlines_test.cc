@@ -1,0 +1,41 @@
+#include "common/base/deadlines.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+namespace holdfast {
+namespace {
+
+TEST_CASE("deadlines: the soonest comes first, and none before its time") {
+  Deadlines<std::string> deadlines;
+  CHECK(deadlines.next() == Deadlines<std::string>::kNever);
+  deadlines.Set("late", 20);
+  deadlines.Set("soon", 10);
+
+  CHECK(deadlines.next() == 10);
+  CHECK_FALSE(deadlines.PopDue(9).has_value());
+  CHECK(deadlines.PopDue(30) == "soon");
+  CHECK(deadlines.PopDue(30) == "late");
+  CHECK_FALSE(deadlines.PopDue(30).has_value());
+}
+
+TEST_CASE("deadlines: each key has one, which moves and goes") {
+  Deadlines<std::string> deadlines;
+  deadlines.Set("a", 10);
+  deadlines.Set("a", 20);
+  CHECK(deadlines.next() == 20);
+  deadlines.SetSooner("a", 30);
+  CHECK(deadlines.next() == 20);
+  deadlines.SetSooner("a", 5);
+  CHECK(deadlines.next() == 5);
+
+  deadlines.Cancel("a");
+  deadlines.Cancel("a");
+
+  CHECK_FALSE(deadlines.Has("a"));
+  CHECK_FALSE(deadlines.PopDue(100).has_value());
+}
+
+}  // namespace
+}  // namespace holdfast

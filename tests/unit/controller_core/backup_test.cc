@@ -1,0 +1,328 @@
+#include "tests/support/controller_fixture.h"
+
+namespace holdfast::controller {
+namespace {
+
+// etcd/main on three nodes; the first by name saves the data.
+struct Cluster : Fixture {
+  explicit Cluster(Options options = {}) : Fixture(options) {
+    for (const char* node : {"a", "b", "c"}) AddAgent(node, {Replicated("etcd/main")});
+    StartWithAgents();
+  }
+  void PrepareAll() {
+    for (const char* node : {"a", "b", "c"}) {
+      Accept(node, OrderKind::kBackup);
+      Progress(node, v1::TASK_STATE_PREPARED);
+    }
+  }
+};
+
+TEST_CASE("backup: of a replicated source one member saves the data, all save what they have") {
+  Cluster cluster;
+
+  cluster.Backup({"etcd/*"});
+
+  int data = 0;
+  for (const char* node : {"a", "b", "c"}) {
+    const v1::Plan& plan = cluster.PlanOf(node, OrderKind::kBackup);
+    REQUIRE(plan.backup().tasks_size() == 1);
+    CHECK_FALSE(plan.backup().tasks(0).compose());
+    data += plan.backup().tasks(0).data() ? 1 : 0;
+  }
+  CHECK(data == 1);
+}
+
+TEST_CASE("backup: a member that is said to be ill does not save the data") {
+  Fixture fixture;
+  for (const char* node : {"a", "b"}) fixture.AddAgent(node, {Replicated("etcd/main")});
+  fixture.catalog.agents["a"].healthy["etcd/main"] = false;
+  fixture.StartWithAgents();
+
+  fixture.Backup({"*"});
+
+  CHECK(fixture.PlanOf("b", OrderKind::kBackup).backup().tasks(0).data());
+}
+
+TEST_CASE("backup: all cut when all are prepared") {
+  Cluster cluster;
+  cluster.Backup({"*"});
+  cluster.Progress("a", v1::TASK_STATE_PREPARED);
+  cluster.Progress("b", v1::TASK_STATE_PREPARED);
+  CHECK_FALSE(cluster.HasPlan("a", OrderKind::kCut));
+
+  cluster.Progress("c", v1::TASK_STATE_PREPARED);
+
+  for (const char* node : {"a", "b", "c"}) {
+    CHECK(cluster.PlanOf(node, OrderKind::kCut).cut().backup_plan_id() ==
+          cluster.PlanOf(node, OrderKind::kBackup).plan_id());
+  }
+}
+
+TEST_CASE(
+    "backup: two seconds after the first the cut waits for nobody, and who is late is recorded") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.Progress("a", v1::TASK_STATE_PREPARED);
+  cluster.Pass(1'999);
+  CHECK_FALSE(cluster.HasPlan("a", OrderKind::kCut));
+
+  cluster.Pass(1);
+
+  CHECK(cluster.HasPlan("a", OrderKind::kCut));
+  CHECK(cluster.HasPlan("c", OrderKind::kCut));
+  CHECK_FALSE(cluster.catalog.tasks.at({run, 0}).late);
+  CHECK(cluster.catalog.tasks.at({run, 2}).late);
+}
+
+TEST_CASE("backup: parts are composed by who saved the data, then all hear of the end") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+  for (const char* node : {"b", "c"}) cluster.Saved(node);
+  CHECK_FALSE(cluster.HasPlan("a", OrderKind::kCompose));
+
+  cluster.Saved("a");
+  const v1::ComposeOrder order = cluster.PlanOf("a", OrderKind::kCompose).compose();
+  CHECK(order.parts_size() == 3);
+  CHECK(order.lacking_size() == 0);
+  CHECK(order.cut_barrier_met());
+  CHECK(order.host() == "prod");
+
+  cluster.Composed("a", OrderKind::kCompose);
+  CHECK(cluster.StateOf(run) == RunState::kDone);
+  CHECK(cluster.catalog.snapshots.size() == 1);
+  CHECK_FALSE(cluster.catalog.runs.at(run).closed);
+  for (const char* node : {"a", "b", "c"}) {
+    v1::Report report = cluster.ReportOf(node, OrderKind::kEnd);
+    report.mutable_ended();
+    cluster.Report(node, report);
+  }
+  CHECK(cluster.catalog.runs.at(run).closed);
+  CHECK_FALSE(cluster.core->Status(run).has_value());
+}
+
+TEST_CASE(
+    "backup: another member takes over from one whose data failed, which still gives its own "
+    "files") {
+  Cluster cluster;
+  cluster.Backup({"*"});
+  cluster.PrepareAll();
+  cluster.Saved("b");
+
+  cluster.Failed("a", OrderKind::kBackup, true);
+
+  const v1::BackupTask& second = cluster.PlanOf("b", OrderKind::kBackup).backup().tasks(0);
+  CHECK(second.data());
+  CHECK(second.round() == 1);
+  CHECK(cluster.PlanOf("b", OrderKind::kBackup).backup().cut_wait_ms() == 0);
+  const v1::BackupTask& own = cluster.PlanOf("a", OrderKind::kBackup).backup().tasks(0);
+  CHECK_FALSE(own.data());
+  CHECK(own.round() == 1);
+
+  cluster.Saved("c");
+  cluster.Saved("b");
+  cluster.Saved("a");
+  const v1::ComposeOrder order = cluster.PlanOf("b", OrderKind::kCompose).compose();
+  CHECK(order.parts_size() == 3);
+  CHECK_FALSE(order.cut_barrier_met());
+}
+
+TEST_CASE("backup: a member that is lost is gone without, and named") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+  cluster.Saved("a");
+  cluster.Saved("b");
+
+  cluster.PassAlive(10 * kMinute, {"a", "b"});
+
+  const v1::ComposeOrder order = cluster.PlanOf("a", OrderKind::kCompose).compose();
+  CHECK(order.parts_size() == 2);
+  REQUIRE(order.lacking_size() == 1);
+  CHECK(order.lacking(0).node() == "c");
+  CHECK(cluster.AuditCount("agent.lost") == 1);
+  v1::Report report = cluster.ReportOf("a", OrderKind::kCompose);
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+  report.mutable_composed()->set_partial(true);
+  cluster.Report("a", report);
+  CHECK(cluster.StateOf(run) == RunState::kPartlyDone);
+}
+
+TEST_CASE("backup: no second composer is asked before the first is fenced") {
+  Cluster cluster;
+  cluster.Backup({"*"});
+  cluster.PrepareAll();
+  for (const char* node : {"a", "b", "c"}) cluster.Saved(node);
+  REQUIRE(cluster.HasPlan("a", OrderKind::kCompose));
+
+  cluster.PassAlive(11 * kMinute, {"b", "c"});
+  CHECK_FALSE(cluster.HasPlan("b", OrderKind::kCompose));
+  cluster.PassAlive(kMinute + 1'000, {"b", "c"});
+
+  CHECK(cluster.HasPlan("b", OrderKind::kCompose));
+}
+
+TEST_CASE(
+    "backup: a composer that says it wrote nothing is followed at once, another only behind the "
+    "fence") {
+  Cluster cluster;
+  cluster.Backup({"*"});
+  cluster.PrepareAll();
+  for (const char* node : {"a", "b", "c"}) cluster.Saved(node);
+  const bool began = GENERATE(false, true);
+
+  cluster.Failed("a", OrderKind::kCompose, true, began);
+
+  CHECK(cluster.HasPlan("b", OrderKind::kCompose) == !began);
+  cluster.PassAlive(13 * kMinute, {"a", "b", "c"});
+  CHECK(cluster.HasPlan("b", OrderKind::kCompose));
+}
+
+TEST_CASE("backup: a local source is one task, tried three times, a minute apart") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"files/app@a"});
+  CHECK(fixture.PlanOf("a", OrderKind::kBackup).backup().tasks(0).compose());
+
+  for (unsigned round = 0; round < 3; ++round) {
+    CHECK(fixture.PlanOf("a", OrderKind::kBackup).backup().tasks(0).round() == round);
+    CHECK(fixture.StateOf(run) == RunState::kRunning);
+    fixture.Failed("a", OrderKind::kBackup, true);
+    fixture.PassAlive(kMinute, {"a"});
+  }
+
+  CHECK(fixture.StateOf(run) == RunState::kFailed);
+}
+
+TEST_CASE("backup: an error that trying again cannot help ends it") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+
+  fixture.Failed("a", OrderKind::kBackup, false);
+
+  CHECK(fixture.StateOf(run) == RunState::kFailed);
+  CHECK(fixture.AuditCount("run.ended") == 1);
+}
+
+TEST_CASE("backup: the same source twice is busy, or waits its turn") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string first = fixture.Backup({"*"});
+
+  fixture.Step(event::RunRequested{.request = 2, .selectors = {"files/app"}, .actor = "uid:0"});
+  REQUIRE_FALSE(fixture.replies.back().answer.has_value());
+  CHECK(fixture.replies.back().answer.error().code() == ErrorCode::kBusy);
+  const std::string second = fixture.Backup({"files/app"}, true);
+  CHECK(fixture.StateOf(second) == RunState::kQueued);
+
+  fixture.Composed("a", OrderKind::kBackup);
+  CHECK(fixture.StateOf(first) == RunState::kDone);
+  CHECK(fixture.StateOf(second) == RunState::kRunning);
+  CHECK(fixture.PlanOf("a", OrderKind::kBackup).run() == second);
+}
+
+TEST_CASE("backup: a cancelled run ends at once and its agents are told") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+
+  cluster.Step(event::CancelRequested{2, run, "uid:0"});
+
+  CHECK(cluster.StateOf(run) == RunState::kCancelled);
+  CHECK(cluster.PlanOf("b", OrderKind::kEnd).end().cancelled());
+  CHECK(cluster.AuditCount("run.ended") == 1);
+}
+
+TEST_CASE("backup: a run whose time is over ends") {
+  Cluster cluster({.backup_life_ms = kMinute});
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+
+  cluster.PassAlive(kMinute + 1, {"a", "b", "c"});
+
+  CHECK(cluster.StateOf(run) == RunState::kFailed);
+  CHECK(cluster.catalog.tasks.at({run, 0}).error->code == "timed_out");
+}
+
+TEST_CASE("backup: saving starts at the repository's pace") {
+  Fixture fixture({.starts_per_s = 1, .starts_burst = 2});
+  std::vector<ConfiguredSource> sources;
+  for (char name = 'a'; name < 'f'; ++name)
+    sources.push_back(Local("files/" + std::string(1, name)));
+  fixture.AddAgent("n", sources);
+  fixture.StartWithAgents();
+
+  fixture.Backup({"*"});
+
+  const v1::BackupOrder order = fixture.PlanOf("n", OrderKind::kBackup).backup();
+  REQUIRE(order.tasks_size() == 5);
+  CHECK(order.tasks(1).start_after_ms() == 0);
+  CHECK(order.tasks(2).start_after_ms() == 0);
+  CHECK(order.tasks(4).start_after_ms() == 2'000);
+}
+
+TEST_CASE("backup: a restarted controller goes on where its catalog stands") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+  cluster.Saved("a");
+  cluster.Saved("b");
+
+  cluster.Start();
+  for (const char* node : {"a", "b", "c"}) cluster.Hello(node);
+  cluster.Saved("c");
+  CHECK(cluster.PlanOf("a", OrderKind::kCompose).compose().parts_size() == 3);
+  cluster.Start();
+  cluster.Hello("a");
+  cluster.Composed("a", OrderKind::kCompose);
+
+  CHECK(cluster.StateOf(run) == RunState::kDone);
+}
+
+TEST_CASE("backup: after its start a controller calls nobody lost for two leases") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  fixture.Start();
+
+  fixture.Pass(239'999);
+  CHECK(fixture.StateOf(run) == RunState::kRunning);
+  fixture.Pass(2);
+
+  CHECK(fixture.StateOf(run) == RunState::kFailed);
+  CHECK(fixture.catalog.tasks.at({run, 0}).state == TaskState::kLost);
+}
+
+TEST_CASE("backup: a snapshot that comes to light after the end makes the run what it is") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  fixture.Accept("a", OrderKind::kBackup);
+  fixture.Pass(10 * kMinute);
+  REQUIRE(fixture.StateOf(run) == RunState::kFailed);
+
+  fixture.Hello("a");
+  fixture.Composed("a", OrderKind::kBackup);
+
+  CHECK(fixture.StateOf(run) == RunState::kDone);
+  CHECK(fixture.catalog.snapshots.size() == 1);
+  CHECK(fixture.AuditCount("run.amended") == 1);
+}
+
+TEST_CASE("backup: selectors that name nothing are refused before anything happens") {
+  Cluster cluster;
+  for (const char* text : {"kafka/*", "etcd/main@z", "etcd", "a/b/c", "x@"}) {
+    cluster.Step(event::RunRequested{.request = 3, .selectors = {text}, .actor = "uid:0"});
+    REQUIRE_FALSE(cluster.replies.back().answer.has_value());
+    CHECK(cluster.last.changes.empty());
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::controller

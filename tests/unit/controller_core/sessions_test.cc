@@ -1,0 +1,271 @@
+#include "controller/core/selector.h"
+#include "tests/support/controller_fixture.h"
+
+namespace holdfast::controller {
+namespace {
+
+struct One : Fixture {
+  explicit One(Options options = {}) : Fixture(options) {
+    AddAgent("a", {Local("files/app")});
+    StartWithAgents();
+  }
+};
+
+TEST_CASE("selector: * stands for any characters, and for nothing") {
+  CHECK(Matches("etcd/*", "etcd/main"));
+  CHECK(Matches("*/*", "etcd/main"));
+  CHECK(Matches("*a*b*", "xaab"));
+  CHECK_FALSE(Matches("etcd/*", "kafka/main"));
+  CHECK_FALSE(Matches("etcd", "etcd/main"));
+  CHECK(Matches("etcd*", "etcd"));
+}
+
+TEST_CASE("sessions: a plan without an answer is sent again, later and later, and at Hello") {
+  One one;
+  one.Backup({"*"});
+  const Bytes id = ToBytes(one.PlanOf("a", OrderKind::kBackup).plan_id());
+  CHECK(one.sent[id] == 1);
+
+  one.PassAlive(31'000, {"a"});
+  CHECK(one.sent[id] == 2);
+  one.PassAlive(60'000, {"a"});
+  CHECK(one.sent[id] == 3);
+  one.Hello("a");
+  CHECK(one.sent[id] == 4);
+  one.Accept("a", OrderKind::kBackup);
+  one.PassAlive(10 * kMinute, {"a"});
+
+  CHECK(one.sent[id] == 4);
+}
+
+TEST_CASE("sessions: heartbeats change nothing durable but last_seen, in batches") {
+  One one;
+  one.Pass(10'000);
+
+  for (int i = 0; i < 5; ++i) {
+    v1::AgentMessage message;
+    message.mutable_heartbeat()->set_process_id("a");
+    one.Say("a", message);
+    CHECK(one.last.changes.empty());
+  }
+  one.Pass(10'000);
+
+  REQUIRE(one.last.changes.size() == 1);
+  CHECK(std::holds_alternative<LastSeen>(one.last.changes.front()));
+}
+
+TEST_CASE("sessions: a message of an unknown node, or none at all, does nothing") {
+  One one;
+  one.Step(event::MessageReceived{"z", ToBytes("x")});
+  CHECK(one.last.changes.empty());
+  CHECK(one.last.actions.empty());
+
+  one.Step(event::MessageReceived{"a", Bytes(100, 0xff)});
+  CHECK(one.last.changes.empty());
+}
+
+TEST_CASE("sessions: a Hello that speaks for another is dropped") {
+  One one;
+  v1::AgentMessage message;
+  message.mutable_hello()->set_node("b");
+  message.mutable_hello()->set_incarnation(1);
+
+  one.Say("a", message);
+
+  CHECK(one.last.changes.empty());
+  CHECK(std::holds_alternative<action::Note>(one.last.actions.at(0)));
+}
+
+TEST_CASE("sessions: two boots that both speak are a conflict, one late word is none") {
+  One one;
+  one.Hello("a", "second");
+  one.Hello("a", "boot");
+  CHECK_FALSE(one.core->AgentOf("a")->conflict);
+  CHECK(one.core->AgentOf("a")->boot_id == "second");
+
+  for (int i = 0; i < 2; ++i) {
+    one.PassAlive(20'000, {"a"});
+    one.Hello("a", "boot");
+  }
+
+  CHECK(one.core->AgentOf("a")->conflict);
+  CHECK(one.AuditCount("agent.conflict") == 1);
+}
+
+TEST_CASE("reports: each is taken once, in order, and from its agent alone") {
+  One one;
+  one.Backup({"*"});
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  report.mutable_accepted();
+  const Bytes first = one.Seal("a", report);
+  report.clear_accepted();
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+  const Bytes second = one.Seal("a", report);
+
+  SECTION("behind a gap it waits") {
+    one.SendReport("a", second);
+    CHECK(one.taken["a"] == 0);
+    CHECK(one.AuditCount("report.taken") == 0);
+    one.SendReport("a", first);
+    one.SendReport("a", second);
+    CHECK(one.taken["a"] == 2);
+  }
+  SECTION("twice it counts once") {
+    for (int i = 0; i < 3; ++i) one.SendReport("a", first);
+    for (int i = 0; i < 3; ++i) one.SendReport("a", second);
+    CHECK(one.AuditCount("report.taken") == 2);
+    CHECK(one.catalog.snapshots.size() == 1);
+  }
+  SECTION("signed by another it is refused, once") {
+    report.set_report_sequence(1);
+    const Bytes forged = testing::CheapEnvelope(
+        testing::kReportType, ToBytes(report.SerializeAsString()), {testing::CheapKey("z")});
+    one.SendReport("a", forged);
+    one.SendReport("a", forged);
+    CHECK(one.AuditCount("report.refused") == 1);
+    CHECK(one.taken["a"] == 0);
+  }
+  SECTION("outside the chain it is refused") {
+    one.SendReport("a", first);
+    one.hashes["a"] = Bytes(32, 9);
+    one.reports["a"] = 1;
+    one.SendReport("a", one.Seal("a", report));
+    CHECK(one.AuditCount("report.refused") == 1);
+    CHECK(one.taken["a"] == 1);
+  }
+}
+
+TEST_CASE("reports: a catalog that lost its own knowledge learns a snapshot from an old report") {
+  One one;
+  one.Backup({"*"});
+  v1::Report report = one.ReportOf("a", OrderKind::kBackup);
+  report.set_plan_id(std::string(16, 'x'));
+  report.set_run("01BX5ZZKBKACTAV9WEVGEMMVRZ");
+  report.mutable_composed()->set_snapshot(std::string(32, 's'));
+
+  one.Report("a", report);
+
+  CHECK(one.catalog.snapshots.size() == 1);
+  CHECK(one.catalog.runs.at("01BX5ZZKBKACTAV9WEVGEMMVRZ").closed);
+}
+
+TEST_CASE("restore: nothing is sent before as many operators as it takes have signed") {
+  One one;
+  one.trust.operators = 2;
+  one.Step(event::RestoreRequested{.request = 5,
+                                   .node = "a",
+                                   .source = "files/app",
+                                   .repository = "main",
+                                   .snapshot = Bytes(32, 1),
+                                   .root = "staging",
+                                   .directory = "x",
+                                   .actor = "uid:0"});
+  REQUIRE(one.replies.back().answer.has_value());
+  const Answer draft = *one.replies.back().answer;
+  auto approve = [&](const char* person) {
+    const Bytes key = testing::CheapKey(person);
+    one.Step(event::ApprovalGiven{6, draft.runs.front(), key,
+                                  testing::CheapSignature(key, testing::kPlanType, draft.payload),
+                                  "uid:0"});
+    return one.replies.back().answer.has_value();
+  };
+
+  CHECK_FALSE(approve("mallory"));
+  CHECK(approve("anna"));
+  CHECK_FALSE(approve("anna"));
+  CHECK_FALSE(one.HasPlan("a", OrderKind::kRestore));
+  CHECK(approve("ben"));
+
+  const v1::Plan& plan = one.PlanOf("a", OrderKind::kRestore);
+  CHECK(ToBytes(plan.SerializeAsString()) == draft.payload);
+  v1::Report report = one.ReportOf("a", OrderKind::kRestore);
+  report.mutable_restored();
+  one.Report("a", report);
+  CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
+}
+
+TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gone") {
+  One one;
+  const bool is_denied = GENERATE(false, true);
+  one.Step(event::RestoreRequested{.request = 5,
+                                   .node = "a",
+                                   .source = "files/app",
+                                   .repository = "main",
+                                   .snapshot = Bytes(32, 1),
+                                   .in_place = true,
+                                   .actor = "uid:0"});
+  const std::string run = one.replies.back().answer->runs.front();
+
+  if (is_denied) {
+    one.Step(event::ApprovalDenied{6, run, "uid:1"});
+  } else {
+    one.PassAlive(4 * 60 * kMinute, {"a"});
+  }
+
+  CHECK(one.catalog.drafts.at(run).state ==
+        (is_denied ? DraftState::kDenied : DraftState::kExpired));
+}
+
+TEST_CASE("join: a token is good once, for its node and its time") {
+  One one;
+  const Bytes secret_hash = testing::Hash(AsBytes("secret"));
+  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
+  auto join = [&](const std::string& node, const Bytes& hash, char key) {
+    v1::JoinRequest request;
+    request.set_node(node);
+    request.set_signing_key(std::string(32, key));
+    request.set_curve_key(std::string(32, static_cast<char>(key + 1)));
+    std::string transcript = "holdfast join 1\n";
+    for (const std::string& field : {request.node(), request.signing_key(), request.curve_key()}) {
+      transcript += std::string({0, 0, 0, static_cast<char>(field.size())}) + field;
+    }
+    const crypto::Digest mac = crypto::HmacSha256(hash, AsBytes(transcript));
+    request.set_mac(std::string(mac.begin(), mac.end()));
+    one.Step(event::JoinReceived{ToBytes("c"), ToBytes(request.SerializeAsString())});
+    return std::get<action::JoinReply>(one.last.actions.at(0));
+  };
+
+  CHECK_FALSE(join("n", Bytes(32, 1), 'k').refused.empty());
+  CHECK_FALSE(join("m", secret_hash, 'k').refused.empty());
+  CHECK(join("n", secret_hash, 'k').incarnation == 1);
+  CHECK_FALSE(join("n", secret_hash, 'k').refused.empty());
+  CHECK(one.AuditCount("agent.joined") == 1);
+
+  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
+  CHECK(join("n", secret_hash, 'q').incarnation == 2);
+  one.Step(event::TokenMinted{1, "n", secret_hash, "uid:0"});
+  one.Pass(15 * kMinute);
+  CHECK_FALSE(join("n", secret_hash, 'x').refused.empty());
+}
+
+TEST_CASE("revoke: the agent is shut out, and its tasks come to nothing") {
+  One one;
+  const std::string run = one.Backup({"*"});
+
+  one.Step(event::AgentRevoked{9, "a", "uid:0"});
+
+  CHECK(one.StateOf(run) == RunState::kFailed);
+  one.Hello("a");
+  CHECK(one.last.actions.empty());
+}
+
+TEST_CASE("inventory: page by page, and what is not seen is gone") {
+  One one;
+  SnapshotRecord gone{.repository = "main", .snapshot = Bytes(32, 9), .recorded_ms = 1};
+  one.catalog.snapshots[{"main", gone.snapshot}] = gone;
+  one.Step(event::RunRequested{.request = 1, .kind = OrderKind::kInventory, .actor = "uid:0"});
+  const std::string run = one.replies.back().answer->runs.front();
+  for (char id : {'\1', '\2'}) {
+    v1::Report report = one.ReportOf("a", OrderKind::kInventory);
+    report.mutable_inventory()->add_snapshots()->set_id(std::string(32, id));
+    report.mutable_inventory()->set_more(id == '\1');
+    one.Report("a", report);
+  }
+
+  CHECK(one.StateOf(run) == RunState::kDone);
+  CHECK(one.catalog.snapshots.size() == 2);
+  CHECK_FALSE(one.catalog.snapshots.contains({"main", gone.snapshot}));
+}
+
+}  // namespace
+}  // namespace holdfast::controller
