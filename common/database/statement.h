@@ -57,6 +57,14 @@ class Statement {
     return outcome;
   }
 
+  // One column of the current row, which is text; for rows whose columns only the caller's SQL
+  // knows.
+  Result<std::string> Text(int column) const {
+    std::string text;
+    HF_TRY(ReadOne(column, text));
+    return text;
+  }
+
  private:
   friend class Connection;
   Statement(DatabaseHandle& database, std::unique_ptr<StatementHandle> handle);

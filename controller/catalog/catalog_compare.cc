@@ -1,0 +1,249 @@
+#include "controller/catalog/catalog_compare.h"
+
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::controller {
+
+// The one that may ask a reader for what is in its tables as such.
+class CatalogComparison {
+ public:
+  static Connection& ConnectionOf(CatalogReader& reader) { return reader.connection_; }
+};
+
+namespace {
+
+constexpr std::size_t kFirstMax = 1'000;
+constexpr std::size_t kShownMax = 80;
+
+struct ComparedColumn {
+  std::string_view name;
+  Recovery recovery;
+};
+struct ComparedTable {
+  std::string_view name;
+  std::size_t keys;  // the first columns
+  std::span<const ComparedColumn> columns;
+};
+
+constexpr Recovery kRepositories = Recovery::kRepositories;
+constexpr Recovery kReports = Recovery::kReports;
+constexpr Recovery kAgents = Recovery::kAgents;
+constexpr Recovery kNothing = Recovery::kNothing;
+
+constexpr ComparedColumn kCluster[] = {{"id", kNothing},           {"cluster_id", kNothing},
+                                       {"cluster", kNothing},      {"epoch", kNothing},
+                                       {"root_version", kNothing}, {"root", kNothing}};
+constexpr ComparedColumn kAgent[] = {
+    {"node", kAgents},           {"incarnation", kAgents},      {"signing_key", kAgents},
+    {"curve_key", kAgents},      {"version", kAgents},          {"root_version", kAgents},
+    {"revoked", kNothing},       {"report_sequence", kReports}, {"report_hash", kReports},
+    {"plan_sequence", kNothing}, {"joined_ms", kNothing},       {"last_seen_ms", kNothing}};
+constexpr ComparedColumn kAgentSource[] = {{"node", kAgents},
+                                           {"number", kAgents},
+                                           {"source", kAgents},
+                                           {"repository", kAgents},
+                                           {"topology", kAgents}};
+constexpr ComparedColumn kAgentRepository[] = {
+    {"node", kAgents}, {"number", kAgents}, {"repository", kAgents}};
+constexpr ComparedColumn kAgentHealth[] = {
+    {"node", kReports}, {"source", kReports}, {"healthy", kReports}};
+constexpr ComparedColumn kToken[] = {{"node", kNothing},
+                                     {"secret_hash", kNothing},
+                                     {"requester", kNothing},
+                                     {"created_ms", kNothing},
+                                     {"expires_ms", kNothing}};
+constexpr ComparedColumn kRun[] = {
+    {"run", kReports},           {"kind", kReports},       {"state", kReports},
+    {"requester", kNothing},     {"reason", kNothing},     {"selectors", kNothing},
+    {"queue_if_busy", kNothing}, {"cancelled", kNothing},  {"splay_ms", kNothing},
+    {"created_ms", kNothing},    {"started_ms", kNothing}, {"deadline_ms", kNothing},
+    {"cut_ms", kNothing},        {"ended_ms", kNothing},   {"closed", kNothing},
+    {"message", kNothing},       {"hint", kNothing},       {"repository", kNothing},
+    {"read_data", kNothing}};
+constexpr ComparedColumn kTask[] = {
+    {"run", kNothing},        {"number", kNothing},    {"kind", kNothing},
+    {"state", kNothing},      {"node", kNothing},      {"source", kNothing},
+    {"repository", kNothing}, {"topology", kNothing},  {"host", kNothing},
+    {"round", kNothing},      {"data", kNothing},      {"compose", kNothing},
+    {"plan_id", kNothing},    {"plan_task", kNothing}, {"created_ms", kNothing},
+    {"ended_ms", kNothing},   {"late", kNothing},      {"cut_barrier_met", kNothing},
+    {"error", kNothing},      {"snapshot", kNothing},  {"report", kNothing}};
+constexpr ComparedColumn kPlan[] = {
+    {"plan_id", kNothing},    {"run", kNothing},  {"node", kNothing},    {"incarnation", kNothing},
+    {"sequence", kNothing},   {"kind", kNothing}, {"state", kNothing},   {"issued_ms", kNothing},
+    {"expires_ms", kNothing}, {"hash", kNothing}, {"envelope", kNothing}};
+constexpr ComparedColumn kSnapshot[] = {
+    {"repository", kRepositories}, {"snapshot", kRepositories},   {"source", kRepositories},
+    {"host", kRepositories},       {"run", kRepositories},        {"time_ms", kRepositories},
+    {"partial", kRepositories},    {"parent", kRepositories},     {"items", kRepositories},
+    {"bytes", kRepositories},      {"note", kRepositories},       {"node", kReports},
+    {"missing_count", kReports},   {"cut_barrier_met", kReports}, {"position", kReports},
+    {"recorded_ms", kNothing}};
+constexpr ComparedColumn kDraft[] = {
+    {"run", kNothing},        {"kind", kNothing},      {"state", kNothing},
+    {"node", kNothing},       {"source", kNothing},    {"repository", kNothing},
+    {"plan_id", kNothing},    {"payload", kNothing},   {"requester", kNothing},
+    {"reason", kNothing},     {"operators", kNothing}, {"created_ms", kNothing},
+    {"expires_ms", kNothing}, {"denied_by", kNothing}};
+constexpr ComparedColumn kApproval[] = {
+    {"run", kNothing},       {"number", kNothing}, {"person", kNothing}, {"key_id", kNothing},
+    {"signature", kNothing}, {"actor", kNothing},  {"time_ms", kNothing}};
+constexpr ComparedColumn kAudit[] = {{"sequence", kNothing}, {"leaf", kNothing}};
+
+constexpr ComparedTable kTables[] = {
+    {"cluster", 1, kCluster},
+    {"agent", 1, kAgent},
+    {"agent_source", 2, kAgentSource},
+    {"agent_repository", 2, kAgentRepository},
+    {"agent_health", 2, kAgentHealth},
+    {"token", 1, kToken},
+    {"run", 1, kRun},
+    {"task", 2, kTask},
+    {"plan", 1, kPlan},
+    {"snapshot", 2, kSnapshot},
+    {"draft", 1, kDraft},
+    {"approval", 2, kApproval},
+    {"audit", 1, kAudit},
+};
+
+// What both sides are asked. The first column is the key as text that sorts as the key does.
+std::string SelectOf(const ComparedTable& table) {
+  std::string order;
+  std::string keys;
+  std::string values;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    std::string name(table.columns[i].name);
+    values += ", quote(" + name + ")";
+    if (i >= table.keys) continue;
+    keys += (keys.empty() ? "" : ", ") + name;
+    order += (order.empty() ? "" : " || ' ' || ") +
+             ("CASE typeof(" + name + ") WHEN 'integer' THEN printf('%020d', " + name +
+              ") ELSE hex(" + name + ") END");
+  }
+  return fmt::format("SELECT {}{} FROM {} ORDER BY {}", order, values, table.name, keys);
+}
+
+// One side's rows by ascending key.
+class Rows {
+ public:
+  static Result<Rows> Open(CatalogReader& reader, const ComparedTable& table) {
+    HF_ASSIGN(Statement statement, CatalogComparison::ConnectionOf(reader).Query(SelectOf(table)));
+    Rows rows(std::move(statement), table.columns.size());
+    HF_TRY(rows.Step());
+    return rows;
+  }
+
+  Result<void> Step() {
+    HF_ASSIGN(has_row_, statement_.Next());
+    if (!has_row_) return {};
+    HF_ASSIGN(key_, statement_.Text(0));
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      HF_ASSIGN(values_[i], statement_.Text(static_cast<int>(i) + 1));
+    }
+    return {};
+  }
+
+  bool has_row() const { return has_row_; }
+  const std::string& key() const { return key_; }
+  const std::vector<std::string>& values() const { return values_; }
+
+ private:
+  Rows(Statement statement, std::size_t columns)
+      : statement_(std::move(statement)), values_(columns) {}
+
+  Statement statement_;
+  bool has_row_ = false;
+  std::string key_;
+  std::vector<std::string> values_;
+};
+
+// Cuts between characters, so that what is shown stays readable.
+std::string Shown(const std::string& value) {
+  if (value.size() <= kShownMax) return value;
+  std::size_t end = kShownMax;
+  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xc0) == 0x80) --end;
+  return value.substr(0, end) + "...";
+}
+
+std::string KeyOf(const ComparedTable& table, const Rows& rows) {
+  std::string key;
+  for (std::size_t i = 0; i < table.keys; ++i) key += (i == 0 ? "" : " ") + rows.values()[i];
+  return key;
+}
+
+void Add(CatalogDifference& all, Difference one) {
+  ++all.counts[static_cast<std::size_t>(one.recovery)];
+  if (all.first.size() < kFirstMax) all.first.push_back(std::move(one));
+}
+
+void AddRow(CatalogDifference& all, const ComparedTable& table, const Rows& rows, bool is_before) {
+  Add(all, {.table = std::string(table.name),
+            .key = KeyOf(table, rows),
+            .column = "",
+            .before = is_before ? "there" : "",
+            .after = is_before ? "" : "there",
+            .recovery = table.columns[0].recovery});
+}
+
+void AddColumns(CatalogDifference& all, const ComparedTable& table, const Rows& before,
+                const Rows& after) {
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    if (before.values()[i] == after.values()[i]) continue;
+    Add(all, {.table = std::string(table.name),
+              .key = KeyOf(table, before),
+              .column = std::string(table.columns[i].name),
+              .before = Shown(before.values()[i]),
+              .after = Shown(after.values()[i]),
+              .recovery = table.columns[i].recovery});
+  }
+}
+
+Result<void> CompareTable(CatalogReader& before, CatalogReader& after, const ComparedTable& table,
+                          CatalogDifference& all) {
+  HF_ASSIGN(Rows left, Rows::Open(before, table));
+  HF_ASSIGN(Rows right, Rows::Open(after, table));
+  while (left.has_row() || right.has_row()) {
+    if (!right.has_row() || (left.has_row() && left.key() < right.key())) {
+      AddRow(all, table, left, true);
+      HF_TRY(left.Step());
+    } else if (!left.has_row() || right.key() < left.key()) {
+      AddRow(all, table, right, false);
+      HF_TRY(right.Step());
+    } else {
+      AddColumns(all, table, left, right);
+      HF_TRY(left.Step());
+      HF_TRY(right.Step());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view RecoveryName(Recovery recovery) {
+  switch (recovery) {
+    case Recovery::kRepositories:
+      return "repositories";
+    case Recovery::kReports:
+      return "reports";
+    case Recovery::kAgents:
+      return "agents";
+    case Recovery::kNothing:
+      return "nothing";
+  }
+  return "nothing";
+}
+
+Result<CatalogDifference> CompareCatalogs(CatalogReader& before, CatalogReader& after) {
+  HF_ASSIGN(Transaction left, Transaction::Begin(CatalogComparison::ConnectionOf(before)));
+  HF_ASSIGN(Transaction right, Transaction::Begin(CatalogComparison::ConnectionOf(after)));
+  CatalogDifference all;
+  for (const ComparedTable& table : kTables) HF_TRY(CompareTable(before, after, table, all));
+  return all;
+}
+
+}  // namespace holdfast::controller

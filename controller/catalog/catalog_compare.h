@@ -1,0 +1,46 @@
+// What two catalogs of one cluster say differently: the one that was lost, in its last copy, and
+// the one that was made anew from repositories and agents.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "controller/catalog/catalog_reader.h"
+
+namespace holdfast::controller {
+
+// Where a column can be had again from (docs/catalog.md#what-can-be-had-again).
+enum class Recovery : std::uint8_t {
+  kRepositories = 0,  // an inventory finds it
+  kReports = 1,       // an agent's journal tells of it for 30 days
+  kAgents = 2,        // an agent says it whenever it joins or says Hello
+  kNothing = 3,       // it never left the controller
+};
+// "repositories", "reports", "agents", "nothing".
+std::string_view RecoveryName(Recovery recovery);
+
+struct Difference {
+  std::string table;
+  std::string key;     // of the row, its columns as SQL writes them
+  std::string column;  // empty: the whole row is in one of them only
+  std::string before;  // as SQL writes it, at most 80 letters; of a whole row "there" or ""
+  std::string after;
+  Recovery recovery = Recovery::kNothing;
+};
+
+struct CatalogDifference {
+  std::vector<Difference> first;          // at most 1,000, table by table
+  std::array<std::uint64_t, 4> counts{};  // of all, by Recovery
+  std::uint64_t count(Recovery recovery) const {
+    return counts[static_cast<std::size_t>(recovery)];
+  }
+};
+
+// Reads both once, row by row, in the order of their keys.
+Result<CatalogDifference> CompareCatalogs(CatalogReader& before, CatalogReader& after);
+
+}  // namespace holdfast::controller

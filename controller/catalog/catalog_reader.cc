@@ -1,0 +1,231 @@
+#include "controller/catalog/catalog_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "controller/catalog/live_state.h"
+#include "controller/catalog/schema.h"
+#include "controller/catalog/tables.h"
+
+namespace holdfast::controller {
+namespace {
+
+std::uint32_t Rows(std::uint32_t limit) { return std::clamp(limit, 1U, kPageRowsMax); }
+
+template <typename Record, typename... Values>
+Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
+                                 const Values&... values) {
+  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
+  return ReadRecords<Record>(std::move(statement));
+}
+
+template <typename Record>
+Result<std::optional<Record>> ReadOne(Connection& connection, std::string_view rest,
+                                      std::string_view key) {
+  HF_ASSIGN(std::vector<Record> records, Read<Record>(connection, rest, key));
+  if (records.empty()) return std::nullopt;
+  return std::move(records.front());
+}
+
+// Conditions in one text. Parameters are numbered, and the last one always stands in the text, so
+// that all can be bound whichever are used.
+class Conditions {
+ public:
+  void Add(bool is_wanted, std::string_view condition) {
+    if (!is_wanted) return;
+    text_ += text_.empty() ? "WHERE " : " AND ";
+    text_ += condition;
+  }
+  std::string With(std::string_view rest) const { return text_ + " " + std::string(rest); }
+
+ private:
+  std::string text_;
+};
+
+struct IdRange {
+  Bytes first;
+  Bytes last;
+};
+
+// The ids that begin with these hexadecimal digits.
+Result<IdRange> RangeOf(std::string_view prefix) {
+  constexpr std::size_t kDigits = 64;
+  std::string first(prefix);
+  if (first.size() > kDigits) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is longer than a snapshot's id", Quote(prefix)));
+  }
+  std::string last = first;
+  first.resize(kDigits, '0');
+  last.resize(kDigits, 'f');
+  IdRange range;
+  Result<Bytes> decoded = HexDecode(first);
+  if (!decoded) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is no beginning of a snapshot's id", Quote(prefix)),
+                "an id consists of the digits 0-9 and a-f");
+  }
+  range.first = *std::move(decoded);
+  HF_ASSIGN(range.last, HexDecode(last));
+  return range;
+}
+
+// `*` stays what it is, and nothing else means anything.
+std::string GlobOf(std::string_view selector) {
+  std::string glob;
+  for (char letter : selector) {
+    if (letter == '[' || letter == '?') {
+      glob += '[';
+      glob += letter;
+      glob += ']';
+    } else {
+      glob += letter;
+    }
+  }
+  return glob;
+}
+
+}  // namespace
+
+Result<CatalogReader> CatalogReader::Open(const std::string& path) {
+  HF_ASSIGN(Connection connection, Connection::Open(CatalogOptions(path), DatabaseMode::kRead));
+  HF_TRY(CheckVersion(connection, CatalogMigrations()));
+  return CatalogReader(std::move(connection));
+}
+
+Result<std::optional<ClusterRecord>> CatalogReader::Cluster() {
+  HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection_, ""));
+  if (clusters.empty()) return std::nullopt;
+  return std::move(clusters.front());
+}
+
+Result<std::vector<AgentRecord>> CatalogReader::Agents(std::string_view after,
+                                                       std::uint32_t limit) {
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
+  HF_ASSIGN(
+      std::vector<AgentRecord> agents,
+      Read<AgentRecord>(connection_, "WHERE node > ? ORDER BY node LIMIT ?", after, Rows(limit)));
+  HF_TRY(CompleteAgents(connection_, agents));
+  return agents;
+}
+
+Result<std::optional<AgentRecord>> CatalogReader::Agent(std::string_view node) {
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
+  HF_ASSIGN(std::vector<AgentRecord> agents,
+            Read<AgentRecord>(connection_, "WHERE node = ?", node));
+  HF_TRY(CompleteAgents(connection_, agents));
+  if (agents.empty()) return std::nullopt;
+  return std::move(agents.front());
+}
+
+Result<std::vector<TokenRecord>> CatalogReader::Tokens() {
+  return Read<TokenRecord>(connection_, "ORDER BY node");
+}
+
+Result<std::optional<RunRecord>> CatalogReader::Run(std::string_view run) {
+  return ReadOne<RunRecord>(connection_, "WHERE run = ?", run);
+}
+
+Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
+  Conditions conditions;
+  conditions.Add(!query.before.empty(), "run < ?1");
+  conditions.Add(query.kind.has_value(), "kind = ?2");
+  conditions.Add(query.state.has_value(), "state = ?3");
+  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?4"), query.before,
+                         query.kind, query.state, Rows(query.limit));
+}
+
+Result<std::vector<TaskRecord>> CatalogReader::Tasks(std::string_view run, std::uint32_t first,
+                                                     std::uint32_t limit) {
+  // A report has up to 1 MiB; a list of tasks has no use for it.
+  static const std::string sql = [] {
+    std::string text =
+        SelectText<TaskRecord>("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
+    std::string_view column = ", report FROM";
+    return text.replace(text.find(column), column.size(), ", x'' FROM");
+  }();
+  HF_ASSIGN(Statement statement, connection_.Query(sql, run, first, Rows(limit)));
+  return ReadRecords<TaskRecord>(std::move(statement));
+}
+
+Result<Bytes> CatalogReader::TaskReport(std::string_view run, std::uint32_t number) {
+  HF_ASSIGN(Statement row,
+            connection_.Query("SELECT report FROM task WHERE run = ? AND number = ?", run, number));
+  HF_ASSIGN(bool has_row, row.Next());
+  if (!has_row) {
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("the catalog knows no task {} of the run {}", number, Quote(run)));
+  }
+  Bytes report;
+  HF_TRY(row.Read(report));
+  return report;
+}
+
+Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery& query) {
+  HF_ASSIGN(IdRange range, RangeOf(query.id_prefix));
+  bool is_pattern = query.source.find('*') != std::string::npos;
+  Conditions conditions;
+  conditions.Add(!query.repository.empty(), "repository = ?1");
+  conditions.Add(!query.source.empty() && !is_pattern, "source = ?2");
+  conditions.Add(is_pattern, "source GLOB ?2");
+  conditions.Add(!query.host.empty(), "host = ?3");
+  conditions.Add(!query.run.empty(), "run = ?4");
+  conditions.Add(!query.id_prefix.empty(), "snapshot BETWEEN ?5 AND ?6");
+  conditions.Add(query.whole_only, "partial = 0");
+  conditions.Add(query.behind.has_value(), "(time_ms, snapshot, repository) < (?7, ?8, ?9)");
+  SnapshotPlace behind = query.behind.value_or(SnapshotPlace{});
+  return Read<SnapshotRecord>(
+      connection_,
+      conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
+      query.repository, is_pattern ? GlobOf(query.source) : query.source, query.host, query.run,
+      range.first, range.last, behind.time_ms, behind.snapshot, behind.repository,
+      Rows(query.limit));
+}
+
+Result<std::optional<DraftRecord>> CatalogReader::Draft(std::string_view run) {
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
+  HF_ASSIGN(std::vector<DraftRecord> drafts, Read<DraftRecord>(connection_, "WHERE run = ?", run));
+  HF_TRY(CompleteDrafts(connection_, drafts));
+  if (drafts.empty()) return std::nullopt;
+  return std::move(drafts.front());
+}
+
+Result<std::vector<DraftRecord>> CatalogReader::Drafts(bool open_only, std::string_view before,
+                                                       std::uint32_t limit) {
+  Conditions conditions;
+  conditions.Add(open_only, "state = 1");
+  conditions.Add(!before.empty(), "run < ?1");
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
+  HF_ASSIGN(std::vector<DraftRecord> drafts,
+            Read<DraftRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?2"), before,
+                              Rows(limit)));
+  HF_TRY(CompleteDrafts(connection_, drafts));
+  return drafts;
+}
+
+Result<std::vector<AuditRow>> CatalogReader::Audit(const AuditQuery& query) {
+  Conditions conditions;
+  conditions.Add(query.before == 0, "sequence > ?1");
+  conditions.Add(query.before != 0, "sequence < ?2");
+  conditions.Add(!query.run.empty(), "run = ?3 AND run <> ''");
+  conditions.Add(!query.type.empty(), "type = ?4");
+  HF_ASSIGN(
+      Statement row,
+      connection_.Query("SELECT bytes, leaf FROM audit " +
+                            conditions.With(query.before == 0 ? "ORDER BY sequence LIMIT ?5"
+                                                              : "ORDER BY sequence DESC LIMIT ?5"),
+                        ColumnOf<std::uint64_t>::Encode(query.after),
+                        ColumnOf<std::uint64_t>::Encode(query.before), query.run, query.type,
+                        Rows(query.limit)));
+  std::vector<AuditRow> rows;
+  for (;;) {
+    HF_ASSIGN(bool has_row, row.Next());
+    if (!has_row) return rows;
+    AuditRow& read = rows.emplace_back();
+    HF_TRY(row.Read(read.bytes, read.leaf));
+    HF_ASSIGN(read.event, DecodeAuditEvent(read.bytes));
+  }
+}
+
+}  // namespace holdfast::controller

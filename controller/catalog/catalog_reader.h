@@ -1,0 +1,112 @@
+// Questions to the catalog, answered page by page from the moment they are asked. Never disturbs
+// the writer; any number of readers, each for one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/audit/event.h"
+#include "common/base/result.h"
+#include "common/crypto/sha256.h"
+#include "common/database/backup.h"
+#include "common/database/connection.h"
+#include "controller/core/records.h"
+
+namespace holdfast::controller {
+
+// No page has more rows, whatever is asked for.
+inline constexpr std::uint32_t kPageRowsMax = 1'000;
+
+// Newest first. Empty or absent: any.
+struct RunQuery {
+  std::string before;  // a run; those that began before it
+  std::optional<OrderKind> kind;
+  std::optional<RunState> state;
+  std::uint32_t limit = 20;
+};
+
+// Where a page of snapshots goes on: behind this one.
+struct SnapshotPlace {
+  std::int64_t time_ms = 0;
+  Bytes snapshot;
+  std::string repository;
+};
+
+// Newest first. Empty or absent: any.
+struct SnapshotQuery {
+  std::string repository;
+  std::string source;  // "kind/name", may have `*`
+  std::string host;
+  std::string run;
+  std::string id_prefix;    // hexadecimal
+  bool whole_only = false;  // no partial ones
+  std::optional<SnapshotPlace> behind;
+  std::uint32_t limit = 20;
+};
+
+struct AuditQuery {
+  std::uint64_t after = 0;   // oldest first, those behind this sequence
+  std::uint64_t before = 0;  // or, where not 0, newest first, those before it
+  std::string run;
+  std::string type;
+  std::uint32_t limit = 20;
+};
+
+struct AuditRow {
+  Bytes bytes;
+  crypto::Digest leaf{};
+  AuditEvent event;
+};
+
+struct CatalogCheck {
+  std::vector<std::string> damage;  // one line each, at most 40; empty: sound
+  std::uint64_t audit_events = 0;
+};
+
+class CatalogReader {
+ public:
+  // kUnsupported for tables of another version, kNotFound without a file.
+  static Result<CatalogReader> Open(const std::string& path);
+
+  Result<std::optional<ClusterRecord>> Cluster();
+  // By name, those behind `after`.
+  Result<std::vector<AgentRecord>> Agents(std::string_view after, std::uint32_t limit);
+  Result<std::optional<AgentRecord>> Agent(std::string_view node);
+  Result<std::vector<TokenRecord>> Tokens();
+
+  Result<std::optional<RunRecord>> Run(std::string_view run);
+  Result<std::vector<RunRecord>> Runs(const RunQuery& query);
+  // By number, from `first` on, without their reports.
+  Result<std::vector<TaskRecord>> Tasks(std::string_view run, std::uint32_t first,
+                                        std::uint32_t limit);
+  // The payload of the report that ended the task; empty before. kNotFound without such a task.
+  Result<Bytes> TaskReport(std::string_view run, std::uint32_t number);
+
+  // kInvalidArgument for a prefix that is not hexadecimal.
+  Result<std::vector<SnapshotRecord>> Snapshots(const SnapshotQuery& query);
+
+  Result<std::optional<DraftRecord>> Draft(std::string_view run);
+  // Newest first, those before `before` where it is not empty.
+  Result<std::vector<DraftRecord>> Drafts(bool open_only, std::string_view before,
+                                          std::uint32_t limit);
+
+  Result<std::vector<AuditRow>> Audit(const AuditQuery& query);
+
+  // Structure, foreign keys, and the audit: no gap, leaves and copied fields that fit their bytes.
+  // Reads everything. kCancelled when stopped.
+  Result<CatalogCheck> Check(CheckDepth depth, std::stop_token stop = {});
+  // As CopyDatabase() (common/database/backup.h).
+  Result<void> Save(const std::string& path, std::stop_token stop = {});
+
+ private:
+  friend class CatalogComparison;
+  explicit CatalogReader(Connection connection) : connection_(std::move(connection)) {}
+
+  Connection connection_;
+};
+
+}  // namespace holdfast::controller

@@ -1,0 +1,63 @@
+#include "controller/catalog/live_state.h"
+
+#include <utility>
+
+#include "controller/catalog/tables.h"
+
+namespace holdfast::controller {
+namespace {
+
+template <typename Record, typename... Values>
+Result<std::vector<Record>> Read(Connection& connection, std::string_view rest,
+                                 const Values&... values) {
+  HF_ASSIGN(Statement statement, connection.Query(SelectText<Record>(rest), values...));
+  return ReadRecords<Record>(std::move(statement));
+}
+
+}  // namespace
+
+Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& agents) {
+  for (AgentRecord& agent : agents) {
+    HF_ASSIGN(std::vector<SourceRow> sources,
+              Read<SourceRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
+    for (SourceRow& row : sources) agent.sources.push_back(std::move(row.source));
+    HF_ASSIGN(std::vector<RepositoryRow> repositories,
+              Read<RepositoryRow>(connection, "WHERE node = ? ORDER BY number", agent.node));
+    for (RepositoryRow& row : repositories) agent.repositories.push_back(std::move(row.repository));
+    HF_ASSIGN(std::vector<HealthRow> health,
+              Read<HealthRow>(connection, "WHERE node = ? ORDER BY source", agent.node));
+    for (HealthRow& row : health) agent.healthy[std::move(row.source)] = row.healthy;
+  }
+  return {};
+}
+
+Result<void> CompleteDrafts(Connection& connection, std::vector<DraftRecord>& drafts) {
+  for (DraftRecord& draft : drafts) {
+    HF_ASSIGN(std::vector<ApprovalRow> approvals,
+              Read<ApprovalRow>(connection, "WHERE run = ? ORDER BY number", draft.run));
+    for (ApprovalRow& row : approvals) draft.approvals.push_back(std::move(row.approval));
+  }
+  return {};
+}
+
+Result<Loaded> LoadLiveState(Connection& connection) {
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection));
+  Loaded loaded;
+  HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection, ""));
+  if (!clusters.empty()) loaded.cluster = std::move(clusters.front());
+  HF_ASSIGN(loaded.agents, Read<AgentRecord>(connection, "ORDER BY node"));
+  HF_TRY(CompleteAgents(connection, loaded.agents));
+  HF_ASSIGN(loaded.runs, Read<RunRecord>(connection, "WHERE closed = 0 ORDER BY run"));
+  HF_ASSIGN(loaded.tasks, Read<TaskRecord>(connection,
+                                           "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
+                                           "ORDER BY run, number"));
+  HF_ASSIGN(loaded.plans, Read<PlanRecord>(connection,
+                                           "WHERE run IN (SELECT run FROM run WHERE closed = 0) "
+                                           "ORDER BY run, plan_id"));
+  HF_ASSIGN(loaded.drafts, Read<DraftRecord>(connection, "WHERE state = 1 ORDER BY run"));
+  HF_TRY(CompleteDrafts(connection, loaded.drafts));
+  HF_ASSIGN(loaded.tokens, Read<TokenRecord>(connection, "ORDER BY node"));
+  return loaded;
+}
+
+}  // namespace holdfast::controller

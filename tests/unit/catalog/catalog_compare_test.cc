@@ -1,0 +1,150 @@
+#include "controller/catalog/catalog_compare.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/results.h"
+#include "tests/unit/catalog/records.h"
+
+namespace holdfast::controller {
+namespace {
+
+using testing::Unwrap;
+using Changes = std::vector<Change>;
+
+// What an inventory can say of a snapshot, read out of the repository alone.
+SnapshotRecord AsInventoried(SnapshotRecord snapshot) {
+  snapshot.node.clear();
+  snapshot.recorded_ms += 1;
+  snapshot.missing_count = 0;
+  snapshot.cut_barrier_met = false;
+  snapshot.position.clear();
+  return snapshot;
+}
+
+// What an agent's old report says of the run that it belonged to.
+RunRecord AsReported(const RunRecord& run) {
+  return {.run = run.run,
+          .kind = run.kind,
+          .state = run.state,
+          .created_ms = run.created_ms,
+          .ended_ms = run.ended_ms + 5,
+          .closed = true};
+}
+
+TEST_CASE("catalog compare: two that say the same differ in nothing") {
+  TempDir one = Unwrap(TempDir::Create("catalog"));
+  TempDir two = Unwrap(TempDir::Create("catalog"));
+  Changes changes{SomeAgent("a"), SomeAgent("aa"), SomeRun(1),      SomeTask(1, 0), SomePlan(1, 1),
+                  SomeDraft(7),   SomeToken("x"),  SomeSnapshot(1), SomeSnapshot(2)};
+  REQUIRE_OK(NewCatalog(one).Apply(changes));
+  REQUIRE_OK(NewCatalog(two).Apply(changes));
+  CatalogReader left = ReaderOf(one);
+  CatalogReader right = ReaderOf(two);
+
+  CatalogDifference difference = Unwrap(CompareCatalogs(left, right));
+
+  REQUIRE(difference.first.empty());
+  REQUIRE(difference.counts == std::array<std::uint64_t, 4>{});
+}
+
+TEST_CASE("catalog compare: rows and columns that differ are named, and where they come from") {
+  TempDir one = Unwrap(TempDir::Create("catalog"));
+  TempDir two = Unwrap(TempDir::Create("catalog"));
+  SnapshotRecord changed = SomeSnapshot(2);
+  changed.host = "elsewhere";
+  changed.recorded_ms = 1;
+  changed.position = {{"revision", "18"}};
+  REQUIRE_OK(NewCatalog(one).Apply(Changes{SomeAgent("a"), SomeSnapshot(1), SomeSnapshot(2)}));
+  REQUIRE_OK(NewCatalog(two).Apply(Changes{SomeAgent("a"), SomeAgent("aa"), changed}));
+  CatalogReader left = ReaderOf(one);
+  CatalogReader right = ReaderOf(two);
+
+  CatalogDifference difference = Unwrap(CompareCatalogs(left, right));
+
+  std::string all;
+  for (const Difference& row : difference.first) {
+    if (row.table == "agent_source" || row.table == "agent_repository" ||
+        row.table == "agent_health") {
+      continue;
+    }
+    all += fmt::format("{} {} {}: {} -> {} ({})\n", row.table, row.key.substr(0, 18), row.column,
+                       row.before, row.after, RecoveryName(row.recovery));
+  }
+  REQUIRE(all ==
+          "agent 'aa' :  -> there (agents)\n"
+          "snapshot 'main' X'000000010 : there ->  (repositories)\n"
+          "snapshot 'main' X'000000020 host: 'prod' -> 'elsewhere' (repositories)\n"
+          "snapshot 'main' X'000000020 position: '{\"raft_term\":\"2\",\"revision\":\"17\"}' -> "
+          "'{\"revision\":\"18\"}' (reports)\n"
+          "snapshot 'main' X'000000020 recorded_ms: 1700000000500 -> 1 (nothing)\n");
+  REQUIRE(difference.count(Recovery::kRepositories) == 2);
+}
+
+TEST_CASE("catalog compare: a catalog made anew lacks only what never left the controller") {
+  TempDir lost = Unwrap(TempDir::Create("catalog"));
+  TempDir made = Unwrap(TempDir::Create("catalog"));
+  std::vector<SnapshotRecord> snapshots;
+  for (unsigned i = 1; i <= 30; ++i) {
+    snapshots.push_back(SomeSnapshot(i));
+    snapshots.back().bytes = i;
+  }
+  {
+    Catalog catalog = NewCatalog(lost);
+    Changes changes{SomeAgent("db-1"), SomeDraft(40), SomeToken("db-9")};
+    for (const SnapshotRecord& snapshot : snapshots) changes.emplace_back(snapshot);
+    for (unsigned i = 1; i <= 30; ++i) {
+      changes.emplace_back(SomeRun(i, RunState::kDone));
+      changes.emplace_back(SomeTask(i, 0));
+      changes.emplace_back(SomePlan(i, 1));
+      changes.emplace_back(SomeEntry(RunName(i)));
+    }
+    REQUIRE_OK(catalog.Apply(changes));
+  }
+  {
+    Catalog catalog = NewCatalog(made);
+    Changes changes;
+    // Inventories and reports come in any order, doubled, and each where the other has been.
+    for (std::size_t i = 0; i < snapshots.size(); ++i) {
+      if (i % 3 == 0) changes.emplace_back(RecoverSnapshot{AsInventoried(snapshots[i])});
+      SnapshotRecord reported = snapshots[i];
+      reported.recorded_ms += 7;
+      changes.emplace_back(reported);
+      changes.emplace_back(RecoverSnapshot{AsInventoried(snapshots[i])});
+    }
+    for (unsigned i = 1; i <= 30; ++i) {
+      changes.emplace_back(RecoverRun{AsReported(SomeRun(i, RunState::kDone))});
+    }
+    AgentRecord agent = SomeAgent("db-1");  // as it joined anew
+    agent.last_seen_ms += 1;
+    agent.plan_sequence = 0;
+    changes.emplace_back(agent);
+    REQUIRE_OK(catalog.Apply(changes));
+  }
+  CatalogReader before = ReaderOf(lost);
+  CatalogReader after = ReaderOf(made);
+
+  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+
+  REQUIRE(difference.count(Recovery::kRepositories) == 0);
+  REQUIRE(difference.count(Recovery::kReports) == 0);
+  REQUIRE(difference.count(Recovery::kAgents) == 0);
+  REQUIRE(difference.count(Recovery::kNothing) > 30);
+}
+
+TEST_CASE("catalog compare: repositories alone bring every snapshot back") {
+  TempDir lost = Unwrap(TempDir::Create("catalog"));
+  TempDir made = Unwrap(TempDir::Create("catalog"));
+  REQUIRE_OK(NewCatalog(lost).Apply(Changes{SomeSnapshot(1), SomeSnapshot(2)}));
+  REQUIRE_OK(NewCatalog(made).Apply(Changes{RecoverSnapshot{AsInventoried(SomeSnapshot(1))},
+                                            RecoverSnapshot{AsInventoried(SomeSnapshot(2))}}));
+  CatalogReader before = ReaderOf(lost);
+  CatalogReader after = ReaderOf(made);
+
+  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+
+  REQUIRE(difference.count(Recovery::kRepositories) == 0);
+  REQUIRE(difference.count(Recovery::kReports) == 8);
+}
+
+}  // namespace
+}  // namespace holdfast::controller

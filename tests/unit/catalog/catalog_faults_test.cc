@@ -1,0 +1,191 @@
+// What the outside world does to a catalog, and what the operator is told of it.
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sched.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "common/io/fd.h"
+#include "tests/support/child_process.h"
+#include "tests/support/results.h"
+#include "tests/unit/catalog/records.h"
+
+namespace holdfast::controller {
+namespace {
+
+using testing::ChildOutcome;
+using testing::RunInChild;
+using testing::Unwrap;
+using Changes = std::vector<Change>;
+
+Changes Step(unsigned run) { return {SomeRun(run), SomeTask(run, 0), SomeEntry(RunName(run))}; }
+
+// Steps until one fails; says how, and whether what was applied is there and nothing else is.
+std::string FillUp(const std::string& path) {
+  Result<Catalog> catalog = Catalog::Open(path, DatabaseMode::kCreate);
+  if (!catalog) return catalog.error().Text();
+  if (!catalog->Apply(Changes{SomeCluster()})) return "no cluster";
+  unsigned applied = 0;
+  Result<void> outcome;
+  while ((outcome = catalog->Apply(Step(applied)))) ++applied;
+  Result<Loaded> loaded = catalog->Load();
+  if (!loaded || loaded->runs.size() != applied || loaded->tasks.size() != applied ||
+      catalog->audit_sequence() != applied) {
+    return "something was lost";
+  }
+  Result<CatalogReader> reader = CatalogReader::Open(path);
+  if (!reader) return reader.error().Text();
+  Result<CatalogCheck> check = reader->Check(CheckDepth::kFull);
+  if (!check || !check->damage.empty()) return "damaged";
+  return std::string(ErrorCodeName(outcome.error().code())) + ": " + outcome.error().Text();
+}
+
+TEST_CASE("catalog: a full disk stops the step, and what was before stays") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  ChildOutcome outcome = RunInChild([&]() -> std::string {
+    const char* where = directory.path().c_str();
+    bool is_mounted = ::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0 &&
+                      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                      ::mount("tmpfs", where, "tmpfs", 0, "size=1m") == 0;
+    rlimit limit{700'000, 700'000};
+    ::signal(SIGXFSZ, SIG_IGN);
+    if (!is_mounted && ::setrlimit(RLIMIT_FSIZE, &limit) != 0) return "no limit";
+    return FillUp(PathIn(directory));
+  });
+  REQUIRE_THAT(outcome.said, Catch::StartsWith("no_space: catalog \"" + PathIn(directory)));
+  REQUIRE_THAT(outcome.said, Catch::Contains("nothing of the change was recorded"));
+}
+
+TEST_CASE("catalog: a second controller and a foreign writer are told apart") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kBusy,
+                "held by holdfast-controller (process ");
+}
+
+TEST_CASE("catalog: tables of a newer release are refused") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  { (void)NewCatalog(directory); }
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, "PRAGMA user_version = 99", nullptr, nullptr, nullptr) ==
+          SQLITE_OK);
+  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+
+  REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kUnsupported,
+                "has version 99 of its tables; this program knows 1");
+  REQUIRE_FAILS(CatalogReader::Open(PathIn(directory)), ErrorCode::kUnsupported,
+                "use the program that wrote it");
+}
+
+TEST_CASE("catalog: a damaged page is named with what helps") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  {
+    Catalog catalog = NewCatalog(directory);
+    for (unsigned i = 0; i < 50; ++i) REQUIRE_OK(catalog.Apply(Step(i)));
+  }
+  {
+    Fd file = Unwrap(OpenFile(PathIn(directory), O_RDWR));
+    Bytes noise(4096, 0xee);
+    for (off_t page = 2; page < 40; ++page) {
+      REQUIRE(::pwrite(file.get(), noise.data(), noise.size(), page * 4096) == 4096);
+    }
+  }
+  auto open_and_load = [&]() -> Result<Loaded> {
+    HF_ASSIGN(Catalog catalog, Catalog::Open(PathIn(directory), DatabaseMode::kWrite));
+    return catalog.Load();
+  };
+  REQUIRE_FAILS(open_and_load(), ErrorCode::kCorrupt, "is damaged");
+  REQUIRE_FAILS(open_and_load(), ErrorCode::kCorrupt, "holdfast catalog rebuild");
+  CatalogReader reader = ReaderOf(directory);
+  REQUIRE_FALSE(Unwrap(reader.Check(CheckDepth::kQuick)).damage.empty());
+  REQUIRE_FAILS(reader.Save(PathIn(directory) + ".copy"), ErrorCode::kCorrupt, "is damaged");
+}
+
+TEST_CASE("catalog: killed at a commit, a step is there whole or not at all") {
+  for (std::string_view where : {"before", "after"}) {
+    TempDir directory = Unwrap(TempDir::Create("catalog"));
+    ChildOutcome outcome = RunInChild([&]() -> std::string {
+      Result<Catalog> catalog = Catalog::Open(PathIn(directory), DatabaseMode::kCreate);
+      if (!catalog || !catalog->Apply(Changes{SomeCluster()})) return "failed";
+      if (!catalog->Apply(Step(1))) return "failed";
+      if (where == "before") {
+        // The changes are made, the commit is not: as a kill in its middle leaves it.
+        Changes changes = Step(2);
+        AuditEntry last = SomeEntry();
+        last.evidence.resize(20'000'000);  // more than the cache holds
+        changes.emplace_back(last);
+        changes.emplace_back(PlanSequence{"nobody", 1});
+        (void)catalog->Apply(changes);
+      } else if (!catalog->Apply(Step(2))) {
+        return "failed";
+      }
+      (void)::raise(SIGKILL);
+      return "survived";
+    });
+    REQUIRE(outcome.was_killed());
+
+    Catalog catalog = Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite));
+    std::size_t expected = where == "before" ? 1 : 2;
+    Loaded loaded = Unwrap(catalog.Load());
+    REQUIRE((loaded.runs.size() == expected && loaded.tasks.size() == expected));
+    REQUIRE(catalog.audit_sequence() == expected);
+    REQUIRE(Unwrap(ReaderOf(directory).Check(CheckDepth::kFull)).damage.empty());
+  }
+}
+
+TEST_CASE("catalog: what is no catalog is refused") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kNotFound,
+                "open catalog");
+  REQUIRE_OK(WriteFileAtomic(PathIn(directory), Bytes(9000, 'x'), 0600));
+  REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kCreate), ErrorCode::kCorrupt,
+                "is not a database");
+}
+
+// Numbers, on demand: catalog_test "[bench]".
+TEST_CASE("catalog bench: commits, and the start with a long history", "[.][bench]") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  auto seconds = [](auto&& work) {
+    SystemClock clock;
+    Instant begin = clock.Monotonic();
+    work();
+    return std::chrono::duration<double>(clock.Monotonic() - begin).count();
+  };
+  unsigned run = 0;
+  double single = seconds([&] {
+    for (; run < 1'000; ++run) REQUIRE_OK(catalog.Apply(Step(run)));
+  });
+  double grouped = seconds([&] {
+    for (; run < 100'000;) {
+      Changes changes;
+      for (unsigned end = run + 100; run < end; ++run) {
+        RunRecord record = SomeRun(run, RunState::kDone);
+        changes.emplace_back(record);
+        changes.emplace_back(SomeTask(run, 0));
+        changes.emplace_back(SomePlan(run, 1));
+        changes.emplace_back(SomeEntry(record.run));
+      }
+      REQUIRE_OK(catalog.Apply(changes));
+    }
+  });
+  Loaded loaded;
+  double load = seconds([&] { loaded = Unwrap(catalog.Load()); });
+  CatalogReader reader = ReaderOf(directory);
+  double page = seconds([&] { (void)Unwrap(reader.Runs({.limit = 20})); });
+  double check = seconds([&] { (void)Unwrap(reader.Check(CheckDepth::kFull)); });
+  double copy = seconds([&] { REQUIRE_OK(reader.Save(PathIn(directory) + ".copy")); });
+  WARN(
+      fmt::format("single steps {:.0f}/s, grouped by 100 {:.0f}/s; with {} runs: load of {} live "
+                  "{:.1f} ms, a page {:.2f} ms, full check {:.2f} s, checked copy {:.2f} s",
+                  1'000 / single, 99'000 / grouped, run, loaded.runs.size(), load * 1e3, page * 1e3,
+                  check, copy));
+}
+
+}  // namespace
+}  // namespace holdfast::controller

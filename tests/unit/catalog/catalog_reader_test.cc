@@ -1,0 +1,204 @@
+#include "controller/catalog/catalog_reader.h"
+
+#include <catch2/catch.hpp>
+#include <sqlite3.h>
+
+#include "tests/support/results.h"
+#include "tests/unit/catalog/records.h"
+
+namespace holdfast::controller {
+namespace {
+
+using testing::Unwrap;
+using Changes = std::vector<Change>;
+
+// With SQLite itself, as somebody does who knows better.
+void Edit(const TempDir& directory, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+}
+
+TEST_CASE("catalog reader: runs are paged, newest first") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 0; i < 10; ++i) {
+    changes.emplace_back(SomeRun(i, i < 6 ? RunState::kDone : RunState::kRunning));
+  }
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+  auto names = [&](const RunQuery& query) {
+    std::string all;
+    for (const RunRecord& run : Unwrap(reader.Runs(query))) all += run.run.back();
+    return all;
+  };
+  REQUIRE(names({}) == "9876543210");
+  REQUIRE(names({.limit = 3}) == "987");
+  REQUIRE(names({.before = RunName(7), .limit = 3}) == "654");
+  REQUIRE(names({.before = RunName(4), .state = RunState::kDone}) == "3210");
+  REQUIRE(names({.kind = OrderKind::kVerify}).empty());
+  REQUIRE(names({.limit = 0}) == "9");
+  REQUIRE(Unwrap(reader.Run("nonsense")) == std::nullopt);
+}
+
+TEST_CASE("catalog reader: tasks come without their reports, which can be asked for") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  REQUIRE_OK(catalog.Apply(Changes{SomeRun(1), SomeTask(1, 0), SomeTask(1, 1), SomeTask(1, 2)}));
+  CatalogReader reader = ReaderOf(directory);
+
+  std::vector<TaskRecord> tasks = Unwrap(reader.Tasks(RunName(1), 1, 2));
+
+  REQUIRE(tasks.size() == 2);
+  REQUIRE(tasks.at(0).report.empty());
+  tasks.at(0).report = Unwrap(reader.TaskReport(RunName(1), 1));
+  REQUIRE(tasks.at(0) == SomeTask(1, 1));
+  REQUIRE_FAILS(reader.TaskReport(RunName(1), 9), ErrorCode::kNotFound, "no task 9");
+}
+
+TEST_CASE("catalog reader: snapshots are found by all that names them") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 1; i <= 20; ++i) changes.emplace_back(SomeSnapshot(i));
+  changes.emplace_back(SomeSnapshot(20, "other"));
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+  auto count = [&](const SnapshotQuery& query) { return Unwrap(reader.Snapshots(query)).size(); };
+
+  REQUIRE(Unwrap(reader.Snapshots({.limit = 1})).at(0) == SomeSnapshot(20, "other"));
+  REQUIRE(count({.limit = 100}) == 21);
+  REQUIRE(count({.repository = "other"}) == 1);
+  REQUIRE(count({.source = "files/app"}) == 10);
+  REQUIRE(count({.source = "files/*"}) == 10);
+  REQUIRE(count({.source = "*/[a-z]*"}) == 0);
+  REQUIRE(count({.source = "*/main", .whole_only = true, .limit = 100}) == 8);
+  REQUIRE(count({.host = "nobody"}) == 0);
+  REQUIRE(count({.run = RunName(20)}) == 2);
+  REQUIRE(count({.id_prefix = "00000014"}) == 2);
+  REQUIRE(count({.id_prefix = "0000001"}) == 6);
+  REQUIRE(count({.id_prefix = HexEncode(SomeSnapshot(3).snapshot)}) == 1);
+  REQUIRE_FAILS(reader.Snapshots({.id_prefix = "xyz"}), ErrorCode::kInvalidArgument, "0-9 and a-f");
+  REQUIRE_FAILS(reader.Snapshots({.id_prefix = std::string(65, '0')}), ErrorCode::kInvalidArgument,
+                "longer");
+}
+
+TEST_CASE("catalog reader: pages of snapshots miss none and repeat none") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 1; i <= 20; ++i) changes.emplace_back(SomeSnapshot(i));
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+
+  std::vector<SnapshotRecord> all;
+  SnapshotQuery query{.limit = 3};
+  for (;;) {
+    std::vector<SnapshotRecord> page = Unwrap(reader.Snapshots(query));
+    if (page.empty()) break;
+    all.insert(all.end(), page.begin(), page.end());
+    query.behind = SnapshotPlace{page.back().time_ms, page.back().snapshot, page.back().repository};
+  }
+
+  REQUIRE(all == Unwrap(reader.Snapshots({.limit = 100})));
+}
+
+TEST_CASE("catalog reader: agents, drafts, tokens and the cluster") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  REQUIRE_OK(catalog.Apply(Changes{SomeAgent("a"), SomeAgent("b"), SomeAgent("c"), SomeToken("d"),
+                                   SomeDraft(1), SomeDraft(2, DraftState::kSent), SomeDraft(3)}));
+  CatalogReader reader = ReaderOf(directory);
+
+  REQUIRE(Unwrap(reader.Cluster()) == SomeCluster());
+  REQUIRE(Unwrap(reader.Agents("", 2)) == std::vector{SomeAgent("a"), SomeAgent("b")});
+  REQUIRE(Unwrap(reader.Agents("b", 2)) == std::vector{SomeAgent("c")});
+  REQUIRE(Unwrap(reader.Agent("c")) == SomeAgent("c"));
+  REQUIRE(Unwrap(reader.Agent("x")) == std::nullopt);
+  REQUIRE(Unwrap(reader.Tokens()) == std::vector{SomeToken("d")});
+  REQUIRE(Unwrap(reader.Drafts(true, "", 10)) == std::vector{SomeDraft(3), SomeDraft(1)});
+  REQUIRE(Unwrap(reader.Drafts(false, RunName(3), 1)) ==
+          std::vector{SomeDraft(2, DraftState::kSent)});
+  REQUIRE(Unwrap(reader.Draft(RunName(2))) == SomeDraft(2, DraftState::kSent));
+}
+
+TEST_CASE("catalog reader: the audit is read forwards and backwards") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 2; i <= 10; ++i) {
+    AuditEntry entry = SomeEntry(i % 2 == 0 ? RunName(1) : "");
+    entry.type = i < 6 ? "plan.signed" : "report.taken";
+    changes.emplace_back(entry);
+  }
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+  auto numbers = [&](const AuditQuery& query) {
+    std::vector<std::uint64_t> all;
+    for (const AuditRow& row : Unwrap(reader.Audit(query))) all.push_back(row.event.sequence);
+    return all;
+  };
+  using Numbers = std::vector<std::uint64_t>;
+  REQUIRE(numbers({.limit = 3}) == Numbers{1, 2, 3});
+  REQUIRE(numbers({.after = 8}) == Numbers{9, 10});
+  REQUIRE(numbers({.before = ~std::uint64_t{0} >> 1, .limit = 2}) == Numbers{10, 9});
+  REQUIRE(numbers({.before = 3}) == Numbers{2, 1});
+  REQUIRE(numbers({.run = RunName(1)}) == Numbers{2, 4, 6, 8, 10});
+  REQUIRE(numbers({.type = "plan.signed"}) == Numbers{2, 3, 4, 5});
+  AuditRow row = Unwrap(reader.Audit({.limit = 1})).at(0);
+  REQUIRE(row.leaf == AuditLeaf(row.bytes));
+  REQUIRE((row.event.facts == SomeEntry().facts && row.event.evidence == SomeEntry().evidence));
+}
+
+TEST_CASE("catalog check: what was tampered with is found") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes{SomeRun(1), SomeTask(1, 0)};
+  for (int i = 0; i < 9; ++i) changes.emplace_back(SomeEntry());
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+  auto damage = [&] {
+    std::string all;
+    for (const std::string& line : Unwrap(reader.Check(CheckDepth::kQuick)).damage) {
+      all += line + "\n";
+    }
+    return all;
+  };
+  REQUIRE(damage().empty());
+  REQUIRE(Unwrap(reader.Check(CheckDepth::kFull)).audit_events == 10);
+
+  Edit(directory, "UPDATE audit SET type = 'x' WHERE sequence = 2");
+  REQUIRE(damage() == "audit event 2: its columns differ from its bytes\n");
+  Edit(directory,
+       "UPDATE audit SET type = 'run.requested' WHERE sequence = 2;"
+       "DELETE FROM audit WHERE sequence IN (4, 5)");
+  REQUIRE(damage() == "audit events 4 to 5 are missing\n");
+  Edit(directory, "UPDATE audit SET bytes = bytes || x'00' WHERE sequence = 7");
+  REQUIRE_THAT(damage(), Catch::Contains("audit event 7: its leaf is not that of its bytes\n"));
+  Edit(directory, "PRAGMA foreign_keys = OFF; DELETE FROM run");
+  REQUIRE_THAT(damage(), Catch::Contains("of \"task\" points to nothing in \"run\""));
+
+  std::stop_source stop;
+  stop.request_stop();
+  REQUIRE_OK(reader.Check(CheckDepth::kQuick, stop.get_token()));  // too short to be stopped
+}
+
+TEST_CASE("catalog copy: it is a catalog, and can be opened as one") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  TempDir other = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  REQUIRE_OK(catalog.Apply(Changes{SomeAgent("db-1"), SomeRun(1), SomeTask(1, 0)}));
+
+  REQUIRE_OK(ReaderOf(directory).Save(PathIn(other)));
+
+  Catalog copy = Unwrap(Catalog::Open(PathIn(other), DatabaseMode::kWrite));
+  REQUIRE(Unwrap(copy.Load()) == Unwrap(catalog.Load()));
+  REQUIRE_OK(copy.Apply(Changes{SomeEntry()}));
+  REQUIRE(Unwrap(ReaderOf(other).Check(CheckDepth::kFull)).damage.empty());
+  REQUIRE_FAILS(ReaderOf(directory).Save(PathIn(other)), ErrorCode::kAlreadyExists, "is there");
+}
+
+}  // namespace
+}  // namespace holdfast::controller
