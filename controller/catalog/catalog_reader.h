@@ -23,9 +23,9 @@ inline constexpr std::uint32_t kPageRowsMax = 1'000;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {
-  std::string before;  // a run; those that began before it
-  std::optional<OrderKind> kind;
-  std::optional<RunState> state;
+  std::string before = {};  // a run; those that began before it
+  std::optional<OrderKind> kind = {};
+  std::optional<RunState> state = {};
   std::uint32_t limit = 20;
 };
 
@@ -33,26 +33,26 @@ struct RunQuery {
 struct SnapshotPlace {
   std::int64_t time_ms = 0;
   Bytes snapshot;
-  std::string repository;
+  std::string repository = {};
 };
 
 // Newest first. Empty or absent: any.
 struct SnapshotQuery {
-  std::string repository;
-  std::string source;  // "kind/name", may have `*`
-  std::string host;
-  std::string run;
-  std::string id_prefix;    // hexadecimal
-  bool whole_only = false;  // no partial ones
-  std::optional<SnapshotPlace> behind;
+  std::string repository = {};
+  std::string source = {};  // "kind/name", may have `*`
+  std::string host = {};
+  std::string run = {};
+  std::string id_prefix = {};  // hexadecimal
+  bool whole_only = false;     // no partial ones
+  std::optional<SnapshotPlace> behind = {};
   std::uint32_t limit = 20;
 };
 
 struct AuditQuery {
   std::uint64_t after = 0;   // oldest first, those behind this sequence
   std::uint64_t before = 0;  // or, where not 0, newest first, those before it
-  std::string run;
-  std::string type;
+  std::string run = {};
+  std::string type = {};
   std::uint32_t limit = 20;
 };
 

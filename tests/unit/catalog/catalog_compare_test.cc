@@ -23,12 +23,14 @@ SnapshotRecord AsInventoried(SnapshotRecord snapshot) {
 
 // What an agent's old report says of the run that it belonged to.
 RunRecord AsReported(const RunRecord& run) {
-  return {.run = run.run,
-          .kind = run.kind,
-          .state = run.state,
-          .created_ms = run.created_ms,
-          .ended_ms = run.ended_ms + 5,
-          .closed = true};
+  RunRecord told;
+  told.run = run.run;
+  told.kind = run.kind;
+  told.state = run.state;
+  told.created_ms = run.created_ms;
+  told.ended_ms = run.ended_ms + 5;
+  told.closed = true;
+  return told;
 }
 
 TEST_CASE("catalog compare: two that say the same differ in nothing") {

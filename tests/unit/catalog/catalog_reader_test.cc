@@ -175,7 +175,7 @@ TEST_CASE("catalog check: what was tampered with is found") {
        "UPDATE audit SET type = 'run.requested' WHERE sequence = 2;"
        "DELETE FROM audit WHERE sequence IN (4, 5)");
   REQUIRE(damage() == "audit events 4 to 5 are missing\n");
-  Edit(directory, "UPDATE audit SET bytes = bytes || x'00' WHERE sequence = 7");
+  Edit(directory, "UPDATE audit SET bytes = CAST(bytes || x'00' AS BLOB) WHERE sequence = 7");
   REQUIRE_THAT(damage(), Catch::Contains("audit event 7: its leaf is not that of its bytes\n"));
   Edit(directory, "PRAGMA foreign_keys = OFF; DELETE FROM run");
   REQUIRE_THAT(damage(), Catch::Contains("of \"task\" points to nothing in \"run\""));

@@ -99,7 +99,7 @@ inline PlanRecord SomePlan(unsigned run, std::uint8_t number) {
           .run = RunName(run),
           .node = "db-1",
           .incarnation = 2,
-          .sequence = 1'700'000'000'000 + number,
+          .sequence = 1'700'000'000'000U + number,
           .kind = OrderKind::kBackup,
           .state = PlanState::kSent,
           .issued_ms = 1,
