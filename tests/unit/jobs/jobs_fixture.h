@@ -97,6 +97,22 @@ struct JobsFixture {
   Settings settings;
 };
 
+// All paths below `directory`, sorted; directories end in "/".
+inline std::vector<std::string> PathsOf(SnapshotView& view, const std::string& directory = "") {
+  std::vector<std::string> paths;
+  testing::Unwrap(view.List(directory, [&](const ViewEntry& entry) -> Result<void> {
+    std::string path = directory.empty() ? entry.name : directory + "/" + entry.name;
+    if (entry.attributes.type != NodeType::kDirectory) {
+      paths.push_back(path);
+      return {};
+    }
+    paths.push_back(path + "/");
+    for (std::string& below : PathsOf(view, path)) paths.push_back(std::move(below));
+    return {};
+  }));
+  return paths;
+}
+
 // What a journal keeps of one order, in memory.
 class MemorySealedJournal final : public SealedJournal {
  public:

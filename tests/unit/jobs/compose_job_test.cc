@@ -1,0 +1,339 @@
+#include "agent/jobs/compose_job.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+
+#include "agent/jobs/held_parts.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+struct ComposeFixture : Cluster {
+  // Saves a part on each node, the data on n1, and makes the order for all of them.
+  ComposeFixture() {
+    for (const char* node : {"n1", "n2", "n3"}) {
+      bool has_data = std::string(node) == "n1";
+      HeldPart part = Save(node, has_data ? BackupScope::kWhole : BackupScope::kMember);
+      request.parts.push_back({.node = node, .tree = part.tree, .has_data = has_data});
+      held.Add(std::move(part));
+      fixture.clock.Advance(std::chrono::seconds(1));
+    }
+    request.kind = "ring";
+    request.name = "r";
+    request.host = "prod";
+    request.note = "a note";
+    request.cut_barrier_met = true;
+  }
+
+  Result<ComposedSnapshot> Compose(const std::string& node = "n1") {
+    return RunCompose(On(node), Address(), request, journal, deadline);
+  }
+  testing::MemoryStorage& storage() { return fixture.storages["memory:main"]; }
+  std::vector<FileName> FilesOf(FileKind kind) {
+    std::vector<FileName> names;
+    Unwrap(storage().List(kind, [&](const FileInfo& file) -> Result<void> {
+      names.push_back(file.name);
+      return {};
+    }));
+    return names;
+  }
+  void RemoveSnapshots() {
+    for (const FileName& name : FilesOf(FileKind::kSnapshot)) Unwrap(storage().Remove(name));
+  }
+  // Everything that is not a lock.
+  std::size_t CountAll() {
+    return Count(FileKind::kPack) + Count(FileKind::kIndex) + Count(FileKind::kSnapshot);
+  }
+  std::vector<repository::SnapshotInfo> Snapshots() {
+    auto session = Unwrap(RepositorySession::Open(On("n1"), Address(), LockUse::kNone));
+    return Unwrap(repository::ListSnapshots(session->repository()));
+  }
+
+  ComposeRequest request;
+  MemorySealedJournal journal;
+  std::optional<WallTime> deadline;
+  HeldParts held;
+};
+
+TEST_CASE("compose: parts of three nodes become one snapshot") {
+  ComposeFixture compose;
+  const WallTime end = compose.fixture.clock.Now();
+
+  ComposedSnapshot composed = Unwrap(compose.Compose("n2"));
+
+  REQUIRE_FALSE(composed.was_there);
+  REQUIRE_FALSE(composed.is_partial);
+  auto snapshots = compose.Snapshots();
+  REQUIRE(snapshots.size() == 1);
+  const repository::SnapshotInfo& snapshot = snapshots[0];
+  REQUIRE(snapshot.id == composed.id);
+  REQUIRE(snapshot.host == "prod");
+  REQUIRE(snapshot.paths == std::vector<std::string>{"/ring/r"});
+  REQUIRE(snapshot.tags ==
+          std::vector<std::string>{"run:" + compose.run, "cluster:prod", "kind:ring"});
+  auto session =
+      Unwrap(RepositorySession::Open(compose.On("n1"), compose.Address(), LockUse::kRequired));
+  REQUIRE_OK(session->repository().LoadIndex({}));
+  auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshot));
+  REQUIRE(PathsOf(*view) == std::vector<std::string>{"data/", "data/a", "data/b", "manifest.json",
+                                                     "members/", "members/n1/", "members/n1/conf",
+                                                     "members/n2/", "members/n2/conf",
+                                                     "members/n3/", "members/n3/conf"});
+  const Manifest& manifest = *view->manifest();
+  REQUIRE(manifest == composed.manifest);
+  REQUIRE(manifest.position.at("revision") == "7");
+  REQUIRE(manifest.cut_barrier == true);
+  REQUIRE(manifest.note == "a note");
+  REQUIRE(manifest.node.empty());
+  REQUIRE(manifest.topology == "replicated");
+  REQUIRE(manifest.parts.size() == 3);
+  REQUIRE(manifest.parts[2].node == "n3");
+  REQUIRE(manifest.parts[2].tree_id == compose.request.parts[2].tree.Hex());
+  REQUIRE(manifest.parts[2].cut_time == end - std::chrono::seconds(1));
+  REQUIRE(manifest.cut_time == *manifest.parts[0].cut_time);
+}
+
+TEST_CASE("compose: what a part or a member lacks is named with its node, and makes it partial") {
+  ComposeFixture compose;
+  compose.fixture.world.unreadable.emplace("members/n2/conf", Error(ErrorCode::kDenied, "no"));
+  HeldPart worse = compose.Save("n2", BackupScope::kMember);
+  compose.request.parts[1].tree = worse.tree;
+  compose.request.parts.pop_back();
+  compose.request.lacking = {{"n3", "it did not answer"}};
+
+  ComposedSnapshot composed = Unwrap(compose.Compose());
+
+  REQUIRE(composed.is_partial);
+  REQUIRE(compose.Snapshots().at(0).tags.back() == "partial");
+  const std::vector<Missing>& missing = composed.manifest.missing;
+  REQUIRE(missing.size() == 2);
+  REQUIRE(missing[0].what == "n2: members/n2/conf");
+  REQUIRE(missing[1] == Missing{"members/n3", "it did not answer", ""});
+}
+
+TEST_CASE("compose: the second composer finds the first one's snapshot and writes nothing") {
+  ComposeFixture compose;
+  ComposedSnapshot first = Unwrap(compose.Compose("n1"));
+  const std::size_t files = compose.CountAll();
+  compose.journal.recorded.reset();  // another node's, which knows nothing
+  compose.deadline = compose.fixture.clock.Now() - std::chrono::hours(1);
+
+  ComposedSnapshot second = Unwrap(compose.Compose("n3"));
+
+  REQUIRE(second.was_there);
+  REQUIRE(second.id == first.id);
+  REQUIRE(second.manifest == first.manifest);
+  REQUIRE_FALSE(compose.journal.recorded);
+  REQUIRE(compose.CountAll() == files);
+}
+
+TEST_CASE("compose: a killed composer writes the very same bytes") {
+  ComposeFixture compose;
+  ComposedSnapshot first = Unwrap(compose.Compose());
+  const FileName name = compose.FilesOf(FileKind::kSnapshot).at(0);
+  const Bytes bytes = Unwrap(compose.storage().Get(name, {}));
+  compose.RemoveSnapshots();  // it was killed before the write
+  const std::size_t files = compose.CountAll();
+
+  ComposedSnapshot again = Unwrap(compose.Compose());
+
+  REQUIRE(again.id == first.id);
+  REQUIRE_FALSE(again.was_there);
+  REQUIRE(Unwrap(compose.storage().Get(name, {})) == bytes);
+  REQUIRE(compose.CountAll() == files + 1);
+}
+
+TEST_CASE("compose: a journal's snapshot that is not of this order is not written") {
+  ComposeFixture compose;
+  Unwrap(compose.Compose());
+  compose.RemoveSnapshots();
+  const std::string run = compose.run;
+  compose.run = "01HF7YAT000000000000000000";
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "the journal's snapshot is of");
+  compose.run = run;
+  compose.journal.recorded->back() ^= 1;
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "read the journal's snapshot");
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("compose: a missing pack is refused by its name and the part's, and nothing is written") {
+  std::set<std::string> refused;
+  ComposeFixture compose;
+  const std::vector<FileName> packs = compose.FilesOf(FileKind::kPack);
+  for (const FileName& pack : packs) {
+    const Bytes whole = Unwrap(compose.storage().Get(pack, {}));
+    REQUIRE_OK(compose.storage().Remove(pack));
+    const std::size_t files = compose.CountAll();
+    Result<ComposedSnapshot> outcome = compose.Compose();
+    REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "pack " + pack.name);
+    const std::string text = outcome.error().message();
+    const std::size_t at = text.find("part of node \"");
+    REQUIRE(at != std::string::npos);
+    refused.insert(text.substr(at, 16));
+    REQUIRE(compose.CountAll() == files);
+    REQUIRE_FALSE(compose.journal.recorded);
+    REQUIRE_OK(compose.storage().Put(pack, whole, PutMode::kReplace));
+  }
+  REQUIRE(refused.size() == 3);  // each part had packs of its own
+  REQUIRE_OK(compose.Compose());
+}
+
+TEST_CASE("compose: what is no part, or another one than ordered, is refused") {
+  ComposeFixture compose;
+  SECTION("of another node") {
+    std::swap(compose.request.parts[1].tree, compose.request.parts[2].tree);
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n2\": its tree");
+  }
+  SECTION("of another run") {
+    compose.run = "01HF7YAT000000000000000000";
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n1\": its tree");
+  }
+  SECTION("a tree, but no part") {
+    JobContext context = compose.On("n1");
+    BackupTask task(context, {.settings = &compose.Source("n1", "fake")});
+    REQUIRE_OK(task.Prepare());
+    REQUIRE_OK(task.Cut());
+    REQUIRE_OK(task.Save());
+    compose.request.parts[1].tree = task.saved().tree;
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "has no part.json");
+  }
+  SECTION("never saved") {
+    compose.request.parts[1].tree = repository::Id{{1}};
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kCorrupt, "part of node \"n2\": tree blob 01");
+  }
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("compose: an order that makes no sense is refused") {
+  ComposeFixture compose;
+  SECTION("no data") { compose.request.parts[0].has_data = false; }
+  SECTION("data twice") { compose.request.parts[1].has_data = true; }
+  SECTION("a node twice") { compose.request.parts[1].node = "n3"; }
+  SECTION("no host") { compose.request.host.clear(); }
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kInvalidArgument, "compose \"ring/r\"");
+}
+
+TEST_CASE("compose: after the deadline nothing becomes visible, however late it passes") {
+  ComposeFixture compose;
+  compose.deadline = compose.fixture.clock.Now() + std::chrono::minutes(10);
+  compose.journal.on_record = [&] { compose.fixture.clock.Advance(std::chrono::minutes(10)); };
+
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kTimedOut, "expired at ");
+
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+  REQUIRE(compose.journal.recorded);
+  REQUIRE_FAILS(compose.Compose(), ErrorCode::kTimedOut, "expired at ");
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("compose: a stop or a journal that fails leaves nothing visible") {
+  ComposeFixture compose;
+  std::stop_source stop;
+  SECTION("stopped") {
+    stop.request_stop();
+    JobContext context = compose.On("n1", stop.get_token());
+    REQUIRE_FAILS(
+        RunCompose(context, compose.Address(), compose.request, compose.journal, std::nullopt),
+        ErrorCode::kCancelled, "");
+  }
+  SECTION("journal") {
+    compose.journal.failure = Error(ErrorCode::kNoSpace, "disk full");
+    REQUIRE_FAILS(compose.Compose(), ErrorCode::kNoSpace, "disk full");
+  }
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("compose: the next run builds on the composed snapshot") {
+  ComposeFixture compose;
+  ComposedSnapshot first = Unwrap(compose.Compose());
+  compose.held.ReleaseRun(compose.run);
+  compose.fixture.clock.Advance(std::chrono::hours(1));
+  compose.run = MakeUlid(compose.fixture.clock, compose.fixture.random);
+  compose.journal.recorded.reset();
+  for (ComposeRequest::Part& part : compose.request.parts) {
+    HeldPart saved =
+        compose.Save(part.node, part.has_data ? BackupScope::kWhole : BackupScope::kMember);
+    part.tree = saved.tree;
+    compose.held.Add(std::move(saved));
+  }
+
+  ComposedSnapshot second = Unwrap(compose.Compose());
+
+  REQUIRE(second.parent == first.id);
+  REQUIRE(compose.Snapshots().size() == 2);
+}
+
+TEST_CASE("held parts: locks are given back when the parts are composed or given up") {
+  ComposeFixture compose;
+  REQUIRE(compose.held.size() == 3);
+  REQUIRE(compose.Count(FileKind::kLock) == 1);
+  REQUIRE(compose.held.Release(compose.run, "ring/other") == 0);
+  REQUIRE(compose.held.Release(compose.run, "ring/r") == 3);
+  REQUIRE(compose.Count(FileKind::kLock) == 0);
+  REQUIRE(compose.held.ReleaseRun(compose.run) == 0);
+}
+
+// What a process that died leaves: its lock, under a number that no process has.
+void LeaveDeadLock(Cluster& cluster) {
+  JobContext context = cluster.On("n1");
+  context.repositories = nullptr;
+  context.lock_options.holder.pid = 0x3fffffff;
+  auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  testing::MemoryStorage& storage = cluster.fixture.storages["memory:main"];
+  std::vector<std::pair<FileName, Bytes>> locks;
+  std::vector<FileName> names;
+  Unwrap(storage.List(FileKind::kLock, [&](const FileInfo& file) -> Result<void> {
+    names.push_back(file.name);
+    return {};
+  }));
+  for (const FileName& name : names) locks.emplace_back(name, Unwrap(storage.Get(name, {})));
+  session.reset();
+  for (const auto& [name, bytes] : locks) {
+    REQUIRE_OK(storage.Put(name, bytes, PutMode::kReplace));
+  }
+}
+
+TEST_CASE("held parts: after a restart there is no moment without a lock") {
+  Cluster cluster;
+  const repository::Id tree = cluster.Save("n1", BackupScope::kWhole).tree;
+  LeaveDeadLock(cluster);
+  REQUIRE(cluster.Count(FileKind::kLock) == 1);
+  HeldParts held;
+  const std::vector<UncomposedPart> parts = {{cluster.run, "ring/r", "main", tree},
+                                             {cluster.run, "ring/s", "main", tree}};
+  // While the new lock is taken, the old one is still there; and then it is not.
+  std::size_t locks_when_taken = 0;
+  JobContext context = cluster.On("n1");
+  context.lock_options.wait = [&](std::chrono::milliseconds) {
+    locks_when_taken = cluster.Count(FileKind::kLock);
+  };
+
+  REQUIRE(held.TakeUp(context, parts).empty());
+
+  REQUIRE(locks_when_taken == 2);
+  REQUIRE(cluster.Count(FileKind::kLock) == 1);
+  REQUIRE(held.size() == 2);
+  REQUIRE(held.TakeUp(context, parts).empty());
+  REQUIRE(held.size() == 2);
+  REQUIRE(held.ReleaseRun(cluster.run) == 2);
+  REQUIRE(cluster.Count(FileKind::kLock) == 0);
+}
+
+TEST_CASE("held parts: what cannot be held is told, and the rest is held") {
+  Cluster cluster;
+  HeldParts held;
+  auto failed = held.TakeUp(
+      cluster.On("n1"), {{cluster.run, "ring/r", "gone", {}}, {cluster.run, "ring/s", "main", {}}});
+  REQUIRE(failed.size() == 1);
+  REQUIRE(failed[0].first.source == "ring/r");
+  REQUIRE_THAT(failed[0].second.message(), Catch::Contains("\"gone\" is not configured"));
+  REQUIRE(held.size() == 1);
+}
+
+}  // namespace
+}  // namespace holdfast::jobs
