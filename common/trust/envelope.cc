@@ -40,13 +40,25 @@ std::unexpected<Error> Malformed(std::string message) {
   return Fail(ErrorCode::kCorrupt, "envelope with " + std::move(message));
 }
 
-bool HasKeyTwice(const std::vector<Signature>& signatures) {
+bool HasKeyTwice(std::span<const Signature> signatures) {
   for (std::size_t i = 0; i < signatures.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (signatures[i].key_id == signatures[j].key_id) return true;
     }
   }
   return false;
+}
+
+Bytes Encode(PayloadType type, ByteView payload, std::span<const Signature> signatures) {
+  v1::Envelope message;
+  message.set_payload_type(std::string(PayloadTypeName(type)));
+  message.set_payload(payload.data(), payload.size());
+  for (const Signature& signature : signatures) {
+    v1::Signature& added = *message.add_signatures();
+    added.set_key_id(signature.key_id.data(), signature.key_id.size());
+    added.set_signature(signature.bytes.data(), signature.bytes.size());
+  }
+  return EncodeMessage(message);
 }
 
 std::size_t PayloadBytesMaxOf(std::string_view payload_type) {
@@ -77,6 +89,13 @@ Result<void> CheckEnvelopeForm(const v1::Envelope& message, const Envelope& enve
 }  // namespace
 
 std::string_view PayloadTypeName(PayloadType type) { return FactsOf(type).name; }
+Result<PayloadType> ParsePayloadType(std::string_view name) {
+  for (std::size_t i = 0; i < kTypes.size(); ++i) {
+    if (kTypes[i].name == name) return static_cast<PayloadType>(i);
+  }
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("unknown payload type {}", Quote(name)));
+}
+
 std::string_view PayloadTypeWord(PayloadType type) { return FactsOf(type).word; }
 std::size_t PayloadBytesMax(PayloadType type) { return FactsOf(type).bytes_max; }
 std::size_t EnvelopeBytesMax(PayloadType type) {
@@ -104,22 +123,26 @@ bool IsValid(const Signature& signature, std::string_view payload_type, ByteView
 }
 
 Bytes Sign(PayloadType type, ByteView payload, const crypto::SigningKey& key) {
-  return Assemble(type, payload, std::array{MakeSignature(type, payload, key)});
+  HF_CHECK(payload.size() <= PayloadBytesMax(type));
+  return Encode(type, payload, std::array{MakeSignature(type, payload, key)});
 }
 
-Bytes Assemble(PayloadType type, ByteView payload, std::span<const Signature> signatures) {
-  HF_CHECK(payload.size() <= PayloadBytesMax(type));
-  HF_CHECK(signatures.size() <= kSignaturesMax);
-  HF_CHECK(!HasKeyTwice({signatures.begin(), signatures.end()}));
-  v1::Envelope message;
-  message.set_payload_type(std::string(PayloadTypeName(type)));
-  message.set_payload(payload.data(), payload.size());
-  for (const Signature& signature : signatures) {
-    v1::Signature& added = *message.add_signatures();
-    added.set_key_id(signature.key_id.data(), signature.key_id.size());
-    added.set_signature(signature.bytes.data(), signature.bytes.size());
+Result<Bytes> Assemble(PayloadType type, ByteView payload, std::span<const Signature> signatures) {
+  if (payload.size() > PayloadBytesMax(type)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a {} of {}; expected at most {}", PayloadTypeWord(type),
+                            FormatBytes(payload.size()), FormatBytes(PayloadBytesMax(type))));
   }
-  return EncodeMessage(message);
+  if (signatures.empty() || signatures.size() > kSignaturesMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} signatures for a {}; expected 1 to {}", signatures.size(),
+                            PayloadTypeWord(type), kSignaturesMax));
+  }
+  if (HasKeyTwice(signatures)) {
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("a {} with two signatures of one key", PayloadTypeWord(type)));
+  }
+  return Encode(type, payload, signatures);
 }
 
 Result<Bytes> AddSignature(PayloadType type, ByteView envelope, const Signature& signature) {

@@ -19,6 +19,8 @@ enum class PayloadType : std::uint8_t { kRoot, kPlan, kFresh, kReport };
 
 // "application/vnd.holdfast.plan.v1"
 std::string_view PayloadTypeName(PayloadType type);
+// The type of that name. kInvalidArgument for any other.
+Result<PayloadType> ParsePayloadType(std::string_view name);
 // "plan": for messages.
 std::string_view PayloadTypeWord(PayloadType type);
 std::size_t PayloadBytesMax(PayloadType type);
@@ -53,8 +55,9 @@ bool IsValid(const Signature& signature, std::string_view payload_type, ByteView
 
 // An envelope with one signature. REQUIRES: payload.size() <= PayloadBytesMax(type).
 Bytes Sign(PayloadType type, ByteView payload, const crypto::SigningKey& key);
-// Likewise of signatures that were made before. REQUIRES: at most kSignaturesMax, no key twice.
-Bytes Assemble(PayloadType type, ByteView payload, std::span<const Signature> signatures);
+// Likewise of signatures that were made before. kInvalidArgument when the payload is too large, or
+// there are none or more than kSignaturesMax of them; kAlreadyExists for a key that signs twice.
+Result<Bytes> Assemble(PayloadType type, ByteView payload, std::span<const Signature> signatures);
 // The same envelope with one signature more. kCorrupt when the bytes are no envelope of the type,
 // kAlreadyExists when the key has signed already, kInvalidArgument when there are
 // kSignaturesMax.

@@ -1,6 +1,7 @@
 #include "common/trust/report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/format.h"
 #include "common/trust/envelope.h"
@@ -80,6 +81,7 @@ Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& age
   HF_TRY(DecodeMessage(envelope.payload, "report", verified.report));
   HF_TRY(CheckReportForm(verified.report));
   verified.hash = crypto::Sha256Of(envelope.payload);
+  verified.payload = std::move(envelope.payload);
   return verified;
 }
 

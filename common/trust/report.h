@@ -22,6 +22,7 @@ Result<SignedReport> SignReport(const v1::Report& report, const crypto::SigningK
 
 struct VerifiedReport {
   v1::Report report;
+  Bytes payload;  // as signed
   crypto::Digest hash{};
 };
 

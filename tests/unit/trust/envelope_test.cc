@@ -56,7 +56,7 @@ TEST_CASE("envelope: a signature for one type is none for another") {
   REQUIRE_FAILS(DecodeEnvelope(kPlan, bytes), ErrorCode::kDenied, "expected \"application/vnd");
 
   Envelope report = Unwrap(DecodeEnvelope(PayloadType::kReport, bytes));
-  Bytes renamed = Assemble(kPlan, report.payload, report.signatures);
+  Bytes renamed = Unwrap(Assemble(kPlan, report.payload, report.signatures));
   Envelope plan = Unwrap(DecodeEnvelope(kPlan, renamed));
   REQUIRE_FALSE(IsValid(plan.signatures[0], plan.payload_type, plan.payload, key.public_key()));
 }
@@ -80,6 +80,21 @@ TEST_CASE("envelope: a key signs once, and eight keys at most") {
   *message.mutable_signatures(7) = message.signatures(0);
   REQUIRE_FAILS(DecodeEnvelope(kPlan, EncodeMessage(message)), ErrorCode::kCorrupt,
                 "two signatures of one key");
+}
+
+TEST_CASE("envelope: signatures from elsewhere are put together only when they may be") {
+  SeededRandom random;
+  auto key = crypto::SigningKey::Generate(random);
+  const Signature signature = MakeSignature(kPlan, AsBytes("x"), key);
+  const std::vector<Signature> twice = {signature, signature};
+  const Bytes large(PayloadBytesMax(kPlan) + 1);
+
+  REQUIRE_FAILS(Assemble(kPlan, AsBytes("x"), twice), ErrorCode::kAlreadyExists, "of one key");
+  REQUIRE_FAILS(Assemble(kPlan, AsBytes("x"), {}), ErrorCode::kInvalidArgument, "0 signatures");
+  REQUIRE_FAILS(Assemble(kPlan, large, std::array{signature}), ErrorCode::kInvalidArgument,
+                "a plan of");
+  REQUIRE(Unwrap(ParsePayloadType("application/vnd.holdfast.plan.v1")) == kPlan);
+  REQUIRE_FAILS(ParsePayloadType("text/plain"), ErrorCode::kInvalidArgument, "text/plain");
 }
 
 TEST_CASE("envelope: a megabyte of empty signatures is refused") {

@@ -94,15 +94,15 @@ void AddForgedSignatures(std::vector<ForgedPlan>& plans) {
          trust::Envelope envelope =
              Unwrap(trust::DecodeEnvelope(PayloadType::kPlan, scene.ByController(scene.Backup())));
          envelope.signatures[0].bytes[5] ^= 1;
-         return trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures);
+         return Unwrap(trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures));
        }});
   plans.push_back({"a payload changed after it was signed", "controller", [](PlanScene& scene) {
                      v1::Plan plan = scene.Backup();
                      trust::Envelope envelope = Unwrap(
                          trust::DecodeEnvelope(PayloadType::kPlan, scene.ByController(plan)));
                      plan.mutable_backup()->mutable_tasks(0)->set_data(true);
-                     return trust::Assemble(PayloadType::kPlan, trust::EncodeMessage(plan),
-                                            envelope.signatures);
+                     return Unwrap(trust::Assemble(PayloadType::kPlan, trust::EncodeMessage(plan),
+                                                   envelope.signatures));
                    }});
   plans.push_back({"an expired controller key", "controller", [](PlanScene& scene) {
                      scene.document.mutable_keys(3)->set_not_after_ms(kTrustNowMs - 121'000);
@@ -224,7 +224,7 @@ void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
          trust::Envelope envelope = Unwrap(
              trust::DecodeEnvelope(PayloadType::kPlan, scene.WithAnnaAndBen(scene.Restore())));
          envelope.signatures[2].bytes[0] ^= 1;
-         return trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures);
+         return Unwrap(trust::Assemble(PayloadType::kPlan, envelope.payload, envelope.signatures));
        }});
   plans.push_back({"no freshness", "freshness", [](PlanScene& scene) {
                      scene.freshness.age = std::nullopt;

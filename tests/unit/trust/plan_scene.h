@@ -118,7 +118,7 @@ struct PlanScene {
     for (const crypto::SigningKey* key : keys) {
       signatures.push_back(trust::MakeSignature(trust::PayloadType::kPlan, payload, *key));
     }
-    return trust::Assemble(trust::PayloadType::kPlan, payload, signatures);
+    return Unwrap(trust::Assemble(trust::PayloadType::kPlan, payload, signatures));
   }
   static Bytes SignPlan(const v1::Plan& plan, const Keys& keys) {
     return SignPayload(trust::EncodeMessage(plan), keys);

@@ -105,9 +105,9 @@ TEST_CASE("root document: a wrong signature is refused, even beside enough good 
   Envelope envelope = Unwrap(DecodeEnvelope(PayloadType::kRoot, signed_by_all));
   envelope.signatures[2].bytes[0] ^= 1;
 
-  REQUIRE_FAILS(
-      RootDocument::Load(Assemble(PayloadType::kRoot, envelope.payload, envelope.signatures)),
-      ErrorCode::kDenied, "the signature of \"cleo\"");
+  REQUIRE_FAILS(RootDocument::Load(
+                    Unwrap(Assemble(PayloadType::kRoot, envelope.payload, envelope.signatures))),
+                ErrorCode::kDenied, "the signature of \"cleo\"");
 }
 
 TEST_CASE("root document: keys of persons that were not valid at its issue do not count") {
