@@ -1,0 +1,111 @@
+#include "agent/daemon/agent_trust.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/trust/envelope.h"
+#include "common/trust/orders.h"
+#include "common/trust/plan_verifier.h"
+
+namespace holdfast::agent {
+namespace {
+
+WallTime WallTimeOf(std::int64_t unix_ms) { return WallTime(std::chrono::milliseconds(unix_ms)); }
+
+// The core's memory of plans in the words of the checks.
+class Guard final : public trust::ReplayGuard {
+ public:
+  explicit Guard(const agent::ReplayGuard& guard) : guard_(guard) {}
+  trust::ReplayVerdict Judge(const crypto::KeyId& controller_key, ByteView plan_id,
+                             std::uint64_t sequence, const crypto::Digest& hash) const override {
+    switch (guard_.Judge(controller_key, plan_id, sequence, hash)) {
+      case agent::ReplayGuard::Verdict::kNew:
+        return trust::ReplayVerdict::kNew;
+      case agent::ReplayGuard::Verdict::kKnown:
+        return trust::ReplayVerdict::kKnown;
+      case agent::ReplayGuard::Verdict::kOtherBytes:
+        return trust::ReplayVerdict::kOtherBytes;
+      case agent::ReplayGuard::Verdict::kBelowFloor:
+        return trust::ReplayVerdict::kBelowFloor;
+    }
+    return trust::ReplayVerdict::kBelowFloor;
+  }
+
+ private:
+  const agent::ReplayGuard& guard_;
+};
+
+trust::Freshness FreshnessOf(const CheckContext& context) {
+  const std::int64_t allowance_ms = trust::kClockAllowance.count();
+  trust::Freshness freshness;
+  freshness.is_clock_suspect = context.now.wall_ms < context.t_max_ms - allowance_ms;
+  if (!context.freshness) return freshness;
+  freshness.age = std::chrono::milliseconds(context.now.boot_ms - context.freshness->asked_boot_ms);
+  if (context.now.wall_ms < context.freshness->now_ms - allowance_ms) {
+    freshness.is_clock_suspect = true;
+  }
+  return freshness;
+}
+
+Bytes BytesOf(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }
+
+}  // namespace
+
+AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
+                       trust::AgentIdentity identity, const trust::LocalPolicy& policy,
+                       const Clock& clock)
+    : root_(std::move(root)),
+      key_(std::move(key)),
+      identity_(std::move(identity)),
+      policy_(policy),
+      clock_(clock) {}
+
+CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
+  HF_CHECK(context.replay != nullptr);
+  const Guard guard(*context.replay);
+  const trust::PlanContext asked{.root = root_,
+                                 .agent = identity_,
+                                 .epoch_highest = context.epoch,
+                                 .now = WallTimeOf(context.now.wall_ms),
+                                 .freshness = FreshnessOf(context),
+                                 .guard = guard,
+                                 .policy = policy_};
+  trust::CheckedPlan checked = trust::CheckPlan(envelope, asked);
+
+  CheckedPlan plan;
+  if (checked.refusal) {
+    plan.refusal = Refusal{checked.refusal->check, checked.refusal->message, checked.refusal->hint};
+  }
+  plan.authentic = checked.is_authentic;
+  plan.plan_id = ToBytes(checked.plan.plan_id());
+  plan.key_id = BytesOf(checked.controller_key);
+  plan.sequence = checked.plan.sequence();
+  plan.epoch = checked.plan.controller_epoch();
+  if (checked.hash) plan.hash = BytesOf(*checked.hash);
+  plan.payload = std::move(checked.payload);
+  // The numbers are the same, by proto/holdfast/v1/trust.proto.
+  if (checked.kind != v1::ORDER_KIND_UNSPECIFIED) plan.kind = static_cast<OrderKind>(checked.kind);
+  plan.run = checked.plan.run();
+  plan.issued_ms = checked.plan.issued_at_ms();
+  plan.expires_ms = checked.plan.expires_at_ms();
+  return plan;
+}
+
+Result<Bytes> AgentTrust::OpenFresh(ByteView envelope) const {
+  // Whether it answers our question is the core's to say: it knows the nonce.
+  HF_TRY(trust::VerifyFresh(envelope, root_, identity_, {}, clock_.Now()));
+  HF_ASSIGN(trust::Envelope decoded, trust::DecodeEnvelope(trust::PayloadType::kFresh, envelope));
+  return std::move(decoded.payload);
+}
+
+Result<Trust::Root> AgentTrust::TakeRoot(ByteView envelope) {
+  HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, clock_.Now()));
+  root_ = std::move(next);
+  return Root{root_.version(), root_.epoch()};
+}
+
+Bytes AgentTrust::SignReport(ByteView payload) const {
+  return trust::Sign(trust::PayloadType::kReport, payload, key_);
+}
+
+}  // namespace holdfast::agent

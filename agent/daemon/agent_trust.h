@@ -1,0 +1,34 @@
+// The agent's core asks, common/trust answers: by this node's keys, its root document, its policy.
+#pragma once
+
+#include "agent/core/trust.h"
+#include "common/base/clock.h"
+#include "common/crypto/ed25519.h"
+#include "common/trust/fresh.h"
+#include "common/trust/local_policy.h"
+#include "common/trust/root_document.h"
+
+namespace holdfast::agent {
+
+class AgentTrust final : public Trust {
+ public:
+  // `policy` and `clock` outlive it.
+  AgentTrust(trust::RootDocument root, crypto::SigningKey key, trust::AgentIdentity identity,
+             const trust::LocalPolicy& policy, const Clock& clock);
+
+  CheckedPlan Check(ByteView envelope, const CheckContext& context) const override;
+  Result<Bytes> OpenFresh(ByteView envelope) const override;
+  Result<Root> TakeRoot(ByteView envelope) override;
+  Bytes SignReport(ByteView payload) const override;
+
+  const trust::RootDocument& root() const { return root_; }
+
+ private:
+  trust::RootDocument root_;
+  const crypto::SigningKey key_;
+  const trust::AgentIdentity identity_;
+  const trust::LocalPolicy& policy_;
+  const Clock& clock_;
+};
+
+}  // namespace holdfast::agent

@@ -1,0 +1,141 @@
+#include "agent/daemon/identity.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/trust/key_file.h"
+
+namespace holdfast::agent {
+namespace {
+
+constexpr std::string_view kDirectory = "identity";
+// Three lines: node, incarnation, endpoint of the bus.
+constexpr std::string_view kFactsFile = "node";
+constexpr std::size_t kFactsBytesMax = 4096;
+
+std::string PathIn(const std::string& directory, std::string_view name) {
+  return fmt::format("{}/{}", directory, name);
+}
+
+Result<void> WriteFiles(const std::string& directory, const Identity& identity, Random& random) {
+  HF_TRY(trust::CreateSigningKeyFile(PathIn(directory, "agent.key"), identity.signing_key, {},
+                                     random));
+  HF_TRY(bus::SaveCurveSecret(PathIn(directory, "agent.curve"), identity.curve));
+  HF_TRY(bus::SaveCurvePublicKey(PathIn(directory, "bus.curve.pub"), identity.server_key));
+  HF_TRY(trust::CreateFile(PathIn(directory, "root.holdfast"), identity.root, 0644));
+  const std::string facts =
+      fmt::format("{}\n{}\n{}\n", identity.node, identity.incarnation, identity.endpoint);
+  return trust::CreateFile(PathIn(directory, kFactsFile), AsBytes(facts), 0644);
+}
+
+// Root may have to join for an agent that runs as somebody else.
+Result<void> GiveToOwnerOf(const std::string& state_dir, const std::string& directory) {
+  struct stat owner {};
+  if (::stat(state_dir.c_str(), &owner) != 0) {
+    return Fail(ErrnoError(errno, "look at " + Quote(state_dir)));
+  }
+  if (::geteuid() != 0 || owner.st_uid == 0) return {};
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
+    if (::lchown(entry.path().c_str(), owner.st_uid, owner.st_gid) != 0) {
+      return Fail(ErrnoError(errno, "give away " + Quote(entry.path().string())));
+    }
+  }
+  if (failure) return Fail(ErrnoError(failure.value(), "list " + Quote(directory)));
+  if (::lchown(directory.c_str(), owner.st_uid, owner.st_gid) != 0) {
+    return Fail(ErrnoError(errno, "give away " + Quote(directory)));
+  }
+  return {};
+}
+
+std::string_view TakeLine(std::string_view& text) {
+  const std::size_t end = text.find('\n');
+  if (end == std::string_view::npos) return std::exchange(text, {});
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end + 1);
+  return line;
+}
+
+struct Facts {
+  std::string node;
+  std::uint64_t incarnation = 0;
+  std::string endpoint;
+};
+
+Result<Facts> ReadFacts(const std::string& directory) {
+  const std::string path = PathIn(directory, kFactsFile);
+  HF_ASSIGN(const Bytes bytes, ReadWholeFile(path, kFactsBytesMax));
+  std::string_view text = AsText(bytes);
+  Facts facts;
+  facts.node = TakeLine(text);
+  const std::string_view number = TakeLine(text);
+  const auto parsed =
+      std::from_chars(number.data(), number.data() + number.size(), facts.incarnation);
+  facts.endpoint = TakeLine(text);
+  const bool is_good = parsed.ec == std::errc() && parsed.ptr == number.data() + number.size() &&
+                       !facts.node.empty() && facts.incarnation > 0 && !facts.endpoint.empty() &&
+                       text.empty();
+  if (!is_good) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not as joining wrote it", Quote(path)),
+                "join again: holdfast agent token NODE, holdfast-agent join");
+  }
+  return facts;
+}
+
+}  // namespace
+
+Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity, Random& random) {
+  HF_TRY(MakeDirectories(state_dir, 0700));
+  HF_ASSIGN(TempDir made, TempDir::Create("identity", state_dir));
+  HF_TRY(WriteFiles(made.path(), identity, random));
+  HF_TRY(GiveToOwnerOf(state_dir, made.path()));
+  HF_TRY(SyncDirectory(made.path()));
+  const std::string path = PathIn(state_dir, kDirectory);
+  // In one step, so that there is never none and never half of two.
+  if (::renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    return SyncDirectory(state_dir);  // what was there before goes with `made`
+  }
+  if (errno != ENOENT) return Fail(ErrnoError(errno, "replace " + Quote(path)));
+  if (::rename(made.path().c_str(), path.c_str()) != 0) {
+    return Fail(ErrnoError(errno, "create " + Quote(path)));
+  }
+  made.Keep();
+  return SyncDirectory(state_dir);
+}
+
+Result<Identity> LoadIdentity(const std::string& state_dir) {
+  const std::string directory = PathIn(state_dir, kDirectory);
+  if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("this node has not joined a cluster: {} is not there", Quote(directory)),
+        "get a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
+  }
+  HF_ASSIGN(Facts facts, ReadFacts(directory));
+  HF_ASSIGN(crypto::SigningKey signing_key,
+            trust::ReadSigningKeyFile(PathIn(directory, "agent.key")));
+  HF_ASSIGN(bus::CurveKeys curve, bus::LoadCurveKeys(PathIn(directory, "agent.curve")));
+  HF_ASSIGN(const bus::CurvePublicKey server_key,
+            bus::LoadCurvePublicKey(PathIn(directory, "bus.curve.pub")));
+  HF_ASSIGN(Bytes root, ReadWholeFile(PathIn(directory, "root.holdfast")));
+  return Identity{.node = std::move(facts.node),
+                  .incarnation = facts.incarnation,
+                  .root = std::move(root),
+                  .signing_key = std::move(signing_key),
+                  .curve = std::move(curve),
+                  .server_key = server_key,
+                  .endpoint = std::move(facts.endpoint)};
+}
+
+}  // namespace holdfast::agent

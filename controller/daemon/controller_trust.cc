@@ -1,0 +1,84 @@
+#include "controller/daemon/controller_trust.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "common/trust/envelope.h"
+#include "common/trust/report.h"
+
+namespace holdfast::controller {
+namespace {
+
+Result<trust::Signature> SignatureOf(ByteView key_id, ByteView bytes) {
+  trust::Signature signature;
+  if (key_id.size() != signature.key_id.size() || bytes.size() != signature.bytes.size()) {
+    return Fail(ErrorCode::kInvalidArgument, "a signature of the wrong length");
+  }
+  std::ranges::copy(key_id, signature.key_id.begin());
+  std::ranges::copy(bytes, signature.bytes.begin());
+  return signature;
+}
+
+trust::PayloadType TypeOf(std::string_view name) {
+  for (const trust::PayloadType type : {trust::PayloadType::kPlan, trust::PayloadType::kFresh}) {
+    if (trust::PayloadTypeName(type) == name) return type;
+  }
+  HF_CHECK(!"a controller signs plans and freshness, and nothing else");
+  return trust::PayloadType::kFresh;
+}
+
+}  // namespace
+
+ControllerTrust::ControllerTrust(trust::RootDocument root, crypto::SigningKey key,
+                                 const Clock& clock)
+    : root_(std::move(root)), key_(std::move(key)), clock_(clock) {}
+
+Bytes ControllerTrust::Sign(std::string_view payload_type, ByteView payload,
+                            std::span<const Approval> approvals) const {
+  const trust::PayloadType type = TypeOf(payload_type);
+  std::vector<trust::Signature> signatures = {trust::MakeSignature(type, payload, key_)};
+  for (const Approval& approval : approvals) {
+    Result<trust::Signature> signature = SignatureOf(approval.key_id, approval.signature);
+    HF_CHECK(signature.has_value());  // OperatorOf() has verified it
+    signatures.push_back(*signature);
+  }
+  return trust::Assemble(type, payload, signatures);
+}
+
+Result<Bytes> ControllerTrust::OpenReport(ByteView envelope, ByteView signing_key) const {
+  HF_ASSIGN(const crypto::PublicKey key, crypto::PublicKeyFromBytes(signing_key));
+  HF_TRY(trust::VerifyReport(envelope, key));
+  HF_ASSIGN(trust::Envelope decoded, trust::DecodeEnvelope(trust::PayloadType::kReport, envelope));
+  return std::move(decoded.payload);
+}
+
+Result<std::string> ControllerTrust::OperatorOf(ByteView payload, ByteView key_id,
+                                                ByteView signature, std::int64_t now_ms) const {
+  HF_ASSIGN(const trust::Signature given, SignatureOf(key_id, signature));
+  HF_ASSIGN(
+      const trust::RoleKey* key,
+      root_.VerifySignature(given, v1::ROLE_OPERATOR, WallTime(std::chrono::milliseconds(now_ms)),
+                            trust::PayloadTypeName(trust::PayloadType::kPlan), payload));
+  return key->person;
+}
+
+std::uint32_t ControllerTrust::OperatorsFor(OrderKind kind) const {
+  // The numbers are the same, by proto/holdfast/v1/trust.proto.
+  return root_.OperatorsNeeded(static_cast<v1::OrderKind>(kind));
+}
+
+Result<void> ControllerTrust::CheckOwnKey() const {
+  Result<const trust::RoleKey*> key = root_.KeyFor(key_.id(), v1::ROLE_CONTROLLER, clock_.Now());
+  if (!key) return Fail(std::move(key).error().While("this controller's signing key"));
+  return {};
+}
+
+Result<void> ControllerTrust::TakeRoot(ByteView envelope) {
+  HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, clock_.Now()));
+  root_ = std::move(next);
+  return {};
+}
+
+}  // namespace holdfast::controller

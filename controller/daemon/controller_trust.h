@@ -1,0 +1,36 @@
+// The controller's core asks, common/trust answers: by the controller's key and the cluster's root
+// document.
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/crypto/ed25519.h"
+#include "common/trust/root_document.h"
+#include "controller/core/trust.h"
+
+namespace holdfast::controller {
+
+class ControllerTrust final : public Trust {
+ public:
+  // `clock` outlives it.
+  ControllerTrust(trust::RootDocument root, crypto::SigningKey key, const Clock& clock);
+
+  Bytes Sign(std::string_view payload_type, ByteView payload,
+             std::span<const Approval> approvals) const override;
+  Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const override;
+  Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
+                                 std::int64_t now_ms) const override;
+  std::uint32_t OperatorsFor(OrderKind kind) const override;
+
+  // kDenied unless our key may sign plans by the document that holds now.
+  Result<void> CheckOwnKey() const;
+  // Takes the next document. kDenied as RootDocument::VerifyNext(); the present one stays then.
+  Result<void> TakeRoot(ByteView envelope);
+  const trust::RootDocument& root() const { return root_; }
+
+ private:
+  trust::RootDocument root_;
+  const crypto::SigningKey key_;
+  const Clock& clock_;
+};
+
+}  // namespace holdfast::controller
