@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/base/random.h"
 #include "common/bus/dial.h"
 #include "common/bus/door.h"
 #include "common/bus/token_bucket.h"
@@ -16,7 +15,6 @@
 namespace holdfast::bus {
 namespace {
 
-constexpr std::chrono::seconds kSelfTestMax{10};
 constexpr std::size_t kNodeBytesMax = 253;  // a host name's
 // A routing id that libzmq made: a zero byte and a number.
 constexpr std::size_t kMadeIdBytes = 5;
@@ -77,22 +75,7 @@ class DoorBusServer final : public BusServer {
   }
 
   Result<void> SelfTest() override {
-    SystemRandom random;
-    DialKeys unknown{GenerateCurveKeys(random), options_.keys.public_key};
-    Instant deadline = SteadyNow() + kSelfTestMax;
-    Result<DialOutcome> with_key = Dial(door_->LocalEndpoint(), unknown, deadline);
-    if (!with_key) return Fail(std::move(with_key).error().While("dial the bus to test it"));
-    if (*with_key != DialOutcome::kRefused) {
-      return Fail(ErrorCode::kInternal, "the bus does not refuse an unknown key",
-                  "do not use this build or this libzmq: anybody could give orders");
-    }
-    Result<DialOutcome> without_key = Dial(door_->LocalEndpoint(), std::nullopt, deadline);
-    if (!without_key) return Fail(std::move(without_key).error().While("dial the bus to test it"));
-    if (*without_key == DialOutcome::kAccepted) {
-      return Fail(ErrorCode::kInternal, "the bus lets in a peer without a key",
-                  "do not use this build or this libzmq: anybody could give orders");
-    }
-    return {};
+    return ExpectRefusal(door_->LocalEndpoint(), options_.keys.public_key);
   }
 
   Result<std::optional<BusMessage>> Receive(Instant deadline) override {

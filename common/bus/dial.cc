@@ -3,9 +3,22 @@
 #include <array>
 
 #include "common/base/format.h"
+#include "common/base/random.h"
 #include "common/bus/socket.h"
 
 namespace holdfast::bus {
+namespace {
+
+constexpr std::chrono::seconds kSelfTestMax{10};
+
+Result<DialOutcome> DialToTest(const std::string& endpoint, const std::optional<DialKeys>& keys,
+                               Instant deadline) {
+  Result<DialOutcome> outcome = Dial(endpoint, keys, deadline);
+  if (outcome) return outcome;
+  return Fail(std::move(outcome).error().While(fmt::format("dial {} to test it", endpoint)));
+}
+
+}  // namespace
 
 Result<DialOutcome> Dial(const std::string& endpoint, const std::optional<DialKeys>& keys,
                          Instant deadline) {
@@ -28,6 +41,23 @@ Result<DialOutcome> Dial(const std::string& endpoint, const std::optional<DialKe
     std::array<Waiting, 1> what = {Waiting{monitor.handle()}};
     HF_TRY(WaitFor(what, deadline));
   }
+}
+
+Result<void> ExpectRefusal(const std::string& endpoint, const CurvePublicKey& server) {
+  SystemRandom random;
+  const DialKeys unknown{GenerateCurveKeys(random), server};
+  const Instant deadline = SteadyNow() + kSelfTestMax;
+  HF_ASSIGN(const DialOutcome with_key, DialToTest(endpoint, unknown, deadline));
+  if (with_key != DialOutcome::kRefused) {
+    return Fail(ErrorCode::kInternal, fmt::format("{} does not refuse an unknown key", endpoint),
+                "do not use this build or this libzmq: anybody could give orders");
+  }
+  HF_ASSIGN(const DialOutcome without_key, DialToTest(endpoint, std::nullopt, deadline));
+  if (without_key == DialOutcome::kAccepted) {
+    return Fail(ErrorCode::kInternal, fmt::format("{} lets in a peer without a key", endpoint),
+                "do not use this build or this libzmq: anybody could give orders");
+  }
+  return {};
 }
 
 }  // namespace holdfast::bus

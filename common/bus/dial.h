@@ -21,4 +21,8 @@ struct DialKeys {
 Result<DialOutcome> Dial(const std::string& endpoint, const std::optional<DialKeys>& keys,
                          Instant deadline);
 
+// Dials a server of our own with a key that nobody knows, and with no key at all: kInternal unless
+// both are refused. Takes milliseconds; at most 10 s.
+Result<void> ExpectRefusal(const std::string& endpoint, const CurvePublicKey& server);
+
 }  // namespace holdfast::bus
