@@ -1,0 +1,114 @@
+#include "agent/daemon/join_cluster.h"
+
+#include <catch2/catch.hpp>
+
+#include <thread>
+
+#include "agent/daemon/identity.h"
+#include "common/bus/join_server.h"
+#include "common/bus/join_token.h"
+#include "common/io/atomic_file.h"
+#include "common/trust/envelope.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/trust_fixture.h"
+
+using namespace holdfast;
+using namespace holdfast::agent;
+using holdfast::testing::TrustFixture;
+using holdfast::testing::Unwrap;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A controller's join socket that says the same to everybody.
+struct Place {
+  Place() {
+    bus::JoinServerOptions options;
+    options.endpoint = "tcp://127.0.0.1:*";
+    options.keys = bus::GenerateCurveKeys(random);
+    server = Unwrap(bus::JoinServer::Open(options));
+    root = fixture.SignRoot(fixture.Document(), {&fixture.root_anna, &fixture.root_ben});
+    token.node = "db-1";
+    token.endpoint = server->endpoint();
+    token.server_key = options.keys.public_key;
+    token.root_hash = fixture.Root().hash();
+    token.secret = Secret(std::string(32, 's'));
+    token.expires_at_ms = trust::UnixMilliseconds(clock.Now()) + 60'000;
+    answer.incarnation = 2;
+    answer.root = root;
+    answer.server_key.fill(5);
+    answer.endpoint = "tcp://controller:7733";
+    settings.file = "/etc/holdfast/agent.yaml";
+    settings.node = "db-1";
+    settings.state_dir = directory.path() + "/state";
+    thread = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        Result<std::optional<bus::JoinCall>> call =
+            server->Receive(SystemClock().Monotonic() + 10s);
+        if (call && *call) (void)server->Answer((*call)->connection, answer);
+      }
+    });
+  }
+  ~Place() {
+    thread.request_stop();
+    server->Wake();
+    thread.join();
+  }
+  Result<JoinReport> Join() {
+    return JoinCluster(settings, bus::EncodeJoinToken(token).Reveal(), 20s, random, clock);
+  }
+
+  TrustFixture fixture;
+  SystemRandom random;
+  SystemClock clock;
+  TempDir directory = Unwrap(TempDir::Create("join"));
+  Bytes root;
+  bus::JoinToken token;
+  bus::JoinAnswer answer;
+  Settings settings;
+  std::unique_ptr<bus::JoinServer> server;
+  std::jthread thread;
+};
+
+}  // namespace
+
+TEST_CASE("join cluster: the node has keys and knows its controller") {
+  Place place;
+
+  JoinReport report = Unwrap(place.Join());
+
+  CHECK(report.cluster == "prod");
+  CHECK(report.incarnation == 2);
+  CHECK(report.endpoint == "tcp://controller:7733");
+  Identity identity = Unwrap(LoadIdentity(place.settings.state_dir));
+  CHECK(identity.node == "db-1");
+  CHECK(identity.incarnation == 2);
+  CHECK(identity.root == place.root);
+}
+
+TEST_CASE("join cluster: what does not fit is refused, and nothing is kept") {
+  Place place;
+  SECTION("a token of another node") {
+    place.settings.node = "db-2";
+    REQUIRE_FAILS(place.Join(), ErrorCode::kInvalidArgument, "is for node \"db-1\"");
+  }
+  SECTION("an old token") {
+    place.token.expires_at_ms = 1;
+    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "has expired");
+  }
+  SECTION("the controller's refusal") {
+    place.answer.refused = "the token was used already";
+    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "the token was used already");
+  }
+  SECTION("another root document than the token names") {
+    place.token.root_hash.fill(1);
+    REQUIRE_FAILS(place.Join(), ErrorCode::kDenied, "root document");
+  }
+  SECTION("another cluster than the configuration names") {
+    place.settings.cluster = "test";
+    REQUIRE_FAILS(place.Join(), ErrorCode::kInvalidArgument, "\"cluster\"");
+  }
+  REQUIRE_FAILS(LoadIdentity(place.settings.state_dir), ErrorCode::kNotFound, "");
+}
