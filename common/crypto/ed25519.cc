@@ -103,7 +103,8 @@ Secret EncryptedPem(const EVP_PKEY* key, const Secret& passphrase, Random& rando
                             iv.data(), kScryptN, kScryptR, kScryptP);
   HF_CHECK(algorithm != nullptr);
   std::string_view text = passphrase.Reveal();
-  HF_CHECK(text.size() <= PEM_BUFSIZE);
+  static_assert(kPassphraseBytesMax <= PEM_BUFSIZE);
+  HF_CHECK(text.size() <= kPassphraseBytesMax);
   // Takes the algorithm over.
   EncryptedKey encrypted(
       PKCS8_set0_pbe(text.data(), static_cast<int>(text.size()), info.get(), algorithm));

@@ -18,6 +18,7 @@ namespace holdfast::crypto {
 
 inline constexpr std::size_t kPublicKeyBytes = 32;
 inline constexpr std::size_t kSignatureBytes = 64;
+inline constexpr std::size_t kPassphraseBytesMax = 1024;  // as OpenSSL's own programs have it
 
 using PublicKey = std::array<std::uint8_t, kPublicKeyBytes>;
 using Signature = std::array<std::uint8_t, kSignatureBytes>;
@@ -56,6 +57,7 @@ class SigningKey {
 
   // PKCS#8 in PEM. With a passphrase it is encrypted by AES-256-CBC under scrypt (RFC 7914), so
   // that guessing costs; `random` gives salt and IV.
+  // REQUIRES: a passphrase of at most kPassphraseBytesMax.
   Secret ToPem(const Secret& passphrase, Random& random) const;
 
  private:

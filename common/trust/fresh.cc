@@ -58,6 +58,12 @@ Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const Ag
   return fresh;
 }
 
+Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now) {
+  const std::chrono::nanoseconds age = now - WallTime(std::chrono::milliseconds(fresh.now_ms()));
+  return {.age = std::max(age, std::chrono::nanoseconds(0)),
+          .is_clock_suspect = age < -std::chrono::nanoseconds(kClockAllowance)};
+}
+
 FreshnessKeeper::FreshnessKeeper(std::optional<WallTime> latest_time) : latest_time_(latest_time) {}
 
 void FreshnessKeeper::Asked(Bytes nonce, Instant monotonic, WallTime now) {

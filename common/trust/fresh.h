@@ -44,6 +44,10 @@ struct Freshness {
   bool is_clock_suspect = false;
 };
 
+// Of an answer that was handed over after VerifyFresh without a nonce: its age by the calendar
+// alone.
+Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now);
+
 // Keeps what an agent knows of freshness. One thread at a time. What must survive a restart is
 // latest_time() alone.
 class FreshnessKeeper {

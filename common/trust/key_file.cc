@@ -70,6 +70,11 @@ Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode
 
 Result<void> CreateSigningKeyFile(const std::string& path, const crypto::SigningKey& key,
                                   const Secret& passphrase, Random& random) {
+  if (passphrase.Reveal().size() > crypto::kPassphraseBytesMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a passphrase of {} bytes; expected at most {}",
+                            passphrase.Reveal().size(), crypto::kPassphraseBytesMax));
+  }
   const Secret pem = key.ToPem(passphrase, random);
   return CreateFile(path, AsBytes(pem.Reveal()), 0600);
 }

@@ -17,7 +17,8 @@ namespace holdfast::trust {
 // after any error there is nothing new.
 Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode);
 
-// PKCS#8 in PEM with mode 0600; encrypted when the passphrase is not empty. Errors as CreateFile's.
+// PKCS#8 in PEM with mode 0600; encrypted when the passphrase is not empty. Errors as CreateFile's,
+// and kInvalidArgument for a passphrase beyond crypto::kPassphraseBytesMax.
 Result<void> CreateSigningKeyFile(const std::string& path, const crypto::SigningKey& key,
                                   const Secret& passphrase, Random& random);
 // PEM with mode 0644. Errors as CreateFile's.

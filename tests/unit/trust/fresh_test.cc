@@ -103,6 +103,17 @@ TEST_CASE("fresh: an answer for another agent, root document or time is none") {
   REQUIRE_FALSE(scene.Look().age);
 }
 
+TEST_CASE("fresh: an answer that was handed over is as old as the calendar says") {
+  Scene scene;
+  Bytes envelope = SignFresh(Answer(scene.nonce), scene.fixture.controller);
+  v1::Fresh fresh = Unwrap(VerifyFresh(envelope, scene.root, kAgent, {}, scene.clock.Now()));
+
+  REQUIRE(FreshnessOf(fresh, scene.clock.Now() + 7s).age == 7s);
+  REQUIRE(FreshnessOf(fresh, scene.clock.Now() - 1min).age == 0s);
+  REQUIRE_FALSE(FreshnessOf(fresh, scene.clock.Now() - 120s).is_clock_suspect);
+  REQUIRE(FreshnessOf(fresh, scene.clock.Now() - 121s).is_clock_suspect);
+}
+
 TEST_CASE("fresh: a clock that went back is suspect, also over a restart") {
   Scene scene;
   (void)scene.Look();  // notes the time

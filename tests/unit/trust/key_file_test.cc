@@ -53,6 +53,9 @@ TEST_CASE("key file: a passphrase is asked for where there is one, and only ther
   REQUIRE(asked == 1);
   REQUIRE_FAILS(ReadSigningKeyFile(path), ErrorCode::kDenied, "there is no passphrase");
 
+  REQUIRE_FAILS(CreateSigningKeyFile(path + "2", key, Secret(std::string(1025, 'x')), random),
+                ErrorCode::kInvalidArgument, "expected at most 1024");
+
   std::string plain = directory.path() + "/plain.key";
   REQUIRE_OK(CreateSigningKeyFile(plain, key, Secret(), random));
   REQUIRE_OK(ReadSigningKeyFile(plain, ask));
