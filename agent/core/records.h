@@ -174,9 +174,9 @@ struct ReportsTaken {
   std::uint64_t sequence = 0;
   bool operator==(const ReportsTaken&) const = default;
 };
-// Reports up to here are old enough to go.
+// Reports that were taken and were made before `before_ms` are old enough to go.
 struct ForgetReports {
-  std::uint64_t sequence = 0;
+  std::int64_t before_ms = 0;
   bool operator==(const ForgetReports&) const = default;
 };
 

@@ -10,7 +10,6 @@
 namespace holdfast::agent {
 namespace {
 
-constexpr std::int64_t kReportLifeMs = 30LL * 24 * 60 * 60 * 1000;
 constexpr char kTakenSql[] = "SELECT coalesce((SELECT sequence FROM reports_taken), 0)";
 
 template <typename Record, typename... Values>
@@ -81,16 +80,6 @@ Result<std::vector<ReportRecord>> Journal::Reports(std::uint64_t first, std::uin
   }
 }
 
-Result<std::int64_t> Journal::PruneReports(std::int64_t now_ms) {
-  // Times need not ascend, sequences do: what is kept has no gap.
-  HF_TRY(
-      connection_.Run("DELETE FROM report WHERE sequence <= (SELECT sequence FROM reports_taken) "
-                      "AND sequence < coalesce((SELECT min(sequence) FROM report WHERE "
-                      "time_ms >= ?), 9223372036854775807)",
-                      now_ms - kReportLifeMs));
-  return connection_.changed_rows();
-}
-
 Result<std::vector<std::string>> Journal::Check() {
   return FindDamage(connection_, CheckDepth::kFull);
 }
@@ -142,7 +131,11 @@ Result<void> Journal::Take(const ReportsTaken& change) {
 }
 
 Result<void> Journal::Take(const ForgetReports& change) {
-  return connection_.Run("DELETE FROM report WHERE sequence <= ?", Stored(change.sequence));
+  // Times need not ascend, sequences do: what is kept has no gap.
+  return connection_.Run(
+      "DELETE FROM report WHERE sequence <= (SELECT sequence FROM reports_taken) AND sequence < "
+      "coalesce((SELECT min(sequence) FROM report WHERE time_ms >= ?), 9223372036854775807)",
+      change.before_ms);
 }
 
 }  // namespace holdfast::agent

@@ -35,9 +35,6 @@ class Journal {
   Result<std::vector<ReportRecord>> Reports(std::uint64_t first, std::uint32_t limit,
                                             std::uint64_t bytes_max = 4U << 20);
 
-  // Forgets reports that the controller has and that are more than 30 days old; returns how many.
-  Result<std::int64_t> PruneReports(std::int64_t now_ms);
-
   // What is wrong with the file, as FindDamage() (common/database/backup.h) says it.
   Result<std::vector<std::string>> Check();
 

@@ -25,8 +25,6 @@ using testing::RunInChild;
 using testing::Unwrap;
 using Changes = std::vector<Change>;
 
-constexpr std::int64_t kDayMs = 24LL * 60 * 60 * 1000;
-
 std::string PathIn(const TempDir& directory) { return directory.path() + "/journal.db"; }
 
 IdentityRecord SomeIdentity() {
@@ -137,12 +135,12 @@ TEST_CASE("journal: what is to be forgotten is gone, with all that belongs to it
                                    SomeTask(2, 0), SomePart(1, 0), SomePart(2, 0), SomePart(2, 1),
                                    SomeSealed("a/b"), SomeSealed("c/d"),
                                    EndedRunRecord{"x", false, 1}, EndedRunRecord{"y", false, 1},
-                                   SomeReport(1), SomeReport(2), SomeReport(3)}));
+                                   SomeReport(1), SomeReport(2, 10), SomeReport(3)}));
 
   REQUIRE_OK(journal.Apply(Changes{FloorRecord{Bytes(32, 1), 5}, ForgetPlan{SomePlan(1).plan_id},
                                    RemovePart{SomePlan(2).plan_id, 0},
                                    RemoveSealed{SomeSealed("a/b").run, "a/b", "main"},
-                                   ForgetRun{"x"}, ReportsTaken{2}, ForgetReports{1}}));
+                                   ForgetRun{"x"}, ReportsTaken{2}, ForgetReports{10}}));
 
   REQUIRE(Unwrap(journal.Load()) == Loaded{.identity = identity,
                                            .floors = {{Bytes(32, 1), 5}},
@@ -176,23 +174,24 @@ TEST_CASE("journal: kept reports are read again in bounded pieces") {
   REQUIRE(sequences(11, 100, 1).empty());
 }
 
-TEST_CASE("journal: taken reports go after 30 days, others stay, and no gap arises") {
+TEST_CASE("journal: old reports go when they were taken, and no gap arises") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   Journal journal = NewJournal(directory);
   Changes changes{ReportsTaken{4}};
   // The fourth was made while the clock was wrong.
   for (std::uint64_t i = 1; i <= 6; ++i) {
-    changes.emplace_back(SomeReport(i, i == 4 ? 0 : static_cast<std::int64_t>(i) * kDayMs));
+    changes.emplace_back(SomeReport(i, i == 4 ? 0 : static_cast<std::int64_t>(i)));
   }
   REQUIRE_OK(journal.Apply(changes));
-
-  REQUIRE(Unwrap(journal.PruneReports(31 * kDayMs)) == 0);
-  REQUIRE(Unwrap(journal.PruneReports(31 * kDayMs + 1)) == 1);
-  REQUIRE(Unwrap(journal.Load()).reports_oldest == 2);
-  REQUIRE(Unwrap(journal.PruneReports(33 * kDayMs)) == 1);
-  REQUIRE(Unwrap(journal.PruneReports(400 * kDayMs)) == 2);
-  REQUIRE(Unwrap(journal.Load()).reports ==
-          std::vector{SomeReport(5, 5 * kDayMs), SomeReport(6, 6 * kDayMs)});
+  auto oldest_after = [&](std::int64_t before_ms) {
+    REQUIRE_OK(journal.Apply(Changes{ForgetReports{before_ms}}));
+    return Unwrap(journal.Load()).reports_oldest;
+  };
+  REQUIRE(oldest_after(1) == 1);
+  REQUIRE(oldest_after(2) == 2);
+  REQUIRE(oldest_after(3) == 3);
+  REQUIRE(oldest_after(1'000) == 5);
+  REQUIRE(Unwrap(journal.Load()).reports == std::vector{SomeReport(5, 5), SomeReport(6, 6)});
 }
 
 TEST_CASE("journal: a node that has not joined is told how") {
