@@ -100,6 +100,7 @@ class DoorBusServer final : public BusServer {
     if (peer == peers_.end()) {
       return Fail(ErrorCode::kUnavailable, fmt::format("node {} is not connected", Quote(node)));
     }
+    if (!door_->IsOpen(peer->second.connection)) return Gone(peer);
     Result<void> sent = door_->Send(peer->second.routing_id, bytes);
     if (sent) {
       ++counters_.sent;
@@ -110,11 +111,7 @@ class DoorBusServer final : public BusServer {
       return Fail(ErrorCode::kBusy,
                   fmt::format("node {} does not take what was sent before", Quote(node)));
     }
-    if (sent.error().code() == ErrorCode::kUnavailable) {
-      Unbind(peer);
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("node {} is not connected any more", Quote(node)));
-    }
+    if (sent.error().code() == ErrorCode::kUnavailable) return Gone(peer);
     return Fail(std::move(sent).error().While(fmt::format("send to node {}", Quote(node))));
   }
 
@@ -196,6 +193,12 @@ class DoorBusServer final : public BusServer {
       owner->second = peer->first;
     }
     peer->second = {message.routing_id, session, message.connection};
+  }
+
+  std::unexpected<Error> Gone(Peers::iterator peer) {
+    std::string text = fmt::format("node {} is not connected any more", Quote(peer->first));
+    Unbind(peer);
+    return Fail(ErrorCode::kUnavailable, std::move(text));
   }
 
   void Unbind(Peers::iterator peer) {

@@ -135,10 +135,14 @@ std::optional<Instant> Connections::CutSilent(Instant now) {
   return std::nullopt;
 }
 
-void Connections::Cut(ConnectionId connection) const {
+bool Connections::IsOpen(ConnectionId connection) const {
   auto it = open_.find(connection.fd);
-  if (it == open_.end() || it->second.number != connection.number) return;
-  if (LocalPortOf(connection.fd) == port_) (void)::shutdown(connection.fd, SHUT_RDWR);
+  return it != open_.end() && it->second.number == connection.number;
+}
+
+void Connections::Cut(ConnectionId connection) const {
+  if (IsOpen(connection) && LocalPortOf(connection.fd) == port_)
+    (void)::shutdown(connection.fd, SHUT_RDWR);
 }
 
 void Connections::Count(DoorCounters& counters) const {
@@ -208,8 +212,8 @@ Result<std::optional<Door::Message>> Door::Receive(Instant deadline) {
       const Frame& last = message.frames.back();
       ConnectionId connection = connections_.Spoke(last.source_fd());
       if (message.frames.size() == 2 && !message.too_long) {  // a routing id and the message itself
-        return Message{std::string(AsText(message.frames.front().bytes())),
-                       last.Property("User-Id"), connection, last.Copy()};
+        return Message{std::string(AsText(message.frames.front().Copy())), last.Property("User-Id"),
+                       connection, last.Copy()};
       }
       ++malformed_;
       ++swallowed;
@@ -265,9 +269,10 @@ void Door::AnswerZap() {
   CurvePublicKey key{};
   // Only libzmq itself can reach this socket, so a request of another shape is a bug.
   HF_CHECK(request->frames.size() == kZapRequestFrames && !request->too_long);
-  HF_CHECK(AsText(request->frames[5].bytes()) == "CURVE");
-  HF_CHECK(request->frames[6].bytes().size() == key.size());
-  std::ranges::copy(request->frames[6].bytes(), key.begin());
+  HF_CHECK(AsText(request->frames[5].Copy()) == "CURVE");
+  Bytes client = request->frames[6].Copy();
+  HF_CHECK(client.size() == key.size());
+  std::ranges::copy(client, key.begin());
 
   Verdict verdict = admit_(key);
   std::string_view status = "400";
@@ -276,8 +281,9 @@ void Door::AnswerZap() {
   std::string_view user_id =
       verdict.kind == Verdict::Kind::kAdmit ? verdict.user_id : std::string_view();
   ++(status == "200" ? admitted_ : status == "300" ? put_off_ : refused_);
-  std::array<ByteView, 6> reply = {AsBytes("1.0"), request->frames[1].bytes(), AsBytes(status),
-                                   AsBytes(""),    AsBytes(user_id),           AsBytes("")};
+  Bytes request_id = request->frames[1].Copy();
+  std::array<ByteView, 6> reply = {AsBytes("1.0"), request_id,       AsBytes(status),
+                                   AsBytes(""),    AsBytes(user_id), AsBytes("")};
   HF_CHECK(zap_.Send(reply).has_value());
 }
 

@@ -88,6 +88,8 @@ class Connections {
   // Shuts the connection down, if it is still there. ZeroMQ has no call for it; what it closed a
   // moment ago and the kernel gave out again can at worst be another peer's, which connects again.
   void Cut(ConnectionId connection) const;
+  // False once it is known to be closed.
+  bool IsOpen(ConnectionId connection) const;
   void Count(DoorCounters& counters) const;
 
  private:
@@ -134,6 +136,7 @@ class Door {
   // Never waits. kBusy: the peer takes nothing more; kUnavailable: it is gone.
   Result<void> Send(std::string_view routing_id, ByteView bytes);
   void Cut(ConnectionId connection) const { connections_.Cut(connection); }
+  bool IsOpen(ConnectionId connection) const { return connections_.IsOpen(connection); }
 
   const std::string& endpoint() const { return endpoint_; }
   // The endpoint as this machine reaches it.

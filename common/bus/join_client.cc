@@ -86,7 +86,7 @@ class JoinCaller {
   }
 
   Result<JoinAnswer> Read(const Socket::Message& received) const {
-    ByteView bytes = received.frames[0].bytes();
+    Bytes bytes = received.frames[0].Copy();
     v1::JoinAnswer message;
     bool is_answer = !received.too_long &&
                      message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&

@@ -15,6 +15,20 @@
 #include "common/base/format.h"
 #include "common/base/random.h"
 
+#if defined(__SANITIZE_THREAD__)
+// libzmq passes messages between its threads by atomics that the thread sanitizer does not see, for
+// the library is not built with it; so everything that it touches looks like a race. Left out of
+// the record are its own accesses (by the library's name: Debian's has no symbols to name functions
+// by) and the three functions of ours that touch its memory: bytes go into and out of a Frame by
+// copies alone.
+extern "C" const char* __tsan_default_suppressions() {
+  return "called_from_lib:libzmq.so\n"
+         "race:^holdfast::bus::Frame::Frame\n"
+         "race:^holdfast::bus::Frame::Copy\n"
+         "race:^holdfast::bus::Frame::Property\n";
+}
+#endif
+
 namespace holdfast::bus {
 namespace {
 
@@ -95,13 +109,9 @@ Frame::Frame(Frame&& other) noexcept {
 
 Frame::~Frame() { (void)::zmq_msg_close(&message_); }
 
-ByteView Frame::bytes() const {
-  return {static_cast<const std::uint8_t*>(::zmq_msg_data(&message_)), ::zmq_msg_size(&message_)};
-}
-
 Bytes Frame::Copy() const {
-  ByteView view = bytes();
-  return {view.begin(), view.end()};
+  const auto* begin = static_cast<const std::uint8_t*>(::zmq_msg_data(&message_));
+  return {begin, begin + ::zmq_msg_size(&message_)};
 }
 
 std::string Frame::Property(const char* name) const {
@@ -230,7 +240,7 @@ Result<std::optional<SocketEvent>> ReceiveEvent(Socket& monitor) {
   HF_ASSIGN(Socket::Message message, monitor.Receive(2));
   if (message.frames.empty()) return std::nullopt;
   // First frame: the event as 16 and its value as 32 bits of this machine; second: the endpoint.
-  ByteView bytes = message.frames.front().bytes();
+  Bytes bytes = message.frames.front().Copy();
   std::uint16_t event = 0;
   std::uint32_t value = 0;
   HF_CHECK(bytes.size() == sizeof(event) + sizeof(value));

@@ -44,8 +44,7 @@ class Frame {
   Frame(Frame&& other) noexcept;
   Frame& operator=(Frame&&) = delete;
   ~Frame();
-  ByteView bytes() const;
-  // A copy that belongs to the caller.
+  // The bytes, as a copy that belongs to the caller.
   Bytes Copy() const;
   // A property that ZeroMQ keeps beside a received frame, such as "User-Id"; empty without one.
   std::string Property(const char* name) const;
