@@ -27,11 +27,11 @@ constexpr std::size_t kSeedBytes = 32;
 constexpr std::string_view kEncryptedMark = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 constexpr std::string_view kPlainMark = "-----BEGIN PRIVATE KEY-----";
 
-template <auto function>
+template <auto Function>
 struct Deleter {
   template <typename T>
   void operator()(T* object) const {
-    function(object);
+    Function(object);
   }
 };
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;

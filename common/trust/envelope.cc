@@ -29,11 +29,11 @@ constexpr std::size_t kEnvelopeOverhead = 2048;
 const TypeFacts& FactsOf(PayloadType type) { return kTypes.at(static_cast<std::size_t>(type)); }
 
 // Copies what fits; the result says whether it had the right size.
-template <std::size_t size>
-bool CopyExactly(std::string_view from, std::array<std::uint8_t, size>& to) {
+template <std::size_t Size>
+bool CopyExactly(std::string_view from, std::array<std::uint8_t, Size>& to) {
   ByteView bytes = AsBytes(from);
-  std::ranges::copy(bytes.first(std::min(bytes.size(), size)), to.begin());
-  return bytes.size() == size;
+  std::ranges::copy(bytes.first(std::min(bytes.size(), Size)), to.begin());
+  return bytes.size() == Size;
 }
 
 std::unexpected<Error> Malformed(std::string message) {

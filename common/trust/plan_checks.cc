@@ -251,7 +251,7 @@ bool IsRelativePath(std::string_view path) {
 
 std::unexpected<Error> RefusePath(std::string_view what, std::string_view path) {
   return Refuse(fmt::format("{} {} is not a plain relative path", what, Quote(path)),
-                "no leading \"/\", no empty part, no \".\" and no \"..\"");
+                R"(no leading "/", no empty part, no "." and no "..")");
 }
 
 Result<void> CheckPath(Examination& examination) {
