@@ -58,7 +58,7 @@ struct IdentityRecord {
   std::uint64_t root_version = 0;
   Bytes root = {};                    // Envelope of the newest root document
   std::uint64_t epoch = 0;            // the highest of a controller that was ever seen
-  std::int64_t t_max_ms = 0;          // the latest time ever seen, its own or a controller's
+  std::int64_t t_max_ms = 0;          // the latest time that its own clock ever showed
   std::uint64_t report_sequence = 0;  // of the newest report made
   Bytes report_hash = {};             // 32; of its payload
   bool operator==(const IdentityRecord&) const = default;

@@ -31,7 +31,7 @@ class ReplayGuard {
 
 struct CheckContext {
   Time now = {};
-  std::int64_t t_max_ms = 0;  // the latest time ever seen
+  std::int64_t t_max_ms = 0;  // the latest time that our own clock ever showed
   std::uint64_t epoch = 0;    // the highest ever seen
   std::uint64_t incarnation = 0;
   std::optional<Freshness> freshness = {};
@@ -42,6 +42,8 @@ struct Refusal {
   std::string check = {};  // by its name in docs/protocol.md#order-of-checks
   std::string message = {};
   std::string hint = {};
+  // A restore that lacks nothing but a recent answer of the controller: ask, then check again.
+  bool fresh_answer_helps = false;
 };
 
 // What is known of an envelope after the checks, as far as they came.
@@ -66,15 +68,15 @@ class Trust {
  public:
   virtual ~Trust() = default;
   virtual CheckedPlan Check(ByteView envelope, const CheckContext& context) const = 0;
-  // The payload of a Fresh that a controller of the current root has signed.
-  virtual Result<Bytes> OpenFresh(ByteView envelope) const = 0;
+  // The payload of a Fresh that a controller of the current root has signed, in answer to `nonce`.
+  virtual Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const = 0;
   // Takes the next root document, signed as it must be; returns its version and epoch. An error
   // leaves the present one.
   struct Root {
     std::uint64_t version = 0;
     std::uint64_t epoch = 0;
   };
-  virtual Result<Root> TakeRoot(ByteView envelope) = 0;
+  virtual Result<Root> TakeRoot(ByteView envelope, const Time& now) = 0;
   // An Envelope of a report, signed with this agent's key.
   virtual Bytes SignReport(ByteView payload) const = 0;
 };

@@ -1,6 +1,7 @@
 #include "controller/core/machine.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "common/base/ulid.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -29,6 +30,9 @@ Machine::Machine(const Options& options, const Loaded& loaded, const Trust& trus
 Effects Machine::Step(const Time& now, const Event& event) {
   HF_CHECK(now.mono_ms >= now_.mono_ms);
   now_ = now;
+  const std::int64_t offset_ms = now.wall_ms - now.mono_ms;
+  if (started_ms_ >= 0) jumps_ms_ += std::abs(offset_ms - offset_ms_);
+  offset_ms_ = offset_ms;
   std::visit([this](const auto& one) { Handle(one); }, event);
   while (std::optional<Timer> due = deadlines_.PopDue(now_.mono_ms)) RunDeadline(*due);
   Settle();

@@ -49,6 +49,7 @@ struct Agent {
   Bytes process_id = {};
   std::string boot_id = {};
   std::int64_t heard_ms = 0;
+  std::int64_t hello_jumps_ms = 0;  // Machine::jumps_ms_ at its Hello
   bool is_seen_dirty = false;
   std::set<Bytes> unanswered = {};  // plans
   std::set<std::pair<std::string, std::uint32_t>> tasks =
@@ -82,6 +83,8 @@ struct Unit {
   std::vector<std::uint32_t> tasks = {};  // numbers, ascending; compose tasks are not among them
   std::vector<std::uint32_t> composes = {};
   std::int64_t fence_ms = 0;  // no other composer before
+  std::int64_t fence_jumps_ms =
+      0;  // Machine::jumps_ms_ when its composer last heard what time it is
   bool ended = false;
 };
 
@@ -219,6 +222,9 @@ class Machine {
   void SetLive(Run& run, Task& task, TaskState state);
   void Advance(Run& run, std::size_t unit);
   void AdvanceBackup(Run& run, std::size_t unit);
+  std::int64_t FenceOf(const Unit& unit) const {
+    return unit.fence_ms + jumps_ms_ - unit.fence_jumps_ms;
+  }
   bool AdvanceCompose(Run& run, std::size_t unit);
   bool AdvanceRetries(Run& run, std::size_t unit);
   bool Retry(Run& run, std::size_t unit, Task& task);
@@ -249,6 +255,10 @@ class Machine {
   Random& random_;
   Time now_;
   std::int64_t started_ms_ = -1;  // mono; of the first step
+  // How far the calendar clock was set since then, all ways added up. An agent reckons by what it
+  // was told at its Hello, so it may be wrong by what came later.
+  std::int64_t jumps_ms_ = 0;
+  std::int64_t offset_ms_ = 0;
   ClusterRecord cluster_;
   std::map<std::string, Agent> agents_;
   std::map<std::string, Run> runs_;  // not closed; by ULID, so by age

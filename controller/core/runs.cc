@@ -255,11 +255,11 @@ bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
     return true;
   }
   const bool is_fenced =
-      now_.mono_ms >= source.fence_ms || options_.planted_bug == PlantedBug::kNoFence;
+      now_.mono_ms >= FenceOf(source) || options_.planted_bug == PlantedBug::kNoFence;
   const bool has_answered = IsFinal(task.record.state);
   const bool may_have_written = !has_answered || (task.record.error && task.record.error->began);
   if (may_have_written && !is_fenced) {
-    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, source.fence_ms);
+    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, FenceOf(source));
     return true;
   }
   if (!has_answered) {
@@ -345,8 +345,10 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
                       .host = data->record.host};
   const std::uint32_t number = AddTask(run, wish);
   run.tasks[number].record.plan_id = ToBytes(plan.plan_id());
-  run.units[unit].fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
-  deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, run.units[unit].fence_ms);
+  Unit& source = run.units[unit];
+  source.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
+  source.fence_jumps_ms = composer->hello_jumps_ms;
+  deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, FenceOf(source));
   SignPlan(plan, OrderKind::kCompose).tasks = {number};
 }
 

@@ -97,6 +97,7 @@ void Machine::TakeHello(Agent& agent, const v1::Hello& hello) {
   if (IsTwin(agent, hello.boot_id())) return;
   agent.present = true;
   agent.boot_id = hello.boot_id();
+  agent.hello_jumps_ms = jumps_ms_;
   agent.process_id = ToKey(hello.process_id());
   Hear(agent);
   if (!deadlines_.Has({TimerKind::kLease, agent.record.node})) {

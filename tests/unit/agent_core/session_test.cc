@@ -1,0 +1,127 @@
+#include "tests/support/agent_fixture.h"
+
+namespace holdfast::agent {
+namespace {
+
+std::size_t Hellos(const Fixture& fixture) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      fixture.sent, [](const v1::AgentMessage& one) { return one.has_hello(); }));
+}
+
+TEST_CASE("session: Hello comes first, and again until it is answered") {
+  Fixture fixture;
+  CHECK(Hellos(fixture) == 1);
+  fixture.Pass(60'000);
+  const std::size_t asked = Hellos(fixture);
+  CHECK(asked > 2);
+  CHECK(asked < 10);
+
+  fixture.Answer();
+  fixture.Pass(100'000);
+
+  CHECK(Hellos(fixture) == asked);
+  CHECK(fixture.core->is_connected());
+}
+
+TEST_CASE("session: an answer to an earlier Hello is none") {
+  Fixture fixture;
+  const std::string first = fixture.nonce;
+  fixture.Pass(20'000);
+  fixture.nonce = first;
+
+  fixture.Answer();
+
+  CHECK_FALSE(fixture.core->is_connected());
+}
+
+TEST_CASE("session: after a lease without a word it begins anew") {
+  Fixture fixture;
+  fixture.Answer();
+  const std::size_t before = Hellos(fixture);
+
+  fixture.Pass(120'001);
+
+  CHECK(Hellos(fixture) == before + 1);
+  CHECK_FALSE(fixture.core->is_connected());
+}
+
+TEST_CASE("session: reports go again until they are taken, and chain") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "unavailable"}});
+  const std::vector<v1::Report> reports = fixture.Reports();
+  REQUIRE(reports.size() == 2);
+  CHECK(reports[0].previous().empty());
+  CHECK(reports[1].previous() == AsText(fixture.journal.reports.at(1).hash));
+  const std::size_t before = fixture.sent.size();
+  fixture.Pass(10'000);
+  REQUIRE(fixture.sent.size() > before);
+  CHECK(fixture.sent.back().reports().envelopes_size() == 2);
+
+  v1::ControllerMessage message;
+  message.mutable_reports_taken()->set_report_sequence(2);
+  fixture.Say(message);
+  const std::size_t after = fixture.sent.size();
+  fixture.Pass(20'000);
+
+  CHECK(fixture.journal.taken == 2);
+  CHECK(fixture.sent.size() - after <= 1);  // a heartbeat at most
+}
+
+TEST_CASE("session: a controller that forgot what it had hears it again") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  v1::ControllerMessage message;
+  message.mutable_reports_taken()->set_report_sequence(1);
+  fixture.Say(message);
+  fixture.Pass(120'001);
+
+  fixture.Answer(0);
+  REQUIRE(fixture.Count<action::LoadReports>() == 1);
+  fixture.Step(event::ReportsLoaded{
+      fixture.journal.ReportsFrom(fixture.Last<action::LoadReports>().first, 10)});
+
+  CHECK(fixture.sent.back().reports().envelopes_size() == 1);
+}
+
+TEST_CASE("session: progress goes at once when a state changes, else once a second") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+  REQUIRE(fixture.sent.back().has_progress());
+  CHECK(fixture.sent.back().progress().tasks(0).state() == v1::TASK_STATE_PREPARED);
+  fixture.OrderCut('c', 'p');
+  fixture.Step(event::TaskCut{fixture.Key('p'), 1});
+  const std::size_t before = fixture.sent.size();
+
+  for (int i = 0; i < 100; ++i) {
+    fixture.Step(event::TaskProgress{
+        .key = fixture.Key('p'), .phase = "save", .bytes = static_cast<std::uint64_t>(i)});
+    fixture.Pass(19);
+  }
+
+  CHECK(fixture.sent.size() - before <= 2);
+  CHECK(fixture.sent.back().progress().tasks(0).bytes() > 40);
+}
+
+TEST_CASE(
+    "session: bytes that are no message, and plans that nobody signed, cost no journal without "
+    "end") {
+  Fixture fixture({.refusals_per_minute = 5});
+  fixture.Answer();
+  fixture.Step(event::MessageReceived{Bytes(50, 0xff)});
+  for (int i = 0; i < 100; ++i) {
+    v1::ControllerMessage message;
+    message.mutable_plans()->add_envelopes("forged " + std::to_string(i));
+    fixture.Say(message);
+  }
+
+  CHECK(fixture.journal.reports.size() == 5);
+  CHECK(fixture.journal.plans.empty());
+}
+
+}  // namespace
+}  // namespace holdfast::agent

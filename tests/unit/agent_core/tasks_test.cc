@@ -1,0 +1,267 @@
+#include "tests/support/agent_fixture.h"
+
+namespace holdfast::agent {
+namespace {
+
+Bytes ComposedBytes() {
+  v1::Composed composed;
+  composed.set_snapshot(std::string(32, 's'));
+  return ToBytes(composed.SerializeAsString());
+}
+
+TEST_CASE("agent: a plan is durable and reported before its first job begins") {
+  Fixture fixture;
+  fixture.Answer();
+
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+
+  REQUIRE(fixture.journal.plans.size() == 1);
+  REQUIRE(fixture.Reports().size() == 1);
+  CHECK(fixture.Reports()[0].has_accepted());
+  CHECK(fixture.Count<action::StartPrepare>() == 1);
+}
+
+TEST_CASE("agent: a plan that is known starts nothing and is answered again") {
+  Fixture fixture;
+  fixture.Answer();
+  const v1::Plan plan = fixture.BackupPlan('p', {"files/app"}, true);
+  fixture.Order(plan);
+  const std::size_t before = fixture.sent.size();
+
+  fixture.Order(plan);
+  fixture.Order(plan);
+
+  CHECK(fixture.Count<action::StartPrepare>() == 1);
+  CHECK(fixture.Reports().size() == 1);
+  CHECK(fixture.sent.size() == before + 2);
+  CHECK(fixture.sent.back().has_reports());
+}
+
+TEST_CASE("agent: a local source is saved and composed, and its lock given back") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Save('p');
+  REQUIRE(fixture.Count<action::StartCompose>() == 1);
+  CHECK(fixture.Last<action::StartCompose>().parts.size() == 1);
+  CHECK(fixture.Last<action::StartCompose>().cut_barrier_met);
+  CHECK(fixture.Count<action::WriteSnapshot>() == 0);
+
+  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  CHECK(fixture.journal.sealed.size() == 1);
+  CHECK(fixture.Count<action::WriteSnapshot>() == 1);
+  CHECK(fixture.Count<action::ReleasePart>() == 0);
+  fixture.Step(event::TaskComposed{fixture.Key('p'), ComposedBytes()});
+
+  CHECK(fixture.Reports().back().has_composed());
+  CHECK(fixture.Reports().back().composed().has_part());
+  CHECK(fixture.Reports().back().source() == "files/app");
+  CHECK(fixture.Count<action::ReleasePart>() == 1);
+  CHECK(fixture.journal.sealed.empty());
+  CHECK(fixture.journal.parts.empty());
+  CHECK(fixture.journal.plans.begin()->second.state == PlanState::kEnded);
+}
+
+TEST_CASE("agent: who hears of no cut cuts alone, and says so") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+  fixture.Pass(14'999);
+  CHECK(fixture.Count<action::Cut>() == 0);
+  fixture.Pass(1);
+  REQUIRE(fixture.Count<action::Cut>() == 1);
+
+  fixture.Step(event::TaskCut{fixture.Key('p'), fixture.wall_ms});
+  fixture.Step(event::TaskSaved{fixture.Key('p'), {}});
+
+  CHECK_FALSE(fixture.Reports().back().saved().cut_on_order());
+}
+
+TEST_CASE("agent: a cut that overtakes its backup finds it all the same, late") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.OrderCut('c', 'p');
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+
+  CHECK(fixture.Count<action::Cut>() == 1);
+}
+
+TEST_CASE("agent: all are prepared and cut at once, as many save as there is room for") {
+  Fixture fixture({.tasks_max = 2});
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main", "files/app", "files/b"}, true));
+  CHECK(fixture.Count<action::StartPrepare>() == 3);
+  for (std::uint32_t task = 0; task < 3; ++task)
+    fixture.Step(event::TaskPrepared{fixture.Key('p', task)});
+  fixture.OrderCut('c', 'p');
+  CHECK(fixture.Count<action::Cut>() == 3);
+  for (std::uint32_t task = 0; task < 3; ++task)
+    fixture.Step(event::TaskCut{fixture.Key('p', task), 1});
+  CHECK(fixture.Count<action::StartSave>() == 2);
+
+  fixture.Step(event::TaskFailed{fixture.Key('p', 0), {.code = "unavailable", .retryable = true}});
+
+  CHECK(fixture.Count<action::StartSave>() == 3);
+}
+
+TEST_CASE("agent: two tasks of one source take turns") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Order(fixture.BackupPlan('q', {"etcd/main"}, false));
+  CHECK(fixture.Count<action::StartPrepare>() == 1);
+
+  fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "unavailable"}});
+
+  CHECK(fixture.Count<action::StartPrepare>() == 2);
+}
+
+TEST_CASE("agent: a part's lock is kept until the end is ordered, and taken anew after a crash") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Save('p');
+  CHECK(fixture.Reports().back().has_saved());
+  CHECK(fixture.Count<action::ReleasePart>() == 0);
+
+  fixture.Start();
+  CHECK(fixture.Last<action::HoldParts>().parts.size() == 1);
+  CHECK(fixture.Count<action::StartPrepare>() == 1);
+  fixture.Answer();
+  fixture.OrderEnd('e');
+
+  CHECK(fixture.Count<action::ReleasePart>() == 1);
+  CHECK(fixture.Reports().back().has_ended());
+}
+
+TEST_CASE("agent: a part whose plan's time is over is given up") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Save('p');
+
+  fixture.Pass(3'600'001);
+
+  CHECK(fixture.Count<action::ReleasePart>() == 1);
+  CHECK(fixture.journal.parts.empty());
+}
+
+TEST_CASE("agent: after a crash a task begins again, and a sealed snapshot is not made anew") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+  fixture.Start();
+  CHECK(fixture.Count<action::StartPrepare>() == 2);
+  fixture.Save('p');
+  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+
+  fixture.Start();
+
+  CHECK(fixture.Count<action::StartPrepare>() == 2);
+  REQUIRE(fixture.Last<action::StartCompose>().sealed.has_value());
+  CHECK(fixture.Last<action::StartCompose>().sealed->sealed == Bytes(9, 1));
+}
+
+TEST_CASE("agent: nothing is composed after the order's time, by the controller's clock") {
+  Fixture fixture;
+  fixture.Answer();
+  v1::Plan plan = fixture.NewPlan('p');
+  plan.mutable_compose()->set_source("etcd/main");
+  plan.mutable_compose()->set_repository("main");
+  plan.set_expires_at_ms(fixture.wall_ms + 600'000);
+  fixture.Order(plan);
+  REQUIRE(fixture.Count<action::StartCompose>() == 1);
+  CHECK(fixture.Last<action::StartCompose>().write_until_boot_ms == fixture.boot_ms + 600'000);
+
+  // Its own clock is set back an hour: that changes nothing.
+  fixture.wall_ms -= 3'600'000;
+  fixture.Pass(600'000);
+  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  CHECK(fixture.Count<action::WriteSnapshot>() == 0);
+  CHECK(fixture.Count<action::StopTask>() >= 1);
+  fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "cancelled"}});
+
+  CHECK(fixture.Reports().back().failed().code() == "timed_out");
+  CHECK_FALSE(fixture.Reports().back().failed().began());
+}
+
+TEST_CASE("agent: an end stops what runs, and is answered when all has stopped") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app", "files/b"}, true));
+  fixture.Step(event::TaskPrepared{fixture.Key('p', 0)});
+
+  fixture.OrderEnd('e');
+  CHECK(fixture.Count<action::StopTask>() == 2);
+  fixture.Step(event::TaskFailed{fixture.Key('p', 0), {.code = "cancelled"}});
+  CHECK(fixture.Reports().back().has_cancelled());
+  fixture.Step(event::TaskFailed{fixture.Key('p', 1), {.code = "cancelled"}});
+
+  CHECK(fixture.Reports().back().has_ended());
+  // What of the run comes later begins nothing.
+  fixture.Order(fixture.BackupPlan('q', {"files/c"}, true));
+  CHECK(fixture.Count<action::StartPrepare>() == 2);
+  CHECK(fixture.Reports().back().has_cancelled());
+}
+
+TEST_CASE("agent: what was refused stays refused, also after a crash") {
+  Fixture fixture;
+  fixture.Answer();
+  v1::Plan plan = fixture.NewPlan('p');
+  plan.mutable_restore()->mutable_staging()->set_root("staging");
+  fixture.Order(plan);
+  REQUIRE(fixture.Reports().back().has_refused());
+  CHECK(fixture.Reports().back().refused().check() == "operators");
+
+  fixture.Start();
+  fixture.Answer();
+  fixture.Order(plan, {"anna"});
+
+  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+}
+
+TEST_CASE("agent: a restore waits for a fresh answer") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Pass(301'000);
+  v1::Plan plan = fixture.NewPlan('p');
+  plan.mutable_restore()->mutable_staging()->set_root("staging");
+  const bool is_answered = GENERATE(false, true);
+
+  fixture.Order(plan, {"anna"});
+  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+  if (is_answered) {
+    fixture.Answer();
+    CHECK(fixture.Count<action::StartRestoreHelper>() == 1);
+  } else {
+    fixture.Pass(30'000);
+    CHECK(fixture.Reports().back().refused().check() == "freshness");
+  }
+}
+
+TEST_CASE("agent: a forgotten plan raises the floor, below which no unknown one starts") {
+  Fixture fixture;
+  fixture.Answer();
+  const v1::Plan late = fixture.BackupPlan('l', {"files/b"}, true);  // a lower sequence
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "unavailable"}});
+  fixture.Pass(3'600'000 + 24 * 3'600'000LL + 120'001);
+  CHECK(fixture.journal.plans.empty());
+  CHECK(fixture.journal.floors.begin()->second == 2);
+
+  v1::Plan again = late;
+  again.set_issued_at_ms(fixture.wall_ms);
+  again.set_not_before_ms(fixture.wall_ms);
+  again.set_expires_at_ms(fixture.wall_ms + 3'600'000);
+  fixture.Order(again);
+
+  CHECK(fixture.Count<action::StartPrepare>() == 1);
+  CHECK(fixture.Reports().back().refused().check() == "replay");
+}
+
+}  // namespace
+}  // namespace holdfast::agent
