@@ -44,7 +44,9 @@ Bytes ControllerTrust::Sign(std::string_view payload_type, ByteView payload,
     HF_CHECK(signature.has_value());  // OperatorOf() has verified it
     signatures.push_back(*signature);
   }
-  return trust::Assemble(type, payload, signatures);
+  Result<Bytes> envelope = trust::Assemble(type, payload, signatures);
+  HF_CHECK(envelope.has_value());  // the core takes no more approvals than an envelope holds
+  return *std::move(envelope);
 }
 
 Result<Bytes> ControllerTrust::OpenReport(ByteView envelope, ByteView signing_key) const {

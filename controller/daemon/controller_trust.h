@@ -2,6 +2,8 @@
 // document.
 #pragma once
 
+#include <utility>
+
 #include "common/base/clock.h"
 #include "common/crypto/ed25519.h"
 #include "common/trust/root_document.h"
@@ -25,6 +27,8 @@ class ControllerTrust final : public Trust {
   Result<void> CheckOwnKey() const;
   // Takes the next document. kDenied as RootDocument::VerifyNext(); the present one stays then.
   Result<void> TakeRoot(ByteView envelope);
+  // Goes back to the document that is durable.
+  void Restore(trust::RootDocument root) { root_ = std::move(root); }
   const trust::RootDocument& root() const { return root_; }
 
  private:

@@ -63,7 +63,7 @@ THIRD_PARTY = [
     (r"yaml-cpp/", "yaml-cpp", {"common/config"}, False),
     (r"(zstd|zstd_errors|zdict)\.h", "zstd", {"common/repository"}, False),
     (r"nlohmann/", "nlohmann-json", set(), True),
-    (r"CLI/", "CLI11", {"agent/cli", "controller/cli"}, False),
+    (r"CLI/", "CLI11", {"agent/cli", "controller/cli", "controller/daemon"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
     (r"zmq(_\w+)?\.h(pp)?$", "ZeroMQ", {"common/bus"}, False),

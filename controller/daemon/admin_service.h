@@ -1,0 +1,110 @@
+// Answers operators: what they ask for goes to the core as events, what they want to know comes
+// from the core's present and the catalog's past. docs/protocol.md#admin.
+//
+// Transport apart (controller/daemon/admin_loop.h): a request comes with who asks, and its replies
+// go to a sink.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/bus/curve_key.h"
+#include "controller/catalog/catalog_reader.h"
+#include "controller/daemon/core_loop.h"
+#include "proto/holdfast/v1/admin.pb.h"
+
+namespace holdfast::controller {
+
+struct AdminServiceOptions {
+  std::string catalog;        // path of the file
+  std::string version;        // of this program
+  std::string join_endpoint;  // as nodes reach it
+  bus::CurvePublicKey join_key{};
+};
+
+// One thread at a time, but for the worker that a check or copy of the catalog has.
+class AdminService {
+ public:
+  // Where replies go; called on the thread that calls Handle() and Tick(), or on the worker's.
+  // Whoever gave it makes it safe for both, and for a connection that is gone.
+  using Sink = std::function<void(const v1::AdminReply& reply)>;
+
+  static Result<std::unique_ptr<AdminService>> Create(AdminServiceOptions options, CoreLoop& core,
+                                                      Random& random, const Clock& clock);
+  AdminService(AdminServiceOptions options, CatalogReader reader, CoreLoop& core, Random& random,
+               const Clock& clock);
+  ~AdminService();
+
+  // Replies now, except to watches and to work on the whole catalog, which go on. `connection`
+  // names whose they are.
+  void Handle(std::uint64_t connection, const std::string& actor, ByteView request,
+              const Sink& sink);
+  // To be called twice a second while HasWatches(): tells who watches what is new.
+  void Tick();
+  bool HasWatches() const { return !watches_.empty(); }
+  // Nobody waits for its replies any more.
+  void Forget(std::uint64_t connection);
+
+ private:
+  struct Watch {
+    std::uint64_t connection = 0;
+    std::uint64_t id = 0;
+    std::string run;
+    Sink sink;
+    std::string last;  // what was sent last
+  };
+  using ReplyResult = Result<v1::AdminReply>;
+
+  ReplyResult Answered(const v1::AdminRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::StatusRequest& request);
+  ReplyResult Do(const v1::AgentListRequest& request);
+  ReplyResult Do(const v1::RunListRequest& request);
+  ReplyResult Do(const v1::SnapshotListRequest& request);
+  ReplyResult Do(const v1::SnapshotShowRequest& request);
+  ReplyResult Do(const v1::ApprovalListRequest& request);
+  ReplyResult Do(const v1::ApprovalShowRequest& request);
+  ReplyResult Do(const v1::TrustShowRequest& request);
+  ReplyResult Do(const v1::TokenRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::RevokeRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::RunRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::RunCancelRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::RestoreRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::ApproveRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::DenyRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::TrustChangeRequest& request, const std::string& actor);
+  ReplyResult Do(const v1::CatalogRebuildRequest& request, const std::string& actor);
+
+  void BeginWatch(std::uint64_t connection, std::uint64_t id, const v1::RunShowRequest& request,
+                  const Sink& sink);
+  // Sends what is new; whether the run has ended, or cannot be shown.
+  bool Show(Watch& watch);
+  Result<v1::RunView> ViewOf(const std::string& run);
+  Result<void> FillSources(const std::vector<AgentStatus>& agents, v1::StatusReply& reply);
+  Result<void> FillLastRuns(std::map<std::string, v1::SourceStatus>& sources);
+  Result<DraftRecord> DraftOf(const std::string& run);
+  void BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& request, const Sink& sink);
+
+  const AdminServiceOptions options_;
+  CatalogReader reader_;
+  CoreLoop& core_;
+  Random& random_;
+  const Clock& clock_;
+  const WallTime started_;
+  std::vector<Watch> watches_;
+  std::atomic<bool> is_working_{false};  // on the whole catalog
+  std::jthread worker_;                  // last: stops before the rest goes
+};
+
+}  // namespace holdfast::controller

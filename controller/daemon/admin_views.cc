@@ -1,0 +1,175 @@
+#include "controller/daemon/admin_views.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/bytes.h"
+
+namespace holdfast::controller {
+namespace {
+
+constexpr std::size_t kRunBytesMax = 2U << 20;
+
+std::string Text(const Bytes& bytes) { return std::string(AsText(bytes)); }
+
+// What operators look for comes first.
+int PlaceOf(TaskState state) {
+  switch (state) {
+    case TaskState::kFailed:
+    case TaskState::kRefused:
+    case TaskState::kLost:
+      return 0;
+    case TaskState::kComposed:
+    case TaskState::kDone:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+void FillProgress(const TaskStatus& status, v1::TaskProgress& view) {
+  view.set_plan_id(Text(status.record.plan_id));
+  view.set_task(status.record.plan_task);
+  // The numbers are the same, by proto/holdfast/v1/agent.proto.
+  view.set_state(static_cast<v1::TaskState>(status.state));
+  view.set_phase(status.phase);
+  view.set_items(status.items);
+  view.set_bytes(status.bytes);
+  view.set_items_total(status.items_total);
+  view.set_bytes_total(status.bytes_total);
+  view.set_bytes_per_s(status.bytes_per_s);
+  view.set_cut_time_ms(status.cut_time_ms);
+  view.set_cut_alone(status.cut_alone);
+}
+
+void FillTask(const TaskStatus& status, v1::TaskView& view) {
+  const TaskRecord& record = status.record;
+  view.set_number(record.number);
+  view.set_kind(static_cast<v1::OrderKind>(record.kind));
+  view.set_node(record.node);
+  view.set_source(record.source);
+  view.set_repository(record.repository);
+  view.set_round(record.round);
+  view.set_data(record.data);
+  FillProgress(status, *view.mutable_progress());
+  view.set_ended_ms(record.ended_ms);
+  if (record.error) {
+    v1::Failure& error = *view.mutable_error();
+    error.set_code(record.error->code);
+    error.set_message(record.error->message);
+    error.set_hint(record.error->hint);
+    error.set_retryable(record.error->retryable);
+    error.set_began(record.error->began);
+    error.set_rolled_back(record.error->rolled_back);
+  }
+  view.set_snapshot(Text(record.snapshot));
+  if (!record.report.empty()) {
+    // It was verified when it came; one that cannot be read any more is left out.
+    v1::Report report;
+    if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
+      *view.mutable_report() = std::move(report);
+    }
+  }
+}
+
+}  // namespace
+
+void FillError(const Error& error, v1::AdminError& view) {
+  view.set_code(std::string(ErrorCodeName(error.code())));
+  view.set_message(error.message());
+  view.set_hint(error.hint());
+}
+
+void FillAgent(const AgentStatus& status, v1::AgentView& view) {
+  const AgentRecord& record = status.record;
+  view.set_node(record.node);
+  view.set_incarnation(record.incarnation);
+  view.set_version(record.version);
+  view.set_connected(status.connected);
+  view.set_revoked(record.revoked);
+  view.set_joined_ms(record.joined_ms);
+  view.set_last_seen_ms(record.last_seen_ms);
+  for (const ConfiguredSource& source : record.sources) {
+    v1::ConfiguredSource& added = *view.add_sources();
+    added.set_source(source.source);
+    added.set_repository(source.repository);
+    added.set_topology(std::string(TopologyName(source.topology)));
+  }
+  for (const std::string& repository : record.repositories) view.add_repositories(repository);
+  if (status.conflict) {
+    view.add_warnings("two agents speak with its key: revoke it, and let the right one join again");
+  }
+}
+
+void FillRun(const RunRecord& record, v1::RunView& view) {
+  view.set_run(record.run);
+  view.set_kind(static_cast<v1::OrderKind>(record.kind));
+  view.set_state(std::string(RunStateName(record.state)));
+  view.set_requester(record.requester);
+  view.set_note(record.reason);
+  for (const std::string& selector : record.selectors) view.add_selectors(selector);
+  view.set_repository(record.repository);
+  view.set_created_ms(record.created_ms);
+  view.set_started_ms(record.started_ms);
+  view.set_cut_ms(record.cut_ms);
+  view.set_ended_ms(record.ended_ms);
+  view.set_message(record.message);
+  view.set_hint(record.hint);
+}
+
+void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view) {
+  view.set_task_count(tasks.size());
+  if (tasks.size() > kTasksShownMax) {
+    std::ranges::stable_sort(tasks, {}, [](const TaskStatus& task) { return PlaceOf(task.state); });
+    tasks.resize(kTasksShownMax);
+    std::ranges::sort(tasks, {}, [](const TaskStatus& task) { return task.record.number; });
+  }
+  for (const TaskStatus& task : tasks) FillTask(task, *view.add_tasks());
+  // A reply is one message. What the agents signed goes first; it stays in the catalog.
+  if (view.ByteSizeLong() > kRunBytesMax) {
+    for (v1::TaskView& task : *view.mutable_tasks()) task.clear_report();
+  }
+  while (view.ByteSizeLong() > kRunBytesMax) {
+    view.mutable_tasks()->DeleteSubrange(view.tasks_size() / 2,
+                                         view.tasks_size() - view.tasks_size() / 2);
+  }
+}
+
+void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view) {
+  view.set_id(Text(record.snapshot));
+  view.set_repository(record.repository);
+  view.set_source(record.source);
+  view.set_host(record.host);
+  view.set_run(record.run);
+  view.set_node(record.node);
+  view.set_time_ms(record.time_ms);
+  view.set_partial(record.partial);
+  view.set_parent(Text(record.parent));
+  view.set_items(record.items);
+  view.set_bytes(record.bytes);
+  view.set_missing_count(record.missing_count);
+  view.set_cut_barrier_met(record.cut_barrier_met);
+  for (const auto& [name, value] : record.position) (*view.mutable_position())[name] = value;
+  view.set_note(record.note);
+}
+
+void FillDraft(const DraftRecord& record, v1::DraftView& view) {
+  view.set_draft(record.run);
+  view.set_state(std::string(DraftStateName(record.state)));
+  view.set_requester(record.requester);
+  view.set_payload(Text(record.payload));
+  view.set_operators(record.operators);
+  for (const Approval& approval : record.approvals) view.add_persons(approval.person);
+  view.set_created_ms(record.created_ms);
+  view.set_expires_ms(record.expires_ms);
+  view.set_denied_by(record.denied_by);
+}
+
+TaskStatus StatusOf(TaskRecord record) {
+  TaskStatus status;
+  status.state = record.state;
+  status.record = std::move(record);
+  return status;
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,228 @@
+#include "controller/daemon/controller_daemon.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/bus/bus_server.h"
+#include "common/bus/curve_key.h"
+#include "common/bus/join_server.h"
+#include "common/io/fd.h"
+#include "common/trust/key_file.h"
+#include "common/trust/orders.h"
+#include "common/trust/root_document.h"
+#include "controller/catalog/catalog.h"
+#include "controller/catalog/catalog_reader.h"
+#include "controller/daemon/admin_loop.h"
+#include "controller/daemon/agent_keys.h"
+#include "controller/daemon/controller_trust.h"
+#include "controller/daemon/core_loop.h"
+
+namespace holdfast::controller {
+namespace {
+
+constexpr std::string_view kInitHint = "holdfast init makes one";
+
+struct Keys {
+  trust::RootDocument root;  // of the file
+  crypto::SigningKey signing;
+  bus::CurveKeys bus;
+};
+
+Result<Keys> LoadKeys(const ControllerSettings& settings) {
+  Result<Bytes> envelope = ReadWholeFile(settings.root_file);
+  if (!envelope) return Fail(std::move(envelope).error().WithHint(std::string(kInitHint)));
+  Result<trust::RootDocument> root = trust::RootDocument::Load(*envelope);
+  if (!root) return Fail(std::move(root).error().While(Quote(settings.root_file)));
+  if (root->cluster() != settings.cluster) {
+    return settings.values.Invalid(
+        "cluster", fmt::format("\"cluster\" is {}; {} is of cluster {}", Quote(settings.cluster),
+                               Quote(settings.root_file), Quote(root->cluster())));
+  }
+  HF_ASSIGN(crypto::SigningKey signing, trust::ReadSigningKeyFile(settings.signing_key_file));
+  HF_ASSIGN(bus::CurveKeys bus, bus::LoadCurveKeys(settings.bus_key_file));
+  return Keys{*std::move(root), std::move(signing), std::move(bus)};
+}
+
+// A catalog that knows its cluster; made where there is none.
+Result<Catalog> OpenCatalog(const ControllerSettings& settings, const trust::RootDocument& root,
+                            const Clock& clock) {
+  HF_TRY(MakeDirectories(settings.state_dir, 0700));
+  const std::string path = settings.state_dir + "/catalog.db";
+  if (::access(path.c_str(), F_OK) == 0) return Catalog::Open(path, DatabaseMode::kWrite);
+  HF_ASSIGN(Catalog catalog, Catalog::Open(path, DatabaseMode::kCreate));
+  Log(LogLevel::kInfo, "made the catalog {}", path);
+  const std::int64_t now_ms = trust::UnixMilliseconds(clock.Now());
+  const std::vector<Change> changes = {
+      ClusterRecord{.cluster_id = root.cluster_id(),
+                    .cluster = root.cluster(),
+                    .epoch = root.epoch(),
+                    .root_version = root.version(),
+                    .root = root.envelope()},
+      AuditEntry{.time_ms = now_ms,
+                 .type = "cluster.created",
+                 .actor = "controller",
+                 .subject = root.cluster(),
+                 .run = {},
+                 .facts = {{"root_version", std::to_string(root.version())}},
+                 .evidence = root.envelope()}};
+  HF_TRY(catalog.Apply(changes));
+  return catalog;
+}
+
+Result<void> LookAtCatalog(const std::string& path, const std::stop_token& stop) {
+  HF_ASSIGN(CatalogReader reader, CatalogReader::Open(path));
+  HF_ASSIGN(const CatalogCheck check, reader.Check(CheckDepth::kQuick, stop));
+  if (check.damage.empty()) return {};
+  return Fail(ErrorCode::kCorrupt,
+              fmt::format("catalog {} is damaged: {}", Quote(path), check.damage.front()),
+              "move it away and start again, then `holdfast catalog rebuild`; or put a copy back "
+              "that `holdfast catalog backup` made");
+}
+
+// The document that is in force: the catalog's, or the file's where that one follows it.
+struct Document {
+  trust::RootDocument root;
+  bool is_from_file = false;
+};
+Result<Document> CurrentRoot(const Loaded& loaded, const Keys& keys,
+                             const ControllerSettings& settings, const Clock& clock) {
+  HF_ASSIGN(trust::RootDocument known, trust::RootDocument::Load(loaded.cluster->root));
+  if (known.cluster_id() != keys.root.cluster_id()) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is of cluster {}, the catalog in {} of {}", Quote(settings.root_file),
+                    keys.root.cluster_id(), Quote(settings.state_dir), known.cluster_id()),
+        "give this controller the files of its own cluster");
+  }
+  if (keys.root.version() <= known.version()) return Document{std::move(known)};
+  Result<trust::RootDocument> next = known.VerifyNext(keys.root.envelope(), clock.Now());
+  if (!next) return Fail(std::move(next).error().While(Quote(settings.root_file)));
+  return Document{*std::move(next), true};
+}
+
+Result<void> TakeFromFile(Catalog& catalog, ClusterRecord cluster, const trust::RootDocument& root,
+                          const Clock& clock) {
+  cluster.root_version = root.version();
+  cluster.epoch = std::max(cluster.epoch, root.epoch());
+  cluster.root = root.envelope();
+  const std::vector<Change> changes = {
+      cluster, AuditEntry{.time_ms = trust::UnixMilliseconds(clock.Now()),
+                          .type = "trust.changed",
+                          .actor = "controller",
+                          .subject = root.cluster(),
+                          .run = {},
+                          .facts = {{"root_version", std::to_string(root.version())}},
+                          .evidence = root.envelope()}};
+  return catalog.Apply(changes);
+}
+
+// What lives as long as the process, in the order in which it ends.
+class Daemon {
+ public:
+  Daemon(const ControllerSettings& settings, Catalog catalog, trust::RootDocument root, Keys keys,
+         Random& random, const Clock& clock)
+      : settings_(settings),
+        random_(random),
+        clock_(clock),
+        bus_keys_(std::move(keys.bus)),
+        catalog_(std::move(catalog)),
+        trust_(std::move(root), std::move(keys.signing), clock) {}
+
+  Result<void> Start(const std::stop_token& stop) {
+    HF_TRY(trust_.CheckOwnKey());
+    HF_TRY(LookAtCatalog(catalog_.path(), stop));
+    bus::BusServerOptions bus;
+    bus.endpoint = settings_.bus.listen;
+    bus.keys = bus_keys_;
+    HF_ASSIGN(bus_, bus::BusServer::Open(std::move(bus), agents_));
+    HF_TRY(bus_->SelfTest());
+    bus::JoinServerOptions join;
+    join.endpoint = settings_.join.listen;
+    join.keys = bus_keys_;
+    HF_ASSIGN(join_, bus::JoinServer::Open(join));
+    CoreLoopOptions options;
+    options.core.cut_window_ms = settings_.cut_barrier.count();
+    options.core.starts_burst = settings_.saves_at_once;
+    options.core.starts_per_s = settings_.saves_per_minute / 60.0;
+    options.core.backup_life_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(settings_.run_deadline).count();
+    options.version = HOLDFAST_VERSION;
+    options.bus_endpoint = settings_.bus.endpoint;
+    options.bus_key = bus_keys_.public_key;
+    core_ = std::make_unique<CoreLoop>(std::move(options), catalog_, trust_, agents_, *bus_, *join_,
+                                       random_, clock_);
+    HF_TRY(core_->Start());
+    AdminServiceOptions admin;
+    admin.catalog = catalog_.path();
+    admin.version = HOLDFAST_VERSION;
+    admin.join_endpoint = settings_.join.endpoint;
+    admin.join_key = bus_keys_.public_key;
+    HF_ASSIGN(admin_,
+              AdminLoop::Open(settings_, std::move(admin), *core_, bus_keys_, random_, clock_));
+    Log(LogLevel::kInfo, "cluster {}: agents at {}, joining at {}, operators at {}{}{}",
+        settings_.cluster, bus_->endpoint(), join_->endpoint(), settings_.admin_socket,
+        admin_->endpoint().empty() ? "" : " and ", admin_->endpoint());
+    return {};
+  }
+
+  Result<void> Run(const std::stop_token& stop, const Notifier& notifier) {
+    return core_->Run(stop, notifier);
+  }
+
+  // Operators that wait are told before their door closes.
+  ~Daemon() {
+    if (core_) core_->Close();
+    admin_.reset();
+  }
+
+ private:
+  const ControllerSettings& settings_;
+  Random& random_;
+  const Clock& clock_;
+  const bus::CurveKeys bus_keys_;
+  Catalog catalog_;
+  ControllerTrust trust_;
+  AgentKeys agents_;
+  std::unique_ptr<bus::BusServer> bus_;
+  std::unique_ptr<bus::JoinServer> join_;
+  std::unique_ptr<CoreLoop> core_;
+  std::unique_ptr<AdminLoop> admin_;
+};
+
+void Tell(const Result<void>& told) {
+  if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+}
+
+}  // namespace
+
+Result<void> RunController(const ControllerSettings& settings, const Notifier& notifier,
+                           const std::stop_token& stop, Random& random, const Clock& clock) {
+  HF_ASSIGN(Keys keys, LoadKeys(settings));
+  HF_ASSIGN(Catalog catalog, OpenCatalog(settings, keys.root, clock));
+  HF_ASSIGN(const Loaded loaded, catalog.Load());
+  if (!loaded.cluster) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("catalog {} does not know its cluster", Quote(catalog.path())),
+                "it was left half made: move it away and start again");
+  }
+  HF_ASSIGN(Document document, CurrentRoot(loaded, keys, settings, clock));
+  if (document.is_from_file) {
+    HF_TRY(TakeFromFile(catalog, *loaded.cluster, document.root, clock));
+  }
+  Daemon daemon(settings, std::move(catalog), std::move(document.root), std::move(keys), random,
+                clock);
+  HF_TRY(daemon.Start(stop));
+  Tell(notifier.Ready(fmt::format("cluster {}", settings.cluster)));
+  Result<void> ended = daemon.Run(stop, notifier);
+  Tell(notifier.Stopping("stopping"));
+  return ended;
+}
+
+}  // namespace holdfast::controller

@@ -1,0 +1,117 @@
+// The one thread that decides: it hears agents, nodes that join and operators, lets the core
+// decide, makes what was decided durable, and only then speaks.
+//
+// Many events share one transaction when they come at once, so that a commit's price does not grow
+// with the number of agents. Where the catalog refuses a transaction (a full disk), nothing of it
+// has happened: who asked is told why, the core is thrown away, and every few seconds it is tried
+// to go on from what is durable.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/base/result.h"
+#include "common/bus/bus_server.h"
+#include "common/bus/join_server.h"
+#include "common/io/fd.h"
+#include "common/service/notify.h"
+#include "controller/catalog/catalog.h"
+#include "controller/core/controller_core.h"
+#include "controller/core/events.h"
+#include "controller/daemon/agent_keys.h"
+#include "controller/daemon/controller_trust.h"
+
+namespace holdfast::controller {
+
+struct CoreLoopOptions {
+  Options core;
+  std::string version;                           // of this program
+  std::string bus_endpoint;                      // as agents reach it
+  bus::CurvePublicKey bus_key{};                 // of the bus
+  std::chrono::milliseconds retry_every{5'000};  // after the catalog refused
+};
+
+class CoreLoop {
+ public:
+  // All that is referred to outlives the loop. Only Ask(), Look() and ChangeRoot() may be called from
+  // other threads than the one that calls Start() and Run().
+  CoreLoop(CoreLoopOptions options, Catalog& catalog, ControllerTrust& trust, AgentKeys& keys,
+           bus::BusServer& bus, bus::JoinServer& join, Random& random, const Clock& clock);
+  ~CoreLoop();
+  // From now on, and for all who wait already, the answer is kCancelled. Before anybody who may
+  // ask, and before the loop goes.
+  void Close();
+
+  // Loads what is durable and begins from it. Errors are the catalog's.
+  Result<void> Start();
+  // Until a stop is requested. An error when going on makes no sense: the bus fails, or the disk
+  // failed in a way that only a new process can look at.
+  Result<void> Run(const std::stop_token& stop, const Notifier& notifier);
+
+  // Hands in the event that `make` makes of a request's number, and waits for its reply, which
+  // comes when all it changed is durable. kUnavailable while the catalog refuses, kCancelled at the
+  // end.
+  Result<Answer> Ask(const std::function<Event(std::uint64_t request)>& make);
+  // Runs `look` between two steps and waits for it. Errors as Ask().
+  Result<void> Look(const std::function<void(const ControllerCore& core)>& look);
+  // Takes the next root document: by the verifier first, then by the core. Errors of both.
+  Result<Answer> ChangeRoot(const Bytes& envelope, const std::string& actor);
+
+ private:
+  using Call = std::move_only_function<void()>;
+
+  Result<void> Revive();
+  void Post(Call call);
+  bool Drain();
+  void Feed(const Event& event);
+  Result<void> Commit();
+  void Degrade(const Error& error);
+  void Perform(const Action& action);
+  void Do(const action::Send& action);
+  void Do(const action::Reply& action);
+  void Do(const action::JoinReply& action);
+  void Do(const action::ShutOut& action);
+  void Do(const action::RunEnded& action);
+  void Do(const action::Note& action);
+  Result<void> Wait(bool is_idle, const Notifier& notifier);
+  void TakeWake();
+  void GiveUpRequests(const Error& error);
+  Time Now() const;
+
+  const CoreLoopOptions options_;
+  Catalog& catalog_;
+  ControllerTrust& trust_;
+  AgentKeys& keys_;
+  bus::BusServer& bus_;
+  bus::JoinServer& join_;
+  Random& random_;
+  const Clock& clock_;
+
+  std::unique_ptr<ControllerCore> core_;  // null while the catalog refuses
+  std::optional<Error> refused_;          // why
+  Instant retry_at_{};
+  std::vector<Change> changes_;
+  std::vector<Action> actions_;
+  std::map<std::uint64_t, std::promise<Result<Answer>>> requests_;
+  std::uint64_t next_request_ = 1;
+  std::optional<Error> broken_;
+
+  Fd wake_;
+  std::mutex mutex_;  // of what follows
+  std::deque<Call> calls_;
+  bool is_over_ = false;
+};
+
+}  // namespace holdfast::controller

@@ -1,0 +1,122 @@
+// holdfast-controller: the program.
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <string>
+#include <string_view>
+
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/cli/exit_code.h"
+#include "common/cli/terminal.h"
+#include "common/service/logging.h"
+#include "common/service/notify.h"
+#include "common/service/signals.h"
+#include "controller/daemon/controller_daemon.h"
+#include "controller/daemon/settings.h"
+
+namespace {
+
+using holdfast::Error;
+using holdfast::ErrorCode;
+using holdfast::Result;
+
+constexpr const char* kFooter = R"(Examples:
+  holdfast-controller run --config /etc/holdfast/controller.yaml
+  holdfast-controller config check
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 another controller runs, 130 interrupted.)";
+
+holdfast::config::Environment ReadEnvironment() {
+  holdfast::config::Environment environment;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
+}
+
+struct Arguments {
+  std::string config{holdfast::controller::kDefaultControllerConfig};
+  std::string log_level = "info";
+  std::string log_target = "auto";
+};
+
+void AddOptions(CLI::App& app, Arguments& arguments) {
+  app.add_option("--config", arguments.config, "the configuration")
+      ->type_name("FILE")
+      ->capture_default_str();
+  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warning or error")
+      ->type_name("LEVEL")
+      ->capture_default_str();
+  app.add_option("--log-target", arguments.log_target, "auto, stderr or journald")
+      ->type_name("TARGET")
+      ->capture_default_str();
+  app.footer(kFooter);
+}
+
+Result<void> SetUpLog(const Arguments& arguments, const holdfast::config::Environment& environment,
+                      holdfast::cli::Terminal& terminal, const holdfast::Clock& clock) {
+  holdfast::LogOptions options;
+  HF_ASSIGN(options.level, holdfast::ParseLogLevel(arguments.log_level));
+  HF_ASSIGN(options.target, holdfast::ParseLogTarget(arguments.log_target));
+  options.program = "holdfast-controller";
+  if (const auto stream = environment.find("JOURNAL_STREAM"); stream != environment.end()) {
+    options.journal_stream = stream->second;
+  }
+  options.write_line = [&terminal](std::string_view line) { terminal.WriteErrorLine(line); };
+  (void)holdfast::SetUpLogging(options, clock);
+  return {};
+}
+
+Result<void> Act(const CLI::App& app, const Arguments& arguments,
+                 holdfast::cli::Terminal& terminal) {
+  const holdfast::SystemClock clock;
+  holdfast::SystemRandom random;
+  const holdfast::config::Environment environment = ReadEnvironment();
+  HF_TRY(SetUpLog(arguments, environment, terminal, clock));
+  HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
+            holdfast::controller::LoadControllerSettings(arguments.config, environment));
+  for (const std::string& warning : settings.warnings) {
+    holdfast::Log(holdfast::LogLevel::kWarning, "{}", warning);
+  }
+  if (app.got_subcommand("config")) {
+    return terminal.WriteOut(fmt::format("{}: right: cluster {}, agents at {}\n", settings.file,
+                                         settings.cluster, settings.bus.endpoint));
+  }
+  HF_ASSIGN(const auto signals, holdfast::StopOnSignals::Begin());
+  HF_ASSIGN(const holdfast::Notifier notifier,
+            holdfast::Notifier::Create(holdfast::NotifyEnvironment::OfThisProcess()));
+  return holdfast::controller::RunController(settings, notifier, signals->token(), random, clock);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  holdfast::cli::Terminal terminal;
+  Arguments arguments;
+  CLI::App app("Holdfast controller: keeps the catalog, signs plans, and listens to agents.",
+               "holdfast-controller");
+  app.set_version_flag("--version", HOLDFAST_VERSION);
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  AddOptions(*app.add_subcommand("run", "run until stopped"), arguments);
+  CLI::App* config = app.add_subcommand("config", "look at the configuration");
+  config->require_subcommand(1);
+  AddOptions(*config->add_subcommand("check", "say whether the configuration is right"), arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    terminal.WriteErrorLine(fmt::format("holdfast-controller: {}", error.what()));
+    terminal.WriteErrorLine("hint: see `holdfast-controller --help`");
+    return holdfast::cli::kExitUsage;
+  }
+  const Result<void> done = Act(app, arguments, terminal);
+  if (done) return holdfast::cli::kExitDone;
+  terminal.WriteErrorLine("holdfast-controller: " + done.error().message());
+  if (!done.error().hint().empty()) terminal.WriteErrorLine("hint: " + done.error().hint());
+  return holdfast::cli::ExitCodeOf(done.error());
+}

@@ -1,0 +1,351 @@
+// The whole controller in this process, asked over its own doors.
+#include <arpa/inet.h>
+#include <catch2/catch.hpp>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <future>
+#include <stop_token>
+#include <thread>
+
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/bus/bus_client.h"
+#include "common/bus/join_client.h"
+#include "common/bus/join_token.h"
+#include "common/crypto/ed25519.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/local_socket.h"
+#include "common/trust/root_document.h"
+#include "controller/cli/init_cluster.h"
+#include "controller/daemon/admin_loop.h"
+#include "controller/daemon/controller_daemon.h"
+#include "proto/holdfast/v1/admin.pb.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "tests/support/results.h"
+
+using namespace holdfast;
+using namespace holdfast::controller;
+using holdfast::testing::Unwrap;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A port that nobody had a moment ago.
+std::uint16_t FreePort() {
+  Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  socklen_t size = sizeof(address);
+  REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  return ntohs(address.sin_port);
+}
+
+std::string Replaced(std::string text, const std::string& what, const std::string& by) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += by.size()) {
+    text.replace(at, what.size(), by);
+  }
+  return text;
+}
+
+struct Cluster {
+  Cluster() {
+    SetUpLog(LogLevel::kError, [](LogLevel, std::string_view) {});
+    cli::InitClusterOptions options;
+    options.directory = directory.path() + "/cluster";
+    options.cluster = "prod";
+    options.host = "127.0.0.1";
+    options.operators = {"anna"};
+    report = Unwrap(cli::InitCluster(options, random, clock));
+    const std::string file = report.controller_directory + "/controller.yaml";
+    std::string text(AsText(Unwrap(ReadWholeFile(file))));
+    for (const char* port : {"7733", "7734", "7735"}) {
+      text = Replaced(text, port, std::to_string(FreePort()));
+    }
+    text = Replaced(text, "admin:\n", "admin:\n  socket: \"" + directory.path() + "/socket\"\n");
+    text += "\nstate_dir: " + directory.path() + "/state\n";
+    REQUIRE_OK(WriteFileAtomic(file, AsBytes(text), 0644));
+    settings = Unwrap(LoadControllerSettings(file, {}));
+  }
+
+  TempDir directory = Unwrap(TempDir::Create("controller"));
+  SystemRandom random;
+  SystemClock clock;
+  cli::InitClusterReport report;
+  ControllerSettings settings;
+};
+
+// While it lives, the controller runs.
+class Running {
+ public:
+  explicit Running(Cluster& cluster) : cluster_(cluster) {
+    const Notifier silent = Unwrap(Notifier::Create({}));
+    thread_ =
+        std::jthread([this, silent = Unwrap(Notifier::Create({}))](const std::stop_token& stop) {
+          ended_.set_value(
+              RunController(cluster_.settings, silent, stop, cluster_.random, cluster_.clock));
+        });
+    const Instant deadline = cluster.clock.Monotonic() + 30s;
+    for (;;) {
+      Result<LocalClient> client = LocalClient::Connect(cluster.settings.admin_socket);
+      if (client) {
+        client_.emplace(*std::move(client));
+        break;
+      }
+      if (future_.wait_for(10ms) == std::future_status::ready) {
+        FAIL(future_.get().error().Text());
+      }
+      REQUIRE(cluster.clock.Monotonic() < deadline);
+    }
+  }
+  Result<void> Stop() {
+    thread_.request_stop();
+    return future_.get();
+  }
+
+  // The next reply to a request.
+  v1::AdminReply Ask(v1::AdminRequest request) {
+    request.set_id(++id_);
+    REQUIRE_OK(client_->Send(AsBytes(request.SerializeAsString())));
+    return Next();
+  }
+  v1::AdminReply Next() {
+    const Bytes bytes = Unwrap(client_->Receive(30s, cluster_.clock));
+    v1::AdminReply reply;
+    REQUIRE(reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    CHECK(reply.id() == id_);
+    return reply;
+  }
+  v1::AdminReply Good(const v1::AdminRequest& request) {
+    v1::AdminReply reply = Ask(request);
+    INFO(reply.error().message());
+    REQUIRE_FALSE(reply.has_error());
+    CHECK(reply.last());
+    return reply;
+  }
+
+ private:
+  Cluster& cluster_;
+  std::promise<Result<void>> ended_;
+  std::future<Result<void>> future_ = ended_.get_future();
+  std::optional<LocalClient> client_;
+  std::uint64_t id_ = 0;
+  std::jthread thread_;
+};
+
+v1::AdminRequest StatusRequest() {
+  v1::AdminRequest request;
+  request.mutable_status();
+  return request;
+}
+
+bus::JoinToken TokenFor(Running& controller, const std::string& node) {
+  v1::AdminRequest request;
+  request.mutable_token()->set_node(node);
+  return Unwrap(bus::DecodeJoinToken(controller.Good(request).token().token()));
+}
+
+// An agent that only says Hello.
+struct Agent {
+  Agent(Cluster& cluster, const bus::JoinToken& token)
+      : signing(crypto::SigningKey::Generate(cluster.random)),
+        keys(bus::GenerateCurveKeys(cluster.random)) {
+    answer = Unwrap(bus::Join(token, signing.public_key(), keys, cluster.clock.Monotonic() + 30s));
+    bus::BusClientOptions options;
+    options.endpoint = answer.endpoint;
+    options.keys = keys;
+    options.server_key = answer.server_key;
+    client = Unwrap(bus::BusClient::Open(options, cluster.random));
+    node = token.node;
+    deadline = cluster.clock.Monotonic() + 30s;
+  }
+  v1::ControllerMessage SayHello() {
+    v1::AgentMessage message;
+    v1::Hello& hello = *message.mutable_hello();
+    hello.set_node(node);
+    hello.set_incarnation(answer.incarnation);
+    hello.set_boot_id("boot");
+    hello.set_process_id(std::string(16, 'p'));
+    hello.set_nonce(std::string(16, 'n'));
+    hello.set_root_version(1);
+    hello.set_version("test");
+    v1::ConfiguredSource& source = *hello.add_sources();
+    source.set_source("files/app");
+    source.set_repository("main");
+    source.set_topology("local");
+    hello.add_repositories("main");
+    for (;;) {
+      if (client->is_connected()) (void)client->Send(AsBytes(message.SerializeAsString()));
+      for (;;) {
+        auto event = Unwrap(client->Receive(deadline));
+        if (event && event->kind == bus::BusEvent::Kind::kConnected) break;
+        if (!event || event->kind != bus::BusEvent::Kind::kMessage) continue;
+        v1::ControllerMessage heard;
+        REQUIRE(heard.ParseFromArray(event->bytes.data(), static_cast<int>(event->bytes.size())));
+        return heard;
+      }
+    }
+  }
+  crypto::SigningKey signing;
+  bus::CurveKeys keys;
+  bus::JoinAnswer answer;
+  std::unique_ptr<bus::BusClient> client;
+  std::string node;
+  Instant deadline;
+};
+
+}  // namespace
+
+TEST_CASE("controller: it starts, says how it is, and stops") {
+  Cluster cluster;
+  Running controller(cluster);
+
+  const v1::StatusReply status = controller.Good(StatusRequest()).status();
+
+  CHECK(status.cluster() == "prod");
+  CHECK(status.cluster_id() == cluster.report.cluster_id);
+  CHECK(status.root_version() == 1);
+  CHECK(status.agents() == 0);
+  REQUIRE_OK(controller.Stop());
+  CHECK_FALSE(std::filesystem::exists(cluster.settings.admin_socket));
+}
+
+TEST_CASE("controller: a node joins by its token, once, and is known after a restart") {
+  Cluster cluster;
+  {
+    Running controller(cluster);
+    const bus::JoinToken token = TokenFor(controller, "db-1");
+    Agent agent(cluster, token);
+    CHECK(agent.answer.incarnation == 1);
+    REQUIRE_OK(trust::RootDocument::VerifyFirst(agent.answer.root, token.root_hash));
+
+    const v1::ControllerMessage heard = agent.SayHello();
+
+    REQUIRE(heard.has_hello_answer());
+    CHECK(heard.hello_answer().heartbeat_ms() > 0);
+    const crypto::SigningKey other = crypto::SigningKey::Generate(cluster.random);
+    REQUIRE_FAILS(bus::Join(token, other.public_key(), bus::GenerateCurveKeys(cluster.random),
+                            cluster.clock.Monotonic() + 30s),
+                  ErrorCode::kDenied, "");
+    v1::AdminRequest list;
+    list.mutable_agent_list();
+    const v1::AgentListReply agents = controller.Good(list).agents();
+    REQUIRE(agents.agents_size() == 1);
+    CHECK(agents.agents(0).node() == "db-1");
+    CHECK(agents.agents(0).connected());
+    REQUIRE(agents.agents(0).sources_size() == 1);
+    const v1::StatusReply status = controller.Good(StatusRequest()).status();
+    REQUIRE(status.sources_size() == 1);
+    CHECK(status.sources(0).source() == "files/app@db-1");
+    REQUIRE_OK(controller.Stop());
+  }
+  Running again(cluster);
+  const v1::StatusReply status = again.Good(StatusRequest()).status();
+  CHECK(status.agents() == 1);
+  CHECK(status.agents_connected() == 0);
+}
+
+TEST_CASE("controller: a run is watched, cancelled, and found again") {
+  Cluster cluster;
+  Running controller(cluster);
+  Agent agent(cluster, TokenFor(controller, "db-1"));
+  (void)agent.SayHello();
+  v1::AdminRequest backup;
+  backup.mutable_run()->set_kind(v1::ORDER_KIND_BACKUP);
+  const v1::RunsMade made = controller.Good(backup).runs_made();
+  REQUIRE(made.runs_size() == 1);
+
+  v1::AdminRequest show;
+  show.mutable_run_show()->set_run(made.runs(0).substr(0, 20));
+  const v1::RunView run = controller.Good(show).run();
+  CHECK(run.state() == "running");
+  REQUIRE(run.tasks_size() == 1);
+  CHECK(run.tasks(0).node() == "db-1");
+  CHECK(run.requester() == LocalActor(::getuid()));
+
+  v1::AdminRequest cancel;
+  cancel.mutable_run_cancel()->set_run(made.runs(0));
+  (void)controller.Good(cancel);
+  show.mutable_run_show()->set_watch(true);
+  v1::AdminReply reply = controller.Ask(show);
+  CHECK(reply.run().run() == made.runs(0));
+}
+
+TEST_CASE("controller: operators' mistakes are answered with what to do") {
+  Cluster cluster;
+  Running controller(cluster);
+  auto refused = [&](const v1::AdminRequest& request, const char* code, const char* part) {
+    const v1::AdminReply reply = controller.Ask(request);
+    CHECK(reply.error().code() == code);
+    CHECK_THAT(reply.error().message() + " " + reply.error().hint(), Catch::Contains(part));
+    CHECK(reply.last());
+  };
+  v1::AdminRequest request;
+  refused(request, "unsupported", "one version");
+  request.mutable_run_show()->set_run("01NOSUCHRUN");
+  refused(request, "not_found", "holdfast run list");
+  request.mutable_snapshot_show()->set_snapshot("latest:files/app");
+  refused(request, "not_found", "no snapshot \"latest:files/app\"");
+  request.mutable_snapshot_show()->set_snapshot("ab");
+  refused(request, "invalid_argument", "at least 4");
+  request.mutable_run()->set_kind(v1::ORDER_KIND_RESTORE);
+  refused(request, "invalid_argument", "of this kind");
+  request.mutable_run()->set_kind(v1::ORDER_KIND_BACKUP);
+  refused(request, "not_found", "");
+  request.mutable_revoke()->set_node("nobody");
+  refused(request, "not_found", "nobody");
+  request.mutable_approve()->set_draft("01NOSUCHDRAFT");
+  refused(request, "not_found", "holdfast approval list");
+  request.mutable_trust_change()->set_root("no envelope");
+  refused(request, "corrupt", "");
+  request.mutable_catalog_save()->set_path("relative");
+  refused(request, "invalid_argument", "absolute");
+}
+
+TEST_CASE("controller: the catalog is checked and copied while it works") {
+  Cluster cluster;
+  Running controller(cluster);
+  v1::AdminRequest save;
+  save.mutable_catalog_save()->set_path(cluster.directory.path() + "/copy.db");
+  CHECK(controller.Good(save).catalog().sound());
+
+  v1::AdminRequest check;
+  check.mutable_catalog_check()->set_against(cluster.directory.path() + "/copy.db");
+  const v1::CatalogReply reply = controller.Good(check).catalog();
+  CHECK(reply.sound());
+  CHECK(std::filesystem::exists(cluster.directory.path() + "/copy.db"));
+}
+
+TEST_CASE("controller: what does not belong together is refused at the start") {
+  Cluster cluster;
+  const Notifier silent = Unwrap(Notifier::Create({}));
+  auto start = [&] {
+    return RunController(cluster.settings, silent, {}, cluster.random, cluster.clock);
+  };
+  SECTION("another cluster's name") {
+    cluster.settings.cluster = "test";
+    REQUIRE_FAILS(start(), ErrorCode::kInvalidArgument, "is of cluster \"prod\"");
+  }
+  SECTION("no root document") {
+    cluster.settings.root_file += ".not";
+    REQUIRE_FAILS(start(), ErrorCode::kNotFound, "holdfast init");
+  }
+  SECTION("a key that is not the controller's") {
+    cluster.settings.signing_key_file = cluster.report.operators[0].directory + "/operator.key";
+    REQUIRE_FAILS(start(), ErrorCode::kDenied, "this controller's signing key");
+  }
+  SECTION("a catalog of another cluster") {
+    { Running first(cluster); }
+    Cluster other;
+    cluster.settings.root_file = other.settings.root_file;
+    REQUIRE_FAILS(start(), ErrorCode::kInvalidArgument, "of its own cluster");
+  }
+  SECTION("a second controller") {
+    Running first(cluster);
+    REQUIRE_FAILS(start(), ErrorCode::kBusy, "");
+  }
+}
