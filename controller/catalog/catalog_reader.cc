@@ -197,9 +197,17 @@ Result<std::vector<DraftRecord>> CatalogReader::Drafts(bool open_only, std::stri
   conditions.Add(open_only, "state = 1");
   conditions.Add(!before.empty(), "run < ?1");
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
-  HF_ASSIGN(std::vector<DraftRecord> drafts,
-            Read<DraftRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?2"), before,
-                              Rows(limit)));
+  HF_ASSIGN(
+      Statement row,
+      connection_.Query(SelectText<DraftRecord>(conditions.With("ORDER BY run DESC LIMIT ?2")),
+                        before, Rows(limit)));
+  std::vector<DraftRecord> drafts;
+  for (std::uint64_t bytes = 0; bytes < kPageBytesMax; bytes += drafts.back().payload.size()) {
+    HF_ASSIGN(bool has_row, row.Next());
+    if (!has_row) break;
+    HF_ASSIGN(DraftRecord draft, ReadRecord<DraftRecord>(row));
+    drafts.push_back(std::move(draft));
+  }
   HF_TRY(CompleteDrafts(connection_, drafts));
   return drafts;
 }
@@ -219,13 +227,15 @@ Result<std::vector<AuditRow>> CatalogReader::Audit(const AuditQuery& query) {
                         ColumnOf<std::uint64_t>::Encode(query.before), query.run, query.type,
                         Rows(query.limit)));
   std::vector<AuditRow> rows;
-  for (;;) {
+  for (std::uint64_t bytes = 0; bytes < kPageBytesMax; bytes += rows.back().bytes.size()) {
     HF_ASSIGN(bool has_row, row.Next());
-    if (!has_row) return rows;
-    AuditRow& read = rows.emplace_back();
+    if (!has_row) break;
+    AuditRow read;
     HF_TRY(row.Read(read.bytes, read.leaf));
     HF_ASSIGN(read.event, DecodeAuditEvent(read.bytes));
+    rows.push_back(std::move(read));
   }
+  return rows;
 }
 
 }  // namespace holdfast::controller

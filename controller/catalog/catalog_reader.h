@@ -18,8 +18,10 @@
 
 namespace holdfast::controller {
 
-// No page has more rows, whatever is asked for.
+// No page has more rows, whatever is asked for, nor goes on once it holds this much of signed
+// bytes: a page may be shorter than was asked for, and only an empty one is behind the last.
 inline constexpr std::uint32_t kPageRowsMax = 1'000;
+inline constexpr std::uint64_t kPageBytesMax = 4U << 20;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {

@@ -152,6 +152,28 @@ TEST_CASE("catalog reader: the audit is read forwards and backwards") {
   REQUIRE((row.event.facts == SomeEntry().facts && row.event.evidence == SomeEntry().evidence));
 }
 
+TEST_CASE("catalog reader: a page of large rows ends early, and the next goes on") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 0; i < 12; ++i) {
+    AuditEntry entry = SomeEntry();
+    entry.evidence.resize(1U << 20);
+    changes.emplace_back(entry);
+    DraftRecord draft = SomeDraft(i);
+    draft.payload.resize(1U << 20);
+    changes.emplace_back(draft);
+  }
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+
+  REQUIRE(Unwrap(reader.Audit({.limit = 100})).size() == 5);  // the first one is small
+  REQUIRE(Unwrap(reader.Audit({.after = 5, .limit = 100})).size() == 4);
+  REQUIRE(Unwrap(reader.Audit({.after = 13})).empty());
+  REQUIRE(Unwrap(reader.Drafts(true, "", 100)).size() == 4);
+  REQUIRE(Unwrap(reader.Drafts(true, RunName(8), 100)).front().run == RunName(7));
+}
+
 TEST_CASE("catalog check: what was tampered with is found") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);
