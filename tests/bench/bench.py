@@ -1,10 +1,11 @@
-"""What a run takes, beside stock restic on the same data. Started by scripts/bench; never part of a test run.
+"""What a run takes, beside stock restic on the same data, and what the bus takes. Started by scripts/bench; never part of a test run.
 
 Each line is one program's run: seconds, CPU seconds and peak memory. Sources are read once before, so that both
 find them in the page cache; repositories lie on the same disk. Numbers of one run are within about a tenth.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from lib import EtcdCluster, agent_program, run, service_program, write_config
+from lib import EtcdCluster, agent_program, places, run, service_program, write_config
 
 MIB = 1 << 20
 
@@ -182,12 +183,38 @@ class Bench:
         cluster.stop()
 
 
+BUS_ROWS = {
+    "connect_s": "all connected, s",
+    "cpu_ms_per_handshake": "server's CPU per handshake, ms",
+    "fan_out_sent_ms": "4 KiB to every node: sent, ms",
+    "fan_out_answered_ms": "4 KiB to every node: all answered, ms",
+    "round_trip_p50_us": "1 KiB there and back: median, us",
+    "round_trip_p99_us": "1 KiB there and back: 99 %, us",
+    "kib_per_node": "server's memory per node, connected, KiB",
+    "kib_per_node_after": "server's memory per node, after that, KiB",
+    "idle_cpu_percent": "server idle, % of a core",
+}
+
+
+def bus(rounds: int, nodes: int = 200) -> None:
+    """The transport alone: server and nodes on this machine, the nodes' own CPU time included in the seconds."""
+    program = places.BUILD / "tests" / "bus_bench"
+    taken = []
+    for _ in range(rounds):
+        taken.append(json.loads(subprocess.run([program, str(nodes)], stdout=subprocess.PIPE, check=True).stdout))
+    print(f"\nbus, {nodes} nodes, median of {rounds}")
+    for name, title in BUS_ROWS.items():
+        print(f"{title:44}{statistics.median(one[name] for one in taken):10.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("name", choices=["big", "small", "etcd"])
+    parser.add_argument("name", choices=["big", "small", "etcd", "bus"])
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--directory", type=Path, required=True, help="where data and repositories go")
     arguments = parser.parse_args()
+    if arguments.name == "bus":
+        return bus(arguments.rounds)
     directory = arguments.directory / arguments.name
     directory.mkdir(parents=True, exist_ok=True)
     bench = Bench(directory, arguments.rounds)
