@@ -56,6 +56,8 @@ std::string ProgressJson(const ProgressSample& sample) {
       {"bytes_per_second", static_cast<std::uint64_t>(sample.bytes_per_second)},
       {"seconds_left", nullptr},
   };
+  if (!sample.run.empty()) line["run"] = sample.run;
+  if (!sample.state.empty()) line["state"] = sample.state;
   if (sample.items_total > 0) line["items_total"] = sample.items_total;
   if (sample.bytes_total > 0) line["bytes_total"] = sample.bytes_total;
   if (sample.seconds_left() >= 0) {

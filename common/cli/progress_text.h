@@ -15,6 +15,9 @@ struct ProgressSample {
   std::uint64_t bytes = 0;
   std::uint64_t bytes_total = 0;
   double bytes_per_second = 0;
+  // Of a cluster's task: the run that it belongs to and its state. Empty otherwise; in JSON alone.
+  std::string run = {};
+  std::string state = {};
   // Negative where unknown.
   double seconds_left() const;
 };
