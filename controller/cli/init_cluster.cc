@@ -53,14 +53,6 @@ bool IsName(std::string_view text) {
          text.front() != '-' && std::ranges::all_of(text, is_good);
 }
 
-Result<void> CheckName(std::string_view what, std::string_view name) {
-  if (IsName(name)) return {};
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} is called {}; expected letters, digits, \".\", \"_\" and \"-\", at "
-                          "most {} of them",
-                          what, Quote(name), kNameBytesMax));
-}
-
 Result<void> CheckNumber(std::string_view option, unsigned value, std::size_t most) {
   if (value >= 1 && value <= most) return {};
   return Fail(ErrorCode::kInvalidArgument,
@@ -194,14 +186,16 @@ admin:
                      fmt::arg("operators", operators));
 }
 
-std::string CliYaml(const InitClusterOptions& options, const Keys& keys) {
+std::string CliYaml(const InitClusterOptions& options, const Keys& keys,
+                    const std::string& cluster_id) {
   return fmt::format(R"(# Belongs to ~/.config/holdfast/cli.yaml, with the keys that it names.
 controller: "tcp://{}:7735"
+cluster_id: {}
 server_key: {}
 curve_key_file: operator.curve
 operator_key_file: operator.key
 )",
-                     options.host, Quote(bus::CurveKeyText(keys.bus.public_key)));
+                     options.host, cluster_id, Quote(bus::CurveKeyText(keys.bus.public_key)));
 }
 
 Result<void> WriteController(const std::string& directory, const InitClusterOptions& options,
@@ -216,7 +210,7 @@ Result<void> WriteController(const std::string& directory, const InitClusterOpti
 
 Result<void> WritePerson(const std::string& directory, const std::string& root_key_file,
                          const InitClusterOptions& options, const Keys& keys, const Person& person,
-                         Random& random) {
+                         const std::string& cluster_id, Random& random) {
   Secret passphrase;
   if (options.passphrase) {
     HF_ASSIGN(passphrase, options.passphrase(person.name));
@@ -225,7 +219,8 @@ Result<void> WritePerson(const std::string& directory, const std::string& root_k
   HF_TRY(trust::CreateSigningKeyFile(directory + "/operator.key", person.operator_key, passphrase,
                                      random));
   HF_TRY(bus::SaveCurveSecret(directory + "/operator.curve", person.curve));
-  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options, keys)), 0600));
+  HF_TRY(trust::CreateFile(directory + "/cli.yaml", AsBytes(CliYaml(options, keys, cluster_id)),
+                           0600));
   return trust::CreateSigningKeyFile(root_key_file, person.root_key, passphrase, random);
 }
 
@@ -247,6 +242,14 @@ std::vector<std::string> WarningsOf(const InitClusterOptions& options) {
 }
 
 }  // namespace
+
+Result<void> CheckName(std::string_view what, std::string_view name) {
+  if (IsName(name)) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is called {}; expected letters, digits, \".\", \"_\" and \"-\", at "
+                          "most {} of them",
+                          what, Quote(name), kNameBytesMax));
+}
 
 Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random& random,
                                       const Clock& clock) {
@@ -272,8 +275,8 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
   for (const Person& person : keys.persons) {
     const std::string own = "/operators/" + person.name;
     const std::string root_key_file = fmt::format("/{}/{}.key", kRootKeys, person.name);
-    HF_TRY(
-        WritePerson(made.path() + own, made.path() + root_key_file, options, keys, person, random));
+    HF_TRY(WritePerson(made.path() + own, made.path() + root_key_file, options, keys, person,
+                       report.cluster_id, random));
     report.operators.push_back({person.name, directory + own, directory + root_key_file});
   }
   HF_TRY(SyncDirectory(made.path()));

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -40,6 +41,10 @@ struct InitClusterReport {
   std::int64_t expires_ms = 0;  // of the root document and all of its keys
   std::vector<std::string> warnings;
 };
+
+// kInvalidArgument unless `name` is one that keys, files and persons may have; `what` says whose it
+// is: "the cluster".
+Result<void> CheckName(std::string_view what, std::string_view name);
 
 // The directory appears whole or not at all. kInvalidArgument for names and numbers that make no
 // sense, kAlreadyExists when the directory holds anything.

@@ -1,0 +1,113 @@
+#include "controller/cli/cli_settings.h"
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+#include "common/config/config_file.h"
+
+namespace holdfast::cli {
+namespace {
+
+using config::Environment;
+using config::OptionType;
+using config::Schema;
+
+const Schema& CliSchema() {
+  static const Schema schema{{
+      {.name = "controller", .help = "\"tcp://HOST:7735\", or the path of a socket"},
+      {.name = "cluster_id", .help = "the cluster's ULID; what is signed must be for it"},
+      {.name = "server_key", .help = "the controller's CURVE key, as Z85 text"},
+      {.name = "server_key_file", .type = OptionType::kPath, .help = "the same, in a file"},
+      {.name = "curve_key_file",
+       .type = OptionType::kPath,
+       .help = "this operator's CURVE key, for a controller on another host"},
+      {.name = "operator_key_file",
+       .type = OptionType::kPath,
+       .help = "this operator's signing key"},
+  }};
+  return schema;
+}
+
+std::string Variable(const Environment& environment, std::string_view name) {
+  auto found = environment.find(name);
+  return found == environment.end() ? "" : found->second;
+}
+
+// ~/.config/holdfast/cli.yaml, or where XDG says instead; empty: no home.
+std::string DefaultFile(const Environment& environment) {
+  std::string directory = Variable(environment, "XDG_CONFIG_HOME");
+  if (!directory.starts_with('/')) {
+    directory = Variable(environment, "HOME");
+    if (!directory.starts_with('/')) return "";
+    directory += "/.config";
+  }
+  return directory + "/holdfast/cli.yaml";
+}
+
+// The file as it is, or an empty one where there is none.
+Result<config::ConfigFile> Load(const std::string& config_option, const Environment& environment) {
+  if (!config_option.empty()) return config::LoadConfigFile(config_option);
+  const std::string path = DefaultFile(environment);
+  std::error_code failure;
+  if (!path.empty() && std::filesystem::exists(path, failure)) return config::LoadConfigFile(path);
+  config::ConfigFile none;
+  none.root.kind = config::Node::Kind::kMap;
+  none.root.location.file = "the environment";
+  return none;
+}
+
+// Whether `text` could be somebody's endpoint at all.
+Result<void> CheckEndpoint(const std::string& text) {
+  const bool is_tcp = text.starts_with("tcp://") && text.size() > 6 && text.rfind(':') > 5 &&
+                      text.back() != ':' && text.find_first_of(" \t\"'*") == std::string::npos;
+  if (is_tcp || text.starts_with('/')) return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("controller {}; expected tcp://HOST:PORT or the path of a socket", Quote(text)),
+      "the controller listens for operators on port 7735, and on "
+      "/run/holdfast/controller.sock");
+}
+
+}  // namespace
+
+Result<CliSettings> LoadCliSettings(const std::string& config_option,
+                                    const std::string& controller_option,
+                                    const Environment& environment) {
+  HF_ASSIGN(config::ConfigFile file, Load(config_option, environment));
+  std::set<std::string> used;
+  HF_TRY(config::ApplyOverrides(file.root, CliSchema(), {}, environment, used));
+  config::ReadContext context;
+  context.environment = &environment;
+  std::error_code failure;
+  context.directory = file.path.empty() ? std::filesystem::current_path(failure).string()
+                                        : std::filesystem::path(file.path).parent_path().string();
+  if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
+  HF_ASSIGN(const config::Values values, config::ReadValues(file.root, CliSchema(), context));
+
+  CliSettings settings;
+  settings.file = file.path;
+  settings.controller = controller_option.empty()
+                            ? values.Text("controller", kDefaultControllerSocket)
+                            : controller_option;
+  HF_TRY(CheckEndpoint(settings.controller));
+  settings.cluster_id = values.Text("cluster_id");
+  settings.server_key = values.Text("server_key");
+  settings.server_key_file = values.Text("server_key_file");
+  settings.curve_key_file = values.Text("curve_key_file");
+  settings.operator_key_file = values.Text("operator_key_file");
+  if (!settings.server_key.empty() && !settings.server_key_file.empty()) {
+    return values.Invalid("server_key_file",
+                          "server_key and server_key_file; expected one of them");
+  }
+  if (!settings.cluster_id.empty() && !IsUlid(settings.cluster_id)) {
+    return values.Invalid("cluster_id",
+                          fmt::format("cluster_id {} is no ULID", Quote(settings.cluster_id)));
+  }
+  settings.warnings = config::WarnOfUnusedVariables(environment, used);
+  return settings;
+}
+
+}  // namespace holdfast::cli

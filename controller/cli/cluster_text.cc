@@ -1,0 +1,486 @@
+#include "controller/cli/cluster_text.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "common/base/format.h"
+#include "common/cli/table.h"
+#include "common/cli/terminal.h"
+#include "common/trust/orders.h"
+#include "common/trust/root_document.h"
+#include "controller/cli/draft_check.h"
+#include "controller/cli/run_words.h"
+
+namespace holdfast::cli {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
+
+template <typename Texts>
+std::string Joined(const Texts& texts, std::string_view none = "") {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
+  return joined.empty() ? std::string(none) : joined;
+}
+
+// "3m 07s ago"; empty for 0.
+std::string Ago(std::int64_t unix_ms, WallTime now) {
+  if (unix_ms <= 0) return "never";
+  const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
+  // Two clocks may differ by a little.
+  return FormatDuration(std::chrono::seconds(std::max<std::int64_t>(since, 0) / 1'000)) + " ago";
+}
+
+std::string Took(std::int64_t from_ms, std::int64_t to_ms) {
+  if (from_ms <= 0 || to_ms < from_ms) return "";
+  return FormatDuration(std::chrono::milliseconds(to_ms - from_ms));
+}
+
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  text += fmt::format("{}:\n", title);
+  for (std::size_t i = 0; i < std::min(lines.size(), kListedMax); ++i) {
+    text += fmt::format("  {}\n", Printable(lines[i]));
+  }
+  if (lines.size() > kListedMax) {
+    text += fmt::format("  and {} more (--json has all)\n", lines.size() - kListedMax);
+  }
+}
+
+template <typename Texts>
+std::vector<std::string> Copied(const Texts& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+// Titles in one column, texts in the next.
+std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::size_t width = 0;
+  for (const auto& [title, text] : pairs) width = std::max(width, Columns(title));
+  std::string aligned;
+  for (const auto& [title, text] : pairs) {
+    aligned += fmt::format("  {}{}  {}\n", title, std::string(width - Columns(title), ' '),
+                           Printable(text));
+  }
+  return aligned;
+}
+
+std::string HealthText(const v1::ProbedSource& source) {
+  if (source.has_error()) return source.error().message();
+  if (!source.health().empty()) return source.health();
+  return source.healthy() ? "healthy" : "not healthy";
+}
+
+std::string ItemsText(std::uint64_t items) { return items == 0 ? "" : FormatCount(items); }
+std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatBytes(bytes); }
+
+std::string TaskTable(const v1::RunView& run, std::size_t width) {
+  Rows rows;
+  for (const v1::TaskView& task : run.tasks()) {
+    rows.push_back({TaskLabel(task), std::string(trust::OrderKindText(task.kind())),
+                    std::string(TaskStateText(task.progress().state())),
+                    ItemsText(task.progress().items()), BytesText(task.progress().bytes()),
+                    Took(run.started_ms(), task.ended_ms())});
+  }
+  return FormatTable({{"TASK", false, true},
+                      {"ORDER"},
+                      {"STATE"},
+                      {"ITEMS", true},
+                      {"BYTES", true},
+                      {"AFTER", true}},
+                     rows, width);
+}
+
+std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, std::size_t width) {
+  Rows rows;
+  for (const v1::SnapshotView& snapshot : snapshots) {
+    rows.push_back({ShortHex(snapshot.id()), TimeText(snapshot.time_ms()), snapshot.source(),
+                    snapshot.host(), snapshot.repository(), ItemsText(snapshot.items()),
+                    BytesText(snapshot.bytes()), snapshot.partial() ? "partial" : "",
+                    snapshot.note()});
+  }
+  return FormatTable({{"ID"},
+                      {"TIME"},
+                      {"SOURCE", false, true},
+                      {"HOST", false, true},
+                      {"REPOSITORY", false, true},
+                      {"ITEMS", true},
+                      {"BYTES", true},
+                      {"STATE"},
+                      {"NOTE", false, true}},
+                     rows, width);
+}
+
+// What a table cannot hold of a task.
+std::string TaskDetails(const v1::TaskView& task) {
+  std::string text;
+  if (task.has_error()) {
+    text += fmt::format("  {}: {}\n", task.error().code(), Printable(task.error().message()));
+    if (!task.error().hint().empty()) {
+      text += fmt::format("  hint: {}\n", Printable(task.error().hint()));
+    }
+    if (task.error().rolled_back()) text += "  all is as it was before\n";
+  }
+  const v1::Report& report = task.report();
+  std::string lists;
+  std::vector<std::string> missing;
+  for (const auto& item :
+       report.has_composed() ? report.composed().missing() : report.saved().missing()) {
+    missing.push_back(item.what() + ": " + item.reason() +
+                      (item.remedy().empty() ? "" : " (hint: " + item.remedy() + ")"));
+  }
+  AddLines(lists, "  missing", missing);
+  if (report.has_verify()) {
+    const v1::VerifyResult& verify = report.verify();
+    text += fmt::format("  {}: {} snapshots, {} packs, {} read\n",
+                        verify.sound() ? "sound" : fmt::format("{} errors", verify.error_count()),
+                        FormatCount(verify.snapshots()), FormatCount(verify.packs()),
+                        FormatBytes(verify.bytes_read()));
+    AddLines(lists, "  errors", Copied(verify.errors()));
+    AddLines(lists, "  warnings", Copied(verify.warnings()));
+  }
+  if (report.has_restored()) {
+    const v1::Restored& restored = report.restored();
+    text += fmt::format("  restored {} items, {}", FormatCount(restored.items()),
+                        FormatBytes(restored.bytes()));
+    if (!restored.directory().empty()) text += " to " + Printable(restored.directory());
+    text += "\n";
+    if (!restored.safety_snapshot().empty()) {
+      text += fmt::format("  what was there before: snapshot {}\n",
+                          ShortHex(restored.safety_snapshot()));
+    }
+    AddLines(lists, "  changes", Copied(restored.changes()));
+    AddLines(lists, "  warnings", Copied(restored.warnings()));
+  }
+  text += lists;
+  return text.empty() ? "" : fmt::format("\n{}\n{}", TaskLabel(task), text);
+}
+
+}  // namespace
+
+std::string InitClusterText(const InitClusterReport& report) {
+  std::string text = fmt::format(
+      "made the keys of a new cluster ({}) in {}, valid until {}\n\n"
+      "Where the files go:\n"
+      "  controller/  to the controller's host, as /etc/holdfast; nothing else of this "
+      "goes there\n",
+      report.cluster_id, Printable(report.directory), TimeText(report.expires_ms));
+  for (const InitClusterReport::Person& person : report.operators) {
+    text += fmt::format(
+        "  operators/{0}/  to {0}'s own machine, as ~/.config/holdfast\n"
+        "  root/{0}.key  to {0}, offline: a stick in a safe; it says who is trusted\n",
+        person.name);
+  }
+  text +=
+      "\nThe keys of operators and of root must leave this machine, and never lie on the "
+      "controller:\nwhoever has them may restore over live data, or change whom agents obey.\n\n"
+      "Next:\n"
+      "  1. on the controller's host:    systemctl enable --now holdfast-controller\n"
+      "  2. on an operator's machine:    holdfast status\n"
+      "  3. for each node, there:        holdfast agent token NODE > token\n"
+      "     and on the node:             holdfast-agent join --token-file token\n"
+      "  4. when all have their keys:    remove this directory\n";
+  std::vector<std::string> warnings = report.warnings;
+  if (!warnings.empty()) text += "\n";
+  AddLines(text, "warnings", warnings);
+  return text;
+}
+
+std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t width) {
+  std::string text = Aligned({
+      {"cluster", fmt::format("{} ({})", status.cluster(), status.cluster_id())},
+      {"controller", fmt::format("version {}, up since {}, epoch {}", status.version(),
+                                 TimeText(status.started_ms()), status.epoch())},
+      {"trust", fmt::format("root document {}, valid until {}", status.root_version(),
+                            TimeText(status.root_expires_ms()))},
+      {"agents", fmt::format("{} of {} connected{}", status.agents_connected(), status.agents(),
+                             status.agents_revoked() > 0
+                                 ? fmt::format(", {} revoked", status.agents_revoked())
+                                 : "")},
+  });
+  if (status.drafts_open() > 0) {
+    text += fmt::format("  {} restores wait for signatures: holdfast approval list\n",
+                        status.drafts_open());
+  }
+  if (status.sources_size() > 0) {
+    Rows rows;
+    for (const v1::SourceStatus& source : status.sources()) {
+      const bool is_behind = source.last_ms() > source.last_good_ms();
+      std::string last = source.last_error();
+      if (last.empty() && is_behind && source.last_partial()) {
+        last = fmt::format("partial {}", Ago(source.last_ms(), now));
+      }
+      rows.push_back({source.source(), source.topology(),
+                      fmt::format("{}/{}", source.nodes_connected_size(), source.nodes_size()),
+                      source.repository(), std::to_string(source.snapshots()),
+                      Ago(source.last_good_ms(), now), last});
+    }
+    text += "\n" + FormatTable({{"SOURCE", false, true},
+                                {"TOPOLOGY"},
+                                {"NODES", true},
+                                {"REPOSITORY", false, true},
+                                {"SNAPSHOTS", true},
+                                {"LAST GOOD", true},
+                                {"LAST RUN", false, true}},
+                               rows, width);
+  }
+  if (status.running_size() > 0) {
+    text += "\n" + RunListText({status.running().begin(), status.running().end()}, false, width);
+  }
+  if (status.warnings_size() > 0) text += "\n";
+  AddLines(text, "warnings", Copied(status.warnings()));
+  return text;
+}
+
+std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, std::size_t width) {
+  if (agents.empty()) return "no node has joined yet: holdfast agent token NODE\n";
+  Rows rows;
+  std::vector<std::string> warnings;
+  for (const v1::AgentView& agent : agents) {
+    std::vector<std::string> sources;
+    for (const v1::ConfiguredSource& source : agent.sources()) sources.push_back(source.source());
+    rows.push_back({agent.node(),
+                    agent.revoked()     ? "revoked"
+                    : agent.connected() ? "connected"
+                                        : "away",
+                    Ago(agent.last_seen_ms(), now), agent.version(), Joined(sources, "none"),
+                    Joined(agent.repositories(), "none")});
+    for (const std::string& warning : agent.warnings()) {
+      warnings.push_back(agent.node() + ": " + warning);
+    }
+  }
+  std::string text = FormatTable({{"NODE", false, true},
+                                  {"STATE"},
+                                  {"LAST SEEN", true},
+                                  {"VERSION"},
+                                  {"SOURCES", false, true},
+                                  {"REPOSITORIES", false, true}},
+                                 rows, width);
+  AddLines(text, "warnings", warnings);
+  return text;
+}
+
+std::string RunListText(const std::vector<v1::RunView>& runs, bool more, std::size_t width) {
+  if (runs.empty()) return "no runs\n";
+  Rows rows;
+  for (const v1::RunView& run : runs) {
+    std::string what = Joined(run.selectors(), run.repository());
+    if (what.empty()) what = "all";
+    rows.push_back({run.run(), RunKindText(run), run.state(), TimeText(run.created_ms()),
+                    Took(run.started_ms(), run.ended_ms()), what, run.requester(),
+                    run.message().empty() ? run.note() : run.message()});
+  }
+  std::string text = FormatTable({{"RUN"},
+                                  {"KIND"},
+                                  {"STATE"},
+                                  {"ASKED"},
+                                  {"TOOK", true},
+                                  {"WHAT", false, true},
+                                  {"BY", false, true},
+                                  {"NOTE", false, true}},
+                                 rows, width);
+  if (more) text += "there are more: --limit 0 shows all\n";
+  return text;
+}
+
+std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
+  std::string text = fmt::format("{} {}: {}", RunKindText(run), run.run(), Printable(run.state()));
+  const std::string took = Took(run.started_ms(), run.ended_ms());
+  if (!took.empty()) text += " after " + took;
+  text += "\n";
+  if (!run.message().empty()) text += fmt::format("{}\n", Printable(run.message()));
+  if (!run.hint().empty()) text += fmt::format("hint: {}\n", Printable(run.hint()));
+  if (!run.requester().empty()) {
+    text +=
+        fmt::format("asked {} by {}{}\n", TimeText(run.created_ms()), Printable(run.requester()),
+                    run.note().empty() ? "" : ": " + Printable(run.note()));
+  }
+  if (run.tasks_size() > 0) text += "\n" + TaskTable(run, width);
+  if (run.snapshots_size() > 0) {
+    text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, width);
+  }
+  for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task);
+  return text;
+}
+
+std::string SourcesText(const v1::RunView& run, std::size_t width) {
+  Rows rows;
+  std::string details;
+  for (const v1::TaskView& task : run.tasks()) {
+    if (!task.report().has_probe()) {
+      rows.push_back(
+          {task.source().empty() ? "?" : task.source(), task.node(), "", "",
+           fmt::format("no answer: {}",
+                       task.has_error() ? task.error().message()
+                                        : std::string(TaskStateText(task.progress().state())))});
+    }
+    for (const v1::ProbedSource& source : task.report().probe().sources()) {
+      rows.push_back({source.source(), task.node(), source.topology(), source.repository(),
+                      HealthText(source)});
+      std::vector<std::string> missing;
+      for (const v1::MissingItem& item : source.missing()) {
+        missing.push_back(item.what() + ": " + item.reason() +
+                          (item.remedy().empty() ? "" : " (hint: " + item.remedy() + ")"));
+      }
+      std::string lists;
+      AddLines(lists, "  a backup now would lack", missing);
+      AddLines(lists, "  warnings", Copied(source.warnings()));
+      if (!source.error().hint().empty()) {
+        lists += fmt::format("  hint: {}\n", Printable(source.error().hint()));
+      }
+      if (!lists.empty())
+        details += fmt::format("\n{}@{}\n{}", source.source(), task.node(), lists);
+    }
+  }
+  if (rows.empty()) return "no sources\n";
+  std::ranges::sort(rows);
+  return FormatTable({{"SOURCE", false, true},
+                      {"NODE", false, true},
+                      {"TOPOLOGY"},
+                      {"REPOSITORY", false, true},
+                      {"HEALTH", false, true}},
+                     rows, width) +
+         details;
+}
+
+std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
+                          std::size_t width) {
+  if (snapshots.empty()) return "no snapshots\n";
+  std::string text = SnapshotTable(snapshots, width);
+  if (more) text += "there are more: --limit 0 shows all\n";
+  return text;
+}
+
+std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
+  const std::map<std::string, std::string> position(snapshot.position().begin(),
+                                                    snapshot.position().end());
+  std::string where;
+  for (const auto& [key, value] : position) {
+    where += fmt::format("{}{} {}", where.empty() ? "" : ", ", key, value);
+  }
+  std::vector<std::pair<std::string, std::string>> words = {
+      {"snapshot", Hex(snapshot.id())},
+      {"source", snapshot.source()},
+      {"host", snapshot.host()},
+      {"time", TimeText(snapshot.time_ms())},
+      {"repository", snapshot.repository()},
+      {"run", snapshot.run()},
+      {"holds",
+       fmt::format("{} items, {}", FormatCount(snapshot.items()), FormatBytes(snapshot.bytes()))},
+      {"state", snapshot.partial() ? "partial" : "whole"},
+      {"missing",
+       snapshot.missing_count() > 0 ? FormatCount(snapshot.missing_count()) + " items" : ""},
+      {"position", where},
+      {"cut", snapshot.cut_barrier_met() ? "together with the run's other sources" : "on its own"},
+      {"parent", ShortHex(snapshot.parent())},
+      {"note", snapshot.note()},
+  };
+  std::erase_if(words, [](const auto& pair) { return pair.second.empty(); });
+  return Aligned(words);
+}
+
+std::string PlanText(const v1::Plan& plan) { return Aligned(PlanWords(plan)); }
+
+std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan) {
+  std::string text = fmt::format("draft {}: {}, signed by {} of {} operators", draft.draft(),
+                                 Printable(draft.state()), draft.persons_size(), draft.operators());
+  if (draft.persons_size() > 0) text += fmt::format(" ({})", Printable(Joined(draft.persons())));
+  if (!draft.denied_by().empty()) text += ", denied by " + Printable(draft.denied_by());
+  return text + "\n" + PlanText(plan);
+}
+
+std::string DraftsText(const std::vector<v1::DraftView>& drafts, std::size_t width) {
+  if (drafts.empty()) return "nothing waits for signatures\n";
+  Rows rows;
+  for (const v1::DraftView& draft : drafts) {
+    Result<v1::Plan> plan = ReadDraft(draft);
+    const bool is_restore = plan && plan->has_restore();
+    rows.push_back(
+        {draft.draft(), draft.state(),
+         plan ? std::string(trust::OrderKindText(trust::KindOf(*plan))) : "cannot be read",
+         is_restore ? plan->restore().source() : "", plan ? plan->node() : "", draft.requester(),
+         fmt::format("{}/{}", draft.persons_size(), draft.operators()),
+         TimeText(draft.expires_ms())});
+  }
+  return FormatTable({{"DRAFT"},
+                      {"STATE"},
+                      {"ORDER"},
+                      {"SOURCE", false, true},
+                      {"NODE", false, true},
+                      {"BY", false, true},
+                      {"SIGNED", true},
+                      {"UNTIL"}},
+                     rows, width);
+}
+
+std::string TrustText(const v1::RootDocument& document, WallTime now, std::size_t width) {
+  const bool has_expired = trust::UnixMilliseconds(now) > document.expires_at_ms();
+  std::vector<std::pair<std::string, std::string>> words = {
+      {"cluster", fmt::format("{} ({})", document.cluster(), document.cluster_id())},
+      {"version", fmt::format("{}, epoch {}", document.version(), document.epoch())},
+      {"valid", fmt::format("{} to {}{}", TimeText(document.issued_at_ms()),
+                            TimeText(document.expires_at_ms()),
+                            has_expired ? ": EXPIRED, nothing is obeyed" : "")},
+      {"to change it", fmt::format("{} persons with root keys", document.root_threshold())},
+  };
+  for (const v1::Threshold& threshold : document.thresholds()) {
+    words.emplace_back(trust::OrderKindText(threshold.kind()),
+                       fmt::format("{} operators", threshold.operators()));
+  }
+  Rows rows;
+  for (const v1::RoleKey& key : document.keys()) {
+    auto public_key = crypto::PublicKeyFromBytes(AsBytes(key.public_key()));
+    rows.push_back({std::string(trust::RoleText(key.role())), key.person(),
+                    public_key ? crypto::ShortKeyId(crypto::KeyIdOf(*public_key)) : "",
+                    TimeText(key.not_before_ms()), TimeText(key.not_after_ms())});
+  }
+  return Aligned(words) + "\n" +
+         FormatTable({{"ROLE"}, {"PERSON", false, true}, {"KEY"}, {"FROM"}, {"UNTIL"}}, rows,
+                     width);
+}
+
+std::string RotateText(const std::vector<std::string>& differences,
+                       const RootSignatures& signatures, const std::string& file, bool sent) {
+  std::string text;
+  AddLines(text, "the next root document", differences);
+  text += fmt::format(
+      "signed by {} ({} of {} of the old document, {} of {} of the new)\n",
+      Joined(signatures.old_persons.empty() ? signatures.new_persons : signatures.old_persons,
+             "nobody"),
+      signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
+      signatures.new_needed);
+  if (sent) return text + "it is in force; agents take it when they next hear of the controller\n";
+  if (!signatures.is_enough()) {
+    return text + fmt::format(
+                      "hand {0} to the next person: holdfast trust rotate --file {0} "
+                      "--root-key KEY\n",
+                      file);
+  }
+  return text + fmt::format("all have signed: holdfast trust rotate --file {} --send\n", file);
+}
+
+std::string TrustKeyText(const std::string& person, const std::string& directory,
+                         const std::string& curve_key) {
+  return fmt::format(
+      "made the keys of {0} in {1}\n\n"
+      "  operator.key, operator.curve  stay with {0}, in ~/.config/holdfast\n"
+      "  root.key                      stays with {0}, offline\n"
+      "  operator.pub, root.pub        go to whoever begins the next root document\n\n"
+      "Next:\n"
+      "  1. where a root key is:   holdfast trust rotate --add-operator {0}=operator.pub \\\n"
+      "                              [--add-root {0}=root.pub] --root-key KEY --file "
+      "next.holdfast\n"
+      "  2. in controller.yaml, under admin: operators:\n"
+      "       {0}: {2}\n",
+      person, directory, Quote(curve_key));
+}
+
+std::string CatalogText(const v1::CatalogReply& reply) {
+  std::string text;
+  for (const std::string& line : reply.lines()) text += Printable(line) + "\n";
+  return text;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,306 @@
+#include "controller/cli/connection.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/bus/bus_client.h"
+#include "common/io/local_socket.h"
+
+namespace holdfast::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How long a wait may not notice that it is to stop.
+constexpr milliseconds kSlice(100);
+// As docs/protocol.md#admin has it, on both ways.
+constexpr std::size_t kReplyBytesMax = std::size_t{4} << 20;
+
+std::unexpected<Error> Stopped() {
+  return Fail(ErrorCode::kCancelled, "interrupted while waiting for the controller");
+}
+
+class LocalConnection final : public Connection {
+ public:
+  LocalConnection(LocalClient client, std::string path, const Surroundings& surroundings)
+      : client_(std::move(client)), path_(std::move(path)), surroundings_(surroundings) {}
+
+  Result<void> Send(ByteView message) override { return Named(client_.Send(message)); }
+
+  Result<Bytes> Receive(milliseconds timeout) override {
+    const Instant deadline = surroundings_.clock->Monotonic() + timeout;
+    for (;;) {
+      if (surroundings_.stop.stop_requested()) return Stopped();
+      const auto left =
+          std::chrono::ceil<milliseconds>(deadline - surroundings_.clock->Monotonic());
+      Result<Bytes> message =
+          client_.Receive(std::clamp(left, milliseconds(0), kSlice), *surroundings_.clock);
+      if (message) return message;
+      const ErrorCode code = message.error().code();
+      const bool is_time_left = left > kSlice;
+      if (code == ErrorCode::kCancelled)
+        continue;  // a signal; the stop token says whether it counts
+      if (code == ErrorCode::kTimedOut && is_time_left) continue;
+      return Named(std::move(message));
+    }
+  }
+
+ private:
+  template <typename T>
+  Result<T> Named(Result<T> result) const {
+    if (result || result.error().code() != ErrorCode::kUnavailable) return result;
+    return Fail(ErrorCode::kUnavailable, fmt::format("the controller at {} has gone", Quote(path_)),
+                "see `systemctl status holdfast-controller`");
+  }
+
+  LocalClient client_;
+  const std::string path_;
+  const Surroundings surroundings_;
+};
+
+Result<std::unique_ptr<Connection>> OpenLocal(const std::string& path,
+                                              const Surroundings& surroundings) {
+  Result<LocalClient> client = LocalClient::Connect(path);
+  if (client) return std::make_unique<LocalConnection>(*std::move(client), path, surroundings);
+  switch (client.error().code()) {
+    case ErrorCode::kNotFound:
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("no controller on this host: there is no socket {}", Quote(path)),
+                  "start holdfast-controller, or name one on another host: --controller "
+                  "tcp://HOST:7735");
+    case ErrorCode::kUnavailable:
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("the controller at {} does not answer", Quote(path)),
+                  "see `systemctl status holdfast-controller`");
+    case ErrorCode::kDenied:
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("this user may not use the controller's socket {}", Quote(path)),
+                  "join the group that `admin: {group: ...}` of controller.yaml names");
+    default:
+      return Fail(std::move(client).error());
+  }
+}
+
+class CurveConnection final : public Connection {
+ public:
+  CurveConnection(std::unique_ptr<bus::BusClient> client, std::string endpoint,
+                  const Surroundings& surroundings)
+      : client_(std::move(client)), endpoint_(std::move(endpoint)), surroundings_(surroundings) {}
+
+  Result<void> Connect() {
+    HF_ASSIGN(std::optional<Bytes> message, Wait(surroundings_.connect_max, true));
+    if (client_->is_connected() || message) return {};
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("no controller answers at {} within {}", Quote(endpoint_),
+                            FormatDuration(surroundings_.connect_max)),
+                "look at the host's name, its firewall, and `admin: {listen: ...}` of its "
+                "controller.yaml");
+  }
+
+  Result<void> Send(ByteView message) override { return client_->Send(message); }
+
+  Result<Bytes> Receive(milliseconds timeout) override {
+    HF_ASSIGN(std::optional<Bytes> message, Wait(timeout, false));
+    if (message) return *std::move(message);
+    return Fail(ErrorCode::kTimedOut, fmt::format("no word from {}", Quote(endpoint_)));
+  }
+
+ private:
+  // Until a message has come or, if that is asked for, the connection stands; nullopt: neither.
+  Result<std::optional<Bytes>> Wait(milliseconds timeout, bool for_connection) {
+    std::stop_callback wake(surroundings_.stop, [this] { client_->Wake(); });
+    const Instant deadline = SystemClock().Monotonic() + timeout;
+    for (;;) {
+      if (surroundings_.stop.stop_requested()) return Stopped();
+      HF_ASSIGN(std::optional<bus::BusEvent> event, client_->Receive(deadline));
+      if (!event) {
+        if (SystemClock().Monotonic() >= deadline) return std::nullopt;
+        continue;
+      }
+      switch (event->kind) {
+        case bus::BusEvent::Kind::kConnected:
+          if (for_connection) return std::nullopt;
+          continue;
+        case bus::BusEvent::Kind::kMessage:
+          return std::move(event->bytes);
+        case bus::BusEvent::Kind::kDisconnected:
+          return Fail(ErrorCode::kUnavailable,
+                      fmt::format("the controller at {} has gone", Quote(endpoint_)),
+                      "see `systemctl status holdfast-controller` on its host");
+        case bus::BusEvent::Kind::kRefused:
+          return Fail(ErrorCode::kDenied,
+                      fmt::format("the controller lets us not in: {}", event->reason),
+                      "compare server_key in cli.yaml with the controller's, and curve_key_file "
+                      "with admin.operators of controller.yaml");
+      }
+    }
+  }
+
+  const std::unique_ptr<bus::BusClient> client_;
+  const std::string endpoint_;
+  const Surroundings surroundings_;
+};
+
+Result<std::unique_ptr<Connection>> OpenCurve(const ControllerAddress& address,
+                                              const Surroundings& surroundings) {
+  bus::BusClientOptions options;
+  options.endpoint = address.endpoint;
+  options.keys = address.curve->own;
+  options.server_key = address.curve->server;
+  options.message_bytes_max = kReplyBytesMax;
+  options.reconnect_min = milliseconds(100);
+  options.reconnect_max = milliseconds(300);
+  options.reconnect_limit = milliseconds(1'000);
+  HF_ASSIGN(std::unique_ptr<bus::BusClient> client,
+            bus::BusClient::Open(std::move(options), *surroundings.random));
+  auto connection =
+      std::make_unique<CurveConnection>(std::move(client), address.endpoint, surroundings);
+  HF_TRY(connection->Connect());
+  return connection;
+}
+
+}  // namespace
+
+Result<ControllerAddress> AddressOf(const CliSettings& settings) {
+  ControllerAddress address;
+  address.endpoint = settings.controller;
+  if (!settings.controller.starts_with("tcp://")) return address;
+  const bool has_server_key = !settings.server_key.empty() || !settings.server_key_file.empty();
+  if (!has_server_key || settings.curve_key_file.empty()) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("no {} for the controller at {}",
+                    has_server_key ? "curve_key_file" : "server_key", Quote(settings.controller)),
+        settings.file.empty() ? "copy the files of operators/PERSON that `holdfast init` made to "
+                                "~/.config/holdfast"
+                              : "name it in " + settings.file);
+  }
+  ControllerAddress::Curve curve;
+  if (settings.server_key.empty()) {
+    HF_ASSIGN(curve.server, bus::LoadCurvePublicKey(settings.server_key_file));
+  } else {
+    auto key = bus::ParseCurveKey(settings.server_key);
+    if (!key) return Fail(std::move(key).error().While("server_key"));
+    curve.server = *key;
+  }
+  HF_ASSIGN(curve.own, bus::LoadCurveKeys(settings.curve_key_file));
+  address.curve = std::move(curve);
+  return address;
+}
+
+Result<std::unique_ptr<Connection>> Connection::Open(const ControllerAddress& address,
+                                                     const Surroundings& surroundings) {
+  if (address.curve) return OpenCurve(address, surroundings);
+  return OpenLocal(address.endpoint, surroundings);
+}
+
+ControllerClient::ControllerClient(ControllerAddress address, Surroundings surroundings)
+    : address_(std::move(address)), surroundings_(std::move(surroundings)) {
+  // A reply to somebody who had this connection's place before must not look like ours.
+  std::array<std::uint8_t, sizeof(next_id_)> chance{};
+  surroundings_.random->Fill(chance);
+  for (std::uint8_t byte : chance) next_id_ = (next_id_ << 8U) | byte;
+}
+
+Result<void> ControllerClient::Connect() {
+  if (connection_) return {};
+  HF_ASSIGN(connection_, Connection::Open(address_, surroundings_));
+  return {};
+}
+
+Result<void> ControllerClient::SendRequest(v1::AdminRequest& request) {
+  if (++next_id_ == 0) ++next_id_;
+  request.set_id(next_id_);
+  const std::string bytes = request.SerializeAsString();
+  const bool was_connected = connection_ != nullptr;
+  HF_TRY(Connect());
+  Result<void> sent = connection_->Send(AsBytes(bytes));
+  if (sent) return {};
+  Drop();
+  if (!was_connected || sent.error().code() != ErrorCode::kUnavailable) return sent;
+  // The controller was started anew since we spoke last.
+  HF_TRY(Connect());
+  return connection_->Send(AsBytes(bytes));
+}
+
+Result<std::uint64_t> ControllerClient::Begin(v1::AdminRequest request) {
+  HF_TRY(SendRequest(request));
+  begun_.insert(request.id());
+  return request.id();
+}
+
+Result<v1::AdminReply> ControllerClient::Next(milliseconds timeout) {
+  const Instant deadline = surroundings_.clock->Monotonic() + timeout;
+  for (;;) {
+    if (!connection_) {
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("not connected to the controller at {}", Quote(endpoint())));
+    }
+    const auto left = std::chrono::ceil<milliseconds>(deadline - surroundings_.clock->Monotonic());
+    HF_ASSIGN(const Bytes bytes, connection_->Receive(std::max(left, milliseconds(0))));
+    v1::AdminReply reply;
+    if (!reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
+        reply.reply_case() == v1::AdminReply::REPLY_NOT_SET) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("the controller at {} answers what this program does not understand",
+                              Quote(endpoint())),
+                  "compare `holdfast --version` with the controller's in `holdfast status`");
+    }
+    if (!begun_.contains(reply.id())) continue;  // of a request that was given up
+    if (reply.last() || reply.reply_case() == v1::AdminReply::kError) begun_.erase(reply.id());
+    return reply;
+  }
+}
+
+Result<v1::AdminReply> ControllerClient::Ask(v1::AdminRequest request,
+                                             v1::AdminReply::ReplyCase expected,
+                                             milliseconds timeout) {
+  HF_ASSIGN(const std::uint64_t id, Begin(std::move(request)));
+  const Instant deadline = surroundings_.clock->Monotonic() + timeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - surroundings_.clock->Monotonic());
+    Result<v1::AdminReply> reply = Next(std::max(left, milliseconds(0)));
+    if (!reply) {
+      begun_.erase(id);
+      if (reply.error().code() == ErrorCode::kUnavailable) Drop();
+      if (reply.error().code() != ErrorCode::kTimedOut) return reply;
+      return Fail(
+          ErrorCode::kTimedOut,
+          fmt::format("the controller at {} did not answer within {}", Quote(endpoint()),
+                      FormatDuration(timeout)),
+          "what was asked for may happen all the same: see `holdfast run list` and its log");
+    }
+    if (reply->id() != id) continue;
+    if (reply->reply_case() == v1::AdminReply::kError) return Fail(ErrorOf(reply->error()));
+    if (reply->reply_case() == expected) return reply;
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("the controller at {} answers another question", Quote(endpoint())),
+                "compare `holdfast --version` with the controller's in `holdfast status`");
+  }
+}
+
+void ControllerClient::Drop() {
+  connection_.reset();
+  begun_.clear();
+}
+
+ErrorCode ErrorCodeNamed(std::string_view name) {
+  for (ErrorCode code :
+       {ErrorCode::kInvalidArgument, ErrorCode::kNotFound, ErrorCode::kAlreadyExists,
+        ErrorCode::kDenied, ErrorCode::kBusy, ErrorCode::kUnavailable, ErrorCode::kTimedOut,
+        ErrorCode::kCancelled, ErrorCode::kCorrupt, ErrorCode::kNoSpace, ErrorCode::kUnsupported}) {
+    if (ErrorCodeName(code) == name) return code;
+  }
+  return ErrorCode::kInternal;
+}
+
+Error ErrorOf(const v1::AdminError& error) {
+  Error made(ErrorCodeNamed(error.code()), error.message().empty()
+                                               ? "the controller refuses and does not say why"
+                                               : error.message());
+  return error.hint().empty() ? made : std::move(made).WithHint(error.hint());
+}
+
+}  // namespace holdfast::cli

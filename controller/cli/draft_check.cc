@@ -1,0 +1,160 @@
+#include "controller/cli/draft_check.h"
+
+#include "common/base/format.h"
+#include "common/trust/orders.h"
+#include "controller/cli/run_words.h"
+
+namespace holdfast::cli {
+namespace {
+
+// Collects what differs.
+class Comparison {
+ public:
+  void Field(std::string_view name, std::string_view is, std::string_view expected) {
+    if (is != expected) Differs(name, Quote(is), Quote(expected));
+  }
+  void Flag(std::string_view name, bool is, bool expected) {
+    if (is != expected) Differs(name, is ? "yes" : "no", expected ? "yes" : "no");
+  }
+  void Differs(std::string_view name, std::string_view is, std::string_view expected) {
+    text_ += fmt::format("{}{} is {} and not {}", text_.empty() ? "" : "; ", name, is, expected);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
+                   Comparison& comparison) {
+  if (order.has_in_place() != target.in_place) {
+    const auto form = [](bool in_place) { return in_place ? "in place" : "to a directory"; };
+    comparison.Differs("the restore", form(order.has_in_place()), form(target.in_place));
+    return;
+  }
+  if (target.in_place) {
+    comparison.Flag("the safety snapshot", order.in_place().safety_snapshot(),
+                    target.safety_snapshot);
+    return;
+  }
+  comparison.Field("the restore root", order.staging().root(), target.root);
+  comparison.Field("the directory", order.staging().directory(), target.directory);
+  comparison.Field("the path", order.staging().path(), target.path);
+}
+
+// "latest:kind/name[@host]" and "run:ULID:kind/name" name the source themselves; an id says itself.
+void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
+                     const std::optional<v1::SnapshotView>& view, Comparison& comparison) {
+  if (!selector.starts_with("latest:") && !selector.starts_with("run:")) {
+    const std::string id = Hex(order.snapshot());
+    if (!id.starts_with(selector)) comparison.Differs("the snapshot", id, Quote(selector));
+    return;
+  }
+  std::string source = selector.substr(selector.rfind(':') + 1);
+  const std::size_t at = source.find('@');
+  if (at != std::string::npos) {
+    const std::string host = source.substr(at + 1);
+    if (view) comparison.Field("the snapshot's host", view->host(), host);
+    source.resize(at);
+  }
+  comparison.Field("the source", order.source(), source);
+  if (selector.starts_with("run:") && view) {
+    const std::string run = selector.substr(4, selector.rfind(':') - 4);
+    if (!view->run().starts_with(run)) {
+      comparison.Differs("the snapshot's run", Quote(view->run()), Quote(run));
+    }
+  }
+}
+
+void CompareView(const v1::RestoreOrder& order, const v1::SnapshotView& view,
+                 Comparison& comparison) {
+  if (order.snapshot() != view.id()) {
+    comparison.Differs("the snapshot", Hex(order.snapshot()), Hex(view.id()));
+  }
+  comparison.Field("the source", order.source(), view.source());
+  comparison.Field("the repository", order.repository(), view.repository());
+}
+
+void CompareTimes(const v1::Plan& plan, WallTime now, Comparison& comparison) {
+  const std::int64_t now_ms = trust::UnixMilliseconds(now);
+  if (plan.expires_at_ms() <= now_ms) {
+    comparison.Differs("its end", Quote(TimeText(plan.expires_at_ms())), "in the future");
+  }
+  if (plan.expires_at_ms() - plan.issued_at_ms() > trust::kPlanLifeMax.count()) {
+    comparison.Differs(
+        "its life",
+        FormatDuration(std::chrono::milliseconds(plan.expires_at_ms() - plan.issued_at_ms())),
+        "at most 24h");
+  }
+}
+
+}  // namespace
+
+Result<v1::Plan> ReadDraft(const v1::DraftView& draft) {
+  v1::Plan plan;
+  Result<void> parsed = trust::ParsePlan(AsBytes(draft.payload()), plan);
+  if (!parsed) {
+    return Fail(std::move(parsed).error().While(
+        fmt::format("read the plan of draft {}", Quote(draft.draft()))));
+  }
+  return plan;
+}
+
+Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& expected,
+                            WallTime now) {
+  HF_ASSIGN(v1::Plan plan, ReadDraft(draft));
+  if (!plan.has_restore() || !trust::IsRestore(trust::KindOf(plan))) {
+    return Fail(ErrorCode::kDenied,
+                fmt::format("draft {} orders a {}, which needs no operator", Quote(draft.draft()),
+                            trust::OrderKindText(trust::KindOf(plan))),
+                "sign nothing that this controller asks for before somebody has looked at it");
+  }
+  const v1::RestoreOrder& order = plan.restore();
+  Comparison comparison;
+  comparison.Field("the cluster", plan.cluster_id(), expected.cluster_id);
+  comparison.Field("the run", plan.run(), expected.run);
+  if (!expected.node.empty()) comparison.Field("the node", plan.node(), expected.node);
+  if (expected.target) CompareTarget(order, *expected.target, comparison);
+  if (!expected.snapshot_selector.empty()) {
+    CompareSelector(order, expected.snapshot_selector, expected.view, comparison);
+  }
+  if (expected.view) CompareView(order, *expected.view, comparison);
+  if (expected.note) comparison.Field("the note", plan.reason(), *expected.note);
+  CompareTimes(plan, now, comparison);
+  if (comparison.text().empty()) return plan;
+  return Fail(ErrorCode::kDenied,
+              fmt::format("draft {} is not what was asked for, and was not signed: {}",
+                          Quote(draft.draft()), comparison.text()),
+              "sign nothing that this controller asks for before somebody has looked at it");
+}
+
+std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan) {
+  std::vector<std::pair<std::string, std::string>> words;
+  words.emplace_back("order", trust::OrderKindText(trust::KindOf(plan)));
+  words.emplace_back("cluster", plan.cluster_id());
+  words.emplace_back("node", fmt::format("{} (incarnation {})", plan.node(), plan.incarnation()));
+  if (plan.has_restore()) {
+    const v1::RestoreOrder& order = plan.restore();
+    words.emplace_back("source", order.source());
+    words.emplace_back("snapshot", Hex(order.snapshot()));
+    words.emplace_back("repository", order.repository());
+    if (order.has_staging()) {
+      words.emplace_back("into",
+                         fmt::format("{}/{}", order.staging().root(), order.staging().directory()));
+      if (!order.staging().path().empty()) words.emplace_back("only", order.staging().path());
+    } else if (order.has_in_place()) {
+      words.emplace_back("into", "its place: over what is live now");
+      words.emplace_back("before it", order.in_place().safety_snapshot()
+                                          ? "a safety snapshot of what is live now"
+                                          : "NO safety snapshot");
+    }
+  }
+  words.emplace_back("asked by", plan.requester());
+  if (!plan.reason().empty()) words.emplace_back("why", plan.reason());
+  words.emplace_back("valid", fmt::format("{} to {}", TimeText(plan.not_before_ms()),
+                                          TimeText(plan.expires_at_ms())));
+  words.emplace_back("run", plan.run());
+  return words;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,258 @@
+#include "controller/cli/root_change.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/trust/envelope.h"
+#include "common/trust/key_file.h"
+#include "common/trust/messages.h"
+#include "common/trust/orders.h"
+#include "controller/cli/run_words.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr unsigned kValidDaysMax = 3650;
+constexpr std::chrono::hours kDay(24);
+
+Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string& person,
+                    const std::string& file) {
+  HF_ASSIGN(const crypto::PublicKey key, trust::ReadPublicKeyFile(file));
+  const std::string bytes(AsText(key));
+  for (const v1::RoleKey& present : document.keys()) {
+    if (present.public_key() != bytes) continue;
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("the key in {} is there already, as {} of {}", Quote(file),
+                            trust::RoleText(present.role()),
+                            present.person().empty() ? "the cluster" : Quote(present.person())));
+  }
+  v1::RoleKey& added = *document.add_keys();
+  added.set_role(role);
+  added.set_public_key(bytes);
+  added.set_person(person);
+  added.set_not_before_ms(document.issued_at_ms());
+  return {};
+}
+
+// All keys of the role, or those of one person.
+Result<void> RemoveKeys(v1::RootDocument& document, v1::Role role, const std::string& person) {
+  auto* keys = document.mutable_keys();
+  const auto is_meant = [&](const v1::RoleKey& key) {
+    return key.role() == role && (role == v1::ROLE_CONTROLLER || key.person() == person);
+  };
+  const auto rest = std::remove_if(keys->begin(), keys->end(), is_meant);
+  if (rest == keys->end()) {
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("{} has no key of {} in the root document", Quote(person),
+                            trust::RoleText(role)),
+                "see `holdfast trust show`");
+  }
+  keys->erase(rest, keys->end());
+  return {};
+}
+
+void SetThreshold(v1::RootDocument& document, v1::OrderKind kind,
+                  const std::optional<unsigned>& operators) {
+  if (!operators) return;
+  for (v1::Threshold& threshold : *document.mutable_thresholds()) {
+    if (threshold.kind() != kind) continue;
+    threshold.set_operators(*operators);
+    return;
+  }
+  v1::Threshold& added = *document.add_thresholds();
+  added.set_kind(kind);
+  added.set_operators(*operators);
+}
+
+// When the next version is issued. Its signers' keys must be valid then; of a document whose life
+// has run out, that is the last moment at which enough of them were.
+std::int64_t IssueTime(const v1::RootDocument& current, WallTime now) {
+  std::map<std::string, std::int64_t> until;
+  for (const v1::RoleKey& key : current.keys()) {
+    if (key.role() != v1::ROLE_ROOT) continue;
+    std::int64_t& latest = until[key.person()];
+    latest = std::max(latest, key.not_after_ms());
+  }
+  std::vector<std::int64_t> times;
+  for (const auto& [person, time] : until) times.push_back(time);
+  std::ranges::sort(times, std::greater<>());
+  const std::int64_t now_ms = trust::UnixMilliseconds(now);
+  const std::size_t needed = current.root_threshold();
+  const std::int64_t last =
+      needed >= 1 && needed <= times.size() ? times[needed - 1] : current.issued_at_ms();
+  return std::max(current.issued_at_ms(), std::min(now_ms, last));
+}
+
+unsigned OperatorsOf(const v1::RootDocument& document, v1::OrderKind kind) {
+  unsigned operators = trust::OperatorsFloor(kind);
+  for (const v1::Threshold& threshold : document.thresholds()) {
+    if (threshold.kind() == kind) operators = std::max(operators, threshold.operators());
+  }
+  return operators;
+}
+
+std::string KeyText(const v1::RoleKey& key) {
+  std::string id = "?";
+  if (auto public_key = crypto::PublicKeyFromBytes(AsBytes(key.public_key()))) {
+    id = crypto::ShortKeyId(crypto::KeyIdOf(*public_key));
+  }
+  std::string text = fmt::format("{} key {}", trust::RoleText(key.role()), id);
+  if (!key.person().empty()) text += " of " + Quote(key.person());
+  return text;
+}
+
+void AddNumber(std::vector<std::string>& lines, std::string_view what, std::uint64_t before,
+               std::uint64_t after) {
+  if (before != after) lines.push_back(fmt::format("{}: {} -> {}", what, before, after));
+}
+
+const v1::RoleKey* FindRootKey(const v1::RootDocument& document, const crypto::KeyId& id) {
+  for (const v1::RoleKey& key : document.keys()) {
+    if (key.role() != v1::ROLE_ROOT) continue;
+    auto public_key = crypto::PublicKeyFromBytes(AsBytes(key.public_key()));
+    if (public_key && crypto::KeyIdOf(*public_key) == id) return &key;
+  }
+  return nullptr;
+}
+
+Result<void> CheckIsNext(const v1::RootDocument& current, const v1::RootDocument& next) {
+  if (next.cluster_id() != current.cluster_id() || next.cluster() != current.cluster()) {
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("the document is for cluster {} ({}); expected {} ({})", Quote(next.cluster()),
+                    next.cluster_id(), Quote(current.cluster()), current.cluster_id()));
+  }
+  if (next.version() == current.version() + 1) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("the document is version {}; the next one is {}", next.version(),
+                          current.version() + 1),
+              "begin anew with the document in force: holdfast trust rotate --file NEW");
+}
+
+}  // namespace
+
+bool RootChanges::is_empty() const {
+  return add_operators.empty() && remove_operators.empty() && add_roots.empty() &&
+         remove_roots.empty() && controller_key_file.empty() && !raise_epoch && !root_threshold &&
+         !restore_operators && !restore_in_place_operators &&
+         valid_days == RootChanges().valid_days;
+}
+
+Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
+                                      const RootChanges& changes, WallTime now) {
+  if (changes.valid_days < 1 || changes.valid_days > kValidDaysMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("--days is {}; expected 1 to {}", changes.valid_days, kValidDaysMax));
+  }
+  v1::RootDocument next = current.document();
+  next.set_version(current.version() + 1);
+  if (changes.raise_epoch) next.set_epoch(current.epoch() + 1);
+  next.set_issued_at_ms(IssueTime(current.document(), now));
+  next.set_expires_at_ms(trust::UnixMilliseconds(now + kDay * changes.valid_days));
+  // Removed before added: a person's new key takes the place of the old one.
+  for (const std::string& person : changes.remove_operators) {
+    HF_TRY(RemoveKeys(next, v1::ROLE_OPERATOR, person));
+  }
+  for (const std::string& person : changes.remove_roots) {
+    HF_TRY(RemoveKeys(next, v1::ROLE_ROOT, person));
+  }
+  for (const auto& [person, file] : changes.add_operators) {
+    HF_TRY(AddKey(next, v1::ROLE_OPERATOR, person, file));
+  }
+  for (const auto& [person, file] : changes.add_roots) {
+    HF_TRY(AddKey(next, v1::ROLE_ROOT, person, file));
+  }
+  if (!changes.controller_key_file.empty()) {
+    HF_TRY(RemoveKeys(next, v1::ROLE_CONTROLLER, ""));
+    HF_TRY(AddKey(next, v1::ROLE_CONTROLLER, "", changes.controller_key_file));
+  }
+  for (v1::RoleKey& key : *next.mutable_keys()) key.set_not_after_ms(next.expires_at_ms());
+  if (changes.root_threshold) next.set_root_threshold(*changes.root_threshold);
+  SetThreshold(next, v1::ORDER_KIND_RESTORE, changes.restore_operators);
+  SetThreshold(next, v1::ORDER_KIND_RESTORE_IN_PLACE, changes.restore_in_place_operators);
+  HF_TRY(trust::CheckRootForm(next));
+  return next;
+}
+
+std::vector<std::string> RootDifferences(const v1::RootDocument& current,
+                                         const v1::RootDocument& next) {
+  std::vector<std::string> lines;
+  AddNumber(lines, "version", current.version(), next.version());
+  AddNumber(lines, "epoch", current.epoch(), next.epoch());
+  lines.push_back(fmt::format("valid until: {} -> {}", TimeText(current.expires_at_ms()),
+                              TimeText(next.expires_at_ms())));
+  AddNumber(lines, "persons for a new root document", current.root_threshold(),
+            next.root_threshold());
+  for (int kind = v1::OrderKind_MIN + 1; kind <= v1::OrderKind_MAX; ++kind) {
+    const auto order = static_cast<v1::OrderKind>(kind);
+    AddNumber(lines, fmt::format("operators for {}", trust::OrderKindText(order)),
+              OperatorsOf(current, order), OperatorsOf(next, order));
+  }
+  const auto name_of = [](const v1::RoleKey& key) {
+    return std::tuple(key.role(), key.public_key(), key.person());
+  };
+  std::set<decltype(name_of(v1::RoleKey()))> before;
+  std::set<decltype(name_of(v1::RoleKey()))> after;
+  for (const v1::RoleKey& key : current.keys()) before.insert(name_of(key));
+  for (const v1::RoleKey& key : next.keys()) after.insert(name_of(key));
+  for (const v1::RoleKey& key : current.keys()) {
+    if (!after.contains(name_of(key))) lines.push_back("no longer: " + KeyText(key));
+  }
+  for (const v1::RoleKey& key : next.keys()) {
+    if (!before.contains(name_of(key))) lines.push_back("new: " + KeyText(key));
+  }
+  return lines;
+}
+
+Result<RootProposal> ReadRootProposal(const trust::RootDocument& current, ByteView bytes) {
+  HF_ASSIGN(const trust::Envelope envelope,
+            trust::DecodeEnvelope(trust::PayloadType::kRoot, bytes));
+  RootProposal proposal;
+  HF_TRY(trust::DecodeMessage(envelope.payload, "root document", proposal.document));
+  HF_TRY(trust::CheckRootForm(proposal.document));
+  HF_TRY(CheckIsNext(current.document(), proposal.document));
+  std::set<std::string> old_persons;
+  std::set<std::string> new_persons;
+  for (const trust::Signature& signature : envelope.signatures) {
+    const v1::RoleKey* old_key = FindRootKey(current.document(), signature.key_id);
+    const v1::RoleKey* new_key = FindRootKey(proposal.document, signature.key_id);
+    const v1::RoleKey* key = old_key != nullptr ? old_key : new_key;
+    if (key == nullptr) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("key {} has signed the document, and is no root key",
+                              crypto::ShortKeyId(signature.key_id)));
+    }
+    HF_ASSIGN(const crypto::PublicKey public_key,
+              crypto::PublicKeyFromBytes(AsBytes(key->public_key())));
+    if (!trust::IsValid(signature, envelope.payload_type, envelope.payload, public_key)) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("the signature of {} on the document is wrong", Quote(key->person())),
+                  "the file was changed; begin anew");
+    }
+    if (old_key != nullptr) old_persons.insert(old_key->person());
+    if (new_key != nullptr) new_persons.insert(new_key->person());
+  }
+  proposal.signatures = {{old_persons.begin(), old_persons.end()},
+                         {new_persons.begin(), new_persons.end()},
+                         current.document().root_threshold(),
+                         proposal.document.root_threshold()};
+  return proposal;
+}
+
+Result<std::string> RootPersonOf(const v1::RootDocument& current, const v1::RootDocument& next,
+                                 const crypto::SigningKey& key) {
+  for (const v1::RootDocument* document : {&current, &next}) {
+    const v1::RoleKey* found = FindRootKey(*document, key.id());
+    if (found != nullptr) return found->person();
+  }
+  return Fail(ErrorCode::kDenied,
+              fmt::format("key {} is no root key of cluster {}", crypto::ShortKeyId(key.id()),
+                          Quote(current.cluster())),
+              "see `holdfast trust show`; an operator's key cannot sign root documents");
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,125 @@
+#include "controller/cli/run_words.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/format.h"
+#include "common/cli/exit_code.h"
+#include "common/trust/orders.h"
+#include "controller/cli/connection.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr std::size_t kShortBytes = 4;
+
+// How a task that did not get there counts.
+int ExitCodeOfTask(const v1::TaskView& task) {
+  if (task.progress().state() == v1::TASK_STATE_REFUSED) return kExitRefused;
+  if (!task.has_error()) return kExitFailed;
+  const Error error(ErrorCodeNamed(task.error().code()), "");
+  return ExitCodeOf(error, task.error().began());
+}
+
+bool FoundDamage(const v1::RunView& run) {
+  return std::ranges::any_of(run.tasks(), [](const v1::TaskView& task) {
+    return task.report().has_verify() && !task.report().verify().sound();
+  });
+}
+
+int ExitCodeOfFailure(const v1::RunView& run) {
+  int code = 0;
+  for (const v1::TaskView& task : run.tasks()) {
+    const v1::TaskState state = task.progress().state();
+    // A task that was good, or was never the reason, says nothing about why.
+    if (state != v1::TASK_STATE_FAILED && state != v1::TASK_STATE_REFUSED) continue;
+    const int own = ExitCodeOfTask(task);
+    if (code != 0 && own != code) return kExitFailed;
+    code = own;
+  }
+  return code == kExitRefused || code == kExitUnreachable ? code : kExitFailed;
+}
+
+}  // namespace
+
+std::string_view TaskStateText(v1::TaskState state) {
+  switch (state) {
+    case v1::TASK_STATE_PLANNED:
+      return "planned";
+    case v1::TASK_STATE_ACCEPTED:
+      return "accepted";
+    case v1::TASK_STATE_PREPARED:
+      return "prepared";
+    case v1::TASK_STATE_CUT:
+      return "cut";
+    case v1::TASK_STATE_SAVING:
+      return "saving";
+    case v1::TASK_STATE_SAVED:
+      return "saved";
+    case v1::TASK_STATE_COMPOSED:
+      return "composed";
+    case v1::TASK_STATE_FAILED:
+      return "failed";
+    case v1::TASK_STATE_REFUSED:
+      return "refused";
+    case v1::TASK_STATE_CANCELLED:
+      return "cancelled";
+    case v1::TASK_STATE_LOST:
+      return "lost";
+    case v1::TASK_STATE_DONE:
+      return "done";
+    default:
+      return "unknown";
+  }
+}
+
+bool IsTaskEnded(v1::TaskState state) {
+  switch (state) {
+    case v1::TASK_STATE_SAVED:
+    case v1::TASK_STATE_COMPOSED:
+    case v1::TASK_STATE_FAILED:
+    case v1::TASK_STATE_REFUSED:
+    case v1::TASK_STATE_CANCELLED:
+    case v1::TASK_STATE_DONE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool IsRunEnded(const v1::RunView& run) {
+  return run.state() != "queued" && run.state() != "running";
+}
+
+std::string TaskLabel(const v1::TaskView& task) {
+  std::string label = task.source().empty() ? task.repository() : task.source();
+  if (!task.node().empty()) label += (label.empty() ? "" : "@") + task.node();
+  return label;
+}
+
+std::string RunKindText(const v1::RunView& run) {
+  return std::string(run.kind() == v1::ORDER_KIND_UNSPECIFIED ? "run"
+                                                              : trust::OrderKindText(run.kind()));
+}
+
+std::string TimeText(std::int64_t unix_ms) {
+  if (unix_ms <= 0) return "";
+  return FormatTime(unix_ms / 1'000, 0);
+}
+
+std::string Hex(std::string_view bytes) { return HexEncode(AsBytes(bytes)); }
+
+std::string ShortHex(std::string_view bytes) { return Hex(bytes.substr(0, kShortBytes)); }
+
+int ExitCodeOfRun(const v1::RunView& run) {
+  if (run.state() == "done") return FoundDamage(run) ? kExitFailed : kExitDone;
+  if (run.state() == "partly done") {
+    // A check knows no half.
+    return run.kind() == v1::ORDER_KIND_VERIFY ? kExitFailed : kExitPartlyDone;
+  }
+  return run.state() == "failed" ? ExitCodeOfFailure(run) : kExitFailed;
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,33 @@
+// Runs and tasks in the words that people read, and what they mean for the exit code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proto/holdfast/v1/admin.pb.h"
+
+namespace holdfast::cli {
+
+// "saving"
+std::string_view TaskStateText(v1::TaskState state);
+bool IsTaskEnded(v1::TaskState state);
+bool IsRunEnded(const v1::RunView& run);
+// "etcd/main@db-1"; of orders over a repository "main@db-1".
+std::string TaskLabel(const v1::TaskView& task);
+// "backup", "restore in place".
+std::string RunKindText(const v1::RunView& run);
+
+// RFC 3339 in UTC, to the second; empty for 0.
+std::string TimeText(std::int64_t unix_ms);
+// The beginning of an id's hexadecimal form, enough for people.
+std::string ShortHex(std::string_view bytes);
+// Bytes as lower-case hexadecimal.
+std::string Hex(std::string_view bytes);
+
+// 0 done, 3 partly done, 1 failed or cancelled. A run that failed because all of its tasks were
+// refused or found their sources busy is 4; because no service could be reached before anything
+// began, 5. Of a check that found damage: 1.
+int ExitCodeOfRun(const v1::RunView& run);
+
+}  // namespace holdfast::cli

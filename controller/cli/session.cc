@@ -1,0 +1,162 @@
+#include "controller/cli/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/cli/exit_code.h"
+#include "common/trust/key_file.h"
+#include "controller/cli/cluster_json.h"
+#include "controller/cli/cluster_text.h"
+#include "controller/cli/run_words.h"
+
+namespace holdfast::cli {
+
+Result<const CliSettings*> Session::Settings() {
+  if (!settings_) {
+    HF_ASSIGN(settings_, LoadCliSettings(line_.config, line_.controller, context_.environment));
+    for (const std::string& warning : settings_->warnings) Tell("warning: " + warning);
+  }
+  return &*settings_;
+}
+
+Result<ControllerClient*> Session::Client() {
+  if (!client_) {
+    HF_ASSIGN(const CliSettings* settings, Settings());
+    HF_ASSIGN(ControllerAddress address, AddressOf(*settings));
+    client_.emplace(std::move(address), Surroundings{context_.clock, context_.random, context_.stop,
+                                                     context_.connect_max});
+  }
+  return &*client_;
+}
+
+Result<v1::AdminReply> Session::Ask(v1::AdminRequest request, v1::AdminReply::ReplyCase expected) {
+  HF_ASSIGN(ControllerClient * client, Client());
+  return client->Ask(std::move(request), expected, context_.answer_max);
+}
+
+int Session::Finish(int code, const std::function<std::string()>& text,
+                    const std::function<std::string()>& json) {
+  Result<void> written = context_.terminal->WriteOut(line_.json ? json() : text());
+  if (written) return code;
+  ShowError(written.error());
+  return code == kExitDone ? kExitFailed : code;
+}
+
+void Session::ShowError(const Error& error) {
+  Tell(error.message());
+  if (!error.hint().empty()) {
+    context_.terminal->WriteErrorLine("hint: " + Printable(error.hint()));
+  }
+}
+
+void Session::Tell(std::string_view text) {
+  bool is_first = true;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    context_.terminal->WriteErrorLine((is_first ? "holdfast: " : "") +
+                                      Printable(text.substr(0, end)));
+    is_first = false;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+Result<void> Session::CheckCanAsk() const {
+  if (line_.yes || context_.prompt->is_there()) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} asks before it acts, and there is no terminal to ask at", command()),
+              "--yes answers it");
+}
+
+Result<void> Session::Confirm(std::string_view question, std::string_view otherwise) {
+  if (line_.yes) return {};
+  HF_TRY(CheckCanAsk());
+  HF_ASSIGN(const std::string answer,
+            context_.prompt->AskLine(fmt::format("{} [yes/no] ", question)));
+  if (answer == "yes" || answer == "y") return {};
+  return Fail(ErrorCode::kDenied, std::string(otherwise));
+}
+
+Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
+  return trust::ReadSigningKeyFile(path, [&]() -> Result<Secret> {
+    if (!line_.passphrase_file.empty()) return ReadPassphraseFile(line_.passphrase_file);
+    if (context_.prompt->is_there()) {
+      return context_.prompt->AskSecret(fmt::format("Passphrase of {}: ", Quote(path)));
+    }
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("key {} needs its passphrase, and there is no terminal to ask at", Quote(path)),
+        "--passphrase-file FILE");
+  });
+}
+
+Result<v1::RunView> Session::LookAtRun(const std::string& run) {
+  v1::AdminRequest request;
+  request.mutable_run_show()->set_run(run);
+  HF_ASSIGN(v1::AdminReply reply, Ask(std::move(request), v1::AdminReply::kRun));
+  return std::move(*reply.mutable_run());
+}
+
+Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& runs) {
+  HF_ASSIGN(ControllerClient * client, Client());
+  const DisplayStyle style = line_.json                             ? DisplayStyle::kJson
+                             : context_.terminal->errors_are_live() ? DisplayStyle::kLive
+                                                                    : DisplayStyle::kPlain;
+  RunsOutcome outcome;
+  {
+    RunDisplay display(style, *context_.terminal, *context_.clock);
+    HF_ASSIGN(Followed followed,
+              FollowRuns(*client, runs, context_.follow, *context_.clock, display));
+    outcome.runs = std::move(followed.runs);
+    outcome.left = std::move(followed.left);
+  }
+  if (outcome.left) {
+    if (outcome.left->code() == ErrorCode::kCancelled) {
+      outcome.left = Error(ErrorCode::kCancelled, "no longer followed; the run goes on")
+                         .WithHint("holdfast run watch " + runs.front());
+    }
+    ShowError(*outcome.left);
+    outcome.code = ExitCodeOf(*outcome.left, true);
+    return outcome;
+  }
+  std::vector<int> codes;
+  for (v1::RunView& run : outcome.runs) {
+    // A watch brings no reports. Without them the end is known all the same.
+    if (Result<v1::RunView> whole = LookAtRun(run.run())) run = *std::move(whole);
+    codes.push_back(ExitCodeOfRun(run));
+  }
+  outcome.code = CombineExitCodes(codes);
+  return outcome;
+}
+
+Result<int> Session::FollowAndFinish(const std::vector<std::string>& runs) {
+  if (runs.empty()) {
+    return Fail(ErrorCode::kCorrupt, "the controller made no run and does not say why");
+  }
+  RunsOutcome outcome;
+  if (line_.no_wait) {
+    for (const std::string& run : runs) {
+      HF_ASSIGN(outcome.runs.emplace_back(), LookAtRun(run));
+    }
+  } else {
+    HF_ASSIGN(outcome, Follow(runs));
+  }
+  // Damage in one repository is a failure, however sound the others are.
+  if (line_.command == Command::kCheck && outcome.code == kExitPartlyDone) {
+    outcome.code = kExitFailed;
+  }
+  return Finish(
+      outcome.code,
+      [&] {
+        std::string text;
+        for (const v1::RunView& run : outcome.runs) {
+          text += (text.empty() ? "" : "\n") + RunDetailsText(run, width());
+          if (line_.no_wait)
+            text += fmt::format("to follow it: holdfast run watch {}\n", run.run());
+        }
+        return text;
+      },
+      [&] { return RunsJson(command(), outcome.runs, outcome.left, outcome.code); });
+}
+
+}  // namespace holdfast::cli
