@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <map>
+
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/trust/orders.h"
@@ -242,6 +245,8 @@ Json RunObject(const v1::RunView& run) {
   Json object = RunHead(run);
   object["tasks"] = Json::array();
   for (const v1::TaskView& task : run.tasks()) object["tasks"].push_back(TaskObject(task));
+  object["task_count"] =
+      std::max<std::uint64_t>(run.task_count(), static_cast<std::uint64_t>(run.tasks_size()));
   object["snapshots"] = Json::array();
   for (const auto& snapshot : run.snapshots()) {
     object["snapshots"].push_back(SnapshotObject(snapshot));
@@ -360,7 +365,6 @@ std::string StatusJson(const v1::StatusReply& status) {
                                    {"last_good_time", TimeOrNull(source.last_good_ms())},
                                    {"last_time", TimeOrNull(source.last_ms())},
                                    {"last_partial", source.last_partial()},
-                                   {"snapshots", source.snapshots()},
                                    {"last_run", OrNull(source.last_run())},
                                    {"last_error", OrNull(source.last_error())}});
   }

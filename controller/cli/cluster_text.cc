@@ -214,14 +214,12 @@ std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t 
       }
       rows.push_back({source.source(), source.topology(),
                       fmt::format("{}/{}", source.nodes_connected_size(), source.nodes_size()),
-                      source.repository(), std::to_string(source.snapshots()),
-                      Ago(source.last_good_ms(), now), last});
+                      source.repository(), Ago(source.last_good_ms(), now), last});
     }
     text += "\n" + FormatTable({{"SOURCE", false, true},
                                 {"TOPOLOGY"},
                                 {"NODES", true},
                                 {"REPOSITORY", false, true},
-                                {"SNAPSHOTS", true},
                                 {"LAST GOOD", true},
                                 {"LAST RUN", false, true}},
                                rows, width);
@@ -298,6 +296,10 @@ std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
                     run.note().empty() ? "" : ": " + Printable(run.note()));
   }
   if (run.tasks_size() > 0) text += "\n" + TaskTable(run, width);
+  const std::uint64_t shown = static_cast<std::uint64_t>(run.tasks_size());
+  if (run.task_count() > shown) {
+    text += fmt::format("and {} tasks more\n", FormatCount(run.task_count() - shown));
+  }
   if (run.snapshots_size() > 0) {
     text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, width);
   }

@@ -24,7 +24,7 @@ Result<int> AskCatalog(Session& session, v1::AdminRequest request) {
 
 Result<int> RunCatalogCheck(Session& session) {
   v1::AdminRequest request;
-  request.mutable_catalog_check();
+  request.mutable_catalog_check()->set_against(session.line().against);
   return AskCatalog(session, std::move(request));
 }
 

@@ -91,7 +91,8 @@ constexpr std::array<CommandText, 25> kCommands{{
     {Command::kTrustKey, "trust", "key", "make the keys of a new operator",
      "  holdfast trust key cleo --dir cleo\n"},
     {Command::kCatalogCheck, "catalog", "check", "look for damage in the controller's catalog",
-     "  holdfast catalog check\n"},
+     "  holdfast catalog check\n"
+     "  holdfast catalog check --against /var/backups/holdfast-catalog.db\n"},
     {Command::kCatalogBackup, "catalog", "backup", "copy the catalog to a file there",
      "  holdfast catalog backup /var/backups/holdfast-catalog.db\n"},
     {Command::kCatalogRebuild, "catalog", "rebuild", "fill the catalog from the repositories",
@@ -315,10 +316,14 @@ class Parser {
         return AddName(sub, "path", "PATH", "an absolute path on the controller's host");
       case Command::kCatalogRebuild:
         return AddNoWait(sub);
+      case Command::kCatalogCheck:
+        sub->add_option("--against", line_.against,
+                        "also say what is different from this copy on the controller's host")
+            ->type_name("PATH");
+        return;
       case Command::kStatus:
       case Command::kAgentList:
       case Command::kApprovalList:
-      case Command::kCatalogCheck:
         return;
     }
   }
@@ -530,6 +535,12 @@ class Parser {
       default:
         return {};
     }
+  }
+
+  static Result<void> CheckRemotePath(const std::string& path) {
+    if (path.starts_with('/')) return {};
+    return Wrong(fmt::format("path {}; expected an absolute one, on the controller's own host",
+                             Quote(path)));
   }
 
   Result<void> CheckSelectors() {

@@ -88,6 +88,7 @@ struct CommandLine {
   bool send = false;
 
   std::string directory;  // trust key
+  std::string against;    // catalog check
 };
 
 // Either what to do, or what to print and how to end.

@@ -4,6 +4,8 @@
 // and compared by this program, on the operator's machine, with what the operator asked for.
 #include <fcntl.h>
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "common/base/format.h"
@@ -47,11 +49,19 @@ Result<v1::SnapshotView> FindSnapshot(Session& session, const std::string& name)
   return std::move(*reply.mutable_snapshot());
 }
 
+// ULIDs are the same in either case.
+bool IsBeginningOf(std::string_view typed, std::string_view ulid) {
+  return typed.size() <= ulid.size() &&
+         std::ranges::equal(typed, ulid.substr(0, typed.size()), [](char a, char b) {
+           return a == b || (a >= 'a' && a <= 'z' && a - 'a' + 'A' == b);
+         });
+}
+
 Result<v1::DraftView> FindDraft(Session& session, const std::string& name) {
   v1::AdminRequest request;
   request.mutable_approval_show()->set_draft(name);
   HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDraft));
-  if (!reply.draft().draft().starts_with(name)) {
+  if (!IsBeginningOf(name, reply.draft().draft())) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the controller shows draft {} where {} was asked for",
                             Quote(reply.draft().draft()), Quote(name)));

@@ -120,7 +120,7 @@ Result<int> RunRunCancel(Session& session) {
   }
   v1::AdminRequest request;
   request.mutable_run_cancel()->set_run(run.run());
-  HF_TRY(session.Ask(std::move(request), v1::AdminReply::kDone));
+  HF_TRY(session.Ask(std::move(request), v1::AdminReply::kRunsMade));
   Session::RunsOutcome outcome{{run}, std::nullopt, kExitDone};
   if (!session.line().no_wait) {
     HF_ASSIGN(outcome, session.Follow({run.run()}));

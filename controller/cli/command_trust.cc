@@ -61,7 +61,7 @@ Result<void> SendRoot(Session& session, const trust::RootDocument& current, Byte
   HF_TRY(current.VerifyNext(envelope, session.now()));
   v1::AdminRequest request;
   request.mutable_trust_change()->set_root(std::string(AsText(envelope)));
-  HF_TRY(session.Ask(std::move(request), v1::AdminReply::kTrust));
+  HF_TRY(session.Ask(std::move(request), v1::AdminReply::kDone));
   return {};
 }
 

@@ -248,6 +248,7 @@ Result<v1::AdminReply> ControllerClient::Next(milliseconds timeout) {
                               Quote(endpoint())),
                   "compare `holdfast --version` with the controller's in `holdfast status`");
     }
+    if (reply.id() == 0 && reply.has_error()) return Fail(ErrorOf(reply.error()));
     if (!begun_.contains(reply.id())) continue;  // of a request that was given up
     if (reply.last() || reply.reply_case() == v1::AdminReply::kError) begun_.erase(reply.id());
     return reply;

@@ -59,7 +59,8 @@ void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
   }
   comparison.Field("the source", order.source(), source);
   if (selector.starts_with("run:") && view) {
-    const std::string run = selector.substr(4, selector.rfind(':') - 4);
+    std::string run = selector.substr(4, selector.rfind(':') - 4);
+    for (char& c : run) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     if (!view->run().starts_with(run)) {
       comparison.Differs("the snapshot's run", Quote(view->run()), Quote(run));
     }

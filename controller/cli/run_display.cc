@@ -50,7 +50,11 @@ std::string RunText(const v1::RunView& run) {
   const auto ended = std::ranges::count_if(
       run.tasks(), [](const v1::TaskView& task) { return IsTaskEnded(task.progress().state()); });
   if (run.tasks_size() > 0) {
-    text += fmt::format(", {} of {} tasks ended", ended, run.tasks_size());
+    const auto shown = static_cast<std::uint64_t>(run.tasks_size());
+    const std::uint64_t all = std::max<std::uint64_t>(run.task_count(), shown);
+    // Those that are not shown went well.
+    text +=
+        fmt::format(", {} of {} tasks ended", static_cast<std::uint64_t>(ended) + all - shown, all);
   }
   if (!run.message().empty()) text += ": " + Printable(run.message());
   return text;

@@ -40,6 +40,12 @@ class Follower {
         break;
       }
       if (!may_come_back) return Fail(error);
+      if (error.code() == ErrorCode::kTimedOut && !std::exchange(was_silent_, true)) {
+        // Most likely nothing happens: no news for anybody.
+        client_.Drop();
+        watches_.clear();
+        continue;
+      }
       if (!WaitForReturn(error)) break;
     }
     return std::move(followed_);
@@ -73,6 +79,7 @@ class Follower {
     }
     followed_.runs[index] = std::move(*reply.mutable_run());
     heard_ = clock_.Monotonic();
+    was_silent_ = false;
     retry_ = options_.retry_min;
     display_.Show(followed_.runs);
     if (is_last && !IsRunEnded(followed_.runs[index])) {
@@ -109,6 +116,7 @@ class Follower {
   std::map<std::uint64_t, std::size_t> watches_;  // request to index
   milliseconds retry_;
   Instant heard_;
+  bool was_silent_ = false;  // asked again after a silence, and not heard since
 };
 
 }  // namespace

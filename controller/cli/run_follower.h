@@ -15,7 +15,8 @@
 namespace holdfast::cli {
 
 struct FollowOptions {
-  // A watch that brings nothing for so long is asked for again: the controller speaks every 10 s.
+  // A watch that brings nothing for so long is asked for again: a run in which nothing changes
+  // looks like a connection that is dead.
   std::chrono::milliseconds silence_max{25'000};
   // How long a controller may be away.
   std::chrono::milliseconds away_max{300'000};
