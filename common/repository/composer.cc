@@ -178,8 +178,8 @@ Result<std::pair<std::string, std::string>> SplitSourcePath(const std::string& p
 
 }  // namespace
 
-Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
-                   const ComposeOptions& options) {
+Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
+                            const Manifest& manifest, const ComposeOptions& options) {
   HF_ASSIGN(auto words, SplitSourcePath(options.path));
   std::unique_ptr<BlobWriter> writer = BlobWriter::Begin(repository, options.lock);
   HF_ASSIGN(TreeNode manifest_node, SaveOwnFile(*writer, "manifest.json",
@@ -208,8 +208,12 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
   snapshot.tags = options.tags;
   snapshot.program_version = "holdfast " HOLDFAST_VERSION;
   std::string json = EncodeSnapshot(snapshot, summary);
-  HF_ASSIGN(Bytes sealed, repository.SealFile(FileKind::kSnapshot, AsBytes(json)));
-  if (options.before_put) HF_TRY(options.before_put(sealed));
+  return repository.SealFile(FileKind::kSnapshot, AsBytes(json));
+}
+
+Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
+                   const ComposeOptions& options) {
+  HF_ASSIGN(Bytes sealed, ComposeSealed(repository, parts, manifest, options));
   return PutSnapshot(repository, sealed, options.lock);
 }
 

@@ -1,7 +1,6 @@
 // Makes a snapshot of parts: merges their trees, adds manifest.json and writes the snapshot file.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,9 +23,6 @@ struct ComposeOptions {
   const Lock* lock = nullptr;  // as in BlobWriter::Begin
   WallTime begin;              // when the run began; becomes the snapshot's time
   std::string leave_out = {};  // a name at the top of the parts that the snapshot does not have
-  // Given the snapshot file's exact bytes immediately before they are written. Its error is
-  // Compose()'s, and nothing becomes visible. May be empty.
-  std::function<Result<void>(ByteView sealed)> before_put = {};
 };
 
 // Merges the parts (directories of the same path are united; the same file in two parts is
@@ -35,8 +31,11 @@ struct ComposeOptions {
 Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
                    const ComposeOptions& options);
 
-// Writes the bytes that `before_put` was given, once more: after a crash nobody knows whether they
-// were written, and a snapshot's id is their hash.
+// The same in two halves, for who must write exactly the same file again after a crash, since a
+// snapshot's id is the hash of its bytes. The first makes everything durable but the snapshot file,
+// whose bytes it returns; the second writes them.
+Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
+                            const Manifest& manifest, const ComposeOptions& options);
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock);
 
 // What those bytes say. kCorrupt when they are no snapshot file of this repository.

@@ -138,6 +138,12 @@ Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,
 
 }  // namespace
 
+Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
+  Result<Bytes> json = repository.LoadSealed(FileKind::kSnapshot, id);
+  if (!json) return Fail(std::move(json).error().While("read snapshot " + id.Hex()));
+  return DecodeSnapshot(id, AsText(*json));
+}
+
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
   std::vector<Id> ids;
   HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
@@ -147,12 +153,11 @@ Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
   }));
   std::vector<SnapshotInfo> snapshots;
   for (const Id& id : ids) {
-    Result<Bytes> json = repository.LoadSealed(FileKind::kSnapshot, id);
+    Result<SnapshotInfo> snapshot = LoadSnapshot(repository, id);
     // Somebody may have forgotten it since it was listed.
-    if (!json && json.error().code() == ErrorCode::kNotFound) continue;
-    if (!json) return Fail(std::move(json).error().While("read snapshot " + id.Hex()));
-    HF_ASSIGN(SnapshotInfo snapshot, DecodeSnapshot(id, AsText(*json)));
-    snapshots.push_back(std::move(snapshot));
+    if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;
+    if (!snapshot) return Fail(std::move(snapshot).error());
+    snapshots.push_back(*std::move(snapshot));
   }
   std::ranges::sort(snapshots, {}, [](const SnapshotInfo& snapshot) {
     return std::tie(snapshot.time, snapshot.id);

@@ -35,6 +35,9 @@ struct SnapshotInfo {
   bool is_partial = false;
 };
 
+// One snapshot. kNotFound; kCorrupt names it.
+Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id);
+
 // All snapshots by ascending time. An unreadable one is an error that names it.
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository);
 
