@@ -77,7 +77,7 @@ BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& s
     HF_TRY(task.Prepare());
     HF_TRY(task.Cut());
     HF_TRY(task.Save());
-    HF_TRY(task.Compose(std::nullopt));
+    HF_TRY(task.Compose());
     return {};
   };
   return task.TakeReport(take_steps());

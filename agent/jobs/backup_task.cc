@@ -69,7 +69,6 @@ BackupTask::BackupTask(JobContext context, BackupTaskOptions options)
       options_(std::move(options)),
       progress_(context_, options_.settings->label()),
       timer_(*context_.clock),
-      deadline_(*context_.clock, options_.put_deadline),
       repository_(options_.repository),
       source_(options_.source) {
   report_.kind = options_.settings->kind;
@@ -87,12 +86,6 @@ Result<void> BackupTask::Prepare() {
   HF_ASSIGN(std::vector<SnapshotInfo> snapshots,
             repository::ListSnapshots(repository_->repository()));
   HF_TRY(repository_->repository().LoadIndex(context_.stop));
-  HF_TRY(LookForSnapshot(snapshots));
-  if (composed_) {
-    own_source_.reset();
-    timer_.End();
-    return {};
-  }
   HF_TRY(OpenPrevious(snapshots));
   HF_ASSIGN(session_, source_->source().OpenBackup(
                           {.previous = previous_view_.get(), .scope = options_.scope}));
@@ -124,23 +117,6 @@ Result<void> BackupTask::Open() {
   HF_ASSIGN(own_repository_,
             RepositorySession::Open(context_, AddressOf(*found), LockUse::kRequired));
   repository_ = own_repository_.get();
-  return {};
-}
-
-// The task may have come to its end before, in a process that did not live to tell.
-Result<void> BackupTask::LookForSnapshot(const std::vector<SnapshotInfo>& snapshots) {
-  if (options_.sealed == nullptr) return {};
-  HF_ASSIGN(composed_, FindComposed(context_, *repository_, slot_, snapshots));
-  if (composed_) return {};
-  auto repeated = RepeatRecorded(context_, *repository_, slot_, *options_.sealed, deadline_);
-  if (repeated) {
-    composed_ = *std::move(repeated);
-    return {};
-  }
-  if (repeated.error().code() != ErrorCode::kCorrupt) return Fail(std::move(repeated).error());
-  // It was never visible, and what it needs is gone: the source is saved anew.
-  report_.warnings.push_back("what an earlier try saved is of no use: " +
-                             repeated.error().message());
   return {};
 }
 
@@ -260,31 +236,27 @@ void BackupTask::TakeStatistics(const Part& part) {
   saved_.warnings.insert(saved_.warnings.end(), said.begin(), said.end());
 }
 
-Result<ComposedSnapshot> BackupTask::Compose(std::optional<bool> cut_barrier) {
+Result<ComposedSnapshot> BackupTask::Compose() {
   HF_CHECK(options_.compose && !saved_.tree.IsZero());
   if (context_.stop.stop_requested()) return Fail(Stopped());
   timer_.Begin("compose", progress_.progress());
-  saved_.manifest.cut_barrier = cut_barrier;
   const Composition composition{.slot = slot_,
                                 .parts = {part_},
                                 .manifest = saved_.manifest,
                                 .is_partial = is_partial_,
                                 .parent = parent_,
                                 .time = begin_};
-  HF_ASSIGN(repository::Id snapshot,
-            WriteSnapshot(context_, *repository_, composition, options_.sealed, deadline_));
+  HF_ASSIGN(repository::Id snapshot, WriteSnapshot(context_, *repository_, composition, nullptr));
   report_.snapshot = snapshot.Hex();
   report_.manifest = saved_.manifest;
   report_.warnings = saved_.warnings;
   timer_.Begin("verify", progress_.progress());
-  HF_ASSIGN(composed_, ReadBack(context_, *repository_, snapshot));
-  timer_.End();
-  return *composed_;
+  return ReadBack(context_, *repository_, snapshot);
 }
 
 HeldPart BackupTask::TakePart() {
   HF_CHECK(!options_.compose && !saved_.tree.IsZero() && own_repository_ != nullptr);
-  return {context_.run, options_.settings->label(), saved_.tree, std::move(own_repository_)};
+  return {std::move(own_repository_)};
 }
 
 BackupTaskReport BackupTask::TakeReport(const Result<void>& outcome) {

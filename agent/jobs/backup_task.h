@@ -62,9 +62,6 @@ struct SavedPart {
 // Keeps the repository's lock, so that no prune takes a part that nothing refers to yet. Held until
 // the part is composed or given up; going out of scope gives the lock back.
 struct HeldPart {
-  std::string run;
-  std::string source;  // "kind/name"
-  repository::Id tree;
   std::unique_ptr<RepositorySession> repository;
 };
 
@@ -72,12 +69,9 @@ struct BackupTaskOptions {
   const SourceSettings* settings = nullptr;
   std::string note = {};
   BackupScope scope = BackupScope::kWhole;
-  // The part becomes a snapshot by Compose(). False: it gets a part.json and waits for others.
+  // Compose() follows in the same breath. False: the part gets a part.json, and waits for whoever
+  // composes it.
   bool compose = true;
-  // Of a task that may be run again after a crash: then Prepare() looks for the run's snapshot, and
-  // for one that was about to be written. May be null.
-  SealedJournal* sealed = nullptr;
-  std::optional<WallTime> put_deadline = std::nullopt;  // no snapshot is written after it
   // Open and locked already, by the caller, who keeps them; null: the task opens its own.
   SourceSession* source = nullptr;
   RepositorySession* repository = nullptr;
@@ -97,16 +91,13 @@ class BackupTask {
   // kBusy names who holds the source or the repository; kUnsupported: the kind does not know the
   // scope.
   Result<void> Prepare();
-  // The run's snapshot, when Prepare() found that it is there already: then nothing more is to be
-  // done, and no other step may be called.
-  const std::optional<ComposedSnapshot>& composed() const { return composed_; }
   // When it cut.
   Result<WallTime> Cut();
   Result<void> Save();
   // REQUIRES: Save() succeeded.
   const SavedPart& saved() const { return saved_; }
-  // Makes the snapshot and reads it back. `cut_barrier` as in Manifest. REQUIRES: options.compose.
-  Result<ComposedSnapshot> Compose(std::optional<bool> cut_barrier);
+  // Makes the snapshot and reads it back. REQUIRES: options.compose.
+  Result<ComposedSnapshot> Compose();
   // What must be kept until the part is composed. REQUIRES: not options.compose; Save() succeeded;
   // the task opened its own repository.
   HeldPart TakePart();
@@ -117,7 +108,6 @@ class BackupTask {
 
  private:
   Result<void> Open();
-  Result<void> LookForSnapshot(const std::vector<repository::SnapshotInfo>& snapshots);
   Result<void> OpenPrevious(const std::vector<repository::SnapshotInfo>& snapshots);
   Result<repository::Part> SavePart();
   void CompleteManifest(const repository::Part& part);
@@ -128,7 +118,6 @@ class BackupTask {
   const BackupTaskOptions options_;
   ObservedProgress progress_;
   PhaseTimer timer_;
-  PutDeadline deadline_;
   SnapshotSlot slot_;
   WallTime begin_;
   std::unique_ptr<RepositorySession> own_repository_;
@@ -138,7 +127,6 @@ class BackupTask {
   std::unique_ptr<SnapshotView> previous_view_;
   std::optional<repository::Id> parent_;
   std::unique_ptr<BackupSession> session_;  // goes first: it uses what stands above
-  std::optional<ComposedSnapshot> composed_;
   repository::Part part_;
   bool is_partial_ = false;
   SavedPart saved_;

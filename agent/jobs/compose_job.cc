@@ -42,12 +42,11 @@ Result<void> CheckRequest(const ComposeRequest& request) {
 class ComposeJob {
  public:
   ComposeJob(const JobContext& context, const ComposeRequest& request, SealedJournal& journal,
-             std::optional<WallTime> deadline)
+             WallTime deadline)
       : context_(context),
         request_(request),
         slot_{request.kind, request.name, request.host},
-        journal_(journal),
-        deadline_(*context.clock, deadline),
+        once_{journal, PutDeadline(*context.clock, deadline)},
         progress_(context, "compose " + request.kind + "/" + request.name) {}
 
   Result<ComposedSnapshot> Run(const RepositoryAddress& address) {
@@ -59,19 +58,20 @@ class ComposeJob {
     HF_TRY(session_->repository().LoadIndex(context_.stop));
     HF_ASSIGN(auto found, FindComposed(context_, *session_, slot_, snapshots));
     if (found) return *std::move(found);
-    HF_TRY(deadline_.Check());
-    HF_ASSIGN(auto repeated, RepeatRecorded(context_, *session_, slot_, journal_, deadline_));
+    HF_TRY(once_.deadline.Check());
+    HF_ASSIGN(auto repeated, RepeatRecorded(context_, *session_, slot_, once_));
     if (repeated) return *std::move(repeated);
     progress_.progress().SetPhase("check");
     HF_TRY(CheckParts());
     HF_TRY(LoadRecords());
     progress_.progress().SetPhase("compose");
     const Composition composition = Compose();
-    HF_ASSIGN(repository::Id id,
-              WriteSnapshot(context_, *session_, composition, &journal_, deadline_));
+    HF_ASSIGN(repository::Id id, WriteSnapshot(context_, *session_, composition, &once_));
     progress_.progress().SetPhase("verify");
     return ReadBack(context_, *session_, id);
   }
+
+  bool began() const { return once_.began; }
 
  private:
   Result<void> CheckParts() {
@@ -167,8 +167,7 @@ class ComposeJob {
   const JobContext& context_;
   const ComposeRequest& request_;
   const SnapshotSlot slot_;
-  SealedJournal& journal_;
-  const PutDeadline deadline_;
+  PutOnce once_;
   ObservedProgress progress_;
   std::unique_ptr<RepositorySession> session_;
   std::vector<PartRecord> records_;  // as request_.parts orders them
@@ -176,13 +175,19 @@ class ComposeJob {
 
 }  // namespace
 
-Result<ComposedSnapshot> RunCompose(const JobContext& context, const RepositoryAddress& address,
-                                    const ComposeRequest& request, SealedJournal& journal,
-                                    std::optional<WallTime> deadline) {
-  Result<ComposedSnapshot> composed = ComposeJob(context, request, journal, deadline).Run(address);
-  if (composed) return composed;
-  return Fail(std::move(composed).error().While(
-      fmt::format("compose {}", Quote(request.kind + "/" + request.name))));
+ComposeReport RunCompose(const JobContext& context, const RepositoryAddress& address,
+                         const ComposeRequest& request, SealedJournal& journal, WallTime deadline) {
+  ComposeReport report;
+  ComposeJob job(context, request, journal, deadline);
+  Result<ComposedSnapshot> composed = job.Run(address);
+  report.began = job.began();
+  if (composed) {
+    report.snapshot = *std::move(composed);
+  } else {
+    report.error = std::move(composed).error().While(
+        fmt::format("compose {}", Quote(request.kind + "/" + request.name)));
+  }
+  return report;
 }
 
 }  // namespace holdfast::jobs

@@ -35,15 +35,21 @@ struct ComposeRequest {
   bool cut_barrier_met = false;
 };
 
+struct ComposeReport {
+  std::optional<Error> error;  // else `snapshot` holds
+  // A write of the snapshot file was begun: it may be there although there is an error.
+  bool began = false;
+  ComposedSnapshot snapshot;
+};
+
 // Under a lock of its own: gives the run's snapshot when it is there already; else writes what an
 // earlier try had journaled; else checks that each pack of each part is there, merges the parts
-// and makes the snapshot. Nothing becomes visible after `deadline`.
+// and makes the snapshot. No write of the snapshot file begins after `deadline`; until then one
+// that failed because the storage was unavailable is tried again.
 //
 // kInvalidArgument for an order that makes no sense; kCorrupt, naming the part's node and the pack,
-// when the repository lacks something of a part; kTimedOut after the deadline. After an error
-// nothing was written, except when the storage failed in the very moment of writing.
-Result<ComposedSnapshot> RunCompose(const JobContext& context, const RepositoryAddress& address,
-                                    const ComposeRequest& request, SealedJournal& journal,
-                                    std::optional<WallTime> deadline);
+// when the repository lacks something of a part; kTimedOut after the deadline.
+ComposeReport RunCompose(const JobContext& context, const RepositoryAddress& address,
+                         const ComposeRequest& request, SealedJournal& journal, WallTime deadline);
 
 }  // namespace holdfast::jobs

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/repository/composer.h"
 #include "common/repository/pack_presence.h"
@@ -31,6 +34,36 @@ ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
           .manifest = std::move(manifest)};
 }
 
+// Waits unless a stop ends it.
+void Pause(const JobContext& context, std::chrono::milliseconds time) {
+  if (context.lock_options.wait) return context.lock_options.wait(time);
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, context.stop, time, [] { return false; });
+}
+
+// Each try writes the same bytes, so that it does no harm when the one before did its work after
+// all.
+Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& session,
+                              ByteView sealed, PutOnce& once) {
+  constexpr std::chrono::milliseconds kPauseMax{30'000};
+  std::optional<Error> before;
+  for (std::chrono::milliseconds pause{500};; pause = std::min(pause * 2, kPauseMax)) {
+    Result<void> may = context.stop.stop_requested()
+                           ? Fail(ErrorCode::kCancelled, "stopped by request")
+                           : once.deadline.Check();
+    if (!may && before) return Fail(*std::move(before));  // which says more
+    HF_TRY(std::move(may));
+    once.began = true;
+    auto put = repository::PutSnapshot(session.repository(), sealed, session.lock());
+    if (put) return {};
+    if (put.error().code() != ErrorCode::kUnavailable) return Fail(std::move(put).error());
+    before = std::move(put).error();
+    Pause(context, pause);
+  }
+}
+
 Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySession& session,
                                      const repository::Id& snapshot) {
   repository::Repository& repository = session.repository();
@@ -47,16 +80,14 @@ Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySessio
 
 }  // namespace
 
-PutDeadline::PutDeadline(const Clock& clock, std::optional<WallTime> time)
-    : clock_(clock), time_(time) {
-  if (time_) steady_ = clock_.Monotonic() + (*time_ - clock_.Now());
-}
+PutDeadline::PutDeadline(const Clock& clock, WallTime time)
+    : clock_(clock), time_(time), steady_(clock.Monotonic() + (time - clock.Now())) {}
 
 Result<void> PutDeadline::Check() const {
-  if (!time_ || (clock_.Now() < *time_ && clock_.Monotonic() < steady_)) return {};
+  if (clock_.Now() < time_ && clock_.Monotonic() < steady_) return {};
   return Fail(ErrorCode::kTimedOut,
-              fmt::format("the order to make the snapshot expired at {}", FormatTime(*time_)),
-              "nothing was written; the parts can still be composed by another order");
+              fmt::format("the order to make the snapshot expired at {}", FormatTime(time_)),
+              "the parts can still be composed by another order");
 }
 
 const SnapshotInfo* FindPrevious(const std::vector<SnapshotInfo>& snapshots,
@@ -86,13 +117,12 @@ Result<std::optional<ComposedSnapshot>> FindComposed(const JobContext& context,
 }
 
 Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context,
-                                                       RepositorySession& repository,
-                                                       const SnapshotSlot& slot,
-                                                       SealedJournal& journal,
-                                                       const PutDeadline& deadline) {
-  HF_ASSIGN(std::optional<Bytes> sealed, journal.Recorded());
+                                                       RepositorySession& session,
+                                                       const SnapshotSlot& slot, PutOnce& once) {
+  HF_ASSIGN(std::optional<Bytes> sealed, once.journal.Recorded());
   if (!sealed) return std::nullopt;
-  auto snapshot = repository::OpenSealedSnapshot(repository.repository(), *sealed);
+  repository::Repository& repository = session.repository();
+  auto snapshot = repository::OpenSealedSnapshot(repository, *sealed);
   if (!snapshot) return Fail(std::move(snapshot).error().While("read the journal's snapshot"));
   if (!IsOf(*snapshot, slot) || snapshot->run != context.run) {
     return Fail(ErrorCode::kCorrupt,
@@ -101,17 +131,16 @@ Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context
                             Quote(slot.kind + "/" + slot.name), Quote(context.run)));
   }
   const std::array trees = {repository::NamedTree{"the journal's snapshot", snapshot->tree}};
-  HF_TRY(repository::CheckPacksOf(repository.repository(), trees, context.stop));
-  HF_TRY(deadline.Check());
-  HF_ASSIGN(repository::Id id,
-            repository::PutSnapshot(repository.repository(), *sealed, repository.lock()));
-  HF_ASSIGN(ComposedSnapshot composed, ReadBack(context, repository, id));
+  HF_TRY(repository::CheckPacksOf(repository, trees, context.stop));
+  HF_ASSIGN(auto view, repository::OpenSnapshot(repository, *snapshot));
+  HF_TRY(once.journal.Record(Describe(*snapshot, view->manifest().value_or(Manifest())), *sealed));
+  HF_TRY(PutUntilDeadline(context, session, *sealed, once));
+  HF_ASSIGN(ComposedSnapshot composed, ReadBack(context, session, snapshot->id));
   return composed;
 }
 
-Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& repository,
-                                     const Composition& composition, SealedJournal* journal,
-                                     const PutDeadline& deadline) {
+Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& session,
+                                     const Composition& composition, PutOnce* once) {
   const Manifest& manifest = composition.manifest;
   repository::ComposeOptions options;
   options.host = composition.slot.host;
@@ -122,15 +151,20 @@ Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySessio
   if (composition.is_partial) options.tags.push_back("partial");
   options.parent = composition.parent;
   options.user = context.user;
-  options.lock = repository.lock();
+  options.lock = session.lock();
   options.begin = composition.time;
   options.leave_out = composition.leave_out;
-  options.before_put = [&](ByteView sealed) -> Result<void> {
-    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    if (journal != nullptr) HF_TRY(journal->Record(sealed));
-    return deadline.Check();
-  };
-  return repository::Compose(repository.repository(), composition.parts, manifest, options);
+  if (once == nullptr) {
+    return repository::Compose(session.repository(), composition.parts, manifest, options);
+  }
+  HF_ASSIGN(Bytes sealed,
+            repository::ComposeSealed(session.repository(), composition.parts, manifest, options));
+  HF_ASSIGN(SnapshotInfo snapshot, repository::OpenSealedSnapshot(session.repository(), sealed));
+  CrashPoint("jobs.compose.before_record");
+  HF_TRY(once->journal.Record(Describe(snapshot, manifest), sealed));
+  CrashPoint("jobs.compose.after_record");
+  HF_TRY(PutUntilDeadline(context, session, sealed, *once));
+  return snapshot.id;
 }
 
 Result<ComposedSnapshot> ReadBack(const JobContext& context, RepositorySession& repository,

@@ -15,32 +15,6 @@
 
 namespace holdfast::jobs {
 
-// Remembers, for one order, the bytes of a snapshot that is about to become visible. Sealing the
-// same snapshot twice gives two files with two ids; so who crashed writes exactly these again, and
-// at most one becomes visible.
-class SealedJournal {
- public:
-  virtual ~SealedJournal() = default;
-  // What Record() was last given, also by a process that is gone; nullopt: nothing yet.
-  virtual Result<std::optional<Bytes>> Recorded() = 0;
-  // Durable on return.
-  virtual Result<void> Record(ByteView sealed) = 0;
-};
-
-// Until when a snapshot may be written, by whichever of the two clocks is further: one stands still
-// while the machine sleeps, the other may be set back.
-class PutDeadline {
- public:
-  PutDeadline(const Clock& clock, std::optional<WallTime> time);
-  // kTimedOut once it has passed.
-  Result<void> Check() const;
-
- private:
-  const Clock& clock_;
-  std::optional<WallTime> time_;
-  Instant steady_;
-};
-
 // Which snapshot of a repository is meant: the one of `context.run`, or the one to be made.
 struct SnapshotSlot {
   std::string kind;
@@ -58,6 +32,40 @@ struct ComposedSnapshot {
   bool is_partial = false;
   bool was_there = false;  // it existed already, nothing was written
   Manifest manifest;
+};
+
+// Remembers, for one order, the bytes of a snapshot that is about to become visible. Sealing the
+// same snapshot twice gives two files with two ids; so who crashed writes exactly these again, and
+// at most one becomes visible.
+class SealedJournal {
+ public:
+  virtual ~SealedJournal() = default;
+  // What was last recorded, also by a process that is gone; nullopt: nothing yet.
+  virtual Result<std::optional<Bytes>> Recorded() = 0;
+  // Called before the bytes are written, each time. Durable on return; may wait for whoever makes
+  // it so. `composed` is what will be reported.
+  virtual Result<void> Record(const ComposedSnapshot& composed, ByteView sealed) = 0;
+};
+
+// Until when the write of a snapshot may begin, by whichever of the two clocks is further: one
+// stands still while the machine sleeps, the other may be set back.
+class PutDeadline {
+ public:
+  PutDeadline(const Clock& clock, WallTime time);
+  // kTimedOut once it has passed.
+  Result<void> Check() const;
+
+ private:
+  const Clock& clock_;
+  WallTime time_;
+  Instant steady_;
+};
+
+// What keeps a snapshot from being made twice.
+struct PutOnce {
+  SealedJournal& journal;
+  PutDeadline deadline;
+  bool began = false;  // a write was begun: the snapshot may be there although an error came back
 };
 
 // The parts, and all that the snapshot says of itself.
@@ -86,16 +94,13 @@ Result<std::optional<ComposedSnapshot>> FindComposed(
 // kCorrupt, and nothing is written, when it is not of this run and source or the repository has
 // lost something of it. REQUIRES: as above, and FindComposed() found nothing.
 Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context,
-                                                       RepositorySession& repository,
-                                                       const SnapshotSlot& slot,
-                                                       SealedJournal& journal,
-                                                       const PutDeadline& deadline);
+                                                       RepositorySession& session,
+                                                       const SnapshotSlot& slot, PutOnce& once);
 
-// Makes the snapshot visible. `journal` may be null: then nobody repeats it after a crash. Nothing
-// is visible after an error, except when the storage failed in the very moment of writing it.
-Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& repository,
-                                     const Composition& composition, SealedJournal* journal,
-                                     const PutDeadline& deadline);
+// Makes the snapshot visible. With `once`, what a storage may have written before it failed is
+// written again until the deadline; null: there is one try, and nobody repeats it after a crash.
+Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& session,
+                                     const Composition& composition, PutOnce* once);
 
 // A backup counts when it has been read back: snapshot file, top directory and manifest come from
 // the storage again. A stop no longer matters, the snapshot is visible.

@@ -17,60 +17,62 @@ Result<HeldPart> Hold(const JobContext& context, const UncomposedPart& part) {
   }
   HF_ASSIGN(auto session,
             RepositorySession::Open(context, AddressOf(*repository), LockUse::kBeforeOthers));
-  return HeldPart{part.run, part.source, part.tree, std::move(session)};
+  return HeldPart{std::move(session)};
 }
 
-// Takes those out that `is_meant`; giving back a lock is work for the storage, not to be done under
-// a mutex.
-template <typename IsMeant>
-std::size_t TakeOut(std::mutex& mutex, std::vector<HeldPart>& parts, const IsMeant& is_meant) {
-  std::vector<HeldPart> released;
-  std::lock_guard lock(mutex);
-  for (HeldPart& part : parts) {
-    if (is_meant(part)) released.push_back(std::move(part));
+// The next one who locks the repository would do the same; but that may be long from now, and a
+// dead lock is in the way of a prune.
+void ClearDeadLocks(const JobContext& context, const RepositorySettings& repository) {
+  auto session = RepositorySession::Open(context, AddressOf(repository), LockUse::kNone);
+  Result<unsigned> removed =
+      session ? repository::RemoveOwnDeadLocks((*session)->repository(), context.lock_options)
+              : Fail(std::move(session).error());
+  if (!removed) {
+    context.Note(repository.name, "cannot look for dead locks now: " + removed.error().message());
+  } else if (*removed > 0) {
+    context.Note(repository.name, fmt::format("removed {} dead locks of this host", *removed));
   }
-  std::erase_if(parts, [](const HeldPart& part) { return part.repository == nullptr; });
-  return released.size();
 }
 
 }  // namespace
 
-void HeldParts::Add(HeldPart part) {
+void HeldParts::Add(const std::string& key, HeldPart part) {
   HF_CHECK(part.repository != nullptr);
   std::lock_guard lock(mutex_);
-  parts_.push_back(std::move(part));
+  std::swap(parts_[key], part);
 }
 
-bool HeldParts::Has(const UncomposedPart& part) const {
+bool HeldParts::Has(const std::string& key) const {
   std::lock_guard lock(mutex_);
-  return std::ranges::any_of(parts_, [&](const HeldPart& held) {
-    return held.run == part.run && held.source == part.source && held.tree == part.tree;
-  });
+  return parts_.contains(key);
 }
 
-std::vector<std::pair<UncomposedPart, Error>> HeldParts::TakeUp(
-    const JobContext& context, const std::vector<UncomposedPart>& parts) {
-  std::vector<std::pair<UncomposedPart, Error>> failed;
+std::vector<Error> HeldParts::TakeUp(const JobContext& context,
+                                     const std::vector<UncomposedPart>& parts) {
+  std::vector<Error> failed;
   for (const UncomposedPart& part : parts) {
-    if (Has(part)) continue;
+    if (Has(part.key)) continue;
     Result<HeldPart> held = Hold(context, part);
     if (held) {
-      Add(*std::move(held));
+      Add(part.key, *std::move(held));
     } else {
-      failed.emplace_back(part, std::move(held).error().While(
-                                    fmt::format("hold the part of {}", Quote(part.source))));
+      failed.push_back(
+          std::move(held).error().While(fmt::format("hold the part of {}", Quote(part.source))));
     }
+  }
+  for (const RepositorySettings& repository : context.settings->repositories) {
+    bool has_parts =
+        std::ranges::find(parts, repository.name, &UncomposedPart::repository) != parts.end();
+    if (!has_parts) ClearDeadLocks(context, repository);
   }
   return failed;
 }
 
-std::size_t HeldParts::Release(std::string_view run, std::string_view source) {
-  return TakeOut(mutex_, parts_,
-                 [&](const HeldPart& part) { return part.run == run && part.source == source; });
-}
-
-std::size_t HeldParts::ReleaseRun(std::string_view run) {
-  return TakeOut(mutex_, parts_, [&](const HeldPart& part) { return part.run == run; });
+bool HeldParts::Release(const std::string& key) {
+  std::map<std::string, HeldPart>::node_type released;  // its lock goes after the mutex
+  std::lock_guard lock(mutex_);
+  released = parts_.extract(key);
+  return !released.empty();
 }
 
 std::size_t HeldParts::size() const {

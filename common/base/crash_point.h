@@ -22,6 +22,8 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("storage.posix.before_rename"),
     std::string_view("storage.posix.after_rename"),
     std::string_view("jobs.part.after_save"),
+    std::string_view("jobs.compose.before_record"),
+    std::string_view("jobs.compose.after_record"),
     std::string_view("restore.file.before_rename"),
     std::string_view("restore.file.after_rename"),
     std::string_view("restore.directory.before_attributes"),

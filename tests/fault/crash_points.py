@@ -8,9 +8,10 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
     - a restore in place is, after the next start of the agent, wholly done or wholly undone.
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
-    crash_points.py SCENARIO     backup | restore_to | in_place_files | in_place_haproxy | rollback | list
+    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | list
 """
 
+import hashlib
 import re
 import shutil
 import signal
@@ -25,6 +26,7 @@ from edge import Edge
 from lib import Agent, Case, Restic, Tree, differences, main, scan, wait_until, write_config
 from lib.haproxy import get
 from lib.places import ROOT
+from lib.ring import Ring
 
 # Where each scenario passes, and at which of the passings it is killed.
 _SAVING = {
@@ -52,8 +54,20 @@ _SWAPPING = {
     "swap.before_commit": [1],
     "swap.after_commit": [1],
 }
+# Three parts, one after the other, and then their snapshot.
+_COMPOSING = {
+    "repository.lock.after_put": [1],
+    "repository.pack.before_put": [1, 4, 6],
+    "repository.index.after_put": [1, 3, 4],
+    "jobs.part.after_save": [1, 2, 3],
+    "jobs.compose.before_record": [1],
+    "jobs.compose.after_record": [1],
+    "repository.snapshot.before_put": [1],
+    "repository.snapshot.after_put": [1],
+}
 SCENARIOS: dict[str, dict[str, list[int]]] = {
     "backup": _SAVING,
+    "compose": _COMPOSING,
     "restore_to": _EXTRACTING | {"repository.lock.after_put": [1]},
     "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
     "in_place_haproxy": _SWAPPING,
@@ -186,6 +200,52 @@ class Backup(FilesCrashes):
         self.each_crash("backup", body)
 
 
+class Compose(Crashes):
+    """Parts of three nodes, and the composer of their snapshot, in one process that is killed and goes on by what
+    its journal has."""
+
+    def test_compose(self) -> None:
+        template = self.directory / "template"
+        nodes = ["n1", "n2", "n3"]
+        ring = Ring(self.directory / "work", nodes, self.directory / "cache")
+        ring.write()
+        ring.restic.init()
+        self.restic = ring.restic
+        shutil.copytree(ring.directory, template, symlinks=True)
+
+        def body(point: str, passing: int) -> None:
+            shutil.rmtree(ring.directory)
+            shutil.copytree(template, ring.directory, symlinks=True)
+            done = ring.run(expect=None, env={"HOLDFAST_CRASH_POINT": f"{point}:{passing}"})
+            self.assertEqual(done.returncode, -signal.SIGKILL, f"not killed at {point}:{passing}\n{done.stderr}")
+            before = self.snapshots()
+            sealed = ring.directory / "state" / "sealed"
+            expected = hashlib.sha256(sealed.read_bytes()).hexdigest() if sealed.exists() else None
+            # Unless its process is known to be dead, the lock keeps every prune away from the parts.
+            self.assertNotEqual(list((ring.directory / "repository" / "locks").iterdir()), [])
+
+            made = ring.snapshot_of(ring.run())
+
+            self.assertEqual(self.snapshots(), [made])
+            self.assertIn(before, ([], [made]))
+            if expected is not None:
+                self.assertEqual(made, expected, "other bytes than the journal's")
+            self.assertEqual(list((ring.directory / "repository" / "locks").iterdir()), [])
+            self.restic.check()
+            target = self.directory / "out"
+            shutil.rmtree(target, ignore_errors=True)
+            self.restic.restore(made, target)
+            live = ring.directory / "live"
+            data = target / "ring" / "r" / "data" / str(live / "data").lstrip("/")
+            self.assertEqual(differences(scan(live / "data"), scan(data)), [])
+            for node in nodes:
+                own = live / "own" / node
+                saved = target / "ring" / "r" / "members" / node / "files" / str(own).lstrip("/")
+                self.assertEqual(differences(scan(own), scan(saved)), [], node)
+
+        self.each_crash("compose", body)
+
+
 class RestoreTo(FilesCrashes):
     def test_restore_to(self) -> None:
         self.keep()
@@ -287,6 +347,7 @@ class InPlaceHaproxy(Crashes):
 
 _TESTS = {
     "backup": Backup,
+    "compose": Compose,
     "restore_to": RestoreTo,
     "in_place_files": InPlaceFiles,
     "in_place_haproxy": InPlaceHaproxy,
