@@ -3,15 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
+#include "agent/jobs/restore_target.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/jobs/source_session.h"
 #include "agent/journal/restore_journal.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"
-#include "common/io/fd.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -60,29 +59,6 @@ Result<config::Values> ReadKindOptions(const RestoreOptions& options, const Sour
   return config::ReadValues(map, schema, {.directory = options.working_directory});
 }
 
-// The target of --to: made where missing, refused when something lies in it.
-Result<void> PrepareDirectory(const std::string& directory) {
-  std::error_code failure;
-  auto status = std::filesystem::symlink_status(directory, failure);
-  if (std::filesystem::exists(status)) {
-    if (!std::filesystem::is_directory(std::filesystem::status(directory, failure))) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} is no directory; expected a new or empty one", Quote(directory)));
-    }
-    bool is_empty = std::filesystem::is_empty(directory, failure);
-    if (failure) {
-      return Fail(ErrnoError(failure.value(), fmt::format("look into {}", Quote(directory))));
-    }
-    if (is_empty) return {};
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("directory {} is not empty; expected a new or empty one", Quote(directory)),
-        "restore to another directory and move from there what you need");
-  }
-  // Keys and passwords may come back here: nobody else looks in before their modes are set.
-  return MakeDirectories(directory, 0700);
-}
-
 // "/data/etc/" as people write it -> "data/etc".
 std::string TrimSlashes(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -115,6 +91,9 @@ class Restore {
         timer_(*context.clock) {
     report_.run = context.run;
     report_.directory = options.directory;
+    if (options.mode == RestoreMode::kStaging) {
+      report_.directory = options.root + "/" + options.directory;
+    }
   }
 
   RestoreReport Run() {
@@ -147,10 +126,12 @@ class Restore {
     report_.warnings = std::move(found.warnings);
     report_.warnings.insert(report_.warnings.end(), repository_->warnings().begin(),
                             repository_->warnings().end());
+    HF_TRY(CheckSource());
     HF_TRY(repository_->repository().LoadIndex(context_.stop));
     HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
     switch (options_.mode) {
       case RestoreMode::kDirectory:
+      case RestoreMode::kStaging:
         return ToDirectory();
       case RestoreMode::kInPlace:
         return InPlace();
@@ -173,15 +154,21 @@ class Restore {
     }
     // Without the right to give files away every single one would end in a warning.
     extract.restore_owner = ::geteuid() == 0;
-    HF_TRY(PrepareDirectory(options_.directory));
+    HF_ASSIGN(RestoreTarget target, options_.mode == RestoreMode::kStaging
+                                        ? RestoreTarget::Beneath(options_.root, options_.directory)
+                                        : RestoreTarget::At(options_.directory));
+    report_.directory = target.shown();
     timer_.Begin("extract", progress_.progress());
     report_.began = true;
     Result<ExtractOutcome> extracted =
-        view_->Extract(options_.directory, extract, progress_.progress(), context_.stop);
+        view_->Extract(target.path(), extract, progress_.progress(), context_.stop);
     if (!extracted) {
-      return Fail(std::move(extracted).error().WithHint(
-          fmt::format("{} holds only a part of the snapshot; remove it before the next try",
-                      Quote(options_.directory))));
+      const Error& error = extracted.error();
+      return Fail(Error(error.code(), target.Clean(error.message()))
+                      .WithHint(target.Clean(error.hint()))
+                      .WithHint(fmt::format(
+                          "{} holds only a part of the snapshot; remove it before the next try",
+                          Quote(target.shown()))));
     }
     ExtractOutcome& outcome = *extracted;
     report_.items = outcome.items;
@@ -189,9 +176,19 @@ class Restore {
     if (!extract.restore_owner) {
       report_.warnings.push_back("files belong to the caller: only root can give them away");
     }
-    report_.warnings.insert(report_.warnings.end(), outcome.warnings.begin(),
-                            outcome.warnings.end());
+    for (std::string& warning : outcome.warnings) {
+      report_.warnings.push_back(target.Clean(std::move(warning)));
+    }
     return {};
+  }
+
+  Result<void> CheckSource() const {
+    const std::string source = snapshot_.kind + "/" + snapshot_.name;
+    if (options_.source.empty() || options_.source == source) return {};
+    return Fail(ErrorCode::kDenied,
+                fmt::format("snapshot {} is of {}; expected one of {}", ShortId(report_.snapshot),
+                            snapshot_.kind.empty() ? "no source of Holdfast's" : Quote(source),
+                            Quote(options_.source)));
   }
 
   Result<const SourceKind*> KindOfSnapshot() const {

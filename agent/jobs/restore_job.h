@@ -13,13 +13,20 @@
 
 namespace holdfast::jobs {
 
-enum class RestoreMode : std::uint8_t { kDirectory, kInPlace, kSpecial };
+enum class RestoreMode : std::uint8_t {
+  kDirectory,  // wherever a person at this node says
+  kStaging,    // below a root that the node's policy names
+  kInPlace,
+  kSpecial,
+};
 
 struct RestoreOptions {
   std::string selector = {};  // as FindSnapshot takes it
   RestoreMode mode = RestoreMode::kDirectory;
-  std::string directory = {};  // kDirectory: absolute
-  std::string path = {};       // kDirectory: only this path of the snapshot; empty: all
+  std::string source = {};     // "kind/name" that the snapshot must be of; empty: any
+  std::string root = {};       // kStaging: absolute, and there
+  std::string directory = {};  // kDirectory: absolute; kStaging: relative to the root
+  std::string path = {};       // of these two: only this path of the snapshot; empty: all
   bool safety_snapshot = true;
   // The kind's own options as given: "stage_data_dir" -> text; lists have several.
   std::map<std::string, std::vector<std::string>> kind_options = {};
@@ -36,7 +43,7 @@ struct RestoreReport {
   std::string snapshot;
   std::string kind;  // empty for snapshots that Holdfast did not make
   std::string name;
-  std::string directory;  // kDirectory
+  std::string directory;  // kDirectory, kStaging: absolute
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   PhaseSeconds seconds;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "agent/jobs/held_parts.h"
+#include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -18,9 +19,9 @@ struct ComposeFixture : Cluster {
   ComposeFixture() {
     for (const char* node : {"n1", "n2", "n3"}) {
       bool has_data = std::string(node) == "n1";
-      HeldPart part = Save(node, has_data ? BackupScope::kWhole : BackupScope::kMember);
+      Saved part = Save(node, has_data ? BackupScope::kWhole : BackupScope::kMember);
       request.parts.push_back({.node = node, .tree = part.tree, .has_data = has_data});
-      held.Add(std::move(part));
+      held.Add(node, std::move(part.held));
       fixture.clock.Advance(std::chrono::seconds(1));
     }
     request.kind = "ring";
@@ -30,8 +31,12 @@ struct ComposeFixture : Cluster {
     request.cut_barrier_met = true;
   }
 
-  Result<ComposedSnapshot> Compose(const std::string& node = "n1") {
-    return RunCompose(On(node), Address(), request, journal, deadline);
+  Result<ComposedSnapshot> Compose(const std::string& node = "n1") { return Compose(On(node)); }
+  Result<ComposedSnapshot> Compose(const JobContext& context) {
+    ComposeReport report = RunCompose(context, Address(), request, journal, deadline);
+    began = report.began;
+    if (report.error) return Fail(*report.error);
+    return report.snapshot;
   }
   testing::MemoryStorage& storage() { return fixture.storages["memory:main"]; }
   std::vector<FileName> FilesOf(FileKind kind) {
@@ -56,7 +61,8 @@ struct ComposeFixture : Cluster {
 
   ComposeRequest request;
   MemorySealedJournal journal;
-  std::optional<WallTime> deadline;
+  WallTime deadline = fixture.clock.Now() + std::chrono::hours(1);
+  bool began = false;
   HeldParts held;
 };
 
@@ -66,6 +72,9 @@ TEST_CASE("compose: parts of three nodes become one snapshot") {
 
   ComposedSnapshot composed = Unwrap(compose.Compose("n2"));
 
+  REQUIRE(compose.began);
+  REQUIRE(compose.journal.announced.id == composed.id);
+  REQUIRE(compose.journal.announced.manifest == composed.manifest);
   REQUIRE_FALSE(composed.was_there);
   REQUIRE_FALSE(composed.is_partial);
   auto snapshots = compose.Snapshots();
@@ -101,7 +110,7 @@ TEST_CASE("compose: parts of three nodes become one snapshot") {
 TEST_CASE("compose: what a part or a member lacks is named with its node, and makes it partial") {
   ComposeFixture compose;
   compose.fixture.world.unreadable.emplace("members/n2/conf", Error(ErrorCode::kDenied, "no"));
-  HeldPart worse = compose.Save("n2", BackupScope::kMember);
+  Cluster::Saved worse = compose.Save("n2", BackupScope::kMember);
   compose.request.parts[1].tree = worse.tree;
   compose.request.parts.pop_back();
   compose.request.lacking = {{"n3", "it did not answer"}};
@@ -121,7 +130,7 @@ TEST_CASE("compose: the second composer finds the first one's snapshot and write
   ComposedSnapshot first = Unwrap(compose.Compose("n1"));
   const std::size_t files = compose.CountAll();
   compose.journal.recorded.reset();  // another node's, which knows nothing
-  compose.deadline = compose.fixture.clock.Now() - std::chrono::hours(1);
+  compose.deadline = compose.fixture.clock.Now() - std::chrono::minutes(1);
 
   ComposedSnapshot second = Unwrap(compose.Compose("n3"));
 
@@ -129,6 +138,7 @@ TEST_CASE("compose: the second composer finds the first one's snapshot and write
   REQUIRE(second.id == first.id);
   REQUIRE(second.manifest == first.manifest);
   REQUIRE_FALSE(compose.journal.recorded);
+  REQUIRE_FALSE(compose.began);
   REQUIRE(compose.CountAll() == files);
 }
 
@@ -227,6 +237,7 @@ TEST_CASE("compose: after the deadline nothing becomes visible, however late it 
 
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
   REQUIRE(compose.journal.recorded);
+  REQUIRE_FALSE(compose.began);
   REQUIRE_FAILS(compose.Compose(), ErrorCode::kTimedOut, "expired at ");
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
@@ -236,10 +247,7 @@ TEST_CASE("compose: a stop or a journal that fails leaves nothing visible") {
   std::stop_source stop;
   SECTION("stopped") {
     stop.request_stop();
-    JobContext context = compose.On("n1", stop.get_token());
-    REQUIRE_FAILS(
-        RunCompose(context, compose.Address(), compose.request, compose.journal, std::nullopt),
-        ErrorCode::kCancelled, "");
+    REQUIRE_FAILS(compose.Compose(compose.On("n1", stop.get_token())), ErrorCode::kCancelled, "");
   }
   SECTION("journal") {
     compose.journal.failure = Error(ErrorCode::kNoSpace, "disk full");
@@ -251,16 +259,16 @@ TEST_CASE("compose: a stop or a journal that fails leaves nothing visible") {
 TEST_CASE("compose: the next run builds on the composed snapshot") {
   ComposeFixture compose;
   ComposedSnapshot first = Unwrap(compose.Compose());
-  compose.held.ReleaseRun(compose.run);
   compose.fixture.clock.Advance(std::chrono::hours(1));
   compose.run = MakeUlid(compose.fixture.clock, compose.fixture.random);
   compose.journal.recorded.reset();
   for (ComposeRequest::Part& part : compose.request.parts) {
-    HeldPart saved =
+    auto saved =
         compose.Save(part.node, part.has_data ? BackupScope::kWhole : BackupScope::kMember);
     part.tree = saved.tree;
-    compose.held.Add(std::move(saved));
+    compose.held.Add(part.node, std::move(saved.held));
   }
+  compose.deadline += std::chrono::hours(2);
 
   ComposedSnapshot second = Unwrap(compose.Compose());
 
@@ -268,14 +276,68 @@ TEST_CASE("compose: the next run builds on the composed snapshot") {
   REQUIRE(compose.Snapshots().size() == 2);
 }
 
+// A process of its own, whose storage fails the first writes of snapshot files.
+struct FaultyProcess {
+  FaultyProcess(ComposeFixture& fixture, std::uint64_t failures, bool after_the_work)
+      : context(fixture.On("n1")) {
+    context.repositories = &pool;
+    context.open_storage = [this, &fixture, failures,
+                            after_the_work](std::string_view) -> Result<std::unique_ptr<Storage>> {
+      auto opened = std::make_unique<testing::FaultyStorage>(
+          std::make_unique<testing::BorrowedStorage>(fixture.storage()));
+      opened->Set({.code = ErrorCode::kUnavailable,
+                   .calls = {testing::StorageCall::kPut},
+                   .kind = FileKind::kSnapshot,
+                   .last = failures,
+                   .after_the_work = after_the_work});
+      return opened;
+    };
+  }
+
+  RepositoryPool pool;
+  JobContext context;
+};
+
+TEST_CASE("compose: a write whose outcome is not known is tried again with the same bytes") {
+  for (bool after_the_work : {true, false}) {
+    ComposeFixture compose;
+    FaultyProcess process(compose, 3, after_the_work);
+
+    ComposedSnapshot composed = Unwrap(compose.Compose(process.context));
+
+    REQUIRE(compose.Snapshots().size() == 1);
+    REQUIRE(compose.Snapshots()[0].id == composed.id);
+  }
+}
+
+TEST_CASE("compose: a storage that stays away is given up at the deadline, with its own words") {
+  ComposeFixture compose;
+  FaultyProcess process(compose, UINT64_MAX, false);
+  compose.deadline = compose.fixture.clock.Now() + std::chrono::minutes(10);
+  unsigned pauses = 0;
+  process.context.lock_options.wait = [&](std::chrono::milliseconds time) {
+    compose.fixture.clock.Advance(time);
+    ++pauses;
+  };
+
+  REQUIRE_FAILS(compose.Compose(process.context), ErrorCode::kUnavailable, "compose \"ring/r\"");
+
+  REQUIRE(compose.began);
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
+  REQUIRE(pauses < 50);  // they grow
+}
+
 TEST_CASE("held parts: locks are given back when the parts are composed or given up") {
   ComposeFixture compose;
   REQUIRE(compose.held.size() == 3);
   REQUIRE(compose.Count(FileKind::kLock) == 1);
-  REQUIRE(compose.held.Release(compose.run, "ring/other") == 0);
-  REQUIRE(compose.held.Release(compose.run, "ring/r") == 3);
+  REQUIRE_FALSE(compose.held.Release("other"));
+  REQUIRE(compose.held.Release("n1"));
+  REQUIRE(compose.held.Release("n2"));
+  REQUIRE(compose.Count(FileKind::kLock) == 1);
+  REQUIRE(compose.held.Release("n3"));
+  REQUIRE_FALSE(compose.held.Release("n3"));
   REQUIRE(compose.Count(FileKind::kLock) == 0);
-  REQUIRE(compose.held.ReleaseRun(compose.run) == 0);
 }
 
 // What a process that died leaves: its lock, under a number that no process has.
@@ -300,12 +362,10 @@ void LeaveDeadLock(Cluster& cluster) {
 
 TEST_CASE("held parts: after a restart there is no moment without a lock") {
   Cluster cluster;
-  const repository::Id tree = cluster.Save("n1", BackupScope::kWhole).tree;
   LeaveDeadLock(cluster);
   REQUIRE(cluster.Count(FileKind::kLock) == 1);
   HeldParts held;
-  const std::vector<UncomposedPart> parts = {{cluster.run, "ring/r", "main", tree},
-                                             {cluster.run, "ring/s", "main", tree}};
+  const std::vector<UncomposedPart> parts = {{"1", "ring/r", "main"}, {"2", "ring/s", "main"}};
   // While the new lock is taken, the old one is still there; and then it is not.
   std::size_t locks_when_taken = 0;
   JobContext context = cluster.On("n1");
@@ -320,18 +380,32 @@ TEST_CASE("held parts: after a restart there is no moment without a lock") {
   REQUIRE(held.size() == 2);
   REQUIRE(held.TakeUp(context, parts).empty());
   REQUIRE(held.size() == 2);
-  REQUIRE(held.ReleaseRun(cluster.run) == 2);
+  REQUIRE(held.Release("1"));
+  REQUIRE(held.Release("2"));
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
+}
+
+TEST_CASE("held parts: dead locks go where no part waits, too") {
+  Cluster cluster;
+  LeaveDeadLock(cluster);
+  HeldParts held;
+  REQUIRE(held.TakeUp(cluster.On("n1"), {}).empty());
+  REQUIRE(cluster.Count(FileKind::kLock) == 0);
+  // One that cannot be reached keeps nobody from anything.
+  JobContext context = cluster.On("n1");
+  context.open_storage = [](std::string_view) -> Result<std::unique_ptr<Storage>> {
+    return Fail(ErrorCode::kUnavailable, "not mounted");
+  };
+  REQUIRE(held.TakeUp(context, {}).empty());
 }
 
 TEST_CASE("held parts: what cannot be held is told, and the rest is held") {
   Cluster cluster;
   HeldParts held;
-  auto failed = held.TakeUp(
-      cluster.On("n1"), {{cluster.run, "ring/r", "gone", {}}, {cluster.run, "ring/s", "main", {}}});
+  auto failed = held.TakeUp(cluster.On("n1"), {{"1", "ring/r", "gone"}, {"2", "ring/s", "main"}});
   REQUIRE(failed.size() == 1);
-  REQUIRE(failed[0].first.source == "ring/r");
-  REQUIRE_THAT(failed[0].second.message(), Catch::Contains("\"gone\" is not configured"));
+  REQUIRE_THAT(failed[0].message(),
+               Catch::Contains("hold the part of \"ring/r\": repository \"gone\" is not"));
   REQUIRE(held.size() == 1);
 }
 

@@ -120,14 +120,16 @@ class MemorySealedJournal final : public SealedJournal {
     if (failure) return Fail(*failure);
     return recorded;
   }
-  Result<void> Record(ByteView sealed) override {
+  Result<void> Record(const ComposedSnapshot& composed, ByteView sealed) override {
     if (failure) return Fail(*failure);
     recorded.emplace(sealed.begin(), sealed.end());
+    announced = composed;
     if (on_record) on_record();
     return {};
   }
 
   std::optional<Bytes> recorded;
+  ComposedSnapshot announced;
   std::optional<Error> failure;
   std::function<void()> on_record;
 };
@@ -167,13 +169,17 @@ struct Cluster {
   std::size_t Count(FileKind kind) { return fixture.CountFiles("memory:main", kind); }
 
   // A part of "ring/r" as a node's task leaves it.
-  HeldPart Save(const std::string& node, BackupScope scope) {
+  struct Saved {
+    repository::Id tree;
+    HeldPart held;
+  };
+  Saved Save(const std::string& node, BackupScope scope) {
     BackupTask task(
         On(node), {.settings = &Source(node), .note = "a note", .scope = scope, .compose = false});
     testing::Unwrap(task.Prepare());
     testing::Unwrap(task.Cut());
     testing::Unwrap(task.Save());
-    return task.TakePart();
+    return {task.saved().tree, task.TakePart()};
   }
 
   JobsFixture fixture;

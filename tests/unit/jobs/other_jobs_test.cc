@@ -1,11 +1,13 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <string>
 
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/init_job.h"
+#include "agent/jobs/inventory_job.h"
 #include "agent/jobs/probe_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
@@ -166,6 +168,61 @@ TEST_CASE("repository session: a read-only storage is read without a lock, never
   REQUIRE_THAT(session->warnings().at(0), Catch::Contains("is read without a lock"));
   REQUIRE_FAILS(RepositorySession::Open(context, address, LockUse::kRequired), ErrorCode::kDenied,
                 "lock repository \"main\"");
+}
+
+TEST_CASE("inventory job: pages go up by id, and say what snapshots and manifests say") {
+  JobsFixture fixture;
+  for (int i = 0; i < 3; ++i) {
+    (void)RunBackup(fixture.Context(), fixture.AllSources(), "note " + std::to_string(i));
+    fixture.clock.Advance(std::chrono::hours(1));
+  }
+  const RepositoryAddress address = fixture.AllRepositories().at(0);
+  std::vector<InventoriedSnapshot> all;
+  std::optional<repository::Id> after;
+  std::size_t pages = 0;
+  for (bool more = true; more; ++pages) {
+    InventoryPage page = Unwrap(RunInventory(fixture.Context(), address, after, 4));
+    REQUIRE(page.repository_id.size() == 64);
+    more = page.more;
+    for (InventoriedSnapshot& snapshot : page.snapshots) all.push_back(std::move(snapshot));
+    after = all.back().id;
+  }
+
+  REQUIRE(pages == 2);
+  REQUIRE(all.size() == 6);
+  REQUIRE(std::ranges::is_sorted(all, {}, &InventoriedSnapshot::id));
+  auto newest = std::ranges::max_element(all, {}, &InventoriedSnapshot::time);
+  REQUIRE(newest->note == "note 2");
+  REQUIRE(newest->host == "n1");
+  REQUIRE(newest->items == 3);
+  REQUIRE(newest->bytes == 9);
+  REQUIRE(newest->parent);
+  REQUIRE_FALSE(newest->error);
+  REQUIRE(Unwrap(RunInventory(fixture.Context(), address, after)).snapshots.empty());
+}
+
+TEST_CASE("inventory job: a snapshot that cannot be read does not hide the others") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  testing::MemoryStorage& storage = fixture.storages["memory:main"];
+  std::vector<FileName> names;
+  Unwrap(storage.List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
+    names.push_back(file.name);
+    return {};
+  }));
+  Bytes damaged = Unwrap(storage.Get(names.at(0), {}));
+  damaged.back() ^= 1;
+  REQUIRE_OK(storage.Put(names[0], damaged, PutMode::kReplace));
+
+  InventoryPage page =
+      Unwrap(RunInventory(fixture.Context(), fixture.AllRepositories().at(0), std::nullopt));
+
+  REQUIRE(page.snapshots.size() == 2);
+  for (const InventoriedSnapshot& snapshot : page.snapshots) {
+    bool is_damaged = snapshot.id.Hex() == names[0].name;
+    REQUIRE(snapshot.error.has_value() == is_damaged);
+    REQUIRE(snapshot.source.empty() == is_damaged);
+  }
 }
 
 }  // namespace

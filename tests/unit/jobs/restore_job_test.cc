@@ -46,6 +46,61 @@ void RequireDone(const RestoreReport& report) {
   REQUIRE(report.state == TaskState::kDone);
 }
 
+TEST_CASE("restore job: a staging root gets what was saved, in a directory of its own") {
+  SavedFixture fixture;
+  const std::string root = fixture.directory.path() + "/staging";
+  REQUIRE_OK(MakeDirectories(root));
+
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kStaging, .source = "fake/one", .root = root, .directory = "a/b"});
+
+  RequireDone(report);
+  REQUIRE(report.directory == root + "/a/b");
+  REQUIRE(fixture.TextOf(root + "/a/b/data/a") == "alpha");
+  for (const std::string& warning : report.warnings) {
+    REQUIRE_THAT(warning, !Catch::Contains("/proc/self"));
+  }
+  // Once more, it is not empty.
+  report = fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = "a/b"});
+  REQUIRE_THAT(report.error->message(), Catch::Contains(root + "/a/b\" is not empty"));
+  REQUIRE_FALSE(report.began);
+}
+
+TEST_CASE("restore job: nothing leads out of a staging root") {
+  SavedFixture fixture;
+  const std::string root = fixture.directory.path() + "/staging";
+  const std::string outside = fixture.directory.path() + "/outside";
+  REQUIRE_OK(MakeDirectories(root));
+  REQUIRE_OK(MakeDirectories(outside));
+  std::filesystem::create_directory_symlink(outside, root + "/link");
+  std::filesystem::create_directory_symlink("..", root + "/up");
+  REQUIRE_OK(WriteFileAtomic(root + "/file", AsBytes("x"), 0600));
+
+  for (const char* directory : {"link", "link/x", "up/outside", "../outside", "/outside", "a//b",
+                                ".", "", "a/..", "file", "file/x"}) {
+    RestoreReport report =
+        fixture.Restore({.mode = RestoreMode::kStaging, .root = root, .directory = directory});
+    INFO(directory);
+    REQUIRE(report.state != TaskState::kDone);
+    REQUIRE_FALSE(report.began);
+    REQUIRE(std::filesystem::is_empty(outside));
+  }
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kStaging, .root = fixture.directory.path() + "/no", .directory = "x"});
+  REQUIRE(report.error->code() == ErrorCode::kNotFound);
+  REQUIRE_THAT(report.error->Text(), Catch::Contains("open the restore root"));
+}
+
+TEST_CASE("restore job: a snapshot of another source than the plan names is refused") {
+  SavedFixture fixture;
+  const std::string root = fixture.directory.path();
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kStaging, .source = "fake/two", .root = root, .directory = "x"});
+  REQUIRE(report.state == TaskState::kRefused);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("is of \"fake/one\"; expected one of"));
+  REQUIRE_FALSE(std::filesystem::exists(root + "/x"));
+}
+
 TEST_CASE("restore job: a directory gets what was saved") {
   SavedFixture fixture;
   std::string to = fixture.directory.path() + "/new/deep";

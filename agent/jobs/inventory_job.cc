@@ -1,0 +1,98 @@
+#include "agent/jobs/inventory_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/snapshot_reader.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using repository::Id;
+using repository::SnapshotInfo;
+
+// Whether an error says something of this snapshot, and not of the storage.
+bool IsOfSnapshot(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+}
+
+Result<std::vector<Id>> ListIds(repository::Repository& repository,
+                                const std::optional<Id>& after) {
+  std::vector<Id> ids;
+  HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
+    HF_ASSIGN(Id id, repository::ParseId(file.name.name));
+    if (!after || id > *after) ids.push_back(id);
+    return {};
+  }));
+  std::ranges::sort(ids);
+  return ids;
+}
+
+void TakeManifest(const Manifest& manifest, InventoriedSnapshot& entry) {
+  entry.note = manifest.note;
+  if (manifest.parts.empty()) return;
+  entry.items = entry.bytes = 0;
+  for (const PartManifest& part : manifest.parts) {
+    entry.items += part.items;
+    entry.bytes += part.bytes;
+  }
+}
+
+InventoriedSnapshot Describe(const SnapshotInfo& snapshot) {
+  InventoriedSnapshot entry;
+  entry.id = snapshot.id;
+  if (!snapshot.kind.empty()) entry.source = snapshot.kind + "/" + snapshot.name;
+  entry.host = snapshot.host;
+  entry.run = snapshot.run;
+  entry.time = snapshot.time;
+  entry.is_partial = snapshot.is_partial;
+  entry.parent = snapshot.parent;
+  entry.items = snapshot.files;
+  entry.bytes = snapshot.bytes_processed;
+  return entry;
+}
+
+}  // namespace
+
+Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAddress& address,
+                                   const std::optional<Id>& after, std::size_t count_max) {
+  ObservedProgress progress(context, "inventory " + address.label());
+  progress.progress().SetPhase("open");
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kIfCan));
+  repository::Repository& repository = session->repository();
+  InventoryPage page;
+  page.repository_id = repository.config().id;
+  HF_ASSIGN(std::vector<Id> ids, ListIds(repository, after));
+  page.more = ids.size() > count_max;
+  ids.resize(std::min(ids.size(), count_max));
+  // Snapshots before the index, so that the index knows every blob of each snapshot listed.
+  HF_TRY(repository.LoadIndex(context.stop));
+  progress.progress().SetPhase("read");
+  progress.progress().items_total = ids.size();
+  for (const Id& id : ids) {
+    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    Result<SnapshotInfo> snapshot = repository::LoadSnapshot(repository, id);
+    if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;  // just forgotten
+    if (!snapshot && !IsOfSnapshot(snapshot.error())) return Fail(std::move(snapshot).error());
+    ++progress.progress().items;
+    if (!snapshot) {
+      InventoriedSnapshot& entry = page.snapshots.emplace_back();
+      entry.id = id;
+      entry.error = std::move(snapshot).error();
+      continue;
+    }
+    InventoriedSnapshot& entry = page.snapshots.emplace_back(Describe(*snapshot));
+    auto view = repository::OpenSnapshot(repository, *snapshot);
+    if (view) {
+      if ((*view)->manifest()) TakeManifest(*(*view)->manifest(), entry);
+    } else if (IsOfSnapshot(view.error())) {
+      entry.error = std::move(view).error();
+    } else {
+      return Fail(std::move(view).error());
+    }
+  }
+  return page;
+}
+
+}  // namespace holdfast::jobs
