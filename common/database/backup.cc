@@ -150,7 +150,7 @@ Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth d
   return findings;
 }
 
-Result<void> CopyDatabase(Connection& from, const std::string& to, std::stop_token stop) {
+Result<void> CopyDatabase(Connection& from, const std::string& to, const std::stop_token& stop) {
   HF_CHECK(!from.is_in_transaction());
   struct stat status {};
   if (::lstat(to.c_str(), &status) == 0) {

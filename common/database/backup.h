@@ -24,6 +24,7 @@ Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth d
 // a WAL beside it, and checks the copy before it gets its name. While it copies, writers go on; on
 // a writer's own connection they wait for it. kAlreadyExists when there is a file; kCancelled when
 // stopped. REQUIRES: `from` has no transaction open.
-Result<void> CopyDatabase(Connection& from, const std::string& to, std::stop_token stop = {});
+Result<void> CopyDatabase(Connection& from, const std::string& to,
+                          const std::stop_token& stop = {});
 
 }  // namespace holdfast

@@ -81,7 +81,8 @@ std::string PutText() {
   for (std::string_view column : TableOf<Record>::kColumns) {
     std::string name(column);
     if (keys.find(", " + name + ",") != std::string::npos) continue;
-    updates += (updates.empty() ? "" : ", ") + name + " = excluded." + name;
+    updates += updates.empty() ? "" : ", ";
+    updates.append(name).append(" = excluded.").append(name);
   }
   return InsertText<Record>() + (updates.empty() ? "NOTHING" : "UPDATE SET " + updates);
 }
@@ -103,13 +104,13 @@ Result<void> Decode(typename ColumnOf<T>::Stored& stored, T& into) {
 }
 
 // `Fields` is a tuple of references to a record's members.
-template <typename... Members, std::size_t... indexes>
+template <typename... Members, std::size_t... Indexes>
 Result<void> ReadFields(const Statement& row, std::tuple<Members&...> fields,
-                        std::index_sequence<indexes...> /*of fields*/) {
+                        std::index_sequence<Indexes...> /*of fields*/) {
   std::tuple<typename ColumnOf<Members>::Stored...> stored;
-  HF_TRY(row.Read(std::get<indexes>(stored)...));
+  HF_TRY(row.Read(std::get<Indexes>(stored)...));
   Result<void> outcome;
-  ((outcome = outcome ? Decode(std::get<indexes>(stored), std::get<indexes>(fields))
+  ((outcome = outcome ? Decode(std::get<Indexes>(stored), std::get<Indexes>(fields))
                       : std::move(outcome)),
    ...);
   return outcome;
@@ -120,15 +121,15 @@ Result<void> ReadFields(const Statement& row, std::tuple<Members&...> fields,
 // Inserts the row, or replaces what the one of the same key holds.
 template <typename Record>
 Result<void> PutRecord(Connection& connection, const Record& record) {
-  static const std::string sql = record_detail::PutText<Record>();
-  return record_detail::RunWithFields(connection, sql, record);
+  static const std::string kSql = record_detail::PutText<Record>();
+  return record_detail::RunWithFields(connection, kSql, record);
 }
 
 // Inserts the row unless there is one of the same key; says whether it did.
 template <typename Record>
 Result<bool> AddRecord(Connection& connection, const Record& record) {
-  static const std::string sql = record_detail::InsertText<Record>() + "NOTHING";
-  HF_TRY(record_detail::RunWithFields(connection, sql, record));
+  static const std::string kSql = record_detail::InsertText<Record>() + "NOTHING";
+  HF_TRY(record_detail::RunWithFields(connection, kSql, record));
   return connection.changed_rows() != 0;
 }
 

@@ -11,9 +11,6 @@ namespace {
 // Statements come from a fixed set of texts; the bound only keeps a mistake from growing for ever.
 constexpr std::size_t kIdleStatementsMax = 256;
 
-// SQLITE_TRANSIENT, without its cast: SQLite copies the value.
-const auto kCopied = reinterpret_cast<sqlite3_destructor_type>(-1);
-
 std::string_view TypeName(int type) {
   switch (type) {
     case SQLITE_INTEGER:
@@ -112,14 +109,14 @@ void Statement::BindReal(int index, double value) {
 void Statement::BindText(int index, std::string_view value) {
   // A null pointer would be NULL and not the empty text.
   const char* text = value.empty() ? "" : value.data();
-  Remember(index, sqlite3_bind_text64(handle_->statement, index, text, value.size(), kCopied,
-                                      SQLITE_UTF8));
+  Remember(index, sqlite3_bind_text64(handle_->statement, index, text, value.size(),
+                                      SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
 void Statement::BindBlob(int index, ByteView value) {
   int code = value.empty() ? sqlite3_bind_zeroblob(handle_->statement, index, 0)
                            : sqlite3_bind_blob64(handle_->statement, index, value.data(),
-                                                 value.size(), kCopied);
+                                                 value.size(), SQLITE_TRANSIENT);
   Remember(index, code);
 }
 

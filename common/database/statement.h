@@ -18,6 +18,11 @@
 
 namespace holdfast {
 
+template <typename T>
+struct IsOptional : std::false_type {};
+template <typename T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
 class Connection;
 struct DatabaseHandle;
 struct StatementHandle;
@@ -73,7 +78,7 @@ class Statement {
   void BindOne(int index, const T& value) {
     if constexpr (std::is_same_v<T, std::nullopt_t>) {
       BindNull(index);
-    } else if constexpr (requires { value.has_value(); }) {
+    } else if constexpr (IsOptional<T>::value) {
       value.has_value() ? BindOne(index, *value) : BindNull(index);
     } else if constexpr (std::is_enum_v<T>) {
       BindOne(index, static_cast<std::underlying_type_t<T>>(value));
@@ -111,10 +116,10 @@ class Statement {
     }
     return {};
   }
-  template <std::size_t size>
-  Result<void> ReadOne(int column, std::array<std::uint8_t, size>& into) const {
+  template <std::size_t Size>
+  Result<void> ReadOne(int column, std::array<std::uint8_t, Size>& into) const {
     HF_ASSIGN(ByteView bytes, Blob(column));
-    if (bytes.size() != size) return OutOfRange(column);
+    if (bytes.size() != Size) return OutOfRange(column);
     std::copy(bytes.begin(), bytes.end(), into.begin());
     return {};
   }

@@ -53,7 +53,7 @@ Result<void> CheckAudit(Connection& connection, const std::stop_token& stop, Cat
 
 }  // namespace
 
-Result<CatalogCheck> CatalogReader::Check(CheckDepth depth, std::stop_token stop) {
+Result<CatalogCheck> CatalogReader::Check(CheckDepth depth, const std::stop_token& stop) {
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
   CatalogCheck check;
   HF_ASSIGN(check.damage, FindDamage(connection_, depth));
@@ -62,8 +62,8 @@ Result<CatalogCheck> CatalogReader::Check(CheckDepth depth, std::stop_token stop
   return check;
 }
 
-Result<void> CatalogReader::Save(const std::string& path, std::stop_token stop) {
-  return CopyDatabase(connection_, path, std::move(stop));
+Result<void> CatalogReader::Save(const std::string& path, const std::stop_token& stop) {
+  return CopyDatabase(connection_, path, stop);
 }
 
 }  // namespace holdfast::controller

@@ -117,12 +117,12 @@ std::string SelectOf(const ComparedTable& table) {
   std::string values;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     std::string name(table.columns[i].name);
-    values += ", quote(" + name + ")";
+    values += fmt::format(", quote({})", name);
     if (i >= table.keys) continue;
     keys += (keys.empty() ? "" : ", ") + name;
-    order += (order.empty() ? "" : " || ' ' || ") +
-             ("CASE typeof(" + name + ") WHEN 'integer' THEN printf('%020d', " + name +
-              ") ELSE hex(" + name + ") END");
+    order += order.empty() ? "" : " || ' ' || ";
+    order += fmt::format(
+        "CASE typeof({0}) WHEN 'integer' THEN printf('%020d', {0}) ELSE hex({0}) END", name);
   }
   return fmt::format("SELECT {}{} FROM {} ORDER BY {}", order, values, table.name, keys);
 }

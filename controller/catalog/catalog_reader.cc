@@ -139,13 +139,13 @@ Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
 Result<std::vector<TaskRecord>> CatalogReader::Tasks(std::string_view run, std::uint32_t first,
                                                      std::uint32_t limit) {
   // A report has up to 1 MiB; a list of tasks has no use for it.
-  static const std::string sql = [] {
+  static const std::string kSql = [] {
     std::string text =
         SelectText<TaskRecord>("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
     std::string_view column = ", report FROM";
     return text.replace(text.find(column), column.size(), ", x'' FROM");
   }();
-  HF_ASSIGN(Statement statement, connection_.Query(sql, run, first, Rows(limit)));
+  HF_ASSIGN(Statement statement, connection_.Query(kSql, run, first, Rows(limit)));
   return ReadRecords<TaskRecord>(std::move(statement));
 }
 

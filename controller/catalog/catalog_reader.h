@@ -100,9 +100,9 @@ class CatalogReader {
 
   // Structure, foreign keys, and the audit: no gap, leaves and copied fields that fit their bytes.
   // Reads everything. kCancelled when stopped.
-  Result<CatalogCheck> Check(CheckDepth depth, std::stop_token stop = {});
+  Result<CatalogCheck> Check(CheckDepth depth, const std::stop_token& stop = {});
   // As CopyDatabase() (common/database/backup.h).
-  Result<void> Save(const std::string& path, std::stop_token stop = {});
+  Result<void> Save(const std::string& path, const std::stop_token& stop = {});
 
  private:
   friend class CatalogComparison;
