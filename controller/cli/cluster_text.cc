@@ -201,8 +201,8 @@ std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t 
                                  : "")},
   });
   if (status.drafts_open() > 0) {
-    text += fmt::format("  {} restores wait for signatures: holdfast approval list\n",
-                        status.drafts_open());
+    text += fmt::format("  {} {} for signatures: holdfast approval list\n", status.drafts_open(),
+                        status.drafts_open() == 1 ? "restore waits" : "restores wait");
   }
   if (status.sources_size() > 0) {
     Rows rows;

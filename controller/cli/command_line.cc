@@ -182,7 +182,8 @@ class Parser {
     for (const std::string& argument : argv) {
       if (IsUtf8(argument)) continue;
       parsed.mistake = Error(ErrorCode::kInvalidArgument,
-                             fmt::format("argument {} is not UTF-8", Quote(argument)));
+                             fmt::format("argument {} is not UTF-8", Quote(argument)))
+                           .WithHint("names and notes are text; type them in a UTF-8 terminal");
       return parsed;
     }
     std::vector<std::string> reversed(argv.rbegin(), argv.rend());  // as CLI11 wants it

@@ -33,7 +33,7 @@ std::string TaskText(const v1::RunView& run, const v1::TaskView& task) {
   ProgressSample sample = SampleOf(run, task);
   const bool is_at_work = task.progress().state() == v1::TASK_STATE_SAVING ||
                           task.progress().state() == v1::TASK_STATE_ACCEPTED;
-  if (!is_at_work || sample.phase == sample.state) {
+  if (!is_at_work || sample.phase == "save" || sample.phase == sample.state) {
     sample.phase = sample.state;
   } else if (task.progress().state() == v1::TASK_STATE_SAVING) {
     sample.phase = sample.state + ", " + sample.phase;

@@ -1,0 +1,526 @@
+// Every command from arguments to exit code, once as it should be and once with a mistake.
+#include "controller/cli/program.h"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <thread>
+
+#include "common/bus/admin_server.h"
+#include "controller/cli/command_line.h"
+#include "tests/support/operator_fixture.h"
+#include "tests/support/test_bus.h"
+
+namespace holdfast::cli {
+namespace {
+
+using namespace testing;
+using Catch::Contains;
+using Json = nlohmann::json;
+using Request = v1::AdminRequest;
+
+void FillStatus(v1::StatusReply& status) {
+  status.set_cluster_id(kCluster);
+  status.set_cluster("prod");
+  status.set_version("0.1.0");
+  status.set_epoch(3);
+  status.set_root_version(1);
+  status.set_agents(3);
+  status.set_agents_connected(2);
+  status.set_drafts_open(1);
+  v1::SourceStatus& source = *status.add_sources();
+  source.set_source("etcd/main");
+  source.set_topology("replicated");
+  source.add_nodes("db-1");
+  source.add_nodes("db-2");
+  source.add_nodes_connected("db-1");
+  source.set_last_good(std::string(64, 'a'));
+  source.set_last_good_ms(kTrustNowMs - 3'600'000);
+  status.add_warnings("the root document expires in 5 days");
+}
+
+v1::SnapshotView Snapshot(char byte) {
+  v1::SnapshotView view;
+  view.set_id(std::string(32, byte));
+  view.set_source("etcd/main");
+  view.set_host("prod");
+  view.set_repository("main");
+  view.set_time_ms(kTrustNowMs);
+  view.set_items(12);
+  view.set_bytes(1 << 20);
+  (*view.mutable_position())["revision"] = "4711";
+  return view;
+}
+
+void AnswerStatus(OperatorFixture& fixture) {
+  fixture.controller.On(Request::kStatus, [](const Request&) {
+    v1::AdminReply reply;
+    FillStatus(*reply.mutable_status());
+    return Reply(reply);
+  });
+}
+
+v1::AdminReply ProbeReply(const std::string& error) {
+  v1::AdminReply reply = RunReply("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_PROBE);
+  v1::ProbedSource& good =
+      *reply.mutable_run()->mutable_tasks(0)->mutable_report()->mutable_probe()->add_sources();
+  good.set_source("etcd/main");
+  good.set_healthy(true);
+  good.set_health("3 members, 3 healthy");
+  if (!error.empty()) {
+    v1::ProbedSource& bad =
+        *reply.mutable_run()->mutable_tasks(0)->mutable_report()->mutable_probe()->add_sources();
+    bad.set_source("haproxy/edge");
+    bad.mutable_error()->set_code(error);
+    bad.mutable_error()->set_message("no answer from the socket");
+  }
+  return reply;
+}
+
+}  // namespace
+
+TEST_CASE("holdfast: status says what operators look for first") {
+  OperatorFixture fixture;
+  AnswerStatus(fixture);
+
+  const Outcome text = fixture.Run({"status"});
+  REQUIRE(text.code == 0);
+  REQUIRE_THAT(text.out, Contains("prod (" + std::string(kCluster) + ")") &&
+                             Contains("2 of 3 connected") && Contains("etcd/main") &&
+                             Contains("1h 00m 00s ago") && Contains("expires in 5 days") &&
+                             Contains("holdfast approval list"));
+
+  const auto document = fixture.Run({"status", "--json"}).document<Json>();
+  REQUIRE(document["format_version"] == 1);
+  REQUIRE(document["verb"] == "status");
+  REQUIRE(document["agents"]["connected"] == 2);
+  REQUIRE(document["sources"][0]["nodes_connected"].size() == 1);
+}
+
+TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kAgentList, [](const Request& request) {
+    v1::AdminReply reply;
+    const bool is_first = request.agent_list().after().empty();
+    v1::AgentView& agent = *reply.mutable_agents()->add_agents();
+    agent.set_node(is_first ? "db-1" : "db-2");
+    agent.set_connected(is_first);
+    agent.set_last_seen_ms(kTrustNowMs - 5'000);
+    agent.add_sources()->set_source("etcd/main");
+    reply.mutable_agents()->set_more(is_first);
+    return Reply(reply);
+  });
+  fixture.controller.On(Request::kToken, [](const Request& request) {
+    if (request.token().node() != "db-3") return Refuse(ErrorCode::kInvalidArgument, "bad name");
+    v1::AdminReply reply;
+    reply.mutable_token()->set_token("hf1.abc");
+    reply.mutable_token()->set_expires_ms(kTrustNowMs + 900'000);
+    return Reply(reply);
+  });
+  fixture.controller.On(Request::kRevoke, [](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_done();
+    return Reply(reply);
+  });
+
+  const Outcome list = fixture.Run({"agent", "list"});
+  REQUIRE_THAT(list.out,
+               Contains("db-1") && Contains("db-2") && Contains("away") && Contains("5.0s ago"));
+  REQUIRE(fixture.Run({"agent", "list", "--json"}).document<Json>()["agents"].size() == 2);
+
+  // The token alone on stdout, so that it can go into a file.
+  const Outcome token = fixture.Run({"agent", "token", "db-3"});
+  REQUIRE(token.out == "hf1.abc\n");
+  REQUIRE_THAT(token.err, Contains("good once, for db-3, until 2023-11-14T22:28:20Z"));
+  const Outcome bad = fixture.Run({"agent", "token", "../db"});
+  REQUIRE(bad.code == 2);
+  REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));
+
+  fixture.prompt.answers = {"no"};
+  const Outcome kept = fixture.Run({"agent", "revoke", "db-1"});
+  REQUIRE(kept.code == 4);
+  REQUIRE(fixture.controller.Got(Request::kRevoke).empty());
+  fixture.prompt.is_anybody_there = false;
+  REQUIRE(fixture.Run({"agent", "revoke", "db-1"}).code == 2);
+  REQUIRE(fixture.Run({"agent", "revoke", "db-1", "--yes"}).code == 0);
+  REQUIRE(fixture.controller.Got(Request::kRevoke)[0].revoke().node() == "db-1");
+}
+
+TEST_CASE("holdfast: backup asks for what was typed, follows it and says what came of it") {
+  OperatorFixture fixture;
+  fixture.AnswerRuns("done", v1::TASK_STATE_COMPOSED);
+
+  const Outcome outcome = fixture.Run({"backup", "etcd/main", "files/*@web-1", "--note",
+                                       "before 3.6", "--if-busy", "queue", "--splay", "10m"});
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out,
+               Contains("done after 2.0s") && Contains("etcd/main@db-1") && Contains("composed"));
+  REQUIRE_THAT(outcome.err, Contains("etcd/main@db-1: saving, 3 items, 4.00 KiB"));
+  const v1::RunRequest request = fixture.controller.Got(Request::kRun)[0].run();
+  REQUIRE(request.kind() == v1::ORDER_KIND_BACKUP);
+  REQUIRE(request.selectors_size() == 2);
+  REQUIRE(request.note() == "before 3.6");
+  REQUIRE(request.queue_if_busy());
+  REQUIRE(request.splay_ms() == 600'000);
+
+  const Outcome json = fixture.Run({"backup", "--all", "--json"});
+  REQUIRE(json.document<Json>()["runs"][0]["tasks"][0]["state"] == "composed");
+  REQUIRE(json.document<Json>()["error"].is_null());
+  const auto line = nlohmann::json::parse(json.err.substr(0, json.err.find('\n')));
+  REQUIRE(line["type"] == "progress");
+  REQUIRE(line["run"] == kRun);
+  REQUIRE(line["state"] == "saving");
+
+  const Outcome quick = fixture.Run({"backup", "--all", "--no-wait"});
+  REQUIRE(quick.code == 0);
+  REQUIRE_THAT(quick.out, Contains(std::string("holdfast run watch ") + kRun));
+}
+
+TEST_CASE("holdfast: what is busy, unknown or unreachable ends with its own code") {
+  OperatorFixture fixture;
+  const std::vector<std::pair<ErrorCode, int>> codes = {
+      {ErrorCode::kBusy, 4},   {ErrorCode::kNotFound, 1},        {ErrorCode::kUnavailable, 5},
+      {ErrorCode::kDenied, 4}, {ErrorCode::kInvalidArgument, 2}, {ErrorCode::kNoSpace, 1}};
+  for (const auto& [code, expected] : codes) {
+    fixture.controller.On(Request::kRun,
+                          [code = code](const Request&) { return Refuse(code, "no"); });
+    const Outcome outcome = fixture.Run({"backup", "--all", "--json"});
+    REQUIRE(outcome.code == expected);
+    REQUIRE(outcome.document<Json>()["error"]["code"] == ErrorCodeName(code));
+    REQUIRE(outcome.document<Json>()["error"]["hint"] == "what to do");
+  }
+}
+
+TEST_CASE("holdfast: a run's end is the exit code") {
+  OperatorFixture fixture;
+  const std::vector<std::tuple<std::string, v1::TaskState, int>> ends = {
+      {"done", v1::TASK_STATE_COMPOSED, 0},
+      {"partly done", v1::TASK_STATE_FAILED, 3},
+      {"failed", v1::TASK_STATE_FAILED, 1},
+      {"failed", v1::TASK_STATE_REFUSED, 4},
+      {"cancelled", v1::TASK_STATE_CANCELLED, 1}};
+  for (const auto& [state, task, code] : ends) {
+    fixture.AnswerRuns(state, task);
+    INFO(state);
+    REQUIRE(fixture.Run({"backup", "--all"}).code == code);
+    REQUIRE(fixture.Run({"run", "watch", "01HF7"}).code == code);
+  }
+
+  for (const bool began : {false, true}) {
+    fixture.controller.On(Request::kRunShow, [began](const Request&) {
+      v1::AdminReply reply = RunReply("failed", v1::TASK_STATE_FAILED);
+      v1::Failure& error = *reply.mutable_run()->mutable_tasks(0)->mutable_error();
+      error.set_code("unavailable");
+      error.set_message("no member answers");
+      error.set_began(began);
+      return Reply(reply);
+    });
+    const Outcome outcome = fixture.Run({"backup", "--all"});
+    REQUIRE(outcome.code == (began ? 1 : 5));
+    REQUIRE_THAT(outcome.out, Contains("unavailable: no member answers"));
+  }
+}
+
+TEST_CASE("holdfast: check reports damage as a failure") {
+  OperatorFixture fixture;
+  fixture.AnswerRuns("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_VERIFY);
+  REQUIRE(fixture.Run({"check", "--repository", "main", "--read-data"}).code == 0);
+  REQUIRE(fixture.controller.Got(Request::kRun)[0].run().read_data());
+  REQUIRE(fixture.controller.Got(Request::kRun)[0].run().repository() == "main");
+
+  fixture.controller.On(Request::kRunShow, [](const Request&) {
+    v1::AdminReply reply = RunReply("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_VERIFY);
+    v1::VerifyResult& verify =
+        *reply.mutable_run()->mutable_tasks(0)->mutable_report()->mutable_verify();
+    verify.set_error_count(1);
+    verify.add_errors("pack 3fa2 is damaged");
+    return Reply(reply);
+  });
+  const Outcome damage = fixture.Run({"check"});
+  REQUIRE(damage.code == 1);
+  REQUIRE_THAT(damage.out, Contains("1 errors") && Contains("pack 3fa2 is damaged"));
+  fixture.AnswerRuns("partly done", v1::TASK_STATE_FAILED, v1::ORDER_KIND_VERIFY);
+  REQUIRE(fixture.Run({"check"}).code == 1);
+}
+
+TEST_CASE("holdfast: source list is a probe, as a table") {
+  OperatorFixture fixture;
+  fixture.AnswerRuns("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_PROBE);
+  std::string error;
+  fixture.controller.On(Request::kRunShow,
+                        [&](const Request&) { return Reply(ProbeReply(error)); });
+
+  const Outcome good = fixture.Run({"source", "list", "etcd/*"});
+  REQUIRE(good.code == 0);
+  REQUIRE_THAT(good.out, Contains("etcd/main") && Contains("db-1") && Contains("3 members"));
+  REQUIRE(fixture.controller.Got(Request::kRun)[0].run().kind() == v1::ORDER_KIND_PROBE);
+
+  error = "unavailable";
+  const Outcome some = fixture.Run({"source", "list", "--json"});
+  REQUIRE(some.code == 3);
+  REQUIRE(some.document<Json>()["sources"][1]["error"]["code"] == "unavailable");
+}
+
+TEST_CASE("holdfast: runs and snapshots are listed page by page, up to the limit") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunList, [](const Request& request) {
+    v1::AdminReply reply;
+    const bool is_first = request.run_list().before().empty();
+    for (int i = 0; i < 2; ++i) {
+      v1::RunView& run = *reply.mutable_runs()->add_runs();
+      run.set_run(std::string(is_first ? "01HF8" : "01HF7") + std::to_string(i));
+      run.set_kind(v1::ORDER_KIND_BACKUP);
+      run.set_state("done");
+    }
+    reply.mutable_runs()->set_more(is_first);
+    return Reply(reply);
+  });
+  fixture.controller.On(Request::kSnapshotList, [](const Request& request) {
+    v1::AdminReply reply;
+    const bool is_first = request.snapshot_list().before().empty();
+    *reply.mutable_snapshots()->add_snapshots() = Snapshot(is_first ? '\x11' : '\x22');
+    if (is_first) reply.mutable_snapshots()->set_next("more");
+    return Reply(reply);
+  });
+  fixture.controller.On(Request::kSnapshotShow, [](const Request& request) {
+    if (request.snapshot_show().snapshot() != "latest:etcd/main") {
+      return Refuse(ErrorCode::kNotFound, "no such snapshot");
+    }
+    v1::AdminReply reply;
+    *reply.mutable_snapshot() = Snapshot('\x11');
+    return Reply(reply);
+  });
+
+  const auto runs = fixture.Run({"run", "list", "--limit", "0", "--json"}).document<Json>();
+  REQUIRE(runs["runs"].size() == 4);
+  REQUIRE_FALSE(runs["more"]);
+  const Outcome two = fixture.Run({"run", "list", "--limit", "2", "--source", "etcd/main"});
+  REQUIRE_THAT(two.out, Contains("01HF81") && !Contains("01HF70") && Contains("--limit 0"));
+
+  const Outcome snapshots = fixture.Run({"snapshot", "list", "etcd/main"});
+  REQUIRE_THAT(snapshots.out, Contains("11111111") && Contains("22222222"));
+  const Outcome one = fixture.Run({"snapshot", "show", "latest:etcd/main"});
+  REQUIRE_THAT(one.out, Contains(std::string(64, '1')) && Contains("revision 4711"));
+  REQUIRE(fixture.Run({"snapshot", "show", "abcd"}).code == 1);
+}
+
+TEST_CASE("holdfast: run show, and run cancel to the end") {
+  OperatorFixture fixture;
+  bool is_cancelled = false;
+  fixture.controller.On(Request::kRunShow, [&](const Request&) {
+    return Reply(is_cancelled ? RunReply("cancelled", v1::TASK_STATE_CANCELLED)
+                              : RunReply("running"));
+  });
+  fixture.controller.On(Request::kRunCancel, [&](const Request& request) {
+    is_cancelled = true;
+    v1::AdminReply reply;
+    reply.mutable_runs_made()->add_runs(request.run_cancel().run());
+    return Reply(reply);
+  });
+
+  REQUIRE_THAT(fixture.Run({"run", "show", "01HF7"}).out, Contains("backup") && Contains("saving"));
+  const Outcome cancelled = fixture.Run({"run", "cancel", "01HF7"});
+  REQUIRE(cancelled.code == 0);
+  REQUIRE(fixture.controller.Got(Request::kRunCancel)[0].run_cancel().run() == kRun);
+  const Outcome late = fixture.Run({"run", "cancel", "01HF7"});
+  REQUIRE(late.code == 1);
+  REQUIRE_THAT(late.err, Contains("has ended already: cancelled"));
+}
+
+TEST_CASE("holdfast: the catalog is checked, copied and filled again") {
+  OperatorFixture fixture;
+  bool is_sound = true;
+  const auto answer = [&](const Request& request) {
+    v1::AdminReply reply;
+    reply.mutable_catalog()->set_sound(is_sound);
+    reply.mutable_catalog()->add_lines("12 audit events, without a gap");
+    if (request.has_catalog_rebuild()) reply.mutable_catalog()->add_runs(kRun);
+    return Reply(reply);
+  };
+  fixture.AnswerRuns("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_INVENTORY);
+  for (auto request : {Request::kCatalogCheck, Request::kCatalogSave, Request::kCatalogRebuild}) {
+    fixture.controller.On(request, answer);
+  }
+
+  REQUIRE(fixture.Run({"catalog", "check"}).out == "12 audit events, without a gap\n");
+  REQUIRE(fixture.Run({"catalog", "backup", "/var/backups/c.db"}).code == 0);
+  REQUIRE(fixture.controller.Got(Request::kCatalogSave)[0].catalog_save().path() ==
+          "/var/backups/c.db");
+  REQUIRE(fixture.Run({"catalog", "rebuild", "--json"}).document<Json>()["runs"][0]["kind"] ==
+          "inventory");
+  is_sound = false;
+  REQUIRE(fixture.Run({"catalog", "check", "--against", "/c.db", "--json"}).code == 1);
+}
+
+TEST_CASE("holdfast: mistakes are told before anything is asked of the controller") {
+  OperatorFixture fixture;
+  const std::vector<std::pair<std::vector<std::string>, std::string>> mistakes = {
+      {{}, "subcommand is required"},
+      {{"backup"}, "no source named"},
+      {{"backup", "etcd"}, "expected kind/name"},
+      {{"backup", "--all", "etcd/main"}, "expected one of them"},
+      {{"backup", "--all", "--if-busy", "wait"}, "expected fail or queue"},
+      {{"backup", "--all", "--splay", "10"}, "expected a time like"},
+      {{"backup", "--all", "--splay", "25h"}, "at most 24h"},
+      {{"backup", "\xff/x"}, "is not UTF-8"},
+      {{"backup", "--all", "--note", std::string(2'000, 'x')}, "2000 bytes"},
+      {{"check", "main"}, "main"},
+      {{"agent", "token"}, "node is required"},
+      {{"source", "list", "etcd"}, "expected kind/name"},
+      {{"run", "list", "--limit", "many"}, "expected a whole number"},
+      {{"run", "watch"}, "run is required"},
+      {{"snapshot", "show", "latest"}, "expected the beginning of an id"},
+      {{"snapshot", "show", "abc"}, "4 digits or more"},
+      {{"restore", "abcd", "--into", "staging/x"}, "--node is required"},
+      {{"restore", "abcd", "--node", "n"}, "neither --into nor --in-place"},
+      {{"restore", "abcd", "--node", "n", "--into", "s/x", "--in-place"}, "expected one of them"},
+      {{"restore", "abcd", "--node", "n", "--into", "/etc"}, "expected ROOT/DIR"},
+      {{"restore", "abcd", "--node", "n", "--into", "staging"}, "expected ROOT/DIR"},
+      {{"restore", "abcd", "--node", "n", "--into", "staging/../x"}, "without \".\" and \"..\""},
+      {{"restore", "abcd", "--node", "n", "--into", "s/x", "--path", "/etc"}, "expected a path"},
+      {{"restore", "abcd", "--node", "n", "--in-place", "--path", "x"}, "goes with --into"},
+      {{"restore", "abcd", "--node", "n", "--into", "s/x", "--no-safety-snapshot"},
+       "goes with --in-place"},
+      {{"approve"}, "draft is required"},
+      {{"trust", "rotate"}, "neither --file nor --send"},
+      {{"trust", "rotate", "--send", "--base", "x"}, "expected one of them"},
+      {{"trust", "rotate", "--send", "--add-operator", "cleo"}, "expected PERSON=FILE"},
+      {{"catalog", "backup", "c.db"}, "expected an absolute one"},
+      {{"init", "--dir", "x"}, "--cluster is required"},
+      {{"status", "--controller", "backup-1"}, "expected tcp://HOST:PORT"},
+  };
+  for (const auto& [argv, message] : mistakes) {
+    INFO(message);
+    const Outcome outcome = fixture.RunBare(argv);
+    CHECK(outcome.code == 2);
+    CHECK_THAT(outcome.err, Contains(message) && Contains("hint: "));
+    CHECK(outcome.out.empty());
+  }
+}
+
+TEST_CASE("holdfast: every command has examples in its help") {
+  OperatorFixture fixture;
+  for (int i = 0; i <= static_cast<int>(Command::kCatalogRebuild); ++i) {
+    std::vector<std::string> argv;
+    std::string word;
+    for (char c : std::string(CommandName(static_cast<Command>(i))) + " ") {
+      if (c != ' ') {
+        word += c;
+      } else {
+        argv.push_back(std::exchange(word, ""));
+      }
+    }
+    argv.emplace_back("--help");
+    const Outcome outcome = fixture.RunBare(argv);
+    REQUIRE(outcome.code == 0);
+    REQUIRE_THAT(outcome.out, Contains("Examples:\n  holdfast ") && Contains("Exit codes:"));
+  }
+}
+
+TEST_CASE("holdfast: a controller that is not there is named, with what to do") {
+  OperatorFixture fixture;
+  fixture.controller.Stop();
+
+  const Outcome outcome = fixture.Run({"status", "--json"});
+  REQUIRE(outcome.code == 5);
+  REQUIRE(outcome.document<Json>()["error"]["code"] == "unavailable");
+  REQUIRE_THAT(outcome.err, Contains(fixture.Path("socket")) && Contains("hint: "));
+}
+
+TEST_CASE("holdfast: a controller that says nothing is given up") {
+  OperatorFixture fixture;
+  fixture.context.answer_max = std::chrono::milliseconds(30);
+  fixture.controller.On(Request::kStatus, [](const Request&) { return Script{}; });
+  const Outcome silent = fixture.Run({"status"});
+  REQUIRE(silent.code == 5);
+  REQUIRE_THAT(silent.err, Contains("did not answer within"));
+
+  fixture.controller.On(Request::kStatus, [](const Request&) { return Script{{}, true, true}; });
+  fixture.context.answer_max = std::chrono::seconds(30);
+  const Outcome gone = fixture.Run({"status"});
+  REQUIRE(gone.code == 5);
+  REQUIRE_THAT(gone.err, Contains("has gone"));
+
+  fixture.controller.On(Request::kStatus, [](const Request&) { return Reply(RunReply("done")); });
+  REQUIRE_THAT(fixture.Run({"status"}).err, Contains("answers another question"));
+}
+
+TEST_CASE("holdfast: the option goes before the variable, and that before the file") {
+  OperatorFixture fixture;
+  AnswerStatus(fixture);
+  fixture.Write("other.yaml", "controller: /nowhere/at/all\n");
+  const std::vector<std::string> status = {"status", "--config", fixture.Path("other.yaml")};
+  REQUIRE(fixture.RunBare(status).code == 5);
+
+  fixture.context.environment["HOLDFAST_CONTROLLER"] = fixture.Path("socket");
+  REQUIRE(fixture.RunBare(status).code == 0);
+
+  fixture.context.environment["HOLDFAST_CONTROLLER"] = "/nowhere/else";
+  std::vector<std::string> with_option = status;
+  with_option.insert(with_option.end(), {"--controller", fixture.Path("socket")});
+  REQUIRE(fixture.RunBare(with_option).code == 0);
+
+  // The default file, where a person keeps it.
+  fixture.context.environment.clear();
+  fixture.context.environment["HOME"] = fixture.directory.path();
+  Unwrap(MakeDirectories(fixture.Path(".config/holdfast")));
+  fixture.Write(".config/holdfast/cli.yaml", "controller: " + fixture.Path("socket") + "\n");
+  REQUIRE(fixture.RunBare({"status"}).code == 0);
+
+  fixture.Write("other.yaml", "controler: x\n");
+  const Outcome typo = fixture.RunBare(status);
+  REQUIRE(typo.code == 2);
+  REQUIRE_THAT(typo.err, Contains("other.yaml:1:1"));
+}
+
+TEST_CASE("holdfast: from another host the key opens the door, and only the right one") {
+  OperatorFixture fixture;
+  AnswerStatus(fixture);
+  bus::testing::Book book;
+  const bus::CurveKeys own = bus::GenerateCurveKeys(fixture.keys.random);
+  const bus::CurveKeys server_keys = bus::GenerateCurveKeys(fixture.keys.random);
+  book.Allow(own.public_key, "anna");
+  bus::AdminServerOptions options;
+  options.endpoint = "tcp://127.0.0.1:*";
+  options.keys = server_keys;
+  auto server = Unwrap(bus::AdminServer::Open(options, book));
+  std::jthread serving([&](const std::stop_token& stop) {
+    std::stop_callback wake(stop, [&] { server->Wake(); });
+    while (!stop.stop_requested()) {
+      auto call = server->Receive(SystemClock().Monotonic() + std::chrono::seconds(30));
+      if (!call || !*call) continue;
+      for (const v1::AdminReply& reply : fixture.controller.ScriptFor((*call)->bytes).replies) {
+        (void)server->Send((*call)->connection, AsBytes(reply.SerializeAsString()));
+      }
+    }
+  });
+  Unwrap(bus::SaveCurveSecret(fixture.Path("operator.curve"), own));
+  fixture.Write("cli.yaml", "controller: \"" + server->endpoint() + "\"\nserver_key: '" +
+                                bus::CurveKeyText(server_keys.public_key) +
+                                "'\ncurve_key_file: operator.curve\n");
+
+  const Outcome good = fixture.Run({"status"});
+  INFO(good.err);
+  REQUIRE(good.code == 0);
+  REQUIRE_THAT(good.out, Contains("prod"));
+
+  book.Forbid(own.public_key);
+  const Outcome refused = fixture.Run({"status"});
+  REQUIRE(refused.code == 4);
+  REQUIRE_THAT(refused.err, Contains("lets us not in") && Contains("admin.operators"));
+
+  fixture.Write("cli.yaml", "controller: \"" + server->endpoint() + "\"\n");
+  const Outcome keyless = fixture.Run({"status"});
+  REQUIRE(keyless.code == 2);
+  REQUIRE_THAT(keyless.err, Contains("no server_key"));
+
+  fixture.context.connect_max = std::chrono::milliseconds(50);
+  fixture.Write("cli.yaml", "controller: \"tcp://127.0.0.1:1\"\nserver_key: '" +
+                                bus::CurveKeyText(server_keys.public_key) +
+                                "'\ncurve_key_file: operator.curve\n");
+  const Outcome nobody = fixture.Run({"status"});
+  REQUIRE(nobody.code == 5);
+  REQUIRE_THAT(nobody.err, Contains("tcp://127.0.0.1:1"));
+}
+
+}  // namespace holdfast::cli

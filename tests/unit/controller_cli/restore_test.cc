@@ -1,0 +1,356 @@
+// That an operator's key signs what the operator asked for, and nothing else.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "common/trust/envelope.h"
+#include "tests/support/operator_fixture.h"
+
+namespace holdfast::cli {
+namespace {
+
+using namespace testing;
+using Catch::Contains;
+using Json = nlohmann::json;
+using Request = v1::AdminRequest;
+
+const std::string kSnapshot(32, '\x3f');
+
+v1::SnapshotView TheSnapshot() {
+  v1::SnapshotView view;
+  view.set_id(kSnapshot);
+  view.set_source("files/app");
+  view.set_host("web-1");
+  view.set_repository("main");
+  view.set_run(kRun);
+  return view;
+}
+
+v1::Plan PlanOf(const v1::RestoreRequest& request) {
+  v1::Plan plan;
+  plan.set_plan_id(std::string(16, 'p'));
+  plan.set_cluster_id(kCluster);
+  plan.set_node(request.node());
+  plan.set_incarnation(1);
+  plan.set_sequence(7);
+  plan.set_issued_at_ms(kTrustNowMs);
+  plan.set_not_before_ms(kTrustNowMs);
+  plan.set_expires_at_ms(kTrustNowMs + 3'600'000);
+  plan.set_controller_epoch(3);
+  plan.set_run(kRun);
+  plan.set_requester("operator:anna");
+  plan.set_reason(request.note());
+  v1::RestoreOrder& order = *plan.mutable_restore();
+  order.set_repository("main");
+  order.set_snapshot(kSnapshot);
+  order.set_source("files/app");
+  if (request.has_in_place()) {
+    *order.mutable_in_place() = request.in_place();
+  } else {
+    *order.mutable_staging() = request.staging();
+  }
+  return plan;
+}
+
+// A controller that makes drafts as it is asked to, or as `spoil` makes of them.
+struct RestoreFixture : OperatorFixture {
+  RestoreFixture() {
+    controller.On(Request::kSnapshotShow, [](const Request&) {
+      v1::AdminReply reply;
+      *reply.mutable_snapshot() = TheSnapshot();
+      return Reply(reply);
+    });
+    controller.On(Request::kRestore, [this](const Request& request) {
+      v1::Plan plan = PlanOf(request.restore());
+      if (spoil) spoil(plan);
+      draft.set_draft(kRun);
+      draft.set_state("open");
+      draft.set_operators(operators);
+      draft.set_payload(plan.SerializeAsString());
+      draft.set_expires_ms(plan.expires_at_ms());
+      return Draft();
+    });
+    controller.On(Request::kApprovalShow, [this](const Request&) { return Draft(); });
+    controller.On(Request::kApprove, [this](const Request&) {
+      draft.add_persons("anna");
+      if (static_cast<unsigned>(draft.persons_size()) >= operators) draft.set_state("sent");
+      return Draft();
+    });
+    controller.On(Request::kDeny, [this](const Request&) {
+      draft.set_state("denied");
+      return Draft();
+    });
+    controller.On(Request::kRunShow, [](const Request&) {
+      v1::AdminReply reply = RunReply("done", v1::TASK_STATE_DONE, v1::ORDER_KIND_RESTORE);
+      v1::Restored& restored =
+          *reply.mutable_run()->mutable_tasks(0)->mutable_report()->mutable_restored();
+      restored.set_directory("/var/lib/holdfast/restore/look");
+      restored.set_items(12);
+      return Reply(reply);
+    });
+    prompt.answers = {"yes"};
+  }
+
+  Script Draft() const {
+    v1::AdminReply reply;
+    *reply.mutable_draft() = draft;
+    return Reply(reply);
+  }
+  std::size_t Signatures() { return controller.Got(Request::kApprove).size(); }
+
+  std::function<void(v1::Plan&)> spoil;
+  unsigned operators = 1;
+  v1::DraftView draft;
+};
+
+const std::vector<std::string> kRestore = {
+    "restore",      "latest:files/app", "--node",         "web-1",  "--into",
+    "staging/look", "--path",           "data/etc/hosts", "--note", "have a look"};
+
+TEST_CASE("restore: signs the very bytes that it has compared, and follows the run") {
+  RestoreFixture fixture;
+
+  const Outcome outcome = fixture.Run(kRestore);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.out, Contains("restored 12 items") && Contains("restore/look"));
+  // Shown before it was signed, in words.
+  REQUIRE_THAT(outcome.err, Contains("web-1 (incarnation 1)") && Contains("staging/look") &&
+                                Contains("data/etc/hosts") && Contains("files/app"));
+  REQUIRE(fixture.prompt.asked[0] == "Sign it? [yes/no] ");
+
+  const v1::RestoreRequest asked = fixture.controller.Got(Request::kRestore)[0].restore();
+  REQUIRE(asked.snapshot() == HexEncode(AsBytes(kSnapshot)));
+  const v1::ApproveRequest given = fixture.controller.Got(Request::kApprove)[0].approve();
+  REQUIRE(given.draft() == kRun);
+  trust::Signature signature;
+  std::ranges::copy(AsBytes(given.signature().key_id()), signature.key_id.begin());
+  std::ranges::copy(AsBytes(given.signature().signature()), signature.bytes.begin());
+  REQUIRE(trust::IsValid(signature, trust::PayloadTypeName(trust::PayloadType::kPlan),
+                         AsBytes(fixture.draft.payload()), fixture.keys.anna.public_key()));
+}
+
+TEST_CASE("restore: refuses to sign a draft in which anything differs, and withdraws it") {
+  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> spoilt = {
+      {"the node is \"db-1\"", [](v1::Plan& plan) { plan.set_node("db-1"); }},
+      {"the cluster is", [](v1::Plan& plan) { plan.set_cluster_id("01HF0000000000000000000001"); }},
+      {"the source is \"files/other\"",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_source("files/other"); }},
+      {"the snapshot is",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_snapshot(std::string(32, 'x')); }},
+      {"the repository is",
+       [](v1::Plan& plan) { plan.mutable_restore()->set_repository("other"); }},
+      {"the directory is \"elsewhere\"",
+       [](v1::Plan& plan) {
+         plan.mutable_restore()->mutable_staging()->set_directory("elsewhere");
+       }},
+      {"the restore root is",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging()->set_root("etc"); }},
+      {"the path is \"\"",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging()->clear_path(); }},
+      {"the restore is in place and not to a directory",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place(); }},
+      {"the run is", [](v1::Plan& plan) { plan.set_run("01HF7ZZZZZZZZZZZZZZZZZZZZB"); }},
+      {"the note is", [](v1::Plan& plan) { plan.set_reason("another"); }},
+      {"its end is", [](v1::Plan& plan) { plan.set_expires_at_ms(kTrustNowMs - 1); }},
+      {"its life is", [](v1::Plan& plan) { plan.set_expires_at_ms(kTrustNowMs + 90'000'000); }},
+      {"orders a backup",
+       [](v1::Plan& plan) {
+         v1::BackupTask& task = *plan.mutable_backup()->add_tasks();
+         task.set_source("files/app");
+         task.set_repository("main");
+       }},
+  };
+  for (const auto& [message, spoil] : spoilt) {
+    INFO(message);
+    RestoreFixture fixture;
+    fixture.spoil = spoil;
+    std::vector<std::string> argv = kRestore;
+    argv.emplace_back("--yes");  // skips the question, not the comparison
+
+    const Outcome outcome = fixture.Run(argv);
+    CHECK(outcome.code == 4);
+    CHECK_THAT(outcome.err, Contains(message));
+    CHECK(fixture.Signatures() == 0);
+    CHECK(fixture.controller.Got(Request::kDeny).size() == 1);
+  }
+}
+
+TEST_CASE("restore: a payload that is no plan, or has unknown fields, is not signed") {
+  for (const std::string& more : {std::string("\xff\xff"), std::string("\x9a\x06\x01x")}) {
+    RestoreFixture fixture;
+    fixture.controller.On(Request::kRestore, [&](const Request& request) {
+      fixture.draft.set_draft(kRun);
+      fixture.draft.set_state("open");
+      fixture.draft.set_payload(PlanOf(request.restore()).SerializeAsString() + more);
+      return fixture.Draft();
+    });
+    const Outcome outcome = fixture.Run(kRestore);
+    REQUIRE(outcome.code == 1);
+    REQUIRE(fixture.Signatures() == 0);
+  }
+}
+
+TEST_CASE("restore: what the operator named binds, whatever the controller says it found") {
+  RestoreFixture fixture;
+  for (const std::string& name : std::vector<std::string>{
+           "latest:files/other", "latest:files/app@web-2", "abcd", "run:01HF9:files/app"}) {
+    std::vector<std::string> argv = kRestore;
+    argv[1] = name;
+    const Outcome outcome = fixture.Run(argv);
+    INFO(name << outcome.err);
+    REQUIRE(outcome.code == 4);
+  }
+  REQUIRE(fixture.Signatures() == 0);
+
+  fixture.prompt.answers = {"y", "y"};
+  for (const std::string& name : {std::string("3f3f"), std::string("run:01hf7:files/app@web-1")}) {
+    std::vector<std::string> argv = kRestore;
+    argv[1] = name;
+    const Outcome outcome = fixture.Run(argv);
+    INFO(name << outcome.err);
+    REQUIRE(outcome.code == 0);
+  }
+}
+
+TEST_CASE("restore: in place says so, and whether a way back is saved first") {
+  RestoreFixture fixture;
+  const std::vector<std::string> argv = {"restore", "latest:files/app", "--node",
+                                         "web-1",   "--in-place",       "--no-safety-snapshot"};
+  const Outcome outcome = fixture.Run(argv);
+  REQUIRE(outcome.code == 0);
+  REQUIRE_THAT(outcome.err, Contains("restore in place") && Contains("NO safety snapshot"));
+  REQUIRE_FALSE(
+      fixture.controller.Got(Request::kRestore)[0].restore().in_place().safety_snapshot());
+
+  fixture.spoil = [](v1::Plan& plan) {
+    plan.mutable_restore()->mutable_in_place()->set_safety_snapshot(true);
+  };
+  REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes and not no"));
+}
+
+TEST_CASE("restore: who says no, or cannot be asked, signs nothing") {
+  RestoreFixture fixture;
+  fixture.prompt.answers = {"no"};
+  const Outcome no = fixture.Run(kRestore);
+  REQUIRE(no.code == 4);
+  REQUIRE_THAT(no.err, Contains("was not signed"));
+  REQUIRE(fixture.controller.Got(Request::kDeny).size() == 1);
+
+  fixture.prompt.is_anybody_there = false;
+  const Outcome nobody = fixture.Run(kRestore);
+  REQUIRE(nobody.code == 2);
+  REQUIRE_THAT(nobody.err, Contains("--yes"));
+  // Found out before a draft was made.
+  REQUIRE(fixture.controller.Got(Request::kRestore).size() == 1);
+  REQUIRE(fixture.Signatures() == 0);
+}
+
+TEST_CASE("restore: the key is asked for its passphrase once, or takes it from a file") {
+  RestoreFixture fixture;
+  Unwrap(trust::CreateSigningKeyFile(fixture.Path("locked.key"), fixture.keys.anna,
+                                     Secret("open sesame"), fixture.keys.random));
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster +
+                                "\noperator_key_file: locked.key\n");
+
+  fixture.prompt.answers = {"yes", "wrong"};
+  const Outcome wrong = fixture.Run(kRestore);
+  REQUIRE(wrong.code == 4);
+  REQUIRE_THAT(wrong.err, Contains("locked.key"));
+  REQUIRE(fixture.Signatures() == 0);
+
+  fixture.prompt.answers = {"yes", "open sesame"};
+  REQUIRE(fixture.Run(kRestore).code == 0);
+
+  fixture.prompt.is_anybody_there = false;
+  fixture.Write("passphrase", "open sesame\n");
+  std::vector<std::string> argv = kRestore;
+  argv.insert(argv.end(), {"--yes", "--passphrase-file", fixture.Path("passphrase"), "--no-wait"});
+  const Outcome quick = fixture.Run(argv);
+  REQUIRE(quick.code == 0);
+  REQUIRE_THAT(quick.out, Contains("holdfast run watch"));
+}
+
+TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing begins") {
+  RestoreFixture fixture;
+  fixture.Write("cli.yaml",
+                "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster + "\n");
+  REQUIRE_THAT(fixture.Run(kRestore).err, Contains("operator_key_file"));
+  fixture.Write("cli.yaml",
+                "controller: " + fixture.Path("socket") + "\noperator_key_file: operator.key\n");
+  REQUIRE_THAT(fixture.Run(kRestore).err, Contains("cluster_id"));
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster +
+                                "\noperator_key_file: nobody.key\n");
+  REQUIRE_THAT(fixture.Run(kRestore).err, Contains("nobody.key"));
+  REQUIRE(fixture.controller.Got(Request::kRestore).empty());
+}
+
+TEST_CASE("approve: two persons, each of whom looks at the bytes") {
+  RestoreFixture fixture;
+  fixture.operators = 2;
+
+  const Outcome first = fixture.Run(kRestore);
+  REQUIRE(first.code == 3);  // what was asked for has not been done
+  REQUIRE_THAT(first.out, Contains("signed by 1 of 2") && Contains("holdfast approve"));
+
+  fixture.controller.On(Request::kApprovalList, [&](const Request&) {
+    v1::AdminReply reply;
+    *reply.mutable_drafts()->add_drafts() = fixture.draft;
+    return Reply(reply);
+  });
+  REQUIRE_THAT(fixture.Run({"approval", "list"}).out,
+               Contains(kRun) && Contains("1/2") && Contains("web-1"));
+  REQUIRE_THAT(fixture.Run({"approval", "show", "01hf7"}).out,
+               Contains("signed by 1 of 2") && Contains("staging/look"));
+
+  fixture.prompt.answers = {"yes"};
+  const Outcome second = fixture.Run({"approve", "01HF7"});
+  INFO(second.err);
+  REQUIRE(second.code == 0);
+  REQUIRE(fixture.Signatures() == 2);
+
+  const Outcome third = fixture.Run({"approve", "01HF7", "--yes"});
+  REQUIRE(third.code == 4);
+  REQUIRE_THAT(third.err, Contains("is sent, and takes no more signatures"));
+}
+
+TEST_CASE("approve: refuses another cluster's draft, another draft and another snapshot's source") {
+  RestoreFixture fixture;
+  fixture.operators = 2;
+  REQUIRE(fixture.Run(kRestore).code == 3);
+  const v1::DraftView good = fixture.draft;
+  const std::vector<std::function<void(v1::Plan&)>> changes = {
+      [](v1::Plan& plan) { plan.set_cluster_id("01HF0000000000000000000001"); },
+      [](v1::Plan& plan) { plan.set_run("01HF7ZZZZZZZZZZZZZZZZZZZZB"); },
+      [](v1::Plan& plan) { plan.mutable_restore()->set_source("files/other"); },
+      [](v1::Plan& plan) { plan.set_expires_at_ms(kTrustNowMs - 1); },
+      [](v1::Plan& plan) { plan.mutable_probe(); }};
+  for (const auto& change : changes) {
+    v1::Plan plan;
+    REQUIRE(plan.ParseFromString(good.payload()));
+    change(plan);
+    fixture.draft.set_payload(plan.SerializeAsString());
+    REQUIRE(fixture.Run({"approve", kRun, "--yes"}).code == 4);
+  }
+  fixture.draft = good;
+  REQUIRE_THAT(fixture.Run({"approve", "01HZ", "--yes"}).err, Contains("where \"01HZ\" was asked"));
+  REQUIRE(fixture.Signatures() == 1);
+}
+
+TEST_CASE("approval: a draft is denied after it was looked at") {
+  RestoreFixture fixture;
+  fixture.operators = 2;
+  REQUIRE(fixture.Run(kRestore).code == 3);
+
+  fixture.prompt.answers = {"no", "yes"};
+  REQUIRE(fixture.Run({"approval", "deny", kRun}).code == 4);
+  const Outcome denied = fixture.Run({"approval", "deny", kRun});
+  REQUIRE(denied.code == 0);
+  REQUIRE_THAT(denied.out, Contains("is denied"));
+  REQUIRE(fixture.Run({"approval", "show", kRun, "--json"}).document<Json>()["draft"]["state"] ==
+          "denied");
+}
+
+}  // namespace
+}  // namespace holdfast::cli

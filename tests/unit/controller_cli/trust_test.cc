@@ -1,0 +1,221 @@
+// `holdfast init` and `holdfast trust`, as people type them.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+
+#include "common/trust/envelope.h"
+#include "common/trust/messages.h"
+#include "common/trust/root_document.h"
+#include "controller/cli/root_change.h"
+#include "tests/support/operator_fixture.h"
+
+namespace holdfast::cli {
+namespace {
+
+using namespace testing;
+using Catch::Contains;
+using Json = nlohmann::json;
+using Request = v1::AdminRequest;
+
+// Two of anna, ben and cleo change the root document.
+struct TrustCommands : OperatorFixture {
+  TrustCommands() {
+    for (const auto& [name, key] :
+         {std::pair{"anna", &keys.root_anna}, std::pair{"ben", &keys.root_ben},
+          std::pair{"cleo", &keys.root_cleo}}) {
+      Unwrap(trust::CreateSigningKeyFile(Path(std::string(name) + ".key"), *key, {}, keys.random));
+    }
+    Unwrap(trust::CreatePublicKeyFile(Path("new.pub"), keys.stranger.public_key()));
+    Unwrap(trust::CreateFile(Path("root.holdfast"), current.envelope(), 0644));
+    controller.On(Request::kTrustShow, [this](const Request&) {
+      v1::AdminReply reply;
+      reply.mutable_trust()->set_root(std::string(AsText(current.envelope())));
+      return Reply(reply);
+    });
+    controller.On(Request::kTrustChange, [](const Request&) {
+      v1::AdminReply reply;
+      reply.mutable_done();
+      return Reply(reply);
+    });
+  }
+  const trust::RootDocument current = keys.Root();
+};
+
+}  // namespace
+
+TEST_CASE("trust show: who may do what, from the controller or a file") {
+  TrustCommands fixture;
+  const Outcome shown = fixture.Run({"trust", "show"});
+  REQUIRE(shown.code == 0);
+  REQUIRE_THAT(shown.out, Contains("anna") && Contains("operator") && Contains("controller") &&
+                              Contains("2 persons with root keys"));
+  const auto document = fixture.Run({"trust", "show", "--json"}).document<Json>();
+  REQUIRE(document["thresholds"]["restore in place"] == 2);
+  REQUIRE(document["keys"].size() == 7);
+
+  fixture.controller.Stop();
+  REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("root.holdfast")}).code == 0);
+  fixture.Write("broken", "no envelope");
+  REQUIRE(fixture.Run({"trust", "show", "--base", fixture.Path("broken")}).code == 1);
+}
+
+TEST_CASE("trust show: another cluster's controller is noticed") {
+  TrustCommands fixture;
+  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") +
+                                "\ncluster_id: 01HF0000000000000000000009\n");
+  const Outcome outcome = fixture.Run({"trust", "show"});
+  REQUIRE(outcome.code == 4);
+  REQUIRE_THAT(outcome.err, Contains("expected 01HF0000000000000000000009"));
+}
+
+TEST_CASE("trust rotate: handed round until all have signed, then sent") {
+  TrustCommands fixture;
+  const std::string next = fixture.Path("next.holdfast");
+
+  const Outcome begun =
+      fixture.Run({"trust", "rotate", "--yes", "--add-operator", "dora=" + fixture.Path("new.pub"),
+                   "--remove-operator", "ben", "--restore-in-place-operators", "1", "--raise-epoch",
+                   "--root-key", fixture.Path("anna.key"), "--file", next});
+  INFO(begun.err);
+  REQUIRE(begun.code == 0);
+  REQUIRE_THAT(begun.out, Contains("version: 1 -> 2") && Contains("epoch: 3 -> 4") &&
+                              Contains("of \"dora\"") && Contains("no longer: operator key") &&
+                              Contains("operators for restore in place: 2 -> 1") &&
+                              Contains("hand " + next + " to the next person"));
+
+  // Too early.
+  const Outcome early = fixture.Run({"trust", "rotate", "--yes", "--file", next, "--send"});
+  REQUIRE(early.code == 4);
+  REQUIRE(fixture.controller.Got(Request::kTrustChange).empty());
+
+  // Ben's machine has no network.
+  fixture.prompt.answers = {"yes"};
+  const Outcome second =
+      fixture.Run({"trust", "rotate", "--file", next, "--base", fixture.Path("root.holdfast"),
+                   "--root-key", fixture.Path("ben.key"), "--json"});
+  INFO(second.err);
+  REQUIRE(second.code == 0);
+  REQUIRE(second.document<Json>()["complete"]);
+  REQUIRE(second.document<Json>()["signed_by_old"].size() == 2);
+  REQUIRE_THAT(second.err, Contains("of \"dora\""));  // seen before it was signed
+
+  const Outcome sent = fixture.Run({"trust", "rotate", "--yes", "--file", next, "--send"});
+  REQUIRE(sent.code == 0);
+  const Bytes envelope =
+      ToBytes(fixture.controller.Got(Request::kTrustChange)[0].trust_change().root());
+  const trust::RootDocument taken = Unwrap(fixture.current.VerifyNext(envelope, TrustNow()));
+  REQUIRE(taken.version() == 2);
+  REQUIRE(taken.OperatorsNeeded(v1::ORDER_KIND_RESTORE_IN_PLACE) == 1);
+}
+
+TEST_CASE("trust rotate: mistakes and changed files are refused") {
+  TrustCommands fixture;
+  const std::string next = fixture.Path("next.holdfast");
+  const auto rotate = [&](std::vector<std::string> more) {
+    std::vector<std::string> argv = {"trust", "rotate", "--yes", "--file", next};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return fixture.Run(argv);
+  };
+  REQUIRE_THAT(rotate({}).err, Contains("no root key to begin it with"));
+  REQUIRE_THAT(rotate({"--root-key", fixture.Path("operator.key")}).err,
+               Contains("is no root key of cluster"));
+  REQUIRE_THAT(rotate({"--remove-operator", "eve", "--root-key", fixture.Path("anna.key")}).err,
+               Contains("\"eve\" has no key"));
+  REQUIRE_THAT(rotate({"--root-threshold", "4", "--root-key", fixture.Path("anna.key")}).err,
+               Contains("4"));
+  REQUIRE_THAT(rotate({"--days", "0", "--root-key", fixture.Path("anna.key")}).err,
+               Contains("--days is 0"));
+  REQUIRE_FALSE(std::filesystem::exists(next));
+
+  REQUIRE(rotate({"--root-key", fixture.Path("anna.key")}).code == 0);
+  REQUIRE_THAT(rotate({"--raise-epoch", "--root-key", fixture.Path("ben.key")}).err,
+               Contains("was begun already"));
+  const Outcome twice = rotate({"--root-key", fixture.Path("anna.key")});
+  REQUIRE(twice.code == 1);
+  REQUIRE_THAT(twice.err, Contains("\"anna\""));
+
+  // Somebody has written a friend into it on the way.
+  auto envelope =
+      Unwrap(trust::DecodeEnvelope(trust::PayloadType::kRoot, Unwrap(ReadWholeFile(next))));
+  v1::RootDocument document;
+  REQUIRE_OK(trust::DecodeMessage(envelope.payload, "root document", document));
+  TrustFixture::AddKey(document, v1::ROLE_OPERATOR, fixture.keys.stranger, "eve");
+  fixture.Write(
+      "next.holdfast",
+      std::string(AsText(Unwrap(trust::Assemble(
+          trust::PayloadType::kRoot, trust::EncodeMessage(document), envelope.signatures)))));
+  const Outcome changed = rotate({"--root-key", fixture.Path("ben.key")});
+  REQUIRE(changed.code == 4);
+  REQUIRE_THAT(changed.err, Contains("the signature of \"anna\" on the document is wrong"));
+}
+
+TEST_CASE("trust rotate: a document whose life has run out can still be followed by another") {
+  TrustFixture keys;
+  v1::RootDocument old = keys.Document();
+  for (v1::RoleKey& key : *old.mutable_keys()) key.set_not_after_ms(kTrustNowMs - 3'600'000);
+  old.set_expires_at_ms(kTrustNowMs - 3'600'000);
+  const trust::RootDocument current = keys.Root(old);
+  REQUIRE(current.IsExpiredAt(TrustNow()));
+
+  const v1::RootDocument next = Unwrap(MakeNextRoot(current, {}, TrustNow()));
+  const Bytes envelope = keys.SignRoot(next, {&keys.root_anna, &keys.root_ben});
+  const trust::RootDocument taken = Unwrap(current.VerifyNext(envelope, TrustNow()));
+  REQUIRE_FALSE(taken.IsExpiredAt(TrustNow()));
+}
+
+TEST_CASE("trust key: a new operator's keys, whose public halves can be added") {
+  TrustCommands fixture;
+  fixture.prompt.answers = {"one", "two", "secret", "secret"};
+  const Outcome made = fixture.Run({"trust", "key", "dora", "--dir", fixture.Path("dora")});
+  REQUIRE(made.code == 2);  // --config is not for what needs no controller
+
+  const Outcome again = fixture.RunBare({"trust", "key", "dora", "--dir", fixture.Path("dora")});
+  INFO(again.err);
+  REQUIRE(again.code == 0);
+  REQUIRE_THAT(again.out, Contains("operator.pub") && Contains("admin: operators"));
+  REQUIRE(fixture.prompt.asked.size() == 4);
+  const auto public_key = Unwrap(trust::ReadPublicKeyFile(fixture.Path("dora/operator.pub")));
+  const auto key = Unwrap(trust::ReadSigningKeyFile(
+      fixture.Path("dora/operator.key"), [] { return Result<Secret>(Secret("secret")); }));
+  REQUIRE(key.public_key() == public_key);
+  const Outcome twice =
+      fixture.RunBare({"trust", "key", "dora", "--dir", fixture.Path("dora"), "--no-passphrase"});
+  REQUIRE(twice.code == 1);
+  REQUIRE_THAT(twice.err, Contains("is there already"));
+}
+
+TEST_CASE("init: says which files go where, and what comes next") {
+  OperatorFixture fixture;
+  fixture.prompt.answers = {"secret", "secret"};
+  const Outcome made = fixture.RunBare({"init", "--dir", fixture.Path("prod"), "--cluster", "prod",
+                                        "--operator", "anna", "--host", "backup-1"});
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  REQUIRE_THAT(made.out, Contains("operators/anna/") && Contains("root/anna.key") &&
+                             Contains("must leave this machine") &&
+                             Contains("holdfast agent token NODE") && Contains("warnings:"));
+  // What init wrote is what the program reads.
+  const std::string settings =
+      std::string(AsText(Unwrap(ReadWholeFile(fixture.Path("prod/operators/anna/cli.yaml")))));
+  REQUIRE_THAT(settings, Contains("tcp://backup-1:7735") && Contains("cluster_id: "));
+  fixture.controller.Stop();
+  const Outcome used =
+      fixture.RunBare({"status", "--config", fixture.Path("prod/operators/anna/cli.yaml"),
+                       "--controller", fixture.Path("socket")});
+  REQUIRE(used.code == 5);
+
+  const Outcome again = fixture.RunBare({"init", "--dir", fixture.Path("prod"), "--cluster", "prod",
+                                         "--operator", "anna", "--no-passphrase", "--json"});
+  REQUIRE(again.code == 1);
+  REQUIRE(again.document<Json>()["error"]["code"] == "already_exists");
+  REQUIRE_THAT(again.err, Contains("taken to be admin-1"));
+
+  fixture.prompt.is_anybody_there = false;
+  const Outcome mute = fixture.RunBare(
+      {"init", "--dir", fixture.Path("x"), "--cluster", "prod", "--operator", "anna"});
+  REQUIRE(mute.code == 2);
+  REQUIRE_THAT(mute.err, Contains("--passphrase-file"));
+}
+
+}  // namespace holdfast::cli
