@@ -162,17 +162,19 @@ std::string TaskDetails(const v1::TaskView& task) {
 
 std::string InitClusterText(const InitClusterReport& report) {
   std::string text = fmt::format(
-      "made the keys of a new cluster ({}) in {}, valid until {}\n\n"
-      "Where the files go:\n"
-      "  controller/  to the controller's host, as /etc/holdfast; nothing else of this "
-      "goes there\n",
+      "made the keys of a new cluster ({}) in {}, valid until {}\n\nWhere the files go:\n",
       report.cluster_id, Printable(report.directory), TimeText(report.expires_ms));
+  std::vector<std::pair<std::string, std::string>> places = {
+      {"controller/",
+       "to the controller's host, as /etc/holdfast; nothing else of this goes there"}};
   for (const InitClusterReport::Person& person : report.operators) {
-    text += fmt::format(
-        "  operators/{0}/  to {0}'s own machine, as ~/.config/holdfast\n"
-        "  root/{0}.key  to {0}, offline: a stick in a safe; it says who is trusted\n",
-        person.name);
+    places.emplace_back("operators/" + person.name + "/",
+                        fmt::format("to {}'s own machine, as ~/.config/holdfast", person.name));
+    places.emplace_back(
+        "root/" + person.name + ".key",
+        fmt::format("to {}, offline: a stick in a safe; it says who is trusted", person.name));
   }
+  text += Aligned(places);
   text +=
       "\nThe keys of operators and of root must leave this machine, and never lie on the "
       "controller:\nwhoever has them may restore over live data, or change whom agents obey.\n\n"

@@ -63,8 +63,9 @@ class Follower {
       v1::AdminRequest request;
       request.mutable_run_show()->set_run(followed_.runs[i].run());
       request.mutable_run_show()->set_watch(true);
-      HF_ASSIGN(const std::uint64_t id, client_.Begin(std::move(request)));
-      watches_[id] = i;
+      Result<std::uint64_t> id = client_.Begin(std::move(request));
+      if (!id) return Fail(BeginError(std::move(id).error()));
+      watches_[*id] = i;
     }
     HF_ASSIGN(v1::AdminReply reply, client_.Next(options_.silence_max));
     auto watch = watches_.find(reply.id());
@@ -80,6 +81,7 @@ class Follower {
     followed_.runs[index] = std::move(*reply.mutable_run());
     heard_ = clock_.Monotonic();
     was_silent_ = false;
+    was_heard_ = true;
     retry_ = options_.retry_min;
     display_.Show(followed_.runs);
     if (is_last && !IsRunEnded(followed_.runs[index])) {
@@ -88,6 +90,13 @@ class Follower {
                   fmt::format("the controller at {} is going down", Quote(client_.endpoint())));
     }
     return {};
+  }
+
+  // A controller that is starting breaks off handshakes, which looks as if it refused our key; one
+  // that has let us in before is only on its way.
+  Error BeginError(Error error) const {
+    if (error.code() != ErrorCode::kDenied || !was_heard_) return error;
+    return Error(ErrorCode::kUnavailable, error.message()).WithHint(error.hint());
   }
 
   // False: it is given up.
@@ -116,6 +125,7 @@ class Follower {
   std::map<std::uint64_t, std::size_t> watches_;  // request to index
   milliseconds retry_;
   Instant heard_;
+  bool was_heard_ = false;   // at all
   bool was_silent_ = false;  // asked again after a silence, and not heard since
 };
 

@@ -1,6 +1,7 @@
 // Following a run through whatever happens to the connection.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <pty.h>
 
 #include <atomic>
 
@@ -151,6 +152,45 @@ TEST_CASE("display: plain lines tell of changes, JSON lines of every task") {
   REQUIRE(line["subject"] == "etcd/main@db-1");
   REQUIRE(line["phase"] == "save");
   REQUIRE(line["seconds_left"] == 4);
+}
+
+TEST_CASE("display: on a terminal the lines stand in place, and many tasks are summed up") {
+  OperatorFixture fixture;
+  int master = -1;
+  int slave = -1;
+  struct winsize size {
+    .ws_row = 24, .ws_col = 200, .ws_xpixel = 0, .ws_ypixel = 0
+  };
+  REQUIRE(::openpty(&master, &slave, nullptr, nullptr, &size) == 0);
+  const Fd reader(master);
+  const Fd writer(slave);
+  Terminal terminal(writer.get(), writer.get());
+  REQUIRE(terminal.errors_are_live());
+  const auto shown = [&] {
+    Bytes bytes(16'384);
+    return std::string(
+        AsText(ByteView(bytes).first(Unwrap(ReadSome(reader.get(), bytes, "terminal")))));
+  };
+  v1::RunView run = RunReply("running").run();
+  for (std::uint32_t number = 1; number < 40; ++number) {
+    v1::TaskView& task = *run.add_tasks();
+    task.set_number(number);
+    task.set_source("files/app");
+    task.set_node(std::string("web-") + std::to_string(number));
+    task.mutable_progress()->set_state(number < 10 ? v1::TASK_STATE_COMPOSED
+                                                   : v1::TASK_STATE_PREPARED);
+  }
+  RunDisplay display(DisplayStyle::kLive, terminal, fixture.clock);
+
+  display.Show({run});
+  const std::string first = shown();
+  REQUIRE_THAT(first, Contains("running, 9 of 40 tasks ended") &&
+                          Contains("etcd/main@db-1: saving") && Contains("files/app@web-10") &&
+                          Contains("and 16 more: 16 prepared") && !Contains("web-24"));
+
+  display.ShowAway("the controller has gone");
+  REQUIRE_THAT(shown(), Contains("\x1b[17A") && Contains("has gone; trying again") &&
+                            Contains("etcd/main@db-1: saving"));
 }
 
 }  // namespace
