@@ -35,10 +35,10 @@ class DealerBusClient final : public BusClient {
   Result<void> Connect() {
     HF_ASSIGN(Socket socket, Socket::Open(context_, ZMQ_DEALER));
     HF_TRY(Configure(socket));
-    HF_ASSIGN(Socket monitor, socket.Monitor(context_, kEvents));
+    HF_ASSIGN(SocketMonitor monitor, SocketMonitor::Begin(context_, socket, kEvents));
     HF_TRY(socket.Connect(options_.endpoint));
     socket_ = std::move(socket);
-    monitor_ = std::move(monitor);
+    monitor_.emplace(std::move(monitor));
     retry_at_.reset();
     return {};
   }
@@ -120,7 +120,7 @@ class DealerBusClient final : public BusClient {
 
   Result<void> TakeEvents() {
     while (monitor_) {
-      HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(*monitor_));
+      HF_ASSIGN(std::optional<SocketEvent> event, monitor_->Receive());
       if (!event) break;
       TakeEvent(*event);
     }
@@ -189,7 +189,7 @@ class DealerBusClient final : public BusClient {
   Context context_;
   WakeFlag wake_;
   std::optional<Socket> socket_;  // without a value while it waits for retry_at_
-  std::optional<Socket> monitor_;
+  std::optional<SocketMonitor> monitor_;
   std::optional<Instant> retry_at_;
   std::deque<BusEvent> happened_;
   bool has_shaken_hands_ = false;

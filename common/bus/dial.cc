@@ -28,10 +28,10 @@ Result<DialOutcome> Dial(const std::string& endpoint, const std::optional<DialKe
   constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-  HF_ASSIGN(Socket monitor, socket.Monitor(context, kEvents));
+  HF_ASSIGN(SocketMonitor monitor, SocketMonitor::Begin(context, socket, kEvents));
   HF_TRY(socket.Connect(endpoint));
   for (;;) {
-    HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(monitor));
+    HF_ASSIGN(std::optional<SocketEvent> event, monitor.Receive());
     if (event && event->event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return DialOutcome::kAccepted;
     if (event && event->event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) return DialOutcome::kRefused;
     if (event) return DialOutcome::kFailed;

@@ -151,8 +151,8 @@ void Connections::Count(DoorCounters& counters) const {
   counters.connections = open_.size();
 }
 
-Door::Door(Context context, Socket router, Socket zap, Socket monitor, WakeFlag wake, WakeFlag stop,
-           Fd ready, const DoorOptions& options, Admit admit)
+Door::Door(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
+           WakeFlag stop, Fd ready, const DoorOptions& options, Admit admit)
     : context_(std::move(context)),
       router_(std::move(router)),
       zap_(std::move(zap)),
@@ -172,7 +172,8 @@ Result<std::unique_ptr<Door>> Door::Open(const DoorOptions& options, Admit admit
   HF_TRY(zap.Bind(kZapEndpoint));
   HF_ASSIGN(Socket router, Socket::Open(context, ZMQ_ROUTER));
   HF_TRY(Configure(router, options));
-  HF_ASSIGN(Socket monitor, router.Monitor(context, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED));
+  HF_ASSIGN(SocketMonitor monitor,
+            SocketMonitor::Begin(context, router, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED));
   HF_ASSIGN(WakeFlag wake, WakeFlag::Create());
   HF_ASSIGN(WakeFlag stop, WakeFlag::Create());
   HF_ASSIGN(Fd ready, EpollOf({router.fd(), monitor.fd(), wake.fd()}));
@@ -230,7 +231,7 @@ Result<std::optional<Door::Message>> Door::Receive(Instant deadline) {
 
 Result<std::optional<Instant>> Door::TakeEvents() {
   for (;;) {
-    HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(monitor_));
+    HF_ASSIGN(std::optional<SocketEvent> event, monitor_.Receive());
     if (!event) return connections_.CutSilent(SteadyNow());
     if (event->event == ZMQ_EVENT_ACCEPTED) connections_.Accepted(event->value, SteadyNow());
     if (event->event == ZMQ_EVENT_DISCONNECTED) connections_.Disconnected(event->value);

@@ -121,8 +121,8 @@ class Door {
   // kInvalidArgument where this process may not open as many files as there may be connections.
   static Result<std::unique_ptr<Door>> Open(const DoorOptions& options, Admit admit);
   // For Open() alone.
-  Door(Context context, Socket router, Socket zap, Socket monitor, WakeFlag wake, WakeFlag stop,
-       Fd ready, const DoorOptions& options, Admit admit);
+  Door(Context context, Socket router, Socket zap, SocketMonitor monitor, WakeFlag wake,
+       WakeFlag stop, Fd ready, const DoorOptions& options, Admit admit);
   ~Door();
 
   struct Message {
@@ -155,7 +155,7 @@ class Door {
   Context context_;
   Socket router_;
   Socket zap_;
-  Socket monitor_;
+  SocketMonitor monitor_;
   WakeFlag wake_;
   WakeFlag stop_;
   Fd ready_;  // epoll over what wakes Receive()

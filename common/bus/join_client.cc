@@ -19,7 +19,8 @@ constexpr std::string_view kNewToken = "make a new token with `holdfast agent to
 
 class JoinCaller {
  public:
-  JoinCaller(const JoinToken& token, Socket socket, Socket monitor, Bytes request, Instant deadline)
+  JoinCaller(const JoinToken& token, Socket socket, SocketMonitor monitor, Bytes request,
+             Instant deadline)
       : token_(token),
         socket_(std::move(socket)),
         monitor_(std::move(monitor)),
@@ -51,7 +52,7 @@ class JoinCaller {
  private:
   Result<void> TakeEvents() {
     for (;;) {
-      HF_ASSIGN(std::optional<SocketEvent> event, ReceiveEvent(monitor_));
+      HF_ASSIGN(std::optional<SocketEvent> event, monitor_.Receive());
       if (!event) return {};
       switch (event->event) {
         case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
@@ -114,7 +115,7 @@ class JoinCaller {
 
   const JoinToken& token_;
   Socket socket_;
-  Socket monitor_;
+  SocketMonitor monitor_;
   const Bytes request_;
   const Instant deadline_;
   bool has_shaken_hands_ = false;
@@ -149,7 +150,7 @@ Result<JoinAnswer> Join(const JoinToken& token, ByteView signing_key, const Curv
   constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
-  HF_ASSIGN(Socket monitor, socket.Monitor(context, kEvents));
+  HF_ASSIGN(SocketMonitor monitor, SocketMonitor::Begin(context, socket, kEvents));
   HF_TRY(socket.Connect(token.endpoint));
   JoinCaller caller(token, std::move(socket), std::move(monitor),
                     RequestOf(token, signing_key, keys), deadline);

@@ -223,21 +223,26 @@ Result<void> Socket::Send(std::span<const ByteView> frames) {
   return {};
 }
 
-Result<Socket> Socket::Monitor(const Context& context, int mask) {
+Result<SocketMonitor> SocketMonitor::Begin(const Context& context, const Socket& socket, int mask) {
   static std::atomic<std::uint64_t> number{0};
   std::string endpoint = fmt::format("inproc://monitor-{}", number++);
-  if (::zmq_socket_monitor(handle_, endpoint.c_str(), mask) != 0) {
+  HF_ASSIGN(Socket pair, Socket::Open(context, ZMQ_PAIR));
+  // Without a limit: ZeroMQ's I/O thread would wait for a slow reader, and closing for that thread.
+  HF_TRY(pair.Set(ZMQ_RCVHWM, 0));
+  SocketMonitor monitor(socket.handle(), std::move(pair));
+  if (::zmq_socket_monitor(socket.handle(), endpoint.c_str(), mask) != 0) {
     return Fail(ZmqError(::zmq_errno(), "watch a socket"));
   }
-  HF_ASSIGN(Socket monitor, Open(context, ZMQ_PAIR));
-  // Without a limit: ZeroMQ's I/O thread would wait for a slow reader, and closing for that thread.
-  HF_TRY(monitor.Set(ZMQ_RCVHWM, 0));
-  HF_TRY(monitor.Connect(endpoint));
+  HF_TRY(monitor.pair_.Connect(endpoint));
   return monitor;
 }
 
-Result<std::optional<SocketEvent>> ReceiveEvent(Socket& monitor) {
-  HF_ASSIGN(Socket::Message message, monitor.Receive(2));
+SocketMonitor::~SocketMonitor() {
+  if (watched_ != nullptr) (void)::zmq_socket_monitor(watched_, nullptr, 0);
+}
+
+Result<std::optional<SocketEvent>> SocketMonitor::Receive() {
+  HF_ASSIGN(Socket::Message message, pair_.Receive(2));
   if (message.frames.empty()) return std::nullopt;
   // First frame: the event as 16 and its value as 32 bits of this machine; second: the endpoint.
   Bytes bytes = message.frames.front().Copy();

@@ -88,8 +88,6 @@ class Socket {
   // knows no such peer.
   Result<void> Send(std::span<const ByteView> frames);
 
-  // Events of this socket, `mask` of ZMQ_EVENT_*, arrive at the socket that is returned.
-  Result<Socket> Monitor(const Context& context, int mask);
   void* handle() const { return handle_; }
 
  private:
@@ -102,8 +100,27 @@ struct SocketEvent {
   int event = 0;  // ZMQ_EVENT_*
   int value = 0;  // a descriptor, an errno or a ZAP status, as the event says
 };
-// Never waits; nullopt when nothing happened.
-Result<std::optional<SocketEvent>> ReceiveEvent(Socket& monitor);
+// Hears what happens to a socket, which outlives it. Its end is heard of first by ZeroMQ, whose I/O
+// thread otherwise waits for ever to tell something to a listener that has gone.
+class SocketMonitor {
+ public:
+  // `mask` of ZMQ_EVENT_*.
+  static Result<SocketMonitor> Begin(const Context& context, const Socket& socket, int mask);
+  SocketMonitor(SocketMonitor&& other) noexcept
+      : watched_(std::exchange(other.watched_, nullptr)), pair_(std::move(other.pair_)) {}
+  SocketMonitor& operator=(SocketMonitor&&) = delete;
+  ~SocketMonitor();
+
+  // Never waits; nullopt when nothing happened.
+  Result<std::optional<SocketEvent>> Receive();
+  void* handle() const { return pair_.handle(); }
+  int fd() const { return pair_.fd(); }
+
+ private:
+  SocketMonitor(void* watched, Socket pair) : watched_(watched), pair_(std::move(pair)) {}
+  void* watched_;
+  Socket pair_;
+};
 
 // Both ends' CURVE, and the ZAP domain that a server enforces.
 Result<void> SetCurveServer(Socket& socket, const CurveKeys& keys);

@@ -33,14 +33,14 @@ class RawPeer final {
     REQUIRE_OK(SetCurveClient(socket_, node.keys, node.server_key));
     if (!routing_id.empty()) REQUIRE_OK(socket_.SetBytes(ZMQ_ROUTING_ID, routing_id));
     REQUIRE_OK(socket_.Set(ZMQ_RECONNECT_IVL, 10));
-    monitor_ =
-        Unwrap(socket_.Monitor(context_, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED));
+    monitor_.emplace(Unwrap(SocketMonitor::Begin(
+        context_, socket_, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)));
     REQUIRE_OK(socket_.Connect(node.endpoint));
     WaitForEvent(ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
   }
   void WaitForEvent(int event) {
     for (Instant deadline = Soon();;) {
-      std::optional<SocketEvent> next = Unwrap(ReceiveEvent(*monitor_));
+      std::optional<SocketEvent> next = Unwrap(monitor_->Receive());
       if (next && next->event == event) return;
       if (next) continue;
       REQUIRE(SystemClock().Monotonic() < deadline);
@@ -66,7 +66,7 @@ class RawPeer final {
  private:
   Context context_;
   Socket socket_;
-  std::optional<Socket> monitor_;
+  std::optional<SocketMonitor> monitor_;
 };
 
 // A peer that knows TCP only.
@@ -340,6 +340,18 @@ TEST_CASE("bus attack: back-off after refusals grows, at random, up to its limit
     REQUIRE(wait <= milliseconds(20));
   }
   REQUIRE(*std::ranges::max_element(waits) > milliseconds(8));
+}
+
+TEST_CASE("bus attack: a client that starts over again and again goes on") {
+  // Closing a socket's monitor while ZeroMQ still tells it something would stop ZeroMQ for good.
+  TestBus bus;
+  BusClientOptions options = bus.Stranger();
+  options.refused_min = milliseconds(0);
+  options.refused_max = milliseconds(1);
+  auto node = Join(options);
+  for (int i = 0; i < 500; ++i) (void)Next(*node, Kind::kRefused);
+  bus.book.Allow(options.keys.public_key, "db-1");
+  (void)Next(*node, Kind::kConnected);
 }
 
 TEST_CASE("bus attack: a key that is refused is tried again, and let in once it is known") {

@@ -81,14 +81,14 @@ void SendRaw(const JoinToken& token, const CurveKeys& keys, ByteView bytes) {
   Context context = Unwrap(Context::Create());
   Socket socket = Unwrap(Socket::Open(context, ZMQ_DEALER));
   REQUIRE_OK(SetCurveClient(socket, keys, token.server_key));
-  Socket monitor = Unwrap(socket.Monitor(context, ZMQ_EVENT_DISCONNECTED));
+  SocketMonitor monitor = Unwrap(SocketMonitor::Begin(context, socket, ZMQ_EVENT_DISCONNECTED));
   REQUIRE_OK(socket.Set(ZMQ_RECONNECT_IVL, 3'600'000));
   REQUIRE_OK(socket.Connect(token.endpoint));
   std::array<ByteView, 1> frames = {bytes};
   REQUIRE_OK(socket.Send(frames));
   std::array<Waiting, 1> what = {Waiting{monitor.handle()}};
   REQUIRE_OK(WaitFor(what, Soon()));
-  REQUIRE(Unwrap(ReceiveEvent(monitor)).has_value());
+  REQUIRE(Unwrap(monitor.Receive()).has_value());
 }
 
 TEST_CASE("join token: it goes through its text") {
@@ -249,11 +249,11 @@ TEST_CASE("join: connections end after their time, spoken or not") {
   Context context = Unwrap(Context::Create());
   Socket socket = Unwrap(Socket::Open(context, ZMQ_DEALER));
   REQUIRE_OK(SetCurveClient(socket, GenerateCurveKeys(Chance()), join.token().server_key));
-  Socket monitor = Unwrap(socket.Monitor(context, ZMQ_EVENT_DISCONNECTED));
+  SocketMonitor monitor = Unwrap(SocketMonitor::Begin(context, socket, ZMQ_EVENT_DISCONNECTED));
   REQUIRE_OK(socket.Connect(join.token().endpoint));
   std::array<Waiting, 1> what = {Waiting{monitor.handle()}};
   REQUIRE_OK(WaitFor(what, Soon()));
-  REQUIRE(Unwrap(ReceiveEvent(monitor)).has_value());
+  REQUIRE(Unwrap(monitor.Receive()).has_value());
 }
 
 }  // namespace
