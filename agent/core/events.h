@@ -7,6 +7,7 @@
 // anything or touches the system.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,7 +29,11 @@ struct Time {
 struct TaskKey {
   Bytes plan_id = {};
   std::uint32_t task = 0;
-  auto operator<=>(const TaskKey&) const = default;
+  bool operator==(const TaskKey&) const = default;
+  std::strong_ordering operator<=>(const TaskKey& other) const {
+    const auto order = AsText(plan_id) <=> AsText(other.plan_id);
+    return order == 0 ? task <=> other.task : order;
+  }
 };
 
 // As Failure in proto/holdfast/v1/plan.proto.

@@ -60,11 +60,7 @@ void Machine::Handle(const event::Started&) {
   random_.Fill(process_id_);
   deadlines_.Set({TimerKind::kForgetReports, ""}, now_.boot_ms + kForgetReportsEveryMs);
 
-  action::HoldParts hold;
-  if (options_.planted_bug != PlantedBug::kForgetParts) {
-    for (const auto& [key, part] : parts_) hold.parts.push_back(part);
-  }
-  Perform(std::move(hold));
+  HoldParts();
 
   // Cuts and ends first: what they are about must find them.
   for (bool is_backup : {false, true}) {
@@ -130,12 +126,9 @@ void Machine::RunDeadline(const Timer& timer) {
     case TimerKind::kParked:
       RetryParked();
       break;
-    case TimerKind::kHold: {
-      action::HoldParts hold;
-      for (const auto& [key, part] : parts_) hold.parts.push_back(part);
-      Perform(std::move(hold));
+    case TimerKind::kHold:
+      HoldParts();
       break;
-    }
     case TimerKind::kForgetReports:
       Put(ForgetReports{now_.wall_ms - options_.keep_reports_ms});
       deadlines_.Set(timer, now_.boot_ms + kForgetReportsEveryMs);

@@ -161,6 +161,7 @@ class Machine final : public ReplayGuard {
   void Handle(const event::TaskFailed& event);
   void Handle(const event::PartsHeld& event);
   void StartWaiting();
+  void HoldParts();
   bool TryStart(Task& task);
   void StartOther(Task& task, const v1::Plan& message);
   bool StartComposing(Task& task, const v1::Plan& message);
@@ -196,6 +197,7 @@ class Machine final : public ReplayGuard {
   std::uint64_t reports_oldest_ = 0;
 
   bool is_held_ = false;                         // parts' locks
+  std::vector<PartRecord> holding_;              // those that are being taken
   std::map<std::string, TaskKey> source_users_;  // source -> who has it
   std::uint32_t saving_ = 0;
   std::uint32_t other_jobs_ = 0;

@@ -257,7 +257,8 @@ void Machine::BeginCut(Plan& plan, const v1::Plan& message) {
   } else {
     backup->second.is_cut_ordered = true;
     for (auto& [key, task] : tasks_) {
-      if (key.plan_id == target && task.phase == Phase::kPrepared) Cut(task, true);
+      if (key.plan_id != target || task.phase != Phase::kPrepared) continue;
+      if (!task.is_stopping) Cut(task, true);
     }
   }
   EndPlan(plan);

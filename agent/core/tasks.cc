@@ -1,5 +1,6 @@
 // What becomes of what was ordered: prepare, cut, save, compose, and every other job.
 #include <algorithm>
+#include <utility>
 
 #include "agent/core/machine.h"
 #include "common/base/format.h"
@@ -45,6 +46,14 @@ const SealedRecord* Machine::FindSealed(const Task& task) const {
   return found == sealed_.end() ? nullptr : &found->second;
 }
 
+void Machine::HoldParts() {
+  holding_.clear();
+  if (options_.planted_bug != PlantedBug::kForgetParts) {
+    for (const auto& [key, part] : parts_) holding_.push_back(part);
+  }
+  Perform(action::HoldParts{holding_});
+}
+
 void Machine::Handle(const event::PartsHeld& event) {
   if (event.error) {
     Perform(action::Note{"the locks of parts that wait for their snapshot could not be taken: " +
@@ -54,6 +63,11 @@ void Machine::Handle(const event::PartsHeld& event) {
     return;
   }
   is_held_ = true;
+  // Some may have been given back while their locks were on the way.
+  for (const PartRecord& part : std::exchange(holding_, {})) {
+    const TaskKey key{part.plan_id, part.task};
+    if (!parts_.contains(key)) Perform(action::ReleasePart{key, part.repository});
+  }
 }
 
 // --- from waiting to a job

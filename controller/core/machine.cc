@@ -5,6 +5,7 @@
 
 #include "common/base/ulid.h"
 #include "proto/holdfast/v1/plan.pb.h"
+#include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::controller {
 namespace {
@@ -237,6 +238,22 @@ bool IsWhole(const TaskRecord& task) {
 
 }  // namespace
 
+namespace {
+
+// What a compose order of our own names.
+std::set<Bytes> TreesOf(const Bytes& bytes) {
+  std::set<Bytes> trees;
+  v1::Envelope envelope;
+  v1::Plan plan;
+  if (envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
+      plan.ParseFromString(envelope.payload())) {
+    for (const v1::Part& part : plan.compose().parts()) trees.insert(ToBytes(part.tree_id()));
+  }
+  return trees;
+}
+
+}  // namespace
+
 // Everything that follows from a run's records. REQUIRES: the first step has come.
 void Machine::LoadRun(Run& run) {
   for (Task& task : run.tasks) {
@@ -255,6 +272,7 @@ void Machine::LoadRun(Run& run) {
     task.retry_ms = now_.mono_ms + options_.retry_after_ms;
     if (task.record.kind == OrderKind::kCompose) {
       unit.composes.push_back(task.record.number);
+      unit.trees[task.record.number] = TreesOf(plans_.at(task.record.plan_id).record.envelope);
       // How much of its time has passed is not known for sure: it gets all of it once more.
       unit.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
     } else {
@@ -294,10 +312,9 @@ void Machine::LoadRun(Run& run) {
       deadlines_.Set(
           {TimerKind::kExpire, std::string(AsText(id))},
           now_.mono_ms + std::max<std::int64_t>(0, plan.record.expires_ms - now_.wall_ms));
-    } else {
-      deadlines_.Set({TimerKind::kResend, std::string(AsText(id))},
-                     now_.mono_ms + options_.resend_first_ms);
     }
+    deadlines_.Set({TimerKind::kResend, std::string(AsText(id))},
+                   now_.mono_ms + options_.resend_first_ms);
   }
   if (run.record.state == RunState::kQueued) return;
   if (IsFinal(run.record.state)) {

@@ -82,7 +82,8 @@ struct Unit {
   std::string host = {};
   std::vector<std::uint32_t> tasks = {};  // numbers, ascending; compose tasks are not among them
   std::vector<std::uint32_t> composes = {};
-  std::int64_t fence_ms = 0;  // no other composer before
+  std::map<std::uint32_t, std::set<Bytes>> trees;  // by compose task: the parts it was given
+  std::int64_t fence_ms = 0;                       // no other composer before
   std::int64_t fence_jumps_ms =
       0;  // Machine::jumps_ms_ when its composer last heard what time it is
   bool ended = false;

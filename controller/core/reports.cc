@@ -190,9 +190,15 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     PutSnapshot(&run, task.record.node, report);
     SetState(run, task, TaskState::kComposed);
   } else if (report.has_saved()) {
-    // A run that has ended will not make anything of it.
+    // What has ended will not make anything of it.
     if (is_late || IsFinal(task.record.state)) return;
     task.record.report = payload;
+    if (run.units[task.unit].ended) {
+      SetState(
+          run, task, TaskState::kFailed,
+          TaskError{.code = "timed_out", .message = "it was saved after the others were composed"});
+      return;
+    }
     task.progress.items = report.saved().items();
     task.progress.bytes = report.saved().bytes();
     SetState(run, task, TaskState::kSaved);

@@ -38,7 +38,7 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
     if (all.empty()) {
       return Fail(ErrorCode::kNotFound, "no agent has a repository", "see `holdfast agent list`");
     }
-    repositories.assign(all.begin(), all.end());
+    repositories = std::vector<std::string>(all.begin(), all.end());
   }
   if (running + repositories.size() > options_.runs_max) {
     return Fail(ErrorCode::kBusy, fmt::format("there are {} runs already", running),

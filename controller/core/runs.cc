@@ -263,6 +263,8 @@ bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
     return true;
   }
   if (!has_answered) {
+    Audit("task.given_up", "controller", task.record.node, run.record.run,
+          {{"source", task.record.source}, {"task", std::to_string(task.record.number)}});
     SetState(
         run, task, TaskState::kFailed,
         TaskError{.code = "timed_out",
@@ -349,6 +351,7 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
   source.fence_ms = now_.mono_ms + options_.compose_life_ms + options_.fence_ms;
   source.fence_jumps_ms = composer->hello_jumps_ms;
   deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, FenceOf(source));
+  for (const v1::Part& part : order.parts()) source.trees[number].insert(ToBytes(part.tree_id()));
   SignPlan(plan, OrderKind::kCompose).tasks = {number};
 }
 
@@ -363,12 +366,17 @@ void Machine::EndUnit(Run& run, std::size_t unit) {
   for (std::uint32_t number : source.composes) {
     if (run.tasks[number].record.state == TaskState::kComposed) composed = &run.tasks[number];
   }
-  if (composed != nullptr) {
-    for (std::uint32_t number : source.tasks) {
-      Task& task = run.tasks[number];
-      if (task.record.state != TaskState::kSaved) continue;
+  for (std::uint32_t number : source.tasks) {
+    Task& task = run.tasks[number];
+    if (composed == nullptr || task.record.state != TaskState::kSaved) continue;
+    // Who was away while the others were composed may have come back with its part since.
+    if (source.trees[composed->record.number].contains(ToBytes(ReportOf(task).saved().tree_id()))) {
       task.record.snapshot = composed->record.snapshot;
       SetState(run, task, TaskState::kComposed);
+    } else {
+      SetState(
+          run, task, TaskState::kFailed,
+          TaskError{.code = "timed_out", .message = "it was saved after the others were composed"});
     }
   }
   if (--run.open_units == 0) EndRun(run);
