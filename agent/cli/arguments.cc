@@ -50,6 +50,7 @@ class Parser {
     AddRestore();
     AddCheck();
     AddConfig();
+    AddDaemon();
   }
 
   ParsedArguments Parse(const std::vector<std::string>& argv) {
@@ -152,6 +153,23 @@ class Parser {
         ->type_name("KIND/NAME");
     sub->add_option("--note", arguments_.note, "words to keep with the snapshots")
         ->type_name("TEXT");
+  }
+
+  void AddDaemon() {
+    CLI::App* join = AddVerb(
+        &app_, Verb::kJoin, "join", "become a node of a cluster, with a token of its controller",
+        "  holdfast agent token db-1 | ssh db-1 holdfast-agent join --token-file -\n"
+        "  holdfast-agent join --token-file token\n");
+    join->add_option("--token-file", arguments_.token_file,
+                     "the file that holds the token; - is stdin")
+        ->required()
+        ->type_name("FILE");
+    (void)AddVerb(&app_, Verb::kRun, "run", "obey the controller's plans until stopped",
+                  "  holdfast-agent run --config /etc/holdfast/agent.yaml\n"
+                  "  systemctl enable --now holdfast-agent\n");
+    (void)AddVerb(&app_, Verb::kRestoreHelper, "restore-helper",
+                  "do the restores that the agent was ordered; systemd starts it",
+                  "  holdfast-agent restore-helper --config /etc/holdfast/agent.yaml\n");
   }
 
   void AddList() {
@@ -355,6 +373,12 @@ std::string_view VerbName(Verb verb) {
       return "config check";
     case Verb::kConfigShow:
       return "config show";
+    case Verb::kJoin:
+      return "join";
+    case Verb::kRun:
+      return "run";
+    case Verb::kRestoreHelper:
+      return "restore-helper";
   }
   return "";
 }

@@ -20,6 +20,9 @@ enum class Verb : std::uint8_t {
   kCheck,
   kConfigCheck,
   kConfigShow,
+  kJoin,
+  kRun,
+  kRestoreHelper,
 };
 // As people type it: "repository init".
 std::string_view VerbName(Verb verb);
@@ -46,6 +49,8 @@ struct Arguments {
   std::map<std::string, std::vector<std::string>> kind_options;  // "stage_data_dir" -> text
 
   bool read_data = false;  // check
+
+  std::string token_file;  // join; "-" is stdin
 };
 
 // Either what to do, or what to print and how to end.

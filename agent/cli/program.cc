@@ -1,5 +1,6 @@
 #include "agent/cli/program.h"
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -8,12 +9,17 @@
 #include "agent/cli/progress_printer.h"
 #include "agent/cli/report_json.h"
 #include "agent/cli/report_text.h"
+#include "agent/daemon/agent_daemon.h"
+#include "agent/daemon/join_cluster.h"
+#include "agent/daemon/restore_helper.h"
 #include "agent/jobs/source_session.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/base/ulid.h"
 #include "common/cli/exit_code.h"
+#include "common/io/fd.h"
 #include "common/repository/lock.h"
+#include "common/service/notify.h"
 
 namespace holdfast::cli {
 namespace {
@@ -64,12 +70,13 @@ class Program {
       options.journal_stream = stream->second;
     }
     options.write_line = [this](std::string_view line) { terminal_.WriteErrorLine(line); };
+    const bool is_daemon = arguments_.verb == Verb::kRun || arguments_.verb == Verb::kRestoreHelper;
     options.level = arguments_.log_level.value_or(LogLevel::kWarning);
     is_journal_ = SetUpLogging(options, *context_.clock) == LogTarget::kJournald;
-    if (is_journal_ && !arguments_.log_level) {
+    if ((is_journal_ || is_daemon) && !arguments_.log_level) {
       // Nobody watches a unit: what it did must stand in the journal.
       options.level = LogLevel::kInfo;
-      options.target = LogTarget::kJournald;
+      options.target = is_journal_ ? LogTarget::kJournald : LogTarget::kStderr;
       (void)SetUpLogging(options, *context_.clock);
     }
   }
@@ -126,8 +133,35 @@ class Program {
         return Finish(
             0, [&] { return ConfigShowText(*settings_, schemas_); },
             [&] { return ConfigShowJson(*settings_, schemas_); });
+      case Verb::kJoin:
+        return Join();
+      case Verb::kRun:
+        return RunDaemon();
+      case Verb::kRestoreHelper:
+        HF_TRY(agent::RunRestoreHelper(*settings_, *context_.kinds, context_.stop, *context_.random,
+                                       *context_.clock));
+        return kExitDone;
     }
     return kExitUsage;
+  }
+
+  Result<int> Join() {
+    constexpr std::chrono::seconds kTimeout{30};
+    // A pipe gives it, so that it need not lie in any file.
+    const std::string file = arguments_.token_file == "-" ? "/dev/stdin" : arguments_.token_file;
+    HF_ASSIGN(const Bytes token, ReadWholeFile(file, 64U << 10));
+    HF_ASSIGN(
+        const agent::JoinReport report,
+        agent::JoinCluster(*settings_, AsText(token), kTimeout, *context_.random, *context_.clock));
+    return Finish(
+        0, [&] { return JoinText(report); }, [&] { return JoinJson(report); });
+  }
+
+  Result<int> RunDaemon() {
+    HF_ASSIGN(const Notifier notifier, Notifier::Create(NotifyEnvironment::OfThisProcess()));
+    HF_TRY(agent::RunAgentDaemon(*settings_, *context_.kinds, notifier, context_.stop,
+                                 *context_.random, *context_.clock));
+    return kExitDone;
   }
 
   Result<int> RepositoryInit() {

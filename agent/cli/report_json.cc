@@ -134,6 +134,17 @@ std::string InitJson(const jobs::InitReport& report) {
   return Dump(document);
 }
 
+std::string JoinJson(const agent::JoinReport& report) {
+  Json document = Document("join", 0);
+  document["node"] = report.node;
+  document["cluster"] = report.cluster;
+  document["cluster_id"] = report.cluster_id;
+  document["incarnation"] = report.incarnation;
+  document["endpoint"] = report.endpoint;
+  document["directory"] = report.directory;
+  return Dump(document);
+}
+
 std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_code) {
   Json document = Document("source list", exit_code);
   document["sources"] = Json::array();

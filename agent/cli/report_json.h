@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/init_job.h"
@@ -23,6 +24,7 @@ std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int e
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
 std::string ConfigCheckJson(const Settings& settings);
+std::string JoinJson(const agent::JoinReport& report);
 std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);
 // A verb that failed before it had anything to report.
 std::string ErrorJson(std::string_view verb, const Error& error, int exit_code);

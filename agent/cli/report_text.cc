@@ -295,6 +295,15 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
   return text;
 }
 
+std::string JoinText(const agent::JoinReport& report) {
+  return fmt::format(
+      "node {} is in cluster {}, incarnation {}\n"
+      "  controller: {}\n"
+      "  its keys: {}\n"
+      "next: systemctl enable --now holdfast-agent holdfast-restore.path\n",
+      report.node, report.cluster, report.incarnation, report.endpoint, report.directory);
+}
+
 std::string ConfigCheckText(const Settings& settings) {
   auto count = [](std::size_t n, std::string_view what, std::string_view plural) {
     return fmt::format("{} {}", n, n == 1 ? what : plural);

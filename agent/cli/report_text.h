@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/init_job.h"
@@ -20,6 +21,7 @@ std::string BackupText(const jobs::BackupReport& report, std::size_t width);
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
 std::string RestoreText(const jobs::RestoreReport& report);
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
+std::string JoinText(const agent::JoinReport& report);
 std::string ConfigCheckText(const Settings& settings);
 // YAML that reads back as the same configuration.
 std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
 #include "common/trust/envelope.h"
 #include "common/trust/orders.h"
 #include "common/trust/plan_verifier.h"
@@ -58,6 +60,7 @@ AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
       key_(std::move(key)),
       identity_(std::move(identity)),
       policy_(policy),
+      roots_directory_(std::move(roots_directory)),
       clock_(clock) {}
 
 CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
@@ -100,6 +103,10 @@ Result<Bytes> AgentTrust::OpenFresh(ByteView envelope) const {
 
 Result<Trust::Root> AgentTrust::TakeRoot(ByteView envelope) {
   HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, clock_.Now()));
+  if (!roots_directory_.empty()) {
+    HF_TRY(WriteFileAtomic(fmt::format("{}/{}.holdfast", roots_directory_, next.version()),
+                           next.envelope(), 0640));
+  }
   root_ = std::move(next);
   return Root{root_.version(), root_.epoch()};
 }

@@ -1,6 +1,8 @@
 // The agent's core asks, common/trust answers: by this node's keys, its root document, its policy.
 #pragma once
 
+#include <string>
+
 #include "agent/core/trust.h"
 #include "common/base/clock.h"
 #include "common/crypto/ed25519.h"
@@ -12,9 +14,10 @@ namespace holdfast::agent {
 
 class AgentTrust final : public Trust {
  public:
-  // `policy` and `clock` outlive it.
+  // `policy` and `clock` outlive it. Root documents that it takes are kept in `roots_directory`,
+  // for the restore helper, which must see each of them; empty: nowhere.
   AgentTrust(trust::RootDocument root, crypto::SigningKey key, trust::AgentIdentity identity,
-             const trust::LocalPolicy& policy, const Clock& clock);
+             const trust::LocalPolicy& policy, std::string roots_directory, const Clock& clock);
 
   CheckedPlan Check(ByteView envelope, const CheckContext& context) const override;
   Result<Bytes> OpenFresh(ByteView envelope) const override;
@@ -28,6 +31,7 @@ class AgentTrust final : public Trust {
   const crypto::SigningKey key_;
   const trust::AgentIdentity identity_;
   const trust::LocalPolicy& policy_;
+  const std::string roots_directory_;
   const Clock& clock_;
 };
 

@@ -10,22 +10,40 @@
 #include <filesystem>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "agent/daemon/state_paths.h"
+#include "agent/journal/journal.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
+#include "common/trust/root_document.h"
 
 namespace holdfast::agent {
 namespace {
 
-constexpr std::string_view kDirectory = "identity";
 // Three lines: node, incarnation, endpoint of the bus.
 constexpr std::string_view kFactsFile = "node";
 constexpr std::size_t kFactsBytesMax = 4096;
 
 std::string PathIn(const std::string& directory, std::string_view name) {
   return fmt::format("{}/{}", directory, name);
+}
+
+// The journal that goes with these keys: it knows the root document, and no plan yet.
+Result<void> MakeJournal(const std::string& directory, const Identity& identity) {
+  HF_ASSIGN(const trust::RootDocument root, trust::RootDocument::Load(identity.root));
+  HF_ASSIGN(Journal journal, Journal::Open(PathIn(directory, "journal.db"), DatabaseMode::kCreate));
+  const std::vector<Change> changes = {IdentityRecord{.cluster_id = root.cluster_id(),
+                                                      .cluster = root.cluster(),
+                                                      .node = identity.node,
+                                                      .incarnation = identity.incarnation,
+                                                      .root_version = root.version(),
+                                                      .root = identity.root,
+                                                      .epoch = root.epoch(),
+                                                      .report_hash = {}}};
+  return journal.Apply(changes);
 }
 
 Result<void> WriteFiles(const std::string& directory, const Identity& identity, Random& random) {
@@ -36,7 +54,9 @@ Result<void> WriteFiles(const std::string& directory, const Identity& identity, 
   HF_TRY(trust::CreateFile(PathIn(directory, "root.holdfast"), identity.root, 0644));
   const std::string facts =
       fmt::format("{}\n{}\n{}\n", identity.node, identity.incarnation, identity.endpoint);
-  return trust::CreateFile(PathIn(directory, kFactsFile), AsBytes(facts), 0644);
+  HF_TRY(trust::CreateFile(PathIn(directory, kFactsFile), AsBytes(facts), 0644));
+  HF_TRY(MakeDirectories(PathIn(directory, "roots"), 0700));
+  return MakeJournal(directory, identity);
 }
 
 // Root may have to join for an agent that runs as somebody else.
@@ -101,7 +121,7 @@ Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity
   HF_TRY(WriteFiles(made.path(), identity, random));
   HF_TRY(GiveToOwnerOf(state_dir, made.path()));
   HF_TRY(SyncDirectory(made.path()));
-  const std::string path = PathIn(state_dir, kDirectory);
+  const std::string path = IdentityDirectory(state_dir);
   // In one step, so that there is never none and never half of two.
   if (::renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
     return SyncDirectory(state_dir);  // what was there before goes with `made`
@@ -115,7 +135,7 @@ Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity
 }
 
 Result<Identity> LoadIdentity(const std::string& state_dir) {
-  const std::string directory = PathIn(state_dir, kDirectory);
+  const std::string directory = IdentityDirectory(state_dir);
   if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
     return Fail(
         ErrorCode::kNotFound,

@@ -1,6 +1,6 @@
 // Who this agent is in its cluster: the keys it made and what the controller told it when it
-// joined. Lies in `<state_dir>/identity`, which is there whole or not at all; what changes later
-// (root document, sequences) is the journal's.
+// joined. Lies in `<state_dir>/identity`, which is there whole or not at all, with a journal that
+// begins at that moment: what changes later (root document, sequences) is the journal's.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,12 @@
 #include "agent/daemon/join_cluster.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "agent/daemon/identity.h"
+#include "agent/daemon/restore_helper.h"
+#include "agent/daemon/state_paths.h"
 #include "common/base/format.h"
 #include "common/bus/join_client.h"
 #include "common/bus/join_token.h"
@@ -58,12 +62,17 @@ Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_
                           .server_key = answer->server_key,
                           .endpoint = std::move(answer->endpoint)};
   HF_TRY(SaveIdentity(settings.state_dir, identity, random));
+  // What the restore helper knows must not be the agent's to write: only root can give it.
+  if (::geteuid() == 0) {
+    HF_TRY(
+        SaveHelperIdentity(settings.state_dir, identity.node, identity.incarnation, identity.root));
+  }
   return JoinReport{.cluster = root.cluster(),
                     .cluster_id = root.cluster_id(),
                     .node = identity.node,
                     .incarnation = identity.incarnation,
                     .endpoint = identity.endpoint,
-                    .directory = settings.state_dir + "/identity"};
+                    .directory = IdentityDirectory(settings.state_dir)};
 }
 
 }  // namespace holdfast::agent

@@ -1,6 +1,7 @@
 #include "common/base/clock.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 
@@ -33,6 +34,12 @@ WallTime SystemClock::Now() const {
 
 Instant SystemClock::Monotonic() const {
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now());
+}
+
+Instant SystemClock::Boot() const {
+  timespec now{};
+  HF_CHECK(::clock_gettime(CLOCK_BOOTTIME, &now) == 0);
+  return Instant(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
 std::string FormatTime(std::int64_t seconds, std::uint32_t nanoseconds) {

@@ -21,6 +21,8 @@ class Clock {
   virtual WallTime Now() const = 0;
   // Never goes back; for durations and deadlines.
   virtual Instant Monotonic() const = 0;
+  // Likewise, and goes on while the machine sleeps; for how old something is.
+  virtual Instant Boot() const { return Monotonic(); }
 };
 
 // The machine's clock.
@@ -28,6 +30,7 @@ class SystemClock final : public Clock {
  public:
   WallTime Now() const override;
   Instant Monotonic() const override;
+  Instant Boot() const override;
 };
 
 // RFC 3339 in UTC with `Z`, up to nine digits of fraction, trailing zeros removed; the year is

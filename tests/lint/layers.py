@@ -39,6 +39,7 @@ WITHIN_A_RANK = {
     ("common/repository", "common/filetree"),
     ("common/config", "common/io"),
     ("common/database", "common/io"),
+    ("agent/cli", "agent/daemon"),
     ("agent/jobs", "agent/core"),
     ("agent/jobs", "agent/journal"),
     ("agent/journal", "agent/core"),

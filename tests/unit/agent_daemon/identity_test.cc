@@ -8,6 +8,7 @@
 #include "common/io/atomic_file.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
+#include "tests/support/trust_fixture.h"
 
 using namespace holdfast;
 using namespace holdfast::agent;
@@ -19,7 +20,7 @@ namespace {
 Identity SomeIdentity(Random& random, std::uint64_t incarnation) {
   Identity identity{.node = "db-1",
                     .incarnation = incarnation,
-                    .root = ToBytes("a root document"),
+                    .root = testing::TrustFixture().Root().envelope(),
                     .signing_key = crypto::SigningKey::Generate(random),
                     .curve = bus::GenerateCurveKeys(random),
                     .endpoint = "tcp://controller:7733"};

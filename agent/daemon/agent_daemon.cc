@@ -1,0 +1,111 @@
+#include "agent/daemon/agent_daemon.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "agent/daemon/agent_loop.h"
+#include "agent/daemon/agent_trust.h"
+#include "agent/daemon/identity.h"
+#include "agent/daemon/spool_launcher.h"
+#include "agent/daemon/state_paths.h"
+#include "agent/journal/journal.h"
+#include "agent/settings/policy.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/bus/bus_client.h"
+#include "common/io/fd.h"
+#include "common/trust/root_document.h"
+
+namespace holdfast::agent {
+namespace {
+
+// The kernel's name for this boot (random(4)).
+Result<std::string> BootId() {
+  HF_ASSIGN(const Bytes bytes, ReadWholeFile("/proc/sys/kernel/random/boot_id", 128));
+  std::string id(AsText(bytes));
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+Result<Options> CoreOptions(const Settings& settings, const std::vector<SourceKind>& kinds) {
+  Options options;
+  options.version = HOLDFAST_VERSION;
+  HF_ASSIGN(options.boot_id, BootId());
+  for (const SourceSettings& source : settings.sources) {
+    for (const SourceKind& kind : kinds) {
+      if (kind.kind != source.kind) continue;
+      options.sources[source.label()] = {source.repository,
+                                         std::string(TopologyName(kind.topology))};
+    }
+  }
+  for (const RepositorySettings& repository : settings.repositories) {
+    options.repositories.push_back(repository.name);
+  }
+  options.tasks_max = settings.limits.tasks;
+  return options;
+}
+
+bus::BusClientOptions BusOptions(const Settings& settings, Identity& identity) {
+  bus::BusClientOptions options;
+  options.endpoint = settings.controller && !settings.controller->endpoint.empty()
+                         ? settings.controller->endpoint
+                         : identity.endpoint;
+  options.keys = std::move(identity.curve);
+  options.server_key = identity.server_key;
+  return options;
+}
+
+void Tell(const Result<void>& told) {
+  if (!told) Log(LogLevel::kWarning, "{}", told.error().Text());
+}
+
+}  // namespace
+
+Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKind>& kinds,
+                            const Notifier& notifier, const std::stop_token& stop, Random& random,
+                            const Clock& clock) {
+  HF_ASSIGN(Identity identity, LoadIdentity(settings.state_dir));
+  if (identity.node != settings.node) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("this node has joined as {}; {} calls it {}", Quote(identity.node),
+                            settings.file, Quote(settings.node)),
+                "set \"node\" back, or join again under the new name");
+  }
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
+  const ConfiguredPolicy configured(settings, policy);
+  HF_ASSIGN(Journal journal, Journal::Open(JournalPath(settings.state_dir), DatabaseMode::kWrite));
+  HF_ASSIGN(const std::vector<std::string> damage, journal.Check());
+  if (!damage.empty()) {
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("the journal in {} is damaged: {}", Quote(settings.state_dir), damage.front()),
+        "let this node join again: holdfast agent token NODE, holdfast-agent join");
+  }
+  HF_ASSIGN(const Loaded loaded, journal.Load());
+  HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.identity.root));
+  AgentTrust trust(std::move(root), std::move(identity.signing_key),
+                   {identity.node, identity.incarnation}, configured,
+                   RootsDirectory(settings.state_dir), clock);
+  HF_ASSIGN(const Options options, CoreOptions(settings, kinds));
+  const bus::BusClientOptions bus_options = BusOptions(settings, identity);
+  HF_ASSIGN(const std::unique_ptr<bus::BusClient> bus, bus::BusClient::Open(bus_options, random));
+  HF_ASSIGN(const std::unique_ptr<RestoreLauncher> restores, OpenSpoolLauncher(settings, clock));
+
+  TaskRunnerOptions runner;
+  runner.settings = &settings;
+  runner.kinds = &kinds;
+  runner.clock = &clock;
+  runner.random = &random;
+  runner.restores = restores.get();
+  AgentLoop loop(options, loaded, journal, trust, *bus, std::move(runner), random, clock);
+  Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {} sources, controller at {}",
+      identity.node, trust.root().cluster(), identity.incarnation, settings.sources.size(),
+      bus_options.endpoint);
+  Tell(notifier.Ready(fmt::format("node {}", identity.node)));
+  Result<void> ended = loop.Run(stop, notifier);
+  Tell(notifier.Stopping("stopping"));
+  return ended;
+}
+
+}  // namespace holdfast::agent

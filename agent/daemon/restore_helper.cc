@@ -1,0 +1,318 @@
+#include "agent/daemon/restore_helper.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "agent/daemon/state_paths.h"
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/report_messages.h"
+#include "agent/jobs/repository_session.h"
+#include "agent/jobs/restore_job.h"
+#include "agent/jobs/source_session.h"
+#include "agent/journal/plan_log.h"
+#include "agent/settings/policy.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/trust/fresh.h"
+#include "common/trust/orders.h"
+#include "common/trust/plan_verifier.h"
+#include "common/trust/root_document.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
+
+namespace holdfast::agent {
+namespace {
+
+constexpr std::size_t kTicketBytesMax = 4U << 20;
+
+struct HelperIdentity {
+  trust::AgentIdentity agent;
+  trust::RootDocument root;
+};
+
+std::string NodeFile(const std::string& directory) { return directory + "/node"; }
+std::string RootFile(const std::string& directory) { return directory + "/root.holdfast"; }
+
+Result<HelperIdentity> LoadHelperIdentity(const std::string& state_dir) {
+  const std::string directory = HelperDirectory(state_dir);
+  Result<Bytes> bytes = ReadWholeFile(NodeFile(directory), 4096);
+  if (!bytes) {
+    return Fail(std::move(bytes).error().WithHint(
+        "run `holdfast-agent join` as root, so that the helper knows whom to believe"));
+  }
+  const std::string_view text = AsText(*bytes);
+  const std::size_t end = text.find('\n');
+  trust::AgentIdentity agent;
+  agent.node = text.substr(0, end);
+  if (end == std::string_view::npos || agent.node.empty() ||
+      std::from_chars(text.data() + end + 1, text.data() + text.size(), agent.incarnation).ec !=
+          std::errc()) {
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} is not as joining wrote it", Quote(NodeFile(directory))),
+                "run `holdfast-agent join` again");
+  }
+  HF_ASSIGN(const Bytes envelope, ReadWholeFile(RootFile(directory)));
+  HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(envelope));
+  return HelperIdentity{std::move(agent), std::move(root)};
+}
+
+v1::Report Failed(const Error& error, bool began = false, bool rolled_back = false) {
+  v1::Report report;
+  jobs::FillMessage(error, began, rolled_back, *report.mutable_failed());
+  return report;
+}
+
+class Helper {
+ public:
+  Helper(const Settings& settings, const std::vector<SourceKind>& kinds, HelperIdentity identity,
+         const Policy& policy, PlanLog log, const std::stop_token& stop, Random& random,
+         const Clock& clock)
+      : settings_(settings),
+        kinds_(kinds),
+        identity_(std::move(identity)),
+        policy_(policy),
+        configured_(settings, policy),
+        log_(std::move(log)),
+        stop_(stop),
+        random_(random),
+        clock_(clock) {}
+
+  Result<void> RunAll() {
+    HF_TRY(log_.Forget(clock_.Now()));
+    for (std::optional<std::string> path = Next(); path && !stop_.stop_requested(); path = Next()) {
+      HF_TRY(RunOne(*path));
+    }
+    return {};
+  }
+
+ private:
+  // The oldest plan that lies there.
+  std::optional<std::string> Next() {
+    std::optional<std::string> oldest;
+    std::filesystem::file_time_type oldest_time;
+    std::error_code failure;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(RestoresDirectory(settings_.state_dir), failure)) {
+      std::error_code gone;
+      const auto time = entry.last_write_time(gone);
+      if (gone || entry.path().extension() != ".plan") continue;
+      if (oldest && oldest_time <= time) continue;
+      oldest = entry.path().string();
+      oldest_time = time;
+    }
+    return oldest;
+  }
+
+  // The plan is taken away before anything begins, so that nothing is done twice by itself.
+  Result<void> RunOne(const std::string& path) {
+    Result<Bytes> bytes = ReadWholeFile(path, kTicketBytesMax);
+    if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return {};  // withdrawn
+    const std::string stem = std::filesystem::path(path).stem().string();
+    Result<Bytes> plan_id = HexDecode(stem);
+    const bool is_named = plan_id && plan_id->size() == trust::kPlanIdBytes;
+    v1::Report report =
+        bytes ? Judge(path, *bytes, is_named ? *plan_id : Bytes{}) : Failed(bytes.error());
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return Fail(ErrnoError(errno, "take away " + Quote(path)));
+    }
+    if (!is_named) {
+      Log(LogLevel::kWarning, "{} is no plan's name; it is gone", path);
+      return {};
+    }
+    return WriteFileAtomic(OutcomePath(settings_.state_dir, *plan_id),
+                           AsBytes(report.SerializeAsString()), 0644);
+  }
+
+  v1::Report Judge(const std::string& path, const Bytes& bytes, const Bytes& plan_id) {
+    v1::RestoreTicket ticket;
+    if (!ticket.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      return Failed(Error(ErrorCode::kCorrupt, "the ticket cannot be read"));
+    }
+    if (Result<void> taken = TakeRoots(ticket); !taken) return Failed(taken.error());
+    trust::CheckedPlan checked = Check(ticket);
+    if (checked.refusal) {
+      Log(LogLevel::kWarning, "refused by {}: {}", checked.refusal->check,
+          checked.refusal->message);
+      return Failed(
+          Error(ErrorCode::kDenied, fmt::format("the restore helper refuses ({}): {}",
+                                                checked.refusal->check, checked.refusal->message))
+              .WithHint(checked.refusal->hint));
+    }
+    if (!checked.plan.has_restore()) {
+      return Failed(Error(ErrorCode::kDenied, "the restore helper does restores and nothing else"));
+    }
+    if (AsBytes(checked.plan.plan_id()).size() != plan_id.size() ||
+        !std::ranges::equal(AsBytes(checked.plan.plan_id()), plan_id)) {
+      return Failed(Error(ErrorCode::kDenied, "the ticket has the name of another plan"));
+    }
+    const LogRun scope(checked.plan.run());
+    if (checked.known_already) return Again(plan_id, checked.plan);
+    if (Result<void> accepted = Accept(checked); !accepted) return Failed(accepted.error());
+    (void)::unlink(path.c_str());  // it can be withdrawn no more
+    return Finished(plan_id, Restore(checked.plan));
+  }
+
+  // Later versions that the agent has taken; each must follow the one before.
+  Result<void> TakeRoots(const v1::RestoreTicket& ticket) {
+    bool is_new = false;
+    for (const std::string& envelope : ticket.roots()) {
+      Result<trust::RootDocument> offered = trust::RootDocument::Load(AsBytes(envelope));
+      if (!offered || offered->version() <= identity_.root.version()) continue;
+      HF_ASSIGN(identity_.root, identity_.root.VerifyNext(AsBytes(envelope), clock_.Now()));
+      is_new = true;
+    }
+    if (!is_new) return {};
+    return WriteFileAtomic(RootFile(HelperDirectory(settings_.state_dir)),
+                           identity_.root.envelope(), 0600);
+  }
+
+  trust::CheckedPlan Check(const v1::RestoreTicket& ticket) {
+    const WallTime now = clock_.Now();
+    trust::Freshness freshness;
+    Result<v1::Fresh> fresh =
+        trust::VerifyFresh(AsBytes(ticket.fresh()), identity_.root, identity_.agent, {}, now);
+    if (fresh) {
+      // By calendar time: the question was the agent's, and its boot clock is not ours to believe.
+      const std::int64_t age_ms = trust::UnixMilliseconds(now) - fresh->now_ms();
+      freshness.is_clock_suspect = age_ms < -trust::kClockAllowance.count();
+      freshness.age = std::chrono::milliseconds(std::max<std::int64_t>(age_ms, 0));
+    }
+    const trust::PlanContext context{.root = identity_.root,
+                                     .agent = identity_.agent,
+                                     .epoch_highest = identity_.root.epoch(),
+                                     .now = now,
+                                     .freshness = freshness,
+                                     .guard = log_,
+                                     .policy = configured_};
+    return trust::CheckPlan(AsBytes(ticket.plan()), context);
+  }
+
+  Result<void> Accept(const trust::CheckedPlan& checked) {
+    return log_.Accept({.controller_key = checked.controller_key,
+                        .plan_id = checked.plan.plan_id(),
+                        .sequence = checked.plan.sequence(),
+                        .hash = *checked.hash,
+                        .expires_at_ms = checked.plan.expires_at_ms()});
+  }
+
+  // Asked once more: what was said is said again; what a crash interrupted is undone, not redone.
+  v1::Report Again(const Bytes& plan_id, const v1::Plan& plan) {
+    Result<std::optional<Bytes>> outcome = log_.OutcomeOf(plan_id);
+    if (!outcome) return Failed(outcome.error());
+    v1::Report report;
+    if (*outcome) {
+      if (report.ParseFromArray((*outcome)->data(), static_cast<int>((*outcome)->size()))) {
+        return report;
+      }
+      return Failed(Error(ErrorCode::kCorrupt, "what became of this restore cannot be read"));
+    }
+    return Finished(plan_id, Interrupted(plan.restore()));
+  }
+
+  v1::Report Interrupted(const v1::RestoreOrder& order) {
+    const Error error = Error(ErrorCode::kUnavailable, "the restore was interrupted")
+                            .WithHint("order it again, to another directory if it was to one");
+    if (!order.has_in_place()) return Failed(error, true);
+    const std::size_t slash = order.source().find('/');
+    const SourceSettings* settings =
+        settings_.FindSource(order.source().substr(0, slash), order.source().substr(slash + 1));
+    if (settings == nullptr) return Failed(error, true);
+    // Opening it finishes or undoes what was begun.
+    const auto session = jobs::SourceSession::Open(Context(""), *settings, "restore");
+    if (!session) return Failed(session.error(), true);
+    return Failed(Error(ErrorCode::kUnavailable,
+                        fmt::format("the restore was interrupted: {}",
+                                    (*session)->recovered().empty() ? "nothing was changed"
+                                                                    : (*session)->recovered()))
+                      .WithHint("look at the service, then order it again"),
+                  true, true);
+  }
+
+  // What was decided is durable before it is told.
+  v1::Report Finished(const Bytes& plan_id, v1::Report report) {
+    const std::string bytes = report.SerializeAsString();
+    Result<void> kept = log_.Finish(plan_id, AsBytes(bytes));
+    if (!kept) Log(LogLevel::kError, "{}", kept.error().Text());
+    return report;
+  }
+
+  jobs::JobContext Context(const std::string& run) const {
+    jobs::JobContext context;
+    context.settings = &settings_;
+    context.kinds = &kinds_;
+    context.clock = &clock_;
+    context.random = &random_;
+    context.stop = stop_;
+    context.run = run;
+    context.user = "holdfast";
+    return context;
+  }
+
+  v1::Report Restore(const v1::Plan& plan) {
+    const v1::RestoreOrder& order = plan.restore();
+    const RepositorySettings* repository = settings_.FindRepository(order.repository());
+    HF_CHECK(repository != nullptr);  // the checks have asked for it
+    jobs::RestoreOptions options;
+    options.selector = HexEncode(AsBytes(order.snapshot()));
+    options.source = order.source();
+    if (order.has_in_place()) {
+      options.mode = jobs::RestoreMode::kInPlace;
+      options.safety_snapshot = order.in_place().safety_snapshot();
+    } else {
+      options.mode = jobs::RestoreMode::kStaging;
+      options.root = policy_.restore_roots.find(order.staging().root())->second;
+      options.directory = order.staging().directory();
+      options.path = order.staging().path();
+      if (Result<void> made = MakeDirectories(options.root, 0755); !made) {
+        return Failed(made.error());
+      }
+    }
+    const jobs::RestoreReport done =
+        jobs::RunRestore(Context(plan.run()), {jobs::AddressOf(*repository)}, options);
+    if (done.error) return Failed(*done.error, done.began, done.rolled_back);
+    v1::Report report;
+    jobs::FillMessage(done, *report.mutable_restored());
+    return report;
+  }
+
+  const Settings& settings_;
+  const std::vector<SourceKind>& kinds_;
+  HelperIdentity identity_;
+  const Policy& policy_;
+  const ConfiguredPolicy configured_;
+  PlanLog log_;
+  const std::stop_token& stop_;
+  Random& random_;
+  const Clock& clock_;
+};
+
+}  // namespace
+
+Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string& node,
+                                std::uint64_t incarnation, ByteView root) {
+  const std::string directory = HelperDirectory(state_dir);
+  // The agent reads outcomes there.
+  HF_TRY(MakeDirectories(directory, 0755));
+  HF_TRY(WriteFileAtomic(RootFile(directory), root, 0600));
+  return WriteFileAtomic(NodeFile(directory), AsBytes(fmt::format("{}\n{}\n", node, incarnation)),
+                         0600);
+}
+
+Result<void> RunRestoreHelper(const Settings& settings, const std::vector<SourceKind>& kinds,
+                              const std::stop_token& stop, Random& random, const Clock& clock) {
+  HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
+  HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
+  Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);
+  return helper.RunAll();
+}
+
+}  // namespace holdfast::agent

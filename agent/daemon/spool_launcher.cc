@@ -1,0 +1,159 @@
+#include "agent/daemon/spool_launcher.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "agent/daemon/state_paths.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/subprocess.h"
+#include "proto/holdfast/v1/agent.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
+
+namespace holdfast::agent {
+namespace {
+
+constexpr std::size_t kOutcomeBytesMax = 2U << 20;
+constexpr std::size_t kRootsMax = 16;
+constexpr std::chrono::milliseconds kLookEvery{200};
+// A helper that nobody starts: after so long that is said, once.
+constexpr std::chrono::seconds kPatience{60};
+
+class SpoolLauncher final : public RestoreLauncher {
+ public:
+  SpoolLauncher(const Settings& settings, const Clock& clock)
+      : settings_(settings), clock_(clock) {}
+
+  Result<RestoreOutcome> Run(const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh,
+                             bool resumed, const std::stop_token& stop) override {
+    // After a crash the helper may have said it already.
+    if (resumed) {
+      HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
+      if (outcome) return *std::move(outcome);
+    }
+    HF_TRY(WriteTicket(plan_id, envelope, fresh));
+    if (::geteuid() == 0) StartHelper();
+    return Await(plan_id, stop);
+  }
+
+ private:
+  Result<void> WriteTicket(const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh) {
+    v1::RestoreTicket ticket;
+    ticket.set_plan(std::string(AsText(envelope)));
+    ticket.set_fresh(std::string(AsText(fresh)));
+    HF_TRY(AddRoots(ticket));
+    return WriteFileAtomic(PlanPath(settings_.state_dir, plan_id),
+                           AsBytes(ticket.SerializeAsString()), 0640);
+  }
+
+  Result<void> AddRoots(v1::RestoreTicket& ticket) {
+    std::vector<std::pair<std::uint64_t, std::string>> roots;
+    std::error_code failure;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(RootsDirectory(settings_.state_dir), failure)) {
+      roots.emplace_back(std::strtoull(entry.path().stem().c_str(), nullptr, 10),
+                         entry.path().string());
+    }
+    std::ranges::sort(roots);
+    if (roots.size() > kRootsMax) {
+      roots.erase(roots.begin(), roots.end() - static_cast<std::ptrdiff_t>(kRootsMax));
+    }
+    for (const auto& [version, path] : roots) {
+      HF_ASSIGN(const Bytes root, ReadWholeFile(path));
+      ticket.add_roots(std::string(AsText(root)));
+    }
+    return {};
+  }
+
+  // It does all plans that lie there, one after the other, and ends.
+  void StartHelper() {
+    SubprocessOptions options;
+    options.timeout = std::chrono::hours(24);
+    Result<SubprocessOutcome> ended =
+        RunProgram({"/proc/self/exe", "restore-helper", "--config", settings_.file}, options);
+    if (!ended) {
+      Log(LogLevel::kError, "restore helper: {}", ended.error().Text());
+    } else if (ended->exit_code != 0) {
+      Log(LogLevel::kError, "restore helper: {}", ended->err);
+    }
+  }
+
+  Result<RestoreOutcome> Await(const Bytes& plan_id, const std::stop_token& stop) {
+    const std::string plan = PlanPath(settings_.state_dir, plan_id);
+    const Instant impatient = clock_.Monotonic() + kPatience;
+    bool is_said = false;
+    std::mutex mutex;
+    std::condition_variable_any never;
+    for (;;) {
+      HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
+      if (outcome) return *std::move(outcome);
+      // The helper takes the plan away when it begins; what it has not begun can be withdrawn.
+      if (stop.stop_requested() && ::unlink(plan.c_str()) == 0) {
+        return Fail(ErrorCode::kCancelled, "stopped by request, before the restore began");
+      }
+      if (!is_said && clock_.Monotonic() >= impatient && ::access(plan.c_str(), F_OK) == 0) {
+        Log(LogLevel::kWarning,
+            "nobody has taken {} yet; is holdfast-restore.path enabled on this node?", plan);
+        is_said = true;
+      }
+      std::unique_lock lock(mutex);
+      // Once a stop is asked for, the token would not let it wait at all.
+      if (stop.stop_requested()) {
+        (void)never.wait_for(lock, kLookEvery, [] { return false; });
+      } else {
+        (void)never.wait_for(lock, stop, kLookEvery, [] { return false; });
+      }
+    }
+  }
+
+  Result<std::optional<RestoreOutcome>> ReadOutcome(const Bytes& plan_id) {
+    const std::string path = OutcomePath(settings_.state_dir, plan_id);
+    Result<Bytes> bytes = ReadWholeFile(path, kOutcomeBytesMax);
+    if (!bytes) {
+      if (bytes.error().code() == ErrorCode::kNotFound) return std::nullopt;
+      return Fail(std::move(bytes).error());
+    }
+    v1::Report report;
+    const bool is_read = report.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()));
+    RestoreOutcome outcome;
+    if (is_read && report.has_restored()) {
+      outcome.restored = ToBytes(report.restored().SerializeAsString());
+      return outcome;
+    }
+    if (is_read && report.has_failed()) {
+      const v1::Failure& failed = report.failed();
+      outcome.failure = TaskError{.code = failed.code(),
+                                  .message = failed.message(),
+                                  .hint = failed.hint(),
+                                  .retryable = failed.retryable(),
+                                  .began = failed.began(),
+                                  .rolled_back = failed.rolled_back()};
+      return outcome;
+    }
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} is not as the restore helper writes it", Quote(path)),
+                "see the helper's log for what became of the restore");
+  }
+
+  const Settings& settings_;
+  const Clock& clock_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const Settings& settings,
+                                                           const Clock& clock) {
+  HF_TRY(MakeDirectories(RestoresDirectory(settings.state_dir), 0750));
+  return std::make_unique<SpoolLauncher>(settings, clock);
+}
+
+}  // namespace holdfast::agent

@@ -1,0 +1,31 @@
+#include "agent/daemon/state_paths.h"
+
+#include <filesystem>
+
+namespace holdfast::agent {
+
+std::string IdentityDirectory(const std::string& state_dir) { return state_dir + "/identity"; }
+
+std::string JournalPath(const std::string& state_dir) {
+  return IdentityDirectory(state_dir) + "/journal.db";
+}
+
+std::string RootsDirectory(const std::string& state_dir) {
+  return IdentityDirectory(state_dir) + "/roots";
+}
+
+std::string RestoresDirectory(const std::string& state_dir) { return state_dir + "/restores"; }
+
+std::string HelperDirectory(const std::string& state_dir) {
+  return (std::filesystem::path(state_dir).parent_path() / "restore-helper").string();
+}
+
+std::string PlanPath(const std::string& state_dir, ByteView plan_id) {
+  return RestoresDirectory(state_dir) + "/" + HexEncode(plan_id) + ".plan";
+}
+
+std::string OutcomePath(const std::string& state_dir, ByteView plan_id) {
+  return HelperDirectory(state_dir) + "/" + HexEncode(plan_id) + ".outcome";
+}
+
+}  // namespace holdfast::agent

@@ -1,0 +1,448 @@
+#include "agent/daemon/task_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "agent/jobs/backup_task.h"
+#include "agent/jobs/check_job.h"
+#include "agent/jobs/compose_job.h"
+#include "agent/jobs/inventory_job.h"
+#include "agent/jobs/probe_job.h"
+#include "agent/jobs/report_messages.h"
+#include "agent/jobs/repository_session.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "proto/holdfast/v1/plan.pb.h"
+
+namespace holdfast::agent {
+namespace {
+
+// How long a snapshot that is sealed waits for its journal.
+constexpr std::chrono::seconds kJournalMax{60};
+
+std::int64_t UnixMs(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+std::string KeyText(const TaskKey& key) {
+  return fmt::format("{}.{}", HexEncode(key.plan_id), key.task);
+}
+
+template <typename Message>
+Bytes Serialized(const Message& message) {
+  return ToBytes(message.SerializeAsString());
+}
+
+// "kind/name" of a plan that passed the checks.
+std::pair<std::string, std::string> SplitSource(const std::string& source) {
+  const std::size_t slash = source.find('/');
+  return {source.substr(0, slash),
+          slash == std::string::npos ? std::string() : source.substr(slash + 1)};
+}
+
+Result<const SourceSettings*> FindSource(const Settings& settings, const std::string& source) {
+  const auto [kind, name] = SplitSource(source);
+  const SourceSettings* found = settings.FindSource(kind, name);
+  if (found != nullptr) return found;
+  return Fail(ErrorCode::kNotFound, fmt::format("no source {} in {}", Quote(source), settings.file),
+              "the configuration has changed since the plan was accepted");
+}
+
+Result<jobs::RepositoryAddress> FindRepository(const Settings& settings,
+                                               const std::string& repository) {
+  const RepositorySettings* found = settings.FindRepository(repository);
+  if (found != nullptr) return jobs::AddressOf(*found);
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("no repository {} in {}", Quote(repository), settings.file),
+              "the configuration has changed since the plan was accepted");
+}
+
+}  // namespace
+
+// One task's thread, and what is said to it.
+class TaskRunner::Job final : public jobs::JobObserver {
+ public:
+  Job(TaskKey key, std::string run, std::string requester)
+      : key_(std::move(key)), run_(std::move(run)), requester_(std::move(requester)) {}
+
+  const TaskKey& key() const { return key_; }
+  const std::string& run() const { return run_; }
+  const std::string& requester() const { return requester_; }
+  std::stop_token stop() const { return stop_.get_token(); }
+
+  void Begin(std::function<void(Job&)> work) {
+    thread_ = std::jthread([this, work = std::move(work)] {
+      const LogRun scope(run_);
+      work(*this);
+      std::lock_guard lock(mutex_);
+      is_over_ = true;
+    });
+  }
+  void Stop() { stop_.request_stop(); }
+  bool is_over() {
+    std::lock_guard lock(mutex_);
+    return is_over_;
+  }
+
+  void Say(Word word) {
+    {
+      std::lock_guard lock(mutex_);
+      words_.insert(word);
+    }
+    said_.notify_all();
+  }
+  // kCancelled when stopped, kTimedOut after `most`, where there is one.
+  Result<void> Await(Word word, std::optional<std::chrono::seconds> most = std::nullopt) {
+    std::unique_lock lock(mutex_);
+    auto is_said = [&] { return words_.contains(word); };
+    const bool came = most ? said_.wait_for(lock, stop_.get_token(), *most, is_said)
+                           : said_.wait(lock, stop_.get_token(), is_said);
+    if (came) return {};
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    return Fail(ErrorCode::kTimedOut, "the journal did not answer in time");
+  }
+
+  // The job's progress, as it is now; nullopt before it has any.
+  std::optional<event::TaskProgress> Look() {
+    std::lock_guard lock(progress_mutex_);
+    if (progress_ == nullptr) return std::nullopt;
+    return event::TaskProgress{.key = key_,
+                               .phase = progress_->phase(),
+                               .items = progress_->items,
+                               .bytes = progress_->bytes,
+                               .items_total = progress_->items_total,
+                               .bytes_total = progress_->bytes_total};
+  }
+
+  void Begin(const std::string&, const Progress& progress) override {
+    std::lock_guard lock(progress_mutex_);
+    progress_ = &progress;
+  }
+  void End(const std::string&) override {
+    std::lock_guard lock(progress_mutex_);
+    progress_ = nullptr;
+  }
+  void Note(const std::string& subject, std::string_view text) override {
+    Log(LogLevel::kInfo, "{}: {}", subject, text);
+  }
+
+ private:
+  const TaskKey key_;
+  const std::string run_;
+  const std::string requester_;
+  std::stop_source stop_;
+  std::mutex mutex_;
+  std::condition_variable_any said_;
+  std::set<Word> words_;
+  bool is_over_ = false;
+  std::mutex progress_mutex_;
+  const Progress* progress_ = nullptr;
+  std::jthread thread_;  // last
+};
+
+TaskRunner::TaskRunner(TaskRunnerOptions options, Post post)
+    : options_(std::move(options)),
+      post_(std::move(post)),
+      sampler_([this](const std::stop_token& stop) { Sample(stop); }) {}
+
+TaskRunner::~TaskRunner() {
+  sampler_.request_stop();
+  sampler_.join();
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [key, job] : jobs_) job->Stop();
+  }
+  jobs_.clear();  // joins
+}
+
+void TaskRunner::Begin(const TaskKey& key, const std::string& run, const std::string& requester,
+                       std::function<void(Job& job)> work) {
+  Reap();
+  std::lock_guard lock(mutex_);
+  auto [entry, is_new] = jobs_.try_emplace(key, nullptr);
+  // The core begins a task again only after it has heard the end of the one before.
+  if (!is_new) entry->second->Stop();
+  entry->second = std::make_unique<Job>(key, run, requester);
+  entry->second->Begin(std::move(work));
+}
+
+// Lets go of the threads that are over.
+void TaskRunner::Reap() {
+  std::lock_guard lock(mutex_);
+  std::erase_if(jobs_, [](const auto& entry) { return entry.second->is_over(); });
+}
+
+void TaskRunner::Say(const TaskKey& key, Word word) {
+  std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(key);
+  if (found != jobs_.end()) found->second->Say(word);
+}
+
+void TaskRunner::Sample(const std::stop_token& stop) {
+  std::mutex nothing;
+  std::condition_variable_any never;
+  while (!stop.stop_requested()) {
+    std::vector<event::TaskProgress> samples;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [key, job] : jobs_) {
+        if (std::optional<event::TaskProgress> sample = job->Look()) {
+          samples.push_back(*std::move(sample));
+        }
+      }
+    }
+    for (event::TaskProgress& sample : samples) post_(std::move(sample));
+    std::unique_lock lock(nothing);
+    (void)never.wait_for(lock, stop, options_.progress_every, [] { return false; });
+  }
+}
+
+jobs::JobContext TaskRunner::ContextOf(Job& job) const {
+  jobs::JobContext context;
+  context.settings = options_.settings;
+  context.kinds = options_.kinds;
+  context.clock = options_.clock;
+  context.random = options_.random;
+  context.observer = &job;
+  context.stop = job.stop();
+  context.run = job.run();
+  context.user = job.requester();
+  context.open_storage = options_.open_storage;
+  return context;
+}
+
+void TaskRunner::PostFailure(const TaskKey& key, const Error& error, bool began, bool rolled_back) {
+  v1::Failure message;
+  jobs::FillMessage(error, began, rolled_back, message);
+  post_(event::TaskFailed{key, TaskError{.code = message.code(),
+                                         .message = message.message(),
+                                         .hint = message.hint(),
+                                         .retryable = message.retryable(),
+                                         .began = message.began(),
+                                         .rolled_back = message.rolled_back()}});
+}
+
+// ---- backup
+
+void TaskRunner::Perform(const action::StartPrepare& action) {
+  Begin(action.key, action.run, action.requester,
+        [this, action](Job& job) { RunBackup(job, action); });
+}
+void TaskRunner::Perform(const action::Cut& action) { Say(action.key, Word::kCut); }
+void TaskRunner::Perform(const action::StartSave& action) { Say(action.key, Word::kSave); }
+
+void TaskRunner::RunBackup(Job& job, const action::StartPrepare& action) {
+  bool began = false;
+  auto work = [&]() -> Result<v1::Part> {
+    HF_ASSIGN(const SourceSettings* settings, FindSource(*options_.settings, action.source));
+    jobs::BackupTaskOptions options;
+    options.settings = settings;
+    options.note = action.note;
+    options.scope = action.data ? BackupScope::kWhole : BackupScope::kMember;
+    options.compose = false;
+    jobs::BackupTask task(ContextOf(job), std::move(options));
+    HF_TRY(task.Prepare());
+    post_(event::TaskPrepared{job.key()});
+    HF_TRY(job.Await(Word::kCut));
+    HF_ASSIGN(const WallTime cut, task.Cut());
+    began = true;
+    post_(event::TaskCut{job.key(), UnixMs(cut)});
+    HF_TRY(job.Await(Word::kSave));
+    HF_TRY(task.Save());
+    v1::Part part;
+    jobs::FillMessage(task.saved(), part);
+    // Held before anybody knows of it, so that it is never there without a lock.
+    held_.Add(KeyText(job.key()), task.TakePart());
+    return part;
+  };
+  Result<v1::Part> part = work();
+  if (!part) return PostFailure(job.key(), part.error(), began);
+  post_(event::TaskSaved{job.key(), Serialized(*part)});
+}
+
+// ---- compose
+
+void TaskRunner::Perform(const action::StartCompose& action) {
+  Begin(action.key, action.run, action.requester,
+        [this, action](Job& job) { RunCompose(job, action); });
+}
+void TaskRunner::Perform(const action::WriteSnapshot& action) { Say(action.key, Word::kWrite); }
+
+void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
+  // The core's journal, as the job knows one.
+  class CoreJournal final : public jobs::SealedJournal {
+   public:
+    CoreJournal(const action::StartCompose& order, Job& job, const Post& post)
+        : order_(order), job_(job), post_(post) {}
+    Result<std::optional<Bytes>> Recorded() override {
+      if (!order_.sealed) return std::nullopt;
+      return order_.sealed->sealed;
+    }
+    Result<void> Record(const jobs::ComposedSnapshot& composed, ByteView sealed) override {
+      v1::Composed message;
+      jobs::FillMessage(composed, message);
+      post_(event::SnapshotSealed{job_.key(),
+                                  Bytes(composed.id.bytes.begin(), composed.id.bytes.end()),
+                                  Bytes(sealed.begin(), sealed.end()), Serialized(message)});
+      return job_.Await(Word::kWrite, kJournalMax);
+    }
+
+   private:
+    const action::StartCompose& order_;
+    Job& job_;
+    const Post& post_;
+  };
+
+  const auto request = [&]() -> Result<jobs::ComposeRequest> {
+    jobs::ComposeRequest wanted;
+    std::tie(wanted.kind, wanted.name) = SplitSource(action.source);
+    wanted.host = action.host;
+    wanted.note = action.note;
+    wanted.cut_barrier_met = action.cut_barrier_met;
+    for (const Bytes& bytes : action.parts) {
+      v1::Part message;
+      if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+        return Fail(ErrorCode::kCorrupt, "a part of the order cannot be read");
+      }
+      HF_ASSIGN(jobs::ComposeRequest::Part part, jobs::ReadMessage(message));
+      wanted.parts.push_back(std::move(part));
+    }
+    for (const auto& [node, reason] : action.lacking) wanted.lacking.push_back({node, reason});
+    return wanted;
+  }();
+  if (!request) return PostFailure(job.key(), request.error());
+  const Result<jobs::RepositoryAddress> address =
+      FindRepository(*options_.settings, action.repository);
+  if (!address) return PostFailure(job.key(), address.error());
+
+  const std::int64_t boot_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                   options_.clock->Boot().time_since_epoch())
+                                   .count();
+  const WallTime deadline =
+      options_.clock->Now() + std::chrono::milliseconds(action.write_until_boot_ms - boot_ms);
+  CoreJournal journal(action, job, post_);
+  const jobs::ComposeReport report =
+      jobs::RunCompose(ContextOf(job), *address, *request, journal, deadline);
+  if (report.error) return PostFailure(job.key(), *report.error, report.began);
+  v1::Composed composed;
+  jobs::FillMessage(report.snapshot, composed);
+  post_(event::TaskComposed{job.key(), Serialized(composed)});
+}
+
+// ---- what only looks
+
+void TaskRunner::Perform(const action::StartProbe& action) {
+  Begin(action.key, "", "", [this, action](Job& job) { RunProbe(job, action); });
+}
+
+void TaskRunner::RunProbe(Job& job, const action::StartProbe& action) {
+  std::vector<const SourceSettings*> sources;
+  for (const SourceSettings& source : options_.settings->sources) {
+    const bool is_wanted =
+        action.sources.empty() ||
+        std::ranges::find(action.sources, source.label()) != action.sources.end();
+    if (is_wanted) sources.push_back(&source);
+  }
+  const std::vector<jobs::ProbeReport> reports = jobs::RunProbe(ContextOf(job), sources);
+  if (job.stop().stop_requested()) {
+    return PostFailure(job.key(), Error(ErrorCode::kCancelled, "stopped by request"));
+  }
+  v1::ProbeResult message;
+  jobs::FillMessage(reports, message);
+  post_(event::TaskDone{job.key(), Serialized(message)});
+}
+
+void TaskRunner::Perform(const action::StartVerify& action) {
+  Begin(action.key, "", "", [this, action](Job& job) { RunVerify(job, action); });
+}
+
+void TaskRunner::RunVerify(Job& job, const action::StartVerify& action) {
+  const Result<jobs::RepositoryAddress> address =
+      FindRepository(*options_.settings, action.repository);
+  if (!address) return PostFailure(job.key(), address.error());
+  const std::vector<jobs::CheckTaskReport> reports =
+      jobs::RunCheck(ContextOf(job), {*address}, action.read_data);
+  HF_CHECK(reports.size() == 1);
+  if (reports.front().error) return PostFailure(job.key(), *reports.front().error);
+  v1::VerifyResult message;
+  jobs::FillMessage(reports.front(), message);
+  post_(event::TaskDone{job.key(), Serialized(message)});
+}
+
+void TaskRunner::Perform(const action::StartInventory& action) {
+  Begin(action.key, "", "", [this, action](Job& job) { RunInventory(job, action); });
+}
+
+void TaskRunner::RunInventory(Job& job, const action::StartInventory& action) {
+  const auto work = [&]() -> Result<v1::InventoryResult> {
+    HF_ASSIGN(const jobs::RepositoryAddress address,
+              FindRepository(*options_.settings, action.repository));
+    std::optional<repository::Id> after;
+    if (!action.after.empty()) {
+      HF_ASSIGN(after, repository::ParseId(action.after));
+    }
+    HF_ASSIGN(const jobs::InventoryPage page, jobs::RunInventory(ContextOf(job), address, after));
+    v1::InventoryResult message;
+    jobs::FillMessage(page, message);
+    return message;
+  };
+  const Result<v1::InventoryResult> result = work();
+  if (!result) return PostFailure(job.key(), result.error());
+  post_(event::TaskDone{job.key(), Serialized(*result)});
+}
+
+// ---- restore, stop, locks
+
+void TaskRunner::Perform(const action::StartRestoreHelper& action) {
+  Begin(action.key, "", "", [this, action](Job& job) {
+    Result<RestoreOutcome> outcome = options_.restores->Run(
+        action.key.plan_id, action.envelope, action.fresh, action.resumed, job.stop());
+    if (!outcome) return PostFailure(job.key(), outcome.error());
+    if (outcome->failure) {
+      post_(event::TaskFailed{job.key(), *outcome->failure});
+    } else {
+      post_(event::TaskDone{job.key(), outcome->restored});
+    }
+  });
+}
+
+void TaskRunner::Perform(const action::StopTask& action) {
+  std::lock_guard lock(mutex_);
+  const auto found = jobs_.find(action.key);
+  if (found != jobs_.end()) found->second->Stop();
+}
+
+void TaskRunner::Perform(const action::HoldParts& action) {
+  holder_ = std::jthread([this, action](const std::stop_token& stop) {
+    std::vector<jobs::UncomposedPart> parts;
+    for (const PartRecord& part : action.parts) {
+      parts.push_back({.key = KeyText({part.plan_id, part.task}),
+                       .source = part.source,
+                       .repository = part.repository});
+    }
+    jobs::JobContext context;
+    context.settings = options_.settings;
+    context.kinds = options_.kinds;
+    context.clock = options_.clock;
+    context.random = options_.random;
+    context.stop = stop;
+    context.user = "holdfast";
+    context.open_storage = options_.open_storage;
+    const std::vector<Error> errors = held_.TakeUp(context, parts);
+    event::PartsHeld held;
+    if (!errors.empty()) {
+      held.error = TaskError{.code = std::string(ErrorCodeName(errors.front().code())),
+                             .message = errors.front().message(),
+                             .hint = errors.front().hint(),
+                             .retryable = true};
+    }
+    post_(std::move(held));
+  });
+}
+
+void TaskRunner::Perform(const action::ReleasePart& action) { held_.Release(KeyText(action.key)); }
+
+}  // namespace holdfast::agent
