@@ -86,7 +86,7 @@ Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKi
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.identity.root));
   AgentTrust trust(std::move(root), std::move(identity.signing_key),
                    {identity.node, identity.incarnation}, configured,
-                   RootsDirectory(settings.state_dir), clock);
+                   RootsDirectory(settings.state_dir));
   HF_ASSIGN(const Options options, CoreOptions(settings, kinds));
   const bus::BusClientOptions bus_options = BusOptions(settings, identity);
   HF_ASSIGN(const std::unique_ptr<bus::BusClient> bus, bus::BusClient::Open(bus_options, random));

@@ -55,13 +55,12 @@ Bytes BytesOf(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }
 
 AgentTrust::AgentTrust(trust::RootDocument root, crypto::SigningKey key,
                        trust::AgentIdentity identity, const trust::LocalPolicy& policy,
-                       const Clock& clock)
+                       std::string roots_directory)
     : root_(std::move(root)),
       key_(std::move(key)),
       identity_(std::move(identity)),
       policy_(policy),
-      roots_directory_(std::move(roots_directory)),
-      clock_(clock) {}
+      roots_directory_(std::move(roots_directory)) {}
 
 CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) const {
   HF_CHECK(context.replay != nullptr);
@@ -77,7 +76,8 @@ CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) co
 
   CheckedPlan plan;
   if (checked.refusal) {
-    plan.refusal = Refusal{checked.refusal->check, checked.refusal->message, checked.refusal->hint};
+    plan.refusal = Refusal{checked.refusal->check, checked.refusal->message, checked.refusal->hint,
+                           checked.refusal->fresh_answer_helps};
   }
   plan.authentic = checked.is_authentic;
   plan.plan_id = ToBytes(checked.plan.plan_id());
@@ -94,15 +94,14 @@ CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) co
   return plan;
 }
 
-Result<Bytes> AgentTrust::OpenFresh(ByteView envelope) const {
-  // Whether it answers our question is the core's to say: it knows the nonce.
-  HF_TRY(trust::VerifyFresh(envelope, root_, identity_, {}, clock_.Now()));
+Result<Bytes> AgentTrust::OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const {
+  HF_TRY(trust::VerifyFresh(envelope, root_, identity_, nonce, WallTimeOf(now.wall_ms)));
   HF_ASSIGN(trust::Envelope decoded, trust::DecodeEnvelope(trust::PayloadType::kFresh, envelope));
   return std::move(decoded.payload);
 }
 
-Result<Trust::Root> AgentTrust::TakeRoot(ByteView envelope) {
-  HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, clock_.Now()));
+Result<Trust::Root> AgentTrust::TakeRoot(ByteView envelope, const Time& now) {
+  HF_ASSIGN(trust::RootDocument next, root_.VerifyNext(envelope, WallTimeOf(now.wall_ms)));
   if (!roots_directory_.empty()) {
     HF_TRY(WriteFileAtomic(fmt::format("{}/{}.holdfast", roots_directory_, next.version()),
                            next.envelope(), 0640));

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "agent/core/trust.h"
-#include "common/base/clock.h"
 #include "common/crypto/ed25519.h"
 #include "common/trust/fresh.h"
 #include "common/trust/local_policy.h"
@@ -14,14 +13,14 @@ namespace holdfast::agent {
 
 class AgentTrust final : public Trust {
  public:
-  // `policy` and `clock` outlive it. Root documents that it takes are kept in `roots_directory`,
+  // `policy` outlives it. Root documents that it takes are kept in `roots_directory`,
   // for the restore helper, which must see each of them; empty: nowhere.
   AgentTrust(trust::RootDocument root, crypto::SigningKey key, trust::AgentIdentity identity,
-             const trust::LocalPolicy& policy, std::string roots_directory, const Clock& clock);
+             const trust::LocalPolicy& policy, std::string roots_directory);
 
   CheckedPlan Check(ByteView envelope, const CheckContext& context) const override;
-  Result<Bytes> OpenFresh(ByteView envelope) const override;
-  Result<Root> TakeRoot(ByteView envelope) override;
+  Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const override;
+  Result<Root> TakeRoot(ByteView envelope, const Time& now) override;
   Bytes SignReport(ByteView payload) const override;
 
   const trust::RootDocument& root() const { return root_; }
@@ -32,7 +31,6 @@ class AgentTrust final : public Trust {
   const trust::AgentIdentity identity_;
   const trust::LocalPolicy& policy_;
   const std::string roots_directory_;
-  const Clock& clock_;
 };
 
 }  // namespace holdfast::agent
