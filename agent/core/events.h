@@ -155,6 +155,7 @@ struct StartSave {
 // -> SnapshotSealed (also for `sealed`), then waits for WriteSnapshot -> TaskComposed.
 // Begins no write of the snapshot file after `write_until_boot_ms`, and waits for none longer than
 // 60 s; a write whose outcome is not known is tried again with the same bytes until then.
+// The job's lock is kept until none of its writes can land any more.
 struct StartCompose {
   TaskKey key = {};
   std::string run = {};

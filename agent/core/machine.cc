@@ -12,6 +12,8 @@ std::string SealedKey(const std::string& run, const std::string& source,
   return run + "\n" + source + "\n" + repository;
 }
 
+// No write of a snapshot is waited for longer, so none lands later.
+constexpr std::int64_t kWriteMaxMs = 60'000;
 constexpr std::int64_t kForgetReportsEveryMs = 24 * 3'600'000LL;
 
 }  // namespace
@@ -61,6 +63,10 @@ void Machine::Handle(const event::Started&) {
   deadlines_.Set({TimerKind::kForgetReports, ""}, now_.boot_ms + kForgetReportsEveryMs);
 
   HoldParts();
+  for (const auto& [name, sealed] : sealed_) {
+    landing_[sealed.run] = now_.boot_ms + kWriteMaxMs;
+    deadlines_.Set({TimerKind::kLanding, sealed.run}, now_.boot_ms + kWriteMaxMs);
+  }
 
   // Cuts and ends first: what they are about must find them.
   for (bool is_backup : {false, true}) {
@@ -128,6 +134,9 @@ void Machine::RunDeadline(const Timer& timer) {
       break;
     case TimerKind::kHold:
       HoldParts();
+      break;
+    case TimerKind::kLanding:
+      CheckEnds(timer.second);
       break;
     case TimerKind::kForgetReports:
       Put(ForgetReports{now_.wall_ms - options_.keep_reports_ms});

@@ -39,6 +39,7 @@ enum class TimerKind : std::uint8_t {
   kParked,
   kHold,
   kForgetReports,
+  kLanding,  // run
 };
 using Timer = std::pair<TimerKind, std::string>;
 
@@ -172,6 +173,7 @@ class Machine final : public ReplayGuard {
   void Finish(Task& task, TaskState state, std::uint64_t report);
   void SetState(Task& task, TaskState state);
   void GiveBackParts(const std::string& run);
+  bool MayLand(const std::string& run) const;
   Task* FindTask(const TaskKey& key);
   const SealedRecord* FindSealed(const Task& task) const;
   std::string TimerName(const TaskKey& key) const;
@@ -192,6 +194,9 @@ class Machine final : public ReplayGuard {
   std::map<TaskKey, PartRecord> parts_;
   std::map<std::string, SealedRecord> sealed_;  // by run, source and repository
   std::map<std::string, EndedRunRecord> ended_runs_;
+  // Runs of which a write may still be on its way from before a crash, until when by the boot
+  // clock.
+  std::map<std::string, std::int64_t> landing_;
   std::deque<ReportRecord> reports_;  // not taken
   std::uint64_t reports_taken_ = 0;
   std::uint64_t reports_oldest_ = 0;

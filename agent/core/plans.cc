@@ -285,6 +285,9 @@ void Machine::CheckEnds(const std::string& run) {
   for (const auto& [key, task] : tasks_) {
     if (task.run == run) return;
   }
+  // What a snapshot needs is kept until it is known that none will come to light; kLanding looks
+  // again.
+  if (MayLand(run)) return;
   GiveBackParts(run);
   for (auto& [id, plan] : plans_) {
     if (plan.record.kind != OrderKind::kEnd || plan.record.run != run ||
@@ -345,7 +348,8 @@ void Machine::EndPlan(Plan& plan) {
 
 // Its time is over: what has not come to an end is given up, parts and locks with it.
 void Machine::ExpirePlan(Plan& plan) {
-  if (options_.planted_bug == PlantedBug::kComposeAfterExpiry) return;
+  const bool is_compose = plan.record.kind == OrderKind::kCompose;
+  if (is_compose && options_.planted_bug == PlantedBug::kComposeAfterExpiry) return;
   const Bytes id = plan.record.plan_id;
   std::vector<TaskKey> keys;
   for (const auto& [key, task] : tasks_) {
@@ -355,7 +359,7 @@ void Machine::ExpirePlan(Plan& plan) {
     if (Task* task = FindTask(key)) Stop(*task, "timed_out");
   }
   for (const auto& [key, part] : std::map(parts_)) {
-    if (key.plan_id != id || tasks_.contains(key)) continue;
+    if (key.plan_id != id || tasks_.contains(key) || MayLand(part.run)) continue;
     Put(RemovePart{key.plan_id, key.task});
     Perform(action::ReleasePart{key, part.repository});
     parts_.erase(key);

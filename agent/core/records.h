@@ -103,7 +103,8 @@ struct TaskRecord {
 
 // Key: plan_id, task. A part that is in the repository and in no snapshot yet: its packs must be
 // kept from prune by a repository lock until the run is over here. An agent that starts takes a new
-// lock for each of these before it removes its own dead ones.
+// lock for each of these before it removes its own dead ones. The record of a compose order has no
+// part: it stands for the lock under which its snapshot may be being written.
 struct PartRecord {
   Bytes plan_id = {};  // 16
   std::uint32_t task = 0;

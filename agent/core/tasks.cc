@@ -331,6 +331,18 @@ void Machine::Handle(const event::SnapshotSealed& event) {
                       .composed = event.composed,
                       .expires_ms = plans_.at(task->key.plan_id).record.expires_ms};
   Put(record);
+  if (task->kind == OrderKind::kCompose) {
+    // Should we crash now, the write may land all the same: a lock must stand for the others'
+    // parts, too.
+    PartRecord guard{.plan_id = task->key.plan_id,
+                     .task = task->key.task,
+                     .run = task->run,
+                     .source = task->source,
+                     .repository = task->repository,
+                     .expires_ms = record.expires_ms};
+    Put(guard);
+    parts_[task->key] = std::move(guard);
+  }
   sealed_[SealedKeyOf(*task)] = std::move(record);
   task->phase = Phase::kWriting;
   Perform(action::WriteSnapshot{task->key});
@@ -345,6 +357,10 @@ void Machine::Handle(const event::TaskComposed& event) {
   if (sealed_.erase(SealedKeyOf(*task)) > 0)
     Put(RemoveSealed{task->run, task->source, task->repository});
   std::vector<action::ReleasePart> releases;
+  if (!task->compose && parts_.erase(task->key) > 0) {
+    releases.push_back({task->key, task->repository});
+    Put(RemovePart{task->key.plan_id, task->key.task});
+  }
   if (task->compose) {
     for (const auto& [key, part] : std::map(parts_)) {
       if (part.run != task->run || part.source != task->source ||
@@ -453,6 +469,11 @@ void Machine::Finish(Task& task, TaskState state, std::uint64_t report) {
   Plan& plan = plans_.at(key.plan_id);
   if (--plan.open_tasks == 0) EndPlan(plan);
   CheckEnds(run);
+}
+
+bool Machine::MayLand(const std::string& run) const {
+  auto landing = landing_.find(run);
+  return landing != landing_.end() && now_.boot_ms < landing->second;
 }
 
 void Machine::GiveBackParts(const std::string& run) {

@@ -179,8 +179,15 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   }
   job.snapshot = id;
   job.composed = Serialised(composed);
-  const std::int64_t look_ms =
-      OneIn(job_fault_ * 2) ? Between(5 * kMinuteMs, 18 * kMinuteMs) : StorageMs();
+  std::int64_t look_ms = StorageMs();
+  if (OneIn(job_fault_ * 2)) {
+    // It hangs, and hears of nothing meanwhile: the worst composer there is. Healing does not wake
+    // it.
+    look_ms = Between(5 * kMinuteMs, 18 * kMinuteMs);
+    agent.hung_until_ms = now_ms_ + look_ms + kMinuteMs;
+    Say(fmt::format("{} hangs in {} of {} for {} ms", agent.node, action.source, action.run,
+                    look_ms));
+  }
   Later(agent, key, StorageMs(), [this, &agent, key, look_ms](Job& one) {
     if (const Bytes* there = repository_.Find(one.run, one.source, one.host)) {
       v1::Composed found;
@@ -218,12 +225,19 @@ void World::Put(Agent& agent, const agent::TaskKey& key) {
     return;
   }
   job.is_put = true;
-  const std::int64_t takes_ms = StorageMs();
-  const bool fails = StorageFails();
+  // The worst moment to die: the write is on its way, and will be for longer than the process is
+  // away.
+  const bool dies = !is_healed_ && OneIn(crash_ == 0 ? 0 : 10);
+  const std::int64_t takes_ms = dies ? Between(10'000, 50'000) : StorageMs();
+  const bool fails = !dies && StorageFails();
   const bool lands = !fails || OneIn(2);
   // Sent is sent: it lands whoever dies meanwhile.
   const RepositorySnapshot snapshot{job.run, job.source, job.host, job.packs};
   if (lands) In(takes_ms, [this, id = job.snapshot, snapshot] { Land(id, snapshot); });
+  if (dies) {
+    CrashAgent(agent);
+    return;
+  }
   Later(agent, key, takes_ms, [this, &agent, key, fails](Job& one) {
     if (fails) {
       Later(agent, key, 1'000, [this, &agent, key](Job&) { Put(agent, key); });

@@ -29,7 +29,7 @@ std::int64_t World::Transit() {
 }
 
 void World::ToAgent(Agent& agent, const Bytes& message) {
-  if (now_ms_ < agent.cut_off_until_ms || OneIn(loss_)) return;
+  if (now_ms_ < std::max(agent.cut_off_until_ms, agent.hung_until_ms) || OneIn(loss_)) return;
   for (int copies = OneIn(doubling_) ? 2 : 1; copies > 0; --copies) {
     In(Transit(), [this, &agent, message] {
       if (agent.is_alive) StepAgent(agent, agent::event::MessageReceived{message});
@@ -38,7 +38,7 @@ void World::ToAgent(Agent& agent, const Bytes& message) {
 }
 
 void World::ToController(Agent& agent, const Bytes& message) {
-  if (now_ms_ < agent.cut_off_until_ms || OneIn(loss_)) return;
+  if (now_ms_ < std::max(agent.cut_off_until_ms, agent.hung_until_ms) || OneIn(loss_)) return;
   for (int copies = OneIn(doubling_) ? 2 : 1; copies > 0; --copies) {
     In(Transit(), [this, node = agent.node, message] {
       if (controller_ != nullptr) StepController(controller::event::MessageReceived{node, message});

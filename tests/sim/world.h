@@ -75,6 +75,7 @@ class World {
     std::int64_t down_since_ms = 0;
     std::int64_t offset_ms = 0;  // of its calendar clock
     std::int64_t cut_off_until_ms = 0;
+    std::int64_t hung_until_ms = 0;
     std::int64_t disk_full_until_ms = 0;
     std::int64_t wake_ms = 0;
     std::uint64_t boot = 0;

@@ -34,9 +34,12 @@ class Fixture {
   }
   // Also after a crash: what was not journalled is gone.
   void Start() {
+    StartUnheld();
+    Step(event::PartsHeld{});
+  }
+  void StartUnheld() {
     core = std::make_unique<AgentCore>(options_, journal.Load(), trust, random);
     Step(event::Started{});
-    Step(event::PartsHeld{});
   }
 
   const Effects& Step(Event event) {

@@ -208,6 +208,57 @@ TEST_CASE("agent: an end stops what runs, and is answered when all has stopped")
   CHECK(fixture.Reports().back().has_cancelled());
 }
 
+TEST_CASE("agent: a task that is being stopped is cut by no order") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+  fixture.OrderEnd('e');
+
+  fixture.OrderCut('c', 'p');
+
+  CHECK(fixture.Count<action::Cut>() == 0);
+}
+
+TEST_CASE("agent: a part given back while its lock is on the way leaves no lock") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Save('p');
+  fixture.StartUnheld();
+  fixture.Answer();
+  fixture.OrderEnd('e');
+  const std::size_t before = fixture.Count<action::ReleasePart>();
+
+  fixture.Step(event::PartsHeld{});
+
+  CHECK(fixture.Count<action::ReleasePart>() == before + 1);
+}
+
+TEST_CASE("agent: after a crash in a write, no lock is given back while the write may still land") {
+  Fixture fixture;
+  fixture.Answer();
+  v1::Plan plan = fixture.NewPlan('p');
+  plan.mutable_compose()->set_source("etcd/main");
+  plan.mutable_compose()->set_repository("main");
+  plan.set_expires_at_ms(fixture.wall_ms + 600'000);
+  fixture.Order(plan);
+  fixture.Step(event::SnapshotSealed{fixture.Key('p'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Start();
+  CHECK(fixture.Last<action::HoldParts>().parts.size() == 1);
+  fixture.Answer();
+  fixture.OrderEnd('e');
+  fixture.Step(event::TaskFailed{fixture.Key('p'), {.code = "cancelled"}});
+  fixture.Pass(59'000);
+  CHECK(fixture.Count<action::ReleasePart>() == 0);
+  CHECK_FALSE(fixture.Reports().back().has_ended());
+
+  fixture.Pass(1'000);
+
+  CHECK(fixture.Count<action::ReleasePart>() == 1);
+  CHECK(fixture.Reports().back().has_ended());
+}
+
 TEST_CASE("agent: what was refused stays refused, also after a crash") {
   Fixture fixture;
   fixture.Answer();
