@@ -49,7 +49,9 @@ class Program {
   int Run() {
     SetUpLog();
     std::string run = MakeUlid(*context_.clock, *context_.random);
-    LogRun scope(run);
+    // The daemons' lines carry the runs that they are about.
+    std::optional<LogRun> scope;
+    if (!IsDaemon()) scope.emplace(run);
     Result<int> code = Start(run);
     if (code) return *code;
     int exit_code = ExitCodeOf(code.error());
@@ -61,6 +63,10 @@ class Program {
   }
 
  private:
+  bool IsDaemon() const {
+    return arguments_.verb == Verb::kRun || arguments_.verb == Verb::kRestoreHelper;
+  }
+
   void SetUpLog() {
     LogOptions options;
     options.target = arguments_.log_target;
@@ -70,10 +76,9 @@ class Program {
       options.journal_stream = stream->second;
     }
     options.write_line = [this](std::string_view line) { terminal_.WriteErrorLine(line); };
-    const bool is_daemon = arguments_.verb == Verb::kRun || arguments_.verb == Verb::kRestoreHelper;
     options.level = arguments_.log_level.value_or(LogLevel::kWarning);
     is_journal_ = SetUpLogging(options, *context_.clock) == LogTarget::kJournald;
-    if ((is_journal_ || is_daemon) && !arguments_.log_level) {
+    if ((is_journal_ || IsDaemon()) && !arguments_.log_level) {
       // Nobody watches a unit: what it did must stand in the journal.
       options.level = LogLevel::kInfo;
       options.target = is_journal_ ? LogTarget::kJournald : LogTarget::kStderr;

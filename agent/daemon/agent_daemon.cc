@@ -62,9 +62,10 @@ void Tell(const Result<void>& told) {
 
 }  // namespace
 
-Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKind>& kinds,
+Result<void> RunAgentDaemon(const Settings& configured, const std::vector<SourceKind>& kinds,
                             const Notifier& notifier, const std::stop_token& stop, Random& random,
                             const Clock& clock) {
+  Settings settings = configured;
   HF_ASSIGN(Identity identity, LoadIdentity(settings.state_dir));
   if (identity.node != settings.node) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -73,7 +74,7 @@ Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKi
                 "set \"node\" back, or join again under the new name");
   }
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
-  const ConfiguredPolicy configured(settings, policy);
+  const ConfiguredPolicy local(settings, policy);
   HF_ASSIGN(Journal journal, Journal::Open(JournalPath(settings.state_dir), DatabaseMode::kWrite));
   HF_ASSIGN(const std::vector<std::string> damage, journal.Check());
   if (!damage.empty()) {
@@ -84,8 +85,9 @@ Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKi
   }
   HF_ASSIGN(const Loaded loaded, journal.Load());
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.identity.root));
+  settings.cluster = root.cluster();  // stands in every snapshot
   AgentTrust trust(std::move(root), std::move(identity.signing_key),
-                   {identity.node, identity.incarnation}, configured,
+                   {identity.node, identity.incarnation}, local,
                    RootsDirectory(settings.state_dir));
   HF_ASSIGN(const Options options, CoreOptions(settings, kinds));
   const bus::BusClientOptions bus_options = BusOptions(settings, identity);

@@ -306,9 +306,11 @@ Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string&
                          0600);
 }
 
-Result<void> RunRestoreHelper(const Settings& settings, const std::vector<SourceKind>& kinds,
+Result<void> RunRestoreHelper(const Settings& configured, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock) {
+  Settings settings = configured;
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
+  settings.cluster = identity.root.cluster();  // stands in every safety snapshot
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
   HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
   Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);

@@ -12,7 +12,7 @@
 
 #include "agent/settings/names.h"
 #include "common/base/format.h"
-#include "common/io/fd.h"
+#include "common/config/config_file.h"
 
 namespace holdfast {
 namespace {
@@ -26,10 +26,6 @@ using config::Schema;
 using config::Values;
 
 constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/agent";
-
-// Variables of other purposes, which override no setting and are no typing errors.
-constexpr std::array<std::string_view, 2> kOtherVariables = {"HOLDFAST_CRASH_POINT",
-                                                             "HOLDFAST_TEST_"};
 
 // "tcp://HOST:PORT", HOST a name, an IPv4 address or an IPv6 address in brackets.
 bool IsTcpEndpoint(std::string_view text) {
@@ -144,14 +140,12 @@ class SettingsReader {
   }
 
   Result<Settings> Read(Node root) {
-    if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
-    HF_TRY(config::ExpectKind(root, Node::Kind::kMap, "the file"));
     HF_TRY(ReadTop(root));
     HF_TRY(ReadController(root));
     HF_TRY(ReadLimits(root));
     HF_TRY(ReadRepositories(root));
     HF_TRY(ReadSources(root));
-    WarnOfUnusedVariables();
+    settings_.warnings = config::WarnOfUnusedVariables(environment_, used_);
     return std::move(settings_);
   }
 
@@ -341,20 +335,6 @@ class SettingsReader {
     return text;
   }
 
-  void WarnOfUnusedVariables() {
-    for (auto entry = environment_.lower_bound("HOLDFAST_");
-         entry != environment_.end() && entry->first.starts_with("HOLDFAST_"); ++entry) {
-      if (used_.contains(entry->first)) continue;
-      if (std::ranges::any_of(kOtherVariables, [&](std::string_view other) {
-            return entry->first.starts_with(other);
-          })) {
-        continue;
-      }
-      settings_.warnings.push_back(
-          fmt::format("environment variable {} overrides no setting", Quote(entry->first)));
-    }
-  }
-
   const Environment& environment_;
   const KindSchemas& kinds_;
   ReadContext context_;
@@ -399,26 +379,14 @@ const SourceSettings* Settings::FindSource(std::string_view kind, std::string_vi
 
 Result<Settings> LoadSettings(const std::string& path, const Environment& environment,
                               const KindSchemas& kinds) {
-  std::error_code failure;
-  std::filesystem::path absolute = std::filesystem::absolute(path, failure);
-  if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
-  Result<Bytes> bytes = ReadWholeFile(path, config::kYamlBytesMax);
-  if (!bytes) {
-    // Whatever keeps the file from being read, the configuration is what is wrong (exit code 2).
-    std::string hint = bytes.error().code() == ErrorCode::kNotFound
-                           ? "name the configuration by --config FILE"
-                           : bytes.error().hint();
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("read configuration {}: {}", Quote(path), bytes.error().message()),
-                std::move(hint));
-  }
-  return ParseSettings(AsText(*bytes), absolute.lexically_normal().string(), environment, kinds);
+  HF_ASSIGN(config::ConfigFile file, config::LoadConfigFile(path));
+  return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
 }
 
 Result<Settings> ParseSettings(std::string_view text, const std::string& path,
                                const Environment& environment, const KindSchemas& kinds) {
-  HF_ASSIGN(Node root, config::ParseYaml(text, path));
-  return SettingsReader(path, environment, kinds).Read(std::move(root));
+  HF_ASSIGN(config::ConfigFile file, config::ParseConfigFile(text, path));
+  return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
 }
 
 bool MatchesPattern(std::string_view pattern, std::string_view text) {

@@ -19,6 +19,8 @@ using config::Schema;
 using config::Values;
 
 constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/controller";
+// A plan lives for a day at most, and longer than its run.
+constexpr std::int64_t kRunHoursMax = 22;
 constexpr std::string_view kDefaultSocket = "/run/holdfast/controller.sock";
 
 const Schema& TopSchema() {
@@ -83,7 +85,7 @@ const Schema& BackupSchema() {
        .type = OptionType::kInteger,
        .help = "after which a run is given up",
        .minimum = 1,
-       .maximum = 24},
+       .maximum = kRunHoursMax},
   }};
   return schema;
 }
@@ -169,7 +171,7 @@ class SettingsReader {
     settings_.saves_at_once = static_cast<std::uint32_t>(backup.Integer("saves_at_once", 50));
     settings_.saves_per_minute =
         static_cast<std::uint32_t>(backup.Integer("saves_per_minute", 600));
-    settings_.run_deadline = std::chrono::hours(backup.Integer("run_deadline_hours", 24));
+    settings_.run_deadline = std::chrono::hours(backup.Integer("run_deadline_hours", 12));
     return {};
   }
 

@@ -43,7 +43,7 @@ struct ControllerSettings {
   // How fast tasks over one repository begin to save: so many at once, then so many a minute.
   std::uint32_t saves_at_once = 50;
   std::uint32_t saves_per_minute = 600;
-  std::chrono::hours run_deadline{24};
+  std::chrono::hours run_deadline{12};
 
   config::Values values;              // for the places of what stands above
   std::vector<std::string> warnings;  // e.g. a variable that overrides nothing

@@ -17,11 +17,17 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/child_process.h"
+#include "tests/support/crash_child.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
 namespace {
 
+#ifdef HOLDFAST_CRASH_POINTS
+using testing::ChildDirectory;
+using testing::kKilled;
+using testing::RunCrashChild;
+#endif
 using testing::ChildOutcome;
 using testing::RunInChild;
 using testing::Unwrap;
@@ -163,6 +169,26 @@ TEST_CASE("database: killed in the middle of a transaction it is as it was befor
   REQUIRE(Unwrap(writer.Value<int>("SELECT count(*) FROM item")) == 10);
   REQUIRE(Unwrap(FindDamage(writer, CheckDepth::kFull)).empty());
 }
+
+#ifdef HOLDFAST_CRASH_POINTS
+TEST_CASE("database child: commits a row", "[.]") {
+  Connection writer = Unwrap(Connection::Open(Options(ChildDirectory()), DatabaseMode::kWrite));
+  REQUIRE_OK(Add(writer, 1, 2));
+}
+
+TEST_CASE("database: what a killed commit had promised is there, and nothing else") {
+  auto rows_after = [](const char* point) {
+    TempDir directory = Unwrap(TempDir::Create("database"));
+    { REQUIRE_OK(Create(directory.path())); }
+    REQUIRE(RunCrashChild("database child: commits a row", point, directory.path()) == kKilled);
+    Connection writer = Unwrap(Create(directory.path()));
+    CHECK(Unwrap(FindDamage(writer, CheckDepth::kFull)).empty());
+    return Unwrap(writer.Value<int>("SELECT count(*) FROM item"));
+  };
+  CHECK(rows_after("database.before_commit") == 0);
+  CHECK(rows_after("database.after_commit") == 2);
+}
+#endif
 
 TEST_CASE("database: a file that may only be read is named") {
   TempDir directory = Unwrap(TempDir::Create("database"));
