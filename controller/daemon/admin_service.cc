@@ -27,6 +27,8 @@ constexpr std::size_t kWatchesMax = 512;
 constexpr std::uint32_t kRunsLookedAt = 50;
 constexpr int kPagesLookedAt = 20;
 constexpr std::size_t kDifferencesShown = 200;
+// Of a run with more tasks than this, what the agents signed is left out.
+constexpr std::size_t kReportsShownMax = 200;
 
 std::uint32_t LimitOf(std::uint32_t asked, std::uint32_t fallback) {
   return std::min(asked == 0 ? fallback : asked, kPageRowsMax);
@@ -613,6 +615,10 @@ Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
       if (!tasks.empty()) first = tasks.back().number + 1;
       for (TaskRecord& task : tasks) status->tasks.push_back(StatusOf(std::move(task)));
       if (is_last) break;
+    }
+    for (TaskStatus& task : status->tasks) {
+      if (status->tasks.size() > kReportsShownMax) break;
+      HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
     }
   }
   FillRun(status->record, view);

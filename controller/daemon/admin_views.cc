@@ -67,6 +67,10 @@ void FillTask(const TaskStatus& status, v1::TaskView& view) {
     // It was verified when it came; one that cannot be read any more is left out.
     v1::Report report;
     if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
+      const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();
+      if (status.cut_time_ms == 0) view.mutable_progress()->set_cut_time_ms(part.cut_time_ms());
+      if (status.items == 0) view.mutable_progress()->set_items(part.items());
+      if (status.bytes == 0) view.mutable_progress()->set_bytes(part.bytes());
       *view.mutable_report() = std::move(report);
     }
   }
