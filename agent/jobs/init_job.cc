@@ -10,6 +10,7 @@
 
 #include "common/base/format.h"
 #include "common/io/fd.h"
+#include "common/io/host.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -31,12 +32,6 @@ Result<bool> MakePasswordFile(const std::string& path, Random& random) {
   HF_TRY(SyncFile(fd->get(), path));
   HF_TRY(SyncDirectory(directory));
   return true;
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
 }
 
 }  // namespace

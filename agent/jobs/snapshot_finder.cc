@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/pattern.h"
 
 namespace holdfast::jobs {
 namespace {

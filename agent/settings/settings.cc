@@ -1,9 +1,6 @@
 #include "agent/settings/settings.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <filesystem>
 #include <optional>
@@ -12,7 +9,9 @@
 
 #include "agent/settings/names.h"
 #include "common/base/format.h"
+#include "common/base/pattern.h"
 #include "common/config/config_file.h"
+#include "common/io/host.h"
 
 namespace holdfast {
 namespace {
@@ -121,12 +120,6 @@ Schema MakeCommonSourceSchema() {
        .help = "where its snapshots go; may be left out where there is one repository"},
   };
   return schema;
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
-  return name.data();
 }
 
 // Reads one file; a class only because every step needs the same five things.
@@ -387,28 +380,6 @@ Result<Settings> ParseSettings(std::string_view text, const std::string& path,
                                const Environment& environment, const KindSchemas& kinds) {
   HF_ASSIGN(config::ConfigFile file, config::ParseConfigFile(text, path));
   return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
-}
-
-bool MatchesPattern(std::string_view pattern, std::string_view text) {
-  std::size_t star = std::string_view::npos;  // the last `*` seen, and where its match began
-  std::size_t resume = 0;
-  std::size_t p = 0;
-  std::size_t t = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
 Result<std::vector<const SourceSettings*>> SelectSources(

@@ -84,7 +84,4 @@ const config::Schema& CommonSourceSchema();
 Result<std::vector<const SourceSettings*>> SelectSources(const Settings& settings,
                                                          const std::vector<std::string>& selectors);
 
-// Whether `text` matches `pattern`, in which `*` stands for any characters.
-bool MatchesPattern(std::string_view pattern, std::string_view text);
-
 }  // namespace holdfast

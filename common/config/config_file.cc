@@ -1,5 +1,7 @@
 #include "common/config/config_file.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -41,6 +43,17 @@ Result<ConfigFile> ParseConfigFile(std::string_view text, const std::string& pat
   if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
   HF_TRY(ExpectKind(root, Node::Kind::kMap, "the file"));
   return ConfigFile{path, std::move(root)};
+}
+
+Environment EnvironmentOfThisProcess() {
+  Environment environment;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return environment;
 }
 
 std::vector<std::string> WarnOfUnusedVariables(const Environment& environment,

@@ -22,6 +22,9 @@ Result<ConfigFile> LoadConfigFile(const std::string& path);
 // The same for a text already read; `path` must be absolute.
 Result<ConfigFile> ParseConfigFile(std::string_view text, const std::string& path);
 
+// What main() hands on.
+Environment EnvironmentOfThisProcess();
+
 // A warning for each HOLDFAST_* variable that is not in `used`, but for those of other purposes.
 std::vector<std::string> WarnOfUnusedVariables(const Environment& environment,
                                                const std::set<std::string>& used);

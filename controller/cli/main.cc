@@ -1,7 +1,4 @@
 // holdfast: the operator's program.
-#include <unistd.h>
-
-#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -9,27 +6,12 @@
 #include <vector>
 
 #include "common/cli/exit_code.h"
+#include "common/config/config_file.h"
+#include "common/io/host.h"
 #include "common/service/signals.h"
 #include "controller/cli/program.h"
 
 namespace {
-
-holdfast::config::Environment ReadEnvironment() {
-  holdfast::config::Environment environment;
-  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
-    std::string_view text = *entry;
-    std::size_t equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    environment.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return environment;
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
 
 void Wait(std::chrono::milliseconds time, const std::stop_token& stop) {
   std::mutex mutex;
@@ -51,13 +33,13 @@ int main(int argc, char** argv) {
   }
   holdfast::cli::TerminalPrompt prompt((*signals)->token());
   holdfast::cli::OperatorContext context;
-  context.environment = ReadEnvironment();
+  context.environment = holdfast::config::EnvironmentOfThisProcess();
   context.clock = &clock;
   context.random = &random;
   context.terminal = &terminal;
   context.prompt = &prompt;
   context.stop = (*signals)->token();
-  context.host = HostName();
+  context.host = holdfast::HostName();
   context.follow.wait = [&context](std::chrono::milliseconds time) { Wait(time, context.stop); };
   return holdfast::cli::RunOperator(std::vector<std::string>(argv + 1, argv + argc), context);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/base/format.h"
+#include "common/base/pattern.h"
 #include "controller/core/machine.h"
 #include "controller/core/selector.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -132,8 +133,8 @@ struct Wanted {
   bool is_used = false;
 
   bool Takes(const std::string& source, const std::string& node) {
-    const bool fits =
-        Matches(selector.source, source) && (selector.node.empty() || Matches(selector.node, node));
+    const bool fits = MatchesPattern(selector.source, source) &&
+                      (selector.node.empty() || MatchesPattern(selector.node, node));
     is_used = is_used || fits;
     return fits;
   }

@@ -20,28 +20,4 @@ Result<Selector> ParseSelector(std::string_view text) {
   return selector;
 }
 
-bool Matches(std::string_view pattern, std::string_view text) {
-  // The last `*` takes as much as it must; going back further never helps.
-  std::size_t star = std::string_view::npos;
-  std::size_t taken = 0;
-  std::size_t p = 0;
-  std::size_t t = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++taken;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
 }  // namespace holdfast::controller

@@ -16,7 +16,4 @@ struct Selector {
 
 // kInvalidArgument names what is wrong with it.
 Result<Selector> ParseSelector(std::string_view text);
-// Whether `text` is what `pattern` stands for; only `*` is special.
-bool Matches(std::string_view pattern, std::string_view text);
-
 }  // namespace holdfast::controller

@@ -20,6 +20,7 @@
 #include "common/base/log.h"
 #include "common/bus/admin_server.h"
 #include "common/io/fd.h"
+#include "common/io/host.h"
 #include "common/io/local_socket.h"
 #include "controller/daemon/admin_views.h"
 #include "controller/daemon/agent_keys.h"
@@ -41,12 +42,6 @@ Bytes Encoded(const v1::AdminReply& reply) {
                 .WithHint("ask for fewer at once (--limit)"),
             *instead.mutable_error());
   return ToBytes(instead.SerializeAsString());
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
 }
 
 class AdminLoopImpl final : public AdminLoop {

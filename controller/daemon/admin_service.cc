@@ -8,6 +8,7 @@
 
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/pattern.h"
 #include "common/bus/admin_server.h"
 #include "common/bus/join_token.h"
 #include "common/trust/envelope.h"
@@ -371,8 +372,8 @@ AdminService::ReplyResult AdminService::Do(const v1::RunListRequest& request) {
     if (request.source().empty()) return true;
     HF_ASSIGN(const std::vector<TaskRecord> tasks, reader_.Tasks(run.run, 0, kPageRowsMax));
     return std::ranges::any_of(tasks, [&](const TaskRecord& task) {
-      return Matches(selector.source, task.source) &&
-             (selector.node.empty() || Matches(selector.node, task.node));
+      return MatchesPattern(selector.source, task.source) &&
+             (selector.node.empty() || MatchesPattern(selector.node, task.node));
     });
   };
   v1::AdminReply reply;

@@ -1,6 +1,5 @@
 // holdfast-controller: the program.
 #include <CLI/CLI.hpp>
-#include <unistd.h>
 
 #include <string>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
+#include "common/config/config_file.h"
 #include "common/service/logging.h"
 #include "common/service/notify.h"
 #include "common/service/signals.h"
@@ -26,17 +26,6 @@ constexpr const char* kFooter = R"(Examples:
   holdfast-controller config check
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 another controller runs, 130 interrupted.)";
-
-holdfast::config::Environment ReadEnvironment() {
-  holdfast::config::Environment environment;
-  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const std::size_t equals = text.find('=');
-    if (equals == std::string_view::npos) continue;
-    environment.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return environment;
-}
 
 struct Arguments {
   std::string config{holdfast::controller::kDefaultControllerConfig};
@@ -75,7 +64,7 @@ Result<void> Act(const CLI::App& app, const Arguments& arguments,
                  holdfast::cli::Terminal& terminal) {
   const holdfast::SystemClock clock;
   holdfast::SystemRandom random;
-  const holdfast::config::Environment environment = ReadEnvironment();
+  const holdfast::config::Environment environment = holdfast::config::EnvironmentOfThisProcess();
   HF_TRY(SetUpLog(arguments, environment, terminal, clock));
   HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
             holdfast::controller::LoadControllerSettings(arguments.config, environment));

@@ -1,7 +1,5 @@
 #include "agent/sources/haproxy/follower.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -12,6 +10,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/io/host.h"
 
 namespace holdfast::haproxy {
 
@@ -54,12 +53,6 @@ bool Contains(const std::array<std::string_view, N>& list, std::string_view word
 
 bool IsIdentifier(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
 }
 
 // Reads everything in HAProxy's own order, for base directories and variables hold from the line

@@ -1,4 +1,3 @@
-#include "controller/core/selector.h"
 #include "tests/support/controller_fixture.h"
 
 namespace holdfast::controller {
@@ -10,15 +9,6 @@ struct One : Fixture {
     StartWithAgents();
   }
 };
-
-TEST_CASE("selector: * stands for any characters, and for nothing") {
-  CHECK(Matches("etcd/*", "etcd/main"));
-  CHECK(Matches("*/*", "etcd/main"));
-  CHECK(Matches("*a*b*", "xaab"));
-  CHECK_FALSE(Matches("etcd/*", "kafka/main"));
-  CHECK_FALSE(Matches("etcd", "etcd/main"));
-  CHECK(Matches("etcd*", "etcd"));
-}
 
 TEST_CASE("sessions: a plan without an answer is sent again, later and later, and at Hello") {
   One one;

@@ -213,13 +213,5 @@ TEST_CASE("settings: selectors choose sources in the file's order") {
                 "there are: files/app, etcd/main");
 }
 
-TEST_CASE("settings: stars match any characters") {
-  REQUIRE(MatchesPattern("*", ""));
-  REQUIRE(MatchesPattern("a*c", "abbc"));
-  REQUIRE(MatchesPattern("*/ma*n", "etcd/main"));
-  REQUIRE_FALSE(MatchesPattern("a*c", "abcd"));
-  REQUIRE_FALSE(MatchesPattern("", "a"));
-}
-
 }  // namespace
 }  // namespace holdfast

@@ -1,0 +1,27 @@
+#include "common/base/pattern.h"
+
+#include <catch2/catch.hpp>
+
+namespace holdfast {
+namespace {
+
+TEST_CASE("pattern: a star stands for any characters, and for none") {
+  CHECK(MatchesPattern("*", ""));
+  CHECK(MatchesPattern("etcd*", "etcd"));
+  CHECK(MatchesPattern("a*c", "abbc"));
+  CHECK(MatchesPattern("*/ma*n", "etcd/main"));
+  CHECK(MatchesPattern("*a*b*", "xaab"));
+  CHECK(MatchesPattern("*a*bc", "aabcbc"));
+  CHECK(MatchesPattern("a**", "a"));
+}
+
+TEST_CASE("pattern: what is not a star stands for itself, from the first character to the last") {
+  CHECK_FALSE(MatchesPattern("a*c", "abcd"));
+  CHECK_FALSE(MatchesPattern("", "a"));
+  CHECK_FALSE(MatchesPattern("etcd", "etcd/main"));
+  CHECK_FALSE(MatchesPattern("etcd/*", "kafka/main"));
+  CHECK_FALSE(MatchesPattern("a?c", "abc"));
+}
+
+}  // namespace
+}  // namespace holdfast
