@@ -123,6 +123,7 @@ class Machine final : public ReplayGuard {
   void Handle(const event::MessageReceived& event);
   void Handle(const event::ReportsLoaded& event);
   void SayHello();
+  bool TakeRoot(const Bytes& root);
   void TakeHelloAnswer(const v1::HelloAnswer& answer);
   void TakeTaken(std::uint64_t sequence);
   void SendReports();

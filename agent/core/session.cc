@@ -89,24 +89,34 @@ void Machine::Handle(const event::MessageReceived& event) {
   }
 }
 
-void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
-  if (!answer.root().empty()) {
-    const Bytes root = ToBytes(answer.root());
-    if (Result<Trust::Root> taken = trust_.TakeRoot(root, now_)) {
-      identity_.root = root;
-      identity_.root_version = taken->version;
-      identity_.epoch = std::max(identity_.epoch, taken->epoch);
-      PutIdentity();
-    } else {
-      Perform(action::Note{
-          "the controller's root document is not the next one: " + taken.error().Text(), true});
-    }
+// Whether it was the next one.
+bool Machine::TakeRoot(const Bytes& root) {
+  const Result<Trust::Root> taken = trust_.TakeRoot(root, now_);
+  if (!taken) {
+    Perform(action::Note{
+        "the controller's root document is not the next one: " + taken.error().Text(), true});
+    return false;
   }
+  identity_.root = root;
+  identity_.root_version = taken->version;
+  identity_.epoch = std::max(identity_.epoch, taken->epoch);
+  PutIdentity();
+  return true;
+}
+
+void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
+  const bool is_new_root = !answer.root().empty() && TakeRoot(ToBytes(answer.root()));
   const Bytes envelope = ToBytes(answer.fresh());
   Result<Bytes> payload = trust_.OpenFresh(envelope, nonce_, now_);
   v1::Fresh fresh;
   if (!payload || !fresh.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) {
-    return;  // to an earlier Hello, or no controller's: ours is sent again
+    // To an earlier Hello, or no controller's: ours is sent again. At once where we have come
+    // nearer: root documents come one by one, and only the newest fits the controller's word.
+    if (is_new_root) {
+      hello_retry_ms_ = 0;
+      SayHello();
+    }
+    return;
   }
   if (fresh.controller_epoch() < identity_.epoch) {
     Perform(

@@ -87,6 +87,7 @@ Result<void> Catalog::Take(const AgentRecord& record) {
   return {};
 }
 
+Result<void> Catalog::Take(const RootRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const RunRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const TaskRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const PlanRecord& record) { return PutRecord(connection_, record); }

@@ -49,6 +49,7 @@ class Catalog {
   Result<void> ApplyOne(const Change& change);
 
   Result<void> Take(const ClusterRecord& record);
+  Result<void> Take(const RootRecord& record);
   Result<void> Take(const AgentRecord& record);
   Result<void> Take(const RunRecord& record);
   Result<void> Take(const TaskRecord& record);

@@ -37,6 +37,7 @@ constexpr Recovery kNothing = Recovery::kNothing;
 constexpr ComparedColumn kCluster[] = {{"id", kNothing},           {"cluster_id", kNothing},
                                        {"cluster", kNothing},      {"epoch", kNothing},
                                        {"root_version", kNothing}, {"root", kNothing}};
+constexpr ComparedColumn kRoot[] = {{"version", kNothing}, {"envelope", kNothing}};
 constexpr ComparedColumn kAgent[] = {
     {"node", kAgents},           {"incarnation", kAgents},      {"signing_key", kAgents},
     {"curve_key", kAgents},      {"version", kAgents},          {"root_version", kAgents},
@@ -96,6 +97,7 @@ constexpr ComparedColumn kAudit[] = {{"sequence", kNothing}, {"leaf", kNothing}}
 
 constexpr ComparedTable kTables[] = {
     {"cluster", 1, kCluster},
+    {"root", 1, kRoot},
     {"agent", 1, kAgent},
     {"agent_source", 2, kAgentSource},
     {"agent_repository", 2, kAgentRepository},

@@ -45,6 +45,7 @@ Result<Loaded> LoadLiveState(Connection& connection) {
   Loaded loaded;
   HF_ASSIGN(std::vector<ClusterRecord> clusters, Read<ClusterRecord>(connection, ""));
   if (!clusters.empty()) loaded.cluster = std::move(clusters.front());
+  HF_ASSIGN(loaded.roots, Read<RootRecord>(connection, "ORDER BY version"));
   HF_ASSIGN(loaded.agents, Read<AgentRecord>(connection, "ORDER BY node"));
   HF_TRY(CompleteAgents(connection, loaded.agents));
   HF_ASSIGN(loaded.runs, Read<RunRecord>(connection, "WHERE closed = 0 ORDER BY run"));

@@ -21,6 +21,11 @@ CREATE TABLE cluster(
   root         BLOB    NOT NULL
 ) STRICT;
 
+CREATE TABLE root(
+  version  INTEGER NOT NULL PRIMARY KEY CHECK (version > 0),
+  envelope BLOB    NOT NULL
+) STRICT;
+
 CREATE TABLE agent(
   node            TEXT    NOT NULL PRIMARY KEY,
   incarnation     INTEGER NOT NULL,

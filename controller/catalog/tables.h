@@ -71,6 +71,14 @@ struct TableOf<controller::ClusterRecord> {
 };
 
 template <>
+struct TableOf<controller::RootRecord> {
+  static constexpr std::string_view kName = "root";
+  static constexpr std::string_view kKey = "version";
+  static constexpr std::array kColumns = {"version", "envelope"};
+  static auto Fields(auto& r) { return std::tie(r.version, r.envelope); }
+};
+
+template <>
 struct TableOf<controller::AgentRecord> {
   static constexpr std::string_view kName = "agent";
   static constexpr std::string_view kKey = "node";

@@ -29,6 +29,7 @@ enum class PlantedBug : std::uint8_t {
   kNoAudit,          // a lost agent's tasks change without an event
   kForgetInventory,  // an inventory ends with its first page
   kNoResend,         // a plan is sent once
+  kNewestRoot,       // who is behind gets the newest root document, whatever he has
 };
 
 struct Options {

@@ -196,6 +196,7 @@ Task* Machine::FindTask(const std::string& run, std::uint32_t number) {
 void Machine::Load(const Loaded& loaded) {
   HF_CHECK(loaded.cluster.has_value());
   cluster_ = *loaded.cluster;
+  for (const RootRecord& record : loaded.roots) roots_[record.version] = record.envelope;
   for (const AgentRecord& record : loaded.agents) agents_[record.node].record = record;
   for (const RunRecord& record : loaded.runs) runs_[record.run].record = record;
   std::vector<TaskRecord> tasks = loaded.tasks;

@@ -58,6 +58,7 @@ struct Agent {
   std::uint32_t twin_signs = 0;
   std::int64_t twin_at_ms = -3'600'000;
   bool conflict = false;
+  bool is_stranded = false;  // no root document here follows its own, which was said
   Bytes refused_report =
       {};  // hash of the last envelope that was refused, so that it is refused once
 
@@ -261,6 +262,7 @@ class Machine {
   std::int64_t jumps_ms_ = 0;
   std::int64_t offset_ms_ = 0;
   ClusterRecord cluster_;
+  std::map<std::uint64_t, Bytes> roots_;  // by version
   std::map<std::string, Agent> agents_;
   std::map<std::string, Run> runs_;  // not closed; by ULID, so by age
   std::map<Bytes, Plan> plans_;      // of those runs

@@ -79,8 +79,16 @@ struct ClusterRecord {
   std::string cluster = {};     // name
   std::uint64_t epoch = 0;
   std::uint64_t root_version = 0;
-  Bytes root = {};  // Envelope of the root document
+  Bytes root = {};  // Envelope of the newest root document
   bool operator==(const ClusterRecord&) const = default;
+};
+
+// Key: version. All root documents there were: each is verified by the one before, so who was away
+// for long needs every one of them.
+struct RootRecord {
+  std::uint64_t version = 0;
+  Bytes envelope = {};
+  bool operator==(const RootRecord&) const = default;
 };
 
 // One source as an agent's Hello names it.
@@ -327,14 +335,15 @@ struct InventoryEnded {
   bool operator==(const InventoryEnded&) const = default;
 };
 
-using Change = std::variant<ClusterRecord, AgentRecord, RunRecord, TaskRecord, PlanRecord,
-                            SnapshotRecord, DraftRecord, TokenRecord, AuditEntry, PlanAnswered,
-                            PlanSequence, ReportCursor, LastSeen, RemoveToken, RemoveSnapshot,
-                            RecoverRun, RecoverSnapshot, InventoryEnded>;
+using Change = std::variant<ClusterRecord, RootRecord, AgentRecord, RunRecord, TaskRecord,
+                            PlanRecord, SnapshotRecord, DraftRecord, TokenRecord, AuditEntry,
+                            PlanAnswered, PlanSequence, ReportCursor, LastSeen, RemoveToken,
+                            RemoveSnapshot, RecoverRun, RecoverSnapshot, InventoryEnded>;
 
 // All that a core starts from. Order does not matter.
 struct Loaded {
   std::optional<ClusterRecord> cluster = {};
+  std::vector<RootRecord> roots = {};  // all there are
   std::vector<AgentRecord> agents = {};
   std::vector<RunRecord> runs = {};      // that are not closed
   std::vector<TaskRecord> tasks = {};    // of those runs

@@ -44,9 +44,11 @@ void Machine::Handle(const event::MessageReceived& event) {
   }
   if (message.has_heartbeat() && agent->present) {
     v1::ControllerMessage answer;
-    // Another process than the one whose session this is: it may begin its own.
-    answer.mutable_heartbeat_answer()->set_say_hello(ToKey(message.heartbeat().process_id()) !=
-                                                     agent->process_id);
+    // Another process than the one whose session this is may begin its own; and who has not said
+    // that it has the newest root document has missed that there is one.
+    answer.mutable_heartbeat_answer()->set_say_hello(
+        ToKey(message.heartbeat().process_id()) != agent->process_id ||
+        agent->record.root_version < cluster_.root_version);
     SendTo(*agent, answer);
   } else if (message.has_progress()) {
     TakeProgress(*agent, message.progress());
@@ -190,8 +192,19 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
   v1::HelloAnswer& answer = *message.mutable_hello_answer();
   const Bytes envelope = trust_.Sign(kFreshType, ToBytes(fresh.SerializeAsString()), {});
   answer.set_fresh(std::string(AsText(envelope)));
-  if (hello.root_version() < cluster_.root_version)
-    answer.set_root(std::string(AsText(cluster_.root)));
+  if (hello.root_version() < cluster_.root_version) {
+    // Only the next one: no other can be verified by what the agent has. It asks again for more.
+    const bool is_planted = options_.planted_bug == PlantedBug::kNewestRoot;
+    auto next = roots_.find(is_planted ? cluster_.root_version : hello.root_version() + 1);
+    if (next != roots_.end()) {
+      answer.set_root(std::string(AsText(next->second)));
+    } else if (!std::exchange(agent.is_stranded, true)) {
+      Perform(action::Note{
+          fmt::format("{} has root document {}, and {} is not here for it to go on: join it again",
+                      Quote(agent.record.node), hello.root_version(), hello.root_version() + 1),
+          true});
+    }
+  }
   answer.set_heartbeat_ms(static_cast<std::uint32_t>(HeartbeatMs()));
   answer.set_lease_ms(static_cast<std::uint32_t>(LeaseMs()));
   answer.set_report_sequence(agent.record.report_sequence);
@@ -418,6 +431,8 @@ void Machine::Handle(const event::RootChanged& event) {
   cluster_.root_version = event.version;
   cluster_.epoch = std::max(cluster_.epoch, event.epoch);
   cluster_.root = event.envelope;
+  roots_[event.version] = event.envelope;
+  Put(RootRecord{event.version, event.envelope});
   Put(cluster_);
   Audit("trust.changed", event.actor, cluster_.cluster, "",
         {{"root_version", std::to_string(event.version)}}, event.envelope);

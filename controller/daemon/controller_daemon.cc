@@ -65,6 +65,7 @@ Result<Catalog> OpenCatalog(const ControllerSettings& settings, const trust::Roo
                     .epoch = root.epoch(),
                     .root_version = root.version(),
                     .root = root.envelope()},
+      RootRecord{root.version(), root.envelope()},
       AuditEntry{.time_ms = now_ms,
                  .type = "cluster.created",
                  .actor = "controller",
@@ -113,13 +114,14 @@ Result<void> TakeFromFile(Catalog& catalog, ClusterRecord cluster, const trust::
   cluster.epoch = std::max(cluster.epoch, root.epoch());
   cluster.root = root.envelope();
   const std::vector<Change> changes = {
-      cluster, AuditEntry{.time_ms = trust::UnixMilliseconds(clock.Now()),
-                          .type = "trust.changed",
-                          .actor = "controller",
-                          .subject = root.cluster(),
-                          .run = {},
-                          .facts = {{"root_version", std::to_string(root.version())}},
-                          .evidence = root.envelope()}};
+      cluster, RootRecord{root.version(), root.envelope()},
+      AuditEntry{.time_ms = trust::UnixMilliseconds(clock.Now()),
+                 .type = "trust.changed",
+                 .actor = "controller",
+                 .subject = root.cluster(),
+                 .run = {},
+                 .facts = {{"root_version", std::to_string(root.version())}},
+                 .evidence = root.envelope()}};
   return catalog.Apply(changes);
 }
 

@@ -25,6 +25,7 @@ const std::map<std::string_view, Planted>& Bugs() {
       {"no-audit", {.controller = C::kNoAudit}},
       {"forget-inventory", {.controller = C::kForgetInventory}},
       {"no-resend", {.controller = C::kNoResend}},
+      {"newest-root", {.controller = C::kNewestRoot}},
       {"forget-plans", {.agent = A::kForgetPlans}},
       {"obey-without-operators", {.agent = A::kObeyWithoutOperators}},
       {"release-early", {.agent = A::kReleaseEarly}},

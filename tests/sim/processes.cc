@@ -262,6 +262,7 @@ void World::StartAgent(Agent& agent) {
   options.sources = agent.sources;
   options.repositories = {"main"};
   options.planted_bug = planted_.agent;
+  agent.trust->Restart(agent.journal.identity.root_version);
   agent.core =
       std::make_unique<agent::AgentCore>(options, agent.journal.Load(), *agent.trust, random_);
   Say(agent.node + " starts");

@@ -23,7 +23,12 @@ World::World(std::uint64_t seed, const Planted& planted, bool is_verbose)
       planted_(planted),
       is_verbose_(is_verbose),
       random_(seed * 0x9e3779b97f4a7c15ULL + 1) {
-  catalog_.cluster = {.cluster_id = kClusterId, .cluster = "prod", .epoch = 1, .root_version = 1};
+  catalog_.cluster = {.cluster_id = kClusterId,
+                      .cluster = "prod",
+                      .epoch = 1,
+                      .root_version = 1,
+                      .root = testing::CheapRoot(1)};
+  catalog_.roots[1] = {1, testing::CheapRoot(1)};
   const int agents = static_cast<int>(Between(2, 4));
   for (int i = 0; i < agents; ++i) {
     auto agent = std::make_unique<Agent>();
@@ -108,6 +113,18 @@ void World::MakeStory() {
   if (OneIn(2)) {
     for (int i = 0; i < 3; ++i) At(Between(1'000, fault_end_ms_), [this] { Attack(); });
   }
+  if (OneIn(3)) {
+    for (std::int64_t i = Between(1, 6); i > 0; --i)
+      At(Between(1'000, fault_end_ms_), [this] { Rotate(); });
+  }
+}
+
+// The persons of the root document have agreed on the next one.
+void World::Rotate() {
+  const std::uint64_t version = catalog_.cluster.root_version + 1;
+  Say(fmt::format("root document {}", version));
+  StepController(
+      controller::event::RootChanged{3, version, 1, testing::CheapRoot(version), "uid:0"});
 }
 
 void World::Request() {
@@ -284,6 +301,11 @@ void World::CheckConverged() {
       Violate(agent->node + " still has tasks, long after all was well again");
     if (!agent->journal.parts.empty())
       Violate(agent->node + " still keeps parts, long after all was well again");
+    if (agent->journal.identity.root_version != catalog_.cluster.root_version) {
+      Violate(fmt::format(
+          "{} has root document {}, the newest is {}, long after all was well again", agent->node,
+          agent->journal.identity.root_version, catalog_.cluster.root_version));
+    }
     if (!agent->core->is_connected())
       Violate(agent->node + " is not connected, long after all was well again");
     const std::uint64_t cursor = catalog_.agents.at(agent->node).report_sequence;
@@ -328,6 +350,7 @@ void World::CheckRebuilt() {
 
   testing::MemoryCatalog fresh;
   fresh.cluster = catalog_.cluster;
+  fresh.roots = catalog_.roots;
   for (const auto& [node, record] : catalog_.agents) {
     controller::AgentRecord& agent = fresh.agents[node];
     agent.node = node;

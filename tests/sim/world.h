@@ -108,6 +108,7 @@ class World {
   void MakeStory();
   void MakeFaults();
   void Request();
+  void Rotate();
   void Attack();
   void Prune();
   void Heal();

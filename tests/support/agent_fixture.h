@@ -38,6 +38,7 @@ class Fixture {
     Step(event::PartsHeld{});
   }
   void StartUnheld() {
+    trust.Restart(journal.identity.root_version);
     core = std::make_unique<AgentCore>(options_, journal.Load(), trust, random);
     Step(event::Started{});
   }
@@ -72,13 +73,19 @@ class Fixture {
   void Say(const v1::ControllerMessage& message) {
     Step(event::MessageReceived{ToBytes(message.SerializeAsString())});
   }
-  void Answer(std::uint64_t taken = 0) {
+  // Of a controller that has root documents up to `newest`, and sends the next one.
+  void Answer(std::uint64_t taken = 0, std::uint64_t newest = 1) {
     v1::Fresh fresh;
     fresh.set_node("a");
     fresh.set_nonce(nonce);
     fresh.set_now_ms(wall_ms);
     fresh.set_controller_epoch(1);
+    fresh.set_root_version(newest);
     v1::ControllerMessage message;
+    if (journal.identity.root_version < newest) {
+      const Bytes root = testing::CheapRoot(journal.identity.root_version + 1);
+      message.mutable_hello_answer()->set_root(std::string(AsText(root)));
+    }
     const Bytes envelope = testing::CheapEnvelope(
         testing::kFreshType, ToBytes(fresh.SerializeAsString()), {testing::CheapKey("controller")});
     message.mutable_hello_answer()->set_fresh(std::string(AsText(envelope)));

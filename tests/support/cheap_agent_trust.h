@@ -32,14 +32,25 @@ class CheapAgentTrust final : public agent::Trust {
     if (!opened || opened->type != kFreshType ||
         !opened->signers.contains(CheapKey("controller")) ||
         !fresh.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())) ||
-        fresh.node() != node_ || nonce.empty() || fresh.nonce() != AsText(nonce)) {
+        fresh.node() != node_ || fresh.root_version() != root_version_ || nonce.empty() ||
+        fresh.nonce() != AsText(nonce)) {
       return Fail(ErrorCode::kDenied, "no answer to this");
     }
     return std::move(opened->payload);
   }
-  Result<Root> TakeRoot(ByteView, const agent::Time&) override {
-    return Fail(ErrorCode::kDenied, "no root document");
+  Result<Root> TakeRoot(ByteView envelope, const agent::Time&) override {
+    const std::optional<CheapOpened> opened = OpenCheap(envelope);
+    v1::RootDocument root;
+    if (!opened || opened->type != kRootType || !opened->signers.contains(CheapKey("root")) ||
+        !root.ParseFromArray(opened->payload.data(), static_cast<int>(opened->payload.size())) ||
+        root.version() != root_version_ + 1) {
+      return Fail(ErrorCode::kDenied, "not the next root document");
+    }
+    root_version_ = root.version();
+    return Root{root.version(), root.epoch()};
   }
+  // What a process begins with: the version that its journal has.
+  void Restart(std::uint64_t root_version) { root_version_ = root_version; }
   Bytes SignReport(ByteView payload) const override {
     return CheapEnvelope(kReportType, payload, {CheapKey(node_)});
   }
@@ -122,6 +133,7 @@ class CheapAgentTrust final : public agent::Trust {
   std::string cluster_id_;
   std::string node_;
   std::set<std::string> sources_;
+  std::uint64_t root_version_ = 1;
 };
 
 }  // namespace holdfast::testing

@@ -69,6 +69,15 @@ inline std::optional<CheapOpened> OpenCheap(ByteView bytes) {
 inline constexpr std::string_view kPlanType = "application/vnd.holdfast.plan.v1";
 inline constexpr std::string_view kFreshType = "application/vnd.holdfast.fresh.v1";
 inline constexpr std::string_view kReportType = "application/vnd.holdfast.report.v1";
+inline constexpr std::string_view kRootType = "application/vnd.holdfast.root.v1";
+
+// A root document that counts for the one before it and for no other.
+inline Bytes CheapRoot(std::uint64_t version) {
+  v1::RootDocument root;
+  root.set_version(version);
+  root.set_epoch(1);
+  return CheapEnvelope(kRootType, ToBytes(root.SerializeAsString()), {CheapKey("root")});
+}
 
 // Operators are "anna" and "ben", by their CheapKey.
 class CheapControllerTrust final : public controller::Trust {

@@ -26,7 +26,9 @@ class Fixture {
     catalog.cluster = {.cluster_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
                        .cluster = "prod",
                        .epoch = 1,
-                       .root_version = 1};
+                       .root_version = 1,
+                       .root = testing::CheapRoot(1)};
+    catalog.roots[1] = {1, testing::CheapRoot(1)};
   }
 
   // Agents as the catalog knows them before the core starts.
@@ -87,7 +89,8 @@ class Fixture {
   void Say(const std::string& node, const v1::AgentMessage& message) {
     Step(event::MessageReceived{node, ToBytes(message.SerializeAsString())});
   }
-  void Hello(const std::string& node, const std::string& boot = "boot") {
+  void Hello(const std::string& node, const std::string& boot = "boot",
+             std::uint64_t root_version = 1) {
     v1::AgentMessage message;
     v1::Hello& hello = *message.mutable_hello();
     hello.set_node(node);
@@ -95,7 +98,7 @@ class Fixture {
     hello.set_boot_id(boot);
     hello.set_process_id(node);
     hello.set_nonce("0123456789abcdef");
-    hello.set_root_version(1);
+    hello.set_root_version(root_version);
     hello.set_report_sequence(reports[node]);
     hello.set_version("1");
     for (const ConfiguredSource& source : catalog.agents.at(node).sources) {
@@ -208,11 +211,13 @@ class Fixture {
   std::map<std::string, std::uint64_t> reports;
   std::map<std::string, Bytes> hashes;
   std::map<std::string, std::uint64_t> taken;
+  std::map<std::string, v1::HelloAnswer> hello_answers;
 
  private:
   void TakeSent(const action::Send& send) {
     v1::ControllerMessage message;
     REQUIRE(message.ParseFromArray(send.message.data(), static_cast<int>(send.message.size())));
+    if (message.has_hello_answer()) hello_answers[send.node] = message.hello_answer();
     if (message.has_reports_taken()) taken[send.node] = message.reports_taken().report_sequence();
     for (const std::string& envelope : message.plans().envelopes()) {
       std::optional<testing::CheapOpened> opened = testing::OpenCheap(AsBytes(envelope));

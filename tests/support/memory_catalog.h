@@ -14,6 +14,7 @@ namespace holdfast::testing {
 
 struct MemoryCatalog {
   controller::ClusterRecord cluster;
+  std::map<std::uint64_t, controller::RootRecord> roots;
   std::map<std::string, controller::AgentRecord> agents;
   std::map<std::string, controller::RunRecord> runs;
   std::map<std::pair<std::string, std::uint32_t>, controller::TaskRecord> tasks;
@@ -32,6 +33,7 @@ struct MemoryCatalog {
   controller::Loaded Load() const {
     controller::Loaded loaded;
     loaded.cluster = cluster;
+    for (const auto& [key, record] : roots) loaded.roots.push_back(record);
     for (const auto& [key, record] : agents) loaded.agents.push_back(record);
     for (const auto& [key, record] : runs) {
       if (!record.closed) loaded.runs.push_back(record);
@@ -55,6 +57,7 @@ struct MemoryCatalog {
 
  private:
   void Put(const controller::ClusterRecord& record) { cluster = record; }
+  void Put(const controller::RootRecord& record) { roots[record.version] = record; }
   void Put(const controller::AgentRecord& record) { agents[record.node] = record; }
   void Put(const controller::RunRecord& record) { runs[record.run] = record; }
   void Put(const controller::TaskRecord& record) { tasks[{record.run, record.number}] = record; }

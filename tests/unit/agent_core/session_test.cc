@@ -45,6 +45,41 @@ TEST_CASE("session: after a lease without a word it begins anew") {
   CHECK_FALSE(fixture.core->is_connected());
 }
 
+TEST_CASE("session: who is behind takes root documents one by one, also over a crash") {
+  Fixture fixture;
+  std::size_t asked = Hellos(fixture);
+
+  for (std::uint64_t version : {2U, 3U}) {
+    fixture.Answer(0, 4);
+    CHECK(fixture.journal.identity.root_version == version);
+    CHECK(fixture.journal.identity.root == testing::CheapRoot(version));
+    CHECK(Hellos(fixture) == ++asked);  // at once
+    CHECK_FALSE(fixture.core->is_connected());
+  }
+  fixture.Start();
+  CHECK(fixture.sent.back().hello().root_version() == 3);
+  asked = Hellos(fixture);
+  fixture.Answer(0, 4);
+
+  CHECK(fixture.journal.identity.root_version == 4);
+  CHECK(Hellos(fixture) == asked);
+  CHECK(fixture.core->is_connected());
+}
+
+TEST_CASE("session: a root document that is not the next one brings no further Hello") {
+  Fixture fixture;
+  const std::size_t asked = Hellos(fixture);
+  v1::ControllerMessage message;
+  const Bytes root = testing::CheapRoot(4);
+  message.mutable_hello_answer()->set_root(std::string(AsText(root)));
+
+  fixture.Say(message);
+
+  CHECK(fixture.journal.identity.root_version == 1);
+  CHECK(Hellos(fixture) == asked);
+  CHECK(fixture.Count<action::Note>() == 1);
+}
+
 TEST_CASE("session: reports go again until they are taken, and chain") {
   Fixture fixture;
   fixture.Answer();

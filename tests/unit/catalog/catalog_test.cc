@@ -68,6 +68,17 @@ TEST_CASE("catalog: a record replaces the one of its key, with all that belongs 
   REQUIRE(loaded.drafts == std::vector{draft});
 }
 
+TEST_CASE("catalog: every root document is kept") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  const RootRecord first{1, {1, 2}};
+  const RootRecord second{2, {3}};
+
+  REQUIRE_OK(catalog.Apply(Changes{second, first, second}));
+
+  REQUIRE(Unwrap(catalog.Load()).roots == std::vector{first, second});
+}
+
 TEST_CASE("catalog: small changes reach their record") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);

@@ -66,6 +66,60 @@ TEST_CASE("sessions: a Hello that speaks for another is dropped") {
   CHECK(std::holds_alternative<action::Note>(one.last.actions.at(0)));
 }
 
+TEST_CASE("sessions: who is behind gets every root document, one by one") {
+  One one;
+  for (std::uint64_t version : {2U, 3U, 4U}) {
+    one.Step(event::RootChanged{1, version, 1, testing::CheapRoot(version), "uid:0"});
+  }
+  CHECK(one.catalog.cluster.root == testing::CheapRoot(4));
+  if (GENERATE(false, true)) one.Start();  // also when it has only what is durable
+
+  for (std::uint64_t version : {1U, 2U, 3U}) {
+    one.Hello("a", "boot", version);
+    CHECK(ToBytes(one.hello_answers.at("a").root()) == testing::CheapRoot(version + 1));
+    CHECK(one.catalog.agents.at("a").root_version == version);
+  }
+  one.Hello("a", "boot", 4);
+
+  CHECK(one.hello_answers.at("a").root().empty());
+}
+
+TEST_CASE("sessions: who has missed the word of a new root document hears it with a heartbeat") {
+  One one;
+  one.Step(event::RootChanged{1, 2, 1, testing::CheapRoot(2), "uid:0"});
+  auto heartbeat = [&] {
+    v1::AgentMessage message;
+    message.mutable_heartbeat()->set_process_id("a");
+    one.Say("a", message);
+    v1::ControllerMessage answer;
+    const Bytes& bytes = std::get<action::Send>(one.last.actions.at(0)).message;
+    REQUIRE(answer.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    return answer.heartbeat_answer().say_hello();
+  };
+
+  CHECK(heartbeat());
+  one.Hello("a", "boot", 2);
+
+  CHECK_FALSE(heartbeat());
+}
+
+TEST_CASE("sessions: whose next root document is not there is told of once, and gets none") {
+  Fixture one;
+  one.AddAgent("a", {Local("files/app")});
+  one.catalog.cluster.root_version = 3;
+  one.catalog.roots = {{3, {3, testing::CheapRoot(3)}}};
+  one.Start();
+  std::size_t notes = 0;
+  for (int i = 0; i < 3; ++i) {
+    one.Hello("a");
+    CHECK(one.hello_answers.at("a").root().empty());
+    for (const Action& action : one.last.actions)
+      notes += std::holds_alternative<action::Note>(action) ? 1 : 0;
+  }
+
+  CHECK(notes == 1);
+}
+
 TEST_CASE("sessions: two boots that both speak are a conflict, one late word is none") {
   One one;
   one.Hello("a", "second");
