@@ -25,6 +25,7 @@ class Cluster:
              "--host", "127.0.0.1", "--no-passphrase"])
         self.config = made / "controller" / "controller.yaml"
         self.operator = made / "operators" / "anna" / "cli.yaml"
+        self.root_key = made / "root" / "anna.key"
         ports = {port: str(free_port()) for port in ("7733", "7734", "7735")}
         for path in (self.config, self.operator):
             text = path.read_text()
@@ -93,6 +94,10 @@ class Cluster:
 
     def state_of(self, node: str) -> dict:
         return next(agent for agent in self.json("agent", "list")["agents"] if agent["node"] == node)
+
+    def rotate(self, *changes: str) -> None:
+        """Makes the next root document and puts it in force."""
+        self.call("trust", "rotate", *changes, "--root-key", str(self.root_key), "--send", "--yes")
 
     def restart_controller(self) -> None:
         """As a power cut would: nothing is said to anybody."""

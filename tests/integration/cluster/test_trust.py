@@ -1,0 +1,50 @@
+"""Root documents that change while nodes are away."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import Case, main
+from lib.cluster import Cluster
+from lib.processes import run
+
+
+class ChangedTrust(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster = Cluster(self.directory).start()
+        for node in ("db-1", "db-2"):
+            data = self.directory / f"{node}-data"
+            data.mkdir()
+            (data / "a").write_text(f"data of {node}\n")
+            self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}])
+
+    def test_an_agent_that_was_away_follows_version_by_version(self) -> None:
+        self.cluster.agents["db-1"].stop()
+        # The second version has another controller key: what the first one lets sign counts no more.
+        key = self.cluster.config.parent / "controller.key"
+        new = self.directory / "new.key"
+        run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(new)])
+        run(["openssl", "pkey", "-in", str(new), "-pubout", "-out", str(self.directory / "new.pub")])
+        self.cluster.rotate("--controller-key", str(self.directory / "new.pub"), "--raise-epoch")
+        self.cluster.controller.stop()
+        key.write_bytes(new.read_bytes())
+        self.cluster.start()
+        self.cluster.rotate("--days", "400")
+        self.assertEqual(self.cluster.json("status")["root_version"], 3)
+
+        self.cluster.start_agent("db-1")
+
+        done = self.cluster.json("backup", "files/app@db-1", "files/app@db-2")["runs"][0]
+        self.assertEqual(done["state"], "done", done)
+        self.assertEqual({task["node"] for task in done["tasks"]}, {"db-1", "db-2"})
+        roots = self.cluster.agent("db-1").config.parent / "state" / "identity" / "roots"
+        self.assertEqual(sorted(path.name for path in roots.iterdir()), ["2.holdfast", "3.holdfast"])
+        # It knows them by heart: also after a restart of both.
+        self.cluster.restart_agent("db-1")
+        self.cluster.restart_controller()
+        self.cluster.wait_for("db-1")
+        self.assertEqual(self.cluster.json("backup", "files/app@db-1")["runs"][0]["state"], "done")
+
+
+main("restic")
