@@ -282,12 +282,6 @@ class Machine {
   bool try_queued_ = false;
 };
 
-// What a task has come to needs nothing more from its agent, as far as the run waits for it.
-inline bool IsFinal(TaskState state) {
-  return state == TaskState::kComposed || state == TaskState::kFailed ||
-         state == TaskState::kRefused || state == TaskState::kCancelled ||
-         state == TaskState::kDone;
-}
 inline bool IsSettled(const TaskRecord& task) {
   if (task.state == TaskState::kLost) {
     return task.kind != OrderKind::kRestore && task.kind != OrderKind::kRestoreInPlace;

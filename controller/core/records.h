@@ -41,6 +41,12 @@ enum class TaskState : std::uint8_t {
 };
 // "planned", "accepted", ...
 std::string_view TaskStateName(TaskState state);
+// What a task has come to needs nothing more from its agent, as far as the run waits for it.
+inline bool IsFinal(TaskState state) {
+  return state == TaskState::kComposed || state == TaskState::kFailed ||
+         state == TaskState::kRefused || state == TaskState::kCancelled ||
+         state == TaskState::kDone;
+}
 
 enum class RunState : std::uint8_t {
   kQueued = 1,  // waits for another run that has one of its sources

@@ -297,11 +297,29 @@ void Machine::DropTasks(Agent& agent, const std::string& reason) {
 
 // --- who belongs to the cluster
 
+namespace {
+
+constexpr std::size_t kNodeNameBytesMax = 64;
+
+// As an agent's configuration has it. It is a file's name in snapshots and on the controller.
+bool IsNodeName(std::string_view name) {
+  constexpr std::string_view kBegins =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  return !name.empty() && name.size() <= kNodeNameBytesMax &&
+         kBegins.find(name.front()) != std::string_view::npos &&
+         name.find_first_not_of(std::string(kBegins) + "._-") == std::string_view::npos;
+}
+
+}  // namespace
+
 void Machine::Handle(const event::TokenMinted& event) {
   const Agent* agent = FindAgent(event.node);
-  if (event.node.empty() || event.node.size() > 253 || event.secret_hash.size() != 32) {
+  if (!IsNodeName(event.node) || event.secret_hash.size() != 32) {
     Reply(event.request,
-          Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no node's name", Quote(event.node)),
+          Fail(ErrorCode::kInvalidArgument,
+               fmt::format("{} is no node's name; expected letters, digits, \".\", \"_\" and "
+                           "\"-\", at most {} of them",
+                           Quote(event.node), kNodeNameBytesMax),
                "use the node's host name"));
     return;
   }

@@ -23,6 +23,7 @@
 #include "controller/daemon/agent_keys.h"
 #include "controller/daemon/controller_trust.h"
 #include "controller/daemon/core_loop.h"
+#include "controller/daemon/roster.h"
 
 namespace holdfast::controller {
 namespace {
@@ -53,7 +54,6 @@ Result<Keys> LoadKeys(const ControllerSettings& settings) {
 // A catalog that knows its cluster; made where there is none.
 Result<Catalog> OpenCatalog(const ControllerSettings& settings, const trust::RootDocument& root,
                             const Clock& clock) {
-  HF_TRY(MakeDirectories(settings.state_dir, 0700));
   const std::string path = settings.state_dir + "/catalog.db";
   if (::access(path.c_str(), F_OK) == 0) return Catalog::Open(path, DatabaseMode::kWrite);
   HF_ASSIGN(Catalog catalog, Catalog::Open(path, DatabaseMode::kCreate));
@@ -125,16 +125,35 @@ Result<void> TakeFromFile(Catalog& catalog, ClusterRecord cluster, const trust::
   return catalog.Apply(changes);
 }
 
+// What lies beside a catalog that was lost, or put back as it once was. `loaded` is what it then
+// has.
+Result<void> TakeBack(Catalog& catalog, const Roster& roster, Loaded& loaded, const Clock& clock) {
+  for (const std::string& warning : roster.warnings()) Log(LogLevel::kWarning, "{}", warning);
+  HF_ASSIGN(const std::vector<Change> lacked, roster.LackedBy(loaded, clock.Now()));
+  if (lacked.empty()) return {};
+  HF_TRY(catalog.Apply(lacked));
+  const auto agents = std::ranges::count_if(
+      lacked, [](const Change& change) { return std::holds_alternative<AgentRecord>(change); });
+  const auto roots = std::ranges::count_if(
+      lacked, [](const Change& change) { return std::holds_alternative<RootRecord>(change); });
+  Log(LogLevel::kWarning,
+      "the catalog lacked {} agents and {} root documents, which are known by files beside it",
+      agents, roots);
+  HF_ASSIGN(loaded, catalog.Load());
+  return {};
+}
+
 // What lives as long as the process, in the order in which it ends.
 class Daemon {
  public:
-  Daemon(const ControllerSettings& settings, Catalog catalog, trust::RootDocument root, Keys keys,
-         Random& random, const Clock& clock)
+  Daemon(const ControllerSettings& settings, Catalog catalog, Roster roster,
+         trust::RootDocument root, Keys keys, Random& random, const Clock& clock)
       : settings_(settings),
         random_(random),
         clock_(clock),
         bus_keys_(std::move(keys.bus)),
         catalog_(std::move(catalog)),
+        roster_(std::move(roster)),
         trust_(std::move(root), std::move(keys.signing), clock) {}
 
   Result<void> Start(const std::stop_token& stop) {
@@ -158,8 +177,8 @@ class Daemon {
     options.version = HOLDFAST_VERSION;
     options.bus_endpoint = settings_.bus.endpoint;
     options.bus_key = bus_keys_.public_key;
-    core_ = std::make_unique<CoreLoop>(std::move(options), catalog_, trust_, agents_, *bus_, *join_,
-                                       random_, clock_);
+    core_ = std::make_unique<CoreLoop>(std::move(options), catalog_, roster_, trust_, agents_,
+                                       *bus_, *join_, random_, clock_);
     HF_TRY(core_->Start());
     AdminServiceOptions admin;
     admin.catalog = catalog_.path();
@@ -190,6 +209,7 @@ class Daemon {
   const Clock& clock_;
   const bus::CurveKeys bus_keys_;
   Catalog catalog_;
+  Roster roster_;
   ControllerTrust trust_;
   AgentKeys agents_;
   std::unique_ptr<bus::BusServer> bus_;
@@ -207,19 +227,22 @@ void Tell(const Result<void>& told) {
 Result<void> RunController(const ControllerSettings& settings, const Notifier& notifier,
                            const std::stop_token& stop, Random& random, const Clock& clock) {
   HF_ASSIGN(Keys keys, LoadKeys(settings));
+  HF_TRY(MakeDirectories(settings.state_dir, 0700));
+  HF_ASSIGN(Roster roster, Roster::Open(settings.state_dir, keys.root.cluster_id()));
   HF_ASSIGN(Catalog catalog, OpenCatalog(settings, keys.root, clock));
-  HF_ASSIGN(const Loaded loaded, catalog.Load());
+  HF_ASSIGN(Loaded loaded, catalog.Load());
   if (!loaded.cluster) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("catalog {} does not know its cluster", Quote(catalog.path())),
                 "it was left half made: move it away and start again");
   }
+  HF_TRY(TakeBack(catalog, roster, loaded, clock));
   HF_ASSIGN(Document document, CurrentRoot(loaded, keys, settings, clock));
   if (document.is_from_file) {
     HF_TRY(TakeFromFile(catalog, *loaded.cluster, document.root, clock));
   }
-  Daemon daemon(settings, std::move(catalog), std::move(document.root), std::move(keys), random,
-                clock);
+  Daemon daemon(settings, std::move(catalog), std::move(roster), std::move(document.root),
+                std::move(keys), random, clock);
   HF_TRY(daemon.Start(stop));
   Tell(notifier.Ready(fmt::format("cluster {}", settings.cluster)));
   Result<void> ended = daemon.Run(stop, notifier);

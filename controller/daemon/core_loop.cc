@@ -39,11 +39,12 @@ std::int64_t Milliseconds(std::chrono::nanoseconds duration) {
 
 }  // namespace
 
-CoreLoop::CoreLoop(CoreLoopOptions options, Catalog& catalog, ControllerTrust& trust,
-                   AgentKeys& keys, bus::BusServer& bus, bus::JoinServer& join, Random& random,
-                   const Clock& clock)
+CoreLoop::CoreLoop(CoreLoopOptions options, Catalog& catalog, Roster& roster,
+                   ControllerTrust& trust, AgentKeys& keys, bus::BusServer& bus,
+                   bus::JoinServer& join, Random& random, const Clock& clock)
     : options_(std::move(options)),
       catalog_(catalog),
+      roster_(roster),
       trust_(trust),
       keys_(keys),
       bus_(bus),
@@ -83,6 +84,7 @@ Result<void> CoreLoop::Start() {
 Result<void> CoreLoop::Revive() {
   HF_ASSIGN(const Loaded loaded, catalog_.Load());
   HF_CHECK(loaded.cluster.has_value());
+  HF_TRY(roster_.Keep(loaded));  // what a crash, or a full disk, kept it from
   // The verifier may have taken a document that the catalog then refused.
   HF_ASSIGN(trust::RootDocument root, trust::RootDocument::Load(loaded.cluster->root));
   trust_.Restore(std::move(root));
@@ -164,7 +166,11 @@ void CoreLoop::Feed(const Event& event) {
 Result<void> CoreLoop::Commit() {
   const std::vector<Change> changes = std::exchange(changes_, {});
   const std::vector<Action> actions = std::exchange(actions_, {});
-  if (!changes.empty()) HF_TRY(catalog_.Apply(changes));
+  if (!changes.empty()) {
+    HF_TRY(catalog_.Apply(changes));
+    // Whoever is told of a join or a revocation may rely on it, whatever becomes of the catalog.
+    HF_TRY(roster_.Keep(changes));
+  }
   for (const Action& action : actions) Perform(action);
   return {};
 }

@@ -32,6 +32,7 @@
 #include "controller/core/events.h"
 #include "controller/daemon/agent_keys.h"
 #include "controller/daemon/controller_trust.h"
+#include "controller/daemon/roster.h"
 
 namespace holdfast::controller {
 
@@ -45,10 +46,11 @@ struct CoreLoopOptions {
 
 class CoreLoop {
  public:
-  // All that is referred to outlives the loop. Only Ask(), Look() and ChangeRoot() may be called from
-  // other threads than the one that calls Start() and Run().
-  CoreLoop(CoreLoopOptions options, Catalog& catalog, ControllerTrust& trust, AgentKeys& keys,
-           bus::BusServer& bus, bus::JoinServer& join, Random& random, const Clock& clock);
+  // All that is referred to outlives the loop. Only Ask(), Look() and ChangeRoot() may be called
+  // from other threads than the one that calls Start() and Run().
+  CoreLoop(CoreLoopOptions options, Catalog& catalog, Roster& roster, ControllerTrust& trust,
+           AgentKeys& keys, bus::BusServer& bus, bus::JoinServer& join, Random& random,
+           const Clock& clock);
   ~CoreLoop();
   // From now on, and for all who wait already, the answer is kCancelled. Before anybody who may
   // ask, and before the loop goes.
@@ -92,6 +94,7 @@ class CoreLoop {
 
   const CoreLoopOptions options_;
   Catalog& catalog_;
+  Roster& roster_;
   ControllerTrust& trust_;
   AgentKeys& keys_;
   bus::BusServer& bus_;

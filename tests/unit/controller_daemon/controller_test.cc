@@ -249,6 +249,38 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
   CHECK(status.agents_connected() == 0);
 }
 
+TEST_CASE("controller: who belongs to it is known without the catalog, and who does not") {
+  Cluster cluster;
+  std::optional<Agent> kept;
+  std::optional<Agent> revoked;
+  {
+    Running controller(cluster);
+    kept.emplace(cluster, TokenFor(controller, "db-1"));
+    revoked.emplace(cluster, TokenFor(controller, "db-2"));
+    (void)kept->SayHello();
+    v1::AdminRequest revoke;
+    revoke.mutable_revoke()->set_node("db-2");
+    (void)controller.Good(revoke);
+    REQUIRE_OK(controller.Stop());
+  }
+  for (const char* end : {"", "-wal", "-shm"}) {
+    std::filesystem::remove(cluster.directory.path() + "/state/catalog.db" + end);
+  }
+  Running again(cluster);
+
+  REQUIRE(kept->SayHello().has_hello_answer());
+  v1::AdminRequest list;
+  list.mutable_agent_list();
+  const v1::AgentListReply agents = again.Good(list).agents();
+  REQUIRE(agents.agents_size() == 2);
+  CHECK(agents.agents(0).connected());
+  CHECK(agents.agents(0).incarnation() == 1);
+  CHECK_FALSE(agents.agents(0).revoked());
+  CHECK(agents.agents(1).revoked());
+  Agent back(cluster, TokenFor(again, "db-2"));
+  CHECK(back.answer.incarnation == 2);
+}
+
 TEST_CASE("controller: a run is watched, cancelled, and found again") {
   Cluster cluster;
   Running controller(cluster);
@@ -298,6 +330,8 @@ TEST_CASE("controller: operators' mistakes are answered with what to do") {
   refused(request, "not_found", "");
   request.mutable_revoke()->set_node("nobody");
   refused(request, "not_found", "nobody");
+  request.mutable_token()->set_node("../db-1");
+  refused(request, "invalid_argument", "no node's name");
   request.mutable_approve()->set_draft("01NOSUCHDRAFT");
   refused(request, "not_found", "holdfast approval list");
   request.mutable_trust_change()->set_root("no envelope");
