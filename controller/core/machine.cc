@@ -292,6 +292,14 @@ void Machine::LoadRun(Run& run) {
     task.is_ready = run.record.cut_ms != 0 || task.record.kind != OrderKind::kBackup ||
                     task.record.round != 0 || IsSettled(task.record);
     if (!task.is_ready) ++run.unready;
+    if (task.record.state == TaskState::kSaved) {
+      v1::Report report;
+      if (report.ParseFromArray(task.record.report.data(),
+                                static_cast<int>(task.record.report.size()))) {
+        task.progress.items = report.saved().items();
+        task.progress.bytes = report.saved().bytes();
+      }
+    }
     if (task.record.kind == OrderKind::kInventory && task.record.state == TaskState::kDone) {
       v1::Report report;
       if (report.ParseFromArray(task.record.report.data(),

@@ -160,6 +160,8 @@ class Fixture {
     v1::Part& part = *report.mutable_saved();
     part.set_node(node);
     part.set_tree_id(std::string(32, 't'));
+    part.set_items(2);
+    part.set_bytes(100);
     part.set_cut_on_order(true);
     Report(node, report);
   }

@@ -281,6 +281,10 @@ TEST_CASE("backup: a restarted controller goes on where its catalog stands") {
   cluster.Composed("a", OrderKind::kCompose);
 
   CHECK(cluster.StateOf(run) == RunState::kDone);
+  // Also what was saved before the controller's start counts.
+  REQUIRE(cluster.catalog.snapshots.size() == 1);
+  CHECK(cluster.catalog.snapshots.begin()->second.items == 6);
+  CHECK(cluster.catalog.snapshots.begin()->second.bytes == 300);
 }
 
 TEST_CASE("backup: after its start a controller calls nobody lost for two leases") {
