@@ -1,0 +1,146 @@
+"""The demo's second part: one agent without a controller, run by hand or by a timer."""
+
+import json
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from demo_services import KEYS, Services
+from demo_told import Failed, Told
+from lib import Agent, differences, run, scan, service_program, write_config
+
+# The agent looks for etcdctl and haproxy where it looks for every program.
+PATH = {
+    "PATH": ":".join(
+        [str(Path(service_program(name, "x")).parent) for name in ("etcd34", "haproxy", "restic")]
+        + [os.environ["PATH"]]
+    )
+}
+
+
+def mib(count: int) -> str:
+    return f"{count / (1 << 20):.1f} MiB" if count >= 1 << 20 else f"{count / 1024:.1f} KiB"
+
+
+def restic(told: Told, directory: Path, *arguments: str, repository: Path, shown: bool = True) -> str:
+    """What stock restic says of a repository whose password file lies beside it."""
+    env = {"TZ": "UTC", "RESTIC_CACHE_DIR": str(directory / "cache")}
+    where = ["-r", str(repository), "--password-file", str(repository.parent / "password")]
+    done = run([service_program("restic", "restic"), *where, *arguments], env=env, timeout=600)
+    if shown:
+        command = f"restic -r {repository} --password-file {repository.parent / 'password'}"
+        text = done.stdout.split("\n", 1)[-1] if arguments[0] == "check" else done.stdout
+        told.output("anywhere", f"{command} {' '.join(arguments)}", text)
+    return done.stdout
+
+
+class Alone:
+    def __init__(self, told: Told, services: Services):
+        self.told = told
+        self.services = services
+        self.directory = services.directory / "alone"
+        self.repository = self.directory / "repository"
+        self.agent = Agent(write_config(self.directory, services.sources("node-1"), node="node-1"))
+        self.expected: dict = {}
+
+    def verb(self, *arguments: str, shown: bool = True, lines: int = 0) -> None:
+        """Runs a verb and shows what it says to a person; `lines`: only that much of it."""
+        done = self.agent.run(*arguments, expect=None, env=PATH)
+        command = f"holdfast-agent {shlex.join(arguments)} --config agent.yaml"
+        if shown:
+            said = done.stdout.splitlines()
+            rest = [f"... ({len(said) - lines} lines more)"] if 0 < lines < len(said) else []
+            self.told.output("node-1", command, "\n".join(said[: lines or len(said)] + rest))
+        if done.code != 0:
+            raise Failed(f"{command} ended with {done.code}:\n{done.stderr}")
+
+    def tell(self) -> None:
+        self.back_up()
+        self.break_all()
+        self.bring_back()
+        self.without_us()
+
+    def stored(self) -> int:
+        """What the repository takes on disk."""
+        return sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
+
+    def back_up(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("One node, and no server at all")
+        told.say("The same program backs a node up by itself. Its configuration names what to save and where to.")
+        self.verb("repository", "init", "--repository", "main")
+        self.verb("source", "list", lines=4)
+        self.verb("backup", "--note", "before", lines=4)
+        first = self.stored()
+        told.say(
+            "1 % of the keys, a map and a few bytes in the middle of a large file change. The second backup "
+            "stores only what is new."
+        )
+        services.etcd.fill(KEYS // 100, prefix="registry", seed="b", value_bytes=300)
+        (services.etc / "greetings.map").write_text("/ hello again from HAProxy\n")
+        services.haproxy.reload()
+        with open(services.app("node-1") / "data" / "big.bin", "r+b") as output:
+            output.seek(5 << 20)
+            output.write(b"a few bytes in the middle")
+        self.verb("backup", "--note", "after a change", lines=4)
+        second = self.stored() - first
+        told.check(
+            second < first / 5,
+            f"the second backup added {mib(second)} to {mib(first)}: {100 * second / first:.1f} %",
+        )
+        self.expected = {
+            "etcd": services.etcd.state(),
+            "answer": services.answer(),
+            "haproxy": services.haproxy_files(),
+            "app": scan(services.app("node-1")),
+        }
+
+    def break_all(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("All of it is lost")
+        services.etcd.ctl("del", "registry/", "--prefix")
+        services.etcd.stop()
+        for member in services.etcd.members:
+            shutil.rmtree(member.data_dir)
+        told.say("etcd: every key deleted, then the members stopped and their data directories wiped")
+        services.spoil_haproxy()
+        told.say("HAProxy: the certificate is gone, the map empty, the configuration spoiled")
+        if services.haproxy.check():
+            raise Failed("haproxy -c takes the spoiled configuration")
+        services.spoil_app("node-1")
+        told.say("the directory: a hundred files deleted, others overwritten, rights changed")
+
+    def bring_back(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("And back again")
+        told.say("etcd's own tool makes a data directory for each member; the agent prints what to do on each.")
+        for member in services.etcd.members:
+            restore = ("restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir))
+            self.verb(*restore, "--member", member.name, shown=member is services.etcd.members[0], lines=5)
+        services.etcd.start()
+        keys = services.etcd.state()
+        told.check(keys == self.expected["etcd"], f"etcd serves again, all {len(keys):,} keys as they were")
+
+        self.verb("restore", "latest:haproxy/edge", "--in-place")
+        told.check(services.haproxy_files() == self.expected["haproxy"], "HAProxy's files are as they were, put back in place")
+        told.check(
+            services.answer() == self.expected["answer"],
+            f'HAProxy, reloaded by the agent, answers "{services.answer().strip()}" again',
+        )
+
+        self.verb("restore", "latest:files/app", "--in-place")
+        wrong = differences(self.expected["app"], scan(services.app("node-1")))
+        told.check(
+            not wrong,
+            "the directory is as it was: content, names, owners, rights, times, attributes, holes, hard links",
+        )
+
+    def without_us(self) -> None:
+        self.told.chapter("The way out")
+        self.told.say("Stock restic reads the repository. Nothing of Holdfast is needed to get at the data.")
+        text = restic(self.told, self.directory, "snapshots", "--json", repository=self.repository, shown=False)
+        restic(self.told, self.directory, "snapshots", "--compact", repository=self.repository)
+        self.told.check(len(json.loads(text)) >= 6, "stock restic lists what a node saved alone")
+        text = restic(self.told, self.directory, "check", "--read-data", repository=self.repository)
+        self.told.check("no errors were found" in text, "restic read every byte of it and found no error")

@@ -1,0 +1,297 @@
+"""The demo's first part: a controller and three agents, and a person who tells them what to do."""
+
+import json
+import os
+import shlex
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from demo_alone import PATH, restic
+from demo_services import Services
+from demo_told import Failed, Told
+from lib import Agent, differences, free_port, run, scan, wait_until, write_config
+from lib.places import BUILD
+from lib.processes import Process
+
+_PASSPHRASE = "correct horse"
+_CUT_WITHIN_MS = 50
+
+
+class Cluster:
+    """Each machine of the story is a directory here: backup-1 (the controller's), anna's, and the nodes'."""
+
+    def __init__(self, told: Told, services: Services):
+        self.told = told
+        self.services = services
+        self.host = services.directory / "backup-1"
+        self.anna = services.directory / "anna"
+        self.share = services.directory / "share"
+        self.repository = self.share / "repository"
+        self.controller: Process | None = None
+        self.agents: dict[str, Process] = {}
+        self.run = ""
+
+    def tell(self) -> None:
+        self.make()
+        self.join()
+        self.back_up()
+        self.look()
+        self.refuse()
+        self.bring_back()
+        self.lose_the_controller()
+
+    # What people type
+
+    def anna_types(self, *words: str, expect: int = 0, **options) -> str:
+        """A command on anna's machine, over TCP, with her keys."""
+        return self._typed("anna", self.anna, {"HOME": str(self.anna)}, words, expect, **options)
+
+    def host_types(self, *words: str, expect: int = 0, **options) -> str:
+        """A command on the controller's host, by its socket, without anybody's keys."""
+        env = {"HOME": str(self.host), "HOLDFAST_CONTROLLER": str(self.host / "socket")}
+        return self._typed("backup-1", self.host, env, words, expect, **options)
+
+    def _typed(self, where, directory, env, words, expect, **options) -> str:
+        command = f"holdfast {shlex.join(words)}"
+        self.told.command(where, command)
+        ended = self.told.at_terminal(
+            [str(BUILD / "bin" / "holdfast"), *words], directory=directory, env=env, **options
+        )
+        if ended.code != expect:
+            raise Failed(f"{command} ended with {ended.code}, not {expect}:\n{ended.text}")
+        return ended.text
+
+    def asked(self, *words: str) -> dict:
+        """anna's question, for the demo's own eyes."""
+        argv = [str(BUILD / "bin" / "holdfast"), *words, "--json"]
+        return json.loads(run(argv, env={"HOME": str(self.anna)}).stdout)
+
+    # The story
+
+    def make(self) -> None:
+        told = self.told
+        told.chapter("A cluster from nothing")
+        told.say("One command makes every key, and says where each belongs. anna's keys are encrypted.")
+        for directory in (self.host, self.anna, self.share):
+            directory.mkdir()
+        question = {"keys of anna: ": _PASSPHRASE, "again: ": _PASSPHRASE}
+        self.host_types(
+            *("init", "--dir", "prod", "--cluster", "prod", "--operator", "anna", "--host", "127.0.0.1"),
+            answers=question,
+        )
+        self._carry_keys()
+        told.say("So it is done: anna's keys are with anna alone. The controller starts.")
+        told.command("backup-1", "holdfast-controller run --config etc/controller.yaml &")
+        self.controller = Process(
+            [str(BUILD / "bin" / "holdfast-controller"), "run", "--config", "etc/controller.yaml"],
+            self.host / "controller.log",
+            cwd=self.host,
+        )
+        wait_until("the controller's answer", lambda: self.asked("status"))
+
+    def _carry_keys(self) -> None:
+        """What `init` tells people to do. All are on one machine here, so ports are free ones of loopback."""
+        made = self.host / "prod"
+        shutil.move(made / "controller", self.host / "etc")
+        (self.anna / ".config").mkdir()
+        shutil.move(made / "operators" / "anna", self.anna / ".config" / "holdfast")
+        shutil.move(made / "root" / "anna.key", self.anna / "root.key")
+        shutil.rmtree(made)
+        config, cli = self.host / "etc" / "controller.yaml", self.anna / ".config" / "holdfast" / "cli.yaml"
+        ports = {port: str(free_port()) for port in ("7733", "7734", "7735")}
+        for path in (config, cli):
+            text = path.read_text().replace("//*:", "//127.0.0.1:")
+            for port, other in ports.items():
+                text = text.replace(f":{port}", f":{other}")
+            path.write_text(text)
+        own = f"admin:\n  socket: {json.dumps(str(self.host / 'socket'))}\n"
+        state = f"\nstate_dir: {json.dumps(str(self.host / 'state'))}\n"
+        config.write_text(config.read_text().replace("admin:\n", own) + state)
+
+    def join(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("Three nodes join")
+        told.say(
+            "Each has its own configuration: what it saves, and where to. A token lets one node in, once, and for "
+            "15 minutes."
+        )
+        repository = {"url": f"file:{self.repository}", "password_file": str(self.share / "password")}
+        for node, member in zip(services.NODES, services.etcd.members, strict=True):
+            own = services.home(node) / "etcd.conf"
+            own.write_text(f"# only {node} has this file\n")
+            sources = services.sources(node, endpoints=[member.client_url])
+            sources[0]["files"] = [str(own)]
+            config = write_config(
+                services.home(node), sources, repositories={"main": repository}, node=node
+            )
+            self._write_policy(node)
+            agent = Agent(config)
+            if node == services.NODES[0]:
+                done = agent.run("repository", "init", "--repository", "main")
+                told.output(node, "holdfast-agent repository init --repository main --config agent.yaml", done.stdout)
+                token = _first_line(self.anna_types("agent", "token", node), "hf1.")
+            else:
+                token = self.asked("agent", "token", node)["token"]
+            done = agent.run("join", "--token-file", "-", input=token)
+            if node == services.NODES[0]:
+                told.output(node, "holdfast-agent join --token-file token --config agent.yaml", done.stdout)
+            self.agents[node] = agent.start("run", log=services.home(node) / "agent.log", env=PATH)
+        told.say("node-2 and node-3 join in the same way, and an agent runs on each: holdfast-agent run. The controller "
+            "knows all three.")
+        wait_until("all agents", lambda: self.asked("status")["agents"]["connected"] == 3)
+        self.anna_types("agent", "list")
+        self.anna_types("source", "list")
+
+    def _write_policy(self, node: str) -> None:
+        """What may be restored there. node-3 has no policy.yaml: it is backed up, and nothing else."""
+        roots = {"staging": str(self.services.home(node) / "staging")}
+        policies = {
+            "node-1": {"restore": "in-place", "restore_roots": roots},
+            "node-2": {"restore": "staging", "restore_roots": roots},
+        }
+        if node in policies:
+            (self.services.home(node) / "policy.yaml").write_text(json.dumps(policies[node]))
+
+    def back_up(self) -> None:
+        told = self.told
+        told.chapter("One command backs all of it up")
+        told.say(
+            "Every agent prepares, all cut at the same moment, then they save at the same time. What follows is "
+            "live at a terminal; Ctrl-C would let go of the run, not end it."
+        )
+        self.anna_types("backup", "--all", "--note", "before", worth_showing=_how_lively)
+        self.run = self.asked("run", "list")["runs"][0]["run"]
+        view = self.asked("run", "show", self.run)["runs"][0]
+        told.check(view["state"] == "done", "one command backed up three nodes, and all of it is done")
+        snapshots = sorted(f"{one['source']}@{one['host']}" for one in view["snapshots"])
+        told.check(
+            snapshots
+            == [
+                "etcd/main@prod",
+                *(f"files/app@{node}" for node in self.services.NODES),
+                "haproxy/edge@node-1",
+            ],
+            "one snapshot per source: one of etcd for all members, and one of each thing that only one node has",
+        )
+        cuts = [_milliseconds(task["cut_time"]) for task in view["tasks"] if task["kind"] == "backup"]
+        told.check(
+            max(cuts) - min(cuts) <= _CUT_WITHIN_MS,
+            f"all {len(cuts)} tasks on three nodes cut within {max(cuts) - min(cuts):.0f} ms",
+        )
+
+    def look(self) -> None:
+        told = self.told
+        told.chapter("What there is now")
+        self.anna_types("run", "list")
+        self.anna_types("snapshot", "list")
+        self.anna_types("snapshot", "show", "latest:etcd/main")
+        told.say("Stock restic reads the repository; nothing of Holdfast is needed for that.")
+        text = self.restic("check", "--read-data")
+        told.check("no errors were found" in text, "stock restic read every byte of it and found no error")
+        where = ("ls", "latest", "--path", "/etcd/main")
+        names = [
+            line for line in self.restic(*where, shown=False).splitlines() if line.endswith(("snapshot.db", "etcd.conf"))
+        ]
+        told.output("anywhere", f"restic {shlex.join(where)} | grep -e snapshot.db -e etcd.conf", "\n".join(names))
+        told.check(len(names) == 4, "etcd's snapshot holds the database once, and the files of each of the three members")
+
+    def restic(self, *arguments: str, shown: bool = True) -> str:
+        return restic(self.told, self.services.directory, *arguments, repository=self.repository, shown=shown)
+
+    def refuse(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("What is refused")
+        told.say(
+            "A restore carries a person's signature. On the controller's host there is no key to make one with: who "
+            "breaks in there can start backups, and nothing else."
+        )
+        self.host_types("restore", "latest:files/app@node-2", "--node", "node-2", "--into", "staging/x", expect=2)
+        told.check(True, "without an operator's key no restore begins")
+        told.say(
+            "And each node has the last word. node-3 has no policy.yaml, so nothing is ever restored there, "
+            "whoever signs it. anna does; the agent looks, and its refusal is signed, too."
+        )
+        self.anna_restores("latest:files/app@node-3", "--node", "node-3", "--into", "staging/x", expect=4)
+        staged = [node for node in services.NODES if (services.home(node) / "staging").exists()]
+        told.check(not staged, "node-3 refused what its policy does not allow, and nothing was written on any node")
+
+    def anna_restores(self, *words: str, expect: int = 0) -> None:
+        key = str(self.anna / ".config" / "holdfast" / "operator.key")
+        answers = {"[yes/no] ": "yes", f'Passphrase of "{key}": ': _PASSPHRASE}
+        self.anna_types("restore", *words, expect=expect, answers=answers)
+
+    def bring_back(self) -> None:
+        told, services = self.told, self.services
+        told.chapter("Something breaks, and is brought back")
+        expected = {"app": scan(services.app("node-2")), "haproxy": services.haproxy_files()}
+        greeting = services.answer()
+        services.spoil_app("node-2")
+        told.say(
+            "node-2: a hundred files deleted, others overwritten. anna has them restored beside, to look first. She is "
+            "shown the order that she signs; the agent checks it again, against what it knows itself."
+        )
+        self.anna_restores("latest:files/app@node-2", "--node", "node-2", "--into", "staging/app")
+        copies = list((services.home("node-2") / "staging").rglob("myapp"))
+        wrong = differences(expected["app"], scan(copies[0])) if copies else ["nothing was restored"]
+        told.check(
+            not wrong,
+            "the copy on node-2 is as the directory was: content, names, owners, rights, times, attributes, holes, hard links",
+        )
+        services.spoil_haproxy()
+        told.say(
+            "node-1: HAProxy's certificate is gone, its configuration spoiled. Over the live one then: the agent "
+            "saves what is there, has haproxy -c look at the files before they are live, exchanges them and reloads."
+        )
+        self.anna_restores("latest:haproxy/edge", "--node", "node-1", "--in-place")
+        told.check(services.haproxy_files() == expected["haproxy"], "HAProxy's files on node-1 are as they were")
+        told.check(services.answer() == greeting, f'HAProxy, reloaded by the agent, answers "{greeting.strip()}" again')
+        self.anna_types("run", "list", "--limit", "4")
+
+    def lose_the_controller(self) -> None:
+        told = self.told
+        told.chapter("The controller dies in the middle of a backup")
+        told.say("kill -9, and it is started again. anna's terminal waits for it; the agents have gone on meanwhile.")
+        killed = False
+
+        def kill_in_the_middle(text: str) -> float:
+            nonlocal killed
+            if not killed and " saving" in text:
+                killed = True
+                self._restart_controller()
+            return float("trying again" in text)
+
+        self.services.etcd.fill(2000, prefix="registry", seed="c", value_bytes=300)
+        with open(self.services.app("node-3") / "data" / "big.bin", "r+b") as output:
+            output.write(os.urandom(48 << 20))
+        self.anna_types("backup", "--all", "--note", "the controller dies", worth_showing=kill_in_the_middle)
+        run_id = self.asked("run", "list")["runs"][0]["run"]
+        view = self.asked("run", "show", run_id)["runs"][0]
+        told.check(killed and view["state"] == "done", "the controller was killed in the middle of a backup, and all of it was done")
+        told.check(len(view["snapshots"]) == 5, "there is one snapshot per source of it, and none twice")
+        text = self.restic("check", "--read-data")
+        told.check("no errors were found" in text, "and restic still finds no error")
+
+    def _restart_controller(self) -> None:
+        assert self.controller is not None
+        self.controller.kill()
+        self.controller = Process(self.controller.argv, self.host / "controller.log", cwd=self.host)
+
+    def stop(self) -> None:
+        for process in (*self.agents.values(), self.controller):
+            if process is not None:
+                process.stop()
+
+
+def _first_line(text: str, start: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def _how_lively(text: str) -> float:
+    """How much of a live view's work shows in this picture: tasks that move bytes, and know how far they are."""
+    return text.count(" saving") + text.count("%") + text.count("/s")
+
+
+def _milliseconds(time: str) -> float:
+    whole, _, part = time.rstrip("Z").partition(".")
+    return datetime.fromisoformat(whole).timestamp() * 1000 + float(f"0.{part or 0}") * 1000
