@@ -138,9 +138,10 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   HF_ASSIGN(Secret password, ReadPassword(address_));
   Result<std::unique_ptr<Storage>> storage = context.open_storage(address_.url);
   if (!storage) return Fail(std::move(storage).error().While(what));
-  auto opened = repository::Repository::Open(*std::move(storage), password,
-                                             {.compression = CompressionOf(address_.compression)},
-                                             *context.random, *context.clock);
+  auto opened = repository::Repository::Open(
+      *std::move(storage), password,
+      {.compression = CompressionOf(address_.compression), .keys = &pool_->keys_}, *context.random,
+      *context.clock);
   if (!opened) return Fail(std::move(opened).error().While(what));
   opened_->repository = *std::move(opened);
   return {};

@@ -10,6 +10,7 @@
 
 #include "agent/jobs/job_context.h"
 #include "common/base/secret.h"
+#include "common/repository/key_cache.h"
 #include "common/repository/lock.h"
 #include "common/repository/repository.h"
 #include "common/repository/snapshot_reader.h"
@@ -43,9 +44,11 @@ enum class LockUse : std::uint8_t {
 };
 
 // Repositories that several jobs of one process have open at the same time: each is opened once,
-// with one index and one lock for all its sessions, and closed with the last of them. Safe to use
-// from several threads. Must outlive its sessions; clock and random of all contexts with the same
-// pool are the same, and outlive it.
+// with one index and one lock for all its sessions, and closed with the last of them; its key
+// stays, so that opening it again takes no scrypt. What a session has seen of the index stays seen
+// by the next, which has to call LoadIndex() for what others added or took away. Safe to use from
+// several threads. Must outlive its sessions; clock and random of all contexts with the same pool
+// are the same, and outlive it.
 class RepositoryPool {
  public:
   RepositoryPool();
@@ -64,6 +67,7 @@ class RepositoryPool {
   Opened& Join(const RepositoryAddress& address);
   void Leave(Opened& opened);
 
+  repository::KeyCache keys_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Opened>> opened_;  // by all that an address says
 };

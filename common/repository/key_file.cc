@@ -71,6 +71,33 @@ Result<Bytes> ReadKeyFile(Storage& storage, const FileInfo& file) {
   return content;
 }
 
+std::string Shown(const FileInfo& file) {
+  return fmt::format("read key \"{}\"", FilePath(file.name));
+}
+
+// nullopt when somebody removed it since it was listed.
+Result<std::optional<Bytes>> ReadListed(Storage& storage, const FileInfo& file) {
+  Result<Bytes> content = ReadKeyFile(storage, file);
+  if (content) return std::optional(*std::move(content));
+  if (content.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  return Fail(std::move(content).error().While(Shown(file)));
+}
+
+// The file is read all the same, so that its damage shows while there is still somebody who could
+// do without it.
+Result<std::optional<crypto::SealKey>> FindKnown(Storage& storage,
+                                                 const std::vector<FileInfo>& files,
+                                                 const Secret& password, const KeyCache& cache) {
+  for (const FileInfo& file : files) {
+    const Result<Id> id = ParseId(file.name.name);
+    const std::optional<crypto::SealKey> known = id ? cache.Find(*id, password) : std::nullopt;
+    if (!known) continue;
+    HF_ASSIGN(const std::optional<Bytes> content, ReadListed(storage, file));
+    if (content) return known;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
@@ -93,7 +120,8 @@ Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
   return ToBytes(EncodeKey(record));
 }
 
-Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random) {
+Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random,
+                                      KeyCache* cache) {
   std::vector<FileInfo> files;
   HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
     files.push_back(file);
@@ -102,17 +130,18 @@ Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, 
   if (files.empty()) {
     return Fail(ErrorCode::kNotFound, fmt::format("no key in {}", Quote(storage.location())));
   }
+  if (cache != nullptr) {
+    HF_ASSIGN(std::optional<crypto::SealKey> known, FindKnown(storage, files, password, *cache));
+    if (known) return *known;
+  }
   for (std::size_t i = 0; i < std::min(files.size(), kKeysMax); ++i) {
-    const std::string shown = fmt::format("read key \"{}\"", FilePath(files[i].name));
-    Result<Bytes> content = ReadKeyFile(storage, files[i]);
-    if (!content) {
-      // Somebody removed it since it was listed.
-      if (content.error().code() == ErrorCode::kNotFound) continue;
-      return Fail(std::move(content).error().While(shown));
-    }
+    HF_ASSIGN(std::optional<Bytes> content, ReadListed(storage, files[i]));
+    if (!content) continue;
     Result<std::optional<crypto::SealKey>> key = TryKeyFile(*content, password, random);
-    if (!key) return Fail(std::move(key).error().While(shown));
-    if (*key) return **key;
+    if (!key) return Fail(std::move(key).error().While(Shown(files[i])));
+    if (!*key) continue;
+    if (cache != nullptr) cache->Add({crypto::Sha256Of(*content)}, password, **key);
+    return **key;
   }
   std::string hint = "is the password file the right one for this repository?";
   if (files.size() > kKeysMax) {

@@ -364,7 +364,7 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
                 fmt::format("read \"config\" in {}: it has {}", where, FormatBytes(found->size)));
   }
   HF_ASSIGN(Bytes sealed, storage->Get(config_name, {}));
-  Result<crypto::SealKey> master = OpenMasterKey(*storage, password, random);
+  Result<crypto::SealKey> master = OpenMasterKey(*storage, password, random, options.keys);
   if (!master) {
     // There is a config, so what is missing is damage.
     if (master.error().code() == ErrorCode::kNotFound) {

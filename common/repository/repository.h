@@ -30,6 +30,8 @@
 
 namespace holdfast::repository {
 
+class KeyCache;
+
 struct InitOptions {
   std::string user = {};  // stands in the key file
   std::string host = {};
@@ -74,6 +76,8 @@ struct OpenOptions {
   // Each new blob is opened and compared with its plaintext before it goes into a pack, so that bad
   // memory or a bad library shows at the backup and not at the restore.
   bool verify_blobs = true;
+  // Where opened keys are remembered and looked for; null: nowhere. Needed by Open() alone.
+  KeyCache* keys = nullptr;
 };
 
 // Safe to use from several threads once LoadIndex() has returned.

@@ -56,6 +56,47 @@ TEST_CASE("repository pool: what could not be opened is tried again") {
   REQUIRE_OK(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kNone));
 }
 
+TEST_CASE("repository pool: what others wrote meanwhile is seen, whoever has it open") {
+  Cluster cluster;
+  const JobContext context = cluster.On("n1");
+  auto keeper = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  Unwrap(keeper->repository().LoadIndex({}));
+  JobContext elsewhere = cluster.On("n2");
+  elsewhere.repositories = nullptr;
+  BackupTask task(elsewhere, {.settings = &cluster.Source("n2", "fake"), .compose = false});
+  Unwrap(task.Prepare());
+  Unwrap(task.Cut());
+  Unwrap(task.Save());
+
+  auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  Unwrap(session->repository().LoadIndex({}));
+
+  REQUIRE(&session->repository() == &keeper->repository());
+  REQUIRE(session->repository().Find(repository::BlobType::kTree, task.saved().tree));
+}
+
+TEST_CASE("repository pool: a repository that was made anew is not taken for the old one") {
+  Cluster cluster;
+  const JobContext context = cluster.On("n1");
+  Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  testing::MemoryStorage& storage = cluster.fixture.storages["memory:main"];
+  for (FileKind kind : {FileKind::kConfig, FileKind::kKey}) {
+    std::vector<FileName> names;
+    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+      names.push_back(file.name);
+      return {};
+    }));
+    for (const FileName& name : names) Unwrap(storage.Remove(name));
+  }
+  Unwrap(repository::Repository::Init(storage, Secret("secret word"),
+                                      {.scrypt = testing::kCheapScrypt}, cluster.fixture.random,
+                                      cluster.fixture.clock));
+
+  auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+
+  REQUIRE_OK(session->repository().LoadIndex({}));
+}
+
 TEST_CASE("repository session: without a pool each has its own") {
   JobsFixture fixture;
   JobContext context = fixture.Context();

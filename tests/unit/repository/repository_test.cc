@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "common/crypto/sha256.h"
+#include "common/repository/key_cache.h"
 #include "common/repository/key_file.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
@@ -123,6 +124,41 @@ TEST_CASE("repository: any of several keys opens, but only twenty are tried") {
 
   for (int i = 0; i < 40; ++i) add_key("another");
   REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "first 20 of 60");
+}
+
+TEST_CASE(
+    "repository: a key that was opened once is taken from the cache while its file is there") {
+  RepositoryFixture fixture;
+  KeyCache cache;
+  const auto open = [&](const char* password) {
+    return Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage), Secret(password),
+                            {.keys = &cache}, fixture.random, fixture.clock);
+  };
+  const FileName name = OnlyFile(fixture, FileKind::kKey);
+  const Id id = Unwrap(ParseId(name.name));
+  REQUIRE_FALSE(cache.Find(id, fixture.password));
+
+  Unwrap(open("correct horse battery staple"));
+
+  const std::optional<crypto::SealKey> known = cache.Find(id, fixture.password);
+  REQUIRE(known);
+  REQUIRE_FALSE(cache.Find(id, Secret("wrong")));
+  REQUIRE_FAILS(open("wrong"), ErrorCode::kDenied, "password");
+  // No scrypt: a password that is none, and yet the cache knows what it gave.
+  cache.Add(id, Secret("wrong"), *known);
+  REQUIRE_OK(open("wrong"));
+
+  const Bytes content = Unwrap(fixture.storage.Get(name, {}));
+  Overwrite(fixture, name, AsBytes("damaged"));
+  REQUIRE_FAILS(open("wrong"), ErrorCode::kCorrupt, FilePath(name));
+  Overwrite(fixture, name, content);
+  REQUIRE_OK(open("wrong"));
+  Unwrap(fixture.storage.Remove(name));
+  const Bytes other = Unwrap(MakeKeyFile(*known, fixture.password, {.scrypt = kCheapScrypt},
+                                         fixture.random, fixture.clock));
+  Overwrite(fixture, {FileKind::kKey, HexEncode(crypto::Sha256Of(other))}, other);
+  REQUIRE_FAILS(open("wrong"), ErrorCode::kDenied, "password");
+  REQUIRE_OK(open("correct horse battery staple"));
 }
 
 TEST_CASE("repository: a broken key file is an error that names it") {
