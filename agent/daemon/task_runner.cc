@@ -200,17 +200,24 @@ void TaskRunner::Sample(const std::stop_token& stop) {
   }
 }
 
-jobs::JobContext TaskRunner::ContextOf(Job& job) const {
+jobs::JobContext TaskRunner::Context(std::stop_token stop) {
   jobs::JobContext context;
   context.settings = options_.settings;
   context.kinds = options_.kinds;
   context.clock = options_.clock;
   context.random = options_.random;
+  context.stop = std::move(stop);
+  context.user = "holdfast";
+  context.open_storage = options_.open_storage;
+  context.repositories = &repositories_;
+  return context;
+}
+
+jobs::JobContext TaskRunner::ContextOf(Job& job) {
+  jobs::JobContext context = Context(job.stop());
   context.observer = &job;
-  context.stop = job.stop();
   context.run = job.run();
   context.user = job.requester();
-  context.open_storage = options_.open_storage;
   return context;
 }
 
@@ -363,8 +370,11 @@ void TaskRunner::RunVerify(Job& job, const action::StartVerify& action) {
   const Result<jobs::RepositoryAddress> address =
       FindRepository(*options_.settings, action.repository);
   if (!address) return PostFailure(job.key(), address.error());
+  jobs::JobContext context = ContextOf(job);
+  // What others have read already would not be looked at again.
+  context.repositories = nullptr;
   const std::vector<jobs::CheckTaskReport> reports =
-      jobs::RunCheck(ContextOf(job), {*address}, action.read_data);
+      jobs::RunCheck(context, {*address}, action.read_data);
   HF_CHECK(reports.size() == 1);
   if (reports.front().error) return PostFailure(job.key(), *reports.front().error);
   v1::VerifyResult message;
@@ -423,15 +433,7 @@ void TaskRunner::Perform(const action::HoldParts& action) {
                        .source = part.source,
                        .repository = part.repository});
     }
-    jobs::JobContext context;
-    context.settings = options_.settings;
-    context.kinds = options_.kinds;
-    context.clock = options_.clock;
-    context.random = options_.random;
-    context.stop = stop;
-    context.user = "holdfast";
-    context.open_storage = options_.open_storage;
-    const std::vector<Error> errors = held_.TakeUp(context, parts);
+    const std::vector<Error> errors = held_.TakeUp(Context(stop), parts);
     event::PartsHeld held;
     if (!errors.empty()) {
       held.error = TaskError{.code = std::string(ErrorCodeName(errors.front().code())),

@@ -16,6 +16,7 @@
 #include "agent/daemon/restore_launcher.h"
 #include "agent/jobs/held_parts.h"
 #include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
 #include "agent/settings/settings.h"
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
@@ -67,7 +68,8 @@ class TaskRunner {
   void Say(const TaskKey& key, Word word);
   void Reap();
   void Sample(const std::stop_token& stop);
-  jobs::JobContext ContextOf(Job& job) const;
+  jobs::JobContext ContextOf(Job& job);
+  jobs::JobContext Context(std::stop_token stop);
   void PostFailure(const TaskKey& key, const Error& error, bool began = false,
                    bool rolled_back = false);
 
@@ -79,6 +81,7 @@ class TaskRunner {
 
   const TaskRunnerOptions options_;
   const Post post_;
+  jobs::RepositoryPool repositories_;
   jobs::HeldParts held_;
   std::mutex mutex_;
   std::map<TaskKey, std::unique_ptr<Job>> jobs_;
