@@ -1,0 +1,33 @@
+#include "agent/cli/process.h"
+
+#include <string>
+
+#include "agent/cli/program.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/cli/exit_code.h"
+#include "common/cli/terminal.h"
+#include "common/config/config_file.h"
+#include "common/service/signals.h"
+
+namespace holdfast::cli {
+int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds) {
+  SystemClock clock;
+  SystemRandom random;
+  Terminal terminal;
+  auto signals = StopOnSignals::Begin();
+  if (!signals) {
+    terminal.WriteErrorLine("holdfast-agent: " + signals.error().message());
+    return kExitFailed;
+  }
+  ProgramContext context;
+  context.kinds = &kinds;
+  context.environment = config::EnvironmentOfThisProcess();
+  context.clock = &clock;
+  context.random = &random;
+  context.terminal = &terminal;
+  context.stop = (*signals)->token();
+  return RunAgent(std::vector<std::string>(argv + 1, argv + argc), context);
+}
+
+}  // namespace holdfast::cli
