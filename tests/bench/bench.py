@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+import fleet
 from lib import EtcdCluster, agent_program, places, run, service_program, write_config
 
 MIB = 1 << 20
@@ -214,7 +215,8 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True, help="where data and repositories go")
     arguments = parser.parse_args()
     if arguments.name == "bus":
-        return bus(arguments.rounds)
+        bus(arguments.rounds)
+        return fleet.bench(arguments.directory / "bus", arguments.rounds)
     directory = arguments.directory / arguments.name
     directory.mkdir(parents=True, exist_ok=True)
     bench = Bench(directory, arguments.rounds)
