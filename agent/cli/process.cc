@@ -11,6 +11,7 @@
 #include "common/service/signals.h"
 
 namespace holdfast::cli {
+
 int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds) {
   SystemClock clock;
   SystemRandom random;
