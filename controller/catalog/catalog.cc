@@ -166,13 +166,30 @@ Result<void> Catalog::Take(const RemoveSnapshot& change) {
 }
 
 Result<void> Catalog::Take(const RecoverRun& change) {
-  HF_TRY(AddRecord(connection_, change.run));
-  return {};
+  HF_ASSIGN(const bool is_new, AddRecord(connection_, change.run));
+  if (is_new || change.run.state != RunState::kPartlyDone) return {};
+  // Whoever asked for a run is known, unless it came here in this way.
+  return connection_.Run("UPDATE run SET state = ? WHERE run = ? AND state = ? AND requester = ''",
+                         change.run.state, change.run.run, RunState::kDone);
 }
 
 Result<void> Catalog::Take(const RecoverSnapshot& change) {
-  HF_TRY(AddRecord(connection_, change.snapshot));
-  return {};
+  const SnapshotRecord& told = change.snapshot;
+  HF_ASSIGN(const bool is_new, AddRecord(connection_, told));
+  if (is_new) return {};
+  return connection_.Run(
+      "UPDATE snapshot SET source = iif(source = '', ?, source), host = iif(host = '', ?, host), "
+      "run = iif(run = '', ?, run), node = iif(node = '', ?, node), "
+      "time_ms = iif(time_ms = 0, ?, time_ms), parent = iif(length(parent) = 0, ?, parent), "
+      "items = iif(items = 0, ?, items), bytes = iif(bytes = 0, ?, bytes), "
+      "missing_count = iif(missing_count = 0, ?, missing_count), "
+      "cut_barrier_met = iif(cut_barrier_met = 0, ?, cut_barrier_met), "
+      "position = iif(position = '{}', ?, position), note = iif(note = '', ?, note) "
+      "WHERE repository = ? AND snapshot = ?",
+      told.source, told.host, told.run, told.node, told.time_ms, told.parent, Stored(told.items),
+      Stored(told.bytes), Stored(told.missing_count), told.cut_barrier_met,
+      ColumnOf<std::map<std::string, std::string>>::Encode(told.position), told.note,
+      told.repository, told.snapshot);
 }
 
 Result<void> Catalog::Take(const InventoryEnded& change) {

@@ -211,10 +211,11 @@ class Machine {
   Taken TakeReport(Agent& agent, const Bytes& envelope);
   void RefuseReport(Agent& agent, const Bytes& envelope, std::string_view reason);
   void Apply(Agent& agent, const v1::Report& report, const Bytes& payload);
-  void ApplyUnknown(const Agent& agent, const v1::Report& report);
+  void ApplyUnknown(Agent& agent, const v1::Report& report);
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
-  void PutSnapshot(const Run* run, const std::string& node, const v1::Report& report);
+  SnapshotRecord SnapshotOf(const Run* run, const std::string& node,
+                            const v1::Report& report) const;
   void TakeInventory(Run& run, Task& task, const v1::Report& report);
   void TakeProbe(Agent& agent, const v1::Report& report);
 

@@ -321,13 +321,15 @@ struct RemoveSnapshot {
   bool operator==(const RemoveSnapshot&) const = default;
 };
 // A run of a catalog that was lost, as an agent's old report tells of it: put only where no run of
-// that name is. Its snapshots stand in their own records.
+// that name is; of one that was put so before, that it is partly done is taken over. Its snapshots
+// stand in their own records.
 struct RecoverRun {
   RunRecord run = {};
   bool operator==(const RecoverRun&) const = default;
 };
-// What an inventory found: put only where no such snapshot is known, because an agent's report says
-// more than an inventory can.
+// What an inventory found in a repository, or an agent's old report tells: put where no such
+// snapshot is known. Of one that is known only what is empty there is filled in, because each knows
+// something that the other does not, and a catalog that made the order knows more than both.
 struct RecoverSnapshot {
   SnapshotRecord snapshot = {};
   bool operator==(const RecoverSnapshot&) const = default;

@@ -145,7 +145,9 @@ void Machine::Apply(Agent& agent, const v1::Report& report, const Bytes& payload
 
 // Of a run that this catalog does not know, or knows as closed: a snapshot is a snapshot all the
 // same.
-void Machine::ApplyUnknown(const Agent& agent, const v1::Report& report) {
+void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
+  // The newest comes last, so what it says of its sources holds.
+  if (report.has_probe()) TakeProbe(agent, report);
   if (!report.has_composed() || report.run().empty() || report.source().empty()) return;
   RunRecord run{.run = report.run(),
                 .state = report.composed().partial() ? RunState::kPartlyDone : RunState::kDone,
@@ -155,7 +157,7 @@ void Machine::ApplyUnknown(const Agent& agent, const v1::Report& report) {
                 .closed = true,
                 .message = "known from reports of the agents alone"};
   Put(RecoverRun{std::move(run)});
-  PutSnapshot(nullptr, agent.record.node, report);
+  Put(RecoverSnapshot{SnapshotOf(nullptr, agent.record.node, report)});
 }
 
 void Machine::ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload) {
@@ -187,7 +189,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     task.whole = !report.composed().partial() && report.composed().missing_count() == 0;
     task.progress.items = report.composed().part().items();
     task.progress.bytes = report.composed().part().bytes();
-    PutSnapshot(&run, task.record.node, report);
+    Put(SnapshotOf(&run, task.record.node, report));
     SetState(run, task, TaskState::kComposed);
   } else if (report.has_saved()) {
     // What has ended will not make anything of it.
@@ -227,7 +229,8 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
 }
 
 // REQUIRES: report.has_composed().
-void Machine::PutSnapshot(const Run* run, const std::string& node, const v1::Report& report) {
+SnapshotRecord Machine::SnapshotOf(const Run* run, const std::string& node,
+                                   const v1::Report& report) const {
   const v1::Composed& composed = report.composed();
   SnapshotRecord record{.repository = report.repository(),
                         .snapshot = ToBytes(composed.snapshot()),
@@ -255,7 +258,7 @@ void Machine::PutSnapshot(const Run* run, const std::string& node, const v1::Rep
       }
     }
   }
-  Put(std::move(record));
+  return record;
 }
 
 void Machine::TakeInventory(Run& run, Task& task, const v1::Report& report) {

@@ -85,9 +85,32 @@ struct MemoryCatalog {
   void Put(const controller::RemoveSnapshot& change) {
     snapshots.erase({change.repository, change.snapshot});
   }
-  void Put(const controller::RecoverRun& change) { runs.try_emplace(change.run.run, change.run); }
+  void Put(const controller::RecoverRun& change) {
+    auto [found, is_new] = runs.try_emplace(change.run.run, change.run);
+    controller::RunRecord& run = found->second;
+    if (!is_new && run.requester.empty() && run.state == controller::RunState::kDone &&
+        change.run.state == controller::RunState::kPartlyDone) {
+      run.state = change.run.state;
+    }
+  }
   void Put(const controller::RecoverSnapshot& change) {
-    snapshots.try_emplace({change.snapshot.repository, change.snapshot.snapshot}, change.snapshot);
+    auto [found, is_new] = snapshots.try_emplace(
+        {change.snapshot.repository, change.snapshot.snapshot}, change.snapshot);
+    if (is_new) return;
+    auto fill = [&](auto member) {
+      auto& value = found->second.*member;
+      if (value == std::remove_cvref_t<decltype(value)>{}) value = change.snapshot.*member;
+    };
+    using Record = controller::SnapshotRecord;
+    for (auto text : {&Record::source, &Record::host, &Record::run, &Record::node, &Record::note})
+      fill(text);
+    fill(&Record::time_ms);
+    fill(&Record::parent);
+    fill(&Record::items);
+    fill(&Record::bytes);
+    fill(&Record::missing_count);
+    fill(&Record::cut_barrier_met);
+    fill(&Record::position);
   }
   void Put(const controller::InventoryEnded& change) {
     std::erase_if(snapshots, [&](const auto& one) {

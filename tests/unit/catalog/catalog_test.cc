@@ -166,14 +166,36 @@ TEST_CASE("catalog: what a recovery tells of never replaces what is known") {
   run.reason = "another";
   SnapshotRecord snapshot = SomeSnapshot(1);
   snapshot.note = "another";
+  SnapshotRecord known = SomeSnapshot(3);
+  known.position.clear();
+  known.note.clear();
+  known.items = 0;
 
   REQUIRE_OK(catalog.Apply(Changes{RecoverRun{run}, RecoverSnapshot{snapshot},
-                                   RecoverRun{SomeRun(2)}, RecoverSnapshot{SomeSnapshot(2)}}));
+                                   RecoverRun{SomeRun(2)}, RecoverSnapshot{SomeSnapshot(2)},
+                                   RecoverSnapshot{known}, RecoverSnapshot{SomeSnapshot(3)}}));
 
   CatalogReader reader = ReaderOf(directory);
   REQUIRE(Unwrap(reader.Run(RunName(1))) == SomeRun(1));
   REQUIRE(Unwrap(reader.Run(RunName(2))) == SomeRun(2));
-  REQUIRE(Unwrap(reader.Snapshots({})) == std::vector{SomeSnapshot(2), SomeSnapshot(1)});
+  REQUIRE(Unwrap(reader.Snapshots({})) ==
+          std::vector{SomeSnapshot(3), SomeSnapshot(2), SomeSnapshot(1)});
+}
+
+TEST_CASE("catalog: a run that is known by reports alone is as bad as the worst of them") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  RunRecord run{.run = RunName(1), .state = RunState::kDone, .closed = true};
+  RunRecord partly = run;
+  partly.state = RunState::kPartlyDone;
+
+  REQUIRE_OK(catalog.Apply(
+      Changes{SomeRun(2, RunState::kDone), RecoverRun{run}, RecoverRun{partly}, RecoverRun{run}}));
+
+  REQUIRE(Unwrap(ReaderOf(directory).Run(RunName(1)))->state == RunState::kPartlyDone);
+  partly.run = RunName(2);
+  REQUIRE_OK(catalog.Apply(Changes{RecoverRun{partly}}));
+  REQUIRE(Unwrap(ReaderOf(directory).Run(RunName(2)))->state == RunState::kDone);
 }
 
 TEST_CASE("catalog: an inventory takes away what is gone, and nothing that came while it ran") {

@@ -293,6 +293,45 @@ TEST_CASE("revoke: the agent is shut out, and its tasks come to nothing") {
   CHECK(one.last.actions.empty());
 }
 
+TEST_CASE("reports: a catalog that lost its runs learns of snapshots and health from old ones") {
+  One one;
+  const std::string run = one.Backup({"*"});
+  v1::Report composed = one.ReportOf("a", OrderKind::kBackup);
+  composed.mutable_composed()->set_snapshot(std::string(32, 's'));
+  (*composed.mutable_composed()->mutable_position())["cut"] = "now";
+  composed.mutable_composed()->set_partial(true);
+  v1::Report probe = composed;
+  probe.set_plan_id(std::string(16, 'p'));
+  v1::ProbedSource& source = *probe.mutable_probe()->add_sources();
+  source.set_source("files/app");
+  source.set_healthy(true);
+  one.catalog.runs.clear();
+  one.catalog.tasks.clear();
+  one.catalog.plans.clear();
+  one.StartWithAgents();
+  // An inventory was here before.
+  const SnapshotRecord found{.repository = "main",
+                             .snapshot = Bytes(32, 's'),
+                             .source = "files/app",
+                             .run = run,
+                             .recorded_ms = 5,
+                             .items = 7,
+                             .note = "by hand"};
+  one.catalog.snapshots[{"main", found.snapshot}] = found;
+
+  one.Report("a", composed);
+  one.Report("a", probe);
+
+  const SnapshotRecord& known = one.catalog.snapshots.at({"main", found.snapshot});
+  CHECK(known.node == "a");
+  CHECK(known.position.at("cut") == "now");
+  CHECK(known.items == 7);
+  CHECK(known.note == "by hand");
+  CHECK(known.recorded_ms == 5);
+  CHECK(one.catalog.runs.at(run).state == RunState::kPartlyDone);
+  CHECK(one.catalog.agents.at("a").healthy == std::map<std::string, bool>{{"files/app", true}});
+}
+
 TEST_CASE("inventory: page by page, and what is not seen is gone") {
   One one;
   SnapshotRecord gone{.repository = "main", .snapshot = Bytes(32, 9), .recorded_ms = 1};
