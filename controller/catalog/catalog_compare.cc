@@ -1,5 +1,6 @@
 #include "controller/catalog/catalog_compare.h"
 
+#include <charconv>
 #include <optional>
 #include <span>
 #include <utility>
@@ -22,27 +23,39 @@ constexpr std::size_t kShownMax = 80;
 struct ComparedColumn {
   std::string_view name;
   Recovery recovery;
+  // A number that only grows: more of it is newer, and so is what else differs by it.
+  std::string_view grows = {};
 };
 struct ComparedTable {
   std::string_view name;
   std::size_t keys;  // the first columns
   std::span<const ComparedColumn> columns;
+  // SQL: nobody is left who could tell of this row what agents tell.
+  std::string_view is_untold = "0";
 };
 
 constexpr Recovery kRepositories = Recovery::kRepositories;
 constexpr Recovery kReports = Recovery::kReports;
 constexpr Recovery kAgents = Recovery::kAgents;
+constexpr Recovery kFiles = Recovery::kFiles;
 constexpr Recovery kNothing = Recovery::kNothing;
 
-constexpr ComparedColumn kCluster[] = {{"id", kNothing},           {"cluster_id", kNothing},
-                                       {"cluster", kNothing},      {"epoch", kNothing},
-                                       {"root_version", kNothing}, {"root", kNothing}};
-constexpr ComparedColumn kRoot[] = {{"version", kNothing}, {"envelope", kNothing}};
-constexpr ComparedColumn kAgent[] = {
-    {"node", kAgents},           {"incarnation", kAgents},      {"signing_key", kAgents},
-    {"curve_key", kAgents},      {"version", kAgents},          {"root_version", kAgents},
-    {"revoked", kNothing},       {"report_sequence", kReports}, {"report_hash", kReports},
-    {"plan_sequence", kNothing}, {"joined_ms", kNothing},       {"last_seen_ms", kNothing}};
+constexpr ComparedColumn kCluster[] = {{"id", kFiles},           {"cluster_id", kFiles},
+                                       {"cluster", kFiles},      {"epoch", kFiles},
+                                       {"root_version", kFiles}, {"root", kFiles}};
+constexpr ComparedColumn kRoot[] = {{"version", kFiles}, {"envelope", kFiles}};
+constexpr ComparedColumn kAgent[] = {{"node", kFiles},
+                                     {"incarnation", kFiles},
+                                     {"signing_key", kFiles},
+                                     {"curve_key", kFiles},
+                                     {"joined_ms", kFiles},
+                                     {"revoked", kFiles},
+                                     {"version", kAgents},
+                                     {"root_version", kAgents, "root_version"},
+                                     {"report_sequence", kReports, "report_sequence"},
+                                     {"report_hash", kReports, "report_sequence"},
+                                     {"plan_sequence", kNothing, "plan_sequence"},
+                                     {"last_seen_ms", kNothing, "last_seen_ms"}};
 constexpr ComparedColumn kAgentSource[] = {{"node", kAgents},
                                            {"number", kAgents},
                                            {"source", kAgents},
@@ -58,7 +71,7 @@ constexpr ComparedColumn kToken[] = {{"node", kNothing},
                                      {"created_ms", kNothing},
                                      {"expires_ms", kNothing}};
 constexpr ComparedColumn kRun[] = {
-    {"run", kReports},           {"kind", kReports},       {"state", kReports},
+    {"run", kReports},           {"kind", kReports},       {"state", kNothing},
     {"requester", kNothing},     {"reason", kNothing},     {"selectors", kNothing},
     {"queue_if_busy", kNothing}, {"cancelled", kNothing},  {"splay_ms", kNothing},
     {"created_ms", kNothing},    {"started_ms", kNothing}, {"deadline_ms", kNothing},
@@ -95,24 +108,38 @@ constexpr ComparedColumn kApproval[] = {
     {"signature", kNothing}, {"actor", kNothing},  {"time_ms", kNothing}};
 constexpr ComparedColumn kAudit[] = {{"sequence", kNothing}, {"leaf", kNothing}};
 
+// An agent's journal has its reports for 30 days, here before the newest event; and one that is
+// revoked is asked no more.
+constexpr std::string_view kRevokedNode =
+    "coalesce((SELECT revoked FROM agent AS a WHERE a.node = t.node), 0)";
+constexpr std::string_view kUntoldSnapshot =
+    "t.recorded_ms < (SELECT time_ms FROM audit ORDER BY sequence DESC LIMIT 1) - 2592000000 OR "
+    "coalesce((SELECT revoked FROM agent AS a WHERE a.node = t.node), 0)";
+// Of what came to no snapshot reports alone do not say what it was.
+constexpr std::string_view kUntoldRun =
+    "t.ended_ms < (SELECT time_ms FROM audit ORDER BY sequence DESC LIMIT 1) - 2592000000 OR "
+    "NOT EXISTS (SELECT 1 FROM snapshot AS s WHERE s.run = t.run AND "
+    "NOT coalesce((SELECT revoked FROM agent AS a WHERE a.node = s.node), 0))";
+
 constexpr ComparedTable kTables[] = {
     {"cluster", 1, kCluster},
     {"root", 1, kRoot},
-    {"agent", 1, kAgent},
-    {"agent_source", 2, kAgentSource},
-    {"agent_repository", 2, kAgentRepository},
-    {"agent_health", 2, kAgentHealth},
+    {"agent", 1, kAgent, "t.revoked"},
+    {"agent_source", 2, kAgentSource, kRevokedNode},
+    {"agent_repository", 2, kAgentRepository, kRevokedNode},
+    {"agent_health", 2, kAgentHealth, kRevokedNode},
     {"token", 1, kToken},
-    {"run", 1, kRun},
+    {"run", 1, kRun, kUntoldRun},
     {"task", 2, kTask},
     {"plan", 1, kPlan},
-    {"snapshot", 2, kSnapshot},
+    {"snapshot", 2, kSnapshot, kUntoldSnapshot},
     {"draft", 1, kDraft},
     {"approval", 2, kApproval},
     {"audit", 1, kAudit},
 };
 
-// What both sides are asked. The first column is the key as text that sorts as the key does.
+// What both sides are asked. The first column is the key as text that sorts as the key does, the
+// second whether the row is untold.
 std::string SelectOf(const ComparedTable& table) {
   std::string order;
   std::string keys;
@@ -126,7 +153,8 @@ std::string SelectOf(const ComparedTable& table) {
     order += fmt::format(
         "CASE typeof({0}) WHEN 'integer' THEN printf('%020d', {0}) ELSE hex({0}) END", name);
   }
-  return fmt::format("SELECT {}{} FROM {} ORDER BY {}", order, values, table.name, keys);
+  return fmt::format("SELECT {}, CAST(({}) <> 0 AS TEXT){} FROM {} AS t ORDER BY {}", order,
+                     table.is_untold, values, table.name, keys);
 }
 
 // One side's rows by ascending key.
@@ -144,13 +172,16 @@ class Rows {
     if (!has_row_) return {};
     HF_ASSIGN(key_, statement_.Text(0));
     for (std::size_t i = 0; i < values_.size(); ++i) {
-      HF_ASSIGN(values_[i], statement_.Text(static_cast<int>(i) + 1));
+      HF_ASSIGN(values_[i], statement_.Text(static_cast<int>(i) + 2));
     }
+    HF_ASSIGN(const std::string untold, statement_.Text(1));
+    is_untold_ = untold != "0";
     return {};
   }
 
   bool has_row() const { return has_row_; }
   const std::string& key() const { return key_; }
+  bool is_untold() const { return is_untold_; }
   const std::vector<std::string>& values() const { return values_; }
 
  private:
@@ -159,6 +190,7 @@ class Rows {
 
   Statement statement_;
   bool has_row_ = false;
+  bool is_untold_ = false;
   std::string key_;
   std::vector<std::string> values_;
 };
@@ -179,7 +211,13 @@ std::string KeyOf(const ComparedTable& table, const Rows& rows) {
 
 void Add(CatalogDifference& all, Difference one) {
   ++all.counts[static_cast<std::size_t>(one.recovery)];
+  ++all.tallies[{one.table, one.column, one.recovery}];
   if (all.first.size() < kFirstMax) all.first.push_back(std::move(one));
+}
+
+Recovery RecoveryOf(const ComparedColumn& column, const Rows& before) {
+  const bool is_told = column.recovery == kReports || column.recovery == kAgents;
+  return is_told && before.is_untold() ? kNothing : column.recovery;
 }
 
 void AddRow(CatalogDifference& all, const ComparedTable& table, const Rows& rows, bool is_before) {
@@ -188,19 +226,33 @@ void AddRow(CatalogDifference& all, const ComparedTable& table, const Rows& rows
             .column = "",
             .before = is_before ? "there" : "",
             .after = is_before ? "" : "there",
-            .recovery = table.columns[0].recovery});
+            .recovery = is_before ? RecoveryOf(table.columns[0], rows) : Recovery::kNewer});
+}
+
+std::int64_t NumberIn(const ComparedTable& table, const Rows& rows, std::string_view column) {
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    if (table.columns[i].name != column) continue;
+    const std::string& text = rows.values()[i];
+    std::int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+  }
+  return 0;
 }
 
 void AddColumns(CatalogDifference& all, const ComparedTable& table, const Rows& before,
                 const Rows& after) {
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     if (before.values()[i] == after.values()[i]) continue;
+    const ComparedColumn& column = table.columns[i];
+    const bool is_newer = !column.grows.empty() && NumberIn(table, after, column.grows) >
+                                                       NumberIn(table, before, column.grows);
     Add(all, {.table = std::string(table.name),
               .key = KeyOf(table, before),
-              .column = std::string(table.columns[i].name),
+              .column = std::string(column.name),
               .before = Shown(before.values()[i]),
               .after = Shown(after.values()[i]),
-              .recovery = table.columns[i].recovery});
+              .recovery = is_newer ? Recovery::kNewer : RecoveryOf(column, before)});
   }
 }
 
@@ -234,8 +286,12 @@ std::string_view RecoveryName(Recovery recovery) {
       return "reports";
     case Recovery::kAgents:
       return "agents";
+    case Recovery::kFiles:
+      return "files";
     case Recovery::kNothing:
       return "nothing";
+    case Recovery::kNewer:
+      return "newer";
   }
   return "nothing";
 }

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "common/base/result.h"
@@ -13,14 +15,17 @@
 
 namespace holdfast::controller {
 
-// Where a column can be had again from (docs/catalog.md#what-can-be-had-again).
+// Where what differs can be had again from (docs/catalog.md#what-can-be-had-again).
 enum class Recovery : std::uint8_t {
   kRepositories = 0,  // an inventory finds it
   kReports = 1,       // an agent's journal tells of it for 30 days
-  kAgents = 2,        // an agent says it whenever it joins or says Hello
-  kNothing = 3,       // it never left the controller
+  kAgents = 2,        // an agent says it whenever it says Hello
+  kFiles = 3,         // it lies beside the catalog
+  kNothing = 4,       // it never left the controller, or only for a node that is revoked
+  kNewer = 5,         // nothing is lost: it came later
 };
-// "repositories", "reports", "agents", "nothing".
+inline constexpr std::size_t kRecoveries = 6;
+// "repositories", "reports", "agents", "files", "nothing", "newer".
 std::string_view RecoveryName(Recovery recovery);
 
 struct Difference {
@@ -33,8 +38,10 @@ struct Difference {
 };
 
 struct CatalogDifference {
-  std::vector<Difference> first;          // at most 1,000, table by table
-  std::array<std::uint64_t, 4> counts{};  // of all, by Recovery
+  std::vector<Difference> first;                    // at most 1,000, table by table
+  std::array<std::uint64_t, kRecoveries> counts{};  // of all, by Recovery
+  // Of all, by table, column (empty: whole rows) and Recovery.
+  std::map<std::tuple<std::string, std::string, Recovery>, std::uint64_t> tallies;
   std::uint64_t count(Recovery recovery) const {
     return counts[static_cast<std::size_t>(recovery)];
   }

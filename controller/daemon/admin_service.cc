@@ -79,10 +79,20 @@ Result<SnapshotPlace> ParsePlace(std::string_view text) {
 
 std::vector<std::string> Lines(const CatalogDifference& difference) {
   std::vector<std::string> lines;
-  for (const Recovery recovery :
-       {Recovery::kRepositories, Recovery::kReports, Recovery::kAgents, Recovery::kNothing}) {
-    lines.push_back(fmt::format("{} differences in what can be had again from {}",
-                                difference.count(recovery), RecoveryName(recovery)));
+  for (const auto& [recovery, words] : {
+           std::pair{Recovery::kRepositories, "in what can be had again from repositories"},
+           std::pair{Recovery::kReports, "in what can be had again from agents' reports"},
+           std::pair{Recovery::kAgents, "in what agents say"},
+           std::pair{Recovery::kFiles, "in what lies beside the catalog"},
+           std::pair{Recovery::kNothing, "in what can be had again from nothing"},
+           std::pair{Recovery::kNewer, "are newer than the copy"},
+       }) {
+    lines.push_back(fmt::format("{} differences {}", difference.count(recovery), words));
+  }
+  for (const auto& [what, count] : difference.tallies) {
+    const auto& [table, column, recovery] = what;
+    lines.push_back(fmt::format("{}{}{}: {} ({})", table, column.empty() ? "" : ".", column, count,
+                                RecoveryName(recovery)));
   }
   for (const Difference& one : difference.first) {
     if (lines.size() >= kDifferencesShown) break;

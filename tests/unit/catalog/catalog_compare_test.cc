@@ -26,7 +26,6 @@ RunRecord AsReported(const RunRecord& run) {
   RunRecord told;
   told.run = run.run;
   told.kind = run.kind;
-  told.state = run.state;
   told.created_ms = run.created_ms;
   told.ended_ms = run.ended_ms + 5;
   told.closed = true;
@@ -46,7 +45,7 @@ TEST_CASE("catalog compare: two that say the same differ in nothing") {
   CatalogDifference difference = Unwrap(CompareCatalogs(left, right));
 
   REQUIRE(difference.first.empty());
-  REQUIRE(difference.counts == std::array<std::uint64_t, 4>{});
+  REQUIRE(difference.counts == std::array<std::uint64_t, kRecoveries>{});
 }
 
 TEST_CASE("catalog compare: rows and columns that differ are named, and where they come from") {
@@ -73,7 +72,7 @@ TEST_CASE("catalog compare: rows and columns that differ are named, and where th
                        row.before, row.after, RecoveryName(row.recovery));
   }
   REQUIRE(all ==
-          "agent 'aa' :  -> there (agents)\n"
+          "agent 'aa' :  -> there (newer)\n"
           "snapshot 'main' X'000000010 : there ->  (repositories)\n"
           "snapshot 'main' X'000000020 host: 'prod' -> 'elsewhere' (repositories)\n"
           "snapshot 'main' X'000000020 position: '{\"raft_term\":\"2\",\"revision\":\"17\"}' -> "
@@ -116,7 +115,7 @@ TEST_CASE("catalog compare: a catalog made anew lacks only what never left the c
     for (unsigned i = 1; i <= 30; ++i) {
       changes.emplace_back(RecoverRun{AsReported(SomeRun(i, RunState::kDone))});
     }
-    AgentRecord agent = SomeAgent("db-1");  // as it joined anew
+    AgentRecord agent = SomeAgent("db-1");
     agent.last_seen_ms += 1;
     agent.plan_sequence = 0;
     changes.emplace_back(agent);
@@ -130,6 +129,7 @@ TEST_CASE("catalog compare: a catalog made anew lacks only what never left the c
   REQUIRE(difference.count(Recovery::kRepositories) == 0);
   REQUIRE(difference.count(Recovery::kReports) == 0);
   REQUIRE(difference.count(Recovery::kAgents) == 0);
+  REQUIRE(difference.count(Recovery::kFiles) == 0);
   REQUIRE(difference.count(Recovery::kNothing) > 30);
 }
 
@@ -146,6 +146,44 @@ TEST_CASE("catalog compare: repositories alone bring every snapshot back") {
 
   REQUIRE(difference.count(Recovery::kRepositories) == 0);
   REQUIRE(difference.count(Recovery::kReports) == 8);
+}
+
+TEST_CASE("catalog compare: what nobody is left to tell is lost, what came later is not") {
+  TempDir lost = Unwrap(TempDir::Create("catalog"));
+  TempDir made = Unwrap(TempDir::Create("catalog"));
+  AgentRecord heard = SomeAgent("db-1");
+  heard.report_sequence = 7;
+  AgentRecord revoked = SomeAgent("db-2");
+  revoked.revoked = true;
+  revoked.report_sequence = 5;
+  SnapshotRecord of_revoked = SomeSnapshot(2);
+  of_revoked.node = "db-2";
+  REQUIRE_OK(NewCatalog(lost).Apply(Changes{heard, revoked, of_revoked, SomeRun(2, RunState::kDone),
+                                            SomeRun(4, RunState::kFailed)}));
+  heard.report_sequence = 8;
+  heard.report_hash = Bytes(32, 9);
+  heard.plan_sequence += 1;
+  revoked.version.clear();
+  revoked.sources.clear();
+  revoked.repositories.clear();
+  revoked.healthy.clear();
+  revoked.report_sequence = 0;
+  revoked.report_hash.clear();
+  REQUIRE_OK(NewCatalog(made).Apply(
+      Changes{heard, revoked, RecoverSnapshot{AsInventoried(of_revoked)}, SomeRun(9)}));
+  CatalogReader before = ReaderOf(lost);
+  CatalogReader after = ReaderOf(made);
+
+  CatalogDifference difference = Unwrap(CompareCatalogs(before, after));
+
+  REQUIRE(difference.count(Recovery::kRepositories) == 0);
+  REQUIRE(difference.count(Recovery::kReports) == 0);
+  REQUIRE(difference.count(Recovery::kAgents) == 0);
+  REQUIRE(difference.count(Recovery::kFiles) == 0);
+  REQUIRE(difference.count(Recovery::kNewer) == 4);
+  REQUIRE(difference.tallies.at({"run", "", Recovery::kNothing}) == 2);
+  REQUIRE(difference.tallies.at({"run", "", Recovery::kNewer}) == 1);
+  REQUIRE(difference.tallies.at({"agent_source", "", Recovery::kNothing}) == 2);
 }
 
 }  // namespace
