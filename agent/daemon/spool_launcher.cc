@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <mutex>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,8 @@ namespace holdfast::agent {
 namespace {
 
 constexpr std::size_t kOutcomeBytesMax = 2U << 20;
-constexpr std::size_t kRootsMax = 16;
+// Of all root documents in a ticket, which has 4 MiB in all; one has a few hundred bytes.
+constexpr std::size_t kRootBytesMax = 2U << 20;
 constexpr std::chrono::milliseconds kLookEvery{200};
 // A helper that nobody starts: after so long that is said, once.
 constexpr std::chrono::seconds kPatience{60};
@@ -63,14 +66,17 @@ class SpoolLauncher final : public RestoreLauncher {
       roots.emplace_back(std::strtoull(entry.path().stem().c_str(), nullptr, 10),
                          entry.path().string());
     }
-    std::ranges::sort(roots);
-    if (roots.size() > kRootsMax) {
-      roots.erase(roots.begin(), roots.end() - static_cast<std::ptrdiff_t>(kRootsMax));
-    }
+    std::ranges::sort(roots, std::greater<>());
+    // The helper may have taken none since the node joined: it goes on by each of them.
+    std::size_t bytes = 0;
+    std::vector<std::string> newest_first;
     for (const auto& [version, path] : roots) {
       HF_ASSIGN(const Bytes root, ReadWholeFile(path));
-      ticket.add_roots(std::string(AsText(root)));
+      bytes += root.size();
+      if (bytes > kRootBytesMax) break;
+      newest_first.emplace_back(AsText(root));
     }
+    for (std::string& root : newest_first | std::views::reverse) ticket.add_roots(std::move(root));
     return {};
   }
 

@@ -13,11 +13,12 @@ class ChangedTrust(Case):
     def setUp(self) -> None:
         super().setUp()
         self.cluster = Cluster(self.directory).start()
+        roots = {"restore": "staging", "restore_roots": {"staging": str(self.directory / "staged")}}
         for node in ("db-1", "db-2"):
             data = self.directory / f"{node}-data"
             data.mkdir()
             (data / "a").write_text(f"data of {node}\n")
-            self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}])
+            self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}], policy=roots)
 
     def test_an_agent_that_was_away_follows_version_by_version(self) -> None:
         self.cluster.agents["db-1"].stop()
@@ -45,6 +46,17 @@ class ChangedTrust(Case):
         self.cluster.restart_controller()
         self.cluster.wait_for("db-1")
         self.assertEqual(self.cluster.json("backup", "files/app@db-1")["runs"][0]["state"], "done")
+
+    def test_the_restore_helper_follows_many_versions_at_once(self) -> None:
+        self.cluster.call("backup", "files/app@db-1")
+        for _ in range(18):
+            self.cluster.rotate()
+
+        self.cluster.call("restore", "latest:files/app@db-1", "--node", "db-1", "--into", "staging/x", "--yes",
+                          operator=True)
+
+        self.assertEqual([path.read_text() for path in (self.directory / "staged" / "x").rglob("a")],
+                         ["data of db-1\n"])
 
 
 main("restic")
