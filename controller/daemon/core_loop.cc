@@ -91,6 +91,7 @@ Result<void> CoreLoop::Revive() {
   for (const AgentRecord& agent : loaded.agents) {
     if (agent.revoked) {
       keys_.Remove(agent.node);
+      bus_.Drop(agent.node);  // it may have been revoked by a step that could not be told of
     } else {
       keys_.Set(agent.node, agent.curve_key);
     }

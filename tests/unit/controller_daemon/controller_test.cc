@@ -107,6 +107,10 @@ class Running {
     return future_.get();
   }
 
+  bool EndsWithin(std::chrono::milliseconds time) {
+    return future_.wait_for(time) == std::future_status::ready;
+  }
+
   // The next reply to a request.
   v1::AdminReply Ask(v1::AdminRequest request) {
     request.set_id(++id_);
@@ -279,6 +283,38 @@ TEST_CASE("controller: who belongs to it is known without the catalog, and who d
   CHECK(agents.agents(1).revoked());
   Agent back(cluster, TokenFor(again, "db-2"));
   CHECK(back.answer.incarnation == 2);
+}
+
+TEST_CASE("controller: nobody is told of what is not kept beside the catalog, too") {
+  Cluster cluster;
+  Running controller(cluster);
+  const std::string agents = cluster.directory.path() + "/state/agents";
+  const Agent member(cluster, TokenFor(controller, "db-1"));
+  const bus::JoinToken token = TokenFor(controller, "db-2");
+  std::filesystem::rename(agents, agents + ".away");  // as if its disk were gone
+
+  v1::AdminRequest revoke;
+  revoke.mutable_revoke()->set_node("db-1");
+  CHECK(controller.Ask(revoke).error().code() == "not_found");
+  const crypto::SigningKey key = crypto::SigningKey::Generate(cluster.random);
+  const bus::CurveKeys curve = bus::GenerateCurveKeys(cluster.random);
+  CHECK_FALSE(bus::Join(token, key.public_key(), curve, cluster.clock.Monotonic() + 1s));
+
+  std::filesystem::rename(agents + ".away", agents);
+  v1::AdminRequest list;
+  list.mutable_agent_list();
+  const Instant deadline = cluster.clock.Monotonic() + 30s;
+  v1::AdminReply reply = controller.Ask(list);
+  while (reply.has_error() && !controller.EndsWithin(20ms)) {
+    REQUIRE(cluster.clock.Monotonic() < deadline);
+    reply = controller.Ask(list);
+  }
+  REQUIRE_FALSE(reply.has_error());
+  // It goes on from what is durable, and writes what was left.
+  REQUIRE(reply.agents().agents_size() >= 1);
+  CHECK(reply.agents().agents(0).revoked());
+  CHECK_THAT(std::string(AsText(Unwrap(ReadWholeFile(agents + "/db-1.agent")))),
+             Catch::Contains("state revoked"));
 }
 
 TEST_CASE("controller: a run is watched, cancelled, and found again") {
