@@ -1,11 +1,22 @@
-"""A cluster as operators know it: real controller, agents, etcd and stock restic, and what nobody may order."""
+"""A cluster as operators know it: real controller, agents, etcd, HAProxy and stock restic."""
 
 import sys
 from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Case, EtcdCluster, Restic, main
+from lib import (
+    Authority,
+    Case,
+    EtcdCluster,
+    HAProxy,
+    Restic,
+    Tree,
+    differences,
+    free_port,
+    main,
+    scan,
+)
 from lib.cluster import Cluster
 
 NODES = ("db-1", "db-2", "db-3")
@@ -31,41 +42,79 @@ class WholeCluster(Case):
     def restic(self) -> Restic:
         return Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
 
-    def test_one_run_over_etcd_and_files_on_three_nodes(self) -> None:
+    def test_one_run_over_etcd_haproxy_and_files_on_three_nodes(self) -> None:
         etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
         etcd.fill(500)
-        for node, member in zip(NODES, etcd.members, strict=True):
-            data = self.directory / f"{node}-data"
-            data.mkdir()
-            (data / "a").write_text(f"data of {node}\n")
+        edge = self.start_haproxy()
+        for number, (node, member) in enumerate(zip(NODES, etcd.members, strict=True)):
+            tree = Tree(self.directory / f"{node}-data")
+            tree.random_file("big", 300_000, seed=number)
+            tree.file("conf.d/a", f"data of {node}\n".encode(), 0o640)
+            tree.symlink("current", "conf.d")
+            tree.stamp()
             extra = self.directory / f"{node}.conf"
             extra.write_text(f"only {node} has this\n")
-            self.cluster.add(node, [
+            sources = [
                 {"kind": "etcd", "name": "main", "endpoints": [member.client_url], "files": [str(extra)]},
-                {"kind": "files", "name": "app", "paths": [str(data)]},
-            ])
+                {"kind": "files", "name": "app", "paths": [str(self.directory / f"{node}-data")]},
+            ]
+            haproxy = {"kind": "haproxy", "name": "edge", "config": [str(path) for path in edge.configs],
+                       "binary": edge.program}
+            self.cluster.add(node, sources + ([haproxy] if node == "db-1" else []))
 
         done = self.cluster.json("backup", "--all")["runs"][0]
 
         self.assertEqual(done["state"], "done", done)
-        snapshots = self.restic().snapshots()
-        self.assertEqual(sorted((one["hostname"], one["paths"][0]) for one in snapshots), [
-            ("db-1", "/files/app"), ("db-2", "/files/app"), ("db-3", "/files/app"), ("prod", "/etcd/main")])
-        for one in snapshots:
+        snapshots = {(one["hostname"], one["paths"][0]): one for one in self.restic().snapshots()}
+        self.assertEqual(len(self.restic().snapshots()), 5)
+        self.assertEqual(sorted(snapshots), [
+            ("db-1", "/files/app"), ("db-1", "/haproxy/edge"), ("db-2", "/files/app"), ("db-3", "/files/app"),
+            ("prod", "/etcd/main")])
+        for one in snapshots.values():
             self.assertIn(f"run:{done['run']}", one["tags"])
             self.assertIn("cluster:prod", one["tags"])
+            self.assertNotIn("partial", one["tags"])
         self.restic().check()
         cuts = [time_of(task["cut_time"]) for task in done["tasks"] if task["kind"] == "backup"]
-        self.assertEqual(len(cuts), 6)
+        self.assertEqual(len(cuts), 7)
         self.assertLess(max(cuts) - min(cuts), 0.05)
-        target = self.directory / "out"
-        whole = next(one for one in snapshots if one["hostname"] == "prod")
-        self.restic().restore(whole["id"], target)
-        top = target / "etcd" / "main"
-        self.assertTrue((top / "data" / "snapshot.db").is_file())
+        self.assertTrue(all(one["cut_barrier_met"] for one in done["snapshots"]), done["snapshots"])
+
+        for node in NODES:
+            top = self.restored(snapshots[(node, "/files/app")], "files/app")
+            live = self.directory / f"{node}-data"
+            self.assertEqual(differences(scan(live), scan(top / "data" / str(live)[1:])), [])
+        top = self.restored(snapshots[("db-1", "/haproxy/edge")], "haproxy/edge")
+        for live in (*edge.configs, self.directory / "edge" / "site.pem", self.directory / "edge" / "names.map"):
+            found = [path for path in top.rglob(live.name) if str(path).endswith(str(live))]
+            self.assertEqual([path.read_bytes() for path in found], [live.read_bytes()], live)
+        top = self.restored(snapshots[("prod", "/etcd/main")], "etcd/main")
+        self.assertEqual(sorted(path.name for path in (top / "members").iterdir()), list(NODES))
         for node in NODES:
             saved = top / "members" / node / "files" / str(self.directory / f"{node}.conf")[1:]
             self.assertEqual(saved.read_text(), f"only {node} has this\n")
+        again = EtcdCluster(self.directory / "again", "34")
+        again.restore_by_etcd(top / "data" / "snapshot.db", again.members[0])
+        self.assertEqual(again.start().state(), etcd.state())
+
+    def start_haproxy(self) -> HAProxy:
+        etc = self.directory / "edge"
+        etc.mkdir()
+        issued = Authority(self.directory / "ca").issue("edge")
+        (etc / "site.pem").write_text(issued.cert.read_text() + issued.key.read_text())
+        (etc / "names.map").write_text("/ hello\n")
+        config = etc / "haproxy.cfg"
+        config.write_text(
+            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
+            f"frontend plain\n    bind 127.0.0.1:{free_port()} ssl crt {etc}/site.pem\n"
+            f"    http-request return status 200 content-type text/plain lf-string %[path,map({etc}/names.map)]\n")
+        return HAProxy(etc, [config]).start()
+
+    def restored(self, snapshot: dict, below: str) -> Path:
+        """Where stock restic has put the snapshot's /KIND/NAME."""
+        target = self.directory / f"out-{snapshot['short_id']}"
+        self.restic().restore(snapshot["id"], target)
+        return target / below
 
     def test_a_restore_needs_an_operator_and_the_policy(self) -> None:
         roots = {"restore": "staging", "restore_roots": {"staging": str(self.directory / "staged")}}
@@ -120,4 +169,4 @@ class WholeCluster(Case):
         self.assertEqual(self.cluster.state_of("db-2")["incarnation"], 2)
 
 
-main("etcd34", "restic")
+main("etcd34", "haproxy", "restic")
