@@ -67,9 +67,11 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
 Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySession& session,
                                      const repository::Id& snapshot) {
   repository::Repository& repository = session.repository();
-  HF_ASSIGN(std::vector<SnapshotInfo> snapshots, repository::ListSnapshots(repository));
-  auto found = std::ranges::find(snapshots, snapshot, &SnapshotInfo::id);
-  if (found == snapshots.end()) return Fail(ErrorCode::kCorrupt, "it is not in the repository");
+  Result<SnapshotInfo> found = repository::LoadSnapshot(repository, snapshot);
+  if (!found && found.error().code() == ErrorCode::kNotFound) {
+    return Fail(ErrorCode::kCorrupt, "it is not in the repository");
+  }
+  if (!found) return Fail(std::move(found).error());
   HF_ASSIGN(auto view, repository::OpenSnapshot(repository, *found));
   if (!view->manifest() || view->manifest()->run != context.run) {
     return Fail(ErrorCode::kCorrupt, "its manifest is not the one that was written");

@@ -92,7 +92,7 @@ Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo&
   for (std::chrono::seconds pause : {std::chrono::seconds(5), std::chrono::seconds(10),
                                      std::chrono::seconds(20), std::chrono::seconds(0)}) {
     Result<LockInfo> lock = [&]() -> Result<LockInfo> {
-      HF_ASSIGN(Bytes json, repository.LoadSealed(FileKind::kLock, id));
+      HF_ASSIGN(Bytes json, repository.LoadSealedOnce(FileKind::kLock, id));
       return DecodeLock(json);
     }();
     if (lock) {

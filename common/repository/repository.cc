@@ -1,6 +1,7 @@
 #include "common/repository/repository.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <set>
 #include <shared_mutex>
@@ -24,6 +25,8 @@ constexpr std::uint8_t kCompressedFile = 2;
 constexpr std::size_t kSealedPlainMax = 512U << 20;
 // Writers stay near 8 MiB; what is far beyond is not read into memory.
 constexpr std::uint64_t kIndexBytesMax = 256U << 20;
+// What LoadSealedOnce() keeps.
+constexpr std::size_t kRecordCacheBytesMax = 4U << 20;
 constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
 
 FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
@@ -63,6 +66,7 @@ class OpenedRepository final : public Repository {
   Result<Id> SaveIndex(std::span<const PackContents> packs) override;
 
   Result<Bytes> LoadSealed(FileKind kind, const Id& id) override;
+  Result<Bytes> LoadSealedOnce(FileKind kind, const Id& id) override;
   Result<Id> SaveSealed(FileKind kind, ByteView json) override;
   Result<Bytes> SealFile(FileKind kind, ByteView json) override;
   Result<Id> StoreSealed(FileKind kind, ByteView sealed) override;
@@ -89,6 +93,10 @@ class OpenedRepository final : public Repository {
   const Clock& clock_;
   std::array<std::uint8_t, 32> chunker_key_{};
   ObjectPool<Tools> tools_{[this] { return std::make_unique<Tools>(NewSealer()); }};
+
+  std::mutex records_mutex_;
+  std::map<Id, Bytes> records_;  // what LoadSealedOnce() gave; under records_mutex_
+  std::size_t records_bytes_ = 0;
 
   std::mutex load_mutex_;     // one LoadIndex() or SaveIndex() at a time; taken before index_mutex_
   std::set<Id> index_files_;  // which files the index in memory is made of; under load_mutex_
@@ -238,6 +246,21 @@ Result<Bytes> OpenedRepository::Unseal(ByteView sealed) {
     return Fail(ErrorCode::kCorrupt, fmt::format("unknown encoding {}", plaintext[0]));
   }
   return tools->decompressor.DecompressUpTo(ByteView(plaintext).subspan(1), kSealedPlainMax);
+}
+
+Result<Bytes> OpenedRepository::LoadSealedOnce(FileKind kind, const Id& id) {
+  {
+    std::lock_guard lock(records_mutex_);
+    const auto known = records_.find(id);
+    if (known != records_.end()) return known->second;
+  }
+  HF_ASSIGN(Bytes json, LoadSealed(kind, id));
+  std::lock_guard lock(records_mutex_);
+  // Where there are very many the rest is read as often as it is asked for.
+  if (records_bytes_ + json.size() <= kRecordCacheBytesMax && records_.emplace(id, json).second) {
+    records_bytes_ += json.size();
+  }
+  return json;
 }
 
 Result<Bytes> OpenedRepository::LoadSealed(FileKind kind, const Id& id) {

@@ -128,6 +128,9 @@ class Repository {
   // A sealed JSON file (index, snapshot, lock): hash of the name verified, opened, decompressed.
   // kNotFound; kCorrupt names the file.
   virtual Result<Bytes> LoadSealed(FileKind kind, const Id& id) = 0;
+  // The same, from memory where this object has loaded it so before: for lists of snapshots and
+  // locks, which every backup makes several times over.
+  virtual Result<Bytes> LoadSealedOnce(FileKind kind, const Id& id) = 0;
   // Seals and stores; returns the name. The same JSON gives another name each time.
   virtual Result<Id> SaveSealed(FileKind kind, ByteView json) = 0;
   // The two halves of SaveSealed, for who must write exactly the same file again after a crash.

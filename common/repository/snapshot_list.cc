@@ -136,12 +136,15 @@ Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,
   return *found;
 }
 
+Result<SnapshotInfo> Decode(const Id& id, Result<Bytes> json) {
+  if (!json) return Fail(std::move(json).error().While("read snapshot " + id.Hex()));
+  return DecodeSnapshot(id, AsText(*json));
+}
+
 }  // namespace
 
 Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
-  Result<Bytes> json = repository.LoadSealed(FileKind::kSnapshot, id);
-  if (!json) return Fail(std::move(json).error().While("read snapshot " + id.Hex()));
-  return DecodeSnapshot(id, AsText(*json));
+  return Decode(id, repository.LoadSealed(FileKind::kSnapshot, id));
 }
 
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
@@ -153,7 +156,7 @@ Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
   }));
   std::vector<SnapshotInfo> snapshots;
   for (const Id& id : ids) {
-    Result<SnapshotInfo> snapshot = LoadSnapshot(repository, id);
+    Result<SnapshotInfo> snapshot = Decode(id, repository.LoadSealedOnce(FileKind::kSnapshot, id));
     // Somebody may have forgotten it since it was listed.
     if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;
     if (!snapshot) return Fail(std::move(snapshot).error());
