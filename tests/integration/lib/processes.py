@@ -103,7 +103,7 @@ class Process:
         with open(log, "ab") as output:
             self._child = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=options.pop("stdin", subprocess.DEVNULL),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},

@@ -1,0 +1,101 @@
+"""Somebody who has taken all of a controller, and stands in its place: tests/stolen/stolen_controller.cc."""
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from lib.cluster import Cluster
+from lib.places import BUILD
+from lib.processes import Process, wait_until
+
+
+def quoted(raw: bytes) -> str:
+    """For Protobuf's text format."""
+    return '"' + "".join(f"\\x{byte:02x}" for byte in raw) + '"'
+
+
+def message_field(number: int, content: bytes) -> str:
+    """A field of bytes, a text or a message, in Protobuf's wire format and hexadecimal: also one that no schema
+    has. For numbers from 16 to 2047 and content below 128 bytes, or numbers below 16."""
+    tag = number << 3 | 2
+    head = bytes([tag]) if tag < 128 else bytes([tag & 127 | 128, tag >> 7])
+    return (head + bytes([len(content)]) + content).hex()
+
+
+class Thief:
+    """Comes in when the real controller is dead. Ends by leave()."""
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+        self._log = cluster.directory / "thief.log"
+        self._seen: dict[str, int] = {}
+        reading, self._writing = os.pipe()
+        self._process = Process(
+            [str(BUILD / "tests" / "stolen_controller"), str(cluster.config)], self._log, stdin=reading
+        )
+        os.close(reading)
+        for node in cluster.agents:
+            self.hello_of(node)
+
+    def leave(self) -> None:
+        if self._writing >= 0:
+            os.close(self._writing)
+            self._writing = -1
+        self._process.stop()
+
+    def plan(self, node: str, order: str = "", *, extra: str = "-", signers: str = "controller") -> None:
+        self._type(f"plan {node} {extra or '-'} {signers} {order}")
+
+    def send(self, node: str, envelope: bytes) -> None:
+        self._type(f"send {node} {envelope.hex()}")
+
+    def graft(self, node: str, envelope: bytes) -> None:
+        """With a controller's signature that is right, beside what operators have signed."""
+        self._type(f"graft {node} {envelope.hex()}")
+
+    def forge_root(self) -> None:
+        self._type("root")
+
+    def report_of(self, node: str) -> dict:
+        """The next report of the node that is not only "accepted"; verified by its key."""
+        return self._next(f"a report of {node}", lambda one: one.get("node") == node and one["outcome"] != "accepted")
+
+    def hello_of(self, node: str) -> dict:
+        return self._next(f"a Hello of {node}", lambda one: one.get("hello") == node)
+
+    def _type(self, line: str) -> None:
+        os.write(self._writing, f"{line}\n".encode())
+
+    def _next(self, what: str, is_it) -> dict:
+        """The next line that is so, behind the one that answered the same question before."""
+
+        def look() -> dict | None:
+            self._process.require_running()
+            lines = self._log.read_text().split("\n")[:-1]
+            for number in range(self._seen.get(what, 0), len(lines)):
+                line = json.loads(lines[number])
+                if is_it(line):
+                    self._seen[what] = number + 1
+                    return line
+            return None
+
+        return wait_until(what, look, 60)
+
+
+def audited_refusals(catalog: Path) -> int:
+    """How many refusals of agents the controller has on record."""
+    query = "SELECT count(*) FROM audit WHERE type = 'report.taken' AND instr(bytes, ?)"
+    with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
+        return connection.execute(query, (message_text("outcome", "refused"),)).fetchone()[0]
+
+
+def message_text(key: str, value: str) -> bytes:
+    """An entry of a map of texts, as it stands in a message."""
+    return bytes.fromhex(message_field(1, key.encode()) + message_field(2, value.encode()))
+
+
+def sent_plans(catalog: Path, kind: int) -> list[bytes]:
+    """The envelopes of plans of this kind (OrderKind) that a controller has made."""
+    with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
+        return [row[0] for row in connection.execute("SELECT envelope FROM plan WHERE kind = ?", (kind,))]
