@@ -37,7 +37,9 @@ Error Explain(Error error) {
   }
   if (error.code() == ErrorCode::kDenied) {
     return std::move(error).WithHint(
-        "the repository's directory must be writable by this user, and not mounted read-only");
+        "the repository's directory must be writable by this user, and not mounted read-only; for "
+        "a "
+        "systemd unit ReadWritePaths= names it");
   }
   return error;
 }

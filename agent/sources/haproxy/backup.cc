@@ -101,7 +101,7 @@ class Session final : public BackupSession {
     if (!verdict) {
       if (verdict.error().code() == ErrorCode::kCancelled) return Fail(std::move(verdict).error());
       notes_.push_back(
-          fmt::format("the configuration was not checked: {}", verdict.error().message()));
+          fmt::format("the configuration was not checked: {}", verdict.error().Text()));
       return {};
     }
     for (const std::string& warning : verdict->warnings) {

@@ -73,6 +73,12 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
   return verdict;
 }
 
+// PCRE's compiler wants memory that MemoryDenyWriteExecute= denies us and our children. All that
+// HAProxy says then, also of what used the expression, is about this place and not about the file.
+bool IsOfShutMemory(const std::string& alert) {
+  return alert.find("jit compilation failed") != std::string::npos;
+}
+
 Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::string>& files,
                               const std::string& mirror, std::stop_token stop) {
   // Not "-q": HAProxy would keep its alerts to itself, too.
@@ -91,7 +97,14 @@ Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::s
     return Fail(
         std::move(outcome).error().While("check the configuration").WithHint(std::string(kBinary)));
   }
-  return ReadVerdict(*outcome, mirror);
+  CheckVerdict verdict = ReadVerdict(*outcome, mirror);
+  if (std::ranges::any_of(verdict.alerts, IsOfShutMemory)) {
+    return Fail(ErrorCode::kUnsupported,
+                "haproxy may not compile the regular expressions that it finds: no memory here may "
+                "be both written and run",
+                "set MemoryDenyWriteExecute=no in a drop-in of this unit");
+  }
+  return verdict;
 }
 
 // Makes the copies that are checked.

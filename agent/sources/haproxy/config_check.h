@@ -23,7 +23,8 @@ struct CheckVerdict {
 
 // The configuration as it lies on disk now. Nothing is written beside temporary files: where the
 // configuration has a ring with a backing file, which HAProxy would rotate even while checking, a
-// copy without that is checked. kNotFound when there is no such program.
+// copy without that is checked. kNotFound when there is no such program; kUnsupported, here and
+// below, when HAProxy cannot check anything in this place.
 Result<CheckVerdict> CheckLive(const Settings& settings, std::stop_token stop);
 
 // The configuration seen through `mirror`, a private directory in which "<mirror>/etc/haproxy/x"

@@ -68,6 +68,11 @@ class HaproxySource final : public Source {
     Result<std::string> version = AskVersion(settings_, stop);
     if (version) info.identity["server_version"] = *version;
     Result<CheckVerdict> verdict = CheckLive(settings_, std::move(stop));
+    if (!verdict && verdict.error().code() == ErrorCode::kUnsupported) {
+      info.health = "the configuration was not checked";
+      info.warnings.push_back(verdict.error().Text());
+      return;
+    }
     if (!verdict) {
       info.healthy = false;
       info.health = fmt::format("the configuration cannot be checked: {}", verdict.error().Text());

@@ -39,6 +39,11 @@ while [ $# -gt 0 ]; do
     echo "[ALERT]    (7) : config : Fatal errors found in configuration." >&2
     exit 1
   fi
+  if grep -q jit "$2"; then
+    echo "[ALERT]    (7) : config : parsing [$2:1] : regex '^/v' jit compilation failed." >&2
+    echo "[ALERT]    (7) : config : parsing [$2:2] : no such ACL : 'api'." >&2
+    exit 1
+  fi
   shift 2
 done
 )";
@@ -92,6 +97,14 @@ TEST_CASE("haproxy check: a refusal carries HAProxy's words") {
   REQUIRE(verdict.alerts.size() == 2);
   CHECK(verdict.alerts[0] ==
         "config : parsing [" + rig.Path("etc/h.cfg") + ":1] : unknown keyword");
+}
+
+TEST_CASE("haproxy check: what HAProxy cannot compile here says nothing of the configuration") {
+  Rig rig;
+  rig.Add(rig.Path("etc/h.cfg"), "jit\n");
+
+  REQUIRE_FAILS(CheckLive(rig.settings(), {}), ErrorCode::kUnsupported,
+                "MemoryDenyWriteExecute=no");
 }
 
 TEST_CASE("haproxy check: a program that is not there is named") {
