@@ -1,0 +1,228 @@
+"""Each source is saved under the agent's own user with exactly the rights that its unit gives, and both daemons do
+their work shut in as their units say. See lib/unit.py for what of a unit holds here."""
+
+import os
+import shutil
+import socket
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import Authority, Case, EtcdCluster, Finished, agent_program, free_port, main, run, service_program, wait_until
+from lib.agent import write_config
+from lib.cluster import Cluster, program
+from lib.places import ROOT
+from lib.processes import Process
+from lib.unit import UID, Unit
+
+UNITS = ROOT / "packaging" / "systemd"
+PASSWORD = "a password of the credential\n"
+
+
+def give(path: Path) -> None:
+    """To the units' user, with all below."""
+    for one in (path, *path.rglob("*")):
+        os.chown(one, UID, UID)
+
+
+@unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
+class Rights(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory.chmod(0o711)
+        self.credentials = self.directory / "credentials"
+        self.credentials.mkdir(mode=0o500)
+        (self.credentials / "main").write_text(PASSWORD)
+        (self.credentials / "main").chmod(0o400)
+        give(self.credentials)
+        self.state = self.directory / "state"
+        self.repository = self.directory / "repository"
+        self.secret = self.directory / "secret"
+        for path, mode in ((self.state, 0o700), (self.repository, 0o700), (self.secret, 0o700)):
+            path.mkdir(mode=mode)
+        give(self.state)
+        give(self.repository)
+
+    def configure(self, *sources: dict) -> Path:
+        """Everything but state and repository belongs to root and is closed."""
+        config = write_config(
+            self.directory / "etc", list(sources), state_dir=str(self.state),
+            repositories={"main": {"url": f"file:{self.repository}", "password_file": "${CREDENTIALS_DIRECTORY}/main"}})
+        config.chmod(0o600)
+        self.agent("repository", "init")
+        return config
+
+    def unit(self, kind: str = "agent") -> Unit:
+        return Unit(UNITS / f"holdfast-{kind}.service.in", [self.state, self.repository])
+
+    def agent(self, *words: str, expect: int = 0, unit: Unit | None = None) -> Finished:
+        argv = [agent_program(), *words, "--config", str(self.directory / "etc" / "agent.yaml")]
+        done = run((unit or self.unit()).argv(argv), expect=expect, env={"CREDENTIALS_DIRECTORY": str(self.credentials)})
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def backup(self, **options) -> dict:
+        return self.agent("backup", "--json", **options).document["sources"][0]
+
+    def restored(self, source: dict, name: str) -> Path:
+        """A file of the source's newest snapshot, by whoever holds the password: root, here."""
+        target = self.directory / "out"
+        password = self.directory / "password"
+        password.write_text(PASSWORD)
+        run([agent_program(), "restore", source["snapshot"], "--to", str(target),
+             "--repository-url", f"file:{self.repository}", "--password-file", str(password)])
+        return next(target.rglob(name))
+
+    def test_files_of_other_users_are_read(self) -> None:
+        for name, owner in (("root", 0), ("daemon", 1), ("nobody", 65534)):
+            (self.secret / name).write_text(f"of {name}\n")
+            (self.secret / name).chmod(0o600)
+            os.chown(self.secret / name, owner, owner)
+        self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
+        self.assertEqual(self.restored(saved, "nobody").read_text(), "of nobody\n")
+
+    def test_without_the_capability_it_says_what_it_may_not_read(self) -> None:
+        (self.secret / "key").write_text("a key\n")
+        (self.secret / "key").chmod(0o600)
+        self.secret.chmod(0o755)
+        self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
+        without = self.unit()
+        without.settings["AmbientCapabilities"] = [""]
+        without.settings["CapabilityBoundingSet"] = [""]
+        (self.directory / "etc").chmod(0o755)
+        (self.directory / "etc" / "agent.yaml").chmod(0o644)
+
+        saved = self.backup(unit=without, expect=3)
+
+        self.assertEqual(saved["state"], "partly done", saved)
+        self.assertEqual([one["what"] for one in saved["missing"]], [str(self.secret / "key")])
+        self.assertIn("permission denied", saved["missing"][0]["reason"].lower())
+
+    def test_nothing_is_written_but_where_the_unit_lets_it(self) -> None:
+        (self.secret / "a").write_text("a\n")
+        self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
+        shut = Unit(UNITS / "holdfast-agent.service.in", [self.state])
+
+        failed = self.agent("backup", expect=4, unit=shut)
+
+        self.assertIn("read-only", failed.stderr.lower())
+        self.assertIn("ReadWritePaths", failed.stderr)
+        refused = run(self.unit().argv(["/bin/sh", "-c", f"echo x > {self.secret}/b"]), expect=None)
+        self.assertNotEqual(refused.returncode, 0)
+
+    def test_etcd_with_a_key_that_only_root_may_read(self) -> None:
+        etcd = EtcdCluster(self.directory / "etcd", "34", authority=Authority(self.directory / "ca")).start()
+        etcd.fill(200)
+        conf = self.secret / "etcd.conf"
+        conf.write_text("name: m1\n")
+        conf.chmod(0o600)
+        self.assertEqual(Path(etcd.source()["key"]).stat().st_mode & 0o077, 0)
+        self.configure(etcd.source(files=[str(conf)]))
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
+        self.assertGreater(self.restored(saved, "snapshot.db").stat().st_size, 0)
+        etcd.stop()
+
+    def test_haproxy_with_regular_expressions_and_closed_keys(self) -> None:
+        """`haproxy -c` compiles them into memory that it both writes and runs, which the unit denies."""
+        etc = self.secret
+        issued = Authority(self.directory / "ca").issue("site")
+        (etc / "site.pem").write_text(issued.cert.read_text() + issued.key.read_text())
+        (etc / "paths.map").write_text("^/a(b|c)+ one\n")
+        (etc / "haproxy.cfg").write_text(
+            f"""defaults
+    mode http
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+frontend tls
+    bind 127.0.0.1:{free_port()} ssl crt {etc}/site.pem
+    acl api path_reg -i ^/v[0-9]+/(users|groups)/[^/]+$
+    http-request deny if api
+    http-request set-header X-To %[path,map_reg({etc}/paths.map)]
+    http-request replace-path ^/old/(.*)$ /new/\\1
+    http-request return status 200
+""")
+        for path in etc.iterdir():
+            path.chmod(0o600)
+        self.configure({"kind": "haproxy", "name": "edge", "config": [str(etc / "haproxy.cfg")],
+                        "binary": service_program("haproxy", "haproxy")})
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"], len(saved["warnings"])), ("done", [], 1), saved)
+        self.assertIn("not checked", saved["warnings"][0])
+        self.assertIn("MemoryDenyWriteExecute=no", saved["warnings"][0])
+        self.assertIn("PRIVATE KEY", self.restored(saved, "site.pem").read_text())
+
+    def test_both_daemons_do_their_work_and_tell_systemd(self) -> None:
+        (self.secret / "a").write_text("a\n")
+        self.configure({"kind": "files", "name": "app", "paths": [str(self.secret)]})
+        cluster = Cluster(self.directory / "cluster")
+        for path in (self.directory / "cluster", self.directory / "cluster" / "made"):
+            path.chmod(0o755)
+        give(self.directory / "cluster" / "made" / "controller")
+        home = self.directory / "controller"
+        home.mkdir(mode=0o700)
+        give(home)
+        text = cluster.config.read_text()
+        text = text.replace(str(cluster.socket), str(home / "socket")).replace(
+            str(cluster.directory / "controller-state"), str(home))
+        cluster.config.write_text(text)
+        cluster.socket = home / "socket"
+        shut = Unit(UNITS / "holdfast-controller.service.in", [home])
+        told_controller, listening = self.listen("controller")
+        cluster.controller = Process(
+            shut.argv([program("holdfast-controller"), "run", "--config", str(cluster.config)]),
+            self.directory / "controller.log", env=listening)
+        self.heard(told_controller, cluster.controller, "READY=1")
+        cluster._wait_for_controller()
+        config = self.directory / "etc" / "agent.yaml"
+        token = cluster.call("agent", "token", "test-1").stdout
+        joined = self.unit().argv([agent_program(), "join", "--token-file", "-", "--config", str(config)])
+        run(joined, input=token, env={"CREDENTIALS_DIRECTORY": str(self.credentials)})
+        told_agent, listening = self.listen("agent")
+        agent = Process(
+            self.unit().argv([agent_program(), "run", "--config", str(config)]), self.directory / "agent.log",
+            env={"CREDENTIALS_DIRECTORY": str(self.credentials), **listening})
+        self.heard(told_agent, agent, "READY=1")
+        wait_until("the agent connected", lambda: cluster.state_of("test-1")["connected"])
+
+        done = cluster.json("backup", "--all")["runs"][0]
+
+        self.assertEqual(done["state"], "done", done)
+        for told, daemon in ((told_agent, agent), (told_controller, cluster.controller)):
+            for _ in range(2):
+                self.heard(told, daemon, "WATCHDOG=1")
+            daemon.signal(15)
+            self.heard(told, daemon, "STOPPING=1")
+            self.assertEqual(daemon.wait(), 0, daemon.tail())
+
+    def listen(self, name: str) -> tuple[socket.socket, dict[str, str]]:
+        """systemd's end, and what it puts into the environment; a watchdog of 2 s."""
+        path = self.directory / f"{name}.notify"
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.bind(str(path))
+        path.chmod(0o666)
+        told.settimeout(30)
+        return told, {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "2000000"}
+
+    def heard(self, told: socket.socket, daemon: Process, word: str) -> None:
+        while True:
+            try:
+                lines = told.recv(4096).decode().splitlines()
+            except TimeoutError:
+                raise AssertionError(f"no {word}; the daemon said:\n{daemon.tail()}") from None
+            if word in lines:
+                return
+
+
+shutil.which("systemd-analyze") or sys.exit(77)
+main("etcd34", "haproxy")
