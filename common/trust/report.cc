@@ -85,20 +85,4 @@ Result<VerifiedReport> VerifyReport(ByteView bytes, const crypto::PublicKey& age
   return verified;
 }
 
-Result<void> CheckFollows(const v1::Report& report, std::uint64_t previous_sequence,
-                          const crypto::Digest& previous_hash) {
-  const bool is_first = previous_sequence == 0;
-  if (report.report_sequence() != previous_sequence + 1) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("report {} does not follow report {}",
-                                                 report.report_sequence(), previous_sequence));
-  }
-  if (!is_first && !std::ranges::equal(AsBytes(report.previous()), previous_hash)) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("report {} was chained to another report {}", report.report_sequence(),
-                            previous_sequence),
-                "two agents use one identity, or the agent's journal was put back");
-  }
-  return {};
-}
-
 }  // namespace holdfast::trust

@@ -31,9 +31,4 @@ struct VerifiedReport {
 // one is the caller's to compare.
 Result<VerifiedReport> VerifyReport(ByteView envelope, const crypto::PublicKey& agent_key);
 
-// kCorrupt unless `report` comes right after the one that has this number and hash; 0 and any hash:
-// unless it is the first.
-Result<void> CheckFollows(const v1::Report& report, std::uint64_t previous_sequence,
-                          const crypto::Digest& previous_hash);
-
 }  // namespace holdfast::trust
