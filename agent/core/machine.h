@@ -212,6 +212,7 @@ class Machine final : public ReplayGuard {
   Bytes process_id_;
   Bytes nonce_;
   std::int64_t hello_at_ms_ = 0;
+  std::int64_t hello_at_wall_ms_ = 0;
   std::int64_t hello_retry_ms_ = 0;
   bool is_answered_ = false;
   std::int64_t heard_ms_ = 0;

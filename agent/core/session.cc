@@ -32,6 +32,7 @@ void Machine::SayHello() {
   nonce_.resize(16);
   random_.Fill(nonce_);
   hello_at_ms_ = now_.boot_ms;
+  hello_at_wall_ms_ = now_.wall_ms;
   hello_retry_ms_ = hello_retry_ms_ == 0
                         ? options_.hello_retry_ms
                         : std::min(2 * hello_retry_ms_, options_.hello_retry_max_ms);
@@ -125,7 +126,7 @@ void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
                      true});
     return;
   }
-  freshness_ = Freshness{envelope, hello_at_ms_, fresh.now_ms()};
+  freshness_ = Freshness{envelope, hello_at_ms_, hello_at_wall_ms_, fresh.now_ms()};
   identity_.epoch = std::max(identity_.epoch, fresh.controller_epoch());
   PutIdentity();
   is_answered_ = true;

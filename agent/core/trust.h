@@ -17,6 +17,7 @@ namespace holdfast::agent {
 struct Freshness {
   Bytes envelope = {};
   std::int64_t asked_boot_ms = 0;  // when our Hello with its nonce went out
+  std::int64_t asked_wall_ms = 0;  // the same by the calendar
   std::int64_t now_ms = 0;         // the controller's clock when it answered
 };
 

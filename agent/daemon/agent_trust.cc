@@ -1,6 +1,7 @@
 #include "agent/daemon/agent_trust.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "common/base/format.h"
@@ -37,16 +38,17 @@ class Guard final : public trust::ReplayGuard {
   const agent::ReplayGuard& guard_;
 };
 
+Instant InstantOf(std::int64_t ms) { return Instant(std::chrono::milliseconds(ms)); }
+
 trust::Freshness FreshnessOf(const CheckContext& context) {
-  const std::int64_t allowance_ms = trust::kClockAllowance.count();
-  trust::Freshness freshness;
-  freshness.is_clock_suspect = context.now.wall_ms < context.t_max_ms - allowance_ms;
-  if (!context.freshness) return freshness;
-  freshness.age = std::chrono::milliseconds(context.now.boot_ms - context.freshness->asked_boot_ms);
-  if (context.now.wall_ms < context.freshness->now_ms - allowance_ms) {
-    freshness.is_clock_suspect = true;
+  std::optional<trust::OwnAnswer> answer;
+  if (context.freshness) {
+    answer = {.asked_boot = InstantOf(context.freshness->asked_boot_ms),
+              .asked = WallTimeOf(context.freshness->asked_wall_ms),
+              .controller_time = WallTimeOf(context.freshness->now_ms)};
   }
-  return freshness;
+  return trust::FreshnessOf(answer, WallTimeOf(context.t_max_ms), InstantOf(context.now.boot_ms),
+                            WallTimeOf(context.now.wall_ms));
 }
 
 Bytes BytesOf(ByteView bytes) { return Bytes(bytes.begin(), bytes.end()); }

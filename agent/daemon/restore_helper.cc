@@ -179,12 +179,8 @@ class Helper {
     trust::Freshness freshness;
     Result<v1::Fresh> fresh =
         trust::VerifyFresh(AsBytes(ticket.fresh()), identity_.root, identity_.agent, {}, now);
-    if (fresh) {
-      // By calendar time: the question was the agent's, and its boot clock is not ours to believe.
-      const std::int64_t age_ms = trust::UnixMilliseconds(now) - fresh->now_ms();
-      freshness.is_clock_suspect = age_ms < -trust::kClockAllowance.count();
-      freshness.age = std::chrono::milliseconds(std::max<std::int64_t>(age_ms, 0));
-    }
+    // By calendar time: the question was the agent's, and its boot clock is not ours to believe.
+    if (fresh) freshness = trust::FreshnessOf(*fresh, now);
     const trust::PlanContext context{.root = identity_.root,
                                      .agent = identity_.agent,
                                      .epoch_highest = identity_.root.epoch(),

@@ -64,37 +64,15 @@ Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now) {
           .is_clock_suspect = age < -std::chrono::nanoseconds(kClockAllowance)};
 }
 
-FreshnessKeeper::FreshnessKeeper(std::optional<WallTime> latest_time) : latest_time_(latest_time) {}
-
-void FreshnessKeeper::Asked(Bytes nonce, Instant monotonic, WallTime now) {
-  HF_CHECK(nonce.size() == kNonceBytes);
-  asked_ = Question{std::move(nonce), monotonic, now};
-}
-
-Result<v1::Fresh> FreshnessKeeper::Answered(ByteView envelope, const RootDocument& root,
-                                            const AgentIdentity& agent, WallTime now) {
-  if (!asked_) return Refuse("that nobody asked for");
-  HF_ASSIGN(v1::Fresh fresh, VerifyFresh(envelope, root, agent, asked_->nonce, now));
-  answered_ = Answer{*std::exchange(asked_, std::nullopt),
-                     WallTime(std::chrono::milliseconds(fresh.now_ms()))};
-  Saw(now);
-  return fresh;
-}
-
-Freshness FreshnessKeeper::At(Instant monotonic, WallTime now) {
+Freshness FreshnessOf(const std::optional<OwnAnswer>& answer, WallTime latest, Instant boot,
+                      WallTime now) {
   Freshness freshness;
-  freshness.is_clock_suspect = latest_time_ && now < *latest_time_ - kClockAllowance;
-  Saw(now);
-  if (answered_) {
-    freshness.age = std::max(std::chrono::nanoseconds(monotonic - answered_->asked.monotonic),
-                             std::chrono::nanoseconds(now - answered_->asked.time));
-    freshness.is_clock_suspect |= now < answered_->controller_time - kClockAllowance;
-  }
+  freshness.is_clock_suspect = now < latest - kClockAllowance;
+  if (!answer) return freshness;
+  freshness.age = std::max(std::chrono::nanoseconds(boot - answer->asked_boot),
+                           std::chrono::nanoseconds(now - answer->asked));
+  freshness.is_clock_suspect |= now < answer->controller_time - kClockAllowance;
   return freshness;
-}
-
-void FreshnessKeeper::Saw(WallTime time) {
-  latest_time_ = latest_time_ ? std::max(*latest_time_, time) : time;
 }
 
 }  // namespace holdfast::trust

@@ -48,43 +48,17 @@ struct Freshness {
 // alone.
 Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now);
 
-// Keeps what an agent knows of freshness. One thread at a time. What must survive a restart is
-// latest_time() alone.
-class FreshnessKeeper {
- public:
-  // `latest_time` is the latest that was ever seen, from the journal; none at the first start.
-  explicit FreshnessKeeper(std::optional<WallTime> latest_time);
-
-  // A Hello with this nonce is about to be sent; an answer to an earlier one is none any more.
-  void Asked(Bytes nonce, Instant monotonic, WallTime now);
-  // VerifyFresh for the nonce asked last. On success it is the newest answer.
-  Result<v1::Fresh> Answered(ByteView envelope, const RootDocument& root,
-                             const AgentIdentity& agent, WallTime now);
-
-  // Ages count by the clock that makes them older: calendar time runs on while a machine sleeps.
-  // The clock is suspect when it is behind latest_time() or the newest answer's now_ms by more than
-  // the allowance. Also takes `now` into latest_time().
-  Freshness At(Instant monotonic, WallTime now);
-
-  // The latest time of this machine's own clock; to be journalled. The controller's word is not in
-  // it: a thief's would stay when the key is long dead.
-  std::optional<WallTime> latest_time() const { return latest_time_; }
-
- private:
-  struct Question {
-    Bytes nonce;
-    Instant monotonic;
-    WallTime time;
-  };
-  struct Answer {
-    Question asked;
-    WallTime controller_time;
-  };
-  void Saw(WallTime time);
-
-  std::optional<WallTime> latest_time_;
-  std::optional<Question> asked_;
-  std::optional<Answer> answered_;
+// The newest answer to a question of one's own.
+struct OwnAnswer {
+  Instant asked_boot;        // when the question went out, by the clock since boot
+  WallTime asked;            // and by the calendar
+  WallTime controller_time;  // now_ms of the answer
 };
+// An answer's age counts by the clock that makes it older: each can miss time that the other saw.
+// The clock is suspect when it is behind `latest`, the latest time that it ever showed, or behind
+// the answer's by more than the allowance. What the controller says is never part of `latest`: a
+// thief's word would stay when the key is long dead.
+Freshness FreshnessOf(const std::optional<OwnAnswer>& answer, WallTime latest, Instant boot,
+                      WallTime now);
 
 }  // namespace holdfast::trust

@@ -93,7 +93,8 @@ class CheapAgentTrust final : public agent::Trust {
         opened->signers.contains(CheapKey("anna")) || opened->signers.contains(CheapKey("ben"));
     if (is_restore && !has_operator) return "operators";
     if (is_restore &&
-        (!context.freshness || context.now.boot_ms - context.freshness->asked_boot_ms > 300'000)) {
+        (!context.freshness || context.now.boot_ms - context.freshness->asked_boot_ms > 300'000 ||
+         context.now.wall_ms - context.freshness->asked_wall_ms > 300'000)) {
       return "freshness";
     }
     const auto verdict =

@@ -275,6 +275,23 @@ TEST_CASE("agent: what was refused stays refused, also after a crash") {
   CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
 }
 
+TEST_CASE("agent: time that only the calendar saw makes an answer too old for a restore") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.wall_ms += 6 * 60'000;  // the clock was set
+  v1::Plan plan = fixture.NewPlan('r');
+  plan.mutable_restore()->set_source("files/app");
+  plan.mutable_restore()->mutable_staging()->set_root("staging");
+  const std::string asked = fixture.nonce;
+
+  fixture.Order(plan, {"anna"});
+
+  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+  CHECK(fixture.nonce != asked);
+  fixture.Answer();
+  CHECK(fixture.Count<action::StartRestoreHelper>() == 1);
+}
+
 TEST_CASE("agent: a restore waits for a fresh answer") {
   Fixture fixture;
   fixture.Answer();

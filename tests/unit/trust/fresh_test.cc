@@ -33,54 +33,54 @@ struct Scene {
   TrustFixture fixture;
   RootDocument root = fixture.Root();
   ManualClock clock{kTrustNowMs / 1000};
-  FreshnessKeeper keeper{std::nullopt};
   Bytes nonce = Bytes(kNonceBytes, 0x11);
 
-  void Ask() { keeper.Asked(nonce, clock.Monotonic(), clock.Now()); }
-  Result<v1::Fresh> Hear(const v1::Fresh& fresh) {
-    return keeper.Answered(SignFresh(fresh, fixture.controller), root, kAgent, clock.Now());
+  Result<v1::Fresh> Hear(const v1::Fresh& fresh) const {
+    return VerifyFresh(SignFresh(fresh, fixture.controller), root, kAgent, nonce, clock.Now());
   }
-  Freshness Look() { return keeper.At(clock.Monotonic(), clock.Now()); }
+  // An answer to a question of this moment, by a controller whose clock is `ahead` of this one.
+  OwnAnswer Asked(std::chrono::nanoseconds ahead = 0s) const {
+    return {clock.Monotonic(), clock.Now(), clock.Now() + ahead};
+  }
+  Freshness Look(const std::optional<OwnAnswer>& answer, WallTime latest = {}) const {
+    return FreshnessOf(answer, latest, clock.Monotonic(), clock.Now());
+  }
 };
 
 TEST_CASE("fresh: an answer's age counts from its question") {
   Scene scene;
-  REQUIRE_FALSE(scene.Look().age);
+  REQUIRE_FALSE(scene.Look(std::nullopt).age);
+  const OwnAnswer answer = scene.Asked();
 
-  scene.Ask();
+  scene.clock.Advance(5s);
+
+  REQUIRE(scene.Look(answer).age == 5s);
+  REQUIRE_FALSE(scene.Look(answer).is_clock_suspect);
+}
+
+TEST_CASE("fresh: time that only one clock saw makes an answer older") {
+  Scene scene;
+  const OwnAnswer answer = scene.Asked();
+
   scene.clock.Advance(2s);
-  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
-  scene.clock.Advance(3s);
-
-  REQUIRE(scene.Look().age == 5s);
-  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+  scene.clock.Jump(1h);
+  REQUIRE(scene.Look(answer).age == 1h + 2s);
+  scene.clock.Jump(-2h);
+  REQUIRE(scene.Look(answer).age == 2s);
 }
 
-TEST_CASE("fresh: time that only the calendar saw makes an answer older") {
+TEST_CASE("fresh: an answer counts for its question, from the controller alone") {
   Scene scene;
-  scene.Ask();
-  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
-
-  scene.clock.Jump(1h);  // as after a sleep
-  REQUIRE(scene.Look().age == 1h);
-}
-
-TEST_CASE("fresh: an answer counts once, for the newest question, from the controller alone") {
-  Scene scene;
-  REQUIRE_FAILS(scene.Hear(Answer(scene.nonce)), ErrorCode::kDenied, "nobody asked");
-  scene.Ask();
   REQUIRE_FAILS(scene.Hear(Answer(Bytes(kNonceBytes, 0x22))), ErrorCode::kDenied,
                 "another question");
-  Bytes forged = SignFresh(Answer(scene.nonce), scene.fixture.anna);
-  REQUIRE_FAILS(scene.keeper.Answered(forged, scene.root, kAgent, scene.clock.Now()),
+  const Bytes forged = SignFresh(Answer(scene.nonce), scene.fixture.anna);
+  REQUIRE_FAILS(VerifyFresh(forged, scene.root, kAgent, scene.nonce, scene.clock.Now()),
                 ErrorCode::kDenied, "has the role operator");
   REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
-  REQUIRE_FAILS(scene.Hear(Answer(scene.nonce)), ErrorCode::kDenied, "nobody asked");
 }
 
 TEST_CASE("fresh: an answer for another agent, root document or time is none") {
   Scene scene;
-  scene.Ask();
   auto hear_with = [&](const std::function<void(v1::Fresh&)>& change) {
     v1::Fresh fresh = Answer(scene.nonce);
     change(fresh);
@@ -100,7 +100,6 @@ TEST_CASE("fresh: an answer for another agent, root document or time is none") {
                   f.set_expires_at_ms(kTrustNowMs - 200'000);
                 }),
                 kDenied, "has expired");
-  REQUIRE_FALSE(scene.Look().age);
 }
 
 TEST_CASE("fresh: an answer that was handed over is as old as the calendar says") {
@@ -114,31 +113,19 @@ TEST_CASE("fresh: an answer that was handed over is as old as the calendar says"
   REQUIRE(FreshnessOf(fresh, scene.clock.Now() - 121s).is_clock_suspect);
 }
 
-TEST_CASE("fresh: a clock that went back is suspect, also over a restart") {
+TEST_CASE("fresh: a clock that went back is suspect") {
   Scene scene;
-  (void)scene.Look();  // notes the time
+  const WallTime latest = scene.clock.Now();
   scene.clock.Jump(-119s);
-  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+  REQUIRE_FALSE(scene.Look(std::nullopt, latest).is_clock_suspect);
   scene.clock.Jump(-2s);
-  REQUIRE(scene.Look().is_clock_suspect);
-
-  FreshnessKeeper after_restart(scene.keeper.latest_time());
-  REQUIRE(after_restart.At(scene.clock.Monotonic(), scene.clock.Now()).is_clock_suspect);
-  scene.clock.Jump(1min);
-  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+  REQUIRE(scene.Look(std::nullopt, latest).is_clock_suspect);
 }
 
 TEST_CASE("fresh: a clock behind the controller's is suspect until a better answer comes") {
   Scene scene;
-  scene.Ask();
-  v1::Fresh ahead = Answer(scene.nonce);
-  ahead.set_now_ms(kTrustNowMs + 121'000);
-  REQUIRE_OK(scene.Hear(ahead));
-  REQUIRE(scene.Look().is_clock_suspect);
-
-  scene.Ask();
-  REQUIRE_OK(scene.Hear(Answer(scene.nonce)));
-  REQUIRE_FALSE(scene.Look().is_clock_suspect);
+  REQUIRE(scene.Look(scene.Asked(121s)).is_clock_suspect);
+  REQUIRE_FALSE(scene.Look(scene.Asked(119s)).is_clock_suspect);
 }
 
 }  // namespace
