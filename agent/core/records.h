@@ -17,37 +17,12 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/base/protocol_words.h"
 
 namespace holdfast::agent {
 
-// Numbers as in proto/holdfast/v1/agent.proto; they stand in the journal, so they never change.
-enum class TaskState : std::uint8_t {
-  kAccepted = 2,
-  kPrepared = 3,
-  kCut = 4,
-  kSaving = 5,
-  kSaved = 6,
-  kComposed = 7,
-  kFailed = 8,
-  kRefused = 9,
-  kCancelled = 10,
-  kDone = 12,
-};
-// "accepted", "prepared", ...
-std::string_view TaskStateName(TaskState state);
-
-// Numbers as OrderKind in proto/holdfast/v1/trust.proto.
-enum class OrderKind : std::uint8_t {
-  kBackup = 1,
-  kCut = 2,
-  kCompose = 3,
-  kEnd = 4,
-  kProbe = 5,
-  kVerify = 6,
-  kInventory = 7,
-  kRestore = 8,
-  kRestoreInPlace = 9,
-};
+using holdfast::OrderKind;
+using holdfast::TaskState;
 
 // Who this agent is, as it was told when it joined, and how far it is. No key: there is one.
 struct IdentityRecord {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/format.h"
+#include "common/base/protocol_words.h"
 #include "common/base/ulid.h"
 #include "common/trust/messages.h"
 
@@ -108,28 +109,8 @@ v1::OrderKind KindOf(const v1::Plan& plan) {
 }
 
 std::string_view OrderKindText(v1::OrderKind kind) {
-  switch (kind) {
-    case v1::ORDER_KIND_BACKUP:
-      return "backup";
-    case v1::ORDER_KIND_CUT:
-      return "cut";
-    case v1::ORDER_KIND_COMPOSE:
-      return "compose";
-    case v1::ORDER_KIND_END:
-      return "end";
-    case v1::ORDER_KIND_PROBE:
-      return "probe";
-    case v1::ORDER_KIND_VERIFY:
-      return "verify";
-    case v1::ORDER_KIND_INVENTORY:
-      return "inventory";
-    case v1::ORDER_KIND_RESTORE:
-      return "restore";
-    case v1::ORDER_KIND_RESTORE_IN_PLACE:
-      return "restore in place";
-    default:
-      return "unknown";
-  }
+  static_assert(v1::ORDER_KIND_RESTORE_IN_PLACE == static_cast<int>(OrderKind::kRestoreInPlace));
+  return v1::OrderKind_IsValid(kind) ? OrderKindName(static_cast<OrderKind>(kind)) : "unknown";
 }
 
 bool IsRestore(v1::OrderKind kind) {

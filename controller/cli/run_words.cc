@@ -6,6 +6,7 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/protocol_words.h"
 #include "common/cli/exit_code.h"
 #include "common/trust/orders.h"
 #include "controller/cli/connection.h"
@@ -45,34 +46,8 @@ int ExitCodeOfFailure(const v1::RunView& run) {
 }  // namespace
 
 std::string_view TaskStateText(v1::TaskState state) {
-  switch (state) {
-    case v1::TASK_STATE_PLANNED:
-      return "planned";
-    case v1::TASK_STATE_ACCEPTED:
-      return "accepted";
-    case v1::TASK_STATE_PREPARED:
-      return "prepared";
-    case v1::TASK_STATE_CUT:
-      return "cut";
-    case v1::TASK_STATE_SAVING:
-      return "saving";
-    case v1::TASK_STATE_SAVED:
-      return "saved";
-    case v1::TASK_STATE_COMPOSED:
-      return "composed";
-    case v1::TASK_STATE_FAILED:
-      return "failed";
-    case v1::TASK_STATE_REFUSED:
-      return "refused";
-    case v1::TASK_STATE_CANCELLED:
-      return "cancelled";
-    case v1::TASK_STATE_LOST:
-      return "lost";
-    case v1::TASK_STATE_DONE:
-      return "done";
-    default:
-      return "unknown";
-  }
+  static_assert(v1::TASK_STATE_DONE == static_cast<int>(TaskState::kDone));
+  return v1::TaskState_IsValid(state) ? TaskStateName(static_cast<TaskState>(state)) : "unknown";
 }
 
 bool IsTaskEnded(v1::TaskState state) {

@@ -20,27 +20,13 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/base/protocol_words.h"
 
 namespace holdfast::controller {
 
-// Numbers as in proto/holdfast/v1/agent.proto; they stand in the catalog, so they never change.
-enum class TaskState : std::uint8_t {
-  kPlanned = 1,
-  kAccepted = 2,
-  kPrepared =
-      3,  // prepared, cut and saving are known by progress alone: they never reach the catalog
-  kCut = 4,
-  kSaving = 5,
-  kSaved = 6,
-  kComposed = 7,
-  kFailed = 8,
-  kRefused = 9,
-  kCancelled = 10,
-  kLost = 11,
-  kDone = 12,
-};
-// "planned", "accepted", ...
-std::string_view TaskStateName(TaskState state);
+using holdfast::OrderKind;
+// Prepared, cut and saving are known by progress alone: they never reach the catalog.
+using holdfast::TaskState;
 // What a task has come to needs nothing more from its agent, as far as the run waits for it.
 inline bool IsFinal(TaskState state) {
   return state == TaskState::kComposed || state == TaskState::kFailed ||
@@ -59,21 +45,6 @@ enum class RunState : std::uint8_t {
 // "queued", "running", "done", "partly done", "failed", "cancelled".
 std::string_view RunStateName(RunState state);
 inline bool IsFinal(RunState state) { return state > RunState::kRunning; }
-
-// What is ordered; numbers as OrderKind in proto/holdfast/v1/trust.proto.
-enum class OrderKind : std::uint8_t {
-  kBackup = 1,
-  kCut = 2,
-  kCompose = 3,
-  kEnd = 4,
-  kProbe = 5,
-  kVerify = 6,
-  kInventory = 7,
-  kRestore = 8,
-  kRestoreInPlace = 9,
-};
-// "backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place".
-std::string_view OrderKindName(OrderKind kind);
 
 enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 };
 std::string_view TopologyName(Topology topology);

@@ -8,12 +8,6 @@
 namespace holdfast::agent {
 namespace {
 
-TEST_CASE("agent records: states are named as the protocol names them") {
-  CHECK(TaskStateName(TaskState::kAccepted) == "accepted");
-  CHECK(TaskStateName(TaskState::kComposed) == "composed");
-  CHECK(TaskStateName(TaskState::kDone) == "done");
-}
-
 TEST_CASE("agent records: task keys sort by plan and then by task") {
   CHECK(TaskKey{Bytes(16, 1), 7} < TaskKey{Bytes(16, 2), 0});
   CHECK(TaskKey{Bytes(16, 1), 0} < TaskKey{Bytes(16, 1), 1});

@@ -1,0 +1,45 @@
+// Numbers that the protocol, the catalog and the journal share, and how people read them. What they
+// mean: docs/protocol.md#runs.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace holdfast {
+
+// Where a task stands. Numbers as in proto/holdfast/v1/agent.proto; they are kept, so they never
+// change.
+enum class TaskState : std::uint8_t {
+  kPlanned = 1,
+  kAccepted = 2,
+  kPrepared = 3,
+  kCut = 4,
+  kSaving = 5,
+  kSaved = 6,
+  kComposed = 7,
+  kFailed = 8,
+  kRefused = 9,
+  kCancelled = 10,
+  kLost = 11,  // the controller's word alone
+  kDone = 12,
+};
+// "planned", "accepted", ...
+std::string_view TaskStateName(TaskState state);
+
+// What is ordered. Numbers as in proto/holdfast/v1/trust.proto; they never change either.
+enum class OrderKind : std::uint8_t {
+  kBackup = 1,
+  kCut = 2,
+  kCompose = 3,
+  kEnd = 4,
+  kProbe = 5,
+  kVerify = 6,
+  kInventory = 7,
+  kRestore = 8,
+  kRestoreInPlace = 9,
+};
+// "backup", "cut", "compose", "end", "probe", "verify", "inventory", "restore", "restore in place";
+// "unknown" for any other number.
+std::string_view OrderKindName(OrderKind kind);
+
+}  // namespace holdfast

@@ -1,0 +1,29 @@
+#include "common/base/protocol_words.h"
+
+#include <catch2/catch.hpp>
+
+#include <set>
+#include <string>
+
+namespace holdfast {
+namespace {
+
+TEST_CASE("protocol words: each number has a name of its own, and no other has one") {
+  std::set<std::string_view> names;
+  for (int number = 1; number <= 12; ++number) {
+    names.insert(TaskStateName(static_cast<TaskState>(number)));
+  }
+  CHECK(names.size() == 12);
+  CHECK_FALSE(names.contains("unknown"));
+  names.clear();
+  for (int number = 1; number <= 9; ++number) {
+    names.insert(OrderKindName(static_cast<OrderKind>(number)));
+  }
+  CHECK(names.size() == 9);
+  CHECK_FALSE(names.contains("unknown"));
+  CHECK(OrderKindName(static_cast<OrderKind>(0)) == "unknown");
+  CHECK(TaskStateName(static_cast<TaskState>(13)) == "unknown");
+}
+
+}  // namespace
+}  // namespace holdfast
