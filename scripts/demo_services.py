@@ -86,7 +86,7 @@ class Services:
         for file in range(400):
             size = 4096 + file * 61
             tree.random_file(f"data/{file % 20:02d}/{file:04d}.bin", size, seed=1000 * number + file)
-        tree.random_file("data/big.bin", 48 << 20, seed=number)
+        tree.random_file("data/big.bin", 160 << 20, seed=number)
         tree.file("app.conf", f"node = {node}\nport = 8080\n".encode(), 0o640)
         tree.file("bin/app", b"#!/bin/sh\nexit 0\n", 0o4755)
         tree.hard_link("bin/app-1.0", "bin/app")

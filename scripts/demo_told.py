@@ -22,7 +22,7 @@ BOLD, DIM, GREEN, RED, PLAIN = (
 )
 _INDENT = "     "
 _PROSE = 96
-_WIDTH = 115  # where the demo's own output is no terminal
+_WIDTH = 120  # where the demo's own output is no terminal
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
