@@ -152,6 +152,12 @@ Result<std::vector<Wanted>> ParseAll(const std::vector<std::string>& selectors) 
 
 Result<void> CheckUsed(const std::vector<Wanted>& wanted) {
   for (const Wanted& one : wanted) {
+    if (!one.is_used && one.selector.source == "*/*" && one.selector.node.empty()) {
+      return Fail(
+          ErrorCode::kNotFound, "no agent has told of a source yet",
+          "let a node join (`holdfast agent token NODE`) and name sources in its agent.yaml; "
+          "see `holdfast agent list`");
+    }
     if (!one.is_used) {
       return Fail(ErrorCode::kNotFound, fmt::format("no agent has a source {}", Quote(one.text)),
                   "see `holdfast source list`");

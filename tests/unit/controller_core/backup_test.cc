@@ -319,6 +319,19 @@ TEST_CASE("backup: a snapshot that comes to light after the end makes the run wh
   CHECK(fixture.AuditCount("run.amended") == 1);
 }
 
+TEST_CASE("backup: where nobody has told of a source, everything is nothing, and it says so") {
+  Fixture fixture;
+  fixture.StartWithAgents();
+  for (const std::vector<std::string>& selectors :
+       {std::vector<std::string>(), std::vector<std::string>{"*"}}) {
+    fixture.Step(event::RunRequested{.request = 3, .selectors = selectors, .actor = "uid:0"});
+    const Result<Answer>& answer = fixture.replies.back().answer;
+    REQUIRE_FALSE(answer.has_value());
+    CHECK(answer.error().code() == ErrorCode::kNotFound);
+    CHECK(answer.error().message() == "no agent has told of a source yet");
+  }
+}
+
 TEST_CASE("backup: selectors that name nothing are refused before anything happens") {
   Cluster cluster;
   for (const char* text : {"kafka/*", "etcd/main@z", "etcd", "a/b/c", "x@"}) {
