@@ -38,7 +38,7 @@ struct Surroundings {
   const Clock* clock = nullptr;
   Random* random = nullptr;
   std::stop_token stop;
-  std::chrono::milliseconds connect_max{10'000};
+  std::chrono::milliseconds connect_max{3'000};
 };
 
 // Messages as bytes.

@@ -24,7 +24,7 @@ struct OperatorContext {
   Prompt* prompt = nullptr;
   std::stop_token stop;
   std::string host;  // this machine's name
-  std::chrono::milliseconds connect_max{10'000};
+  std::chrono::milliseconds connect_max{3'000};
   std::chrono::milliseconds answer_max{30'000};
   FollowOptions follow;  // with `wait` set
 };
