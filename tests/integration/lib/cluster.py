@@ -40,10 +40,15 @@ class Cluster:
         self._configs: dict[str, Path] = {}
 
     def start(self) -> "Cluster":
-        self.controller = Process(
-            [program("holdfast-controller"), "run", "--config", str(self.config)], self.directory / "controller.log")
+        self.launch_controller()
         self._wait_for_controller()
         return self
+
+    def launch_controller(self, **options) -> Process:
+        """Starts the controller and waits for nothing."""
+        self.controller = Process([program("holdfast-controller"), "run", "--config", str(self.config)],
+                                  self.directory / "controller.log", **options)
+        return self.controller
 
     def _wait_for_controller(self) -> None:
         def answers() -> bool:
@@ -82,8 +87,13 @@ class Cluster:
         return Agent(self._configs[node])
 
     def start_agent(self, node: str) -> None:
-        self.agents[node] = self.agent(node).start("run", log=self.directory / f"{node}.log")
+        self.launch_agent(node)
         self.wait_for(node)
+
+    def launch_agent(self, node: str, **options) -> Process:
+        """Starts the agent and waits for nothing."""
+        self.agents[node] = self.agent(node).start("run", log=self.directory / f"{node}.log", **options)
+        return self.agents[node]
 
     def wait_for(self, node: str, connected: bool = True) -> None:
         def is_so() -> bool:
@@ -106,7 +116,7 @@ class Cluster:
 
     def restart_agent(self, node: str) -> None:
         self.agents[node].kill()
-        self.agents[node] = self.agent(node).start("run", log=self.directory / f"{node}.log")
+        self.launch_agent(node)
 
     def run_of(self, run_id: str) -> dict:
         return self.json("run", "show", run_id, expect=None)["runs"][0]

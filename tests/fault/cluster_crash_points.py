@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""kill -9 of a controller, an agent and a composer at every named place of a backup, in 20 runs at once.
+
+The one that is to die is started with HOLDFAST_CRASH_POINT; 20 runs are ordered, of an etcd of three members and of
+19 sources of files on three nodes; when it is dead, the other side is killed, too, and both are started again. Then
+    - every run is over within 60 seconds, and well where its node was never killed;
+    - a run has at most one snapshot of a source, and the catalog names exactly those that the repository has;
+    - stock restic finds nothing wrong with the repository, and the next run over everything is done.
+
+    cluster_crash_points.py SCENARIO     save | compose | journal | catalog | list
+"""
+
+import signal
+import sys
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from crash_points import ELSEWHERE, SCENARIOS as STANDALONE
+from lib import Case, EtcdCluster, Restic, Tree, main, wait_until
+from lib.cluster import Cluster
+
+NODES = ("db-1", "db-2", "db-3")
+# The etcd's snapshot is a run of its own.
+FILES_SOURCES = 19
+FINAL = ("done", "partly done", "failed")
+SECONDS_TO_THE_END = 60
+
+# Where, and at which of the passings; the first passings of many runs' work lie close together.
+SCENARIOS: dict[str, dict[str, list[int]]] = {
+    "save": {
+        "repository.lock.after_put": [1, 3],
+        "repository.pack.before_put": [1, 6],
+        "repository.pack.after_put": [2],
+        "repository.index.before_put": [3],
+        "repository.index.after_put": [1],
+        "jobs.part.after_save": [1, 4],
+        "storage.posix.before_rename": [5],
+        "storage.posix.after_rename": [12],
+    },
+    "compose": {
+        "jobs.compose.before_record": [1, 3],
+        "jobs.compose.after_record": [1, 4],
+        "repository.snapshot.before_put": [1, 3],
+        "repository.snapshot.after_put": [1, 4],
+    },
+    "journal": {
+        "database.before_commit": [1, 4, 15, 40],
+        "database.after_commit": [2, 8, 25],
+    },
+    "catalog": {
+        # What comes in together is committed together: twenty runs take some forty commits.
+        "database.before_commit": [2, 6, 14, 25],
+        "database.after_commit": [1, 4, 10, 20],
+    },
+}
+
+
+class ClusterCrashes(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
+        self.etcd.fill(200)
+        self.cluster = Cluster(self.directory).start()
+        self.sources = ["etcd/main"]
+        self.node_of: dict[str, str] = {}
+        shares: dict[str, list[dict]] = {node: [] for node in NODES}
+        for number in range(FILES_SOURCES):
+            node = NODES[number % len(NODES)]
+            live = self.directory / "live" / f"s{number:02d}"
+            tree = Tree(live)
+            for file in range(4):
+                tree.random_file(f"{file}", 60_000 + number, seed=100 * number + file)
+            shares[node].append({"kind": "files", "name": f"s{number:02d}", "paths": [str(live)]})
+            self.sources.append(f"files/s{number:02d}")
+            self.node_of[f"files/s{number:02d}"] = node
+        for node, member in zip(NODES, self.etcd.members, strict=True):
+            etcd = {"kind": "etcd", "name": "main", "endpoints": [member.client_url]}
+            self.cluster.add(node, [etcd, *shares[node]])
+        self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
+        self.runs: set[str] = set()
+        self.round = 0
+
+    def change_everything(self) -> None:
+        """So that each run has something to write."""
+        self.round += 1
+        for number in range(FILES_SOURCES):
+            changed = self.directory / "live" / f"s{number:02d}" / "changed"
+            changed.write_text(f"{number} in round {self.round}\n" * 200)
+        self.etcd.fill(200, prefix=f"round-{self.round}")
+
+    def order(self, dies: bool) -> dict[str, str]:
+        """Run -> source, of 20 runs. One that the dying controller did not take is none."""
+        def ordered(source: str) -> tuple[str, str] | None:
+            done = self.cluster.call("backup", source, "--no-wait", "--json", expect=None, timeout=60)
+            if done.code == 0:
+                return done.document["runs"][0]["run"], source
+            self.assertTrue(dies, f"{source} refused: {done.stderr}")
+            return None
+
+        with ThreadPoolExecutor(max_workers=5) as pool:
+            return dict(run for run in pool.map(ordered, self.sources) if run is not None)
+
+    def crash(self, scenario: str, point: str, passing: int) -> None:
+        self.change_everything()
+        node = NODES[self.round % len(NODES)]
+        env = {"HOLDFAST_CRASH_POINT": f"{point}:{passing}"}
+        if scenario == "catalog":
+            self.cluster.controller.kill()
+            dying = self.cluster.launch_controller(env=env)
+            survivor = self.cluster.agents[node]
+            wait_until("the controller's answer, or its death", lambda: not dying.is_running()
+                       or self.cluster.call("status", expect=None).code == 0)
+        else:
+            self.cluster.agents[node].kill()
+            dying = self.cluster.launch_agent(node, env=env)
+            survivor = self.cluster.controller
+            wait_until("the agent's connection, or its death", lambda: not dying.is_running()
+                       or self.cluster.state_of(node)["connected"], 60)
+        runs = self.order(dies=scenario == "catalog")
+        wait_until(f"the death at {point}:{passing}", lambda: not dying.is_running(), 90)
+        self.assertEqual(dying.wait(), -signal.SIGKILL, dying.tail())
+        survivor.kill()
+        if scenario == "catalog":
+            dying.kill()
+        else:
+            self.cluster.agents[node].kill()
+
+        began = time.monotonic()
+        self.cluster.start()
+        self.cluster.launch_agent(node)
+        # Those whose order was recorded but whose answer was lost with the controller count, too.
+        known = {one["run"]: one for one in self.cluster.json("run", "list", "--limit", "200")["runs"]}
+        self.assertLessEqual(set(runs), set(known))
+        mine = set(known) - self.runs
+        self.runs |= mine
+        for run in sorted(mine):
+            left = SECONDS_TO_THE_END - (time.monotonic() - began)
+            view = self.cluster.wait_for_end(run, max(left, 0.1))
+            self.assertIn(view["state"], FINAL, view)
+            if self.node_of.get(runs.get(run, "")) not in (node, None):
+                self.assertEqual(view["state"], "done", view)
+        self.agree(mine)
+
+    def start_over(self) -> None:
+        self.cluster.restart_controller()
+        for node in NODES:
+            self.cluster.restart_agent(node)
+
+    def agree(self, runs: set[str]) -> None:
+        """The catalog and the repository, about those runs."""
+        there: dict[str, list[dict]] = {run: [] for run in runs}
+        for one in self.restic.snapshots():
+            for run in runs:
+                if f"run:{run}" in one["tags"]:
+                    there[run].append(one)
+        for run, snapshots in there.items():
+            view = self.cluster.run_of(run)
+            self.assertEqual({one["id"] for one in snapshots}, {one["id"] for one in view["snapshots"]}, view)
+            places = [(one["hostname"], *one["paths"]) for one in snapshots]
+            self.assertEqual(len(places), len(set(places)), places)
+            self.assertLessEqual(len(places), 1, places)
+            if view["state"] == "done":
+                self.assertEqual(len(places), 1, view)
+
+    def walk(self, scenario: str) -> None:
+        for point, passings in SCENARIOS[scenario].items():
+            for passing in passings:
+                with self.subTest(f"{point}:{passing}"):
+                    try:
+                        self.crash(scenario, point, passing)
+                    except AssertionError:
+                        self.start_over()  # what failed is not to fail the next one, too
+                        raise
+        last = self.cluster.json("backup", "--all", "--if-busy", "queue")["runs"]
+        self.assertEqual({run["state"] for run in last}, {"done"}, last)
+        self.assertTrue(self.cluster.json("catalog", "check")["sound"])
+        self.restic.unlock()
+        self.restic.check()
+
+
+class Save(ClusterCrashes):
+    def test_an_agent_that_saves(self) -> None:
+        self.walk("save")
+
+
+class Compose(ClusterCrashes):
+    def test_a_composer(self) -> None:
+        self.walk("compose")
+
+
+class Journal(ClusterCrashes):
+    def test_an_agent_that_records(self) -> None:
+        self.walk("journal")
+
+
+class Catalog(ClusterCrashes):
+    def test_a_controller_that_records(self) -> None:
+        self.walk("catalog")
+
+
+class List(unittest.TestCase):
+    def test_every_point_of_a_backup_is_in_a_scenario(self) -> None:
+        covered = {point for points in SCENARIOS.values() for point in points}
+        backup = STANDALONE["backup"].keys() | STANDALONE["compose"].keys() | ELSEWHERE.keys()
+        self.assertEqual(covered, backup)
+
+
+_TESTS = {"save": Save, "compose": Compose, "journal": Journal, "catalog": Catalog, "list": List}
+
+if __name__ == "__main__":
+    wanted = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if wanted not in _TESTS:
+        sys.exit(f"usage: cluster_crash_points.py {' | '.join(_TESTS)}")
+    sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
+    main("etcd34", "restic")
