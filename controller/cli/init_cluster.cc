@@ -20,13 +20,13 @@
 #include "common/trust/key_file.h"
 #include "common/trust/orders.h"
 #include "common/trust/root_document.h"
+#include "controller/cli/root_change.h"
 #include "proto/holdfast/v1/trust.pb.h"
 
 namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 64;
-constexpr unsigned kValidDaysMax = 3650;
 constexpr std::string_view kRootKeys = "root";  // the directory of those that leave the machine
 // Against clocks of agents that are a little behind.
 constexpr std::chrono::hours kBackdated(1);

@@ -16,7 +16,6 @@
 namespace holdfast::cli {
 namespace {
 
-constexpr unsigned kValidDaysMax = 3650;
 constexpr std::chrono::hours kDay(24);
 
 Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string& person,

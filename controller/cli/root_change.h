@@ -14,6 +14,8 @@
 
 namespace holdfast::cli {
 
+inline constexpr unsigned kValidDaysMax = 3650;  // of a root document and the keys in it
+
 // What is to be different. Public keys are files in PEM.
 struct RootChanges {
   using PersonKey = std::pair<std::string, std::string>;  // person, file of the public key

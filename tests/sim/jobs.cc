@@ -8,7 +8,6 @@
 namespace holdfast::sim {
 namespace {
 
-constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::size_t kInventoryPage = 2;
 
 Bytes Serialised(const google::protobuf::MessageLite& message) {

@@ -8,8 +8,6 @@
 namespace holdfast::sim {
 namespace {
 
-constexpr std::int64_t kMinuteMs = 60'000;
-
 controller::Options ControllerOptions(const Planted& planted) {
   controller::Options options;
   options.backup_life_ms = 40 * kMinuteMs;

@@ -9,7 +9,6 @@
 namespace holdfast::sim {
 namespace {
 
-constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::int64_t kBackupLifeMs = 40 * kMinuteMs;
 // After all is well again: what still runs ends by its own limits, and everybody hears of it. Who
 // has refused the end because of its clock keeps its locks until its plan expires: an hour behind

@@ -24,6 +24,8 @@
 
 namespace holdfast::sim {
 
+inline constexpr std::int64_t kMinuteMs = 60'000;
+
 // What is broken on purpose, to see that it is noticed.
 struct Planted {
   controller::PlantedBug controller = controller::PlantedBug::kNone;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/haproxy/follower.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
@@ -23,8 +24,6 @@ namespace {
 constexpr std::chrono::seconds kCheckTimeout{120};
 
 constexpr std::string_view kBinary = "set the source's \"binary\" to HAProxy's program";
-
-constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
 
 bool Exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,9 @@
 #include "common/stream/manifest.h"
 
 namespace holdfast::haproxy {
+
+// After a certificate's name: the files of one bundle, read instead of it.
+inline constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
 
 // What HAProxy does with a name.
 enum class Role : std::uint8_t {

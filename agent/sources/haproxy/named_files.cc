@@ -12,7 +12,6 @@ namespace holdfast::haproxy {
 namespace {
 
 constexpr std::string_view kExtraSuffixes[] = {".key", ".issuer", ".ocsp", ".sctl"};
-constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
 
 class Collector {
  public:
