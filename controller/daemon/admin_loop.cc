@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <deque>
@@ -94,6 +95,11 @@ class AdminLoopImpl final : public AdminLoop {
 
   std::string endpoint() const override { return remote_ ? remote_->endpoint() : ""; }
 
+  void ShowRuns() override {
+    show_runs_ = true;
+    Wake();
+  }
+
  private:
   struct Incoming {
     std::uint64_t connection = 0;
@@ -121,7 +127,8 @@ class AdminLoopImpl final : public AdminLoop {
       TakeIncoming();
       const bool is_idle = TakeRemote();
       SendRemote();
-      if (service_->HasWatches() && clock_.Monotonic() >= next_tick) {
+      const bool is_asked = show_runs_.exchange(false);
+      if (service_->HasWatches() && (is_asked || clock_.Monotonic() >= next_tick)) {
         service_->Tick();
         next_tick = clock_.Monotonic() + kTickEvery;
       }
@@ -220,6 +227,7 @@ class AdminLoopImpl final : public AdminLoop {
   std::unique_ptr<bus::AdminServer> remote_;
   std::map<std::uint64_t, Bytes> remotes_;
   std::uint64_t next_remote_ = 1;
+  std::atomic<bool> show_runs_ = false;
   std::unique_ptr<LocalServer> local_;
   std::mutex mutex_;  // of the two queues
   std::deque<Incoming> inbox_;

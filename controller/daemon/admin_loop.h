@@ -26,6 +26,8 @@ class AdminLoop {
                                                  const Clock& clock);
   // Where operators of other hosts connect to; empty where they may not.
   virtual std::string endpoint() const = 0;
+  // Whoever follows a run is shown it now, and not at the next turn. From any thread.
+  virtual void ShowRuns() = 0;
 };
 
 // "uid:1000(anna)@HOST": how the audit names who asks by the UNIX socket.

@@ -187,6 +187,7 @@ class Daemon {
     admin.join_key = bus_keys_.public_key;
     HF_ASSIGN(admin_,
               AdminLoop::Open(settings_, std::move(admin), *core_, bus_keys_, random_, clock_));
+    core_->OnRunEnded([this] { admin_->ShowRuns(); });
     Log(LogLevel::kInfo, "cluster {}: agents at {}, joining at {}, operators at {}{}{}",
         settings_.cluster, bus_->endpoint(), join_->endpoint(), settings_.admin_socket,
         admin_->endpoint().empty() ? "" : " and ", admin_->endpoint());

@@ -234,6 +234,7 @@ void CoreLoop::Do(const action::ShutOut& action) {
 void CoreLoop::Do(const action::RunEnded& action) {
   const LogRun scope(action.run);
   Log(LogLevel::kInfo, "run ended: {}", RunStateName(action.state));
+  if (run_ended_) run_ended_();
 }
 
 void CoreLoop::Do(const action::Note& action) {

@@ -58,6 +58,9 @@ class CoreLoop {
 
   // Loads what is durable and begins from it. Errors are the catalog's.
   Result<void> Start();
+  // `told` is called on the loop's thread after each end of a run that is durable; it must not wait.
+  // Before Run().
+  void OnRunEnded(std::function<void()> told) { run_ended_ = std::move(told); }
   // Until a stop is requested. An error when going on makes no sense: the bus fails, or the disk
   // failed in a way that only a new process can look at.
   Result<void> Run(const std::stop_token& stop, const Notifier& notifier);
@@ -102,6 +105,7 @@ class CoreLoop {
   Random& random_;
   const Clock& clock_;
 
+  std::function<void()> run_ended_;
   std::unique_ptr<ControllerCore> core_;  // null while the catalog refuses
   std::optional<Error> refused_;          // why
   Instant retry_at_{};
