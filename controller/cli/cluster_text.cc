@@ -26,12 +26,13 @@ std::string Joined(const Texts& texts, std::string_view none = "") {
   return joined.empty() ? std::string(none) : joined;
 }
 
-// "3m 07s ago"; empty for 0.
+// "3m 07s ago", "just now", "never".
 std::string Ago(std::int64_t unix_ms, WallTime now) {
   if (unix_ms <= 0) return "never";
   const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
   // Two clocks may differ by a little.
-  return FormatDuration(std::chrono::seconds(std::max<std::int64_t>(since, 0) / 1'000)) + " ago";
+  if (since < 1'000) return "just now";
+  return FormatDuration(std::chrono::seconds(since / 1'000)) + " ago";
 }
 
 std::string Took(std::int64_t from_ms, std::int64_t to_ms) {
