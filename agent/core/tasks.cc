@@ -356,6 +356,11 @@ void Machine::Handle(const event::TaskComposed& event) {
   *report.mutable_composed() = Parsed<v1::Composed>(event.composed);
   if (sealed_.erase(SealedKeyOf(*task)) > 0)
     Put(RemoveSealed{task->run, task->source, task->repository});
+  const bool may_land =
+      std::ranges::any_of(sealed_, [&](const auto& one) { return one.second.run == task->run; });
+  // A write from before a crash was of this very snapshot: it is there, whenever that one lands.
+  if (!may_land && landing_.erase(task->run) > 0)
+    deadlines_.Cancel({TimerKind::kLanding, task->run});
   std::vector<action::ReleasePart> releases;
   if (!task->compose && parts_.erase(task->key) > 0) {
     releases.push_back({task->key, task->repository});

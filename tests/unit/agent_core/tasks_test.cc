@@ -259,6 +259,27 @@ TEST_CASE("agent: after a crash in a write, no lock is given back while the writ
   CHECK(fixture.Reports().back().has_ended());
 }
 
+TEST_CASE("agent: after a crash in a write, a snapshot known to have come to light keeps no lock") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"etcd/main"}, false));
+  fixture.Save('p');
+  v1::Plan plan = fixture.NewPlan('c');
+  plan.mutable_compose()->set_source("etcd/main");
+  plan.mutable_compose()->set_repository("main");
+  fixture.Order(plan);
+  fixture.Step(event::SnapshotSealed{fixture.Key('c'), Bytes(32, 1), Bytes(9, 1), ComposedBytes()});
+  fixture.Start();
+  fixture.Answer();
+  fixture.Step(event::TaskComposed{fixture.Key('c'), ComposedBytes()});
+  const std::size_t before = fixture.Count<action::ReleasePart>();
+
+  fixture.OrderEnd('e');
+
+  CHECK(fixture.Count<action::ReleasePart>() == before + 1);
+  CHECK(fixture.Reports().back().has_ended());
+}
+
 TEST_CASE("agent: what was refused stays refused, also after a crash") {
   Fixture fixture;
   fixture.Answer();
