@@ -58,8 +58,8 @@ class CoreLoop {
 
   // Loads what is durable and begins from it. Errors are the catalog's.
   Result<void> Start();
-  // `told` is called on the loop's thread after each end of a run that is durable; it must not wait.
-  // Before Run().
+  // `told` is called on the loop's thread after each end of a run that is durable; it must not
+  // wait. Before Run().
   void OnRunEnded(std::function<void()> told) { run_ended_ = std::move(told); }
   // Until a stop is requested. An error when going on makes no sense: the bus fails, or the disk
   // failed in a way that only a new process can look at.

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "common/cli/exit_code.h"
 #include "agent/cli/progress_printer.h"
+#include "common/cli/exit_code.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
 

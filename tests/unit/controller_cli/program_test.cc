@@ -124,9 +124,8 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
   });
 
   const Outcome list = fixture.Run({"agent", "list"});
-  REQUIRE_THAT(list.out,
-               Contains("db-1") && Contains("db-2") && Contains("away") && Contains("5.0s ago") &&
-                   Contains("just now"));
+  REQUIRE_THAT(list.out, Contains("db-1") && Contains("db-2") && Contains("away") &&
+                             Contains("5.0s ago") && Contains("just now"));
   REQUIRE(fixture.Run({"agent", "list", "--json"}).document<Json>()["agents"].size() == 2);
 
   // The token alone on stdout, so that it can go into a file.
