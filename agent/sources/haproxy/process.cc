@@ -31,6 +31,7 @@ using std::chrono::milliseconds;
 
 // A large configuration is parsed, names resolved, before the new worker is there.
 constexpr std::chrono::seconds kReloadTimeout{60};
+constexpr std::chrono::seconds kReadyTimeout{20};
 constexpr milliseconds kLookAgain{20};
 // A worker that cannot start (its user or chroot is missing) ends within this time.
 constexpr milliseconds kSettle{500};
@@ -82,10 +83,17 @@ bool HasReloadSignal(const std::string& status, std::string_view set) {
 }
 
 // A master re-executes itself at SIGUSR2; any other HAProxy process would die of it. While a master
-// starts anew it keeps the signal blocked until it can take it.
+// starts anew it keeps the signal blocked.
 bool HandlesReloadSignal(pid_t pid) {
   std::string status = ReadProc(pid, "status");
   return HasReloadSignal(status, "SigCgt") || HasReloadSignal(status, "SigBlk");
+}
+
+// Not one that still starts anew, e.g. after a configuration that it refused: while it does, it
+// ignores the signal, and what is sent is lost (HAProxy 2.6: 12 of 12 times).
+bool IsReadyToReload(pid_t pid) {
+  std::string status = ReadProc(pid, "status");
+  return HasReloadSignal(status, "SigCgt") && !HasReloadSignal(status, "SigBlk");
 }
 
 // The kernel may be built without task/*/children, so parents are asked for instead.
@@ -280,7 +288,28 @@ Result<ProcessState> Process::Look(std::stop_token stop) const {
   return state;
 }
 
+Result<void> Process::AwaitReady(pid_t master, const std::stop_token& stop) const {
+  const Instant deadline = clock_.Monotonic() + kReadyTimeout;
+  HF_ASSIGN(const Fd watched, OpenPid(master));
+  while (!IsReadyToReload(master)) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (EndsWithin({watched.get()}, kLookAgain)) {
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("HAProxy's master process {} has ended", master),
+                  "see HAProxy's log");
+    }
+    if (clock_.Monotonic() >= deadline) {
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("HAProxy's master process {} took no reload for {}", master,
+                              FormatDuration(kReadyTimeout)),
+                  "see HAProxy's log");
+    }
+  }
+  return {};
+}
+
 Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) const {
+  if (method_.via != ReloadMethod::Via::kMasterSocket) HF_TRY(AwaitReady(before.master, stop));
   switch (method_.via) {
     case ReloadMethod::Via::kPidFile:
       if (::kill(before.master, SIGUSR2) != 0) {

@@ -43,7 +43,8 @@ class Process {
   // master-worker mode. kDenied: it may not be signalled by this user.
   Result<ProcessState> Look(std::stop_token stop) const;
 
-  // Has the master take its configuration anew. An error carries what HAProxy or systemd said.
+  // Has the master take its configuration anew, once it has started itself. An error carries what
+  // HAProxy or systemd said.
   Result<void> Reload(const ProcessState& before, std::stop_token stop) const;
 
   // Waits until a worker that was not there in `before` has run for a moment. kTimedOut,
@@ -55,6 +56,7 @@ class Process {
 
  private:
   Result<pid_t> FindMaster(std::stop_token stop) const;  // 0: not running
+  Result<void> AwaitReady(pid_t master, const std::stop_token& stop) const;
   ReloadMethod method_;
   const Clock& clock_;
 };

@@ -112,6 +112,45 @@ TEST_CASE("haproxy process: a reload is over when a new worker runs") {
   CHECK(Unwrap(process.Look({})).workers.size() == 2);
 }
 
+TEST_CASE("haproxy process: a master that still starts is signalled when it can take it") {
+  SystemClock clock;
+  TempDir directory = Unwrap(TempDir::Create("haproxy-process"));
+  sigset_t reload;
+  sigemptyset(&reload);
+  sigaddset(&reload, SIGUSR2);
+  sigset_t before;
+  REQUIRE(::pthread_sigmask(SIG_BLOCK, &reload, &before) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // As HAProxy 2.6: blocked and ignored first, so that what is sent is lost; then handled.
+    const timespec some_time{.tv_sec = 0, .tv_nsec = 300'000'000};
+    if (::sigtimedwait(&reload, nullptr, &some_time) == SIGUSR2) ::_exit(1);
+    struct sigaction action {};
+    static volatile sig_atomic_t came = 0;
+    action.sa_handler = [](int) { came = 1; };
+    ::sigaction(SIGUSR2, &action, nullptr);
+    ::alarm(30);
+    while (came == 0) ::sigsuspend(&before);
+    ::_exit(0);
+  }
+  REQUIRE(::pthread_sigmask(SIG_SETMASK, &before, nullptr) == 0);
+  const std::string pid_file = directory.path() + "/pid";
+  Unwrap(WriteFileAtomic(pid_file, AsBytes(fmt::format("{}\n", child)), 0644));
+  Process process({ReloadMethod::Via::kPidFile, pid_file}, clock);
+
+  ProcessState state;
+  state.is_running = true;
+  state.master = child;
+  const Result<void> reloaded = process.Reload(state, {});
+
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE_OK(reloaded);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
 TEST_CASE("haproxy process: a master that keeps its old configuration is a failure") {
   FakeMaster master;
   master.SetMode("refuse");
