@@ -11,6 +11,10 @@ namespace holdfast::jobs {
 namespace {
 
 constexpr std::size_t kPasswordBytesMax = 64U << 10;
+// What is kept of a repository that nobody uses takes some 2 MB of index and, at most, 4 MB of
+// small files.
+constexpr std::size_t kKeptBlobsMax = 30'000;
+constexpr std::size_t kKeptRepositoriesMax = 8;
 
 repository::Compression CompressionOf(std::string_view text) {
   if (text == "off") return repository::Compression::kOff;
@@ -71,12 +75,15 @@ struct RepositoryPool::Opened {
   unsigned users = 0;  // under the pool's mutex
   std::mutex mutex;    // held while it is opened or locked; before the pool's own, never after it
   std::unique_ptr<repository::Repository> repository;
+  bool is_kept = false;         // nobody has used it since it was found to be what the address says
   std::list<SharedLock> locks;  // the newest is last; older ones were lost, and go with their users
 };
 
 RepositoryPool::RepositoryPool() = default;
 
-RepositoryPool::~RepositoryPool() { HF_CHECK(opened_.empty()); }
+RepositoryPool::~RepositoryPool() {
+  for (const auto& [address, opened] : opened_) HF_CHECK(opened->users == 0);
+}
 
 RepositoryPool::Opened& RepositoryPool::Join(const RepositoryAddress& address) {
   std::lock_guard lock(mutex_);
@@ -91,6 +98,11 @@ void RepositoryPool::Leave(Opened& opened) {
   std::unique_ptr<Opened> closed;  // its end may take a while: nobody waits for that
   std::lock_guard lock(mutex_);
   if (--opened.users > 0) return;
+  if (opened.repository != nullptr && opened.repository->BlobCount() <= kKeptBlobsMax &&
+      opened_.size() <= kKeptRepositoriesMax) {
+    opened.is_kept = true;
+    return;
+  }
   auto found = std::ranges::find_if(
       opened_, [&](const auto& entry) { return entry.second.get() == &opened; });
   closed = std::move(found->second);
@@ -133,7 +145,7 @@ const repository::Lock* RepositorySession::lock() const {
 
 // REQUIRES: opened_->mutex is held, here and below.
 Result<void> RepositorySession::OpenRepository(const JobContext& context) {
-  if (opened_->repository != nullptr) return {};
+  if (opened_->repository != nullptr && !opened_->is_kept) return {};
   std::string what = fmt::format("open repository {}", Quote(address_.label()));
   HF_ASSIGN(Secret password, ReadPassword(address_));
   Result<std::unique_ptr<Storage>> storage = context.open_storage(address_.url);
@@ -143,7 +155,12 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
       {.compression = CompressionOf(address_.compression), .keys = &pool_->keys_}, *context.random,
       *context.clock);
   if (!opened) return Fail(std::move(opened).error().While(what));
-  opened_->repository = *std::move(opened);
+  // Another one may have been made in the same place, or the key be another's.
+  const bool is_same = opened_->is_kept &&
+                       opened_->repository->config().id == (*opened)->config().id &&
+                       opened_->repository->chunker_key() == (*opened)->chunker_key();
+  if (!is_same) opened_->repository = *std::move(opened);
+  opened_->is_kept = false;
   return {};
 }
 

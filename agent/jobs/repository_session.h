@@ -44,8 +44,9 @@ enum class LockUse : std::uint8_t {
 };
 
 // Repositories that several jobs of one process have open at the same time: each is opened once,
-// with one index and one lock for all its sessions, and closed with the last of them; its key
-// stays, so that opening it again takes no scrypt. What a session has seen of the index stays seen
+// with one index and one lock for all its sessions. With the last of them the lock goes; the key
+// stays, so that opening it again takes no scrypt, and so does what was read of a small repository,
+// so that opening it again reads only what is new. What a session has seen of the index stays seen
 // by the next, which has to call LoadIndex() for what others added or took away. Safe to use from
 // several threads. Must outlive its sessions; clock and random of all contexts with the same pool
 // are the same, and outlive it.

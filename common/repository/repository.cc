@@ -57,6 +57,7 @@ class OpenedRepository final : public Repository {
 
   Result<void> LoadIndex(std::stop_token stop) override;
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const override;
+  std::size_t BlobCount() const override;
   Result<void> ForEachBlob(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit)
       const override;
@@ -165,6 +166,11 @@ Result<void> OpenedRepository::TryLoadIndex(std::stop_token stop) {
 std::optional<BlobLocation> OpenedRepository::Find(BlobType type, const Id& id) const {
   std::shared_lock reading(index_mutex_);
   return index_.Find(type, id);
+}
+
+std::size_t OpenedRepository::BlobCount() const {
+  std::shared_lock reading(index_mutex_);
+  return index_.size();
 }
 
 Result<void> OpenedRepository::ForEachBlob(

@@ -108,6 +108,8 @@ class Repository {
   // them before. kCorrupt names a bad index file; then nothing of it was taken in.
   virtual Result<void> LoadIndex(std::stop_token stop) = 0;
   virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
+  // How many blobs the index in memory has.
+  virtual std::size_t BlobCount() const = 0;
   // Every blob of the index, in no order, one that lies in two packs twice; stops at the visitor's
   // first error. The visitor must not call LoadIndex() or SaveIndex().
   virtual Result<void> ForEachBlob(

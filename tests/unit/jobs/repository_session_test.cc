@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/repository/blob_writer.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -95,6 +96,25 @@ TEST_CASE("repository pool: a repository that was made anew is not taken for the
   auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
 
   REQUIRE_OK(session->repository().LoadIndex({}));
+}
+
+TEST_CASE("repository pool: what was read of a small repository is not read again") {
+  Cluster cluster;
+  {
+    auto first =
+        Unwrap(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kRequired));
+    auto writer = repository::BlobWriter::Begin(first->repository(), first->lock());
+    Unwrap(writer->Save(repository::BlobType::kData, ToBytes("content")));
+    Unwrap(writer->Finish());
+  }
+  REQUIRE(cluster.Count(FileKind::kLock) == 0);
+
+  auto second =
+      Unwrap(RepositorySession::Open(cluster.On("n1"), cluster.Address(), LockUse::kNone));
+
+  REQUIRE(second->repository().BlobCount() == 1);
+  REQUIRE_OK(second->repository().LoadIndex({}));
+  REQUIRE(second->repository().BlobCount() == 1);
 }
 
 TEST_CASE("repository session: without a pool each has its own") {
