@@ -26,6 +26,7 @@ def wait_until(what: str, condition: Callable[[], object], seconds: float = 30.0
     deadline = time.monotonic() + seconds
     last: Exception | None = None
     while True:
+        began = time.monotonic()
         try:
             value = condition()
             if value:
@@ -35,7 +36,8 @@ def wait_until(what: str, condition: Callable[[], object], seconds: float = 30.0
             last = error
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for: {what}" + (f" ({last})" if last else ""))
-        time.sleep(0.05)
+        # What takes a while, like starting a program, less often: it takes time from those that are waited for.
+        time.sleep(min(max(0.05, 3 * (time.monotonic() - began)), 1.0))
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""A replicated source of several nodes, saved and composed by tests/format/compose_tool.cc."""
+"""A replicated source of several nodes, saved and composed by tests/support/compose_tool.cc."""
 
 from pathlib import Path
 
