@@ -20,7 +20,7 @@ namespace holdfast::s3 {
 class CredentialSource {
  public:
   virtual ~CredentialSource() = default;
-  // For messages: "the environment", "file \"/root/.aws/credentials\"".
+  // For messages: "the environment", "file \"/etc/holdfast/s3\"".
   virtual std::string name() const = 0;
   // What is there now; nullopt when nothing is meant to be there. No error shows a secret.
   // kInvalidArgument for half of something, kDenied when it was refused, kUnavailable when nobody
