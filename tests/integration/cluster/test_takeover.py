@@ -15,19 +15,13 @@ from lib.etcd import Member, text
 NODES = ("db-1", "db-2", "db-3")
 DATABASE_BYTES = 500_000_000
 _VALUE = 100_000
-_PER_REQUEST = 12  # etcd takes 1.5 MiB in one
 _PREFIXES = 20
 
 
 def fill_big(cluster: EtcdCluster) -> None:
     """Keys of 100 KB, in a few prefixes, until the database has the size."""
-    count = DATABASE_BYTES // _VALUE
-    for start in range(0, count, _PER_REQUEST):
-        puts = "".join(
-            f'put big/{n % _PREFIXES:02d}/{n:05d} "{text(str(n), _VALUE)}"\n'
-            for n in range(start, min(start + _PER_REQUEST, count))
-        )
-        cluster.ctl("txn", input=f"\n{puts}\n\n")
+    numbers = range(DATABASE_BYTES // _VALUE)
+    cluster.put_large((f"big/{n % _PREFIXES:02d}/{n:05d}", text(str(n), _VALUE)) for n in numbers)
 
 
 def content(cluster: EtcdCluster) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """Real etcd clusters on loopback, with or without TLS and authentication."""
 
 import base64
+import contextlib
 import hashlib
+import http.client
 import json
 import os
 import re
 import threading
+import urllib.parse
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,6 +158,32 @@ class EtcdCluster:
         for start in range(0, len(items), _BATCH):
             puts = "".join(f'put {key} "{value}"\n' for key, value in items[start : start + _BATCH])
             self.ctl("txn", input=f"\n{puts}\n\n")
+
+    def put_large(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Writes large values, each on its own and a few at once, over etcd's JSON gateway: etcdctl takes 30 ms to
+        read 100 KB of a transaction. Only without TLS and authentication."""
+        assert self.authority is None and not self._auth_enabled
+        url = urllib.parse.urlsplit(self.members[0].client_url)
+        left = iter(pairs)
+        taking = threading.Lock()
+
+        def write() -> None:
+            with contextlib.closing(http.client.HTTPConnection(str(url.hostname), url.port, timeout=60)) as connection:
+                while True:
+                    with taking:
+                        pair = next(left, None)
+                    if pair is None:
+                        return
+                    key, value = (base64.b64encode(one.encode()).decode() for one in pair)
+                    connection.request("POST", "/v3/kv/put", json.dumps({"key": key, "value": value}))
+                    answer = connection.getresponse()
+                    told = answer.read()
+                    if answer.status != 200:
+                        raise AssertionError(f"put of {pair[0]}: {answer.status} {told!r}")
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            for done in [pool.submit(write) for _ in range(8)]:
+                done.result()
 
     def fill(self, count: int, *, prefix: str = "key", seed: str = "a", value_bytes: int = 100) -> None:
         """`count` keys PREFIX/000000... whose values depend on `seed` alone."""
