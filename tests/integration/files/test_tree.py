@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Case, Restic, Tree, differences, main, run, scan, write_config
+from lib import Agent, Case, Restic, Tree, differences, main, make_directory, run, scan, write_config
 
 # What stock restic 0.14 cannot keep lies below here: link targets that are not UTF-8, hard links between
 # symlinks or FIFOs, attributes of symlinks, sockets. (It cannot keep holes either.)
@@ -122,6 +122,10 @@ def make_large_tree(root: Path) -> None:
 class Trees(Case):
     def setUp(self) -> None:
         super().setUp()
+        self.set_up_in(self.directory)
+
+    def set_up_in(self, directory: Path) -> None:
+        self.directory = directory
         self.tree = self.directory / "the-tree"
         source = {"kind": "files", "name": "app", "paths": [str(self.tree)]}
         self.agent = Agent(write_config(self.directory, [source]))
@@ -198,6 +202,11 @@ class EverythingAFileSystemHolds(Trees):
 
 
 class LargeAndMany(Trees):
+    def setUp(self) -> None:
+        super().setUp()
+        # The tree, and one more that is restored.
+        self.set_up_in(make_directory(self, memory=2 * BIG_BYTES + (1 << 30)))
+
     def test_three_gibibytes_and_a_hundred_thousand_files(self) -> None:
         make_large_tree(self.tree)
         expected = scan(self.tree)

@@ -13,7 +13,7 @@ with 77, which ctest counts as skipped. Services run as the current user, on loo
 """
 
 from .agent import Agent, Finished, write_config
-from .case import Case, main
+from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
 from .haproxy import HAProxy, Load, WebServer
@@ -39,6 +39,7 @@ __all__ = [
     "differences",
     "free_port",
     "main",
+    "make_directory",
     "run",
     "scan",
     "service_program",

@@ -1,6 +1,7 @@
 """The frame of a test: a temporary directory, and skipping where a service is absent."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -8,6 +9,8 @@ import unittest
 from pathlib import Path
 
 from . import places
+
+_MEMORY = Path("/dev/shm")
 
 
 class Case(unittest.TestCase):
@@ -27,10 +30,21 @@ class Case(unittest.TestCase):
         return path
 
 
-def make_directory(case: unittest.TestCase) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="holdfast-test-"))
+def make_directory(case: unittest.TestCase, memory: int = 0) -> Path:
+    """With `memory`: in memory, where that many bytes are to be had twice. For what is as large as it is short-lived,
+    and about which the file system does not matter: gigabytes written and removed by a disk take minutes."""
+    in_memory = memory > 0 and 2 * memory < _free_memory()
+    path = Path(tempfile.mkdtemp(prefix="holdfast-test-", dir=_MEMORY if in_memory else None))
     case.addCleanup(_remove, path)
     return path
+
+
+def _free_memory() -> int:
+    """Bytes that a file in memory may take. 0 where there is no file system for it."""
+    if not _MEMORY.is_mount():
+        return 0
+    available = re.search(r"^MemAvailable: *([0-9]+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return min(int(available[1]) * 1024 if available else 0, shutil.disk_usage(_MEMORY).free)
 
 
 def _remove(path: Path) -> None:
