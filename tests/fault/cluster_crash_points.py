@@ -31,29 +31,29 @@ SECONDS_TO_THE_END = 60
 # Where, and at which of the passings; the first passings of many runs' work lie close together.
 SCENARIOS: dict[str, dict[str, list[int]]] = {
     "save": {
-        "repository.lock.after_put": [1, 3],
+        "repository.lock.after_put": [1],  # tasks that follow one another share their lock
         "repository.pack.before_put": [1, 6],
         "repository.pack.after_put": [2],
         "repository.index.before_put": [3],
         "repository.index.after_put": [1],
-        "jobs.part.after_save": [1, 4],
+        "jobs.part.after_save": [4],
         "storage.posix.before_rename": [5],
         "storage.posix.after_rename": [12],
     },
     "compose": {
-        "jobs.compose.before_record": [1, 3],
-        "jobs.compose.after_record": [1, 4],
-        "repository.snapshot.before_put": [1, 3],
+        "jobs.compose.before_record": [1],
+        "jobs.compose.after_record": [4],
+        "repository.snapshot.before_put": [3],
         "repository.snapshot.after_put": [1, 4],
     },
     "journal": {
-        "database.before_commit": [1, 4, 15, 40],
+        "database.before_commit": [1, 15, 40],
         "database.after_commit": [2, 8, 25],
     },
     "catalog": {
         # What comes in together is committed together: twenty runs take some forty commits.
-        "database.before_commit": [2, 6, 14, 25],
-        "database.after_commit": [1, 4, 10, 20],
+        "database.before_commit": [2, 6, 25],
+        "database.after_commit": [1, 4, 14],
     },
 }
 
@@ -64,6 +64,9 @@ class ClusterCrashes(Case):
         self.etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
         self.etcd.fill(200)
         self.cluster = Cluster(self.directory).start()
+        self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
+        self.cluster.password.write_text("secret\n")
+        self.restic.init_cheaply()
         self.sources = ["etcd/main"]
         self.node_of: dict[str, str] = {}
         shares: dict[str, list[dict]] = {node: [] for node in NODES}
@@ -79,7 +82,6 @@ class ClusterCrashes(Case):
         for node, member in zip(NODES, self.etcd.members, strict=True):
             etcd = {"kind": "etcd", "name": "main", "endpoints": [member.client_url]}
             self.cluster.add(node, [etcd, *shares[node]])
-        self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
         self.runs: set[str] = set()
         self.round = 0
 

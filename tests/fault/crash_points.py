@@ -129,7 +129,7 @@ class FilesCrashes(Crashes):
         self.template.mkdir()
         self._place()
         self._write("old")
-        self.agent.run("repository", "init", "--repository", "main")
+        self.restic.init_cheaply()
         self.first = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
         self.old = self.state()
         self._write("new")
@@ -216,7 +216,7 @@ class Compose(Crashes):
         nodes = ["n1", "n2", "n3"]
         ring = Ring(self.directory / "work", nodes, self.directory / "cache")
         ring.write()
-        ring.restic.init()
+        ring.restic.init_cheaply()
         self.restic = ring.restic
         shutil.copytree(ring.directory, template, symlinks=True)
 
@@ -320,10 +320,9 @@ class Rollback(InPlace):
 class InPlaceHaproxy(Crashes):
     def setUp(self) -> None:
         super().setUp()
-        self.edge = Edge(self.directory)
+        self.edge = Edge(self.directory, cheap_key=True)
         self.agent = self.edge.agent
-        where = self.directory / "agent"
-        self.restic = Restic(where / "repository", where / "password", self.directory / "cache")
+        self.restic = self.edge.restic
         self.edge.haproxy.start()
         self.addCleanup(self.edge.haproxy.stop)
         self.first = self.edge.backup()["snapshot"]

@@ -39,7 +39,8 @@ struct Tool {
 
   Result<void> Init() {
     HF_ASSIGN(std::unique_ptr<Storage> storage, OpenStorage(url));
-    repository::InitOptions options{.user = "tester", .host = "here", .scrypt = {}};
+    const crypto::ScryptParameters cheap{.n = 1024, .r = 8, .p = 1};
+    repository::InitOptions options{.user = "tester", .host = "here", .scrypt = cheap};
     HF_TRY(Repository::Init(*storage, password, options, random, clock));
     return {};
   }

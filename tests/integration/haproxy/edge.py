@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Authority, HAProxy, free_port, service_program, write_config
+from lib import Agent, Authority, HAProxy, Restic, free_port, service_program, write_config
 
 ERROR_PAGE = (
     "HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nsorry\r\n"
@@ -13,9 +13,9 @@ ERROR_PAGE = (
 
 class Edge:
     """Files in DIRECTORY/etc, an agent whose source "haproxy/edge" they are, and the process. `reload`: by
-    default the pid file; "" for none."""
+    default the pid file; "" for none. `cheap_key`: see Restic.init_cheaply()."""
 
-    def __init__(self, directory: Path, reload: str | None = None, **options):
+    def __init__(self, directory: Path, reload: str | None = None, *, cheap_key: bool = False, **options):
         self.directory = directory
         self.etc = directory / "etc"
         self.config = self.etc / "haproxy.cfg"
@@ -35,7 +35,11 @@ class Edge:
             source["reload"] = reload or f"pidfile:{self.haproxy.pidfile}"
         self.agent = Agent(write_config(directory / "agent", [source]))
         (directory / "agent" / "password").write_text("secret\n")
-        self.agent.run("repository", "init", "--repository", "main")
+        self.restic = Restic(directory / "agent" / "repository", directory / "agent" / "password", directory / "cache")
+        if cheap_key:
+            self.restic.init_cheaply()
+        else:
+            self.agent.run("repository", "init", "--repository", "main")
 
     def write(self, version: str, extra: str = "") -> None:
         """Puts the files of `version` in place; answers are "VERSION from the configuration and VERSION from
