@@ -43,21 +43,21 @@ struct Place {
     settings.file = "/etc/holdfast/agent.yaml";
     settings.node = "db-1";
     settings.state_dir = directory.path() + "/state";
-    thread = std::jthread([this](const std::stop_token& stop) {
+  }
+  // The controller is there meanwhile, and from now on `answer` is what it says.
+  Result<JoinReport> Join() {
+    std::jthread controller([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
         Result<std::optional<bus::JoinCall>> call =
             server->Receive(SystemClock().Monotonic() + 10s);
         if (call && *call) (void)server->Answer((*call)->connection, answer);
       }
     });
-  }
-  ~Place() {
-    thread.request_stop();
+    Result<JoinReport> report =
+        JoinCluster(settings, bus::EncodeJoinToken(token).Reveal(), 20s, random, clock);
+    controller.request_stop();
     server->Wake();
-    thread.join();
-  }
-  Result<JoinReport> Join() {
-    return JoinCluster(settings, bus::EncodeJoinToken(token).Reveal(), 20s, random, clock);
+    return report;
   }
 
   TrustFixture fixture;
@@ -69,7 +69,6 @@ struct Place {
   bus::JoinAnswer answer;
   Settings settings;
   std::unique_ptr<bus::JoinServer> server;
-  std::jthread thread;
 };
 
 }  // namespace

@@ -34,13 +34,15 @@ struct Place {
                       },
                   .closed =
                       [this](LocalServer::ConnectionId id) {
-                        if (id == 1) closed.set_value();
+                        if (id != 1) return;
+                        std::call_once(closed_once, [this] { closed.set_value(); });
                       }}));
   }
   TempDir directory = Unwrap(TempDir::Create("local-socket"));
   SystemClock clock;
   LocalPeer last_peer;
-  std::promise<void> closed;  // the first connection
+  std::promise<void> closed;  // the first connection, of the first server if there are several
+  std::once_flag closed_once;
   std::unique_ptr<LocalServer> server;
 };
 
