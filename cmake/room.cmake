@@ -17,8 +17,17 @@ target_link_libraries(hf_flags INTERFACE Threads::Threads)
 if(HOLDFAST_SANITIZE)
   target_compile_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
+  # Three checks take a third of the time to compile with the others: the tsan preset makes them instead.
+  if(HOLDFAST_SANITIZE_NOT)
+    target_compile_options(hf_flags INTERFACE -fno-sanitize=${HOLDFAST_SANITIZE_NOT})
+  endif()
   # With the thread sanitizer GCC 12 sees a moved std::string read past its own small buffer.
   target_compile_options(hf_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-error=array-bounds>)
+  # Where Protobuf's headers see the thread sanitizer they lay a map out differently from Debian's library, which was
+  # not built with it. So they are not to see it, but libstdc++ and we are.
+  if(HOLDFAST_SANITIZE MATCHES thread)
+    target_compile_options(hf_flags INTERFACE -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1 -DHOLDFAST_THREAD_SANITIZER=1)
+  endif()
   target_link_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
 endif()
 if(CMAKE_UNITY_BUILD)

@@ -15,7 +15,7 @@
 #include "common/base/format.h"
 #include "common/base/random.h"
 
-#if defined(__SANITIZE_THREAD__)
+#ifdef HOLDFAST_THREAD_SANITIZER
 // libzmq passes messages between its threads by atomics that the thread sanitizer does not see, for
 // the library is not built with it; so everything that it touches looks like a race. Left out of
 // the record are its own accesses (by the library's name: Debian's has no symbols to name functions
@@ -38,7 +38,7 @@ constexpr int kZapEnforceDomain = 93;
 constexpr std::string_view kZapDomain = "holdfast";
 
 // While one lives, this thread reads, or writes, memory of libzmq's.
-#if defined(__SANITIZE_THREAD__)
+#ifdef HOLDFAST_THREAD_SANITIZER
 struct ReadsForeign {
   ReadsForeign() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
   ~ReadsForeign() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
