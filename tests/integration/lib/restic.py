@@ -43,6 +43,10 @@ class Restic:
         """Removes the locks of processes that are no more."""
         self.run("unlock")
 
+    def locks(self) -> list[dict]:
+        ids = self.run("list", "locks", "--no-lock").stdout.split()
+        return [json.loads(self.run("cat", "lock", one, "--no-lock").stdout) for one in ids]
+
     def snapshots(self) -> list[dict]:
         """Oldest first."""
         return json.loads(self.run("snapshots", "--json").stdout) or []
