@@ -34,15 +34,6 @@ ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
           .manifest = std::move(manifest)};
 }
 
-// Waits unless a stop ends it.
-void Pause(const JobContext& context, std::chrono::milliseconds time) {
-  if (context.lock_options.wait) return context.lock_options.wait(time);
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, context.stop, time, [] { return false; });
-}
-
 // Each try writes the same bytes, so that it does no harm when the one before did its work after
 // all.
 Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& session,
@@ -60,7 +51,7 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
     if (put) return {};
     if (put.error().code() != ErrorCode::kUnavailable) return Fail(std::move(put).error());
     before = std::move(put).error();
-    Pause(context, pause);
+    context.Wait(pause);
   }
 }
 

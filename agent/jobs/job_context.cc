@@ -1,6 +1,8 @@
 #include "agent/jobs/job_context.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
 namespace holdfast::jobs {
@@ -8,6 +10,14 @@ namespace holdfast::jobs {
 const SourceKind* JobContext::FindKind(std::string_view kind) const {
   auto found = std::ranges::find(*kinds, kind, &SourceKind::kind);
   return found == kinds->end() ? nullptr : &*found;
+}
+
+void JobContext::Wait(std::chrono::milliseconds time) const {
+  if (lock_options.wait) return lock_options.wait(time);
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  (void)never.wait_for(lock, stop, time, [] { return false; });
 }
 
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {

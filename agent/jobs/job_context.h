@@ -2,6 +2,7 @@
 // repository; they print and log nothing themselves.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -46,10 +47,14 @@ struct JobContext {
   // Opens the storage of a URL; tests put one in memory here.
   std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
   repository::LockOptions lock_options;
+  // How long to try again while somebody else's lock is in the way.
+  std::chrono::nanoseconds retry_lock{0};
   RepositoryPool* repositories = nullptr;  // null: every session opens its own
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;
+  // Waits, unless a stop ends it.
+  void Wait(std::chrono::milliseconds time) const;
   void Note(const std::string& subject, std::string_view text) const {
     if (observer != nullptr) observer->Note(subject, text);
   }

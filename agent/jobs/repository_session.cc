@@ -1,6 +1,7 @@
 #include "agent/jobs/repository_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <list>
 #include <utility>
 
@@ -15,6 +16,7 @@ constexpr std::size_t kPasswordBytesMax = 64U << 10;
 // small files.
 constexpr std::size_t kKeptBlobsMax = 30'000;
 constexpr std::size_t kKeptRepositoriesMax = 8;
+constexpr std::chrono::milliseconds kRetryLockEvery{5'000};
 
 repository::Compression CompressionOf(std::string_view text) {
   if (text == "off") return repository::Compression::kOff;
@@ -164,18 +166,35 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   return {};
 }
 
+Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobContext& context,
+                                                                     LockUse lock_use) {
+  const Instant until = context.clock->Monotonic() + context.retry_lock;
+  for (;;) {
+    auto lock = lock_use == LockUse::kExclusive
+                    ? repository::Lock::AcquireExclusive(repository(), context.lock_options)
+                    : repository::Lock::AcquireShared(repository(), context.lock_options);
+    if (lock || lock.error().code() != ErrorCode::kBusy) return lock;
+    const std::chrono::nanoseconds left = until - context.clock->Monotonic();
+    if (left.count() <= 0) return lock;
+    context.Note(address_.label(), lock.error().message());
+    context.Wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kRetryLockEvery));
+    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+  }
+}
+
 Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock_use) {
+  HF_CHECK(lock_use != LockUse::kExclusive || opened_->locks.empty());
   if (!opened_->locks.empty() && opened_->locks.back().lock->StillHeld()) {
     lock_ = &opened_->locks.back();
     ++lock_->users;
     return {};
   }
   if (lock_use != LockUse::kBeforeOthers) HF_TRY(RemoveDeadLocks(context, lock_use));
-  auto lock = repository::Lock::AcquireShared(repository(), context.lock_options);
+  auto lock = Acquire(context, lock_use);
   if (!lock && lock_use == LockUse::kBeforeOthers && lock.error().code() == ErrorCode::kBusy) {
     // Somebody has the repository to himself, or died so: our old locks protect nothing any more.
     HF_TRY(RemoveDeadLocks(context, lock_use));
-    lock = repository::Lock::AcquireShared(repository(), context.lock_options);
+    lock = Acquire(context, lock_use);
   }
   if (lock) {
     lock_ = &opened_->locks.emplace_back(*std::move(lock), 1U);

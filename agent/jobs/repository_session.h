@@ -36,11 +36,12 @@ RepositoryAddress AddressOf(const RepositorySettings& repository);
 Result<Secret> ReadPassword(const RepositoryAddress& address);
 
 enum class LockUse : std::uint8_t {
-  kNone,         // reads snapshot files only
-  kIfCan,        // reads data: a storage that cannot be written to is read without a lock
-  kRequired,     // writes
-  kBeforeOthers  // as kRequired, but our dead locks go only when the new one is held: they may
-                 // protect what nothing refers to yet
+  kNone,          // reads snapshot files only
+  kIfCan,         // reads data: a storage that cannot be written to is read without a lock
+  kRequired,      // writes
+  kBeforeOthers,  // as kRequired, but our dead locks go only when the new one is held: they may
+                  // protect what nothing refers to yet
+  kExclusive      // takes away; never of a pool that others use
 };
 
 // Repositories that several jobs of one process have open at the same time: each is opened once,
@@ -95,6 +96,7 @@ class RepositorySession {
 
  private:
   Result<void> OpenRepository(const JobContext& context);
+  Result<std::unique_ptr<repository::Lock>> Acquire(const JobContext& context, LockUse lock_use);
   Result<void> TakeLock(const JobContext& context, LockUse lock_use);
   Result<void> RemoveDeadLocks(const JobContext& context, LockUse lock_use);
 

@@ -67,7 +67,7 @@ std::string FormatTime(WallTime time) {
   return FormatTime(seconds.time_since_epoch().count(), static_cast<std::uint32_t>(rest.count()));
 }
 
-Result<UnixTime> ParseUnixTime(std::string_view text) {
+Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
   const auto invalid = [whole = std::string(text)] {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not an RFC 3339 time", whole));
   };
@@ -97,7 +97,7 @@ Result<UnixTime> ParseUnixTime(std::string_view text) {
     }
     if (!any) return invalid();
   }
-  std::int64_t offset = 0;
+  int offset = 0;
   if (!TakeChar(text, 'Z') && !TakeChar(text, 'z')) {
     int sign = TakeChar(text, '+') ? 1 : (TakeChar(text, '-') ? -1 : 0);
     if (sign == 0) return invalid();
@@ -113,6 +113,7 @@ Result<UnixTime> ParseUnixTime(std::string_view text) {
                                    std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return invalid();
   std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  if (utc_offset_s != nullptr) *utc_offset_s = offset;
   return UnixTime{days * 86'400 + hour * 3600 + minute * 60 + second - offset, nanoseconds};
 }
 

@@ -44,7 +44,8 @@ struct UnixTime {
   std::uint32_t nanoseconds = 0;  // 0..999'999'999
   auto operator<=>(const UnixTime&) const = default;
 };
-Result<UnixTime> ParseUnixTime(std::string_view text);
+// `utc_offset_s`, unless null, is set to the offset that the text has, in seconds east of UTC.
+Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s = nullptr);
 Result<WallTime> ParseTime(std::string_view text);  // kInvalidArgument also outside 1678..2261
 
 }  // namespace holdfast

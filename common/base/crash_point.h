@@ -24,6 +24,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("jobs.part.after_save"),
     std::string_view("jobs.compose.before_record"),
     std::string_view("jobs.compose.after_record"),
+    std::string_view("jobs.forget.after_remove"),
     std::string_view("restore.file.before_rename"),
     std::string_view("restore.file.after_rename"),
     std::string_view("restore.directory.before_attributes"),

@@ -104,23 +104,27 @@ Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo&
       return Fail(std::move(lock)
                       .error()
                       .While(fmt::format("look at lock \"{}\"", FilePath(file.name)))
-                      .WithHint("if nobody else uses the repository, \"restic unlock "
-                                "--remove-all\" clears it"));
+                      .WithHint("if nobody else uses the repository, \"holdfast-agent "
+                                "repository unlock --remove-all\" clears it"));
     }
     Wait(options, pause);
   }
   return std::optional<LockInfo>();
 }
 
-Result<void> RefuseConflict(Repository& repository, const LockOptions& options) {
+// `own` is the lock that is being taken, zero before it is written.
+Result<void> RefuseConflict(Repository& repository, const LockOptions& options, bool exclusive,
+                            const Id& own) {
   HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
   for (const LockInfo& lock : locks) {
-    if (!lock.exclusive) continue;
-    std::string hint = "wait until it is done";
+    if (lock.id == own || (!lock.exclusive && !exclusive)) continue;
+    std::string hint = "wait until it is done, e.g. with --retry-lock 10m";
     if (IsHolderDead(lock, options.holder, repository.clock())) {
-      hint = "that process is gone: run \"restic unlock\"";
+      hint = "that process is gone: run \"holdfast-agent repository unlock\"";
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
-      hint = "it is stale; make sure that process is gone, then run \"restic unlock\" there";
+      hint =
+          "it is stale; make sure that process is gone, then run \"holdfast-agent repository "
+          "unlock\"";
     }
     return Fail(
         ErrorCode::kBusy,
@@ -147,8 +151,8 @@ void SurviveProbes() {
 
 class HeldLock final : public Lock {
  public:
-  HeldLock(Repository& repository, LockOptions options)
-      : repository_(repository), options_(std::move(options)) {}
+  HeldLock(Repository& repository, LockOptions options, bool exclusive)
+      : repository_(repository), options_(std::move(options)), exclusive_(exclusive) {}
 
   ~HeldLock() override {
     if (thread_.joinable()) {
@@ -161,12 +165,13 @@ class HeldLock final : public Lock {
 
   Result<void> Acquire() {
     SurviveProbes();
-    HF_TRY(RefuseConflict(repository_, options_));
+    HF_TRY(RefuseConflict(repository_, options_, exclusive_, {}));
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
     Wait(options_, kSecondLook);
-    HF_TRY(RefuseConflict(repository_, options_));  // the destructor removes our own file
+    // The destructor removes our own file.
+    HF_TRY(RefuseConflict(repository_, options_, exclusive_, written.id));
     if (options_.refresh_by_thread) {
       thread_ = std::jthread([this](std::stop_token stop) { TickUntil(stop); });
     }
@@ -216,7 +221,7 @@ class HeldLock final : public Lock {
   // A new lock file, which is not ours before Adopt().
   Result<Written> Write() {
     Written written{{}, repository_.clock().Now(), repository_.clock().Monotonic()};
-    const LockRecord record{written.wall, false, options_.holder};
+    const LockRecord record{written.wall, exclusive_, options_.holder};
     HF_ASSIGN(written.id, repository_.SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
     return written;
   }
@@ -262,7 +267,7 @@ class HeldLock final : public Lock {
   }
 
   // A file that cannot be removed now is tried again at the next tick and at the end; after that it
-  // goes stale, and "restic unlock" removes it.
+  // goes stale, and "repository unlock" removes it.
   void RemoveForgotten() {
     std::erase_if(forgotten_, [&](const Id& id) {
       const Result<void> removed = repository_.storage().Remove({FileKind::kLock, id.Hex()});
@@ -282,6 +287,7 @@ class HeldLock final : public Lock {
 
   Repository& repository_;
   const LockOptions options_;
+  const bool exclusive_;
   std::mutex tick_mutex_;      // one Tick() at a time; taken before state_mutex_
   std::vector<Id> forgotten_;  // files of ours to be removed; under tick_mutex_
   mutable std::mutex state_mutex_;
@@ -290,6 +296,14 @@ class HeldLock final : public Lock {
   std::optional<Error> last_error_;
   std::jthread thread_;
 };
+
+Result<std::unique_ptr<Lock>> Acquire(Repository& repository, const LockOptions& options,
+                                      bool exclusive) {
+  auto lock = std::make_unique<HeldLock>(repository, options, exclusive);
+  Result<void> acquired = lock->Acquire();
+  if (!acquired) return Fail(std::move(acquired).error().While("lock the repository"));
+  return lock;
+}
 
 }  // namespace
 
@@ -311,10 +325,12 @@ LockHolder LockHolder::Self() {
 
 Result<std::unique_ptr<Lock>> Lock::AcquireShared(Repository& repository,
                                                   const LockOptions& options) {
-  auto lock = std::make_unique<HeldLock>(repository, options);
-  Result<void> acquired = lock->Acquire();
-  if (!acquired) return Fail(std::move(acquired).error().While("lock the repository"));
-  return lock;
+  return Acquire(repository, options, false);
+}
+
+Result<std::unique_ptr<Lock>> Lock::AcquireExclusive(Repository& repository,
+                                                     const LockOptions& options) {
+  return Acquire(repository, options, true);
 }
 
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options) {
@@ -336,19 +352,56 @@ Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOption
   return locks;
 }
 
+namespace {
+
+// Returns whether it was there.
+Result<bool> RemoveLock(Repository& repository, const std::string& name) {
+  Result<void> gone = repository.storage().Remove({FileKind::kLock, name});
+  if (gone) return true;
+  if (gone.error().code() == ErrorCode::kNotFound) return false;
+  return Fail(std::move(gone).error().While("remove a lock"));
+}
+
+}  // namespace
+
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options) {
   HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
   unsigned removed = 0;
   for (const LockInfo& lock : locks) {
     if (!IsHolderDead(lock, options.holder, repository.clock())) continue;
-    Result<void> gone = repository.storage().Remove({FileKind::kLock, lock.id.Hex()});
-    if (gone) {
-      ++removed;
-    } else if (gone.error().code() != ErrorCode::kNotFound) {
-      return Fail(std::move(gone).error().While("remove a dead lock"));
-    }
+    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.id.Hex()));
+    if (was_there) ++removed;
   }
   return removed;
+}
+
+Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& options) {
+  HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
+  unsigned removed = 0;
+  for (const LockInfo& lock : locks) {
+    if (!IsStale(lock, options, repository.clock())) continue;
+    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.id.Hex()));
+    if (was_there) ++removed;
+  }
+  return removed;
+}
+
+Result<unsigned> RemoveAllLocks(Repository& repository) {
+  std::vector<std::string> names;
+  HF_TRY(repository.storage().List(FileKind::kLock, [&](const FileInfo& file) -> Result<void> {
+    names.push_back(file.name.name);
+    return {};
+  }));
+  unsigned removed = 0;
+  for (const std::string& name : names) {
+    HF_ASSIGN(const bool was_there, RemoveLock(repository, name));
+    if (was_there) ++removed;
+  }
+  return removed;
+}
+
+bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& clock) {
+  return AgeOf(lock, clock) > kLockStaleAge || IsHolderDead(lock, options.holder, clock);
 }
 
 }  // namespace holdfast::repository

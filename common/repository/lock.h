@@ -57,6 +57,9 @@ class Lock {
   // an exclusive one; kCorrupt a lock that cannot be read. The repository must outlive the lock.
   static Result<std::unique_ptr<Lock>> AcquireShared(Repository& repository,
                                                      const LockOptions& options = {});
+  // Takes an exclusive lock: nobody else holds any. As above, but kBusy names the holder of any.
+  static Result<std::unique_ptr<Lock>> AcquireExclusive(Repository& repository,
+                                                        const LockOptions& options = {});
   // kTimedOut once the lock could not be refreshed for so long that others may hold it stale: who
   // holds it must stop writing. Cheap; writers ask before every pack.
   virtual Result<void> StillHeld() const = 0;
@@ -72,5 +75,12 @@ class Lock {
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
 // Removes locks of this host whose process is gone. Returns how many.
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options = {});
+// Whether others may take it for dead: older than kLockStaleAge, or of a process of this host that
+// is gone.
+bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& clock);
+// Removes the stale ones. Returns how many.
+Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& options = {});
+// Removes every lock, also one that cannot be read or that somebody holds. Returns how many.
+Result<unsigned> RemoveAllLocks(Repository& repository);
 
 }  // namespace holdfast::repository

@@ -80,7 +80,7 @@ class SnapshotFields {
 
   bool ReadTime() {
     if (!json_.String(text_)) return false;
-    Result<UnixTime> time = ParseUnixTime(text_);
+    Result<UnixTime> time = ParseUnixTime(text_, &snapshot_.utc_offset_s);
     if (!time) return json_.Reject(time.error().message());
     snapshot_.time = *time;
     has_time_ = true;

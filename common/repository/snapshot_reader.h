@@ -16,6 +16,7 @@ namespace holdfast::repository {
 struct SnapshotInfo {
   Id id;
   UnixTime time;
+  int utc_offset_s = 0;  // of the clock that wrote it: what an hour or a day is to a policy
   std::optional<Id> parent;
   Id tree;
   std::vector<std::string> paths;

@@ -44,6 +44,22 @@ struct LockFixture : RepositoryFixture {
 
 LockHolder Stranger() { return {.host = "elsewhere", .user = "eve", .pid = 7, .uid = 5, .gid = 6}; }
 
+TEST_CASE("lock: an exclusive one suffers no other, and no other suffers it") {
+  LockFixture fixture;
+  {
+    auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
+    REQUIRE(Unwrap(ListLocks(*fixture.repository, fixture.lock_options()))[0].exclusive);
+    REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.lock_options()),
+                  ErrorCode::kBusy, "locked by");
+    REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()),
+                  ErrorCode::kBusy, "locked by");
+  }
+  auto shared = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()),
+                ErrorCode::kBusy, "locked by");
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
 TEST_CASE("lock: is there while it is held and gone afterwards") {
   LockFixture fixture;
   {
@@ -74,7 +90,7 @@ TEST_CASE("lock: an exclusive one keeps others out and is named") {
   const auto lock = Lock::AcquireShared(*fixture.repository, fixture.lock_options());
 
   REQUIRE_FAILS(lock, ErrorCode::kBusy, "eve@elsewhere, pid 7");
-  REQUIRE((lock.error().hint().find("restic unlock") != std::string::npos) ==
+  REQUIRE((lock.error().hint().find("repository unlock") != std::string::npos) ==
           (age > kLockStaleAge));
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }

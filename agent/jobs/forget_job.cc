@@ -1,0 +1,135 @@
+#include "agent/jobs/forget_job.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/base/pattern.h"
+#include "common/repository/snapshot_reader.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using repository::RetentionVerdict;
+using repository::SnapshotInfo;
+
+std::string Describe(const SnapshotInfo& snapshot) {
+  return snapshot.kind.empty() ? snapshot.host : snapshot.kind + "/" + snapshot.name;
+}
+
+bool IsChosen(const SnapshotInfo& snapshot, std::string_view selector) {
+  return selector.empty() ||
+         (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
+}
+
+// Verdicts about named snapshots; nobody else is touched.
+Result<void> JudgeNamed(const ForgetOptions& options, ForgetReport& report) {
+  std::set<repository::Id> named;
+  for (const std::string& selector : options.snapshots) {
+    HF_ASSIGN(const SnapshotInfo snapshot, repository::FindSnapshot(report.snapshots, selector));
+    named.insert(snapshot.id);
+  }
+  std::vector<RetentionVerdict> verdicts;
+  for (const SnapshotInfo& snapshot : report.snapshots)
+    verdicts.push_back({&snapshot, !named.contains(snapshot.id), {}});
+  if (!options.allow_below_floor && repository::KeepFloor(verdicts, options.min_keep) > 0) {
+    for (const RetentionVerdict& verdict : verdicts) {
+      if (!verdict.keep || !named.contains(verdict.snapshot->id)) continue;
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("snapshot {} is one of the newest {} good ones of {}",
+                              verdict.snapshot->id.Hex().substr(0, 8), options.min_keep,
+                              Quote(Describe(*verdict.snapshot))),
+                  "--allow-below-floor forgets it all the same; --min-keep says how many stay");
+    }
+  }
+  std::erase_if(verdicts, [&](const RetentionVerdict& verdict) {
+    return !named.contains(verdict.snapshot->id);
+  });
+  std::ranges::reverse(verdicts);  // the list is by ascending time
+  report.groups.push_back({.host = {}, .paths = {}, .tags = {}, .verdicts = std::move(verdicts)});
+  return {};
+}
+
+void JudgeByPolicy(const ForgetOptions& options, const Clock& clock, ForgetReport& report) {
+  std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
+    return !IsChosen(snapshot, options.selector);
+  });
+  const auto since_epoch = clock.Now().time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  const UnixTime now{seconds.count(), static_cast<std::uint32_t>((since_epoch - seconds).count())};
+  std::vector<RetentionVerdict> all;
+  std::vector<std::size_t> sizes;
+  for (repository::SnapshotGroup& group :
+       repository::GroupSnapshots(report.snapshots, options.grouping)) {
+    std::vector<RetentionVerdict> verdicts =
+        repository::ApplyRetention(group.snapshots, options.policy, now);
+    sizes.push_back(verdicts.size());
+    std::ranges::move(verdicts, std::back_inserter(all));
+    report.groups.push_back(
+        {std::move(group.host), std::move(group.paths), std::move(group.tags), {}});
+  }
+  // A source may lie in several groups.
+  if (!options.allow_below_floor)
+    report.kept_by_floor = repository::KeepFloor(all, options.min_keep);
+  auto next = std::make_move_iterator(all.begin());
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
+    report.groups[i].verdicts.assign(next, end);
+    next = end;
+  }
+}
+
+// One by one, oldest first: who is interrupted has the newest left.
+Result<void> Remove(const JobContext& context, RepositorySession& session, ForgetReport& report) {
+  for (const ForgetReport::Group& group : report.groups) {
+    for (auto verdict = group.verdicts.rbegin(); verdict != group.verdicts.rend(); ++verdict) {
+      if (verdict->keep) continue;
+      if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      HF_TRY(session.lock()->StillHeld());
+      const std::string id = verdict->snapshot->id.Hex();
+      Result<void> removed = session.repository().storage().Remove({FileKind::kSnapshot, id});
+      if (!removed && removed.error().code() != ErrorCode::kNotFound) {
+        return Fail(std::move(removed).error().While("forget snapshot " + id.substr(0, 8)));
+      }
+      ++report.forgotten;
+      CrashPoint("jobs.forget.after_remove");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddress& address,
+                               const ForgetOptions& options) {
+  HF_ASSIGN(auto session,
+            RepositorySession::Open(context, address,
+                                    options.dry_run ? LockUse::kNone : LockUse::kExclusive));
+  const std::string what = fmt::format("forget in repository {}", Quote(address.label()));
+  ForgetReport report;
+  report.repository = address.label();
+  report.dry_run = options.dry_run;
+  auto snapshots = repository::ListSnapshots(session->repository());
+  if (!snapshots) return Fail(std::move(snapshots).error().While(what));
+  report.snapshots = *std::move(snapshots);
+  if (!options.snapshots.empty()) {
+    Result<void> judged = JudgeNamed(options, report);
+    if (!judged) return Fail(std::move(judged).error().While(what));
+  } else {
+    JudgeByPolicy(options, *context.clock, report);
+  }
+  if (options.dry_run) {
+    for (const ForgetReport::Group& group : report.groups) {
+      report.forgotten +=
+          static_cast<unsigned>(std::ranges::count(group.verdicts, false, &RetentionVerdict::keep));
+    }
+    return report;
+  }
+  Result<void> removed = Remove(context, *session, report);
+  if (!removed) report.error = std::move(removed).error().While(what);
+  return report;
+}
+
+}  // namespace holdfast::jobs

@@ -1,0 +1,35 @@
+// The locks of a repository: who holds one, and away with those of the dead.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/repository/lock.h"
+
+namespace holdfast::jobs {
+
+// JSON: docs/json.md#repository-lock-list.
+struct LockListReport {
+  struct Entry {
+    repository::LockInfo lock;
+    bool is_stale = false;  // `repository unlock` removes it
+  };
+  std::string repository;
+  std::vector<Entry> locks;  // by ascending time
+};
+Result<LockListReport> RunLockList(const JobContext& context, const RepositoryAddress& address);
+
+// JSON: docs/json.md#repository-unlock.
+struct UnlockReport {
+  std::string repository;
+  unsigned removed = 0;
+  unsigned left = 0;  // that are not stale
+};
+// Removes stale locks; with `all` every one, also a live holder's, who then stops writing only at
+// its next refresh.
+Result<UnlockReport> RunUnlock(const JobContext& context, const RepositoryAddress& address,
+                               bool all);
+
+}  // namespace holdfast::jobs

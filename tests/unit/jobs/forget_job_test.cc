@@ -1,0 +1,145 @@
+#include "agent/jobs/forget_job.h"
+
+#include <catch2/catch.hpp>
+
+#include "agent/jobs/lock_job.h"
+#include "common/repository/records.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+using testing::Unwrap;
+
+constexpr const char* kUrl = "memory:main";
+
+struct ForgetFixture : JobsFixture {
+  RepositoryAddress Main() { return AllRepositories().front(); }
+  // One an hour, of source fake/NAME; the oldest first.
+  std::vector<repository::Id> Save(const std::string& name, unsigned count, bool partial = false) {
+    auto session = Unwrap(RepositorySession::Open(Context(), Main(), LockUse::kRequired));
+    std::vector<repository::Id> ids;
+    for (unsigned i = 0; i < count; ++i) {
+      clock.Advance(std::chrono::hours(1));
+      const std::string json = fmt::format(
+          R"({{"time":"{}","tree":"{}","paths":["/fake/{}"],"hostname":"n1","username":"u",)"
+          R"("tags":["holdfast","kind:fake","name:{}"{}]}})",
+          FormatTime(clock.Now()), std::string(64, 'a'), name, name,
+          partial ? R"(,"partial")" : "");
+      ids.push_back(Unwrap(session->repository().SaveSealed(FileKind::kSnapshot, AsBytes(json))));
+    }
+    return ids;
+  }
+  bool Has(const repository::Id& id) {
+    return storages[kUrl].Stat({FileKind::kSnapshot, id.Hex()}).has_value();
+  }
+};
+
+TEST_CASE("forget: a policy keeps what it says, and the floor below it") {
+  ForgetFixture fixture;
+  const auto ids = fixture.Save("one", 10);
+
+  const ForgetReport dry = Unwrap(RunForget(
+      fixture.Context(), fixture.Main(), {.policy = {.last = 2}, .dry_run = true, .min_keep = 4}));
+  CHECK(dry.forgotten == 6);
+  CHECK(dry.kept_by_floor == 2);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 10);
+
+  const ForgetReport report =
+      Unwrap(RunForget(fixture.Context(), fixture.Main(), {.policy = {.last = 2}, .min_keep = 4}));
+  CHECK_FALSE(report.error);
+  CHECK(report.forgotten == 6);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 4);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+  CHECK_FALSE(fixture.Has(ids[5]));
+  CHECK(fixture.Has(ids[6]));
+}
+
+TEST_CASE("forget: partial snapshots do not fill the floor") {
+  ForgetFixture fixture;
+  const auto good = fixture.Save("one", 3);
+  const auto partial = fixture.Save("one", 3, true);
+
+  Unwrap(RunForget(fixture.Context(), fixture.Main(), {.policy = {.last = 1}, .min_keep = 2}));
+
+  CHECK(fixture.Has(partial[2]));  // by the policy
+  CHECK_FALSE(fixture.Has(partial[1]));
+  CHECK(fixture.Has(good[2]));
+  CHECK(fixture.Has(good[1]));
+  CHECK_FALSE(fixture.Has(good[0]));
+}
+
+TEST_CASE("forget: of other sources nothing is touched") {
+  ForgetFixture fixture;
+  fixture.Save("one", 3);
+  fixture.Save("two", 3);
+
+  Unwrap(RunForget(fixture.Context(), fixture.Main(),
+                   {.policy = {.last = 1}, .selector = "fake/one", .allow_below_floor = true}));
+
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 4);
+}
+
+TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
+  ForgetFixture fixture;
+  const auto ids = fixture.Save("one", 3);
+  const auto forget = [&](const std::vector<std::string>& snapshots, bool allow) {
+    return RunForget(fixture.Context(), fixture.Main(),
+                     {.snapshots = snapshots, .min_keep = 2, .allow_below_floor = allow});
+  };
+
+  // All or none.
+  REQUIRE_FAILS(forget({ids[0].Hex(), ids[2].Hex()}, false), ErrorCode::kDenied, "newest 2");
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
+  REQUIRE_FAILS(forget({"0000"}, false), ErrorCode::kNotFound, "0000");
+
+  CHECK(Unwrap(forget({ids[0].Hex()}, false)).forgotten == 1);
+  CHECK_FALSE(fixture.Has(ids[0]));
+  CHECK(Unwrap(forget({"latest:fake/one"}, true)).forgotten == 1);
+  CHECK_FALSE(fixture.Has(ids[2]));
+}
+
+TEST_CASE("forget: waits for others' locks as long as it is told, then names the holder") {
+  ForgetFixture fixture;
+  fixture.Save("one", 2);
+  auto holder =
+      Unwrap(RepositorySession::Open(fixture.Context(), fixture.Main(), LockUse::kRequired));
+  const ForgetOptions options{.policy = {.last = 1}, .allow_below_floor = true};
+
+  REQUIRE_FAILS(RunForget(fixture.Context(), fixture.Main(), options), ErrorCode::kBusy,
+                "locked by");
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 2);
+
+  JobContext patient = fixture.Context();
+  patient.retry_lock = std::chrono::minutes(1);
+  unsigned waits = 0;
+  patient.lock_options.wait = [&](std::chrono::milliseconds time) {
+    fixture.clock.Advance(time);
+    if (++waits == 3) holder.reset();
+  };
+  CHECK(Unwrap(RunForget(patient, fixture.Main(), options)).forgotten == 1);
+}
+
+TEST_CASE("locks: are listed, and only the dead are removed unless all are to go") {
+  ForgetFixture fixture;
+  auto session =
+      Unwrap(RepositorySession::Open(fixture.Context(), fixture.Main(), LockUse::kRequired));
+  const repository::LockRecord old{fixture.clock.Now() - std::chrono::minutes(45),
+                                   true,
+                                   {.host = "away", .user = "eve", .pid = 7}};
+  Unwrap(session->repository().SaveSealed(FileKind::kLock, AsBytes(repository::EncodeLock(old))));
+
+  const LockListReport list = Unwrap(RunLockList(fixture.Context(), fixture.Main()));
+  REQUIRE(list.locks.size() == 2);
+  CHECK(list.locks[0].is_stale);
+  CHECK(list.locks[0].lock.exclusive);
+  CHECK_FALSE(list.locks[1].is_stale);
+
+  const UnlockReport unlocked = Unwrap(RunUnlock(fixture.Context(), fixture.Main(), false));
+  CHECK(unlocked.removed == 1);
+  CHECK(unlocked.left == 1);
+  CHECK(Unwrap(RunUnlock(fixture.Context(), fixture.Main(), true)).removed == 1);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::jobs

@@ -1,0 +1,137 @@
+// What a policy keeps, by hand; thousands of lists are compared with stock restic in
+// tests/format/retention_test.cc.
+#include "common/repository/retention.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/results.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::Unwrap;
+using Times = std::vector<std::string>;
+
+struct Snapshots {
+  // Newest first or not; named by their times.
+  explicit Snapshots(const Times& times) {
+    for (const std::string& time : times) {
+      SnapshotInfo info;
+      info.time = Unwrap(ParseUnixTime(time, &info.utc_offset_s));
+      info.user = time;
+      info.kind = "files";
+      info.name = "app";
+      list.push_back(std::move(info));
+    }
+  }
+  std::vector<RetentionVerdict> Apply(const RetentionPolicy& policy) const {
+    std::vector<const SnapshotInfo*> pointers;
+    for (const SnapshotInfo& one : list) pointers.push_back(&one);
+    return ApplyRetention(pointers, policy, Unwrap(ParseUnixTime("2030-01-01T00:00:00Z")));
+  }
+  Times Kept(const RetentionPolicy& policy) const {
+    Times kept;
+    for (const RetentionVerdict& verdict : Apply(policy)) {
+      if (verdict.keep) kept.push_back(verdict.snapshot->user);
+    }
+    return kept;
+  }
+  std::vector<SnapshotInfo> list;
+};
+
+TEST_CASE("retention: an empty policy keeps everything") {
+  const Snapshots snapshots({"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"});
+
+  const auto verdicts = snapshots.Apply({});
+
+  REQUIRE(verdicts.size() == 2);
+  CHECK(verdicts[0].snapshot->user == "2026-01-02T00:00:00Z");  // newest first
+  CHECK(verdicts[0].keep);
+  CHECK(verdicts[1].keep);
+}
+
+TEST_CASE("retention: the newest of each day, as long as days are left") {
+  const Snapshots snapshots({"2026-01-01T08:00:00Z", "2026-01-01T20:00:00Z", "2026-01-02T08:00:00Z",
+                             "2026-01-02T20:00:00Z"});
+
+  CHECK(snapshots.Kept({.daily = 2}) == Times{"2026-01-02T20:00:00Z", "2026-01-01T20:00:00Z"});
+  CHECK(snapshots.Kept({.daily = 1}) == Times{"2026-01-02T20:00:00Z"});
+  CHECK(snapshots.Kept({.daily = 3}) == snapshots.Kept({.daily = 2}));
+  CHECK(snapshots.Kept({.last = kKeepAll}).size() == 4);
+}
+
+TEST_CASE("retention: a day is one of the clock that wrote the snapshot") {
+  const Snapshots snapshots({"2026-01-01T23:30:00-01:00",  // the 2nd in UTC
+                             "2026-01-02T01:00:00+00:00",  // a moment later
+                             "2026-01-01T10:00:00+00:00"});
+
+  CHECK(snapshots.Kept({.daily = 1}) == Times{"2026-01-02T01:00:00+00:00"});
+  CHECK(snapshots.Kept({.daily = 2}) ==
+        Times{"2026-01-02T01:00:00+00:00", "2026-01-01T23:30:00-01:00"});
+}
+
+TEST_CASE("retention: weeks are ISO weeks, also around New Year") {
+  // 2027-01-01 is a Friday: it lies in the last week of 2026.
+  const Snapshots snapshots(
+      {"2026-12-28T00:00:00Z", "2027-01-01T00:00:00Z", "2027-01-04T00:00:00Z"});
+
+  CHECK(snapshots.Kept({.weekly = 2}) == Times{"2027-01-04T00:00:00Z", "2027-01-01T00:00:00Z"});
+}
+
+TEST_CASE("retention: periods reach back from the newest, by the calendar") {
+  const Snapshots snapshots({"2026-03-31T00:00:00Z", "2026-03-03T00:00:01Z", "2026-03-03T00:00:00Z",
+                             "2031-01-01T00:00:00Z"});
+
+  // 31 February is 3 March. The one in the future is kept, and nothing is measured by it.
+  CHECK(snapshots.Kept({.within = CalendarPeriod{.months = 1}}) ==
+        Times{"2031-01-01T00:00:00Z", "2026-03-31T00:00:00Z", "2026-03-03T00:00:01Z"});
+}
+
+TEST_CASE("retention: tags keep, all of one list together, and \"\" means none at all") {
+  Snapshots snapshots({"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"});
+  snapshots.list[0].tags = {"a", "b"};
+  snapshots.list[1].tags = {"a"};
+
+  CHECK(snapshots.Kept({.tags = {{"a", "b"}}}) == Times{"2026-01-03T00:00:00Z"});
+  CHECK(snapshots.Kept({.tags = {{""}}}) == Times{"2026-01-01T00:00:00Z"});
+  CHECK(snapshots.Kept({.tags = {{"b"}, {"a"}}}).size() == 2);
+}
+
+TEST_CASE("retention: the floor keeps the newest good ones of each source") {
+  Snapshots snapshots({"2026-01-04T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z",
+                       "2026-01-01T00:00:00Z"});
+  snapshots.list[0].is_partial = true;
+  auto verdicts = snapshots.Apply({.last = 1});
+  REQUIRE(verdicts[0].keep);
+
+  CHECK(KeepFloor(verdicts, 2) == 2);
+
+  CHECK(verdicts[0].keep);
+  CHECK(verdicts[1].keep);
+  CHECK(verdicts[2].keep);
+  CHECK_FALSE(verdicts[3].keep);
+  CHECK(KeepFloor(verdicts, 2) == 0);
+}
+
+TEST_CASE("retention: groups by what is asked for, without regard to order") {
+  Snapshots snapshots({"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"});
+  snapshots.list[0].paths = {"/b", "/a"};
+  snapshots.list[1].paths = {"/a", "/b"};
+  snapshots.list[2].paths = {"/a"};
+
+  CHECK(GroupSnapshots(snapshots.list, Unwrap(ParseGrouping("host,paths"))).size() == 2);
+  CHECK(GroupSnapshots(snapshots.list, Unwrap(ParseGrouping("host"))).size() == 1);
+  CHECK(GroupSnapshots(snapshots.list, Unwrap(ParseGrouping(""))).size() == 1);
+  REQUIRE_FAILS(ParseGrouping("host,age"), ErrorCode::kInvalidArgument, "age");
+}
+
+TEST_CASE("retention: periods are read and written, and nonsense is refused") {
+  CHECK(Unwrap(ParseCalendarPeriod("1y5m7d2h")) ==
+        CalendarPeriod{.years = 1, .months = 5, .days = 7, .hours = 2});
+  CHECK(FormatCalendarPeriod(Unwrap(ParseCalendarPeriod("2h7d"))) == "7d2h");
+  for (const char* text : {"", "7", "d", "7w", "-1d", "1.5d", "99999999999d", "0d"}) {
+    REQUIRE_FAILS(ParseCalendarPeriod(text), ErrorCode::kInvalidArgument, "not a period");
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::repository
