@@ -1,40 +1,15 @@
 #include "agent/jobs/init_job.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-#include <filesystem>
 #include <utility>
 
+#include "agent/jobs/password_file.h"
 #include "common/base/format.h"
-#include "common/io/fd.h"
 #include "common/io/host.h"
 
 namespace holdfast::jobs {
-namespace {
-
-// False when the file is there already.
-Result<bool> MakePasswordFile(const std::string& path, Random& random) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
-  HF_TRY(MakeDirectories(directory, 0700));
-  Result<Fd> fd = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  if (!fd) {
-    if (fd.error().code() == ErrorCode::kAlreadyExists) return false;
-    return Fail(std::move(fd).error());
-  }
-  std::array<std::uint8_t, 32> password{};
-  random.Fill(password);
-  Secret text(HexEncode(password) + "\n");
-  // The password must outlive whatever it seals, so it is durable first.
-  HF_TRY(WriteAll(fd->get(), AsBytes(text.Reveal()), path));
-  HF_TRY(SyncFile(fd->get(), path));
-  HF_TRY(SyncDirectory(directory));
-  return true;
-}
-
-}  // namespace
 
 Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& address) {
   InitReport report;

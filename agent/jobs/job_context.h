@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/crypto/scrypt.h"
 #include "common/repository/lock.h"
 #include "common/storage/storage.h"
 #include "common/stream/progress.h"
@@ -49,6 +51,8 @@ struct JobContext {
   repository::LockOptions lock_options;
   // How long to try again while somebody else's lock is in the way.
   std::chrono::nanoseconds retry_lock{0};
+  // Price of trying the password of a new key; unset: as Repository::Init() says.
+  std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
   RepositoryPool* repositories = nullptr;  // null: every session opens its own
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.

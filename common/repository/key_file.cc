@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t kSaltBytes = 64;
 constexpr std::size_t kKeyBytes = 64;
-constexpr std::size_t kKeysMax = 20;
 
 // So that opening takes about 400 ms here: enough to slow guessing down, too little to annoy.
 Result<crypto::ScryptParameters> Calibrate(const Clock& clock) {
@@ -36,7 +35,44 @@ Result<crypto::SealKey> PasswordKey(const Secret& password, ByteView salt,
   return key;
 }
 
-// nullopt when the password does not open it.
+Result<Bytes> ReadVerified(Storage& storage, const FileInfo& file) {
+  if (file.size > kRecordBytesMax) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("it has {}", FormatBytes(file.size)));
+  }
+  HF_ASSIGN(Bytes content, storage.Get(file.name, {}));
+  if (HexEncode(crypto::Sha256Of(content)) != file.name.name) {
+    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that its name says");
+  }
+  return content;
+}
+
+std::string Shown(const FileInfo& file) {
+  return fmt::format("read key \"{}\"", FilePath(file.name));
+}
+
+// The file is read all the same, so that its damage shows while there is still somebody who could
+// do without it.
+Result<std::optional<OpenedKey>> FindKnown(Storage& storage, const std::vector<FileInfo>& files,
+                                           const Secret& password, const KeyCache& cache) {
+  for (const FileInfo& file : files) {
+    const Result<Id> id = ParseId(file.name.name);
+    const std::optional<crypto::SealKey> known = id ? cache.Find(*id, password) : std::nullopt;
+    if (!known) continue;
+    HF_ASSIGN(const std::optional<Bytes> content, ReadKeyFile(storage, file));
+    if (content) return OpenedKey{*id, *known};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::optional<Bytes>> ReadKeyFile(Storage& storage, const FileInfo& file) {
+  Result<Bytes> content = ReadVerified(storage, file);
+  if (content) return std::optional(*std::move(content));
+  if (content.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  return Fail(std::move(content).error().While(Shown(file)));
+}
+
 Result<std::optional<crypto::SealKey>> TryKeyFile(ByteView content, const Secret& password,
                                                   Random& random) {
   HF_ASSIGN(KeyRecord record, DecodeKey(content));
@@ -60,46 +96,6 @@ Result<std::optional<crypto::SealKey>> TryKeyFile(ByteView content, const Secret
   return std::optional<crypto::SealKey>(*master);
 }
 
-Result<Bytes> ReadKeyFile(Storage& storage, const FileInfo& file) {
-  if (file.size > kRecordBytesMax) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("it has {}", FormatBytes(file.size)));
-  }
-  HF_ASSIGN(Bytes content, storage.Get(file.name, {}));
-  if (HexEncode(crypto::Sha256Of(content)) != file.name.name) {
-    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that its name says");
-  }
-  return content;
-}
-
-std::string Shown(const FileInfo& file) {
-  return fmt::format("read key \"{}\"", FilePath(file.name));
-}
-
-// nullopt when somebody removed it since it was listed.
-Result<std::optional<Bytes>> ReadListed(Storage& storage, const FileInfo& file) {
-  Result<Bytes> content = ReadKeyFile(storage, file);
-  if (content) return std::optional(*std::move(content));
-  if (content.error().code() == ErrorCode::kNotFound) return std::nullopt;
-  return Fail(std::move(content).error().While(Shown(file)));
-}
-
-// The file is read all the same, so that its damage shows while there is still somebody who could
-// do without it.
-Result<std::optional<crypto::SealKey>> FindKnown(Storage& storage,
-                                                 const std::vector<FileInfo>& files,
-                                                 const Secret& password, const KeyCache& cache) {
-  for (const FileInfo& file : files) {
-    const Result<Id> id = ParseId(file.name.name);
-    const std::optional<crypto::SealKey> known = id ? cache.Find(*id, password) : std::nullopt;
-    if (!known) continue;
-    HF_ASSIGN(const std::optional<Bytes> content, ReadListed(storage, file));
-    if (content) return known;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
 Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
                           const InitOptions& options, Random& random, const Clock& clock) {
   KeyRecord record;
@@ -120,8 +116,8 @@ Result<Bytes> MakeKeyFile(const crypto::SealKey& master, const Secret& password,
   return ToBytes(EncodeKey(record));
 }
 
-Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random,
-                                      KeyCache* cache) {
+Result<OpenedKey> OpenMasterKey(Storage& storage, const Secret& password, Random& random,
+                                KeyCache* cache) {
   std::vector<FileInfo> files;
   HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
     files.push_back(file);
@@ -131,23 +127,24 @@ Result<crypto::SealKey> OpenMasterKey(Storage& storage, const Secret& password, 
     return Fail(ErrorCode::kNotFound, fmt::format("no key in {}", Quote(storage.location())));
   }
   if (cache != nullptr) {
-    HF_ASSIGN(std::optional<crypto::SealKey> known, FindKnown(storage, files, password, *cache));
+    HF_ASSIGN(const std::optional<OpenedKey> known, FindKnown(storage, files, password, *cache));
     if (known) return *known;
   }
-  for (std::size_t i = 0; i < std::min(files.size(), kKeysMax); ++i) {
-    HF_ASSIGN(std::optional<Bytes> content, ReadListed(storage, files[i]));
+  for (std::size_t i = 0; i < std::min(files.size(), kKeysTriedMax); ++i) {
+    HF_ASSIGN(std::optional<Bytes> content, ReadKeyFile(storage, files[i]));
     if (!content) continue;
     Result<std::optional<crypto::SealKey>> key = TryKeyFile(*content, password, random);
     if (!key) return Fail(std::move(key).error().While(Shown(files[i])));
     if (!*key) continue;
-    if (cache != nullptr) cache->Add({crypto::Sha256Of(*content)}, password, **key);
-    return **key;
+    const Id id{crypto::Sha256Of(*content)};
+    if (cache != nullptr) cache->Add(id, password, **key);
+    return OpenedKey{id, **key};
   }
   std::string hint = "is the password file the right one for this repository?";
-  if (files.size() > kKeysMax) {
+  if (files.size() > kKeysTriedMax) {
     hint = fmt::format(
-        "only the first {} of {} keys are tried; remove some with \"restic key remove\"", kKeysMax,
-        files.size());
+        "only the first {} of {} keys are tried; remove some with \"repository key remove\"",
+        kKeysTriedMax, files.size());
   }
   return Fail(ErrorCode::kDenied,
               fmt::format("wrong password for {}: no key opens with it", Quote(storage.location())),

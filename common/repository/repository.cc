@@ -33,16 +33,17 @@ FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
 
 class OpenedRepository final : public Repository {
  public:
-  OpenedRepository(std::unique_ptr<Storage> storage, const crypto::SealKey& master, Config config,
+  OpenedRepository(std::unique_ptr<Storage> storage, const OpenedKey& key, Config config,
                    const OpenOptions& options, Random& random, const Clock& clock)
       : storage_(std::move(storage)),
-        master_(master),
+        key_(key.file),
+        master_(key.master),
         config_(std::move(config)),
         options_(options),
         random_(random),
         clock_(clock) {
     const Bytes derived =
-        crypto::HkdfSha256(master.encrypt, kChunkerLabel, sizeof(decltype(chunker_key_)));
+        crypto::HkdfSha256(master_.encrypt, kChunkerLabel, sizeof(decltype(chunker_key_)));
     std::copy(derived.begin(), derived.end(), chunker_key_.begin());
   }
   ~OpenedRepository() override { crypto::Wipe(chunker_key_); }
@@ -53,6 +54,11 @@ class OpenedRepository final : public Repository {
   Random& random() override { return random_; }
   const Clock& clock() const override { return clock_; }
   const std::array<std::uint8_t, 32>& chunker_key() const override { return chunker_key_; }
+  const Id& key() const override { return key_; }
+  Result<Bytes> MakeKey(const Secret& password, const InitOptions& options) override {
+    return MakeKeyFile(master_, password, options, random_, clock_);
+  }
+  Result<bool> IsOpenedBy(ByteView key_file, const Secret& password) override;
   crypto::Sealer NewSealer() override { return crypto::Sealer(master_, random_); }
 
   Result<void> LoadIndex(std::stop_token stop) override;
@@ -87,6 +93,7 @@ class OpenedRepository final : public Repository {
   Result<Bytes> LoadBlobAt(BlobType type, const Id& id, const BlobLocation& location);
 
   const std::unique_ptr<Storage> storage_;
+  const Id key_;
   const crypto::SealKey master_;
   const Config config_;
   const OpenOptions options_;
@@ -104,6 +111,11 @@ class OpenedRepository final : public Repository {
   mutable std::shared_mutex index_mutex_;
   BlobIndex index_;  // under index_mutex_
 };
+
+Result<bool> OpenedRepository::IsOpenedBy(ByteView key_file, const Secret& password) {
+  HF_ASSIGN(const std::optional<crypto::SealKey> master, TryKeyFile(key_file, password, random_));
+  return master && *master == master_;
+}
 
 Result<std::set<Id>> OpenedRepository::ListIndexFiles() {
   std::set<Id> files;
@@ -393,23 +405,23 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
                 fmt::format("read \"config\" in {}: it has {}", where, FormatBytes(found->size)));
   }
   HF_ASSIGN(Bytes sealed, storage->Get(config_name, {}));
-  Result<crypto::SealKey> master = OpenMasterKey(*storage, password, random, options.keys);
-  if (!master) {
+  Result<OpenedKey> key = OpenMasterKey(*storage, password, random, options.keys);
+  if (!key) {
     // There is a config, so what is missing is damage.
-    if (master.error().code() == ErrorCode::kNotFound) {
+    if (key.error().code() == ErrorCode::kNotFound) {
       return Fail(
-          ErrorCode::kCorrupt, master.error().message(),
+          ErrorCode::kCorrupt, key.error().message(),
           "without a key file the repository cannot be opened; put \"keys\" back from a copy");
     }
-    return Fail(std::move(master).error());
+    return Fail(std::move(key).error());
   }
   const std::string shown = fmt::format("read \"config\" in {}", where);
-  Result<Bytes> plaintext = crypto::Sealer(*master, random).Open(sealed);
+  Result<Bytes> plaintext = crypto::Sealer(key->master, random).Open(sealed);
   if (!plaintext) return Fail(std::move(plaintext).error().While(shown));
   Result<Config> config = DecodeConfig(*plaintext);
   if (!config) return Fail(std::move(config).error().While(shown));
-  return std::make_unique<OpenedRepository>(std::move(storage), *master, *std::move(config),
-                                            options, random, clock);
+  return std::make_unique<OpenedRepository>(std::move(storage), *key, *std::move(config), options,
+                                            random, clock);
 }
 
 }  // namespace holdfast::repository

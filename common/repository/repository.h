@@ -101,6 +101,12 @@ class Repository {
   virtual const OpenOptions& options() const = 0;
   virtual Random& random() = 0;
   virtual const Clock& clock() const = 0;
+  // The key file that opened it.
+  virtual const Id& key() const = 0;
+  // The content of a key file that opens this repository with `password`; not stored yet.
+  virtual Result<Bytes> MakeKey(const Secret& password, const InitOptions& options) = 0;
+  // Whether a key file opens this very repository with `password`. kCorrupt for one that is broken.
+  virtual Result<bool> IsOpenedBy(ByteView key_file, const Secret& password) = 0;
   // Secret of this repository for the content chunker's table, the same for all who hold its key.
   virtual const std::array<std::uint8_t, 32>& chunker_key() const = 0;
 

@@ -1,0 +1,132 @@
+#include "agent/jobs/key_job.h"
+
+#include <utility>
+
+#include "agent/jobs/password_file.h"
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+
+namespace holdfast::jobs {
+namespace {
+
+constexpr const char* kNewPasswordFlag = "--new-password-file";
+
+std::string Short(const repository::Id& key) { return key.Hex().substr(0, 8); }
+
+Result<Secret> ReadNewPassword(const std::string& file) {
+  return ReadPassword({.password_file = file, .password_place = kNewPasswordFlag});
+}
+
+repository::InitOptions Maker(const JobContext& context) {
+  return {.user = context.user, .host = context.lock_options.holder.host, .scrypt = context.scrypt};
+}
+
+// REQUIRES: the session has an exclusive lock.
+Result<void> Exchange(const JobContext& context, RepositorySession& session, const Secret& password,
+                      KeyChangeReport& report) {
+  repository::Repository& repository = session.repository();
+  HF_ASSIGN(report.added, repository::AddKey(repository, password, Maker(context)));
+  Result<void> replaced = ReplacePasswordFile(report.password_file, password);
+  if (!replaced) {
+    // As it was before; what cannot be removed now is of a password that nobody has.
+    (void)repository::RemoveKey(repository, report.added);
+    return replaced;
+  }
+  CrashPoint("jobs.passwd.after_swap");
+  Result<void> removed = session.lock()->StillHeld();
+  if (removed) removed = repository::RemoveKey(repository, repository.key());
+  if (removed) {
+    report.removed = repository.key();
+    return {};
+  }
+  return Fail(std::move(removed)
+                  .error()
+                  .While("remove the key of the old password")
+                  .WithHint(fmt::format(
+                      "both passwords open the repository until \"repository key remove {}\"",
+                      Short(repository.key()))));
+}
+
+}  // namespace
+
+Result<KeyListReport> RunKeyList(const JobContext& context, const RepositoryAddress& address) {
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kNone));
+  auto keys = repository::ListKeys(session->repository());
+  if (!keys) {
+    return Fail(std::move(keys).error().While(
+        fmt::format("list the keys of repository {}", Quote(address.label()))));
+  }
+  return KeyListReport{address.label(), *std::move(keys)};
+}
+
+Result<KeyChangeReport> RunKeyAdd(const JobContext& context, const RepositoryAddress& address,
+                                  const std::string& password_file) {
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kRequired));
+  const std::string what = fmt::format("add a key to repository {}", Quote(address.label()));
+  KeyChangeReport report;
+  report.repository = address.label();
+  report.password_file = password_file;
+  Result<bool> made = MakePasswordFile(password_file, *context.random);
+  if (!made) return Fail(std::move(made).error().While(what));
+  report.password_made = *made;
+  HF_ASSIGN(const Secret password, ReadNewPassword(password_file));
+  auto added = repository::AddKey(session->repository(), password, Maker(context));
+  if (!added) return Fail(std::move(added).error().While(what));
+  report.added = *added;
+  return report;
+}
+
+Result<KeyChangeReport> RunKeyPasswd(const JobContext& context, const RepositoryAddress& address,
+                                     const std::string& new_password_file) {
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
+  KeyChangeReport report;
+  report.repository = address.label();
+  report.password_file = address.password_file;
+  report.password_made = new_password_file.empty();
+  Secret password = RandomPassword(*context.random);
+  if (!new_password_file.empty()) {
+    HF_ASSIGN(password, ReadNewPassword(new_password_file));
+  }
+  HF_ASSIGN(const Secret old, ReadPassword(address));
+  if (password.Reveal() == old.Reveal()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} {} holds the password that is in use already", kNewPasswordFlag,
+                            Quote(new_password_file)),
+                "leave it out for a random one");
+  }
+  Result<void> done = Exchange(context, *session, password, report);
+  if (!done) {
+    return Fail(std::move(done).error().While(
+        fmt::format("change the password of repository {}", Quote(address.label()))));
+  }
+  return report;
+}
+
+Result<KeyChangeReport> RunKeyRemove(const JobContext& context, const RepositoryAddress& address,
+                                     const std::string& key) {
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
+  KeyChangeReport report;
+  report.repository = address.label();
+  const auto remove = [&]() -> Result<void> {
+    HF_ASSIGN(const auto keys, repository::ListKeys(session->repository()));
+    HF_ASSIGN(const repository::KeyInfo found, repository::FindKey(keys, key));
+    if (found.is_in_use) {
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("key {} is the one in use, of the password in {}", Short(found.id),
+                              Quote(address.password_file)),
+                  "\"repository key passwd\" puts another one in its place; to remove it open the "
+                  "repository with the password of another key");
+    }
+    HF_TRY(session->lock()->StillHeld());
+    HF_TRY(repository::RemoveKey(session->repository(), found.id));
+    report.removed = found.id;
+    return {};
+  };
+  if (Result<void> removed = remove(); !removed) {
+    return Fail(std::move(removed).error().While(
+        fmt::format("remove a key of repository {}", Quote(address.label()))));
+  }
+  return report;
+}
+
+}  // namespace holdfast::jobs

@@ -1,0 +1,106 @@
+#include "agent/jobs/key_job.h"
+
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/io/fd.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+using testing::Unwrap;
+
+constexpr const char* kUrl = "memory:main";
+
+struct KeyFixture : JobsFixture {
+  JobContext Cheaply() {
+    JobContext context = Context();
+    context.scrypt = testing::kCheapScrypt;
+    return context;
+  }
+  RepositoryAddress Main() { return AllRepositories().front(); }
+  std::string Path(const std::string& name) { return directory.path() + "/" + name; }
+  std::string Text(const std::string& name) {
+    return std::string(AsText(Unwrap(ReadWholeFile(Path(name)))));
+  }
+  std::size_t Keys() { return CountFiles(kUrl, FileKind::kKey); }
+};
+
+TEST_CASE("keys: a password is added with its file, and removed") {
+  KeyFixture fixture;
+
+  const KeyChangeReport added =
+      Unwrap(RunKeyAdd(fixture.Cheaply(), fixture.Main(), fixture.Path("new/other")));
+
+  CHECK(added.password_made);
+  CHECK(fixture.Keys() == 2);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+  RepositoryAddress other = fixture.Main();
+  other.password_file = added.password_file;
+  const KeyListReport list = Unwrap(RunKeyList(fixture.Cheaply(), other));
+  REQUIRE(list.keys.size() == 2);
+  CHECK(list.keys[0].is_in_use != list.keys[1].is_in_use);
+
+  REQUIRE_FAILS(RunKeyRemove(fixture.Cheaply(), other, added.added.Hex()), ErrorCode::kDenied,
+                "the one in use");
+  CHECK(Unwrap(RunKeyRemove(fixture.Cheaply(), fixture.Main(), added.added.Hex())).removed ==
+        added.added);
+  CHECK(fixture.Keys() == 1);
+  REQUIRE_FAILS(RunKeyList(fixture.Cheaply(), other), ErrorCode::kDenied, "password");
+}
+
+TEST_CASE("keys: a new password stands in the file, and the old one opens nothing") {
+  KeyFixture fixture;
+  REQUIRE(::chmod(fixture.Path("password").c_str(), 0640) == 0);
+
+  const KeyChangeReport report = Unwrap(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), ""));
+
+  CHECK(report.password_made);
+  CHECK(fixture.Text("password").size() == 65);
+  struct stat status {};
+  REQUIRE(::stat(fixture.Path("password").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0640);
+  CHECK(fixture.Keys() == 1);
+  const auto list = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main()));
+  CHECK(list.keys.at(0).id == report.added);
+  Unwrap(WriteFileAtomic(fixture.Path("password"), AsBytes("secret word"), 0600));
+  REQUIRE_FAILS(RunKeyList(fixture.Cheaply(), fixture.Main()), ErrorCode::kDenied, "password");
+}
+
+TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
+  KeyFixture fixture;
+  REQUIRE(::mkdir(fixture.Path("password.new").c_str(), 0700) == 0);
+
+  REQUIRE_FAILS(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), ""), ErrorCode::kAlreadyExists,
+                "password.new");
+
+  CHECK(fixture.Keys() == 1);
+  CHECK(fixture.Text("password") == " secret word \n");
+  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+  REQUIRE_OK(RunKeyList(fixture.Cheaply(), fixture.Main()));
+}
+
+TEST_CASE("keys: a link to the password file stays one") {
+  KeyFixture fixture;
+  Unwrap(WriteFileAtomic(fixture.Path("real"), AsBytes("secret word\n"), 0600));
+  REQUIRE(::unlink(fixture.Path("password").c_str()) == 0);
+  REQUIRE(::symlink("real", fixture.Path("password").c_str()) == 0);
+
+  Unwrap(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), ""));
+
+  struct stat status {};
+  REQUIRE(::lstat(fixture.Path("password").c_str(), &status) == 0);
+  CHECK(S_ISLNK(status.st_mode));
+  CHECK(fixture.Text("real").size() == 65);
+}
+
+TEST_CASE("keys: the same password again is refused") {
+  KeyFixture fixture;
+  REQUIRE_FAILS(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), fixture.Path("password")),
+                ErrorCode::kInvalidArgument, "in use already");
+  CHECK(fixture.Keys() == 1);
+}
+
+}  // namespace
+}  // namespace holdfast::jobs
