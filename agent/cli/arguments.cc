@@ -5,9 +5,11 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 #include <utility>
 
+#include "agent/cli/repository_arguments.h"
 #include "agent/settings/settings.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"
@@ -120,7 +122,7 @@ class Parser {
   }
 
   void AddRepository() {
-    CLI::App* group = AddGroup("repository", "make repositories");
+    CLI::App* group = AddGroup("repository", "make repositories, and keep them in order");
     CLI::App* sub =
         AddVerb(group, Verb::kRepositoryInit, "init",
                 "make a new repository, and a random password where its file is missing",
@@ -128,6 +130,21 @@ class Parser {
     sub->add_option("--repository", arguments_.repository,
                     "its name in the configuration; needed where there are several")
         ->type_name("NAME");
+    repository_verbs_.emplace(
+        arguments_, RepositoryVerbs::Common{
+                        .add_verb =
+                            [this](CLI::App* parent, Verb verb, const std::string& name,
+                                   const std::string& description, std::string_view examples) {
+                              return AddVerb(parent, verb, name, description, examples);
+                            },
+                        .add_choice = [this](CLI::App* added) { AddRepositoryChoice(added); },
+                        .add_retry_lock = [this](CLI::App* added) { AddRetryLock(added); }});
+    repository_verbs_->AddTo(group);
+  }
+
+  void AddRetryLock(CLI::App* sub) {
+    sub->add_option("--retry-lock", retry_lock_, "how long to wait for others' locks, e.g. 10m")
+        ->type_name("TIME");
   }
 
   void AddSource() {
@@ -153,6 +170,7 @@ class Parser {
         ->type_name("KIND/NAME");
     sub->add_option("--note", arguments_.note, "words to keep with the snapshots")
         ->type_name("TEXT");
+    AddRetryLock(sub);
   }
 
   void AddDaemon() {
@@ -203,6 +221,7 @@ class Parser {
     sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
                   "with --in-place: do not save the live state first");
+    AddRetryLock(sub);
     AddKindOptions(sub);
   }
 
@@ -253,6 +272,7 @@ class Parser {
         "  holdfast-agent check --repository-url file:/srv/backup/main --password-file p\n");
     sub->add_flag("--read-data", arguments_.read_data, "read and hash all data, not only lists");
     AddRepositoryChoice(sub);
+    AddRetryLock(sub);
   }
 
   void AddConfig() {
@@ -299,6 +319,10 @@ class Parser {
       if (!texts.empty()) arguments_.kind_options.emplace(name, texts);
     }
     HF_TRY(CheckRepositoryChoice());
+    if (!retry_lock_.empty()) {
+      HF_ASSIGN(arguments_.retry_lock, ParseWait(retry_lock_));
+    }
+    HF_TRY(repository_verbs_->Check(verb_));
     return verb_ == Verb::kRestore ? CheckRestore() : Result<void>{};
   }
 
@@ -343,6 +367,20 @@ class Parser {
     return {};
   }
 
+  // "90s", "10m", "2h".
+  Result<std::chrono::seconds> ParseWait(const std::string& text) const {
+    constexpr std::int64_t kMax = 86'400;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    const std::int64_t scale = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3'600 : 0;
+    if (error != std::errc() || scale == 0 || number < 0 || number > kMax / scale) {
+      return Wrong(fmt::format("--retry-lock {}; expected a time of at most 24h: \"90s\", \"10m\"",
+                               Quote(text)));
+    }
+    return std::chrono::seconds(number * scale);
+  }
+
   CLI::App app_;
   const std::vector<SourceKind>& kinds_;
   Arguments arguments_;
@@ -350,6 +388,8 @@ class Parser {
   bool no_safety_snapshot_ = false;
   std::string log_level_;
   std::string log_target_;
+  std::string retry_lock_;
+  std::optional<RepositoryVerbs> repository_verbs_;
   std::map<std::string, std::vector<std::string>> kind_texts_;
 };
 
@@ -359,6 +399,20 @@ std::string_view VerbName(Verb verb) {
   switch (verb) {
     case Verb::kRepositoryInit:
       return "repository init";
+    case Verb::kRepositoryForget:
+      return "repository forget";
+    case Verb::kRepositoryLockList:
+      return "repository lock list";
+    case Verb::kRepositoryUnlock:
+      return "repository unlock";
+    case Verb::kRepositoryKeyList:
+      return "repository key list";
+    case Verb::kRepositoryKeyAdd:
+      return "repository key add";
+    case Verb::kRepositoryKeyPasswd:
+      return "repository key passwd";
+    case Verb::kRepositoryKeyRemove:
+      return "repository key remove";
     case Verb::kSourceList:
       return "source list";
     case Verb::kBackup:

@@ -1,18 +1,27 @@
-// What the command line asks for. The only file with CLI11 is arguments.cc.
+// What the command line asks for. CLI11 stays in arguments.cc and repository_arguments.cc.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/sources/source.h"
+#include "common/repository/retention.h"
 #include "common/service/logging.h"
 
 namespace holdfast::cli {
 
 enum class Verb : std::uint8_t {
   kRepositoryInit,
+  kRepositoryForget,
+  kRepositoryLockList,
+  kRepositoryUnlock,
+  kRepositoryKeyList,
+  kRepositoryKeyAdd,
+  kRepositoryKeyPasswd,
+  kRepositoryKeyRemove,
   kSourceList,
   kBackup,
   kList,
@@ -49,6 +58,21 @@ struct Arguments {
   std::map<std::string, std::vector<std::string>> kind_options;  // "stage_data_dir" -> text
 
   bool read_data = false;  // check
+
+  // repository forget
+  std::vector<std::string> snapshots;
+  repository::RetentionPolicy policy;
+  repository::SnapshotGrouping grouping;
+  std::string source;  // "kind/name", * allowed; empty: all
+  bool dry_run = false;
+  bool allow_below_floor = false;
+  unsigned min_keep = 7;
+
+  bool remove_all = false;             // repository unlock
+  std::chrono::seconds retry_lock{0};  // of what locks a repository
+
+  std::string key;                // repository key remove: the beginning of an id
+  std::string new_password_file;  // repository key add and passwd
 
   std::string token_file;  // join; "-" is stdin
 };

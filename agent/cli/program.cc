@@ -103,6 +103,7 @@ class Program {
     job_.user = context_.lock_options.holder.user;
     job_.open_storage = context_.open_storage;
     job_.lock_options = context_.lock_options;
+    job_.retry_lock = arguments_.retry_lock;
     printer_.emplace(Style(), terminal_, *context_.clock);
     job_.observer = &*printer_;
     Log(LogLevel::kInfo, "{} begins", VerbName(arguments_.verb));
@@ -122,6 +123,18 @@ class Program {
     switch (arguments_.verb) {
       case Verb::kRepositoryInit:
         return RepositoryInit();
+      case Verb::kRepositoryForget:
+        return RepositoryForget();
+      case Verb::kRepositoryLockList:
+        return RepositoryLockList();
+      case Verb::kRepositoryUnlock:
+        return RepositoryUnlock();
+      case Verb::kRepositoryKeyList:
+        return RepositoryKeyList();
+      case Verb::kRepositoryKeyAdd:
+      case Verb::kRepositoryKeyPasswd:
+      case Verb::kRepositoryKeyRemove:
+        return RepositoryKeyChange();
       case Verb::kSourceList:
         return SourceList();
       case Verb::kBackup:
@@ -170,16 +183,74 @@ class Program {
   }
 
   Result<int> RepositoryInit() {
-    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
-    if (repositories.size() != 1) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} has {} repositories; expected --repository NAME",
-                              Quote(settings_->file), repositories.size()),
-                  fmt::format("there are: {}", RepositoryNames()));
-    }
-    HF_ASSIGN(jobs::InitReport report, jobs::RunInit(job_, repositories.front()));
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(jobs::InitReport report, jobs::RunInit(job_, repository));
     return Finish(
         0, [&] { return InitText(report); }, [&] { return InitJson(report); });
+  }
+
+  Result<int> RepositoryForget() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::ForgetReport report,
+              jobs::RunForget(job_, repository,
+                              {.snapshots = arguments_.snapshots,
+                               .policy = arguments_.policy,
+                               .grouping = arguments_.grouping,
+                               .selector = arguments_.source,
+                               .dry_run = arguments_.dry_run,
+                               .min_keep = arguments_.min_keep,
+                               .allow_below_floor = arguments_.allow_below_floor}));
+    if (report.error) ShowError(*report.error);
+    const int code = report.error ? ExitCodeOf(*report.error, report.forgotten > 0) : kExitDone;
+    return Finish(
+        code, [&] { return ForgetText(report, terminal_.width()); },
+        [&] { return ForgetJson(report, code); });
+  }
+
+  Result<int> RepositoryLockList() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::LockListReport report, jobs::RunLockList(job_, repository));
+    return Finish(
+        0, [&] { return LockListText(report, terminal_.width()); },
+        [&] { return LockListJson(report); });
+  }
+
+  Result<int> RepositoryUnlock() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::UnlockReport report,
+              jobs::RunUnlock(job_, repository, arguments_.remove_all));
+    return Finish(
+        0, [&] { return UnlockText(report); }, [&] { return UnlockJson(report); });
+  }
+
+  Result<int> RepositoryKeyList() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::KeyListReport report, jobs::RunKeyList(job_, repository));
+    return Finish(
+        0, [&] { return KeyListText(report, terminal_.width()); },
+        [&] { return KeyListJson(report); });
+  }
+
+  Result<int> RepositoryKeyChange() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    std::string file = arguments_.new_password_file;
+    if (!file.empty()) {
+      HF_ASSIGN(file, AbsolutePath(file));
+    }
+    const auto change = [&]() -> Result<jobs::KeyChangeReport> {
+      switch (arguments_.verb) {
+        case Verb::kRepositoryKeyAdd:
+          return jobs::RunKeyAdd(job_, repository, file);
+        case Verb::kRepositoryKeyPasswd:
+          return jobs::RunKeyPasswd(job_, repository, file);
+        default:
+          return jobs::RunKeyRemove(job_, repository, arguments_.key);
+      }
+    };
+    HF_ASSIGN(const jobs::KeyChangeReport report, change());
+    return Finish(
+        0, [&] { return KeyChangeText(report); },
+        [&] { return KeyChangeJson(report, VerbName(arguments_.verb)); });
   }
 
   Result<int> SourceList() {
@@ -246,9 +317,7 @@ class Program {
     HF_ASSIGN(options.working_directory, WorkingDirectory());
     if (!arguments_.to.empty()) {
       options.mode = jobs::RestoreMode::kDirectory;
-      options.directory = (std::filesystem::path(options.working_directory) / arguments_.to)
-                              .lexically_normal()
-                              .string();
+      HF_ASSIGN(options.directory, AbsolutePath(arguments_.to));
     } else {
       options.mode =
           arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kSpecial;
@@ -289,6 +358,16 @@ class Program {
     return Finish(
         0, [&] { return ConfigCheckText(*settings_); },
         [&] { return ConfigCheckJson(*settings_); });
+  }
+
+  // Of verbs that are about one and no more.
+  Result<jobs::RepositoryAddress> OneRepository() {
+    HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    if (repositories.size() == 1) return std::move(repositories.front());
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} has {} repositories; expected --repository NAME",
+                            Quote(settings_->file), repositories.size()),
+                fmt::format("there are: {}", RepositoryNames()));
   }
 
   // The repositories that the verb is about; all where none is named.
@@ -335,6 +414,11 @@ class Program {
     std::filesystem::path directory = std::filesystem::current_path(failure);
     if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
     return directory.string();
+  }
+
+  static Result<std::string> AbsolutePath(const std::string& path) {
+    HF_ASSIGN(const std::string directory, WorkingDirectory());
+    return (std::filesystem::path(directory) / path).lexically_normal().string();
   }
 
   // Prints the report in the form that was asked for. A report that nobody got is a failure.

@@ -201,6 +201,81 @@ std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int e
   return Dump(document);
 }
 
+std::string ForgetJson(const jobs::ForgetReport& report, int exit_code) {
+  Json document = Document("repository forget", exit_code);
+  document["repository"] = report.repository;
+  document["dry_run"] = report.dry_run;
+  document["forgotten"] = report.forgotten;
+  document["kept_by_floor"] = report.kept_by_floor;
+  document["groups"] = Json::array();
+  for (const jobs::ForgetReport::Group& group : report.groups) {
+    Json keep = Json::array();
+    Json forget = Json::array();
+    for (const repository::RetentionVerdict& verdict : group.verdicts) {
+      Json snapshot = SnapshotObject(*verdict.snapshot);
+      if (verdict.keep) snapshot["reasons"] = List(verdict.reasons);
+      (verdict.keep ? keep : forget).push_back(std::move(snapshot));
+    }
+    document["groups"].push_back({{"host", OrNull(group.host)},
+                                  {"paths", List(group.paths)},
+                                  {"tags", List(group.tags)},
+                                  {"keep", std::move(keep)},
+                                  {"forget", std::move(forget)}});
+  }
+  document["error"] = ErrorOrNull(report.error);
+  return Dump(document);
+}
+
+std::string LockListJson(const jobs::LockListReport& report) {
+  Json document = Document("repository lock list", 0);
+  document["repository"] = report.repository;
+  document["locks"] = Json::array();
+  for (const jobs::LockListReport::Entry& entry : report.locks) {
+    const repository::LockInfo& lock = entry.lock;
+    document["locks"].push_back({{"id", lock.id.Hex()},
+                                 {"time", FormatTime(lock.time.seconds, lock.time.nanoseconds)},
+                                 {"exclusive", lock.exclusive},
+                                 {"host", lock.host},
+                                 {"user", lock.user},
+                                 {"pid", lock.pid},
+                                 {"stale", entry.is_stale}});
+  }
+  return Dump(document);
+}
+
+std::string UnlockJson(const jobs::UnlockReport& report) {
+  Json document = Document("repository unlock", 0);
+  document["repository"] = report.repository;
+  document["removed"] = report.removed;
+  document["left"] = report.left;
+  return Dump(document);
+}
+
+std::string KeyListJson(const jobs::KeyListReport& report) {
+  Json document = Document("repository key list", 0);
+  document["repository"] = report.repository;
+  document["keys"] = Json::array();
+  for (const repository::KeyInfo& key : report.keys) {
+    const bool has_time = key.created != WallTime();
+    document["keys"].push_back({{"id", key.id.Hex()},
+                                {"created", has_time ? Json(FormatTime(key.created)) : Json()},
+                                {"user", OrNull(key.user)},
+                                {"host", OrNull(key.host)},
+                                {"in_use", key.is_in_use}});
+  }
+  return Dump(document);
+}
+
+std::string KeyChangeJson(const jobs::KeyChangeReport& report, std::string_view verb) {
+  Json document = Document(verb, 0);
+  document["repository"] = report.repository;
+  document["added"] = report.added.IsZero() ? Json() : Json(report.added.Hex());
+  document["removed"] = report.removed.IsZero() ? Json() : Json(report.removed.Hex());
+  document["password_file"] = OrNull(report.password_file);
+  document["password_made"] = report.password_made;
+  return Dump(document);
+}
+
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   Json document = Document("restore", exit_code);
   document["run"] = report.run;

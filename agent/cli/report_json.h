@@ -8,7 +8,10 @@
 #include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/check_job.h"
+#include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
+#include "agent/jobs/key_job.h"
+#include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
 #include "agent/jobs/restore_job.h"
 #include "agent/jobs/snapshot_finder.h"
@@ -23,6 +26,11 @@ std::string BackupJson(const jobs::BackupReport& report, int exit_code);
 std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code);
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
+std::string ForgetJson(const jobs::ForgetReport& report, int exit_code);
+std::string LockListJson(const jobs::LockListReport& report);
+std::string UnlockJson(const jobs::UnlockReport& report);
+std::string KeyListJson(const jobs::KeyListReport& report);
+std::string KeyChangeJson(const jobs::KeyChangeReport& report, std::string_view verb);
 std::string ConfigCheckJson(const Settings& settings);
 std::string JoinJson(const agent::JoinReport& report);
 std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);

@@ -85,6 +85,11 @@ std::string OtherTags(const repository::SnapshotInfo& snapshot) {
   return text;
 }
 
+// "1 lock", "3 locks".
+std::string Count(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", FormatCount(count), what, count == 1 ? "" : "s");
+}
+
 // A scalar as YAML reads it back: JSON's form of a string always is.
 std::string YamlText(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -238,6 +243,101 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::
                                  {.title = "TAGS", .is_flexible = true}};
   if (several) columns.insert(columns.begin(), Column{.title = "REPOSITORY", .is_flexible = true});
   return FormatTable(columns, rows, width);
+}
+
+std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
+  std::string text;
+  std::size_t kept = 0;
+  for (const jobs::ForgetReport::Group& group : report.groups) {
+    std::vector<std::vector<std::string>> rows;
+    for (const repository::RetentionVerdict& verdict : group.verdicts) {
+      if (verdict.keep) ++kept;
+      const repository::SnapshotInfo& snapshot = *verdict.snapshot;
+      rows.push_back({verdict.keep ? "keep" : "forget", ShortId(snapshot.id.Hex()),
+                      FormatTime(snapshot.time.seconds, 0), SourceLabel(snapshot), snapshot.host,
+                      fmt::format("{}", fmt::join(verdict.reasons, ", "))});
+    }
+    if (rows.empty()) continue;
+    text += FormatTable({{""},
+                         {"ID"},
+                         {"TIME"},
+                         {.title = "SOURCE", .is_flexible = true},
+                         {.title = "HOST", .is_flexible = true},
+                         {.title = "WHY", .is_flexible = true}},
+                        rows, width);
+    text += "\n";
+  }
+  text += fmt::format("{}: {} {}forgotten, {} kept\n", Printable(report.repository),
+                      Count(report.forgotten, "snapshot"), report.dry_run ? "would be " : "", kept);
+  if (report.kept_by_floor > 0) {
+    text += fmt::format("  {} of these for being among the newest good ones of a source alone\n",
+                        report.kept_by_floor);
+  }
+  if (report.forgotten > 0 && !report.dry_run)
+    text += "  what only they needed stays until the repository is pruned: `restic prune`\n";
+  return text;
+}
+
+std::string LockListText(const jobs::LockListReport& report, std::size_t width) {
+  if (report.locks.empty()) return "no locks\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const jobs::LockListReport::Entry& entry : report.locks) {
+    const repository::LockInfo& lock = entry.lock;
+    rows.push_back({ShortId(lock.id.Hex()), FormatTime(lock.time.seconds, 0),
+                    lock.exclusive ? "exclusive" : "shared", lock.host, lock.user,
+                    fmt::format("{}", lock.pid), entry.is_stale ? "stale" : "held"});
+  }
+  return FormatTable({{"ID"},
+                      {"TIME"},
+                      {"KIND"},
+                      {.title = "HOST", .is_flexible = true},
+                      {.title = "USER", .is_flexible = true},
+                      {"PID", true},
+                      {"STATE"}},
+                     rows, width);
+}
+
+std::string UnlockText(const jobs::UnlockReport& report) {
+  std::string text =
+      fmt::format("{}: {} removed", Printable(report.repository), Count(report.removed, "lock"));
+  if (report.left > 0) text += fmt::format(", {} left that somebody holds", report.left);
+  return text + "\n";
+}
+
+std::string KeyListText(const jobs::KeyListReport& report, std::size_t width) {
+  std::vector<std::vector<std::string>> rows;
+  for (const repository::KeyInfo& key : report.keys) {
+    const bool has_time = key.created != WallTime();
+    rows.push_back({ShortId(key.id.Hex()), has_time ? FormatTime(key.created) : "-", key.user,
+                    key.host, key.is_in_use ? "in use" : ""});
+  }
+  return FormatTable({{"ID"},
+                      {"MADE"},
+                      {.title = "USER", .is_flexible = true},
+                      {.title = "HOST", .is_flexible = true},
+                      {""}},
+                     rows, width);
+}
+
+std::string KeyChangeText(const jobs::KeyChangeReport& report) {
+  std::string text;
+  const std::string label = Printable(report.repository);
+  if (!report.added.IsZero()) {
+    text += fmt::format("{}: added key {}\n", label, ShortId(report.added.Hex()));
+  }
+  if (!report.removed.IsZero()) {
+    text += fmt::format("{}: removed key {}: its password opens nothing any more\n", label,
+                        ShortId(report.removed.Hex()));
+  }
+  if (report.password_file.empty()) return text;
+  text += fmt::format("  {} password: {}\n", report.password_made ? "its new random" : "its",
+                      Printable(report.password_file));
+  if (!report.added.IsZero() && !report.removed.IsZero()) {
+    text +=
+        "  Give this file to the other nodes that use the repository, and keep a copy somewhere "
+        "else.\n";
+  }
+  return text;
 }
 
 std::string RestoreText(const jobs::RestoreReport& report) {

@@ -7,7 +7,10 @@
 #include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/check_job.h"
+#include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
+#include "agent/jobs/key_job.h"
+#include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
 #include "agent/jobs/restore_job.h"
 #include "agent/jobs/snapshot_finder.h"
@@ -22,6 +25,11 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::
 std::string RestoreText(const jobs::RestoreReport& report);
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
 std::string JoinText(const agent::JoinReport& report);
+std::string ForgetText(const jobs::ForgetReport& report, std::size_t width);
+std::string LockListText(const jobs::LockListReport& report, std::size_t width);
+std::string UnlockText(const jobs::UnlockReport& report);
+std::string KeyListText(const jobs::KeyListReport& report, std::size_t width);
+std::string KeyChangeText(const jobs::KeyChangeReport& report);
 std::string ConfigCheckText(const Settings& settings);
 // YAML that reads back as the same configuration.
 std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);

@@ -8,7 +8,7 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
     - a restore in place is, after the next start of the agent, wholly done or wholly undone.
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
-    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | list
+    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | list
 """
 
 import hashlib
@@ -72,6 +72,8 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
     "in_place_haproxy": _SWAPPING,
     "rollback": {"swap.rollback": [1, 2]},
+    "forget": {"repository.lock.after_put": [1], "jobs.forget.after_remove": [1, 2]},
+    "passwd": {"repository.key.after_put": [1], "jobs.passwd.after_swap": [1]},
 }
 
 
@@ -317,6 +319,56 @@ class Rollback(InPlace):
         self.each_crash("rollback", body)
 
 
+class Forget(FilesCrashes):
+    def test_forget(self) -> None:
+        """The oldest go first, so whatever is left is the newest there were."""
+        made = [self.first]
+        made += [self.agent.json("backup", "files/app")["sources"][0]["snapshot"] for _ in range(3)]
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            arguments = ["repository", "forget", "--keep-last", "1", "--min-keep", "1"]
+            self.crash(point, passing, *arguments)
+            gone = 0 if "lock" in point else passing
+            listed = self.agent.json("list")["repositories"][0]["snapshots"]
+            self.assertEqual([snapshot["id"] for snapshot in listed], made[gone:])
+            # No unlock: who comes next on this machine sees that the holder is dead.
+            self.agent.run(*arguments)
+            self.assertEqual(self.snapshots(), made[-1:])
+            self.check_repository()
+            self.assert_snapshot_holds(made[-1], self.new)
+
+        self.each_crash("forget", body)
+
+
+class Passwd(FilesCrashes):
+    def test_passwd(self) -> None:
+        """The password file opens the repository at any moment, and the old password until the new one does."""
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "repository", "key", "passwd")
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            was_swapped = point == "jobs.passwd.after_swap"
+            password = self.work / "password"
+            self.assertEqual(password.read_text() != "secret\n", was_swapped)
+            left = self.agent.json("repository", "key", "list")["keys"]
+            self.assertEqual(len(left), 2)
+            # What the killed run left is removed by name; then all is as it should be.
+            self.agent.run("repository", "key", "passwd")
+            for key in left:
+                if not key["in_use"]:
+                    self.agent.run("repository", "key", "remove", key["id"])
+            self.assertEqual(len(self.agent.json("repository", "key", "list")["keys"]), 1)
+            self.assertEqual(list(self.work.glob("password.*")), [])
+            self.check_repository()
+
+        self.each_crash("passwd", body)
+
+
 class InPlaceHaproxy(Crashes):
     def setUp(self) -> None:
         super().setUp()
@@ -358,6 +410,8 @@ _TESTS = {
     "in_place_files": InPlaceFiles,
     "in_place_haproxy": InPlaceHaproxy,
     "rollback": Rollback,
+    "forget": Forget,
+    "passwd": Passwd,
 }
 
 

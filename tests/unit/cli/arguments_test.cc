@@ -96,6 +96,60 @@ TEST_CASE("arguments: mistakes are named and hint at the verb's help") {
   REQUIRE_THAT(Mistake({"list", "--log-level", "loud"}), Catch::Contains("expected trace"));
 }
 
+TEST_CASE("arguments: a policy of forgetting") {
+  const Arguments arguments = Good({"repository",
+                                    "forget",
+                                    "--keep-daily",
+                                    "14",
+                                    "--keep-last",
+                                    "unlimited",
+                                    "--keep-within",
+                                    "1y5m",
+                                    "--keep-tag",
+                                    "a,b",
+                                    "--keep-tag",
+                                    "c",
+                                    "--group-by",
+                                    "host",
+                                    "--source",
+                                    "etcd/*",
+                                    "--min-keep",
+                                    "3",
+                                    "-n",
+                                    "--retry-lock",
+                                    "10m"});
+
+  REQUIRE(arguments.verb == Verb::kRepositoryForget);
+  REQUIRE(arguments.policy.daily == 14);
+  REQUIRE(arguments.policy.last == repository::kKeepAll);
+  REQUIRE(arguments.policy.within == repository::CalendarPeriod{.years = 1, .months = 5});
+  REQUIRE(arguments.policy.tags == std::vector<std::vector<std::string>>{{"a", "b"}, {"c"}});
+  REQUIRE(arguments.grouping.by_host);
+  REQUIRE_FALSE(arguments.grouping.by_paths);
+  REQUIRE(arguments.source == "etcd/*");
+  REQUIRE(arguments.min_keep == 3);
+  REQUIRE(arguments.dry_run);
+  REQUIRE(arguments.retry_lock == std::chrono::minutes(10));
+  REQUIRE(Good({"repository", "forget", "3fa2", "latest:a/b"}).snapshots.size() == 2);
+}
+
+TEST_CASE("arguments: mistakes in forgetting") {
+  const auto wrong = [](const std::vector<std::string>& more, const std::string& text) {
+    std::vector<std::string> argv = {"repository", "forget"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    REQUIRE_THAT(Mistake(argv), Catch::Contains(text));
+  };
+  wrong({}, "nothing to forget");
+  wrong({"--keep-last", "0"}, "nothing to forget");
+  wrong({"3fa2", "--keep-last", "1"}, "expected one of them");
+  wrong({"3fa2", "--source", "a/b"}, "go with a policy");
+  wrong({"--keep-last", "many"}, "expected a number, or \"unlimited\"");
+  wrong({"--keep-within", "7w"}, "--keep-within: \"7w\" is not a period");
+  wrong({"--keep-last", "1", "--group-by", "age"}, "cannot group by \"age\"");
+  wrong({"--keep-last", "1", "--source", "etcd"}, "expected kind/name");
+  wrong({"--keep-last", "1", "--retry-lock", "10"}, "--retry-lock \"10\"");
+}
+
 TEST_CASE("arguments: a mistake knows whether JSON was asked for, and its verb") {
   ParsedArguments parsed = Parse({"config", "show", "--json", "--what"});
 
@@ -104,9 +158,18 @@ TEST_CASE("arguments: a mistake knows whether JSON was asked for, and its verb")
 }
 
 TEST_CASE("arguments: help of each verb has an example and the exit codes") {
-  const std::vector<std::vector<std::string>> verbs = {
-      {},        {"repository", "init"}, {"source", "list"}, {"backup"}, {"list"}, {"restore"},
-      {"check"}, {"config", "check"},    {"config", "show"}};
+  const std::vector<std::vector<std::string>> verbs = {{},
+                                                       {"repository", "init"},
+                                                       {"repository", "forget"},
+                                                       {"repository", "lock", "list"},
+                                                       {"repository", "unlock"},
+                                                       {"source", "list"},
+                                                       {"backup"},
+                                                       {"list"},
+                                                       {"restore"},
+                                                       {"check"},
+                                                       {"config", "check"},
+                                                       {"config", "show"}};
   for (std::vector<std::string> argv : verbs) {
     std::string name = "holdfast-agent";
     for (const std::string& word : argv) name += " " + word;

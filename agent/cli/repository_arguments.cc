@@ -1,0 +1,190 @@
+#include "agent/cli/repository_arguments.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::cli {
+namespace {
+
+std::unexpected<Error> Wrong(Verb verb, std::string message) {
+  return Fail(ErrorCode::kInvalidArgument, std::move(message),
+              fmt::format("see `holdfast-agent {} --help`", VerbName(verb)));
+}
+
+// A number, or as many as there are.
+Result<int> ParseKeep(const std::string& flag, const std::string& text) {
+  if (text == "unlimited") return repository::kKeepAll;
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) {
+    return Wrong(Verb::kRepositoryForget,
+                 fmt::format("{} {}; expected a number, or \"unlimited\"", flag, Quote(text)));
+  }
+  return number;
+}
+
+}  // namespace
+
+void RepositoryVerbs::AddTo(CLI::App* group) {
+  AddForget(group);
+  AddLocks(group);
+  AddKeys(group);
+}
+
+Result<void> RepositoryVerbs::Check(Verb verb) {
+  return verb == Verb::kRepositoryForget ? CheckForget() : Result<void>{};
+}
+
+void RepositoryVerbs::AddForget(CLI::App* group) {
+  CLI::App* sub = common_.add_verb(
+      group, Verb::kRepositoryForget, "forget",
+      "take snapshots off the list: named ones, or those that a policy does not keep",
+      "  holdfast-agent repository forget 3fa2b1c4\n"
+      "  holdfast-agent repository forget --keep-daily 14 --keep-monthly 12 --dry-run\n"
+      "  holdfast-agent repository forget --keep-within 30d --source 'etcd/*'\n");
+  sub->add_option("snapshot", arguments_.snapshots, "as of `restore`; or a policy instead")
+      ->type_name("SNAPSHOT");
+  common_.add_choice(sub);
+  repository::RetentionPolicy& policy = arguments_.policy;
+  const std::tuple<const char*, int*, const char*> counts[] = {
+      {"--keep-last", &policy.last, "the newest N"},
+      {"--keep-hourly", &policy.hourly, "the newest of each of the last N hours that have one"},
+      {"--keep-daily", &policy.daily, "likewise of days"},
+      {"--keep-weekly", &policy.weekly, "likewise of weeks"},
+      {"--keep-monthly", &policy.monthly, "likewise of months"},
+      {"--keep-yearly", &policy.yearly, "likewise of years"}};
+  for (const auto& [flag, number, help] : counts) {
+    keep_counts_.emplace_back(flag, "", number);
+    sub->add_option(flag, std::get<1>(keep_counts_.back()), help)
+        ->type_name("N|unlimited")
+        ->group("Policy");
+  }
+  const std::tuple<const char*, std::optional<repository::CalendarPeriod>*, const char*> periods[] =
+      {{"--keep-within", &policy.within, "all of a period before the newest: 1y5m7d2h"},
+       {"--keep-within-hourly", &policy.within_hourly, "the newest of each hour of it"},
+       {"--keep-within-daily", &policy.within_daily, "likewise of days"},
+       {"--keep-within-weekly", &policy.within_weekly, "likewise of weeks"},
+       {"--keep-within-monthly", &policy.within_monthly, "likewise of months"},
+       {"--keep-within-yearly", &policy.within_yearly, "likewise of years"}};
+  for (const auto& [flag, period, help] : periods) {
+    keep_periods_.emplace_back(flag, "", period);
+    sub->add_option(flag, std::get<1>(keep_periods_.back()), help)
+        ->type_name("PERIOD")
+        ->group("Policy");
+  }
+  sub->add_option("--keep-tag", keep_tags_, "those with all of these tags; may be repeated")
+      ->type_name("TAG[,TAG...]")
+      ->allow_extra_args(false)
+      ->group("Policy");
+  sub->add_option("--group-by", group_by_,
+                  "apply it to snapshots alike in these; default host,paths")
+      ->type_name("host,paths,tags")
+      ->group("Policy");
+  sub->add_option("--source", arguments_.source, "apply it only to these; * allowed")
+      ->type_name("KIND/NAME")
+      ->group("Policy");
+  sub->add_option("--min-keep", arguments_.min_keep,
+                  "good snapshots of each source that stay whatever else is said; default 7")
+      ->type_name("N");
+  sub->add_flag("--allow-below-floor", arguments_.allow_below_floor, "do without --min-keep");
+  sub->add_flag("--dry-run,-n", arguments_.dry_run, "only show what would be done");
+  common_.add_retry_lock(sub);
+}
+
+void RepositoryVerbs::AddLocks(CLI::App* group) {
+  CLI::App* locks = group->add_subcommand("lock", "look at the locks");
+  locks->require_subcommand(1);
+  common_.add_choice(common_.add_verb(locks, Verb::kRepositoryLockList, "list",
+                                      "show who holds a lock",
+                                      "  holdfast-agent repository lock list\n"));
+  CLI::App* unlock = common_.add_verb(
+      group, Verb::kRepositoryUnlock, "unlock",
+      "remove the locks of processes that are gone, and those older than 30 minutes",
+      "  holdfast-agent repository unlock\n"
+      "  holdfast-agent repository unlock --remove-all\n");
+  common_.add_choice(unlock);
+  unlock->add_flag("--remove-all", arguments_.remove_all,
+                   "every lock, also one that somebody holds: only when nobody does");
+}
+
+void RepositoryVerbs::AddKeys(CLI::App* group) {
+  CLI::App* keys = group->add_subcommand("key", "say who may open the repository");
+  keys->require_subcommand(1);
+  keys->footer("See `holdfast-agent repository key VERB --help`.");
+  common_.add_choice(common_.add_verb(keys, Verb::kRepositoryKeyList, "list",
+                                      "show the keys, one for each password",
+                                      "  holdfast-agent repository key list\n"));
+  CLI::App* add = common_.add_verb(
+      keys, Verb::kRepositoryKeyAdd, "add", "let another password open the repository, too",
+      "  holdfast-agent repository key add --new-password-file /etc/holdfast/emergency-password\n");
+  common_.add_choice(add);
+  add->add_option("--new-password-file", arguments_.new_password_file,
+                  "the file that holds it; made, with a random one, where it is missing")
+      ->required()
+      ->type_name("FILE");
+  common_.add_retry_lock(add);
+  CLI::App* passwd = common_.add_verb(
+      keys, Verb::kRepositoryKeyPasswd, "passwd",
+      "put another password in the place of the one in use, in the password file, too",
+      "  holdfast-agent repository key passwd\n"
+      "  holdfast-agent repository key passwd --new-password-file new-password\n");
+  common_.add_choice(passwd);
+  passwd
+      ->add_option("--new-password-file", arguments_.new_password_file,
+                   "the file that holds it; a random one without")
+      ->type_name("FILE");
+  common_.add_retry_lock(passwd);
+  CLI::App* remove = common_.add_verb(keys, Verb::kRepositoryKeyRemove, "remove",
+                                      "let a password open the repository no longer",
+                                      "  holdfast-agent repository key list\n"
+                                      "  holdfast-agent repository key remove 3fa2b1c4\n");
+  remove->add_option("key", arguments_.key, "the beginning of its id")
+      ->required()
+      ->type_name("KEY");
+  common_.add_choice(remove);
+  common_.add_retry_lock(remove);
+}
+
+Result<void> RepositoryVerbs::CheckForget() {
+  for (const auto& [flag, text, number] : keep_counts_) {
+    if (text.empty()) continue;
+    HF_ASSIGN(*number, ParseKeep(flag, text));
+  }
+  for (const auto& [flag, text, period] : keep_periods_) {
+    if (text.empty()) continue;
+    auto parsed = repository::ParseCalendarPeriod(text);
+    if (!parsed) return Fail(std::move(parsed).error().While(flag));
+    *period = *parsed;
+  }
+  for (const std::string& text : keep_tags_) {
+    std::vector<std::string>& tags = arguments_.policy.tags.emplace_back();
+    for (std::size_t at = 0; at <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      tags.push_back(text.substr(at, comma - at));
+      at = comma + 1;
+    }
+  }
+  if (group_by_) {
+    HF_ASSIGN(arguments_.grouping, repository::ParseGrouping(*group_by_));
+  }
+  // "--keep-last 0" alone keeps nothing and says nothing: no policy.
+  const bool has_policy = !arguments_.policy.empty();
+  if (arguments_.snapshots.empty() == !has_policy) {
+    return Wrong(Verb::kRepositoryForget,
+                 has_policy ? "snapshots and a policy; expected one of them"
+                            : "nothing to forget; expected SNAPSHOT or a policy, --keep-...");
+  }
+  if (!has_policy && (group_by_ || !arguments_.source.empty())) {
+    return Wrong(Verb::kRepositoryForget, "--group-by and --source go with a policy");
+  }
+  if (!arguments_.source.empty() && arguments_.source.find('/') == std::string::npos) {
+    return Wrong(Verb::kRepositoryForget, fmt::format("source {}; expected kind/name, `*` allowed",
+                                                      Quote(arguments_.source)));
+  }
+  return {};
+}
+
+}  // namespace holdfast::cli
