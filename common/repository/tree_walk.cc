@@ -1,0 +1,59 @@
+#include "common/repository/tree_walk.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/repository_view.h"
+
+namespace holdfast::repository {
+
+Result<TreeNode> FindNode(Repository& repository, const SnapshotInfo& snapshot,
+                          std::string_view path) {
+  HF_ASSIGN(const auto view, OpenSnapshot(repository, snapshot));
+  // It is the only kind of view that this room makes.
+  return static_cast<RepositoryView&>(*view).Need(path);
+}
+
+Result<void> WalkTree(Repository& repository, const Id& tree, const std::string& top,
+                      TreeVisitor& visitor, std::stop_token stop) {
+  struct Level {
+    Directory directory;
+    std::size_t next;
+    std::size_t path_bytes;  // of the path so far, without this level's names
+  };
+  std::vector<Level> levels;
+  std::string path = top;
+  const auto enter = [&](const Id& id) -> Result<void> {
+    HF_ASSIGN(Bytes blob, LoadNeededBlob(repository, BlobType::kTree, id));
+    HF_ASSIGN(Directory directory, Directory::Parse(id, std::move(blob)));
+    levels.push_back({std::move(directory), 0, path.size()});
+    return {};
+  };
+  const auto named = [&](Result<void> result) -> Result<void> {
+    if (result) return result;
+    return Fail(std::move(result).error().While(
+        fmt::format("read directory {}", Quote(path.empty() ? "/" : path))));
+  };
+  HF_TRY(named(enter(tree)));
+  while (!levels.empty()) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    Level& level = levels.back();
+    path.resize(level.path_bytes);
+    if (level.next == level.directory.size()) {
+      visitor.Leave(level.directory.id());
+      levels.pop_back();
+      continue;
+    }
+    HF_ASSIGN(const TreeNode node, level.directory.Node(level.next++));
+    if (!path.empty()) path += '/';
+    path += node.name;
+    HF_ASSIGN(const bool enters, visitor.Visit(path, node));
+    if (enters && node.subtree) HF_TRY(named(enter(*node.subtree)));
+  }
+  return {};
+}
+
+}  // namespace holdfast::repository
