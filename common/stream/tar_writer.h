@@ -1,0 +1,41 @@
+// A tar archive, written as it comes: POSIX.1-2001 (pax), which every tar of today reads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/result.h"
+#include "common/stream/attributes.h"
+
+namespace holdfast {
+
+// Fields that ustar's header cannot hold (long names, nanoseconds, large numbers, extended
+// attributes) stand in pax records before it. Used by one thread.
+class TarWriter {
+ public:
+  // Told of the archive's bytes piece by piece; its error is that of the call that caused it.
+  using Write = std::function<Result<void>(ByteView)>;
+  explicit TarWriter(Write write) : write_(std::move(write)) {}
+
+  // The next entry, a path without a slash at either end. After a file's come `attributes.size`
+  // bytes of Data(). kUnsupported for a socket; kCorrupt when the file before got less.
+  Result<void> Begin(const std::string& path, const Attributes& attributes);
+  // kCorrupt for more than the file is to have.
+  Result<void> Data(ByteView bytes);
+  // The end of the archive. kCorrupt as above.
+  Result<void> Finish();
+
+ private:
+  Result<void> EndFile();
+  Result<void> Block(ByteView bytes);
+
+  const Write write_;
+  std::string path_;         // of the file that is being written
+  std::uint64_t left_ = 0;   // of its content
+  std::uint64_t bytes_ = 0;  // of the archive so far
+};
+
+}  // namespace holdfast
