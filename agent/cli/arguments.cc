@@ -413,6 +413,18 @@ std::string_view VerbName(Verb verb) {
       return "repository key passwd";
     case Verb::kRepositoryKeyRemove:
       return "repository key remove";
+    case Verb::kRepositoryInfo:
+      return "repository info";
+    case Verb::kRepositoryStats:
+      return "repository stats";
+    case Verb::kRepositoryLs:
+      return "repository ls";
+    case Verb::kRepositoryDump:
+      return "repository dump";
+    case Verb::kRepositoryFind:
+      return "repository find";
+    case Verb::kRepositoryDiff:
+      return "repository diff";
     case Verb::kSourceList:
       return "source list";
     case Verb::kBackup:

@@ -9,6 +9,7 @@
 
 #include "agent/sources/source.h"
 #include "common/repository/retention.h"
+#include "common/repository/tree_stats.h"
 #include "common/service/logging.h"
 
 namespace holdfast::cli {
@@ -22,6 +23,12 @@ enum class Verb : std::uint8_t {
   kRepositoryKeyAdd,
   kRepositoryKeyPasswd,
   kRepositoryKeyRemove,
+  kRepositoryInfo,
+  kRepositoryStats,
+  kRepositoryLs,
+  kRepositoryDump,
+  kRepositoryFind,
+  kRepositoryDiff,
   kSourceList,
   kBackup,
   kList,
@@ -50,7 +57,7 @@ struct Arguments {
   std::vector<std::string> selectors;  // source list, backup, list
   std::string note;                    // backup
 
-  std::string snapshot;  // restore, and what follows
+  std::string snapshot;  // restore, repository ls and dump, and what follows
   std::string to;
   std::string path;
   bool in_place = false;
@@ -59,8 +66,9 @@ struct Arguments {
 
   bool read_data = false;  // check
 
+  std::vector<std::string> snapshots;  // repository forget, stats and diff
+
   // repository forget
-  std::vector<std::string> snapshots;
   repository::RetentionPolicy policy;
   repository::SnapshotGrouping grouping;
   std::string source;  // "kind/name", * allowed; empty: all
@@ -73,6 +81,11 @@ struct Arguments {
 
   std::string key;                // repository key remove: the beginning of an id
   std::string new_password_file;  // repository key add and passwd
+
+  repository::StatsMode stats_mode = repository::StatsMode::kRestoreSize;
+  bool recursive = false;        // repository ls
+  std::string wanted;            // repository find
+  bool with_attributes = false;  // repository diff
 
   std::string token_file;  // join; "-" is stdin
 };

@@ -1,11 +1,16 @@
 #include "agent/cli/program.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "agent/cli/arguments.h"
+#include "agent/cli/list_output.h"
 #include "agent/cli/progress_printer.h"
 #include "agent/cli/report_json.h"
 #include "agent/cli/report_text.h"
@@ -135,6 +140,18 @@ class Program {
       case Verb::kRepositoryKeyPasswd:
       case Verb::kRepositoryKeyRemove:
         return RepositoryKeyChange();
+      case Verb::kRepositoryInfo:
+        return RepositoryInfo();
+      case Verb::kRepositoryStats:
+        return RepositoryStats();
+      case Verb::kRepositoryLs:
+        return RepositoryLs();
+      case Verb::kRepositoryDump:
+        return RepositoryDump();
+      case Verb::kRepositoryFind:
+        return RepositoryFind();
+      case Verb::kRepositoryDiff:
+        return RepositoryDiff();
       case Verb::kSourceList:
         return SourceList();
       case Verb::kBackup:
@@ -251,6 +268,114 @@ class Program {
     return Finish(
         0, [&] { return KeyChangeText(report); },
         [&] { return KeyChangeJson(report, VerbName(arguments_.verb)); });
+  }
+
+  Result<int> RepositoryInfo() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::InfoReport report, jobs::RunInfo(job_, repository));
+    return Finish(
+        0, [&] { return InfoText(report); }, [&] { return InfoJson(report); });
+  }
+
+  Result<int> RepositoryStats() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::StatsReport report,
+              jobs::RunStats(job_, repository, arguments_.snapshots, arguments_.stats_mode));
+    return Finish(
+        0, [&] { return StatsText(report); }, [&] { return StatsJson(report); });
+  }
+
+  Result<int> RepositoryLs() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    std::optional<repository::SnapshotInfo> snapshot;
+    return Listing("entries", [&](ListOutput& out) -> Result<std::string> {
+      const jobs::LsVisitor visitor = {
+          .begin = [&](const repository::SnapshotInfo& found) -> Result<void> {
+            snapshot = found;
+            return {};
+          },
+          .entry =
+              [&](const jobs::ListedEntry& entry) {
+                return out.Add(out.is_json() ? LsEntryJson(entry) : LsEntryText(entry));
+              }};
+      HF_TRY(jobs::RunLs(job_, repository,
+                         {.snapshot = arguments_.snapshot,
+                          .path = arguments_.path,
+                          .recursive = arguments_.recursive},
+                         visitor));
+      return out.is_json() ? LsJson(repository.label(), *snapshot) : "";
+    });
+  }
+
+  Result<int> RepositoryFind() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    return Listing("matches", [&](ListOutput& out) -> Result<std::string> {
+      HF_ASSIGN(
+          const jobs::FindReport report,
+          jobs::RunFind(job_, repository, arguments_.wanted, [&](const jobs::FoundEntry& entry) {
+            return out.Add(out.is_json() ? FindEntryJson(entry) : FindEntryText(entry));
+          }));
+      return out.is_json() ? FindJson(repository.label(), report) : FindText(report);
+    });
+  }
+
+  Result<int> RepositoryDiff() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    return Listing("changes", [&](ListOutput& out) -> Result<std::string> {
+      HF_ASSIGN(
+          const jobs::SnapshotDiff diff,
+          jobs::RunDiff(job_, repository,
+                        {.first = arguments_.snapshots.at(0),
+                         .second = arguments_.snapshots.at(1),
+                         .with_attributes = arguments_.with_attributes},
+                        [&](const repository::TreeChange& change) {
+                          return out.Add(out.is_json() ? ChangeJson(change) : ChangeText(change));
+                        }));
+      return out.is_json() ? DiffJson(repository.label(), diff) : DiffText(diff);
+    });
+  }
+
+  Result<int> RepositoryDump() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    const auto dump = [&](const std::function<Result<void>(ByteView)>& write) {
+      return jobs::RunDump(job_, repository, arguments_.snapshot, arguments_.path, write);
+    };
+    if (arguments_.to.empty()) {
+      HF_TRY(dump([&](ByteView piece) { return Output(AsText(piece)); }));
+      return kExitDone;
+    }
+    const std::string& file = arguments_.to;
+    HF_ASSIGN(const Fd fd, OpenFile(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    Result<jobs::DumpReport> report =
+        dump([&](ByteView piece) { return WriteAll(fd.get(), piece, file); });
+    Result<void> synced = report ? SyncFile(fd.get(), file) : Result<void>{};
+    if (!report || !synced) {
+      (void)::unlink(file.c_str());  // half of it is of no use; what stays is seen to be short
+      return Fail(report ? std::move(synced).error() : std::move(report).error());
+    }
+    return Finish(
+        0, [&] { return DumpText(*report, file); },
+        [&] { return DumpJson(repository.label(), *report, file); });
+  }
+
+  // A verb whose result begins with a list that goes out while `run` makes it; `run` returns what
+  // comes after it.
+  Result<int> Listing(const std::string& list,
+                      const std::function<Result<std::string>(ListOutput&)>& run) {
+    ListOutput out(terminal_, arguments_.json, list);
+    Result<std::string> rest = run(out);
+    printer_.reset();
+    if (!rest && !out.has_begun()) return Fail(std::move(rest).error());
+    int code = kExitDone;
+    if (!rest) {
+      ShowError(rest.error());
+      code = ExitCodeOf(rest.error(), true);
+      rest = arguments_.json ? ErrorJson(VerbName(arguments_.verb), rest.error(), code) : "";
+    }
+    const Result<void> written = out.End(*rest);
+    if (written) return code;
+    if (code == kExitDone) ShowError(written.error());
+    return code == kExitDone ? kExitFailed : code;
   }
 
   Result<int> SourceList() {

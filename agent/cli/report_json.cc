@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/base/format.h"
+
 namespace holdfast::cli {
 namespace {
 
@@ -101,6 +103,39 @@ Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
       {"bytes", snapshot.bytes_processed},
       {"bytes_added", snapshot.bytes_added},
   };
+}
+
+// One line.
+std::string DumpLine(const Json& object) {
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string_view NodeTypeName(NodeType type) {
+  switch (type) {
+    case NodeType::kFile:
+      return "file";
+    case NodeType::kDirectory:
+      return "directory";
+    case NodeType::kSymlink:
+      return "symlink";
+    case NodeType::kBlockDevice:
+      return "block device";
+    case NodeType::kCharDevice:
+      return "character device";
+    case NodeType::kFifo:
+      return "fifo";
+    case NodeType::kSocket:
+      return "socket";
+  }
+  return "";
+}
+
+Json Time(const UnixTime& time) { return FormatTime(time.seconds, time.nanoseconds); }
+
+Json DiffSide(const repository::DiffCounts& counts) {
+  return {{"files", counts.files},           {"directories", counts.directories},
+          {"others", counts.others},         {"data_blobs", counts.data_blobs},
+          {"tree_blobs", counts.tree_blobs}, {"bytes", counts.bytes}};
 }
 
 Json OptionJson(const config::Values& values, const config::OptionSpec& spec) {
@@ -273,6 +308,109 @@ std::string KeyChangeJson(const jobs::KeyChangeReport& report, std::string_view 
   document["removed"] = report.removed.IsZero() ? Json() : Json(report.removed.Hex());
   document["password_file"] = OrNull(report.password_file);
   document["password_made"] = report.password_made;
+  return Dump(document);
+}
+
+std::string InfoJson(const jobs::InfoReport& report) {
+  Json document = Document("repository info", 0);
+  document["repository"] = report.repository;
+  document["url"] = report.url;
+  document["id"] = report.config.id;
+  document["version"] = report.config.version;
+  document["key"] = report.key.Hex();
+  document["files"] = Json::object();
+  for (const auto& [kind, files] : report.files) {
+    document["files"][std::string(FileKindName(kind))] = {{"count", files.count},
+                                                          {"bytes", files.bytes}};
+  }
+  document["oldest"] = report.oldest ? Time(*report.oldest) : Json();
+  document["newest"] = report.newest ? Time(*report.newest) : Json();
+  document["warnings"] = List(report.warnings);
+  return Dump(document);
+}
+
+std::string StatsJson(const jobs::StatsReport& report) {
+  using repository::StatsMode;
+  const bool is_raw = report.mode == StatsMode::kRawData;
+  const bool has_blobs = is_raw || report.mode == StatsMode::kBlobsPerFile;
+  Json document = Document("repository stats", 0);
+  document["repository"] = report.repository;
+  document["mode"] = repository::StatsModeName(report.mode);
+  document["snapshots"] = report.stats.snapshots;
+  document["entries"] = is_raw ? Json() : Json(report.stats.entries);
+  document["blobs"] = has_blobs ? Json(report.stats.blobs) : Json();
+  document["bytes"] = report.stats.bytes;
+  document["bytes_stored"] = is_raw ? Json(report.stats.bytes_stored) : Json();
+  document["warnings"] = List(report.warnings);
+  return Dump(document);
+}
+
+std::string LsEntryJson(const jobs::ListedEntry& entry) {
+  const Attributes& attributes = entry.node.attributes;
+  const bool is_file = attributes.type == NodeType::kFile;
+  return DumpLine({{"path", entry.path},
+                   {"type", NodeTypeName(attributes.type)},
+                   {"mode", fmt::format("{:04o}", attributes.mode & 07777)},
+                   {"uid", attributes.uid},
+                   {"gid", attributes.gid},
+                   {"user", OrNull(attributes.user)},
+                   {"group", OrNull(attributes.group)},
+                   {"size", is_file ? Json(attributes.size) : Json()},
+                   {"mtime", Time(attributes.mtime)},
+                   {"link_target", OrNull(attributes.link_target)}});
+}
+
+std::string LsJson(const std::string& repository, const repository::SnapshotInfo& snapshot) {
+  Json document = Document("repository ls", 0);
+  document["repository"] = repository;
+  document["snapshot"] = SnapshotObject(snapshot);
+  document["error"] = nullptr;
+  return Dump(document);
+}
+
+std::string FindEntryJson(const jobs::FoundEntry& entry) {
+  const Attributes& attributes = entry.node.attributes;
+  const bool is_file = attributes.type == NodeType::kFile;
+  return DumpLine({{"snapshot", entry.snapshot.id.Hex()},
+                   {"time", Time(entry.snapshot.time)},
+                   {"path", entry.path},
+                   {"type", NodeTypeName(attributes.type)},
+                   {"size", is_file ? Json(attributes.size) : Json()}});
+}
+
+std::string FindJson(const std::string& repository, const jobs::FindReport& report) {
+  Json document = Document("repository find", 0);
+  document["repository"] = repository;
+  document["snapshots"] = report.snapshots;
+  document["error"] = nullptr;
+  return Dump(document);
+}
+
+std::string ChangeJson(const repository::TreeChange& change) {
+  return DumpLine({{"path", change.path}, {"change", change.change}});
+}
+
+std::string DiffJson(const std::string& repository, const jobs::SnapshotDiff& diff) {
+  Json document = Document("repository diff", 0);
+  document["repository"] = repository;
+  document["first"] = SnapshotObject(diff.first);
+  document["second"] = SnapshotObject(diff.second);
+  document["changed_files"] = diff.counts.changed_files;
+  document["added"] = DiffSide(diff.counts.added);
+  document["removed"] = DiffSide(diff.counts.removed);
+  document["error"] = nullptr;
+  return Dump(document);
+}
+
+std::string DumpJson(const std::string& repository, const jobs::DumpReport& report,
+                     const std::string& file) {
+  Json document = Document("repository dump", 0);
+  document["repository"] = repository;
+  document["snapshot"] = SnapshotObject(report.snapshot);
+  document["file"] = file;
+  document["archive"] = report.is_archive;
+  document["items"] = report.items;
+  document["bytes"] = report.bytes;
   return Dump(document);
 }
 

@@ -7,9 +7,11 @@
 
 #include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
+#include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
+#include "agent/jobs/inspect_job.h"
 #include "agent/jobs/key_job.h"
 #include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
@@ -31,6 +33,17 @@ std::string LockListJson(const jobs::LockListReport& report);
 std::string UnlockJson(const jobs::UnlockReport& report);
 std::string KeyListJson(const jobs::KeyListReport& report);
 std::string KeyChangeJson(const jobs::KeyChangeReport& report, std::string_view verb);
+std::string InfoJson(const jobs::InfoReport& report);
+std::string StatsJson(const jobs::StatsReport& report);
+// Entries are objects on one line; the documents are what follows their list (list_output.h).
+std::string LsEntryJson(const jobs::ListedEntry& entry);
+std::string LsJson(const std::string& repository, const repository::SnapshotInfo& snapshot);
+std::string FindEntryJson(const jobs::FoundEntry& entry);
+std::string FindJson(const std::string& repository, const jobs::FindReport& report);
+std::string ChangeJson(const repository::TreeChange& change);
+std::string DiffJson(const std::string& repository, const jobs::SnapshotDiff& diff);
+std::string DumpJson(const std::string& repository, const jobs::DumpReport& report,
+                     const std::string& file);
 std::string ConfigCheckJson(const Settings& settings);
 std::string JoinJson(const agent::JoinReport& report);
 std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);

@@ -90,6 +90,23 @@ std::string Count(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", FormatCount(count), what, count == 1 ? "" : "s");
 }
 
+// "drwxr-xr-x", as ls(1) shows it.
+std::string ModeText(const Attributes& attributes) {
+  constexpr std::string_view kTypes = "-dlbcps";  // in the order of NodeType
+  std::string text(1, kTypes.at(static_cast<std::size_t>(attributes.type)));
+  for (unsigned bit = 9; bit-- > 0;) {
+    const bool is_set = (attributes.mode >> bit & 1U) != 0;
+    text += is_set ? "xwr"[bit % 3] : '-';
+  }
+  const auto special = [&](std::uint32_t bit, std::size_t at, char with, char without) {
+    if ((attributes.mode & bit) != 0) text[at] = text[at] == 'x' ? with : without;
+  };
+  special(04000, 3, 's', 'S');
+  special(02000, 6, 's', 'S');
+  special(01000, 9, 't', 'T');
+  return text;
+}
+
 // A scalar as YAML reads it back: JSON's form of a string always is.
 std::string YamlText(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -338,6 +355,99 @@ std::string KeyChangeText(const jobs::KeyChangeReport& report) {
         "else.\n";
   }
   return text;
+}
+
+std::string InfoText(const jobs::InfoReport& report) {
+  std::string text = fmt::format("{} at {}\n  id: {}\n  format: restic, version {}\n",
+                                 Printable(report.repository), Printable(report.url),
+                                 Printable(report.config.id), report.config.version);
+  for (const auto& [kind, files] : report.files) {
+    text += fmt::format("  {}: {}, {}\n", FileKindName(kind), Count(files.count, "file"),
+                        FormatBytes(files.bytes));
+  }
+  if (report.oldest && report.newest) {
+    text += fmt::format("  snapshots from {} to {}\n", FormatTime(report.oldest->seconds, 0),
+                        FormatTime(report.newest->seconds, 0));
+  }
+  AddLines(text, "warnings", report.warnings);
+  return text;
+}
+
+std::string StatsText(const jobs::StatsReport& report) {
+  const repository::TreeStats& stats = report.stats;
+  std::string text = fmt::format("{}: {} of {}: {}", Printable(report.repository),
+                                 repository::StatsModeName(report.mode),
+                                 Count(stats.snapshots, "snapshot"), FormatBytes(stats.bytes));
+  if (report.mode != repository::StatsMode::kRawData) {
+    const bool is_all = report.mode == repository::StatsMode::kRestoreSize;
+    text += fmt::format(", {} {}", FormatCount(stats.entries),
+                        is_all ? "files and directories" : "files");
+  }
+  if (stats.blobs > 0) text += ", " + Count(stats.blobs, "blob");
+  if (stats.bytes_stored > 0) {
+    text += fmt::format(", {} stored ({:.2f} to 1)", FormatBytes(stats.bytes_stored),
+                        static_cast<double>(stats.bytes) / static_cast<double>(stats.bytes_stored));
+  }
+  text += "\n";
+  AddLines(text, "warnings", report.warnings);
+  return text;
+}
+
+std::string LsEntryText(const jobs::ListedEntry& entry) {
+  const Attributes& attributes = entry.node.attributes;
+  const auto name_or_number = [](const std::string& name, std::uint32_t number) {
+    return name.empty() ? fmt::format("{}", number) : Printable(name);
+  };
+  std::string text =
+      fmt::format("{} {:>8} {:>8} {:>12} {} {}", ModeText(attributes),
+                  name_or_number(attributes.user, attributes.uid),
+                  name_or_number(attributes.group, attributes.gid), FormatCount(attributes.size),
+                  FormatTime(attributes.mtime.seconds, 0), Printable(entry.path));
+  if (attributes.type == NodeType::kDirectory) text += "/";
+  if (attributes.type == NodeType::kSymlink) text += " -> " + Printable(attributes.link_target);
+  return text;
+}
+
+std::string FindEntryText(const jobs::FoundEntry& entry) {
+  const std::string path = entry.path.empty() ? "/" : entry.path;
+  return fmt::format("{}  {}  {}  {}", ShortId(entry.snapshot.id.Hex()),
+                     FormatTime(entry.snapshot.time.seconds, 0),
+                     Printable(SourceLabel(entry.snapshot)), Printable(path));
+}
+
+std::string FindText(const jobs::FindReport& report) {
+  if (report.matches > 0) return "";
+  return fmt::format("nothing found in {}\n", Count(report.snapshots, "snapshot"));
+}
+
+std::string ChangeText(const repository::TreeChange& change) {
+  return fmt::format("{:<3} {}", change.change, Printable(change.path));
+}
+
+std::string DiffText(const jobs::SnapshotDiff& diff) {
+  const repository::DiffCounts& added = diff.counts.added;
+  const repository::DiffCounts& removed = diff.counts.removed;
+  const auto line = [](std::string_view what, std::uint64_t more, std::uint64_t less) {
+    return fmt::format("  {:<12} {:>10} new {:>10} removed", what, FormatCount(more),
+                       FormatCount(less));
+  };
+  std::string text =
+      fmt::format("{} to {}:\n", ShortId(diff.first.id.Hex()), ShortId(diff.second.id.Hex()));
+  text += line("files", added.files, removed.files);
+  text += fmt::format(" {:>10} changed\n", FormatCount(diff.counts.changed_files));
+  text += line("directories", added.directories, removed.directories) + "\n";
+  text += line("others", added.others, removed.others) + "\n";
+  text += line("data blobs", added.data_blobs, removed.data_blobs) + "\n";
+  text += line("tree blobs", added.tree_blobs, removed.tree_blobs) + "\n";
+  text += fmt::format("  {:<12} {:>10} new {:>10} removed\n", "bytes", FormatBytes(added.bytes),
+                      FormatBytes(removed.bytes));
+  return text;
+}
+
+std::string DumpText(const jobs::DumpReport& report, const std::string& file) {
+  return fmt::format("wrote {} of snapshot {} to {}: {}, {}\n",
+                     report.is_archive ? "an archive" : "a file", ShortId(report.snapshot.id.Hex()),
+                     Printable(file), Count(report.items, "item"), FormatBytes(report.bytes));
 }
 
 std::string RestoreText(const jobs::RestoreReport& report) {

@@ -6,9 +6,11 @@
 
 #include "agent/daemon/join_cluster.h"
 #include "agent/jobs/backup_job.h"
+#include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
+#include "agent/jobs/inspect_job.h"
 #include "agent/jobs/key_job.h"
 #include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
@@ -30,6 +32,15 @@ std::string LockListText(const jobs::LockListReport& report, std::size_t width);
 std::string UnlockText(const jobs::UnlockReport& report);
 std::string KeyListText(const jobs::KeyListReport& report, std::size_t width);
 std::string KeyChangeText(const jobs::KeyChangeReport& report);
+std::string InfoText(const jobs::InfoReport& report);
+std::string StatsText(const jobs::StatsReport& report);
+// Entries are lines without their end, the rest follows them.
+std::string LsEntryText(const jobs::ListedEntry& entry);
+std::string FindEntryText(const jobs::FoundEntry& entry);
+std::string FindText(const jobs::FindReport& report);
+std::string ChangeText(const repository::TreeChange& change);
+std::string DiffText(const jobs::SnapshotDiff& diff);
+std::string DumpText(const jobs::DumpReport& report, const std::string& file);
 std::string ConfigCheckText(const Settings& settings);
 // YAML that reads back as the same configuration.
 std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);

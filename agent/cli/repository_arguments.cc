@@ -32,9 +32,18 @@ void RepositoryVerbs::AddTo(CLI::App* group) {
   AddForget(group);
   AddLocks(group);
   AddKeys(group);
+  AddNumbers(group);
+  AddBrowsing(group);
+  AddDiff(group);
 }
 
 Result<void> RepositoryVerbs::Check(Verb verb) {
+  if (!stats_mode_.empty()) {
+    HF_ASSIGN(arguments_.stats_mode, repository::ParseStatsMode(stats_mode_));
+  }
+  if (verb == Verb::kRepositoryDump && arguments_.json && arguments_.to.empty()) {
+    return Wrong(verb, "--json beside the content on stdout; expected --to FILE");
+  }
   return verb == Verb::kRepositoryForget ? CheckForget() : Result<void>{};
 }
 
@@ -146,6 +155,74 @@ void RepositoryVerbs::AddKeys(CLI::App* group) {
       ->type_name("KEY");
   common_.add_choice(remove);
   common_.add_retry_lock(remove);
+}
+
+void RepositoryVerbs::AddNumbers(CLI::App* group) {
+  common_.add_choice(common_.add_verb(group, Verb::kRepositoryInfo, "info",
+                                      "show what the repository is, and its files of each kind",
+                                      "  holdfast-agent repository info\n"));
+  CLI::App* stats =
+      common_.add_verb(group, Verb::kRepositoryStats, "stats", "count what snapshots amount to",
+                       "  holdfast-agent repository stats\n"
+                       "  holdfast-agent repository stats --mode raw-data latest:etcd/main\n");
+  stats->add_option("snapshot", arguments_.snapshots, "as of `restore`; all without one")
+      ->type_name("SNAPSHOT");
+  stats
+      ->add_option("--mode", stats_mode_,
+                   "restore-size (the default), files-by-contents, blobs-per-file or raw-data")
+      ->type_name("MODE");
+  common_.add_choice(stats);
+}
+
+void RepositoryVerbs::AddBrowsing(CLI::App* group) {
+  const auto add_snapshot = [this](CLI::App* sub) {
+    sub->add_option("snapshot", arguments_.snapshot, "as of `restore`")
+        ->required()
+        ->type_name("SNAPSHOT");
+  };
+  CLI::App* ls = common_.add_verb(group, Verb::kRepositoryLs, "ls", "show what lies in a snapshot",
+                                  "  holdfast-agent repository ls latest:files/app\n"
+                                  "  holdfast-agent repository ls 3fa2b1c4 data/etc --recursive\n");
+  add_snapshot(ls);
+  ls->add_option("path", arguments_.path, "a directory, or one thing; its top without one")
+      ->type_name("PATH");
+  ls->add_flag("--recursive,-r", arguments_.recursive, "all below it, too");
+  common_.add_choice(ls);
+  CLI::App* dump =
+      common_.add_verb(group, Verb::kRepositoryDump, "dump",
+                       "write a file of a snapshot to stdout, or a directory as a tar archive",
+                       "  holdfast-agent repository dump latest:files/app data/etc/hosts\n"
+                       "  holdfast-agent repository dump 3fa2b1c4 data/etc | tar -x -C /tmp/etc\n"
+                       "  holdfast-agent repository dump 3fa2b1c4 / --to /tmp/all.tar\n");
+  add_snapshot(dump);
+  dump->add_option("path", arguments_.path, "what `repository ls` shows; / for all")
+      ->required()
+      ->type_name("PATH");
+  dump->add_option("--to", arguments_.to, "into this new file, not to stdout")->type_name("FILE");
+  common_.add_choice(dump);
+  CLI::App* find = common_.add_verb(
+      group, Verb::kRepositoryFind, "find", "find a path, or who needs a blob, in all snapshots",
+      "  holdfast-agent repository find 'nginx*.conf'\n"
+      "  holdfast-agent repository find 'data/etc/*/hosts'\n"
+      "  holdfast-agent repository find 5d41402abc4b2a76b9719d911017c592...\n");
+  find->add_option("wanted", arguments_.wanted,
+                   "a name or, with a /, a path, * allowed; or a blob's whole id")
+      ->required()
+      ->type_name("BLOB|PATH");
+  common_.add_choice(find);
+}
+
+void RepositoryVerbs::AddDiff(CLI::App* group) {
+  CLI::App* diff =
+      common_.add_verb(group, Verb::kRepositoryDiff, "diff", "show what differs in two snapshots",
+                       "  holdfast-agent repository diff 3fa2b1c4 latest:files/app\n");
+  diff->add_option("snapshots", arguments_.snapshots, "two, as of `restore`")
+      ->required()
+      ->expected(2)
+      ->type_name("SNAPSHOT");
+  diff->add_flag("--metadata", arguments_.with_attributes,
+                 "show what differs in owner, mode, times and such alone, too");
+  common_.add_choice(diff);
 }
 
 Result<void> RepositoryVerbs::CheckForget() {

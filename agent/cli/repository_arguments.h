@@ -43,6 +43,9 @@ class RepositoryVerbs {
   void AddForget(CLI::App* group);
   void AddLocks(CLI::App* group);
   void AddKeys(CLI::App* group);
+  void AddNumbers(CLI::App* group);
+  void AddBrowsing(CLI::App* group);
+  void AddDiff(CLI::App* group);
   Result<void> CheckForget();
 
   Arguments& arguments_;
@@ -53,6 +56,7 @@ class RepositoryVerbs {
       keep_periods_;
   std::vector<std::string> keep_tags_;
   std::optional<std::string> group_by_;
+  std::string stats_mode_;
 };
 
 }  // namespace holdfast::cli

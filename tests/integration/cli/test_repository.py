@@ -2,14 +2,18 @@
 deliberate mistake for each."""
 
 import json
+import os
+import random
+import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Restic, main, service_program, wait_until  # noqa: E402
+from lib import Restic, differences, main, run, scan, service_program, wait_until  # noqa: E402
 from test_verbs import Verbs as Base  # noqa: E402
 
 
@@ -26,6 +30,11 @@ class Verbs(Base):
         if text is not None:
             (self.tree / "a").write_text(text)
         return self.agent.json("backup")["sources"][0]["snapshot"]
+
+    def restic_backup(self) -> str:
+        before = set(self.ids())
+        self.restic.backup(str(self.tree))
+        return (set(self.ids()) - before).pop()
 
     def do(self, *arguments: str) -> dict:
         return self.agent.json("repository", *arguments)
@@ -186,6 +195,165 @@ class Keys(Verbs):
         empty = ["key", "add", "--new-password-file", str(self.directory / "empty")]
         self.fails(2, "is empty", arguments=["repository", *empty])
         self.assertEqual(len(self.do("key", "list")["keys"]), 1)
+
+
+class Numbers(Verbs):
+    def setUp(self) -> None:
+        """Snapshots of both tools, with twins, hard links and what has no content."""
+        super().setUp()
+        (self.tree / "twin").write_text("alpha\n")
+        os.link(self.tree / "deep" / "b", self.tree / "linked")
+        (self.tree / "empty").write_text("")
+        (self.tree / "link").symlink_to("a")
+        (self.tree / "big").write_bytes(random.Random(5).randbytes(3_000_000))
+        self.backup()
+        self.restic.backup(str(self.tree))
+        self.backup("another\n")
+        (self.tree / "deep" / "b").unlink()
+        self.restic.backup(str(self.tree))
+
+    def test_info(self) -> None:
+        info = self.do("info")
+        self.assertEqual(info["version"], 2)
+        self.assertEqual(info["id"], self.restic.cat("config", "")["id"])
+        for kind in ("keys", "snapshots", "index", "locks", "data"):
+            files = [path for path in (self.repository / kind).rglob("*") if path.is_file()]
+            self.assertEqual(info["files"][kind]["count"], len(files), kind)
+            self.assertEqual(info["files"][kind]["bytes"], sum(path.stat().st_size for path in files))
+        self.assertLess(info["oldest"], info["newest"])
+        self.assertIn("format: restic, version 2", self.agent.run("repository", "info").stdout)
+
+    def test_stats_are_those_of_restic(self) -> None:
+        one = self.ids()[-1]
+        for mode in ("restore-size", "files-by-contents", "blobs-per-file", "raw-data"):
+            for snapshots in ([], [one]):
+                with self.subTest(mode=mode, snapshots=snapshots):
+                    theirs = json.loads(self.restic.run("stats", "--json", "--mode", mode, *snapshots).stdout)
+                    ours = self.do("stats", "--mode", mode, *snapshots)
+                    stored = ours["bytes_stored"]
+                    self.assertEqual(ours["bytes"] if stored is None else stored, theirs["total_size"])
+                    # With several snapshots this depends on their order, which restic leaves to chance.
+                    if snapshots or mode != "blobs-per-file":
+                        self.assertEqual(ours["entries"] or 0, theirs.get("total_file_count", 0))
+                    self.assertEqual(ours["blobs"] or 0, theirs.get("total_blob_count", 0))
+        self.assertEqual(self.do("stats")["snapshots"], 4)
+        self.assertIn("restore-size of 4 snapshots", self.agent.run("repository", "stats").stdout)
+
+    def test_mistakes(self) -> None:
+        self.wrong(2, "no way to count", arguments=["stats", "--mode", "size"])
+        self.wrong(1, "0123", arguments=["stats", "0123"])
+        self.wrong(2, "there are: main", arguments=["info", "--repository", "other"])
+
+
+class Browsing(Verbs):
+    def setUp(self) -> None:
+        super().setUp()
+        (self.tree / "link").symlink_to("a")
+        (self.tree / "deep" / ("long-" * 30)).write_text("l" * 10_000)
+        (self.tree / "deep" / "t\u00e4st").write_text("umlaut")
+        os.utime(self.tree / "a", ns=(1, 1_600_000_000_123_456_789))
+        os.chmod(self.tree / "a", 0o4751)
+        self.ours = self.backup()
+        self.theirs = self.restic_backup()
+        self.inside = f"data{self.tree}"
+
+    def test_ls(self) -> None:
+        listed = self.do("ls", self.theirs, "--recursive")
+        lines = [json.loads(line) for line in self.restic.run("ls", "--json", self.theirs).stdout.splitlines()]
+        nodes = [line for line in lines if line.get("struct_type") == "node"]
+        self.assertEqual(
+            sorted("/" + entry["path"] for entry in listed["entries"]), sorted(node["path"] for node in nodes)
+        )
+        by_path = {"/" + entry["path"]: entry for entry in listed["entries"]}
+        for node in nodes:
+            entry = by_path[node["path"]]
+            self.assertEqual(entry["type"], {"dir": "directory"}.get(node["type"], node["type"]))
+            self.assertEqual((entry["uid"], entry["gid"]), (node["uid"], node["gid"]))
+            self.assertEqual(entry["size"] or 0, node.get("size", 0))
+        self.assertEqual(listed["snapshot"]["id"], self.theirs)
+
+        entries = self.do("ls", self.ours, self.inside)["entries"]
+        self.assertEqual([entry["path"] for entry in entries], [f"{self.inside}/{n}" for n in ("a", "deep", "link")])
+        text = self.agent.run("repository", "ls", self.ours, self.inside + "/").stdout
+        self.assertRegex(text, r"-rwsr-x--x +\S+ +\S+ +6 2020-09-13T12:26:40Z \S+/a\n")
+        self.assertIn("/link -> a\n", text)
+        self.assertEqual(len(self.do("ls", self.ours, self.inside + "/a")["entries"]), 1)
+
+    def test_dump(self) -> None:
+        done = self.agent.run("repository", "dump", self.ours, f"{self.inside}/a")
+        self.assertEqual(done.stdout, "alpha\n")
+        for snapshot, path in ((self.ours, self.inside), (self.theirs, str(self.tree)), (self.ours, "/")):
+            with self.subTest(path):
+                archive = self.directory / "archive.tar"
+                to = ["--to", str(archive)]
+                report = self.do("dump", snapshot, path, *to)
+                self.assertTrue(report["archive"])
+                out = self.directory / "out"
+                out.mkdir()
+                run(["tar", "-x", "--same-permissions", "-C", str(out), "-f", str(archive)])
+                found = next(place.parent for place in out.rglob("link"))
+                self.assertEqual(differences(scan(self.tree), scan(found)), [])
+                with tarfile.open(archive) as tar:
+                    self.assertEqual(len(tar.getmembers()), report["items"] + (path != "/"))
+                shutil.rmtree(out)
+                archive.unlink()
+
+    def test_find(self) -> None:
+        found = self.do("find", "long*")["matches"]
+        self.assertEqual({match["snapshot"] for match in found}, {self.ours, self.theirs})
+        self.assertEqual(len(found), 2)
+        found = self.do("find", f"{self.inside}/*/t\u00e4st")["matches"]
+        self.assertEqual([match["snapshot"] for match in found], [self.ours])
+
+        node = self.restic.cat("snapshot", self.theirs)
+        self.assertEqual(len(self.do("find", node["tree"])["matches"]), 1)
+        tree = json.loads(self.restic.run("cat", "blob", node["tree"]).stdout)
+        while not any(entry["name"] == "a" for entry in tree["nodes"]):
+            below = next(entry for entry in tree["nodes"] if entry["type"] == "dir")
+            tree = json.loads(self.restic.run("cat", "blob", below["subtree"]).stdout)
+        blob = next(entry for entry in tree["nodes"] if entry["name"] == "a")["content"][0]
+        matches = self.do("find", blob)["matches"]
+        self.assertEqual(
+            {(match["snapshot"], match["path"]) for match in matches},
+            {(self.ours, f"{self.inside}/a"), (self.theirs, f"{self.tree}/a"[1:])},
+        )
+        self.assertIn("nothing found in 2 snapshots", self.agent.run("repository", "find", "none").stdout)
+
+    def test_diff_is_that_of_restic(self) -> None:
+        (self.tree / "a").write_text("other\n")
+        (self.tree / "link").unlink()
+        (self.tree / "link").mkdir()
+        (self.tree / "new" / "er").mkdir(parents=True)
+        (self.tree / "new" / "er" / "file").write_text("l" * 10_000)
+        shutil.rmtree(self.tree / "deep")
+        second = self.restic_backup()
+        for first, other in ((self.theirs, second), (second, self.theirs), (second, second)):
+            with self.subTest(f"{first[:8]} {other[:8]}"):
+                ours = self.do("diff", first, other)
+                lines = self.restic.run("diff", "--json", first, other).stdout.splitlines()
+                lines = [json.loads(line) for line in lines]
+                theirs = [(line["path"], line["modifier"]) for line in lines if line["message_type"] == "change"]
+                self.assertEqual([("/" + c["path"], c["change"]) for c in ours["changes"]], theirs)
+                counts = next(line for line in lines if line["message_type"] == "statistics")
+                self.assertEqual(ours["changed_files"], counts["changed_files"])
+                for side in ("added", "removed"):
+                    names = {"directories": "dirs"}
+                    for field in ("files", "directories", "others", "data_blobs", "tree_blobs", "bytes"):
+                        self.assertEqual(ours[side][field], counts[side][names.get(field, field)], f"{side} {field}")
+        text = self.agent.run("repository", "diff", self.theirs, second).stdout
+        self.assertIn("M   ", text)
+        self.assertRegex(text, r"files +1 new +\d removed +1 changed")
+
+    def test_mistakes(self) -> None:
+        self.wrong(1, "nothing/here", arguments=["ls", self.ours, "nothing/here"])
+        self.wrong(2, "path is required", arguments=["dump", self.ours])
+        self.wrong(2, "expected --to FILE", arguments=["dump", self.ours, "/", "--json"])
+        self.wrong(2, "neither a file nor", arguments=["dump", self.ours, self.inside + "/link", "--to", "x"])
+        self.fails(1, "exists", arguments=["repository", "dump", self.ours, "/", "--to", str(self.password)])
+        self.wrong(2, "wanted", arguments=["find"])
+        self.wrong(1, "0123", arguments=["diff", self.ours, "0123"])
+        self.wrong(2, "snapshots", arguments=["diff", self.ours])
+        self.alone("repository", "ls", self.ours)
 
 
 if __name__ == "__main__":
