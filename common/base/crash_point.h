@@ -16,6 +16,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("repository.pack.after_put"),
     std::string_view("repository.index.before_put"),
     std::string_view("repository.index.after_put"),
+    std::string_view("repository.index.after_remove"),
     std::string_view("repository.snapshot.before_put"),
     std::string_view("repository.snapshot.after_put"),
     std::string_view("repository.lock.after_put"),

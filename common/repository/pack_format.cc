@@ -90,6 +90,28 @@ Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, B
   return blobs;
 }
 
+Result<std::vector<PackContents::Blob>> LoadPackHeader(Storage& storage, crypto::Sealer& sealer,
+                                                       const Id& pack, std::uint64_t file_bytes) {
+  const FileName name{FileKind::kPack, pack.Hex()};
+  if (file_bytes < ExpectedPackSize({})) return Fail(ErrorCode::kCorrupt, "too short for a pack");
+  HF_ASSIGN(const Bytes tail,
+            storage.Get(name, {file_bytes - kPackHeaderLengthBytes, kPackHeaderLengthBytes}));
+  std::uint64_t length = 0;
+  for (std::size_t i = kPackHeaderLengthBytes; i-- > 0;) length = length << 8 | tail[i];
+  if (length < crypto::kSealOverhead || length > file_bytes - kPackHeaderLengthBytes ||
+      length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
+    return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
+  }
+  HF_ASSIGN(const Bytes sealed,
+            storage.Get(name, {file_bytes - kPackHeaderLengthBytes - length, length}));
+  HF_ASSIGN(const Bytes plaintext, sealer.Open(sealed));
+  HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(plaintext));
+  if (ExpectedPackSize(blobs) != file_bytes) {
+    return Fail(ErrorCode::kCorrupt, "the header's blobs do not fill the file");
+  }
+  return blobs;
+}
+
 std::uint64_t ExpectedPackSize(std::span<const PackContents::Blob> blobs) {
   std::uint64_t size = kPackHeaderLengthBytes + crypto::kSealOverhead;
   for (const PackContents::Blob& blob : blobs) {

@@ -28,6 +28,11 @@ Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext);
 // does not fit the file's size.
 Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, ByteView pack);
 
+// The same for a pack in the storage, of which only the header is read. `file_bytes` is the file's
+// size. kCorrupt likewise; else errors are the storage's.
+Result<std::vector<PackContents::Blob>> LoadPackHeader(Storage& storage, crypto::Sealer& sealer,
+                                                       const Id& pack, std::uint64_t file_bytes);
+
 // How large the file of a pack with these blobs must be.
 std::uint64_t ExpectedPackSize(std::span<const PackContents::Blob> blobs);
 

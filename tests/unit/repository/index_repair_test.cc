@@ -1,0 +1,161 @@
+#include "common/repository/index_repair.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/repository/check.h"
+#include "common/repository/index_file.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+struct RepairFixture : RepositoryFixture {
+  RepairFixture() {
+    auto repository = Open();
+    for (const char* text : {"one", "two"}) {
+      Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/a", text))));
+    }
+  }
+  std::vector<FileName> Files(FileKind kind) {
+    std::vector<FileName> files;
+    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+      files.push_back(file.name);
+      return {};
+    }));
+    std::ranges::sort(files, {}, &FileName::name);
+    return files;
+  }
+  std::unique_ptr<Repository> Bare() {
+    return Unwrap(
+        Repository::Open(std::make_unique<BorrowedStorage>(storage), password, {}, random, clock));
+  }
+  IndexRepairReport Repair(const IndexRepairOptions& options = {}) {
+    Progress progress;
+    return Unwrap(RepairIndex(*Bare(), options, progress, {}));
+  }
+  CheckReport Check() {
+    Progress progress;
+    return Unwrap(CheckRepository(*Bare(), {.read_data = true}, progress, {}));
+  }
+  std::vector<PackContents> Decoded(const FileName& index) {
+    std::vector<PackContents> packs;
+    const Bytes json = Unwrap(Bare()->LoadSealed(FileKind::kIndex, Unwrap(ParseId(index.name))));
+    Unwrap(DecodeIndexFile(json, [&](PackContents pack) { packs.push_back(std::move(pack)); }));
+    return packs;
+  }
+};
+
+TEST_CASE("index repair: what is right stays as it is") {
+  RepairFixture fixture;
+  const auto before = fixture.Files(FileKind::kIndex);
+
+  const IndexRepairReport report = fixture.Repair();
+
+  CHECK_FALSE(report.changed_anything());
+  CHECK(report.packs == fixture.CountFiles(FileKind::kPack));
+  CHECK(report.packs_read == 0);
+  CHECK(fixture.Files(FileKind::kIndex) == before);
+  CHECK_FALSE(fixture.Repair({.read_all_packs = true}).changed_anything());
+}
+
+TEST_CASE("index repair: packs without an index are read") {
+  RepairFixture fixture;
+  const auto files = fixture.Files(FileKind::kIndex);
+  const bool all = GENERATE(true, false);
+  Unwrap(fixture.storage.Remove(files[0]));
+  if (all) {
+    for (std::size_t i = 1; i < files.size(); ++i) Unwrap(fixture.storage.Remove(files[i]));
+  }
+  REQUIRE_FALSE(fixture.Check().errors.empty());
+
+  const IndexRepairReport report = fixture.Repair();
+
+  CHECK(report.packs_added > 0);
+  CHECK(report.packs_added == report.packs_read);
+  CHECK(report.index_files_written == 1);
+  CHECK(report.index_files_removed == 0);
+  CHECK(report.damage.empty());
+  CHECK(fixture.Check().errors.empty());
+  CHECK_FALSE(fixture.Repair().changed_anything());
+}
+
+TEST_CASE("index repair: a damaged index file is replaced") {
+  RepairFixture fixture;
+  const FileName file = fixture.Files(FileKind::kIndex)[0];
+  Bytes content = Unwrap(fixture.storage.Get(file, {}));
+  content[20] ^= 1;
+  Unwrap(fixture.storage.Put(file, content, PutMode::kReplace));
+
+  const IndexRepairReport report = fixture.Repair();
+
+  REQUIRE(report.damage.size() == 1);
+  CHECK_THAT(report.damage[0], Catch::Contains(file.name));
+  CHECK(report.index_files_removed == 1);
+  CHECK(fixture.Check().errors.empty());
+}
+
+TEST_CASE("index repair: a pack that is gone leaves the index, and one in two halves is whole") {
+  RepairFixture fixture;
+  const FileName file = fixture.Files(FileKind::kIndex)[0];
+  std::vector<PackContents> packs = fixture.Decoded(file);
+  const auto large =
+      std::ranges::find_if(packs, [](const PackContents& pack) { return pack.blobs.size() > 1; });
+  REQUIRE(large != packs.end());
+  PackContents first{large->id, {large->blobs[0]}};
+  PackContents rest{large->id, {large->blobs.begin() + 1, large->blobs.end()}};
+  PackContents gone{Id{{7}}, large->blobs};
+  packs.erase(large);
+  packs.push_back(first);
+  packs.push_back(gone);
+  auto repository = fixture.Bare();
+  Unwrap(repository->SaveIndex(packs));
+  Unwrap(repository->SaveIndex({&rest, 1}));
+  Unwrap(fixture.storage.Remove(file));
+
+  const IndexRepairReport report = fixture.Repair();
+
+  CHECK(report.packs_dropped == 1);
+  CHECK(report.packs_added == 1);
+  CHECK(report.index_files_removed == 2);
+  CHECK(fixture.Check().errors.empty());
+}
+
+TEST_CASE("index repair: what an index says wrong of a pack shows when all are read") {
+  RepairFixture fixture;
+  const FileName file = fixture.Files(FileKind::kIndex)[0];
+  std::vector<PackContents> packs = fixture.Decoded(file);
+  packs[0].blobs[0].id.bytes[0] ^= 1;
+  Unwrap(fixture.Bare()->SaveIndex(packs));
+  Unwrap(fixture.storage.Remove(file));
+  CHECK_FALSE(fixture.Repair().changed_anything());
+  REQUIRE_FALSE(fixture.Check().errors.empty());
+
+  const IndexRepairReport report = fixture.Repair({.read_all_packs = true});
+
+  CHECK(report.packs_added == 1);
+  CHECK(fixture.Check().errors.empty());
+}
+
+TEST_CASE("index repair: a pack that cannot be read is named and left out, or left as it was") {
+  RepairFixture fixture;
+  const FileName pack = fixture.Files(FileKind::kPack)[0];
+  Bytes content = Unwrap(fixture.storage.Get(pack, {}));
+  content[content.size() - 8] ^= 1;  // of the header
+  Unwrap(fixture.storage.Put(pack, content, PutMode::kReplace));
+
+  const IndexRepairReport kept = fixture.Repair({.read_all_packs = true});
+  REQUIRE(kept.damage.size() == 1);
+  CHECK_THAT(kept.damage[0], Catch::Contains(pack.name));
+  CHECK_FALSE(kept.changed_anything());
+
+  for (const FileName& file : fixture.Files(FileKind::kIndex)) Unwrap(fixture.storage.Remove(file));
+  const IndexRepairReport left_out = fixture.Repair();
+  REQUIRE(left_out.damage.size() == 1);
+  CHECK_THAT(left_out.damage[0], Catch::Contains("left out"));
+  CHECK(left_out.packs == fixture.CountFiles(FileKind::kPack) - 1);
+}
+
+}  // namespace
+}  // namespace holdfast::repository
