@@ -374,7 +374,7 @@ void TaskRunner::RunVerify(Job& job, const action::StartVerify& action) {
   // What others have read already would not be looked at again.
   context.repositories = nullptr;
   const std::vector<jobs::CheckTaskReport> reports =
-      jobs::RunCheck(context, {*address}, action.read_data);
+      jobs::RunCheck(context, {*address}, {.read_data = action.read_data});
   HF_CHECK(reports.size() == 1);
   if (reports.front().error) return PostFailure(job.key(), *reports.front().error);
   v1::VerifyResult message;

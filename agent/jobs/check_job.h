@@ -25,6 +25,6 @@ struct CheckTaskReport {
 
 std::vector<CheckTaskReport> RunCheck(const JobContext& context,
                                       const std::vector<RepositoryAddress>& repositories,
-                                      bool read_data);
+                                      const repository::CheckOptions& options);
 
 }  // namespace holdfast::jobs

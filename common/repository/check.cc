@@ -1,6 +1,7 @@
 #include "common/repository/check.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -206,6 +207,32 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
 
 }  // namespace
 
+Result<ReadSubset> ParseReadSubset(std::string_view text) {
+  constexpr unsigned kBucketsMax = 256;  // as many as one byte tells apart
+  ReadSubset subset;
+  const char* const end = text.data() + text.size();
+  const auto is_number = [&](const char* begin, const char* until, auto& number) {
+    const auto [at, error] = std::from_chars(begin, until, number);
+    return error == std::errc() && at == until;
+  };
+  const std::size_t slash = text.find('/');
+  if (slash != std::string_view::npos) {
+    const char* const middle = text.data() + slash;
+    if (is_number(text.data(), middle, subset.bucket) &&
+        is_number(middle + 1, end, subset.buckets) && subset.bucket >= 1 &&
+        subset.bucket <= subset.buckets && subset.buckets <= kBucketsMax) {
+      return subset;
+    }
+  } else if (text.ends_with('%') && is_number(text.data(), end - 1, subset.share) &&
+             subset.share > 0 && subset.share <= 100) {
+    subset.share /= 100;
+    return subset;
+  }
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no part of the packs", Quote(text)),
+              "write \"2/7\" for the second of seven parts, of at most 256, or \"10%\" for packs "
+              "drawn at random");
+}
+
 Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& options,
                                     Progress& progress, std::stop_token stop) {
   CheckReport report;
@@ -218,8 +245,7 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
     // Without the whole index nothing more can be told from what is merely not listed.
     report.errors.push_back(loaded.error().message());
     report.hints.emplace_back(
-        "\"restic repair index\" (rebuild-index in old versions) makes the index anew from the "
-        "packs; check again after it");
+        "\"repository repair index\" makes the index anew from the packs; check again after it");
     return report;
   }
   PackCheck packs(repository, report, progress, stop);
@@ -227,7 +253,7 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
   HF_TRY(packs.CheckFiles());
   if (options.read_data) {
     progress.SetPhase("data");
-    HF_TRY(packs.ReadAll());
+    HF_TRY(packs.Read(options.subset));
   }
   progress.SetPhase("trees");
   TreeCheck trees(repository, packs.lost(), report, progress, std::move(stop));

@@ -1,6 +1,7 @@
 #include "common/repository/pack_check.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <tuple>
 #include <utility>
@@ -167,43 +168,43 @@ Result<void> PackCheck::FindLost() {
       });
 }
 
-Result<void> PackCheck::ReadAll() {
-  std::vector<Id> order;
+std::vector<Id> PackCheck::Choose(const ReadSubset& subset) {
+  std::vector<Id> chosen;
   for (const auto& [id, pack] : packs_) {
-    if (pack.is_missing) continue;
-    order.push_back(id);
-    progress_.bytes_total += pack.file_bytes;
+    if (!pack.is_missing && id.bytes[0] % subset.buckets == subset.bucket - 1) chosen.push_back(id);
   }
-  std::ranges::sort(order);
-  for (const Id& id : order) HF_TRY(ReadPack(id, packs_[id]));
+  std::ranges::sort(chosen);
+  if (subset.share >= 1 || chosen.empty()) return chosen;
+  const auto wanted = static_cast<std::size_t>(static_cast<double>(chosen.size()) * subset.share);
+  const std::size_t count = std::max<std::size_t>(wanted, 1);
+  // The first ones of a shuffle; that some are a tiny bit likelier than others does no harm.
+  for (std::size_t i = 0; i < count; ++i) {
+    std::array<std::uint8_t, 8> bytes;
+    repository_.random().Fill(bytes);
+    std::uint64_t draw = 0;
+    std::memcpy(&draw, bytes.data(), sizeof draw);
+    std::swap(chosen[i], chosen[i + draw % (chosen.size() - i)]);
+  }
+  chosen.resize(count);
+  std::ranges::sort(chosen);
+  return chosen;
+}
+
+Result<void> PackCheck::Read(const ReadSubset& subset) {
+  const std::vector<Id> order = Choose(subset);
+  for (const Id& id : order) progress_.bytes_total += packs_[id].file_bytes;
+  for (const Id& id : order) {
+    HF_TRY(ReadPack(id, packs_[id]));
+    ++report_.packs_read;
+  }
   return FindLost();
 }
 
 Result<std::vector<PackContents::Blob>> PackCheck::ReadHeader(const Id& pack,
                                                               std::uint64_t file_bytes,
                                                               std::vector<std::string>& faults) {
-  const auto read = [&]() -> Result<std::vector<PackContents::Blob>> {
-    if (file_bytes < ExpectedPackSize({})) return Fail(ErrorCode::kCorrupt, "too short for a pack");
-    HF_ASSIGN(Bytes tail,
-              repository_.storage().Get(
-                  PackName(pack), {file_bytes - kPackHeaderLengthBytes, kPackHeaderLengthBytes}));
-    std::uint64_t length = 0;
-    for (std::size_t i = kPackHeaderLengthBytes; i-- > 0;) length = length << 8 | tail[i];
-    if (length < crypto::kSealOverhead || length > file_bytes - kPackHeaderLengthBytes ||
-        length + kPackHeaderLengthBytes > kPackHeaderBytesMax) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
-    }
-    HF_ASSIGN(Bytes sealed,
-              repository_.storage().Get(PackName(pack),
-                                        {file_bytes - kPackHeaderLengthBytes - length, length}));
-    HF_ASSIGN(Bytes plaintext, sealer_.Open(sealed));
-    HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(plaintext));
-    if (ExpectedPackSize(blobs) != file_bytes) {
-      return Fail(ErrorCode::kCorrupt, "the header's blobs do not fill the file");
-    }
-    return blobs;
-  };
-  Result<std::vector<PackContents::Blob>> blobs = read();
+  Result<std::vector<PackContents::Blob>> blobs =
+      LoadPackHeader(repository_.storage(), sealer_, pack, file_bytes);
   if (blobs || !IsDamage(blobs.error())) return blobs;
   faults.push_back("header: " + blobs.error().message());
   return IndexEntries(pack);

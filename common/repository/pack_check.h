@@ -32,12 +32,13 @@ class PackCheck {
 
   // That each pack of the index is there and has its size. REQUIRES: the index was loaded.
   Result<void> CheckFiles();
-  // Reads every pack: its hash, its header against the index, each blob.
-  Result<void> ReadAll();
+  // Reads packs: the hash of each, its header against the index, each blob.
+  Result<void> Read(const ReadSubset& subset);
   // Blobs that no pack has whole, as far as the above found out.
   const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
 
  private:
+  std::vector<Id> Choose(const ReadSubset& subset);
   Result<void> Summarize();
   Result<bool> IsStillIndexed(const Id& pack);
   Result<void> AddMissing(const Id& pack, std::string_view what);

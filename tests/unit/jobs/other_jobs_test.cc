@@ -114,7 +114,7 @@ TEST_CASE("list: an unreadable repository does not hide the others") {
 TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
-  auto reports = RunCheck(fixture.Context(), fixture.AllRepositories(), true);
+  auto reports = RunCheck(fixture.Context(), fixture.AllRepositories(), {.read_data = true});
   REQUIRE(reports.at(0).is_sound());
   REQUIRE(reports.at(0).check.snapshots == 2);
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
@@ -127,7 +127,7 @@ TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
                                               }));
   Unwrap(fixture.storages["memory:main"].Remove(packs.at(0)));
 
-  reports = RunCheck(fixture.Context(), fixture.AllRepositories(), false);
+  reports = RunCheck(fixture.Context(), fixture.AllRepositories(), {});
   REQUIRE_FALSE(reports.at(0).is_sound());
   REQUIRE(reports.at(1).is_sound());
 }

@@ -212,7 +212,7 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
   Progress progress;
   report = Unwrap(CheckRepository(*fresh, {}, progress, {}));
   CHECK(Mentions(report.errors, index.name));
-  CHECK(Mentions(report.hints, "rebuild-index"));
+  CHECK(Mentions(report.hints, "repository repair index"));
 }
 
 TEST_CASE("check: sizes that do not add up and files without a list") {
