@@ -269,8 +269,12 @@ class Parser {
         &app_, Verb::kCheck, "check", "look for damage in the repositories",
         "  holdfast-agent check\n"
         "  holdfast-agent check --read-data --repository main\n"
+        "  holdfast-agent check --read-data-subset 10%\n"
         "  holdfast-agent check --repository-url file:/srv/backup/main --password-file p\n");
     sub->add_flag("--read-data", arguments_.read_data, "read and hash all data, not only lists");
+    sub->add_option("--read-data-subset", read_subset_,
+                    "likewise a part of the packs: 2/7, the second of seven, or 10%, at random")
+        ->type_name("N/M|P%");
     AddRepositoryChoice(sub);
     AddRetryLock(sub);
   }
@@ -323,6 +327,11 @@ class Parser {
       HF_ASSIGN(arguments_.retry_lock, ParseWait(retry_lock_));
     }
     HF_TRY(repository_verbs_->Check(verb_));
+    if (!read_subset_.empty()) {
+      if (arguments_.read_data) return Wrong("--read-data reads all; leave --read-data-subset out");
+      HF_ASSIGN(arguments_.read_subset, repository::ParseReadSubset(read_subset_));
+      arguments_.read_data = true;
+    }
     return verb_ == Verb::kRestore ? CheckRestore() : Result<void>{};
   }
 
@@ -389,6 +398,7 @@ class Parser {
   std::string log_level_;
   std::string log_target_;
   std::string retry_lock_;
+  std::string read_subset_;
   std::optional<RepositoryVerbs> repository_verbs_;
   std::map<std::string, std::vector<std::string>> kind_texts_;
 };
@@ -425,6 +435,8 @@ std::string_view VerbName(Verb verb) {
       return "repository find";
     case Verb::kRepositoryDiff:
       return "repository diff";
+    case Verb::kRepositoryRepairIndex:
+      return "repository repair index";
     case Verb::kSourceList:
       return "source list";
     case Verb::kBackup:

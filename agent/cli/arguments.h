@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/sources/source.h"
+#include "common/repository/check.h"
 #include "common/repository/retention.h"
 #include "common/repository/tree_stats.h"
 #include "common/service/logging.h"
@@ -29,6 +30,7 @@ enum class Verb : std::uint8_t {
   kRepositoryDump,
   kRepositoryFind,
   kRepositoryDiff,
+  kRepositoryRepairIndex,
   kSourceList,
   kBackup,
   kList,
@@ -64,7 +66,8 @@ struct Arguments {
   bool safety_snapshot = true;
   std::map<std::string, std::vector<std::string>> kind_options;  // "stage_data_dir" -> text
 
-  bool read_data = false;  // check
+  bool read_data = false;              // check
+  repository::ReadSubset read_subset;  // likewise
 
   std::vector<std::string> snapshots;  // repository forget, stats and diff
 
@@ -86,6 +89,7 @@ struct Arguments {
   bool recursive = false;        // repository ls
   std::string wanted;            // repository find
   bool with_attributes = false;  // repository diff
+  bool read_all_packs = false;   // repository repair index
 
   std::string token_file;  // join; "-" is stdin
 };

@@ -152,6 +152,8 @@ class Program {
         return RepositoryFind();
       case Verb::kRepositoryDiff:
         return RepositoryDiff();
+      case Verb::kRepositoryRepairIndex:
+        return RepositoryRepairIndex();
       case Verb::kSourceList:
         return SourceList();
       case Verb::kBackup:
@@ -335,6 +337,16 @@ class Program {
     });
   }
 
+  Result<int> RepositoryRepairIndex() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::RepairIndexReport report,
+              jobs::RunRepairIndex(job_, repository, arguments_.read_all_packs));
+    const int code = report.index.damage.empty() ? kExitDone : kExitPartlyDone;
+    return Finish(
+        code, [&] { return RepairIndexText(report); },
+        [&] { return RepairIndexJson(report, code); });
+  }
+
   Result<int> RepositoryDump() {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     const auto dump = [&](const std::function<Result<void>(ByteView)>& write) {
@@ -456,8 +468,8 @@ class Program {
 
   Result<int> Check() {
     HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
-    std::vector<jobs::CheckTaskReport> reports =
-        jobs::RunCheck(job_, repositories, arguments_.read_data);
+    std::vector<jobs::CheckTaskReport> reports = jobs::RunCheck(
+        job_, repositories, {.read_data = arguments_.read_data, .subset = arguments_.read_subset});
     std::vector<int> codes;
     for (const jobs::CheckTaskReport& report : reports) {
       if (report.error) ShowError(*report.error);

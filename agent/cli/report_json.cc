@@ -414,6 +414,20 @@ std::string DumpJson(const std::string& repository, const jobs::DumpReport& repo
   return Dump(document);
 }
 
+std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code) {
+  const repository::IndexRepairReport& index = report.index;
+  Json document = Document("repository repair index", exit_code);
+  document["repository"] = report.repository;
+  document["packs"] = index.packs;
+  document["packs_read"] = index.packs_read;
+  document["packs_added"] = index.packs_added;
+  document["packs_dropped"] = index.packs_dropped;
+  document["index_files_written"] = index.index_files_written;
+  document["index_files_removed"] = index.index_files_removed;
+  document["damage"] = List(index.damage);
+  return Dump(document);
+}
+
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   Json document = Document("restore", exit_code);
   document["run"] = report.run;
@@ -450,6 +464,7 @@ std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exi
         {"packs_unreferenced", report.check.packs_unreferenced},
         {"blobs", report.check.blobs},
         {"trees", report.check.trees},
+        {"packs_read", report.check.packs_read},
         {"bytes_read", report.check.bytes_read},
         {"seconds", report.seconds},
         {"errors", List(report.check.errors)},

@@ -450,6 +450,20 @@ std::string DumpText(const jobs::DumpReport& report, const std::string& file) {
                      Printable(file), Count(report.items, "item"), FormatBytes(report.bytes));
 }
 
+std::string RepairIndexText(const jobs::RepairIndexReport& report) {
+  const repository::IndexRepairReport& index = report.index;
+  std::string text = fmt::format(
+      "{}: {}", Printable(report.repository),
+      index.changed_anything() ? "the index was repaired" : "the index is right as it is");
+  text += fmt::format(
+      ": {} in it, {} of them new, {} gone; {} written, {} removed\n", Count(index.packs, "pack"),
+      FormatCount(index.packs_added), FormatCount(index.packs_dropped),
+      Count(index.index_files_written, "index file"), FormatCount(index.index_files_removed));
+  AddLines(text, "damage", index.damage);
+  if (index.changed_anything()) text += "  next: holdfast-agent check --read-data\n";
+  return text;
+}
+
 std::string RestoreText(const jobs::RestoreReport& report) {
   std::string text;
   if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});
@@ -497,6 +511,10 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
     if (check.packs_unreferenced > 0) {
       text += fmt::format("  {} packs of interrupted runs are not referred to; harmless\n",
                           FormatCount(check.packs_unreferenced));
+    }
+    if (check.packs_read > 0 && check.packs_read < check.packs) {
+      text += fmt::format("  {} of {} were read\n", FormatCount(check.packs_read),
+                          Count(check.packs, "pack"));
     }
     AddLines(text, "errors", check.errors);
     AddLines(text, "hints", check.hints);

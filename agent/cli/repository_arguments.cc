@@ -35,6 +35,7 @@ void RepositoryVerbs::AddTo(CLI::App* group) {
   AddNumbers(group);
   AddBrowsing(group);
   AddDiff(group);
+  AddRepair(group);
 }
 
 Result<void> RepositoryVerbs::Check(Verb verb) {
@@ -223,6 +224,20 @@ void RepositoryVerbs::AddDiff(CLI::App* group) {
   diff->add_flag("--metadata", arguments_.with_attributes,
                  "show what differs in owner, mode, times and such alone, too");
   common_.add_choice(diff);
+}
+
+void RepositoryVerbs::AddRepair(CLI::App* group) {
+  CLI::App* repair = group->add_subcommand("repair", "mend what `check` found damaged");
+  repair->require_subcommand(1);
+  repair->footer("See `holdfast-agent repository repair VERB --help`.");
+  CLI::App* index = common_.add_verb(repair, Verb::kRepositoryRepairIndex, "index",
+                                     "make the index say again what the packs hold",
+                                     "  holdfast-agent repository repair index\n"
+                                     "  holdfast-agent repository repair index --read-all-packs\n");
+  index->add_flag("--read-all-packs", arguments_.read_all_packs,
+                  "compare every pack's own list of blobs, not only its size");
+  common_.add_choice(index);
+  common_.add_retry_lock(index);
 }
 
 Result<void> RepositoryVerbs::CheckForget() {

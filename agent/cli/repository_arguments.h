@@ -46,6 +46,7 @@ class RepositoryVerbs {
   void AddNumbers(CLI::App* group);
   void AddBrowsing(CLI::App* group);
   void AddDiff(CLI::App* group);
+  void AddRepair(CLI::App* group);
   Result<void> CheckForget();
 
   Arguments& arguments_;

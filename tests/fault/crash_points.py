@@ -8,7 +8,7 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
     - a restore in place is, after the next start of the agent, wholly done or wholly undone.
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
-    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | list
+    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | repair_index | list
 """
 
 import hashlib
@@ -73,6 +73,11 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     "in_place_haproxy": _SWAPPING,
     "rollback": {"swap.rollback": [1, 2]},
     "forget": {"repository.lock.after_put": [1], "jobs.forget.after_remove": [1, 2]},
+    "repair_index": {
+        "repository.index.before_put": [1],
+        "repository.index.after_put": [1],
+        "repository.index.after_remove": [1, 2],
+    },
     "passwd": {"repository.key.after_put": [1], "jobs.passwd.after_swap": [1]},
 }
 
@@ -118,6 +123,15 @@ class Crashes(Case):
             for passing in passings:
                 with self.subTest(f"{point}:{passing}"):
                     body(point, passing)
+
+
+def damage_index(files: list[Path]) -> None:
+    """Flips a byte in the middle of each: such a file is replaced."""
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.chmod(0o600)
+        file.write_bytes(content)
 
 
 class FilesCrashes(Crashes):
@@ -369,6 +383,32 @@ class Passwd(FilesCrashes):
         self.each_crash("passwd", body)
 
 
+class RepairIndex(FilesCrashes):
+    def test_repair_index(self) -> None:
+        """Two index files are damaged, and one is gone."""
+        for version in ("third", "fourth"):
+            self._write(version)
+            self.agent.run("backup", "files/app")
+        last = self.snapshots()[-1]
+        expected = self.state()
+        indexes = sorted((self.work / "repository" / "index").iterdir())
+        indexes[0].unlink()
+        damage_index(indexes[1:3])
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "repository", "repair", "index")
+            self.restic.unlock()
+            done = self.agent.json("repository", "repair", "index", expect=None)
+            self.assertIn(done["exit_code"], (0, 3))
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            self.assert_snapshot_holds(last, expected)
+
+        self.each_crash("repair_index", body)
+
+
 class InPlaceHaproxy(Crashes):
     def setUp(self) -> None:
         super().setUp()
@@ -412,6 +452,7 @@ _TESTS = {
     "rollback": Rollback,
     "forget": Forget,
     "passwd": Passwd,
+    "repair_index": RepairIndex,
 }
 
 

@@ -356,5 +356,59 @@ class Browsing(Verbs):
         self.alone("repository", "ls", self.ours)
 
 
+class Mending(Verbs):
+    def test_the_index_is_made_anew(self) -> None:
+        made = [self.backup(str(number)) for number in range(3)]
+        indexes = sorted((self.repository / "index").iterdir())
+        indexes[0].unlink()
+        content = bytearray(indexes[1].read_bytes())
+        content[40] ^= 1
+        indexes[1].chmod(0o600)
+        indexes[1].write_bytes(content)
+        self.agent.run("check", expect=1)
+
+        done = self.agent.run("repository", "repair", "index", "--json", expect=3).document
+
+        self.assertEqual(done["index_files_removed"], 1)
+        self.assertIn(indexes[1].name, done["damage"][0])
+        self.restic.check()
+        self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
+        for path in (self.repository / "index").iterdir():
+            path.unlink()
+        self.assertGreater(self.do("repair", "index")["packs_added"], 0)
+        self.restic.check()
+        self.assertFalse(self.do("repair", "index", "--read-all-packs")["index_files_written"])
+        self.assertEqual(self.ids(), made)
+
+    def test_what_stock_restic_left(self) -> None:
+        self.restic.backup(str(self.tree))
+        for path in (self.repository / "index").iterdir():
+            path.unlink()
+        self.do("repair", "index")
+        self.restic.check()
+
+    def test_mistakes(self) -> None:
+        self.wrong(2, "repair", arguments=["repair"])
+        self.wrong(2, "--all", arguments=["repair", "index", "--all"])
+
+    def test_parts_of_the_packs_are_all_of_them_together(self) -> None:
+        for number in range(6):
+            self.backup(str(number))
+        packs = len([path for path in (self.repository / "data").rglob("*") if path.is_file()])
+
+        def read(subset: str) -> int:
+            report = self.agent.json("check", "--read-data-subset", subset)["repositories"][0]
+            self.assertTrue(report["sound"])
+            return report["packs_read"]
+
+        self.assertEqual(sum(read(f"{number}/3") for number in (1, 2, 3)), packs)
+        self.assertEqual(read("50%"), packs // 2)
+        self.assertEqual(read("0.1%"), 1)
+        self.assertEqual(read("100%"), packs)
+        for subset in ("0/3", "4/3", "1/257", "0%", "101%", "x", "5", "1/", "%"):
+            self.fails(2, "no part of the packs", "hint: ", arguments=["check", "--read-data-subset", subset])
+        self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
+
+
 if __name__ == "__main__":
     main("restic")

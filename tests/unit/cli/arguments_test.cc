@@ -133,6 +133,31 @@ TEST_CASE("arguments: a policy of forgetting") {
   REQUIRE(Good({"repository", "forget", "3fa2", "latest:a/b"}).snapshots.size() == 2);
 }
 
+TEST_CASE("arguments: what looks into a repository") {
+  REQUIRE(Good({"repository", "stats", "--mode", "raw-data"}).stats_mode ==
+          repository::StatsMode::kRawData);
+  const Arguments ls = Good({"repository", "ls", "3fa2", "data/etc", "-r"});
+  REQUIRE(ls.snapshot == "3fa2");
+  REQUIRE(ls.path == "data/etc");
+  REQUIRE(ls.recursive);
+  REQUIRE(Good({"repository", "dump", "3fa2", "/", "--to", "f", "--json"}).to == "f");
+  REQUIRE(Good({"repository", "find", "*.conf"}).wanted == "*.conf");
+  const Arguments diff = Good({"repository", "diff", "a", "b", "--metadata"});
+  REQUIRE(diff.snapshots == std::vector<std::string>{"a", "b"});
+  REQUIRE(diff.with_attributes);
+  const Arguments check = Good({"check", "--read-data-subset", "2/7"});
+  REQUIRE(check.read_data);
+  REQUIRE(check.read_subset.bucket == 2);
+  REQUIRE(check.read_subset.buckets == 7);
+  REQUIRE(Good({"check", "--read-data-subset", "2.5%"}).read_subset.share == 0.025);
+
+  REQUIRE_THAT(Mistake({"repository", "stats", "--mode", "x"}), Catch::Contains("no way to count"));
+  REQUIRE_THAT(Mistake({"repository", "dump", "a", "/", "--json"}), Catch::Contains("--to FILE"));
+  REQUIRE_THAT(Mistake({"repository", "diff", "a"}), Catch::Contains("snapshots"));
+  REQUIRE_THAT(Mistake({"repository", "key", "add"}), Catch::Contains("--new-password-file"));
+  REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("no part of"));
+}
+
 TEST_CASE("arguments: mistakes in forgetting") {
   const auto wrong = [](const std::vector<std::string>& more, const std::string& text) {
     std::vector<std::string> argv = {"repository", "forget"};
@@ -163,6 +188,17 @@ TEST_CASE("arguments: help of each verb has an example and the exit codes") {
                                                        {"repository", "forget"},
                                                        {"repository", "lock", "list"},
                                                        {"repository", "unlock"},
+                                                       {"repository", "key", "list"},
+                                                       {"repository", "key", "add"},
+                                                       {"repository", "key", "passwd"},
+                                                       {"repository", "key", "remove"},
+                                                       {"repository", "info"},
+                                                       {"repository", "stats"},
+                                                       {"repository", "ls"},
+                                                       {"repository", "dump"},
+                                                       {"repository", "find"},
+                                                       {"repository", "diff"},
+                                                       {"repository", "repair", "index"},
                                                        {"source", "list"},
                                                        {"backup"},
                                                        {"list"},
