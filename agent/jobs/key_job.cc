@@ -1,5 +1,7 @@
 #include "agent/jobs/key_job.h"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "agent/jobs/password_file.h"
@@ -71,7 +73,14 @@ Result<KeyChangeReport> RunKeyAdd(const JobContext& context, const RepositoryAdd
   report.password_made = *made;
   HF_ASSIGN(const Secret password, ReadNewPassword(password_file));
   auto added = repository::AddKey(session->repository(), password, Maker(context));
-  if (!added) return Fail(std::move(added).error().While(what));
+  if (!added) {
+    // Refused before anything was written, a fresh password opens nothing. After any other error it
+    // may be the one that a key was just sealed with, and stays.
+    if (report.password_made && added.error().code() == ErrorCode::kDenied) {
+      (void)::unlink(password_file.c_str());  // at worst an unused password stays
+    }
+    return Fail(std::move(added).error().While(what));
+  }
   report.added = *added;
   return report;
 }

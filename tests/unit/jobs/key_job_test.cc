@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/io/fd.h"
+#include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -93,6 +94,42 @@ TEST_CASE("keys: a link to the password file stays one") {
   REQUIRE(::lstat(fixture.Path("password").c_str(), &status) == 0);
   CHECK(S_ISLNK(status.st_mode));
   CHECK(fixture.Text("real").size() == 65);
+}
+
+TEST_CASE("keys: an old key that cannot be removed is named, and the new password stands") {
+  KeyFixture fixture;
+  JobContext context = fixture.Cheaply();
+  context.open_storage = [&](std::string_view url) -> Result<std::unique_ptr<Storage>> {
+    auto storage = std::make_unique<testing::FaultyStorage>(
+        std::make_unique<testing::BorrowedStorage>(fixture.storages[std::string(url)]));
+    storage->Set({.code = ErrorCode::kDenied,
+                  .calls = {testing::StorageCall::kRemove},
+                  .kind = FileKind::kKey});
+    return storage;
+  };
+  const auto before = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main()));
+  const std::string old = before.keys.at(0).id.Hex().substr(0, 8);
+
+  const auto report = RunKeyPasswd(context, fixture.Main(), "");
+
+  REQUIRE_FAILS(report, ErrorCode::kDenied, "remove the key of the old password");
+  CHECK_THAT(report.error().hint(), Catch::Contains("repository key remove " + old));
+  CHECK(fixture.Keys() == 2);
+  CHECK(fixture.Text("password").size() == 65);
+  CHECK(Unwrap(RunKeyRemove(fixture.Cheaply(), fixture.Main(), old)).removed ==
+        before.keys.at(0).id);
+}
+
+TEST_CASE("keys: where there are too many, no password file is left behind") {
+  KeyFixture fixture;
+  for (int i = 0; i < 19; ++i)
+    Unwrap(RunKeyAdd(fixture.Cheaply(), fixture.Main(), fixture.Path("other")));
+
+  REQUIRE_FAILS(RunKeyAdd(fixture.Cheaply(), fixture.Main(), fixture.Path("one-more")),
+                ErrorCode::kDenied, "20 keys");
+
+  REQUIRE_FAILS(ReadWholeFile(fixture.Path("one-more")), ErrorCode::kNotFound, "one-more");
+  CHECK(fixture.Keys() == 20);
 }
 
 TEST_CASE("keys: the same password again is refused") {
