@@ -107,6 +107,7 @@ void RepositoryVerbs::AddForget(CLI::App* group) {
 void RepositoryVerbs::AddLocks(CLI::App* group) {
   CLI::App* locks = group->add_subcommand("lock", "look at the locks");
   locks->require_subcommand(1);
+  locks->footer("See `holdfast-agent repository lock VERB --help`.");
   common_.add_choice(common_.add_verb(locks, Verb::kRepositoryLockList, "list",
                                       "show who holds a lock",
                                       "  holdfast-agent repository lock list\n"));
@@ -173,6 +174,7 @@ void RepositoryVerbs::AddNumbers(CLI::App* group) {
                    "restore-size (the default), files-by-contents, blobs-per-file or raw-data")
       ->type_name("MODE");
   common_.add_choice(stats);
+  common_.add_retry_lock(stats);
 }
 
 void RepositoryVerbs::AddBrowsing(CLI::App* group) {
@@ -189,6 +191,7 @@ void RepositoryVerbs::AddBrowsing(CLI::App* group) {
       ->type_name("PATH");
   ls->add_flag("--recursive,-r", arguments_.recursive, "all below it, too");
   common_.add_choice(ls);
+  common_.add_retry_lock(ls);
   CLI::App* dump =
       common_.add_verb(group, Verb::kRepositoryDump, "dump",
                        "write a file of a snapshot to stdout, or a directory as a tar archive",
@@ -201,6 +204,7 @@ void RepositoryVerbs::AddBrowsing(CLI::App* group) {
       ->type_name("PATH");
   dump->add_option("--to", arguments_.to, "into this new file, not to stdout")->type_name("FILE");
   common_.add_choice(dump);
+  common_.add_retry_lock(dump);
   CLI::App* find = common_.add_verb(
       group, Verb::kRepositoryFind, "find", "find a path, or who needs a blob, in all snapshots",
       "  holdfast-agent repository find 'nginx*.conf'\n"
@@ -211,6 +215,7 @@ void RepositoryVerbs::AddBrowsing(CLI::App* group) {
       ->required()
       ->type_name("BLOB|PATH");
   common_.add_choice(find);
+  common_.add_retry_lock(find);
 }
 
 void RepositoryVerbs::AddDiff(CLI::App* group) {
@@ -224,6 +229,7 @@ void RepositoryVerbs::AddDiff(CLI::App* group) {
   diff->add_flag("--metadata", arguments_.with_attributes,
                  "show what differs in owner, mode, times and such alone, too");
   common_.add_choice(diff);
+  common_.add_retry_lock(diff);
 }
 
 void RepositoryVerbs::AddRepair(CLI::App* group) {
