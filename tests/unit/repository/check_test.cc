@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "common/base/format.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
@@ -245,6 +246,33 @@ TEST_CASE("check: packs that no index names are a hint") {
   CHECK(report.errors.empty());
   CHECK(report.packs_unreferenced == 1);
   CHECK(Mentions(report.hints, "1 packs are in no index"));
+}
+
+TEST_CASE("check: parts of the packs are all of them together") {
+  CheckFixture fixture;
+  auto repository = fixture.Open();
+  for (int i = 0; i < 5; ++i) {
+    Unwrap(TryWriteSnapshot(*repository, Items(FileItem("data/n", fmt::format("{}", i)))));
+  }
+  const auto read = [&](const char* subset) {
+    Progress progress;
+    return Unwrap(CheckRepository(*fixture.Open(),
+                                  {.read_data = true, .subset = Unwrap(ParseReadSubset(subset))},
+                                  progress, {}))
+        .packs_read;
+  };
+  const std::size_t packs = fixture.Files(FileKind::kPack).size();
+  REQUIRE(packs > 8);
+
+  CHECK(read("1/3") + read("2/3") + read("3/3") == packs);
+  CHECK(read("1/1") == packs);
+  CHECK(read("25%") == packs / 4);
+  CHECK(read("0.01%") == 1);
+  for (const char* text : {"", "/", "1", "0/2", "3/2", "1/257", "1/2/3", "0%", "100.1%", "-5%", "%",
+                           "nan%", "1e999%", " 5%"}) {
+    INFO(text);
+    REQUIRE_FAILS(ParseReadSubset(text), ErrorCode::kInvalidArgument, "no part of the packs");
+  }
 }
 
 TEST_CASE("check: a blob that another pack has whole is not lost") {

@@ -4,6 +4,7 @@
 
 #include "common/repository/check.h"
 #include "common/repository/index_file.h"
+#include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -155,6 +156,53 @@ TEST_CASE("index repair: a pack that cannot be read is named and left out, or le
   REQUIRE(left_out.damage.size() == 1);
   CHECK_THAT(left_out.damage[0], Catch::Contains("left out"));
   CHECK(left_out.packs == fixture.CountFiles(FileKind::kPack) - 1);
+}
+
+TEST_CASE("index repair: whichever call fails, the next repair mends the rest") {
+  const bool after_the_work = GENERATE(false, true);
+  bool was_through = false;
+  for (std::uint64_t call = 1; !was_through; ++call) {
+    RepairFixture fixture;
+    const auto files = fixture.Files(FileKind::kIndex);
+    Unwrap(fixture.storage.Remove(files[0]));
+    Bytes content = Unwrap(fixture.storage.Get(files[1], {}));
+    content[20] ^= 1;
+    Unwrap(fixture.storage.Put(files[1], content, PutMode::kReplace));
+    auto storage =
+        std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+    FaultyStorage& faulty = *storage;
+    auto repository = Unwrap(
+        Repository::Open(std::move(storage), fixture.password, {}, fixture.random, fixture.clock));
+    faulty.Set({.code = ErrorCode::kUnavailable,
+                .first = call,
+                .last = call,
+                .after_the_work = after_the_work});
+    Progress progress;
+
+    const auto repaired = RepairIndex(*repository, {}, progress, {});
+
+    was_through = faulty.matching() < call;
+    INFO(call);
+    CHECK(repaired.has_value() == was_through);
+    fixture.Repair();
+    CHECK(fixture.Check().errors.empty());
+    REQUIRE(call < 100);
+  }
+}
+
+TEST_CASE("index repair: who lost his lock writes and removes nothing more") {
+  RepairFixture fixture;
+  Unwrap(fixture.storage.Remove(fixture.Files(FileKind::kIndex)[0]));
+  auto repository = fixture.Bare();
+  auto lock = Unwrap(Lock::AcquireExclusive(*repository, fixture.lock_options()));
+  fixture.clock.Advance(std::chrono::minutes(25));
+  const auto before = fixture.Files(FileKind::kIndex);
+  Progress progress;
+
+  REQUIRE_FAILS(RepairIndex(*repository, {.lock = lock.get()}, progress, {}), ErrorCode::kTimedOut,
+                "lock was lost");
+
+  CHECK(fixture.Files(FileKind::kIndex) == before);
 }
 
 }  // namespace

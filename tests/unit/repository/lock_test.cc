@@ -107,6 +107,47 @@ TEST_CASE("lock: an exclusive one that appears at the same moment is seen at the
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);  // ours is gone again
 }
 
+TEST_CASE("lock: for an exclusive one a shared one at the second look is enough to give way") {
+  LockFixture fixture;
+  LockOptions options = fixture.lock_options();
+  options.wait = [&](std::chrono::milliseconds) { fixture.PutLock(false, Stranger()); };
+
+  REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, options), ErrorCode::kBusy, "eve");
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: an exclusive one stays exclusive when it is refreshed") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireExclusive(*fixture.repository, fixture.lock_options()));
+  const Id first = lock->id();
+  fixture.clock.Advance(std::chrono::minutes(6));
+  REQUIRE_OK(lock->Tick());
+
+  REQUIRE(lock->id() != first);
+  const std::vector<LockInfo> locks =
+      Unwrap(ListLocks(*fixture.repository, fixture.lock_options()));
+  REQUIRE(locks.size() == 1);
+  REQUIRE(locks[0].exclusive);
+}
+
+TEST_CASE("lock: stale ones are removed, those that somebody may hold stay") {
+  LockFixture fixture;
+  fixture.PutLock(true, Stranger());
+  fixture.clock.Advance(std::chrono::minutes(31));
+  auto held = Unwrap([&] {
+    // The stale one conflicts until it is removed.
+    REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.lock_options()),
+                  ErrorCode::kBusy, "eve");
+    CHECK(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 1);
+    return Lock::AcquireShared(*fixture.repository, fixture.lock_options());
+  }());
+  fixture.PutLock(false, Stranger());
+
+  CHECK(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 0);
+  CHECK(fixture.CountFiles(FileKind::kLock) == 2);
+  CHECK(Unwrap(RemoveAllLocks(*fixture.repository)) == 2);
+}
+
 TEST_CASE("lock: is refreshed every five minutes by a new file") {
   LockFixture fixture;
   auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
