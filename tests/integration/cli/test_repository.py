@@ -184,6 +184,20 @@ class Keys(Verbs):
         self.do("key", "remove", theirs["id"])
         self.assertFalse(self.opens(other))
 
+    def test_in_stock_restics_hands(self) -> None:
+        added = self.do("key", "add", "--new-password-file", str(self.directory / "ours"))["added"]
+        self.restic.run("key", "remove", added[:8])
+        self.assertFalse(self.opens(self.directory / "ours"))
+
+        self.do("key", "passwd")
+        (self.directory / "next").write_text("what restic was told\n")
+        self.restic.run("key", "passwd", "--new-password-file", str(self.directory / "next"))
+        self.fails(4, "wrong password", arguments=["repository", "key", "list"])
+        self.password.write_text("what restic was told\n")
+        self.assertEqual(len(self.do("key", "list")["keys"]), 1)
+        self.backup()
+        self.restic.check()
+
     def test_mistakes(self) -> None:
         self.wrong(1, "no key begins", "there are: ", arguments=["key", "remove", "zz"])
         self.wrong(2, "--new-password-file", arguments=["key", "add"])
@@ -402,6 +416,19 @@ class Mending(Verbs):
             return report["packs_read"]
 
         self.assertEqual(sum(read(f"{number}/3") for number in (1, 2, 3)), packs)
+        # A damaged pack is found in the part in which stock restic finds it.
+        index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
+        data = [pack["id"] for one in index for pack in one["packs"] if pack["blobs"][0]["type"] == "data"]
+        pack = self.repository / "data" / data[0][:2] / data[0]
+        good = pack.read_bytes()
+        pack.chmod(0o600)
+        pack.write_bytes(bytes([good[0] ^ 1]) + good[1:])
+        for number in (1, 2, 3):
+            part = ["check", "--read-data-subset", f"{number}/3"]
+            theirs = self.restic.run(*part, expect=None).returncode
+            self.agent.run(*part, expect=theirs)
+            self.assertEqual(theirs, int(int(pack.name[:2], 16) % 3 == number - 1))
+        pack.write_bytes(good)
         self.assertEqual(read("50%"), packs // 2)
         self.assertEqual(read("0.1%"), 1)
         self.assertEqual(read("100%"), packs)
