@@ -24,9 +24,8 @@ Result<void> ListOutput::Flush() {
 
 Result<void> ListOutput::Add(std::string_view entry) {
   if (!is_json_) return Write(fmt::format("{}\n", entry));
-  const bool is_first = !has_begun_ && waiting_.empty();
-  return Write(is_first ? fmt::format("{{\n  \"{}\": [\n    {}", list_, entry)
-                        : fmt::format(",\n    {}", entry));
+  return Write(has_entries() ? fmt::format(",\n    {}", entry)
+                             : fmt::format("{{\n  \"{}\": [\n    {}", list_, entry));
 }
 
 Result<void> ListOutput::End(std::string_view rest) {
@@ -34,8 +33,7 @@ Result<void> ListOutput::End(std::string_view rest) {
     constexpr std::string_view kOpening = "{\n";
     HF_CHECK(rest.starts_with(kOpening));
     rest.remove_prefix(kOpening.size());
-    const bool is_empty = !has_begun_ && waiting_.empty();
-    HF_TRY(Write(is_empty ? fmt::format("{{\n  \"{}\": [],\n", list_) : "\n  ],\n"));
+    HF_TRY(Write(has_entries() ? "\n  ],\n" : fmt::format("{{\n  \"{}\": [],\n", list_)));
   }
   HF_TRY(Write(rest));
   return Flush();

@@ -17,8 +17,8 @@ class ListOutput {
       : terminal_(terminal), is_json_(is_json), list_(std::move(list)) {}
 
   bool is_json() const { return is_json_; }
-  // Whether anything went out already, so that what follows has to fit.
-  bool has_begun() const { return has_begun_; }
+  // Whether it has any entry, so that whatever happens now has to fit behind it.
+  bool has_entries() const { return has_begun_ || !waiting_.empty(); }
   // One entry: a line, or a JSON object.
   Result<void> Add(std::string_view entry);
   // The end: text for people, or a JSON document whose fields follow the list.

@@ -377,7 +377,7 @@ class Program {
     ListOutput out(terminal_, arguments_.json, list);
     Result<std::string> rest = run(out);
     printer_.reset();
-    if (!rest && !out.has_begun()) return Fail(std::move(rest).error());
+    if (!rest && !out.has_entries()) return Fail(std::move(rest).error());
     int code = kExitDone;
     if (!rest) {
       ShowError(rest.error());

@@ -358,6 +358,23 @@ class Browsing(Verbs):
         self.assertIn("M   ", text)
         self.assertRegex(text, r"files +1 new +\d removed +1 changed")
 
+    def test_what_can_be_read_is_shown_before_damage(self) -> None:
+        (self.tree / "a").write_text("so that the directory is written anew\n")
+        last = self.backup()
+        deep = self.restic.cat("snapshot", self.ours)["tree"]
+        for name in f"files/app/{self.inside}/deep".replace("//", "/").split("/"):
+            tree = self.restic.cat("blob", deep)
+            deep = next(entry for entry in tree["nodes"] if entry["name"] == name)["subtree"]
+        index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
+        for pack in (pack for one in index for pack in one["packs"]):
+            if deep in (blob["id"] for blob in pack["blobs"]):
+                (self.repository / "data" / pack["id"][:2] / pack["id"]).unlink()
+        done = self.agent.run("repository", "ls", last, "--recursive", "--json", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertEqual(done.document["exit_code"], done.code)
+        self.assertIn(f"{self.inside}/a", [entry["path"] for entry in done.document["entries"]])
+        self.assertIn("deep", done.document["error"]["message"])
+
     def test_mistakes(self) -> None:
         self.wrong(1, "nothing/here", arguments=["ls", self.ours, "nothing/here"])
         self.wrong(2, "path is required", arguments=["dump", self.ours])
