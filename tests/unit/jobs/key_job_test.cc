@@ -12,7 +12,7 @@ namespace holdfast::jobs {
 namespace {
 using testing::Unwrap;
 
-constexpr const char* kUrl = "memory:main";
+constexpr const char* kKeysUrl = "memory:main";
 
 struct KeyFixture : JobsFixture {
   JobContext Cheaply() {
@@ -25,7 +25,7 @@ struct KeyFixture : JobsFixture {
   std::string Text(const std::string& name) {
     return std::string(AsText(Unwrap(ReadWholeFile(Path(name)))));
   }
-  std::size_t Keys() { return CountFiles(kUrl, FileKind::kKey); }
+  std::size_t Keys() { return CountFiles(kKeysUrl, FileKind::kKey); }
 };
 
 TEST_CASE("keys: a password is added with its file, and removed") {
@@ -36,7 +36,7 @@ TEST_CASE("keys: a password is added with its file, and removed") {
 
   CHECK(added.password_made);
   CHECK(fixture.Keys() == 2);
-  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+  CHECK(fixture.CountFiles(kKeysUrl, FileKind::kLock) == 0);
   RepositoryAddress other = fixture.Main();
   other.password_file = added.password_file;
   const KeyListReport list = Unwrap(RunKeyList(fixture.Cheaply(), other));
@@ -78,7 +78,7 @@ TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
 
   CHECK(fixture.Keys() == 1);
   CHECK(fixture.Text("password") == " secret word \n");
-  CHECK(fixture.CountFiles(kUrl, FileKind::kLock) == 0);
+  CHECK(fixture.CountFiles(kKeysUrl, FileKind::kLock) == 0);
   REQUIRE_OK(RunKeyList(fixture.Cheaply(), fixture.Main()));
 }
 
