@@ -1,0 +1,119 @@
+#include "common/storage/retry_storage.h"
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace {
+
+// Below `limit`, evenly.
+std::chrono::nanoseconds JitterBelow(std::chrono::nanoseconds limit, Random& random) {
+  std::array<std::uint8_t, 8> bytes{};
+  random.Fill(bytes);
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(limit.count(), 1));
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(number % span));
+}
+
+}  // namespace
+
+Pause PauseUntilStopped(std::stop_token stop) {
+  return [stop = std::move(stop)](std::chrono::nanoseconds time) -> Result<void> {
+    std::mutex nothing;
+    std::condition_variable_any never;
+    std::unique_lock lock(nothing);
+    (void)never.wait_for(lock, stop, time, [] { return false; });
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    return {};
+  };
+}
+
+// `call` is given the number of the try, from 1.
+template <typename Call>
+auto RetryStorage::Retry(Call call) -> decltype(call(1U)) {
+  const Instant begin = clock_.Monotonic();
+  std::chrono::nanoseconds limit = policy_.first;
+  for (unsigned tried = 1;; ++tried) {
+    auto result = call(tried);
+    if (result || !result.error().retryable()) return result;
+    const std::chrono::nanoseconds wait = JitterBelow(limit, random_);
+    if (tried > 1 && clock_.Monotonic() + wait - begin > policy_.total) {
+      return Fail(std::move(result).error().While(
+          fmt::format("tried {} times in {}", tried, FormatDuration(clock_.Monotonic() - begin))));
+    }
+    HF_TRY(pause_(wait));
+    limit = std::min(limit * 2, policy_.longest);
+  }
+}
+
+Result<void> RetryStorage::Create() {
+  return Retry([this](unsigned) { return inner_->Create(); });
+}
+
+Result<void> RetryStorage::Put(const FileName& name, ByteView content, PutMode mode) {
+  return Retry([&](unsigned tried) -> Result<void> {
+    Result<void> put = inner_->Put(name, content, mode);
+    if (put || tried == 1 || put.error().code() != ErrorCode::kAlreadyExists) return put;
+    Result<Bytes> there = inner_->Get(name, {});
+    if (!there && there.error().retryable()) return Fail(std::move(there).error());
+    if (there && std::ranges::equal(*there, content)) return {};
+    return put;
+  });
+}
+
+Result<Bytes> RetryStorage::Get(const FileName& name, ByteRange range) {
+  return Retry([&](unsigned) { return inner_->Get(name, range); });
+}
+
+Result<FileInfo> RetryStorage::Stat(const FileName& name) {
+  return Retry([&](unsigned) { return inner_->Stat(name); });
+}
+
+Result<void> RetryStorage::List(FileKind kind,
+                                const std::function<Result<void>(const FileInfo&)>& visit) {
+  using Id = std::array<std::uint8_t, 32>;
+  std::vector<Id> shown;         // of all tries
+  std::optional<Error> refused;  // the visitor's own error is never a reason to begin again
+  Result<void> listed = Retry([&](unsigned) -> Result<void> {
+    // Sorted only when there is a second try: nearly always there is none.
+    std::ranges::sort(shown);
+    const std::size_t known = shown.size();
+    Result<void> once = inner_->List(kind, [&](const FileInfo& info) -> Result<void> {
+      Id id{};  // the config has no name, and there is one
+      if (Result<Bytes> bytes = HexDecode(info.name.name); bytes && bytes->size() == id.size()) {
+        std::ranges::copy(*bytes, id.begin());
+      }
+      if (std::binary_search(shown.begin(), shown.begin() + static_cast<std::ptrdiff_t>(known),
+                             id)) {
+        return {};
+      }
+      shown.push_back(id);
+      Result<void> visited = visit(info);
+      if (!visited) refused = visited.error();
+      return visited;
+    });
+    if (refused) return {};
+    return once;
+  });
+  if (refused) return Fail(*std::move(refused));
+  return listed;
+}
+
+Result<void> RetryStorage::Remove(const FileName& name) {
+  return Retry([&](unsigned tried) -> Result<void> {
+    Result<void> removed = inner_->Remove(name);
+    if (!removed && tried > 1 && removed.error().code() == ErrorCode::kNotFound) return {};
+    return removed;
+  });
+}
+
+}  // namespace holdfast

@@ -1,0 +1,232 @@
+#include "common/storage/s3_answers.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include "common/base/format.h"
+#include "common/storage/xml.h"
+
+namespace holdfast::s3 {
+namespace {
+
+constexpr std::size_t kShownBytesMax = 300;
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// As forms are encoded, which is what `encoding-type=url` means.
+Result<std::string> DecodeKey(std::string_view text) {
+  std::string key;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+') {
+      key += ' ';
+    } else if (text[i] != '%') {
+      key += text[i];
+    } else {
+      const int high = i + 2 < text.size() ? HexDigit(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;
+      if (high < 0 || low < 0) {
+        return Fail(ErrorCode::kCorrupt, "a list with a key that is not encoded right");
+      }
+      key += static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+  }
+  return key;
+}
+
+Error Answered(ErrorCode code, int status, const AnsweredError& answered, std::string hint = "") {
+  std::string text = fmt::format("the server answered {}", status);
+  if (!answered.code.empty()) text += " " + answered.code;
+  if (!answered.message.empty()) text += ": " + Quote(answered.message);
+  return Error(code, std::move(text)).WithHint(std::move(hint));
+}
+
+// The codes whose status says too little, or something else.
+struct CodeMeaning {
+  std::string_view code;
+  ErrorCode error;
+  std::string_view hint;
+};
+constexpr std::string_view kRightsHint =
+    "the key's policy must allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and "
+    "s3:DeleteObject on what is in it";
+constexpr std::array kMeanings = {
+    CodeMeaning{"SlowDown", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"RequestTimeout", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"InternalError", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"ServiceUnavailable", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"TooManyRequests", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"ConditionalRequestConflict", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"OperationAborted", ErrorCode::kUnavailable, ""},
+    CodeMeaning{"NoSuchKey", ErrorCode::kNotFound, ""},
+    CodeMeaning{"NoSuchBucket", ErrorCode::kNotFound,
+                "\"repository init\" makes the bucket, where the key may do that"},
+    CodeMeaning{"PreconditionFailed", ErrorCode::kAlreadyExists, ""},
+    CodeMeaning{"InvalidRange", ErrorCode::kCorrupt, ""},
+    CodeMeaning{"AccessDenied", ErrorCode::kDenied, kRightsHint},
+    CodeMeaning{"InvalidAccessKeyId", ErrorCode::kDenied,
+                "the server does not know the access key id"},
+    CodeMeaning{"SignatureDoesNotMatch", ErrorCode::kDenied,
+                "the secret access key is wrong, or a proxy on the way changes requests"},
+    CodeMeaning{"RequestTimeTooSkewed", ErrorCode::kDenied, "set this machine's clock"},
+    CodeMeaning{"ExpiredToken", ErrorCode::kDenied, "the session of these credentials is over"},
+    CodeMeaning{"ExpiredTokenException", ErrorCode::kDenied,
+                "the session of these credentials is over"},
+    CodeMeaning{"InvalidToken", ErrorCode::kDenied, "the session token is not the key's"},
+    CodeMeaning{"XAmzContentSHA256Mismatch", ErrorCode::kCorrupt,
+                "the content is not what its name says: check this machine's memory"},
+    CodeMeaning{"BadDigest", ErrorCode::kCorrupt,
+                "the content changed on its way: check this machine's memory and the network"},
+    CodeMeaning{"QuotaExceeded", ErrorCode::kNoSpace, "raise the bucket's quota"},
+    CodeMeaning{"XMinioAdminBucketQuotaExceeded", ErrorCode::kNoSpace, "raise the bucket's quota"},
+    CodeMeaning{"XMinioStorageFull", ErrorCode::kNoSpace, "free space on the server"},
+    CodeMeaning{"InvalidObjectState", ErrorCode::kUnsupported,
+                "the file lies in an archive class; have it brought back first, and keep lifecycle "
+                "rules away from keys, index, snapshots and locks"},
+    CodeMeaning{"NotImplemented", ErrorCode::kUnsupported, ""},
+};
+
+}  // namespace
+
+std::optional<std::uint64_t> ParseNumber(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
+  return number;
+}
+
+AnsweredError ParseAnsweredError(std::string_view body) {
+  Result<XmlElement> answer = ParseXml(body);
+  if (!answer || answer->name != "Error") return {};
+  AnsweredError error;
+  // Shown to people: a code is one word, a message a line of text.
+  for (char c : answer->TextOf("Code").substr(0, 64)) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.') {
+      error.code += c;
+    }
+  }
+  error.message = answer->TextOf("Message").substr(0, kShownBytesMax);
+  error.region = answer->TextOf("Region").substr(0, 64);
+  return error;
+}
+
+bool IsCongestion(int status, const AnsweredError& answered) {
+  return status == 429 || status == 503 || answered.code == "SlowDown" ||
+         answered.code == "TooManyRequests";
+}
+
+Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError& answered) {
+  const std::string* bucket_region = FindHeader(headers, "x-amz-bucket-region");
+  const std::string region = bucket_region != nullptr ? *bucket_region : answered.region;
+  // To HEAD, AWS says 400 and nothing else but the header.
+  const bool is_elsewhere = status == 301 || status == 307 || status == 308 ||
+                            (status == 400 && bucket_region != nullptr && answered.code.empty());
+  if (is_elsewhere || answered.code == "AuthorizationHeaderMalformed" ||
+      answered.code == "PermanentRedirect") {
+    return Answered(ErrorCode::kInvalidArgument, status, answered,
+                    region.empty() ? "check `region` and the URL's host"
+                                   : fmt::format("the bucket is in {}: set `region`, and name that "
+                                                 "region's host in the URL",
+                                                 Quote(region)));
+  }
+  const auto* meaning = std::ranges::find(kMeanings, answered.code, &CodeMeaning::code);
+  if (meaning != kMeanings.end()) {
+    return Answered(meaning->error, status, answered, std::string(meaning->hint));
+  }
+  switch (status) {
+    case 401:
+    case 403:
+      return Answered(ErrorCode::kDenied, status, answered, std::string(kRightsHint));
+    case 404:
+      return Answered(ErrorCode::kNotFound, status, answered);
+    case 405:
+      return Answered(ErrorCode::kDenied, status, answered);
+    case 409:
+    case 408:
+    case 429:
+      return Answered(ErrorCode::kUnavailable, status, answered);
+    case 412:
+      return Answered(ErrorCode::kAlreadyExists, status, answered);
+    case 416:
+      return Answered(ErrorCode::kCorrupt, status, answered);
+    case 501:
+      return Answered(ErrorCode::kUnsupported, status, answered);
+    case 507:
+      return Answered(ErrorCode::kNoSpace, status, answered, "free space on the server");
+    default:
+      break;
+  }
+  // A success that is none is the server's fault, as 5xx are.
+  const bool may_help = status >= 500 || status < 300;
+  return Answered(may_help ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument, status,
+                  answered, may_help ? "" : "check that the URL names an S3 service");
+}
+
+Result<ListPage> ParseListPage(std::string_view body) {
+  HF_ASSIGN(const XmlElement root, ParseXml(body));
+  if (root.name != "ListBucketResult") {
+    return Fail(ErrorCode::kCorrupt, fmt::format("a list that is {}", Quote(root.name)));
+  }
+  const bool is_encoded = root.TextOf("EncodingType") == "url";
+  ListPage page;
+  for (const XmlElement& child : root.children) {
+    if (child.name != "Contents") continue;
+    const XmlElement* key = child.Find("Key");
+    const std::optional<std::uint64_t> size = ParseNumber(child.TextOf("Size"));
+    if (key == nullptr || key->text.empty() || !size) {
+      return Fail(ErrorCode::kCorrupt, "a list with a file that has no key or no size");
+    }
+    std::string name = key->text;
+    if (is_encoded) {
+      HF_ASSIGN(name, DecodeKey(key->text));
+    }
+    page.files.push_back({std::move(name), *size});
+  }
+  const std::string_view is_cut = root.TextOf("IsTruncated");
+  if (is_cut != "true" && is_cut != "false") {
+    return Fail(ErrorCode::kCorrupt, "a list that does not say whether there is more");
+  }
+  if (is_cut == "true") {
+    page.next = root.TextOf("NextContinuationToken");
+    if (page.next.empty()) return Fail(ErrorCode::kCorrupt, "a list with more and no way to it");
+  }
+  return page;
+}
+
+std::optional<ContentRange> ParseContentRange(std::string_view text) {
+  constexpr std::string_view kUnit = "bytes ";
+  if (!text.starts_with(kUnit)) return {};
+  text.remove_prefix(kUnit.size());
+  const std::size_t dash = text.find('-');
+  const std::size_t slash = text.find('/');
+  if (dash == text.npos || slash == text.npos || slash < dash) return {};
+  const auto first = ParseNumber(text.substr(0, dash));
+  const auto last = ParseNumber(text.substr(dash + 1, slash - dash - 1));
+  const auto total = ParseNumber(text.substr(slash + 1));
+  if (!first || !last || !total || *first > *last || *last >= *total) return {};
+  return ContentRange{*first, *last, *total};
+}
+
+std::optional<WallTime> ParseHttpDate(std::string_view text) {
+  constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  // "Fri, 24 May 2013 00:00:00 GMT" has all its parts in fixed places.
+  if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT")) return {};
+  const auto* month = std::ranges::find(kMonths, text.substr(8, 3));
+  if (month == kMonths.end()) return {};
+  const std::string iso =
+      fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month - kMonths.begin() + 1,
+                  text.substr(5, 2), text.substr(17, 8));
+  const Result<WallTime> time = ParseTime(iso);
+  if (!time) return {};
+  return *time;
+}
+
+}  // namespace holdfast::s3

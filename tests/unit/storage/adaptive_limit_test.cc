@@ -1,0 +1,65 @@
+#include "common/storage/adaptive_limit.h"
+
+#include <catch2/catch.hpp>
+
+#include <optional>
+#include <thread>
+
+#include "tests/support/manual_clock.h"
+#include "tests/support/results.h"
+
+namespace holdfast::s3 {
+namespace {
+using namespace std::chrono_literals;
+using testing::Unwrap;
+
+TEST_CASE("adaptive limit: congestion halves it once in a second, success brings it back slowly") {
+  testing::ManualClock clock;
+  AdaptiveLimit limit(8, clock);
+
+  limit.Congested();
+  limit.Congested();  // of the same moment
+  REQUIRE(limit.allowed() == 4);
+  clock.Advance(1s);
+  limit.Congested();
+  REQUIRE(limit.allowed() == 2);
+  for (int i = 0; i < 10; ++i) {
+    clock.Advance(1s);
+    limit.Congested();
+  }
+  REQUIRE(limit.allowed() == 1);
+
+  limit.Succeeded();
+  REQUIRE(limit.allowed() == 2);
+  limit.Succeeded();
+  REQUIRE(limit.allowed() == 2);
+  for (int i = 0; i < 100; ++i) limit.Succeeded();
+  REQUIRE(limit.allowed() == 8);
+}
+
+TEST_CASE("adaptive limit: who comes too early waits until somebody is done") {
+  testing::ManualClock clock;
+  AdaptiveLimit limit(1, clock);
+  std::optional<AdaptiveLimit::Slot> first(Unwrap(limit.Acquire({})));
+  std::atomic<bool> has_second = false;
+  std::jthread second([&] {
+    const AdaptiveLimit::Slot slot = Unwrap(limit.Acquire({}));
+    has_second = true;
+  });
+  REQUIRE_FALSE(has_second);
+  first.reset();
+  second.join();
+  REQUIRE(has_second);
+}
+
+TEST_CASE("adaptive limit: who waits can be told to stop") {
+  testing::ManualClock clock;
+  AdaptiveLimit limit(1, clock);
+  const AdaptiveLimit::Slot slot = Unwrap(limit.Acquire({}));
+  std::stop_source stop;
+  std::jthread stopper([&] { stop.request_stop(); });
+  REQUIRE_FAILS(limit.Acquire(stop.get_token()), ErrorCode::kCancelled, "stopped");
+}
+
+}  // namespace
+}  // namespace holdfast::s3

@@ -1,0 +1,170 @@
+#include "common/storage/retry_storage.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/faulty_storage.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_storage.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast {
+namespace {
+using namespace std::chrono_literals;
+using testing::Fault;
+using testing::FaultyStorage;
+using testing::ManualClock;
+using testing::MemoryStorage;
+using testing::SeededRandom;
+using testing::StorageCall;
+using testing::Unwrap;
+
+FileName Name(FileKind kind, char digit) { return {kind, std::string(64, digit)}; }
+
+struct Scene {
+  ManualClock clock;
+  SeededRandom random;
+  std::vector<std::chrono::nanoseconds> waits;
+  FaultyStorage* faulty = nullptr;
+  std::unique_ptr<Storage> storage = Make({});
+
+  std::unique_ptr<Storage> Make(const RetryPolicy& policy) {
+    auto inner = std::make_unique<FaultyStorage>(std::make_unique<MemoryStorage>());
+    faulty = inner.get();
+    return std::make_unique<RetryStorage>(std::move(inner), policy, clock, random,
+                                          [this](std::chrono::nanoseconds time) -> Result<void> {
+                                            waits.push_back(time);
+                                            clock.Advance(time);
+                                            return {};
+                                          });
+  }
+};
+
+TEST_CASE("retry storage: waits grow from below a second to below a minute, at random") {
+  Scene scene;
+  scene.faulty->Set({.last = 12});
+
+  REQUIRE_FAILS(scene.storage->Get(Name(FileKind::kPack, 'a'), {}), ErrorCode::kNotFound, "");
+
+  REQUIRE(scene.waits.size() == 12);
+  auto limit = std::chrono::nanoseconds(1s);
+  std::chrono::nanoseconds sum{0};
+  for (std::chrono::nanoseconds wait : scene.waits) {
+    REQUIRE(wait < limit);
+    sum += wait;
+    limit = std::min<std::chrono::nanoseconds>(limit * 2, 60s);
+  }
+  REQUIRE(sum > 60s);   // not all of them tiny
+  REQUIRE(sum < 363s);  // nor without jitter
+}
+
+TEST_CASE("retry storage: it ends after a quarter of an hour and says how often it was tried") {
+  Scene scene;
+  scene.faulty->Set({.code = ErrorCode::kTimedOut});
+  const Result<void> put =
+      scene.storage->Put(Name(FileKind::kPack, 'a'), Bytes(1), PutMode::kReplace);
+  REQUIRE_FAILS(put, ErrorCode::kTimedOut, "times in 1");
+  REQUIRE_FAILS(put, ErrorCode::kTimedOut, "injected fault");
+  REQUIRE(scene.clock.Monotonic().time_since_epoch() <= 15min);
+  REQUIRE(scene.clock.Monotonic().time_since_epoch() > 13min);
+}
+
+TEST_CASE("retry storage: there is a second try however long the first one took") {
+  Scene scene;
+  scene.storage = scene.Make({.total = 0s});
+  scene.faulty->Set({.last = 1});
+  REQUIRE_OK(scene.storage->Put(Name(FileKind::kPack, 'a'), Bytes(1), PutMode::kReplace));
+}
+
+TEST_CASE("retry storage: what will be the same next time is not tried again") {
+  Scene scene;
+  for (ErrorCode code : {ErrorCode::kDenied, ErrorCode::kNotFound, ErrorCode::kNoSpace,
+                         ErrorCode::kCorrupt, ErrorCode::kCancelled}) {
+    scene.faulty->Set({.code = code});
+    REQUIRE_FAILS(scene.storage->Stat(Name(FileKind::kKey, 'a')), code, "");
+    REQUIRE(scene.faulty->matching() == 1);
+  }
+  REQUIRE(scene.waits.empty());
+}
+
+TEST_CASE("retry storage: a create whose answer was lost is our own, and no other's") {
+  Scene scene;
+  const FileName config{FileKind::kConfig, ""};
+  scene.faulty->Set({.calls = {StorageCall::kPut}, .last = 1, .after_the_work = true});
+  REQUIRE_OK(scene.storage->Put(config, ToBytes("ours"), PutMode::kCreate));
+
+  // Somebody else's file is found at the second try.
+  scene.faulty->Set({.calls = {StorageCall::kPut}, .last = 1});
+  REQUIRE_FAILS(scene.storage->Put(config, ToBytes("other"), PutMode::kCreate),
+                ErrorCode::kAlreadyExists, "");
+  // And at the first one the same content is no excuse: nothing was lost.
+  REQUIRE_FAILS(scene.storage->Put(config, ToBytes("ours"), PutMode::kCreate),
+                ErrorCode::kAlreadyExists, "");
+}
+
+TEST_CASE("retry storage: a removal whose answer was lost is done") {
+  Scene scene;
+  const FileName lock = Name(FileKind::kLock, 'a');
+  REQUIRE_OK(scene.storage->Put(lock, Bytes(1), PutMode::kReplace));
+  scene.faulty->Set({.calls = {StorageCall::kRemove}, .last = 1, .after_the_work = true});
+  REQUIRE_OK(scene.storage->Remove(lock));
+  REQUIRE_FAILS(scene.storage->Remove(lock), ErrorCode::kNotFound, "");
+}
+
+// Fails in the middle of a list.
+class TornList final : public Storage {
+ public:
+  std::string location() const override { return "torn:"; }
+  unsigned connections_max() const override { return 1; }
+  Result<void> Create() override { return {}; }
+  Result<void> Put(const FileName&, ByteView, PutMode) override { return {}; }
+  Result<Bytes> Get(const FileName&, ByteRange) override { return Bytes(); }
+  Result<FileInfo> Stat(const FileName& name) override { return FileInfo{name, 0}; }
+  Result<void> Remove(const FileName&) override { return {}; }
+  Result<void> List(FileKind kind,
+                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+    ++lists;
+    for (char digit = 'a'; digit < 'd'; ++digit) {
+      HF_TRY(visit({Name(kind, digit), 1}));
+      if (lists < 3 && digit == 'b') return Fail(ErrorCode::kUnavailable, "torn");
+    }
+    return {};
+  }
+  int lists = 0;
+};
+
+TEST_CASE("retry storage: a list that breaks off shows each file once") {
+  Scene scene;
+  RetryStorage storage(std::make_unique<TornList>(), {}, scene.clock, scene.random,
+                       [](std::chrono::nanoseconds) -> Result<void> { return {}; });
+  std::string seen;
+  REQUIRE_OK(storage.List(FileKind::kIndex, [&](const FileInfo& info) -> Result<void> {
+    seen += info.name.name[0];
+    return {};
+  }));
+  REQUIRE(seen == "abc");
+}
+
+TEST_CASE("retry storage: the visitor's own trouble does not begin the list anew") {
+  Scene scene;
+  auto torn = std::make_unique<TornList>();
+  TornList& inner = *torn;
+  RetryStorage storage(std::move(torn), {}, scene.clock, scene.random,
+                       [](std::chrono::nanoseconds) -> Result<void> { return {}; });
+  REQUIRE_FAILS(storage.List(FileKind::kIndex,
+                             [](const FileInfo&) -> Result<void> {
+                               return Fail(ErrorCode::kUnavailable, "the visitor's");
+                             }),
+                ErrorCode::kUnavailable, "the visitor's");
+  REQUIRE(inner.lists == 1);
+}
+
+TEST_CASE("retry storage: waiting for real ends at once when it is to stop") {
+  std::stop_source stop;
+  REQUIRE_OK(PauseUntilStopped(stop.get_token())(1ns));
+  stop.request_stop();
+  REQUIRE_FAILS(PauseUntilStopped(stop.get_token())(1h), ErrorCode::kCancelled, "stopped");
+}
+
+}  // namespace
+}  // namespace holdfast
