@@ -8,6 +8,7 @@
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 #include "common/config/config_file.h"
+#include "common/service/logging.h"
 #include "common/service/signals.h"
 
 namespace holdfast::cli {
@@ -28,6 +29,7 @@ int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds)
   context.random = &random;
   context.terminal = &terminal;
   context.stop = (*signals)->token();
+  context.open_storage = MakeStorageOpener(context.stop, LogRetry);
   return RunAgent(std::vector<std::string>(argv + 1, argv + argc), context);
 }
 

@@ -18,6 +18,7 @@
 #include "agent/daemon/join_cluster.h"
 #include "agent/daemon/restore_helper.h"
 #include "agent/jobs/source_session.h"
+#include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/base/ulid.h"
@@ -486,8 +487,9 @@ class Program {
   Result<int> ConfigCheck() {
     for (const RepositorySettings& repository : settings_->repositories) {
       HF_TRY(jobs::ReadPassword(jobs::AddressOf(repository)));
-      auto storage = context_.open_storage(repository.url);
+      auto storage = context_.open_storage({repository.url, repository.s3});
       if (!storage) return repository.values.Invalid("url", storage.error().message());
+      HF_TRY(CheckFilesOf(repository));
     }
     for (const SourceSettings& source : settings_->sources) {
       HF_TRY(jobs::OpenSource(job_, *job_.FindKind(source.kind), source.name, source.values));
@@ -507,6 +509,16 @@ class Program {
                 fmt::format("there are: {}", RepositoryNames()));
   }
 
+  // The files that a repository's options name are there and may be read.
+  static Result<void> CheckFilesOf(const RepositorySettings& repository) {
+    for (const config::OptionSpec& option : S3Options()) {
+      if (option.type != config::OptionType::kPath || !repository.values.Has(option.name)) continue;
+      Result<Fd> file = OpenFile(repository.values.Text(option.name), O_RDONLY);
+      if (!file) return repository.values.Invalid(option.name, file.error().message());
+    }
+    return {};
+  }
+
   // The repositories that the verb is about; all where none is named.
   Result<std::vector<jobs::RepositoryAddress>> Repositories() {
     std::vector<jobs::RepositoryAddress> addresses;
@@ -517,6 +529,7 @@ class Program {
       if (address.url.starts_with("file:") && !address.url.starts_with("file:/")) {
         address.url = fmt::format("file:{}/{}", directory, address.url.substr(5));
       }
+      address.s3.credentials.variables = S3Variables(context_.environment);
       address.password_file = arguments_.password_file;
       address.password_place = kPasswordFlag;
       addresses.push_back(std::move(address));

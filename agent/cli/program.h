@@ -26,7 +26,7 @@ struct ProgramContext {
   Random* random = nullptr;
   Terminal* terminal = nullptr;
   std::stop_token stop;
-  std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+  StorageOpener open_storage = MakeStorageOpener();
   repository::LockOptions lock_options;
 };
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 
 namespace holdfast::cli {
@@ -504,6 +505,10 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
     document["repositories"][repository.name] = {{"url", repository.url},
                                                  {"password_file", repository.password_file},
                                                  {"compression", repository.compression}};
+    for (const config::OptionSpec& spec : S3Options()) {
+      if (!repository.values.Has(spec.name)) continue;
+      document["repositories"][repository.name][spec.name] = OptionJson(repository.values, spec);
+    }
   }
   document["sources"] = Json::array();
   for (const SourceSettings& source : settings.sources) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
@@ -559,6 +560,10 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
     text += fmt::format("  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n",
                         YamlText(repository.name), YamlText(repository.url),
                         YamlText(repository.password_file), repository.compression);
+    for (const config::OptionSpec& spec : S3Options()) {
+      if (!repository.values.Has(spec.name)) continue;
+      text += fmt::format("    {}: {}\n", spec.name, YamlOption(repository.values, spec));
+    }
   }
   text += settings.sources.empty() ? "sources: []\n" : "sources:\n";
   for (const SourceSettings& source : settings.sources) {

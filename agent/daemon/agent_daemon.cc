@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/bus/bus_client.h"
 #include "common/io/fd.h"
+#include "common/service/logging.h"
 #include "common/trust/root_document.h"
 
 namespace holdfast::agent {
@@ -100,6 +101,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   runner.clock = &clock;
   runner.random = &random;
   runner.restores = restores.get();
+  runner.open_storage = MakeStorageOpener(stop, LogRetry);
   AgentLoop loop(options, loaded, journal, trust, *bus, std::move(runner), random, clock);
   Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {} sources, controller at {}",
       identity.node, trust.root().cluster(), identity.incarnation, settings.sources.size(),

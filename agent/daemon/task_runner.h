@@ -31,7 +31,7 @@ struct TaskRunnerOptions {
   Random* random = nullptr;
   RestoreLauncher* restores = nullptr;
   // Tests put a storage in memory here.
-  std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+  StorageOpener open_storage = MakeStorageOpener();
   std::chrono::milliseconds progress_every{500};
 };
 

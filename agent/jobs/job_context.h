@@ -46,8 +46,8 @@ struct JobContext {
   std::stop_token stop;
   std::string run;  // ULID
   std::string user;
-  // Opens the storage of a URL; tests put one in memory here.
-  std::function<Result<std::unique_ptr<Storage>>(std::string_view url)> open_storage = OpenStorage;
+  // Tests put storages in memory here.
+  StorageOpener open_storage = MakeStorageOpener();
   repository::LockOptions lock_options;
   // How long to try again while somebody else's lock is in the way.
   std::chrono::nanoseconds retry_lock{0};

@@ -37,7 +37,8 @@ RepositoryAddress AddressOf(const RepositorySettings& repository) {
           .url = repository.url,
           .password_file = repository.password_file,
           .password_place = repository.values.LocationOf("password_file").Text(),
-          .compression = repository.compression};
+          .compression = repository.compression,
+          .s3 = repository.s3};
 }
 
 Result<Secret> ReadPassword(const RepositoryAddress& address) {
@@ -89,8 +90,8 @@ RepositoryPool::~RepositoryPool() {
 
 RepositoryPool::Opened& RepositoryPool::Join(const RepositoryAddress& address) {
   std::lock_guard lock(mutex_);
-  std::unique_ptr<Opened>& opened =
-      opened_[fmt::format("{}\n{}\n{}", address.url, address.password_file, address.compression)];
+  std::unique_ptr<Opened>& opened = opened_[fmt::format(
+      "{}\n{}\n{}\n{}", address.name, address.url, address.password_file, address.compression)];
   if (opened == nullptr) opened = std::make_unique<Opened>();
   ++opened->users;
   return *opened;
@@ -150,7 +151,7 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (opened_->repository != nullptr && !opened_->is_kept) return {};
   std::string what = fmt::format("open repository {}", Quote(address_.label()));
   HF_ASSIGN(Secret password, ReadPassword(address_));
-  Result<std::unique_ptr<Storage>> storage = context.open_storage(address_.url);
+  Result<std::unique_ptr<Storage>> storage = context.open_storage({address_.url, address_.s3});
   if (!storage) return Fail(std::move(storage).error().While(what));
   auto opened = repository::Repository::Open(
       *std::move(storage), password,

@@ -24,6 +24,7 @@ struct RepositoryAddress {
   std::string password_file = {};
   std::string password_place = {};  // "agent.yaml:7:20", where the file is named
   std::string compression = "auto";
+  s3::Settings s3 = {};  // of an "s3:" URL
 
   // The name, or the URL where there is none.
   const std::string& label() const { return name.empty() ? url : name; }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/settings/names.h"
+#include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
 #include "common/config/config_file.h"
@@ -91,7 +92,8 @@ Schema MakeRepositorySchema() {
       {.name = "url",
        .type = OptionType::kString,
        .required = true,
-       .help = "where the repository lies, e.g. \"file:/srv/backup/main\""},
+       .help = "where the repository lies, e.g. \"file:/srv/backup/main\" or "
+               "\"s3:https://host/bucket/prefix\""},
       {.name = "password_file",
        .type = OptionType::kPath,
        .required = true,
@@ -101,6 +103,7 @@ Schema MakeRepositorySchema() {
        .help = "how hard to compress new data",
        .choices = {"auto", "off", "fast", "max"}},
   };
+  schema.options.insert(schema.options.end(), S3Options().begin(), S3Options().end());
   return schema;
 }
 
@@ -224,6 +227,7 @@ class SettingsReader {
       if (!path) return repository.values.Invalid("url", path.error().message());
       repository.url = "file:" + *path;
     }
+    HF_ASSIGN(repository.s3, ReadS3Settings(repository.values, environment_));
     repository.password_file = repository.values.Text("password_file");
     repository.compression = repository.values.Text("compression", "auto");
     settings_.repositories.push_back(std::move(repository));

@@ -11,6 +11,7 @@
 #include "common/base/result.h"
 #include "common/config/reader.h"
 #include "common/config/schema.h"
+#include "common/storage/s3_settings.h"
 
 namespace holdfast {
 
@@ -21,6 +22,7 @@ struct RepositorySettings {
   std::string url;
   std::string password_file;
   std::string compression = "auto";  // "auto", "off", "fast" or "max"
+  s3::Settings s3;                   // of an "s3:" URL
   config::Values values;             // for the places of what stands above
 };
 

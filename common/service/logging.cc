@@ -96,4 +96,8 @@ Result<LogTarget> ParseLogTarget(std::string_view text) {
               fmt::format("log target {}; expected auto, stderr or journald", Quote(text)));
 }
 
+void LogRetry(const Error& error, std::chrono::nanoseconds wait) {
+  Log(LogLevel::kWarning, "{}: again in {}", error.message(), FormatDuration(wait));
+}
+
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 // Where a program's log goes: lines on stderr, or fields in systemd's journal.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -36,5 +37,8 @@ LogTarget SetUpLogging(const LogOptions& options, const Clock& clock);
 // kInvalidArgument with what is allowed.
 Result<LogLevel> ParseLogLevel(std::string_view text);
 Result<LogTarget> ParseLogTarget(std::string_view text);
+
+// A warning that something failed and is tried again after `wait`: nobody else would hear of it.
+void LogRetry(const Error& error, std::chrono::nanoseconds wait);
 
 }  // namespace holdfast

@@ -50,6 +50,7 @@ auto RetryStorage::Retry(Call call) -> decltype(call(1U)) {
       return Fail(std::move(result).error().While(
           fmt::format("tried {} times in {}", tried, FormatDuration(clock_.Monotonic() - begin))));
     }
+    if (notice_) notice_(result.error(), wait);
     HF_TRY(pause_(wait));
     limit = std::min(limit * 2, policy_.longest);
   }

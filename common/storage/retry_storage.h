@@ -29,14 +29,15 @@ Pause PauseUntilStopped(std::stop_token stop);
 
 class RetryStorage final : public Storage {
  public:
-  // `clock` and `random` outlive the object.
+  // `clock` and `random` outlive the object. `notice` may be empty.
   RetryStorage(std::unique_ptr<Storage> inner, const RetryPolicy& policy, const Clock& clock,
-               Random& random, Pause pause)
+               Random& random, Pause pause, RetryNotice notice = {})
       : inner_(std::move(inner)),
         policy_(policy),
         clock_(clock),
         random_(random),
-        pause_(std::move(pause)) {}
+        pause_(std::move(pause)),
+        notice_(std::move(notice)) {}
 
   std::string location() const override { return inner_->location(); }
   unsigned connections_max() const override { return inner_->connections_max(); }
@@ -60,6 +61,7 @@ class RetryStorage final : public Storage {
   const Clock& clock_;
   Random& random_;
   const Pause pause_;
+  const RetryNotice notice_;
 };
 
 }  // namespace holdfast

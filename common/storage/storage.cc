@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "common/base/format.h"
+#include "common/base/random.h"
 #include "common/storage/posix_storage.h"
+#include "common/storage/retry_storage.h"
+#include "common/storage/s3_storage.h"
 
 namespace holdfast {
 
@@ -39,25 +42,62 @@ bool IsValidName(const FileName& name) {
          });
 }
 
-Result<std::unique_ptr<Storage>> OpenStorage(std::string_view url) {
-  std::size_t colon = url.find(':');
-  std::string_view scheme = url.substr(0, colon == std::string_view::npos ? 0 : colon);
+namespace {
+
+const SystemClock& RealClock() {
+  static const SystemClock clock;
+  return clock;
+}
+
+std::unique_ptr<Storage> WithRetry(std::unique_ptr<Storage> inner, const RetryPolicy& policy,
+                                   std::stop_token stop, RetryNotice notice) {
+  static SystemRandom random;
+  return std::make_unique<RetryStorage>(std::move(inner), policy, RealClock(), random,
+                                        PauseUntilStopped(std::move(stop)), std::move(notice));
+}
+
+constexpr std::string_view kUrlForms =
+    "write it as \"file:/srv/backup/main\" or \"s3:https://host/bucket/prefix\"";
+
+}  // namespace
+
+Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address, std::stop_token stop,
+                                             RetryNotice notice) {
+  const std::string& url = address.url;
+  const std::size_t colon = url.find(':');
+  const std::string scheme = url.substr(0, colon == url.npos ? 0 : colon);
   if (scheme == "file") {
-    std::string_view path = url.substr(colon + 1);
-    if (!path.starts_with('/') || path.find('\0') != std::string_view::npos) {
+    std::string path = url.substr(colon + 1);
+    if (!path.starts_with('/') || path.find('\0') != path.npos) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{} names no absolute path", Quote(url)),
                   "write it as \"file:/srv/backup/main\"");
     }
-    return std::make_unique<PosixStorage>(std::string(path));
+    // A server of files that was started anew is there after a moment; a broken disk stays broken.
+    constexpr RetryPolicy kSoon{.first = std::chrono::milliseconds(100),
+                                .longest = std::chrono::seconds(1),
+                                .total = std::chrono::seconds(5)};
+    return WithRetry(std::make_unique<PosixStorage>(std::move(path)), kSoon, std::move(stop),
+                     std::move(notice));
   }
-  for (std::string_view known : {"s3", "azure", "gs", "b2", "sftp", "rest", "rclone", "swift"}) {
+  if (scheme == "s3") {
+    HF_ASSIGN(std::unique_ptr<Storage> storage,
+              s3::S3Storage::Open(url, address.s3, {.clock = &RealClock()}));
+    return WithRetry(std::move(storage), {}, std::move(stop), std::move(notice));
+  }
+  for (std::string_view known : {"azure", "gs", "b2", "sftp", "rest", "rclone", "swift"}) {
     if (scheme != known) continue;
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("storage of kind \"{}\" is not built into this version", scheme),
-                "use \"file:/absolute/path\", e.g. on a mounted volume");
+                std::string(kUrlForms));
   }
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no storage URL", Quote(url)),
-              "write it as \"file:/srv/backup/main\"");
+              std::string(kUrlForms));
+}
+
+StorageOpener MakeStorageOpener(std::stop_token stop, RetryNotice notice) {
+  return [stop = std::move(stop), notice = std::move(notice)](const StorageAddress& address) {
+    return OpenStorage(address, stop, notice);
+  };
 }
 
 }  // namespace holdfast

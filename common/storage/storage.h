@@ -4,16 +4,19 @@
 // Storages themselves. Every implementation and wrapper passes tests/contract/storage_contract.h.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/storage/s3_settings.h"
 
 namespace holdfast {
 
@@ -63,7 +66,8 @@ class Storage {
   // On success the whole content is durable; a reader never sees part of it. kAlreadyExists only
   // with kCreate (config and keys): every other name is a content hash, so writing it again is
   // harmless and a retry is safe. kNoSpace, kDenied, kUnavailable; kNotFound when the place itself
-  // is gone, e.g. not mounted. REQUIRES: IsValidName(name), here and below.
+  // is gone, e.g. not mounted; kCorrupt may be for a pack whose content is not what its name says.
+  // REQUIRES: IsValidName(name), here and below.
   virtual Result<void> Put(const FileName& name, ByteView content, PutMode mode) = 0;
   // kNotFound; kCorrupt when the file is shorter than the range asks for; kUnsupported for a whole
   // file of more than kWholeFileBytesMax.
@@ -77,8 +81,27 @@ class Storage {
   virtual Result<void> Remove(const FileName& name) = 0;
 };
 
-// Opens the storage a URL names: "file:/absolute/path". Touches nothing yet. kInvalidArgument for a
-// URL of no known form, kUnsupported for a known scheme that this build does not have.
-Result<std::unique_ptr<Storage>> OpenStorage(std::string_view url);
+// Where a storage lies, and what is needed to get there.
+struct StorageAddress {
+  std::string url;
+  s3::Settings s3 = {};  // of an "s3:" URL
+};
+
+// Told before something is tried again: why, and after which time. From any thread.
+using RetryNotice = std::function<void(const Error& error, std::chrono::nanoseconds wait)>;
+
+// Opens the storage that the URL names: "file:/absolute/path" or "s3:https://host/bucket/prefix".
+// What may pass is tried again: of S3 for a quarter of an hour, of a directory (ESTALE and its kin
+// of network file systems) for some seconds. `stop` ends that waiting with kCancelled, and nothing
+// else, so that what has to be cleaned up can still be. Touches nothing yet. kInvalidArgument for a
+// URL of no known form, kUnsupported for a known scheme that this build does not have. `notice` may
+// be empty.
+Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address,
+                                             std::stop_token stop = {}, RetryNotice notice = {});
+
+// The same as a seam: tests put storages in memory behind it.
+using StorageOpener =
+    std::function<Result<std::unique_ptr<Storage>>(const StorageAddress& address)>;
+StorageOpener MakeStorageOpener(std::stop_token stop = {}, RetryNotice notice = {});
 
 }  // namespace holdfast

@@ -22,7 +22,7 @@ TEST_CASE("storage contract: a directory") {
 
 TEST_CASE("storage contract: a directory as a URL names it") {
   const TempDir directory = Unwrap(TempDir::Create("storage-contract"));
-  RunStorageContract([&] { return Unwrap(OpenStorage("file:" + directory.path() + "/repo")); });
+  RunStorageContract([&] { return Unwrap(OpenStorage({"file:" + directory.path() + "/repo"})); });
 }
 
 TEST_CASE("storage contract: memory") {

@@ -51,7 +51,7 @@ struct Place {
   }
 
   std::unique_ptr<Storage> OpenDirectory() const {
-    return Unwrap(OpenStorage("file:" + repository()));
+    return Unwrap(OpenStorage({"file:" + repository()}));
   }
   void Init() {
     Unwrap(Repository::Init(*OpenDirectory(), Secret(std::string(kPassword)),

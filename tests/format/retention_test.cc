@@ -142,10 +142,10 @@ TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons
   SystemRandom random;
   const std::string url = "file:" + directory.path() + "/repo";
   Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600));
-  Unwrap(Repository::Init(*Unwrap(OpenStorage(url)), Secret(std::string(kPassword)),
+  Unwrap(Repository::Init(*Unwrap(OpenStorage({url})), Secret(std::string(kPassword)),
                           {.scrypt = crypto::ScryptParameters{.n = 1024, .r = 8, .p = 1}}, random,
                           clock));
-  auto repository = Unwrap(Repository::Open(Unwrap(OpenStorage(url)),
+  auto repository = Unwrap(Repository::Open(Unwrap(OpenStorage({url})),
                                             Secret(std::string(kPassword)), {}, random, clock));
   Dice dice(7);
   for (unsigned number = 0; number < kLists; ++number) WriteList(*repository, dice, number);

@@ -33,12 +33,12 @@ struct Tool {
   Secret password;
 
   Result<std::unique_ptr<Repository>> Open() {
-    HF_ASSIGN(std::unique_ptr<Storage> storage, OpenStorage(url));
+    HF_ASSIGN(std::unique_ptr<Storage> storage, OpenStorage({url}));
     return Repository::Open(std::move(storage), password, {}, random, clock);
   }
 
   Result<void> Init() {
-    HF_ASSIGN(std::unique_ptr<Storage> storage, OpenStorage(url));
+    HF_ASSIGN(std::unique_ptr<Storage> storage, OpenStorage({url}));
     const crypto::ScryptParameters cheap{.n = 1024, .r = 8, .p = 1};
     repository::InitOptions options{.user = "tester", .host = "here", .scrypt = cheap};
     HF_TRY(Repository::Init(*storage, password, options, random, clock));

@@ -66,8 +66,9 @@ struct ProgramFixture {
       context.clock = &clock;
       context.random = &random;
       context.terminal = &terminal;
-      context.open_storage = [this](std::string_view url) -> Result<std::unique_ptr<Storage>> {
-        auto found = storages.find(std::string(url));
+      context.open_storage =
+          [this](const StorageAddress& address) -> Result<std::unique_ptr<Storage>> {
+        auto found = storages.find(address.url);
         if (found == storages.end()) {
           return Fail(ErrorCode::kInvalidArgument, "no storage of this form");
         }
@@ -275,6 +276,30 @@ TEST_CASE("program: config show reads back as the same configuration") {
   Outcome check = fixture.Run({"config", "check"});
   REQUIRE(check.code == 0);
   REQUIRE_THAT(check.out, Catch::Contains("right: node n9, 1 repository, 2 sources"));
+}
+
+TEST_CASE("program: config names the options of a repository on S3, and checks their files") {
+  ProgramFixture fixture;
+  fixture.Write(
+      "agent.yaml",
+      "node: n\nrepositories:\n  main: {url: \"s3:https://h/b/p\", password_file: password,\n"
+      "    connections: 7, access_key_id: AK, secret_access_key_file: secret}\n");
+  const auto shown = fixture.Run({"config", "show", "--json"}).document()["repositories"]["main"];
+  REQUIRE(shown["url"] == "s3:https://h/b/p");
+  REQUIRE(shown["connections"] == 7);
+  REQUIRE(shown["access_key_id"] == "AK");
+  REQUIRE_FALSE(shown.contains("region"));
+  const Outcome text = fixture.Run({"config", "show"});
+  fixture.Write("agent.yaml", text.out);
+  REQUIRE(fixture.Run({"config", "show"}).out == text.out);
+
+  fixture.storages["s3:https://h/b/p"];
+  const Outcome check = fixture.Run({"config", "check"});
+  REQUIRE(check.code == 2);
+  REQUIRE_THAT(check.err,
+               Catch::Contains("agent.yaml:") && Catch::Contains("secret\": no such file"));
+  fixture.Write("secret", "hush");
+  REQUIRE(fixture.Run({"config", "check"}).code == 0);
 }
 
 TEST_CASE("program: restore in place reports what it did, and a rollback") {

@@ -281,8 +281,8 @@ struct FaultyProcess {
   FaultyProcess(ComposeFixture& fixture, std::uint64_t failures, bool after_the_work)
       : context(fixture.On("n1")) {
     context.repositories = &pool;
-    context.open_storage = [this, &fixture, failures,
-                            after_the_work](std::string_view) -> Result<std::unique_ptr<Storage>> {
+    context.open_storage = [this, &fixture, failures, after_the_work](
+                               const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
       auto opened = std::make_unique<testing::FaultyStorage>(
           std::make_unique<testing::BorrowedStorage>(fixture.storage()));
       opened->Set({.code = ErrorCode::kUnavailable,
@@ -393,7 +393,7 @@ TEST_CASE("held parts: dead locks go where no part waits, too") {
   REQUIRE(cluster.Count(FileKind::kLock) == 0);
   // One that cannot be reached keeps nobody from anything.
   JobContext context = cluster.On("n1");
-  context.open_storage = [](std::string_view) -> Result<std::unique_ptr<Storage>> {
+  context.open_storage = [](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
     return Fail(ErrorCode::kUnavailable, "not mounted");
   };
   REQUIRE(held.TakeUp(context, {}).empty());

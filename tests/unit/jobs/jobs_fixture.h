@@ -58,8 +58,9 @@ struct JobsFixture {
     context.stop = std::move(stop);
     context.run = MakeUlid(clock, random);
     context.user = "tester";
-    context.open_storage = [this](std::string_view url) -> Result<std::unique_ptr<Storage>> {
-      auto found = storages.find(std::string(url));
+    context.open_storage =
+        [this](const StorageAddress& address) -> Result<std::unique_ptr<Storage>> {
+      auto found = storages.find(address.url);
       if (found == storages.end()) return Fail(ErrorCode::kInvalidArgument, "no such storage");
       return std::make_unique<testing::BorrowedStorage>(found->second);
     };

@@ -99,9 +99,9 @@ TEST_CASE("keys: a link to the password file stays one") {
 TEST_CASE("keys: an old key that cannot be removed is named, and the new password stands") {
   KeyFixture fixture;
   JobContext context = fixture.Cheaply();
-  context.open_storage = [&](std::string_view url) -> Result<std::unique_ptr<Storage>> {
+  context.open_storage = [&](const StorageAddress& address) -> Result<std::unique_ptr<Storage>> {
     auto storage = std::make_unique<testing::FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(fixture.storages[std::string(url)]));
+        std::make_unique<testing::BorrowedStorage>(fixture.storages[address.url]));
     storage->Set({.code = ErrorCode::kDenied,
                   .calls = {testing::StorageCall::kRemove},
                   .kind = FileKind::kKey});

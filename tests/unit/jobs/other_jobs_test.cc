@@ -158,7 +158,7 @@ class ReadOnlyStorage final : public Storage {
 TEST_CASE("repository session: a read-only storage is read without a lock, never written") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
-  context.open_storage = [&](std::string_view) -> Result<std::unique_ptr<Storage>> {
+  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
     return std::make_unique<ReadOnlyStorage>(fixture.storages["memory:main"]);
   };
   RepositoryAddress address = fixture.AllRepositories()[0];

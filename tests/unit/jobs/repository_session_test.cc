@@ -49,7 +49,7 @@ TEST_CASE("repository pool: a lock that was lost is not handed on") {
 TEST_CASE("repository pool: what could not be opened is tried again") {
   Cluster cluster;
   JobContext context = cluster.On("n1");
-  context.open_storage = [](std::string_view) -> Result<std::unique_ptr<Storage>> {
+  context.open_storage = [](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
     return Fail(ErrorCode::kUnavailable, "not mounted");
   };
   REQUIRE_FAILS(RepositorySession::Open(context, cluster.Address(), LockUse::kNone),

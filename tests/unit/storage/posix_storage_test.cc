@@ -144,11 +144,13 @@ TEST_CASE("posix storage: a directory without the right to write is refused with
 }
 
 TEST_CASE("storage url: what is named opens, what is not understood says what would be") {
-  REQUIRE(Unwrap(OpenStorage("file:/srv/backup"))->location() == "file:/srv/backup");
-  REQUIRE_FAILS(OpenStorage("file:backup"), ErrorCode::kInvalidArgument, "absolute path");
-  REQUIRE_FAILS(OpenStorage("/srv/backup"), ErrorCode::kInvalidArgument, "file:/srv");
-  REQUIRE_FAILS(OpenStorage(""), ErrorCode::kInvalidArgument, "no storage URL");
-  REQUIRE_FAILS(OpenStorage("s3:bucket"), ErrorCode::kUnsupported, "not built into");
+  REQUIRE(Unwrap(OpenStorage({"file:/srv/backup"}))->location() == "file:/srv/backup");
+  REQUIRE_FAILS(OpenStorage({"file:backup"}), ErrorCode::kInvalidArgument, "absolute path");
+  REQUIRE_FAILS(OpenStorage({"/srv/backup"}), ErrorCode::kInvalidArgument, "file:/srv");
+  REQUIRE_FAILS(OpenStorage({""}), ErrorCode::kInvalidArgument, "no storage URL");
+  REQUIRE_FAILS(OpenStorage({"azure:x"}), ErrorCode::kUnsupported, "not built into");
+  REQUIRE(Unwrap(OpenStorage({"s3:https://h/b/p"}))->location() == "s3:https://h/b/p");
+  REQUIRE_FAILS(OpenStorage({"s3:bucket"}), ErrorCode::kInvalidArgument, "names no bucket");
 }
 
 }  // namespace

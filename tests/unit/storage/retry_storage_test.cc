@@ -58,6 +58,23 @@ TEST_CASE("retry storage: waits grow from below a second to below a minute, at r
   REQUIRE(sum < 363s);  // nor without jitter
 }
 
+TEST_CASE("retry storage: each new try is told of before") {
+  Scene scene;
+  std::vector<std::string> told;
+  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<MemoryStorage>());
+  faulty->Set({.last = 2});
+  RetryStorage storage(
+      std::move(faulty), {}, scene.clock, scene.random,
+      [](std::chrono::nanoseconds) -> Result<void> { return {}; },
+      [&](const Error& error, std::chrono::nanoseconds wait) {
+        REQUIRE(wait < 2s);
+        told.push_back(error.message());
+      });
+  REQUIRE_OK(storage.Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
+  REQUIRE(told.size() == 2);
+  REQUIRE_THAT(told[0], Catch::Contains("injected fault"));
+}
+
 TEST_CASE("retry storage: it ends after a quarter of an hour and says how often it was tried") {
   Scene scene;
   scene.faulty->Set({.code = ErrorCode::kTimedOut});
