@@ -17,6 +17,7 @@ from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
 from .haproxy import HAProxy, Load, WebServer
+from .minio import MinIO
 from .places import agent_program, service_program
 from .processes import Process, free_port, run, wait_until
 from .restic import Restic
@@ -30,6 +31,7 @@ __all__ = [
     "Finished",
     "HAProxy",
     "Load",
+    "MinIO",
     "Process",
     "Restic",
     "Tree",

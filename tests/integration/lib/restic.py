@@ -9,9 +9,13 @@ from .processes import run
 
 
 class Restic:
-    """`repository` is a path. The repository need not be there yet, see init()."""
+    """`repository` is a path, or an address as restic has it. The repository need not be there yet, see init().
+    `environment` and `arguments` go with every command."""
 
-    def __init__(self, repository: Path, password_file: Path, cache: Path):
+    def __init__(self, repository: Path | str, password_file: Path, cache: Path, *,
+                 environment: dict[str, str] | None = None, arguments: tuple[str, ...] = ()):
+        self._environment = environment or {}
+        self._arguments = arguments
         self.repository = repository
         self.password_file = password_file
         self._cache = cache
@@ -25,9 +29,9 @@ class Restic:
             "RESTIC_PASSWORD_FILE": str(self.password_file),
             "HOME": os.environ.get("HOME", "/"),
         }
-        env |= options.pop("env", {})
+        env |= self._environment | options.pop("env", {})
         options.setdefault("timeout", 600)
-        return run([service_program("restic", "restic"), *arguments], env=env, **options)
+        return run([service_program("restic", "restic"), *self._arguments, *arguments], env=env, **options)
 
     def init(self) -> None:
         self.run("init", "--repository-version", "2")
