@@ -348,6 +348,8 @@ Result<void> Exchange::Configure() {
     set(CURLOPT_READDATA, static_cast<void*>(this));
     set(CURLOPT_SEEKFUNCTION, &Exchange::OnSeek);
     set(CURLOPT_SEEKDATA, static_cast<void*>(this));
+    // curl's own choice of 64 KiB makes large bodies slow; small ones need no more.
+    if (request_.body.size() > (64U << 10)) set(CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
     if (request_.method == "POST") {
       set(CURLOPT_POST, 1L);
       set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
