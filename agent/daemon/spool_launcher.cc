@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <ranges>
 #include <utility>
 #include <vector>
@@ -15,6 +13,7 @@
 #include "agent/daemon/state_paths.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/wait.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
@@ -97,8 +96,6 @@ class SpoolLauncher final : public RestoreLauncher {
     const std::string plan = PlanPath(settings_.state_dir, plan_id);
     const Instant impatient = clock_.Monotonic() + kPatience;
     bool is_said = false;
-    std::mutex mutex;
-    std::condition_variable_any never;
     for (;;) {
       HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
       if (outcome) return *std::move(outcome);
@@ -111,13 +108,8 @@ class SpoolLauncher final : public RestoreLauncher {
             "nobody has taken {} yet; is holdfast-restore.path enabled on this node?", plan);
         is_said = true;
       }
-      std::unique_lock lock(mutex);
       // Once a stop is asked for, the token would not let it wait at all.
-      if (stop.stop_requested()) {
-        (void)never.wait_for(lock, kLookEvery, [] { return false; });
-      } else {
-        (void)never.wait_for(lock, stop, kLookEvery, [] { return false; });
-      }
+      (void)WaitFor(kLookEvery, stop.stop_requested() ? std::stop_token() : stop);
     }
   }
 

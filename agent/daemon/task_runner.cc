@@ -15,6 +15,7 @@
 #include "agent/jobs/repository_session.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/wait.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::agent {
@@ -182,8 +183,6 @@ void TaskRunner::Say(const TaskKey& key, Word word) {
 }
 
 void TaskRunner::Sample(const std::stop_token& stop) {
-  std::mutex nothing;
-  std::condition_variable_any never;
   while (!stop.stop_requested()) {
     std::vector<event::TaskProgress> samples;
     {
@@ -195,8 +194,7 @@ void TaskRunner::Sample(const std::stop_token& stop) {
       }
     }
     for (event::TaskProgress& sample : samples) post_(std::move(sample));
-    std::unique_lock lock(nothing);
-    (void)never.wait_for(lock, stop, options_.progress_every, [] { return false; });
+    (void)WaitFor(options_.progress_every, stop);
   }
 }
 

@@ -1,9 +1,9 @@
 #include "agent/jobs/job_context.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
+
+#include "common/base/wait.h"
 
 namespace holdfast::jobs {
 
@@ -14,10 +14,7 @@ const SourceKind* JobContext::FindKind(std::string_view kind) const {
 
 void JobContext::Wait(std::chrono::milliseconds time) const {
   if (lock_options.wait) return lock_options.wait(time);
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, stop, time, [] { return false; });
+  (void)WaitFor(time, stop);
 }
 
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {

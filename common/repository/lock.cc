@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <condition_variable>
 #include <csignal>
 #include <mutex>
 #include <optional>
@@ -15,6 +14,7 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/wait.h"
 #include "common/io/fd.h"
 #include "common/repository/records.h"
 
@@ -28,10 +28,7 @@ constexpr std::chrono::seconds kTickInterval{10};
 
 void Wait(const LockOptions& options, std::chrono::milliseconds time) {
   if (options.wait) return options.wait(time);
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  (void)never.wait_for(lock, time, [] { return false; });
+  (void)WaitFor(time);
 }
 
 std::chrono::seconds AgeOf(const LockInfo& lock, const Clock& clock) {
@@ -275,12 +272,8 @@ class HeldLock final : public Lock {
     });
   }
 
-  void TickUntil(std::stop_token stop) {
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, kTickInterval, [&] { return stop.stop_requested(); })) {
-      if (stop.stop_requested()) return;
+  void TickUntil(const std::stop_token& stop) {
+    while (WaitFor(kTickInterval, stop)) {
       (void)Tick();  // StillHeld() tells the writer, who can act on it
     }
   }

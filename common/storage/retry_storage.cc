@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/base/wait.h"
 
 namespace holdfast {
 namespace {
@@ -28,12 +27,8 @@ std::chrono::nanoseconds JitterBelow(std::chrono::nanoseconds limit, Random& ran
 
 Pause PauseUntilStopped(std::stop_token stop) {
   return [stop = std::move(stop)](std::chrono::nanoseconds time) -> Result<void> {
-    std::mutex nothing;
-    std::condition_variable_any never;
-    std::unique_lock lock(nothing);
-    (void)never.wait_for(lock, stop, time, [] { return false; });
-    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    return {};
+    if (WaitFor(time, stop)) return {};
+    return Fail(ErrorCode::kCancelled, "stopped by request");
   };
 }
 

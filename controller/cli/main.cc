@@ -1,26 +1,14 @@
 // holdfast: the operator's program.
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/base/wait.h"
 #include "common/cli/exit_code.h"
 #include "common/config/config_file.h"
 #include "common/io/host.h"
 #include "common/service/signals.h"
 #include "controller/cli/program.h"
-
-namespace {
-
-void Wait(std::chrono::milliseconds time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   holdfast::SystemClock clock;
@@ -40,6 +28,8 @@ int main(int argc, char** argv) {
   context.prompt = &prompt;
   context.stop = (*signals)->token();
   context.host = holdfast::HostName();
-  context.follow.wait = [&context](std::chrono::milliseconds time) { Wait(time, context.stop); };
+  context.follow.wait = [&context](std::chrono::milliseconds time) {
+    (void)holdfast::WaitFor(time, context.stop);
+  };
   return holdfast::cli::RunOperator(std::vector<std::string>(argv + 1, argv + argc), context);
 }

@@ -1,0 +1,24 @@
+#include "common/base/wait.h"
+
+#include <catch2/catch.hpp>
+
+#include <thread>
+
+#include "common/base/clock.h"
+
+using namespace holdfast;
+using namespace std::chrono_literals;
+
+TEST_CASE("wait: all of the time passes unless a stop is asked for") {
+  const SystemClock clock;
+  const Instant begin = clock.Monotonic();
+  CHECK(WaitFor(5ms));
+  CHECK(clock.Monotonic() - begin >= 5ms);
+  CHECK(WaitFor(0ms));
+
+  std::stop_source source;
+  CHECK(WaitFor(1ms, source.get_token()));
+  std::jthread other([&] { source.request_stop(); });
+  CHECK_FALSE(WaitFor(1h, source.get_token()));
+  CHECK_FALSE(WaitFor(1h, source.get_token()));
+}
