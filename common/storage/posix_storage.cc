@@ -233,12 +233,7 @@ Result<void> PosixStorage::ListDirectory(
 
 Result<void> PosixStorage::List(FileKind kind,
                                 const std::function<Result<void>(const FileInfo&)>& visit) {
-  if (kind == FileKind::kConfig) {
-    Result<FileInfo> config = Stat({FileKind::kConfig, ""});
-    if (config) return visit(*config);
-    if (config.error().code() == ErrorCode::kNotFound) return {};
-    return Fail(std::move(config).error());
-  }
+  if (kind == FileKind::kConfig) return ListConfig(*this, visit);
   const std::string directory = fmt::format("{}/{}", root_, FileKindName(kind));
   if (kind != FileKind::kPack) return ListDirectory(directory, kind, visit);
   for (int i = 0; i < 256; ++i) {

@@ -370,12 +370,7 @@ Result<FileInfo> S3Storage::Stat(const FileName& name) {
 
 Result<void> S3Storage::List(FileKind kind,
                              const std::function<Result<void>(const FileInfo&)>& visit) {
-  if (kind == FileKind::kConfig) {
-    Result<FileInfo> config = Stat({FileKind::kConfig, ""});
-    if (config) return visit(*config);
-    if (config.error().code() == ErrorCode::kNotFound) return {};
-    return Fail(std::move(config).error());
-  }
+  if (kind == FileKind::kConfig) return ListConfig(*this, visit);
   std::string token;
   for (;;) {
     HF_ASSIGN(std::string next, ListPageFrom(kind, token, visit));

@@ -42,6 +42,14 @@ bool IsValidName(const FileName& name) {
          });
 }
 
+Result<void> ListConfig(Storage& storage,
+                        const std::function<Result<void>(const FileInfo&)>& visit) {
+  Result<FileInfo> config = storage.Stat({FileKind::kConfig, ""});
+  if (config) return visit(*config);
+  if (config.error().code() == ErrorCode::kNotFound) return {};
+  return Fail(std::move(config).error());
+}
+
 namespace {
 
 const SystemClock& RealClock() {

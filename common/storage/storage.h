@@ -81,6 +81,10 @@ class Storage {
   virtual Result<void> Remove(const FileName& name) = 0;
 };
 
+// List() of kConfig, which is one file and lies in no directory: for implementations.
+Result<void> ListConfig(Storage& storage,
+                        const std::function<Result<void>(const FileInfo&)>& visit);
+
 // Where a storage lies, and what is needed to get there.
 struct StorageAddress {
   std::string url;
