@@ -11,6 +11,7 @@
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/repository/compressor.h"
+#include "common/repository/index_file.h"
 #include "common/repository/lock.h"
 #include "common/repository/pack_format.h"
 
@@ -21,8 +22,6 @@ namespace {
 constexpr std::size_t kPackBytesTarget = 16U << 20;
 // The largest chunk of a file, sealed, fits beside an almost full pack without a reallocation.
 constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (9U << 20);
-// An index file holds whole packs, and should not grow far beyond what readers are used to.
-constexpr std::size_t kIndexBlobsMax = 50'000;
 constexpr std::size_t kPackBlobsMax = kIndexBlobsMax;
 static_assert(kPackBlobsMax * kPackEntryCompressedBytes < kPackHeaderBytesMax);
 constexpr std::chrono::minutes kIndexInterval{1};

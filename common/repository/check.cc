@@ -15,10 +15,6 @@
 namespace holdfast::repository {
 namespace {
 
-bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
-}
-
 // Walks the trees of snapshots, each tree that is sound once. Which paths need what is damaged is
 // found on the way: a tree with damage below is walked again for the next snapshot.
 class TreeCheck {

@@ -2,6 +2,7 @@
 // docs/repository-format.md#index.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <span>
 #include <string>
@@ -11,6 +12,10 @@
 #include "common/repository/repository.h"
 
 namespace holdfast::repository {
+
+// A writer closes an index file at so many blobs: it holds whole packs, and should not grow far
+// beyond what readers are used to.
+inline constexpr std::size_t kIndexBlobsMax = 50'000;
 
 std::string EncodeIndexFile(std::span<const PackContents> packs);
 

@@ -13,13 +13,6 @@
 namespace holdfast::repository {
 namespace {
 
-// As writers close an index file.
-constexpr std::size_t kIndexBlobsMax = 50'000;
-
-bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
-}
-
 class IndexRepair {
  public:
   IndexRepair(Repository& repository, const IndexRepairOptions& options, Progress& progress,

@@ -44,11 +44,6 @@ PackContents::Blob BlobOf(BlobType type, const Id& id, const BlobLocation& locat
 
 FileName PackName(const Id& pack) { return {FileKind::kPack, pack.Hex()}; }
 
-// Whether an error says something of the data, and not that they could not be had.
-bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
-}
-
 }  // namespace
 
 PackCheck::PackCheck(Repository& repository, CheckReport& report, Progress& progress,

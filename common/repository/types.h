@@ -41,6 +41,11 @@ enum class BlobType : std::uint8_t { kData = 0, kTree = 1 };
 // "data", "tree": as they stand in an index.
 std::string_view BlobTypeName(BlobType type);
 
+// Whether an error says something of the data, and not that they could not be had.
+inline bool IsDamage(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+}
+
 // How hard new blobs are compressed; what does not shrink is stored as it is.
 enum class Compression : std::uint8_t { kOff, kFast, kAuto, kMax };
 
