@@ -1,8 +1,6 @@
 // An HTTP/1.1 server in the test's own process that answers as a function says, or fails to.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <atomic>
@@ -16,8 +14,8 @@
 #include <vector>
 
 #include "common/base/format.h"
-#include "common/base/result.h"
 #include "common/io/fd.h"
+#include "tests/support/loopback_listener.h"
 
 namespace holdfast::testing {
 
@@ -51,20 +49,10 @@ class LoopbackHttp {
   using Serve = std::function<ServedAnswer(const ServedRequest&)>;
 
   explicit LoopbackHttp(Serve serve) : serve_(std::move(serve)) {
-    listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* raw = reinterpret_cast<sockaddr*>(&address);
-    HF_CHECK(::bind(listener_.get(), raw, length) == 0);
-    HF_CHECK(::listen(listener_.get(), 64) == 0);
-    HF_CHECK(::getsockname(listener_.get(), raw, &length) == 0);
-    authority_ = fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
     thread_ = std::jthread([this] { Accept(); });
   }
   ~LoopbackHttp() {
-    ::shutdown(listener_.get(), SHUT_RDWR);
+    ::shutdown(listener_.socket.get(), SHUT_RDWR);
     thread_.join();
     {
       std::lock_guard lock(mutex_);
@@ -75,14 +63,14 @@ class LoopbackHttp {
   LoopbackHttp(const LoopbackHttp&) = delete;
   LoopbackHttp& operator=(const LoopbackHttp&) = delete;
 
-  std::string url() const { return "http://" + authority_; }
-  const std::string& authority() const { return authority_; }
+  std::string url() const { return "http://" + listener_.authority; }
+  const std::string& authority() const { return listener_.authority; }
   int connections() const { return connections_; }
 
  private:
   void Accept() {
     for (;;) {
-      Fd peer(::accept(listener_.get(), nullptr, nullptr));
+      Fd peer(::accept(listener_.socket.get(), nullptr, nullptr));
       if (!peer.is_open()) return;
       ++connections_;
       std::lock_guard lock(mutex_);
@@ -174,8 +162,7 @@ class LoopbackHttp {
   }
 
   const Serve serve_;
-  Fd listener_;
-  std::string authority_;
+  LoopbackListener listener_;
   std::atomic<int> connections_ = 0;
   std::mutex mutex_;
   std::list<Fd> peers_;

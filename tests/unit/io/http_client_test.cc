@@ -1,7 +1,5 @@
 #include "common/io/http_client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +8,7 @@
 
 #include "common/base/format.h"
 #include "common/io/fd.h"
+#include "tests/support/loopback_listener.h"
 #include "tests/support/results.h"
 
 namespace holdfast {
@@ -20,31 +19,20 @@ class LoopbackServer {
  public:
   using Talk = std::function<void(int)>;
   explicit LoopbackServer(Talk talk) : talk_(std::move(talk)) {
-    listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* raw = reinterpret_cast<sockaddr*>(&address);
-    REQUIRE(::bind(listener_.get(), raw, length) == 0);
-    REQUIRE(::listen(listener_.get(), 8) == 0);
-    REQUIRE(::getsockname(listener_.get(), raw, &length) == 0);
-    url_ = fmt::format("http://127.0.0.1:{}", ntohs(address.sin_port));
     thread_ = std::jthread([this] {
       for (;;) {
-        Fd peer(::accept(listener_.get(), nullptr, nullptr));
+        Fd peer(::accept(listener_.socket.get(), nullptr, nullptr));
         if (!peer.is_open()) return;
         talk_(peer.get());
       }
     });
   }
-  ~LoopbackServer() { ::shutdown(listener_.get(), SHUT_RDWR); }
-  const std::string& url() const { return url_; }
+  ~LoopbackServer() { ::shutdown(listener_.socket.get(), SHUT_RDWR); }
+  std::string url() const { return "http://" + listener_.authority; }
 
  private:
   Talk talk_;
-  Fd listener_;
-  std::string url_;
+  testing::LoopbackListener listener_;
   std::jthread thread_;
 };
 
