@@ -14,6 +14,7 @@ namespace holdfast {
 inline constexpr std::array kCrashPoints = {
     std::string_view("repository.pack.before_put"),
     std::string_view("repository.pack.after_put"),
+    std::string_view("repository.pack.after_remove"),
     std::string_view("repository.index.before_put"),
     std::string_view("repository.index.after_put"),
     std::string_view("repository.index.after_remove"),

@@ -1,0 +1,54 @@
+// Memory that nobody clears before it is written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "common/base/bytes.h"
+
+namespace holdfast {
+
+// Grows at its end, as Bytes do, but what is added holds anything until it is written: where
+// gigabytes pass through a buffer, clearing it first costs as much as copying them once more.
+class RawBuffer {
+ public:
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  std::size_t capacity() const { return capacity_; }
+  ByteView view() const { return {memory_.get(), size_}; }
+
+  // Room for so many bytes without moving any.
+  void Reserve(std::size_t capacity) {
+    if (capacity <= capacity_) return;
+    auto memory = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+    if (size_ > 0) std::memcpy(memory.get(), memory_.get(), size_);
+    memory_ = std::move(memory);
+    capacity_ = capacity;
+  }
+  // `count` more bytes, for the caller to write. Valid until the next call that adds some.
+  std::span<std::uint8_t> Extend(std::size_t count) {
+    if (count > capacity_ - size_) {
+      Reserve(size_ + count > 2 * capacity_ ? size_ + count : 2 * capacity_);
+    }
+    size_ += count;
+    return {memory_.get() + size_ - count, count};
+  }
+  void Append(ByteView bytes) {
+    if (!bytes.empty()) std::memcpy(Extend(bytes.size()).data(), bytes.data(), bytes.size());
+  }
+  // Takes away from the end. REQUIRES: size <= size().
+  void Shrink(std::size_t size) { size_ = size; }
+  // Keeps the memory.
+  void Clear() { size_ = 0; }
+
+ private:
+  std::unique_ptr<std::uint8_t[]> memory_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,49 @@
+#include "common/base/parallel.h"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <latch>
+#include <vector>
+
+#include "tests/support/results.h"
+
+using namespace holdfast;
+
+TEST_CASE("parallel: each number is worked on once") {
+  const unsigned threads = GENERATE(1U, 3U, 100U);
+  std::vector<std::atomic<int>> seen(50);
+
+  REQUIRE_OK(ForEachInParallel(seen.size(), threads, [&](std::size_t i) -> Result<void> {
+    ++seen[i];
+    return {};
+  }));
+
+  for (const std::atomic<int>& count : seen) CHECK(count == 1);
+}
+
+TEST_CASE("parallel: several are at work at the same time") {
+  std::latch both(2);
+  REQUIRE_OK(ForEachInParallel(2, 2, [&](std::size_t) -> Result<void> {
+    both.arrive_and_wait();
+    return {};
+  }));
+}
+
+TEST_CASE("parallel: nothing to do is done") {
+  REQUIRE_OK(ForEachInParallel(
+      0, 4, [](std::size_t) -> Result<void> { return Fail(ErrorCode::kInternal, "called"); }));
+}
+
+TEST_CASE("parallel: after an error no more begin, and the first in order is told") {
+  std::atomic<int> begun = 0;
+  std::latch both(2);
+  Result<void> done = ForEachInParallel(1000, 2, [&](std::size_t i) -> Result<void> {
+    ++begun;
+    both.arrive_and_wait();
+    return Fail(ErrorCode::kInternal, "number " + std::to_string(i));
+  });
+
+  REQUIRE_FAILS(std::move(done), ErrorCode::kInternal, "number 0");
+  CHECK(begun == 2);
+}
