@@ -90,7 +90,13 @@ struct Sealer::State {
 
   // AES-256-CTR with the counter block `iv`, from `from` to `to`, which may be the same place.
   void Transform(const std::uint8_t* iv, ByteView from, std::uint8_t* to) {
+    Begin(iv);
+    TransformMore(from, to);
+  }
+  void Begin(const std::uint8_t* iv) {
     HF_CHECK(EVP_EncryptInit_ex2(stream.get(), nullptr, nullptr, iv, nullptr) == 1);
+  }
+  void TransformMore(ByteView from, std::uint8_t* to) {
     while (!from.empty()) {
       // OpenSSL counts bytes in an int; pieces are whole blocks, so the counter runs on.
       constexpr std::size_t kPieceMax = 1U << 30;
@@ -121,6 +127,14 @@ struct Sealer::State {
     return mac;
   }
 
+  // REQUIRES: sealed.size() >= kSealOverhead.
+  Result<void> Verify(ByteView sealed) {
+    const Block mac =
+        Authenticate(sealed.data(), sealed.subspan(kSealIvBytes, sealed.size() - kSealOverhead));
+    if (CRYPTO_memcmp(mac.data(), sealed.last(kSealMacBytes).data(), mac.size()) == 0) return {};
+    return Fail(ErrorCode::kCorrupt, "authentication failed");
+  }
+
   Random* random;
   std::array<std::uint8_t, 16> mac_r;
   CipherContext stream;
@@ -136,45 +150,55 @@ Sealer::Sealer(Sealer&& other) noexcept = default;
 Sealer& Sealer::operator=(Sealer&& other) noexcept = default;
 Sealer::~Sealer() = default;
 
-void Sealer::SealTo(ByteView plaintext, Bytes& out) {
+void Sealer::SealInto(ByteView plaintext, std::span<std::uint8_t> out) {
+  HF_CHECK(out.size() == kSealOverhead + plaintext.size());
   Block iv;
   do {
     state_->random->Fill(iv);
   } while (IsZero(iv));  // readers refuse it
-  const std::size_t begin = out.size();
-  out.resize(begin + kSealOverhead + plaintext.size());
-  std::uint8_t* ciphertext = out.data() + begin + kSealIvBytes;
-  std::ranges::copy(iv, out.data() + begin);
+  std::uint8_t* ciphertext = out.data() + kSealIvBytes;
+  std::ranges::copy(iv, out.data());
   state_->Transform(iv.data(), plaintext, ciphertext);
   const Block mac = state_->Authenticate(iv.data(), {ciphertext, plaintext.size()});
   std::ranges::copy(mac, ciphertext + plaintext.size());
 }
 
 Bytes Sealer::Seal(ByteView plaintext) {
-  Bytes sealed;
-  SealTo(plaintext, sealed);
+  Bytes sealed(kSealOverhead + plaintext.size());
+  SealInto(plaintext, sealed);
   return sealed;
 }
 
-Result<void> Sealer::OpenTo(ByteView sealed, Bytes& out) {
-  out.clear();
+Result<void> Sealer::OpenInto(ByteView sealed, std::span<std::uint8_t> out) {
+  HF_CHECK(sealed.size() == kSealOverhead + out.size());
+  HF_TRY(state_->Verify(sealed));
+  state_->Transform(sealed.data(), sealed.subspan(kSealIvBytes, out.size()), out.data());
+  return {};
+}
+
+Result<void> Sealer::OpenInPieces(ByteView sealed, const std::function<bool(ByteView)>& visit) {
   if (sealed.size() < kSealOverhead) {
     return Fail(ErrorCode::kCorrupt, "too short to be sealed data");
   }
-  const std::uint8_t* iv = sealed.data();
-  const ByteView ciphertext = sealed.subspan(kSealIvBytes, sealed.size() - kSealOverhead);
-  const Block mac = state_->Authenticate(iv, ciphertext);
-  if (CRYPTO_memcmp(mac.data(), sealed.data() + sealed.size() - kSealMacBytes, mac.size()) != 0) {
-    return Fail(ErrorCode::kCorrupt, "authentication failed");
+  ByteView rest = sealed.subspan(kSealIvBytes, sealed.size() - kSealOverhead);
+  HF_TRY(state_->Verify(sealed));
+  state_->Begin(sealed.data());
+  std::array<std::uint8_t, 32U << 10> piece;
+  while (!rest.empty()) {
+    const std::size_t size = std::min(piece.size(), rest.size());
+    state_->TransformMore(rest.first(size), piece.data());
+    if (!visit(ByteView(piece).first(size))) return {};
+    rest = rest.subspan(size);
   }
-  out.resize(ciphertext.size());
-  state_->Transform(iv, ciphertext, out.data());
   return {};
 }
 
 Result<Bytes> Sealer::Open(ByteView sealed) {
-  Bytes plaintext;
-  HF_TRY(OpenTo(sealed, plaintext));
+  if (sealed.size() < kSealOverhead) {
+    return Fail(ErrorCode::kCorrupt, "too short to be sealed data");
+  }
+  Bytes plaintext(sealed.size() - kSealOverhead);
+  HF_TRY(OpenInto(sealed, plaintext));
   return plaintext;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -49,12 +50,17 @@ class Sealer {
   Sealer& operator=(Sealer&& other) noexcept;
   ~Sealer();
 
-  // Appends kSealOverhead + plaintext.size() bytes to `out`.
-  void SealTo(ByteView plaintext, Bytes& out);
+  // REQUIRES: out.size() == kSealOverhead + plaintext.size(), and they do not overlap.
+  void SealInto(ByteView plaintext, std::span<std::uint8_t> out);
   Bytes Seal(ByteView plaintext);
-  // kCorrupt when the bytes are too short or were not sealed with this key; `out` gets the
-  // plaintext and loses what it held.
-  Result<void> OpenTo(ByteView sealed, Bytes& out);
+  // kCorrupt when the bytes were not sealed with this key. REQUIRES: sealed.size() == kSealOverhead
+  // + out.size(), and they do not overlap.
+  Result<void> OpenInto(ByteView sealed, std::span<std::uint8_t> out);
+  // The plaintext in pieces that fit into the processor's cache, for who looks at each once: after
+  // the whole has been authenticated, until `visit` returns false. kCorrupt as above, and for bytes
+  // that are too few.
+  Result<void> OpenInPieces(ByteView sealed, const std::function<bool(ByteView)>& visit);
+  // kCorrupt also for bytes that are too few.
   Result<Bytes> Open(ByteView sealed);
 
  private:

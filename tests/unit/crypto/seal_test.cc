@@ -26,6 +26,33 @@ TEST_CASE("seal: what was sealed opens, and costs the overhead that readers expe
   REQUIRE(sealer.Seal(plaintext) != sealed);
 }
 
+TEST_CASE("seal: opens in pieces, once the whole is known to be whole") {
+  SeededRandom random;
+  Sealer sealer(SealKey::Generate(random), random);
+  const std::size_t size = GENERATE(0U, 1U, 32U << 10, (32U << 10) + 1, 1'000'000U);
+  Bytes plaintext(size);
+  random.Fill(plaintext);
+  Bytes sealed = sealer.Seal(plaintext);
+
+  Bytes opened;
+  const auto append = [&](ByteView piece) {
+    opened.insert(opened.end(), piece.begin(), piece.end());
+    return true;
+  };
+  REQUIRE_OK(sealer.OpenInPieces(sealed, append));
+  CHECK(opened == plaintext);
+
+  int pieces = 0;
+  REQUIRE_OK(sealer.OpenInPieces(sealed, [&](ByteView) { return ++pieces < 2; }));
+  CHECK(pieces <= 2);
+
+  sealed.back() ^= 1;
+  opened.clear();
+  REQUIRE_FAILS(sealer.OpenInPieces(sealed, append), ErrorCode::kCorrupt, "authentication");
+  REQUIRE_FAILS(sealer.OpenInPieces(Bytes(31), append), ErrorCode::kCorrupt, "too short");
+  CHECK(opened.empty());
+}
+
 TEST_CASE("seal: any changed bit is noticed") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
