@@ -176,8 +176,9 @@ Result<Part> BackupTask::SavePart() {
   WallTime cut_time = saved_.manifest.cut_time;
   HF_ASSIGN(saved_.manifest, session_->Finish());
   saved_.manifest.cut_time = cut_time;
-  CompleteManifest(writer->part());
-  if (!options_.compose) HF_TRY(AddRecord(*writer));
+  HF_ASSIGN(const Part* part, writer->part());
+  CompleteManifest(*part);
+  if (!options_.compose) HF_TRY(AddRecord(*writer, part->statistics));
   return writer->Finish();
 }
 
@@ -208,13 +209,14 @@ void BackupTask::CompleteManifest(const Part& part) {
   }
 }
 
-Result<void> BackupTask::AddRecord(repository::PartWriter& writer) {
+Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
+                                   const repository::PartStatistics& statistics) {
   timer_.Begin("save", progress_.progress());  // so that what was measured until now counts
   saved_.manifest.parts.front().seconds = timer_.seconds();
   PartRecord record{.manifest = saved_.manifest,
                     .has_data = options_.scope == BackupScope::kWhole,
                     .is_partial = is_partial_,
-                    .statistics = writer.part().statistics,
+                    .statistics = statistics,
                     .parent = parent_};
   record.manifest.warnings.insert(record.manifest.warnings.begin(), report_.warnings.begin(),
                                   report_.warnings.end());

@@ -111,7 +111,8 @@ class BackupTask {
   Result<void> OpenPrevious(const std::vector<repository::SnapshotInfo>& snapshots);
   Result<repository::Part> SavePart();
   void CompleteManifest(const repository::Part& part);
-  Result<void> AddRecord(repository::PartWriter& writer);
+  Result<void> AddRecord(repository::PartWriter& writer,
+                         const repository::PartStatistics& statistics);
   void TakeStatistics(const repository::Part& part);
 
   const JobContext context_;

@@ -52,11 +52,15 @@ BlobLocation BlobIndex::LocationOf(const Entry& entry) const {
   return location;
 }
 
-std::optional<BlobLocation> BlobIndex::Find(BlobType type, const Id& id) const {
-  const auto found = slots_.Find(IdHash()(id), [&](std::uint32_t number) {
+std::optional<std::uint32_t> BlobIndex::NumberOf(BlobType type, const Id& id) const {
+  return slots_.Find(IdHash()(id), [&](std::uint32_t number) {
     const Entry& entry = EntryAt(number);
     return entry.id == id && ((entry.pack & kTreeBit) != 0) == (type == BlobType::kTree);
   });
+}
+
+std::optional<BlobLocation> BlobIndex::Find(BlobType type, const Id& id) const {
+  const std::optional<std::uint32_t> found = NumberOf(type, id);
   if (!found) return std::nullopt;
   return LocationOf(EntryAt(*found));
 }

@@ -18,6 +18,8 @@ class BlobIndex {
   // Blobs that the index has in the same place already are not taken twice.
   void Add(const PackContents& pack);
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const;
+  // The blob's place in the order of ForEach(); of the first one if it has several.
+  std::optional<std::uint32_t> NumberOf(BlobType type, const Id& id) const;
   // All places of one blob.
   std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const;
   Result<void> ForEach(

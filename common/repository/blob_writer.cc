@@ -3,175 +3,253 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <unordered_set>
-#include <vector>
+#include <utility>
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
 #include "common/repository/compressor.h"
 #include "common/repository/index_file.h"
 #include "common/repository/lock.h"
-#include "common/repository/pack_format.h"
+#include "common/repository/open_pack.h"
 
 namespace holdfast::repository {
 namespace {
 
-// A pack is closed at this size; a blob that is larger gets a pack of its own.
-constexpr std::size_t kPackBytesTarget = 16U << 20;
-// The largest chunk of a file, sealed, fits beside an almost full pack without a reallocation.
-constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (9U << 20);
-constexpr std::size_t kPackBlobsMax = kIndexBlobsMax;
-static_assert(kPackBlobsMax * kPackEntryCompressedBytes < kPackHeaderBytesMax);
 constexpr std::chrono::minutes kIndexInterval{1};
 // Who watches the storage must not learn from a pack's layout in which order a file's chunks, whose
 // sizes tell of its content, were cut; so each data blob goes into one of several packs by chance.
-constexpr std::size_t kDataPacks = 2;
+constexpr std::size_t kDataPacksMin = 2;
+// So much of a part is saved by the caller's thread alone: for less, threads cost more than they
+// bring.
+constexpr std::uint64_t kAloneBytes = 4U << 20;
+// Blobs that wait for a thread. Their bytes are bounded by who owns the memory.
+constexpr std::size_t kWaitingMax = 1024;
+constexpr unsigned kStoringThreadsMax = 4;
 
-// A pack that is being filled.
-class OpenPack {
- public:
-  bool empty() const { return blobs_.empty(); }
-  bool IsFull() const {
-    return bytes_.size() >= kPackBytesTarget || blobs_.size() >= kPackBlobsMax;
-  }
-  bool Fits(const OpenPack& other) const {
-    return bytes_.size() + other.bytes_.size() <= kPackBytesTarget &&
-           blobs_.size() + other.blobs_.size() <= kPackBlobsMax;
-  }
-
-  // Seals `payload` into the pack; the view is valid until the next call.
-  ByteView Append(crypto::Sealer& sealer, ByteView payload, PackContents::Blob blob) {
-    if (bytes_.capacity() == 0) {
-      bytes_.reserve(std::max(kPackBytesReserved, payload.size() + (1U << 20)));
-    }
-    const std::size_t begin = bytes_.size();
-    sealer.SealTo(payload, bytes_);
-    const ByteView sealed = ByteView(bytes_).subspan(begin);
-    blob.offset = static_cast<std::uint32_t>(begin);
-    blob.length = static_cast<std::uint32_t>(sealed.size());
-    blobs_.push_back(blob);
-    hash_.Update(sealed);
-    return sealed;
-  }
-
-  // Takes over what `other` holds and leaves it empty.
-  void Absorb(OpenPack& other) {
-    const auto shift = static_cast<std::uint32_t>(bytes_.size());
-    bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
-    hash_.Update(other.bytes_);
-    for (PackContents::Blob blob : other.blobs_) {
-      blob.offset += shift;
-      blobs_.push_back(blob);
-    }
-    other.Clear();
-  }
-
-  // Adds the header; nothing can be appended any more. The pack's name and what lies in it.
-  PackContents Close(crypto::Sealer& sealer) {
-    const std::size_t begin = bytes_.size();
-    sealer.SealTo(EncodePackHeader(blobs_), bytes_);
-    const std::size_t length = bytes_.size() - begin;
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-      bytes_.push_back(static_cast<std::uint8_t>(length >> shift));
-    }
-    hash_.Update(ByteView(bytes_).subspan(begin));
-    return {Id{hash_.Finish()}, std::move(blobs_)};
-  }
-
-  ByteView bytes() const { return bytes_; }
-
-  void Clear() {
-    bytes_.clear();
-    blobs_.clear();
-    (void)hash_.Finish();  // begins a new message
-  }
-
- private:
-  Bytes bytes_;
-  std::vector<PackContents::Blob> blobs_;
-  crypto::Sha256 hash_;  // of bytes_, taken while they are still in the processor's cache
+// What one thread needs to make a blob of plaintext.
+struct Tools {
+  Tools(Repository& repository, Compression compression)
+      : sealer(repository.NewSealer()), compressor(compression) {}
+  crypto::Sealer sealer;
+  Compressor compressor;
+  Decompressor decompressor;
 };
 
 class PackingBlobWriter final : public BlobWriter {
  public:
-  PackingBlobWriter(Repository& repository, const Lock* lock)
+  PackingBlobWriter(Repository& repository, const Lock* lock, Compression compression)
       : repository_(repository),
         lock_(lock),
-        sealer_(repository.NewSealer()),
-        compressor_(repository.options().compression),
-        last_index_(repository.clock().Monotonic()) {}
+        compression_(compression),
+        own_tools_(repository, compression),
+        tree_pack_(std::make_unique<OpenPack>()),
+        last_index_(repository.clock().Monotonic()) {
+    AddDataPacks(kDataPacksMin);
+  }
+
+  ~PackingBlobWriter() override { EndThreads(); }
 
   bool Has(BlobType type, const Id& id) const override {
-    return PendingOf(type).contains(id) || repository_.Find(type, id).has_value();
+    std::lock_guard lock(mutex_);
+    return IsKnown(type, id);
   }
 
   Result<Id> Save(BlobType type, ByteView plaintext) override {
-    HF_CHECK(!is_finished_);
-    if (failure_) return Fail(*failure_);
-    Result<Id> id = TrySave(type, plaintext);
-    if (!id) failure_ = id.error();
+    HF_TRY(CheckUsable());
+    Result<Id> id = MakeBlob(own_tools_, type, plaintext);
+    if (!id) SetFailure(id.error());
     return id;
   }
 
-  const BlobStatistics& statistics() const override { return statistics_; }
+  Result<void> SaveLater(SharedBytes plaintext, std::shared_ptr<BlobIds> ids) override {
+    HF_TRY(CheckUsable());
+    bytes_handed_over_ += plaintext.bytes.size();
+    if (threads_.empty() && bytes_handed_over_ <= kAloneBytes) {
+      HF_ASSIGN(const Id id, Save(BlobType::kData, plaintext.bytes));
+      ids->Fill(ids->Expect(), id);
+      return {};
+    }
+    if (threads_.empty()) BeginThreads();
+    Id& place = ids->Expect();
+    std::unique_lock lock(mutex_);
+    Await(lock, [this] { return waiting_.size() < kWaitingMax; });
+    if (failure_) return Fail(*failure_);
+    waiting_.push_back({std::move(plaintext), std::move(ids), &place});
+    work_.notify_one();
+    return {};
+  }
+
+  Result<void> WaitFor(const BlobIds& ids) override {
+    HF_CHECK(!is_finished_);
+    if (!ids.is_complete()) {
+      std::unique_lock lock(mutex_);
+      Await(lock, [&] { return ids.is_complete(); });
+    }
+    return ids.is_complete() ? Result<void>{} : CheckUsable();
+  }
+
+  BlobStatistics statistics() const override {
+    std::lock_guard lock(mutex_);
+    return statistics_;
+  }
 
   Result<BlobStatistics> Finish() override {
-    HF_CHECK(!is_finished_);
-    if (failure_) return Fail(*failure_);
+    HF_TRY(CheckUsable());
     is_finished_ = true;
-    HF_TRY(ClosePacks());
-    if (!finished_.empty()) HF_TRY(WriteIndex());
+    Result<void> finished = StoreRest();
+    EndThreads();
+    if (!finished) return Fail(std::move(finished).error());
     return statistics_;
   }
 
  private:
   using IdSet = std::unordered_set<Id, IdHash>;
-  IdSet& PendingOf(BlobType type) { return pending_[static_cast<std::size_t>(type)]; }
-  const IdSet& PendingOf(BlobType type) const { return pending_[static_cast<std::size_t>(type)]; }
+  struct Waiting {
+    SharedBytes plaintext;
+    std::shared_ptr<BlobIds> ids;
+    Id* place = nullptr;  // in `ids`
+  };
 
-  Result<Id> TrySave(BlobType type, ByteView plaintext) {
+  Result<void> CheckUsable() const {
+    HF_CHECK(!is_finished_);
+    std::lock_guard lock(mutex_);
+    return failure_ ? Result<void>(Fail(*failure_)) : Result<void>{};
+  }
+
+  void SetFailure(const Error& error) {
+    std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = error;
+    changed_.notify_all();
+  }
+
+  // Waits for what other threads bring about, or for a failure. `lock` is of mutex_.
+  template <typename Condition>
+  void Await(std::unique_lock<std::mutex>& lock, const Condition& condition) {
+    changed_.wait(lock, [&] { return failure_ || condition(); });
+  }
+
+  // Threads.
+
+  void BeginThreads() {
+    const unsigned cores = CoreCount();
+    const unsigned storing =
+        std::clamp(repository_.storage().connections_max(), 1U, kStoringThreadsMax);
+    {
+      std::lock_guard lock(mutex_);
+      if (data_pack_count_ < cores + 1) AddDataPacks(cores + 1 - data_pack_count_);
+      stores_apart_ = true;
+      storing_max_ = storing;
+    }
+    for (unsigned i = 0; i < cores; ++i) {
+      threads_.emplace_back([this](const std::stop_token& stop) { MakeBlobs(stop); });
+    }
+    for (unsigned i = 0; i < storing; ++i) {
+      threads_.emplace_back([this](const std::stop_token& stop) { StorePacks(stop); });
+    }
+  }
+
+  void EndThreads() {
+    for (std::jthread& thread : threads_) thread.request_stop();
+    threads_.clear();
+  }
+
+  void MakeBlobs(const std::stop_token& stop) {
+    Tools tools(repository_, compression_);
+    std::unique_lock lock(mutex_);
+    while (work_.wait(lock, stop, [this] { return !waiting_.empty(); }) && !stop.stop_requested()) {
+      Waiting next = std::move(waiting_.front());
+      waiting_.pop_front();
+      ++making_;
+      const bool is_wanted = !failure_;
+      lock.unlock();
+      if (is_wanted) {
+        Result<Id> id = MakeBlob(tools, BlobType::kData, next.plaintext.bytes);
+        if (id) {
+          next.ids->Fill(*next.place, *id);
+        } else {
+          SetFailure(id.error());
+        }
+      }
+      next = {};  // before others may think that all is done
+      lock.lock();
+      --making_;
+      changed_.notify_all();
+    }
+  }
+
+  void StorePacks(const std::stop_token& stop) {
+    crypto::Sealer sealer = repository_.NewSealer();
+    std::unique_lock lock(mutex_);
+    while (full_.wait(lock, stop, [this] { return !to_store_.empty(); }) &&
+           !stop.stop_requested()) {
+      std::unique_ptr<OpenPack> pack = std::move(to_store_.front());
+      to_store_.pop_front();
+      const bool is_wanted = !failure_;
+      lock.unlock();
+      Result<void> stored = is_wanted ? StorePack(sealer, *pack) : Result<void>{};
+      if (!stored) SetFailure(stored.error());
+      lock.lock();
+      --storing_;
+      if (pack->capacity() <= kPackBytesReserved) spare_.push_back(std::move(pack));
+      changed_.notify_all();
+    }
+  }
+
+  // Blobs.
+
+  // REQUIRES: mutex_ is held.
+  bool IsKnown(BlobType type, const Id& id) const {
+    return pending_[static_cast<std::size_t>(type)].contains(id) ||
+           repository_.Find(type, id).has_value();
+  }
+
+  // Whether the blob is new, and from now on the caller's to store.
+  bool Claim(const PackContents::Blob& blob) {
+    std::lock_guard lock(mutex_);
+    if (IsKnown(blob.type, blob.id)) return false;
+    pending_[static_cast<std::size_t>(blob.type)].insert(blob.id);
+    ++(blob.type == BlobType::kTree ? statistics_.tree_blobs : statistics_.data_blobs);
+    statistics_.bytes_added += blob.plain_length;
+    return true;
+  }
+
+  Result<Id> MakeBlob(Tools& tools, BlobType type, ByteView plaintext) {
     if (plaintext.empty() || plaintext.size() > kBlobBytesMax) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("a {} blob of {} cannot be stored", BlobTypeName(type),
                               FormatBytes(plaintext.size())),
                   "a directory with that many entries must be split");
     }
-    const Id id{crypto::Sha256Of(plaintext)};
-    if (Has(type, id)) return id;
-    PackContents::Blob blob{.id = id, .type = type};
+    PackContents::Blob blob{.id = Id{crypto::Sha256Of(plaintext)}, .type = type};
     blob.plain_length = static_cast<std::uint32_t>(plaintext.size());
-    blob.compressed = compressor_.CompressBlob(type, plaintext, frame_);
-    const ByteView payload = blob.compressed ? ByteView(frame_) : plaintext;
-    if (payload.size() >= kPackBytesTarget) {
-      OpenPack own;
-      HF_TRY(Verify(own.Append(sealer_, payload, blob), blob, plaintext));
-      Count(blob);
-      HF_TRY(StorePack(own));
-      return id;
+    if (!Claim(blob)) return blob.id;
+    const std::optional<ByteView> frame = tools.compressor.CompressBlob(type, plaintext);
+    blob.compressed = frame.has_value();
+    const ByteView payload = frame.value_or(plaintext);
+    const bool is_alone = payload.size() >= kPackBytesTarget;
+    std::unique_ptr<OpenPack> pack = is_alone ? std::make_unique<OpenPack>() : TakePack(type);
+    HF_TRY(Verify(tools, pack->Append(tools.sealer, payload, blob), blob, plaintext));
+    if (is_alone) {
+      HF_TRY(Store(tools.sealer, std::move(pack)));
+    } else if (pack->IsFull()) {
+      HF_TRY(Store(tools.sealer, std::exchange(pack, NewPack())));
+      GivePack(type, std::move(pack));
+    } else {
+      GivePack(type, std::move(pack));
     }
-    OpenPack& pack = ChoosePack(type);
-    HF_TRY(Verify(pack.Append(sealer_, payload, blob), blob, plaintext));
-    Count(blob);
-    if (pack.IsFull()) HF_TRY(StorePack(pack));
-    return id;
+    return blob.id;
   }
 
-  OpenPack& ChoosePack(BlobType type) {
-    if (type == BlobType::kTree) return tree_pack_;
-    std::uint8_t byte = 0;
-    repository_.random().Fill({&byte, 1});
-    return data_packs_[byte % kDataPacks];
-  }
-
-  void Count(const PackContents::Blob& blob) {
-    PendingOf(blob.type).insert(blob.id);
-    ++(blob.type == BlobType::kTree ? statistics_.tree_blobs : statistics_.data_blobs);
-    statistics_.bytes_added += blob.plain_length;
-  }
-
-  Result<void> Verify(ByteView sealed, const PackContents::Blob& blob, ByteView plaintext) {
+  Result<void> Verify(Tools& tools, ByteView sealed, const PackContents::Blob& blob,
+                      ByteView plaintext) const {
     if (!repository_.options().verify_blobs) return {};
     const auto fail = [&] {
       return Fail(ErrorCode::kInternal,
@@ -179,21 +257,84 @@ class PackingBlobWriter final : public BlobWriter {
                               BlobTypeName(blob.type), blob.id.Hex()),
                   "test this machine's memory");
     };
-    if (!sealer_.OpenTo(sealed, opened_)) return fail();
-    if (blob.compressed) {
-      Result<Bytes> decompressed = decompressor_.Decompress(opened_, blob.plain_length);
-      if (!decompressed) return fail();
-      opened_ = *std::move(decompressed);
-    }
-    return std::ranges::equal(opened_, plaintext) ? Result<void>{} : fail();
+    ByteView expected = plaintext;
+    bool is_same = true;
+    if (blob.compressed) tools.decompressor.BeginComparison(plaintext);
+    const auto compare = [&](ByteView piece) {
+      if (blob.compressed) {
+        is_same = tools.decompressor.Compare(piece);
+      } else {
+        is_same = piece.size() <= expected.size() &&
+                  std::memcmp(piece.data(), expected.data(), piece.size()) == 0;
+        if (is_same) expected = expected.subspan(piece.size());
+      }
+      return is_same;
+    };
+    if (!tools.sealer.OpenInPieces(sealed, compare) || !is_same) return fail();
+    return (blob.compressed ? tools.decompressor.EndComparison() : expected.empty())
+               ? Result<void>{}
+               : fail();
   }
 
-  Result<void> AskLock() { return lock_ == nullptr ? Result<void>{} : lock_->StillHeld(); }
+  // Packs.
+
+  void AddDataPacks(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) data_packs_.push_back(std::make_unique<OpenPack>());
+    data_pack_count_ += count;
+  }
+
+  // One that nobody else fills meanwhile.
+  std::unique_ptr<OpenPack> TakePack(BlobType type) {
+    std::uint8_t chance = 0;
+    if (type == BlobType::kData) repository_.random().Fill({&chance, 1});
+    std::unique_lock lock(mutex_);
+    if (type == BlobType::kTree) return std::move(tree_pack_);  // trees come from one thread alone
+    // There is one more than there are threads that take one.
+    HF_CHECK(!data_packs_.empty());
+    std::swap(data_packs_[chance % data_packs_.size()], data_packs_.back());
+    std::unique_ptr<OpenPack> pack = std::move(data_packs_.back());
+    data_packs_.pop_back();
+    return pack;
+  }
+
+  void GivePack(BlobType type, std::unique_ptr<OpenPack> pack) {
+    std::lock_guard lock(mutex_);
+    if (type == BlobType::kTree) {
+      tree_pack_ = std::move(pack);
+    } else {
+      data_packs_.push_back(std::move(pack));
+    }
+  }
+
+  std::unique_ptr<OpenPack> NewPack() {
+    std::lock_guard lock(mutex_);
+    if (spare_.empty()) return std::make_unique<OpenPack>();
+    std::unique_ptr<OpenPack> pack = std::move(spare_.back());
+    spare_.pop_back();
+    return pack;
+  }
+
+  // At once, or by another thread as soon as one is free.
+  Result<void> Store(crypto::Sealer& sealer, std::unique_ptr<OpenPack> pack) {
+    std::unique_lock lock(mutex_);
+    if (!stores_apart_) {
+      lock.unlock();
+      return StorePack(sealer, *pack);
+    }
+    Await(lock, [this] { return storing_ < storing_max_; });
+    if (failure_) return Fail(*failure_);
+    ++storing_;
+    to_store_.push_back(std::move(pack));
+    full_.notify_one();
+    return {};
+  }
+
+  Result<void> AskLock() const { return lock_ == nullptr ? Result<void>{} : lock_->StillHeld(); }
 
   // The header goes last, and the name is the hash of it all: a torn file has neither.
-  Result<void> StorePack(OpenPack& pack) {
+  Result<void> StorePack(crypto::Sealer& sealer, OpenPack& pack) {
     HF_TRY(AskLock());
-    PackContents contents = pack.Close(sealer_);
+    PackContents contents = pack.Close(sealer);
     const FileName name{FileKind::kPack, contents.id.Hex()};
     CrashPoint("repository.pack.before_put");
     Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
@@ -201,58 +342,108 @@ class PackingBlobWriter final : public BlobWriter {
       return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
     }
     CrashPoint("repository.pack.after_put");
+    std::unique_lock lock(mutex_);
     statistics_.bytes_packed += pack.bytes().size();
     pack.Clear();
     finished_blobs_ += contents.blobs.size();
     finished_.push_back(std::move(contents));
     const bool is_time = repository_.clock().Monotonic() - last_index_ >= kIndexInterval;
-    return is_time || finished_blobs_ >= kIndexBlobsMax ? WriteIndex() : Result<void>{};
+    if (!is_time && finished_blobs_ < kIndexBlobsMax) return {};
+    return WriteIndex(lock);
   }
 
-  Result<void> ClosePacks() {
-    for (std::size_t i = 1; i < kDataPacks; ++i) {
-      if (data_packs_[0].Fits(data_packs_[i])) data_packs_[0].Absorb(data_packs_[i]);
-    }
-    for (OpenPack& pack : data_packs_) {
-      if (!pack.empty()) HF_TRY(StorePack(pack));
-    }
-    return tree_pack_.empty() ? Result<void>{} : StorePack(tree_pack_);
-  }
-
-  Result<void> WriteIndex() {
-    HF_TRY(AskLock());
-    HF_TRY(repository_.SaveIndex(finished_));
-    for (const PackContents& pack : finished_) {
-      for (const PackContents::Blob& blob : pack.blobs) PendingOf(blob.type).erase(blob.id);
-    }
-    finished_.clear();
+  // About the packs that are in no index file yet. `lock` is of mutex_.
+  Result<void> WriteIndex(std::unique_lock<std::mutex>& lock) {
+    const std::vector<PackContents> packs = std::exchange(finished_, {});
     finished_blobs_ = 0;
     last_index_ = repository_.clock().Monotonic();
+    lock.unlock();
+    HF_TRY(AskLock());
+    HF_TRY(repository_.SaveIndex(packs));
+    lock.lock();
+    for (const PackContents& pack : packs) {
+      for (const PackContents::Blob& blob : pack.blobs) {
+        pending_[static_cast<std::size_t>(blob.type)].erase(blob.id);
+      }
+    }
     return {};
+  }
+
+  Result<void> StoreRest() {
+    std::unique_lock lock(mutex_);
+    Await(lock, [this] { return waiting_.empty() && making_ == 0; });
+    if (failure_) return Fail(*failure_);
+    std::vector<std::unique_ptr<OpenPack>> rest = std::exchange(data_packs_, {});
+    lock.unlock();
+    for (std::size_t i = 1; i < rest.size(); ++i) {
+      for (std::size_t j = 0; j < i && !rest[i]->empty(); ++j) {
+        if (rest[j]->Fits(*rest[i])) rest[j]->Absorb(*rest[i]);
+      }
+    }
+    rest.push_back(std::move(tree_pack_));
+    for (std::unique_ptr<OpenPack>& pack : rest) {
+      if (!pack->empty()) HF_TRY(Store(own_tools_.sealer, std::move(pack)));
+    }
+    lock.lock();
+    Await(lock, [this] { return storing_ == 0; });
+    if (failure_) return Fail(*failure_);
+    return finished_.empty() ? Result<void>{} : WriteIndex(lock);
   }
 
   Repository& repository_;
   const Lock* lock_;
-  crypto::Sealer sealer_;
-  Compressor compressor_;
-  Decompressor decompressor_;
-  Bytes frame_;   // scratch
-  Bytes opened_;  // scratch
-  std::array<OpenPack, kDataPacks> data_packs_;
-  OpenPack tree_pack_;
-  std::array<IdSet, 2> pending_;        // saved, and not in the repository's index yet
+  const Compression compression_;
+  Tools own_tools_;  // the caller's thread
+  std::uint64_t bytes_handed_over_ = 0;
+  bool is_finished_ = false;
+
+  mutable std::mutex mutex_;                           // of all below
+  std::condition_variable_any work_;                   // for who makes blobs
+  std::condition_variable_any full_;                   // for who stores packs
+  std::condition_variable changed_;                    // for who waits for any of them
+  std::deque<Waiting> waiting_;                        // for a thread that makes a blob of it
+  unsigned making_ = 0;                                // threads that do so
+  std::vector<std::unique_ptr<OpenPack>> data_packs_;  // those that nobody fills right now
+  std::size_t data_pack_count_ = 0;
+  std::unique_ptr<OpenPack> tree_pack_;
+  std::vector<std::unique_ptr<OpenPack>> spare_;  // empty, for their memory
+  bool stores_apart_ = false;                     // there are threads that store
+  std::deque<std::unique_ptr<OpenPack>> to_store_;
+  unsigned storing_ = 0;  // packs that are being stored or in to_store_
+  unsigned storing_max_ = 0;
+  std::array<IdSet, 2> pending_;        // made, and not in the repository's index yet
   std::vector<PackContents> finished_;  // durable, and not in an index file yet
   std::size_t finished_blobs_ = 0;
   Instant last_index_;
   BlobStatistics statistics_;
-  std::optional<Error> failure_;
-  bool is_finished_ = false;
+  std::optional<Error> failure_;  // the first
+
+  std::vector<std::jthread> threads_;  // last: they end before the rest goes
 };
 
 }  // namespace
 
-std::unique_ptr<BlobWriter> BlobWriter::Begin(Repository& repository, const Lock* lock) {
-  return std::make_unique<PackingBlobWriter>(repository, lock);
+Id& BlobIds::Expect() {
+  left_.fetch_add(1, std::memory_order_relaxed);
+  return ids_.emplace_back();
+}
+
+void BlobIds::Fill(Id& place, const Id& id) {
+  place = id;
+  left_.fetch_sub(1, std::memory_order_release);
+}
+
+std::vector<Id> BlobIds::Take() {
+  HF_CHECK(is_complete());
+  std::vector<Id> taken(ids_.begin(), ids_.end());
+  ids_.clear();
+  return taken;
+}
+
+std::unique_ptr<BlobWriter> BlobWriter::Begin(Repository& repository, const Lock* lock,
+                                              std::optional<Compression> compression) {
+  return std::make_unique<PackingBlobWriter>(
+      repository, lock, compression.value_or(repository.options().compression));
 }
 
 }  // namespace holdfast::repository

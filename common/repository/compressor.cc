@@ -3,8 +3,10 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/format.h"
+#include "common/base/raw_buffer.h"
 
 namespace holdfast::repository {
 namespace {
@@ -40,6 +42,7 @@ std::unexpected<Error> BadFrame(std::size_t code) {
 struct Compressor::State {
   Compression compression;
   std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context;
+  RawBuffer frame;  // the last one
 };
 
 Compressor::Compressor(Compression compression) : state_(std::make_unique<State>()) {
@@ -52,37 +55,42 @@ Compressor::Compressor(Compression compression) : state_(std::make_unique<State>
 Compressor::Compressor(Compressor&& other) noexcept = default;
 Compressor::~Compressor() = default;
 
-void Compressor::AppendFrame(ByteView plaintext, Bytes& out) {
-  const std::size_t begin = out.size();
-  out.resize(begin + ZSTD_compressBound(plaintext.size()));
-  const std::size_t size = ZSTD_compress2(state_->context.get(), out.data() + begin,
-                                          out.size() - begin, plaintext.data(), plaintext.size());
+ByteView Compressor::Compress(ByteView plaintext) {
+  RawBuffer& frame = state_->frame;
+  frame.Clear();
+  const std::span<std::uint8_t> room = frame.Extend(ZSTD_compressBound(plaintext.size()));
+  const std::size_t size = ZSTD_compress2(state_->context.get(), room.data(), room.size(),
+                                          plaintext.data(), plaintext.size());
   HF_CHECK(!ZSTD_isError(size));  // with enough room only a lack of memory could be the reason
-  out.resize(begin + size);
+  frame.Shrink(size);
+  return frame.view();
 }
 
 // Two samples, so that neither a packed file's plain head nor a plain file's packed head decides.
-bool Compressor::SeemsIncompressible(ByteView plaintext, Bytes& scratch) {
+bool Compressor::SeemsIncompressible(ByteView plaintext) {
   if (plaintext.size() < 4 * kSampleBytes) return false;
   for (std::size_t offset : {std::size_t{0}, plaintext.size() / 2}) {
-    scratch.clear();
-    AppendFrame(plaintext.subspan(offset, kSampleBytes), scratch);
-    if (scratch.size() + kSampleBytes / 20 < kSampleBytes) return false;
+    const ByteView frame = Compress(plaintext.subspan(offset, kSampleBytes));
+    if (frame.size() + kSampleBytes / 20 < kSampleBytes) return false;
   }
   return true;
 }
 
-bool Compressor::CompressBlob(BlobType type, ByteView plaintext, Bytes& frame) {
+std::optional<ByteView> Compressor::CompressBlob(BlobType type, ByteView plaintext) {
   const bool is_tree = type == BlobType::kTree;
-  if (state_->compression == Compression::kOff && !is_tree) return false;
-  if (!is_tree && SeemsIncompressible(plaintext, frame)) return false;
-  frame.clear();
-  AppendFrame(plaintext, frame);
-  return is_tree || frame.size() < plaintext.size();
+  if (state_->compression == Compression::kOff && !is_tree) return std::nullopt;
+  if (!is_tree && SeemsIncompressible(plaintext)) return std::nullopt;
+  const ByteView frame = Compress(plaintext);
+  if (!is_tree && frame.size() >= plaintext.size()) return std::nullopt;
+  return frame;
 }
 
 struct Decompressor::State {
   std::unique_ptr<ZSTD_DCtx, DecompressorDeleter> context;
+  // Of a comparison.
+  ByteView expected;  // what has not come yet
+  bool is_at_end = false;
+  Bytes piece;
 };
 
 Decompressor::Decompressor() : state_(std::make_unique<State>()) {
@@ -92,23 +100,46 @@ Decompressor::Decompressor() : state_(std::make_unique<State>()) {
 Decompressor::Decompressor(Decompressor&& other) noexcept = default;
 Decompressor::~Decompressor() = default;
 
-Result<Bytes> Decompressor::Decompress(ByteView frame, std::size_t plain_length) {
+Result<void> Decompressor::DecompressInto(ByteView frame, std::span<std::uint8_t> plaintext) {
   const unsigned long long declared = ZSTD_getFrameContentSize(frame.data(), frame.size());
   if (declared == ZSTD_CONTENTSIZE_ERROR) return Fail(ErrorCode::kCorrupt, "not a zstd frame");
-  if (declared != ZSTD_CONTENTSIZE_UNKNOWN && declared != plain_length) {
+  const auto wrong_size = [&](unsigned long long size) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} bytes compressed, {} expected", declared, plain_length));
+                fmt::format("{} bytes compressed, {} expected", size, plaintext.size()));
+  };
+  if (declared != ZSTD_CONTENTSIZE_UNKNOWN && declared != plaintext.size()) {
+    return wrong_size(declared);
   }
-  Bytes plaintext(plain_length);
   const std::size_t size = ZSTD_decompressDCtx(state_->context.get(), plaintext.data(),
                                                plaintext.size(), frame.data(), frame.size());
   if (ZSTD_isError(size)) return BadFrame(size);
-  if (size != plain_length) {
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} bytes compressed, {} expected", size, plain_length));
-  }
-  return plaintext;
+  if (size != plaintext.size()) return wrong_size(size);
+  return {};
 }
+
+void Decompressor::BeginComparison(ByteView plaintext) {
+  (void)ZSTD_DCtx_reset(state_->context.get(), ZSTD_reset_session_only);
+  state_->expected = plaintext;
+  state_->is_at_end = false;
+  state_->piece.resize(ZSTD_DStreamOutSize());
+}
+
+bool Decompressor::Compare(ByteView piece) {
+  ZSTD_inBuffer input{piece.data(), piece.size(), 0};
+  std::uint8_t* const memory = state_->piece.data();
+  for (;;) {
+    ZSTD_outBuffer output{memory, state_->piece.size(), 0};
+    const std::size_t rest = ZSTD_decompressStream(state_->context.get(), &output, &input);
+    if (ZSTD_isError(rest) || output.pos > state_->expected.size()) return false;
+    if (std::memcmp(memory, state_->expected.data(), output.pos) != 0) return false;
+    state_->expected = state_->expected.subspan(output.pos);
+    state_->is_at_end = rest == 0;
+    if (state_->is_at_end) return input.pos == input.size;
+    if (input.pos == input.size && output.pos < output.size) return true;
+  }
+}
+
+bool Decompressor::EndComparison() const { return state_->is_at_end && state_->expected.empty(); }
 
 Result<Bytes> Decompressor::DecompressUpTo(ByteView frame, std::size_t plain_max) {
   (void)ZSTD_DCtx_reset(state_->context.get(), ZSTD_reset_session_only);

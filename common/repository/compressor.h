@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
@@ -18,16 +20,16 @@ class Compressor {
   Compressor(Compressor&& other) noexcept;
   ~Compressor();
 
-  // Puts a frame of `plaintext` into `frame`. False: the blob is to be stored as it is, because it
-  // would not shrink or compression is off. Trees are always compressed: restic's prune rewrites
-  // packs that hold a tree which is not.
-  bool CompressBlob(BlobType type, ByteView plaintext, Bytes& frame);
-  // Appends a frame to `out`, whatever its size.
-  void AppendFrame(ByteView plaintext, Bytes& out);
+  // A frame of `plaintext`, valid until the next call. nullopt: the blob is to be stored as it is,
+  // because it would not shrink or compression is off. Trees are always compressed: restic's prune
+  // rewrites packs that hold a tree which is not.
+  std::optional<ByteView> CompressBlob(BlobType type, ByteView plaintext);
+  // A frame, whatever its size; valid until the next call.
+  ByteView Compress(ByteView plaintext);
 
  private:
   struct State;
-  bool SeemsIncompressible(ByteView plaintext, Bytes& scratch);
+  bool SeemsIncompressible(ByteView plaintext);
   std::unique_ptr<State> state_;
 };
 
@@ -38,8 +40,13 @@ class Decompressor {
   Decompressor(Decompressor&& other) noexcept;
   ~Decompressor();
 
-  // kCorrupt unless the frame's plaintext has exactly `plain_length` bytes.
-  Result<Bytes> Decompress(ByteView frame, std::size_t plain_length);
+  // kCorrupt unless the frame's plaintext has exactly the size of `plaintext`.
+  Result<void> DecompressInto(ByteView frame, std::span<std::uint8_t> plaintext);
+  // Whether a frame that comes in pieces is one of `plaintext`: Begin, each piece, End.
+  void BeginComparison(ByteView plaintext);
+  // False: it is not.
+  bool Compare(ByteView piece);
+  bool EndComparison() const;
   // For frames whose plaintext's size nobody knows; kCorrupt beyond `plain_max`.
   Result<Bytes> DecompressUpTo(ByteView frame, std::size_t plain_max);
 

@@ -1,8 +1,11 @@
 #include "common/repository/content_saver.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
 #include "common/repository/chunker.h"
@@ -10,10 +13,45 @@
 namespace holdfast::repository {
 namespace {
 
-// Twice the largest chunk, so that what is left of one moves to the front only now and then.
+// Twice the largest chunk, so that what is left of one moves to the next buffer only now and then.
 constexpr std::size_t kBufferBytes = 2 * kChunkBytesMax;
+// One is filled while the blobs of the other are made.
+constexpr std::size_t kBuffers = 2;
 // One read: short enough for progress and a stop to be noticed.
 constexpr std::size_t kReadBytes = 1U << 20;
+// With less room the next buffer is begun.
+constexpr std::size_t kRoomMin = 64U << 10;
+
+// Buffers that come back when nobody looks at them any more.
+class BufferPool : public std::enable_shared_from_this<BufferPool> {
+ public:
+  using Buffer = std::shared_ptr<std::uint8_t[]>;
+
+  // Waits until one is free.
+  Buffer Take() {
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return !free_.empty() || made_ < kBuffers; });
+    if (free_.empty()) {
+      ++made_;
+      free_.push_back(std::make_unique_for_overwrite<std::uint8_t[]>(kBufferBytes));
+    }
+    std::uint8_t* memory = free_.back().release();
+    free_.pop_back();
+    return {memory, [pool = shared_from_this()](std::uint8_t* bytes) { pool->Return(bytes); }};
+  }
+
+ private:
+  void Return(std::uint8_t* bytes) {
+    std::lock_guard lock(mutex_);
+    free_.emplace_back(bytes);
+    returned_.notify_one();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable returned_;
+  std::vector<std::unique_ptr<std::uint8_t[]>> free_;
+  std::size_t made_ = 0;
+};
 
 Result<void> CheckChunking(const Chunking& chunking) {
   if (chunking.kind == Chunking::Kind::kContent) return {};
@@ -32,12 +70,11 @@ struct ContentSaver::State {
       : table(MakeGearTable(repository.chunker_key())),
         by_content(MakeContentChunker(table)),
         writer(blob_writer),
-        progress(progress_or_null),
-        buffer(std::make_unique_for_overwrite<std::uint8_t[]>(kBufferBytes)) {}
+        progress(progress_or_null) {}
 
   // The chunker of `chunking`, at the beginning of a stream.
   Chunker& Begin(const Chunking& chunking) {
-    begin = scanned = end = 0;
+    begin = scanned = end;
     Chunker* chunker = by_content.get();
     if (chunking.kind == Chunking::Kind::kFixed) {
       if (block_bytes != chunking.block_bytes) {
@@ -52,12 +89,7 @@ struct ContentSaver::State {
 
   // Reads some more; 0 at the end. REQUIRES: everything is scanned.
   Result<std::size_t> Read(ByteReader& reader) {
-    if (end == kBufferBytes) {
-      std::memmove(buffer.get(), buffer.get() + begin, end - begin);
-      end -= begin;
-      scanned = end;
-      begin = 0;
-    }
+    if (kBufferBytes - end < kRoomMin) NextBuffer();
     std::size_t room = std::min(kReadBytes, kBufferBytes - end);
     HF_ASSIGN(std::size_t count, reader.Read({buffer.get() + end, room}));
     HF_CHECK(count <= room);
@@ -66,11 +98,20 @@ struct ContentSaver::State {
     return count;
   }
 
-  // Stores what was scanned as one blob.
+  // Goes on in another buffer, with what is not handed over yet.
+  void NextBuffer() {
+    BufferPool::Buffer next = pool->Take();
+    if (end > begin) std::memcpy(next.get(), buffer.get() + begin, end - begin);
+    buffer = std::move(next);
+    end -= begin;
+    scanned = end;
+    begin = 0;
+  }
+
+  // Hands over what was scanned as one blob.
   Result<void> SaveChunk(SavedContent& saved) {
-    ByteView chunk(buffer.get() + begin, scanned - begin);
-    HF_ASSIGN(Id id, writer.Save(BlobType::kData, chunk));
-    saved.blobs.push_back(id);
+    const ByteView chunk(buffer.get() + begin, scanned - begin);
+    HF_TRY(writer.SaveLater({chunk, buffer}, saved.blobs));
     saved.bytes += chunk.size();
     begin = scanned;
     return {};
@@ -82,10 +123,11 @@ struct ContentSaver::State {
   std::uint32_t block_bytes = 0;
   BlobWriter& writer;
   Progress* progress;
-  std::unique_ptr<std::uint8_t[]> buffer;
-  std::size_t begin = 0;    // of the current chunk
-  std::size_t scanned = 0;  // the chunker has seen all before
-  std::size_t end = 0;
+  std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>();
+  BufferPool::Buffer buffer;           // none before the first content
+  std::size_t begin = kBufferBytes;    // of the current chunk
+  std::size_t scanned = kBufferBytes;  // the chunker has seen all before
+  std::size_t end = kBufferBytes;
 };
 
 ContentSaver::ContentSaver(Repository& repository, BlobWriter& writer, Progress* progress)
@@ -98,6 +140,7 @@ Result<SavedContent> ContentSaver::Save(ByteReader& reader, const Chunking& chun
   State& state = *state_;
   Chunker& chunker = state.Begin(chunking);
   SavedContent saved;
+  saved.blobs = std::make_shared<BlobIds>();
   for (;;) {
     Result<std::size_t> count = state.Read(reader);
     if (!count) {

@@ -1,8 +1,8 @@
 // From a reader to blobs: reads, cuts, stores.
 #pragma once
 
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include "common/base/result.h"
 #include "common/repository/blob_writer.h"
@@ -13,14 +13,14 @@
 namespace holdfast::repository {
 
 struct SavedContent {
-  std::vector<Id> blobs;
+  std::shared_ptr<BlobIds> blobs;  // complete by and by; never null
   std::uint64_t bytes = 0;
   ByteReader::Outcome outcome;
   // Set when the reader failed: then the rest is what was read until then.
   std::optional<Error> unreadable;
 };
 
-// One at a time; keeps its buffer between files.
+// One at a time. Blobs are made of its buffers, two of 16 MiB, while it reads on.
 class ContentSaver {
  public:
   // The writer and the repository must outlive it; `progress` may be null.

@@ -1,14 +1,19 @@
 #include "common/repository/extract.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 #include <utility>
 
 #include "common/base/format.h"
 #include "common/filetree/tree_writer.h"
+#include "common/repository/blob_read_ahead.h"
 
 namespace holdfast::repository {
 namespace {
+
+// What is found ahead of what is written: so many small files are loaded at once.
+constexpr std::size_t kFoundMax = 1024;
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "restore stopped by request"); }
 
@@ -63,7 +68,8 @@ class Extraction {
         view_(view),
         writer_(writer),
         progress_(progress),
-        stop_(std::move(stop)) {}
+        stop_(std::move(stop)),
+        ahead_(repository) {}
 
   Result<void> Run(const ExtractOptions& options) {
     HF_ASSIGN(strip_, Normalize(options.strip));
@@ -77,6 +83,7 @@ class Extraction {
       HF_TRY(view_.Need(path));
     }
     for (const std::string& path : paths) HF_TRY(ExtractPath(path));
+    while (!found_.empty()) HF_TRY(WriteFirst());
     return {};
   }
 
@@ -137,7 +144,7 @@ class Extraction {
       std::string parent = path.substr(0, slash++);
       if (!announced_.insert(parent).second) continue;
       HF_ASSIGN(TreeNode node, view_.Need(parent));
-      HF_TRY(writer_.AddDirectory(Target(parent), node.attributes));
+      HF_TRY(Enqueue(std::move(node), parent, false));
     }
     HF_ASSIGN(TreeNode node, view_.Need(path));
     if (path != strip_) HF_TRY(ExtractNode(node, path));
@@ -175,15 +182,31 @@ class Extraction {
 
   Result<void> ExtractNode(const TreeNode& node, const std::string& path) {
     if (stop_.stop_requested()) return Fail(Stopped());
-    std::string target = Target(path);
-    switch (node.attributes.type) {
+    if (node.attributes.type == NodeType::kDirectory) pending_.push_back({path, *node.subtree});
+    return Enqueue(node, path, true);
+  }
+
+  // What is found waits for its turn to be written, so that its content is loaded meanwhile.
+  Result<void> Enqueue(TreeNode node, const std::string& path, bool counts) {
+    Found found{.target = Target(path), .content = nullptr, .counts = counts, .attributes = {}};
+    if (node.attributes.type == NodeType::kFile) found.content = OpenContent(ahead_, node, path);
+    found.attributes = std::move(node.attributes);
+    found_.push_back(std::move(found));
+    while (found_.size() > kFoundMax) HF_TRY(WriteFirst());
+    return {};
+  }
+
+  Result<void> WriteFirst() {
+    if (stop_.stop_requested()) return Fail(Stopped());
+    Found found = std::move(found_.front());
+    found_.pop_front();
+    switch (found.attributes.type) {
       case NodeType::kDirectory:
-        HF_TRY(writer_.AddDirectory(target, node.attributes));
-        pending_.push_back({path, *node.subtree});
+        HF_TRY(writer_.AddDirectory(found.target, found.attributes));
         break;
       case NodeType::kFile: {
-        CountingReader content(OpenContent(repository_, node, path), progress_, stop_);
-        Result<void> added = writer_.AddFile(target, node.attributes, content);
+        CountingReader content(std::move(found.content), progress_, stop_);
+        Result<void> added = writer_.AddFile(found.target, found.attributes, content);
         outcome_.bytes += content.bytes();
         if (!added && content.is_damaged()) {
           AddDamage(added.error().message());
@@ -193,16 +216,24 @@ class Extraction {
         break;
       }
       default:
-        HF_TRY(writer_.AddOther(target, node.attributes));
+        HF_TRY(writer_.AddOther(found.target, found.attributes));
     }
-    ++outcome_.items;
-    ++progress_.items;
+    if (found.counts) {
+      ++outcome_.items;
+      ++progress_.items;
+    }
     return {};
   }
 
   struct Pending {
     std::string path;
     Id tree;
+  };
+  struct Found {
+    std::string target;
+    std::unique_ptr<ByteReader> content;  // of a file
+    bool counts = true;                   // as an item
+    Attributes attributes;
   };
   Repository& repository_;
   RepositoryView& view_;
@@ -212,6 +243,8 @@ class Extraction {
   std::string strip_;
   std::set<std::string> announced_;
   std::vector<Pending> pending_;
+  BlobReadAhead ahead_;
+  std::deque<Found> found_;  // and not written yet, in order; their content goes before ahead_
   std::vector<std::string> damaged_;  // the first few
   std::uint64_t damaged_count_ = 0;
   ExtractOutcome outcome_;

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <tuple>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
 
 namespace holdfast::repository {
@@ -44,15 +48,130 @@ PackContents::Blob BlobOf(BlobType type, const Id& id, const BlobLocation& locat
 
 FileName PackName(const Id& pack) { return {FileKind::kPack, pack.Hex()}; }
 
+Result<std::vector<PackContents::Blob>> IndexEntries(Repository& repository, const Id& pack) {
+  std::vector<PackContents::Blob> entries;
+  HF_TRY(repository.ForEachBlob(
+      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
+        if (location.pack == pack) entries.push_back(BlobOf(type, id, location));
+        return {};
+      }));
+  std::ranges::sort(
+      entries, {}, [](const PackContents::Blob& blob) { return std::tuple(blob.offset, blob.id); });
+  return entries;
+}
+
+// Reads one pack. Several of them may be at work at once.
+class PackReader {
+ public:
+  PackReader(Repository& repository, Progress& progress, std::atomic<std::uint64_t>& bytes_read,
+             const std::stop_token& stop, const Id& pack)
+      : repository_(repository),
+        progress_(progress),
+        bytes_read_(bytes_read),
+        stop_(stop),
+        pack_(pack) {}
+
+  // An error is one of reading, and says nothing of the data.
+  Result<PackReading> Read(const PackSummary& summary) {
+    if (stop_.stop_requested()) return Fail(Stopped());
+    Result<void> done = TryRead(summary);
+    // Shorter than a moment ago, or cut off: the storage says so.
+    if (!done && IsDamage(done.error())) {
+      reading_.faults.push_back(done.error().message());
+    } else if (!done && done.error().code() == ErrorCode::kNotFound) {
+      reading_.is_absent = true;
+    } else if (!done) {
+      return Fail(std::move(done).error().While("check pack " + pack_.Hex()));
+    }
+    return std::move(reading_);
+  }
+
+ private:
+  Result<void> TryRead(const PackSummary& summary) {
+    HF_ASSIGN(FileInfo file, repository_.storage().Stat(PackName(pack_)));
+    HF_ASSIGN(std::vector<PackContents::Blob> blobs, ReadHeader(file.size));
+    std::uint64_t fingerprint = 0;
+    for (const PackContents::Blob& blob : blobs) fingerprint += Fingerprint(blob);
+    if (reading_.faults.empty() && fingerprint != summary.fingerprint) {
+      reading_.faults.emplace_back("its header and the index name different blobs");
+    }
+    return ReadBlobs(file.size, blobs);
+  }
+
+  Result<std::vector<PackContents::Blob>> ReadHeader(std::uint64_t file_bytes) {
+    crypto::Sealer sealer = repository_.NewSealer();
+    Result<std::vector<PackContents::Blob>> blobs =
+        LoadPackHeader(repository_.storage(), sealer, pack_, file_bytes);
+    if (blobs || !IsDamage(blobs.error())) return blobs;
+    reading_.faults.push_back("header: " + blobs.error().message());
+    return IndexEntries(repository_, pack_);
+  }
+
+  Result<void> ReadBlobs(std::uint64_t file_bytes, const std::vector<PackContents::Blob>& blobs) {
+    crypto::Sha256 hash;
+    std::uint64_t at = 0;
+    std::size_t next = 0;
+    // Window by window, each as many whole blobs as fit, and the rest of the file after the last.
+    while (at < file_bytes) {
+      if (stop_.stop_requested()) return Fail(Stopped());
+      std::uint64_t end = std::min(at + kWindowBytes, file_bytes);
+      std::size_t last = next;
+      if (next < blobs.size() && blobs[next].offset == at) {
+        end = std::min(at + std::max<std::uint64_t>(blobs[next].length, 1), file_bytes);
+        for (++last; last < blobs.size() && blobs[last].offset == end &&
+                     end + blobs[last].length <= std::min(at + kWindowBytes, file_bytes);
+             ++last) {
+          end += blobs[last].length;
+        }
+      } else if (next < blobs.size() && blobs[next].offset > at) {
+        end = std::min<std::uint64_t>(end, blobs[next].offset);
+      } else if (next < blobs.size()) {
+        reading_.faults.push_back(fmt::format(
+            "{} blob {} overlaps another", BlobTypeName(blobs[next].type), blobs[next].id.Hex()));
+        reading_.bad_blobs.insert(blobs[next++].id);
+        continue;
+      }
+      HF_ASSIGN(Bytes window, repository_.storage().Get(PackName(pack_), {at, end - at}));
+      hash.Update(window);
+      bytes_read_ += window.size();
+      progress_.bytes += window.size();
+      for (; next < last; ++next) {
+        const PackContents::Blob& blob = blobs[next];
+        std::uint64_t begin = blob.offset - at;
+        Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "the file ends before it");
+        if (begin + blob.length <= window.size()) {
+          BlobLocation location{pack_, blob.offset, blob.length, blob.plain_length,
+                                blob.compressed};
+          opened = repository_.OpenBlob(blob.type, blob.id, location,
+                                        ByteView(window).subspan(begin, blob.length));
+        }
+        if (opened) continue;
+        if (!IsDamage(opened.error())) return Fail(std::move(opened).error());
+        reading_.faults.push_back(fmt::format("{} blob {}: {}", BlobTypeName(blob.type),
+                                              blob.id.Hex(), opened.error().message()));
+        reading_.bad_blobs.insert(blob.id);
+      }
+      at = end;
+    }
+    for (; next < blobs.size(); ++next) reading_.bad_blobs.insert(blobs[next].id);
+    if (hash.Finish() != pack_.bytes)
+      reading_.faults.emplace_back("its content does not have the hash that is its name");
+    return {};
+  }
+
+  Repository& repository_;
+  Progress& progress_;
+  std::atomic<std::uint64_t>& bytes_read_;
+  const std::stop_token& stop_;
+  const Id pack_;
+  PackReading reading_;
+};
+
 }  // namespace
 
 PackCheck::PackCheck(Repository& repository, CheckReport& report, Progress& progress,
                      std::stop_token stop)
-    : repository_(repository),
-      report_(report),
-      progress_(progress),
-      stop_(std::move(stop)),
-      sealer_(repository.NewSealer()) {}
+    : repository_(repository), report_(report), progress_(progress), stop_(std::move(stop)) {}
 
 Result<void> PackCheck::Summarize() {
   packs_.clear();
@@ -72,25 +191,13 @@ Result<void> PackCheck::Summarize() {
 
 Result<bool> PackCheck::IsStillIndexed(const Id& pack) {
   HF_TRY(repository_.LoadIndex(stop_));
-  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(pack));
+  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
   return !entries.empty();
-}
-
-Result<std::vector<PackContents::Blob>> PackCheck::IndexEntries(const Id& pack) {
-  std::vector<PackContents::Blob> entries;
-  HF_TRY(repository_.ForEachBlob(
-      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
-        if (location.pack == pack) entries.push_back(BlobOf(type, id, location));
-        return {};
-      }));
-  std::ranges::sort(
-      entries, {}, [](const PackContents::Blob& blob) { return std::tuple(blob.offset, blob.id); });
-  return entries;
 }
 
 Result<void> PackCheck::AddMissing(const Id& pack, std::string_view what) {
   report_.errors.push_back(fmt::format("pack {} {}", pack.Hex(), what));
-  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(pack));
+  HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
   for (const PackContents::Blob& blob : entries) bad_blobs_[pack].insert(blob.id);
   packs_[pack].is_missing = true;
   return {};
@@ -134,7 +241,7 @@ Result<void> PackCheck::CheckFiles() {
       report_.errors.push_back(fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
                                            file->size, packs_[id].file_bytes));
       // What lies behind its end is lost; the rest shows when it is read.
-      HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(id));
+      HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
       for (const PackContents::Blob& blob : entries) {
         if (std::uint64_t{blob.offset} + blob.length > file->size) bad_blobs_[id].insert(blob.id);
       }
@@ -188,47 +295,33 @@ std::vector<Id> PackCheck::Choose(const ReadSubset& subset) {
 Result<void> PackCheck::Read(const ReadSubset& subset) {
   const std::vector<Id> order = Choose(subset);
   for (const Id& id : order) progress_.bytes_total += packs_[id].file_bytes;
-  for (const Id& id : order) {
-    HF_TRY(ReadPack(id, packs_[id]));
-    ++report_.packs_read;
-  }
+  std::atomic<std::uint64_t> bytes_read = 0;
+  std::mutex mutex;
+  std::map<std::size_t, PackReading> worth_telling;  // so that it is told in order
+  HF_TRY(ForEachInParallel(
+      order.size(), ThreadsFor(repository_.storage()), [&](std::size_t i) -> Result<void> {
+        PackReader reader(repository_, progress_, bytes_read, stop_, order[i]);
+        HF_ASSIGN(PackReading reading, reader.Read(packs_.find(order[i])->second));
+        if (reading.faults.empty() && reading.bad_blobs.empty() && !reading.is_absent) return {};
+        std::lock_guard lock(mutex);
+        worth_telling.emplace(i, std::move(reading));
+        return {};
+      }));
+  report_.bytes_read += bytes_read;
+  report_.packs_read += order.size();
+  for (const auto& [i, reading] : worth_telling) HF_TRY(Tell(order[i], reading));
   return FindLost();
 }
 
-Result<std::vector<PackContents::Blob>> PackCheck::ReadHeader(const Id& pack,
-                                                              std::uint64_t file_bytes,
-                                                              std::vector<std::string>& faults) {
-  Result<std::vector<PackContents::Blob>> blobs =
-      LoadPackHeader(repository_.storage(), sealer_, pack, file_bytes);
-  if (blobs || !IsDamage(blobs.error())) return blobs;
-  faults.push_back("header: " + blobs.error().message());
-  return IndexEntries(pack);
-}
-
-Result<void> PackCheck::ReadPack(const Id& pack, const PackSummary& summary) {
-  if (stop_.stop_requested()) return Fail(Stopped());
-  std::vector<std::string> faults;
-  const auto read = [&]() -> Result<void> {
-    HF_ASSIGN(FileInfo file, repository_.storage().Stat(PackName(pack)));
-    HF_ASSIGN(std::vector<PackContents::Blob> blobs, ReadHeader(pack, file.size, faults));
-    std::uint64_t fingerprint = 0;
-    for (const PackContents::Blob& blob : blobs) fingerprint += Fingerprint(blob);
-    if (faults.empty() && fingerprint != summary.fingerprint) {
-      faults.emplace_back("its header and the index name different blobs");
-    }
-    return ReadBlobs(pack, file.size, blobs, faults);
-  };
-  Result<void> done = read();
-  if (!done && done.error().code() == ErrorCode::kNotFound) {
+Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
+  if (reading.is_absent) {
     HF_ASSIGN(bool is_indexed, IsStillIndexed(pack));
     return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
   }
-  // Shorter than a moment ago, or cut off: the storage says so.
-  if (!done && IsDamage(done.error())) {
-    faults.push_back(done.error().message());
-  } else if (!done) {
-    return Fail(std::move(done).error().While("check pack " + pack.Hex()));
+  if (!reading.bad_blobs.empty()) {
+    bad_blobs_[pack].insert(reading.bad_blobs.begin(), reading.bad_blobs.end());
   }
+  const std::vector<std::string>& faults = reading.faults;
   for (std::size_t i = 0; i < faults.size(); ++i) {
     if (i == kFaultsShown) {
       report_.errors.push_back(
@@ -237,59 +330,6 @@ Result<void> PackCheck::ReadPack(const Id& pack, const PackSummary& summary) {
     }
     report_.errors.push_back(fmt::format("pack {}: {}", pack.Hex(), faults[i]));
   }
-  return {};
-}
-
-Result<void> PackCheck::ReadBlobs(const Id& pack, std::uint64_t file_bytes,
-                                  const std::vector<PackContents::Blob>& blobs,
-                                  std::vector<std::string>& faults) {
-  crypto::Sha256 hash;
-  std::uint64_t at = 0;
-  std::size_t next = 0;
-  // Window by window, each as many whole blobs as fit, and the rest of the file after the last.
-  while (at < file_bytes) {
-    if (stop_.stop_requested()) return Fail(Stopped());
-    std::uint64_t end = std::min(at + kWindowBytes, file_bytes);
-    std::size_t last = next;
-    if (next < blobs.size() && blobs[next].offset == at) {
-      end = std::min(at + std::max<std::uint64_t>(blobs[next].length, 1), file_bytes);
-      for (++last; last < blobs.size() && blobs[last].offset == end &&
-                   end + blobs[last].length <= std::min(at + kWindowBytes, file_bytes);
-           ++last) {
-        end += blobs[last].length;
-      }
-    } else if (next < blobs.size() && blobs[next].offset > at) {
-      end = std::min<std::uint64_t>(end, blobs[next].offset);
-    } else if (next < blobs.size()) {
-      faults.push_back(fmt::format("{} blob {} overlaps another", BlobTypeName(blobs[next].type),
-                                   blobs[next].id.Hex()));
-      bad_blobs_[pack].insert(blobs[next++].id);
-      continue;
-    }
-    HF_ASSIGN(Bytes window, repository_.storage().Get(PackName(pack), {at, end - at}));
-    hash.Update(window);
-    report_.bytes_read += window.size();
-    progress_.bytes += window.size();
-    for (; next < last; ++next) {
-      const PackContents::Blob& blob = blobs[next];
-      std::uint64_t begin = blob.offset - at;
-      Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "the file ends before it");
-      if (begin + blob.length <= window.size()) {
-        BlobLocation location{pack, blob.offset, blob.length, blob.plain_length, blob.compressed};
-        opened = repository_.OpenBlob(blob.type, blob.id, location,
-                                      ByteView(window).subspan(begin, blob.length));
-      }
-      if (opened) continue;
-      if (!IsDamage(opened.error())) return Fail(std::move(opened).error());
-      faults.push_back(fmt::format("{} blob {}: {}", BlobTypeName(blob.type), blob.id.Hex(),
-                                   opened.error().message()));
-      bad_blobs_[pack].insert(blob.id);
-    }
-    at = end;
-  }
-  for (; next < blobs.size(); ++next) bad_blobs_[pack].insert(blobs[next].id);
-  if (hash.Finish() != pack.bytes)
-    faults.emplace_back("its content does not have the hash that is its name");
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -25,6 +26,13 @@ struct PackSummary {
   bool is_missing = false;
 };
 
+// What reading one pack has shown.
+struct PackReading {
+  std::vector<std::string> faults;
+  std::unordered_set<Id, IdHash> bad_blobs;
+  bool is_absent = false;  // there is no such file
+};
+
 class PackCheck {
  public:
   // `report` collects what is found.
@@ -32,7 +40,7 @@ class PackCheck {
 
   // That each pack of the index is there and has its size. REQUIRES: the index was loaded.
   Result<void> CheckFiles();
-  // Reads packs: the hash of each, its header against the index, each blob.
+  // Reads packs, several at once: the hash of each, its header against the index, each blob.
   Result<void> Read(const ReadSubset& subset);
   // Blobs that no pack has whole, as far as the above found out.
   const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
@@ -42,20 +50,13 @@ class PackCheck {
   Result<void> Summarize();
   Result<bool> IsStillIndexed(const Id& pack);
   Result<void> AddMissing(const Id& pack, std::string_view what);
-  Result<std::vector<PackContents::Blob>> IndexEntries(const Id& pack);
-  Result<std::vector<PackContents::Blob>> ReadHeader(const Id& pack, std::uint64_t file_bytes,
-                                                     std::vector<std::string>& faults);
-  Result<void> ReadPack(const Id& pack, const PackSummary& summary);
-  Result<void> ReadBlobs(const Id& pack, std::uint64_t file_bytes,
-                         const std::vector<PackContents::Blob>& blobs,
-                         std::vector<std::string>& faults);
+  Result<void> Tell(const Id& pack, const PackReading& reading);
   Result<void> FindLost();
 
   Repository& repository_;
   CheckReport& report_;
   Progress& progress_;
   std::stop_token stop_;
-  crypto::Sealer sealer_;
   std::unordered_map<Id, PackSummary, IdHash> packs_;
   std::unordered_map<Id, std::unordered_set<Id, IdHash>, IdHash> bad_blobs_;  // per pack
   std::unordered_set<Id, IdHash> lost_;

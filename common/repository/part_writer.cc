@@ -1,6 +1,7 @@
 #include "common/repository/part_writer.h"
 
 #include <algorithm>
+#include <deque>
 #include <utility>
 
 #include "common/base/format.h"
@@ -12,6 +13,9 @@
 
 namespace holdfast::repository {
 namespace {
+
+// Items that wait for their blobs: so many small files are on their way at once.
+constexpr std::size_t kReadMax = 2048;
 
 // Unlike a path that a person types, an item's is taken as it stands.
 Result<std::vector<std::string_view>> ItemPath(std::string_view path) {
@@ -43,7 +47,7 @@ class PartWriterImpl final : public PartWriter {
       : repository_(repository),
         previous_(dynamic_cast<RepositoryView*>(options.previous)),
         progress_(options.progress),
-        writer_(BlobWriter::Begin(repository, options.lock)),
+        writer_(BlobWriter::Begin(repository, options.lock, options.compression)),
         saver_(repository, *writer_, options.progress) {
     open_.push_back({"", DefaultDirectory(), false, {}});
   }
@@ -55,13 +59,16 @@ class PartWriterImpl final : public PartWriter {
     return added;
   }
 
-  const Part& part() override {
+  Result<const Part*> part() override {
+    HF_CHECK(!is_over_);
+    HF_TRY(PlaceAll());
     part_.statistics.blobs = writer_->statistics();
-    return part_;
+    return &part_;
   }
 
   Result<void> AddOwnFile(std::string_view name, ByteView content, WallTime time) override {
     HF_CHECK(!is_over_);
+    HF_TRY(PlaceAll());
     while (open_.size() > 1) HF_TRY(Leave());
     HF_ASSIGN(TreeNode node, SaveOwnFile(*writer_, name, content, time));
     return AddNode(node, name);
@@ -70,6 +77,7 @@ class PartWriterImpl final : public PartWriter {
   Result<Part> Finish() override {
     HF_CHECK(!is_over_);
     is_over_ = true;
+    HF_TRY(PlaceAll());
     while (open_.size() > 1) HF_TRY(Leave());
     HF_ASSIGN(Bytes blob, open_.back().entries.Finish());
     HF_ASSIGN(part_.tree, writer_->Save(BlobType::kTree, blob));
@@ -78,30 +86,102 @@ class PartWriterImpl final : public PartWriter {
   }
 
  private:
+  // An item whose content is read, and whose blobs may still be on their way.
+  struct Read {
+    std::string path;
+    TreeNode node;
+    std::shared_ptr<BlobIds> content;  // null: none, or the node has it already
+    bool is_reused_directory = false;
+  };
+
   Result<void> TryAdd(Item item) {
     HF_ASSIGN(std::vector<std::string_view> components, ItemPath(item.path));
-    HF_TRY(Enter(components, item.path));
-    std::string_view name = components.back();
-    if (open_.back().entries.Has(name)) return OutOfOrder(item.path);
+    Read read;
+    read.node.name = components.back();
+    read.node.attributes = item.attributes;
     const bool has_content = !std::holds_alternative<std::monostate>(item.content);
-    switch (item.attributes.type) {
-      case NodeType::kFile:
-        return AddFile(item, name);
-      case NodeType::kDirectory:
-        if (auto* reuse = std::get_if<Reuse>(&item.content)) {
-          return AddReusedDirectory(item, name, *reuse);
-        }
-        if (has_content) break;
-        CountItem();
-        open_.push_back({std::string(name), std::move(item.attributes), true, {}});
-        return {};
-      default:
-        if (has_content) break;
-        CountItem();
-        return AddNode({std::string(name), std::move(item.attributes), {}, true, {}}, item.path);
+    if (item.attributes.type == NodeType::kFile) {
+      HF_ASSIGN(std::optional<Error> unreadable, FillFile(item, read));
+      if (unreadable) {
+        return LeaveOut(item, std::move(*unreadable).While("read " + Quote(item.path)));
+      }
+    } else if (auto* reuse = std::get_if<Reuse>(&item.content);
+               reuse != nullptr && item.attributes.type == NodeType::kDirectory) {
+      if (Result<void> taken = TakeOverDirectory(*reuse, read.node); !taken) {
+        return LeaveOut(item, std::move(taken).error().While("reuse " + Quote(item.path)));
+      }
+      read.is_reused_directory = true;
+    } else if (has_content) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("item {} has content but is no file", Quote(item.path)));
     }
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("item {} has content but is no file", Quote(item.path)));
+    read.path = std::move(item.path);
+    read_.push_back(std::move(read));
+    return PlaceSome();
+  }
+
+  Result<void> LeaveOut(Item& item, Error error) {
+    if (item.required) return Fail(std::move(error));
+    part_.left_out.push_back({std::move(item.path), std::move(error)});
+    return {};
+  }
+
+  // Gives what is read its place in the tree, in the order of Add(): as far as the blobs are there,
+  // and so far that not too much waits.
+  Result<void> PlaceSome() {
+    while (!read_.empty()) {
+      const BlobIds* content = read_.front().content.get();
+      const bool is_there = content == nullptr || content->is_complete();
+      if (!is_there && read_.size() <= kReadMax) return {};
+      HF_TRY(PlaceFirst());
+    }
+    return {};
+  }
+
+  Result<void> PlaceAll() {
+    while (!read_.empty()) HF_TRY(PlaceFirst());
+    return {};
+  }
+
+  Result<void> PlaceFirst() {
+    Read read = std::move(read_.front());
+    read_.pop_front();
+    if (read.content != nullptr) {
+      HF_TRY(writer_->WaitFor(*read.content));
+      read.node.content = read.content->Take();
+    }
+    return Place(std::move(read));
+  }
+
+  Result<void> Place(Read read) {
+    HF_ASSIGN(std::vector<std::string_view> components, ItemPath(read.path));
+    HF_TRY(Enter(components, read.path));
+    if (open_.back().entries.Has(components.back())) return OutOfOrder(read.path);
+    const NodeType type = read.node.attributes.type;
+    if (type == NodeType::kFile) CountFile(read);
+    CountItem();
+    if (type == NodeType::kDirectory && !read.is_reused_directory) {
+      open_.push_back({std::move(read.node.name), std::move(read.node.attributes), true, {}});
+      return {};
+    }
+    if (read.is_reused_directory) ++part_.statistics.directories_unmodified;
+    return AddNode(read.node, read.path);
+  }
+
+  void CountFile(const Read& read) {
+    PartStatistics& statistics = part_.statistics;
+    statistics.bytes_processed += read.node.attributes.size;
+    switch (Compare(read.node, read.path)) {
+      case Change::kNew:
+        ++statistics.files_new;
+        break;
+      case Change::kChanged:
+        ++statistics.files_changed;
+        break;
+      case Change::kNone:
+        ++statistics.files_unmodified;
+        break;
+    }
   }
 
   static Result<void> OutOfOrder(std::string_view path) {
@@ -180,41 +260,17 @@ class PartWriterImpl final : public PartWriter {
     return (*found)->json == json ? Change::kNone : Change::kChanged;
   }
 
-  Result<void> AddFile(Item& item, std::string_view name) {
-    TreeNode node{std::string(name), item.attributes, {}, true, {}};
-    HF_ASSIGN(std::optional<Error> unreadable, FillFile(item, node));
-    if (unreadable) {
-      Error error = std::move(*unreadable).While("read " + Quote(item.path));
-      if (item.required) return Fail(std::move(error));
-      part_.left_out.push_back({std::move(item.path), std::move(error)});
-      return {};
-    }
-    PartStatistics& statistics = part_.statistics;
-    statistics.bytes_processed += node.attributes.size;
-    switch (Compare(node, item.path)) {
-      case Change::kNew:
-        ++statistics.files_new;
-        break;
-      case Change::kChanged:
-        ++statistics.files_changed;
-        break;
-      case Change::kNone:
-        ++statistics.files_unmodified;
-        break;
-    }
-    CountItem();
-    return AddNode(node, item.path);
-  }
-
-  // Content and size of `node`. An error that is given back, and not failed with, is the content's.
-  Result<std::optional<Error>> FillFile(Item& item, TreeNode& node) {
+  // Content and size of the node. An error that is given back, and not failed with, is the
+  // content's.
+  Result<std::optional<Error>> FillFile(Item& item, Read& read) {
+    TreeNode& node = read.node;
     if (std::holds_alternative<std::monostate>(item.content)) {
       node.attributes.size = 0;
       return std::nullopt;
     }
     if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
       HF_CHECK(*reader != nullptr);
-      return ReadContent(**reader, item, node);
+      return ReadContent(**reader, item, read);
     }
     Reuse& reuse = std::get<Reuse>(item.content);
     if (TakeOver(reuse, node)) {
@@ -224,7 +280,7 @@ class PartWriterImpl final : public PartWriter {
     if (!reuse.read) return CannotReuse(reuse);
     Result<std::unique_ptr<ByteReader>> reader = reuse.read();
     if (!reader) return std::move(reader).error();
-    return ReadContent(**reader, item, node);
+    return ReadContent(**reader, item, read);
   }
 
   static Error CannotReuse(const Reuse& reuse) {
@@ -234,7 +290,8 @@ class PartWriterImpl final : public PartWriter {
         .WithHint("\"check\" tells what the repository has lost");
   }
 
-  Result<std::optional<Error>> ReadContent(ByteReader& reader, Item& item, TreeNode& node) {
+  Result<std::optional<Error>> ReadContent(ByteReader& reader, Item& item, Read& read) {
+    TreeNode& node = read.node;
     HF_ASSIGN(SavedContent saved, saver_.Save(reader, item.chunking));
     part_.statistics.bytes_read += saved.bytes;
     if (saved.unreadable) return std::move(saved.unreadable);
@@ -242,7 +299,7 @@ class PartWriterImpl final : public PartWriter {
     if (saved.outcome.changed) part_.changed.push_back(item.path);
     node.attributes.type = NodeType::kFile;
     node.attributes.size = saved.bytes;  // what the blobs hold, whatever stat said
-    node.content = std::move(saved.blobs);
+    read.content = std::move(saved.blobs);
     return std::nullopt;
   }
 
@@ -263,20 +320,6 @@ class PartWriterImpl final : public PartWriter {
   bool HasAll(const std::vector<Id>& blobs) const {
     return std::ranges::all_of(blobs,
                                [this](const Id& id) { return writer_->Has(BlobType::kData, id); });
-  }
-
-  Result<void> AddReusedDirectory(Item& item, std::string_view name, const Reuse& reuse) {
-    TreeNode node{std::string(name), item.attributes, {}, true, {}};
-    Result<void> taken = TakeOverDirectory(reuse, node);
-    if (!taken) {
-      Error error = std::move(taken).error().While("reuse " + Quote(item.path));
-      if (item.required) return Fail(std::move(error));
-      part_.left_out.push_back({std::move(item.path), std::move(error)});
-      return {};
-    }
-    CountItem();
-    ++part_.statistics.directories_unmodified;
-    return AddNode(node, item.path);
   }
 
   // Gives `node` the subtree that the previous snapshot has, once all below it is known to be
@@ -329,6 +372,7 @@ class PartWriterImpl final : public PartWriter {
   Progress* progress_;
   std::unique_ptr<BlobWriter> writer_;
   ContentSaver saver_;
+  std::deque<Read> read_;            // what waits for its place, in order
   std::vector<OpenDirectory> open_;  // the top first, the innermost last
   Part part_;
   bool is_over_ = false;

@@ -45,12 +45,15 @@ struct Part {
 };
 
 struct PartOptions {
-  const Lock* lock = nullptr;        // as in BlobWriter::Begin
+  const Lock* lock = nullptr;                             // as in BlobWriter::Begin
+  std::optional<Compression> compression = std::nullopt;  // likewise
   SnapshotView* previous = nullptr;  // for Reuse and for the statistics; may be null
   Progress* progress = nullptr;      // may be null
 };
 
-// Not safe to use from several threads at once. Memory is bounded by the largest directory.
+// Not safe to use from several threads at once. Reads on the caller's thread and lets others make
+// the blobs (see BlobWriter), so an item's error may come from a later call. Memory is bounded by
+// the largest directory.
 class PartWriter {
  public:
   virtual ~PartWriter() = default;
@@ -58,8 +61,8 @@ class PartWriter {
   // Reads the item's content to its end and stores it. An error is the repository's, or that of a
   // required item's content (then While("read \"path\"")). kInvalidArgument for a bad path.
   virtual Result<void> Add(Item item) = 0;
-  // The part so far, all but its tree.
-  virtual const Part& part() = 0;
+  // The part so far, all but its tree; valid until the next call. Waits for what is on its way.
+  virtual Result<const Part*> part() = 0;
   // Adds a file of Holdfast's own at the top, which is none of the source's items and counts as
   // none. Readable by its owner alone. kInternal when there is something of that name.
   virtual Result<void> AddOwnFile(std::string_view name, ByteView content, WallTime time) = 0;

@@ -8,6 +8,8 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/parallel.h"
+#include "common/base/raw_buffer.h"
 #include "common/crypto/sha256.h"
 #include "common/repository/blob_index.h"
 #include "common/repository/compressor.h"
@@ -19,6 +21,8 @@
 
 namespace holdfast::repository {
 namespace {
+
+constexpr unsigned kConnectionsUsed = 16;
 
 // First byte of a small sealed file's plaintext when the rest is a zstd frame; else it is JSON.
 constexpr std::uint8_t kCompressedFile = 2;
@@ -64,9 +68,13 @@ class OpenedRepository final : public Repository {
   Result<void> LoadIndex(std::stop_token stop) override;
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const override;
   std::size_t BlobCount() const override;
+  std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const override;
   Result<void> ForEachBlob(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit)
       const override;
+  Result<void> ForEachNumberedBlob(
+      const std::function<Result<void>(std::size_t, BlobType, const Id&, const BlobLocation&)>&
+          visit) const override;
   Result<Bytes> LoadBlob(BlobType type, const Id& id) override;
   Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,
                          ByteView sealed) override;
@@ -85,6 +93,7 @@ class OpenedRepository final : public Repository {
     crypto::Sealer sealer;
     Compressor compressor{Compression::kAuto};
     Decompressor decompressor;
+    RawBuffer frame;  // scratch
   };
 
   Result<std::set<Id>> ListIndexFiles();
@@ -191,6 +200,21 @@ Result<void> OpenedRepository::ForEachBlob(
   return index_.ForEach(visit);
 }
 
+std::optional<std::size_t> OpenedRepository::BlobNumber(BlobType type, const Id& id) const {
+  std::shared_lock reading(index_mutex_);
+  return index_.NumberOf(type, id);
+}
+
+Result<void> OpenedRepository::ForEachNumberedBlob(
+    const std::function<Result<void>(std::size_t, BlobType, const Id&, const BlobLocation&)>& visit)
+    const {
+  std::shared_lock reading(index_mutex_);
+  return index_.ForEach(
+      [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
+        return visit(*index_.NumberOf(type, id), type, id, location);
+      });
+}
+
 Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {
   std::vector<BlobLocation> locations;
   {
@@ -230,13 +254,22 @@ Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocat
                                          ByteView sealed) {
   HF_CHECK(sealed.size() == location.length);
   auto tools = tools_.Borrow();
-  HF_ASSIGN(Bytes plaintext, tools->sealer.Open(sealed));
-  if (location.compressed) {
+  Bytes plaintext;
+  if (!location.compressed) {
+    HF_ASSIGN(plaintext, tools->sealer.Open(sealed));
+  } else {
     if (location.plain_length > kBlobBytesMax) {
       return Fail(ErrorCode::kUnsupported, fmt::format("a blob of {} is beyond what is read here",
                                                        FormatBytes(location.plain_length)));
     }
-    HF_ASSIGN(plaintext, tools->decompressor.Decompress(plaintext, location.plain_length));
+    if (sealed.size() < crypto::kSealOverhead) {
+      return Fail(ErrorCode::kCorrupt, "too short to be sealed data");
+    }
+    RawBuffer& frame = tools->frame;
+    frame.Clear();
+    HF_TRY(tools->sealer.OpenInto(sealed, frame.Extend(sealed.size() - crypto::kSealOverhead)));
+    plaintext.resize(location.plain_length);
+    HF_TRY(tools->decompressor.DecompressInto(frame.view(), plaintext));
   }
   if (crypto::Sha256Of(plaintext) != id.bytes) {
     return Fail(ErrorCode::kCorrupt, "its content does not have the hash that is its id");
@@ -302,7 +335,8 @@ Result<Bytes> OpenedRepository::LoadSealed(FileKind kind, const Id& id) {
 Result<Bytes> OpenedRepository::SealFile(FileKind, ByteView json) {
   auto tools = tools_.Borrow();
   Bytes plaintext{kCompressedFile};
-  tools->compressor.AppendFrame(json, plaintext);
+  const ByteView frame = tools->compressor.Compress(json);
+  plaintext.insert(plaintext.end(), frame.begin(), frame.end());
   return tools->sealer.Seal(plaintext);
 }
 
@@ -353,6 +387,10 @@ Result<void> RefuseExisting(Storage& storage) {
 }
 
 }  // namespace
+
+unsigned ThreadsFor(const Storage& storage) {
+  return std::max(CoreCount(), std::min(storage.connections_max(), kConnectionsUsed));
+}
 
 Result<Config> Repository::Init(Storage& storage, const Secret& password,
                                 const InitOptions& options, Random& random, const Clock& clock) {

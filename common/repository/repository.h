@@ -80,6 +80,10 @@ struct OpenOptions {
   KeyCache* keys = nullptr;
 };
 
+// How many threads shall work on a storage's blobs at once: one for each core where the processor
+// is the limit; where it is the way to the storage, as many as there may be connections, up to 16.
+unsigned ThreadsFor(const Storage& storage);
+
 // Safe to use from several threads once LoadIndex() has returned.
 class Repository {
  public:
@@ -116,10 +120,17 @@ class Repository {
   virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
   // How many blobs the index in memory has.
   virtual std::size_t BlobCount() const = 0;
+  // The blob's place in the order of ForEachBlob(), of its first one if it lies in several packs;
+  // as long as neither LoadIndex() nor SaveIndex() is called.
+  virtual std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const = 0;
   // Every blob of the index, in no order, one that lies in two packs twice; stops at the visitor's
   // first error. The visitor must not call LoadIndex() or SaveIndex().
   virtual Result<void> ForEachBlob(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const = 0;
+  // The same with BlobNumber() of each.
+  virtual Result<void> ForEachNumberedBlob(
+      const std::function<Result<void>(std::size_t, BlobType, const Id&, const BlobLocation&)>&
+          visit) const = 0;
   // The blob's plaintext, its hash verified; from another pack if the first has it damaged.
   // kNotFound: not in the index; kCorrupt names the pack.
   virtual Result<Bytes> LoadBlob(BlobType type, const Id& id) = 0;

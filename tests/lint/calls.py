@@ -79,8 +79,13 @@ BANS = [
     Ban(r"\bgoto\b", "a function of its own, and RAII"),
     Ban(r"\busing\s+namespace\s+(?!std::(literals|chrono_literals|string_literals|string_view_literals))",
         "name what is used", {"tests/": "a test may name the room it tests"}),
-    Ban(r"\bshared_ptr\b|\bmake_shared\b", "unique_ptr owns, references borrow (docs/decisions has no exception)",
-        {"common/base/log.cc": "spdlog keeps its loggers so"}),
+    Ban(r"\bshared_ptr\b|\bmake_shared\b", "unique_ptr owns, references borrow",
+        {"common/base/log.cc": "spdlog keeps its loggers so",
+         **dict.fromkeys(
+             ("common/repository/blob_writer.cc", "common/repository/blob_writer.h",
+              "common/repository/content_saver.cc", "common/repository/content_saver.h",
+              "common/repository/part_writer.cc", "tests/unit/repository/blob_writer_test.cc"),
+             "what is read is free again when the last blob of it is made (docs/decisions/0009)")}),
 ]
 
 

@@ -165,6 +165,91 @@ TEST_CASE("blob writer: nothing is written once the lock is lost") {
   REQUIRE(fixture.CountFiles(FileKind::kPack) == 0);
 }
 
+SharedBytes Shared(Bytes bytes) {
+  auto owner = std::make_shared<const Bytes>(std::move(bytes));
+  return {*owner, owner};
+}
+
+TEST_CASE("blob writer: many threads make the blobs of what is handed over, each once") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  std::vector<Bytes> chunks;
+  for (std::size_t i = 0; i < 64; ++i) {
+    chunks.push_back(RandomBytes(fixture.random, 300'000 + 1000 * i));
+  }
+  std::vector<std::shared_ptr<BlobIds>> files;
+
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      if (i % 4 == 0) files.push_back(std::make_shared<BlobIds>());
+      Unwrap(writer->SaveLater(Shared(chunks[i]), files.back()));
+    }
+    // What the caller saves itself goes between.
+    Unwrap(writer->Save(BlobType::kTree, AsBytes(fmt::format("tree {}", round))));
+    Unwrap(writer->Save(BlobType::kData, AsBytes(fmt::format("data {}", round))));
+  }
+  std::vector<Id> ids;
+  for (const auto& file : files) {
+    Unwrap(writer->WaitFor(*file));
+    const std::vector<Id> taken = file->Take();
+    REQUIRE(taken.size() == 4);
+    ids.insert(ids.end(), taken.begin(), taken.end());
+  }
+  const BlobStatistics statistics = Unwrap(writer->Finish());
+
+  REQUIRE(statistics.data_blobs == chunks.size() + 2);
+  REQUIRE(statistics.tree_blobs == 2);
+  auto other = fixture.Open();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Bytes& expected = chunks[i % chunks.size()];
+    REQUIRE(ids[i] == Id{crypto::Sha256Of(expected)});
+    REQUIRE(Unwrap(other->LoadBlob(BlobType::kData, ids[i])) == expected);
+  }
+  std::uint64_t bytes = 0;
+  Unwrap(fixture.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    bytes += file.size;
+    return {};
+  }));
+  REQUIRE(bytes == statistics.bytes_packed);
+}
+
+TEST_CASE("blob writer: an error of a thread ends the part, and waits for nobody") {
+  using testing::FaultyStorage;
+  RepositoryFixture fixture;
+  auto storage =
+      std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *storage;
+  auto repository = fixture.OpenOn(std::move(storage));
+  faults.Set({.code = ErrorCode::kNoSpace, .first = 1, .last = 1'000'000});
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  auto ids = std::make_shared<BlobIds>();
+
+  bool has_failed = false;
+  for (int i = 0; i < 200 && !has_failed; ++i) {
+    has_failed = !writer->SaveLater(Shared(RandomBytes(fixture.random, 1U << 20)), ids);
+  }
+
+  REQUIRE(has_failed);
+  REQUIRE_FAILS(writer->Finish(), ErrorCode::kNoSpace, "write \"data/");
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 0);
+}
+
+TEST_CASE("blob writer: one that is dropped ends its threads and makes nothing visible") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  auto ids = std::make_shared<BlobIds>();
+  for (int i = 0; i < 40; ++i) {
+    Unwrap(writer->SaveLater(Shared(RandomBytes(fixture.random, 1U << 20)), ids));
+  }
+
+  writer.reset();
+
+  REQUIRE(fixture.CountFiles(FileKind::kIndex) == 0);
+  REQUIRE(ids.use_count() == 1);
+}
+
 // Whatever call fails, torn or after its work: what an index names can be loaded.
 TEST_CASE("blob writer: a fault at any call leaves nothing broken behind") {
   using testing::FaultyStorage;
@@ -172,6 +257,8 @@ TEST_CASE("blob writer: a fault at any call leaves nothing broken behind") {
   const bool after_the_work = GENERATE(false, true);
   RepositoryFixture fixture;
   const Bytes large = RandomBytes(fixture.random, 17U << 20);
+  Bytes another = large;
+  another.front() ^= 1;
   bool has_failed = true;
   for (std::uint64_t k = 1; has_failed; ++k) {
     REQUIRE(k < 50);
@@ -185,7 +272,9 @@ TEST_CASE("blob writer: a fault at any call leaves nothing broken behind") {
                 .is_torn = is_torn && !after_the_work,
                 .after_the_work = after_the_work});
     auto writer = BlobWriter::Begin(*repository, nullptr);
+    auto ids = std::make_shared<BlobIds>();
     const bool is_saved = writer->Save(BlobType::kData, large) &&
+                          writer->SaveLater(Shared(another), ids) &&
                           writer->Save(BlobType::kTree, AsBytes(fmt::format("tree {}", k)));
     has_failed = !writer->Finish();
     REQUIRE(is_saved >= !has_failed);
@@ -240,10 +329,14 @@ TEST_CASE("blob writer: data kept uncompressed when compression is off, trees ne
   const Id data = Unwrap(writer->Save(BlobType::kData, text));
   const Id tree = Unwrap(writer->Save(BlobType::kTree, text));
   Unwrap(writer->Finish());
+  auto other = BlobWriter::Begin(*repository, nullptr, Compression::kAuto);
+  const Id small = Unwrap(other->Save(BlobType::kData, Bytes(50'000, 'b')));
+  Unwrap(other->Finish());
 
   REQUIRE_FALSE(repository->Find(BlobType::kData, data)->compressed);
   REQUIRE(repository->Find(BlobType::kTree, tree)->compressed);
   REQUIRE(Unwrap(repository->LoadBlob(BlobType::kData, data)) == text);
+  REQUIRE(repository->Find(BlobType::kData, small)->compressed);  // its writer's own setting
 }
 
 }  // namespace

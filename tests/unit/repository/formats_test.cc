@@ -141,37 +141,75 @@ TEST_CASE("blob index: a blob in two packs has two places") {
   REQUIRE(count == 6);
 }
 
+Result<Bytes> Decompressed(Decompressor& decompressor, ByteView frame, std::size_t size) {
+  Bytes plaintext(size);
+  HF_TRY(decompressor.DecompressInto(frame, plaintext));
+  return plaintext;
+}
+
 TEST_CASE("compressor: what shrinks is compressed, what does not is left") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;
   SeededRandom random;
-  Bytes frame;
   const Bytes text(1'000'000, 'a');
 
-  REQUIRE(compressor.CompressBlob(BlobType::kData, text, frame));
-  REQUIRE(Unwrap(decompressor.Decompress(frame, text.size())) == text);
-  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 1'000'000), frame));
-  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 100), frame));
+  const std::optional<ByteView> frame = compressor.CompressBlob(BlobType::kData, text);
+  REQUIRE(frame);
+  REQUIRE(Unwrap(Decompressed(decompressor, *frame, text.size())) == text);
+  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 1'000'000)));
+  REQUIRE_FALSE(compressor.CompressBlob(BlobType::kData, RandomBytes(random, 100)));
 
   // A packed head before plain text.
   Bytes mixed = RandomBytes(random, 200'000);
   mixed.insert(mixed.end(), text.begin(), text.end());
-  REQUIRE(compressor.CompressBlob(BlobType::kData, mixed, frame));
-  REQUIRE(Unwrap(decompressor.Decompress(frame, mixed.size())) == mixed);
+  const std::optional<ByteView> other = compressor.CompressBlob(BlobType::kData, mixed);
+  REQUIRE(other);
+  REQUIRE(Unwrap(Decompressed(decompressor, *other, mixed.size())) == mixed);
+}
+
+TEST_CASE("decompressor: tells whether a frame that comes in pieces is one of a plaintext") {
+  Compressor compressor(Compression::kAuto);
+  Decompressor decompressor;
+  SeededRandom random;
+  Bytes plaintext = RandomBytes(random, 300'000);
+  plaintext.resize(900'000, 'x');
+  const ByteView view = compressor.Compress(plaintext);
+  const Bytes frame(view.begin(), view.end());
+  const auto is_same = [&](ByteView bytes, ByteView expected, std::size_t piece) {
+    decompressor.BeginComparison(expected);
+    while (!bytes.empty()) {
+      const std::size_t size = std::min(piece, bytes.size());
+      if (!decompressor.Compare(bytes.first(size))) return false;
+      bytes = bytes.subspan(size);
+    }
+    return decompressor.EndComparison();
+  };
+  for (const std::size_t piece : {1000U, 32U << 10, 1U << 20}) {
+    CHECK(is_same(frame, plaintext, piece));
+    CHECK_FALSE(is_same(frame, ByteView(plaintext).first(plaintext.size() - 1), piece));
+    CHECK_FALSE(is_same(ByteView(frame).first(frame.size() - 1), plaintext, piece));
+    Bytes other = plaintext;
+    other.back() ^= 1;
+    CHECK_FALSE(is_same(frame, other, piece));
+    other.back() ^= 1;
+    other.push_back('x');
+    CHECK_FALSE(is_same(frame, other, piece));
+  }
 }
 
 TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;
-  Bytes frame;
-  compressor.AppendFrame(Bytes(10'000'000), frame);
+  const ByteView frame = compressor.Compress(Bytes(10'000'000));
+  const auto decompress = [&](ByteView bytes, std::size_t size) {
+    return Decompressed(decompressor, bytes, size);
+  };
 
-  REQUIRE_FAILS(decompressor.Decompress(frame, 9'999'999), ErrorCode::kCorrupt, "expected");
-  REQUIRE_FAILS(decompressor.Decompress(ByteView(frame).first(20), 10'000'000), ErrorCode::kCorrupt,
-                "");
-  REQUIRE_FAILS(decompressor.Decompress(Bytes(50, 7), 100), ErrorCode::kCorrupt, "zstd");
+  REQUIRE_FAILS(decompress(frame, 9'999'999), ErrorCode::kCorrupt, "expected");
+  REQUIRE_FAILS(decompress(frame.first(20), 10'000'000), ErrorCode::kCorrupt, "");
+  REQUIRE_FAILS(decompress(Bytes(50, 7), 100), ErrorCode::kCorrupt, "zstd");
   REQUIRE_FAILS(decompressor.DecompressUpTo(frame, 1'000'000), ErrorCode::kCorrupt, "more than");
-  REQUIRE_FAILS(decompressor.DecompressUpTo(ByteView(frame).first(frame.size() - 3), 20'000'000),
+  REQUIRE_FAILS(decompressor.DecompressUpTo(frame.first(frame.size() - 3), 20'000'000),
                 ErrorCode::kCorrupt, "cut off");
   REQUIRE(Unwrap(decompressor.DecompressUpTo(frame, 10'000'000)).size() == 10'000'000);
 }

@@ -322,7 +322,7 @@ TEST_CASE("part writer: a file of our own lies at the top and counts as no item"
   auto repository = fixture.Open();
   auto writer = PartWriter::Begin(*repository, {});
   REQUIRE_OK(writer->Add(FileItem("a/f", "content")));
-  CHECK(writer->part().statistics.blobs.data_blobs == 1);
+  CHECK(Unwrap(writer->part())->statistics.blobs.data_blobs == 1);
   REQUIRE_OK(writer->AddOwnFile("part.json", ToBytes("{}"), fixture.clock.Now()));
   Part part = Unwrap(writer->Finish());
 

@@ -1,0 +1,50 @@
+// A pack that is being filled, in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/raw_buffer.h"
+#include "common/crypto/seal.h"
+#include "common/crypto/sha256.h"
+#include "common/repository/repository.h"
+
+namespace holdfast::repository {
+
+// A pack is closed at this size; a blob that is larger gets a pack of its own.
+inline constexpr std::size_t kPackBytesTarget = 16U << 20;
+// The largest chunk of a file, sealed, fits beside an almost full pack without a reallocation.
+inline constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (9U << 20);
+
+// One thread at a time. Keeps its memory when it is cleared.
+class OpenPack {
+ public:
+  bool empty() const { return blobs_.empty(); }
+  bool IsFull() const;
+  // Whether both together are still one pack.
+  bool Fits(const OpenPack& other) const;
+  ByteView bytes() const { return bytes_.view(); }
+  // Bytes of memory that it keeps.
+  std::size_t capacity() const { return bytes_.capacity(); }
+
+  // Seals `payload` into the pack; the view is valid until the next call.
+  ByteView Append(crypto::Sealer& sealer, ByteView payload, PackContents::Blob blob);
+  // The same for bytes that are sealed with the repository's key already.
+  void AppendSealed(ByteView sealed, PackContents::Blob blob);
+  // Takes over what `other` holds and leaves it empty.
+  void Absorb(OpenPack& other);
+  // Adds the header; nothing can be appended any more. The pack's name and what lies in it.
+  PackContents Close(crypto::Sealer& sealer);
+  void Clear();
+
+ private:
+  std::span<std::uint8_t> Extend(std::size_t length);
+  RawBuffer bytes_;
+  std::vector<PackContents::Blob> blobs_;
+  crypto::Sha256 hash_;  // of bytes_, taken while they are still in the processor's cache
+};
+
+}  // namespace holdfast::repository

@@ -1,0 +1,560 @@
+#include "common/repository/prune.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/base/parallel.h"
+#include "common/repository/compressor.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/index_file.h"
+#include "common/repository/open_pack.h"
+#include "common/repository/pack_format.h"
+#include "common/repository/snapshot_reader.h"
+#include "common/repository/tree_codec.h"
+
+namespace holdfast::repository {
+namespace {
+
+// Packs below this size are put together once there are so many of them.
+constexpr std::uint64_t kSmallPackBytes = kPackBytesTarget / 4;
+constexpr std::size_t kSmallPacksMin = 10;
+// Needed blobs of a pack that lie so close together are read in one go with what is between them.
+constexpr std::uint64_t kGapBytesMax = 256U << 10;
+constexpr std::uint64_t kReadBytesMax = 4U << 20;
+constexpr std::size_t kNamedMax = 5;
+
+Error Cancelled() { return Error(ErrorCode::kCancelled, "stopped by request"); }
+
+// What is known of one pack.
+struct Pack {
+  std::uint64_t file_bytes = 0;  // that the file has; 0: there is none
+  std::uint64_t indexed_bytes = 0;
+  std::uint64_t needed_bytes = 0;
+  std::uint64_t unneeded_bytes = 0;
+  std::uint64_t needed_blobs = 0;
+  std::uint64_t unneeded_blobs = 0;
+  bool has_data = false;
+  bool has_trees = false;
+  bool has_plain_trees = false;  // restic wants them compressed
+
+  bool is_indexed() const { return needed_blobs + unneeded_blobs > 0; }
+  bool is_whole() const { return file_bytes == indexed_bytes; }
+};
+
+enum class Fate : std::uint8_t { kKeep, kRepack, kRemove };
+
+class Prune {
+ public:
+  Prune(Repository& repository, const PruneOptions& options, Progress& progress,
+        std::stop_token stop)
+      : repository_(repository),
+        options_(options),
+        progress_(progress),
+        stop_(std::move(stop)),
+        threads_(ThreadsFor(repository.storage())) {}
+
+  Result<PruneReport> Run() {
+    progress_.SetPhase("snapshots");
+    HF_TRY(FindNeeded());
+    progress_.SetPhase("packs");
+    HF_TRY(LookAtPacks());
+    Decide();
+    if (options_.dry_run) return report_;
+    progress_.SetPhase("repack");
+    HF_TRY(Repack());
+    progress_.SetPhase("index");
+    HF_TRY(RewriteIndex());
+    progress_.SetPhase("remove");
+    HF_TRY(RemovePacks());
+    HF_TRY(repository_.LoadIndex(stop_));
+    return report_;
+  }
+
+ private:
+  // --- what is needed
+
+  // Level by level, all snapshots together: each tree is read once.
+  Result<void> FindNeeded() {
+    HF_ASSIGN(const std::vector<SnapshotInfo> snapshots, ListSnapshots(repository_));
+    report_.snapshots = snapshots.size();
+    needed_.assign(repository_.BlobCount(), false);
+    std::vector<Id> level;
+    for (const SnapshotInfo& snapshot : snapshots) NeedTree(snapshot.tree, level);
+    while (!level.empty()) {
+      std::vector<Id> below;
+      HF_TRY(ForEachInParallel(level.size(), threads_, [&](std::size_t i) -> Result<void> {
+        if (stop_.stop_requested()) return Fail(Cancelled());
+        return NeedAllOf(level[i], below);
+      }));
+      level = std::move(below);
+    }
+    if (missing_count_ == 0) return {};
+    std::string names;
+    for (const std::string& name : missing_) names += (names.empty() ? "" : ", ") + name;
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} blobs that snapshots need are in no pack: {}{}", missing_count_,
+                            names, missing_count_ > missing_.size() ? ", ..." : ""),
+                "nothing was changed; \"check\" names the snapshots and paths that need them");
+  }
+
+  void NeedTree(const Id& tree, std::vector<Id>& level) {
+    const std::optional<std::size_t> number = repository_.BlobNumber(BlobType::kTree, tree);
+    if (!number) return AddMissing(BlobType::kTree, tree);
+    if (needed_[*number]) return;
+    needed_[*number] = true;
+    level.push_back(tree);
+  }
+
+  Result<void> NeedAllOf(const Id& tree, std::vector<Id>& below) {
+    HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
+    std::vector<Id> trees;
+    std::vector<std::size_t> numbers;
+    std::vector<Id> missing;
+    HF_TRY(VisitTree(tree, blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
+      if (node.attributes.type == NodeType::kDirectory) trees.push_back(*node.subtree);
+      for (const Id& id : node.content) {
+        const std::optional<std::size_t> number = repository_.BlobNumber(BlobType::kData, id);
+        if (number) {
+          numbers.push_back(*number);
+        } else {
+          missing.push_back(id);
+        }
+      }
+      return {};
+    }));
+    std::lock_guard lock(mutex_);
+    ++progress_.items;
+    for (const std::size_t number : numbers) needed_[number] = true;
+    for (const Id& id : missing) AddMissing(BlobType::kData, id);
+    for (const Id& id : trees) NeedTree(id, below);
+    return {};
+  }
+
+  void AddMissing(BlobType type, const Id& id) {
+    if (missing_count_++ < kNamedMax) {
+      missing_.push_back(fmt::format("{} {}", BlobTypeName(type), id.Hex()));
+    }
+  }
+
+  // --- packs
+
+  Result<void> LookAtPacks() {
+    HF_TRY(repository_.storage().List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+      HF_ASSIGN(const Id id, ParseId(file.name.name));
+      packs_[id].file_bytes = file.size;
+      return {};
+    }));
+    HF_TRY(repository_.ForEachBlob(
+        [&](BlobType type, const Id&, const BlobLocation& location) -> Result<void> {
+          Pack& pack = packs_[location.pack];
+          pack.indexed_bytes += EntryBytes(location);
+          ++pack.unneeded_blobs;
+          pack.unneeded_bytes += EntryBytes(location);
+          (type == BlobType::kTree ? pack.has_trees : pack.has_data) = true;
+          if (type == BlobType::kTree && !location.compressed) pack.has_plain_trees = true;
+          return {};
+        }));
+    for (auto& [id, pack] : packs_) {
+      if (pack.is_indexed()) pack.indexed_bytes += ExpectedPackSize({});
+    }
+    return ChooseCopies();
+  }
+
+  static std::uint64_t EntryBytes(const BlobLocation& location) {
+    return location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
+  }
+
+  // Of a blob that lies in several packs one copy is enough: the first that is in a pack as long as
+  // it has to be.
+  Result<void> ChooseCopies() {
+    chosen_.assign(needed_.size(), false);
+    std::vector<bool> has_copy(needed_.size(), false);
+    std::size_t i = 0;
+    HF_TRY(repository_.ForEachNumberedBlob(
+        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
+          const std::size_t entry = i++;
+          Pack& pack = packs_[location.pack];
+          if (!needed_[number] || has_copy[number] || !pack.is_whole()) return {};
+          has_copy[number] = chosen_[entry] = true;
+          ++pack.needed_blobs;
+          --pack.unneeded_blobs;
+          pack.needed_bytes += EntryBytes(location);
+          pack.unneeded_bytes -= EntryBytes(location);
+          return {};
+        }));
+    i = 0;
+    return repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
+                                               const BlobLocation& location) -> Result<void> {
+      const std::size_t entry = i++;
+      if (number != entry || !needed_[entry] || has_copy[entry]) return {};
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} blob {} is needed, and its pack {} {}", BlobTypeName(type),
+                              id.Hex(), location.pack.Hex(),
+                              packs_[location.pack].file_bytes == 0
+                                  ? "is not in the storage"
+                                  : "does not have the size that the index makes it"),
+                  "nothing was changed; \"check\" names the snapshots and paths that need it");
+    });
+  }
+
+  // --- the plan
+
+  void Decide() {
+    std::vector<std::pair<Id, Pack*>> partly;
+    std::array<std::vector<std::pair<Id, Pack*>>, 2> small;
+    std::uint64_t unneeded = 0;  // that would stay if nothing were repacked
+    for (auto& [id, pack] : packs_) {
+      report_.blobs_needed += pack.needed_blobs;
+      report_.bytes_needed += pack.needed_bytes;
+      report_.blobs_unneeded += pack.unneeded_blobs;
+      report_.bytes_unneeded += pack.unneeded_bytes;
+      if (!pack.is_indexed()) ++report_.packs_unindexed;
+      if (pack.needed_blobs == 0) {
+        fates_[id] = Fate::kRemove;
+        continue;
+      }
+      fates_[id] = Fate::kKeep;
+      unneeded += pack.unneeded_bytes;
+      const bool is_mixed = pack.has_data && pack.has_trees;
+      if (pack.unneeded_blobs > 0 || is_mixed || pack.has_plain_trees) {
+        partly.emplace_back(id, &pack);
+      }
+      if (pack.file_bytes < kSmallPackBytes) small[pack.has_trees ? 1 : 0].emplace_back(id, &pack);
+    }
+    // What must be sorted out first, then where most is won for what is copied.
+    std::ranges::sort(partly, [](const auto& a, const auto& b) {
+      const bool a_first = (a.second->has_data && a.second->has_trees) || a.second->has_plain_trees;
+      const bool b_first = (b.second->has_data && b.second->has_trees) || b.second->has_plain_trees;
+      if (a_first != b_first) return a_first;
+      const auto a_won = static_cast<double>(a.second->unneeded_bytes) /
+                         static_cast<double>(a.second->needed_bytes);
+      const auto b_won = static_cast<double>(b.second->unneeded_bytes) /
+                         static_cast<double>(b.second->needed_bytes);
+      return a_won != b_won ? a_won > b_won : a.first < b.first;
+    });
+    const std::uint64_t allowed = AllowedUnneeded();
+    for (const auto& [id, pack] : partly) {
+      const bool must = (pack->has_data && pack->has_trees) || pack->has_plain_trees;
+      if (!must && unneeded <= allowed) continue;
+      if (WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes;
+    }
+    for (const auto& packs : small) {
+      if (packs.size() < kSmallPacksMin) continue;
+      for (const auto& [id, pack] : packs) {
+        if (fates_[id] == Fate::kKeep && WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes;
+      }
+    }
+    report_.bytes_left_unneeded = unneeded;
+    Count();
+  }
+
+  std::uint64_t AllowedUnneeded() const {
+    if (options_.max_unused_bytes) return *options_.max_unused_bytes;
+    if (!options_.max_unused_percent) return UINT64_MAX;
+    const double share = std::clamp(*options_.max_unused_percent, 0.0, 100.0) / 100;
+    if (share >= 1) return UINT64_MAX;
+    return static_cast<std::uint64_t>(static_cast<double>(report_.bytes_needed) * share /
+                                      (1 - share));
+  }
+
+  bool WillRepack(const Id& id, const Pack& pack) {
+    if (options_.max_repack_bytes &&
+        report_.bytes_repacked + pack.needed_bytes > *options_.max_repack_bytes) {
+      return false;
+    }
+    fates_[id] = Fate::kRepack;
+    ++report_.packs_repacked;
+    report_.bytes_repacked += pack.needed_bytes;
+    return true;
+  }
+
+  void Count() {
+    std::uint64_t removed = 0;
+    for (const auto& [id, fate] : fates_) {
+      if (fate == Fate::kKeep) {
+        ++report_.packs_kept;
+        continue;
+      }
+      const Pack& pack = packs_[id];
+      if (pack.file_bytes == 0) continue;
+      ++report_.packs_removed;
+      removed += pack.file_bytes;
+    }
+    report_.bytes_freed = removed - std::min(removed, report_.bytes_repacked);
+  }
+
+  // --- copies
+
+  // The open packs of one thread. Data and trees apart, as everywhere.
+  struct Copier {
+    explicit Copier(Repository& repository)
+        : sealer(repository.NewSealer()), compressor(Compression::kAuto) {}
+    crypto::Sealer sealer;
+    Compressor compressor;
+    std::array<OpenPack, 2> packs;
+  };
+
+  Result<void> Repack() {
+    std::vector<Id> order;
+    for (const auto& [id, fate] : fates_) {
+      if (fate == Fate::kRepack) order.push_back(id);
+    }
+    if (order.empty()) return {};
+    std::ranges::sort(order);
+    progress_.bytes_total = report_.bytes_repacked;
+    HF_TRY(CollectEntries(order));
+    std::vector<std::unique_ptr<Copier>> idle;
+    const auto copy = [&](std::size_t i) -> Result<void> {
+      std::unique_ptr<Copier> copier;
+      {
+        std::lock_guard lock(mutex_);
+        if (!idle.empty()) {
+          copier = std::move(idle.back());
+          idle.pop_back();
+        }
+      }
+      if (copier == nullptr) copier = std::make_unique<Copier>(repository_);
+      HF_TRY(CopyPack(*copier, order[i]));
+      std::lock_guard lock(mutex_);
+      idle.push_back(std::move(copier));
+      return {};
+    };
+    HF_TRY(ForEachInParallel(order.size(), threads_, copy));
+    // What is left of all threads is put together.
+    for (std::size_t type = 0; type < 2; ++type) {
+      for (std::size_t i = 1; i < idle.size(); ++i) {
+        for (std::size_t j = 0; j < i && !idle[i]->packs[type].empty(); ++j) {
+          if (idle[j]->packs[type].Fits(idle[i]->packs[type])) {
+            idle[j]->packs[type].Absorb(idle[i]->packs[type]);
+          }
+        }
+      }
+    }
+    for (const auto& copier : idle) {
+      for (OpenPack& pack : copier->packs) {
+        if (!pack.empty()) HF_TRY(StorePack(copier->sealer, pack));
+      }
+    }
+    entries_.clear();
+    return {};
+  }
+
+  // Which blobs to copy, per pack, by their place.
+  Result<void> CollectEntries(const std::vector<Id>& order) {
+    for (const Id& id : order) entries_[id].reserve(packs_[id].needed_blobs);
+    std::size_t i = 0;
+    HF_TRY(repository_.ForEachBlob(
+        [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
+          if (!chosen_[i++]) return {};
+          const auto found = entries_.find(location.pack);
+          if (found == entries_.end()) return {};
+          found->second.push_back({.id = id,
+                                   .type = type,
+                                   .offset = location.offset,
+                                   .length = location.length,
+                                   .plain_length = location.plain_length,
+                                   .compressed = location.compressed});
+          return {};
+        }));
+    for (auto& [id, blobs] : entries_) {
+      std::ranges::sort(blobs, {}, &PackContents::Blob::offset);
+    }
+    return {};
+  }
+
+  Result<void> CopyPack(Copier& copier, const Id& id) {
+    const std::vector<PackContents::Blob>& blobs = entries_.find(id)->second;
+    const FileName name{FileKind::kPack, id.Hex()};
+    for (std::size_t first = 0; first < blobs.size();) {
+      if (stop_.stop_requested()) return Fail(Cancelled());
+      const std::uint64_t begin = blobs[first].offset;
+      std::uint64_t end = begin + blobs[first].length;
+      std::size_t last = first + 1;
+      while (last < blobs.size() && blobs[last].offset <= end + kGapBytesMax &&
+             blobs[last].offset + std::uint64_t{blobs[last].length} <= begin + kReadBytesMax) {
+        end = std::max(end, blobs[last].offset + std::uint64_t{blobs[last].length});
+        ++last;
+      }
+      Result<Bytes> bytes = repository_.storage().Get(name, {begin, end - begin});
+      if (!bytes) {
+        return Fail(std::move(bytes).error().While(fmt::format("read \"{}\"", FilePath(name))));
+      }
+      for (; first < last; ++first) {
+        HF_TRY(
+            CopyBlob(copier, id, blobs[first],
+                     ByteView(*bytes).subspan(blobs[first].offset - begin, blobs[first].length)));
+      }
+    }
+    return {};
+  }
+
+  // Sealed bytes move as they are, once they are known to open to the blob.
+  Result<void> CopyBlob(Copier& copier, const Id& pack_id, PackContents::Blob blob,
+                        ByteView sealed) {
+    const BlobLocation location{pack_id, blob.offset, blob.length, blob.plain_length,
+                                blob.compressed};
+    Result<Bytes> plaintext = repository_.OpenBlob(blob.type, blob.id, location, sealed);
+    if (!plaintext) {
+      return Fail(std::move(plaintext)
+                      .error()
+                      .While(fmt::format("copy {} blob {} from pack {}", BlobTypeName(blob.type),
+                                         blob.id.Hex(), pack_id.Hex()))
+                      .WithHint("nothing was removed; \"check --read-data\" names what needs it"));
+    }
+    progress_.bytes += EntryBytes(location);
+    const bool is_tree = blob.type == BlobType::kTree;
+    OpenPack& pack = copier.packs[is_tree ? 1 : 0];
+    if (is_tree && !blob.compressed) {
+      blob.compressed = true;
+      (void)pack.Append(copier.sealer, copier.compressor.Compress(*plaintext), blob);
+    } else {
+      pack.AppendSealed(sealed, blob);
+    }
+    return pack.IsFull() ? StorePack(copier.sealer, pack) : Result<void>{};
+  }
+
+  Result<void> StorePack(crypto::Sealer& sealer, OpenPack& pack) {
+    HF_TRY(StillHeld());
+    PackContents contents = pack.Close(sealer);
+    const FileName name{FileKind::kPack, contents.id.Hex()};
+    CrashPoint("repository.pack.before_put");
+    Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
+    if (!stored) {
+      return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
+    }
+    CrashPoint("repository.pack.after_put");
+    pack.Clear();
+    std::lock_guard lock(mutex_);
+    written_.push_back(std::move(contents));
+    return {};
+  }
+
+  // --- the index
+
+  // New files name the new packs, and what stays of files that name a pack that goes; only when
+  // they are there do the old ones go.
+  Result<void> RewriteIndex() {
+    std::vector<Id> files;
+    HF_TRY(repository_.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+      HF_ASSIGN(const Id id, ParseId(file.name.name));
+      files.push_back(id);
+      return {};
+    }));
+    std::ranges::sort(files);
+    std::vector<Id> old;
+    for (PackContents& contents : written_) HF_TRY(Keep(std::move(contents)));
+    written_.clear();
+    for (const Id& file : files) {
+      if (stop_.stop_requested()) return Fail(Cancelled());
+      HF_ASSIGN(const bool is_old, TakeFrom(file));
+      if (is_old) old.push_back(file);
+    }
+    HF_TRY(WriteIndex());
+    for (const Id& file : old) {
+      HF_TRY(StillHeld());
+      const Result<void> removed = repository_.storage().Remove({FileKind::kIndex, file.Hex()});
+      if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+      ++report_.index_files_removed;
+      CrashPoint("repository.index.after_remove");
+    }
+    return {};
+  }
+
+  // Whether the file says anything that will not be so; then what stays of it is kept.
+  Result<bool> TakeFrom(const Id& file) {
+    std::vector<PackContents> stays;
+    bool is_old = false;
+    HF_ASSIGN(const Bytes json, repository_.LoadSealed(FileKind::kIndex, file));
+    HF_TRY(DecodeIndexFile(json, [&](PackContents contents) {
+      const auto fate = fates_.find(contents.id);
+      if (fate == fates_.end() || fate->second == Fate::kKeep) {
+        stays.push_back(std::move(contents));
+      } else {
+        is_old = true;
+      }
+    }));
+    if (!is_old) return false;
+    for (PackContents& contents : stays) HF_TRY(Keep(std::move(contents)));
+    return true;
+  }
+
+  Result<void> Keep(PackContents contents) {
+    kept_blobs_ += contents.blobs.size();
+    kept_.push_back(std::move(contents));
+    return kept_blobs_ < kIndexBlobsMax ? Result<void>{} : WriteIndex();
+  }
+
+  Result<void> WriteIndex() {
+    if (kept_.empty()) return {};
+    HF_TRY(StillHeld());
+    HF_TRY(repository_.SaveIndex(kept_));
+    ++report_.index_files_written;
+    kept_.clear();
+    kept_blobs_ = 0;
+    return {};
+  }
+
+  // --- the end
+
+  Result<void> RemovePacks() {
+    std::vector<Id> going;
+    for (const auto& [id, fate] : fates_) {
+      if (fate != Fate::kKeep && packs_[id].file_bytes > 0) going.push_back(id);
+    }
+    std::ranges::sort(going);
+    progress_.items_total = going.size();
+    progress_.items = 0;
+    return ForEachInParallel(going.size(), threads_, [&](std::size_t i) -> Result<void> {
+      if (stop_.stop_requested()) return Fail(Cancelled());
+      HF_TRY(StillHeld());
+      const FileName name{FileKind::kPack, going[i].Hex()};
+      const Result<void> removed = repository_.storage().Remove(name);
+      if (!removed && removed.error().code() != ErrorCode::kNotFound) {
+        return Fail(Error(removed.error()).While(fmt::format("remove \"{}\"", FilePath(name))));
+      }
+      ++progress_.items;
+      CrashPoint("repository.pack.after_remove");
+      return {};
+    });
+  }
+
+  Result<void> StillHeld() const {
+    return options_.lock == nullptr ? Result<void>{} : options_.lock->StillHeld();
+  }
+
+  Repository& repository_;
+  const PruneOptions& options_;
+  Progress& progress_;
+  const std::stop_token stop_;
+  const unsigned threads_;
+  PruneReport report_;
+  std::mutex mutex_;  // while threads are at work: of what they have in common
+
+  // By the number of a blob's first entry in the index, and by that of an entry.
+  std::vector<bool> needed_;
+  std::vector<bool> chosen_;
+  std::vector<std::string> missing_;  // the first few
+  std::uint64_t missing_count_ = 0;
+
+  std::unordered_map<Id, Pack, IdHash> packs_;
+  std::unordered_map<Id, Fate, IdHash> fates_;
+  std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> entries_;  // to be copied
+  std::vector<PackContents> written_;                                        // new packs
+  std::vector<PackContents> kept_;  // for the next index file
+  std::size_t kept_blobs_ = 0;
+};
+
+}  // namespace
+
+Result<PruneReport> PruneRepository(Repository& repository, const PruneOptions& options,
+                                    Progress& progress, std::stop_token stop) {
+  return Prune(repository, options, progress, std::move(stop)).Run();
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,54 @@
+// Takes away what no snapshot needs any more.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+
+#include "common/base/result.h"
+#include "common/repository/lock.h"
+#include "common/repository/repository.h"
+#include "common/stream/progress.h"
+
+namespace holdfast::repository {
+
+struct PruneOptions {
+  // So much that nobody needs may stay in packs with what is needed, in per cent of all that is
+  // left then; unset: any amount.
+  std::optional<double> max_unused_percent = 5;
+  std::optional<std::uint64_t> max_unused_bytes = std::nullopt;  // instead of the above
+  // No more than this is written anew in one prune; the next one goes on.
+  std::optional<std::uint64_t> max_repack_bytes = std::nullopt;
+  bool dry_run = false;
+  const Lock* lock = nullptr;  // exclusive; asked before each write and removal. May be null
+};
+
+struct PruneReport {
+  std::uint64_t snapshots = 0;
+  std::uint64_t blobs_needed = 0;
+  std::uint64_t bytes_needed = 0;  // here and below: as they lie in packs
+  std::uint64_t blobs_unneeded = 0;
+  std::uint64_t bytes_unneeded = 0;
+  std::uint64_t packs_kept = 0;
+  std::uint64_t packs_repacked = 0;
+  std::uint64_t bytes_repacked = 0;  // needed blobs that were copied to new packs
+  std::uint64_t packs_removed = 0;   // repacked ones and those without an index among them
+  std::uint64_t packs_unindexed = 0;
+  std::uint64_t bytes_freed = 0;  // what was removed less what was written for it
+  std::uint64_t bytes_left_unneeded = 0;
+  std::uint64_t index_files_written = 0;
+  std::uint64_t index_files_removed = 0;
+};
+
+// Finds what the snapshots need, copies it out of packs that hold too much else, writes index files
+// that name what stays, and removes the others, then the packs. Killed anywhere between, every
+// snapshot can be restored and the next prune finishes the work. Blobs that are copied are opened
+// and compared with their ids before.
+// Needs an exclusive lock held by the caller, so that nobody writes what no snapshot names yet.
+// kCorrupt, before anything is changed, when something is missing that a snapshot needs, or when a
+// blob to be copied is damaged. Memory: two bits per blob and some 100 bytes per pack beside the
+// index, and three packs per thread. REQUIRES: the index was loaded after the lock was taken.
+Result<PruneReport> PruneRepository(Repository& repository, const PruneOptions& options,
+                                    Progress& progress, std::stop_token stop);
+
+}  // namespace holdfast::repository

@@ -1,0 +1,266 @@
+#include "common/repository/prune.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/repository/check.h"
+#include "tests/support/faulty_storage.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::FileItem;
+using testing::Items;
+using testing::RandomBytes;
+using testing::RepositoryFixture;
+using testing::Unwrap;
+
+// Snapshots of files of some hundred KB, so that packs hold the blobs of several.
+struct Place : RepositoryFixture {
+  Id Save(Repository& repository, const std::vector<int>& files) {
+    std::vector<Item> items;
+    for (const int file : files) {
+      testing::SeededRandom content(static_cast<std::uint64_t>(1000 + file));
+      const Bytes bytes = RandomBytes(content, 300'000);
+      items.push_back(FileItem(fmt::format("d{}/f{:04}", file / 10, file), AsText(bytes)));
+    }
+    return Unwrap(testing::TryWriteSnapshot(repository, std::move(items)));
+  }
+  void Forget(const Id& snapshot) { Unwrap(storage.Remove({FileKind::kSnapshot, snapshot.Hex()})); }
+  PruneReport Run(const PruneOptions& options = {}) {
+    auto repository = Open();
+    Progress progress;
+    return Unwrap(PruneRepository(*repository, options, progress, {}));
+  }
+  // Nothing is wrong, and nothing is left that no index names.
+  void RequireSound(std::uint64_t snapshots) {
+    auto repository = Open();
+    Progress progress;
+    const CheckReport report =
+        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    CHECK(report.errors == std::vector<std::string>{});
+    CHECK(report.snapshots == snapshots);
+    CHECK(report.packs_unreferenced == 0);
+  }
+  std::uint64_t PackBytes() {
+    std::uint64_t bytes = 0;
+    Unwrap(storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+      bytes += file.size;
+      return {};
+    }));
+    return bytes;
+  }
+};
+
+std::vector<int> Range(int begin, int end) {
+  std::vector<int> numbers;
+  for (int i = begin; i < end; ++i) numbers.push_back(i);
+  return numbers;
+}
+
+TEST_CASE("prune: where everything is needed, nothing changes") {
+  Place place;
+  place.Save(*place.Open(), Range(0, 20));
+  const std::uint64_t before = place.PackBytes();
+
+  const PruneReport report = place.Run();
+
+  CHECK(report.snapshots == 1);
+  CHECK(report.packs_removed == 0);
+  CHECK(report.blobs_unneeded == 1);  // the part's own top, which the snapshot's took the place of
+  CHECK(report.index_files_written == 0);
+  CHECK(place.PackBytes() == before);
+  place.RequireSound(1);
+}
+
+TEST_CASE("prune: packs that nobody needs go, and what is needed of others is copied") {
+  Place place;
+  std::vector<Id> snapshots;
+  {
+    auto repository = place.Open();
+    snapshots.push_back(place.Save(*repository, Range(0, 120)));
+    snapshots.push_back(place.Save(*repository, Range(100, 220)));
+    snapshots.push_back(place.Save(*repository, Range(200, 320)));
+  }
+  const std::uint64_t before = place.PackBytes();
+  place.Forget(snapshots[0]);
+
+  PruneOptions options;
+  options.dry_run = true;
+  const PruneReport plan = place.Run(options);
+  CHECK(place.PackBytes() == before);
+  options.dry_run = false;
+  options.max_unused_percent = 0;
+  const PruneReport report = place.Run(options);
+
+  CHECK(report.snapshots == 2);
+  CHECK(plan.bytes_unneeded == report.bytes_unneeded);
+  CHECK(report.bytes_unneeded > 100U * 300'000);
+  CHECK(report.bytes_left_unneeded == 0);
+  CHECK(report.bytes_freed > 100U * 300'000 * 9 / 10);
+  CHECK(place.PackBytes() < before - 100U * 300'000 * 9 / 10);
+  place.RequireSound(2);
+  const PruneReport again = place.Run(options);
+  CHECK(again.packs_removed == 0);
+  CHECK(again.bytes_unneeded == 0);
+}
+
+TEST_CASE("prune: as much may stay unneeded, and as much be copied, as is said") {
+  Place place;
+  std::vector<Id> snapshots;
+  {
+    auto repository = place.Open();
+    // Every pack of the second snapshot's has something of the first's.
+    snapshots.push_back(place.Save(*repository, Range(0, 150)));
+    std::vector<int> most;
+    for (int i = 0; i < 150; ++i) {
+      if (i % 10 != 0) most.push_back(i);
+    }
+    snapshots.push_back(place.Save(*repository, most));
+  }
+  place.Forget(snapshots[0]);
+  PruneOptions options;
+
+  SECTION("any amount stays") {
+    options.max_unused_percent.reset();
+    CHECK(place.Run(options).packs_repacked == 0);
+  }
+  SECTION("a percentage of what is left") {
+    options.max_unused_percent = 50;
+    CHECK(place.Run(options).packs_repacked == 0);
+  }
+  SECTION("a number of bytes") {
+    options.max_unused_bytes = 0;
+    const PruneReport report = place.Run(options);
+    CHECK(report.packs_repacked > 0);
+    CHECK(report.bytes_left_unneeded == 0);
+  }
+  SECTION("copying has its limit") {
+    options.max_unused_percent = 0;
+    options.max_repack_bytes = 20U << 20;
+    const PruneReport report = place.Run(options);
+    CHECK(report.bytes_repacked <= 20U << 20);
+    CHECK(report.packs_repacked > 0);
+    CHECK(report.bytes_left_unneeded > 0);
+  }
+  place.RequireSound(1);
+}
+
+TEST_CASE("prune: many small packs become a few") {
+  Place place;
+  auto repository = place.Open();
+  for (int i = 0; i < 12; ++i) place.Save(*repository, {i});
+  const std::uint64_t packs = place.CountFiles(FileKind::kPack);
+  CHECK(packs >= 24);
+
+  const PruneReport report = place.Run();
+
+  CHECK(report.packs_removed == packs);
+  CHECK(place.CountFiles(FileKind::kPack) <= 4);
+  CHECK(place.CountFiles(FileKind::kIndex) == 1);
+  place.RequireSound(12);
+}
+
+TEST_CASE("prune: what an interrupted backup left goes, and a blob stored twice stays once") {
+  Place place;
+  {
+    auto one = place.Open();
+    auto other = place.Open();
+    place.Save(*one, Range(0, 30));
+    place.Save(*other, Range(0, 30));
+    auto writer = BlobWriter::Begin(*other, nullptr);
+    Unwrap(writer->Save(BlobType::kData, RandomBytes(place.random, 17U << 20)));
+  }
+  PruneOptions options;
+  options.max_unused_percent = 0;
+
+  const PruneReport report = place.Run(options);
+
+  CHECK(report.packs_unindexed == 1);
+  CHECK(report.bytes_unneeded >= 30U * 300'000);
+  place.RequireSound(2);
+}
+
+TEST_CASE("prune: without something that is needed nothing is touched") {
+  Place place;
+  auto repository = place.Open();
+  const Id first = place.Save(*repository, Range(0, 10));
+  place.Save(*repository, Range(5, 15));
+  place.Forget(first);
+  const std::string changed = GENERATE(std::string("a missing pack"), std::string("a short pack"));
+  std::vector<FileName> packs;
+  Unwrap(place.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    packs.push_back(file.name);
+    return {};
+  }));
+  for (const FileName& pack : packs) {
+    Bytes content = Unwrap(place.storage.Get(pack, {}));
+    Unwrap(place.storage.Remove(pack));
+    content.pop_back();
+    if (changed == "a short pack") {
+      Unwrap(place.storage.Put(pack, content, PutMode::kReplace));
+    }
+  }
+  const std::size_t files = place.CountFiles(FileKind::kPack);
+
+  Progress progress;
+  REQUIRE_FAILS(PruneRepository(*place.Open(), {}, progress, {}), ErrorCode::kCorrupt, "");
+  CHECK(place.CountFiles(FileKind::kPack) == files);
+}
+
+TEST_CASE("prune: a damaged blob is not copied, and nothing is removed") {
+  Place place;
+  auto repository = place.Open();
+  const Id first = place.Save(*repository, Range(0, 40));
+  place.Save(*repository, Range(20, 40));
+  place.Forget(first);
+  Unwrap(place.storage.List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
+    if (file.size < 1'000'000) return {};  // the directories
+    Bytes content = Unwrap(place.storage.Get(file.name, {}));
+    for (std::size_t i = 100; i < content.size(); i += 10'000) content[i] ^= 1;
+    return place.storage.Put(file.name, content, PutMode::kReplace);
+  }));
+  const std::uint64_t before = place.PackBytes();
+  PruneOptions options;
+  options.max_unused_percent = 0;
+
+  Progress progress;
+  REQUIRE_FAILS(PruneRepository(*place.Open(), options, progress, {}), ErrorCode::kCorrupt, "");
+  CHECK(place.PackBytes() >= before);
+}
+
+// Whatever call fails, before its work or after it: all that there is can be restored, and the next
+// prune finishes what this one began.
+TEST_CASE("prune: a fault at any call loses nothing") {
+  using testing::FaultyStorage;
+  const bool after_the_work = GENERATE(false, true);
+  bool has_failed = true;
+  for (std::uint64_t k = 1; has_failed; ++k) {
+    REQUIRE(k < 200);
+    Place place;
+    {
+      auto repository = place.Open();
+      const Id first = place.Save(*repository, Range(0, 6));
+      place.Save(*repository, Range(4, 8));
+      place.Forget(first);
+    }
+    auto storage =
+        std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(place.storage));
+    FaultyStorage& faults = *storage;
+    auto repository = place.OpenOn(std::move(storage));
+    faults.Set(
+        {.code = ErrorCode::kUnavailable, .first = k, .last = k, .after_the_work = after_the_work});
+    PruneOptions options;
+    options.max_unused_percent = 0;
+    Progress progress;
+    has_failed = !PruneRepository(*repository, options, progress, {});
+
+    Unwrap(place.Open()->LoadIndex({}));
+    const PruneReport report = place.Run(options);
+    CHECK(report.bytes_left_unneeded == 0);
+    place.RequireSound(1);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::repository
