@@ -437,6 +437,8 @@ std::string_view VerbName(Verb verb) {
       return "repository diff";
     case Verb::kRepositoryRepairIndex:
       return "repository repair index";
+    case Verb::kRepositoryPrune:
+      return "repository prune";
     case Verb::kSourceList:
       return "source list";
     case Verb::kBackup:

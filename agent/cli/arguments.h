@@ -9,6 +9,7 @@
 
 #include "agent/sources/source.h"
 #include "common/repository/check.h"
+#include "common/repository/prune.h"
 #include "common/repository/retention.h"
 #include "common/repository/tree_stats.h"
 #include "common/service/logging.h"
@@ -31,6 +32,7 @@ enum class Verb : std::uint8_t {
   kRepositoryFind,
   kRepositoryDiff,
   kRepositoryRepairIndex,
+  kRepositoryPrune,
   kSourceList,
   kBackup,
   kList,
@@ -86,10 +88,11 @@ struct Arguments {
   std::string new_password_file;  // repository key add and passwd
 
   repository::StatsMode stats_mode = repository::StatsMode::kRestoreSize;
-  bool recursive = false;        // repository ls
-  std::string wanted;            // repository find
-  bool with_attributes = false;  // repository diff
-  bool read_all_packs = false;   // repository repair index
+  bool recursive = false;          // repository ls
+  std::string wanted;              // repository find
+  bool with_attributes = false;    // repository diff
+  bool read_all_packs = false;     // repository repair index
+  repository::PruneOptions prune;  // repository prune; its dry_run stands above
 
   std::string token_file;  // join; "-" is stdin
 };

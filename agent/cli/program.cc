@@ -155,6 +155,8 @@ class Program {
         return RepositoryDiff();
       case Verb::kRepositoryRepairIndex:
         return RepositoryRepairIndex();
+      case Verb::kRepositoryPrune:
+        return RepositoryPrune();
       case Verb::kSourceList:
         return SourceList();
       case Verb::kBackup:
@@ -346,6 +348,13 @@ class Program {
     return Finish(
         code, [&] { return RepairIndexText(report); },
         [&] { return RepairIndexJson(report, code); });
+  }
+
+  Result<int> RepositoryPrune() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::PruneReport report, jobs::RunPrune(job_, repository, arguments_.prune));
+    return Finish(
+        kExitDone, [&] { return PruneText(report); }, [&] { return PruneJson(report); });
   }
 
   Result<int> RepositoryDump() {

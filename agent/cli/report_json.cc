@@ -429,6 +429,28 @@ std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code
   return Dump(document);
 }
 
+std::string PruneJson(const jobs::PruneReport& report) {
+  const repository::PruneReport& prune = report.prune;
+  Json document = Document("repository prune", kExitDone);
+  document["repository"] = report.repository;
+  document["dry_run"] = report.dry_run;
+  document["snapshots"] = prune.snapshots;
+  document["blobs_needed"] = prune.blobs_needed;
+  document["bytes_needed"] = prune.bytes_needed;
+  document["blobs_unneeded"] = prune.blobs_unneeded;
+  document["bytes_unneeded"] = prune.bytes_unneeded;
+  document["bytes_left_unneeded"] = prune.bytes_left_unneeded;
+  document["packs_kept"] = prune.packs_kept;
+  document["packs_repacked"] = prune.packs_repacked;
+  document["bytes_repacked"] = prune.bytes_repacked;
+  document["packs_removed"] = prune.packs_removed;
+  document["packs_unindexed"] = prune.packs_unindexed;
+  document["bytes_freed"] = prune.bytes_freed;
+  document["index_files_written"] = prune.index_files_written;
+  document["index_files_removed"] = prune.index_files_removed;
+  return Dump(document);
+}
+
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   Json document = Document("restore", exit_code);
   document["run"] = report.run;

@@ -15,6 +15,7 @@
 #include "agent/jobs/key_job.h"
 #include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
+#include "agent/jobs/prune_job.h"
 #include "agent/jobs/repair_job.h"
 #include "agent/jobs/restore_job.h"
 #include "agent/jobs/snapshot_finder.h"
@@ -46,6 +47,7 @@ std::string DiffJson(const std::string& repository, const jobs::SnapshotDiff& di
 std::string DumpJson(const std::string& repository, const jobs::DumpReport& report,
                      const std::string& file);
 std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code);
+std::string PruneJson(const jobs::PruneReport& report);
 std::string ConfigCheckJson(const Settings& settings);
 std::string JoinJson(const agent::JoinReport& report);
 std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);

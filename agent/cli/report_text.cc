@@ -292,7 +292,7 @@ std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
                         report.kept_by_floor);
   }
   if (report.forgotten > 0 && !report.dry_run)
-    text += "  what only they needed stays until the repository is pruned: `restic prune`\n";
+    text += "  what only they needed stays until the next `repository prune`\n";
   return text;
 }
 
@@ -462,6 +462,22 @@ std::string RepairIndexText(const jobs::RepairIndexReport& report) {
       Count(index.index_files_written, "index file"), FormatCount(index.index_files_removed));
   AddLines(text, "damage", index.damage);
   if (index.changed_anything()) text += "  next: holdfast-agent check --read-data\n";
+  return text;
+}
+
+std::string PruneText(const jobs::PruneReport& report) {
+  const repository::PruneReport& prune = report.prune;
+  const char* would = report.dry_run ? "would be " : "";
+  std::string text =
+      fmt::format("{}: {} need {} in {}; {} in {} are needed by none\n",
+                  Printable(report.repository), Count(prune.snapshots, "snapshot"),
+                  FormatBytes(prune.bytes_needed), Count(prune.blobs_needed, "blob"),
+                  FormatBytes(prune.bytes_unneeded), Count(prune.blobs_unneeded, "blob"));
+  text += fmt::format("  {}{} of {} copied to new packs\n", would,
+                      FormatBytes(prune.bytes_repacked), Count(prune.packs_repacked, "pack"));
+  text += fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,
+                      Count(prune.packs_removed, "pack"), FormatBytes(prune.bytes_freed),
+                      FormatBytes(prune.bytes_left_unneeded), Count(prune.packs_kept, "pack"));
   return text;
 }
 

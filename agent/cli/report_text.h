@@ -14,6 +14,7 @@
 #include "agent/jobs/key_job.h"
 #include "agent/jobs/lock_job.h"
 #include "agent/jobs/probe_job.h"
+#include "agent/jobs/prune_job.h"
 #include "agent/jobs/repair_job.h"
 #include "agent/jobs/restore_job.h"
 #include "agent/jobs/snapshot_finder.h"
@@ -43,6 +44,7 @@ std::string ChangeText(const repository::TreeChange& change);
 std::string DiffText(const jobs::SnapshotDiff& diff);
 std::string DumpText(const jobs::DumpReport& report, const std::string& file);
 std::string RepairIndexText(const jobs::RepairIndexReport& report);
+std::string PruneText(const jobs::PruneReport& report);
 std::string ConfigCheckText(const Settings& settings);
 // YAML that reads back as the same configuration.
 std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);

@@ -26,6 +26,24 @@ Result<int> ParseKeep(const std::string& flag, const std::string& text) {
   return number;
 }
 
+// A number of bytes: 500K, 20M, 4G, 1T in powers of 1024, or without a unit.
+std::optional<std::uint64_t> ParseSize(std::string_view text) {
+  constexpr std::string_view kUnits = "KMGT";
+  unsigned shift = 0;
+  const std::size_t unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+  if (unit != std::string_view::npos) {
+    shift = 10 * (static_cast<unsigned>(unit) + 1);
+    text.remove_suffix(1);
+  }
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() ||
+      number > (UINT64_MAX >> shift)) {
+    return std::nullopt;
+  }
+  return number << shift;
+}
+
 }  // namespace
 
 void RepositoryVerbs::AddTo(CLI::App* group) {
@@ -36,6 +54,7 @@ void RepositoryVerbs::AddTo(CLI::App* group) {
   AddBrowsing(group);
   AddDiff(group);
   AddRepair(group);
+  AddPrune(group);
 }
 
 Result<void> RepositoryVerbs::Check(Verb verb) {
@@ -45,6 +64,7 @@ Result<void> RepositoryVerbs::Check(Verb verb) {
   if (verb == Verb::kRepositoryDump && arguments_.json && arguments_.to.empty()) {
     return Wrong(verb, "--json beside the content on stdout; expected --to FILE");
   }
+  if (verb == Verb::kRepositoryPrune) return CheckPrune();
   return verb == Verb::kRepositoryForget ? CheckForget() : Result<void>{};
 }
 
@@ -244,6 +264,55 @@ void RepositoryVerbs::AddRepair(CLI::App* group) {
                   "compare every pack's own list of blobs, not only its size");
   common_.add_choice(index);
   common_.add_retry_lock(index);
+}
+
+void RepositoryVerbs::AddPrune(CLI::App* group) {
+  CLI::App* prune = common_.add_verb(group, Verb::kRepositoryPrune, "prune",
+                                     "take away what no snapshot needs any more",
+                                     "  holdfast-agent repository prune --dry-run\n"
+                                     "  holdfast-agent repository prune --max-unused 10%\n"
+                                     "  holdfast-agent repository prune --max-repack-size 50G\n");
+  prune
+      ->add_option("--max-unused", max_unused_,
+                   "so much of no use may stay in packs with what is needed; default 5%")
+      ->type_name("N%|SIZE|unlimited");
+  prune
+      ->add_option("--max-repack-size", max_repack_size_,
+                   "copy no more than this to new packs; the next prune goes on")
+      ->type_name("SIZE");
+  prune->add_flag("--dry-run,-n", arguments_.dry_run, "only show what would be done");
+  common_.add_choice(prune);
+  common_.add_retry_lock(prune);
+}
+
+Result<void> RepositoryVerbs::CheckPrune() {
+  repository::PruneOptions& prune = arguments_.prune;
+  prune.dry_run = arguments_.dry_run;
+  if (max_unused_ == "unlimited") {
+    prune.max_unused_percent.reset();
+  } else if (max_unused_.ends_with('%')) {
+    double percent = 0;
+    const char* last = max_unused_.data() + max_unused_.size() - 1;
+    const auto [end, error] = std::from_chars(max_unused_.data(), last, percent);
+    if (error != std::errc() || end != last || !(percent >= 0 && percent <= 100)) {
+      return Wrong(Verb::kRepositoryPrune,
+                   fmt::format("--max-unused {}; expected 0% to 100%", Quote(max_unused_)));
+    }
+    prune.max_unused_percent = percent;
+  } else if (!max_unused_.empty()) {
+    prune.max_unused_bytes = ParseSize(max_unused_);
+    if (!prune.max_unused_bytes) {
+      return Wrong(Verb::kRepositoryPrune,
+                   fmt::format("--max-unused {}; expected e.g. 5%, 200M or \"unlimited\"",
+                               Quote(max_unused_)));
+    }
+  }
+  if (max_repack_size_.empty()) return {};
+  prune.max_repack_bytes = ParseSize(max_repack_size_);
+  if (prune.max_repack_bytes) return {};
+  return Wrong(
+      Verb::kRepositoryPrune,
+      fmt::format("--max-repack-size {}; expected e.g. 200M or 50G", Quote(max_repack_size_)));
 }
 
 Result<void> RepositoryVerbs::CheckForget() {

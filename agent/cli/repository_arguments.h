@@ -47,7 +47,9 @@ class RepositoryVerbs {
   void AddBrowsing(CLI::App* group);
   void AddDiff(CLI::App* group);
   void AddRepair(CLI::App* group);
+  void AddPrune(CLI::App* group);
   Result<void> CheckForget();
+  Result<void> CheckPrune();
 
   Arguments& arguments_;
   const Common common_;
@@ -58,6 +60,8 @@ class RepositoryVerbs {
   std::vector<std::string> keep_tags_;
   std::optional<std::string> group_by_;
   std::string stats_mode_;
+  std::string max_unused_;
+  std::string max_repack_size_;
 };
 
 }  // namespace holdfast::cli

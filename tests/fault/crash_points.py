@@ -8,7 +8,7 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
     - a restore in place is, after the next start of the agent, wholly done or wholly undone.
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
-    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | repair_index | list
+    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | prune | repair_index | list
 """
 
 import hashlib
@@ -77,6 +77,14 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "repository.index.before_put": [1],
         "repository.index.after_put": [1],
         "repository.index.after_remove": [1, 2],
+    },
+    "prune": {
+        "repository.pack.before_put": [1],
+        "repository.pack.after_put": [1],
+        "repository.index.before_put": [1],
+        "repository.index.after_put": [1],
+        "repository.index.after_remove": [1, 2],
+        "repository.pack.after_remove": [1, 2],
     },
     "passwd": {"repository.key.after_put": [1], "jobs.passwd.after_swap": [1]},
 }
@@ -409,6 +417,36 @@ class RepairIndex(FilesCrashes):
         self.each_crash("repair_index", body)
 
 
+class Prune(FilesCrashes):
+    def test_prune(self) -> None:
+        """A snapshot between two others is forgotten, and the last one needs a part of its packs."""
+        self.agent.run("backup", "files/app")
+        for path in sorted(self.live.rglob("*"))[::4]:
+            if path.is_file() and not path.is_symlink():
+                path.write_bytes(b"changed once more\n" + path.name.encode())
+        self.agent.run("backup", "files/app")
+        snapshots = self.snapshots()
+        expected = self.state()
+        self.restic.run("forget", snapshots[1])
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "repository", "prune", "--max-unused", "0%")
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            self.assert_snapshot_holds(snapshots[-1], expected)
+            done = self.agent.json("repository", "prune", "--max-unused", "0%")
+            self.assertEqual(done["bytes_left_unneeded"], 0)
+            self.check_repository()
+            again = self.agent.json("repository", "prune", "--max-unused", "0%")
+            self.assertEqual((again["packs_removed"], again["bytes_unneeded"]), (0, 0))
+            self.assertEqual(self.snapshots(), [snapshots[0], snapshots[2]])
+            self.assert_snapshot_holds(snapshots[-1], expected)
+
+        self.each_crash("prune", body)
+
+
 class InPlaceHaproxy(Crashes):
     def setUp(self) -> None:
         super().setUp()
@@ -452,6 +490,7 @@ _TESTS = {
     "rollback": Rollback,
     "forget": Forget,
     "passwd": Passwd,
+    "prune": Prune,
     "repair_index": RepairIndex,
 }
 

@@ -454,5 +454,101 @@ class Mending(Verbs):
         self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
 
 
+class Pruning(Verbs):
+    def setUp(self) -> None:
+        super().setUp()
+        for number in range(40):
+            (self.tree / f"random-{number}").write_bytes(random.Random(number).randbytes(60_000))
+
+    def change(self, seed: int) -> str:
+        """A snapshot after every tenth file was written anew."""
+        for number in range(0, 40, 10):
+            (self.tree / f"random-{number}").write_bytes(random.Random(1000 * seed + number).randbytes(60_000))
+        return self.backup(str(seed))
+
+    def packs(self) -> set[str]:
+        return {path.name for path in (self.repository / "data").rglob("*") if path.is_file()}
+
+    def require_sound(self, snapshots: list[str]) -> None:
+        self.restic.check()
+        self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
+        self.assertEqual(self.ids(), snapshots)
+
+    def test_what_forgotten_snapshots_needed_goes(self) -> None:
+        made = [self.change(seed) for seed in range(6)]
+        newest = scan(self.tree)
+        self.do("forget", *made[:5], "--allow-below-floor")
+        before = self.packs()
+
+        dry = self.do("prune", "--max-unused", "0", "--dry-run")
+        self.assertEqual(self.packs(), before)
+        self.assertGreater(dry["bytes_unneeded"], 4 * 5 * 60_000)
+        done = self.do("prune", "--max-unused", "0")
+        for name in ("bytes_unneeded", "packs_removed", "packs_repacked", "bytes_repacked"):
+            self.assertEqual(done[name], dry[name], name)
+
+        self.assertEqual(done["bytes_left_unneeded"], 0)
+        self.require_sound(made[5:])
+        again = self.do("prune", "--max-unused", "0")
+        self.assertEqual((again["bytes_unneeded"], again["packs_removed"]), (0, 0))
+        # Stock restic finds nothing left to do, either.
+        packs = self.packs()
+        self.restic.run("prune", "--max-unused", "0")
+        self.assertEqual(self.packs(), packs)
+        target = self.directory / "restored"
+        self.restic.restore(made[5], target)
+        found = next(path for path in target.rglob(self.tree.name) if path.is_dir())
+        self.assertEqual(scan(found), newest)
+
+    def test_what_stock_restic_and_interrupted_backups_left(self) -> None:
+        made = []
+        for seed in range(3):
+            (self.tree / "random-0").write_bytes(random.Random(seed).randbytes(3_000_000))
+            made.append(self.restic_backup())
+        self.restic.run("forget", *made[:2])
+        # A pack of which no index tells, as a backup leaves it that was killed.
+        lost = self.repository / "data" / "00" / ("00" * 32)
+        lost.parent.mkdir(exist_ok=True)
+        lost.write_bytes(bytes(1000))
+
+        done = self.do("prune")
+
+        self.assertEqual(done["packs_unindexed"], 1)
+        self.assertGreaterEqual(done["bytes_freed"], 3_000_000)
+        self.assertNotIn(lost.name, self.packs())
+        self.require_sound(made[2:])
+
+    def test_in_steps(self) -> None:
+        made = [self.change(seed) for seed in range(6)]
+        self.do("forget", *made[:5], "--allow-below-floor")
+        for _ in range(20):
+            done = self.do("prune", "--max-unused", "0", "--max-repack-size", "3M")
+            self.assertLessEqual(done["bytes_repacked"], 3 << 20)
+            self.require_sound(made[5:])
+            if done["bytes_left_unneeded"] == 0:
+                return
+        self.fail("20 prunes were not enough")
+
+    def test_where_something_is_missing_nothing_changes(self) -> None:
+        made = [self.change(seed) for seed in range(3)]
+        self.do("forget", *made[:2], "--allow-below-floor")
+        largest = max((self.repository / "data").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
+        largest.unlink()
+        before = self.packs(), sorted((self.repository / "index").iterdir())
+
+        self.wrong(1, "nothing was changed", "check", arguments=["prune", "--max-unused", "0"])
+
+        self.assertEqual((self.packs(), sorted((self.repository / "index").iterdir())), before)
+
+    def test_not_while_somebody_writes(self) -> None:
+        self.start_long_backup()
+        self.wrong(4, "locked by", "--retry-lock", arguments=["prune"])
+
+    def test_mistakes(self) -> None:
+        self.wrong(2, "expected 0% to 100%", arguments=["prune", "--max-unused", "101%"])
+        self.wrong(2, "unlimited", arguments=["prune", "--max-unused", "much"])
+        self.wrong(2, "50G", arguments=["prune", "--max-repack-size", "-1"])
+
+
 if __name__ == "__main__":
     main("restic")

@@ -199,6 +199,7 @@ TEST_CASE("arguments: help of each verb has an example and the exit codes") {
                                                        {"repository", "find"},
                                                        {"repository", "diff"},
                                                        {"repository", "repair", "index"},
+                                                       {"repository", "prune"},
                                                        {"source", "list"},
                                                        {"backup"},
                                                        {"list"},

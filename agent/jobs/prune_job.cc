@@ -1,0 +1,25 @@
+#include "agent/jobs/prune_job.h"
+
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::jobs {
+
+Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
+                             repository::PruneOptions options) {
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
+  const auto prune = [&]() -> Result<repository::PruneReport> {
+    HF_TRY(session->repository().LoadIndex(context.stop));
+    ObservedProgress progress(context, "prune " + address.label());
+    options.lock = session->lock();
+    return repository::PruneRepository(session->repository(), options, progress.progress(),
+                                       context.stop);
+  };
+  Result<repository::PruneReport> pruned = prune();
+  if (pruned) return PruneReport{address.label(), options.dry_run, *std::move(pruned)};
+  return Fail(
+      std::move(pruned).error().While(fmt::format("prune repository {}", Quote(address.label()))));
+}
+
+}  // namespace holdfast::jobs
