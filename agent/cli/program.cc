@@ -17,6 +17,7 @@
 #include "agent/daemon/agent_daemon.h"
 #include "agent/daemon/join_cluster.h"
 #include "agent/daemon/restore_helper.h"
+#include "agent/jobs/bandwidth.h"
 #include "agent/jobs/source_session.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
@@ -101,6 +102,8 @@ class Program {
       }
     }
     job_.settings = settings_ ? &*settings_ : nullptr;
+    if (settings_) bandwidth_ = jobs::Bandwidth(*settings_, *context_.clock);
+    job_.bandwidth = &bandwidth_;
     job_.kinds = context_.kinds;
     job_.clock = context_.clock;
     job_.random = context_.random;
@@ -604,6 +607,7 @@ class Program {
   bool is_journal_ = false;
   KindSchemas schemas_;
   std::optional<Settings> settings_;
+  jobs::Bandwidth bandwidth_;
   std::optional<ProgressPrinter> printer_;
   jobs::JobContext job_;
 };

@@ -521,12 +521,17 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
     document["controller"] = {{"endpoint", settings.controller->endpoint},
                               {"key_file", settings.controller->key_file}};
   }
-  document["limits"] = {{"tasks", settings.limits.tasks}};
+  document["limits"] = {{"tasks", settings.limits.tasks},
+                        {"read_mib_s", settings.limits.read_mib_s},
+                        {"write_mib_s", settings.limits.write_mib_s}};
   document["repositories"] = Json::object();
   for (const RepositorySettings& repository : settings.repositories) {
     document["repositories"][repository.name] = {{"url", repository.url},
                                                  {"password_file", repository.password_file},
-                                                 {"compression", repository.compression}};
+                                                 {"compression", repository.compression},
+                                                 {"extra_verify", repository.extra_verify},
+                                                 {"read_mib_s", repository.read_mib_s},
+                                                 {"write_mib_s", repository.write_mib_s}};
     for (const config::OptionSpec& spec : S3Options()) {
       if (!repository.values.Has(spec.name)) continue;
       document["repositories"][repository.name][spec.name] = OptionJson(repository.values, spec);
@@ -535,6 +540,8 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
   document["sources"] = Json::array();
   for (const SourceSettings& source : settings.sources) {
     Json entry = {{"kind", source.kind}, {"name", source.name}, {"repository", source.repository}};
+    if (source.read_mib_s > 0) entry["read_mib_s"] = source.read_mib_s;
+    if (!source.compression.empty()) entry["compression"] = source.compression;
     for (const config::OptionSpec& spec : kinds.find(source.kind)->second.options) {
       if (source.values.Has(spec.name)) entry[spec.name] = OptionJson(source.values, spec);
     }

@@ -570,12 +570,17 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
                         YamlText(settings.controller->endpoint),
                         YamlText(settings.controller->key_file));
   }
-  text += fmt::format("limits:\n  tasks: {}\n", settings.limits.tasks);
+  text +=
+      fmt::format("limits:\n  tasks: {}\n  read_mib_s: {}\n  write_mib_s: {}\n",
+                  settings.limits.tasks, settings.limits.read_mib_s, settings.limits.write_mib_s);
   text += settings.repositories.empty() ? "repositories: {}\n" : "repositories:\n";
   for (const RepositorySettings& repository : settings.repositories) {
-    text += fmt::format("  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n",
-                        YamlText(repository.name), YamlText(repository.url),
-                        YamlText(repository.password_file), repository.compression);
+    text += fmt::format(
+        "  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n    extra_verify: {}\n"
+        "    read_mib_s: {}\n    write_mib_s: {}\n",
+        YamlText(repository.name), YamlText(repository.url), YamlText(repository.password_file),
+        repository.compression, repository.extra_verify, repository.read_mib_s,
+        repository.write_mib_s);
     for (const config::OptionSpec& spec : S3Options()) {
       if (!repository.values.Has(spec.name)) continue;
       text += fmt::format("    {}: {}\n", spec.name, YamlOption(repository.values, spec));
@@ -585,6 +590,10 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
   for (const SourceSettings& source : settings.sources) {
     text += fmt::format("  - kind: {}\n    name: {}\n    repository: {}\n", source.kind,
                         YamlText(source.name), YamlText(source.repository));
+    if (source.read_mib_s > 0) text += fmt::format("    read_mib_s: {}\n", source.read_mib_s);
+    if (!source.compression.empty()) {
+      text += fmt::format("    compression: {}\n", source.compression);
+    }
     for (const config::OptionSpec& spec : kinds.find(source.kind)->second.options) {
       if (!source.values.Has(spec.name)) continue;
       text += fmt::format("    {}: {}\n", spec.name, YamlOption(source.values, spec));

@@ -147,6 +147,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
 TaskRunner::TaskRunner(TaskRunnerOptions options, Post post)
     : options_(std::move(options)),
       post_(std::move(post)),
+      bandwidth_(*options_.settings, *options_.clock),
       sampler_([this](const std::stop_token& stop) { Sample(stop); }) {}
 
 TaskRunner::~TaskRunner() {
@@ -207,6 +208,7 @@ jobs::JobContext TaskRunner::Context(std::stop_token stop) {
   context.stop = std::move(stop);
   context.user = "holdfast";
   context.open_storage = options_.open_storage;
+  context.bandwidth = &bandwidth_;
   context.repositories = &repositories_;
   return context;
 }

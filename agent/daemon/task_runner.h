@@ -14,6 +14,7 @@
 
 #include "agent/core/events.h"
 #include "agent/daemon/restore_launcher.h"
+#include "agent/jobs/bandwidth.h"
 #include "agent/jobs/held_parts.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
@@ -81,6 +82,7 @@ class TaskRunner {
 
   const TaskRunnerOptions options_;
   const Post post_;
+  const jobs::Bandwidth bandwidth_;
   jobs::RepositoryPool repositories_;
   jobs::HeldParts held_;
   std::mutex mutex_;

@@ -2,9 +2,12 @@
 
 #include <utility>
 
+#include "agent/jobs/bandwidth.h"
 #include "agent/jobs/part_record.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/rate_limit.h"
+#include "common/base/wait.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -14,43 +17,48 @@ using repository::SnapshotInfo;
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
-// Ends the reading of a large file when a stop is requested.
-class StoppableReader final : public ByteReader {
+// Ends the reading of a large file when a stop is requested, and keeps to the limits.
+class PacedReader final : public ByteReader {
  public:
-  StoppableReader(std::unique_ptr<ByteReader> reader, std::stop_token stop)
-      : reader_(std::move(reader)), stop_(std::move(stop)) {}
+  PacedReader(std::unique_ptr<ByteReader> reader, RateLimits limits, std::stop_token stop)
+      : reader_(std::move(reader)), limits_(std::move(limits)), stop_(std::move(stop)) {}
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
     if (stop_.stop_requested()) return Fail(Stopped());
-    return reader_->Read(buffer);
+    HF_ASSIGN(const std::size_t count, reader_->Read(buffer));
+    if (!limits_.empty() && !WaitFor(limits_.Take(count), stop_)) return Fail(Stopped());
+    return count;
   }
   Result<Outcome> Finish() override { return reader_->Finish(); }
 
  private:
   std::unique_ptr<ByteReader> reader_;
-  std::stop_token stop_;
+  const RateLimits limits_;
+  const std::stop_token stop_;
 };
 
-void MakeStoppable(Item& item, const std::stop_token& stop) {
+void Pace(Item& item, const RateLimits& limits, const std::stop_token& stop) {
   if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
-    if (*reader != nullptr) *reader = std::make_unique<StoppableReader>(std::move(*reader), stop);
+    if (*reader == nullptr) return;
+    *reader = std::make_unique<PacedReader>(std::move(*reader), limits, stop);
     return;
   }
   auto* reuse = std::get_if<Reuse>(&item.content);
   if (reuse == nullptr || !reuse->read) return;
-  reuse->read = [read = std::move(reuse->read), stop]() -> Result<std::unique_ptr<ByteReader>> {
+  reuse->read = [read = std::move(reuse->read), limits,
+                 stop]() -> Result<std::unique_ptr<ByteReader>> {
     HF_ASSIGN(std::unique_ptr<ByteReader> reader, read());
-    return std::make_unique<StoppableReader>(std::move(reader), stop);
+    return std::make_unique<PacedReader>(std::move(reader), limits, stop);
   };
 }
 
 // Pulls every item through the writer. The job owns pace and cancellation, once for all kinds.
 Result<void> SaveItems(BackupSession& session, repository::PartWriter& writer,
-                       const std::stop_token& stop) {
+                       const RateLimits& limits, const std::stop_token& stop) {
   for (;;) {
     if (stop.stop_requested()) return Fail(Stopped());
     HF_ASSIGN(std::optional<Item> item, session.Next());
     if (!item) return {};
-    MakeStoppable(*item, stop);
+    Pace(*item, limits, stop);
     Result<void> added = writer.Add(*std::move(item));
     // A file that is not required is left out when it cannot be read to its end; but not by us.
     if (stop.stop_requested()) return Fail(Stopped());
@@ -168,11 +176,17 @@ Result<void> BackupTask::Save() {
 }
 
 Result<Part> BackupTask::SavePart() {
-  auto writer =
-      repository::PartWriter::Begin(repository_->repository(), {.lock = repository_->lock(),
-                                                                .previous = previous_view_.get(),
-                                                                .progress = &progress_.progress()});
-  HF_TRY(SaveItems(*session_, *writer, context_.stop));
+  repository::PartOptions options{.lock = repository_->lock(),
+                                  .previous = previous_view_.get(),
+                                  .progress = &progress_.progress()};
+  if (const std::string& compression = options_.settings->compression; !compression.empty()) {
+    options.compression = CompressionOf(compression);
+  }
+  auto writer = repository::PartWriter::Begin(repository_->repository(), options);
+  const RateLimits limits = context_.bandwidth == nullptr
+                                ? RateLimits()
+                                : context_.bandwidth->OfSource(options_.settings->label());
+  HF_TRY(SaveItems(*session_, *writer, limits, context_.stop));
   WallTime cut_time = saved_.manifest.cut_time;
   HF_ASSIGN(saved_.manifest, session_->Finish());
   saved_.manifest.cut_time = cut_time;

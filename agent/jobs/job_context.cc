@@ -17,6 +17,11 @@ void JobContext::Wait(std::chrono::milliseconds time) const {
   (void)WaitFor(time, stop);
 }
 
+std::optional<crypto::ScryptParameters> JobContext::ScryptOf(bool is_random_password) const {
+  if (scrypt || !is_random_password) return scrypt;
+  return crypto::ScryptParameters{.n = 32768, .r = 8, .p = 1};
+}
+
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {
   KindSchemas schemas;
   for (const SourceKind& kind : kinds) schemas.emplace(kind.kind, kind.options);

@@ -23,6 +23,7 @@
 
 namespace holdfast::jobs {
 
+class Bandwidth;
 class RepositoryPool;
 
 // Told of a job's work by the thread that does it.
@@ -51,9 +52,14 @@ struct JobContext {
   repository::LockOptions lock_options;
   // How long to try again while somebody else's lock is in the way.
   std::chrono::nanoseconds retry_lock{0};
-  // Price of trying the password of a new key; unset: as Repository::Init() says.
+  // Price of trying the password of a new key; unset: as ScryptOf() says.
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
+  const Bandwidth* bandwidth = nullptr;    // null: no limits
   RepositoryPool* repositories = nullptr;  // null: every session opens its own
+
+  // Of a new key: low for a password that RandomPassword() made, because nobody guesses 256 bits at
+  // any price; unset, which is as Repository::Init() says, for one that people may have chosen.
+  std::optional<crypto::ScryptParameters> ScryptOf(bool is_random_password) const;
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;

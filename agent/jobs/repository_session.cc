@@ -5,6 +5,7 @@
 #include <list>
 #include <utility>
 
+#include "agent/jobs/bandwidth.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
@@ -18,13 +19,6 @@ constexpr std::size_t kKeptBlobsMax = 30'000;
 constexpr std::size_t kKeptRepositoriesMax = 8;
 constexpr std::chrono::milliseconds kRetryLockEvery{5'000};
 
-repository::Compression CompressionOf(std::string_view text) {
-  if (text == "off") return repository::Compression::kOff;
-  if (text == "fast") return repository::Compression::kFast;
-  if (text == "max") return repository::Compression::kMax;
-  return repository::Compression::kAuto;
-}
-
 // Whether a lock could not be written because nothing can be: the place is read-only or full.
 bool IsUnwritable(const Error& error) {
   return error.code() == ErrorCode::kDenied || error.code() == ErrorCode::kNoSpace;
@@ -32,12 +26,20 @@ bool IsUnwritable(const Error& error) {
 
 }  // namespace
 
+repository::Compression CompressionOf(std::string_view text) {
+  if (text == "off") return repository::Compression::kOff;
+  if (text == "fast") return repository::Compression::kFast;
+  if (text == "max") return repository::Compression::kMax;
+  return repository::Compression::kAuto;
+}
+
 RepositoryAddress AddressOf(const RepositorySettings& repository) {
   return {.name = repository.name,
           .url = repository.url,
           .password_file = repository.password_file,
           .password_place = repository.values.LocationOf("password_file").Text(),
           .compression = repository.compression,
+          .extra_verify = repository.extra_verify,
           .s3 = repository.s3};
 }
 
@@ -90,8 +92,9 @@ RepositoryPool::~RepositoryPool() {
 
 RepositoryPool::Opened& RepositoryPool::Join(const RepositoryAddress& address) {
   std::lock_guard lock(mutex_);
-  std::unique_ptr<Opened>& opened = opened_[fmt::format(
-      "{}\n{}\n{}\n{}", address.name, address.url, address.password_file, address.compression)];
+  std::unique_ptr<Opened>& opened =
+      opened_[fmt::format("{}\n{}\n{}\n{}\n{}", address.name, address.url, address.password_file,
+                          address.compression, address.extra_verify)];
   if (opened == nullptr) opened = std::make_unique<Opened>();
   ++opened->users;
   return *opened;
@@ -151,12 +154,18 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (opened_->repository != nullptr && !opened_->is_kept) return {};
   std::string what = fmt::format("open repository {}", Quote(address_.label()));
   HF_ASSIGN(Secret password, ReadPassword(address_));
-  Result<std::unique_ptr<Storage>> storage = context.open_storage({address_.url, address_.s3});
+  StorageAddress place{.url = address_.url, .s3 = address_.s3};
+  if (context.bandwidth != nullptr) {
+    place.read_limits = context.bandwidth->FromRepository(address_.name);
+    place.write_limits = context.bandwidth->ToRepository(address_.name);
+  }
+  Result<std::unique_ptr<Storage>> storage = context.open_storage(place);
   if (!storage) return Fail(std::move(storage).error().While(what));
-  auto opened = repository::Repository::Open(
-      *std::move(storage), password,
-      {.compression = CompressionOf(address_.compression), .keys = &pool_->keys_}, *context.random,
-      *context.clock);
+  auto opened = repository::Repository::Open(*std::move(storage), password,
+                                             {.compression = CompressionOf(address_.compression),
+                                              .verify_blobs = address_.extra_verify,
+                                              .keys = &pool_->keys_},
+                                             *context.random, *context.clock);
   if (!opened) return Fail(std::move(opened).error().While(what));
   // Another one may have been made in the same place, or the key be another's.
   const bool is_same = opened_->is_kept &&

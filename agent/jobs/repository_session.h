@@ -24,11 +24,15 @@ struct RepositoryAddress {
   std::string password_file = {};
   std::string password_place = {};  // "agent.yaml:7:20", where the file is named
   std::string compression = "auto";
+  bool extra_verify = true;
   s3::Settings s3 = {};  // of an "s3:" URL
 
   // The name, or the URL where there is none.
   const std::string& label() const { return name.empty() ? url : name; }
 };
+
+// "auto", "off", "fast", "max": as settings have it. REQUIRES: one of these.
+repository::Compression CompressionOf(std::string_view text);
 
 RepositoryAddress AddressOf(const RepositorySettings& repository);
 

@@ -74,6 +74,19 @@ Schema MakeControllerSchema() {
   return schema;
 }
 
+// 0, and what is left out, is no limit.
+config::OptionSpec RateOption(std::string name, std::string help) {
+  return {.name = std::move(name),
+          .type = OptionType::kInteger,
+          .help = std::move(help),
+          .minimum = 0,
+          .maximum = 1 << 20};
+}
+
+std::uint64_t RateOf(const Values& values, std::string_view name) {
+  return static_cast<std::uint64_t>(values.Integer(name));
+}
+
 Schema MakeLimitsSchema() {
   Schema schema;
   schema.options = {
@@ -82,8 +95,17 @@ Schema MakeLimitsSchema() {
        .help = "how many tasks of a controller's plans save or restore at once",
        .minimum = 1,
        .maximum = 64},
+      RateOption("read_mib_s", "how fast all sources together are read, in MiB a second"),
+      RateOption("write_mib_s", "how fast all repositories together are written, in MiB a second"),
   };
   return schema;
+}
+
+config::OptionSpec CompressionOption() {
+  return {.name = "compression",
+          .type = OptionType::kString,
+          .help = "how hard to compress new data",
+          .choices = {"auto", "off", "fast", "max"}};
 }
 
 Schema MakeRepositorySchema() {
@@ -98,10 +120,12 @@ Schema MakeRepositorySchema() {
        .type = OptionType::kPath,
        .required = true,
        .help = "the file that holds the repository's password"},
-      {.name = "compression",
-       .type = OptionType::kString,
-       .help = "how hard to compress new data",
-       .choices = {"auto", "off", "fast", "max"}},
+      CompressionOption(),
+      {.name = "extra_verify",
+       .type = OptionType::kBool,
+       .help = "whether each new blob is opened and compared before it is stored"},
+      RateOption("read_mib_s", "how fast it is read, in MiB a second"),
+      RateOption("write_mib_s", "how fast it is written, in MiB a second"),
   };
   schema.options.insert(schema.options.end(), S3Options().begin(), S3Options().end());
   return schema;
@@ -121,6 +145,8 @@ Schema MakeCommonSourceSchema() {
       {.name = "repository",
        .type = OptionType::kString,
        .help = "where its snapshots go; may be left out where there is one repository"},
+      CompressionOption(),
+      RateOption("read_mib_s", "how fast its content is read, in MiB a second"),
   };
   return schema;
 }
@@ -198,6 +224,8 @@ class SettingsReader {
     if (!values) return {};
     settings_.limits.tasks =
         static_cast<unsigned>(values->Integer("tasks", settings_.limits.tasks));
+    settings_.limits.read_mib_s = RateOf(*values, "read_mib_s");
+    settings_.limits.write_mib_s = RateOf(*values, "write_mib_s");
     return {};
   }
 
@@ -230,6 +258,9 @@ class SettingsReader {
     HF_ASSIGN(repository.s3, ReadS3Settings(repository.values, environment_));
     repository.password_file = repository.values.Text("password_file");
     repository.compression = repository.values.Text("compression", "auto");
+    repository.extra_verify = repository.values.Flag("extra_verify", true);
+    repository.read_mib_s = RateOf(repository.values, "read_mib_s");
+    repository.write_mib_s = RateOf(repository.values, "write_mib_s");
     settings_.repositories.push_back(std::move(repository));
     return {};
   }
@@ -272,6 +303,8 @@ class SettingsReader {
           "name", fmt::format("source {} stands here again, first at {}; expected it once",
                               Quote(source.label()), first->values.LocationOf("name").Text()));
     }
+    source.compression = source.values.Text("compression");
+    source.read_mib_s = RateOf(source.values, "read_mib_s");
     HF_TRY(ChooseRepository(source));
     settings_.sources.push_back(std::move(source));
     return {};

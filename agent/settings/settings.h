@@ -2,6 +2,7 @@
 // Keys, defaults and environment variables: docs/operating.md.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,9 @@ struct RepositorySettings {
   std::string url;
   std::string password_file;
   std::string compression = "auto";  // "auto", "off", "fast" or "max"
+  std::uint64_t read_mib_s = 0;      // of what is read from it; 0: no limit
+  std::uint64_t write_mib_s = 0;     // of what is written to it; likewise
+  bool extra_verify = true;          // open and compare each new blob before it is stored
   s3::Settings s3;                   // of an "s3:" URL
   config::Values values;             // for the places of what stands above
 };
@@ -29,8 +33,10 @@ struct RepositorySettings {
 struct SourceSettings {
   std::string kind;
   std::string name;
-  std::string repository;  // a name in Settings::repositories
-  config::Values values;   // all that stands in the file, kind and name too
+  std::string repository;        // a name in Settings::repositories
+  std::string compression;       // as the repository's; empty: that
+  std::uint64_t read_mib_s = 0;  // of content that is read; 0: no limit
+  config::Values values;         // all that stands in the file, kind and name too
 
   // "kind/name", as people name a source.
   std::string label() const { return kind + "/" + name; }
@@ -42,8 +48,11 @@ struct ControllerSettings {
   std::string key_file;  // its CURVE public key
 };
 
+// 0: no limit.
 struct LimitSettings {
-  unsigned tasks = 2;  // of a controller's plans, saving or restoring at once
+  unsigned tasks = 2;             // of a controller's plans, saving or restoring at once; never 0
+  std::uint64_t read_mib_s = 0;   // of content that is read from all sources together
+  std::uint64_t write_mib_s = 0;  // of what is written to all repositories together
 };
 
 // A plain value.

@@ -4,6 +4,7 @@
 
 #include "common/base/format.h"
 #include "common/base/random.h"
+#include "common/storage/limited_storage.h"
 #include "common/storage/posix_storage.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
@@ -57,6 +58,14 @@ const SystemClock& RealClock() {
   return clock;
 }
 
+// Each try counts, whatever becomes of it.
+std::unique_ptr<Storage> Limited(std::unique_ptr<Storage> inner, const StorageAddress& address,
+                                 const std::stop_token& stop) {
+  if (address.read_limits.empty() && address.write_limits.empty()) return inner;
+  return std::make_unique<LimitedStorage>(std::move(inner), address.read_limits,
+                                          address.write_limits, PauseUntilStopped(stop));
+}
+
 std::unique_ptr<Storage> WithRetry(std::unique_ptr<Storage> inner, const RetryPolicy& policy,
                                    std::stop_token stop, RetryNotice notice) {
   static SystemRandom random;
@@ -84,13 +93,13 @@ Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address, std:
     constexpr RetryPolicy kSoon{.first = std::chrono::milliseconds(100),
                                 .longest = std::chrono::seconds(1),
                                 .total = std::chrono::seconds(5)};
-    return WithRetry(std::make_unique<PosixStorage>(std::move(path)), kSoon, std::move(stop),
-                     std::move(notice));
+    return WithRetry(Limited(std::make_unique<PosixStorage>(std::move(path)), address, stop), kSoon,
+                     stop, std::move(notice));
   }
   if (scheme == "s3") {
     HF_ASSIGN(std::unique_ptr<Storage> storage,
               s3::S3Storage::Open(url, address.s3, {.clock = &RealClock()}));
-    return WithRetry(std::move(storage), {}, std::move(stop), std::move(notice));
+    return WithRetry(Limited(std::move(storage), address, stop), {}, stop, std::move(notice));
   }
   for (std::string_view known : {"azure", "gs", "b2", "sftp", "rest", "rclone", "swift"}) {
     if (scheme != known) continue;

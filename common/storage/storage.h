@@ -15,6 +15,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/base/rate_limit.h"
 #include "common/base/result.h"
 #include "common/storage/s3_settings.h"
 
@@ -89,6 +90,9 @@ Result<void> ListConfig(Storage& storage,
 struct StorageAddress {
   std::string url;
   s3::Settings s3 = {};  // of an "s3:" URL
+  // How fast content may come from there, and go there.
+  RateLimits read_limits = {};
+  RateLimits write_limits = {};
 };
 
 // Told before something is tried again: why, and after which time. From any thread.

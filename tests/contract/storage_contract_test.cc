@@ -3,6 +3,7 @@
 #include <list>
 
 #include "common/io/atomic_file.h"
+#include "common/storage/limited_storage.h"
 #include "common/storage/posix_storage.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
@@ -60,6 +61,19 @@ TEST_CASE("storage contract: what fails now and then, and is tried again") {
       }
     }
   }
+}
+
+TEST_CASE("storage contract: content that waits") {
+  Waiting waiting;
+  RateLimit limit(1000, waiting.clock);
+  RunStorageContract([&] {
+    const RateLimits limits({&limit});
+    return std::make_unique<LimitedStorage>(std::make_unique<MemoryStorage>(), limits, limits,
+                                            [&](std::chrono::nanoseconds time) -> Result<void> {
+                                              waiting.clock.Advance(time);
+                                              return {};
+                                            });
+  });
 }
 
 std::unique_ptr<Storage> OpenS3(const std::string& url, const Clock& clock,

@@ -43,6 +43,7 @@ TEST_CASE("settings: a whole file is read, relative paths against its directory"
   REQUIRE(settings.state_dir == "/etc/holdfast/state");
   REQUIRE(settings.repositories.at(0).password_file == "/etc/holdfast/main.password");
   REQUIRE(settings.repositories.at(0).compression == "auto");
+  REQUIRE(settings.repositories.at(0).extra_verify);
   REQUIRE(settings.sources.at(0).label() == "files/app");
   REQUIRE(settings.sources.at(0).repository == "main");
   REQUIRE(settings.warnings.empty());
@@ -54,6 +55,35 @@ TEST_CASE("settings: what is left out has a default") {
   REQUIRE_FALSE(settings.node.empty());
   REQUIRE(settings.state_dir == "/var/lib/holdfast/agent");
   REQUIRE(settings.sources.empty());
+}
+
+TEST_CASE("settings: a source may be compressed otherwise than its repository") {
+  const Settings settings = Unwrap(
+      Parse("repositories: {main: {url: \"file:/r\", password_file: p, extra_verify: false}}\n"
+            "sources:\n"
+            "- {kind: files, name: a, paths: [/a], compression: max}\n"
+            "- {kind: files, name: b, paths: [/b]}\n"));
+
+  CHECK_FALSE(settings.repositories.at(0).extra_verify);
+  CHECK(settings.sources.at(0).compression == "max");
+  CHECK(settings.sources.at(1).compression.empty());
+  REQUIRE_FAILS(Parse("repositories: {main: {url: \"file:/r\", password_file: p}}\n"
+                      "sources: [{kind: files, name: a, paths: [/a], compression: best}]\n"),
+                ErrorCode::kInvalidArgument, "agent.yaml:2:");
+}
+
+TEST_CASE("settings: how fast things may be read and written") {
+  const Settings settings = Unwrap(Parse(
+      "limits: {read_mib_s: 5, write_mib_s: 6}\n"
+      "repositories: {main: {url: \"file:/r\", password_file: p, read_mib_s: 1, write_mib_s: 2}}\n"
+      "sources: [{kind: files, name: a, paths: [/a], read_mib_s: 3}]\n"));
+
+  CHECK(settings.limits.read_mib_s == 5);
+  CHECK(settings.limits.write_mib_s == 6);
+  CHECK(settings.repositories.at(0).read_mib_s == 1);
+  CHECK(settings.repositories.at(0).write_mib_s == 2);
+  CHECK(settings.sources.at(0).read_mib_s == 3);
+  REQUIRE_FAILS(Parse("limits: {read_mib_s: -1}\n"), ErrorCode::kInvalidArgument, "agent.yaml:1:");
 }
 
 TEST_CASE("settings: a relative repository directory is relative to the file") {
