@@ -26,6 +26,7 @@ Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& a
   repository::InitOptions options;
   options.user = context.user;
   options.host = HostName();
+  options.scrypt = context.ScryptOf(report.password_made);
   Result<repository::Config> config =
       repository::Repository::Init(**storage, password, options, *context.random, *context.clock);
   if (!config) {

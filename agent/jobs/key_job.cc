@@ -19,15 +19,18 @@ Result<Secret> ReadNewPassword(const std::string& file) {
   return ReadPassword({.password_file = file, .password_place = kNewPasswordFlag});
 }
 
-repository::InitOptions Maker(const JobContext& context) {
-  return {.user = context.user, .host = context.lock_options.holder.host, .scrypt = context.scrypt};
+repository::InitOptions Maker(const JobContext& context, bool is_random_password) {
+  return {.user = context.user,
+          .host = context.lock_options.holder.host,
+          .scrypt = context.ScryptOf(is_random_password)};
 }
 
 // REQUIRES: the session has an exclusive lock.
 Result<void> Exchange(const JobContext& context, RepositorySession& session, const Secret& password,
                       KeyChangeReport& report) {
   repository::Repository& repository = session.repository();
-  HF_ASSIGN(report.added, repository::AddKey(repository, password, Maker(context)));
+  HF_ASSIGN(report.added,
+            repository::AddKey(repository, password, Maker(context, report.password_made)));
   Result<void> replaced = ReplacePasswordFile(report.password_file, password);
   if (!replaced) {
     // As it was before; what cannot be removed now is of a password that nobody has.
@@ -72,7 +75,8 @@ Result<KeyChangeReport> RunKeyAdd(const JobContext& context, const RepositoryAdd
   if (!made) return Fail(std::move(made).error().While(what));
   report.password_made = *made;
   HF_ASSIGN(const Secret password, ReadNewPassword(password_file));
-  auto added = repository::AddKey(session->repository(), password, Maker(context));
+  auto added =
+      repository::AddKey(session->repository(), password, Maker(context, report.password_made));
   if (!added) {
     // Refused before anything was written, a fresh password opens nothing. After any other error it
     // may be the one that a key was just sealed with, and stays.

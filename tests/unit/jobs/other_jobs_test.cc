@@ -26,6 +26,17 @@ RepositoryAddress NewAddress(JobsFixture& fixture, const std::string& password_f
           .password_file = fixture.directory.path() + "/" + password_file};
 }
 
+// The one of the repository that NewAddress() names.
+std::string KeyFile(JobsFixture& fixture) {
+  testing::MemoryStorage& storage = fixture.storages["memory:new"];
+  std::string content;
+  Unwrap(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
+    content = AsText(Unwrap(storage.Get(file.name, {})));
+    return {};
+  }));
+  return content;
+}
+
 TEST_CASE("init job: a random password is made where there is none, and opens the repository") {
   JobsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "keys/new");
@@ -40,6 +51,7 @@ TEST_CASE("init job: a random password is made where there is none, and opens th
   std::string text(AsText(Unwrap(ReadWholeFile(address.password_file))));
   REQUIRE(text.size() == 65);  // 256 bits in hexadecimal, and the line's end
   REQUIRE_OK(RepositorySession::Open(fixture.Context(), address, LockUse::kRequired));
+  REQUIRE_THAT(KeyFile(fixture), Catch::Contains(R"("p":1,)"));  // nobody guesses such a password
 }
 
 TEST_CASE("init job: a password that is there is used, and one that others can read is named") {
