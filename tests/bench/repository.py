@@ -1,0 +1,419 @@
+"""The repository engine beside stock restic and rustic, on the same data, in one run: `scripts/bench repository`.
+
+Every line is the median of the rounds; in each round the programs run one after the other, the first of them another
+one each time. Data are in the page cache before anybody reads them, what is written is synced before the next program
+begins, repositories lie on one disk, peers keep no cache. Verification and encryption are on, everything else is each
+program's default. Prints Markdown, as it stands in docs/performance.md.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib import EtcdCluster, MinIO, agent_program, free_port, places, run, service_program, wait_until, write_config
+from lib.minio import ACCESS_KEY, SECRET_KEY
+from lib.processes import Process
+
+PASSWORD = "secret"
+LATENCY_MILLISECONDS = 20
+SNAPSHOTS = 200
+
+
+@dataclass
+class Taken:
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+def measure(argv: list[str], env: dict[str, str]) -> Taken:
+    """Runs to the end; fails with all that was said if it fails."""
+    with tempfile.TemporaryFile() as output:
+        started = time.monotonic()
+        child = subprocess.Popen(argv, stdout=output, stderr=output, env={**os.environ, **env})
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.monotonic() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            output.seek(0)
+            sys.exit(f"bench: {' '.join(argv)} ended with {child.returncode}\n{output.read().decode()}")
+    return Taken(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def megabytes(path: Path) -> float:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
+
+
+def tool(name: str) -> str:
+    return str(places.BUILD / "tests" / name)
+
+
+class Program:
+    """One that can be measured: from the words of its verbs to argv. Its repository is anew at `reset`."""
+
+    name = ""
+
+    def __init__(self, directory: Path, data: Path):
+        self.directory = directory / self.name
+        self.data = data
+        self.repository = self.directory / "repository"
+        self.environment: dict[str, str] = {}
+
+    def reset(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        (self.directory / "password").write_text(PASSWORD + "\n")
+
+    def call(self, argv: list[str]) -> None:
+        run(argv, env=self.environment, timeout=3600)
+
+
+class Holdfast(Program):
+    name = "holdfast"
+    s3: MinIO | None = None
+
+    def configure(self, *, source: dict | None = None, **repository) -> None:
+        main = {"url": f"file:{self.repository}", "password_file": str(self.directory / "password")} | repository
+        source = source or {"kind": "files", "name": "data", "paths": [str(self.data)]}
+        self.config = write_config(self.directory / "agent", [source], repositories={"main": main})
+
+    def reset(self) -> None:
+        super().reset()
+        self.configure()
+
+    def argv(self, *words: str) -> list[str]:
+        return [agent_program(), *words, "--config", str(self.config)]
+
+    def version(self) -> str:
+        return run([agent_program(), "--version"]).stdout.strip()
+
+    def init(self) -> list[str]:
+        return self.argv("repository", "init")
+
+    def backup(self) -> list[str]:
+        return self.argv("backup")
+
+    def restore(self, target: Path) -> list[str]:
+        return self.argv("restore", "latest:files/data", "--to", str(target))
+
+    def check(self) -> list[str]:
+        return self.argv("check", "--read-data")
+
+    def prune(self) -> list[str]:
+        return self.argv("repository", "prune")
+
+
+class Restic(Program):
+    name = "restic"
+
+    def reset(self) -> None:
+        super().reset()
+        self.environment = {
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD": PASSWORD,
+            "TMPDIR": str(self.directory),
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        return [service_program("restic", "restic"), "--no-cache", *words]
+
+    def version(self) -> str:
+        return " ".join(run([service_program("restic", "restic"), "version"]).stdout.split()[:2])
+
+    def init(self) -> list[str]:
+        return self.argv("init", "--repository-version", "2")
+
+    def backup(self) -> list[str]:
+        return self.argv("backup", str(self.data))
+
+    def restore(self, target: Path) -> list[str]:
+        return self.argv("restore", "latest", "--target", str(target))
+
+    def check(self) -> list[str]:
+        return self.argv("check", "--read-data")
+
+    def prune(self) -> list[str]:
+        return self.argv("prune")
+
+
+class Rustic(Program):
+    name = "rustic"
+
+    def reset(self) -> None:
+        super().reset()
+        self.environment = {
+            "RUSTIC_REPOSITORY": str(self.repository),
+            "RUSTIC_PASSWORD": PASSWORD,
+            "RUSTIC_NO_CACHE": "true",
+            "RUSTIC_NO_PROGRESS": "true",
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        return [service_program("rustic", "rustic"), *words]
+
+    def version(self) -> str:
+        return run([service_program("rustic", "rustic"), "--version"]).stdout.strip()
+
+    def init(self) -> list[str]:
+        return self.argv("init")
+
+    def backup(self) -> list[str]:
+        return self.argv("backup", str(self.data))
+
+    def restore(self, target: Path) -> list[str]:
+        return self.argv("restore", "latest", str(target))
+
+    def check(self) -> list[str]:
+        return self.argv("check", "--read-data")
+
+    def prune(self) -> list[str]:
+        return self.argv("prune", "--instant-delete")
+
+
+@dataclass
+class Table:
+    """What was measured: work -> program -> rounds."""
+
+    title: str
+    rounds: dict[str, dict[str, list[Taken]]] = field(default_factory=dict)
+    repositories: dict[str, float] = field(default_factory=dict)  # program -> MB
+
+    def add(self, work: str, program: Program, taken: Taken) -> None:
+        self.rounds.setdefault(work, {}).setdefault(program.name, []).append(taken)
+
+    def show(self) -> None:
+        print(f"\n### {self.title}\n")
+        print("| work | program | seconds | CPU s | peak MB | fastest peer / ours |")
+        print("|---|---|---:|---:|---:|---:|")
+        for work, programs in self.rounds.items():
+            medians = {name: self._median(taken) for name, taken in programs.items()}
+            peers = [taken.seconds for name, taken in medians.items() if name != Holdfast.name]
+            for name, taken in medians.items():
+                ratio = f"{min(peers) / taken.seconds:.2f}" if name == Holdfast.name and peers else ""
+                print(
+                    f"| {work} | {name} | {taken.seconds:.2f} | {taken.cpu_seconds:.2f} | {taken.peak_mb:.0f} | {ratio} |"
+                )
+        for name, size in self.repositories.items():
+            print(f"| repository | {name} | {size:.0f} MB | | | |")
+        sys.stdout.flush()
+
+    @staticmethod
+    def _median(rounds: list[Taken]) -> Taken:
+        middle = (statistics.median(getattr(one, part) for one in rounds) for part in ("seconds", "cpu_seconds", "peak_mb"))
+        return Taken(*middle)
+
+
+class RepositoryBench:
+    def __init__(self, directory: Path, rounds: int):
+        self.directory = directory
+        self.rounds = rounds
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def data(self, name: str, *words: str) -> Path:
+        """Made once, and read into the page cache."""
+        data = self.directory / f"data-{name}"
+        if not data.is_dir():
+            print(f"bench: making the data of {name}", file=sys.stderr, flush=True)
+            making = self.directory / f"making-{name}"
+            shutil.rmtree(making, ignore_errors=True)
+            run([tool("bench_data"), words[0], str(making), *words[1:]], timeout=3600)
+            making.rename(data)
+        run(["sh", "-c", f"find '{data}' -type f -print0 | xargs -0 cat > /dev/null"], timeout=3600)
+        return data
+
+    def each(self, programs: list[Program], work: Callable[[Program], None]) -> None:
+        for number in range(self.rounds):
+            for i in range(len(programs)):
+                os.sync()
+                work(programs[(number + i) % len(programs)])
+
+    def main_work(self, name: str, data: Path) -> None:
+        """First and unchanged backup, restore, check."""
+        table = Table(f"{name}, median of {self.rounds}")
+        target = self.directory / "restored"
+
+        def work(program: Program) -> None:
+            program.reset()
+            program.call(program.init())
+            for title, argv in {
+                "first backup": program.backup(),
+                "unchanged backup": program.backup(),
+                "restore": program.restore(target),
+                "check --read-data": program.check(),
+            }.items():
+                table.add(title, program, measure(argv, program.environment))
+                os.sync()
+            table.repositories[program.name] = megabytes(program.repository)
+            shutil.rmtree(target)
+            shutil.rmtree(program.directory)
+
+        self.each([kind(self.directory, data) for kind in (Holdfast, Restic, Rustic)], work)
+        table.show()
+
+    def prune(self) -> None:
+        """200 snapshots of a tree of which a fiftieth changes each time; every second one is forgotten."""
+        data = self.directory / "data-prune"
+        shutil.rmtree(data, ignore_errors=True)
+        run([tool("bench_data"), "small", str(data), "10000"])
+        maker = Holdfast(self.directory / "maker", data)
+        maker.reset()
+        maker.call(maker.init())
+        for number in range(SNAPSHOTS):
+            run([tool("bench_data"), "change", str(data), str(number), "200"])
+            maker.call(maker.backup())
+        restic = Restic(self.directory / "maker", data)
+        restic.environment = {"RESTIC_REPOSITORY": str(maker.repository), "RESTIC_PASSWORD": PASSWORD}
+        listed = run(restic.argv("snapshots", "--json"), env=restic.environment).stdout
+        restic.call(restic.argv("forget", *[snapshot["id"] for snapshot in json.loads(listed)[::2]]))
+        table = Table(f"prune after every second of {SNAPSHOTS} snapshots was forgotten, median of {self.rounds}")
+
+        def work(program: Program) -> None:
+            program.reset()
+            shutil.copytree(maker.repository, program.repository)
+            os.sync()
+            table.add("prune", program, measure(program.prune(), program.environment))
+            table.repositories[program.name] = megabytes(program.repository)
+            shutil.rmtree(program.directory)
+
+        self.each([kind(self.directory, data) for kind in (Holdfast, Restic, Rustic)], work)
+        shutil.rmtree(maker.directory)
+        table.show()
+
+    def etcd(self) -> None:
+        """A database of about 1 GB: durable in the repository, against `etcdctl snapshot save` into a plain file."""
+        cluster = EtcdCluster(self.directory / "etcd", "34").start()
+        cluster.fill(400_000, value_bytes=2000)
+        table = Table(f"etcd, a database of 1 GB, median of {self.rounds}")
+        ours = Holdfast(self.directory, self.directory)
+        theirs = Program(self.directory, self.directory)
+        theirs.name = "etcdctl snapshot save"
+
+        def work(program: Program) -> None:
+            if program is ours:
+                ours.reset()
+                ours.configure(source=cluster.source())
+                ours.call(ours.init())
+                table.add("first backup", ours, measure(ours.backup(), {}))
+                table.add("unchanged backup", ours, measure(ours.backup(), {}))
+                table.repositories[ours.name] = megabytes(ours.repository)
+                return
+            file = self.directory / "snapshot.db"
+            argv = [service_program("etcd34", "etcdctl"), "--endpoints", cluster.endpoints[0], "snapshot", "save", str(file)]
+            table.add("first backup", theirs, measure(argv, {"ETCDCTL_API": "3"}))
+            file.unlink()
+
+        self.each([ours, theirs], work)
+        cluster.stop()
+        shutil.rmtree(self.directory / "etcd")
+        shutil.rmtree(ours.directory)
+        table.show()
+
+    def s3(self) -> None:
+        """`big` into a MinIO that is 20 ms away."""
+        data = self.data("big", "large", "16", "128")
+        table = Table(f"big to MinIO, {LATENCY_MILLISECONDS} ms away, median of {self.rounds}")
+
+        def work(program: Program) -> None:
+            program.reset()
+            minio = MinIO(program.directory / "minio").start()
+            port = free_port()
+            proxy = Process(
+                [tool("latency_proxy"), str(port), minio.url.rsplit(":", 1)[1], str(LATENCY_MILLISECONDS)],
+                program.directory / "proxy.log",
+            )
+            wait_until("the proxy", lambda: "ready" in proxy.log.read_text())
+            url = f"s3:http://127.0.0.1:{port}/bucket/prefix"
+            if isinstance(program, Holdfast):
+                program.configure(url=url, credentials_file=str(minio.credentials_file()))
+            else:
+                program.environment |= {
+                    "RESTIC_REPOSITORY": url,
+                    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+                    "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                }
+            program.call(program.init())
+            table.add("first backup", program, measure(program.backup(), program.environment))
+            proxy.kill()
+            minio.kill()
+            shutil.rmtree(program.directory)
+
+        self.each([kind(self.directory, data) for kind in (Holdfast, Restic)], work)
+        table.show()
+
+    def verification(self) -> None:
+        """What `extra_verify` costs: the first backup of `big` with and without."""
+        data = self.data("big", "large", "16", "128")
+        table = Table(f"first backup of big, with and without extra_verify, median of {self.rounds}")
+        program = Holdfast(self.directory, data)
+        for _ in range(self.rounds):
+            for title, options in {"extra_verify: true": {}, "extra_verify: false": {"extra_verify": False}}.items():
+                program.reset()
+                program.configure(**options)
+                program.call(program.init())
+                os.sync()
+                table.add(title, program, measure(program.backup(), {}))
+                shutil.rmtree(program.directory)
+        table.show()
+
+    def stages(self) -> None:
+        """What each stage costs by itself."""
+        print("\n### stages, seconds of one core per GiB of content\n")
+        print("| stage | random | log |\n|---|---:|---:|")
+        printed = run([tool("stage_bench"), str(self.directory)], timeout=1800).stdout
+        for stage in map(json.loads, printed.splitlines()):
+            print(f"| {stage['stage']} | {stage['random']:.2f} | {stage['log']:.2f} |", flush=True)
+
+    def scaling(self) -> None:
+        """Cores, files, bytes: ours alone."""
+        table = Table("scaling, one round each")
+        everything = sorted(os.sched_getaffinity(0))
+        cases = [
+            *[(f"big, {cores} core(s)", ("big", "large", "16", "128"), cores) for cores in (1, 2)],
+            *[(f"{files} small files", (f"small-{files}", "small", str(files)), 2) for files in (10_000, 100_000, 1_000_000)],
+            *[(f"{gib} GiB", (f"large-{gib}", "large", str(8 * gib), "128"), 2) for gib in (1, 5, 20)],
+        ]
+        for title, words, cores in cases:
+            data = self.data(*words)
+            program = Holdfast(self.directory, data)
+            program.reset()
+            program.call(program.init())
+            os.sync()
+            pinned = ["taskset", "--cpu-list", ",".join(map(str, everything[:cores]))]
+            table.add(f"first backup, {title}", program, measure([*pinned, *program.backup()], {}))
+            table.add(f"unchanged backup, {title}", program, measure([*pinned, *program.backup()], {}))
+            shutil.rmtree(program.directory)
+            if words[0] != "big":
+                shutil.rmtree(data)
+        table.show()
+
+    def show_machine(self) -> None:
+        with open("/proc/cpuinfo") as file:
+            model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+        programs = [kind(self.directory, self.directory) for kind in (Holdfast, Restic, Rustic)]
+        print(f"{', '.join(program.version() for program in programs)}")
+        print(f"{os.cpu_count()} cores of {model}, Linux {platform.release()}", flush=True)
+
+
+USUAL_PARTS = ("big", "small", "prune", "etcd", "s3", "verification", "stages")
+PARTS = (*USUAL_PARTS, "scaling")
+
+
+def bench(directory: Path, rounds: int, parts: list[str]) -> None:
+    one = RepositoryBench(directory, rounds)
+    one.show_machine()
+    for part in parts:
+        if part == "big":
+            one.main_work("big", one.data("big", "large", "16", "128"))
+        elif part == "small":
+            one.main_work("small", one.data("small", "small", "50000"))
+        else:
+            getattr(one, part)()
