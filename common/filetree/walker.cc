@@ -223,8 +223,12 @@ class WalkerImpl final : public Walker {
     if (options_.metadata_only) {
       return std::optional<Item>(MakeItem(Describe(parent, name, status)));
     }
-    if (IsUnchanged(status)) {
-      Item item = MakeItem(Describe(parent, name, status));
+    if (std::optional<Attributes> before = FindUnchanged(status)) {
+      Attributes attributes = FromStat(status);
+      attributes.user = names_.User(attributes.uid);
+      attributes.group = names_.Group(attributes.gid);
+      attributes.extended = std::move(before->extended);  // a change of theirs moves the ctime, too
+      Item item = MakeItem(std::move(attributes));
       auto read = [path = path_, attributes = item.attributes] {
         return OpenAgain(path, attributes);
       };
@@ -245,26 +249,29 @@ class WalkerImpl final : public Walker {
     return std::optional<Item>(std::move(item));
   }
 
-  // Whether the previous snapshot has this very file. What changed so shortly before the previous
-  // cut that a later change could have got the same time is not trusted.
-  bool IsUnchanged(const struct stat& status) {
-    if (options_.previous == nullptr || !options_.previous_cut) return false;
+  // What the previous snapshot says of this very file; nothing where it is another one. What
+  // changed so shortly before the previous cut that a later change could have got the same time is
+  // not trusted.
+  std::optional<Attributes> FindUnchanged(const struct stat& status) {
+    if (options_.previous == nullptr || !options_.previous_cut) return std::nullopt;
     UnixTime limit = *options_.previous_cut;
     limit.seconds -= kClockStepSeconds;
     UnixTime mtime = FromTimespec(status.st_mtim);
     UnixTime ctime = FromTimespec(status.st_ctim);
-    if (mtime >= limit || ctime >= limit) return false;
+    if (mtime >= limit || ctime >= limit) return std::nullopt;
     Result<std::optional<Attributes>> found = options_.previous->Stat(ItemPath());
     if (!found) {  // a damaged snapshot must not keep new ones from being made
       warnings_.push_back("all files are read again, for the previous snapshot cannot be: " +
                           found.error().Text());
       options_.previous = nullptr;
-      return false;
+      return std::nullopt;
     }
-    const std::optional<Attributes>& before = *found;
-    return before && before->type == NodeType::kFile && before->inode == status.st_ino &&
-           before->size == static_cast<std::uint64_t>(status.st_size) && before->mtime == mtime &&
-           before->ctime == ctime;
+    std::optional<Attributes> before = *std::move(found);
+    const bool is_same = before && before->type == NodeType::kFile &&
+                         before->inode == status.st_ino &&
+                         before->size == static_cast<std::uint64_t>(status.st_size) &&
+                         before->mtime == mtime && before->ctime == ctime;
+    return is_same ? std::move(before) : std::nullopt;
   }
 
   bool IsExcluded(const Frame& frame, const std::string& name) const {

@@ -71,6 +71,8 @@ class PartWriterImpl final : public PartWriter {
     HF_TRY(PlaceAll());
     while (open_.size() > 1) HF_TRY(Leave());
     HF_ASSIGN(TreeNode node, SaveOwnFile(*writer_, name, content, time));
+    json_.clear();
+    AppendNode(json_, node);
     return AddNode(node, name);
   }
 
@@ -158,20 +160,23 @@ class PartWriterImpl final : public PartWriter {
     HF_TRY(Enter(components, read.path));
     if (open_.back().entries.Has(components.back())) return OutOfOrder(read.path);
     const NodeType type = read.node.attributes.type;
-    if (type == NodeType::kFile) CountFile(read);
     CountItem();
     if (type == NodeType::kDirectory && !read.is_reused_directory) {
       open_.push_back({std::move(read.node.name), std::move(read.node.attributes), true, {}});
       return {};
     }
     if (read.is_reused_directory) ++part_.statistics.directories_unmodified;
+    json_.clear();
+    AppendNode(json_, read.node);
+    if (type == NodeType::kFile) CountFile(read);
     return AddNode(read.node, read.path);
   }
 
+  // REQUIRES: json_ is the node's.
   void CountFile(const Read& read) {
     PartStatistics& statistics = part_.statistics;
     statistics.bytes_processed += read.node.attributes.size;
-    switch (Compare(read.node, read.path)) {
+    switch (Compare(read.path)) {
       case Change::kNew:
         ++statistics.files_new;
         break;
@@ -214,8 +219,10 @@ class PartWriterImpl final : public PartWriter {
     HF_ASSIGN(Bytes blob, left.entries.Finish());
     TreeNode node{std::move(left.name), std::move(left.attributes), {}, true, {}};
     HF_ASSIGN(node.subtree, writer_->Save(BlobType::kTree, blob));
+    json_.clear();
+    AppendNode(json_, node);
     PartStatistics& statistics = part_.statistics;
-    switch (Compare(node, path)) {
+    switch (Compare(path)) {
       case Change::kNew:
         ++statistics.directories_new;
         break;
@@ -238,6 +245,7 @@ class PartWriterImpl final : public PartWriter {
     return path;
   }
 
+  // REQUIRES: json_ is the node's.
   Result<void> AddNode(const TreeNode& node, std::string_view path) {
     OpenDirectory& directory = open_.back();
     if (!directory.is_announced) {
@@ -245,19 +253,17 @@ class PartWriterImpl final : public PartWriter {
       attributes.mtime = std::max(attributes.mtime, node.attributes.mtime);
       attributes.atime = attributes.ctime = attributes.mtime;
     }
-    if (!directory.entries.Add(node)) return OutOfOrder(path);
+    if (!directory.entries.AddJson(node.name, json_)) return OutOfOrder(path);
     return {};
   }
 
   enum class Change : std::uint8_t { kNew, kChanged, kNone };
-  // Against the previous snapshot; a damaged one only spoils the statistics.
-  Change Compare(const TreeNode& node, std::string_view path) {
+  // Of json_ against the previous snapshot; a damaged one only spoils the statistics.
+  Change Compare(std::string_view path) {
     if (previous_ == nullptr) return Change::kNew;
     Result<std::optional<RepositoryView::Found>> found = previous_->Find(path);
     if (!found || !*found) return Change::kNew;
-    std::string json;
-    AppendNode(json, node);
-    return (*found)->json == json ? Change::kNone : Change::kChanged;
+    return (*found)->json == json_ ? Change::kNone : Change::kChanged;
   }
 
   // Content and size of the node. An error that is given back, and not failed with, is the
@@ -372,6 +378,7 @@ class PartWriterImpl final : public PartWriter {
   Progress* progress_;
   std::unique_ptr<BlobWriter> writer_;
   ContentSaver saver_;
+  std::string json_;                 // of the node that is placed right now
   std::deque<Read> read_;            // what waits for its place, in order
   std::vector<OpenDirectory> open_;  // the top first, the innermost last
   Part part_;

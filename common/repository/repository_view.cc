@@ -16,8 +16,8 @@ constexpr std::uint64_t kManifestBytesMax = 64U << 20;
 class ContentReader final : public ByteReader {
  public:
   // `next` gives `count` blobs.
-  ContentReader(std::move_only_function<Result<Bytes>()> next, std::size_t count, std::uint64_t size,
-                std::string path)
+  ContentReader(std::move_only_function<Result<Bytes>()> next, std::size_t count,
+                std::uint64_t size, std::string path)
       : load_next_(std::move(next)), left_(count), size_(size), path_(std::move(path)) {}
 
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
@@ -155,9 +155,7 @@ std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& 
 
 std::unique_ptr<ByteReader> OpenContent(BlobReadAhead& ahead, TreeNode& node, std::string path) {
   const std::size_t count = node.content.size();
-  auto next = [file = ahead.Open(std::move(node.content))] {
-    return file->Next();
-  };
+  auto next = [file = ahead.Open(std::move(node.content))] { return file->Next(); };
   return std::make_unique<ContentReader>(std::move(next), count, node.attributes.size,
                                          std::move(path));
 }
@@ -193,6 +191,10 @@ Result<std::optional<Id>> RepositoryView::FindTree(std::span<const std::string_v
 }
 
 Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
+  {
+    std::lock_guard lock(mutex_);
+    if (last_found_ && path == last_path_) return last_found_;
+  }
   HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
   if (components.empty()) return Found{top_, ""};
   std::string_view name = components.back();
@@ -202,7 +204,11 @@ Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_vi
   std::optional<std::size_t> at = directory->Find(name);
   if (!at) return std::nullopt;
   HF_ASSIGN(TreeNode node, directory->Node(*at));
-  return Found{std::move(node), std::string(directory->json(*at))};
+  Found found{std::move(node), std::string(directory->json(*at))};
+  std::lock_guard lock(mutex_);
+  last_path_ = path;
+  last_found_ = found;
+  return found;
 }
 
 Result<TreeNode> RepositoryView::Need(std::string_view path) {

@@ -61,10 +61,13 @@ class RepositoryView final : public SnapshotView {
   TreeNode top_;
   std::optional<Manifest> manifest_;
   DirectoryCache cache_;
-  // Where the last question's directory was, because the next one is mostly about its neighbour.
+  // What the last question found, because the next one is mostly about the same file, and where its
+  // directory was, because the one after is about its neighbour.
   std::mutex mutex_;
   std::string last_directory_;
   std::optional<Id> last_tree_;
+  std::string last_path_;
+  std::optional<Found> last_found_;
 };
 
 }  // namespace holdfast::repository
