@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -14,8 +15,10 @@ namespace holdfast {
 
 // Grows at its end, as Bytes do, but what is added holds anything until it is written: where
 // gigabytes pass through a buffer, clearing it first costs as much as copying them once more.
+// Begins where a page does, so that a file can be written from it without the page cache.
 class RawBuffer {
  public:
+  static constexpr std::size_t kAlignment = 4096;
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   std::size_t capacity() const { return capacity_; }
@@ -24,7 +27,8 @@ class RawBuffer {
   // Room for so many bytes without moving any.
   void Reserve(std::size_t capacity) {
     if (capacity <= capacity_) return;
-    auto memory = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+    Memory memory(
+        static_cast<std::uint8_t*>(::operator new(capacity, std::align_val_t{kAlignment})));
     if (size_ > 0) std::memcpy(memory.get(), memory_.get(), size_);
     memory_ = std::move(memory);
     capacity_ = capacity;
@@ -46,7 +50,14 @@ class RawBuffer {
   void Clear() { size_ = 0; }
 
  private:
-  std::unique_ptr<std::uint8_t[]> memory_;
+  struct Deleter {
+    void operator()(std::uint8_t* memory) const {
+      ::operator delete(memory, std::align_val_t{kAlignment});
+    }
+  };
+  using Memory = std::unique_ptr<std::uint8_t[], Deleter>;
+
+  Memory memory_;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
 };

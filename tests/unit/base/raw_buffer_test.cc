@@ -33,4 +33,5 @@ TEST_CASE("raw buffer: what is cleared or reserved has room without moving") {
   CHECK(buffer.empty());
   CHECK(buffer.capacity() == 1000);
   CHECK(buffer.Extend(1000).data() == first);
+  CHECK(reinterpret_cast<std::uintptr_t>(first) % RawBuffer::kAlignment == 0);
 }

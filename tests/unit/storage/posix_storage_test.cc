@@ -5,12 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 
+#include "common/base/raw_buffer.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
 
 namespace holdfast {
 namespace {
@@ -72,6 +75,22 @@ TEST_CASE("posix storage: a config that its group may read opens what follows to
 
   REQUIRE(ModeOf(directory.root + "/data/aa") == 0750);
   REQUIRE(ModeOf(directory.root + "/" + FilePath(Name(FileKind::kPack, 'a'))) == 0440);
+}
+
+TEST_CASE("posix storage: content of any size and place in memory comes back as it was") {
+  Directory directory;
+  Unwrap(directory.storage.Create());
+  testing::SeededRandom random;
+  RawBuffer memory;
+  random.Fill(memory.Extend((3U << 20) + 4096));
+  for (const std::size_t begin : {0U, 1U, 4096U}) {
+    for (const std::size_t size : {1U, 4095U, (1U << 20) - 1, 1U << 20, (1U << 20) + 1, 3U << 20}) {
+      const ByteView content = memory.view().subspan(begin, size);
+      const FileName name = Name(FileKind::kPack, 'a');
+      Unwrap(directory.storage.Put(name, content, PutMode::kReplace));
+      CHECK(std::ranges::equal(Unwrap(directory.storage.Get(name, {})), content));
+    }
+  }
 }
 
 TEST_CASE("posix storage: a missing subdirectory is made, a missing top is not") {
