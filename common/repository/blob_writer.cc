@@ -30,8 +30,11 @@ constexpr std::size_t kDataPacksMin = 2;
 // So much of a part is saved by the caller's thread alone: for less, threads cost more than they
 // bring.
 constexpr std::uint64_t kAloneBytes = 4U << 20;
-// Blobs that wait for a thread. Their bytes are bounded by who owns the memory.
-constexpr std::size_t kWaitingMax = 1024;
+// To wake a thread takes as long as to make a small blob; so they are handed on by the batch.
+constexpr std::size_t kBatchBytes = 256U << 10;
+constexpr std::size_t kBatchBlobs = 64;
+// Batches that wait for a thread. Their bytes are bounded by who owns the memory.
+constexpr std::size_t kWaitingMax = 128;
 constexpr unsigned kStoringThreadsMax = 4;
 
 // What one thread needs to make a blob of plaintext.
@@ -79,17 +82,30 @@ class PackingBlobWriter final : public BlobWriter {
     }
     if (threads_.empty()) BeginThreads();
     Id& place = ids->Expect();
-    std::unique_lock lock(mutex_);
-    Await(lock, [this] { return waiting_.size() < kWaitingMax; });
-    if (failure_) return Fail(*failure_);
-    waiting_.push_back({std::move(plaintext), std::move(ids), &place});
-    work_.notify_one();
+    batch_bytes_ += plaintext.bytes.size();
+    batch_.push_back({std::move(plaintext), std::move(ids), &place});
+    if (batch_bytes_ < kBatchBytes && batch_.size() < kBatchBlobs) return {};
+    {
+      std::unique_lock lock(mutex_);
+      Await(lock, [this] { return waiting_.size() < kWaitingMax; });
+      if (failure_) return Fail(*failure_);
+    }
+    Flush();
     return {};
+  }
+
+  void Flush() override {
+    if (batch_.empty()) return;
+    std::lock_guard lock(mutex_);
+    waiting_.push_back(std::exchange(batch_, {}));
+    batch_bytes_ = 0;
+    work_.notify_one();
   }
 
   Result<void> WaitFor(const BlobIds& ids) override {
     HF_CHECK(!is_finished_);
     if (!ids.is_complete()) {
+      Flush();
       std::unique_lock lock(mutex_);
       Await(lock, [&] { return ids.is_complete(); });
     }
@@ -165,20 +181,23 @@ class PackingBlobWriter final : public BlobWriter {
     Tools tools(repository_, compression_);
     std::unique_lock lock(mutex_);
     while (work_.wait(lock, stop, [this] { return !waiting_.empty(); }) && !stop.stop_requested()) {
-      Waiting next = std::move(waiting_.front());
+      std::vector<Waiting> batch = std::move(waiting_.front());
       waiting_.pop_front();
       ++making_;
-      const bool is_wanted = !failure_;
+      bool is_wanted = !failure_;
       lock.unlock();
-      if (is_wanted) {
-        Result<Id> id = MakeBlob(tools, BlobType::kData, next.plaintext.bytes);
-        if (id) {
-          next.ids->Fill(*next.place, *id);
-        } else {
-          SetFailure(id.error());
+      for (Waiting& next : batch) {
+        if (is_wanted) {
+          Result<Id> id = MakeBlob(tools, BlobType::kData, next.plaintext.bytes);
+          if (id) {
+            next.ids->Fill(*next.place, *id);
+          } else {
+            SetFailure(id.error());
+            is_wanted = false;
+          }
         }
+        next = {};  // before others may think that all is done
       }
-      next = {};  // before others may think that all is done
       lock.lock();
       --making_;
       changed_.notify_all();
@@ -370,6 +389,7 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   Result<void> StoreRest() {
+    Flush();
     std::unique_lock lock(mutex_);
     Await(lock, [this] { return waiting_.empty() && making_ == 0; });
     if (failure_) return Fail(*failure_);
@@ -395,13 +415,15 @@ class PackingBlobWriter final : public BlobWriter {
   const Compression compression_;
   Tools own_tools_;  // the caller's thread
   std::uint64_t bytes_handed_over_ = 0;
+  std::vector<Waiting> batch_;  // is not handed on yet
+  std::size_t batch_bytes_ = 0;
   bool is_finished_ = false;
 
   mutable std::mutex mutex_;                           // of all below
   std::condition_variable_any work_;                   // for who makes blobs
   std::condition_variable_any full_;                   // for who stores packs
   std::condition_variable changed_;                    // for who waits for any of them
-  std::deque<Waiting> waiting_;                        // for a thread that makes a blob of it
+  std::deque<std::vector<Waiting>> waiting_;           // for a thread that makes blobs of them
   unsigned making_ = 0;                                // threads that do so
   std::vector<std::unique_ptr<OpenPack>> data_packs_;  // those that nobody fills right now
   std::size_t data_pack_count_ = 0;

@@ -69,8 +69,11 @@ class BlobWriter {
   // is of no more use.
   virtual Result<Id> Save(BlobType type, ByteView plaintext) = 0;
   // The same for a blob of data, but its id comes by and by, into `ids`, and its error may come
-  // from a later call. Waits while too many are on their way.
+  // from a later call. Waits while too many are on their way. Small ones are held back until they
+  // are worth another thread's attention.
   virtual Result<void> SaveLater(SharedBytes plaintext, std::shared_ptr<BlobIds> ids) = 0;
+  // Hands on what is held back: to be called before waiting for memory that it still uses.
+  virtual void Flush() = 0;
   // Until `ids` is complete.
   virtual Result<void> WaitFor(const BlobIds& ids) = 0;
   // Whether Save() of it would store nothing.

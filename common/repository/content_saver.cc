@@ -100,6 +100,7 @@ struct ContentSaver::State {
 
   // Goes on in another buffer, with what is not handed over yet.
   void NextBuffer() {
+    writer.Flush();
     BufferPool::Buffer next = pool->Take();
     if (end > begin) std::memcpy(next.get(), buffer.get() + begin, end - begin);
     buffer = std::move(next);
