@@ -17,6 +17,12 @@ namespace {
 
 constexpr mode_t kSetIds = S_ISUID | S_ISGID;
 
+// What pruning takes away when nobody wants it; the rest is the system's own affair.
+bool IsPruned(const ExtendedAttribute& one) {
+  return one.name.starts_with("user.") || one.name.starts_with("system.posix_acl_") ||
+         one.name == "security.capability";
+}
+
 class Applier {
  public:
   Applier(const ApplyTarget& target, const Attributes& attributes,
@@ -99,13 +105,13 @@ class Applier {
     if (!present) return;  // what cannot be read now fails by name when it is set
     std::string path = ProcPath(target_.directory, target_.name);
     for (const ExtendedAttribute& one : *present) {
-      bool is_ours = one.name.starts_with("user.") || one.name.starts_with("system.posix_acl_") ||
-                     one.name == "security.capability";
       bool is_wanted = std::ranges::any_of(
           attributes_.extended,
           [&one](const ExtendedAttribute& wanted) { return wanted.name == one.name; });
-      if (!is_ours || is_wanted) continue;
-      if (lremovexattr(path.c_str(), one.name.c_str()) != 0 && errno != ENODATA) {
+      if (!IsPruned(one) || is_wanted) continue;
+      const int failed = target_.fd >= 0 ? fremovexattr(target_.fd, one.name.c_str())
+                                         : lremovexattr(path.c_str(), one.name.c_str());
+      if (failed != 0 && errno != ENODATA) {
         Warn("removal of extended attribute " + Quote(one.name), errno);
       }
     }
@@ -130,6 +136,16 @@ void ApplyAttributes(const ApplyTarget& target, const Attributes& attributes, bo
   applier.SetMode(is_owner_right);
   applier.SetExtended(prune);
   applier.SetTimes();
+}
+
+bool NeedsExtended(const std::vector<ExtendedAttribute>& present, const Attributes& wanted) {
+  for (const ExtendedAttribute& one : wanted.extended) {
+    if (std::ranges::find(present, one) == present.end()) return true;
+  }
+  return std::ranges::any_of(present, [&wanted](const ExtendedAttribute& one) {
+    return IsPruned(one) && std::ranges::find(wanted.extended, one.name,
+                                              &ExtendedAttribute::name) == wanted.extended.end();
+  });
 }
 
 }  // namespace holdfast::filetree

@@ -23,4 +23,8 @@ struct ApplyTarget {
 void ApplyAttributes(const ApplyTarget& target, const Attributes& attributes, bool restore_owner,
                      bool prune, std::vector<std::string>& warnings);
 
+// Whether a thing with the extended attributes `present` would get other ones by that, with
+// `prune`.
+bool NeedsExtended(const std::vector<ExtendedAttribute>& present, const Attributes& wanted);
+
 }  // namespace holdfast::filetree

@@ -16,25 +16,6 @@ namespace {
 constexpr std::size_t kNameBufferMax = 1U << 20;  // a group's record lists all its members
 constexpr int kSizeRaces = 8;  // an attribute may grow between asking its size and reading it
 
-NodeType TypeOf(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return NodeType::kDirectory;
-    case S_IFLNK:
-      return NodeType::kSymlink;
-    case S_IFBLK:
-      return NodeType::kBlockDevice;
-    case S_IFCHR:
-      return NodeType::kCharDevice;
-    case S_IFIFO:
-      return NodeType::kFifo;
-    case S_IFSOCK:
-      return NodeType::kSocket;
-    default:
-      return NodeType::kFile;
-  }
-}
-
 // Whether `number` says "none here" rather than "failed".
 bool MeansNoAttributes(int number) {
   return number == ENODATA || number == EOPNOTSUPP || number == ENOSYS;
@@ -65,6 +46,25 @@ Result<bool> ReadValue(const std::string& path, const std::string& name, const s
 }
 
 }  // namespace
+
+NodeType TypeOf(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return NodeType::kDirectory;
+    case S_IFLNK:
+      return NodeType::kSymlink;
+    case S_IFBLK:
+      return NodeType::kBlockDevice;
+    case S_IFCHR:
+      return NodeType::kCharDevice;
+    case S_IFIFO:
+      return NodeType::kFifo;
+    case S_IFSOCK:
+      return NodeType::kSocket;
+    default:
+      return NodeType::kFile;
+  }
+}
 
 const std::string& NameCache::User(std::uint32_t uid) {
   auto [place, is_new] = users_.try_emplace(uid);

@@ -27,6 +27,7 @@ class NameCache {
   std::map<std::uint32_t, std::string> groups_;
 };
 
+NodeType TypeOf(mode_t mode);  // of an st_mode
 // What stat(2) says, without names, link target and extended attributes.
 Attributes FromStat(const struct stat& status);
 UnixTime FromTimespec(const struct timespec& time);

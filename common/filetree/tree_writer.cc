@@ -4,20 +4,19 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/beneath.h"
+#include "common/filetree/directory_cursor.h"
 #include "common/filetree/metadata.h"
 #include "common/filetree/swap_set.h"
 #include "common/io/atomic_file.h"
@@ -47,10 +46,23 @@ bool IsZero(ByteView bytes) {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+// Whether two names stand for the same thing already.
+bool AreOne(int directory, const std::string& name, int other, const std::string& other_name) {
+  struct stat one {};
+  struct stat two {};
+  return fstatat(directory, name.c_str(), &one, AT_SYMLINK_NOFOLLOW) == 0 &&
+         fstatat(other, other_name.c_str(), &two, AT_SYMLINK_NOFOLLOW) == 0 &&
+         one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
 class TreeWriterImpl final : public TreeWriter {
  public:
   TreeWriterImpl(Fd top, std::string directory, const WriteOptions& options)
-      : top_(std::move(top)), directory_(std::move(directory)), options_(options) {
+      : top_(std::move(top)),
+        directory_(std::move(directory)),
+        options_(options),
+        cursor_(top_.get(), directory_),
+        temporary_name_(options.temporary_name) {
     buffer_.resize(kBufferBytes);
   }
 
@@ -71,7 +83,7 @@ class TreeWriterImpl final : public TreeWriter {
     HF_TRY(CheckRelativePath(path, false));
     SplitPath split = Split(path);
     HF_ASSIGN(int parent, Directory(split.parent));
-    HF_ASSIGN(bool is_linked, LinkToEarlier(split, attributes));
+    HF_ASSIGN(bool is_linked, LinkToEarlier(path, attributes));
     if (is_linked) return {};
     HF_ASSIGN(parent, Directory(split.parent));  // linking may have gone elsewhere
     const std::string temporary = TemporaryName(split.name);
@@ -79,7 +91,7 @@ class TreeWriterImpl final : public TreeWriter {
     Result<void> written = Fill(file.get(), attributes, content, Shown(path));
     if (written) {
       ApplyAttributes({parent, temporary, file.get(), Shown(path)}, attributes,
-                      options_.restore_owner, cached_inherits_, warnings_);
+                      options_.restore_owner, cursor_.inherits(), warnings_);
       BoundWarnings();
       CrashPoint("restore.file.before_rename");
       written = Rename(parent, temporary, split.name, Shown(path));
@@ -96,7 +108,7 @@ class TreeWriterImpl final : public TreeWriter {
   Result<void> AddOther(std::string_view path, const Attributes& attributes) override {
     HF_TRY(CheckRelativePath(path, false));
     SplitPath split = Split(path);
-    HF_ASSIGN(bool is_linked, LinkToEarlier(split, attributes));
+    HF_ASSIGN(bool is_linked, LinkToEarlier(path, attributes));
     if (is_linked) return {};
     HF_ASSIGN(int parent, Directory(split.parent));
     // Made under its own name where that is free: there is no half of a symlink or fifo.
@@ -109,7 +121,7 @@ class TreeWriterImpl final : public TreeWriter {
     }
     if (failed != 0) return OtherFailed(errno, path, attributes);
     ApplyAttributes({parent, made, -1, Shown(path)}, attributes, options_.restore_owner,
-                    cached_inherits_, warnings_);
+                    cursor_.inherits(), warnings_);
     BoundWarnings();
     if (made != split.name) HF_TRY(Rename(parent, made, split.name, Shown(path)));
     RememberLink(path, attributes);
@@ -128,7 +140,7 @@ class TreeWriterImpl final : public TreeWriter {
     }
     pending_.clear();
     links_.clear();
-    Forget();
+    cursor_.Forget();
     if (warnings_dropped_ > 0) {
       warnings_.push_back(fmt::format("and {} more of the kind", warnings_dropped_));
       warnings_dropped_ = 0;
@@ -137,6 +149,50 @@ class TreeWriterImpl final : public TreeWriter {
     return {};
   }
 
+  void RememberLink(std::string_view path, const Attributes& attributes) override {
+    if (!MayHaveLinks(attributes)) return;
+    links_[{attributes.device_id, attributes.inode}] = {std::string(path), attributes.links - 1};
+  }
+
+  bool HasEarlier(const Attributes& attributes) const override {
+    return MayHaveLinks(attributes) && links_.contains({attributes.device_id, attributes.inode});
+  }
+
+  Result<bool> LinkToEarlier(std::string_view path, const Attributes& attributes) override {
+    HF_TRY(CheckRelativePath(path, false));
+    if (!MayHaveLinks(attributes)) return false;
+    const SplitPath split = Split(path);
+    auto found = links_.find({attributes.device_id, attributes.inode});
+    if (found == links_.end()) return false;
+    SplitPath first = Split(found->second.path);
+    std::string shown = Shown(split.parent.empty() ? split.name : split.parent + "/" + split.name);
+    HF_ASSIGN(Fd from, OpenDirectoryBeneath(top_.get(), first.parent, Shown(first.parent)));
+    HF_ASSIGN(int parent, Directory(split.parent));
+    int failed = linkat(from.get(), first.name.c_str(), parent, split.name.c_str(), 0);
+    if (failed != 0 && errno == EEXIST && AreOne(from.get(), first.name, parent, split.name)) {
+      failed = 0;
+    } else if (failed != 0 && errno == EEXIST) {
+      std::string temporary = TemporaryName(split.name);
+      HF_TRY(ClearTemporary(parent, temporary, split.name));
+      failed = linkat(from.get(), first.name.c_str(), parent, temporary.c_str(), 0);
+      if (failed == 0) {
+        HF_TRY(Rename(parent, temporary, split.name, shown));
+        // rename(2) does nothing between two names of the same file: both are still there.
+        (void)unlinkat(parent, temporary.c_str(), 0);
+      }
+    }
+    if (failed != 0) {  // too many links, or a file system without them: write it again
+      warnings_.push_back(ErrnoError(errno, fmt::format("{}: made as a file of its own, for it "
+                                                        "cannot be linked to {}",
+                                                        Quote(shown), Quote(found->second.path)))
+                              .Text());
+      return false;
+    }
+    if (--found->second.left == 0) links_.erase(found);
+    return true;
+  }
+
+  int top() const override { return top_.get(); }
   const std::vector<std::string>& warnings() const override { return warnings_; }
 
  private:
@@ -149,62 +205,16 @@ class TreeWriterImpl final : public TreeWriter {
     std::uint64_t left;  // names of it still to come, as far as the snapshot has them
   };
 
-  std::string Shown(std::string_view path) const {
-    return path.empty() ? directory_ : directory_ + "/" + std::string(path);
+  static bool MayHaveLinks(const Attributes& attributes) {
+    return attributes.links > 1 && attributes.inode != 0 && attributes.type != NodeType::kDirectory;
   }
+
+  std::string Shown(std::string_view path) const { return cursor_.Shown(path); }
 
   // Descriptor of a directory below the top, made where it is missing. Valid until the next call.
   Result<int> Directory(const std::string& path) {
-    if (std::exchange(has_removed_tree_, false)) Forget();
-    if (path.empty()) {
-      if (!top_inherits_) top_inherits_ = HasDefaultAcl(top_.get());
-      cached_inherits_ = *top_inherits_;
-      cached_path_.clear();
-      cached_.Reset();
-      return top_.get();
-    }
-    if (cached_.is_open() && path == cached_path_) return cached_.get();
-    bool is_below = cached_.is_open() && path.size() > cached_path_.size() &&
-                    path.starts_with(cached_path_) && path[cached_path_.size()] == '/';
-    int base = is_below ? cached_.get() : top_.get();
-    std::string_view rest(path);
-    if (is_below) rest.remove_prefix(cached_path_.size() + 1);
-    Result<Fd> opened = OpenDirectoryBeneath(base, rest, Shown(path));
-    if (!opened && opened.error().code() == ErrorCode::kNotFound) {
-      HF_TRY(MakeParents(path));
-      opened = OpenDirectoryBeneath(top_.get(), path, Shown(path));
-    }
-    if (!opened) return Fail(std::move(opened).error());
-    cached_ = std::move(*opened);
-    cached_path_ = path;
-    cached_inherits_ = HasDefaultAcl(cached_.get());
-    return cached_.get();
-  }
-
-  void Forget() {
-    cached_.Reset();
-    cached_path_.clear();
-  }
-
-  static bool HasDefaultAcl(int directory) {
-    return fgetxattr(directory, "system.posix_acl_default", nullptr, 0) > 0;
-  }
-
-  // Directories that the snapshot did not announce get the attributes of any new directory.
-  Result<void> MakeParents(const std::string& path) {
-    Fd current;
-    for (std::size_t at = 0; at <= path.size();) {
-      std::size_t end = std::min(path.find('/', at), path.size());
-      std::string component = path.substr(at, end - at);
-      int base = current.is_open() ? current.get() : top_.get();
-      std::string shown = Shown(path.substr(0, end));
-      if (mkdirat(base, component.c_str(), 0777) != 0 && errno != EEXIST) {
-        return Fail(ErrnoError(errno, "make directory " + Quote(shown)));
-      }
-      HF_ASSIGN(current, OpenDirectoryBeneath(base, component, shown));
-      at = end + 1;
-    }
-    return {};
+    if (std::exchange(has_removed_tree_, false)) cursor_.Forget();
+    return cursor_.OpenOrMake(path);
   }
 
   static Result<void> MakeDirectory(int parent, const std::string& name, const std::string& shown) {
@@ -378,46 +388,6 @@ class TreeWriterImpl final : public TreeWriter {
     return Fail(ErrnoError(number, "make " + Quote(Shown(path))));
   }
 
-  static bool MayHaveLinks(const Attributes& attributes) {
-    return attributes.links > 1 && attributes.inode != 0 && attributes.type != NodeType::kDirectory;
-  }
-
-  void RememberLink(std::string_view path, const Attributes& attributes) {
-    if (!MayHaveLinks(attributes)) return;
-    links_[{attributes.device_id, attributes.inode}] = {std::string(path), attributes.links - 1};
-  }
-
-  // Whether the thing is there now, as a further name of one written before.
-  Result<bool> LinkToEarlier(const SplitPath& split, const Attributes& attributes) {
-    if (!MayHaveLinks(attributes)) return false;
-    auto found = links_.find({attributes.device_id, attributes.inode});
-    if (found == links_.end()) return false;
-    SplitPath first = Split(found->second.path);
-    std::string shown = Shown(split.parent.empty() ? split.name : split.parent + "/" + split.name);
-    HF_ASSIGN(Fd from, OpenDirectoryBeneath(top_.get(), first.parent, Shown(first.parent)));
-    HF_ASSIGN(int parent, Directory(split.parent));
-    int failed = linkat(from.get(), first.name.c_str(), parent, split.name.c_str(), 0);
-    if (failed != 0 && errno == EEXIST) {
-      std::string temporary = TemporaryName(split.name);
-      HF_TRY(ClearTemporary(parent, temporary, split.name));
-      failed = linkat(from.get(), first.name.c_str(), parent, temporary.c_str(), 0);
-      if (failed == 0) {
-        HF_TRY(Rename(parent, temporary, split.name, shown));
-        // rename(2) does nothing between two names of the same file: both are still there.
-        (void)unlinkat(parent, temporary.c_str(), 0);
-      }
-    }
-    if (failed != 0) {  // too many links, or a file system without them: write it again
-      warnings_.push_back(ErrnoError(errno, fmt::format("{}: made as a file of its own, for it "
-                                                        "cannot be linked to {}",
-                                                        Quote(shown), Quote(found->second.path)))
-                              .Text());
-      return false;
-    }
-    if (--found->second.left == 0) links_.erase(found);
-    return true;
-  }
-
   // A file system that takes no owners would give a warning for every single file.
   void BoundWarnings() {
     if (warnings_.size() <= kWarningsMax) return;
@@ -428,12 +398,9 @@ class TreeWriterImpl final : public TreeWriter {
   Fd top_;
   std::string directory_;
   WriteOptions options_;
-  std::optional<bool> top_inherits_;
-  Fd cached_;  // the directory that was written to last
-  std::string cached_path_;
+  DirectoryCursor cursor_;
   bool has_removed_tree_ = false;
-  bool cached_inherits_ = false;  // new entries get an ACL by themselves
-  std::string temporary_name_ = ".holdfast-part";
+  std::string temporary_name_;
   Bytes buffer_;
   std::vector<Pending> pending_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Link> links_;

@@ -18,6 +18,9 @@ struct WriteOptions {
   // By number. Without it, or where it fails, setuid and setgid of what would belong to somebody
   // else are left out.
   bool restore_owner = true;
+  // What files are called until they are whole. A name that nothing below the directory has is
+  // safest; with this one it is made sure of as far as the writer itself makes things.
+  std::string temporary_name = ".holdfast-part";
 };
 
 // One thread at a time. Paths are relative, components separated by `/`; "." , "..", empty
@@ -45,6 +48,14 @@ class TreeWriter {
   // Symlinks, devices, fifos, sockets. A device that the caller may not make is left out with a
   // warning.
   virtual Result<void> AddOther(std::string_view path, const Attributes& attributes) = 0;
+  // What AddFile() and AddOther() do by themselves, for who writes files otherwise: notes that the
+  // thing is there now and may have further names; whether it has been noted; and makes `path` a
+  // further name, false where it is none or cannot be made one. REQUIRES: what was noted is there.
+  virtual void RememberLink(std::string_view path, const Attributes& attributes) = 0;
+  virtual bool HasEarlier(const Attributes& attributes) const = 0;
+  virtual Result<bool> LinkToEarlier(std::string_view path, const Attributes& attributes) = 0;
+  // The directory itself, open as long as the writer lives.
+  virtual int top() const = 0;
   // Directory attributes, deepest first; then everything is made durable by one sync of the file
   // system (syncfs).
   virtual Result<void> Finish() = 0;

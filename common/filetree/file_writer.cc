@@ -1,0 +1,163 @@
+#include "common/filetree/file_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/filetree/apply_attributes.h"
+#include "common/filetree/beneath.h"
+
+namespace holdfast::filetree {
+namespace {
+
+constexpr std::size_t kHoleBlockBytes = 4096;  // the smallest run of zeros that is worth a hole
+// From here on the kernel is told to begin writing at once, so that the sync at the end is short.
+constexpr std::size_t kWriteBackBytes = 256U << 10;
+
+bool IsAllZero(ByteView bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+// Whether nobody but us could have put something into it.
+bool IsOurs(int file) {
+  struct stat status {};
+  return fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+         status.st_uid == geteuid() && (status.st_mode & 0077U) == 0;
+}
+
+}  // namespace
+
+NewFile::~NewFile() {
+  if (file_.is_open() && !may_be_resumed_) Discard();
+}
+
+void NewFile::Discard() {
+  // What cannot be removed now goes with the next restore into the same directory.
+  (void)unlinkat(parent_, temporary_.c_str(), 0);
+  file_.Reset();
+}
+
+Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
+  std::size_t run_begin = 0;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    std::size_t block = kHoleBlockBytes - static_cast<std::size_t>((offset + at) % kHoleBlockBytes);
+    block = std::min(block, bytes.size() - at);
+    if (!IsAllZero(bytes.subspan(at, block))) {
+      at += block;
+      continue;
+    }
+    HF_TRY(Write(offset + run_begin, bytes.subspan(run_begin, at - run_begin)));
+    std::size_t end = at + block;
+    while (end < bytes.size() &&
+           IsAllZero(bytes.subspan(end, std::min(kHoleBlockBytes, bytes.size() - end)))) {
+      end = std::min(end + kHoleBlockBytes, bytes.size());
+    }
+    if (is_resumed_) HF_TRY(Clear(offset + at, bytes.subspan(at, end - at)));
+    at = run_begin = end;
+  }
+  HF_TRY(Write(offset + run_begin, bytes.subspan(run_begin)));
+  if (bytes.size() >= kWriteBackBytes) {
+    // Only a hint: what it could not do the sync at the end does, or fails for.
+    (void)sync_file_range(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes.size()),
+                          SYNC_FILE_RANGE_WRITE);
+  }
+  return {};
+}
+
+Result<void> NewFile::Write(std::uint64_t offset, ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count =
+        pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown_)));
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+    if (!bytes.empty()) continue;
+    std::uint64_t end = written_end_;
+    while (end < offset && !written_end_.compare_exchange_weak(end, offset)) {
+    }
+  }
+  return {};
+}
+
+// What an earlier writer left there is something else.
+Result<void> NewFile::Clear(std::uint64_t offset, ByteView zeros) {
+  if (fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                static_cast<off_t>(zeros.size())) == 0) {
+    return {};
+  }
+  return Write(offset, zeros);
+}
+
+Result<void> NewFile::Commit(const Attributes& attributes, bool restore_owner,
+                             std::vector<std::string>& warnings) {
+  if ((is_resumed_ || written_end_ < attributes.size) &&
+      ftruncate(file_.get(), static_cast<off_t>(attributes.size)) != 0) {
+    return Fail(ErrnoError(errno, "set the size of " + Quote(shown_)));
+  }
+  ApplyAttributes({parent_, temporary_, file_.get(), shown_}, attributes, restore_owner, inherits_,
+                  warnings);
+  CrashPoint("restore.file.before_rename");
+  if (renameat(parent_, temporary_.c_str(), parent_, name_.c_str()) != 0) {
+    return Fail(ErrnoError(errno, "rename to " + Quote(shown_)));
+  }
+  file_.Reset();
+  CrashPoint("restore.file.after_rename");
+  return {};
+}
+
+Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
+  HF_TRY(CheckRelativePath(path, false));
+  const std::size_t slash = path.rfind('/');
+  const bool is_at_top = slash == std::string_view::npos;
+  auto file = std::make_unique<NewFile>();
+  HF_ASSIGN(file->parent_, cursor_.OpenOrMake(std::string(is_at_top ? "" : path.substr(0, slash))));
+  file->name_ = is_at_top ? path : path.substr(slash + 1);
+  file->shown_ = cursor_.Shown(path);
+  file->inherits_ = cursor_.inherits();
+  return file;
+}
+
+Result<std::unique_ptr<NewFile>> FileWriter::Begin(std::string_view path) {
+  HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
+  file->temporary_ = temporary_;
+  HF_ASSIGN(file->file_, OpenFileAt(file->parent_, temporary_,
+                                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, file->shown_));
+  return file;
+}
+
+Result<std::unique_ptr<NewFile>> FileWriter::BeginResumable(std::string_view path,
+                                                            const std::string& temporary) {
+  HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
+  file->own_parent_ = Fd(fcntl(file->parent_, F_DUPFD_CLOEXEC, 0));
+  if (!file->own_parent_.is_open()) {
+    return Fail(ErrnoError(errno, "keep the directory open of " + Quote(file->shown_)));
+  }
+  file->parent_ = file->own_parent_.get();
+  file->temporary_ = temporary;
+  Fd old(openat(file->parent_, temporary.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (old.is_open() && IsOurs(old.get())) {
+    file->file_ = std::move(old);
+    file->is_resumed_ = true;
+  } else {
+    if (unlinkat(file->parent_, temporary.c_str(), 0) != 0 && errno != ENOENT) {
+      return Fail(ErrnoError(
+          errno, fmt::format("remove {} beside {}", Quote(temporary), Quote(file->shown_))));
+    }
+    HF_ASSIGN(file->file_, OpenFileAt(file->parent_, temporary,
+                                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, file->shown_));
+  }
+  file->may_be_resumed_ = true;
+  return file;
+}
+
+}  // namespace holdfast::filetree
