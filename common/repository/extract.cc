@@ -1,269 +1,254 @@
 #include "common/repository/extract.h"
 
-#include <algorithm>
-#include <deque>
-#include <set>
+#include <array>
+#include <optional>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/filetree/existing_tree.h"
+#include "common/filetree/file_writer.h"
 #include "common/filetree/tree_writer.h"
-#include "common/repository/blob_read_ahead.h"
+#include "common/repository/extract_plan.h"
+#include "common/repository/file_restorer.h"
+#include "common/repository/selected_tree.h"
 
 namespace holdfast::repository {
 namespace {
 
-// What is found ahead of what is written: so many small files are loaded at once.
-constexpr std::size_t kFoundMax = 1024;
+// Further names that wait until what they are names of is written.
+constexpr std::size_t kLinksWaitingMax = 1000;
+// Of this thread alone; where one more is of the same kind nobody reads it.
+constexpr std::size_t kWarningsKept = 1000;
 
-Error Stopped() { return Error(ErrorCode::kCancelled, "restore stopped by request"); }
-
-// Counts what passes, stops when asked to, and remembers whether the repository was to blame.
-class CountingReader final : public ByteReader {
+// Goes through the tree: makes directories and whatever has no content, decides about each file
+// that is there, and leaves the writing of contents to the restorer's threads.
+class Extraction final : public SelectedTree::Visitor {
  public:
-  CountingReader(std::unique_ptr<ByteReader> reader, Progress& progress, std::stop_token stop)
-      : reader_(std::move(reader)), progress_(progress), stop_(std::move(stop)) {}
-
-  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
-    if (stop_.stop_requested()) return Fail(Stopped());
-    Result<std::size_t> count = reader_->Read(buffer);
-    if (!count) {
-      is_damaged_ = count.error().code() == ErrorCode::kCorrupt;
-      return count;
-    }
-    progress_.bytes += *count;
-    bytes_ += *count;
-    return count;
-  }
-  std::uint64_t bytes() const { return bytes_; }
-  bool is_damaged() const { return is_damaged_; }
-
- private:
-  std::unique_ptr<ByteReader> reader_;
-  Progress& progress_;
-  std::stop_token stop_;
-  std::uint64_t bytes_ = 0;
-  bool is_damaged_ = false;
-};
-
-bool IsBelow(std::string_view path, std::string_view directory) {
-  return directory.empty() || path == directory ||
-         (path.starts_with(directory) && path[directory.size()] == '/');
-}
-
-Result<std::string> Normalize(std::string_view path) {
-  HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
-  std::string text;
-  for (std::string_view component : components) {
-    if (!text.empty()) text += '/';
-    text += component;
-  }
-  return text;
-}
-
-class Extraction {
- public:
-  Extraction(Repository& repository, RepositoryView& view, filetree::TreeWriter& writer,
-             Progress& progress, std::stop_token stop)
+  Extraction(Repository& repository, filetree::TreeWriter& writer, FileRestorer& restorer,
+             const std::string& directory, const ExtractOptions& options, Progress& progress)
       : repository_(repository),
-        view_(view),
         writer_(writer),
-        progress_(progress),
-        stop_(std::move(stop)),
-        ahead_(repository) {}
+        restorer_(restorer),
+        existing_(writer.top(), directory),
+        options_(options),
+        progress_(progress) {}
 
-  Result<void> Run(const ExtractOptions& options) {
-    HF_ASSIGN(strip_, Normalize(options.strip));
-    HF_ASSIGN(TreeNode stripped, view_.Need(strip_));
-    if (stripped.attributes.type != NodeType::kDirectory) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(strip_)));
-    }
-    HF_ASSIGN(std::vector<std::string> paths, Select(options.paths));
-    for (const std::string& path : paths) {
-      // All are there before the first is written.
-      HF_TRY(view_.Need(path));
-    }
-    for (const std::string& path : paths) HF_TRY(ExtractPath(path));
-    while (!found_.empty()) HF_TRY(WriteFirst());
-    return {};
-  }
+  Result<std::optional<bool>> Directory(SelectedTree::Found found) override;
+  void Enter(bool is_new) override { is_new_ = is_new; }
+  Result<void> Other(SelectedTree::Found found) override;
+  void Damaged(std::string what) override { damage_.Add(std::move(what)); }
 
-  ExtractOutcome& outcome() { return outcome_; }
-
-  // The error to end with when something could not be had from the repository.
-  Result<void> Damage() const {
-    if (damaged_count_ == 0) return {};
-    std::string names;
-    for (const std::string& damaged : damaged_) names += (names.empty() ? "" : "; ") + damaged;
-    if (damaged_count_ > damaged_.size()) {
-      names += fmt::format("; and {} more", damaged_count_ - damaged_.size());
-    }
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} of the snapshot's files and directories are damaged in the "
-                            "repository and were not written: {}",
-                            damaged_count_, names),
-                "everything else is there; an older snapshot may hold them");
-  }
+  // All that comes after the visit.
+  Result<ExtractOutcome> Finish(const SelectedTree& tree);
 
  private:
-  void AddDamage(std::string what) {
-    constexpr std::size_t kKept = 5;
-    if (damaged_count_++ < kKept) damaged_.push_back(std::move(what));
+  Result<std::optional<struct stat>> Stat(const SelectedTree::Found& found) {
+    if (is_new_ && !found.is_passed) return std::nullopt;
+    return existing_.Stat(found.target);
   }
-
-  // Ascending, none below another.
-  Result<std::vector<std::string>> Select(const std::vector<std::string>& paths) const {
-    if (paths.empty()) return std::vector<std::string>{strip_};
-    std::set<std::string> wanted;
-    for (const std::string& text : paths) {
-      HF_ASSIGN(std::string path, Normalize(text));
-      if (!IsBelow(path, strip_)) {
-        return Fail(ErrorCode::kInvalidArgument,
-                    fmt::format("{} does not lie in {}", Quote(text), Quote(strip_)));
-      }
-      wanted.insert(std::move(path));
-    }
-    std::vector<std::string> selected;
-    for (const std::string& path : wanted) {
-      bool is_covered =
-          std::ranges::any_of(selected, [&](const std::string& s) { return IsBelow(path, s); });
-      if (!is_covered) selected.push_back(path);
-    }
-    return selected;
+  void Count(bool is_unchanged) {
+    ++outcome_.items;
+    ++progress_.items;
+    if (is_unchanged) ++outcome_.unchanged;
   }
+  Result<void> AddFile(SelectedTree::Found found, const std::optional<struct stat>& there);
+  Result<void> AddSpecial(const SelectedTree::Found& found,
+                          const std::optional<struct stat>& there);
+  Result<bool> TrustFile(const SelectedTree::Found& found, const struct stat& there);
+  Result<void> ClearDirectory(const std::string& target);
+  Result<void> MakeLinks();
+  Result<void> Tidy(const SelectedTree& tree);
 
-  // `path` of the snapshot, as seen from the target directory.
-  std::string Target(std::string_view path) const {
-    if (strip_.empty()) return std::string(path);
-    return std::string(path.substr(std::min(strip_.size() + 1, path.size())));
-  }
-
-  Result<void> ExtractPath(const std::string& path) {
-    // The directories on the way, with their own attributes.
-    std::size_t slash = strip_.empty() ? 0 : strip_.size() + 1;
-    while ((slash = path.find('/', slash)) != std::string::npos) {
-      std::string parent = path.substr(0, slash++);
-      if (!announced_.insert(parent).second) continue;
-      HF_ASSIGN(TreeNode node, view_.Need(parent));
-      HF_TRY(Enqueue(std::move(node), parent, false));
-    }
-    HF_ASSIGN(TreeNode node, view_.Need(path));
-    if (path != strip_) HF_TRY(ExtractNode(node, path));
-    if (node.attributes.type == NodeType::kDirectory && path == strip_) {
-      pending_.push_back({path, *node.subtree});
-    }
-    return ExtractPending();
-  }
-
-  // Directories wait on a stack of our own: how deep they are nested is the snapshot's choice.
-  Result<void> ExtractPending() {
-    while (!pending_.empty()) {
-      Pending next = std::move(pending_.back());
-      pending_.pop_back();
-      std::size_t first = pending_.size();
-      bool is_tree_error = true;  // and not one of writing what the tree says
-      const auto extract_all = [&]() -> Result<void> {
-        HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, next.tree));
-        return VisitTree(next.tree, blob, [&](const TreeNode& node, std::string_view) {
-          std::string path = next.path.empty() ? node.name : next.path + "/" + node.name;
-          Result<void> extracted = ExtractNode(node, path);
-          if (!extracted) is_tree_error = false;
-          return extracted;
-        });
-      };
-      if (Result<void> done = extract_all(); !done) {
-        if (!is_tree_error || done.error().code() != ErrorCode::kCorrupt) return done;
-        AddDamage(fmt::format("{}: {}", Quote(next.path), done.error().message()));
-      }
-      // The first of them shall come first.
-      std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(first), pending_.end());
-    }
-    return {};
-  }
-
-  Result<void> ExtractNode(const TreeNode& node, const std::string& path) {
-    if (stop_.stop_requested()) return Fail(Stopped());
-    if (node.attributes.type == NodeType::kDirectory) pending_.push_back({path, *node.subtree});
-    return Enqueue(node, path, true);
-  }
-
-  // What is found waits for its turn to be written, so that its content is loaded meanwhile.
-  Result<void> Enqueue(TreeNode node, const std::string& path, bool counts) {
-    Found found{.target = Target(path), .content = nullptr, .counts = counts, .attributes = {}};
-    if (node.attributes.type == NodeType::kFile) found.content = OpenContent(ahead_, node, path);
-    found.attributes = std::move(node.attributes);
-    found_.push_back(std::move(found));
-    while (found_.size() > kFoundMax) HF_TRY(WriteFirst());
-    return {};
-  }
-
-  Result<void> WriteFirst() {
-    if (stop_.stop_requested()) return Fail(Stopped());
-    Found found = std::move(found_.front());
-    found_.pop_front();
-    switch (found.attributes.type) {
-      case NodeType::kDirectory:
-        HF_TRY(writer_.AddDirectory(found.target, found.attributes));
-        break;
-      case NodeType::kFile: {
-        CountingReader content(std::move(found.content), progress_, stop_);
-        Result<void> added = writer_.AddFile(found.target, found.attributes, content);
-        outcome_.bytes += content.bytes();
-        if (!added && content.is_damaged()) {
-          AddDamage(added.error().message());
-          return {};
-        }
-        HF_TRY(std::move(added));
-        break;
-      }
-      default:
-        HF_TRY(writer_.AddOther(found.target, found.attributes));
-    }
-    if (found.counts) {
-      ++outcome_.items;
-      ++progress_.items;
-    }
-    return {};
-  }
-
-  struct Pending {
-    std::string path;
-    Id tree;
-  };
-  struct Found {
-    std::string target;
-    std::unique_ptr<ByteReader> content;  // of a file
-    bool counts = true;                   // as an item
-    Attributes attributes;
-  };
   Repository& repository_;
-  RepositoryView& view_;
   filetree::TreeWriter& writer_;
+  FileRestorer& restorer_;
+  filetree::ExistingTree existing_;
+  const ExtractOptions& options_;
   Progress& progress_;
-  std::stop_token stop_;
-  std::string strip_;
-  std::set<std::string> announced_;
-  std::vector<Pending> pending_;
-  BlobReadAhead ahead_;
-  std::deque<Found> found_;  // and not written yet, in order; their content goes before ahead_
-  std::vector<std::string> damaged_;  // the first few
-  std::uint64_t damaged_count_ = 0;
+  bool is_new_ = false;  // the directory that was entered last was not there before
+  std::vector<FileToRestore> links_;
+  std::vector<DirectoryThere> there_;
+  DamageList damage_;
   ExtractOutcome outcome_;
 };
+
+Result<std::optional<bool>> Extraction::Directory(SelectedTree::Found found) {
+  HF_ASSIGN(const std::optional<struct stat> there, Stat(found));
+  const bool is_there = there && S_ISDIR(there->st_mode);
+  bool is_like = false;
+  if (is_there) {
+    if (options_.remove_others || options_.resumes) {
+      there_.push_back({found.path, found.target, *found.node.subtree, found.is_outside});
+    }
+    HF_ASSIGN(is_like, existing_.IsLike(found.target, *there, found.node.attributes,
+                                        options_.restore_owner));
+  } else if (there && !MayReplace(options_.overwrite, found.node.attributes, *there)) {
+    ++outcome_.skipped;
+    return std::nullopt;
+  }
+  HF_TRY(writer_.AddDirectory(found.target, found.node.attributes));
+  if (!found.is_passed) Count(is_like);
+  return !is_there;
+}
+
+Result<void> Extraction::Other(SelectedTree::Found found) {
+  HF_ASSIGN(const std::optional<struct stat> there, Stat(found));
+  if (there && !MayReplace(options_.overwrite, found.node.attributes, *there)) {
+    ++outcome_.skipped;
+    return {};
+  }
+  if (there && S_ISDIR(there->st_mode)) HF_TRY(ClearDirectory(found.target));
+  if (found.node.attributes.type == NodeType::kFile) return AddFile(std::move(found), there);
+  return AddSpecial(found, there);
+}
+
+// What lies in it is not in the snapshot, so it takes more than leave to overwrite.
+Result<void> Extraction::ClearDirectory(const std::string& target) {
+  HF_ASSIGN(const bool was_empty, existing_.RemoveEmpty(target));
+  if (was_empty) return {};
+  if (!options_.remove_others) return Fail(DirectoryInTheWay(existing_.Shown(target)));
+  HF_ASSIGN(const bool is_gone, existing_.Remove(target));
+  if (is_gone) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("{} is a mount point, and something else in the snapshot",
+                          Quote(existing_.Shown(target))),
+              "unmount it first");
+}
+
+Result<void> Extraction::AddFile(SelectedTree::Found found,
+                                 const std::optional<struct stat>& there) {
+  const bool is_link = writer_.HasEarlier(found.node.attributes);
+  if (!is_link) {
+    writer_.RememberLink(found.target, found.node.attributes);
+    if (there && IsTrusted(options_.overwrite, found.node.attributes, *there)) {
+      HF_ASSIGN(const bool is_done, TrustFile(found, *there));
+      if (is_done) return {};
+    }
+  }
+  FileToRestore file{.path = found.path,
+                     .target = found.target,
+                     .attributes = std::move(found.node.attributes),
+                     .content = std::move(found.node.content),
+                     .is_there = there && S_ISREG(there->st_mode)};
+  file.attributes.user.clear();
+  file.attributes.group.clear();
+  if (!is_link) return restorer_.Add(std::move(file));
+  links_.push_back(std::move(file));
+  return links_.size() < kLinksWaitingMax ? Result<void>{} : MakeLinks();
+}
+
+// Whether nothing is left to do about a file whose content is right.
+Result<bool> Extraction::TrustFile(const SelectedTree::Found& found, const struct stat& there) {
+  const Attributes& saved = found.node.attributes;
+  HF_ASSIGN(const bool is_like,
+            existing_.IsLike(found.target, there, saved, options_.restore_owner));
+  if (!is_like) {
+    HF_ASSIGN(const Fd file, existing_.OpenFile(found.target));
+    if (!file.is_open()) return false;
+    HF_ASSIGN(const bool is_set,
+              existing_.SetAttributes(file.get(), found.target, saved, options_.restore_owner,
+                                      outcome_.warnings));
+    if (!is_set) return false;
+    if (outcome_.warnings.size() > kWarningsKept) outcome_.warnings.resize(kWarningsKept);
+  }
+  progress_.bytes += saved.size;
+  Count(is_like);
+  return true;
+}
+
+Result<void> Extraction::AddSpecial(const SelectedTree::Found& found,
+                                    const std::optional<struct stat>& there) {
+  const Attributes& saved = found.node.attributes;
+  bool is_like = false;
+  if (there && !writer_.HasEarlier(saved)) {
+    HF_ASSIGN(is_like, existing_.IsLike(found.target, *there, saved, options_.restore_owner));
+  }
+  if (is_like) {
+    writer_.RememberLink(found.target, saved);
+  } else {
+    HF_TRY(writer_.AddOther(found.target, saved));
+  }
+  Count(is_like);
+  return {};
+}
+
+Result<void> Extraction::MakeLinks() {
+  HF_TRY(restorer_.Flush());
+  for (FileToRestore& file : std::exchange(links_, {})) {
+    HF_ASSIGN(const bool is_linked, writer_.LinkToEarlier(file.target, file.attributes));
+    if (is_linked) {
+      Count(false);
+    } else {
+      HF_TRY(restorer_.Add(std::move(file)));
+    }
+  }
+  return {};
+}
+
+// Removes what the snapshot does not have, and what an interrupted restore left.
+Result<void> Extraction::Tidy(const SelectedTree& tree) {
+  if (tree.top_tree() && outcome_.items + restorer_.counts().items > 0) {
+    there_.push_back({tree.top(), "", *tree.top_tree(), false});
+  }
+  return VisitOthers(repository_, tree.filter(), existing_, options_, there_,
+                     [this](const std::string& target, bool is_part) -> Result<void> {
+                       HF_ASSIGN(const bool is_gone, existing_.Remove(target));
+                       if (!is_gone) {
+                         outcome_.warnings.push_back(fmt::format(
+                             "{}: not removed, for another file system is mounted there",
+                             Quote(existing_.Shown(target))));
+                       } else if (!is_part) {
+                         ++outcome_.removed;
+                       }
+                       return {};
+                     });
+}
+
+Result<ExtractOutcome> Extraction::Finish(const SelectedTree& tree) {
+  HF_TRY(MakeLinks());
+  HF_TRY(restorer_.Flush());
+  damage_.Add(restorer_.TakeDamaged(), restorer_.damaged_count());
+  if (damage_.empty()) HF_TRY(Tidy(tree));
+  HF_TRY(writer_.Finish());
+  HF_TRY(damage_.Outcome());
+  outcome_.items += restorer_.counts().items;
+  outcome_.unchanged += restorer_.counts().unchanged;
+  outcome_.bytes += restorer_.counts().bytes;
+  for (std::string& warning : restorer_.TakeWarnings()) {
+    outcome_.warnings.push_back(std::move(warning));
+  }
+  const std::vector<std::string>& others = writer_.warnings();
+  outcome_.warnings.insert(outcome_.warnings.end(), others.begin(), others.end());
+  return std::move(outcome_);
+}
 
 }  // namespace
 
 Result<ExtractOutcome> ExtractFromView(Repository& repository, RepositoryView& view,
                                        const std::string& directory, const ExtractOptions& options,
                                        Progress& progress, std::stop_token stop) {
-  HF_ASSIGN(std::unique_ptr<filetree::TreeWriter> writer,
-            filetree::TreeWriter::Open(directory, {.restore_owner = options.restore_owner}));
-  Extraction extraction(repository, view, *writer, progress, std::move(stop));
-  HF_TRY(extraction.Run(options));
-  HF_TRY(writer->Finish());
-  HF_TRY(extraction.Damage());
-  ExtractOutcome outcome = std::move(extraction.outcome());
-  outcome.warnings = writer->warnings();
-  return outcome;
+  HF_ASSIGN(SelectedTree tree, SelectedTree::Open(repository, view, options));
+  if (options.dry_run) {
+    return DryRun(repository, tree, directory, options, progress, stop);
+  }
+  std::array<std::uint8_t, 6> own_name;
+  repository.random().Fill(own_name);
+  const std::string own = HexEncode(own_name);
+  HF_ASSIGN(const std::unique_ptr<filetree::TreeWriter> writer,
+            filetree::TreeWriter::Open(
+                directory, {.restore_owner = options.restore_owner,
+                            .temporary_name = fmt::format("{}-{}", filetree::kPartPrefix, own)}));
+  HF_TRY(CheckRoom(repository, tree, writer->top(), directory, options, progress, stop));
+  FileRestorer restorer(repository,
+                        {.top = writer->top(),
+                         .directory = directory,
+                         .restore_owner = options.restore_owner,
+                         .resumed_name = view.snapshot_id().substr(0, 16),
+                         .own_name = own},
+                        progress, stop);
+  Extraction extraction(repository, *writer, restorer, directory, options, progress);
+  HF_TRY(tree.Visit(extraction, stop));
+  return extraction.Finish(tree);
 }
 
 }  // namespace holdfast::repository

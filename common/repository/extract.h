@@ -10,7 +10,8 @@
 namespace holdfast::repository {
 
 // SnapshotView::Extract. A file or directory that is damaged in the repository does not stop the
-// rest: all else is written, then the outcome is kCorrupt and names what is not there.
+// rest: all else is written, nothing is removed, then the outcome is kCorrupt and names what is not
+// there.
 Result<ExtractOutcome> ExtractFromView(Repository& repository, RepositoryView& view,
                                        const std::string& directory, const ExtractOptions& options,
                                        Progress& progress, std::stop_token stop);

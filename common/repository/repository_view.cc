@@ -15,17 +15,18 @@ constexpr std::uint64_t kManifestBytesMax = 64U << 20;
 
 class ContentReader final : public ByteReader {
  public:
-  // `next` gives `count` blobs.
-  ContentReader(std::move_only_function<Result<Bytes>()> next, std::size_t count,
-                std::uint64_t size, std::string path)
-      : load_next_(std::move(next)), left_(count), size_(size), path_(std::move(path)) {}
+  ContentReader(Repository& repository, const TreeNode& node, std::string path)
+      : repository_(repository),
+        content_(node.content),
+        size_(node.attributes.size),
+        path_(std::move(path)) {}
 
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
     while (offset_ == blob_.size()) {
-      if (left_ == 0) return AtEnd();
-      Result<Bytes> blob = load_next_();
+      if (next_ == content_.size()) return AtEnd();
+      Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kData, content_[next_]);
       if (!blob) return Fail(std::move(blob).error().While("read " + Quote(path_)));
-      --left_;
+      ++next_;
       blob_ = *std::move(blob);
       offset_ = 0;
       total_ += blob_.size();
@@ -43,10 +44,11 @@ class ContentReader final : public ByteReader {
                                                  Quote(path_), total_, size_));
   }
 
-  std::move_only_function<Result<Bytes>()> load_next_;
-  std::size_t left_;  // blobs
+  Repository& repository_;
+  std::vector<Id> content_;
   std::uint64_t size_;
   std::string path_;
+  std::size_t next_ = 0;
   Bytes blob_;
   std::size_t offset_ = 0;
   std::uint64_t total_ = 0;
@@ -146,18 +148,7 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
 
 std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
                                         std::string path) {
-  auto next = [&repository, blobs = node.content, at = std::size_t{0}]() mutable {
-    return LoadNeededBlob(repository, BlobType::kData, blobs[at++]);
-  };
-  return std::make_unique<ContentReader>(std::move(next), node.content.size(), node.attributes.size,
-                                         std::move(path));
-}
-
-std::unique_ptr<ByteReader> OpenContent(BlobReadAhead& ahead, TreeNode& node, std::string path) {
-  const std::size_t count = node.content.size();
-  auto next = [file = ahead.Open(std::move(node.content))] { return file->Next(); };
-  return std::make_unique<ContentReader>(std::move(next), count, node.attributes.size,
-                                         std::move(path));
+  return std::make_unique<ContentReader>(repository, node, std::move(path));
 }
 
 RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeNode top,

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "common/repository/blob_read_ahead.h"
 #include "common/repository/directory_cache.h"
 #include "common/repository/repository.h"
 #include "common/repository/tree_codec.h"
@@ -25,9 +24,6 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path);
 // their sizes do not add up to the file's. The repository must outlive the reader.
 std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
                                         std::string path);
-
-// The same, of blobs that are loaded ahead; the node's content goes there.
-std::unique_ptr<ByteReader> OpenContent(BlobReadAhead& ahead, TreeNode& node, std::string path);
 
 class RepositoryView final : public SnapshotView {
  public:

@@ -1,0 +1,77 @@
+#include "common/repository/blob_bundle.h"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+#include <utility>
+
+#include "common/repository/directory_cache.h"
+
+namespace holdfast::repository {
+namespace {
+
+// What lies between two blobs and is read for nothing; a request of its own costs more.
+constexpr std::uint64_t kReadGapBytesMax = 128U << 10;
+constexpr std::uint64_t kRangeBytesMax = 8U << 20;
+
+}  // namespace
+
+std::size_t BlobBundle::Add(const Id& blob) {
+  blobs_.push_back({.id = blob, .location = repository_.Find(BlobType::kData, blob)});
+  return blobs_.size() - 1;
+}
+
+void BlobBundle::MakeRanges() {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < blobs_.size(); ++i) {
+    if (blobs_[i].location) order.push_back(i);
+  }
+  std::ranges::sort(order, {}, [this](std::size_t i) {
+    return std::make_pair(blobs_[i].location->pack, blobs_[i].location->offset);
+  });
+  for (const std::size_t i : order) {
+    Blob& blob = blobs_[i];
+    const BlobLocation& location = *blob.location;
+    const std::uint64_t end = std::uint64_t{location.offset} + location.length;
+    const bool joins = !ranges_.empty() && ranges_.back().pack == location.pack &&
+                       location.offset <= ranges_.back().end + kReadGapBytesMax &&
+                       end <= ranges_.back().begin + kRangeBytesMax;
+    if (!joins) ranges_.push_back({location.pack, location.offset, location.offset, {}});
+    Range& range = ranges_.back();
+    range.end = std::max(range.end, end);
+    blob.range = ranges_.size() - 1;
+    blob.begin = location.offset - range.begin;
+  }
+}
+
+Result<void> BlobBundle::Read() {
+  MakeRanges();
+  for (Range& range : ranges_) {
+    if (range.end == range.begin) continue;
+    Result<Bytes> sealed = repository_.storage().Get({FileKind::kPack, range.pack.Hex()},
+                                                     {range.begin, range.end - range.begin});
+    if (sealed) {
+      range.sealed = *std::move(sealed);
+      continue;
+    }
+    const ErrorCode code = sealed.error().code();
+    const bool is_damage = code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt;
+    if (!is_damage) return Fail(std::move(sealed).error());
+  }
+  return {};
+}
+
+Result<Bytes> BlobBundle::Open(std::size_t number) {
+  const Blob& blob = blobs_[number];
+  if (blob.location && !ranges_[blob.range].sealed.empty()) {
+    const ByteView sealed =
+        ByteView(ranges_[blob.range].sealed).subspan(blob.begin, blob.location->length);
+    Result<Bytes> plaintext =
+        repository_.OpenBlob(BlobType::kData, blob.id, *blob.location, sealed);
+    if (plaintext) return plaintext;
+  }
+  // Once more for itself: from another pack, if there is one, and with an error that says where.
+  return LoadNeededBlob(repository_, BlobType::kData, blob.id);
+}
+
+}  // namespace holdfast::repository

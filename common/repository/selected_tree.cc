@@ -1,0 +1,184 @@
+#include "common/repository/selected_tree.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/directory_cache.h"
+
+namespace holdfast::repository {
+namespace {
+
+bool LiesIn(std::string_view path, std::string_view directory) {
+  return directory.empty() || path == directory ||
+         (path.starts_with(directory) && path[directory.size()] == '/');
+}
+
+Result<std::string> Normalize(std::string_view path) {
+  HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
+  std::string text;
+  for (std::string_view component : components) {
+    if (!text.empty()) text += '/';
+    text += component;
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<SelectedTree> SelectedTree::Open(Repository& repository, RepositoryView& view,
+                                        const ExtractOptions& options) {
+  SelectedTree tree(repository, view);
+  HF_ASSIGN(tree.filter_, PathFilter::Parse(options.include, options.exclude));
+  HF_ASSIGN(tree.strip_, Normalize(options.strip));
+  HF_ASSIGN(const TreeNode stripped, view.Need(tree.strip_));
+  if (stripped.attributes.type != NodeType::kDirectory) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(tree.strip_)));
+  }
+  HF_TRY(tree.Select(options.paths));
+  if (tree.paths_.front() == tree.strip_) tree.top_tree_ = stripped.subtree;
+  for (const std::string& path : tree.paths_) HF_TRY(view.Need(path));
+  return tree;
+}
+
+Result<void> SelectedTree::Select(const std::vector<std::string>& paths) {
+  if (paths.empty()) {
+    paths_ = {strip_};
+    return {};
+  }
+  std::set<std::string> wanted;
+  for (const std::string& text : paths) {
+    HF_ASSIGN(std::string path, Normalize(text));
+    if (!LiesIn(path, strip_)) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} does not lie in {}", Quote(text), Quote(strip_)));
+    }
+    wanted.insert(std::move(path));
+  }
+  for (const std::string& path : wanted) {
+    const bool is_covered =
+        std::ranges::any_of(paths_, [&](const std::string& s) { return LiesIn(path, s); });
+    if (!is_covered) paths_.push_back(path);
+  }
+  return {};
+}
+
+std::string SelectedTree::Target(std::string_view path) const {
+  if (strip_.empty()) return std::string(path);
+  return std::string(path.substr(std::min(strip_.size() + 1, path.size())));
+}
+
+Result<void> SelectedTree::Visit(Visitor& visitor, const std::stop_token& stop) {
+  announced_.clear();
+  pending_.clear();
+  for (const std::string& path : paths_) HF_TRY(VisitPath(visitor, path, stop));
+  return {};
+}
+
+Result<std::optional<bool>> SelectedTree::Announce(Visitor& visitor, const std::string& path) {
+  if (path == strip_) return false;
+  std::optional<bool> mark = false;
+  std::size_t slash = strip_.empty() ? 0 : strip_.size() + 1;
+  do {
+    slash = std::min(path.find('/', slash), path.size());
+    const std::string above = path.substr(0, slash++);
+    const auto known = announced_.find(above);
+    if (known != announced_.end()) {
+      mark = known->second;
+    } else {
+      HF_ASSIGN(TreeNode node, view_.Need(above));
+      const std::string target = Target(above);
+      HF_ASSIGN(mark, visitor.Directory({.node = std::move(node),
+                                         .path = above,
+                                         .target = target,
+                                         .is_passed = true,
+                                         .is_outside = !LiesIn(above, asked_)}));
+      announced_.emplace(above, mark);
+    }
+  } while (mark && slash < path.size());
+  return mark;
+}
+
+Result<void> SelectedTree::VisitPath(Visitor& visitor, const std::string& path,
+                                     const std::stop_token& stop) {
+  asked_ = path;
+  HF_ASSIGN(TreeNode node, view_.Need(path));
+  if (path == strip_) {
+    pending_.push_back({path, *node.subtree, filter_.selects_all(), false});
+  } else {
+    const std::size_t slash = path.rfind('/');
+    Pending above{slash == std::string::npos ? "" : path.substr(0, slash), Id(), false, false};
+    bool is_left_out = false;
+    HF_TRY(VisitNode(visitor, node, above, is_left_out));
+  }
+  // Directories wait on a stack of our own: how deep they are nested is the snapshot's choice.
+  while (!pending_.empty()) {
+    Pending next = std::move(pending_.back());
+    pending_.pop_back();
+    const std::size_t first = pending_.size();
+    HF_TRY(VisitDirectory(visitor, std::move(next), stop));
+    // The first of them shall come first.
+    std::reverse(pending_.begin() + static_cast<std::ptrdiff_t>(first), pending_.end());
+  }
+  return {};
+}
+
+Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
+                                          const std::stop_token& stop) {
+  const Id tree = directory.tree;
+  bool is_tree_error = true;  // and not one of what the visitor does with it
+  bool is_left_out = false;   // the visitor does not want what lies in it
+  const auto as_visitor = [&is_tree_error](Result<void> result) {
+    if (!result) is_tree_error = false;
+    return result;
+  };
+  const auto visit_all = [&]() -> Result<void> {
+    HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
+    if (directory.is_announced) visitor.Enter(directory.mark);
+    return VisitTree(tree, blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
+      if (stop.stop_requested()) {
+        return as_visitor(Fail(ErrorCode::kCancelled, "restore stopped by request"));
+      }
+      if (is_left_out) return {};
+      return as_visitor(VisitNode(visitor, node, directory, is_left_out));
+    });
+  };
+  Result<void> done = visit_all();
+  if (done) return {};
+  if (!is_tree_error || done.error().code() != ErrorCode::kCorrupt) return done;
+  visitor.Damaged(fmt::format("{}: {}", Quote(directory.path), done.error().message()));
+  return {};
+}
+
+Result<void> SelectedTree::VisitNode(Visitor& visitor, const TreeNode& node, Pending& directory,
+                                     bool& is_left_out) {
+  const std::string path = directory.path.empty() ? node.name : directory.path + "/" + node.name;
+  const PathFilter::Verdict verdict = filter_.Judge(path);
+  const bool is_directory = node.attributes.type == NodeType::kDirectory;
+  if (!verdict.is_selected) {
+    if (is_directory && verdict.may_select_below) pending_.push_back({path, *node.subtree});
+    return {};
+  }
+  if (!directory.is_announced) {
+    HF_ASSIGN(const std::optional<bool> mark, Announce(visitor, directory.path));
+    directory.is_announced = true;
+    directory.mark = mark.value_or(false);
+    if (!mark) {
+      is_left_out = true;
+      return {};
+    }
+    visitor.Enter(*mark);
+  }
+  const std::string target = Target(path);
+  if (!is_directory) return visitor.Other({.node = node, .path = path, .target = target});
+  const Id subtree = *node.subtree;
+  HF_ASSIGN(const std::optional<bool> mark,
+            visitor.Directory({.node = node, .path = path, .target = target}));
+  // With patterns something below may be selected again after something that is not.
+  if (!filter_.selects_all()) announced_.emplace(path, mark);
+  if (mark) pending_.push_back({path, subtree, true, *mark});
+  return {};
+}
+
+}  // namespace holdfast::repository
