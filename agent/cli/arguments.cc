@@ -13,6 +13,7 @@
 #include "agent/settings/settings.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"
+#include "common/repository/path_filter.h"
 
 namespace holdfast::cli {
 namespace {
@@ -203,26 +204,50 @@ class Parser {
   }
 
   void AddRestore() {
-    CLI::App* sub =
-        AddVerb(&app_, Verb::kRestore, "restore", "put a snapshot back",
-                "  holdfast-agent restore latest:files/app --to /tmp/app\n"
-                "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path data/etc/hosts\n"
-                "  holdfast-agent restore latest:haproxy/edge --in-place\n"
-                "  holdfast-agent restore latest:files/app --to /tmp/app \\\n"
-                "      --repository-url file:/srv/backup/main --password-file p\n");
+    CLI::App* sub = AddVerb(
+        &app_, Verb::kRestore, "restore", "put a snapshot back",
+        "  holdfast-agent restore latest:files/app --to /tmp/app\n"
+        "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path data/etc/hosts\n"
+        "  holdfast-agent restore latest:files/app --to /srv/app --overwrite if-changed \\\n"
+        "      --delete --dry-run\n"
+        "  holdfast-agent restore latest:files/app --to /tmp/app --include '*.conf'\n"
+        "  holdfast-agent restore latest:haproxy/edge --in-place\n"
+        "  holdfast-agent restore latest:files/app --to /tmp/app \\\n"
+        "      --repository-url file:/srv/backup/main --password-file p\n");
     sub->add_option("snapshot", arguments_.snapshot,
                     "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name")
         ->required()
         ->type_name("SNAPSHOT");
     AddRepositoryChoice(sub);
-    sub->add_option("--to", arguments_.to, "into this new or empty directory")->type_name("DIR");
+    sub->add_option("--to", arguments_.to, "into this directory: new, empty, or see --overwrite")
+        ->type_name("DIR");
     sub->add_option("--path", arguments_.path, "with --to: only this path of the snapshot")
         ->type_name("SUBPATH");
+    AddPatterns(sub, "--include", arguments_.include,
+                "with --to: only what the pattern matches, e.g. /data/etc or '*.conf'");
+    AddPatterns(sub, "--exclude", arguments_.exclude,
+                "with --to: all but what the pattern matches");
+    sub->add_option("--overwrite", overwrite_,
+                    "with --to: what lies there is replaced always (contents are compared), "
+                    "if-changed (another size or time), if-newer (than what is there) or never")
+        ->type_name("MODE");
+    sub->add_flag("--delete", arguments_.remove_others,
+                  "with --overwrite: remove what lies there and not in the snapshot");
+    sub->add_flag("--dry-run", arguments_.dry_run,
+                  "with --to: list what would change, and change nothing");
     sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
                   "with --in-place: do not save the live state first");
     AddRetryLock(sub);
     AddKindOptions(sub);
+  }
+
+  static void AddPatterns(CLI::App* sub, const std::string& flag,
+                          std::vector<std::string>& patterns, const std::string& help) {
+    sub->add_option(flag, patterns, help + "; may be given again")
+        ->expected(1, CLI::detail::expected_max_vector_size)
+        ->allow_extra_args(false)
+        ->type_name("PATTERN");
   }
 
   void AddKindOptions(CLI::App* sub) {
@@ -366,6 +391,7 @@ class Parser {
       return Wrong("restore to where; expected --to DIR or --in-place");
     }
     if (!arguments_.path.empty() && !has_to) return Wrong("--path goes with --to");
+    HF_TRY(CheckOverwrite(has_to));
     if (no_safety_snapshot_ && !arguments_.in_place) {
       return Wrong("--no-safety-snapshot goes with --in-place");
     }
@@ -373,6 +399,33 @@ class Parser {
       return Wrong(
           "--in-place needs the source's configuration; expected --config, not --repository-url");
     }
+    return {};
+  }
+
+  Result<void> CheckOverwrite(bool has_to) {
+    const std::pair<bool, std::string_view> given[] = {
+        {!arguments_.include.empty(), "--include"}, {!arguments_.exclude.empty(), "--exclude"},
+        {!overwrite_.empty(), "--overwrite"},       {arguments_.remove_others, "--delete"},
+        {arguments_.dry_run, "--dry-run"},
+    };
+    for (const auto& [is_given, flag] : given) {
+      if (is_given && !has_to) return Wrong(fmt::format("{} goes with --to", flag));
+    }
+    HF_TRY(repository::PathFilter::Parse(arguments_.include, arguments_.exclude));
+    if (arguments_.remove_others && overwrite_.empty()) {
+      return Wrong("--delete goes with --overwrite, which says what becomes of the rest there");
+    }
+    if (overwrite_.empty()) return {};
+    const std::map<std::string_view, Overwrite> modes = {{"always", Overwrite::kAlways},
+                                                         {"if-changed", Overwrite::kIfChanged},
+                                                         {"if-newer", Overwrite::kIfNewer},
+                                                         {"never", Overwrite::kNever}};
+    const auto mode = modes.find(overwrite_);
+    if (mode == modes.end()) {
+      return Wrong(fmt::format("--overwrite {}; expected always, if-changed, if-newer or never",
+                               Quote(overwrite_)));
+    }
+    arguments_.overwrite = mode->second;
     return {};
   }
 
@@ -399,6 +452,7 @@ class Parser {
   std::string log_target_;
   std::string retry_lock_;
   std::string read_subset_;
+  std::string overwrite_;
   std::optional<RepositoryVerbs> repository_verbs_;
   std::map<std::string, std::vector<std::string>> kind_texts_;
 };

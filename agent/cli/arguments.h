@@ -13,6 +13,7 @@
 #include "common/repository/retention.h"
 #include "common/repository/tree_stats.h"
 #include "common/service/logging.h"
+#include "common/stream/snapshot_view.h"
 
 namespace holdfast::cli {
 
@@ -66,6 +67,10 @@ struct Arguments {
   std::string path;
   bool in_place = false;
   bool safety_snapshot = true;
+  std::vector<std::string> include;                              // restore, with `to`
+  std::vector<std::string> exclude;                              // likewise
+  std::optional<Overwrite> overwrite;                            // likewise
+  bool remove_others = false;                                    // likewise
   std::map<std::string, std::vector<std::string>> kind_options;  // "stage_data_dir" -> text
 
   bool read_data = false;              // check
@@ -76,8 +81,8 @@ struct Arguments {
   // repository forget
   repository::RetentionPolicy policy;
   repository::SnapshotGrouping grouping;
-  std::string source;  // "kind/name", * allowed; empty: all
-  bool dry_run = false;
+  std::string source;    // "kind/name", * allowed; empty: all
+  bool dry_run = false;  // and restore
   bool allow_below_floor = false;
   unsigned min_keep = 7;
 

@@ -462,6 +462,11 @@ class Program {
     jobs::RestoreOptions options;
     options.selector = arguments_.snapshot;
     options.path = arguments_.path;
+    options.include = arguments_.include;
+    options.exclude = arguments_.exclude;
+    options.overwrite = arguments_.overwrite;
+    options.remove_others = arguments_.remove_others;
+    options.dry_run = arguments_.dry_run;
     options.safety_snapshot = arguments_.safety_snapshot;
     options.kind_options = arguments_.kind_options;
     HF_ASSIGN(options.working_directory, WorkingDirectory());
@@ -472,11 +477,24 @@ class Program {
       options.mode =
           arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kSpecial;
     }
+    if (options.dry_run) return DryRestore(repositories, std::move(options));
     jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
     if (report.error) ShowError(*report.error);
     int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
     return Finish(
         code, [&] { return RestoreText(report); }, [&] { return RestoreJson(report, code); });
+  }
+
+  Result<int> DryRestore(const std::vector<jobs::RepositoryAddress>& repositories,
+                         jobs::RestoreOptions options) {
+    return Listing("would_change", [&](ListOutput& out) -> Result<std::string> {
+      options.on_change = [&](const ExtractChange& change) {
+        return out.Add(out.is_json() ? ExtractChangeJson(change) : ExtractChangeText(change));
+      };
+      const jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
+      if (report.error) return Fail(*report.error);
+      return out.is_json() ? RestoreJson(report, kExitDone) : RestoreText(report);
+    });
   }
 
   Result<int> Check() {

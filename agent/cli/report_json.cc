@@ -4,6 +4,7 @@
 
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
+#include "common/cli/exit_code.h"
 
 namespace holdfast::cli {
 namespace {
@@ -460,7 +461,12 @@ std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   document["kind"] = OrNull(report.kind);
   document["name"] = OrNull(report.name);
   document["directory"] = OrNull(report.directory);
+  document["dry_run"] = report.dry_run;
+  document["resumed"] = report.resumed;
   document["items"] = report.items;
+  document["unchanged"] = report.unchanged;
+  document["skipped"] = report.skipped;
+  document["removed"] = report.removed;
   document["bytes"] = report.bytes;
   document["seconds"] = Object(report.seconds);
   document["warnings"] = List(report.warnings);
@@ -472,6 +478,11 @@ std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   document["recovered"] = OrNull(report.recovered);
   document["error"] = ErrorOrNull(report.error);
   return Dump(document);
+}
+
+std::string ExtractChangeJson(const ExtractChange& change) {
+  return DumpLine({{"path", fmt::format("{}{}", change.path, change.is_directory ? "/" : "")},
+                   {"change", std::string(1, change.change)}});
 }
 
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code) {

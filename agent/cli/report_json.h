@@ -29,6 +29,7 @@ std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_co
 std::string BackupJson(const jobs::BackupReport& report, int exit_code);
 std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code);
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
+std::string ExtractChangeJson(const ExtractChange& change);  // one object on one line
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
 std::string ForgetJson(const jobs::ForgetReport& report, int exit_code);
 std::string LockListJson(const jobs::LockListReport& report);

@@ -141,6 +141,21 @@ std::string YamlOption(const config::Values& values, const config::OptionSpec& s
   return "null";
 }
 
+// ": 12 items (3 as they were), 4 KiB; 1 removed"; empty where there is nothing to tell.
+std::string RestoreCounts(const jobs::RestoreReport& report) {
+  std::string text;
+  if (report.items > 0) text = fmt::format(": {} items", FormatCount(report.items));
+  if (report.unchanged > 0) {
+    text += fmt::format(" ({} as they were)", FormatCount(report.unchanged));
+  }
+  if (report.items > 0) text += ", " + FormatBytes(report.bytes);
+  if (report.skipped > 0) {
+    text += fmt::format("; {} not replaced", FormatCount(report.skipped));
+  }
+  if (report.removed > 0) text += fmt::format("; {} removed", FormatCount(report.removed));
+  return text;
+}
+
 }  // namespace
 
 std::string InitText(const jobs::InitReport& report) {
@@ -481,6 +496,11 @@ std::string PruneText(const jobs::PruneReport& report) {
   return text;
 }
 
+std::string ExtractChangeText(const ExtractChange& change) {
+  return fmt::format("{} {}{}", change.change, Printable(change.path),
+                     change.is_directory ? "/" : "");
+}
+
 std::string RestoreText(const jobs::RestoreReport& report) {
   std::string text;
   if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});
@@ -496,17 +516,16 @@ std::string RestoreText(const jobs::RestoreReport& report) {
   std::string what =
       report.directory.empty() ? "in place" : fmt::format("to {}", Printable(report.directory));
   if (!report.lines.empty()) what = "as asked";
-  std::string counts;
-  if (report.items > 0) {
-    counts = fmt::format(": {} items, {}", FormatCount(report.items), FormatBytes(report.bytes));
-  }
+  const std::string counts = RestoreCounts(report);
   if (report.error) {
     if (text.empty()) return "";
     return fmt::format("restore of snapshot {}{} failed\n{}", ShortId(report.snapshot),
                        Printable(source), text);
   }
-  std::string head = fmt::format("restored snapshot {}{} {}{} in {}\n", ShortId(report.snapshot),
-                                 Printable(source), what, counts, Duration(report.seconds));
+  std::string head = fmt::format(
+      "{} snapshot {}{} {}{} in {}\n",
+      report.dry_run ? "would restore" : (report.resumed ? "went on and restored" : "restored"),
+      ShortId(report.snapshot), Printable(source), what, counts, Duration(report.seconds));
   for (const std::string& line : report.lines) text += Printable(line) + "\n";
   return head + text;
 }

@@ -27,6 +27,7 @@ std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t
 std::string BackupText(const jobs::BackupReport& report, std::size_t width);
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
 std::string RestoreText(const jobs::RestoreReport& report);
+std::string ExtractChangeText(const ExtractChange& change);  // a line without its end
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
 std::string JoinText(const agent::JoinReport& report);
 std::string ForgetText(const jobs::ForgetReport& report, std::size_t width);

@@ -91,6 +91,7 @@ class Restore {
         timer_(*context.clock) {
     report_.run = context.run;
     report_.directory = options.directory;
+    report_.dry_run = options.dry_run;
     if (options.mode == RestoreMode::kStaging) {
       report_.directory = options.root + "/" + options.directory;
     }
@@ -147,38 +148,94 @@ class Restore {
           ErrorCode::kInvalidArgument,
           fmt::format("{} does not go with --to", FlagName(options_.kind_options.begin()->first)));
     }
-    ExtractOptions extract;
-    if (std::string path = TrimSlashes(options_.path); !path.empty()) {
-      HF_TRY(ExpectPath(*view_, path));
-      extract.paths.push_back(std::move(path));
-    }
-    // Without the right to give files away every single one would end in a warning.
-    extract.restore_owner = ::geteuid() == 0;
-    HF_ASSIGN(RestoreTarget target, options_.mode == RestoreMode::kStaging
-                                        ? RestoreTarget::Beneath(options_.root, options_.directory)
-                                        : RestoreTarget::At(options_.directory));
+    HF_ASSIGN(ExtractOptions extract, ReadExtractOptions());
+    const RestoreTarget::Use use = {.what = WhatIsRestored(),
+                                    .may_be_full = options_.overwrite.has_value(),
+                                    .is_dry_run = options_.dry_run};
+    HF_ASSIGN(RestoreTarget target,
+              options_.mode == RestoreMode::kStaging
+                  ? RestoreTarget::Beneath(options_.root, options_.directory, use)
+                  : RestoreTarget::At(options_.directory, use));
     report_.directory = target.shown();
+    HF_TRY(GoOn(target, extract));
     timer_.Begin("extract", progress_.progress());
-    report_.began = true;
+    if (!options_.dry_run) {
+      HF_TRY(target.Begin());
+      report_.began = true;
+    }
     Result<ExtractOutcome> extracted =
         view_->Extract(target.path(), extract, progress_.progress(), context_.stop);
     if (!extracted) {
+      target.GiveUp();
       const Error& error = extracted.error();
-      return Fail(Error(error.code(), target.Clean(error.message()))
-                      .WithHint(target.Clean(error.hint()))
-                      .WithHint(fmt::format(
-                          "{} holds only a part of the snapshot; remove it before the next try",
-                          Quote(target.shown()))));
+      Error cleaned =
+          Error(error.code(), target.Clean(error.message())).WithHint(target.Clean(error.hint()));
+      if (options_.dry_run) return Fail(std::move(cleaned));
+      return Fail(std::move(cleaned).WithHint("the same command once more goes on with it"));
     }
+    if (!options_.dry_run) HF_TRY(target.End());
     ExtractOutcome& outcome = *extracted;
     report_.items = outcome.items;
     report_.bytes = outcome.bytes;
+    report_.unchanged = outcome.unchanged;
+    report_.skipped = outcome.skipped;
+    report_.removed = outcome.removed;
     if (!extract.restore_owner) {
       report_.warnings.push_back("files belong to the caller: only root can give them away");
     }
     for (std::string& warning : outcome.warnings) {
       report_.warnings.push_back(target.Clean(std::move(warning)));
     }
+    return {};
+  }
+
+  Result<ExtractOptions> ReadExtractOptions() {
+    ExtractOptions extract;
+    if (std::string path = TrimSlashes(options_.path); !path.empty()) {
+      HF_TRY(ExpectPath(*view_, path));
+      extract.paths.push_back(std::move(path));
+    }
+    const bool has_patterns = !options_.include.empty() || !options_.exclude.empty();
+    if (options_.remove_others && options_.directory == "/" && !has_patterns) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "--delete in / would remove all that the snapshot does not have",
+                  "say what it is about: --include, --exclude");
+    }
+    // Without the right to give files away every single one would end in a warning.
+    extract.restore_owner = ::geteuid() == 0;
+    extract.include = options_.include;
+    extract.exclude = options_.exclude;
+    extract.overwrite = options_.overwrite.value_or(Overwrite::kIfChanged);
+    extract.remove_others = options_.remove_others;
+    extract.spare = RestoreTarget::kMark;
+    extract.dry_run = options_.dry_run;
+    extract.on_change = options_.on_change;
+    return extract;
+  }
+
+  // The same text for the same files in the same place.
+  std::string WhatIsRestored() const {
+    std::string what = report_.snapshot + " " + Quote(TrimSlashes(options_.path));
+    for (const std::string& pattern : options_.include) what += " include " + Quote(pattern);
+    for (const std::string& pattern : options_.exclude) what += " exclude " + Quote(pattern);
+    return what;
+  }
+
+  // Where a restore was interrupted, size and time of a file tell of its content only as long as
+  // the machine has been running since: after a crash what was written last may be missing.
+  Result<void> GoOn(const RestoreTarget& target, ExtractOptions& extract) {
+    if (!target.has_unfinished()) return {};
+    extract.resumes = true;
+    report_.resumed = true;
+    if (!target.has_crashed()) return {};
+    if (extract.overwrite == Overwrite::kIfNewer || extract.overwrite == Overwrite::kNever) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the machine crashed while something was restored to {}, and files "
+                              "there may not be whole",
+                              Quote(target.shown())),
+                  "--overwrite if-changed compares them with the snapshot");
+    }
+    extract.overwrite = Overwrite::kAlways;
     return {};
   }
 

@@ -1,6 +1,7 @@
 // Puts a snapshot back: to a directory, in place, or in a kind's own way.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/repository/snapshot_reader.h"
+#include "common/stream/snapshot_view.h"
 
 namespace holdfast::jobs {
 
@@ -27,6 +29,16 @@ struct RestoreOptions {
   std::string root = {};       // kStaging: absolute, and there
   std::string directory = {};  // kDirectory: absolute; kStaging: relative to the root
   std::string path = {};       // of these two: only this path of the snapshot; empty: all
+  // kDirectory: only what these select, see repository::PathFilter; and what becomes of what lies
+  // in the directory. Unset: it must be new or empty, or hold what an unfinished restore of the
+  // same left, which is gone on with.
+  std::vector<std::string> include = {};
+  std::vector<std::string> exclude = {};
+  std::optional<Overwrite> overwrite = std::nullopt;
+  bool remove_others = false;  // with `overwrite`
+  // Changes nothing, and tells `on_change` what would be.
+  bool dry_run = false;
+  std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
   bool safety_snapshot = true;
   // The kind's own options as given: "stage_data_dir" -> text; lists have several.
   std::map<std::string, std::vector<std::string>> kind_options = {};
@@ -46,6 +58,12 @@ struct RestoreReport {
   std::string directory;  // kDirectory, kStaging: absolute
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
+  // kDirectory, kStaging: as ExtractOutcome has them.
+  std::uint64_t unchanged = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t removed = 0;
+  bool dry_run = false;  // and so all of these are what would be
+  bool resumed = false;  // an unfinished restore was gone on with
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
   std::vector<std::string> changes;  // kInPlace: what is different now

@@ -70,6 +70,20 @@ TEST_CASE("arguments: restore takes the flags that kinds declare") {
   REQUIRE(Good({"restore", "x", "--to", "y"}).kind_options.empty());
 }
 
+TEST_CASE("arguments: what becomes of what lies where a snapshot is restored to") {
+  const Arguments plain = Good({"restore", "x", "--to", "y"});
+  REQUIRE_FALSE(plain.overwrite.has_value());
+  REQUIRE_FALSE((plain.remove_others || plain.dry_run));
+  const Arguments all = Good({"restore", "x", "--to", "y", "--overwrite", "if-newer", "--delete",
+                              "--dry-run", "--include", "/data/etc", "--include", "*.conf"});
+  REQUIRE(all.overwrite == Overwrite::kIfNewer);
+  REQUIRE(all.remove_others);
+  REQUIRE(all.dry_run);
+  REQUIRE(all.include == std::vector<std::string>{"/data/etc", "*.conf"});
+  REQUIRE(Good({"restore", "x", "--to", "y", "--exclude", "a"}).exclude ==
+          std::vector<std::string>{"a"});
+}
+
 TEST_CASE("arguments: mistakes are named and hint at the verb's help") {
   REQUIRE_THAT(Mistake({}), Catch::Contains("see `holdfast-agent --help`"));
   REQUIRE_THAT(Mistake({"backupp"}), Catch::Contains("--help"));
@@ -81,6 +95,18 @@ TEST_CASE("arguments: mistakes are named and hint at the verb's help") {
   REQUIRE_THAT(Mistake({"restore", "x"}), Catch::Contains("expected --to DIR or --in-place"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
   REQUIRE_THAT(Mistake({"restore", "x", "--in-place", "--path", "p"}), Catch::Contains("--to"));
+  for (const char* flag :
+       {"--include=a", "--exclude=a", "--overwrite=never", "--delete", "--dry-run"}) {
+    INFO(flag);
+    REQUIRE_THAT(Mistake({"restore", "x", "--in-place", flag}), Catch::Contains("goes with --to"));
+  }
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "a", "--exclude", "b"}),
+               Catch::Contains("expected one of them"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "[a"}),
+               Catch::Contains("is no pattern"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--delete"}), Catch::Contains("--overwrite"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--overwrite", "sometimes"}),
+               Catch::Contains("expected always, if-changed, if-newer or never"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--no-safety-snapshot"}),
                Catch::Contains("--in-place"));
   REQUIRE_THAT(Mistake({"list", "--repository-url", "file:/x"}),

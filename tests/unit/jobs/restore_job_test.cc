@@ -2,9 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
+#include "agent/jobs/restore_target.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
 #include "tests/unit/jobs/jobs_fixture.h"
@@ -137,6 +139,137 @@ TEST_CASE("restore job: a directory with something in it is refused") {
 
   report = fixture.Restore({.directory = fixture.directory.path() + "/password"});
   REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("restore job: an unfinished one is gone on with by the same command, and by no other") {
+  SavedFixture fixture;
+  const std::string to = fixture.directory.path() + "/new";
+  const std::string mark = to + "/.holdfast-restore";
+  RequireDone(fixture.Restore({.directory = to}));
+  REQUIRE_FALSE(std::filesystem::exists(mark));
+  {  // As a killed one leaves it.
+    RestoreTarget target =
+        Unwrap(RestoreTarget::At(to, {.what = fixture.snapshot + " \"\"", .may_be_full = true}));
+    REQUIRE_OK(target.Begin());
+    std::filesystem::remove(to + "/data/b");
+  }
+  REQUIRE(std::filesystem::exists(mark));
+
+  RestoreReport other = fixture.Restore({.directory = to, .path = "data/a"});
+  REQUIRE_THAT(other.error->message(), Catch::Contains("an unfinished restore of something else"));
+  REQUIRE_THAT(other.error->hint(), Catch::Contains("run that command again"));
+
+  RestoreReport dry = fixture.Restore({.directory = to, .dry_run = true});
+  RequireDone(dry);
+  REQUIRE(std::filesystem::exists(mark));
+  RestoreReport report = fixture.Restore({.directory = to});
+  RequireDone(report);
+  REQUIRE(report.resumed);
+  REQUIRE(report.unchanged > 0);
+  REQUIRE(std::filesystem::exists(to + "/data/b"));
+  REQUIRE_FALSE(std::filesystem::exists(mark));
+
+  // Once it is finished it is a directory like any other.
+  report = fixture.Restore({.directory = to});
+  REQUIRE_THAT(report.error->message(), Catch::Contains("is not empty"));
+  REQUIRE_THAT(report.error->hint(), Catch::Contains("--overwrite"));
+  REQUIRE_FALSE(report.began);
+}
+
+TEST_CASE("restore job: after a crash of the machine contents are compared") {
+  SavedFixture fixture;
+  const std::string to = fixture.directory.path() + "/new";
+  const std::string mark = to + "/.holdfast-restore";
+  RequireDone(fixture.Restore({.directory = to}));
+  const auto time = std::filesystem::last_write_time(to + "/data/a");
+  const auto crash = [&] {
+    REQUIRE_OK(WriteFileAtomic(to + "/data/a", AsBytes("xxxxx"), 0600));  // the size is right
+    std::filesystem::last_write_time(to + "/data/a", time);
+    REQUIRE_OK(WriteFileAtomic(
+        mark, AsBytes("holdfast restore 1\n" + fixture.snapshot + " \"\"\nanother-start\n"), 0600));
+  };
+  crash();
+  for (const Overwrite overwrite : {Overwrite::kNever, Overwrite::kIfNewer}) {
+    RestoreReport report = fixture.Restore({.directory = to, .overwrite = overwrite});
+    REQUIRE_THAT(report.error->message(), Catch::Contains("may not be whole"));
+    REQUIRE_THAT(report.error->hint(), Catch::Contains("if-changed"));
+  }
+  RequireDone(fixture.Restore({.directory = to}));
+  REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
+  crash();
+  RequireDone(fixture.Restore({.directory = to, .overwrite = Overwrite::kIfChanged}));
+  REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
+}
+
+TEST_CASE("restore job: two do not write into one directory, and a foreign mark is refused") {
+  SavedFixture fixture;
+  const std::string to = fixture.directory.path() + "/new";
+  RestoreTarget held = Unwrap(RestoreTarget::At(to, {.what = fixture.snapshot + " \"\""}));
+  REQUIRE_OK(held.Begin());
+
+  RestoreReport report = fixture.Restore({.directory = to});
+
+  REQUIRE(report.error->code() == ErrorCode::kBusy);
+  REQUIRE_FALSE(report.began);
+  held.GiveUp();
+  REQUIRE(std::filesystem::is_empty(to));
+  const std::string victim = fixture.directory.path() + "/victim";
+  REQUIRE_OK(WriteFileAtomic(victim, AsBytes("safe"), 0600));
+  for (const bool is_link : {true, false}) {
+    if (is_link) {
+      std::filesystem::create_symlink(victim, to + "/.holdfast-restore");
+    } else {
+      std::filesystem::create_hard_link(victim, to + "/.holdfast-restore");
+    }
+    report = fixture.Restore({.directory = to, .overwrite = Overwrite::kAlways});
+    REQUIRE(report.error->code() == ErrorCode::kDenied);
+    REQUIRE_THAT(report.error->hint(), Catch::Contains("remove it"));
+    REQUIRE(fixture.TextOf(victim) == "safe");
+    std::filesystem::remove(to + "/.holdfast-restore");
+  }
+}
+
+TEST_CASE("restore job: into a tree that is there, replacing, removing and only telling") {
+  SavedFixture fixture;
+  const std::string to = fixture.directory.path() + "/new";
+  RequireDone(fixture.Restore({.directory = to}));
+  REQUIRE_OK(WriteFileAtomic(to + "/data/a", AsBytes("mine"), 0600));
+  REQUIRE_OK(WriteFileAtomic(to + "/data/extra", AsBytes("mine"), 0600));
+
+  std::vector<std::string> told;
+  RestoreOptions options = {.directory = to, .overwrite = Overwrite::kIfChanged};
+  options.remove_others = true;
+  options.dry_run = true;
+  options.on_change = [&told](const ExtractChange& change) -> Result<void> {
+    told.push_back(std::string(1, change.change) + " " + std::string(change.path));
+    return {};
+  };
+  RestoreReport report = fixture.Restore(options);
+  RequireDone(report);
+  REQUIRE(report.dry_run);
+  REQUIRE(report.removed == 1);
+  REQUIRE(std::ranges::find(told, "M data/a") != told.end());
+  REQUIRE(std::ranges::find(told, "- data/extra") != told.end());
+  REQUIRE(fixture.TextOf(to + "/data/a") == "mine");
+
+  report = fixture.Restore({.directory = to, .overwrite = Overwrite::kNever});
+  RequireDone(report);
+  REQUIRE(report.skipped > 0);
+  REQUIRE(fixture.TextOf(to + "/data/a") == "mine");
+
+  options.dry_run = false;
+  report = fixture.Restore(options);
+  RequireDone(report);
+  REQUIRE(fixture.TextOf(to + "/data/a") == "alpha");
+  REQUIRE_FALSE(std::filesystem::exists(to + "/data/extra"));
+
+  report = fixture.Restore({.directory = fixture.directory.path() + "/some", .exclude = {"a"}});
+  RequireDone(report);
+  REQUIRE_FALSE(std::filesystem::exists(fixture.directory.path() + "/some/data/a"));
+  REQUIRE(std::filesystem::exists(fixture.directory.path() + "/some/data/b"));
+  options.directory = "/";
+  report = fixture.Restore(options);
+  REQUIRE_THAT(report.error->message(), Catch::Contains("--delete in /"));
 }
 
 TEST_CASE("restore job: in place goes step by step, after a safety snapshot") {
