@@ -1,9 +1,10 @@
 #include "common/base/clock.h"
 
-#include <fmt/format.h>
 #include <time.h>
 
 #include <algorithm>
+
+#include "common/base/format.h"
 
 namespace holdfast {
 namespace {
@@ -78,8 +79,10 @@ std::string FormatTime(WallTime time) {
 }
 
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
+  constexpr std::size_t kShownBytesMax = 60;  // whoever wrote it may have written anything
   const auto invalid = [whole = text] {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("\"{}\" is not an RFC 3339 time", whole));
+    return Fail(ErrorCode::kInvalidArgument,
+                Quote(whole.substr(0, kShownBytesMax)) + " is not an RFC 3339 time");
   };
   int year = TakeDigits(text, 4);
   if (year < 0 || !TakeChar(text, '-')) return invalid();

@@ -208,7 +208,8 @@ Result<std::string> GoUnquote(std::string_view text) {
       name += c;
     }
     if (!good)
-      return Fail(ErrorCode::kCorrupt, "name " + Quote(text) + " is not quoted as Go does");
+      return Fail(ErrorCode::kCorrupt,
+                  "name " + Quote(text.substr(0, 200)) + " is not quoted as Go does");
   }
   return name;
 }

@@ -25,7 +25,8 @@ bool ReadType(JsonReader& json, BlobType& type) {
   std::string text;
   if (!json.String(text)) return false;
   type = text == "tree" ? BlobType::kTree : BlobType::kData;
-  return text == BlobTypeName(type) || json.Reject("unknown blob type " + Quote(text));
+  return text == BlobTypeName(type) ||
+         json.Reject("unknown blob type " + Quote(text.substr(0, 40)));
 }
 
 bool ReadU32(JsonReader& json, std::uint32_t& number) {

@@ -177,7 +177,8 @@ class NodeReader {
   bool ReadType(NodeType& type) {
     if (!json_.String(text_)) return false;
     const TypeWord* found = std::ranges::find(kTypes, text_, &TypeWord::word);
-    if (found == std::end(kTypes)) return json_.Reject("unknown type " + Quote(text_));
+    if (found == std::end(kTypes))
+      return json_.Reject("unknown type " + Quote(text_.substr(0, 40)));
     type = found->type;
     has_type_ = true;
     return true;
@@ -240,13 +241,13 @@ class NodeReader {
     const std::string& name = node.name;
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
         name.find('\0') != std::string::npos) {
-      return json_.Reject("name " + Quote(name) + " is none that a file can have");
+      return json_.Reject("name " + Quote(name.substr(0, 200)) + " is none that a file can have");
     }
-    if (!has_type_) return json_.Reject("node " + Quote(name) + " has no type");
+    if (!has_type_) return json_.Reject("node " + Quote(name.substr(0, 200)) + " has no type");
     Attributes& attributes = node.attributes;
     bool is_directory = attributes.type == NodeType::kDirectory;
     if (is_directory && !node.subtree) {
-      return json_.Reject("directory " + Quote(name) + " has no subtree");
+      return json_.Reject("directory " + Quote(name.substr(0, 200)) + " has no subtree");
     }
     if (!is_directory) node.subtree.reset();
     if (attributes.type == NodeType::kFile) {
