@@ -19,15 +19,31 @@ Json PartToJson(const PartManifest& part) {
   return json;
 }
 
+// What is no time makes the text no manifest.
+Result<WallTime> TimeFromJson(const Json& json) {
+  Result<WallTime> time = ParseTime(json.get<std::string>());
+  if (time) return time;
+  return Fail(ErrorCode::kCorrupt, "manifest is not of its form: " + time.error().message());
+}
+
+// The JSON library would convert any number, also one that no count can be.
+Result<std::uint64_t> CountFromJson(const Json& json, const char* name) {
+  const auto count = json.find(name);
+  if (count == json.end()) return 0;
+  if (count->is_number_unsigned()) return count->get<std::uint64_t>();
+  return Fail(ErrorCode::kCorrupt,
+              fmt::format("manifest is not of its form: {} is no count", name));
+}
+
 Result<PartManifest> PartFromJson(const Json& json) {
   PartManifest part;
   part.node = json.value("node", "");
   part.tree_id = json.value("tree_id", "");
-  part.items = json.value("items", std::uint64_t{0});
-  part.bytes = json.value("bytes", std::uint64_t{0});
+  HF_ASSIGN(part.items, CountFromJson(json, "items"));
+  HF_ASSIGN(part.bytes, CountFromJson(json, "bytes"));
   part.seconds = json.value("seconds", PhaseSeconds{});
   if (const auto cut = json.find("cut_time"); cut != json.end()) {
-    HF_ASSIGN(part.cut_time, ParseTime(cut->get<std::string>()));
+    HF_ASSIGN(part.cut_time, TimeFromJson(*cut));
   }
   return part;
 }
@@ -157,7 +173,7 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   HF_TRY(CheckVersion(json));
   try {
     HF_ASSIGN(Manifest manifest, FromJson(json));
-    HF_ASSIGN(manifest.cut_time, ParseTime(json.at("cut_time").get<std::string>()));
+    HF_ASSIGN(manifest.cut_time, TimeFromJson(json.at("cut_time")));
     return manifest;
   } catch (const Json::exception& e) {
     return Fail(ErrorCode::kCorrupt, std::string("manifest is not of its form: ") + e.what());
