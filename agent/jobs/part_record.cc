@@ -67,11 +67,23 @@ Result<PartRecord> DecodePartRecord(std::string_view text) {
     record.has_data = part.at("data").get<bool>();
     record.is_partial = part.at("partial").get<bool>();
     if (const Json& parent = part.at("parent"); !parent.is_null()) {
-      HF_ASSIGN(record.parent, repository::ParseId(parent.get<std::string>()));
+      Result<repository::Id> id = repository::ParseId(parent.get<std::string>());
+      if (!id) return Fail(ErrorCode::kCorrupt, "it is not of its form: " + id.error().message());
+      record.parent = *id;
     }
     const Json& statistics = part.at("statistics");
+    if (!statistics.is_object()) {
+      return Fail(ErrorCode::kCorrupt, "it is not of its form: statistics are no object");
+    }
     for (const NamedCount& count : kCounts) {
-      count.of(record.statistics) = statistics.value(count.name, std::uint64_t{0});
+      const auto found = statistics.find(count.name);
+      if (found == statistics.end()) continue;
+      // The JSON library would convert any number, also one that no count can be.
+      if (!found->is_number_unsigned()) {
+        return Fail(ErrorCode::kCorrupt,
+                    fmt::format("it is not of its form: {} is no count", count.name));
+      }
+      count.of(record.statistics) = found->get<std::uint64_t>();
     }
   } catch (const Json::exception& e) {
     return Fail(ErrorCode::kCorrupt, std::string("it is not of its form: ") + e.what());
@@ -100,6 +112,12 @@ Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repo
     HF_ASSIGN(std::size_t count, reader->Read(buffer));
     if (count == 0) break;
     text += AsText(ByteView(buffer).first(count));
+    // A stranger's list of blobs may be longer than the size beside it says.
+    if (text.size() > kRecordBytesMax) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} of tree {} is longer than any that was ever written",
+                              kPartRecordName, tree.Hex()));
+    }
   }
   Result<PartRecord> record = DecodePartRecord(text);
   if (record) return record;
