@@ -105,9 +105,17 @@ Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Direc
   std::string json;
   Bytes buffer(64U << 10);
   for (;;) {
-    HF_ASSIGN(std::size_t count, reader->Read(buffer));
-    if (count == 0) break;
-    json += AsText(ByteView(buffer).first(count));
+    Result<std::size_t> count = reader->Read(buffer);
+    // Lost, it is one file of the snapshot, and whoever restores it is told. The rest can do
+    // without.
+    if (!count && IsDamage(count.error())) return std::nullopt;
+    if (!count) return Fail(std::move(count).error());
+    if (*count == 0) break;
+    json += AsText(ByteView(buffer).first(*count));
+    // A stranger's list of blobs may be longer than the size beside it says.
+    if (json.size() > kManifestBytesMax) {
+      return Fail(ErrorCode::kCorrupt, "manifest.json is longer than any that was ever written");
+    }
   }
   HF_ASSIGN(Manifest manifest, DecodeManifest(json));
   return manifest;

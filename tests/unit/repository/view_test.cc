@@ -270,5 +270,57 @@ TEST_CASE("view: a manifest that cannot be read is an error, a foreign one is no
   CHECK_FALSE(OpenView(*repository, foreign)->manifest());
 }
 
+// The same of a snapshot that says that it is Holdfast's own, files/app.
+Id ForgedSnapshot(Repository& repository, const std::string& nodes) {
+  auto writer = BlobWriter::Begin(repository, nullptr);
+  Unwrap(writer->Save(BlobType::kData, AsBytes("12345")));
+  Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}\n")));
+  for (const char* name : {"app", "files"}) {
+    const std::string above = fmt::format(
+        R"({{"nodes":[{{"name":"{}","type":"dir","mode":2147484141,"subtree":"{}"}}]}})", name,
+        tree.Hex());
+    tree = Unwrap(writer->Save(BlobType::kTree, AsBytes(above)));
+  }
+  Unwrap(writer->Finish());
+  const std::string json = fmt::format(
+      R"({{"time":"2026-11-21T05:45:28Z","paths":["/files/app"],"tags":["kind:files"],"tree":"{}"}})",
+      tree.Hex());
+  return Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+}
+
+TEST_CASE("view: a manifest that is longer than it says is not read to its end") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  const Id piece = Unwrap(writer->Save(BlobType::kData, Bytes(8U << 20, ' ')));
+  Unwrap(writer->Finish());
+  std::string content;
+  for (int i = 0; i < 100; ++i) content += (i == 0 ? "\"" : ",\"") + piece.Hex() + '"';
+  const Id id =
+      ForgedSnapshot(*repository, R"({"name":"manifest.json","type":"file","size":5,"content":[)" +
+                                      content + "]}");
+  const SnapshotInfo info = Unwrap(LoadSnapshot(*repository, id));
+  REQUIRE_FAILS(OpenSnapshot(*repository, info), ErrorCode::kCorrupt, "manifest.json");
+}
+
+TEST_CASE("view: a lost manifest is one file, and does not take the rest with it") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const Id id = ForgedSnapshot(
+      *repository, R"({"name":"a","type":"file","size":5,"content":[")" + kFive +
+                       R"("]},{"name":"manifest.json","type":"file","size":5,"content":[")" +
+                       std::string(64, 'a') + R"("]})");
+  auto view = OpenView(*repository, id);
+  CHECK_FALSE(view->manifest());
+  TempDir directory = Unwrap(TempDir::Create("view"));
+  Progress progress;
+  ExtractOptions options;
+  options.restore_owner = false;
+
+  REQUIRE_FAILS(view->Extract(directory.path(), options, progress, {}), ErrorCode::kCorrupt,
+                "manifest.json");
+  CHECK(ReadText(directory.path() + "/a") == "12345");
+}
+
 }  // namespace
 }  // namespace holdfast::repository
