@@ -237,6 +237,32 @@ TEST_CASE("check: sizes that do not add up and files without a list") {
   CHECK(Mentions(report.errors, "\"/b\": file has no list of blobs"));
 }
 
+TEST_CASE("check: damage that countless paths lead to is told in time") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  // Each directory names the one below it ten times: a stranger can, and it is ten to the twelfth.
+  std::string below(64, 'a');
+  for (int level = 0; level < 12; ++level) {
+    std::string nodes;
+    for (char name = 'a'; name < 'k'; ++name) {
+      nodes += fmt::format(R"({}{{"name":"{}","type":"dir","mode":2147484141,"subtree":"{}"}})",
+                           nodes.empty() ? "" : ",", name, below);
+    }
+    below = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}"))).Hex();
+  }
+  Unwrap(writer->Finish());
+  const std::string json =
+      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + below + "\"}";
+  Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+
+  Progress progress;
+  const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
+
+  CHECK(report.errors.size() == 51);
+  CHECK_THAT(report.errors.back(), Catch::Contains("or more other paths"));
+}
+
 TEST_CASE("check: packs that no index names are a hint") {
   CheckFixture fixture;
   auto repository = fixture.Open();
