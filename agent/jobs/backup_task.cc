@@ -91,10 +91,14 @@ Result<void> BackupTask::Prepare() {
   timer_.Begin("open", progress_.progress());
   HF_TRY(Open());
   // Snapshots before the index, so that the index knows every blob of each snapshot listed.
-  HF_ASSIGN(std::vector<SnapshotInfo> snapshots,
-            repository::ListSnapshots(repository_->repository()));
+  HF_ASSIGN(const repository::SnapshotListing listing,
+            repository::ListReadableSnapshots(repository_->repository()));
+  // No reason to save nothing from now on.
+  for (const repository::DamagedSnapshot& damaged : listing.damaged) {
+    report_.warnings.push_back(damaged.error.Text());
+  }
   HF_TRY(repository_->repository().LoadIndex(context_.stop));
-  HF_TRY(OpenPrevious(snapshots));
+  HF_TRY(OpenPrevious(listing.snapshots));
   HF_ASSIGN(session_, source_->source().OpenBackup(
                           {.previous = previous_view_.get(), .scope = options_.scope}));
   timer_.Begin("prepare", progress_.progress());

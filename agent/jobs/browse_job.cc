@@ -32,7 +32,12 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
   HF_ASSIGN(opened.session, RepositorySession::Open(context, address, LockUse::kIfCan));
   for (const std::string& warning : opened.session->warnings())
     context.Note(address.label(), warning);
-  HF_ASSIGN(opened.snapshots, repository::ListSnapshots(opened.repository()));
+  HF_ASSIGN(repository::SnapshotListing listing,
+            repository::ListReadableSnapshots(opened.repository()));
+  for (const repository::DamagedSnapshot& damaged : listing.damaged) {
+    context.Note(address.label(), damaged.error.Text());
+  }
+  opened.snapshots = std::move(listing.snapshots);
   HF_TRY(opened.repository().LoadIndex(context.stop));
   return opened;
 }

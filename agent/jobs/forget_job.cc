@@ -24,6 +24,23 @@ bool IsChosen(const SnapshotInfo& snapshot, std::string_view selector) {
          (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
 }
 
+// Damaged snapshots of which one of `selectors` is the beginning of the id. They say nothing of
+// themselves and count as partial, so that no floor keeps them.
+void AddNamedDamage(const std::vector<std::string>& selectors,
+                    const std::vector<repository::DamagedSnapshot>& damaged, ForgetReport& report) {
+  constexpr std::size_t kDigitsMin = 8;
+  for (const repository::DamagedSnapshot& each : damaged) {
+    const bool is_named = std::ranges::any_of(selectors, [&](const std::string& selector) {
+      return selector.size() >= kDigitsMin && each.id.Hex().starts_with(selector);
+    });
+    if (!is_named) continue;
+    SnapshotInfo snapshot;
+    snapshot.id = each.id;
+    snapshot.is_partial = true;
+    report.snapshots.insert(report.snapshots.begin(), std::move(snapshot));
+  }
+}
+
 // Verdicts about named snapshots; nobody else is touched.
 Result<void> JudgeNamed(const ForgetOptions& options, ForgetReport& report) {
   std::set<repository::Id> named;
@@ -111,9 +128,14 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   ForgetReport report;
   report.repository = address.label();
   report.dry_run = options.dry_run;
-  auto snapshots = repository::ListSnapshots(session->repository());
-  if (!snapshots) return Fail(std::move(snapshots).error().While(what));
-  report.snapshots = *std::move(snapshots);
+  auto listing = repository::ListReadableSnapshots(session->repository());
+  if (!listing) return Fail(std::move(listing).error().While(what));
+  report.snapshots = std::move(listing->snapshots);
+  // A policy that does not know all of them could keep the wrong ones.
+  if (options.snapshots.empty() && !listing->damaged.empty()) {
+    return Fail(std::move(listing->damaged.front().error).While(what));
+  }
+  AddNamedDamage(options.snapshots, listing->damaged, report);
   if (!options.snapshots.empty()) {
     Result<void> judged = JudgeNamed(options, report);
     if (!judged) return Fail(std::move(judged).error().While(what));

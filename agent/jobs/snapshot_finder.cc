@@ -28,13 +28,16 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
       listing.error = std::move(session).error();
       continue;
     }
-    auto snapshots = repository::ListSnapshots((*session)->repository());
+    const std::string what = fmt::format("list repository {}", Quote(address.label()));
+    auto snapshots = repository::ListReadableSnapshots((*session)->repository());
     if (!snapshots) {
-      listing.error = std::move(snapshots).error().While(
-          fmt::format("list repository {}", Quote(address.label())));
+      listing.error = std::move(snapshots).error().While(what);
       continue;
     }
-    for (repository::SnapshotInfo& snapshot : *snapshots) {
+    if (!snapshots->damaged.empty()) {
+      listing.error = std::move(snapshots->damaged.front().error).While(what);
+    }
+    for (repository::SnapshotInfo& snapshot : snapshots->snapshots) {
       bool is_chosen =
           selector.empty() ||
           (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
@@ -58,13 +61,26 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       continue;
     }
     std::string what = fmt::format("repository {}", Quote(address.label()));
-    auto snapshots = repository::ListSnapshots((*session)->repository());
+    auto snapshots = repository::ListReadableSnapshots((*session)->repository());
     if (!snapshots) {
       warnings.push_back(fmt::format("{}: {}", what, snapshots.error().message()));
       failure = Worse(std::move(failure), std::move(snapshots).error().While(what));
       continue;
     }
-    auto match = repository::FindSnapshot(*snapshots, selector);
+    auto match = repository::FindSnapshot(snapshots->snapshots, selector);
+    if (!snapshots->damaged.empty()) {
+      Error damage = std::move(snapshots->damaged.front().error);
+      // The damaged one may be the newest: nobody shall get an older state without knowing it.
+      if (match && selector.starts_with("latest")) {
+        return Fail(Error(damage.code(), damage.message())
+                        .WithHint(fmt::format("of those that can be read the latest is {}; name it "
+                                              "if it will do",
+                                              match->id.Hex().substr(0, 8)))
+                        .While(what));
+      }
+      warnings.push_back(fmt::format("{}: {}", what, damage.message()));
+      failure = Worse(std::move(failure), std::move(damage).While(what));
+    }
     if (!match) {
       // Two snapshots that match in one repository are as good as two in two.
       if (match.error().code() != ErrorCode::kNotFound) {

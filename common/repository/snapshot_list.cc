@@ -147,25 +147,36 @@ Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
   return Decode(id, repository.LoadSealed(FileKind::kSnapshot, id));
 }
 
-Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
+Result<SnapshotListing> ListReadableSnapshots(Repository& repository) {
   std::vector<Id> ids;
   HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
     ids.push_back(id);
     return {};
   }));
-  std::vector<SnapshotInfo> snapshots;
+  SnapshotListing listing;
   for (const Id& id : ids) {
     Result<SnapshotInfo> snapshot = Decode(id, repository.LoadSealedOnce(FileKind::kSnapshot, id));
-    // Somebody may have forgotten it since it was listed.
-    if (!snapshot && snapshot.error().code() == ErrorCode::kNotFound) continue;
-    if (!snapshot) return Fail(std::move(snapshot).error());
-    snapshots.push_back(*std::move(snapshot));
+    if (snapshot) {
+      listing.snapshots.push_back(*std::move(snapshot));
+    } else if (IsDamage(snapshot.error())) {
+      Error error = std::move(snapshot).error().WithHint(
+          fmt::format("\"repository forget {}\" takes a damaged snapshot away", ShortId(id)));
+      listing.damaged.push_back({id, std::move(error)});
+    } else if (snapshot.error().code() != ErrorCode::kNotFound) {  // forgotten since it was listed
+      return Fail(std::move(snapshot).error());
+    }
   }
-  std::ranges::sort(snapshots, {}, [](const SnapshotInfo& snapshot) {
+  std::ranges::sort(listing.snapshots, {}, [](const SnapshotInfo& snapshot) {
     return std::tie(snapshot.time, snapshot.id);
   });
-  return snapshots;
+  return listing;
+}
+
+Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
+  HF_ASSIGN(SnapshotListing listing, ListReadableSnapshots(repository));
+  if (!listing.damaged.empty()) return Fail(std::move(listing.damaged.front().error));
+  return std::move(listing.snapshots);
 }
 
 Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,

@@ -42,6 +42,18 @@ Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id);
 // All snapshots by ascending time. An unreadable one is an error that names it.
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository);
 
+// One that is there and says nothing any more.
+struct DamagedSnapshot {
+  Id id;
+  Error error;  // kCorrupt or kUnsupported; names it, with what to do as a hint
+};
+struct SnapshotListing {
+  std::vector<SnapshotInfo> snapshots;  // by ascending time
+  std::vector<DamagedSnapshot> damaged;
+};
+// The same for who must not be kept from all the others by a damaged one.
+Result<SnapshotListing> ListReadableSnapshots(Repository& repository);
+
 // Finds one by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
 // beginning of an id. The latest is the newest, partial or not. kNotFound with what there is as a
 // hint; kInvalidArgument when two match, or the source is on several hosts and none is named.

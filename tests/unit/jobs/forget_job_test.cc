@@ -98,6 +98,27 @@ TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
   CHECK_FALSE(fixture.Has(ids[2]));
 }
 
+TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for that") {
+  ForgetFixture fixture;
+  const auto ids = fixture.Save("one", 3);
+  Unwrap(fixture.storages[kUrl].Put({FileKind::kSnapshot, ids[1].Hex()}, AsBytes("damaged"),
+                                    PutMode::kReplace));
+  const auto forget = [&](const std::string& snapshot) {
+    return RunForget(fixture.Context(), fixture.Main(), {.snapshots = {snapshot}, .min_keep = 1});
+  };
+
+  REQUIRE_FAILS(RunForget(fixture.Context(), fixture.Main(), {.policy = {.last = 1}}),
+                ErrorCode::kCorrupt, ids[1].Hex());
+  REQUIRE_FAILS(forget(ids[1].Hex().substr(0, 4)), ErrorCode::kNotFound, "");
+  CHECK(fixture.Has(ids[1]));
+
+  CHECK(Unwrap(forget(ids[1].Hex().substr(0, 8))).forgotten == 1);
+  CHECK_FALSE(fixture.Has(ids[1]));
+  CHECK(fixture.Has(ids[0]));
+  CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), {.policy = {.last = 1}, .min_keep = 1}))
+            .forgotten == 1);
+}
+
 TEST_CASE("forget: waits for others' locks as long as it is told, then names the holder") {
   ForgetFixture fixture;
   fixture.Save("one", 2);

@@ -123,6 +123,37 @@ TEST_CASE("list: an unreadable repository does not hide the others") {
               .snapshots.empty());
 }
 
+TEST_CASE("list and find: a damaged snapshot does not hide the others") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  const FileName bad{FileKind::kSnapshot, std::string(64, 'b')};
+  Unwrap(fixture.storages["memory:main"].Put(bad, AsBytes("damaged"), PutMode::kReplace));
+
+  const auto listings = ListRepositories(fixture.Context(), fixture.AllRepositories(), "");
+  REQUIRE(listings.at(0).snapshots.size() == 2);
+  REQUIRE(listings.at(0).error);
+  CHECK_THAT(listings.at(0).error->Text(), Catch::Contains(bad.name));
+
+  const std::string id = listings.at(0).snapshots.at(0).id.Hex();
+  const auto found =
+      Unwrap(FindInRepositories(fixture.Context(), fixture.AllRepositories(), id, LockUse::kNone));
+  CHECK(found.snapshot.id.Hex() == id);
+  REQUIRE(found.warnings.size() == 1);
+  CHECK_THAT(found.warnings[0], Catch::Contains(bad.name));
+  // It may have been the latest.
+  REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(), "latest:fake/one",
+                                   LockUse::kNone),
+                ErrorCode::kCorrupt, bad.name);
+
+  const BackupReport again = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  for (const BackupTaskReport& task : again.tasks) {
+    CHECK_FALSE(task.error);
+    CHECK(std::ranges::any_of(task.warnings, [&](const std::string& warning) {
+      return warning.find(bad.name) != std::string::npos;
+    }));
+  }
+}
+
 TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");

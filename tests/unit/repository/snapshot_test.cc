@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "common/crypto/sha256.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
 #include "tests/support/repository_fixture.h"
@@ -121,6 +122,25 @@ TEST_CASE("snapshots: listed by time, unreadable ones named") {
   REQUIRE_OK(
       fixture.storage.Put({FileKind::kSnapshot, bad.Hex()}, AsBytes("x"), PutMode::kReplace));
   REQUIRE_FAILS(ListSnapshots(*repository), ErrorCode::kCorrupt, bad.Hex());
+}
+
+TEST_CASE("snapshots: a damaged one does not hide the others") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), 10, "files", "app", "n1"), {});
+  const Id good = Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  const Id bad{crypto::Sha256Of(AsBytes("bad"))};
+  REQUIRE_OK(
+      fixture.storage.Put({FileKind::kSnapshot, bad.Hex()}, AsBytes("x"), PutMode::kReplace));
+
+  const SnapshotListing listing = Unwrap(ListReadableSnapshots(*repository));
+
+  REQUIRE(listing.snapshots.size() == 1);
+  CHECK(listing.snapshots[0].id == good);
+  REQUIRE(listing.damaged.size() == 1);
+  CHECK(listing.damaged[0].id == bad);
+  CHECK(listing.damaged[0].error.code() == ErrorCode::kCorrupt);
+  CHECK_THAT(listing.damaged[0].error.Text(), Catch::Contains("repository forget"));
 }
 
 TEST_CASE("snapshots: selectors name one") {
