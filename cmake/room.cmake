@@ -31,7 +31,8 @@ if(HOLDFAST_SANITIZE)
   target_link_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
 endif()
 if(CMAKE_UNITY_BUILD)
-  target_compile_options(hf_flags INTERFACE -Wno-subobject-linkage)  # every source is an included one
+  # Every source is an included one.
+  target_compile_options(hf_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # libstdc++ 12 hides <expected> from clang < 19, which reports an older concepts version.
@@ -78,7 +79,7 @@ if(HOLDFAST_SANITIZE)
   target_compile_options(hf_test_flags INTERFACE -fno-sanitize=alignment,null,vptr)
 endif()
 
-# holdfast_test(NAME LABEL unit|contract|fault|format|integration|lint SOURCES ... LINKS room...)
+# holdfast_test(NAME LABEL unit|contract|fault|fuzz|format|integration|lint SOURCES ... LINKS room...)
 # One Catch2 program per room; ctest shows one line per program.
 function(holdfast_test name)
   cmake_parse_arguments(TEST "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})

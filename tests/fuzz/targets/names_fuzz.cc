@@ -1,0 +1,32 @@
+// Names and texts as Go writes them: any bytes as a name come back, and any text that claims to be
+// quoted is taken or refused.
+#include "common/repository/go_text.h"
+#include "common/repository/json_reader.h"
+#include "tests/fuzz/target.h"
+
+FUZZ_TARGET(names) {
+  using namespace holdfast;
+  const std::string_view text = AsText(input);
+  std::string quoted;
+  repository::AppendGoQuoted(quoted, text);
+  const Result<std::string> unquoted = repository::GoUnquote(quoted);
+  FUZZ_REQUIRE(unquoted && *unquoted == text);
+
+  const auto through_json = [](std::string_view from) {
+    std::string json;
+    repository::AppendGoJson(json, from);
+    repository::JsonReader reader(json);
+    std::string out;
+    FUZZ_REQUIRE(reader.String(out) && reader.End());
+    FUZZ_REQUIRE(repository::IsUtf8(out));
+    return out;
+  };
+  const std::string once = through_json(text);
+  FUZZ_REQUIRE(through_json(once) == once);
+  if (repository::IsUtf8(text)) FUZZ_REQUIRE(once == text);
+  FUZZ_REQUIRE(through_json(quoted) == quoted);  // so that a name survives both
+
+  const Result<std::string> name = repository::GoUnquote(text);
+  FUZZ_REQUIRE_CLEAR(name);
+  return name.has_value();
+}

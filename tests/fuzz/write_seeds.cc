@@ -1,0 +1,280 @@
+// What the corpora began with: good inputs made by the project's own encoders, and, for what
+// belongs to a repository, those of a real one. Run by hand, when a target is new:
+//
+//   HOLDFAST_TEST_FUZZ_SEEDS=tests/fuzz/corpus build/quick/tests/fuzz_test '[seeds]'
+//
+// HOLDFAST_TEST_FUZZ_REPOSITORY and HOLDFAST_TEST_FUZZ_PASSWORD name a small repository, of stock
+// restic's best, whose files are taken as well.
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+#include "agent/jobs/part_record.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+#include "common/repository/compressor.h"
+#include "common/repository/go_text.h"
+#include "common/repository/index_file.h"
+#include "common/repository/key_file.h"
+#include "common/repository/pack_format.h"
+#include "common/repository/records.h"
+#include "common/repository/snapshot_codec.h"
+#include "common/trust/fresh.h"
+#include "common/trust/report.h"
+#include "tests/fuzz/trust_seeds.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::fuzz {
+namespace {
+using testing::Unwrap;
+
+void WriteSeed(const std::string& target, const std::string& name, ByteView bytes) {
+  const std::string folder = std::string(std::getenv("HOLDFAST_TEST_FUZZ_SEEDS")) + "/" + target;
+  Unwrap(MakeDirectories(folder));
+  testing::WriteText(folder + "/" + name, AsText(bytes));
+}
+void WriteSeed(const std::string& target, const std::string& name, std::string_view text) {
+  WriteSeed(target, name, AsBytes(text));
+}
+
+// Everything that a repository holds, as the decoders of its parts see it.
+void WriteRepository(repository::Repository& repository, const std::string& by) {
+  Storage& storage = repository.storage();
+  crypto::Sealer sealer = repository.NewSealer();
+  const auto each = [&](FileKind kind, const std::function<void(const FileInfo&, Bytes)>& take) {
+    Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+      HF_ASSIGN(Bytes bytes, storage.Get(file.name, {}));
+      take(file, std::move(bytes));
+      return {};
+    }));
+  };
+  each(FileKind::kConfig, [&](const FileInfo&, const Bytes& sealed) {
+    WriteSeed("config", by, Unwrap(sealer.Open(sealed)));
+  });
+  each(FileKind::kKey,
+       [&](const FileInfo&, const Bytes& bytes) { WriteSeed("key_file", by, bytes); });
+  const std::pair<FileKind, std::string> records[] = {
+      {FileKind::kIndex, "index"}, {FileKind::kSnapshot, "snapshot"}, {FileKind::kLock, "lock"}};
+  for (const auto& [kind, target] : records) {
+    std::size_t number = 0;
+    each(kind, [&](const FileInfo&, const Bytes& sealed) {
+      WriteSeed(target, fmt::format("{}-{}", by, number), Unwrap(repository.OpenSealed(sealed)));
+      if (number++ == 0) {
+        WriteSeed("sealed_file", by + "-" + target, Unwrap(sealer.Open(sealed)));
+      }
+    });
+  }
+  std::size_t packs = 0;
+  each(FileKind::kPack, [&](const FileInfo&, const Bytes& pack) {
+    const auto blobs = Unwrap(repository::ReadPackHeader(sealer, pack));
+    WriteSeed("pack_header", fmt::format("{}-{}", by, packs++),
+              repository::EncodePackHeader(blobs));
+  });
+  std::size_t trees = 0;
+  Unwrap(repository.ForEachBlob([&](repository::BlobType type, const repository::Id& id,
+                                    const repository::BlobLocation& location) -> Result<void> {
+    if (type != repository::BlobType::kTree || location.plain_length > 8000) return {};
+    HF_ASSIGN(const Bytes blob, repository.LoadBlob(type, id));
+    WriteSeed("tree", fmt::format("{}-{}", by, trees++), blob);
+    return {};
+  }));
+}
+
+void WriteOwnRepository() {
+  testing::RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  const auto lock = Unwrap(repository::Lock::AcquireShared(*repository, fixture.lock_options()));
+  Unwrap(testing::TryWriteSnapshot(
+      *repository,
+      testing::Items(testing::DirectoryItem("data"), testing::FileItem("data/a\xff\n", "first"),
+                     testing::FileItem("data/empty", ""),
+                     testing::LinkItem("data/link", "\xffsomewhere"))));
+  WriteRepository(*repository, "holdfast");
+  const Bytes key = Unwrap(repository->MakeKey(
+      Secret("fuzz"), {.user = "u", .host = "h", .scrypt = crypto::ScryptParameters{16, 8, 1}}));
+  WriteSeed("key_file", "opens", key);
+  WriteSeed("master_key", "holdfast",
+            repository::EncodeMasterKey(crypto::SealKey::Generate(fixture.random)));
+}
+
+void WriteOwnRecords() {
+  Manifest manifest = testing::ManifestOf("etcd", "main");
+  manifest.run = "01HF7YAT000000000000000000";
+  manifest.position = {{"revision", "4711"}};
+  manifest.members = {{{"name", "a"}}, {{"name", "b"}}};
+  manifest.checksums = {{"data/snapshot.db", "sha256:00"}};
+  manifest.details = {{"roots", {"/etc", "/srv"}}};
+  manifest.missing = {{"x", "is not there", "make it"}};
+  manifest.warnings = {"w"};
+  manifest.cut_barrier = true;
+  PartManifest part;
+  part.node = "n1";
+  part.tree_id = std::string(64, 'a');
+  part.seconds = {{"prepare", 0.25}};
+  part.cut_time = WallTime(std::chrono::seconds(1'600'000'000));
+  manifest.parts = {part};
+  WriteSeed("manifest", "full", EncodeManifest(manifest));
+  WriteSeed("manifest", "least", EncodeManifest(testing::ManifestOf("files", "app")));
+  jobs::PartRecord record;
+  record.manifest = manifest;
+  record.has_data = true;
+  record.parent = repository::Id{};
+  WriteSeed("part_record", "full", jobs::EncodePartRecord(record));
+  record.parent.reset();
+  WriteSeed("part_record", "no-parent", jobs::EncodePartRecord(record));
+}
+
+void WriteTexts() {
+  repository::Compressor compressor(repository::Compression::kMax);
+  const std::string text = R"({"packs":[]})";
+  WriteSeed("zstd", "text", compressor.Compress(AsBytes(text)));
+  WriteSeed("zstd", "zeros", compressor.Compress(Bytes(100'000)));
+  WriteSeed("zstd", "empty", compressor.Compress(ByteView()));
+  Bytes file{2};
+  const ByteView frame = compressor.Compress(Bytes(70'000, '['));
+  file.insert(file.end(), frame.begin(), frame.end());
+  WriteSeed("sealed_file", "compressed", file);
+  WriteSeed("sealed_file", "plain", text);
+  for (std::string_view name : {"plain", "a\\n\\x01\\xff\\u00a0\\U0010ffff\\\"\\\\", "\xff\xc3(",
+                                "caf\xc3\xa9", "\\a\\b\\f\\v\\101"}) {
+    WriteSeed("names", HexEncode(AsBytes(name.substr(0, 8))), name);
+  }
+  WriteSeed("json", "nested", R"({"a":[1,-2.5e3,"\u00e9\ud83d\ude00",true,false,null,{"b":{}}]})");
+  WriteSeed("json", "list", "[[],{},\"\"]");
+  for (std::string_view time :
+       {"2026-01-02T03:04:05Z", "1969-12-31T23:59:59.999999999+14:00", "9999-12-31T23:59:60-23:59",
+        "0000-01-01T00:00:00+23:59", "Fri, 24 May 2013 00:00:00 GMT", "bytes 0-9/100"}) {
+    WriteSeed("time", HexEncode(AsBytes(time)).substr(0, 40), time);
+  }
+}
+
+void WriteS3() {
+  const std::string list =
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult xmlns=\"http://s3/\">"
+      "<Name>b</Name><Prefix>p/</Prefix><KeyCount>2</KeyCount><EncodingType>url</EncodingType>"
+      "<Contents><Key>p/keys/%2B+a</Key><Size>12</Size><ETag>&quot;1&quot;</ETag></Contents>"
+      "<Contents><Key>p/config</Key><Size>0</Size></Contents>"
+      "<IsTruncated>true</IsTruncated><NextContinuationToken>1&#43;</NextContinuationToken>"
+      "</ListBucketResult>";
+  const std::string error =
+      "<Error><Code>SlowDown</Code><Message>please</Message><Region>eu</Region></Error>";
+  const std::string sts =
+      "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+      "<AccessKeyId>A</AccessKeyId><SecretAccessKey>S</SecretAccessKey><SessionToken>T"
+      "</SessionToken><Expiration>2030-01-02T03:04:05Z</Expiration></Credentials>"
+      "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+  WriteSeed("xml", "list", list);
+  WriteSeed("xml", "sts", sts);
+  WriteSeed("xml", "forms", "<a><![CDATA[x]]><!-- y --><b c='d'/></a>");
+  WriteSeed("s3_list", "page", list);
+  WriteSeed("s3_list", "last",
+            "<ListBucketResult><Contents><Key>a b</Key><Size>18446744073709551615</Size></Contents>"
+            "<IsTruncated>false</IsTruncated></ListBucketResult>");
+  WriteSeed("s3_error", "slow", error);
+  WriteSeed("s3_error", "elsewhere",
+            "<Error><Code>PermanentRedirect</Code><Message>a&#10;b</Message><Region>eu-1</Region>"
+            "</Error>");
+  WriteSeed("credentials", "sts", "s" + sts);
+  WriteSeed("credentials", "metadata",
+            R"(m{"Code":"Success","AccessKeyId":"A","SecretAccessKey":"S","Token":"T",)"
+            R"("Expiration":"2030-01-02T03:04:05Z"})");
+  WriteSeed("credentials", "file",
+            "f[default]\naws_access_key_id = A\naws_secret_access_key = S\n[b]\n"
+            "aws_session_token=T\n");
+  WriteSeed("s3_url", "aws", "s3:https://s3.eu-central-1.amazonaws.com/bucket/a/b c");
+  WriteSeed("s3_url", "six", "s3:http://[::1]:9000/bucket");
+  WriteSeed("s3_url", "short", "s3:host/bucket/p");
+}
+
+void WriteHostile() {
+  const std::string times =
+      R"("mtime":"2026-01-02T03:04:05Z","atime":"2026-01-02T03:04:05Z","ctime":"2026-01-02T03:04:05Z","uid":0,"gid":0)";
+  const std::string snapshot =
+      R"(s{"time":"2026-01-02T03:04:05Z","tree":"#TREE#","paths":["/files/app"],"hostname":"h",)"
+      R"("tags":["kind:files"]})";
+  const auto write = [&](const std::string& name, const std::vector<std::string>& trees) {
+    std::string all = "dhello\x1e";
+    for (const std::string& tree : trees) all += "t{\"nodes\":[" + tree + "]}\n\x1e";
+    std::string last = snapshot;
+    last.replace(last.find("#TREE#"), 6, fmt::format("#{}#", trees.size()));
+    WriteSeed("repository", name, all + last + "\x1e");
+  };
+  const std::string file = R"({"name":"a","type":"file","mode":420,)" + times +
+                           R"(,"size":5,"links":1,"content":["#0#"]})";
+  const auto directory = [&](const std::string& name, int tree) {
+    return fmt::format(R"({{"name":"{}","type":"dir","mode":2147484141,{},"content":null,)"
+                       R"("subtree":"#{}#"}})",
+                       name, times, tree);
+  };
+  const std::string link = R"({"name":"b","type":"symlink","mode":134218239,)" + times +
+                           R"(,"linktarget":"../../../x","content":null})";
+  write("own", {file, directory("app", 1), directory("files", 2)});
+  write("twice", {file + "," + link, directory("b", 1) + "," + link, directory("c", 2)});
+  write("foreign", {file + "," + directory("d", 0)});
+  WriteSeed("repository", "index",
+            "dhello\x1ei{\"packs\":[{\"id\":\"#0#\",\"blobs\":[{\"id\":\"#0#\",\"type\":\"data\","
+            "\"offset\":0,\"length\":4294967295}]}]}\x1e");
+}
+
+void WriteTrust() {
+  const SignedPlans plans;
+  for (std::size_t i = 0; i < plans.payloads.size(); ++i) {
+    WriteSeed("plan", fmt::format("{}", i), plans.payloads[i]);
+    WriteSeed("envelope", fmt::format("plan-{}", i), plans.envelopes[i]);
+  }
+  const testing::TrustFixture fixture;
+  v1::RootDocument next = fixture.Document();
+  WriteSeed("root_document", "first", trust::EncodeMessage(next));
+  next.set_version(2);
+  next.set_issued_at_ms(testing::kTrustNowMs);
+  WriteSeed("root_document", "next", trust::EncodeMessage(next));
+  WriteSeed("envelope", "root", fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_ben}));
+  v1::Report report;
+  report.set_node("db-1");
+  report.set_report_sequence(2);
+  report.set_previous(std::string(32, 'p'));
+  report.set_plan_id(std::string(16, 'i'));
+  report.set_plan_hash(std::string(32, 'h'));
+  v1::Report saved = report;
+  saved.mutable_saved()->set_tree_id(std::string(32, 't'));
+  (*saved.mutable_saved()->mutable_seconds())["save"] = 1.5;
+  v1::Report refused = report;
+  refused.mutable_refused()->set_check("path");
+  WriteSeed("report", "saved", trust::EncodeMessage(saved));
+  WriteSeed("report", "refused", trust::EncodeMessage(refused));
+  v1::Fresh fresh;
+  fresh.set_cluster_id(fixture.Document().cluster_id());
+  fresh.set_node("db-1");
+  fresh.set_incarnation(2);
+  fresh.set_nonce(std::string(16, 'n'));
+  fresh.set_now_ms(testing::kTrustNowMs);
+  fresh.set_expires_at_ms(testing::kTrustNowMs + 60'000);
+  fresh.set_controller_epoch(4);
+  fresh.set_root_version(1);
+  WriteSeed("fresh", "answer", trust::EncodeMessage(fresh));
+}
+
+TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
+  REQUIRE(std::getenv("HOLDFAST_TEST_FUZZ_SEEDS") != nullptr);
+  if (const char* url = std::getenv("HOLDFAST_TEST_FUZZ_REPOSITORY")) {
+    SystemRandom random;
+    SystemClock clock;
+    const Secret password(testing::ReadText(std::getenv("HOLDFAST_TEST_FUZZ_PASSWORD")));
+    auto repository = Unwrap(
+        repository::Repository::Open(Unwrap(OpenStorage({url})), password, {}, random, clock));
+    Unwrap(repository->LoadIndex({}));
+    WriteRepository(*repository, "restic");
+    return;
+  }
+  WriteOwnRepository();
+  WriteOwnRecords();
+  WriteTexts();
+  WriteS3();
+  WriteHostile();
+  WriteTrust();
+}
+
+}  // namespace
+}  // namespace holdfast::fuzz
