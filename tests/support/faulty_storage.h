@@ -27,6 +27,11 @@ struct Fault {
   bool is_torn = false;
   // A Put or Remove does its work and fails all the same, as when the answer was lost.
   bool after_the_work = false;
+  // A Put says that all went well. With is_torn half of the content is there, else nothing: what a
+  // disk leaves that lied when it was told to write its cache.
+  bool is_silent = false;
+  // After the last call that matches every other one fails: the machine went down with it.
+  bool is_the_end = false;
 };
 
 // Safe to use from several threads.
@@ -67,6 +72,7 @@ class FaultyStorage final : public Storage {
     std::optional<Fault> fault = Take(StorageCall::kPut, name.kind);
     if (!fault) return inner_->Put(name, content, mode);
     if (fault->is_torn) HF_TRY(inner_->Put(name, content.first(content.size() / 2), mode));
+    if (fault->is_silent) return {};
     if (fault->after_the_work) HF_TRY(inner_->Put(name, content, mode));
     return Failure(*fault, "write \"" + FilePath(name) + "\"");
   }
@@ -100,11 +106,17 @@ class FaultyStorage final : public Storage {
     std::lock_guard lock(mutex_);
     ++calls_;
     if (!fault_) return std::nullopt;
+    if (fault_->is_the_end && matching_ >= fault_->last) return Down();
     if (!fault_->calls.empty() && !fault_->calls.contains(call)) return std::nullopt;
     if (fault_->kind && fault_->kind != kind) return std::nullopt;
     ++matching_;
     if (matching_ < fault_->first || matching_ > fault_->last) return std::nullopt;
     return fault_;
+  }
+  static Fault Down() {
+    Fault down;
+    down.code = ErrorCode::kDenied;  // nothing that anybody would try again
+    return down;
   }
   static std::unexpected<Error> Failure(const Fault& fault, const std::string& what) {
     return Fail(fault.code, what + ": injected fault");

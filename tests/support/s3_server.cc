@@ -256,6 +256,8 @@ ServedAnswer S3Server::ServeBroken(const ServedRequest& request, S3Fault fault) 
       std::erase_if(whole.headers, [](const auto& header) { return header.first == "range"; });
       return Work(whole);
     }
+    case S3Fault::kExpiredToken:
+      return ErrorAnswer(400, "ExpiredToken");
     case S3Fault::kHostileList:
       return {.body = "<!DOCTYPE a [<!ENTITY x \"y\">]><ListBucketResult>&x;</ListBucketResult>"};
   }

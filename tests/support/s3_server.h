@@ -34,6 +34,7 @@ enum class S3Fault : std::uint8_t {
   kShortRange,     // half of the range that was asked for, with a header that says so
   kWholeFile,      // 200 and the whole file to a range
   kHostileList,    // a list that is no XML a server sends
+  kExpiredToken,   // 400 ExpiredToken, whatever the key is
 };
 
 struct S3Key {

@@ -1,0 +1,192 @@
+// Every storage call of everything that changes a repository goes wrong in turn, in every way that
+// a storage has. Afterwards no damage is found, every snapshot that was there restores, and the
+// same again does its work.
+#include <catch2/catch.hpp>
+
+#include "tests/support/operations.h"
+#include "tests/support/faulty_storage.h"
+
+namespace holdfast::repository {
+namespace {
+using namespace holdfast::testing;
+
+// The scene's storage is filled anew for each run, which is cheaper than making the scene.
+struct Runs {
+  // Runs it with its k-th matching call failing. False when it made fewer such calls.
+  bool Run(const Operation& operation, const Fault& fault, std::uint64_t k) {
+    left = std::make_unique<MemoryStorage>();
+    OperationScene::Copy(scene.storage, *left);
+    FaultyStorage faulty(std::make_unique<BorrowedStorage>(*left));
+    Fault at_k = fault;
+    at_k.first = at_k.last = k;
+    faulty.Set(at_k);
+    is_done = operation.run(scene, std::make_unique<BorrowedStorage>(faulty)).has_value();
+    return faulty.matching() >= k;
+  }
+
+  OperationScene scene;
+  std::unique_ptr<MemoryStorage> left;
+  bool is_done = false;
+};
+
+// The same again, once whoever died is known to be dead.
+void RequireAgain(OperationScene& scene, const Operation& operation, MemoryStorage& left) {
+  REQUIRE_OK(RunUnlock(scene, std::make_unique<BorrowedStorage>(left)));
+  REQUIRE_OK(operation.run(scene, std::make_unique<BorrowedStorage>(left)));
+  REQUIRE(scene.Check(left) == std::vector<std::string>{});
+  (void)scene.RequireSnapshots(left, operation.forgets);
+}
+
+TEST_CASE("operation faults: an honest storage's error at any call does no harm") {
+  struct Case {
+    const char* name;
+    ErrorCode code;
+    std::set<StorageCall> calls;
+    bool after_the_work;
+  };
+  const Case cases[] = {
+      {"cannot be read or written", ErrorCode::kUnavailable, {}, false},
+      {"full", ErrorCode::kNoSpace, {StorageCall::kPut}, false},
+      {"the answer is lost",
+       ErrorCode::kUnavailable,
+       {StorageCall::kPut, StorageCall::kRemove},
+       true},
+  };
+  Runs runs;
+  for (const Operation& operation : kOperations) {
+    for (const Case& each : cases) {
+      Fault fault;
+      fault.code = each.code;
+      fault.calls = each.calls;
+      fault.after_the_work = each.after_the_work;
+      for (std::uint64_t k = 1; runs.Run(operation, fault, k); ++k) {
+        INFO(operation.name << ", call " << k << ": " << each.name);
+        REQUIRE(k < 200);
+        REQUIRE(runs.scene.Check(*runs.left) == std::vector<std::string>{});
+        (void)runs.scene.RequireSnapshots(*runs.left, operation.forgets);
+        RequireAgain(runs.scene, operation, *runs.left);
+      }
+      INFO(operation.name << ": " << each.name);
+      REQUIRE(runs.is_done);
+    }
+  }
+}
+
+TEST_CASE("operation faults: a machine that goes down at any call leaves what was there") {
+  Runs runs;
+  for (const Operation& operation : kOperations) {
+    Fault fault;
+    fault.is_the_end = true;
+    for (std::uint64_t k = 1; runs.Run(operation, fault, k); ++k) {
+      INFO(operation.name << ", down at call " << k);
+      REQUIRE(k < 200);
+      REQUIRE(runs.scene.Check(*runs.left) == std::vector<std::string>{});
+      (void)runs.scene.RequireSnapshots(*runs.left, operation.forgets);
+      RequireAgain(runs.scene, operation, *runs.left);
+    }
+    REQUIRE(runs.is_done);
+  }
+}
+
+// What the messages say: a key or a snapshot that is broken goes, a broken index is made anew.
+// Returns what had to go, by path.
+std::vector<std::string> DoAsTold(OperationScene& scene, MemoryStorage& left) {
+  std::vector<std::string> gone;
+  const auto remove_named = [&](FileKind kind, const std::string& text) {
+    std::vector<FileName> named;
+    Unwrap(left.List(kind, [&](const FileInfo& file) -> Result<void> {
+      if (text.find(file.name.name) != std::string::npos) named.push_back(file.name);
+      return {};
+    }));
+    REQUIRE(named.size() == 1);  // else nobody could do as told
+    gone.push_back(FilePath(named[0]));
+    Unwrap(left.Remove(named[0]));
+  };
+  auto opened = OpenFor(scene, std::make_unique<BorrowedStorage>(left));
+  if (!opened) {
+    REQUIRE(opened.error().code() == ErrorCode::kCorrupt);
+    remove_named(FileKind::kKey, opened.error().Text());
+    opened = OpenFor(scene, std::make_unique<BorrowedStorage>(left));
+  }
+  REQUIRE_OK(opened);
+  Unwrap(RemoveAllLocks(**opened));
+  if (const auto listed = ListSnapshots(**opened); !listed) {
+    REQUIRE(listed.error().code() == ErrorCode::kCorrupt);
+    remove_named(FileKind::kSnapshot, listed.error().Text());
+  }
+  if (const auto loaded = (*opened)->LoadIndex({}); !loaded) {
+    REQUIRE(loaded.error().code() == ErrorCode::kCorrupt);
+    gone.push_back("index");
+  }
+  // An index file that is not there at all tells nobody; that blobs are in no pack does.
+  if (!scene.Check(left).empty()) {
+    REQUIRE_OK(RunRepairIndex(scene, std::make_unique<BorrowedStorage>(left)));
+  }
+  return gone;
+}
+
+TEST_CASE("operation faults: a file whose content is lost when the machine goes down is told of") {
+  Runs runs;
+  for (const Operation& operation : kOperations) {
+    for (const bool is_torn : {true, false}) {
+      Fault fault;
+      fault.calls = {StorageCall::kPut};
+      fault.is_silent = true;
+      fault.is_torn = is_torn;
+      fault.is_the_end = true;
+      for (std::uint64_t k = 1; runs.Run(operation, fault, k); ++k) {
+        INFO(operation.name << ", down at the " << k << ". write, "
+                            << (is_torn ? "half of it there" : "nothing of it there"));
+        REQUIRE(k < 100);
+        const std::vector<std::string> gone = DoAsTold(runs.scene, *runs.left);
+        if (!is_torn) REQUIRE(gone == std::vector<std::string>{});
+        REQUIRE(runs.scene.Check(*runs.left) == std::vector<std::string>{});
+        (void)runs.scene.RequireSnapshots(*runs.left, operation.forgets);
+        RequireAgain(runs.scene, operation, *runs.left);
+      }
+      REQUIRE(runs.is_done);
+    }
+  }
+}
+
+// No order of writes helps against a disk that loses one and keeps those after it. What it must not
+// do is harm what other writes made, or go unseen.
+TEST_CASE("operation faults: a backup whose write the disk loses is named, and no other") {
+  Runs runs;
+  for (const bool is_torn : {true, false}) {
+    Fault fault;
+    fault.calls = {StorageCall::kPut};
+    fault.is_silent = true;
+    fault.is_torn = is_torn;
+    for (std::uint64_t k = 1; runs.Run(kOperations[0], fault, k); ++k) {
+      INFO("write " << k << ", " << (is_torn ? "half of it there" : "nothing of it there"));
+      REQUIRE(k < 100);
+      (void)DoAsTold(runs.scene, *runs.left);
+      const std::vector<std::string> errors = runs.scene.Check(*runs.left);
+      auto repository = Unwrap(OpenFor(runs.scene, std::make_unique<BorrowedStorage>(*runs.left)));
+      const auto snapshots = Unwrap(ListSnapshots(*repository));
+      const bool is_third_there = snapshots.size() == 3;
+      for (const SnapshotInfo& snapshot : snapshots) {
+        if (!runs.scene.kept.contains(snapshot.id)) {
+          // It is there and whole, or the check says that it is not.
+          Unwrap(repository->LoadIndex({}));
+          const auto view = OpenSnapshot(*repository, snapshot);
+          const bool is_whole =
+              view && ReadPath(**view, "data/name") && ReadPath(**view, "data/three");
+          REQUIRE(is_whole == errors.empty());
+          Unwrap(runs.left->Remove({FileKind::kSnapshot, snapshot.id.Hex()}));
+        } else {
+          for (const std::string& error : errors) {
+            REQUIRE_THAT(error, !Catch::Contains("snapshot " + snapshot.id.Hex().substr(0, 8)));
+          }
+        }
+      }
+      if (!is_third_there) REQUIRE(errors == std::vector<std::string>{});
+      (void)runs.scene.RequireSnapshots(*runs.left, false);
+    }
+    REQUIRE(runs.is_done);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::repository

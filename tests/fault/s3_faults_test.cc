@@ -1,0 +1,154 @@
+// Everything that changes a repository, over S3, while the service fails: whichever request it is
+// that goes wrong, and however, the work is done in the end or fails with a clear error, and what
+// was there stays whole.
+#include <catch2/catch.hpp>
+
+#include "common/storage/retry_storage.h"
+#include "common/storage/s3_storage.h"
+#include "tests/support/operations.h"
+#include "tests/support/s3_server.h"
+
+namespace holdfast::s3 {
+namespace {
+using namespace std::chrono_literals;
+using namespace holdfast::testing;
+
+const std::string kPrefix = "p/";
+
+struct Service {
+  explicit Service(OperationScene& from, S3ServerOptions options = {})
+      : scene(from), server(std::move(options), from.clock) {
+    settings.credentials = {.kind = CredentialKind::kEnvironment,
+                            .variables = {{"AWS_ACCESS_KEY_ID", S3Server::kAccessKeyId},
+                                          {"AWS_SECRET_ACCESS_KEY", S3Key{}.secret}}};
+    for (FileKind kind : {FileKind::kConfig, FileKind::kKey, FileKind::kPack, FileKind::kIndex,
+                          FileKind::kSnapshot, FileKind::kLock}) {
+      Unwrap(scene.storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+        HF_ASSIGN(const Bytes content, scene.storage.Get(file.name, {}));
+        server.PutFile(kPrefix + FilePath(file.name), std::string(AsText(content)));
+        return {};
+      }));
+    }
+  }
+
+  // As the agent opens it, but that waiting takes no time and ends after three tries.
+  std::unique_ptr<Storage> Open() {
+    auto storage = Unwrap(S3Storage::Open(server.url("p"), settings,
+                                          {.clock = &scene.clock, .stall_timeout = 100ms}));
+    return std::make_unique<RetryStorage>(
+        std::move(storage), RetryPolicy{.total = std::chrono::seconds(30)}, clock_of_tries,
+        scene.random, [this](std::chrono::nanoseconds) -> Result<void> {
+          clock_of_tries.Advance(12s);
+          return {};
+        });
+  }
+
+  // What lies on the server, where the checks cost less.
+  void Fetch(MemoryStorage& left) const {
+    for (const auto& [key, content] : server.files()) {
+      const std::string path = key.substr(kPrefix.size());
+      FileName name{FileKind::kConfig, ""};
+      for (FileKind kind : {FileKind::kKey, FileKind::kPack, FileKind::kIndex, FileKind::kSnapshot,
+                            FileKind::kLock}) {
+        const std::string folder = std::string(FileKindName(kind)) + "/";
+        if (path.starts_with(folder)) name = {kind, path.substr(path.rfind('/') + 1)};
+      }
+      Unwrap(left.Put(name, AsBytes(content), PutMode::kReplace));
+    }
+  }
+
+  OperationScene& scene;
+  ManualClock clock_of_tries;
+  S3Server server;
+  Settings settings;
+};
+
+void RequireSound(Service& service, const Operation& operation) {
+  service.server.Mend();
+  REQUIRE(service.server.violations() == std::vector<std::string>{});
+  MemoryStorage left;
+  service.Fetch(left);
+  REQUIRE(service.scene.Check(left) == std::vector<std::string>{});
+  (void)service.scene.RequireSnapshots(left, operation.forgets);
+}
+
+constexpr S3Fault kPassing[] = {
+    S3Fault::kSlowDown,   S3Fault::kInternalError, S3Fault::kBadGateway, S3Fault::kHangUp,
+    S3Fault::kAnswerLost, S3Fault::kTwice,         S3Fault::kCutBody,    S3Fault::kStall,
+    S3Fault::kErrorIn200, S3Fault::kShortRange,
+};
+
+TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
+  OperationScene scene;
+  for (std::size_t i = 0; i < std::size(kOperations); ++i) {
+    const Operation& operation = kOperations[i];
+    bool was_hit = true;
+    for (int request = 1; was_hit; ++request) {
+      REQUIRE(request < 300);
+      // Every fault meets every kind of request, without each meeting each of them.
+      const S3Fault fault =
+          kPassing[(static_cast<std::size_t>(request) + 3 * i) % std::size(kPassing)];
+      INFO(operation.name << ", request " << request << ", fault " << static_cast<int>(fault));
+      Service service(scene);
+      service.server.Break(fault, "", "", request, request);
+      REQUIRE_OK(operation.run(scene, service.Open()));
+      was_hit = service.server.requests() >= request;
+      RequireSound(service, operation);
+    }
+  }
+}
+
+TEST_CASE("s3 faults: a service that stays broken from any request on leaves what was there") {
+  OperationScene scene;
+  for (const Operation& operation : kOperations) {
+    const S3Fault faults[] = {S3Fault::kSlowDown, S3Fault::kHangUp, S3Fault::kErrorIn200,
+                              S3Fault::kAnswerLost, S3Fault::kCutBody};
+    bool was_done = false;
+    for (int request = 1; !was_done; request += 3) {
+      REQUIRE(request < 300);
+      const S3Fault fault = faults[static_cast<std::size_t>(request / 3) % std::size(faults)];
+      INFO(operation.name << ", from request " << request << ", fault " << static_cast<int>(fault));
+      Service service(scene);
+      service.server.Break(fault, "", "", request);
+      const Result<void> done = operation.run(scene, service.Open());
+      if (!done) REQUIRE_FALSE(done.error().message().empty());
+      was_done = done.has_value();
+      RequireSound(service, operation);
+      REQUIRE_OK(RunUnlock(scene, service.Open()));
+      REQUIRE_OK(operation.run(scene, service.Open()));
+      RequireSound(service, operation);
+    }
+  }
+}
+
+TEST_CASE("s3 faults: with a clock that is wrong everything works") {
+  OperationScene scene;
+  for (const std::chrono::seconds skew : {-86'400s, 3600s}) {
+    for (const Operation& operation : kOperations) {
+      INFO(operation.name << ", " << skew.count());
+      Service service(scene, {.clock_skew = skew});
+      REQUIRE_OK(operation.run(scene, service.Open()));
+      RequireSound(service, operation);
+    }
+  }
+}
+
+TEST_CASE("s3 faults: credentials that end in the middle are an error, and do no harm") {
+  for (const Operation& operation : kOperations) {
+    OperationScene scene;
+    bool was_done = false;
+    for (int request = 1; !was_done; request += 4) {
+      REQUIRE(request < 300);
+      INFO(operation.name << ", from request " << request);
+      Service service(scene);
+      service.server.Break(S3Fault::kExpiredToken, "", "", request);
+      const Result<void> done = operation.run(scene, service.Open());
+      if (!done) REQUIRE_FAILS(done, ErrorCode::kDenied, "ExpiredToken");
+      was_done = done.has_value();
+      RequireSound(service, operation);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::s3

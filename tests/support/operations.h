@@ -1,0 +1,219 @@
+// All that changes a repository, as the agent does it, for tests that let it fail at every step;
+// and what must hold afterwards, whatever happened.
+#pragma once
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/crypto/sha256.h"
+#include "common/repository/check.h"
+#include "common/repository/index_repair.h"
+#include "common/repository/key_file.h"
+#include "common/repository/key_list.h"
+#include "common/repository/lock.h"
+#include "common/repository/prune.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::testing {
+
+// A repository in which every operation has something to do: three snapshots, one of which is
+// forgotten already (its blobs are there, partly needed by others), a pack that no index names, and
+// two keys.
+struct OperationScene : RepositoryFixture {
+  OperationScene() {
+    auto repository = Open();
+    Save(*repository, "forgotten", {"gone", "shared"});
+    const repository::Id forgotten = kept.begin()->first;
+    Save(*repository, "first", {"shared", "one"});
+    Save(*repository, "second", {"shared", "one", "two"});
+    kept.erase(forgotten);
+    Unwrap(storage.Remove({FileKind::kSnapshot, forgotten.Hex()}));
+    for (const auto& [id, files] : kept) {
+      if (files.at("name") == "first") target = id;
+    }
+    const auto writer = repository::BlobWriter::Begin(*repository, nullptr);
+    Unwrap(writer->Save(repository::BlobType::kData, Content("garbage")));
+    Unwrap(writer->Finish());
+    Unwrap(storage.Remove({FileKind::kIndex, IndexOfGarbage().Hex()}));
+    Unwrap(repository::AddKey(*Open(), Secret("another"), key_options));
+  }
+
+  // Files that are told apart by their names alone.
+  static Bytes Content(const std::string& name) {
+    SeededRandom content(std::hash<std::string>()(name));
+    return testing::RandomBytes(content, 3000 + name.size());
+  }
+
+  Result<repository::Id> TrySave(repository::Repository& repository, const std::string& name,
+                                 const std::vector<std::string>& files,
+                                 const repository::Lock* lock) {
+    std::vector<Item> items;
+    items.push_back(FileItem("data/name", name));
+    for (const std::string& file : files) items.push_back(FileItem("data/" + file, Content(file)));
+    repository::PartOptions options;
+    options.lock = lock;
+    HF_ASSIGN(repository::Part part, TryWritePart(repository, std::move(items), options));
+    repository::ComposeOptions compose = ComposeAs(repository);
+    compose.lock = lock;
+    return Compose(repository, {&part, 1}, ManifestOf("files", "app"), compose);
+  }
+  void Save(repository::Repository& repository, const std::string& name,
+            const std::vector<std::string>& files) {
+    std::map<std::string, std::string> saved{{"name", name}};
+    for (const std::string& file : files) saved[file] = AsText(Content(file));
+    kept[Unwrap(TrySave(repository, name, files, nullptr))] = saved;
+    clock.Advance(std::chrono::hours(1));
+  }
+  // The index file that names the pack of garbage.
+  repository::Id IndexOfGarbage() {
+    const std::string garbage = repository::Id{crypto::Sha256Of(Content("garbage"))}.Hex();
+    auto repository = Open();
+    repository::Id index;
+    Unwrap(storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+      const repository::Id id = Unwrap(repository::ParseId(file.name.name));
+      const std::string json{AsText(Unwrap(repository->LoadSealed(FileKind::kIndex, id)))};
+      if (json.find(garbage) != std::string::npos) index = id;
+      return {};
+    }));
+    return index;
+  }
+
+  // Copies all files of `from`.
+  static void Copy(Storage& from, Storage& to) {
+    for (FileKind kind : {FileKind::kConfig, FileKind::kKey, FileKind::kPack, FileKind::kIndex,
+                          FileKind::kSnapshot, FileKind::kLock}) {
+      Unwrap(from.List(kind, [&](const FileInfo& file) -> Result<void> {
+        HF_ASSIGN(const Bytes content, from.Get(file.name, {}));
+        return to.Put(file.name, content, PutMode::kReplace);
+      }));
+    }
+  }
+
+  // Every file of every snapshot is what was saved, and none of `kept` is missing but `target`,
+  // where it may be. Returns how many snapshots there are.
+  std::size_t RequireSnapshots(Storage& from, bool target_may_be_gone) {
+    auto repository = Unwrap(repository::Repository::Open(std::make_unique<BorrowedStorage>(from),
+                                                          password, {}, random, clock));
+    const auto snapshots = Unwrap(repository::ListSnapshots(*repository));
+    Unwrap(repository->LoadIndex({}));
+    std::size_t found = 0;
+    for (const repository::SnapshotInfo& snapshot : snapshots) {
+      const auto view = Unwrap(repository::OpenSnapshot(*repository, snapshot));
+      REQUIRE(view->manifest().has_value());
+      const auto saved = kept.find(snapshot.id);
+      if (saved == kept.end()) {
+        REQUIRE(Unwrap(ReadPath(*view, "data/name")) == ToBytes("third"));
+        REQUIRE(Unwrap(ReadPath(*view, "data/three")) == Content("three"));
+        continue;
+      }
+      ++found;
+      for (const auto& [file, content] : saved->second) {
+        REQUIRE(Unwrap(ReadPath(*view, "data/" + file)) == ToBytes(content));
+      }
+    }
+    REQUIRE(found + (target_may_be_gone ? 1 : 0) >= kept.size());
+    return snapshots.size();
+  }
+
+  std::vector<std::string> Check(Storage& from) {
+    auto repository = Unwrap(repository::Repository::Open(std::make_unique<BorrowedStorage>(from),
+                                                          password, {}, random, clock));
+    Progress progress;
+    return Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {})).errors;
+  }
+
+  const repository::InitOptions key_options{.user = "u", .host = "h", .scrypt = kCheapScrypt};
+  std::map<repository::Id, std::map<std::string, std::string>> kept;
+  repository::Id target;  // of `forget`
+};
+
+struct Operation {
+  const char* name;
+  bool forgets;
+  Result<void> (*run)(OperationScene& scene, std::unique_ptr<Storage> storage);
+};
+
+inline Result<std::unique_ptr<repository::Repository>> OpenFor(OperationScene& scene,
+                                                               std::unique_ptr<Storage> storage) {
+  return repository::Repository::Open(std::move(storage), scene.password, {}, scene.random,
+                                      scene.clock);
+}
+
+inline Result<void> RunBackup(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
+  HF_TRY(repository::ListSnapshots(*repository));
+  HF_TRY(repository->LoadIndex({}));
+  HF_TRY(scene.TrySave(*repository, "third", {"shared", "three"}, lock.get()));
+  return {};
+}
+
+inline Result<void> RunForget(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  HF_ASSIGN(const auto snapshots, repository::ListSnapshots(*repository));
+  const auto found = repository::FindSnapshot(snapshots, scene.target.Hex());
+  if (!found) return {};
+  HF_TRY(lock->StillHeld());
+  return repository->storage().Remove({FileKind::kSnapshot, scene.target.Hex()});
+}
+
+inline Result<void> RunPrune(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  HF_TRY(repository->LoadIndex({}));
+  repository::PruneOptions options;
+  options.max_unused_percent = 0;
+  options.lock = lock.get();
+  Progress progress;
+  HF_TRY(repository::PruneRepository(*repository, options, progress, {}));
+  return {};
+}
+
+inline Result<void> RunRepairIndex(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  repository::IndexRepairOptions options;
+  options.lock = lock.get();
+  Progress progress;
+  HF_TRY(repository::RepairIndex(*repository, options, progress, {}));
+  return {};
+}
+
+inline Result<void> RunKeyAdd(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
+  HF_TRY(repository::AddKey(*repository, Secret("third"), scene.key_options));
+  return {};
+}
+
+inline Result<void> RunKeyRemove(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  HF_ASSIGN(const auto keys, repository::ListKeys(*repository));
+  for (const repository::KeyInfo& key : keys) {
+    if (!key.is_in_use) return repository::RemoveKey(*repository, key.id);
+  }
+  return {};
+}
+
+inline Result<void> RunUnlock(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_TRY(repository::RemoveAllLocks(*repository));
+  return {};
+}
+
+inline constexpr Operation kOperations[] = {
+    {"backup", false, RunBackup},  {"forget", true, RunForget},
+    {"prune", false, RunPrune},    {"repair index", false, RunRepairIndex},
+    {"key add", false, RunKeyAdd}, {"key remove", false, RunKeyRemove},
+    {"unlock", false, RunUnlock},
+};
+
+}  // namespace holdfast::testing
