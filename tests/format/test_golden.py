@@ -103,7 +103,8 @@ class Frozen(Case):
             return
         if damage["says"] == "file" and damage["file"].startswith("index/"):
             # Neither tells more before the index was made anew; then all is there.
-            self.agent.run("repository", "repair", "index")
+            # 3: there was damage, and it is named.
+            self.agent.run("repository", "repair", "index", expect=3 if damage["do"] == "flip" else 0)
             self.restic.check()
             for number in range(2):
                 self.assertEqual(self.wrong_after(golden, about, number, by_us=True), set())
