@@ -200,7 +200,8 @@ class Interrupted(Restores):
 
         self.assertTrue(again["resumed"])
         self.assertGreater(again["unchanged"], 0)
-        self.assertLess(again["bytes"], 6 * (48 << 20))
+        # All but data/big, which was there; of the others nobody knows how far they came.
+        self.assertLess(again["bytes"], 6 * (48 << 20) + (32 << 20) + (1 << 20))
         self.assert_restored()
         self.wrong(2, "is not empty", arguments=command[2:])
 
