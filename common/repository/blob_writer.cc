@@ -11,7 +11,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
@@ -213,7 +212,7 @@ class PackingBlobWriter final : public BlobWriter {
       to_store_.pop_front();
       const bool is_wanted = !failure_;
       lock.unlock();
-      Result<void> stored = is_wanted ? StorePack(sealer, *pack) : Result<void>{};
+      Result<void> stored = is_wanted ? StoreNow(sealer, *pack) : Result<void>{};
       if (!stored) SetFailure(stored.error());
       lock.lock();
       --storing_;
@@ -338,7 +337,7 @@ class PackingBlobWriter final : public BlobWriter {
     std::unique_lock lock(mutex_);
     if (!stores_apart_) {
       lock.unlock();
-      return StorePack(sealer, *pack);
+      return StoreNow(sealer, *pack);
     }
     Await(lock, [this] { return storing_ < storing_max_; });
     if (failure_) return Fail(*failure_);
@@ -348,19 +347,8 @@ class PackingBlobWriter final : public BlobWriter {
     return {};
   }
 
-  Result<void> AskLock() const { return lock_ == nullptr ? Result<void>{} : lock_->StillHeld(); }
-
-  // The header goes last, and the name is the hash of it all: a torn file has neither.
-  Result<void> StorePack(crypto::Sealer& sealer, OpenPack& pack) {
-    HF_TRY(AskLock());
-    PackContents contents = pack.Close(sealer);
-    const FileName name{FileKind::kPack, contents.id.Hex()};
-    CrashPoint("repository.pack.before_put");
-    Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
-    if (!stored) {
-      return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
-    }
-    CrashPoint("repository.pack.after_put");
+  Result<void> StoreNow(crypto::Sealer& sealer, OpenPack& pack) {
+    HF_ASSIGN(PackContents contents, StorePack(repository_, lock_, sealer, pack));
     std::unique_lock lock(mutex_);
     statistics_.bytes_packed += pack.bytes().size();
     pack.Clear();
@@ -377,7 +365,7 @@ class PackingBlobWriter final : public BlobWriter {
     finished_blobs_ = 0;
     last_index_ = repository_.clock().Monotonic();
     lock.unlock();
-    HF_TRY(AskLock());
+    HF_TRY(StillHeld(lock_));
     HF_TRY(repository_.SaveIndex(packs));
     lock.lock();
     for (const PackContents& pack : packs) {

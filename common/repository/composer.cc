@@ -218,7 +218,7 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 }
 
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock) {
-  if (lock != nullptr) HF_TRY(lock->StillHeld());
+  HF_TRY(StillHeld(lock));
   CrashPoint("repository.snapshot.before_put");
   HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed));
   CrashPoint("repository.snapshot.after_put");

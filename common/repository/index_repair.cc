@@ -5,9 +5,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/repository/index_file.h"
+#include "common/repository/index_rewrite.h"
 #include "common/repository/pack_format.h"
 
 namespace holdfast::repository {
@@ -21,7 +21,8 @@ class IndexRepair {
         options_(options),
         progress_(progress),
         stop_(std::move(stop)),
-        sealer_(repository.NewSealer()) {}
+        sealer_(repository.NewSealer()),
+        rewrite_(repository, options.lock) {}
 
   Result<IndexRepairReport> Run() {
     progress_.SetPhase("list");
@@ -30,9 +31,11 @@ class IndexRepair {
     HF_TRY(ReadIndexFiles());
     progress_.SetPhase("packs");
     HF_TRY(AddOtherPacks());
-    HF_TRY(WriteIndex());
+    HF_TRY(rewrite_.Write());
     progress_.SetPhase("remove");
-    HF_TRY(RemoveOld());
+    HF_TRY(rewrite_.RemoveReplaced());
+    report_.index_files_written = rewrite_.files_written();
+    report_.index_files_removed = rewrite_.files_removed();
     report_.packs = static_cast<std::uint64_t>(
         std::ranges::count_if(packs_, [](const auto& pack) { return pack.second.is_indexed; }));
     return report_;
@@ -53,13 +56,7 @@ class IndexRepair {
   }
 
   Result<void> ReadIndexFiles() {
-    std::vector<Id> files;
-    HF_TRY(repository_.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-      HF_ASSIGN(const Id id, ParseId(file.name.name));
-      files.push_back(id);
-      return {};
-    }));
-    std::ranges::sort(files);
+    HF_ASSIGN(const std::vector<Id> files, rewrite_.List());
     for (const Id& file : files) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       HF_TRY(ReadIndexFile(file));
@@ -104,8 +101,8 @@ class IndexRepair {
       }
     }
     if (done && wrong == 0) return {};
-    old_.push_back(file);
-    for (PackContents& contents : right) HF_TRY(Keep(std::move(contents)));
+    rewrite_.Replace(file);
+    for (PackContents& contents : right) HF_TRY(rewrite_.Keep(std::move(contents)));
     return {};
   }
 
@@ -149,39 +146,7 @@ class IndexRepair {
       }
       ++report_.packs_added;
       packs_[id].is_indexed = true;
-      HF_TRY(Keep({id, *std::move(blobs)}));
-    }
-    return {};
-  }
-
-  Result<void> Keep(PackContents contents) {
-    kept_blobs_ += contents.blobs.size();
-    kept_.push_back(std::move(contents));
-    return kept_blobs_ < kIndexBlobsMax ? Result<void>{} : WriteIndex();
-  }
-
-  Result<void> StillHeld() const {
-    return options_.lock == nullptr ? Result<void>{} : options_.lock->StillHeld();
-  }
-
-  Result<void> WriteIndex() {
-    if (kept_.empty()) return {};
-    HF_TRY(StillHeld());
-    HF_TRY(repository_.SaveIndex(kept_));
-    ++report_.index_files_written;
-    kept_.clear();
-    kept_blobs_ = 0;
-    return {};
-  }
-
-  // Once all that they said right is said by others.
-  Result<void> RemoveOld() {
-    for (const Id& file : old_) {
-      HF_TRY(StillHeld());
-      const Result<void> removed = repository_.storage().Remove({FileKind::kIndex, file.Hex()});
-      if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
-      ++report_.index_files_removed;
-      CrashPoint("repository.index.after_remove");
+      HF_TRY(rewrite_.Keep({id, *std::move(blobs)}));
     }
     return {};
   }
@@ -193,9 +158,7 @@ class IndexRepair {
   crypto::Sealer sealer_;
   IndexRepairReport report_;
   std::unordered_map<Id, Pack, IdHash> packs_;
-  std::vector<PackContents> kept_;  // for the next index file
-  std::size_t kept_blobs_ = 0;
-  std::vector<Id> old_;  // index files that go
+  IndexRewrite rewrite_;
 };
 
 }  // namespace

@@ -71,6 +71,11 @@ class Lock {
   virtual Id id() const = 0;
 };
 
+// Lock::StillHeld(); fine where there is none, because the caller answers for that itself.
+inline Result<void> StillHeld(const Lock* lock) {
+  return lock == nullptr ? Result<void>{} : lock->StillHeld();
+}
+
 // Ascending by time. Empty files, which a torn write leaves, are no locks.
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
 // Removes locks of this host whose process is gone. Returns how many.

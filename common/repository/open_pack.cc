@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
 #include "common/repository/index_file.h"
 #include "common/repository/pack_format.h"
 
@@ -77,6 +79,20 @@ void OpenPack::Clear() {
   bytes_.Clear();
   blobs_.clear();
   (void)hash_.Finish();  // begins a new message
+}
+
+Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
+                               OpenPack& pack) {
+  HF_TRY(StillHeld(lock));
+  PackContents contents = pack.Close(sealer);
+  const FileName name{FileKind::kPack, contents.id.Hex()};
+  CrashPoint("repository.pack.before_put");
+  Result<void> stored = repository.storage().Put(name, pack.bytes(), PutMode::kReplace);
+  if (!stored) {
+    return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
+  }
+  CrashPoint("repository.pack.after_put");
+  return contents;
 }
 
 }  // namespace holdfast::repository

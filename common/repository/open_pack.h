@@ -10,6 +10,7 @@
 #include "common/base/raw_buffer.h"
 #include "common/crypto/seal.h"
 #include "common/crypto/sha256.h"
+#include "common/repository/lock.h"
 #include "common/repository/repository.h"
 
 namespace holdfast::repository {
@@ -46,5 +47,11 @@ class OpenPack {
   std::vector<PackContents::Blob> blobs_;
   crypto::Sha256 hash_;  // of bytes_, taken while they are still in the processor's cache
 };
+
+// Closes the pack and puts it into the repository's storage, once `lock` (may be null) is known to
+// be held. The header goes last, and the name is the hash of it all: a torn file has neither. The
+// bytes stay until the caller clears them.
+Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
+                               OpenPack& pack);
 
 }  // namespace holdfast::repository

@@ -13,6 +13,7 @@
 #include "common/repository/compressor.h"
 #include "common/repository/directory_cache.h"
 #include "common/repository/index_file.h"
+#include "common/repository/index_rewrite.h"
 #include "common/repository/open_pack.h"
 #include "common/repository/pack_format.h"
 #include "common/repository/snapshot_reader.h"
@@ -44,6 +45,8 @@ struct Pack {
   bool has_plain_trees = false;  // restic wants them compressed
 
   bool is_indexed() const { return needed_blobs + unneeded_blobs > 0; }
+  // Data and trees in one pack, or a tree that is not compressed, as no pack should be.
+  bool is_out_of_order() const { return (has_data && has_trees) || has_plain_trees; }
   bool is_whole() const { return file_bytes == indexed_bytes; }
 };
 
@@ -57,7 +60,8 @@ class Prune {
         options_(options),
         progress_(progress),
         stop_(std::move(stop)),
-        threads_(ThreadsFor(repository.storage())) {}
+        threads_(ThreadsFor(repository.storage())),
+        rewrite_(repository, options.lock) {}
 
   Result<PruneReport> Run() {
     progress_.SetPhase("snapshots");
@@ -221,17 +225,13 @@ class Prune {
       }
       fates_[id] = Fate::kKeep;
       unneeded += pack.unneeded_bytes;
-      const bool is_mixed = pack.has_data && pack.has_trees;
-      if (pack.unneeded_blobs > 0 || is_mixed || pack.has_plain_trees) {
-        partly.emplace_back(id, &pack);
-      }
+      if (pack.unneeded_blobs > 0 || pack.is_out_of_order()) partly.emplace_back(id, &pack);
       if (pack.file_bytes < kSmallPackBytes) small[pack.has_trees ? 1 : 0].emplace_back(id, &pack);
     }
     // What must be sorted out first, then where most is won for what is copied.
     std::ranges::sort(partly, [](const auto& a, const auto& b) {
-      const bool a_first = (a.second->has_data && a.second->has_trees) || a.second->has_plain_trees;
-      const bool b_first = (b.second->has_data && b.second->has_trees) || b.second->has_plain_trees;
-      if (a_first != b_first) return a_first;
+      const bool a_first = a.second->is_out_of_order();
+      if (a_first != b.second->is_out_of_order()) return a_first;
       const auto a_won = static_cast<double>(a.second->unneeded_bytes) /
                          static_cast<double>(a.second->needed_bytes);
       const auto b_won = static_cast<double>(b.second->unneeded_bytes) /
@@ -240,8 +240,7 @@ class Prune {
     });
     const std::uint64_t allowed = AllowedUnneeded();
     for (const auto& [id, pack] : partly) {
-      const bool must = (pack->has_data && pack->has_trees) || pack->has_plain_trees;
-      if (!must && unneeded <= allowed) continue;
+      if (!pack->is_out_of_order() && unneeded <= allowed) continue;
       if (WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes;
     }
     for (const auto& packs : small) {
@@ -338,7 +337,7 @@ class Prune {
     }
     for (const auto& copier : idle) {
       for (OpenPack& pack : copier->packs) {
-        if (!pack.empty()) HF_TRY(StorePack(copier->sealer, pack));
+        if (!pack.empty()) HF_TRY(Store(copier->sealer, pack));
       }
     }
     entries_.clear();
@@ -416,19 +415,11 @@ class Prune {
     } else {
       pack.AppendSealed(sealed, blob);
     }
-    return pack.IsFull() ? StorePack(copier.sealer, pack) : Result<void>{};
+    return pack.IsFull() ? Store(copier.sealer, pack) : Result<void>{};
   }
 
-  Result<void> StorePack(crypto::Sealer& sealer, OpenPack& pack) {
-    HF_TRY(StillHeld());
-    PackContents contents = pack.Close(sealer);
-    const FileName name{FileKind::kPack, contents.id.Hex()};
-    CrashPoint("repository.pack.before_put");
-    Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
-    if (!stored) {
-      return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
-    }
-    CrashPoint("repository.pack.after_put");
+  Result<void> Store(crypto::Sealer& sealer, OpenPack& pack) {
+    HF_ASSIGN(PackContents contents, StorePack(repository_, options_.lock, sealer, pack));
     pack.Clear();
     std::lock_guard lock(mutex_);
     written_.push_back(std::move(contents));
@@ -440,34 +431,22 @@ class Prune {
   // New files name the new packs, and what stays of files that name a pack that goes; only when
   // they are there do the old ones go.
   Result<void> RewriteIndex() {
-    std::vector<Id> files;
-    HF_TRY(repository_.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
-      HF_ASSIGN(const Id id, ParseId(file.name.name));
-      files.push_back(id);
-      return {};
-    }));
-    std::ranges::sort(files);
-    std::vector<Id> old;
-    for (PackContents& contents : written_) HF_TRY(Keep(std::move(contents)));
+    HF_ASSIGN(const std::vector<Id> files, rewrite_.List());
+    for (PackContents& contents : written_) HF_TRY(rewrite_.Keep(std::move(contents)));
     written_.clear();
     for (const Id& file : files) {
       if (stop_.stop_requested()) return Fail(Cancelled());
-      HF_ASSIGN(const bool is_old, TakeFrom(file));
-      if (is_old) old.push_back(file);
+      HF_TRY(TakeFrom(file));
     }
-    HF_TRY(WriteIndex());
-    for (const Id& file : old) {
-      HF_TRY(StillHeld());
-      const Result<void> removed = repository_.storage().Remove({FileKind::kIndex, file.Hex()});
-      if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
-      ++report_.index_files_removed;
-      CrashPoint("repository.index.after_remove");
-    }
+    HF_TRY(rewrite_.Write());
+    HF_TRY(rewrite_.RemoveReplaced());
+    report_.index_files_written = rewrite_.files_written();
+    report_.index_files_removed = rewrite_.files_removed();
     return {};
   }
 
-  // Whether the file says anything that will not be so; then what stays of it is kept.
-  Result<bool> TakeFrom(const Id& file) {
+  // A file that says anything that will not be so is replaced by what stays of it.
+  Result<void> TakeFrom(const Id& file) {
     std::vector<PackContents> stays;
     bool is_old = false;
     HF_ASSIGN(const Bytes json, repository_.LoadSealed(FileKind::kIndex, file));
@@ -479,24 +458,9 @@ class Prune {
         is_old = true;
       }
     }));
-    if (!is_old) return false;
-    for (PackContents& contents : stays) HF_TRY(Keep(std::move(contents)));
-    return true;
-  }
-
-  Result<void> Keep(PackContents contents) {
-    kept_blobs_ += contents.blobs.size();
-    kept_.push_back(std::move(contents));
-    return kept_blobs_ < kIndexBlobsMax ? Result<void>{} : WriteIndex();
-  }
-
-  Result<void> WriteIndex() {
-    if (kept_.empty()) return {};
-    HF_TRY(StillHeld());
-    HF_TRY(repository_.SaveIndex(kept_));
-    ++report_.index_files_written;
-    kept_.clear();
-    kept_blobs_ = 0;
+    if (!is_old) return {};
+    rewrite_.Replace(file);
+    for (PackContents& contents : stays) HF_TRY(rewrite_.Keep(std::move(contents)));
     return {};
   }
 
@@ -512,7 +476,7 @@ class Prune {
     progress_.items = 0;
     return ForEachInParallel(going.size(), threads_, [&](std::size_t i) -> Result<void> {
       if (stop_.stop_requested()) return Fail(Cancelled());
-      HF_TRY(StillHeld());
+      HF_TRY(StillHeld(options_.lock));
       const FileName name{FileKind::kPack, going[i].Hex()};
       const Result<void> removed = repository_.storage().Remove(name);
       if (!removed && removed.error().code() != ErrorCode::kNotFound) {
@@ -522,10 +486,6 @@ class Prune {
       CrashPoint("repository.pack.after_remove");
       return {};
     });
-  }
-
-  Result<void> StillHeld() const {
-    return options_.lock == nullptr ? Result<void>{} : options_.lock->StillHeld();
   }
 
   Repository& repository_;
@@ -546,8 +506,7 @@ class Prune {
   std::unordered_map<Id, Fate, IdHash> fates_;
   std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> entries_;  // to be copied
   std::vector<PackContents> written_;                                        // new packs
-  std::vector<PackContents> kept_;  // for the next index file
-  std::size_t kept_blobs_ = 0;
+  IndexRewrite rewrite_;
 };
 
 }  // namespace

@@ -1,0 +1,49 @@
+#include "common/repository/index_rewrite.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/repository/index_file.h"
+
+namespace holdfast::repository {
+
+Result<std::vector<Id>> IndexRewrite::List() {
+  std::vector<Id> files;
+  HF_TRY(repository_.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+    HF_ASSIGN(const Id id, ParseId(file.name.name));
+    files.push_back(id);
+    return {};
+  }));
+  std::ranges::sort(files);
+  return files;
+}
+
+Result<void> IndexRewrite::Keep(PackContents contents) {
+  kept_blobs_ += contents.blobs.size();
+  kept_.push_back(std::move(contents));
+  return kept_blobs_ < kIndexBlobsMax ? Result<void>{} : Write();
+}
+
+Result<void> IndexRewrite::Write() {
+  if (kept_.empty()) return {};
+  HF_TRY(StillHeld(lock_));
+  HF_TRY(repository_.SaveIndex(kept_));
+  ++files_written_;
+  kept_.clear();
+  kept_blobs_ = 0;
+  return {};
+}
+
+Result<void> IndexRewrite::RemoveReplaced() {
+  for (const Id& file : replaced_) {
+    HF_TRY(StillHeld(lock_));
+    const Result<void> removed = repository_.storage().Remove({FileKind::kIndex, file.Hex()});
+    if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
+    ++files_removed_;
+    CrashPoint("repository.index.after_remove");
+  }
+  return {};
+}
+
+}  // namespace holdfast::repository
