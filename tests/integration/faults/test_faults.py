@@ -1,6 +1,7 @@
 """What goes wrong around a backup: passwords, places, full disks, lost files, second runs, interrupts. Each
 ends with the exit code of docs/errors.md, a message that names the thing, and nothing half visible."""
 
+import json
 import os
 import pwd
 import shutil
@@ -140,18 +141,54 @@ class Place(FaultCase):
         self.assertIn("no space left on device", said)
         self.assertEqual((self.directory / "back" / "data" / str(self.data)[1:] / "file").read_text(), "content\n")
 
-    def test_full_disk_at_restore(self) -> None:
+    def test_too_small_a_disk_is_told_before_anything_is_written(self) -> None:
         fill(self.data / "large", 16)
-        self.in_namespace(f"""
+        said = self.restored_to_tmpfs("size=8m")
+        self.assertIn("needs 16.0 MiB, and there are 8.00 MiB left", said)
+        self.assertIn("items in the target: 0", said)
+
+    def test_too_few_inodes_are_told_before_anything_is_written(self) -> None:
+        (self.data / "many").mkdir()
+        for number in range(40):
+            (self.data / "many" / str(number)).write_text("x")
+        said = self.restored_to_tmpfs("nr_inodes=20")
+        self.assertIn("makes 42 files, and the file system has inodes for 17", said)
+        self.assertIn("items in the target: 0", said)
+
+    def restored_to_tmpfs(self, options: str) -> str:
+        """What a restore says that fails because the file system it restores to has `options`."""
+        return self.in_namespace(f"""
             "$AGENT" repository init --config "$CONFIG" --repository main
             "$AGENT" backup --config "$CONFIG"
             mkdir {self.directory}/target
-            mount -t tmpfs -o size=8m none {self.directory}/target
-            code=0; "$AGENT" restore latest:files/app --config "$CONFIG" --to {self.directory}/target/x \\
-                2> {self.directory}/said || code=$?
+            mount -t tmpfs -o {options} none {self.directory}/target
+            code=0; "$AGENT" restore latest:files/app --config "$CONFIG" --to {self.directory}/target/x || code=$?
+            echo "items in the target: $(find {self.directory}/target/x -mindepth 1 | wc -l)"
             test $code = 1
-            grep -q "space" {self.directory}/said
         """)
+
+    def test_disk_that_somebody_fills_during_a_restore(self) -> None:
+        fill(self.data / "large", 16)
+        config = json.loads(self.config.read_text())
+        config["repositories"]["main"]["read_mib_s"] = 4  # so that there is time to fill it
+        self.config.write_text(json.dumps(config))
+        target = self.directory / "target"
+        said = self.in_namespace(f"""
+            "$AGENT" repository init --config "$CONFIG" --repository main
+            "$AGENT" backup --config "$CONFIG"
+            mkdir {target}
+            mount -t tmpfs -o size=20m none {target}
+            restore() {{ "$AGENT" restore latest:files/app --config "$CONFIG" --to {target}/x; }}
+            restore & running=$!
+            until test -n "$(find {target}/x -name 'file-*')"; do kill -0 $running; done
+            head -c 20M /dev/zero > {target}/somebody || true
+            code=0; wait $running || code=$?
+            test $code = 1
+            rm {target}/somebody
+            restore
+            diff -r {self.data} {target}/x/data{self.data}
+        """)
+        self.assertIn("no space left on device", said)
 
     def test_read_only_storage(self) -> None:
         said = self.in_namespace("""
