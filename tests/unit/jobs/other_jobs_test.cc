@@ -12,6 +12,7 @@
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -176,26 +177,15 @@ TEST_CASE("check job: sound repositories are sound, damaged ones are not") {
 }
 
 // A storage that lets itself be read, and nothing else.
-class ReadOnlyStorage final : public Storage {
+class ReadOnlyStorage final : public testing::ForwardingStorage {
  public:
-  explicit ReadOnlyStorage(Storage& storage) : storage_(storage) {}
-  std::string location() const override { return storage_.location(); }
-  unsigned connections_max() const override { return 1; }
+  using ForwardingStorage::ForwardingStorage;
   Result<void> Create() override { return Refuse(); }
   Result<void> Put(const FileName&, ByteView, PutMode) override { return Refuse(); }
-  Result<Bytes> Get(const FileName& name, ByteRange range) override {
-    return storage_.Get(name, range);
-  }
-  Result<FileInfo> Stat(const FileName& name) override { return storage_.Stat(name); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
-    return storage_.List(kind, visit);
-  }
   Result<void> Remove(const FileName&) override { return Refuse(); }
 
  private:
   static Result<void> Refuse() { return Fail(ErrorCode::kDenied, "read-only file system"); }
-  Storage& storage_;
 };
 
 TEST_CASE("repository session: a read-only storage is read without a lock, never written") {

@@ -4,6 +4,7 @@
 
 #include "common/base/format.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -332,27 +333,17 @@ TEST_CASE("check: what a prune took away meanwhile is no damage") {
   // As prune does, between our look at the index and our look at the packs: the second snapshot is
   // forgotten, what only it needed goes.
   std::vector<PackContents> kept;
-  class Pruning final : public Storage {
+  class Pruning final : public testing::ForwardingStorage {
    public:
     Pruning(Storage& inner, std::function<void()> prune)
-        : inner_(inner), prune_(std::move(prune)) {}
-    std::string location() const override { return inner_.location(); }
-    unsigned connections_max() const override { return 1; }
-    Result<void> Create() override { return {}; }
-    Result<void> Put(const FileName& n, ByteView c, PutMode m) override {
-      return inner_.Put(n, c, m);
-    }
-    Result<Bytes> Get(const FileName& n, ByteRange r) override { return inner_.Get(n, r); }
-    Result<FileInfo> Stat(const FileName& n) override { return inner_.Stat(n); }
-    Result<void> Remove(const FileName& n) override { return inner_.Remove(n); }
+        : ForwardingStorage(inner), prune_(std::move(prune)) {}
     Result<void> List(FileKind kind,
                       const std::function<Result<void>(const FileInfo&)>& visit) override {
       if (kind == FileKind::kPack && prune_) std::exchange(prune_, {})();
-      return inner_.List(kind, visit);
+      return ForwardingStorage::List(kind, visit);
     }
 
    private:
-    Storage& inner_;
     std::function<void()> prune_;
   };
   const auto prune = [&] {

@@ -9,6 +9,7 @@
 
 #include "common/io/atomic_file.h"
 #include "tests/support/file_trees.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -17,34 +18,21 @@ namespace {
 using namespace holdfast::testing;
 
 // Counts what is read of packs, and fails the reads of them from one on.
-class MeasuredStorage final : public Storage {
+class MeasuredStorage final : public ForwardingStorage {
  public:
-  explicit MeasuredStorage(Storage& inner) : inner_(inner) {}
-  std::string location() const override { return inner_.location(); }
-  unsigned connections_max() const override { return 1; }
-  Result<void> Create() override { return {}; }
-  Result<void> Put(const FileName& n, ByteView c, PutMode m) override {
-    return inner_.Put(n, c, m);
-  }
-  Result<Bytes> Get(const FileName& n, ByteRange r) override {
-    Result<Bytes> content = inner_.Get(n, r);
+  using ForwardingStorage::ForwardingStorage;
+  Result<Bytes> Get(const FileName& name, ByteRange range) override {
+    Result<Bytes> content = ForwardingStorage::Get(name, range);
     std::lock_guard lock(mutex_);
-    if (n.kind != FileKind::kPack || !content) return content;
+    if (name.kind != FileKind::kPack || !content) return content;
     if (bytes >= fail_after) return Fail(ErrorCode::kUnavailable, "the line is dead");
     bytes += content->size();
     return content;
-  }
-  Result<FileInfo> Stat(const FileName& n) override { return inner_.Stat(n); }
-  Result<void> Remove(const FileName& n) override { return inner_.Remove(n); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
-    return inner_.List(kind, visit);
   }
   std::size_t bytes = 0;
   std::size_t fail_after = SIZE_MAX;
 
  private:
-  Storage& inner_;
   std::mutex mutex_;
 };
 

@@ -6,6 +6,7 @@
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_codec.h"
 #include "tests/support/file_trees.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -186,29 +187,14 @@ TEST_CASE("view: damage beside does not keep the rest from being restored") {
 }
 
 // A storage that counts reads.
-class CountingStorage final : public Storage {
+class CountingStorage final : public ForwardingStorage {
  public:
-  explicit CountingStorage(Storage& inner) : inner_(inner) {}
-  std::string location() const override { return inner_.location(); }
-  unsigned connections_max() const override { return 1; }
-  Result<void> Create() override { return {}; }
-  Result<void> Put(const FileName& n, ByteView c, PutMode m) override {
-    return inner_.Put(n, c, m);
-  }
-  Result<Bytes> Get(const FileName& n, ByteRange r) override {
+  using ForwardingStorage::ForwardingStorage;
+  Result<Bytes> Get(const FileName& name, ByteRange range) override {
     ++reads;
-    return inner_.Get(n, r);
-  }
-  Result<FileInfo> Stat(const FileName& n) override { return inner_.Stat(n); }
-  Result<void> Remove(const FileName& n) override { return inner_.Remove(n); }
-  Result<void> List(FileKind kind,
-                    const std::function<Result<void>(const FileInfo&)>& visit) override {
-    return inner_.List(kind, visit);
+    return ForwardingStorage::Get(name, range);
   }
   int reads = 0;
-
- private:
-  Storage& inner_;
 };
 
 TEST_CASE("view: a directory larger than the cache is read once, not for each of its entries") {
