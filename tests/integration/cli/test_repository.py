@@ -20,10 +20,7 @@ from test_verbs import Verbs as Base  # noqa: E402
 class Verbs(Base):
     def setUp(self) -> None:
         super().setUp()
-        self.password.write_text("secret\n")
-        self.password.chmod(0o600)
-        self.restic = Restic(self.repository, self.password, self.directory / "cache")
-        self.restic.init_cheaply()
+        self.share_with_restic()
 
     def backup(self, text: str | None = None) -> str:
         """A snapshot of the tree, with another content where one is given."""

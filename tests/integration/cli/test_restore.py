@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Restic, Tree, differences, main, scan, wait_until  # noqa: E402
+from lib import Tree, differences, main, scan, wait_until  # noqa: E402
 from test_verbs import Verbs as Base  # noqa: E402
 
 _MARK = ".holdfast-restore"
@@ -20,10 +20,7 @@ class Restores(Base):
 
     def setUp(self) -> None:
         super().setUp()
-        self.password.write_text("secret\n")
-        self.password.chmod(0o600)
-        self.restic = Restic(self.repository, self.password, self.directory / "cache")
-        self.restic.init_cheaply()
+        self.share_with_restic()
         self.source = self.directory / "source"
         tree = Tree(self.source)
         tree.file("conf/a.conf", b"a = 1\n", 0o640)

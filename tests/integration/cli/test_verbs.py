@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Case, Process, agent_program, main, run, wait_until, write_config  # noqa: E402
+from lib import Agent, Case, Process, Restic, agent_program, main, run, wait_until, write_config  # noqa: E402
 
 ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
 
@@ -31,6 +31,13 @@ class Verbs(Case):
         self.agent = Agent(self.config)
         self.repository = self.directory / "repository"
         self.password = self.directory / "password"
+
+    def share_with_restic(self) -> None:
+        """Makes the repository, and self.restic that uses it, too."""
+        self.password.write_text("secret\n")
+        self.password.chmod(0o600)
+        self.restic = Restic(self.repository, self.password, self.directory / "cache")
+        self.restic.init_cheaply()
 
     def made(self) -> Agent:
         self.agent.run("repository", "init")
