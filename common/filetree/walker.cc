@@ -224,9 +224,7 @@ class WalkerImpl final : public Walker {
       return std::optional<Item>(MakeItem(Describe(parent, name, status)));
     }
     if (std::optional<Attributes> before = FindUnchanged(status)) {
-      Attributes attributes = FromStat(status);
-      attributes.user = names_.User(attributes.uid);
-      attributes.group = names_.Group(attributes.gid);
+      Attributes attributes = WithNames(status);
       attributes.extended = std::move(before->extended);  // a change of theirs moves the ctime, too
       Item item = MakeItem(std::move(attributes));
       auto read = [path = path_, attributes = item.attributes] {
@@ -293,11 +291,16 @@ class WalkerImpl final : public Walker {
     return item;
   }
 
-  Attributes Describe(int directory, const std::string& name, const struct stat& status) {
+  Attributes WithNames(const struct stat& status) {
     Attributes attributes = FromStat(status);
-    if (is_look_only_) return attributes;
     attributes.user = names_.User(attributes.uid);
     attributes.group = names_.Group(attributes.gid);
+    return attributes;
+  }
+
+  Attributes Describe(int directory, const std::string& name, const struct stat& status) {
+    if (is_look_only_) return FromStat(status);
+    Attributes attributes = WithNames(status);
     if (!has_proc_) return attributes;
     Result<std::vector<ExtendedAttribute>> extended = ReadExtended(directory, name, path_);
     if (extended) {

@@ -71,8 +71,7 @@ class PartWriterImpl final : public PartWriter {
     HF_TRY(PlaceAll());
     while (open_.size() > 1) HF_TRY(Leave());
     HF_ASSIGN(TreeNode node, SaveOwnFile(*writer_, name, content, time));
-    json_.clear();
-    AppendNode(json_, node);
+    Encode(node);
     return AddNode(node, name);
   }
 
@@ -166,10 +165,14 @@ class PartWriterImpl final : public PartWriter {
       return {};
     }
     if (read.is_reused_directory) ++part_.statistics.directories_unmodified;
-    json_.clear();
-    AppendNode(json_, read.node);
+    Encode(read.node);
     if (type == NodeType::kFile) CountFile(read);
     return AddNode(read.node, read.path);
+  }
+
+  void Encode(const TreeNode& node) {
+    json_.clear();
+    AppendNode(json_, node);
   }
 
   // REQUIRES: json_ is the node's.
@@ -219,8 +222,7 @@ class PartWriterImpl final : public PartWriter {
     HF_ASSIGN(Bytes blob, left.entries.Finish());
     TreeNode node{std::move(left.name), std::move(left.attributes), {}, true, {}};
     HF_ASSIGN(node.subtree, writer_->Save(BlobType::kTree, blob));
-    json_.clear();
-    AppendNode(json_, node);
+    Encode(node);
     PartStatistics& statistics = part_.statistics;
     switch (Compare(path)) {
       case Change::kNew:
