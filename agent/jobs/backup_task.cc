@@ -97,7 +97,7 @@ Result<void> BackupTask::Prepare() {
   for (const repository::DamagedSnapshot& damaged : listing.damaged) {
     report_.warnings.push_back(damaged.error.Text());
   }
-  HF_TRY(repository_->repository().LoadIndex(context_.stop));
+  HF_TRY(repository_->repository().LoadIndexWithCache(context_.stop));
   HF_TRY(OpenPrevious(listing.snapshots));
   HF_ASSIGN(session_, source_->source().OpenBackup(
                           {.previous = previous_view_.get(), .scope = options_.scope}));
@@ -271,11 +271,14 @@ Result<ComposedSnapshot> BackupTask::Compose() {
   report_.manifest = saved_.manifest;
   report_.warnings = saved_.warnings;
   timer_.Begin("verify", progress_.progress());
-  return ReadBack(context_, *repository_, snapshot);
+  HF_ASSIGN(ComposedSnapshot composed, ReadBack(context_, *repository_, snapshot));
+  repository_->KeepIndex(context_);
+  return composed;
 }
 
 HeldPart BackupTask::TakePart() {
   HF_CHECK(!options_.compose && !saved_.tree.IsZero() && own_repository_ != nullptr);
+  own_repository_->KeepIndex(context_);
   return {std::move(own_repository_)};
 }
 

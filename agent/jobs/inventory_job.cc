@@ -67,7 +67,7 @@ Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAd
   page.more = ids.size() > count_max;
   ids.resize(std::min(ids.size(), count_max));
   // Snapshots before the index, so that the index knows every blob of each snapshot listed.
-  HF_TRY(repository.LoadIndex(context.stop));
+  HF_TRY(repository.LoadIndexWithCache(context.stop));
   progress.progress().SetPhase("read");
   progress.progress().items_total = ids.size();
   for (const Id& id : ids) {

@@ -149,6 +149,12 @@ const repository::Lock* RepositorySession::lock() const {
   return lock_ == nullptr ? nullptr : lock_->lock.get();
 }
 
+void RepositorySession::KeepIndex(const JobContext& context) {
+  if (Result<void> kept = repository().SaveIndexCache(); !kept) {
+    context.Note(address_.label(), kept.error().Text());
+  }
+}
+
 // REQUIRES: opened_->mutex is held, here and below.
 Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (opened_->repository != nullptr && !opened_->is_kept) return {};
@@ -161,10 +167,11 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   }
   Result<std::unique_ptr<Storage>> storage = context.open_storage(place);
   if (!storage) return Fail(std::move(storage).error().While(what));
-  auto opened = repository::Repository::Open(*std::move(storage), password,
-                                             {.compression = CompressionOf(address_.compression),
-                                              .verify_blobs = address_.extra_verify,
-                                              .keys = &pool_->keys_},
+  repository::OpenOptions options{.compression = CompressionOf(address_.compression),
+                                  .verify_blobs = address_.extra_verify,
+                                  .keys = &pool_->keys_};
+  if (context.settings != nullptr) options.index_cache = context.settings->state_dir + "/cache";
+  auto opened = repository::Repository::Open(*std::move(storage), password, options,
                                              *context.random, *context.clock);
   if (!opened) return Fail(std::move(opened).error().While(what));
   // Another one may have been made in the same place, or the key be another's.

@@ -92,6 +92,9 @@ class RepositorySession {
   // Null when none is held.
   const repository::Lock* lock() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
+  // Keeps the index for the next run, where that pays; what is in the way of it is noted and does
+  // no harm.
+  void KeepIndex(const JobContext& context);
   const RepositoryAddress& address() const { return address_; }
 
  private:

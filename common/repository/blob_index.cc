@@ -1,6 +1,8 @@
 #include "common/repository/blob_index.h"
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "common/crypto/seal.h"
 
@@ -14,7 +16,7 @@ std::uint32_t BlobIndex::PackNumber(const Id& pack) {
   const auto number = static_cast<std::uint32_t>(packs_.size());
   HF_CHECK(number < kTreeBit);
   packs_.push_back(pack);
-  pack_slots_.Insert(hash, number, [&](std::uint32_t old) { return IdHash()(packs_[old]); });
+  pack_slots_.Insert(hash, [&](std::uint32_t old) { return IdHash()(packs_[old]); });
   return number;
 }
 
@@ -34,8 +36,7 @@ void BlobIndex::Add(const PackContents& pack) {
     if (size_ % kBlockEntries == 0) blocks_.push_back(std::make_unique<Entry[]>(kBlockEntries));
     blocks_.back()[size_ % kBlockEntries] = {blob.id, pack_and_type, blob.offset, blob.length,
                                              blob.compressed ? blob.plain_length : 0};
-    slots_.Insert(hash, static_cast<std::uint32_t>(size_),
-                  [&](std::uint32_t old) { return IdHash()(EntryAt(old).id); });
+    slots_.Insert(hash, [&](std::uint32_t old) { return IdHash()(EntryAt(old).id); });
     ++size_;
   }
 }
@@ -87,10 +88,57 @@ Result<void> BlobIndex::ForEach(
   return {};
 }
 
+Result<void> BlobIndex::ForEachEntry(
+    std::size_t entries_max,
+    const std::function<Result<void>(std::span<const Entry>)>& visit) const {
+  std::vector<Entry> entries;
+  entries.reserve(entries_max);
+  const auto take = [&](std::uint32_t number) -> Result<void> {
+    entries.push_back(EntryAt(number));
+    if (entries.size() < entries_max) return {};
+    HF_TRY(visit(entries));
+    entries.clear();
+    return {};
+  };
+  HF_TRY(slots_.ForEach(take, [&](std::uint32_t number) { __builtin_prefetch(&EntryAt(number)); }));
+  return entries.empty() ? Result<void>{} : visit(entries);
+}
+
+void BlobIndex::BeginImport(std::deque<Id> packs, std::size_t count) {
+  HF_CHECK(size_ == 0 && packs_.empty());
+  HF_CHECK(packs.size() < kTreeBit && count < std::numeric_limits<std::uint32_t>::max());
+  packs_ = std::move(packs);
+  size_ = count;
+  blocks_.resize((count + kBlockEntries - 1) / kBlockEntries);
+}
+
+std::span<BlobIndex::Entry> BlobIndex::ImportedBlock(std::size_t block) {
+  const std::size_t begin = block * kBlockEntries;
+  HF_CHECK(begin < size_);
+  blocks_[block] = std::make_unique<Entry[]>(kBlockEntries);
+  return {blocks_[block].get(), std::min(kBlockEntries, size_ - begin)};
+}
+
+bool BlobIndex::EndImport() {
+  slots_.Reserve(size_);
+  for (std::uint32_t number = 0; number < size_; ++number) {
+    const Entry& entry = EntryAt(number);
+    const bool is_good = (entry.pack & ~kTreeBit) < packs_.size() &&
+                         entry.length >= crypto::kSealOverhead &&
+                         entry.length <= std::numeric_limits<std::uint32_t>::max() - entry.offset;
+    if (!is_good) return false;
+    slots_.Insert(IdHash()(entry.id), [](std::uint32_t) { return std::size_t{0}; });
+  }
+  const auto hash_of = [&](std::uint32_t old) { return IdHash()(packs_[old]); };
+  for (const Id& pack : packs_) pack_slots_.Insert(IdHash()(pack), hash_of);
+  return true;
+}
+
 std::size_t BlobIndex::memory() const {
   return blocks_.size() * kBlockEntries * sizeof(Entry) +
-         blocks_.capacity() * sizeof(std::unique_ptr<Entry[]>) + packs_.capacity() * sizeof(Id) +
-         slots_.memory() + pack_slots_.memory();
+         blocks_.capacity() * sizeof(std::unique_ptr<Entry[]>) +
+         packs_.size() * (sizeof(Id) + sizeof(Id*) / (512 / sizeof(Id))) + slots_.memory() +
+         pack_slots_.memory();
 }
 
 }  // namespace holdfast::repository

@@ -13,6 +13,7 @@
 #include "common/crypto/sha256.h"
 #include "common/repository/blob_index.h"
 #include "common/repository/compressor.h"
+#include "common/repository/index_cache.h"
 #include "common/repository/index_file.h"
 #include "common/repository/key_file.h"
 #include "common/repository/object_pool.h"
@@ -29,6 +30,8 @@ constexpr std::uint8_t kCompressedFile = 2;
 constexpr std::size_t kSealedPlainMax = 512U << 20;
 // Writers stay near 8 MiB; what is far beyond is not read into memory.
 constexpr std::uint64_t kIndexBytesMax = 256U << 20;
+constexpr std::uint64_t kSmallIndexBytesMax = 256U << 10;
+constexpr unsigned kLargeIndexesAtOnce = 4;
 // What LoadSealedOnce() keeps.
 constexpr std::size_t kRecordCacheBytesMax = 4U << 20;
 constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
@@ -49,6 +52,9 @@ class OpenedRepository final : public Repository {
     const Bytes derived =
         crypto::HkdfSha256(master_.encrypt, kChunkerLabel, sizeof(decltype(chunker_key_)));
     std::copy(derived.begin(), derived.end(), chunker_key_.begin());
+    if (!options_.index_cache.empty()) {
+      index_cache_.emplace(options_.index_cache, config_.id, master_, random_);
+    }
   }
   ~OpenedRepository() override { crypto::Wipe(chunker_key_); }
 
@@ -65,9 +71,14 @@ class OpenedRepository final : public Repository {
   Result<bool> IsOpenedBy(ByteView key_file, const Secret& password) override;
   crypto::Sealer NewSealer() override { return crypto::Sealer(master_, random_); }
 
-  Result<void> LoadIndex(std::stop_token stop) override;
+  Result<void> LoadIndex(std::stop_token stop) override { return LoadIndexFrom(false, stop); }
+  Result<void> LoadIndexWithCache(std::stop_token stop) override {
+    return LoadIndexFrom(true, stop);
+  }
+  Result<void> SaveIndexCache() override;
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const override;
   std::size_t BlobCount() const override;
+  std::size_t IndexMemory() const override;
   std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const override;
   Result<void> ForEachBlob(
       const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit)
@@ -96,8 +107,17 @@ class OpenedRepository final : public Repository {
     RawBuffer frame;  // scratch
   };
 
-  Result<std::set<Id>> ListIndexFiles();
-  Result<void> TryLoadIndex(std::stop_token stop);
+  struct ListedIndexFile {
+    Id id;
+    std::uint64_t bytes = 0;
+  };
+  Result<std::vector<ListedIndexFile>> ListIndexFiles();
+  Result<void> LoadIndexFrom(bool uses_cache, const std::stop_token& stop);
+  Result<void> TryLoadIndex(bool uses_cache, const std::stop_token& stop);
+  void TakeCachedIndex(const std::set<Id>& listed);
+  Result<void> LoadIndexFiles(
+      std::vector<ListedIndexFile> files, const std::stop_token& stop,
+      const std::function<void(const Id&, std::span<const PackContents>)>& take);
   Result<Bytes> Unseal(ByteView sealed);
   Result<Bytes> LoadBlobAt(BlobType type, const Id& id, const BlobLocation& location);
 
@@ -117,6 +137,8 @@ class OpenedRepository final : public Repository {
 
   std::mutex load_mutex_;     // one LoadIndex() or SaveIndex() at a time; taken before index_mutex_
   std::set<Id> index_files_;  // which files the index in memory is made of; under load_mutex_
+  bool is_from_cache_ = false;             // some of them were not read; under load_mutex_
+  std::optional<IndexCache> index_cache_;  // under load_mutex_
   mutable std::shared_mutex index_mutex_;
   BlobIndex index_;  // under index_mutex_
 };
@@ -126,61 +148,106 @@ Result<bool> OpenedRepository::IsOpenedBy(ByteView key_file, const Secret& passw
   return master && *master == master_;
 }
 
-Result<std::set<Id>> OpenedRepository::ListIndexFiles() {
-  std::set<Id> files;
+Result<std::vector<OpenedRepository::ListedIndexFile>> OpenedRepository::ListIndexFiles() {
+  std::vector<ListedIndexFile> files;
   HF_TRY(storage_->List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
     if (file.size > kIndexBytesMax) {
       return Fail(ErrorCode::kCorrupt, fmt::format("read \"{}\": it has {}", FilePath(file.name),
                                                    FormatBytes(file.size)));
     }
-    files.insert(id);
+    files.push_back({id, file.size});
     return {};
   }));
   return files;
 }
 
-Result<void> OpenedRepository::LoadIndex(std::stop_token stop) {
+Result<void> OpenedRepository::LoadIndexFrom(bool uses_cache, const std::stop_token& stop) {
   std::lock_guard loading(load_mutex_);
   constexpr int kTriesMax = 3;
   for (int i = 1;; ++i) {
-    Result<void> loaded = TryLoadIndex(stop);
+    Result<void> loaded = TryLoadIndex(uses_cache, stop);
     // A file that went between the list and the read was replaced by another one: look again.
     const bool is_gone = !loaded && loaded.error().code() == ErrorCode::kNotFound;
     if (!is_gone || i == kTriesMax) return loaded;
   }
 }
 
-Result<void> OpenedRepository::TryLoadIndex(std::stop_token stop) {
-  HF_ASSIGN(std::set<Id> listed, ListIndexFiles());
-  const bool only_additions = std::ranges::includes(listed, index_files_);
+// REQUIRES: load_mutex_ is held, here and below.
+Result<void> OpenedRepository::TryLoadIndex(bool uses_cache, const std::stop_token& stop) {
+  HF_ASSIGN(std::vector<ListedIndexFile> files, ListIndexFiles());
+  std::set<Id> listed;
+  for (const ListedIndexFile& file : files) listed.insert(file.id);
+  if (uses_cache && index_files_.empty()) TakeCachedIndex(listed);
+  const bool only_additions =
+      (uses_cache || !is_from_cache_) && std::ranges::includes(listed, index_files_);
+  if (only_additions) {
+    std::erase_if(files, [&](const auto& file) { return index_files_.contains(file.id); });
+    return LoadIndexFiles(std::move(files), stop, [&](const Id& id, auto packs) {
+      std::unique_lock writing(index_mutex_);
+      for (const PackContents& pack : packs) index_.Add(pack);
+      index_files_.insert(id);
+    });
+  }
   BlobIndex fresh;
-  std::set<Id> loaded = only_additions ? index_files_ : std::set<Id>();
-  for (const Id& id : listed) {
-    if (loaded.contains(id)) continue;
+  HF_TRY(LoadIndexFiles(std::move(files), stop, [&](const Id&, auto packs) {
+    for (const PackContents& pack : packs) fresh.Add(pack);
+  }));
+  std::unique_lock writing(index_mutex_);
+  index_ = std::move(fresh);
+  index_files_ = std::move(listed);
+  is_from_cache_ = false;
+  return {};
+}
+
+void OpenedRepository::TakeCachedIndex(const std::set<Id>& listed) {
+  if (!index_cache_) return;
+  std::optional<IndexCache::Loaded> cached = index_cache_->Load(listed);
+  if (!cached) return;
+  std::unique_lock writing(index_mutex_);
+  index_ = std::move(cached->index);
+  index_files_ = std::move(cached->files);
+  is_from_cache_ = true;
+}
+
+// Several at once, for most of the time goes into waiting for the storage or, where it is near,
+// into decoding. `take` is called by one thread at a time.
+Result<void> OpenedRepository::LoadIndexFiles(
+    std::vector<ListedIndexFile> files, const std::stop_token& stop,
+    const std::function<void(const Id&, std::span<const PackContents>)>& take) {
+  std::mutex take_mutex;
+  const auto load = [&](const ListedIndexFile& file) -> Result<void> {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "load the index: stopped");
     std::vector<PackContents> packs;
-    HF_ASSIGN(Bytes json, LoadSealed(FileKind::kIndex, id));
+    HF_ASSIGN(Bytes json, LoadSealed(FileKind::kIndex, file.id));
     Result<void> decoded =
         DecodeIndexFile(json, [&](PackContents pack) { packs.push_back(std::move(pack)); });
     if (!decoded) {
       return Fail(std::move(decoded).error().While(
-          fmt::format("read \"{}\"", FilePath(NameOf(FileKind::kIndex, id)))));
+          fmt::format("read \"{}\"", FilePath(NameOf(FileKind::kIndex, file.id)))));
     }
-    if (only_additions) {
-      std::unique_lock writing(index_mutex_);
-      for (const PackContents& pack : packs) index_.Add(pack);
-      index_files_.insert(id);
-    } else {
-      for (const PackContents& pack : packs) fresh.Add(pack);
-    }
-    loaded.insert(id);
-  }
-  if (!only_additions) {
-    std::unique_lock writing(index_mutex_);
-    index_ = std::move(fresh);
-    index_files_ = std::move(loaded);
-  }
+    std::lock_guard lock(take_mutex);
+    take(file.id, packs);
+    return {};
+  };
+  // A large one takes some 30 MB while it is decoded, so of these there are only as many at once as
+  // can be decoded at once.
+  const auto large = std::partition(files.begin(), files.end(), [](const ListedIndexFile& file) {
+    return file.bytes <= kSmallIndexBytesMax;
+  });
+  const auto small_count = static_cast<std::size_t>(large - files.begin());
+  HF_TRY(ForEachInParallel(small_count, ThreadsFor(*storage_),
+                           [&](std::size_t i) { return load(files[i]); }));
+  return ForEachInParallel(files.size() - small_count, std::min(CoreCount(), kLargeIndexesAtOnce),
+                           [&](std::size_t i) { return load(files[small_count + i]); });
+}
+
+Result<void> OpenedRepository::SaveIndexCache() {
+  std::lock_guard loading(load_mutex_);
+  std::shared_lock reading(index_mutex_);
+  if (!index_cache_ || !index_cache_->Pays(index_files_.size(), index_.size())) return {};
+  Result<bool> saved = index_cache_->Save(index_, index_files_, clock_.Now());
+  if (!saved) return Fail(std::move(saved).error().While("keep the index for the next run"));
   return {};
 }
 
@@ -198,6 +265,11 @@ Result<void> OpenedRepository::ForEachBlob(
     const std::function<Result<void>(BlobType, const Id&, const BlobLocation&)>& visit) const {
   std::shared_lock reading(index_mutex_);
   return index_.ForEach(visit);
+}
+
+std::size_t OpenedRepository::IndexMemory() const {
+  std::shared_lock reading(index_mutex_);
+  return index_.memory();
 }
 
 std::optional<std::size_t> OpenedRepository::BlobNumber(BlobType type, const Id& id) const {

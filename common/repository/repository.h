@@ -78,13 +78,16 @@ struct OpenOptions {
   bool verify_blobs = true;
   // Where opened keys are remembered and looked for; null: nowhere. Needed by Open() alone.
   KeyCache* keys = nullptr;
+  // Directory of this machine where the index may be kept between runs; empty: nowhere. What lies
+  // there, and what it can do: index_cache.h.
+  std::string index_cache = {};
 };
 
 // How many threads shall work on a storage's blobs at once: one for each core where the processor
 // is the limit; where it is the way to the storage, as many as there may be connections, up to 16.
 unsigned ThreadsFor(const Storage& storage);
 
-// Safe to use from several threads once LoadIndex() has returned.
+// Safe to use from several threads once the index was loaded.
 class Repository {
  public:
   virtual ~Repository() = default;
@@ -115,14 +118,23 @@ class Repository {
   virtual const std::array<std::uint8_t, 32>& chunker_key() const = 0;
 
   // Reads all index files; again to see what others added or took away. Who lists snapshots lists
-  // them before. kCorrupt names a bad index file; then nothing of it was taken in.
+  // them before. kCorrupt names a bad index file; then nothing of it was taken in. What came from
+  // a cache is read from the repository now.
   virtual Result<void> LoadIndex(std::stop_token stop) = 0;
+  // The same, but what the cache has is taken from there: for who adds to a repository. Who
+  // restores from it or looks for damage wants what is really there.
+  virtual Result<void> LoadIndexWithCache(std::stop_token stop) = 0;
+  // Writes the index in memory to the cache, if there is one and that pays. Errors are the cache's
+  // alone; a backup is as good without it.
+  virtual Result<void> SaveIndexCache() = 0;
   virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
   // How many blobs the index in memory has.
   virtual std::size_t BlobCount() const = 0;
   // The blob's place in the order of ForEachBlob(), of its first one if it lies in several packs;
   // as long as neither LoadIndex() nor SaveIndex() is called.
   virtual std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const = 0;
+  // What the index takes of memory, in bytes.
+  virtual std::size_t IndexMemory() const = 0;
   // Every blob of the index, in no order, one that lies in two packs twice; stops at the visitor's
   // first error. The visitor must not call LoadIndex() or SaveIndex().
   virtual Result<void> ForEachBlob(
