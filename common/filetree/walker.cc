@@ -13,6 +13,7 @@
 #include "common/filetree/exclude.h"
 #include "common/filetree/file_reader.h"
 #include "common/filetree/metadata.h"
+#include "common/filetree/name_list.h"
 #include "common/filetree/roots.h"
 #include "common/io/fd.h"
 
@@ -62,7 +63,7 @@ Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Att
 
 // Names of all entries but "." and "..", in no order. An errno value, 0 for success; `names` has
 // what could be read either way.
-int ListNames(int directory, std::vector<std::string>& names) {
+int ListNames(int directory, NameList& names) {
   Fd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!own.is_open()) return errno;
   DIR* stream = fdopendir(own.get());
@@ -77,7 +78,7 @@ int ListNames(int directory, std::vector<std::string>& names) {
       break;
     }
     std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    if (name != "." && name != "..") names.Add(name);
   }
   closedir(stream);
   return number;
@@ -90,7 +91,7 @@ struct Frame {
   ino_t inode = 0;
   dev_t file_system = 0;  // of the root above, for one_file_system
   std::string name;
-  std::vector<std::string> names;
+  NameList names;
   std::size_t next = 0;
   const RootNode* node = nullptr;  // null where no root lies below
   bool is_full = false;            // everything below is to be saved, not only roots
@@ -127,7 +128,7 @@ class WalkerImpl final : public Walker {
         Leave();
         continue;
       }
-      std::string name = frame.names[frame.next++];
+      const std::string name(frame.names[frame.next++]);
       HF_ASSIGN(std::optional<Item> item, Visit(name));
       if (item) return item;
     }
@@ -363,17 +364,15 @@ class WalkerImpl final : public Walker {
       frame.given = above->given + "/" + name;
     }
     if (is_full && options_.skip_cache_dirs && !is_root && HasCacheTag(frame.fd.get())) {
-      frame.names.emplace_back(kCacheTag);
+      frame.names.Add(kCacheTag);
     } else if (is_full) {
       int number = ListNames(frame.fd.get(), frame.names);
       if (number != 0) NameMissing(nullptr, "list directory", number);
     }
     if (node != nullptr) {
-      for (const auto& [below, unused] : node->below) frame.names.push_back(below);
+      for (const auto& [below, unused] : node->below) frame.names.Add(below);
     }
-    std::ranges::sort(frame.names);  // std::string compares bytes as unsigned
-    auto doubles = std::ranges::unique(frame.names);
-    frame.names.erase(doubles.begin(), doubles.end());
+    frame.names.Sort();
     stack_.push_back(std::move(frame));
     if (stack_.size() > kOpenDirectoriesMax) {
       stack_[stack_.size() - 1 - kOpenDirectoriesMax].fd.Reset();
@@ -394,7 +393,7 @@ class WalkerImpl final : public Walker {
     path_.resize(frame.path_size);
     AddMissing({path_, "was moved while it was read", "back up again"});
     frame.fd.Reset();
-    frame.names.clear();
+    frame.names.Clear();
     frame.next = 0;
   }
 
