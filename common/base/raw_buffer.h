@@ -23,6 +23,7 @@ class RawBuffer {
   bool empty() const { return size_ == 0; }
   std::size_t capacity() const { return capacity_; }
   ByteView view() const { return {memory_.get(), size_}; }
+  std::span<std::uint8_t> bytes() { return {memory_.get(), size_}; }
 
   // Room for so many bytes without moving any.
   void Reserve(std::size_t capacity) {

@@ -163,6 +163,11 @@ void Sealer::SealInto(ByteView plaintext, std::span<std::uint8_t> out) {
   std::ranges::copy(mac, ciphertext + plaintext.size());
 }
 
+void Sealer::SealInPlace(std::span<std::uint8_t> bytes) {
+  HF_CHECK(bytes.size() >= kSealOverhead);
+  SealInto(bytes.subspan(kSealIvBytes, bytes.size() - kSealOverhead), bytes);
+}
+
 Bytes Sealer::Seal(ByteView plaintext) {
   Bytes sealed(kSealOverhead + plaintext.size());
   SealInto(plaintext, sealed);

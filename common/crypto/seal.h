@@ -50,9 +50,13 @@ class Sealer {
   Sealer& operator=(Sealer&& other) noexcept;
   ~Sealer();
 
-  // REQUIRES: out.size() == kSealOverhead + plaintext.size(), and they do not overlap.
+  // REQUIRES: out.size() == kSealOverhead + plaintext.size(), and they do not overlap, unless the
+  // plaintext lies where the ciphertext goes.
   void SealInto(ByteView plaintext, std::span<std::uint8_t> out);
   Bytes Seal(ByteView plaintext);
+  // Seals what lies between kSealIvBytes and kSealMacBytes of room, where it is. REQUIRES:
+  // bytes.size() >= kSealOverhead.
+  void SealInPlace(std::span<std::uint8_t> bytes);
   // kCorrupt when the bytes were not sealed with this key. REQUIRES: sealed.size() == kSealOverhead
   // + out.size(), and they do not overlap.
   Result<void> OpenInto(ByteView sealed, std::span<std::uint8_t> out);

@@ -53,6 +53,18 @@ TEST_CASE("seal: opens in pieces, once the whole is known to be whole") {
   CHECK(opened.empty());
 }
 
+TEST_CASE("seal: what is sealed in its place opens as anything else does") {
+  SeededRandom random;
+  Sealer sealer(SealKey::Generate(random), random);
+  for (std::size_t size : {0U, 1U, 16U, 100'000U}) {
+    Bytes bytes(kSealOverhead + size, 'x');
+
+    sealer.SealInPlace(bytes);
+
+    REQUIRE(sealer.Open(bytes).value() == Bytes(size, 'x'));
+  }
+}
+
 TEST_CASE("seal: any changed bit is noticed") {
   SeededRandom random;
   Sealer sealer(SealKey::Generate(random), random);
