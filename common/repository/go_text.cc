@@ -214,9 +214,29 @@ Result<std::string> GoUnquote(std::string_view text) {
   return name;
 }
 
+namespace {
+
+// How many characters at the front are ASCII and written as they are.
+std::size_t PlainInJson(std::string_view text) {
+  std::size_t count = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    const bool is_escaped = c == '"' || c == '\\' || c == '<' || c == '>' || c == '&';
+    if (byte < 0x20 || byte >= 0x7f || is_escaped) break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
 void AppendGoJson(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    const std::size_t plain = PlainInJson(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     CodePoint point = DecodeUtf8(text);
     char32_t value = point.value;
     if (!point.valid) {

@@ -6,6 +6,20 @@
 #include "common/repository/go_text.h"
 
 namespace holdfast::repository {
+namespace {
+
+// How many characters at the front of a string stand for themselves, and are ASCII.
+std::size_t PlainBytes(std::string_view text) {
+  std::size_t count = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
 
 void JsonReader::SkipSpace() {
   while (at_ < text_.size()) {
@@ -114,6 +128,10 @@ bool JsonReader::String(std::string& out) {
   if (failed()) return false;
   if (!Take('"')) return Reject("expected a string");
   while (at_ < text_.size()) {
+    const std::size_t plain = PlainBytes(text_.substr(at_));
+    out += text_.substr(at_, plain);
+    at_ += plain;
+    if (at_ == text_.size()) break;
     auto byte = static_cast<std::uint8_t>(text_[at_]);
     if (byte == '"') {
       ++at_;
@@ -123,8 +141,6 @@ bool JsonReader::String(std::string& out) {
     if (byte == '\\') {
       ++at_;
       if (!TakeEscape(out)) return false;
-    } else if (byte < 0x80) {
-      out += text_[at_++];
     } else {
       CodePoint point = DecodeUtf8(text_.substr(at_));
       AppendUtf8(out, point.value);
