@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/pack_check.h"
 #include "common/repository/snapshot_codec.h"
+#include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
@@ -93,17 +93,12 @@ class TreeCheck {
 
   Result<void> Enter(std::string name, const Id& tree) {
     levels_.push_back({std::move(name), tree, {}, 0, true});
-    Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kTree, tree);
-    Result<void> visited = {};
-    if (!blob) {
-      visited = Fail(std::move(blob).error());
-    } else {
-      ++progress_.items;
-      visited = VisitTree(tree, *blob, [&](const TreeNode& node, std::string_view) {
-        CheckNode(node);
-        return Result<void>();
-      });
-    }
+    const Result<void> visited =
+        VisitTreeOf(repository_, tree, [&](const TreeNode& node, std::string_view) {
+          CheckNode(node);
+          return Result<void>();
+        });
+    ++progress_.items;
     if (visited) return {};
     if (!IsDamage(visited.error())) return visited;
     AddFault("", "directory: " + visited.error().message());

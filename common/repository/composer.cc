@@ -6,10 +6,10 @@
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/lock.h"
 #include "common/repository/own_file.h"
 #include "common/repository/snapshot_codec.h"
+#include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
@@ -31,20 +31,19 @@ Attributes Unite(const Attributes& a, const Attributes& b) {
 class Merger {
  public:
   // `leave_out` is a name at the top, empty: none.
-  Merger(Repository& repository, BlobWriter& writer, std::string_view leave_out)
-      : repository_(repository), writer_(writer), leave_out_(leave_out) {}
+  Merger(Repository& repository, TreeSaver& trees, std::string_view leave_out)
+      : repository_(repository), trees_(trees), leave_out_(leave_out) {}
 
   // The merged top directory, with `manifest` in it. kInternal when two parts have the same path.
   Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
-    Level top;
+    Level top = NewLevel();
     for (const Part& part : parts) HF_TRY(Load(part.tree, top));
     HF_CHECK(top.merged.Add(manifest));
     levels_.push_back(std::move(top));
     for (;;) {
       HF_ASSIGN(bool is_complete, Step());
       if (!is_complete) continue;
-      HF_ASSIGN(Bytes blob, levels_.back().merged.Finish());
-      HF_ASSIGN(Id tree, writer_.Save(BlobType::kTree, blob));
+      HF_ASSIGN(Id tree, trees_.Save(levels_.back().merged));
       TreeNode node = std::move(levels_.back().node);
       levels_.pop_back();
       if (levels_.empty()) return tree;
@@ -62,9 +61,14 @@ class Merger {
     TreeBuilder merged;
   };
 
+  Level NewLevel() const {
+    Level level;
+    level.merged = trees_.NewBuilder();
+    return level;
+  }
+
   Result<void> Load(const Id& tree, Level& level) {
-    HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
-    HF_ASSIGN(Directory directory, Directory::Parse(tree, std::move(blob)));
+    HF_ASSIGN(Directory directory, LoadDirectory(repository_, tree));
     level.sources.push_back(std::move(directory));
     level.next.push_back(0);
     return {};
@@ -97,7 +101,7 @@ class Merger {
         ++level.next[first];
         continue;
       }
-      Level inner;
+      Level inner = NewLevel();
       for (std::size_t holder : holders) {
         HF_ASSIGN(TreeNode node, level.sources[holder].Node(level.next[holder]++));
         if (node.attributes.type != NodeType::kDirectory) return Fail(Twice(name));
@@ -130,22 +134,20 @@ class Merger {
   }
 
   Repository& repository_;
-  BlobWriter& writer_;
+  TreeSaver& trees_;
   std::string_view leave_out_;
   std::vector<Level> levels_;
 };
 
 // A directory that holds nothing but `name`, which holds `subtree`.
-Result<Id> SaveWrapper(BlobWriter& writer, std::string_view name, const Id& subtree,
-                       WallTime time) {
+Result<Id> SaveWrapper(TreeSaver& trees, std::string_view name, const Id& subtree, WallTime time) {
   TreeNode node;
   node.name = name;
   node.attributes = OwnAttributes(NodeType::kDirectory, 0755, time);
   node.subtree = subtree;
-  TreeBuilder builder;
+  TreeBuilder builder = trees.NewBuilder();
   HF_CHECK(builder.Add(node));
-  HF_ASSIGN(Bytes blob, builder.Finish());
-  return writer.Save(BlobType::kTree, blob);
+  return trees.Save(builder);
 }
 
 void AddTo(PartStatistics& total, const PartStatistics& part) {
@@ -184,16 +186,19 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   std::unique_ptr<BlobWriter> writer = BlobWriter::Begin(repository, options.lock);
   HF_ASSIGN(TreeNode manifest_node, SaveOwnFile(*writer, "manifest.json",
                                                 AsBytes(EncodeManifest(manifest)), options.begin));
-  HF_ASSIGN(Id top, Merger(repository, *writer, options.leave_out).Merge(parts, manifest_node));
-  HF_ASSIGN(Id kind_tree, SaveWrapper(*writer, words.second, top, options.begin));
-  HF_ASSIGN(Id root, SaveWrapper(*writer, words.first, kind_tree, options.begin));
+  TreeSaver trees(repository, *writer, options.lock);
+  HF_ASSIGN(Id top, Merger(repository, trees, options.leave_out).Merge(parts, manifest_node));
+  HF_ASSIGN(Id kind_tree, SaveWrapper(trees, words.second, top, options.begin));
+  HF_ASSIGN(Id root, SaveWrapper(trees, words.first, kind_tree, options.begin));
 
   SnapshotSummary summary;
   for (const Part& part : parts) AddTo(summary.statistics, part.statistics);
   PartStatistics own;
   own.files_new = 1;  // the manifest, never the same
   own.bytes_processed = manifest_node.attributes.size;
-  HF_ASSIGN(own.blobs, writer->Finish());
+  HF_ASSIGN(const BlobStatistics written, writer->Finish());
+  HF_TRY(trees.Finish());
+  own.blobs = written + trees.statistics();
   AddTo(summary.statistics, own);
   summary.begin = options.begin;
   summary.end = std::max(repository.clock().Now(), options.begin);

@@ -85,6 +85,44 @@ std::optional<ByteView> Compressor::CompressBlob(BlobType type, ByteView plainte
   return frame;
 }
 
+struct FrameBuilder::State {
+  std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context;
+  RawBuffer frame;
+
+  void Compress(ByteView piece, ZSTD_EndDirective directive) {
+    ZSTD_inBuffer input{piece.data(), piece.size(), 0};
+    for (;;) {
+      const std::size_t before = frame.size();
+      const std::span<std::uint8_t> room = frame.Extend(ZSTD_CStreamOutSize());
+      ZSTD_outBuffer output{room.data(), room.size(), 0};
+      const std::size_t left = ZSTD_compressStream2(context.get(), &output, &input, directive);
+      HF_CHECK(!ZSTD_isError(left));  // only a lack of memory could be the reason
+      frame.Shrink(before + output.pos);
+      const bool is_done = directive == ZSTD_e_end ? left == 0 : input.pos == input.size;
+      if (is_done) return;
+    }
+  }
+};
+
+FrameBuilder::FrameBuilder(Compression compression, std::size_t room)
+    : state_(std::make_unique<State>()) {
+  (void)state_->frame.Extend(room);
+  state_->context.reset(ZSTD_createCCtx());
+  HF_CHECK(state_->context != nullptr);
+  HF_CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_compressionLevel,
+                                                LevelOf(compression))));
+}
+FrameBuilder::FrameBuilder(FrameBuilder&& other) noexcept = default;
+FrameBuilder& FrameBuilder::operator=(FrameBuilder&& other) noexcept = default;
+FrameBuilder::~FrameBuilder() = default;
+
+void FrameBuilder::Add(ByteView piece) { state_->Compress(piece, ZSTD_e_continue); }
+
+RawBuffer FrameBuilder::Finish() {
+  state_->Compress({}, ZSTD_e_end);
+  return std::move(state_->frame);
+}
+
 struct Decompressor::State {
   std::unique_ptr<ZSTD_DCtx, DecompressorDeleter> context;
   // Of a comparison.
@@ -140,6 +178,28 @@ bool Decompressor::Compare(ByteView piece) {
 }
 
 bool Decompressor::EndComparison() const { return state_->is_at_end && state_->expected.empty(); }
+
+void Decompressor::BeginStream() { BeginComparison({}); }
+
+Result<void> Decompressor::Stream(ByteView piece,
+                                  const std::function<Result<void>(ByteView)>& visit) {
+  ZSTD_inBuffer input{piece.data(), piece.size(), 0};
+  while (true) {
+    if (state_->is_at_end) {
+      return input.pos == input.size
+                 ? Result<void>{}
+                 : Fail(ErrorCode::kCorrupt, "there is more after the zstd frame");
+    }
+    ZSTD_outBuffer output{state_->piece.data(), state_->piece.size(), 0};
+    const std::size_t rest = ZSTD_decompressStream(state_->context.get(), &output, &input);
+    if (ZSTD_isError(rest)) return BadFrame(rest);
+    state_->is_at_end = rest == 0;
+    if (output.pos > 0) HF_TRY(visit(ByteView(state_->piece).first(output.pos)));
+    if (!state_->is_at_end && input.pos == input.size && output.pos < output.size) return {};
+  }
+}
+
+bool Decompressor::is_at_end() const { return state_->is_at_end; }
 
 Result<Bytes> Decompressor::DecompressUpTo(ByteView frame, std::size_t plain_max) {
   (void)ZSTD_DCtx_reset(state_->context.get(), ZSTD_reset_session_only);

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 
 #include "common/base/bytes.h"
+#include "common/base/raw_buffer.h"
 #include "common/base/result.h"
 #include "common/repository/types.h"
 
@@ -33,6 +35,24 @@ class Compressor {
   std::unique_ptr<State> state_;
 };
 
+// One frame of a plaintext that comes in pieces and is not in memory as a whole.
+class FrameBuilder {
+ public:
+  // `room`: so many bytes before the frame are anything, for who needs them.
+  FrameBuilder(Compression compression, std::size_t room);
+  FrameBuilder(FrameBuilder&& other) noexcept;
+  FrameBuilder& operator=(FrameBuilder&& other) noexcept;
+  ~FrameBuilder();
+
+  void Add(ByteView piece);
+  // The room and the frame. Nothing can be added any more.
+  RawBuffer Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // Keeps its context; one thread at a time.
 class Decompressor {
  public:
@@ -47,6 +67,12 @@ class Decompressor {
   // False: it is not.
   bool Compare(ByteView piece);
   bool EndComparison() const;
+  // The plaintext of a frame, in pieces, of a frame that comes in pieces: Begin, then each piece
+  // with who wants the plaintext. kCorrupt, or the visitor's error.
+  void BeginStream();
+  Result<void> Stream(ByteView piece, const std::function<Result<void>(ByteView)>& visit);
+  // Whether the frame has ended where its pieces have.
+  bool is_at_end() const;
   // For frames whose plaintext's size nobody knows; kCorrupt beyond `plain_max`.
   Result<Bytes> DecompressUpTo(ByteView frame, std::size_t plain_max);
 

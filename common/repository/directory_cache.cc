@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/repository/tree_blobs.h"
+
 namespace holdfast::repository {
 namespace {
 
@@ -32,8 +34,7 @@ Result<DirectoryCache::Lease> DirectoryCache::Borrow(const Id& tree) {
       return Lease(*this, std::move(found));
     }
   }
-  HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
-  HF_ASSIGN(Directory directory, Directory::Parse(tree, std::move(blob)));
+  HF_ASSIGN(Directory directory, LoadDirectory(repository_, tree));
   return Lease(*this, std::make_unique<Directory>(std::move(directory)));
 }
 

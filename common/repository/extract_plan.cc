@@ -15,8 +15,8 @@
 #include "common/crypto/sha256.h"
 #include "common/filetree/file_writer.h"
 #include "common/filetree/metadata.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/file_content.h"
+#include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
 namespace {
@@ -324,8 +324,7 @@ Result<void> VisitOthers(
     const std::function<Result<void>(const std::string& target, bool is_part)>& visit) {
   if (!options.remove_others && !options.resumes) return {};
   for (const DirectoryThere& one : directories) {
-    HF_ASSIGN(Bytes blob, LoadNeededBlob(repository, BlobType::kTree, one.tree));
-    HF_ASSIGN(const Directory saved, Directory::Parse(one.tree, std::move(blob)));
+    HF_ASSIGN(const Directory saved, LoadDirectory(repository, one.tree));
     HF_ASSIGN(std::vector<std::string> names, existing.Names(one.target));
     std::ranges::sort(names);
     for (const std::string& name : names) {

@@ -51,6 +51,16 @@ void OpenPack::AppendSealed(ByteView sealed, PackContents::Blob blob) {
   hash_.Update(sealed);
 }
 
+ByteView OpenPack::TakeSealed(RawBuffer sealed, PackContents::Blob blob) {
+  HF_CHECK(empty());
+  bytes_ = std::move(sealed);
+  blob.offset = 0;
+  blob.length = static_cast<std::uint32_t>(bytes_.size());
+  blobs_.push_back(blob);
+  hash_.Update(bytes_.view());
+  return bytes_.view();
+}
+
 void OpenPack::Absorb(OpenPack& other) {
   const auto shift = static_cast<std::uint32_t>(bytes_.size());
   bytes_.Append(other.bytes());

@@ -35,6 +35,8 @@ class OpenPack {
   ByteView Append(crypto::Sealer& sealer, ByteView payload, PackContents::Blob blob);
   // The same for bytes that are sealed with the repository's key already.
   void AppendSealed(ByteView sealed, PackContents::Blob blob);
+  // The same without a copy, for a blob that has the pack to itself. REQUIRES: empty().
+  ByteView TakeSealed(RawBuffer sealed, PackContents::Blob blob);
   // Takes over what `other` holds and leaves it empty.
   void Absorb(OpenPack& other);
   // Adds the header; nothing can be appended any more. The pack's name and what lies in it.

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/pack_format.h"
+#include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
@@ -42,23 +42,27 @@ class PresenceCheck {
       pending.pop_back();
       if (!seen_.insert(next.tree).second) continue;
       HF_TRY(Note(top, BlobType::kTree, next.tree, next.path));
-      Result<Bytes> blob = LoadNeededBlob(repository_, BlobType::kTree, next.tree);
-      if (!blob) {
-        // A directory whose pack is gone is reported as the pack, which says more.
-        if (blob.error().code() == ErrorCode::kCorrupt) HF_TRY(CheckFiles());
-        return Fail(std::move(blob).error().While(top.name));
-      }
+      bool is_noted = true;
+      const auto note = [&](const TreeNode& node) -> Result<void> {
+        std::string path = next.path.empty() ? node.name : next.path + "/" + node.name;
+        if (node.attributes.type == NodeType::kDirectory) {
+          pending.push_back({std::move(path), *node.subtree});
+          return {};
+        }
+        for (const Id& id : node.content) HF_TRY(Note(top, BlobType::kData, id, path));
+        return {};
+      };
       Result<void> visited =
-          VisitTree(next.tree, *blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
-            std::string path = next.path.empty() ? node.name : next.path + "/" + node.name;
-            if (node.attributes.type == NodeType::kDirectory) {
-              pending.push_back({std::move(path), *node.subtree});
-              return {};
-            }
-            for (const Id& id : node.content) HF_TRY(Note(top, BlobType::kData, id, path));
-            return {};
+          VisitTreeOf(repository_, next.tree, [&](const TreeNode& node, std::string_view) {
+            Result<void> noted = note(node);
+            is_noted = noted.has_value();
+            return noted;
           });
-      if (!visited) return visited;
+      if (visited) continue;
+      if (!is_noted) return visited;
+      // A directory whose pack is gone is reported as the pack, which says more.
+      if (visited.error().code() == ErrorCode::kCorrupt) HF_TRY(CheckFiles());
+      return Fail(std::move(visited).error().While(top.name));
     }
     return {};
   }

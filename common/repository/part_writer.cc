@@ -6,9 +6,9 @@
 
 #include "common/base/format.h"
 #include "common/repository/content_saver.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/own_file.h"
 #include "common/repository/repository_view.h"
+#include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
@@ -17,12 +17,23 @@ namespace {
 // Items that wait for their blobs: so many small files are on their way at once.
 constexpr std::size_t kReadMax = 2048;
 
-// Unlike a path that a person types, an item's is taken as it stands.
-Result<std::vector<std::string_view>> ItemPath(std::string_view path) {
-  if (path.empty() || path.starts_with('/') || path.ends_with('/')) {
+// Unlike a path that a person types, an item's is taken as it stands. What it begins with as `good`
+// does is not looked at again: it may have many thousand components.
+Result<void> CheckItemPath(std::string_view path, std::string_view good) {
+  const std::size_t slash = path.substr(0, CommonBytes(path, good)).rfind('/');
+  const std::string_view rest = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  if (rest.empty() || rest.starts_with('/') || rest.ends_with('/')) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("bad item path {}", Quote(path)));
   }
-  return SplitPath(path);
+  HF_TRY(SplitPath(rest));
+  return {};
+}
+
+std::string_view NameIn(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+std::string_view DirectoryOf(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
 Attributes DefaultDirectory() {
@@ -39,6 +50,7 @@ struct OpenDirectory {
   bool is_announced = false;  // else its time is that of the newest entry, which changes nothing
                               // when nothing changed
   TreeBuilder entries;
+  std::size_t path_bytes = 0;  // of its own path
 };
 
 class PartWriterImpl final : public PartWriter {
@@ -48,8 +60,9 @@ class PartWriterImpl final : public PartWriter {
         previous_(dynamic_cast<RepositoryView*>(options.previous)),
         progress_(options.progress),
         writer_(BlobWriter::Begin(repository, options.lock, options.compression)),
-        saver_(repository, *writer_, options.progress) {
-    open_.push_back({"", DefaultDirectory(), false, {}});
+        saver_(repository, *writer_, options.progress),
+        trees_(repository, *writer_, options.lock) {
+    open_.push_back({"", DefaultDirectory(), false, trees_.NewBuilder(), 0});
   }
 
   Result<void> Add(Item item) override {
@@ -62,7 +75,7 @@ class PartWriterImpl final : public PartWriter {
   Result<const Part*> part() override {
     HF_CHECK(!is_over_);
     HF_TRY(PlaceAll());
-    part_.statistics.blobs = writer_->statistics();
+    part_.statistics.blobs = writer_->statistics() + trees_.statistics();
     return &part_;
   }
 
@@ -80,9 +93,10 @@ class PartWriterImpl final : public PartWriter {
     is_over_ = true;
     HF_TRY(PlaceAll());
     while (open_.size() > 1) HF_TRY(Leave());
-    HF_ASSIGN(Bytes blob, open_.back().entries.Finish());
-    HF_ASSIGN(part_.tree, writer_->Save(BlobType::kTree, blob));
-    HF_ASSIGN(part_.statistics.blobs, writer_->Finish());
+    HF_ASSIGN(part_.tree, trees_.Save(open_.back().entries));
+    HF_ASSIGN(const BlobStatistics written, writer_->Finish());
+    HF_TRY(trees_.Finish());
+    part_.statistics.blobs = written + trees_.statistics();
     return std::move(part_);
   }
 
@@ -96,9 +110,10 @@ class PartWriterImpl final : public PartWriter {
   };
 
   Result<void> TryAdd(Item item) {
-    HF_ASSIGN(std::vector<std::string_view> components, ItemPath(item.path));
+    HF_TRY(CheckItemPath(item.path, last_path_));
+    last_path_ = item.path;
     Read read;
-    read.node.name = components.back();
+    read.node.name = NameIn(item.path);
     read.node.attributes = item.attributes;
     const bool has_content = !std::holds_alternative<std::monostate>(item.content);
     if (item.attributes.type == NodeType::kFile) {
@@ -155,13 +170,12 @@ class PartWriterImpl final : public PartWriter {
   }
 
   Result<void> Place(Read read) {
-    HF_ASSIGN(std::vector<std::string_view> components, ItemPath(read.path));
-    HF_TRY(Enter(components, read.path));
-    if (open_.back().entries.Has(components.back())) return OutOfOrder(read.path);
+    HF_TRY(Enter(DirectoryOf(read.path), read.path));
+    if (open_.back().entries.Has(read.node.name)) return OutOfOrder(read.path);
     const NodeType type = read.node.attributes.type;
     CountItem();
     if (type == NodeType::kDirectory && !read.is_reused_directory) {
-      open_.push_back({std::move(read.node.name), std::move(read.node.attributes), true, {}});
+      Open(std::move(read.node.name), std::move(read.node.attributes), true);
       return {};
     }
     if (read.is_reused_directory) ++part_.statistics.directories_unmodified;
@@ -199,29 +213,38 @@ class PartWriterImpl final : public PartWriter {
                             Quote(path)));
   }
 
-  // Leaves the directories that `components` does not lie in, and enters those that it does.
-  Result<void> Enter(const std::vector<std::string_view>& components, std::string_view path) {
-    std::size_t common = 0;
-    while (common + 1 < open_.size() && common + 1 < components.size() &&
-           open_[common + 1].name == components[common]) {
-      ++common;
-    }
-    while (open_.size() > common + 1) HF_TRY(Leave());
-    for (; common + 1 < components.size(); ++common) {
-      if (open_.back().entries.Has(components[common])) return OutOfOrder(path);
-      open_.push_back({std::string(components[common]), DefaultDirectory(), false, {}});
+  void Open(std::string name, Attributes attributes, bool is_announced) {
+    if (!path_.empty()) path_ += '/';
+    path_ += name;
+    open_.push_back(
+        {std::move(name), std::move(attributes), is_announced, trees_.NewBuilder(), path_.size()});
+  }
+
+  // Leaves the directories that `directory` does not lie in, and enters those that it does.
+  Result<void> Enter(std::string_view directory, std::string_view path) {
+    const std::size_t same = CommonBytes(path_, directory);
+    const auto is_on_way = [&](std::size_t end) {
+      return end <= same && (end == directory.size() || directory[end] == '/');
+    };
+    while (open_.size() > 1 && !is_on_way(open_.back().path_bytes)) HF_TRY(Leave());
+    const std::size_t begin = open_.size() > 1 ? open_.back().path_bytes + 1 : 0;
+    if (begin >= directory.size()) return {};
+    HF_ASSIGN(const std::vector<std::string_view> components, SplitPath(directory.substr(begin)));
+    for (std::string_view component : components) {
+      if (open_.back().entries.Has(component)) return OutOfOrder(path);
+      Open(std::string(component), DefaultDirectory(), false);
     }
     return {};
   }
 
   // Stores the innermost directory and makes it an entry of the one around it.
   Result<void> Leave() {
-    std::string path = PathOfInnermost();
     OpenDirectory left = std::move(open_.back());
     open_.pop_back();
-    HF_ASSIGN(Bytes blob, left.entries.Finish());
+    const std::string path = path_;
+    path_.resize(open_.back().path_bytes);
     TreeNode node{std::move(left.name), std::move(left.attributes), {}, true, {}};
-    HF_ASSIGN(node.subtree, writer_->Save(BlobType::kTree, blob));
+    HF_ASSIGN(node.subtree, trees_.Save(left.entries));
     Encode(node);
     PartStatistics& statistics = part_.statistics;
     switch (Compare(path)) {
@@ -236,15 +259,6 @@ class PartWriterImpl final : public PartWriter {
         break;
     }
     return AddNode(node, path);
-  }
-
-  std::string PathOfInnermost() const {
-    std::string path;
-    for (std::size_t i = 1; i < open_.size(); ++i) {
-      if (i > 1) path += '/';
-      path += open_[i].name;
-    }
-    return path;
   }
 
   // REQUIRES: json_ is the node's.
@@ -343,19 +357,20 @@ class PartWriterImpl final : public PartWriter {
     while (!pending.empty()) {
       Id tree = pending.back();
       pending.pop_back();
-      HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
-      HF_TRY(VisitTree(tree, blob, [&](const TreeNode& entry, std::string_view) -> Result<void> {
-        ++below.items;
-        if (entry.attributes.type == NodeType::kDirectory) {
-          ++below.directories_unmodified;
-          pending.push_back(*entry.subtree);
-        } else if (entry.attributes.type == NodeType::kFile) {
-          ++below.files_unmodified;
-          below.bytes_processed += entry.attributes.size;
-          if (!entry.has_content || !HasAll(entry.content)) return Fail(CannotReuse(reuse));
-        }
-        return {};
-      }));
+      HF_TRY(VisitTreeOf(repository_, tree,
+                         [&](const TreeNode& entry, std::string_view) -> Result<void> {
+                           ++below.items;
+                           if (entry.attributes.type == NodeType::kDirectory) {
+                             ++below.directories_unmodified;
+                             pending.push_back(*entry.subtree);
+                           } else if (entry.attributes.type == NodeType::kFile) {
+                             ++below.files_unmodified;
+                             below.bytes_processed += entry.attributes.size;
+                             if (!entry.has_content || !HasAll(entry.content))
+                               return Fail(CannotReuse(reuse));
+                           }
+                           return {};
+                         }));
     }
     node.subtree = found->node.subtree;
     PartStatistics& statistics = part_.statistics;
@@ -380,9 +395,12 @@ class PartWriterImpl final : public PartWriter {
   Progress* progress_;
   std::unique_ptr<BlobWriter> writer_;
   ContentSaver saver_;
+  TreeSaver trees_;
   std::string json_;                 // of the node that is placed right now
   std::deque<Read> read_;            // what waits for its place, in order
   std::vector<OpenDirectory> open_;  // the top first, the innermost last
+  std::string path_;                 // of the innermost
+  std::string last_path_;            // of the last item that was added
   Part part_;
   bool is_over_ = false;
 };

@@ -38,6 +38,10 @@ constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
 
 FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
 
+std::unexpected<Error> WrongHash() {
+  return Fail(ErrorCode::kCorrupt, "its content does not have the hash that is its id");
+}
+
 class OpenedRepository final : public Repository {
  public:
   OpenedRepository(std::unique_ptr<Storage> storage, const OpenedKey& key, Config config,
@@ -87,6 +91,8 @@ class OpenedRepository final : public Repository {
       const std::function<Result<void>(std::size_t, BlobType, const Id&, const BlobLocation&)>&
           visit) const override;
   Result<Bytes> LoadBlob(BlobType type, const Id& id) override;
+  Result<void> StreamBlob(BlobType type, const Id& id,
+                          const std::function<Result<void>(ByteView)>& visit) override;
   Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,
                          ByteView sealed) override;
   Result<Id> SaveIndex(std::span<const PackContents> packs) override;
@@ -119,7 +125,12 @@ class OpenedRepository final : public Repository {
       std::vector<ListedIndexFile> files, const std::stop_token& stop,
       const std::function<void(const Id&, std::span<const PackContents>)>& take);
   Result<Bytes> Unseal(ByteView sealed);
-  Result<Bytes> LoadBlobAt(BlobType type, const Id& id, const BlobLocation& location);
+  Result<std::vector<BlobLocation>> PlacesOf(BlobType type, const Id& id);
+  // Asks `load` for what lies in each of them until there is one that is good.
+  template <typename T, typename Load>
+  Result<T> LoadFromAny(BlobType type, const Id& id, const Load& load);
+  Result<void> OpenInPieces(const BlobLocation& location, ByteView sealed,
+                            const std::function<Result<void>(ByteView)>& visit);
 
   const std::unique_ptr<Storage> storage_;
   const Id key_;
@@ -287,39 +298,79 @@ Result<void> OpenedRepository::ForEachNumberedBlob(
       });
 }
 
-Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {
-  std::vector<BlobLocation> locations;
-  {
-    std::shared_lock reading(index_mutex_);
-    locations = index_.FindAll(type, id);
-  }
-  if (locations.empty()) {
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("{} blob {} is not in the index", BlobTypeName(type), id.Hex()),
-                "run \"check\" to see what else is missing");
-  }
+Result<std::vector<BlobLocation>> OpenedRepository::PlacesOf(BlobType type, const Id& id) {
+  std::shared_lock reading(index_mutex_);
+  std::vector<BlobLocation> locations = index_.FindAll(type, id);
+  if (!locations.empty()) return locations;
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("{} blob {} is not in the index", BlobTypeName(type), id.Hex()),
+              "run \"check\" to see what else is missing");
+}
+
+template <typename T, typename Load>
+Result<T> OpenedRepository::LoadFromAny(BlobType type, const Id& id, const Load& load) {
+  HF_ASSIGN(const std::vector<BlobLocation> locations, PlacesOf(type, id));
   std::optional<Error> first_error;
   for (const BlobLocation& location : locations) {
-    Result<Bytes> plaintext = LoadBlobAt(type, id, location);
-    if (plaintext) return plaintext;
-    if (!first_error) first_error = std::move(plaintext).error();
+    const FileName pack = NameOf(FileKind::kPack, location.pack);
+    Result<Bytes> sealed = storage_->Get(pack, {location.offset, location.length});
+    Result<T> loaded =
+        sealed ? load(location, *std::move(sealed)) : Result<T>(Fail(std::move(sealed).error()));
+    if (loaded) return loaded;
+    if (first_error) continue;
+    Error error = std::move(loaded).error();
+    // To who asks for a blob that the index has, a missing pack is damage.
+    if (error.code() == ErrorCode::kNotFound) error = Error(ErrorCode::kCorrupt, error.message());
+    first_error = std::move(error).While(
+        fmt::format("read {} blob {} from \"{}\"", BlobTypeName(type), id.Hex(), FilePath(pack)));
   }
   return Fail(std::move(*first_error));
 }
 
-Result<Bytes> OpenedRepository::LoadBlobAt(BlobType type, const Id& id,
-                                           const BlobLocation& location) {
-  const FileName pack = NameOf(FileKind::kPack, location.pack);
-  Result<Bytes> sealed = storage_->Get(pack, {location.offset, location.length});
-  if (sealed) {
-    sealed = OpenBlob(type, id, location, *sealed);
-    if (sealed) return sealed;
+Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {
+  return LoadFromAny<Bytes>(type, id, [&](const BlobLocation& location, const Bytes& sealed) {
+    return OpenBlob(type, id, location, sealed);
+  });
+}
+
+Result<void> OpenedRepository::StreamBlob(BlobType type, const Id& id,
+                                          const std::function<Result<void>(ByteView)>& visit) {
+  BlobLocation good;
+  HF_ASSIGN(
+      const Bytes sealed,
+      LoadFromAny<Bytes>(type, id, [&](const BlobLocation& location, Bytes bytes) -> Result<Bytes> {
+        crypto::Sha256 hash;
+        HF_TRY(OpenInPieces(location, bytes, [&](ByteView piece) -> Result<void> {
+          hash.Update(piece);
+          return {};
+        }));
+        if (hash.Finish() != id.bytes) return WrongHash();
+        good = location;
+        return bytes;
+      }));
+  return OpenInPieces(good, sealed, visit);
+}
+
+Result<void> OpenedRepository::OpenInPieces(const BlobLocation& location, ByteView sealed,
+                                            const std::function<Result<void>(ByteView)>& visit) {
+  auto tools = tools_.Borrow();
+  Result<void> outcome;
+  std::uint64_t bytes = 0;
+  const auto take = [&](ByteView piece) -> Result<void> {
+    bytes += piece.size();
+    if (bytes <= location.plain_length) return visit(piece);
+    return Fail(ErrorCode::kCorrupt, "it is longer than the index says");
+  };
+  tools->decompressor.BeginStream();
+  HF_TRY(tools->sealer.OpenInPieces(sealed, [&](ByteView piece) {
+    outcome = location.compressed ? tools->decompressor.Stream(piece, take) : take(piece);
+    return outcome.has_value();
+  }));
+  HF_TRY(std::move(outcome));
+  if (bytes == location.plain_length && (!location.compressed || tools->decompressor.is_at_end())) {
+    return {};
   }
-  Error error = std::move(sealed).error();
-  // To who asks for a blob that the index has, a missing pack is damage.
-  if (error.code() == ErrorCode::kNotFound) error = Error(ErrorCode::kCorrupt, error.message());
-  return Fail(std::move(error).While(
-      fmt::format("read {} blob {} from \"{}\"", BlobTypeName(type), id.Hex(), FilePath(pack))));
+  return Fail(ErrorCode::kCorrupt, "it is shorter than the index says");
 }
 
 Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocation& location,
@@ -343,9 +394,7 @@ Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocat
     plaintext.resize(location.plain_length);
     HF_TRY(tools->decompressor.DecompressInto(frame.view(), plaintext));
   }
-  if (crypto::Sha256Of(plaintext) != id.bytes) {
-    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that is its id");
-  }
+  if (crypto::Sha256Of(plaintext) != id.bytes) return WrongHash();
   return plaintext;
 }
 

@@ -146,6 +146,11 @@ class Repository {
   // The blob's plaintext, its hash verified; from another pack if the first has it damaged.
   // kNotFound: not in the index; kCorrupt names the pack.
   virtual Result<Bytes> LoadBlob(BlobType type, const Id& id) = 0;
+  // The same in pieces, for a blob too large to be in memory as it is: its sealed bytes are, twice
+  // they are opened, and `visit` is called the second time, when the hash is known to be right. Its
+  // error ends the call.
+  virtual Result<void> StreamBlob(BlobType type, const Id& id,
+                                  const std::function<Result<void>(ByteView)>& visit) = 0;
   // The plaintext of a blob whose sealed bytes the caller has read, e.g. while checking a whole
   // pack; its hash verified. kCorrupt. REQUIRES: sealed.size() == location.length.
   virtual Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,

@@ -154,6 +154,12 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
   return components;
 }
 
+std::size_t CommonBytes(std::string_view a, std::string_view b) {
+  if (a.starts_with(b)) return b.size();
+  if (b.starts_with(a)) return a.size();
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
 std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
                                         std::string path) {
   return std::make_unique<ContentReader>(repository, node, std::move(path));
@@ -167,25 +173,41 @@ RepositoryView::RepositoryView(Repository& repository, const Id& snapshot, TreeN
       manifest_(std::move(manifest)),
       cache_(repository) {}
 
-Result<std::optional<Id>> RepositoryView::FindTree(std::span<const std::string_view> components) {
-  std::string path;
-  for (std::string_view component : components) {
-    path += component;
-    path += '/';
-  }
+Result<std::optional<Id>> RepositoryView::FindTree(std::string_view path) {
+  std::size_t known = 0;  // levels
+  std::size_t at = 0;     // where the next component begins
+  Id tree = *top_.subtree;
   {
     std::lock_guard lock(mutex_);
-    if (last_tree_ && path == last_directory_) return last_tree_;
+    const std::size_t same = CommonBytes(way_path_, path);
+    const auto beyond =
+        std::ranges::upper_bound(way_, same, {}, &std::pair<std::size_t, Id>::first);
+    known = static_cast<std::size_t>(beyond - way_.begin());
+    const auto ends_there = [&](std::size_t end) { return end == path.size() || path[end] == '/'; };
+    while (known > 0 && !ends_there(way_[known - 1].first)) --known;
+    if (known > 0) {
+      tree = way_[known - 1].second;
+      at = way_[known - 1].first + 1;
+    }
   }
-  Id tree = *top_.subtree;
+  if (at >= path.size()) return tree;
+  if (path[at] == '/') return Fail(SplitPath(path).error());  // an empty component
+  HF_ASSIGN(const std::vector<std::string_view> components, SplitPath(path.substr(at)));
+  std::vector<std::pair<std::size_t, Id>> further;
   for (std::string_view component : components) {
     HF_ASSIGN(std::optional<TreeNode> next, Subdirectory(cache_, tree, component));
     if (!next) return std::nullopt;
     tree = *next->subtree;
+    further.emplace_back(static_cast<std::size_t>(component.end() - path.begin()), tree);
   }
   std::lock_guard lock(mutex_);
-  last_directory_ = std::move(path);
-  last_tree_ = tree;
+  // Another thread may have gone elsewhere meanwhile; then its way is what is remembered.
+  const bool is_same = way_.size() >= known && (known == 0 || way_[known - 1].first + 1 == at) &&
+                       CommonBytes(way_path_, path) + 1 >= at;
+  if (!is_same) return tree;
+  way_.resize(known);
+  way_.insert(way_.end(), further.begin(), further.end());
+  way_path_ = path;
   return tree;
 }
 
@@ -194,10 +216,16 @@ Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_vi
     std::lock_guard lock(mutex_);
     if (last_found_ && path == last_path_) return last_found_;
   }
-  HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
-  if (components.empty()) return Found{top_, ""};
-  std::string_view name = components.back();
-  HF_ASSIGN(std::optional<Id> tree, FindTree(std::span(components).first(components.size() - 1)));
+  std::string_view rest = path;
+  while (rest.starts_with('/')) rest.remove_prefix(1);
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.empty()) return Found{top_, ""};
+  const std::size_t slash = rest.rfind('/');
+  const std::string_view name = slash == std::string_view::npos ? rest : rest.substr(slash + 1);
+  HF_TRY(SplitPath(name));
+  const std::string_view parent = slash == std::string_view::npos ? "" : rest.substr(0, slash);
+  if (parent.ends_with('/')) return Fail(SplitPath(path).error());  // an empty component
+  HF_ASSIGN(std::optional<Id> tree, FindTree(parent));
   if (!tree) return std::nullopt;
   HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*tree));
   std::optional<std::size_t> at = directory->Find(name);

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/repository/directory_cache.h"
@@ -19,6 +20,9 @@ namespace holdfast::repository {
 // The components of a path inside a snapshot; "" and "/" are the top. Slashes at either end are
 // forgiven. kInvalidArgument for components that are empty, "." or "..".
 Result<std::vector<std::string_view>> SplitPath(std::string_view path);
+
+// How many bytes two texts begin with alike; quick where one of them begins with the other.
+std::size_t CommonBytes(std::string_view a, std::string_view b);
 
 // Reads the blobs of one file one after another, each verified. kCorrupt, naming `path`, also when
 // their sizes do not add up to the file's. The repository must outlive the reader.
@@ -51,19 +55,21 @@ class RepositoryView final : public SnapshotView {
 
  private:
   // The tree of the directory `path`; nullopt when there is no such directory.
-  Result<std::optional<Id>> FindTree(std::span<const std::string_view> components);
+  Result<std::optional<Id>> FindTree(std::string_view path);
+
   Repository& repository_;
   std::string snapshot_id_;
   TreeNode top_;
   std::optional<Manifest> manifest_;
   DirectoryCache cache_;
-  // What the last question found, because the next one is mostly about the same file, and where its
-  // directory was, because the one after is about its neighbour.
+  // What the last question found, because the next one is mostly about the same file, and the way
+  // to its directory, because the one after is about its neighbour, and both may lie twenty
+  // thousand levels deep: per level where its path ends, and its tree.
   std::mutex mutex_;
-  std::string last_directory_;
-  std::optional<Id> last_tree_;
   std::string last_path_;
   std::optional<Found> last_found_;
+  std::string way_path_;
+  std::vector<std::pair<std::size_t, Id>> way_;
 };
 
 }  // namespace holdfast::repository

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
 namespace {
@@ -134,15 +134,22 @@ Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
     return result;
   };
   const auto visit_all = [&]() -> Result<void> {
-    HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
-    if (directory.is_announced) visitor.Enter(directory.mark);
-    return VisitTree(tree, blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
+    bool is_entered = false;  // once the directory is known to be readable
+    const auto enter = [&] {
+      if (directory.is_announced && !is_entered) visitor.Enter(directory.mark);
+      is_entered = true;
+    };
+    const auto visit = [&](const TreeNode& node, std::string_view) -> Result<void> {
+      enter();
       if (stop.stop_requested()) {
         return as_visitor(Fail(ErrorCode::kCancelled, "restore stopped by request"));
       }
       if (is_left_out) return {};
       return as_visitor(VisitNode(visitor, node, directory, is_left_out));
-    });
+    };
+    HF_TRY(VisitTreeOf(repository_, tree, visit));
+    enter();
+    return {};
   };
   Result<void> done = visit_all();
   if (done) return {};

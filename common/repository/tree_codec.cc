@@ -23,10 +23,6 @@ constexpr std::uint32_t kGoSetgid = 1U << 22;
 constexpr std::uint32_t kGoCharDevice = 1U << 21;
 constexpr std::uint32_t kGoSticky = 1U << 20;
 
-// Around the nodes of a tree blob.
-constexpr std::string_view kHead = "{\"nodes\":[";
-constexpr std::string_view kTail = "]}\n";
-
 struct TypeWord {
   NodeType type;
   std::string_view word;
@@ -349,121 +345,6 @@ Result<void> VisitTree(
   }
   if (!json.End() || !has_nodes) return corrupt();
   return {};
-}
-
-bool TreeBuilder::Has(std::string_view name) const {
-  if (entries_.empty()) return false;
-  if (is_sorted_) {
-    const auto found = std::lower_bound(
-        entries_.begin(), entries_.end(), name,
-        [this](const NodeSpan& entry, std::string_view wanted) { return NameOf(entry) < wanted; });
-    return found != entries_.end() && NameOf(*found) == name;
-  }
-  return seen_.contains(std::string(name));
-}
-
-bool TreeBuilder::Prepare(std::string_view name) {
-  if (Has(name)) return false;
-  if (is_sorted_ && !entries_.empty() && NameOf(entries_.back()) > name) {
-    is_sorted_ = false;
-    for (const NodeSpan& entry : entries_) seen_.emplace(NameOf(entry));
-  }
-  if (!is_sorted_) seen_.emplace(name);
-  if (json_.empty()) json_ = ToBytes(kHead);
-  entries_.push_back({json_.size(), names_.size(), 0, static_cast<std::uint32_t>(name.size())});
-  names_ += name;
-  return true;
-}
-
-void TreeBuilder::Append(std::string_view json) {
-  ByteView bytes = AsBytes(json);
-  json_.insert(json_.end(), bytes.begin(), bytes.end());
-  json_.push_back(',');
-  entries_.back().json_length = static_cast<std::uint32_t>(json.size());
-}
-
-bool TreeBuilder::Add(const TreeNode& node) {
-  if (!Prepare(node.name)) return false;
-  scratch_.clear();
-  AppendNode(scratch_, node);
-  Append(scratch_);
-  return true;
-}
-
-bool TreeBuilder::AddJson(std::string_view name, std::string_view json) {
-  if (!Prepare(name)) return false;
-  Append(json);
-  return true;
-}
-
-Result<Bytes> TreeBuilder::Finish() {
-  if (json_.size() + kTail.size() > kBlobBytesMax) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("a directory of {} entries does not fit into one tree blob", size()),
-                "spread its files over several directories");
-  }
-  Bytes blob;
-  if (is_sorted_) {
-    blob = entries_.empty() ? ToBytes(kHead) : std::move(json_);
-  } else {
-    std::ranges::sort(entries_, {}, [this](const NodeSpan& entry) { return NameOf(entry); });
-    blob = ToBytes(kHead);
-    blob.reserve(json_.size() + kTail.size());
-    for (const NodeSpan& entry : entries_) {
-      auto begin = json_.begin() + static_cast<std::ptrdiff_t>(entry.json_begin);
-      blob.insert(blob.end(), begin, begin + entry.json_length + 1);  // with its comma
-    }
-  }
-  if (!entries_.empty()) blob.pop_back();
-  ByteView tail = AsBytes(kTail);
-  blob.insert(blob.end(), tail.begin(), tail.end());
-  *this = TreeBuilder();
-  return blob;
-}
-
-Result<Directory> Directory::Parse(const Id& id, Bytes blob) {
-  Directory directory;
-  directory.id_ = id;
-  directory.blob_ = std::move(blob);
-  const char* text = AsText(directory.blob_).data();
-  HF_TRY(VisitTree(id, directory.blob_, [&](const TreeNode& node, std::string_view json) {
-    directory.entries_.push_back({static_cast<std::uint64_t>(json.data() - text),
-                                  directory.names_.size(), static_cast<std::uint32_t>(json.size()),
-                                  static_cast<std::uint32_t>(node.name.size())});
-    directory.names_ += node.name;
-    return Result<void>();
-  }));
-  const auto name_of = [&](const NodeSpan& entry) {
-    return std::string_view(directory.names_).substr(entry.name_begin, entry.name_length);
-  };
-  // Others may have written them in any order; of two with the same name the first counts.
-  if (!std::ranges::is_sorted(directory.entries_, {}, name_of)) {
-    std::ranges::stable_sort(directory.entries_, {}, name_of);
-  }
-  const auto repeated = std::ranges::unique(directory.entries_, {}, name_of);
-  directory.entries_.erase(repeated.begin(), repeated.end());
-  return directory;
-}
-
-Result<TreeNode> Directory::Node(std::size_t i) const {
-  Result<TreeNode> node = DecodeNode(json(i));
-  if (!node) return Fail(std::move(node).error().While("tree " + id_.Hex()));
-  return node;
-}
-
-std::optional<std::size_t> Directory::Find(std::string_view wanted) const {
-  const auto found = std::ranges::lower_bound(entries_, wanted, {}, [this](const NodeSpan& entry) {
-    return std::string_view(names_).substr(entry.name_begin, entry.name_length);
-  });
-  if (found == entries_.end()) return std::nullopt;
-  auto i = static_cast<std::size_t>(found - entries_.begin());
-  if (name(i) != wanted) return std::nullopt;
-  return i;
-}
-
-std::size_t Directory::memory() const {
-  return sizeof *this + blob_.capacity() + names_.capacity() +
-         entries_.capacity() * sizeof(NodeSpan);
 }
 
 }  // namespace holdfast::repository

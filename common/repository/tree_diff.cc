@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
+#include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 #include "common/repository/tree_walk.h"
 
@@ -69,11 +69,7 @@ class TreeDiff {
 
   Result<std::optional<Directory>> Load(const std::optional<Id>& tree, const std::string& path) {
     if (!tree) return std::nullopt;
-    const auto load = [&]() -> Result<Directory> {
-      HF_ASSIGN(Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, *tree));
-      return Directory::Parse(*tree, std::move(blob));
-    };
-    Result<Directory> directory = load();
+    Result<Directory> directory = LoadDirectory(repository_, *tree);
     if (directory) return std::optional<Directory>(*std::move(directory));
     return Fail(std::move(directory).error().While(
         fmt::format("read directory {}", Quote(path.empty() ? "/" : path))));

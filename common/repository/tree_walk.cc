@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/base/format.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/repository_view.h"
+#include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
 
@@ -27,8 +27,7 @@ Result<void> WalkTree(Repository& repository, const Id& tree, const std::string&
   std::vector<Level> levels;
   std::string path = top;
   const auto enter = [&](const Id& id) -> Result<void> {
-    HF_ASSIGN(Bytes blob, LoadNeededBlob(repository, BlobType::kTree, id));
-    HF_ASSIGN(Directory directory, Directory::Parse(id, std::move(blob)));
+    HF_ASSIGN(Directory directory, LoadDirectory(repository, id));
     levels.push_back({std::move(directory), 0, path.size()});
     return {};
   };

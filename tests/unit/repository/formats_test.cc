@@ -197,6 +197,49 @@ TEST_CASE("decompressor: tells whether a frame that comes in pieces is one of a 
   }
 }
 
+TEST_CASE("frame builder: what comes in pieces is one frame, and comes out in pieces") {
+  SeededRandom random;
+  Bytes text(3'000'000);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    text[i] =
+        static_cast<std::uint8_t>('a' + i * i % 7 + (i % 1000 == 0 ? random.Next64() % 9 : 0));
+  }
+  FrameBuilder builder(Compression::kAuto, 16);
+  for (std::size_t at = 0, size = 1; at < text.size(); at += size, size = size * 3 + 1) {
+    builder.Add(ByteView(text).subspan(at, std::min(size, text.size() - at)));
+  }
+  const RawBuffer made = builder.Finish();
+  const ByteView frame = made.view().subspan(16);
+  Decompressor decompressor;
+  REQUIRE(Unwrap(Decompressed(decompressor, frame, text.size())) == text);
+  Bytes out;
+  const auto take = [&](ByteView piece) -> Result<void> {
+    out.insert(out.end(), piece.begin(), piece.end());
+    return {};
+  };
+
+  decompressor.BeginStream();
+  for (std::size_t at = 0; at < frame.size(); at += 1000) {
+    REQUIRE_FALSE(decompressor.is_at_end());
+    REQUIRE_OK(decompressor.Stream(
+        frame.subspan(at, std::min<std::size_t>(1000, frame.size() - at)), take));
+  }
+  REQUIRE(decompressor.is_at_end());
+  REQUIRE(out == text);
+  REQUIRE_FAILS(decompressor.Stream(frame.first(1), take), ErrorCode::kCorrupt, "after");
+
+  decompressor.BeginStream();
+  REQUIRE_OK(decompressor.Stream(frame.first(frame.size() - 1), take));
+  REQUIRE_FALSE(decompressor.is_at_end());
+  decompressor.BeginStream();
+  REQUIRE_FAILS(decompressor.Stream(Bytes(100, 'x'), take), ErrorCode::kCorrupt, "zstd");
+  decompressor.BeginStream();
+  REQUIRE_FAILS(
+      decompressor.Stream(
+          frame, [](ByteView) -> Result<void> { return Fail(ErrorCode::kNoSpace, "enough"); }),
+      ErrorCode::kNoSpace, "enough");
+}
+
 TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
   Compressor compressor(Compression::kAuto);
   Decompressor decompressor;

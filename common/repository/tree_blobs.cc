@@ -1,0 +1,153 @@
+#include "common/repository/tree_blobs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/repository/directory_cache.h"
+#include "common/repository/lock.h"
+#include "common/repository/open_pack.h"
+
+namespace holdfast::repository {
+namespace {
+
+constexpr std::chrono::minutes kTreeIndexInterval{1};
+
+using VisitNode = std::function<Result<void>(const TreeNode& node, std::string_view json)>;
+
+bool IsLargeTree(const Repository& repository, const Id& tree) {
+  const std::optional<BlobLocation> location = repository.Find(BlobType::kTree, tree);
+  return location && location->plain_length >= kLargeTreeBytes;
+}
+
+Result<void> VisitLargeTree(Repository& repository, const Id& tree, const VisitNode& visit) {
+  TreeSplitter splitter;
+  bool is_visitors = false;  // the error
+  const auto visit_text = [&](std::string_view json) -> Result<void> {
+    HF_ASSIGN(const TreeNode node, DecodeNode(json));
+    Result<void> visited = visit(node, json);
+    is_visitors = !visited;
+    return visited;
+  };
+  Result<void> done = repository.StreamBlob(
+      BlobType::kTree, tree, [&](ByteView piece) { return splitter.Add(piece, visit_text); });
+  if (done) done = splitter.Finish();
+  if (done || is_visitors) return done;
+  return Fail(std::move(done).error().While("tree " + tree.Hex()));
+}
+
+// Whether a sealed blob opens to the text whose hash is its id.
+Result<void> VerifyLargeTree(crypto::Sealer& sealer, ByteView sealed,
+                             const PackContents::Blob& blob) {
+  Decompressor decompressor;
+  crypto::Sha256 hash;
+  std::uint64_t bytes = 0;
+  Result<void> opened;
+  decompressor.BeginStream();
+  const auto take = [&](ByteView text) -> Result<void> {
+    hash.Update(text);
+    bytes += text.size();
+    return {};
+  };
+  const Result<void> authentic = sealer.OpenInPieces(sealed, [&](ByteView piece) {
+    opened = decompressor.Stream(piece, take);
+    return opened.has_value();
+  });
+  if (authentic && opened && decompressor.is_at_end() && bytes == blob.plain_length &&
+      hash.Finish() == blob.id.bytes) {
+    return {};
+  }
+  return Fail(
+      ErrorCode::kInternal,
+      fmt::format("tree blob {} was sealed and does not open to what it was", blob.id.Hex()),
+      "test this machine's memory");
+}
+
+}  // namespace
+
+Result<void> VisitTreeOf(Repository& repository, const Id& tree, const VisitNode& visit) {
+  if (IsLargeTree(repository, tree)) return VisitLargeTree(repository, tree, visit);
+  HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository, BlobType::kTree, tree));
+  return VisitTree(tree, blob, visit);
+}
+
+Result<Directory> LoadDirectory(Repository& repository, const Id& tree) {
+  if (IsLargeTree(repository, tree)) {
+    Directory::Packer packer(tree);
+    HF_TRY(VisitLargeTree(repository, tree,
+                          [&](const TreeNode& node, std::string_view json) -> Result<void> {
+                            packer.Add(node.name, json);
+                            return {};
+                          }));
+    if (std::optional<Directory> packed = packer.Finish()) return *std::move(packed);
+  }
+  HF_ASSIGN(Bytes blob, LoadNeededBlob(repository, BlobType::kTree, tree));
+  return Directory::Parse(tree, std::move(blob));
+}
+
+Result<Id> TreeSaver::Save(TreeBuilder& builder) {
+  if (!builder.is_large()) {
+    HF_ASSIGN(const Bytes blob, builder.Finish());
+    return writer_.Save(BlobType::kTree, blob);
+  }
+  HF_ASSIGN(GrowingTree::Finished tree, builder.FinishLarge());
+  const Id id = tree.id;
+  const bool is_known =
+      writer_.Has(BlobType::kTree, id) ||
+      std::ranges::any_of(unindexed_, [&](const auto& pack) { return pack.blobs[0].id == id; });
+  if (!is_known) HF_TRY(Store(std::move(tree)));
+  return id;
+}
+
+Result<void> TreeSaver::Finish() { return unindexed_.empty() ? Result<void>{} : SaveIndex(); }
+
+Result<void> TreeSaver::SaveIndex() {
+  HF_TRY(AskLock());
+  HF_TRY(repository_.SaveIndex(unindexed_));
+  unindexed_.clear();
+  last_index_ = repository_.clock().Monotonic();
+  return {};
+}
+
+Result<void> TreeSaver::AskLock() const {
+  return lock_ == nullptr ? Result<void>{} : lock_->StillHeld();
+}
+
+// What the tree names may still be on its way: until something refers to it, a tree is garbage.
+Result<void> TreeSaver::Store(GrowingTree::Finished tree) {
+  PackContents::Blob blob{.id = tree.id, .type = BlobType::kTree, .compressed = true};
+  blob.plain_length = static_cast<std::uint32_t>(tree.bytes);
+  crypto::Sealer sealer = repository_.NewSealer();
+  OpenPack pack;
+  (void)tree.frame.Extend(crypto::kSealMacBytes);
+  sealer.SealInPlace(tree.frame.bytes());
+  const ByteView sealed = pack.TakeSealed(std::move(tree.frame), blob);
+  if (repository_.options().verify_blobs) HF_TRY(VerifyLargeTree(sealer, sealed, blob));
+  HF_TRY(AskLock());
+  PackContents contents = pack.Close(sealer);
+  const FileName name{FileKind::kPack, contents.id.Hex()};
+  CrashPoint("repository.pack.before_put");
+  Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
+  if (!stored) {
+    return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
+  }
+  CrashPoint("repository.pack.after_put");
+  ++statistics_.tree_blobs;
+  statistics_.bytes_added += blob.plain_length;
+  statistics_.bytes_packed += pack.bytes().size();
+  unindexed_.push_back(std::move(contents));
+  const bool is_time = repository_.clock().Monotonic() - last_index_ >= kTreeIndexInterval;
+  return is_time ? SaveIndex() : Result<void>{};
+}
+
+BlobStatistics operator+(const BlobStatistics& a, const BlobStatistics& b) {
+  return {.data_blobs = a.data_blobs + b.data_blobs,
+          .tree_blobs = a.tree_blobs + b.tree_blobs,
+          .bytes_added = a.bytes_added + b.bytes_added,
+          .bytes_packed = a.bytes_packed + b.bytes_packed};
+}
+
+}  // namespace holdfast::repository
