@@ -1,5 +1,5 @@
-"""What the repository engine takes beside its peers (repository.py), and what the bus takes. Started by scripts/bench; never
-part of a test run. Numbers of one run are within about a tenth.
+"""What the repository engine takes beside its peers (repository.py), what grows with a repository (large.py), and what
+the bus takes. Started by scripts/bench; never part of a test run. Numbers of one run are within about a tenth.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import fleet
+import large
 import repository
 from lib import places
 
@@ -41,7 +42,7 @@ def bus(rounds: int, nodes: int = 200) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("name", choices=["repository", "bus"])
+    parser.add_argument("name", choices=["repository", "index", "directory", "bus"])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of repository: {' '.join(repository.PARTS)}")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--directory", type=Path, required=True, help="where data and repositories go")
@@ -51,6 +52,10 @@ def main() -> None:
     if arguments.name == "bus":
         bus(arguments.rounds)
         return fleet.bench(arguments.directory / "bus", arguments.rounds)
+    if arguments.name == "index":
+        return large.index(arguments.directory / "index", arguments.rounds)
+    if arguments.name == "directory":
+        return large.one_directory(arguments.directory / "directory", arguments.rounds)
     repository.bench(arguments.directory / "repository", arguments.rounds, arguments.parts or repository.USUAL_PARTS)
 
 
