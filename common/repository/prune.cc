@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <ranges>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -11,13 +12,13 @@
 #include "common/base/format.h"
 #include "common/base/parallel.h"
 #include "common/repository/compressor.h"
-#include "common/repository/directory_cache.h"
 #include "common/repository/index_file.h"
 #include "common/repository/index_rewrite.h"
+#include "common/repository/needed_blobs.h"
 #include "common/repository/open_pack.h"
 #include "common/repository/pack_format.h"
+#include "common/repository/pack_run.h"
 #include "common/repository/snapshot_reader.h"
-#include "common/repository/tree_codec.h"
 
 namespace holdfast::repository {
 namespace {
@@ -25,9 +26,6 @@ namespace {
 // Packs below this size are put together once there are so many of them.
 constexpr std::uint64_t kSmallPackBytes = kPackBytesTarget / 4;
 constexpr std::size_t kSmallPacksMin = 10;
-// Needed blobs of a pack that lie so close together are read in one go with what is between them.
-constexpr std::uint64_t kGapBytesMax = 256U << 10;
-constexpr std::uint64_t kReadBytesMax = 4U << 20;
 constexpr std::size_t kNamedMax = 5;
 
 Error Cancelled() { return Error(ErrorCode::kCancelled, "stopped by request"); }
@@ -61,6 +59,7 @@ class Prune {
         progress_(progress),
         stop_(std::move(stop)),
         threads_(ThreadsFor(repository.storage())),
+        needed_(repository, {}, progress),
         rewrite_(repository, options.lock) {}
 
   Result<PruneReport> Run() {
@@ -83,67 +82,28 @@ class Prune {
  private:
   // --- what is needed
 
-  // Level by level, all snapshots together: each tree is read once.
   Result<void> FindNeeded() {
     HF_ASSIGN(const std::vector<SnapshotInfo> snapshots, ListSnapshots(repository_));
     report_.snapshots = snapshots.size();
-    needed_.assign(repository_.BlobCount(), false);
-    std::vector<Id> level;
-    for (const SnapshotInfo& snapshot : snapshots) NeedTree(snapshot.tree, level);
-    while (!level.empty()) {
-      std::vector<Id> below;
-      HF_TRY(ForEachInParallel(level.size(), threads_, [&](std::size_t i) -> Result<void> {
-        if (stop_.stop_requested()) return Fail(Cancelled());
-        return NeedAllOf(level[i], below);
-      }));
-      level = std::move(below);
+    for (const SnapshotInfo& snapshot : snapshots) needed_.Add(snapshot.tree);
+    for (;;) {
+      HF_ASSIGN(const bool has_more, needed_.Step(stop_));
+      if (!has_more) break;
     }
-    if (missing_count_ == 0) return {};
+    const std::vector<LostBlob>& lost = needed_.lost();
+    if (lost.empty()) return {};
+    for (const LostBlob& blob : lost) {
+      if (blob.error) return Fail(*blob.error);
+    }
     std::string names;
-    for (const std::string& name : missing_) names += (names.empty() ? "" : ", ") + name;
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} blobs that snapshots need are in no pack: {}{}", missing_count_,
-                            names, missing_count_ > missing_.size() ? ", ..." : ""),
-                "nothing was changed; \"check\" names the snapshots and paths that need them");
-  }
-
-  void NeedTree(const Id& tree, std::vector<Id>& level) {
-    const std::optional<std::size_t> number = repository_.BlobNumber(BlobType::kTree, tree);
-    if (!number) return AddMissing(BlobType::kTree, tree);
-    if (needed_[*number]) return;
-    needed_[*number] = true;
-    level.push_back(tree);
-  }
-
-  Result<void> NeedAllOf(const Id& tree, std::vector<Id>& below) {
-    HF_ASSIGN(const Bytes blob, LoadNeededBlob(repository_, BlobType::kTree, tree));
-    std::vector<Id> trees;
-    std::vector<std::size_t> numbers;
-    std::vector<Id> missing;
-    HF_TRY(VisitTree(tree, blob, [&](const TreeNode& node, std::string_view) -> Result<void> {
-      if (node.attributes.type == NodeType::kDirectory) trees.push_back(*node.subtree);
-      for (const Id& id : node.content) {
-        const std::optional<std::size_t> number = repository_.BlobNumber(BlobType::kData, id);
-        if (number) {
-          numbers.push_back(*number);
-        } else {
-          missing.push_back(id);
-        }
-      }
-      return {};
-    }));
-    std::lock_guard lock(mutex_);
-    ++progress_.items;
-    for (const std::size_t number : numbers) needed_[number] = true;
-    for (const Id& id : missing) AddMissing(BlobType::kData, id);
-    for (const Id& id : trees) NeedTree(id, below);
-    return {};
-  }
-
-  void AddMissing(BlobType type, const Id& id) {
-    if (missing_count_++ < kNamedMax) {
-      missing_.push_back(fmt::format("{} {}", BlobTypeName(type), id.Hex()));
+    for (const LostBlob& blob : lost | std::views::take(kNamedMax)) {
+      names +=
+          fmt::format("{}{} {}", names.empty() ? "" : ", ", BlobTypeName(blob.type), blob.id.Hex());
     }
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} blobs that snapshots need are in no pack: {}{}", lost.size(), names,
+                            lost.size() > kNamedMax ? ", ..." : ""),
+                "nothing was changed; \"check\" names the snapshots and paths that need them");
   }
 
   // --- packs
@@ -177,14 +137,14 @@ class Prune {
   // Of a blob that lies in several packs one copy is enough: the first that is in a pack as long as
   // it has to be.
   Result<void> ChooseCopies() {
-    chosen_.assign(needed_.size(), false);
-    std::vector<bool> has_copy(needed_.size(), false);
+    chosen_.assign(repository_.BlobCount(), false);
+    std::vector<bool> has_copy(repository_.BlobCount(), false);
     std::size_t i = 0;
     HF_TRY(repository_.ForEachNumberedBlob(
         [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
           const std::size_t entry = i++;
           Pack& pack = packs_[location.pack];
-          if (!needed_[number] || has_copy[number] || !pack.is_whole()) return {};
+          if (!needed_.Has(number) || has_copy[number] || !pack.is_whole()) return {};
           has_copy[number] = chosen_[entry] = true;
           ++pack.needed_blobs;
           --pack.unneeded_blobs;
@@ -196,7 +156,7 @@ class Prune {
     return repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
                                                const BlobLocation& location) -> Result<void> {
       const std::size_t entry = i++;
-      if (number != entry || !needed_[entry] || has_copy[entry]) return {};
+      if (number != entry || !needed_.Has(entry) || has_copy[entry]) return {};
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} blob {} is needed, and its pack {} {}", BlobTypeName(type),
                               id.Hex(), location.pack.Hex(),
@@ -368,29 +328,12 @@ class Prune {
   }
 
   Result<void> CopyPack(Copier& copier, const Id& id) {
-    const std::vector<PackContents::Blob>& blobs = entries_.find(id)->second;
-    const FileName name{FileKind::kPack, id.Hex()};
-    for (std::size_t first = 0; first < blobs.size();) {
-      if (stop_.stop_requested()) return Fail(Cancelled());
-      const std::uint64_t begin = blobs[first].offset;
-      std::uint64_t end = begin + blobs[first].length;
-      std::size_t last = first + 1;
-      while (last < blobs.size() && blobs[last].offset <= end + kGapBytesMax &&
-             blobs[last].offset + std::uint64_t{blobs[last].length} <= begin + kReadBytesMax) {
-        end = std::max(end, blobs[last].offset + std::uint64_t{blobs[last].length});
-        ++last;
-      }
-      Result<Bytes> bytes = repository_.storage().Get(name, {begin, end - begin});
-      if (!bytes) {
-        return Fail(std::move(bytes).error().While(fmt::format("read \"{}\"", FilePath(name))));
-      }
-      for (; first < last; ++first) {
-        HF_TRY(
-            CopyBlob(copier, id, blobs[first],
-                     ByteView(*bytes).subspan(blobs[first].offset - begin, blobs[first].length)));
-      }
-    }
-    return {};
+    return ReadBlobsOfPack(
+        repository_.storage(), id, entries_.find(id)->second,
+        [&](const PackContents::Blob& blob, ByteView sealed) {
+          return CopyBlob(copier, id, blob, sealed);
+        },
+        stop_);
   }
 
   // Sealed bytes move as they are, once they are known to open to the blob.
@@ -496,11 +439,8 @@ class Prune {
   PruneReport report_;
   std::mutex mutex_;  // while threads are at work: of what they have in common
 
-  // By the number of a blob's first entry in the index, and by that of an entry.
-  std::vector<bool> needed_;
-  std::vector<bool> chosen_;
-  std::vector<std::string> missing_;  // the first few
-  std::uint64_t missing_count_ = 0;
+  NeededBlobs needed_;
+  std::vector<bool> chosen_;  // by the number of an entry in the index
 
   std::unordered_map<Id, Pack, IdHash> packs_;
   std::unordered_map<Id, Fate, IdHash> fates_;

@@ -1,6 +1,8 @@
 """The verbs of `holdfast-agent repository`, on a repository that stock restic uses, too: what each does, and one
 deliberate mistake for each."""
 
+import hashlib
+import io
 import json
 import os
 import random
@@ -13,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Restic, differences, main, run, scan, service_program, wait_until  # noqa: E402
+from lib import Restic, Tree, differences, main, run, scan, service_program, wait_until  # noqa: E402
 from test_verbs import Verbs as Base  # noqa: E402
 
 
