@@ -493,6 +493,8 @@ std::string_view VerbName(Verb verb) {
       return "repository repair index";
     case Verb::kRepositoryPrune:
       return "repository prune";
+    case Verb::kRepositoryCopy:
+      return "repository copy";
     case Verb::kSourceList:
       return "source list";
     case Verb::kBackup:

@@ -34,6 +34,7 @@ enum class Verb : std::uint8_t {
   kRepositoryDiff,
   kRepositoryRepairIndex,
   kRepositoryPrune,
+  kRepositoryCopy,
   kSourceList,
   kBackup,
   kList,
@@ -76,7 +77,7 @@ struct Arguments {
   bool read_data = false;              // check
   repository::ReadSubset read_subset;  // likewise
 
-  std::vector<std::string> snapshots;  // repository forget, stats and diff
+  std::vector<std::string> snapshots;  // repository forget, stats, diff and copy
 
   // repository forget
   repository::RetentionPolicy policy;
@@ -98,6 +99,9 @@ struct Arguments {
   bool with_attributes = false;    // repository diff
   bool read_all_packs = false;     // repository repair index
   repository::PruneOptions prune;  // repository prune; its dry_run stands above
+
+  std::string to_url;  // repository copy, instead of `to`, which is a name in agent.yaml
+  std::string to_password_file;
 
   std::string token_file;  // join; "-" is stdin
 };

@@ -160,6 +160,8 @@ class Program {
         return RepositoryRepairIndex();
       case Verb::kRepositoryPrune:
         return RepositoryPrune();
+      case Verb::kRepositoryCopy:
+        return RepositoryCopy();
       case Verb::kSourceList:
         return SourceList();
       case Verb::kBackup:
@@ -360,6 +362,33 @@ class Program {
         kExitDone, [&] { return PruneText(report); }, [&] { return PruneJson(report); });
   }
 
+  Result<int> RepositoryCopy() {
+    HF_ASSIGN(const jobs::RepositoryAddress to, OtherRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress from, OneRepository(to.name));
+    HF_ASSIGN(const jobs::CopyJobReport report, jobs::RunCopy(job_, from, to,
+                                                              {.snapshots = arguments_.snapshots,
+                                                               .selector = arguments_.source,
+                                                               .dry_run = arguments_.dry_run}));
+    std::vector<int> codes;
+    for (const repository::SnapshotCopy& copy : report.copy.snapshots) {
+      if (copy.error) ShowError(CopyErrorOf(copy));
+      codes.push_back(copy.error ? ExitCodeOf(*copy.error, true) : kExitDone);
+    }
+    int code = CombineExitCodes(codes);
+    if (report.copy.error) {
+      ShowError(*report.copy.error);
+      code = ExitCodeOf(*report.copy.error,
+                        report.CountOf(repository::SnapshotCopy::State::kCopied) > 0);
+    }
+    return Finish(
+        code, [&] { return CopyText(report); }, [&] { return CopyJson(report, code); });
+  }
+
+  static Error CopyErrorOf(const repository::SnapshotCopy& copy) {
+    return Error(*copy.error)
+        .While(fmt::format("copy snapshot {}", copy.snapshot.id.Hex().substr(0, 8)));
+  }
+
   Result<int> RepositoryDump() {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     const auto dump = [&](const std::function<Result<void>(ByteView)>& write) {
@@ -529,13 +558,16 @@ class Program {
         [&] { return ConfigCheckJson(*settings_); });
   }
 
-  // Of verbs that are about one and no more.
-  Result<jobs::RepositoryAddress> OneRepository() {
+  // Of verbs that are about one and no more; where none is named, not about `other`.
+  Result<jobs::RepositoryAddress> OneRepository(const std::string& other = "") {
     HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    if (repositories.size() > 1) {
+      std::erase_if(repositories, [&](const auto& one) { return one.name == other; });
+    }
     if (repositories.size() == 1) return std::move(repositories.front());
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} has {} repositories; expected --repository NAME",
-                            Quote(settings_->file), repositories.size()),
+                            Quote(settings_->file), settings_->repositories.size()),
                 fmt::format("there are: {}", RepositoryNames()));
   }
 
@@ -553,15 +585,8 @@ class Program {
   Result<std::vector<jobs::RepositoryAddress>> Repositories() {
     std::vector<jobs::RepositoryAddress> addresses;
     if (!settings_) {
-      jobs::RepositoryAddress address;
-      address.url = arguments_.repository_url;
-      HF_ASSIGN(std::string directory, WorkingDirectory());
-      if (address.url.starts_with("file:") && !address.url.starts_with("file:/")) {
-        address.url = fmt::format("file:{}/{}", directory, address.url.substr(5));
-      }
-      address.s3.credentials.variables = S3Variables(context_.environment);
-      address.password_file = arguments_.password_file;
-      address.password_place = kPasswordFlag;
+      HF_ASSIGN(jobs::RepositoryAddress address,
+                AddressOfUrl(arguments_.repository_url, arguments_.password_file, kPasswordFlag));
       addresses.push_back(std::move(address));
       return addresses;
     }
@@ -579,6 +604,34 @@ class Program {
         ErrorCode::kInvalidArgument,
         fmt::format("no repository {} in {}", Quote(arguments_.repository), Quote(settings_->file)),
         fmt::format("there are: {}", RepositoryNames()));
+  }
+
+  // A repository of which only this is known.
+  Result<jobs::RepositoryAddress> AddressOfUrl(const std::string& url,
+                                               const std::string& password_file,
+                                               const char* password_flag) const {
+    jobs::RepositoryAddress address;
+    address.url = url;
+    HF_ASSIGN(std::string directory, WorkingDirectory());
+    if (address.url.starts_with("file:") && !address.url.starts_with("file:/")) {
+      address.url = fmt::format("file:{}/{}", directory, address.url.substr(5));
+    }
+    address.s3.credentials.variables = S3Variables(context_.environment);
+    address.password_file = password_file;
+    address.password_place = password_flag;
+    return address;
+  }
+
+  // That --to or --to-url names.
+  Result<jobs::RepositoryAddress> OtherRepository() {
+    if (arguments_.to.empty()) {
+      return AddressOfUrl(arguments_.to_url, arguments_.to_password_file, "--to-password-file");
+    }
+    const RepositorySettings* found = settings_->FindRepository(arguments_.to);
+    if (found != nullptr) return jobs::AddressOf(*found);
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("no repository {} in {}", Quote(arguments_.to), Quote(settings_->file)),
+                fmt::format("there are: {}", RepositoryNames()));
   }
 
   std::string RepositoryNames() const {

@@ -107,6 +107,20 @@ Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
   };
 }
 
+std::string_view CopyStateName(repository::SnapshotCopy::State state) {
+  switch (state) {
+    case repository::SnapshotCopy::State::kCopied:
+      return "copied";
+    case repository::SnapshotCopy::State::kPresent:
+      return "present";
+    case repository::SnapshotCopy::State::kFailed:
+      return "failed";
+    case repository::SnapshotCopy::State::kLeft:
+      return "left";
+  }
+  return "";
+}
+
 // One line.
 std::string DumpLine(const Json& object) {
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -449,6 +463,28 @@ std::string PruneJson(const jobs::PruneReport& report) {
   document["bytes_freed"] = prune.bytes_freed;
   document["index_files_written"] = prune.index_files_written;
   document["index_files_removed"] = prune.index_files_removed;
+  return Dump(document);
+}
+
+std::string CopyJson(const jobs::CopyJobReport& report, int exit_code) {
+  Json document = Document("repository copy", exit_code);
+  document["repository"] = report.repository;
+  document["to"] = report.to;
+  document["dry_run"] = report.dry_run;
+  document["snapshots"] = Json::array();
+  for (const repository::SnapshotCopy& copy : report.copy.snapshots) {
+    Json entry = SnapshotObject(copy.snapshot);
+    entry["state"] = CopyStateName(copy.state);
+    entry["copy"] = copy.copy ? Json(copy.copy->Hex()) : Json(nullptr);
+    entry["error"] = ErrorOrNull(copy.error);
+    document["snapshots"].push_back(std::move(entry));
+  }
+  document["data_blobs"] = report.copy.data_blobs;
+  document["tree_blobs"] = report.copy.tree_blobs;
+  document["bytes_read"] = report.copy.bytes_read;
+  document["bytes_added"] = report.copy.bytes_added;
+  document["bytes_stored"] = report.copy.bytes_stored;
+  document["error"] = ErrorOrNull(report.copy.error);
   return Dump(document);
 }
 

@@ -9,6 +9,7 @@
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
+#include "agent/jobs/copy_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
 #include "agent/jobs/inspect_job.h"
@@ -49,6 +50,7 @@ std::string DumpJson(const std::string& repository, const jobs::DumpReport& repo
                      const std::string& file);
 std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code);
 std::string PruneJson(const jobs::PruneReport& report);
+std::string CopyJson(const jobs::CopyJobReport& report, int exit_code);
 std::string ConfigCheckJson(const Settings& settings);
 std::string JoinJson(const agent::JoinReport& report);
 std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds);

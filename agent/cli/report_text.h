@@ -8,6 +8,7 @@
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
+#include "agent/jobs/copy_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
 #include "agent/jobs/inspect_job.h"
@@ -46,6 +47,7 @@ std::string DiffText(const jobs::SnapshotDiff& diff);
 std::string DumpText(const jobs::DumpReport& report, const std::string& file);
 std::string RepairIndexText(const jobs::RepairIndexReport& report);
 std::string PruneText(const jobs::PruneReport& report);
+std::string CopyText(const jobs::CopyJobReport& report);
 std::string ConfigCheckText(const Settings& settings);
 // YAML that reads back as the same configuration.
 std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds);

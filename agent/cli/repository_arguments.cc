@@ -55,6 +55,7 @@ void RepositoryVerbs::AddTo(CLI::App* group) {
   AddDiff(group);
   AddRepair(group);
   AddPrune(group);
+  AddCopy(group);
 }
 
 Result<void> RepositoryVerbs::Check(Verb verb) {
@@ -65,6 +66,7 @@ Result<void> RepositoryVerbs::Check(Verb verb) {
     return Wrong(verb, "--json beside the content on stdout; expected --to FILE");
   }
   if (verb == Verb::kRepositoryPrune) return CheckPrune();
+  if (verb == Verb::kRepositoryCopy) return CheckCopy();
   return verb == Verb::kRepositoryForget ? CheckForget() : Result<void>{};
 }
 
@@ -283,6 +285,62 @@ void RepositoryVerbs::AddPrune(CLI::App* group) {
   prune->add_flag("--dry-run,-n", arguments_.dry_run, "only show what would be done");
   common_.add_choice(prune);
   common_.add_retry_lock(prune);
+}
+
+void RepositoryVerbs::AddCopy(CLI::App* group) {
+  CLI::App* copy = common_.add_verb(
+      group, Verb::kRepositoryCopy, "copy",
+      "copy snapshots to another repository; what is there already is left alone",
+      "  holdfast-agent repository copy --repository main --to offsite\n"
+      "  holdfast-agent repository copy latest:etcd/main --repository main --to offsite\n"
+      "  holdfast-agent repository copy --source 'etcd/*' --repository main --to offsite\n"
+      "  holdfast-agent repository copy --repository-url file:/mnt/old --password-file p \\\n"
+      "      --to-url file:/srv/new --to-password-file q\n");
+  copy->add_option("snapshot", arguments_.snapshots, "as of `restore`; all without one")
+      ->type_name("SNAPSHOT");
+  copy->add_option("--to", arguments_.to, "the other repository, of the configuration, too")
+      ->type_name("NAME");
+  copy->add_option("--to-url", arguments_.to_url, "or the other repository by its URL")
+      ->type_name("URL");
+  copy->add_option("--to-password-file", arguments_.to_password_file,
+                   "with --to-url: the file that holds its password")
+      ->type_name("FILE");
+  copy->add_option("--source", arguments_.source, "only snapshots of these; * allowed")
+      ->type_name("KIND/NAME");
+  copy->add_flag("--dry-run,-n", arguments_.dry_run, "only show what would be done");
+  common_.add_choice(copy);
+  common_.add_retry_lock(copy);
+}
+
+Result<void> RepositoryVerbs::CheckCopy() {
+  const bool has_name = !arguments_.to.empty();
+  const bool has_url = !arguments_.to_url.empty();
+  const auto wrong = [](std::string message) {
+    return Wrong(Verb::kRepositoryCopy, std::move(message));
+  };
+  if (has_name == has_url) {
+    return wrong(has_name ? "--to and --to-url; expected one of them"
+                          : "copy to where; expected --to NAME, or --to-url and its password file");
+  }
+  if (has_url && arguments_.to_password_file.empty()) {
+    return wrong("--to-url goes with --to-password-file, which is missing");
+  }
+  if (!has_url && !arguments_.to_password_file.empty()) {
+    return wrong("--to-password-file goes with --to-url, which is missing");
+  }
+  if (has_name && !arguments_.repository_url.empty()) {
+    return wrong(
+        "--to names a repository of the configuration, and --repository-url does without "
+        "one; expected --to-url");
+  }
+  if (!arguments_.snapshots.empty() && !arguments_.source.empty()) {
+    return wrong("snapshots and --source; expected one of them");
+  }
+  if (!arguments_.source.empty() && arguments_.source.find('/') == std::string::npos) {
+    return wrong(
+        fmt::format("source {}; expected kind/name, `*` allowed", Quote(arguments_.source)));
+  }
+  return {};
 }
 
 Result<void> RepositoryVerbs::CheckPrune() {

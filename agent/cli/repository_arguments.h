@@ -48,8 +48,10 @@ class RepositoryVerbs {
   void AddDiff(CLI::App* group);
   void AddRepair(CLI::App* group);
   void AddPrune(CLI::App* group);
+  void AddCopy(CLI::App* group);
   Result<void> CheckForget();
   Result<void> CheckPrune();
+  Result<void> CheckCopy();
 
   Arguments& arguments_;
   const Common common_;

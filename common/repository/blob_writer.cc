@@ -76,18 +76,21 @@ class PackingBlobWriter final : public BlobWriter {
     bytes_handed_over_ += plaintext.bytes.size();
     if (threads_.empty() && bytes_handed_over_ <= kAloneBytes) {
       HF_ASSIGN(const Id id, Save(BlobType::kData, plaintext.bytes));
-      ids->Fill(ids->Expect(), id);
+      if (ids != nullptr) ids->Fill(ids->Expect(), id);
       return {};
     }
     if (threads_.empty()) BeginThreads();
-    Id& place = ids->Expect();
+    Id* const place = ids == nullptr ? nullptr : &ids->Expect();
     batch_bytes_ += plaintext.bytes.size();
-    batch_.push_back({std::move(plaintext), std::move(ids), &place});
+    batch_.push_back({std::move(plaintext), std::move(ids), place});
     if (batch_bytes_ < kBatchBytes && batch_.size() < kBatchBlobs) return {};
     {
       std::unique_lock lock(mutex_);
       Await(lock, [this] { return waiting_.size() < kWaitingMax; });
-      if (failure_) return Fail(*failure_);
+      if (failure_) {
+        batch_.clear();  // who owns the memory may wait for it
+        return Fail(*failure_);
+      }
     }
     Flush();
     return {};
@@ -129,8 +132,8 @@ class PackingBlobWriter final : public BlobWriter {
   using IdSet = std::unordered_set<Id, IdHash>;
   struct Waiting {
     SharedBytes plaintext;
-    std::shared_ptr<BlobIds> ids;
-    Id* place = nullptr;  // in `ids`
+    std::shared_ptr<BlobIds> ids;  // null: nobody asks
+    Id* place = nullptr;           // in `ids`
   };
 
   Result<void> CheckUsable() const {
@@ -188,11 +191,11 @@ class PackingBlobWriter final : public BlobWriter {
       for (Waiting& next : batch) {
         if (is_wanted) {
           Result<Id> id = MakeBlob(tools, BlobType::kData, next.plaintext.bytes);
-          if (id) {
-            next.ids->Fill(*next.place, *id);
-          } else {
+          if (!id) {
             SetFailure(id.error());
             is_wanted = false;
+          } else if (next.place != nullptr) {
+            next.ids->Fill(*next.place, *id);
           }
         }
         next = {};  // before others may think that all is done

@@ -68,9 +68,9 @@ class BlobWriter {
   // empty or larger than kBlobBytesMax; kTimedOut when the lock was lost. After an error the writer
   // is of no more use.
   virtual Result<Id> Save(BlobType type, ByteView plaintext) = 0;
-  // The same for a blob of data, but its id comes by and by, into `ids`, and its error may come
-  // from a later call. Waits while too many are on their way. Small ones are held back until they
-  // are worth another thread's attention.
+  // The same for a blob of data, but its id comes by and by, into `ids` (null: nobody asks), and
+  // its error may come from a later call. Waits while too many are on their way. Small ones are
+  // held back until they are worth another thread's attention.
   virtual Result<void> SaveLater(SharedBytes plaintext, std::shared_ptr<BlobIds> ids) = 0;
   // Hands on what is held back: to be called before waiting for memory that it still uses.
   virtual void Flush() = 0;

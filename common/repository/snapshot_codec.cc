@@ -69,9 +69,13 @@ class SnapshotFields {
     if (key_ == "time") return ReadTime();
     if (key_ == "tree") return ReadId(snapshot_.tree);
     if (key_ == "parent") return ReadId(snapshot_.parent.emplace());
+    if (key_ == "original") return ReadId(snapshot_.original.emplace());
     if (key_ == "paths") return ReadTexts(snapshot_.paths);
     if (key_ == "hostname") return json_.String(snapshot_.host);
     if (key_ == "username") return json_.String(snapshot_.user);
+    if (key_ == "uid") return ReadNumber(snapshot_.uid);
+    if (key_ == "gid") return ReadNumber(snapshot_.gid);
+    if (key_ == "excludes") return ReadTexts(snapshot_.excludes);
     if (key_ == "tags") return ReadTexts(snapshot_.tags);
     if (key_ == "program_version") return json_.String(snapshot_.program_version);
     if (key_ == "summary") return ReadSummary();
@@ -92,6 +96,13 @@ class SnapshotFields {
     Result<Id> parsed = ParseId(text_);
     if (!parsed) return json_.Reject(parsed.error().message());
     id = *parsed;
+    return true;
+  }
+
+  bool ReadNumber(std::uint32_t& number) {
+    std::uint64_t value = 0;
+    if (!json_.Unsigned(value, std::numeric_limits<std::uint32_t>::max())) return false;
+    number = static_cast<std::uint32_t>(value);
     return true;
   }
 
@@ -167,6 +178,26 @@ Result<SnapshotInfo> DecodeSnapshot(const Id& id, std::string_view json) {
   }
   ReadTags(snapshot);
   return snapshot;
+}
+
+Result<std::string> EncodeCopy(std::string_view json, const Id& original, const Id& tree) {
+  JsonReader reader(json);
+  std::string out = "{";
+  std::string key;
+  if (reader.BeginObject()) {
+    while (reader.NextField(key)) {
+      const std::size_t begin = reader.position();
+      if (!reader.Skip()) break;
+      if (key == "parent" || key == "original") continue;
+      AppendGoJson(out, key);
+      out += ':';
+      out += key == "tree" ? '"' + tree.Hex() + '"'
+                           : std::string(json.substr(begin, reader.offset() - begin));
+      out += ',';
+    }
+  }
+  if (!reader.End()) return Fail(reader.status().error().While("copy a snapshot"));
+  return out + "\"original\":\"" + original.Hex() + "\"}";
 }
 
 }  // namespace holdfast::repository

@@ -17,10 +17,14 @@ struct SnapshotSummary {
   PartStatistics statistics;
 };
 
-// Writes the fields that restic has; those of SnapshotInfo that come from tags and path are not
-// written again.
+// Writes the fields that a new snapshot of Holdfast's has; those of SnapshotInfo that come from
+// tags and path are not written again.
 std::string EncodeSnapshot(const SnapshotInfo& snapshot, const SnapshotSummary& summary);
 // Any spelling and order, unknown fields pass. `id` becomes the snapshot's. kCorrupt.
 Result<SnapshotInfo> DecodeSnapshot(const Id& id, std::string_view json);
+// The JSON of a snapshot that is copied to another repository: every field as it stands, whoever
+// wrote it, but `parent`, which means nothing there, and `original` and `tree`, which are as given.
+// kCorrupt.
+Result<std::string> EncodeCopy(std::string_view json, const Id& original, const Id& tree);
 
 }  // namespace holdfast::repository

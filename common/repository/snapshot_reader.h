@@ -18,10 +18,15 @@ struct SnapshotInfo {
   UnixTime time;
   int utc_offset_s = 0;  // of the clock that wrote it: what an hour or a day is to a policy
   std::optional<Id> parent;
+  std::optional<Id>
+      original;  // of a copy, and of one whose tags were changed: what it was at first
   Id tree;
   std::vector<std::string> paths;
   std::string host;
   std::string user;
+  std::uint32_t uid = 0;  // of that user; restic writes both, Holdfast does not
+  std::uint32_t gid = 0;
+  std::vector<std::string> excludes;  // likewise
   std::vector<std::string> tags;
   std::string program_version;
   std::uint64_t files = 0;            // of the summary; 0 where the writer left none

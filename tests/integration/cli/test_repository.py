@@ -453,6 +453,133 @@ class Mending(Verbs):
         self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
 
 
+class Copying(Verbs):
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = self.directory / "other"
+        self.other_password = self.directory / "other-password"
+        self.other_password.write_text("another secret\n")
+        config = json.loads(self.config.read_text())
+        config["sources"][0]["repository"] = "main"
+        config["repositories"]["offsite"] = {
+            "url": f"file:{self.other}",
+            "password_file": str(self.other_password),
+        }
+        self.config.write_text(json.dumps(config))
+        self.there = Restic(self.other, self.other_password, self.directory / "other-cache")
+        self.there.init_cheaply()
+
+    def backup(self, text: str | None = None) -> str:
+        if text is not None:
+            (self.tree / "a").write_text(text)
+        return self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
+
+    def ids(self) -> list[str]:
+        return [snapshot["id"] for snapshot in self.restic.snapshots()]
+
+    def copy(self, *arguments: str) -> dict:
+        return self.do("copy", "--repository", "main", "--to", "offsite", *arguments)
+
+    def test_all_of_both_tools_and_only_once(self) -> None:
+        Tree(self.tree).random_file("big", 40 << 20)
+        ours = [self.backup(str(number)) for number in range(3)]
+        theirs = self.restic_backup()
+
+        dry = self.copy("--dry-run")
+        self.assertEqual([entry["state"] for entry in dry["snapshots"]], ["left"] * 4)
+        self.assertEqual(self.there.snapshots(), [])
+
+        done = self.copy()
+        self.assertEqual([entry["state"] for entry in done["snapshots"]], ["copied"] * 4)
+        self.assertEqual(done["bytes_read"], dry["bytes_read"])
+        self.there.check()
+        made = {snapshot["original"]: snapshot for snapshot in self.there.snapshots()}
+        self.assertEqual(set(made), {*ours, theirs})
+        for snapshot in self.restic.snapshots():
+            copy = made[snapshot["id"]]
+            for name in ("time", "tree", "paths", "hostname", "username", "tags", "uid", "gid"):
+                self.assertEqual(copy.get(name), snapshot.get(name), name)
+            self.assertNotIn("parent", copy)
+        for original in (ours[0], theirs):
+            restored = []
+            for restic, name, out in ((self.restic, original, "x"), (self.there, made[original]["id"], "y")):
+                restic.restore(name, self.directory / out)
+                restored.append(scan(self.directory / out))
+                del restored[-1][b"."]  # no part of the snapshot
+                shutil.rmtree(self.directory / out)
+            self.assertEqual(differences(*restored), [])
+
+        again = self.copy()
+        self.assertEqual([entry["state"] for entry in again["snapshots"]], ["present"] * 4)
+        self.assertEqual((again["data_blobs"], again["tree_blobs"], again["bytes_stored"]), (0, 0, 0))
+        # Stock restic sees the same: it copies nothing, neither this way nor back.
+        self.there.run("copy", "--from-repo", str(self.repository), "--from-password-file", str(self.password))
+        self.assertEqual(len(self.there.snapshots()), 4)
+        back = self.do("copy", "--repository", "offsite", "--to", "main")
+        self.assertEqual([entry["state"] for entry in back["snapshots"]], ["present"] * 4)
+
+    def test_by_name_by_source_and_by_url(self) -> None:
+        first, second = self.backup("1"), self.backup("2")
+        theirs = self.restic_backup()
+        done = self.copy(first[:10], first)
+        self.assertEqual([entry["id"] for entry in done["snapshots"]], [first])
+        done = self.copy("--source", "files/*")
+        self.assertEqual([entry["state"] for entry in done["snapshots"]], ["present", "copied"])
+        self.assertEqual(done["snapshots"][1]["id"], second)
+        there = ["--to-url", f"file:{self.other}", "--to-password-file", str(self.other_password)]
+        text = self.alone("repository", "copy", *there).stdout
+        self.assertIn("1 snapshot copied", text)
+        self.assertIn("2 there already", text)
+        self.assertIn(theirs, [snapshot["original"] for snapshot in self.there.snapshots()])
+        self.there.check()
+        # Of two repositories the other one is meant.
+        self.assertEqual(self.do("copy", "--to", "offsite")["repository"], "main")
+
+    def test_a_killed_copy_is_finished_by_the_next(self) -> None:
+        Tree(self.tree).random_file("big", 64 << 20)
+        self.backup()
+        argv = ["repository", "copy", "--repository", "main", "--to", "offsite"]
+        place = {"HOLDFAST_CRASH_POINT": "repository.pack.after_put:3"}
+        self.agent.run(*argv, expect=-9, env=place)
+        self.assertEqual(self.there.snapshots(), [])
+        self.there.unlock()
+        self.there.check()
+        place = {"HOLDFAST_CRASH_POINT": "repository.snapshot.before_put"}
+        self.agent.run(*argv, expect=-9, env=place)
+        stored = self.copy()["bytes_stored"]
+        self.assertLess(stored, 1 << 20)
+        self.there.check()
+        self.assertEqual(len(self.there.snapshots()), 1)
+
+    def test_what_is_lost_is_named_and_the_rest_copied(self) -> None:
+        bad = self.backup("bad")
+        packs = set((self.repository / "data").rglob("*"))
+        good = self.backup("good")
+        for pack in packs:
+            if pack.is_file():
+                content = bytearray(pack.read_bytes())
+                content[3] ^= 1
+                pack.chmod(0o600)
+                pack.write_bytes(content)
+        done = self.agent.run("repository", "copy", "--to", "offsite", "--json", expect=None)
+        states = {entry["id"]: entry["state"] for entry in done.document["snapshots"]}
+        self.assertEqual(states[bad], "failed")
+        self.assertIn(done.code, (1, 3))
+        self.assertIn("is lost", done.stderr)
+        self.assertIn(states[good], ("copied", "failed"))
+        self.there.check()
+
+    def test_mistakes(self) -> None:
+        self.backup()
+        self.wrong(2, "copy to where", arguments=["copy"])
+        self.wrong(2, "no repository \"nowhere\"", arguments=["copy", "--to", "nowhere"])
+        self.wrong(2, "to itself", arguments=["copy", "--repository", "main", "--to", "main"])
+        self.wrong(2, "--to-password-file", arguments=["copy", "--to-url", "file:x"])
+        self.wrong(2, "one of them", arguments=["copy", "x", "--source", "a/b", "--to", "offsite"])
+        self.wrong(1, "0123", arguments=["copy", "0123", "--repository", "main", "--to", "offsite"])
+        self.assertEqual(self.there.snapshots(), [])
+
+
 class Pruning(Verbs):
     def setUp(self) -> None:
         super().setUp()

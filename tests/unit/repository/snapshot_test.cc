@@ -73,10 +73,14 @@ TEST_CASE("snapshot codec: reads what restic writes, kinds only where they are m
   SnapshotInfo restic = Unwrap(DecodeSnapshot(
       IdOf('1'), R"({"time":"2026-11-21T05:45:28.1+02:00","tree":")" + std::string(64, 'b') +
                      R"(","paths":["/srv","/etc"],"hostname":"vm","username":"root","uid":0,)"
-                     R"("excludes":["*.tmp"],"original":"x","program_version":"restic 0.18.0"})"));
+                     R"("gid":7,"excludes":["*.tmp"],"original":")" +
+                     std::string(64, 'c') + R"(","program_version":"restic 0.18.0"})"));
   CHECK(restic.time == UnixTime{1'795'232'728, 100'000'000});
   CHECK(restic.kind.empty());
   CHECK(restic.paths.size() == 2);
+  CHECK(restic.gid == 7);
+  CHECK(restic.excludes == std::vector<std::string>{"*.tmp"});
+  CHECK(restic.original == IdOf('c'));
   CHECK_FALSE(restic.is_partial);
 
   SnapshotInfo tagged = SnapshotOf(IdOf('1'), 1, "files", "app", "n1", true);

@@ -1,0 +1,35 @@
+// Copies snapshots of one repository to another.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "common/repository/copy.h"
+
+namespace holdfast::jobs {
+
+struct CopyJobOptions {
+  std::vector<std::string> snapshots = {};  // as FindSnapshot() takes them; empty: all
+  std::string selector = {};  // of all only these sources', "kind/name" with `*`; empty: all
+  bool dry_run = false;
+};
+
+// JSON: docs/json.md#repository-copy.
+struct CopyJobReport {
+  std::string repository;
+  std::string to;
+  bool dry_run = false;
+  repository::CopyReport copy;
+
+  std::size_t CountOf(repository::SnapshotCopy::State state) const;
+};
+
+// Non-exclusive locks of both are held meanwhile. kNotFound for a named snapshot that is not there,
+// kInvalidArgument when both are the same: then nothing is copied. What happened later is in the
+// report.
+Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress& from,
+                              const RepositoryAddress& to, const CopyJobOptions& options);
+
+}  // namespace holdfast::jobs
