@@ -51,6 +51,7 @@ class Parser {
     AddBackup();
     AddList();
     AddRestore();
+    AddArchives();
     AddCheck();
     AddConfig();
     AddDaemon();
@@ -289,6 +290,29 @@ class Parser {
         ->group("Options of one kind");
   }
 
+  void AddArchives() {
+    CLI::App* out = AddVerb(&app_, Verb::kExport, "export",
+                            "write a snapshot into one file, which is not encrypted",
+                            "  holdfast-agent export latest:etcd/main --to /media/stick\n"
+                            "  tar --zstd -tf prod_etcd_main_20260102T030405Z.tar.zst\n");
+    out->add_option("snapshot", arguments_.snapshot, "as of `restore`")
+        ->required()
+        ->type_name("SNAPSHOT");
+    out->add_option("--to", arguments_.to,
+                    "into this directory, as CLUSTER_KIND_NAME_TIME.tar.zst; nothing is replaced")
+        ->required()
+        ->type_name("DIR");
+    AddRepositoryChoice(out);
+    AddRetryLock(out);
+    CLI::App* in =
+        AddVerb(&app_, Verb::kImport, "import", "make a file that `export` wrote a snapshot again",
+                "  holdfast-agent import prod_etcd_main_20260102T030405Z.tar.zst\n"
+                "  holdfast-agent import FILE --repository main\n");
+    in->add_option("file", arguments_.file, "what `export` wrote")->required()->type_name("FILE");
+    AddRepositoryChoice(in);
+    AddRetryLock(in);
+  }
+
   void AddCheck() {
     CLI::App* sub = AddVerb(
         &app_, Verb::kCheck, "check", "look for damage in the repositories",
@@ -503,6 +527,10 @@ std::string_view VerbName(Verb verb) {
       return "list";
     case Verb::kRestore:
       return "restore";
+    case Verb::kExport:
+      return "export";
+    case Verb::kImport:
+      return "import";
     case Verb::kCheck:
       return "check";
     case Verb::kConfigCheck:

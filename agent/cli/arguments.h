@@ -39,6 +39,8 @@ enum class Verb : std::uint8_t {
   kBackup,
   kList,
   kRestore,
+  kExport,
+  kImport,
   kCheck,
   kConfigCheck,
   kConfigShow,
@@ -102,6 +104,8 @@ struct Arguments {
 
   std::string to_url;  // repository copy, instead of `to`, which is a name in agent.yaml
   std::string to_password_file;
+
+  std::string file;  // import
 
   std::string token_file;  // join; "-" is stdin
 };

@@ -170,6 +170,10 @@ class Program {
         return List();
       case Verb::kRestore:
         return Restore();
+      case Verb::kExport:
+        return Export();
+      case Verb::kImport:
+        return Import();
       case Verb::kCheck:
         return Check();
       case Verb::kConfigCheck:
@@ -524,6 +528,23 @@ class Program {
       if (report.error) return Fail(*report.error);
       return out.is_json() ? RestoreJson(report, kExitDone) : RestoreText(report);
     });
+  }
+
+  Result<int> Export() {
+    HF_ASSIGN(const std::vector<jobs::RepositoryAddress> repositories, Repositories());
+    HF_ASSIGN(const std::string directory, AbsolutePath(arguments_.to));
+    HF_ASSIGN(const jobs::ExportJobReport report,
+              jobs::RunExport(job_, repositories, arguments_.snapshot, directory));
+    return Finish(
+        kExitDone, [&] { return ExportText(report); }, [&] { return ExportJson(report); });
+  }
+
+  Result<int> Import() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const std::string file, AbsolutePath(arguments_.file));
+    HF_ASSIGN(const jobs::ImportJobReport report, jobs::RunImport(job_, repository, file));
+    return Finish(
+        kExitDone, [&] { return ImportText(report); }, [&] { return ImportJson(report); });
   }
 
   Result<int> Check() {

@@ -521,6 +521,33 @@ std::string ExtractChangeJson(const ExtractChange& change) {
                    {"change", std::string(1, change.change)}});
 }
 
+std::string ExportJson(const jobs::ExportJobReport& report) {
+  Json document = Document("export", 0);
+  document["repository"] = report.repository;
+  document["snapshot"] = SnapshotObject(report.snapshot);
+  document["file"] = report.file;
+  document["encrypted"] = false;
+  document["items"] = report.counts.items;
+  document["bytes"] = report.counts.bytes;
+  document["bytes_written"] = report.counts.bytes_written;
+  document["warnings"] = List(report.warnings);
+  return Dump(document);
+}
+
+std::string ImportJson(const jobs::ImportJobReport& report) {
+  Json document = Document("import", 0);
+  document["repository"] = report.repository;
+  document["file"] = report.file;
+  document["snapshot"] = report.counts.copy.Hex();
+  document["present"] = report.counts.was_present;
+  document["original"] = SnapshotObject(report.counts.snapshot);
+  document["items"] = report.counts.items;
+  document["bytes"] = report.counts.bytes;
+  document["bytes_added"] = report.counts.bytes_added;
+  document["bytes_stored"] = report.counts.bytes_stored;
+  return Dump(document);
+}
+
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code) {
   Json document = Document("check", exit_code);
   document["repositories"] = Json::array();

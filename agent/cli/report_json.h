@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/daemon/join_cluster.h"
+#include "agent/jobs/archive_job.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
@@ -31,6 +32,8 @@ std::string BackupJson(const jobs::BackupReport& report, int exit_code);
 std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code);
 std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
 std::string ExtractChangeJson(const ExtractChange& change);  // one object on one line
+std::string ExportJson(const jobs::ExportJobReport& report);
+std::string ImportJson(const jobs::ImportJobReport& report);
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
 std::string ForgetJson(const jobs::ForgetReport& report, int exit_code);
 std::string LockListJson(const jobs::LockListReport& report);

@@ -527,6 +527,28 @@ std::string CopyText(const jobs::CopyJobReport& report) {
                             FormatBytes(copy.bytes_stored));
 }
 
+std::string ExportText(const jobs::ExportJobReport& report) {
+  std::string text = fmt::format("exported snapshot {} to {}: {} items, {} in {}\n",
+                                 report.snapshot.id.Hex().substr(0, 8), Printable(report.file),
+                                 FormatCount(report.counts.items), FormatBytes(report.counts.bytes),
+                                 FormatBytes(report.counts.bytes_written));
+  AddLines(text, "warnings", report.warnings);
+  return text + "The file is NOT encrypted: who has it has all that it holds.\n";
+}
+
+std::string ImportText(const jobs::ImportJobReport& report) {
+  const repository::ImportReport& counts = report.counts;
+  const std::string id = counts.copy.Hex().substr(0, 8);
+  if (counts.was_present) {
+    return fmt::format("{} is there already, as snapshot {} of {}\n", Printable(report.file), id,
+                       Printable(report.repository));
+  }
+  return fmt::format("imported {} as snapshot {} of {}: {} items, {}; {} stored\n",
+                     Printable(report.file), id, Printable(report.repository),
+                     FormatCount(counts.items), FormatBytes(counts.bytes),
+                     FormatBytes(counts.bytes_stored));
+}
+
 std::string RestoreText(const jobs::RestoreReport& report) {
   std::string text;
   if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});

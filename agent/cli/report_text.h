@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/daemon/join_cluster.h"
+#include "agent/jobs/archive_job.h"
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
@@ -29,6 +30,8 @@ std::string BackupText(const jobs::BackupReport& report, std::size_t width);
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
 std::string RestoreText(const jobs::RestoreReport& report);
 std::string ExtractChangeText(const ExtractChange& change);  // a line without its end
+std::string ExportText(const jobs::ExportJobReport& report);
+std::string ImportText(const jobs::ImportJobReport& report);
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
 std::string JoinText(const agent::JoinReport& report);
 std::string ForgetText(const jobs::ForgetReport& report, std::size_t width);

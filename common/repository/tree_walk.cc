@@ -46,6 +46,7 @@ Result<void> WalkTree(Repository& repository, const Id& tree, const std::string&
       levels.pop_back();
       continue;
     }
+    visitor.json_ = level.directory.json(level.next);
     HF_ASSIGN(const TreeNode node, level.directory.Node(level.next++));
     if (!path.empty()) path += '/';
     path += node.name;

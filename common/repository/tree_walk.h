@@ -26,6 +26,15 @@ class TreeVisitor {
   virtual Result<bool> Visit(const std::string& path, const TreeNode& node) = 0;
   // All below a directory that was entered has been visited; the top comes last.
   virtual void Leave(const Id& tree) { (void)tree; }
+
+ protected:
+  // The node that is being visited, as it stands in its directory.
+  std::string_view json() const { return json_; }
+
+ private:
+  friend Result<void> WalkTree(Repository& repository, const Id& tree, const std::string& top,
+                               TreeVisitor& visitor, std::stop_token stop);
+  std::string_view json_;
 };
 
 // Visits all below `tree`; paths are `top` and what follows, "top/name", or names alone where it is

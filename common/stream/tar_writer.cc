@@ -105,8 +105,8 @@ std::string PaxTime(const UnixTime& time) {
   return text;
 }
 
-std::string PaxRecords(const std::string& name, const Attributes& attributes) {
-  const bool is_link = attributes.type == NodeType::kSymlink;
+std::string PaxRecords(const std::string& name, const std::string& target,
+                       const Attributes& attributes, std::uint64_t size, std::string_view comment) {
   std::string records;
   // Names are bytes; else a reader would take them for UTF-8.
   const auto is_ascii = [](const std::string& text) {
@@ -116,15 +116,15 @@ std::string PaxRecords(const std::string& name, const Attributes& attributes) {
     return text.size() > bytes_max || !is_ascii(text);
   };
   const bool has_name = needs_record(name, kNameBytesMax);
-  const bool has_target = is_link && needs_record(attributes.link_target, kNameBytesMax);
+  const bool has_target = needs_record(target, kNameBytesMax);
   const bool has_user = needs_record(attributes.user, kOwnerBytesMax);
   const bool has_group = needs_record(attributes.group, kOwnerBytesMax);
   if (has_name || has_target || has_user || has_group) AddRecord(records, "hdrcharset", "BINARY");
   if (has_name) AddRecord(records, "path", name);
-  if (has_target) AddRecord(records, "linkpath", attributes.link_target);
+  if (has_target) AddRecord(records, "linkpath", target);
   if (has_user) AddRecord(records, "uname", attributes.user);
   if (has_group) AddRecord(records, "gname", attributes.group);
-  if (attributes.size > kSizeMax) AddRecord(records, "size", fmt::format("{}", attributes.size));
+  if (size > kSizeMax) AddRecord(records, "size", fmt::format("{}", size));
   if (attributes.uid > kIdMax) AddRecord(records, "uid", fmt::format("{}", attributes.uid));
   if (attributes.gid > kIdMax) AddRecord(records, "gid", fmt::format("{}", attributes.gid));
   const UnixTime& mtime = attributes.mtime;
@@ -134,6 +134,7 @@ std::string PaxRecords(const std::string& name, const Attributes& attributes) {
   }
   for (const ExtendedAttribute& extended : attributes.extended)
     AddRecord(records, "SCHILY.xattr." + extended.name, AsText(extended.value));
+  if (!comment.empty()) AddRecord(records, "comment", comment);
   return records;
 }
 
@@ -170,30 +171,46 @@ Result<void> TarWriter::EndFile() {
               fmt::format("{} has {} less than its size", Quote(path_), FormatBytes(left_)));
 }
 
-Result<void> TarWriter::Begin(const std::string& path, const Attributes& attributes) {
+Result<void> TarWriter::Records(char type, std::string_view records) {
+  Header header = NewHeader("././@PaxHeader", type, records.size());
+  PutNumber(header.mode, 0644);
+  PutNumber(header.uid, 0);
+  PutNumber(header.gid, 0);
+  PutNumber(header.mtime, 0);
+  PutChecksum(header);
+  HF_TRY(Block(BytesOf(header)));
+  return Block(AsBytes(records));
+}
+
+Result<void> TarWriter::Comment(std::string_view text) {
+  HF_TRY(EndFile());
+  std::string records;
+  AddRecord(records, "comment", text);
+  return Records('g', records);
+}
+
+Result<void> TarWriter::Begin(const std::string& path, const Attributes& attributes,
+                              const TarExtras& extras) {
   HF_TRY(EndFile());
   if (attributes.type == NodeType::kSocket) {
     return Fail(ErrorCode::kUnsupported, fmt::format("{} is a socket", Quote(path)));
   }
-  const bool is_file = attributes.type == NodeType::kFile;
+  const bool is_other_name = !extras.link_to.empty();
+  const bool has_content = attributes.type == NodeType::kFile && !is_other_name;
+  const std::string target = is_other_name                           ? std::string(extras.link_to)
+                             : attributes.type == NodeType::kSymlink ? attributes.link_target
+                                                                     : "";
   const std::string name = attributes.type == NodeType::kDirectory ? path + "/" : path;
-  if (const std::string records = PaxRecords(name, attributes); !records.empty()) {
-    Header header = NewHeader("././@PaxHeader", 'x', records.size());
-    PutNumber(header.mode, 0644);
-    PutNumber(header.uid, 0);
-    PutNumber(header.gid, 0);
-    PutNumber(header.mtime, 0);
-    PutChecksum(header);
-    HF_TRY(Block(BytesOf(header)));
-    HF_TRY(Block(AsBytes(records)));
-  }
-  Header header = NewHeader(name, TypeOf(attributes), is_file ? attributes.size : 0);
+  const std::uint64_t size = has_content ? attributes.size : 0;
+  const std::string records = PaxRecords(name, target, attributes, size, extras.comment);
+  if (!records.empty()) HF_TRY(Records('x', records));
+  Header header = NewHeader(name, is_other_name ? '1' : TypeOf(attributes), size);
   PutNumber(header.mode, attributes.mode & 07777);
   PutNumber(header.uid, std::min<std::uint64_t>(attributes.uid, kIdMax));
   PutNumber(header.gid, std::min<std::uint64_t>(attributes.gid, kIdMax));
   const std::int64_t mtime = std::clamp<std::int64_t>(attributes.mtime.seconds, 0, kSizeMax);
   PutNumber(header.mtime, static_cast<std::uint64_t>(mtime));
-  if (attributes.type == NodeType::kSymlink) PutText(header.link_target, attributes.link_target);
+  PutText(header.link_target, target);
   PutText(header.user, attributes.user.substr(0, kOwnerBytesMax));
   PutText(header.group, attributes.group.substr(0, kOwnerBytesMax));
   if (attributes.type == NodeType::kCharDevice || attributes.type == NodeType::kBlockDevice) {
@@ -202,7 +219,7 @@ Result<void> TarWriter::Begin(const std::string& path, const Attributes& attribu
   }
   PutChecksum(header);
   path_ = path;
-  left_ = is_file ? attributes.size : 0;
+  left_ = size;
   return Block(BytesOf(header));
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/base/bytes.h"
@@ -11,6 +12,12 @@
 #include "common/stream/attributes.h"
 
 namespace holdfast {
+
+// What an entry may have besides.
+struct TarExtras {
+  std::string_view link_to = {};  // a path before: this file is another name of that one
+  std::string_view comment = {};  // for who knows of it; programs that unpack pass over it
+};
 
 // Fields that ustar's header cannot hold (long names, nanoseconds, large numbers, extended
 // attributes) stand in pax records before it. Used by one thread.
@@ -21,8 +28,12 @@ class TarWriter {
   explicit TarWriter(Write write) : write_(std::move(write)) {}
 
   // The next entry, a path without a slash at either end. After a file's come `attributes.size`
-  // bytes of Data(). kUnsupported for a socket; kCorrupt when the file before got less.
-  Result<void> Begin(const std::string& path, const Attributes& attributes);
+  // bytes of Data(), after another name's none. kUnsupported for a socket; kCorrupt when the file
+  // before got less.
+  Result<void> Begin(const std::string& path, const Attributes& attributes,
+                     const TarExtras& extras = {});
+  // A comment that belongs to no entry. kCorrupt as above.
+  Result<void> Comment(std::string_view text);
   // kCorrupt for more than the file is to have.
   Result<void> Data(ByteView bytes);
   // The end of the archive. kCorrupt as above.
@@ -30,6 +41,7 @@ class TarWriter {
 
  private:
   Result<void> EndFile();
+  Result<void> Records(char type, std::string_view records);
   Result<void> Block(ByteView bytes);
 
   const Write write_;

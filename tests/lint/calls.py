@@ -82,9 +82,9 @@ BANS = [
     Ban(r"\bshared_ptr\b|\bmake_shared\b", "unique_ptr owns, references borrow",
         {"common/base/log.cc": "spdlog keeps its loggers so",
          **dict.fromkeys(
-             ("common/repository/blob_memory.cc", "common/repository/blob_writer.cc",
-              "common/repository/blob_writer.h", "common/repository/content_saver.cc",
-              "common/repository/content_saver.h",
+             ("common/repository/archive_reader.cc", "common/repository/blob_memory.cc",
+              "common/repository/blob_writer.cc", "common/repository/blob_writer.h",
+              "common/repository/content_saver.cc", "common/repository/content_saver.h",
               "common/repository/part_writer.cc", "tests/unit/repository/blob_writer_test.cc"),
              "what is read is free again when the last blob of it is made (docs/decisions/0009)")}),
 ]

@@ -580,6 +580,125 @@ class Copying(Verbs):
         self.assertEqual(self.there.snapshots(), [])
 
 
+class Archives(Verbs):
+    def setUp(self) -> None:
+        super().setUp()
+        self.stick = self.directory / "stick"
+        self.stick.mkdir()
+        tree = Tree(self.tree)
+        tree.directory("deep", 0o2750)
+        tree.directory("nothing", 0o700)
+        tree.file("set", b"s", 0o4711)
+        tree.random_file("big", 20 << 20)
+        tree.holes("holes", 5 << 20, {4096: b"x" * 5000, (5 << 20) - 3: b"end"})
+        tree.file(b"\xff\n\\\" name", b"odd")
+        tree.file("n" * 120 + "/" + "m" * 200, b"long")
+        tree.symlink("link", b"\xfe nowhere")
+        tree.fifo("fifo")
+        tree.hard_link("zz", "big")
+        tree.file("noted", b"n")
+        os.setxattr(tree.path("noted"), "user.note", b"\x00\nx")
+        if os.geteuid() == 0:
+            os.mknod(tree.path("device"), 0o020600, os.makedev(1, 3))
+            os.chown(tree.path("noted"), 12345, 54321)
+        run(["setfacl", "-m", "u:12345:r", str(self.tree / "noted")])
+        tree.stamp()
+
+    def export(self, snapshot: str, *arguments: str) -> Path:
+        return Path(self.agent.json("export", snapshot, "--to", str(self.stick), *arguments)["file"])
+
+    def test_tar_unpacks_it_and_the_same_tree_comes_back(self) -> None:
+        snapshot = self.backup()
+        before = self.restic.cat("snapshot", snapshot)
+        report = self.agent.run("export", snapshot[:8], "--to", str(self.stick))
+        self.assertIn("NOT encrypted", report.stdout)
+        (first,) = self.stick.iterdir()
+        self.assertRegex(first.name, r"\Atest-1_files_app_\d{8}T\d{6}Z\.tar\.zst\Z")
+        self.assertEqual(first.stat().st_mode & 0o7777, 0o600)
+        content = first.read_bytes()
+        second = self.export("latest:files/app")
+        self.assertEqual(second.name, first.name.replace(".tar", "_1.tar"))
+        self.assertEqual(self.export(snapshot).name, first.name.replace(".tar", "_2.tar"))
+        self.assertEqual(first.read_bytes(), content)
+
+        out = self.directory / "out"
+        out.mkdir()
+        tar = ["tar", "--zstd", "-x", "--same-permissions", "--xattrs", "--xattrs-include=*"]
+        done = run([*tar, "-C", str(out), "-f", str(first)])
+        # A record that says that names are bytes is news to GNU tar, which takes them for bytes anyway.
+        strange = [line for line in done.stderr.splitlines() if "hdrcharset" not in line]
+        self.assertEqual(strange, [])
+        meta = json.loads((out / "meta.json").read_text())
+        self.assertEqual((meta["snapshot_id"], meta["kind"], meta["encrypted"]), (snapshot, "files", False))
+        self.assertEqual(meta["snapshot"]["tree"], before["tree"])
+        unpacked = out / "tree" / "files" / "app" / "data" / str(self.tree)[1:]
+        ignored = frozenset({"holes"})
+        self.assertEqual(differences(scan(self.tree), scan(unpacked), ignore=ignored), [])
+        with tarfile.open(fileobj=io.BytesIO(run(["zstd", "-dc", str(first)], text=False).stdout)) as file:
+            self.assertEqual(file.getnames()[0], "meta.json")
+
+        self.assertTrue(self.agent.json("import", str(first))["present"])
+        self.do("forget", snapshot, "--allow-below-floor")
+        self.do("prune")
+        imported = self.agent.json("import", str(first))
+        self.assertFalse(imported["present"])
+        after = self.restic.cat("snapshot", imported["snapshot"])
+        self.assertEqual(after.pop("original"), snapshot)
+        before.pop("parent", None)
+        self.assertEqual(after, before)
+        self.restic.check()
+        to = self.directory / "to"
+        self.agent.run("restore", imported["snapshot"], "--to", str(to))
+        self.assertEqual(differences(scan(self.tree), scan(to / "data" / str(self.tree)[1:])), [])
+
+    def test_of_stock_restic_into_another_repository(self) -> None:
+        snapshot = self.restic_backup()
+        before = self.restic.cat("snapshot", snapshot)
+        self.restic.restore(snapshot, self.directory / "before")
+        file = self.export(snapshot)
+        self.assertRegex(file.name, rf"_restic_{snapshot[:8]}_\d{{8}}T\d{{6}}Z\.tar\.zst\Z")
+        shutil.rmtree(self.repository)
+        self.restic.init_cheaply()
+        shutil.rmtree(self.directory / "cache", ignore_errors=True)
+
+        imported = self.agent.json("import", str(file))
+
+        after = self.restic.cat("snapshot", imported["snapshot"])
+        self.assertEqual(after["tree"], before["tree"])
+        self.restic.check()
+        self.restic.restore(imported["snapshot"], self.directory / "to")
+        first, second = (scan(self.directory / name / str(self.tree)[1:]) for name in ("before", "to"))
+        self.assertEqual(differences(first, second), [])
+
+    def test_a_torn_one_leaves_nothing_visible(self) -> None:
+        file = self.export(self.backup())
+        snapshots = self.ids()
+        content = file.read_bytes()
+        self.do("forget", snapshots[0], "--allow-below-floor")
+        for length in (0, 10, len(content) // 2, len(content) - 1):
+            file.write_bytes(content[:length])
+            self.fails(1, "import", arguments=["import", str(file)])
+        spoiled = bytearray(content)
+        spoiled[len(content) // 2] ^= 1
+        file.write_bytes(spoiled)
+        self.fails(1, "import", arguments=["import", str(file)])
+        self.assertEqual(self.ids(), [])
+        file.write_bytes(content)
+        self.agent.run("import", str(file))
+        self.restic.check()
+
+    def test_mistakes(self) -> None:
+        self.backup()
+        self.fails(1, "0123", arguments=["export", "0123", "--to", str(self.stick)])
+        self.fails(1, "nowhere", arguments=["export", "latest:files/app", "--to", str(self.stick / "nowhere")])
+        self.fails(2, "--to", arguments=["export", "latest:files/app"])
+        self.fails(1, "nowhere", arguments=["import", str(self.stick / "nowhere")])
+        foreign = self.stick / "foreign.tar.zst"
+        run(["tar", "--zstd", "-c", "-f", str(foreign), "-C", str(self.tree), "link"])
+        self.fails(1, "hint: unpack it with tar", arguments=["import", str(foreign)])
+        self.assertEqual(sorted(path.name for path in self.stick.iterdir()), ["foreign.tar.zst"])
+
+
 class Pruning(Verbs):
     def setUp(self) -> None:
         super().setUp()

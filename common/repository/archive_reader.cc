@@ -1,0 +1,352 @@
+// An archive becomes a snapshot again; see archive.h.
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/repository/archive.h"
+#include "common/repository/archive_entry.h"
+#include "common/repository/blob_memory.h"
+#include "common/repository/blob_writer.h"
+#include "common/repository/composer.h"
+#include "common/repository/content_saver.h"
+#include "common/repository/copy.h"
+#include "common/repository/frame_stream.h"
+#include "common/repository/snapshot_codec.h"
+#include "common/repository/tree_blobs.h"
+#include "common/stream/tar_reader.h"
+
+namespace holdfast::repository {
+namespace {
+
+constexpr std::uint64_t kMetaBytesMax = 16U << 20;
+// Entries of one directory that wait for blobs that are on their way, their own or another's.
+constexpr std::size_t kEntriesWaitingMax = 1024;
+
+std::unexpected<Error> Hostile(std::string message) {
+  return Fail(ErrorCode::kCorrupt, std::move(message));
+}
+
+char TarTypeOf(NodeType type) {
+  switch (type) {
+    case NodeType::kFile:
+      return '0';
+    case NodeType::kSymlink:
+      return '2';
+    case NodeType::kCharDevice:
+      return '3';
+    case NodeType::kBlockDevice:
+      return '4';
+    case NodeType::kDirectory:
+      return '5';
+    case NodeType::kFifo:
+      return '6';
+    case NodeType::kSocket:
+      return 'g';
+  }
+  return 0;
+}
+
+// The content of the entry that the archive is at.
+class EntryReader final : public ByteReader {
+ public:
+  explicit EntryReader(TarReader& tar) : tar_(tar) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    const std::size_t count = std::min<std::uint64_t>(buffer.size(), tar_.left());
+    HF_TRY(tar_.Data(buffer.first(count)));
+    return count;
+  }
+
+ private:
+  TarReader& tar_;
+};
+
+// Puts the tree together again, directory by directory, as the entries come.
+class TreeAssembly {
+ public:
+  TreeAssembly(Repository& repository, BlobWriter& writer, TreeSaver& trees, BlobMemory& memory,
+               TarReader& tar, Progress& progress, const std::stop_token& stop)
+      : writer_(writer),
+        trees_(trees),
+        memory_(memory),
+        saver_(repository, writer, nullptr),
+        tar_(tar),
+        progress_(progress),
+        stop_(stop) {
+    levels_.push_back({.entries = trees_.NewBuilder()});
+  }
+
+  Result<void> Add(const TarEntry& entry) {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_ASSIGN(ArchivedNode archived, DecodeArchivedNode(entry.comment));
+    HF_ASSIGN(const std::string path, PathOf(entry, archived));
+    HF_ASSIGN(const TreeNode node, DecodeStripped(archived.json));
+    const std::size_t slash = path.rfind('/');
+    const std::string_view directory =
+        slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
+    if (slash == 0) return Hostile(fmt::format("{} in the archive is no path", Quote(entry.path)));
+    if (node.name != path.substr(slash + 1)) {
+      return Hostile(
+          fmt::format("{} says of itself that its name is {}", Quote(path), Quote(node.name)));
+    }
+    HF_TRY(Enter(directory, path));
+    const bool is_other_name = entry.type == '1' && node.attributes.type == NodeType::kFile;
+    if (entry.type != TarTypeOf(node.attributes.type) && !is_other_name) {
+      return Hostile(fmt::format("{} says of itself that it is of another type", Quote(path)));
+    }
+    ++progress_.items;
+    switch (node.attributes.type) {
+      case NodeType::kDirectory:
+        // Another of the name shows when this one is complete.
+        directory_ = path;
+        levels_.push_back({.path_bytes = path.size(),
+                           .name = node.name,
+                           .json = std::move(archived.json),
+                           .entries = trees_.NewBuilder()});
+        return {};
+      case NodeType::kFile:
+        return is_other_name ? AddOtherName(entry, node, std::move(archived), path)
+                             : AddFile(entry, node, std::move(archived), path);
+      default:
+        return Place({.name = node.name, .json = std::move(archived.json)});
+    }
+  }
+
+  // The tree, and whether it must be the very same that was exported.
+  struct Tree {
+    Id id;
+    bool is_exact = true;
+  };
+  Result<Tree> Finish() {
+    while (levels_.size() > 1) HF_TRY(Leave());
+    HF_ASSIGN(const Id id, Close(levels_.back()));
+    return Tree{id, is_exact_};
+  }
+
+ private:
+  struct Waiting {
+    std::string name;
+    std::string json;
+    std::shared_ptr<BlobIds> blobs = nullptr;  // null: it is complete as it is
+    std::string remembered_as = {};            // the path, of a file that has other names
+  };
+  struct Level {
+    std::size_t path_bytes = 0;  // so much of directory_ is its path
+    std::string name = {};
+    std::string json = {};  // of the directory itself
+    TreeBuilder entries;
+    std::vector<Waiting> waiting = {};  // what follows the entries
+  };
+
+  static Result<std::string> PathOf(const TarEntry& entry, const ArchivedNode& archived) {
+    if (entry.type == 'g') return archived.path;
+    if (!entry.path.starts_with(kArchivedTree)) {
+      return Hostile(fmt::format("{} in the archive is not below {}", Quote(entry.path),
+                                 Quote(kArchivedTree)));
+    }
+    return entry.path.substr(kArchivedTree.size());
+  }
+
+  // The node with something in the place of what it refers to, so that it can be read; that it has
+  // these places is seen, too.
+  static Result<TreeNode> DecodeStripped(std::string_view json) {
+    Result<std::string> full = WithSubtree(json, Id{{1}});
+    return DecodeNode(full ? *full : std::string(json));
+  }
+
+  // To the directory that the next entry lies in.
+  Result<void> Enter(std::string_view directory, const std::string& path) {
+    while (directory_ != directory) {
+      const bool is_inside = levels_.size() > 1;
+      if (!is_inside) {
+        return Hostile(fmt::format(
+            "{} in the archive does not follow the directory that it lies in", Quote(path)));
+      }
+      HF_TRY(Leave());
+    }
+    return {};
+  }
+
+  Result<void> Leave() {
+    HF_ASSIGN(const Id tree, Close(levels_.back()));
+    const Level left = std::move(levels_.back());
+    levels_.pop_back();
+    directory_.resize(levels_.back().path_bytes);
+    HF_ASSIGN(std::string json, WithSubtree(left.json, tree));
+    return Place({.name = left.name, .json = std::move(json)});
+  }
+
+  Result<Id> Close(Level& level) {
+    HF_TRY(PlaceWaiting(level));
+    return trees_.Save(level.entries);
+  }
+
+  // In the innermost directory, in the order of the archive, which ascends.
+  Result<void> Place(Waiting entry) {
+    Level& level = levels_.back();
+    level.waiting.push_back(std::move(entry));
+    return level.waiting.size() < kEntriesWaitingMax ? Result<void>{} : PlaceWaiting(level);
+  }
+
+  Result<void> PlaceWaiting(Level& level) {
+    for (Waiting& entry : std::exchange(level.waiting, {})) {
+      if (entry.blobs != nullptr) {
+        HF_TRY(writer_.WaitFor(*entry.blobs));
+        std::vector<Id> content = entry.blobs->Take();
+        HF_ASSIGN(entry.json, WithContent(entry.json, content));
+        if (!entry.remembered_as.empty()) contents_[entry.remembered_as] = std::move(content);
+      }
+      if (level.entries.AddJson(entry.name, entry.json)) continue;
+      const std::string above = directory_.substr(0, level.path_bytes);
+      return Hostile(fmt::format("{} is in the archive twice",
+                                 Quote(above.empty() ? entry.name : above + "/" + entry.name)));
+    }
+    return {};
+  }
+
+  Result<void> AddFile(const TarEntry& entry, const TreeNode& node, ArchivedNode archived,
+                       const std::string& path) {
+    if (node.attributes.size != entry.size) {
+      return Hostile(fmt::format("{} says of itself that it has another size", Quote(path)));
+    }
+    Waiting file{.name = node.name,
+                 .json = std::move(archived.json),
+                 .blobs = std::make_shared<BlobIds>(),
+                 .remembered_as = node.attributes.links > 1 ? path : ""};
+    if (archived.blobs) {
+      HF_TRY(ReadBlobs(*archived.blobs, path, file.blobs));
+    } else {
+      HF_TRY(CutAnew(file.blobs));
+    }
+    progress_.bytes += entry.size;
+    return Place(std::move(file));
+  }
+
+  Result<void> ReadBlobs(const std::vector<BlobRun>& runs, const std::string& path,
+                         const std::shared_ptr<BlobIds>& ids) {
+    for (const BlobRun& run : runs) {
+      if (run.count > tar_.left() / run.bytes) {
+        return Hostile(fmt::format("the blobs of {} have more than it has", Quote(path)));
+      }
+      for (std::uint64_t i = 0; i < run.count; ++i) {
+        if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+        Bytes blob(run.bytes);
+        HF_TRY(tar_.Data(blob));
+        HF_TRY(writer_.SaveLater(memory_.Hold(std::move(blob)), ids));
+      }
+    }
+    if (tar_.left() == 0) return {};
+    return Hostile(fmt::format("the blobs of {} have less than it has", Quote(path)));
+  }
+
+  // By this repository's chunker, for want of sizes.
+  Result<void> CutAnew(std::shared_ptr<BlobIds>& ids) {
+    is_exact_ = false;
+    EntryReader reader(tar_);
+    HF_ASSIGN(SavedContent saved, saver_.Save(reader, Chunking::Content()));
+    if (saved.unreadable) return Fail(*std::move(saved.unreadable));
+    ids = std::move(saved.blobs);
+    return {};
+  }
+
+  Result<void> AddOtherName(const TarEntry& entry, const TreeNode& node, ArchivedNode archived,
+                            const std::string& path) {
+    const std::string target =
+        entry.target.starts_with(kArchivedTree) ? entry.target.substr(kArchivedTree.size()) : "";
+    if (!contents_.contains(target)) {
+      for (Level& level : levels_) HF_TRY(PlaceWaiting(level));
+    }
+    const auto first = contents_.find(target);
+    if (first == contents_.end()) {
+      return Hostile(fmt::format("{} is another name of {}, which does not come before it",
+                                 Quote(path), Quote(entry.target)));
+    }
+    HF_ASSIGN(std::string json, WithContent(archived.json, first->second));
+    return Place({.name = node.name, .json = std::move(json)});
+  }
+
+  BlobWriter& writer_;
+  TreeSaver& trees_;
+  BlobMemory& memory_;
+  ContentSaver saver_;
+  TarReader& tar_;
+  Progress& progress_;
+  const std::stop_token& stop_;
+  std::string directory_;                                      // the path of the innermost level
+  std::vector<Level> levels_;                                  // the top first, the innermost last
+  std::unordered_map<std::string, std::vector<Id>> contents_;  // of files with several names
+  bool is_exact_ = true;
+};
+
+Result<ArchiveMeta> ReadMeta(TarReader& tar) {
+  constexpr std::string_view kUnpack = "unpack it with tar, and save the directory as files";
+  Result<std::optional<TarEntry>> next = tar.Next();
+  if (!next && next.error().code() == ErrorCode::kUnsupported) {
+    return Fail(std::move(next).error().WithHint(std::string(kUnpack)));
+  }
+  HF_ASSIGN(const std::optional<TarEntry> entry, std::move(next));
+  if (!entry || entry->type != '0' || entry->path != kArchivedMeta || entry->size > kMetaBytesMax) {
+    return Fail(ErrorCode::kUnsupported,
+                "it does not begin with \"meta.json\", so `holdfast-agent export` did not make it",
+                std::string(kUnpack));
+  }
+  Bytes text(entry->size);
+  HF_TRY(tar.Data(text));
+  return DecodeArchiveMeta(AsText(text));
+}
+
+Result<void> WriteCopy(Repository& repository, const ArchiveMeta& meta, const Id& tree,
+                       const ImportOptions& options, ImportReport& report) {
+  HF_ASSIGN(const std::string json,
+            EncodeCopy(meta.snapshot_json, OriginalOf(meta.snapshot), tree));
+  HF_ASSIGN(const Bytes sealed, repository.SealFile(FileKind::kSnapshot, AsBytes(json)));
+  HF_ASSIGN(report.copy, PutSnapshot(repository, sealed, options.lock));
+  return {};
+}
+
+}  // namespace
+
+Result<ImportReport> ImportSnapshot(
+    Repository& repository, const std::function<Result<std::size_t>(std::span<std::uint8_t>)>& read,
+    const std::vector<SnapshotInfo>& present, const ImportOptions& options, Progress& progress,
+    std::stop_token stop) {
+  progress.SetPhase("import");
+  FrameReader frame(read);
+  TarReader tar([&](std::span<std::uint8_t> buffer) { return frame.Some(buffer); });
+  HF_ASSIGN(const ArchiveMeta meta, ReadMeta(tar));
+  ImportReport report;
+  report.snapshot = meta.snapshot;
+  progress.bytes_total = meta.snapshot.bytes_processed;
+  if (const SnapshotInfo* copy = FindCopy(present, meta.snapshot)) {
+    report.was_present = true;
+    report.copy = copy->id;
+    return report;
+  }
+  BlobMemory memory;
+  const auto writer = BlobWriter::Begin(repository, options.lock);
+  TreeSaver trees(repository, *writer, options.lock);
+  const auto assemble = [&]() -> Result<TreeAssembly::Tree> {
+    TreeAssembly assembly(repository, *writer, trees, memory, tar, progress, stop);
+    for (;;) {
+      HF_ASSIGN(const std::optional<TarEntry> entry, tar.Next());
+      if (!entry) return assembly.Finish();
+      HF_TRY(assembly.Add(*entry));
+    }
+  };
+  HF_ASSIGN(const TreeAssembly::Tree tree, assemble());
+  if (tree.is_exact && tree.id != meta.snapshot.tree) {
+    return Hostile("it does not hold the tree that its \"meta.json\" names: it was altered");
+  }
+  HF_ASSIGN(const BlobStatistics written, writer->Finish());
+  HF_TRY(trees.Finish());
+  const BlobStatistics statistics = written + trees.statistics();
+  report.items = progress.items;
+  report.bytes = progress.bytes;
+  report.bytes_added = statistics.bytes_added;
+  report.bytes_stored = statistics.bytes_packed;
+  HF_TRY(WriteCopy(repository, meta, tree.id, options, report));
+  return report;
+}
+
+}  // namespace holdfast::repository

@@ -1,0 +1,223 @@
+#include "common/stream/tar_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::size_t kBlock = 512;
+// Longer records than these are nobody's.
+constexpr std::uint64_t kRecordsMax = 8U << 20;
+constexpr std::uint64_t kContentMax = std::uint64_t{1} << 62;
+
+using Block = std::array<std::uint8_t, kBlock>;
+
+std::unexpected<Error> Corrupt(std::string message) {
+  return Fail(ErrorCode::kCorrupt, std::move(message));
+}
+
+// Places in ustar's header.
+struct Field {
+  std::size_t begin;
+  std::size_t length;
+};
+constexpr Field kName{0, 100};
+constexpr Field kSize{124, 12};
+constexpr Field kChecksum{148, 8};
+constexpr std::size_t kType = 156;
+constexpr Field kTarget{157, 100};
+constexpr Field kMagic{257, 6};
+constexpr Field kPrefix{345, 155};
+
+std::string_view Raw(const Block& block, const Field& field) {
+  return AsText(ByteView(block).subspan(field.begin, field.length));
+}
+
+std::string Text(const Block& block, const Field& field) {
+  const std::string_view raw = Raw(block, field);
+  return std::string(raw.substr(0, raw.find('\0')));
+}
+
+Result<std::uint64_t> Octal(const Block& block, const Field& field) {
+  std::string_view raw = Raw(block, field);
+  while (raw.starts_with(' ')) raw.remove_prefix(1);
+  while (raw.ends_with(' ') || raw.ends_with('\0')) raw.remove_suffix(1);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), number, 8);
+  if (error != std::errc() || end != raw.data() + raw.size()) {
+    return Corrupt("a number in a header of the archive is none");
+  }
+  return number;
+}
+
+bool HasRightChecksum(const Block& block) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const bool is_itself = i >= kChecksum.begin && i < kChecksum.begin + kChecksum.length;
+    sum += is_itself ? std::uint64_t{' '} : block[i];
+  }
+  const Result<std::uint64_t> said = Octal(block, kChecksum);
+  return said && *said == sum;
+}
+
+// What pax records say of the entry after them.
+struct Records {
+  std::optional<std::string> path;
+  std::optional<std::string> target;
+  std::optional<std::uint64_t> size;
+  std::string comment;
+};
+
+Result<void> TakeRecord(std::string_view key, std::string_view value, Records& records) {
+  if (key == "path") {
+    records.path = value;
+  } else if (key == "linkpath") {
+    records.target = value;
+  } else if (key == "comment") {
+    records.comment = value;
+  } else if (key == "size") {
+    std::uint64_t size = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
+    if (error != std::errc() || end != value.data() + value.size()) {
+      return Corrupt(fmt::format("the size {} in the archive is no number", Quote(value)));
+    }
+    records.size = size;
+  } else if (key.starts_with("GNU.sparse.")) {
+    return Fail(ErrorCode::kUnsupported, "the archive holds a sparse file in GNU tar's way");
+  }
+  return {};
+}
+
+// "LENGTH KEY=VALUE\n", one after another; the length counts itself.
+Result<void> ParseRecords(std::string_view text, Records& records) {
+  while (!text.empty()) {
+    std::size_t length = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+    const auto digits = static_cast<std::size_t>(end - text.data());
+    const bool is_good = error == std::errc() && length <= text.size() && length > digits + 2 &&
+                         text[digits] == ' ' && text[length - 1] == '\n';
+    if (!is_good) return Corrupt("a record in the archive is none");
+    const std::string_view record = text.substr(digits + 1, length - digits - 2);
+    const std::size_t equals = record.find('=');
+    if (equals == std::string_view::npos) return Corrupt("a record in the archive has no value");
+    HF_TRY(TakeRecord(record.substr(0, equals), record.substr(equals + 1), records));
+    text.remove_prefix(length);
+  }
+  return {};
+}
+
+bool IsZero(const Block& block) {
+  return std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });
+}
+
+}  // namespace
+
+Result<void> TarReader::Fill(std::span<std::uint8_t> buffer) {
+  while (!buffer.empty()) {
+    HF_ASSIGN(const std::size_t count, read_(buffer));
+    if (count == 0) return Corrupt("the archive is cut short");
+    buffer = buffer.subspan(count);
+  }
+  return {};
+}
+
+Result<void> TarReader::SkipPadding() {
+  Block block;
+  HF_TRY(Fill(std::span(block).first(padding_)));
+  padding_ = 0;
+  return {};
+}
+
+Result<void> TarReader::Data(std::span<std::uint8_t> buffer) {
+  HF_CHECK(buffer.size() <= left_);
+  HF_TRY(Fill(buffer));
+  left_ -= buffer.size();
+  return {};
+}
+
+Result<std::string> TarReader::TakeRecords(std::uint64_t size) {
+  if (size > kRecordsMax) return Corrupt("the archive has records beyond any measure");
+  std::string text(size, '\0');
+  HF_TRY(Fill({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}));
+  padding_ = (kBlock - size % kBlock) % kBlock;
+  HF_TRY(SkipPadding());
+  return text;
+}
+
+Result<std::optional<TarEntry>> TarReader::End() {
+  Block block;
+  HF_TRY(Fill(block));
+  if (!IsZero(block)) return Corrupt("the archive goes on behind its end");
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, read_(block));
+    if (count == 0) return std::nullopt;
+    std::fill(block.begin() + static_cast<std::ptrdiff_t>(count), block.end(), std::uint8_t{0});
+    if (!IsZero(block)) return Corrupt("something stands behind the archive's end");
+  }
+}
+
+Result<std::optional<TarEntry>> TarReader::Next() {
+  HF_CHECK(left_ == 0);
+  HF_TRY(SkipPadding());
+  Records records;
+  bool has_records = false;
+  for (;;) {
+    Block block;
+    HF_TRY(Fill(block));
+    if (IsZero(block)) {
+      if (has_records) return Corrupt("the archive ends where an entry should stand");
+      return End();
+    }
+    if (!HasRightChecksum(block)) {
+      return Corrupt("a header of the archive does not have the checksum that it says");
+    }
+    if (Raw(block, kMagic) != std::string_view("ustar\0", 6)) {
+      return Fail(ErrorCode::kUnsupported, "the archive is of another dialect of tar");
+    }
+    const char type = static_cast<char>(block[kType]);
+    HF_ASSIGN(const std::uint64_t size, Octal(block, kSize));
+    if (type == 'x' || type == 'g') {
+      if (has_records) return Corrupt("the archive has records where an entry should stand");
+      HF_ASSIGN(const std::string text, TakeRecords(size));
+      if (type == 'g') {
+        Records global;
+        HF_TRY(ParseRecords(text, global));
+        return TarEntry{
+            .type = 'g', .path = {}, .target = {}, .comment = std::move(global.comment)};
+      }
+      HF_TRY(ParseRecords(text, records));
+      has_records = true;
+      continue;
+    }
+    if (type < '0' || type > '6') {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("the archive has an entry of the type {}", Quote({&type, 1})));
+    }
+    TarEntry entry{.type = type,
+                   .path = Text(block, kName),
+                   .target = Text(block, kTarget),
+                   .size = records.size.value_or(size),
+                   .comment = std::move(records.comment)};
+    if (const std::string prefix = Text(block, kPrefix); !prefix.empty()) {
+      entry.path = prefix + "/" + entry.path;
+    }
+    if (records.path) entry.path = *std::move(records.path);
+    if (records.target) entry.target = *std::move(records.target);
+    if (type == '5' && entry.path.ends_with('/')) entry.path.pop_back();
+    if (entry.size > kContentMax || (type != '0' && entry.size != 0)) {
+      return Corrupt(
+          fmt::format("{} in the archive has a size that it cannot have", Quote(entry.path)));
+    }
+    left_ = entry.size;
+    padding_ = (kBlock - entry.size % kBlock) % kBlock;
+    return entry;
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,488 @@
+// What tar's own programs make of it: tests/integration/cli/test_repository.py.
+#include "common/repository/archive.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/base/format.h"
+#include "common/repository/archive_entry.h"
+#include "common/repository/check.h"
+#include "common/repository/frame_stream.h"
+#include "common/repository/tree_walk.h"
+#include "common/stream/tar_reader.h"
+#include "common/stream/tar_writer.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::AttributesOf;
+using testing::DirectoryItem;
+using testing::FileItem;
+using testing::Items;
+using testing::LinkItem;
+using testing::RandomBytes;
+using testing::RepositoryFixture;
+using testing::Unwrap;
+
+Item OtherItem(std::string path, NodeType type) {
+  Item item;
+  item.path = std::move(path);
+  item.attributes = AttributesOf(type, 0640);
+  item.attributes.mtime.nanoseconds = 123'456'789;
+  if (type == NodeType::kCharDevice) item.attributes.device = 0x103;
+  return item;
+}
+
+Item NameOf(std::string path, std::uint64_t inode, const Bytes& content) {
+  Item item = FileItem(std::move(path), content);
+  item.attributes.inode = inode;
+  item.attributes.device_id = 5;
+  item.attributes.links = 2;
+  return item;
+}
+
+std::vector<Item> Everything() {
+  testing::SeededRandom random(7);
+  const Bytes big = RandomBytes(random, 5'000'000);
+  Item pages = FileItem("data/pages", Bytes(300'000, 1));
+  pages.chunking = Chunking::Fixed(65536);
+  Item noted = FileItem("data/noted", std::string_view("n"));
+  noted.attributes.uid = 3'000'000'000;
+  noted.attributes.user = "anna";
+  noted.attributes.extended = {{"user.x", ToBytes("a\n\0b")}};
+  return Items(DirectoryItem("data"), FileItem("data/\xff\n\"\\", std::string_view("odd")),
+               FileItem("data/" + std::string(200, 'l'), std::string_view("long")),
+               FileItem("data/big", big), OtherItem("data/char", NodeType::kCharDevice),
+               DirectoryItem("data/deep"), FileItem("data/deep/x", std::string_view("x")),
+               FileItem("data/empty", std::string_view()), OtherItem("data/fifo", NodeType::kFifo),
+               LinkItem("data/link", "no \xfe such"), NameOf("data/name1", 77, big),
+               NameOf("data/name2", 77, big), NameOf("data/name3", 77, ToBytes("another file")),
+               std::move(noted), DirectoryItem("data/nothing"), std::move(pages),
+               OtherItem("data/socket", NodeType::kSocket));
+}
+
+struct Archives : RepositoryFixture {
+  using RepositoryFixture::RepositoryFixture;
+
+  SnapshotInfo Save(std::vector<Item> items) {
+    auto repository = Open();
+    return Unwrap(LoadSnapshot(*repository,
+                               Unwrap(testing::TryWriteSnapshot(*repository, std::move(items)))));
+  }
+  Bytes Export(const SnapshotInfo& snapshot) {
+    auto repository = Open();
+    Bytes out;
+    Progress progress;
+    Unwrap(ExportSnapshot(*repository, snapshot,
+                          [&](ByteView piece) -> Result<void> {
+                            out.insert(out.end(), piece.begin(), piece.end());
+                            return {};
+                          },
+                          progress, {}));
+    return out;
+  }
+  Result<ImportReport> Import(ByteView archive) {
+    auto repository = Open();
+    const auto present = Unwrap(ListSnapshots(*repository));
+    std::size_t at = 0;
+    Progress progress;
+    return ImportSnapshot(
+        *repository,
+        [&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+          const std::size_t count =
+              std::min({buffer.size(), archive.size() - at, std::size_t{100'000}});
+          std::copy_n(archive.begin() + static_cast<std::ptrdiff_t>(at), count, buffer.begin());
+          at += count;
+          return count;
+        },
+        present, {}, progress, {});
+  }
+  void RequireSound(std::uint64_t snapshots) {
+    auto repository = Open();
+    Progress progress;
+    const CheckReport report =
+        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    CHECK(report.errors == std::vector<std::string>{});
+    CHECK(report.snapshots == snapshots);
+  }
+};
+
+Bytes Unpacked(ByteView archive) {
+  FrameReader frame([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+    const std::size_t count = std::min(buffer.size(), archive.size());
+    std::copy_n(archive.begin(), count, buffer.begin());
+    archive = archive.subspan(count);
+    return count;
+  });
+  Bytes out;
+  Bytes piece(100'000);
+  for (;;) {
+    const std::size_t count = Unwrap(frame.Some(piece));
+    if (count == 0) return out;
+    out.insert(out.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+}
+
+Bytes Packed(ByteView tar) {
+  Bytes out;
+  FrameWriter frame([&](ByteView piece) -> Result<void> {
+    out.insert(out.end(), piece.begin(), piece.end());
+    return {};
+  });
+  Unwrap(frame.Add(tar));
+  Unwrap(frame.Finish());
+  return out;
+}
+
+TEST_CASE("archive: the same tree comes back, in the same repository and in another") {
+  Archives archives;
+  const SnapshotInfo snapshot = archives.Save(Everything());
+  const Bytes archive = archives.Export(snapshot);
+
+  const ImportReport here = Unwrap(archives.Import(archive));
+  CHECK(here.was_present);
+  CHECK(here.copy == snapshot.id);
+
+  Unwrap(archives.storage.Remove({FileKind::kSnapshot, snapshot.id.Hex()}));
+  const std::size_t packs = archives.CountFiles(FileKind::kPack);
+  const ImportReport again = Unwrap(archives.Import(archive));
+  CHECK_FALSE(again.was_present);
+  CHECK(again.bytes_added == 0);
+  CHECK(archives.CountFiles(FileKind::kPack) == packs);
+  archives.RequireSound(1);
+
+  Archives other(2);
+  const ImportReport there = Unwrap(other.Import(archive));
+  other.RequireSound(1);
+  auto repository = other.Open();
+  const SnapshotInfo copy = Unwrap(LoadSnapshot(*repository, there.copy));
+  CHECK(copy.tree == snapshot.tree);
+  CHECK(copy.original == snapshot.id);
+  CHECK(copy.tags == snapshot.tags);
+  CHECK(copy.time == snapshot.time);
+  CHECK(Unwrap(other.Import(archive)).was_present);
+}
+
+TEST_CASE("archive: a file of more blobs than are read at once is whole") {
+  Archives archives;
+  constexpr std::size_t kPage = 4096;
+  Bytes pages(kPage * 4'500);
+  for (std::size_t i = 0; i < pages.size(); i += kPage) {
+    pages[i] = static_cast<std::uint8_t>(i / kPage % 251);
+    pages[i + 1] = static_cast<std::uint8_t>(i / kPage / 251);
+  }
+  Item item = FileItem("data/b", pages);
+  item.chunking = Chunking::Fixed(kPage);
+  const SnapshotInfo snapshot =
+      archives.Save(Items(FileItem("data/a", std::string_view("a")), std::move(item),
+                          FileItem("data/c", std::string_view("c")), LinkItem("data/d", "c")));
+
+  Archives other(2);
+  const ImportReport report = Unwrap(other.Import(archives.Export(snapshot)));
+
+  CHECK(report.bytes >= pages.size() + 2);
+  other.RequireSound(1);
+  auto repository = other.Open();
+  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+}
+
+TEST_CASE("archive: a directory too large to hold comes back") {
+  Archives archives;
+  std::vector<Item> items = Items(DirectoryItem("data"));
+  for (int i = 0; i < 8'500; ++i) {
+    items.push_back(LinkItem(fmt::format("data/{:05}", i), std::string(2'000, 'x')));
+    if (i % 2'000 == 7) {
+      items.push_back(FileItem(fmt::format("data/{:05}.f", i), fmt::format("{}", i)));
+    }
+    if (i % 2'000 == 9) {
+      items.push_back(DirectoryItem(fmt::format("data/{:05}.g", i)));
+      items.push_back(FileItem(fmt::format("data/{:05}.g/x", i), std::string_view("x")));
+    }
+  }
+  const SnapshotInfo snapshot = archives.Save(std::move(items));
+
+  Archives other(2);
+  const ImportReport report = Unwrap(other.Import(archives.Export(snapshot)));
+
+  other.RequireSound(1);
+  auto repository = other.Open();
+  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+}
+
+TEST_CASE("archive: another name of a file has no content of its own") {
+  Archives archives;
+  Bytes archive = Unpacked(archives.Export(archives.Save(Everything())));
+  ByteView rest = archive;
+  TarReader tar([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+    const std::size_t count = std::min(buffer.size(), rest.size());
+    std::copy_n(rest.begin(), count, buffer.begin());
+    rest = rest.subspan(count);
+    return count;
+  });
+  std::map<std::string, TarEntry> entries;
+  for (;;) {
+    auto entry = Unwrap(tar.Next());
+    if (!entry) break;
+    Bytes content(entry->size);
+    Unwrap(tar.Data(content));
+    entries[entry->path] = *entry;
+  }
+  const std::string top = "tree/files/app/data/";
+  CHECK(entries.at("meta.json").type == '0');
+  CHECK(entries.at(top + "name2").type == '1');
+  CHECK(entries.at(top + "name2").target == top + "name1");
+  CHECK(entries.at(top + "name3").type == '0');
+  CHECK(entries.at(top + "link").target == "no \xfe such");
+  CHECK(entries.count(top + "\xff\n\"\\") == 1);
+}
+
+TEST_CASE("archive: directories far below each other come back") {
+  Archives archives;
+  std::vector<Item> items = Items(DirectoryItem("data"));
+  std::string path = "data";
+  for (int i = 0; i < 300; ++i) items.push_back(DirectoryItem(path += "/d"));
+  items.push_back(FileItem(path + "/x", std::string_view("x")));
+  items.push_back(FileItem("data/y", std::string_view("y")));
+  const SnapshotInfo snapshot = archives.Save(std::move(items));
+
+  Archives other(2);
+  const ImportReport report = Unwrap(other.Import(archives.Export(snapshot)));
+
+  auto repository = other.Open();
+  CHECK(Unwrap(LoadSnapshot(*repository, report.copy)).tree == snapshot.tree);
+}
+
+TEST_CASE("archive: what is cut short anywhere becomes no snapshot") {
+  Archives archives;
+  const Bytes archive = archives.Export(archives.Save(Items(
+      FileItem("data/a", std::string_view("alpha")), FileItem("data/b", std::string(3000, 'b')))));
+  Archives other(2);
+  for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
+    CHECK_FALSE(other.Import(ByteView(archive).first(length)));
+  }
+  const Bytes tar = Unpacked(archive);
+  for (std::size_t length = 0; length <= tar.size() - 10240; length += 512) {
+    CHECK_FALSE(other.Import(Packed(ByteView(tar).first(length))));
+  }
+  CHECK(other.CountFiles(FileKind::kSnapshot) == 0);
+  REQUIRE_OK(other.Import(Packed(tar)));
+}
+
+TEST_CASE("archive: a changed byte anywhere becomes no other snapshot") {
+  Archives archives;
+  const SnapshotInfo snapshot = archives.Save(
+      Items(FileItem("data/a", std::string_view("alpha")), LinkItem("data/l", "there")));
+  const Bytes tar = Unpacked(archives.Export(snapshot));
+  Archives other(2);
+  for (std::size_t at = 0; at < tar.size() - 1024; at += 61) {
+    Bytes changed = tar;
+    changed[at] ^= 1;
+    const Result<ImportReport> imported = other.Import(Packed(changed));
+    // Where tar has what the tree has besides, or people alone read it, nothing depends on it.
+    if (!imported) {
+      CHECK(other.CountFiles(FileKind::kSnapshot) == 0);
+    } else {
+      CHECK(imported->snapshot.tree == snapshot.tree);
+      Unwrap(other.storage.Remove({FileKind::kSnapshot, imported->copy.Hex()}));
+    }
+  }
+}
+
+// An archive of what a test says, after a meta.json that is right.
+struct Forged {
+  Forged() {
+    Archives archives;
+    const Bytes tar = Unpacked(
+        archives.Export(archives.Save(Items(FileItem("data/a", std::string_view("alpha"))))));
+    meta = tar;
+    const std::string_view text = AsText(tar);
+    const std::size_t size = std::stoul(std::string(text.substr(124, 11)), nullptr, 8);
+    meta.resize(512 + (size + 511) / 512 * 512);
+  }
+  static std::string Node(const std::string& name, const std::string& type, std::size_t size = 0) {
+    const std::string rest =
+        type == "dir" ? R"("content":null,"subtree":null)" : R"("content":null)";
+    return fmt::format(
+        R"({{"name":"{}","type":"{}","mtime":"2020-01-01T00:00:00Z","atime":"2020-01-01T00:00:00Z",)"
+        R"("ctime":"2020-01-01T00:00:00Z","uid":0,"gid":0{},{}}})",
+        name, type, size == 0 ? "" : fmt::format(",\"size\":{}", size), rest);
+  }
+  void Add(const std::string& path, NodeType type, const std::string& json,
+           const std::string& content = "", std::optional<std::vector<BlobRun>> blobs = {},
+           const std::string& link_to = "") {
+    Attributes attributes = AttributesOf(type);
+    attributes.size = content.size();
+    if (!blobs) {
+      blobs.emplace();
+      if (!content.empty()) {
+        blobs->push_back({static_cast<std::uint32_t>(content.size()), 1});
+      }
+    }
+    const std::string comment = EncodeArchivedNode({.json = json, .blobs = blobs, .path = ""});
+    Unwrap(writer.Begin(path, attributes, {.link_to = link_to, .comment = comment}));
+    if (link_to.empty()) Unwrap(writer.Data(AsBytes(content)));
+  }
+  Result<ImportReport> Import() {
+    Unwrap(writer.Finish());
+    Bytes tar = meta;
+    tar.insert(tar.end(), written.begin(), written.end());
+    return other.Import(Packed(tar));
+  }
+
+  Archives other{2};
+  Bytes meta;
+  Bytes written;
+  TarWriter writer{[this](ByteView piece) -> Result<void> {
+    written.insert(written.end(), piece.begin(), piece.end());
+    return {};
+  }};
+};
+
+TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
+  Forged forged;
+  std::string expected;
+  SECTION("a path upwards") {
+    forged.Add("tree/../evil", NodeType::kFile, Forged::Node("evil", "file"));
+    expected = "does not follow the directory";
+  }
+  SECTION("a name that is a path upwards") {
+    forged.Add("tree/..", NodeType::kDirectory, Forged::Node("..", "dir"));
+    expected = "none that a file can have";
+  }
+  SECTION("an absolute path") {
+    forged.Add("/etc/evil", NodeType::kFile, Forged::Node("evil", "file"));
+    expected = "is not below";
+  }
+  SECTION("an absolute path below") {
+    forged.Add("tree//evil", NodeType::kFile, Forged::Node("evil", "file"));
+    expected = "is no path";
+  }
+  SECTION("a name with a slash") {
+    forged.Add("tree/a/b", NodeType::kFile, Forged::Node("a/b", "file"));
+    expected = "none that a file can have";
+  }
+  SECTION("a name twice") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "2");
+    expected = "twice";
+  }
+  SECTION("a directory twice") {
+    forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
+    forged.Add("tree/f", NodeType::kFifo, Forged::Node("f", "fifo"));
+    forged.Add("tree/d", NodeType::kDirectory, Forged::Node("d", "dir"));
+    expected = "twice";
+  }
+  SECTION("no directory above") {
+    forged.Add("tree/d/a", NodeType::kFile, Forged::Node("a", "file"));
+    expected = "does not follow the directory";
+  }
+  SECTION("another name in the comment") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("b", "file"));
+    expected = "its name is";
+  }
+  SECTION("another type in the comment") {
+    forged.Add("tree/a", NodeType::kFifo, Forged::Node("a", "symlink"));
+    expected = "another type";
+  }
+  SECTION("another size in the comment") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 77), "x");
+    expected = "another size";
+  }
+  SECTION("blobs beyond the content") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
+               std::vector<BlobRun>{{1, UINT64_MAX / 2}});
+    expected = "more than it has";
+  }
+  SECTION("blobs short of the content") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
+               std::vector<BlobRun>{{1, 1}});
+    expected = "less than it has";
+  }
+  SECTION("another name of nothing") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b");
+    expected = "does not come before it";
+  }
+  SECTION("nothing at all") { expected = "was altered"; }
+  SECTION("another tree") {
+    forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 1), "1");
+    expected = "was altered";
+  }
+  SECTION("no place for what it refers to") {
+    forged.Add("tree/a", NodeType::kFile, R"({"name":"a","type":"file"})");
+    expected = "no place for its content";
+  }
+
+  REQUIRE_FAILS(forged.Import(), ErrorCode::kCorrupt, expected);
+  CHECK(forged.other.CountFiles(FileKind::kSnapshot) == 0);
+}
+
+TEST_CASE("archive: what others wrote is refused with what to do") {
+  Archives archives;
+  REQUIRE_FAILS(archives.Import(Packed(Bytes(10240))), ErrorCode::kUnsupported, "meta.json");
+  REQUIRE_FAILS(archives.Import(AsBytes("PK\3\4 something else entirely")), ErrorCode::kCorrupt,
+                "bad zstd frame");
+  REQUIRE_FAILS(archives.Import({}), ErrorCode::kCorrupt, "it is empty");
+  Bytes tar;
+  TarWriter writer([&](ByteView piece) -> Result<void> {
+    tar.insert(tar.end(), piece.begin(), piece.end());
+    return {};
+  });
+  const std::string meta = R"({"format":"holdfast archive","format_version":2})";
+  Attributes attributes = AttributesOf(NodeType::kFile);
+  attributes.size = meta.size();
+  Unwrap(writer.Begin("meta.json", attributes));
+  Unwrap(writer.Data(AsBytes(meta)));
+  Unwrap(writer.Finish());
+  REQUIRE_FAILS(archives.Import(Packed(tar)), ErrorCode::kUnsupported, "version 2");
+}
+
+TEST_CASE("archive: sizes of blobs that would take too much room are left out") {
+  ArchivedNode node{
+      .json = "{}", .blobs = std::vector<BlobRun>{{4096, 1'000'000}, {7, 1}}, .path = "a\nb"};
+  const ArchivedNode read = Unwrap(DecodeArchivedNode(EncodeArchivedNode(node)));
+  CHECK(read.blobs == node.blobs);
+  CHECK(read.path == "a\nb");
+  for (std::uint32_t i = 1; i < 200'000; ++i) node.blobs->push_back({i, 1});
+  CHECK_FALSE(Unwrap(DecodeArchivedNode(EncodeArchivedNode(node))).blobs);
+  for (const char* bad : {"1,", ",1", "0", "1*0", "x", "1*", "99999999999", "-1"}) {
+    CHECK_FALSE(DecodeArchivedNode(fmt::format("holdfast node 1\n{}\n\n{{}}", bad)));
+  }
+}
+
+TEST_CASE("archive: a file whose sizes are not said is cut anew, and its content is the same") {
+  Archives archives;
+  const SnapshotInfo snapshot = archives.Save(Items(FileItem("data/a", std::string_view("alpha"))));
+  std::string tar(AsText(Unpacked(archives.Export(snapshot))));
+  // "5" stands on a line of its own: the size of the one blob.
+  const std::size_t at = tar.find("holdfast node 1\n5\n\n");
+  REQUIRE(at != std::string::npos);
+  tar[at + 16] = '-';
+  Archives other(2);
+
+  const ImportReport report = Unwrap(other.Import(Packed(AsBytes(tar))));
+
+  other.RequireSound(1);
+  auto repository = other.Open();
+  const auto view = testing::OpenView(*repository, report.copy);
+  CHECK(AsText(Unwrap(testing::ReadPath(*view, "data/a"))) == "alpha");
+}
+
+TEST_CASE("archive: a snapshot of which something is lost is not exported") {
+  Archives archives;
+  const SnapshotInfo snapshot = archives.Save(Everything());
+  auto repository = archives.Open();
+  std::optional<Id> pack;
+  Unwrap(repository->ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+    if (type == BlobType::kData) pack = location.pack;
+    return Result<void>();
+  }));
+  Unwrap(archives.storage.Remove({FileKind::kPack, pack->Hex()}));
+  Progress progress;
+
+  REQUIRE_FAILS(
+      ExportSnapshot(*repository, snapshot, [](ByteView) { return Result<void>(); }, progress, {}),
+      ErrorCode::kCorrupt, "");
+}
+
+}  // namespace
+}  // namespace holdfast::repository
