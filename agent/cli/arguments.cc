@@ -166,12 +166,15 @@ class Parser {
     }
     CLI::App* sub = AddVerb(&app_, Verb::kBackup, "backup", "save sources, one snapshot each",
                             "  holdfast-agent backup\n"
-                            "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n");
+                            "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n"
+                            "  holdfast-agent backup files/app --rehash\n");
     sub->footer(fmt::format("Kinds of source:\n{}\n{}", kinds, sub->get_footer()));
     sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
         ->type_name("KIND/NAME");
     sub->add_option("--note", arguments_.note, "words to keep with the snapshots")
         ->type_name("TEXT");
+    sub->add_flag("--rehash", arguments_.rehash,
+                  "read everything anew, and store again what the repository has lost");
     AddRetryLock(sub);
   }
 
@@ -515,6 +518,8 @@ std::string_view VerbName(Verb verb) {
       return "repository diff";
     case Verb::kRepositoryRepairIndex:
       return "repository repair index";
+    case Verb::kRepositoryRepairPacks:
+      return "repository repair packs";
     case Verb::kRepositoryPrune:
       return "repository prune";
     case Verb::kRepositoryCopy:

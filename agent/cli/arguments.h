@@ -33,6 +33,7 @@ enum class Verb : std::uint8_t {
   kRepositoryFind,
   kRepositoryDiff,
   kRepositoryRepairIndex,
+  kRepositoryRepairPacks,
   kRepositoryPrune,
   kRepositoryCopy,
   kSourceList,
@@ -64,6 +65,7 @@ struct Arguments {
 
   std::vector<std::string> selectors;  // source list, backup, list
   std::string note;                    // backup
+  bool rehash = false;                 // likewise
 
   std::string snapshot;  // restore, repository ls and dump, and what follows
   std::string to;
@@ -100,6 +102,7 @@ struct Arguments {
   std::string wanted;              // repository find
   bool with_attributes = false;    // repository diff
   bool read_all_packs = false;     // repository repair index
+  std::vector<std::string> packs;  // repository repair packs: their whole ids
   repository::PruneOptions prune;  // repository prune; its dry_run stands above
 
   std::string to_url;  // repository copy, instead of `to`, which is a name in agent.yaml

@@ -158,6 +158,8 @@ class Program {
         return RepositoryDiff();
       case Verb::kRepositoryRepairIndex:
         return RepositoryRepairIndex();
+      case Verb::kRepositoryRepairPacks:
+        return RepositoryRepairPacks();
       case Verb::kRepositoryPrune:
         return RepositoryPrune();
       case Verb::kRepositoryCopy:
@@ -359,6 +361,16 @@ class Program {
         [&] { return RepairIndexJson(report, code); });
   }
 
+  Result<int> RepositoryRepairPacks() {
+    HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
+    HF_ASSIGN(const jobs::RepairPacksReport report,
+              jobs::RunRepairPacks(job_, repository, arguments_.packs));
+    const int code = report.packs.blobs_lost == 0 ? kExitDone : kExitPartlyDone;
+    return Finish(
+        code, [&] { return RepairPacksText(report); },
+        [&] { return RepairPacksJson(report, code); });
+  }
+
   Result<int> RepositoryPrune() {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     HF_ASSIGN(const jobs::PruneReport report, jobs::RunPrune(job_, repository, arguments_.prune));
@@ -455,7 +467,7 @@ class Program {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("no sources in {}; expected at least one", Quote(settings_->file)));
     }
-    jobs::BackupReport report = jobs::RunBackup(job_, sources, arguments_.note);
+    jobs::BackupReport report = jobs::RunBackup(job_, sources, arguments_.note, arguments_.rehash);
     for (const jobs::BackupTaskReport& task : report.tasks) {
       if (task.error) {
         ShowError(Error(*task.error).While(task.label()));

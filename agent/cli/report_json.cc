@@ -78,6 +78,7 @@ Json BackupTask(const jobs::BackupTaskReport& task) {
       {"bytes_read", task.bytes_read},
       {"bytes_added", task.bytes_added},
       {"bytes_stored", task.bytes_stored},
+      {"blobs_mended", task.blobs_mended},
       {"seconds", Object(task.seconds)},
       {"warnings", List(task.warnings)},
       {"missing", MissingList(task.manifest.missing)},
@@ -441,6 +442,20 @@ std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code
   document["index_files_written"] = index.index_files_written;
   document["index_files_removed"] = index.index_files_removed;
   document["damage"] = List(index.damage);
+  return Dump(document);
+}
+
+std::string RepairPacksJson(const jobs::RepairPacksReport& report, int exit_code) {
+  const repository::PackRepairReport& packs = report.packs;
+  Json document = Document("repository repair packs", exit_code);
+  document["repository"] = report.repository;
+  document["packs_removed"] = packs.packs_removed;
+  document["blobs_saved"] = packs.blobs_saved;
+  document["bytes_saved"] = packs.bytes_saved;
+  document["blobs_lost"] = packs.blobs_lost;
+  document["index_files_written"] = packs.index.index_files_written;
+  document["index_files_removed"] = packs.index.index_files_removed;
+  document["damage"] = List(packs.index.damage);
   return Dump(document);
 }
 

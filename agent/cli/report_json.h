@@ -52,6 +52,7 @@ std::string DiffJson(const std::string& repository, const jobs::SnapshotDiff& di
 std::string DumpJson(const std::string& repository, const jobs::DumpReport& report,
                      const std::string& file);
 std::string RepairIndexJson(const jobs::RepairIndexReport& report, int exit_code);
+std::string RepairPacksJson(const jobs::RepairPacksReport& report, int exit_code);
 std::string PruneJson(const jobs::PruneReport& report);
 std::string CopyJson(const jobs::CopyJobReport& report, int exit_code);
 std::string ConfigCheckJson(const Settings& settings);

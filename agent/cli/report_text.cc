@@ -480,6 +480,21 @@ std::string RepairIndexText(const jobs::RepairIndexReport& report) {
   return text;
 }
 
+std::string RepairPacksText(const jobs::RepairPacksReport& report) {
+  const repository::PackRepairReport& packs = report.packs;
+  std::string text = fmt::format("{}: {} removed; {} in {} saved to new packs, {} lost\n",
+                                 Printable(report.repository), Count(packs.packs_removed, "pack"),
+                                 FormatBytes(packs.bytes_saved), Count(packs.blobs_saved, "blob"),
+                                 FormatCount(packs.blobs_lost));
+  AddLines(text, "damage", packs.index.damage);
+  if (packs.blobs_lost > 0) {
+    text +=
+        "`backup --rehash` stores again what the sources still have of them; then `check`\n"
+        "names the snapshots that stay damaged.\n";
+  }
+  return text;
+}
+
 std::string PruneText(const jobs::PruneReport& report) {
   const repository::PruneReport& prune = report.prune;
   const char* would = report.dry_run ? "would be " : "";

@@ -49,6 +49,7 @@ std::string ChangeText(const repository::TreeChange& change);
 std::string DiffText(const jobs::SnapshotDiff& diff);
 std::string DumpText(const jobs::DumpReport& report, const std::string& file);
 std::string RepairIndexText(const jobs::RepairIndexReport& report);
+std::string RepairPacksText(const jobs::RepairPacksReport& report);
 std::string PruneText(const jobs::PruneReport& report);
 std::string CopyText(const jobs::CopyJobReport& report);
 std::string ConfigCheckText(const Settings& settings);

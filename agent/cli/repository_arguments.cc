@@ -266,6 +266,17 @@ void RepositoryVerbs::AddRepair(CLI::App* group) {
                   "compare every pack's own list of blobs, not only its size");
   common_.add_choice(index);
   common_.add_retry_lock(index);
+  CLI::App* packs = common_.add_verb(
+      repair, Verb::kRepositoryRepairPacks, "packs",
+      "save what is whole in damaged packs to new ones, and remove them",
+      "  holdfast-agent check --read-data        # names the damaged ones\n"
+      "  holdfast-agent repository repair packs 5d41402abc4b2a76b9719d911017c592...\n"
+      "  holdfast-agent backup --rehash          # stores again what was lost\n");
+  packs->add_option("pack", arguments_.packs, "its whole id, as `check` names it")
+      ->required()
+      ->type_name("PACK");
+  common_.add_choice(packs);
+  common_.add_retry_lock(packs);
 }
 
 void RepositoryVerbs::AddPrune(CLI::App* group) {

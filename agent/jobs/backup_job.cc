@@ -11,7 +11,8 @@ namespace {
 // A run over several sources; each repository is opened once.
 class BackupRun {
  public:
-  BackupRun(const JobContext& context, const std::string& note) : context_(context), note_(note) {}
+  BackupRun(const JobContext& context, const std::string& note, bool rehash)
+      : context_(context), note_(note), rehash_(rehash) {}
 
   BackupTaskReport One(const SourceSettings& settings) {
     BackupTaskReport report;
@@ -32,7 +33,7 @@ class BackupRun {
               SourceSession::Open(context_, settings, "backup"));
     const auto& repository = RepositoryOf(settings);
     if (!repository) return Fail(repository.error());
-    return BackUpSource(context_, settings, *source, **repository, note_);
+    return BackUpSource(context_, settings, *source, **repository, note_, rehash_);
   }
 
   // Opening costs a second of scrypt and a lock, and would fail for each source alike.
@@ -52,17 +53,18 @@ class BackupRun {
 
   const JobContext& context_;
   const std::string& note_;
+  const bool rehash_;
   std::map<std::string, Result<std::unique_ptr<RepositorySession>>> repositories_;
 };
 
 }  // namespace
 
 BackupReport RunBackup(const JobContext& context, const std::vector<const SourceSettings*>& sources,
-                       const std::string& note) {
+                       const std::string& note, bool rehash) {
   BackupReport report;
   report.run = context.run;
   report.begin = context.clock->Now();
-  BackupRun run(context, note);
+  BackupRun run(context, note, rehash);
   for (const SourceSettings* source : sources) report.tasks.push_back(run.One(*source));
   report.end = context.clock->Now();
   return report;
@@ -70,9 +72,12 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
 
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
-                              const std::string& note) {
-  BackupTask task(
-      context, {.settings = &settings, .note = note, .source = &source, .repository = &repository});
+                              const std::string& note, bool rehash) {
+  BackupTask task(context, {.settings = &settings,
+                            .note = note,
+                            .rehash = rehash,
+                            .source = &source,
+                            .repository = &repository});
   const auto take_steps = [&]() -> Result<void> {
     HF_TRY(task.Prepare());
     HF_TRY(task.Cut());

@@ -20,13 +20,14 @@ struct BackupReport {
 };
 
 // Saves the sources one after another; one that fails does not keep the others from being saved.
-// A stop ends the current one and leaves out the rest, both reported as cancelled.
+// A stop ends the current one and leaves out the rest, both reported as cancelled. `rehash` as in
+// BackupTaskOptions.
 BackupReport RunBackup(const JobContext& context, const std::vector<const SourceSettings*>& sources,
-                       const std::string& note);
+                       const std::string& note, bool rehash = false);
 
 // Saves one source that is locked already into a repository that is open already.
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
-                              const std::string& note);
+                              const std::string& note, bool rehash = false);
 
 }  // namespace holdfast::jobs

@@ -97,7 +97,9 @@ Result<void> BackupTask::Prepare() {
   for (const repository::DamagedSnapshot& damaged : listing.damaged) {
     report_.warnings.push_back(damaged.error.Text());
   }
-  HF_TRY(repository_->repository().LoadIndexWithCache(context_.stop));
+  repository::Repository& target = repository_->repository();
+  HF_TRY(options_.rehash ? target.LoadIndex(context_.stop)
+                         : target.LoadIndexWithCache(context_.stop));
   HF_TRY(OpenPrevious(listing.snapshots));
   HF_ASSIGN(session_, source_->source().OpenBackup(
                           {.previous = previous_view_.get(), .scope = options_.scope}));
@@ -133,6 +135,7 @@ Result<void> BackupTask::Open() {
 }
 
 Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots) {
+  if (options_.rehash) return {};
   const SnapshotInfo* previous = FindPrevious(snapshots, slot_, source_->kind().topology);
   if (previous == nullptr) return {};
   auto view = repository::OpenSnapshot(repository_->repository(), *previous);
@@ -183,6 +186,7 @@ Result<Part> BackupTask::SavePart() {
   repository::PartOptions options{.lock = repository_->lock(),
                                   .previous = previous_view_.get(),
                                   .progress = &progress_.progress()};
+  if (options_.rehash) options.known = repository::KnownBlobs::kVerify;
   if (const std::string& compression = options_.settings->compression; !compression.empty()) {
     options.compression = CompressionOf(compression);
   }
@@ -251,6 +255,7 @@ void BackupTask::TakeStatistics(const Part& part) {
   saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;
   saved_.bytes_added = report_.bytes_added = part.statistics.blobs.bytes_added;
   saved_.bytes_stored = report_.bytes_stored = part.statistics.blobs.bytes_packed;
+  report_.blobs_mended = part.statistics.blobs.blobs_mended;
   saved_.warnings = report_.warnings;
   const std::vector<std::string>& said = saved_.manifest.warnings;
   saved_.warnings.insert(saved_.warnings.end(), said.begin(), said.end());

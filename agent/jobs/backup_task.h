@@ -39,6 +39,7 @@ struct BackupTaskReport {
   std::uint64_t bytes_read = 0;    // of those, really read
   std::uint64_t bytes_added = 0;   // new content, before compression
   std::uint64_t bytes_stored = 0;  // what the repository grew by
+  std::uint64_t blobs_mended = 0;  // with rehash: that were damaged or gone in the repository
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
 
@@ -68,6 +69,9 @@ struct HeldPart {
 struct BackupTaskOptions {
   const SourceSettings* settings = nullptr;
   std::string note = {};
+  // Reads everything anew, believes neither the previous snapshot nor what the index says is there,
+  // and stores what is damaged again.
+  bool rehash = false;
   BackupScope scope = BackupScope::kWhole;
   // Compose() follows in the same breath. False: the part gets a part.json, and waits for whoever
   // composes it.

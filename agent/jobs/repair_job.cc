@@ -18,4 +18,29 @@ Result<RepairIndexReport> RunRepairIndex(const JobContext& context,
       fmt::format("repair the index of repository {}", Quote(address.label()))));
 }
 
+Result<RepairPacksReport> RunRepairPacks(const JobContext& context,
+                                         const RepositoryAddress& address,
+                                         const std::vector<std::string>& packs) {
+  std::vector<repository::Id> ids;
+  for (const std::string& text : packs) {
+    Result<repository::Id> id = repository::ParseId(text);
+    if (!id) {
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no id of a pack", Quote(text)),
+                  "\"check --read-data\" names the damaged ones, with all 64 digits");
+    }
+    ids.push_back(*id);
+  }
+  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
+  const auto repair = [&]() -> Result<repository::PackRepairReport> {
+    HF_TRY(session->repository().LoadIndex(context.stop));
+    ObservedProgress progress(context, "repair packs of " + address.label());
+    return repository::RepairPacks(session->repository(), ids, {session->lock()},
+                                   progress.progress(), context.stop);
+  };
+  auto repaired = repair();
+  if (repaired) return RepairPacksReport{address.label(), *std::move(repaired)};
+  return Fail(std::move(repaired).error().While(
+      fmt::format("repair packs of repository {}", Quote(address.label()))));
+}
+
 }  // namespace holdfast::jobs

@@ -47,13 +47,15 @@ struct Tools {
 
 class PackingBlobWriter final : public BlobWriter {
  public:
-  PackingBlobWriter(Repository& repository, const Lock* lock, Compression compression)
+  PackingBlobWriter(Repository& repository, const Lock* lock, Compression compression,
+                    KnownBlobs known)
       : repository_(repository),
         lock_(lock),
         compression_(compression),
         own_tools_(repository, compression),
         tree_pack_(std::make_unique<OpenPack>()),
-        last_index_(repository.clock().Monotonic()) {
+        last_index_(repository.clock().Monotonic()),
+        verified_(known == KnownBlobs::kVerify ? repository.BlobCount() : 0) {
     AddDataPacks(kDataPacksMin);
   }
 
@@ -233,11 +235,26 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   // Whether the blob is new, and from now on the caller's to store.
-  bool Claim(const PackContents::Blob& blob) {
-    std::lock_guard lock(mutex_);
-    if (IsKnown(blob.type, blob.id)) return false;
-    pending_[static_cast<std::size_t>(blob.type)].insert(blob.id);
+  Result<bool> Claim(const PackContents::Blob& blob) {
+    const auto type = static_cast<std::size_t>(blob.type);
+    bool is_mended = false;
+    std::unique_lock lock(mutex_);
+    if (pending_[type].contains(blob.id)) return false;
+    if (const auto number = repository_.BlobNumber(blob.type, blob.id)) {
+      // What is in the index since this writer began, it made itself, or is another's of today.
+      if (*number >= verified_.size() || verified_[*number]) return false;
+      lock.unlock();
+      const Result<Bytes> stored = repository_.LoadBlob(blob.type, blob.id);
+      if (!stored && !IsDamage(stored.error())) return Fail(stored.error());
+      lock.lock();
+      if (verified_[*number] || pending_[type].contains(blob.id)) return false;
+      verified_[*number] = true;  // or mended
+      if (stored) return false;
+      is_mended = true;
+    }
+    pending_[type].insert(blob.id);
     ++(blob.type == BlobType::kTree ? statistics_.tree_blobs : statistics_.data_blobs);
+    if (is_mended) ++statistics_.blobs_mended;
     statistics_.bytes_added += blob.plain_length;
     return true;
   }
@@ -251,7 +268,8 @@ class PackingBlobWriter final : public BlobWriter {
     }
     PackContents::Blob blob{.id = Id{crypto::Sha256Of(plaintext)}, .type = type};
     blob.plain_length = static_cast<std::uint32_t>(plaintext.size());
-    if (!Claim(blob)) return blob.id;
+    HF_ASSIGN(const bool is_new, Claim(blob));
+    if (!is_new) return blob.id;
     const std::optional<ByteView> frame = tools.compressor.CompressBlob(type, plaintext);
     blob.compressed = frame.has_value();
     const ByteView payload = frame.value_or(plaintext);
@@ -428,6 +446,9 @@ class PackingBlobWriter final : public BlobWriter {
   std::vector<PackContents> finished_;  // durable, and not in an index file yet
   std::size_t finished_blobs_ = 0;
   Instant last_index_;
+  // By the number that the blob has in the index: known to be whole, or stored again. As many as
+  // the index had at first; none where it is trusted.
+  std::vector<bool> verified_;
   BlobStatistics statistics_;
   std::optional<Error> failure_;  // the first
 
@@ -454,9 +475,10 @@ std::vector<Id> BlobIds::Take() {
 }
 
 std::unique_ptr<BlobWriter> BlobWriter::Begin(Repository& repository, const Lock* lock,
-                                              std::optional<Compression> compression) {
+                                              std::optional<Compression> compression,
+                                              KnownBlobs known) {
   return std::make_unique<PackingBlobWriter>(
-      repository, lock, compression.value_or(repository.options().compression));
+      repository, lock, compression.value_or(repository.options().compression), known);
 }
 
 }  // namespace holdfast::repository

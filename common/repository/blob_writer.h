@@ -21,6 +21,13 @@ struct BlobStatistics {
   std::uint64_t tree_blobs = 0;
   std::uint64_t bytes_added = 0;   // plaintext bytes of newly stored blobs
   std::uint64_t bytes_packed = 0;  // what they take in the storage, headers included
+  std::uint64_t blobs_mended = 0;  // of the above, that the index had and no pack whole
+};
+
+// What is to be thought of a blob that the index has.
+enum class KnownBlobs : std::uint8_t {
+  kTrust,
+  kVerify,  // it is loaded once, and stored again when that fails; takes a bit per blob
 };
 
 // Bytes that stay where they are as long as somebody has their owner.
@@ -62,7 +69,8 @@ class BlobWriter {
   // answers for that itself. REQUIRES: repository.LoadIndex() has returned.
   // `compression` left out: the repository's.
   static std::unique_ptr<BlobWriter> Begin(Repository& repository, const Lock* lock,
-                                           std::optional<Compression> compression = std::nullopt);
+                                           std::optional<Compression> compression = std::nullopt,
+                                           KnownBlobs known = KnownBlobs::kTrust);
   // The blob's id. Nothing is stored when the repository or this writer has it already. The blob
   // can be loaded through the Repository only after Finish(). kInvalidArgument for a blob that is
   // empty or larger than kBlobBytesMax; kTimedOut when the lock was lost. After an error the writer

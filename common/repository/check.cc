@@ -253,6 +253,7 @@ Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& 
     progress.SetPhase("data");
     HF_TRY(packs.Read(options.subset));
   }
+  packs.AddHints();
   progress.SetPhase("trees");
   TreeCheck trees(repository, packs.lost(), report, progress, std::move(stop));
   for (const SnapshotInfo& snapshot : snapshots) HF_TRY(trees.CheckSnapshot(snapshot));

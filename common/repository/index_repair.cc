@@ -50,7 +50,8 @@ class IndexRepair {
   Result<void> ListPacks() {
     return repository_.storage().List(FileKind::kPack, [&](const FileInfo& file) -> Result<void> {
       HF_ASSIGN(const Id id, ParseId(file.name.name));
-      packs_[id].bytes = file.size;
+      const bool is_wanted = std::ranges::find(options_.without, id) == options_.without.end();
+      if (is_wanted) packs_[id].bytes = file.size;
       return {};
     });
   }

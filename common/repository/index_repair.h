@@ -14,8 +14,9 @@
 namespace holdfast::repository {
 
 struct IndexRepairOptions {
-  bool read_all_packs = false;  // compare every pack's own header, not only its size
-  const Lock* lock = nullptr;   // exclusive; asked before each write and removal. May be null
+  bool read_all_packs = false;   // compare every pack's own header, not only its size
+  const Lock* lock = nullptr;    // exclusive; asked before each write and removal. May be null
+  std::vector<Id> without = {};  // packs that are to be in no index, though they may be there
 };
 
 struct IndexRepairReport {

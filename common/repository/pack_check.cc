@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <ranges>
 #include <tuple>
 #include <utility>
 
@@ -240,6 +241,7 @@ Result<void> PackCheck::CheckFiles() {
     } else {
       report_.errors.push_back(fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
                                            file->size, packs_[id].file_bytes));
+      damaged_.insert(id);
       // What lies behind its end is lost; the rest shows when it is read.
       HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
       for (const PackContents::Blob& blob : entries) {
@@ -254,6 +256,28 @@ Result<void> PackCheck::CheckFiles() {
         report_.packs_unreferenced));
   }
   return FindLost();
+}
+
+void PackCheck::AddHints() const {
+  constexpr std::size_t kPacksNamed = 20;
+  const bool is_one_missing =
+      std::ranges::any_of(packs_, [](const auto& pack) { return pack.second.is_missing; });
+  if (is_one_missing) {
+    report_.hints.emplace_back(
+        "\"repository repair index\" takes the packs that are not there out of the index");
+  }
+  if (!damaged_.empty()) {
+    std::string ids;
+    for (const Id& id : damaged_ | std::views::take(kPacksNamed)) ids += " " + id.Hex();
+    report_.hints.push_back(
+        fmt::format("\"repository repair packs{}{}\" saves what is whole in the damaged packs, and "
+                    "removes them",
+                    ids, damaged_.size() > kPacksNamed ? " ..." : ""));
+  }
+  if (is_one_missing || !damaged_.empty()) {
+    report_.hints.emplace_back(
+        "\"backup --rehash\" then stores again what the sources still have of what was lost");
+  }
 }
 
 Result<void> PackCheck::FindLost() {
@@ -318,6 +342,7 @@ Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
     HF_ASSIGN(bool is_indexed, IsStillIndexed(pack));
     return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
   }
+  damaged_.insert(pack);
   if (!reading.bad_blobs.empty()) {
     bad_blobs_[pack].insert(reading.bad_blobs.begin(), reading.bad_blobs.end());
   }

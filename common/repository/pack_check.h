@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
@@ -44,6 +45,8 @@ class PackCheck {
   Result<void> Read(const ReadSubset& subset);
   // Blobs that no pack has whole, as far as the above found out.
   const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
+  // Adds to the report what is to be done about what was found.
+  void AddHints() const;
 
  private:
   std::vector<Id> Choose(const ReadSubset& subset);
@@ -60,6 +63,7 @@ class PackCheck {
   std::unordered_map<Id, PackSummary, IdHash> packs_;
   std::unordered_map<Id, std::unordered_set<Id, IdHash>, IdHash> bad_blobs_;  // per pack
   std::unordered_set<Id, IdHash> lost_;
+  std::set<Id> damaged_;  // packs that are there, and not as they should be
 };
 
 }  // namespace holdfast::repository

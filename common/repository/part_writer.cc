@@ -59,9 +59,9 @@ class PartWriterImpl final : public PartWriter {
       : repository_(repository),
         previous_(dynamic_cast<RepositoryView*>(options.previous)),
         progress_(options.progress),
-        writer_(BlobWriter::Begin(repository, options.lock, options.compression)),
+        writer_(BlobWriter::Begin(repository, options.lock, options.compression, options.known)),
         saver_(repository, *writer_, options.progress),
-        trees_(repository, *writer_, options.lock) {
+        trees_(repository, *writer_, options.lock, options.known) {
     open_.push_back({"", DefaultDirectory(), false, trees_.NewBuilder(), 0});
   }
 

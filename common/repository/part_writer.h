@@ -47,6 +47,7 @@ struct Part {
 struct PartOptions {
   const Lock* lock = nullptr;                             // as in BlobWriter::Begin
   std::optional<Compression> compression = std::nullopt;  // likewise
+  KnownBlobs known = KnownBlobs::kTrust;                  // likewise
   SnapshotView* previous = nullptr;  // for Reuse and for the statistics; may be null
   Progress* progress = nullptr;      // may be null
 };

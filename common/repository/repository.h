@@ -131,7 +131,7 @@ class Repository {
   // How many blobs the index in memory has.
   virtual std::size_t BlobCount() const = 0;
   // The blob's place in the order of ForEachBlob(), of its first one if it lies in several packs;
-  // as long as neither LoadIndex() nor SaveIndex() is called.
+  // as long as LoadIndex() is not called; what SaveIndex() adds comes after all others.
   virtual std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const = 0;
   // What the index takes of memory, in bytes.
   virtual std::size_t IndexMemory() const = 0;

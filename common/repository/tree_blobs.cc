@@ -95,11 +95,23 @@ Result<Id> TreeSaver::Save(TreeBuilder& builder) {
   }
   HF_ASSIGN(GrowingTree::Finished tree, builder.FinishLarge());
   const Id id = tree.id;
-  const bool is_known =
-      writer_.Has(BlobType::kTree, id) ||
-      std::ranges::any_of(unindexed_, [&](const auto& pack) { return pack.blobs[0].id == id; });
+  HF_ASSIGN(const bool is_known, Has(id));
   if (!is_known) HF_TRY(Store(std::move(tree)));
   return id;
+}
+
+Result<bool> TreeSaver::Has(const Id& tree) {
+  const bool is_stored = std::ranges::any_of(
+      unindexed_, [&](const PackContents& pack) { return pack.blobs[0].id == tree; });
+  if (is_stored) return true;
+  if (!writer_.Has(BlobType::kTree, tree)) return false;
+  if (known_ == KnownBlobs::kTrust) return true;
+  const Result<void> read =
+      repository_.StreamBlob(BlobType::kTree, tree, [](ByteView) { return Result<void>(); });
+  if (read) return true;
+  if (!IsDamage(read.error())) return Fail(read.error());
+  ++statistics_.blobs_mended;
+  return false;
 }
 
 Result<void> TreeSaver::Finish() { return unindexed_.empty() ? Result<void>{} : SaveIndex(); }
@@ -147,7 +159,8 @@ BlobStatistics operator+(const BlobStatistics& a, const BlobStatistics& b) {
   return {.data_blobs = a.data_blobs + b.data_blobs,
           .tree_blobs = a.tree_blobs + b.tree_blobs,
           .bytes_added = a.bytes_added + b.bytes_added,
-          .bytes_packed = a.bytes_packed + b.bytes_packed};
+          .bytes_packed = a.bytes_packed + b.bytes_packed,
+          .blobs_mended = a.blobs_mended + b.blobs_mended};
 }
 
 }  // namespace holdfast::repository

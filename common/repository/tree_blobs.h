@@ -32,10 +32,12 @@ Result<Directory> LoadDirectory(Repository& repository, const Id& tree);
 class TreeSaver {
  public:
   // As BlobWriter::Begin(); the writer must outlive the saver.
-  TreeSaver(Repository& repository, BlobWriter& writer, const Lock* lock)
+  TreeSaver(Repository& repository, BlobWriter& writer, const Lock* lock,
+            KnownBlobs known = KnownBlobs::kTrust)
       : repository_(repository),
         writer_(writer),
         lock_(lock),
+        known_(known),
         last_index_(repository.clock().Monotonic()) {}
 
   TreeBuilder NewBuilder() const { return TreeBuilder(repository_.options().compression); }
@@ -47,6 +49,8 @@ class TreeSaver {
   const BlobStatistics& statistics() const { return statistics_; }
 
  private:
+  // Whether it need not be stored.
+  Result<bool> Has(const Id& tree);
   Result<void> Store(GrowingTree::Finished tree);
   Result<void> SaveIndex();
   Result<void> AskLock() const;
@@ -54,6 +58,7 @@ class TreeSaver {
   Repository& repository_;
   BlobWriter& writer_;
   const Lock* lock_;
+  const KnownBlobs known_;
   BlobStatistics statistics_;
   std::vector<PackContents> unindexed_;  // each with one tree
   Instant last_index_;

@@ -452,6 +452,72 @@ class Mending(Verbs):
             self.fails(2, "no part of the packs", "hint: ", arguments=["check", "--read-data-subset", subset])
         self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
 
+    def flip(self, path: Path, at: int) -> None:
+        content = bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+
+    def pack_of(self, content: str) -> Path:
+        """That holds a small file."""
+        blob = hashlib.sha256(content.encode()).hexdigest()
+        index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
+        packs = [pack for one in index for pack in one["packs"]]
+        (name,) = [pack["id"] for pack in packs if blob in [entry["id"] for entry in pack["blobs"]]]
+        return self.repository / "data" / name[:2] / name
+
+    def restored(self, snapshot: str, *, by_restic: bool = True) -> str:
+        to = self.directory / "restored"
+        shutil.rmtree(to, ignore_errors=True)
+        if by_restic:
+            self.restic.restore(snapshot, to)
+        else:
+            self.agent.run("restore", snapshot, "--to", str(to))
+        return next(path for path in to.rglob("a")).read_text()
+
+    def test_what_a_missing_pack_had_comes_back_from_the_source(self) -> None:
+        old = self.backup("content of long ago\n")
+        self.agent.json("backup", "--note", "the same again")
+        self.pack_of("content of long ago\n").unlink()
+        checked = self.agent.run("check", expect=1).stdout
+        self.assertIn("repository repair index", checked)
+        self.assertIn("backup --rehash", checked)
+        self.assertNotEqual(self.restic.run("check", expect=None).returncode, 0)
+
+        self.do("repair", "index")
+        self.agent.run("check", expect=1)
+        again = self.agent.json("backup", "--rehash")["sources"][0]
+
+        self.assertGreater(again["bytes_read"], 0)
+        self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
+        self.restic.check()
+        self.assertEqual(self.restored(old), "content of long ago\n")
+
+    def test_a_damaged_pack_is_mended_by_the_source(self) -> None:
+        old = self.backup("content of long ago\n")
+        pack = self.pack_of("content of long ago\n")
+        self.flip(pack, 3)
+        # The index says that it is there: an ordinary backup believes it.
+        self.assertEqual(self.agent.json("backup")["sources"][0]["blobs_mended"], 0)
+        self.assertNotEqual(self.restic.run("check", "--read-data", expect=None).returncode, 0)
+
+        self.assertGreater(self.agent.json("backup", "--rehash")["sources"][0]["blobs_mended"], 0)
+        self.assertEqual(self.restored(old, by_restic=False), "content of long ago\n")
+
+        self.assertIn(f"repository repair packs {pack.name}", self.agent.run("check", "--read-data", expect=1).stdout)
+        report = self.agent.run("repository", "repair", "packs", pack.name, "--json", expect=3).document
+        self.assertEqual((report["packs_removed"], report["blobs_lost"]), (1, 1))
+        self.assertFalse(pack.exists())
+        self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
+        self.restic.check()
+        self.assertEqual(self.restored(old), "content of long ago\n")
+
+    def test_mistakes_about_packs(self) -> None:
+        self.backup()
+        self.wrong(2, "no id of a pack", arguments=["repair", "packs", "0123"])
+        self.wrong(1, "neither in the index", arguments=["repair", "packs", "0" * 64])
+        self.fails(2, "--rehas", arguments=["backup", "--rehas"])
+
 
 class Copying(Verbs):
     def setUp(self) -> None:

@@ -1,0 +1,157 @@
+// What is damaged is stored again, and damaged packs go.
+#include <catch2/catch.hpp>
+
+#include "common/repository/check.h"
+#include "common/repository/index_repair.h"
+#include "common/repository/pack_repair.h"
+#include "tests/support/faulty_storage.h"
+#include "tests/support/items.h"
+#include "tests/support/repository_fixture.h"
+
+namespace holdfast::repository {
+namespace {
+using testing::FaultyStorage;
+using testing::FileItem;
+using testing::Items;
+using testing::RandomBytes;
+using testing::RepositoryFixture;
+using testing::Unwrap;
+
+enum class Harm : std::uint8_t { kFlipped, kShort, kGone };
+
+struct Mending : RepositoryFixture {
+  std::vector<Item> Files() {
+    testing::SeededRandom content(5);
+    std::vector<Item> items;
+    for (int i = 0; i < 6; ++i) {
+      items.push_back(FileItem(fmt::format("data/f{}", i), RandomBytes(content, 200'000)));
+    }
+    return items;
+  }
+  Id Save() { return Unwrap(testing::TryWriteSnapshot(*Open(), Files())); }
+  // The pack that holds the data.
+  Id Damage(Harm how) {
+    auto repository = Open();
+    std::optional<Id> pack;
+    std::uint32_t middle = 0;
+    Unwrap(repository->ForEachBlob([&](BlobType type, const Id&, const BlobLocation& location) {
+      if (type != BlobType::kData || location.length < 100'000) return Result<void>();
+      if (!pack || location.pack != *pack) pack = location.pack;
+      middle = location.offset + 50;
+      return Result<void>();
+    }));
+    const FileName name{FileKind::kPack, pack->Hex()};
+    Bytes content = Unwrap(storage.Get(name, {}));
+    Unwrap(storage.Remove(name));
+    if (how == Harm::kFlipped) content[middle] ^= 1;
+    if (how == Harm::kShort) content.resize(content.size() / 2);
+    if (how != Harm::kGone) Unwrap(storage.Put(name, content, PutMode::kReplace));
+    return *pack;
+  }
+  CheckReport Check() {
+    auto repository = Open();
+    Progress progress;
+    return Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+  }
+  BlobStatistics Rehash() {
+    auto repository = Open();
+    return testing::WritePart(*repository, Files(), {.known = KnownBlobs::kVerify})
+        .statistics.blobs;
+  }
+};
+
+TEST_CASE("rehash: what the index has and no pack whole is stored again, and nothing else") {
+  Mending mending;
+  const Id snapshot = mending.Save();
+  CHECK(mending.Rehash().data_blobs == 0);
+  const auto how = GENERATE(Harm::kFlipped, Harm::kShort, Harm::kGone);
+  mending.Damage(how);
+  REQUIRE_FALSE(mending.Check().errors.empty());
+
+  const BlobStatistics stored = mending.Rehash();
+
+  CHECK(stored.blobs_mended >= 1);
+  CHECK(stored.blobs_mended == stored.data_blobs);
+  if (how == Harm::kFlipped) CHECK(stored.data_blobs == 1);
+  auto repository = mending.Open();
+  const auto view = testing::OpenView(*repository, snapshot);
+  for (int i = 0; i < 6; ++i) CHECK(testing::ReadPath(*view, fmt::format("data/f{}", i)));
+  CHECK(mending.Rehash().data_blobs == 0);
+}
+
+TEST_CASE("repair packs: what is whole is saved, and after a rehash nothing is wrong") {
+  Mending mending;
+  mending.Save();
+  const auto how = GENERATE(Harm::kFlipped, Harm::kShort, Harm::kGone);
+  const Id pack = mending.Damage(how);
+  const CheckReport before = mending.Check();
+  CHECK_FALSE(before.errors.empty());
+  std::string hints;
+  for (const std::string& hint : before.hints) hints += hint + "\n";
+  CHECK_THAT(hints,
+             Catch::Contains(how == Harm::kGone ? "repair index" : "repair packs " + pack.Hex()));
+  CHECK_THAT(hints, Catch::Contains("backup --rehash"));
+  Progress progress;
+
+  const PackRepairReport report =
+      Unwrap(RepairPacks(*mending.Open(), std::vector<Id>{pack}, {}, progress, {}));
+
+  CHECK(report.packs_removed == (how == Harm::kGone ? 0 : 1));
+  CHECK((report.blobs_saved > 0) == (how != Harm::kGone));
+  CHECK(report.blobs_lost > 0);
+  if (how == Harm::kFlipped) CHECK(report.blobs_lost == 1);
+  mending.Rehash();
+  const CheckReport after = mending.Check();
+  CHECK(after.errors == std::vector<std::string>{});
+  CHECK(after.packs_unreferenced == 0);
+}
+
+TEST_CASE("repair packs: a missing pack goes from the index by itself") {
+  Mending mending;
+  mending.Save();
+  mending.Damage(Harm::kGone);
+  Progress progress;
+  Unwrap(RepairIndex(*mending.Open(), {}, progress, {}));
+  mending.Rehash();
+  CHECK(mending.Check().errors == std::vector<std::string>{});
+}
+
+TEST_CASE("repair packs: one that is nowhere is named, and nothing is changed") {
+  Mending mending;
+  mending.Save();
+  const std::size_t packs = mending.CountFiles(FileKind::kPack);
+  Progress progress;
+  REQUIRE_FAILS(RepairPacks(*mending.Open(), std::vector<Id>{Id{{9}}}, {}, progress, {}),
+                ErrorCode::kNotFound, "neither in the index nor");
+  CHECK(mending.CountFiles(FileKind::kPack) == packs);
+}
+
+TEST_CASE("repair packs: a fault at any call loses nothing that is whole") {
+  const bool after_the_work = GENERATE(false, true);
+  bool has_failed = true;
+  for (std::uint64_t k = 1; has_failed; ++k) {
+    REQUIRE(k < 200);
+    Mending mending;
+    const Id snapshot = mending.Save();
+    const Id pack = mending.Damage(Harm::kFlipped);
+    auto storage = std::make_unique<FaultyStorage>(
+        std::make_unique<testing::BorrowedStorage>(mending.storage));
+    FaultyStorage& faults = *storage;
+    auto repository = mending.OpenOn(std::move(storage));
+    faults.Set(
+        {.code = ErrorCode::kUnavailable, .first = k, .last = k, .after_the_work = after_the_work});
+    Progress progress;
+    has_failed = !RepairPacks(*repository, std::vector<Id>{pack}, {}, progress, {});
+
+    auto again = mending.Open();
+    const auto view = testing::OpenView(*again, snapshot);
+    int whole = 0;
+    for (int i = 0; i < 6; ++i) {
+      if (testing::ReadPath(*view, fmt::format("data/f{}", i))) ++whole;
+    }
+    CHECK(whole == 5);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::repository
