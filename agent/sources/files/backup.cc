@@ -47,7 +47,8 @@ class Session final : public BackupSession {
     if (stop_.stop_requested()) return Stopped();
     HF_ASSIGN(walker_, filetree::Walker::Create(MakeWalkOptions(settings_, previous_)));
     if (CountThere(walker_->roots()) == 0) return NothingThere(*walker_);
-    bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
+    bytes_total_ = BytesLastTime().value_or(0);
+    if (bytes_total_ == 0) bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
     return {};
   }
 
@@ -73,13 +74,7 @@ class Session final : public BackupSession {
     manifest.consistency = "per file";
     manifest.cut_time = cut_;
     manifest.position["cut"] = FormatTime(cut_);
-    for (const filetree::Walker::Root& root : walker_->roots()) {
-      if (root.is_there) manifest.details[kRootsDetail].push_back(root.path);
-      manifest.details[kPathsDetail].push_back(root.given);
-    }
-    if (!settings_.exclude.empty()) manifest.details[kExcludeDetail] = settings_.exclude;
-    if (settings_.one_file_system) manifest.details[kLimitsDetail].push_back("one_file_system");
-    if (settings_.skip_cache_dirs) manifest.details[kLimitsDetail].push_back("skip_cache_dirs");
+    manifest.details = Selection();
     manifest.missing = walker_->missing();
     manifest.warnings = walker_->warnings();
     return manifest;
@@ -88,6 +83,30 @@ class Session final : public BackupSession {
   std::uint64_t bytes_total() const override { return bytes_total_; }
 
  private:
+  // What is saved, for the manifest.
+  std::map<std::string, std::vector<std::string>> Selection() const {
+    std::map<std::string, std::vector<std::string>> details;
+    for (const filetree::Walker::Root& root : walker_->roots()) {
+      if (root.is_there) details[kRootsDetail].push_back(root.path);
+      details[kPathsDetail].push_back(root.given);
+    }
+    if (!settings_.exclude.empty()) details[kExcludeDetail] = settings_.exclude;
+    if (settings_.one_file_system) details[kLimitsDetail].push_back("one_file_system");
+    if (settings_.skip_cache_dirs) details[kLimitsDetail].push_back("skip_cache_dirs");
+    return details;
+  }
+
+  // What the same selection came to in the previous snapshot: as good an estimate as looking at
+  // every file, which takes a third of the time of a run that finds nothing new.
+  std::optional<std::uint64_t> BytesLastTime() const {
+    if (previous_ == nullptr || !previous_->manifest()) return std::nullopt;
+    const Manifest& manifest = *previous_->manifest();
+    if (manifest.details != Selection()) return std::nullopt;
+    std::uint64_t bytes = 0;
+    for (const PartManifest& part : manifest.parts) bytes += part.bytes;
+    return bytes;
+  }
+
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
