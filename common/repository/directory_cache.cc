@@ -45,6 +45,7 @@ void DirectoryCache::Return(std::unique_ptr<Directory> directory) {
   }
   kept_bytes_ += directory->memory();
   kept_.push_front(std::move(directory));
+  if (kept_bytes_ <= kKeptBytesMax && kept_.size() <= kKeptCountMax) return;
   const auto largest = std::ranges::max_element(
       kept_, {}, [](const std::unique_ptr<Directory>& kept) { return kept->memory(); });
   const Directory* spared = largest->get();

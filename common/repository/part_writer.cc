@@ -277,9 +277,11 @@ class PartWriterImpl final : public PartWriter {
   // Of json_ against the previous snapshot; a damaged one only spoils the statistics.
   Change Compare(std::string_view path) {
     if (previous_ == nullptr) return Change::kNew;
-    Result<std::optional<RepositoryView::Found>> found = previous_->Find(path);
-    if (!found || !*found) return Change::kNew;
-    return (*found)->json == json_ ? Change::kNone : Change::kChanged;
+    Change change = Change::kNew;
+    (void)previous_->With(path, [&](const RepositoryView::Found& found) {
+      change = found.json == json_ ? Change::kNone : Change::kChanged;
+    });
+    return change;
   }
 
   // Content and size of the node. An error that is given back, and not failed with, is the
@@ -328,15 +330,14 @@ class PartWriterImpl final : public PartWriter {
   // Gives `node` the content that the previous snapshot has; false when it is not all there.
   bool TakeOver(const Reuse& reuse, TreeNode& node) {
     if (previous_ == nullptr) return false;
-    Result<std::optional<RepositoryView::Found>> found = previous_->Find(reuse.path);
-    if (!found || !*found) return false;
-    TreeNode& old = (*found)->node;
-    if (old.attributes.type != NodeType::kFile || !old.has_content ||
-        old.attributes.size != node.attributes.size || !HasAll(old.content)) {
-      return false;
-    }
-    node.content = std::move(old.content);
-    return true;
+    bool is_taken = false;
+    (void)previous_->With(reuse.path, [&](const RepositoryView::Found& found) {
+      const TreeNode& old = found.node;
+      is_taken = old.attributes.type == NodeType::kFile && old.has_content &&
+                 old.attributes.size == node.attributes.size && HasAll(old.content);
+      if (is_taken) node.content = old.content;
+    });
+    return is_taken;
   }
 
   bool HasAll(const std::vector<Id>& blobs) const {
@@ -348,12 +349,12 @@ class PartWriterImpl final : public PartWriter {
   // there.
   Result<void> TakeOverDirectory(const Reuse& reuse, TreeNode& node) {
     if (previous_ == nullptr) return Fail(CannotReuse(reuse));
-    HF_ASSIGN(std::optional<RepositoryView::Found> found, previous_->Find(reuse.path));
-    if (!found || found->node.attributes.type != NodeType::kDirectory) {
-      return Fail(CannotReuse(reuse));
-    }
+    HF_TRY(previous_->With(reuse.path, [&](const RepositoryView::Found& found) {
+      if (found.node.attributes.type == NodeType::kDirectory) node.subtree = found.node.subtree;
+    }));
+    if (!node.subtree) return Fail(CannotReuse(reuse));
     PartStatistics below;
-    std::vector<Id> pending = {*found->node.subtree};
+    std::vector<Id> pending = {*node.subtree};
     while (!pending.empty()) {
       Id tree = pending.back();
       pending.pop_back();
@@ -372,7 +373,6 @@ class PartWriterImpl final : public PartWriter {
                            return {};
                          }));
     }
-    node.subtree = found->node.subtree;
     PartStatistics& statistics = part_.statistics;
     statistics.items += below.items;
     statistics.files_unmodified += below.files_unmodified;

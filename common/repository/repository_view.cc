@@ -211,11 +211,25 @@ Result<std::optional<Id>> RepositoryView::FindTree(std::string_view path) {
   return tree;
 }
 
-Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
+Result<bool> RepositoryView::With(std::string_view path,
+                                  const std::function<void(const Found&)>& use) {
   {
     std::lock_guard lock(mutex_);
-    if (last_found_ && path == last_path_) return last_found_;
+    if (last_found_ && path == last_path_) {
+      use(*last_found_);
+      return true;
+    }
   }
+  HF_ASSIGN(std::optional<Found> found, Find(path));
+  if (!found) return false;
+  std::lock_guard lock(mutex_);
+  last_path_ = path;
+  last_found_ = std::move(found);
+  use(*last_found_);
+  return true;
+}
+
+Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
   std::string_view rest = path;
   while (rest.starts_with('/')) rest.remove_prefix(1);
   while (rest.ends_with('/')) rest.remove_suffix(1);
@@ -231,16 +245,13 @@ Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_vi
   std::optional<std::size_t> at = directory->Find(name);
   if (!at) return std::nullopt;
   HF_ASSIGN(TreeNode node, directory->Node(*at));
-  Found found{std::move(node), std::string(directory->json(*at))};
-  std::lock_guard lock(mutex_);
-  last_path_ = path;
-  last_found_ = found;
-  return found;
+  return Found{std::move(node), std::string(directory->json(*at))};
 }
 
 Result<TreeNode> RepositoryView::Need(std::string_view path) {
-  HF_ASSIGN(std::optional<Found> found, Find(path));
-  if (found) return std::move(found->node);
+  std::optional<TreeNode> node;
+  HF_TRY(With(path, [&](const Found& found) { node = found.node; }));
+  if (node) return *std::move(node);
   // Where did the way end, and what is there instead?
   HF_ASSIGN(std::vector<std::string_view> components, SplitPath(path));
   Id tree = *top_.subtree;
@@ -264,9 +275,9 @@ Result<TreeNode> RepositoryView::Need(std::string_view path) {
 }
 
 Result<std::optional<Attributes>> RepositoryView::Stat(std::string_view path) {
-  HF_ASSIGN(std::optional<Found> found, Find(path));
-  if (!found) return std::nullopt;
-  return std::move(found->node.attributes);
+  std::optional<Attributes> attributes;
+  HF_TRY(With(path, [&](const Found& found) { attributes = found.node.attributes; }));
+  return attributes;
 }
 
 Result<void> RepositoryView::List(std::string_view path,

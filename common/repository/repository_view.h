@@ -48,12 +48,15 @@ class RepositoryView final : public SnapshotView {
     TreeNode node;
     std::string json;  // as it stands in the tree; empty for the top
   };
-  // nullopt when there is no such path.
-  Result<std::optional<Found>> Find(std::string_view path);
+  // Calls `use` with what is at the path; false when there is no such path. `use` must not ask the
+  // view for anything.
+  Result<bool> With(std::string_view path, const std::function<void(const Found&)>& use);
   // kNotFound names what is near.
   Result<TreeNode> Need(std::string_view path);
 
  private:
+  // Of a path that was not the last one.
+  Result<std::optional<Found>> Find(std::string_view path);
   // The tree of the directory `path`; nullopt when there is no such directory.
   Result<std::optional<Id>> FindTree(std::string_view path);
 
