@@ -22,11 +22,11 @@ Result<std::string> ReplaceFields(std::string_view json, std::string_view conten
                                   std::string_view subtree, unsigned& replaced) {
   JsonReader reader(json);
   std::string out;
-  std::string key;
   std::size_t copied = 0;
   replaced = 0;
   if (reader.BeginObject()) {
-    while (reader.NextField(key)) {
+    for (std::string_view name; reader.NextField(name);) {
+      const std::string key(name);
       const std::size_t begin = reader.position();
       if (!reader.Skip()) break;
       const std::string_view value = key == "content"   ? content

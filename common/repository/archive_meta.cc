@@ -56,13 +56,13 @@ std::string EncodeArchiveMeta(const ArchiveMeta& meta,
 
 Result<ArchiveMeta> DecodeArchiveMeta(std::string_view json) {
   JsonReader reader(json);
-  std::string key;
   std::string format;
   std::string id;
   std::uint64_t version = 0;
   ArchiveMeta meta;
   if (reader.BeginObject()) {
-    while (reader.NextField(key)) {
+    for (std::string_view name; reader.NextField(name);) {
+      const std::string key(name);
       const std::size_t begin = reader.position();
       const bool good = key == "format"           ? reader.String(format)
                         : key == "format_version" ? reader.Unsigned(version)

@@ -81,12 +81,11 @@ Result<Directory::Text> Directory::ParseText(const Id& id, Bytes blob) {
   Text text;
   text.json = std::move(blob);
   const char* begin = AsText(text.json).data();
-  HF_TRY(VisitTree(id, text.json, [&](const TreeNode& node, std::string_view json) {
+  HF_TRY(VisitNames(id, text.json, [&](std::string_view name, std::string_view json) {
     text.entries.push_back({static_cast<std::uint64_t>(json.data() - begin), text.names.size(),
                             static_cast<std::uint32_t>(json.size()),
-                            static_cast<std::uint32_t>(node.name.size())});
-    text.names += node.name;
-    return Result<void>();
+                            static_cast<std::uint32_t>(name.size())});
+    text.names += name;
   }));
   const auto name_of = [&](const NodeSpan& entry) {
     return std::string_view(text.names).substr(entry.name_begin, entry.name_length);

@@ -13,8 +13,8 @@ namespace {
 constexpr std::uint64_t kU32Max = std::numeric_limits<std::uint32_t>::max();
 
 bool ReadId(JsonReader& json, Id& id) {
-  std::string text;
-  if (!json.String(text)) return false;
+  std::string_view text;
+  if (!json.Text(text)) return false;
   Result<Id> parsed = ParseId(text);
   if (!parsed) return json.Reject(parsed.error().message());
   id = *parsed;
@@ -22,8 +22,8 @@ bool ReadId(JsonReader& json, Id& id) {
 }
 
 bool ReadType(JsonReader& json, BlobType& type) {
-  std::string text;
-  if (!json.String(text)) return false;
+  std::string_view text;
+  if (!json.Text(text)) return false;
   type = text == "tree" ? BlobType::kTree : BlobType::kData;
   return text == BlobTypeName(type) ||
          json.Reject("unknown blob type " + Quote(text.substr(0, 40)));
@@ -36,8 +36,9 @@ bool ReadU32(JsonReader& json, std::uint32_t& number) {
   return true;
 }
 
-bool ReadBlob(JsonReader& json, std::string& key, PackContents::Blob& blob) {
+bool ReadBlob(JsonReader& json, PackContents::Blob& blob) {
   if (!json.BeginObject()) return false;
+  std::string_view key;
   bool has_id = false;
   bool has_type = false;
   bool has_offset = false;
@@ -68,23 +69,24 @@ bool ReadBlob(JsonReader& json, std::string& key, PackContents::Blob& blob) {
   return true;
 }
 
-bool ReadBlobs(JsonReader& json, std::string& key, std::vector<PackContents::Blob>& blobs) {
+bool ReadBlobs(JsonReader& json, std::vector<PackContents::Blob>& blobs) {
   if (json.TakeNull()) return true;  // Go writes an empty list so
   if (!json.BeginArray()) return false;
   while (json.NextElement()) {
-    if (!ReadBlob(json, key, blobs.emplace_back())) return false;
+    if (!ReadBlob(json, blobs.emplace_back())) return false;
   }
   return !json.failed();
 }
 
-bool ReadPack(JsonReader& json, std::string& key, PackContents& pack) {
+bool ReadPack(JsonReader& json, PackContents& pack) {
   if (!json.BeginObject()) return false;
+  std::string_view key;
   bool has_id = false;
   while (json.NextField(key)) {
     if (key == "id") {
       has_id = ReadId(json, pack.id);
     } else if (key == "blobs") {
-      (void)ReadBlobs(json, key, pack.blobs);
+      (void)ReadBlobs(json, pack.blobs);
     } else {
       (void)json.Skip();
     }
@@ -115,7 +117,7 @@ std::string EncodeIndexFile(std::span<const PackContents> packs) {
 
 Result<void> DecodeIndexFile(ByteView text, const std::function<void(PackContents)>& visit) {
   JsonReader json(AsText(text));
-  std::string key;
+  std::string_view key;
   if (!json.BeginObject()) return json.status();
   while (json.NextField(key)) {
     if (key != "packs") {
@@ -125,7 +127,7 @@ Result<void> DecodeIndexFile(ByteView text, const std::function<void(PackContent
     if (json.TakeNull() || !json.BeginArray()) continue;
     while (json.NextElement()) {
       PackContents pack;
-      if (ReadPack(json, key, pack)) visit(std::move(pack));
+      if (ReadPack(json, pack)) visit(std::move(pack));
     }
   }
   if (!json.failed()) (void)json.End();

@@ -1,6 +1,7 @@
 #include "common/repository/json_reader.h"
 
 #include <algorithm>
+#include <array>
 
 #include "common/base/format.h"
 #include "common/repository/go_text.h"
@@ -8,14 +9,17 @@
 namespace holdfast::repository {
 namespace {
 
+constexpr std::array<bool, 256> PlainTable() {
+  std::array<bool, 256> is_plain{};
+  for (std::size_t byte = 0x20; byte < 0x7f; ++byte) is_plain[byte] = byte != '"' && byte != '\\';
+  return is_plain;
+}
+
 // How many characters at the front of a string stand for themselves, and are ASCII.
 std::size_t PlainBytes(std::string_view text) {
+  static constexpr std::array<bool, 256> kIsPlain = PlainTable();
   std::size_t count = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') break;
-    ++count;
-  }
+  while (count < text.size() && kIsPlain[static_cast<std::uint8_t>(text[count])]) ++count;
   return count;
 }
 
@@ -68,9 +72,9 @@ bool JsonReader::Next(char close) {
   return true;
 }
 
-bool JsonReader::NextField(std::string& key) {
+bool JsonReader::NextField(std::string_view& key) {
   if (!Next('}')) return false;
-  if (!String(key)) return false;
+  if (!Text(key)) return false;
   if (!Take(':')) return Reject("expected \":\"");
   return true;
 }
@@ -124,9 +128,31 @@ bool JsonReader::TakeEscape(std::string& out) {
 }
 
 bool JsonReader::String(std::string& out) {
-  out.clear();
+  std::string_view text;
+  const bool is_good = Text(text);
+  out = text;
+  return is_good;
+}
+
+bool JsonReader::Text(std::string_view& out) {
+  out = {};
   if (failed()) return false;
   if (!Take('"')) return Reject("expected a string");
+  const std::string_view plain = text_.substr(at_, PlainBytes(text_.substr(at_)));
+  at_ += plain.size();
+  if (at_ < text_.size() && text_[at_] == '"') {
+    ++at_;
+    out = plain;
+    return true;
+  }
+  decoded_ = plain;
+  if (!TakeRest(decoded_)) return false;
+  out = decoded_;
+  return true;
+}
+
+// Of a string, up to its end.
+bool JsonReader::TakeRest(std::string& out) {
   while (at_ < text_.size()) {
     const std::size_t plain = PlainBytes(text_.substr(at_));
     out += text_.substr(at_, plain);
@@ -223,7 +249,7 @@ bool JsonReader::Skip() {
   // What is open, innermost last. Unknown fields are shallow; a deep one is an attack.
   constexpr std::size_t kDepthMax = 1000;
   std::string open;
-  std::string key;
+  std::string_view key;
   for (;;) {
     SkipSpace();
     char c = at_ < text_.size() ? text_[at_] : '\0';

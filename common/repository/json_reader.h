@@ -25,13 +25,15 @@ class JsonReader {
   explicit JsonReader(std::string_view text) : text_(text) {}
 
   bool BeginObject() { return Begin('{', "an object"); }
-  // False at the object's end, and after a mistake.
-  bool NextField(std::string& key);
+  // False at the object's end, and after a mistake. `key` as with Text().
+  bool NextField(std::string_view& key);
   bool BeginArray() { return Begin('[', "a list"); }
   // False at the list's end, and after a mistake.
   bool NextElement() { return Next(']'); }
 
   bool String(std::string& out);
+  // The same without a copy where there is nothing to decode; valid until the next call.
+  bool Text(std::string_view& out);
   bool Unsigned(std::uint64_t& out,
                 std::uint64_t largest = std::numeric_limits<std::uint64_t>::max());
   bool Bool(bool& out);
@@ -56,6 +58,7 @@ class JsonReader {
   bool Begin(char open, std::string_view what);
   bool Next(char close);
   bool SkipScalar();
+  bool TakeRest(std::string& out);
   bool TakeEscape(std::string& out);
   bool TakeHex4(char32_t& value);
   void SkipSpace();
@@ -64,6 +67,7 @@ class JsonReader {
   std::string_view text_;
   std::size_t at_ = 0;
   bool is_fresh_ = false;  // an object or a list was opened and nothing of it is read yet
+  std::string decoded_;    // the last text that did not stand for itself
   std::string mistake_;
 };
 

@@ -83,8 +83,9 @@ class SnapshotFields {
   }
 
   bool ReadTime() {
-    if (!json_.String(text_)) return false;
-    Result<UnixTime> time = ParseUnixTime(text_, &snapshot_.utc_offset_s);
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    Result<UnixTime> time = ParseUnixTime(text, &snapshot_.utc_offset_s);
     if (!time) return json_.Reject(time.error().message());
     snapshot_.time = *time;
     has_time_ = true;
@@ -92,8 +93,9 @@ class SnapshotFields {
   }
 
   bool ReadId(Id& id) {
-    if (!json_.String(text_)) return false;
-    Result<Id> parsed = ParseId(text_);
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    Result<Id> parsed = ParseId(text);
     if (!parsed) return json_.Reject(parsed.error().message());
     id = *parsed;
     return true;
@@ -129,8 +131,7 @@ class SnapshotFields {
 
   JsonReader& json_;
   SnapshotInfo& snapshot_;
-  std::string key_;
-  std::string text_;
+  std::string_view key_;
   bool has_time_ = false;
 };
 
@@ -183,9 +184,9 @@ Result<SnapshotInfo> DecodeSnapshot(const Id& id, std::string_view json) {
 Result<std::string> EncodeCopy(std::string_view json, const Id& original, const Id& tree) {
   JsonReader reader(json);
   std::string out = "{";
-  std::string key;
   if (reader.BeginObject()) {
-    while (reader.NextField(key)) {
+    for (std::string_view name; reader.NextField(name);) {
+      const std::string key(name);
       const std::size_t begin = reader.position();
       if (!reader.Skip()) break;
       if (key == "parent" || key == "original") continue;

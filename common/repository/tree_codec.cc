@@ -1,6 +1,7 @@
 #include "common/repository/tree_codec.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <limits>
 #include <utility>
@@ -74,12 +75,20 @@ bool WritesLinks(const Attributes& attributes) {
   }
 }
 
+void AppendField(std::string& out, std::string_view field) {
+  out += ",\"";
+  out += field;
+  out += "\":";
+}
+
 void AppendNumber(std::string& out, std::string_view field, std::uint64_t value) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":{}", field, value);
+  AppendField(out, field);
+  const fmt::format_int digits(value);
+  out.append(digits.data(), digits.size());
 }
 
 void AppendText(std::string& out, std::string_view field, std::string_view value) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":", field);
+  AppendField(out, field);
   AppendGoJson(out, value);
 }
 
@@ -107,6 +116,52 @@ void AppendContent(std::string& out, const TreeNode& node) {
   out += ']';
 }
 
+enum class Field : std::uint8_t {
+  kName,
+  kType,
+  kMode,
+  kMtime,
+  kAtime,
+  kCtime,
+  kUid,
+  kGid,
+  kUser,
+  kGroup,
+  kInode,
+  kDeviceId,
+  kSize,
+  kLinks,
+  kLinkTarget,
+  kLinkTargetRaw,
+  kExtended,
+  kDevice,
+  kContent,
+  kSubtree,
+  kUnknown,
+};
+// In the order of Field, which is that in which restic and we write them.
+constexpr std::array<std::string_view, static_cast<std::size_t>(Field::kUnknown)> kFieldNames = {
+    "name",
+    "type",
+    "mode",
+    "mtime",
+    "atime",
+    "ctime",
+    "uid",
+    "gid",
+    "user",
+    "group",
+    "inode",
+    "device_id",
+    "size",
+    "links",
+    "linktarget",
+    "linktarget_raw",
+    "extended_attributes",
+    "device",
+    "content",
+    "subtree"};
+
 // Reads the fields of one node object. Buffers live as long as the reader, since a directory may
 // have a million nodes.
 class NodeReader {
@@ -118,15 +173,38 @@ class NodeReader {
     has_type_ = has_content_ = false;
     link_target_raw_.reset();
     if (!json_.BeginObject()) return false;
-    while (json_.NextField(key_)) {
+    for (std::string_view key; json_.NextField(key);) {
+      const Field field = FieldOf(key);
       if (json_.TakeNull()) continue;  // as good as absent, in Go
-      if (!ReadField(node)) return false;
+      if (!ReadField(field, node)) return false;
     }
     return !json_.failed() && Complete(node);
   }
 
+  // Only the name; the rest of the node is passed over.
+  bool ReadNameOf(std::string& name) {
+    name.clear();
+    if (!json_.BeginObject()) return false;
+    for (std::string_view key; json_.NextField(key);) {
+      const bool is_name = FieldOf(key) == Field::kName;
+      if (json_.TakeNull()) continue;
+      if (!(is_name ? ReadName(name) : json_.Skip())) return false;
+    }
+    return !json_.failed() && CheckName(name);
+  }
+
  private:
-  bool ReadField(TreeNode& node) {
+  // Looks first where the field after the last one is.
+  Field FieldOf(std::string_view key) {
+    for (std::size_t i = 0; i < kFieldNames.size(); ++i) {
+      const std::size_t field = next_field_;
+      next_field_ = next_field_ + 1 == kFieldNames.size() ? 0 : next_field_ + 1;
+      if (kFieldNames[field] == key) return static_cast<Field>(field);
+    }
+    return Field::kUnknown;
+  }
+
+  bool ReadField(Field field, TreeNode& node) {
     constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
     Attributes& attributes = node.attributes;
     std::uint64_t number = 0;
@@ -135,70 +213,100 @@ class NodeReader {
       out = static_cast<std::uint32_t>(number);
       return true;
     };
-    if (key_ == "name") return ReadName(node.name);
-    if (key_ == "type") return ReadType(attributes.type);
-    if (key_ == "mode") {
-      if (!read32(attributes.mode)) return false;
-      attributes.mode = UnixMode(attributes.mode);
-      return true;
+    switch (field) {
+      case Field::kName:
+        return ReadName(node.name);
+      case Field::kType:
+        return ReadType(attributes.type);
+      case Field::kMode:
+        if (!read32(attributes.mode)) return false;
+        attributes.mode = UnixMode(attributes.mode);
+        return true;
+      case Field::kMtime:
+        return ReadTime(attributes.mtime);
+      case Field::kAtime:
+        return ReadTime(attributes.atime);
+      case Field::kCtime:
+        return ReadTime(attributes.ctime);
+      case Field::kUid:
+        return read32(attributes.uid);
+      case Field::kGid:
+        return read32(attributes.gid);
+      case Field::kUser:
+        return json_.String(attributes.user);
+      case Field::kGroup:
+        return json_.String(attributes.group);
+      case Field::kInode:
+        return json_.Unsigned(attributes.inode);
+      case Field::kDeviceId:
+        return json_.Unsigned(attributes.device_id);
+      case Field::kSize:
+        return json_.Unsigned(attributes.size);
+      case Field::kLinks:
+        return json_.Unsigned(attributes.links);
+      case Field::kLinkTarget:
+        return json_.String(attributes.link_target);
+      case Field::kLinkTargetRaw:
+        return ReadBase64(link_target_raw_.emplace());
+      case Field::kExtended:
+        return ReadExtended(attributes.extended);
+      case Field::kDevice:
+        return json_.Unsigned(attributes.device);
+      case Field::kContent:
+        return ReadContent(node.content);
+      case Field::kSubtree:
+        return ReadId(node.subtree.emplace());
+      case Field::kUnknown:
+        break;
     }
-    if (key_ == "mtime") return ReadTime(attributes.mtime);
-    if (key_ == "atime") return ReadTime(attributes.atime);
-    if (key_ == "ctime") return ReadTime(attributes.ctime);
-    if (key_ == "uid") return read32(attributes.uid);
-    if (key_ == "gid") return read32(attributes.gid);
-    if (key_ == "user") return json_.String(attributes.user);
-    if (key_ == "group") return json_.String(attributes.group);
-    if (key_ == "inode") return json_.Unsigned(attributes.inode);
-    if (key_ == "device_id") return json_.Unsigned(attributes.device_id);
-    if (key_ == "size") return json_.Unsigned(attributes.size);
-    if (key_ == "links") return json_.Unsigned(attributes.links);
-    if (key_ == "linktarget") return json_.String(attributes.link_target);
-    if (key_ == "linktarget_raw") return ReadBase64(link_target_raw_.emplace());
-    if (key_ == "extended_attributes") return ReadExtended(attributes.extended);
-    if (key_ == "device") return json_.Unsigned(attributes.device);
-    if (key_ == "content") return ReadContent(node.content);
-    if (key_ == "subtree") return ReadId(node.subtree.emplace());
     return json_.Skip();
   }
 
   bool ReadName(std::string& name) {
-    if (!json_.String(text_)) return false;
-    Result<std::string> unquoted = GoUnquote(text_);
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    Result<std::string> unquoted = GoUnquote(text);
     if (!unquoted) return json_.Reject(unquoted.error().message());
     name = *std::move(unquoted);
     return true;
   }
 
   bool ReadType(NodeType& type) {
-    if (!json_.String(text_)) return false;
-    const TypeWord* found = std::ranges::find(kTypes, text_, &TypeWord::word);
-    if (found == std::end(kTypes))
-      return json_.Reject("unknown type " + Quote(text_.substr(0, 40)));
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    const TypeWord* found = std::ranges::find(kTypes, text, &TypeWord::word);
+    if (found == std::end(kTypes)) return json_.Reject("unknown type " + Quote(text.substr(0, 40)));
     type = found->type;
     has_type_ = true;
     return true;
   }
 
   bool ReadTime(UnixTime& time) {
-    if (!json_.String(text_)) return false;
-    Result<UnixTime> parsed = ParseUnixTime(text_);
-    if (!parsed) return json_.Reject(parsed.error().message());
-    time = *parsed;
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    if (text.empty() || text != time_text_) {  // the second of a node's three is mostly the first once more
+      Result<UnixTime> parsed = ParseUnixTime(text);
+      if (!parsed) return json_.Reject(parsed.error().message());
+      time_ = *parsed;
+      time_text_ = text;
+    }
+    time = time_;
     return true;
   }
 
   bool ReadBase64(Bytes& bytes) {
-    if (!json_.String(text_)) return false;
-    Result<Bytes> decoded = Base64Decode(text_);
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    Result<Bytes> decoded = Base64Decode(text);
     if (!decoded) return json_.Reject(decoded.error().message());
     bytes = *std::move(decoded);
     return true;
   }
 
   bool ReadId(Id& id) {
-    if (!json_.String(text_)) return false;
-    Result<Id> parsed = ParseId(text_);
+    std::string_view text;
+    if (!json_.Text(text)) return false;
+    Result<Id> parsed = ParseId(text);
     if (!parsed) return json_.Reject(parsed.error().message());
     if (parsed->IsZero()) return json_.Reject("an id of zeros");
     id = *parsed;
@@ -221,24 +329,31 @@ class NodeReader {
     while (json_.NextElement()) {
       if (!json_.BeginObject()) return false;
       ExtendedAttribute& attribute = extended.emplace_back();
-      while (json_.NextField(key_)) {
+      for (std::string_view key; json_.NextField(key);) {
+        const bool is_name = key == "name";
+        const bool is_value = key == "value";
         if (json_.TakeNull()) continue;
-        bool good = key_ == "name"    ? json_.String(attribute.name)
-                    : key_ == "value" ? ReadBase64(attribute.value)
-                                      : json_.Skip();
-        if (!good) return false;
+        const bool is_good = is_name    ? json_.String(attribute.name)
+                             : is_value ? ReadBase64(attribute.value)
+                                        : json_.Skip();
+        if (!is_good) return false;
       }
     }
     return !json_.failed();
   }
 
+  bool CheckName(const std::string& name) {
+    const bool is_good = !name.empty() && name != "." && name != ".." &&
+                         name.find('/') == std::string::npos &&
+                         name.find('\0') == std::string::npos;
+    if (is_good) return true;
+    return json_.Reject("name " + Quote(name.substr(0, 200)) + " is none that a file can have");
+  }
+
   // What must hold whatever the fields' order.
   bool Complete(TreeNode& node) {
     const std::string& name = node.name;
-    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
-        name.find('\0') != std::string::npos) {
-      return json_.Reject("name " + Quote(name.substr(0, 200)) + " is none that a file can have");
-    }
+    if (!CheckName(name)) return false;
     if (!has_type_) return json_.Reject("node " + Quote(name.substr(0, 200)) + " has no type");
     Attributes& attributes = node.attributes;
     bool is_directory = attributes.type == NodeType::kDirectory;
@@ -257,8 +372,9 @@ class NodeReader {
   }
 
   JsonReader& json_;
-  std::string key_;
-  std::string text_;
+  std::size_t next_field_ = 0;
+  std::string time_text_;  // what time_ was read from
+  UnixTime time_;
   bool has_type_ = false;
   bool has_content_ = false;
   std::optional<Bytes> link_target_raw_;
@@ -313,14 +429,12 @@ Result<TreeNode> DecodeNode(std::string_view json) {
   return node;
 }
 
-Result<void> VisitTree(
-    const Id& id, ByteView blob,
-    const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit) {
-  std::string_view text = AsText(blob);
-  JsonReader json(text);
-  NodeReader reader(json);
-  TreeNode node;
-  std::string key;
+namespace {
+
+// Calls `take` at the beginning of each node of a tree: it reads the node, and is false when that
+// failed, or fails for reasons of its own.
+template <typename Take>
+Result<void> ForEachNode(const Id& id, JsonReader& json, const Take& take) {
   bool has_nodes = false;
   const auto corrupt = [&] {
     Error error =
@@ -328,7 +442,7 @@ Result<void> VisitTree(
     return Fail(std::move(error).While("tree " + id.Hex()));
   };
   if (!json.BeginObject()) return corrupt();
-  while (json.NextField(key)) {
+  for (std::string_view key; json.NextField(key);) {
     if (key != "nodes") {
       if (!json.Skip()) return corrupt();
       continue;
@@ -337,14 +451,45 @@ Result<void> VisitTree(
     if (json.TakeNull()) continue;
     if (!json.BeginArray()) return corrupt();
     while (json.NextElement()) {
-      std::size_t begin = json.position();
-      if (!reader.Read(node)) return corrupt();
-      HF_TRY(visit(node, text.substr(begin, json.offset() - begin)));
+      HF_ASSIGN(const bool is_read, take());
+      if (!is_read) return corrupt();
     }
     if (json.failed()) return corrupt();
   }
   if (!json.End() || !has_nodes) return corrupt();
   return {};
+}
+
+}  // namespace
+
+Result<void> VisitTree(
+    const Id& id, ByteView blob,
+    const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit) {
+  const std::string_view text = AsText(blob);
+  JsonReader json(text);
+  NodeReader reader(json);
+  TreeNode node;
+  return ForEachNode(id, json, [&]() -> Result<bool> {
+    const std::size_t begin = json.position();
+    if (!reader.Read(node)) return false;
+    HF_TRY(visit(node, text.substr(begin, json.offset() - begin)));
+    return true;
+  });
+}
+
+Result<void> VisitNames(
+    const Id& id, ByteView blob,
+    const std::function<void(std::string_view name, std::string_view json)>& visit) {
+  const std::string_view text = AsText(blob);
+  JsonReader json(text);
+  NodeReader reader(json);
+  std::string name;
+  return ForEachNode(id, json, [&]() -> Result<bool> {
+    const std::size_t begin = json.position();
+    if (!reader.ReadNameOf(name)) return false;
+    visit(name, text.substr(begin, json.offset() - begin));
+    return true;
+  });
 }
 
 }  // namespace holdfast::repository

@@ -45,6 +45,12 @@ Result<void> VisitTree(
     const Id& id, ByteView blob,
     const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit);
 
+// The same, but of each node only the name is looked at, which takes a third of the time: whatever
+// else is wrong with one is found when it is decoded.
+Result<void> VisitNames(
+    const Id& id, ByteView blob,
+    const std::function<void(std::string_view name, std::string_view json)>& visit);
+
 // Around the nodes of a tree blob.
 inline constexpr std::string_view kTreeHead = "{\"nodes\":[";
 inline constexpr std::string_view kTreeTail = "]}\n";

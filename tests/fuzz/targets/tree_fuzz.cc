@@ -41,8 +41,14 @@ FUZZ_TARGET(tree) {
       });
   FUZZ_REQUIRE_CLEAR(visit);
   const auto directory = repository::Directory::Parse(id, Bytes(input.begin(), input.end()));
-  FUZZ_REQUIRE(directory.has_value() == visit.has_value());
+  FUZZ_REQUIRE_CLEAR(directory);
+  FUZZ_REQUIRE(directory.has_value() || !visit);
   if (!directory) return false;
+  for (std::size_t i = 0; i < directory->size(); ++i) {
+    FUZZ_REQUIRE(fuzz::CanBeFile(directory->name(i)));
+    FUZZ_REQUIRE_CLEAR(directory->Node(i));
+  }
+  if (!visit) return false;  // a node is bad, which a directory says when it is asked for it
   FUZZ_REQUIRE(directory->size() <= visited);
   for (std::size_t i = 0; i < directory->size(); ++i) {
     FUZZ_REQUIRE(directory->Find(directory->name(i)) == i);

@@ -14,7 +14,7 @@ bool SkipsAll(std::string_view text) {
 
 TEST_CASE("json reader: reads values in place") {
   JsonReader reader(R"( {"a" : [1, 18446744073709551615 ,0], "b":true,"c":null,"d":"x\n\u00e9"} )");
-  std::string key;
+  std::string_view key;
   std::string text;
   std::uint64_t number = 0;
   bool flag = false;

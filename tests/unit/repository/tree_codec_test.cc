@@ -182,6 +182,21 @@ TEST_CASE("tree codec: any spelling of JSON is read") {
   CHECK(Unwrap(Decode(R"({"nodes":null})")).empty());
 }
 
+TEST_CASE("tree codec: fields are known in any order") {
+  const TreeNode node = Unwrap(DecodeNode(
+      R"({"size":7,"ctime":"2023-11-14T22:13:20Z","name":"a","links":2,"mtime":"2023-11-14T22:13:20Z",)"
+      R"("gid":4,"uid":3,"content":[],"mode":420,"type":"file","atime":"2023-11-14T22:13:21Z"})"));
+  CHECK(node.name == "a");
+  CHECK(node.attributes.size == 7);
+  CHECK(node.attributes.links == 2);
+  CHECK(node.attributes.uid == 3);
+  CHECK(node.attributes.gid == 4);
+  CHECK(node.attributes.mode == 0644);
+  CHECK(node.attributes.mtime == UnixTime{1'700'000'000, 0});
+  CHECK(node.attributes.ctime == node.attributes.mtime);
+  CHECK(node.attributes.atime == UnixTime{1'700'000'001, 0});
+}
+
 TEST_CASE("tree codec: a visitor gets the text of each node") {
   std::vector<std::string> texts;
   std::string blob = R"({"nodes":[ {"name":"a","type":"fifo"} ,{"name":"b","type":"fifo"}]})";
@@ -191,6 +206,13 @@ TEST_CASE("tree codec: a visitor gets the text of each node") {
   }));
   CHECK(texts ==
         std::vector<std::string>{R"({"name":"a","type":"fifo"})", R"({"name":"b","type":"fifo"})"});
+}
+
+// Parses only the names at first, and then each entry.
+Result<void> ReadDirectory(const std::string& json) {
+  HF_ASSIGN(const Directory directory, Directory::Parse(kTreeId, ToBytes(json)));
+  for (std::size_t i = 0; i < directory.size(); ++i) HF_TRY(directory.Node(i));
+  return {};
 }
 
 TEST_CASE("tree codec: hostile trees are refused and named") {
@@ -222,11 +244,14 @@ TEST_CASE("tree codec: hostile trees are refused and named") {
       R"({"nodes":[{"name":"a","type":"file","size":-1}]})",
       R"({"nodes":[{"name":"a","type":"file","uid":4294967296}]})",
       R"({"nodes":[{"name":"a","type":"file","mtime":"yesterday"}]})",
+      R"({"nodes":[{"name":"a","type":"file","mtime":""}]})",
+      R"({"nodes":[{"name":"a","type":"file","mtime":"2023-11-14T22:13:20Z","ctime":""}]})",
       R"({"nodes":[{"name":"a","type":"symlink","linktarget_raw":"*"}]})",
   };
   for (const std::string& json : kBad) {
     INFO(json);
     REQUIRE_FAILS(Decode(json), ErrorCode::kCorrupt, kTreeId.Hex());
+    REQUIRE_FAILS(ReadDirectory(json), ErrorCode::kCorrupt, kTreeId.Hex());
   }
   REQUIRE_FALSE(Decode(R"({"nodes":[{"x":)" + std::string(100'000, '[')));
 }
