@@ -26,7 +26,8 @@ if(HOLDFAST_SANITIZE)
   # Where Protobuf's headers see the thread sanitizer they lay a map out differently from Debian's library, which was
   # not built with it. So they are not to see it, but libstdc++ and we are.
   if(HOLDFAST_SANITIZE MATCHES thread)
-    target_compile_options(hf_flags INTERFACE -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1 -DHOLDFAST_THREAD_SANITIZER=1)
+    set(HOLDFAST_THREAD_SANITIZER_OPTIONS -U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1 -DHOLDFAST_THREAD_SANITIZER=1)
+    target_compile_options(hf_flags INTERFACE ${HOLDFAST_THREAD_SANITIZER_OPTIONS})
   endif()
   target_link_options(hf_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
 endif()
