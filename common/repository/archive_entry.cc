@@ -65,6 +65,7 @@ Result<std::vector<BlobRun>> DecodeSizes(std::string_view text) {
   const auto corrupt = [&] {
     return Fail(ErrorCode::kCorrupt, "the sizes of a file's blobs in the archive are none");
   };
+  if (text.size() > kSizesTextMax) return corrupt();
   const auto take = [&](std::uint64_t& number) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));

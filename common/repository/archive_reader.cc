@@ -24,6 +24,12 @@ constexpr std::uint64_t kMetaBytesMax = 16U << 20;
 // Entries of one directory that wait for blobs that are on their way, their own or another's.
 constexpr std::size_t kEntriesWaitingMax = 1024;
 
+// Whoever made the archive may have written paths of megabytes.
+std::string Shown(std::string_view path) {
+  constexpr std::size_t kShownBytesMax = 200;
+  return Quote(path.substr(0, kShownBytesMax));
+}
+
 std::unexpected<Error> Hostile(std::string message) {
   return Fail(ErrorCode::kCorrupt, std::move(message));
 }
@@ -85,15 +91,15 @@ class TreeAssembly {
     const std::size_t slash = path.rfind('/');
     const std::string_view directory =
         slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
-    if (slash == 0) return Hostile(fmt::format("{} in the archive is no path", Quote(entry.path)));
+    if (slash == 0) return Hostile(fmt::format("{} in the archive is no path", Shown(entry.path)));
     if (node.name != path.substr(slash + 1)) {
       return Hostile(
-          fmt::format("{} says of itself that its name is {}", Quote(path), Quote(node.name)));
+          fmt::format("{} says of itself that its name is {}", Shown(path), Shown(node.name)));
     }
     HF_TRY(Enter(directory, path));
     const bool is_other_name = entry.type == '1' && node.attributes.type == NodeType::kFile;
     if (entry.type != TarTypeOf(node.attributes.type) && !is_other_name) {
-      return Hostile(fmt::format("{} says of itself that it is of another type", Quote(path)));
+      return Hostile(fmt::format("{} says of itself that it is of another type", Shown(path)));
     }
     ++progress_.items;
     switch (node.attributes.type) {
@@ -142,8 +148,8 @@ class TreeAssembly {
   static Result<std::string> PathOf(const TarEntry& entry, const ArchivedNode& archived) {
     if (entry.type == 'g') return archived.path;
     if (!entry.path.starts_with(kArchivedTree)) {
-      return Hostile(fmt::format("{} in the archive is not below {}", Quote(entry.path),
-                                 Quote(kArchivedTree)));
+      return Hostile(fmt::format("{} in the archive is not below {}", Shown(entry.path),
+                                 Shown(kArchivedTree)));
     }
     return entry.path.substr(kArchivedTree.size());
   }
@@ -161,7 +167,7 @@ class TreeAssembly {
       const bool is_inside = levels_.size() > 1;
       if (!is_inside) {
         return Hostile(fmt::format(
-            "{} in the archive does not follow the directory that it lies in", Quote(path)));
+            "{} in the archive does not follow the directory that it lies in", Shown(path)));
       }
       HF_TRY(Leave());
     }
@@ -200,7 +206,7 @@ class TreeAssembly {
       if (level.entries.AddJson(entry.name, entry.json)) continue;
       const std::string above = directory_.substr(0, level.path_bytes);
       return Hostile(fmt::format("{} is in the archive twice",
-                                 Quote(above.empty() ? entry.name : above + "/" + entry.name)));
+                                 Shown(above.empty() ? entry.name : above + "/" + entry.name)));
     }
     return {};
   }
@@ -208,7 +214,7 @@ class TreeAssembly {
   Result<void> AddFile(const TarEntry& entry, const TreeNode& node, ArchivedNode archived,
                        const std::string& path) {
     if (node.attributes.size != entry.size) {
-      return Hostile(fmt::format("{} says of itself that it has another size", Quote(path)));
+      return Hostile(fmt::format("{} says of itself that it has another size", Shown(path)));
     }
     Waiting file{.name = node.name,
                  .json = std::move(archived.json),
@@ -227,7 +233,7 @@ class TreeAssembly {
                          const std::shared_ptr<BlobIds>& ids) {
     for (const BlobRun& run : runs) {
       if (run.count > tar_.left() / run.bytes) {
-        return Hostile(fmt::format("the blobs of {} have more than it has", Quote(path)));
+        return Hostile(fmt::format("the blobs of {} have more than it has", Shown(path)));
       }
       for (std::uint64_t i = 0; i < run.count; ++i) {
         if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
@@ -237,7 +243,7 @@ class TreeAssembly {
       }
     }
     if (tar_.left() == 0) return {};
-    return Hostile(fmt::format("the blobs of {} have less than it has", Quote(path)));
+    return Hostile(fmt::format("the blobs of {} have less than it has", Shown(path)));
   }
 
   // By this repository's chunker, for want of sizes.
@@ -260,7 +266,7 @@ class TreeAssembly {
     const auto first = contents_.find(target);
     if (first == contents_.end()) {
       return Hostile(fmt::format("{} is another name of {}, which does not come before it",
-                                 Quote(path), Quote(entry.target)));
+                                 Shown(path), Shown(entry.target)));
     }
     HF_ASSIGN(std::string json, WithContent(archived.json, first->second));
     return Place({.name = node.name, .json = std::move(json)});

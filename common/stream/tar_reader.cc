@@ -15,6 +15,7 @@ constexpr std::size_t kBlock = 512;
 // Longer records than these are nobody's.
 constexpr std::uint64_t kRecordsMax = 8U << 20;
 constexpr std::uint64_t kContentMax = std::uint64_t{1} << 62;
+constexpr std::size_t kShownBytesMax = 200;  // of a text that anybody may have written
 
 using Block = std::array<std::uint8_t, kBlock>;
 
@@ -85,7 +86,8 @@ Result<void> TakeRecord(std::string_view key, std::string_view value, Records& r
     std::uint64_t size = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
     if (error != std::errc() || end != value.data() + value.size()) {
-      return Corrupt(fmt::format("the size {} in the archive is no number", Quote(value)));
+      return Corrupt(fmt::format("the size {} in the archive is no number",
+                                 Quote(value.substr(0, kShownBytesMax))));
     }
     records.size = size;
   } else if (key.starts_with("GNU.sparse.")) {
@@ -211,8 +213,8 @@ Result<std::optional<TarEntry>> TarReader::Next() {
     if (records.target) entry.target = *std::move(records.target);
     if (type == '5' && entry.path.ends_with('/')) entry.path.pop_back();
     if (entry.size > kContentMax || (type != '0' && entry.size != 0)) {
-      return Corrupt(
-          fmt::format("{} in the archive has a size that it cannot have", Quote(entry.path)));
+      return Corrupt(fmt::format("{} in the archive has a size that it cannot have",
+                                 Quote(std::string_view(entry.path).substr(0, kShownBytesMax))));
     }
     left_ = entry.size;
     padding_ = (kBlock - entry.size % kBlock) % kBlock;

@@ -124,6 +124,18 @@ TEST_CASE("tar reader: what is no archive of ours is refused") {
   REQUIRE_FAILS(ReadTar(short_end), ErrorCode::kCorrupt, "goes on behind");
 }
 
+TEST_CASE("tar reader: what an error shows of an archive is short") {
+  Tar tar;
+  const std::string long_name(5'000'000, 'p');
+  REQUIRE_OK(tar.writer.Begin(long_name, Tar::Of(NodeType::kFile, 3)));
+  const std::size_t header = tar.text.size() - 512;
+  std::string text = tar.text.substr(0, header);
+  text += Changed(tar.text.substr(header), 156, "5");  // a directory with content
+  const auto read = ReadTar(text);
+  REQUIRE_FAILS(read, ErrorCode::kCorrupt, "cannot have");
+  REQUIRE(read.error().message().size() < 1000);
+}
+
 TEST_CASE("tar reader: records that lie are refused") {
   for (const char* records : {"9 path=a\n12 size=12x\n", "0 a=b\n", "99 a=b\n", "7 a=b", "x a=b\n",
                               "5 ab\n", "18446744073709551616 a=b\n", "22 GNU.sparse.major=1\n",
