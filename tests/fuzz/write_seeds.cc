@@ -7,18 +7,23 @@
 // restic's best, whose files are taken as well.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "agent/jobs/part_record.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
+#include "common/repository/archive.h"
+#include "common/repository/archive_entry.h"
 #include "common/repository/compressor.h"
+#include "common/repository/frame_stream.h"
 #include "common/repository/go_text.h"
 #include "common/repository/index_file.h"
 #include "common/repository/key_file.h"
 #include "common/repository/pack_format.h"
 #include "common/repository/records.h"
 #include "common/repository/snapshot_codec.h"
+#include "common/stream/tar_reader.h"
 #include "common/trust/fresh.h"
 #include "common/trust/report.h"
 #include "tests/fuzz/trust_seeds.h"
@@ -82,16 +87,55 @@ void WriteRepository(repository::Repository& repository, const std::string& by) 
   }));
 }
 
+// An archive of the snapshot, as the decoders of its layers see it.
+void WriteArchive(repository::Repository& repository, const repository::Id& snapshot) {
+  Bytes archive;
+  Progress progress;
+  Unwrap(repository::ExportSnapshot(repository,
+                                    Unwrap(repository::LoadSnapshot(repository, snapshot)),
+                                    [&](ByteView piece) -> Result<void> {
+                                      archive.insert(archive.end(), piece.begin(), piece.end());
+                                      return {};
+                                    },
+                                    progress, {}));
+  WriteSeed("frame", "holdfast", archive);
+  const auto from = [](ByteView& left) {
+    return [&left](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+      const std::size_t count = std::min(buffer.size(), left.size());
+      std::ranges::copy(left.first(count), buffer.begin());
+      left = left.subspan(count);
+      return count;
+    };
+  };
+  ByteView frame = archive;
+  repository::FrameReader frames(from(frame));
+  Bytes tar;
+  for (Bytes buffer(64U << 10); const std::size_t count = Unwrap(frames.Some(buffer));) {
+    tar.insert(tar.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  WriteSeed("tar", "holdfast", tar);
+  ByteView entries = tar;
+  TarReader reader(from(entries));
+  for (std::size_t number = 0; const std::optional<TarEntry> entry = Unwrap(reader.Next());) {
+    Bytes content(static_cast<std::size_t>(reader.left()));
+    Unwrap(reader.Data(content));
+    if (entry->path == repository::kArchivedMeta) WriteSeed("archive_meta", "holdfast", content);
+    if (entry->comment.empty()) continue;
+    WriteSeed("archived_node", fmt::format("holdfast-{}", number++), entry->comment);
+  }
+}
+
 void WriteOwnRepository() {
   testing::RepositoryFixture fixture;
   auto repository = fixture.Open();
   const auto lock = Unwrap(repository::Lock::AcquireShared(*repository, fixture.lock_options()));
-  Unwrap(testing::TryWriteSnapshot(
+  const repository::Id snapshot = Unwrap(testing::TryWriteSnapshot(
       *repository,
       testing::Items(testing::DirectoryItem("data"), testing::FileItem("data/a\xff\n", "first"),
                      testing::FileItem("data/empty", ""),
                      testing::LinkItem("data/link", "\xffsomewhere"))));
   WriteRepository(*repository, "holdfast");
+  WriteArchive(*repository, snapshot);
   const Bytes key = Unwrap(repository->MakeKey(
       Secret("fuzz"), {.user = "u", .host = "h", .scrypt = crypto::ScryptParameters{16, 8, 1}}));
   WriteSeed("key_file", "opens", key);

@@ -1,0 +1,31 @@
+// zstd as a stream: pieces of any size come out as long as frames go on, and torn ones are told.
+#include <algorithm>
+#include <array>
+
+#include "common/repository/frame_stream.h"
+#include "tests/fuzz/target.h"
+
+FUZZ_TARGET(frame) {
+  using namespace holdfast;
+  constexpr std::size_t kReadMax = 4U << 20;  // a frame may hold zeros without end
+  ByteView left = input;
+  repository::FrameReader reader([&](std::span<std::uint8_t> buffer) -> Result<std::size_t> {
+    const std::size_t count = std::min<std::size_t>({buffer.size(), left.size(), 7});
+    std::ranges::copy(left.first(count), buffer.begin());
+    left = left.subspan(count);
+    return count;
+  });
+  std::array<std::uint8_t, 5000> buffer;
+  for (std::size_t read = 0; read < kReadMax;) {
+    const Result<std::size_t> count = reader.Some(buffer);
+    FUZZ_REQUIRE_CLEAR(count);
+    if (!count) return false;
+    FUZZ_REQUIRE(*count <= buffer.size());
+    if (*count == 0) {
+      FUZZ_REQUIRE(left.empty());
+      return true;
+    }
+    read += *count;
+  }
+  return false;
+}
