@@ -45,6 +45,21 @@ Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::
   }
 }
 
+Result<void> ReadAllAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t offset,
+                       const std::string& shown) {
+  while (!buffer.empty()) {
+    const ssize_t count = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Fail(ErrnoError(errno, "read " + Quote(shown)));
+    if (count == 0) {
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} became shorter while read", Quote(shown)));
+    }
+    buffer = buffer.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
 Result<void> WriteAll(int fd, ByteView bytes, const std::string& shown) {
   while (!bytes.empty()) {
     ssize_t count = write(fd, bytes.data(), bytes.size());

@@ -39,6 +39,9 @@ Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigne
 
 // Up to buffer.size() bytes; 0 at the end. Restarts when interrupted. `shown` names it in errors.
 Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::string& shown);
+// As many bytes as `buffer` holds, from `offset` on; kCorrupt when the file ends before.
+Result<void> ReadAllAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t offset,
+                       const std::string& shown);
 // All of it; short only at an error.
 Result<void> WriteAll(int fd, ByteView bytes, const std::string& shown);
 Result<void> SyncFile(int fd, const std::string& shown);

@@ -1,13 +1,11 @@
 #include "common/repository/file_content.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "common/base/format.h"
 #include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
+#include "common/io/fd.h"
 #include "common/repository/directory_cache.h"
 
 namespace holdfast::repository {
@@ -45,14 +43,7 @@ Result<std::vector<std::uint64_t>> BlobOffsets(Repository& repository, std::span
 Bytes ReadBlobInFile(int file, const Id& blob, std::uint64_t begin, std::uint64_t end) {
   if (end - begin > kBlobBytesMax) return {};
   Bytes bytes(end - begin);
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count =
-        pread(file, bytes.data() + done, bytes.size() - done, static_cast<off_t>(begin + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return {};
-    done += static_cast<std::size_t>(count);
-  }
+  if (!ReadAllAt(file, bytes, begin, "the file")) return {};
   return crypto::Sha256Of(bytes) == blob.bytes ? bytes : Bytes();
 }
 

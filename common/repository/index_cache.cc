@@ -26,6 +26,7 @@ namespace holdfast::repository {
 namespace {
 
 constexpr std::string_view kMagic = "holdfast index 1";
+constexpr const char* kShown = "the index cache";
 constexpr std::string_view kKeyLabel = "holdfast index cache v1";
 constexpr std::string_view kPrefix = "index-";
 // Distinguishes machines that write numbers the other way round.
@@ -78,18 +79,6 @@ struct Section {
   }
 };
 
-Result<void> ReadAt(int fd, std::uint64_t offset, std::span<std::uint8_t> out) {
-  while (!out.empty()) {
-    const ssize_t count = ::pread(fd, out.data(), out.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Fail(ErrnoError(errno, "read the index cache"));
-    if (count == 0) return Fail(ErrorCode::kCorrupt, "the index cache is cut off");
-    out = out.subspan(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-  return {};
-}
-
 bool IsOwn(int fd) {
   struct stat status {};
   return ::fstat(fd, &status) == 0 && status.st_uid == ::geteuid();
@@ -125,7 +114,7 @@ class IndexCache::Reader {
     struct stat status {};
     if (::fstat(fd_, &status) != 0) return Fail(ErrnoError(errno, "stat the index cache"));
     Bytes begin(kMagic.size() + Head::SealedBytes());
-    HF_TRY(ReadAt(fd_, 0, begin));
+    HF_TRY(ReadAllAt(fd_, begin, 0, kShown));
     if (AsText(begin).substr(0, kMagic.size()) != kMagic) {
       return Fail(ErrorCode::kUnsupported, "the index cache has another format");
     }
@@ -189,7 +178,7 @@ class IndexCache::Reader {
     const std::span<std::uint8_t> plaintext(tools->plaintext.data(), plain);
     const std::uint64_t whole =
         sizeof(PieceMark) + crypto::kSealOverhead + section.per_piece * section.item_bytes;
-    HF_TRY(ReadAt(fd_, offset_ + piece * whole, sealed));
+    HF_TRY(ReadAllAt(fd_, sealed, offset_ + piece * whole, kShown));
     HF_TRY(tools->sealer.OpenInto(sealed, plaintext));
     PieceMark mark;
     std::memcpy(&mark, plaintext.data(), sizeof mark);

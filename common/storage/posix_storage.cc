@@ -79,23 +79,6 @@ Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<void> ReadAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t offset,
-                    const std::string& path) {
-  while (!buffer.empty()) {
-    ssize_t count = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return Fail(ErrnoError(errno, "read " + Quote(path)));
-    }
-    if (count == 0) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("{} became shorter while read", Quote(path)));
-    }
-    buffer = buffer.subspan(static_cast<std::size_t>(count));
-    offset += static_cast<std::uint64_t>(count);
-  }
-  return {};
-}
-
 // Writes what it can of the front past the page cache, which is full of what the services read: a
 // backup of gigabytes must not drive that out. How much it wrote: nothing of what is small or does
 // not begin where a page does, nothing where the file system cannot do it, and never the last bytes
@@ -223,7 +206,7 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
                                                  Quote(path), size, range.length, range.offset));
   }
   Bytes content(range.length);
-  HF_TRY(ReadAt(file.get(), content, range.offset, path));
+  HF_TRY(ReadAllAt(file.get(), content, range.offset, path));
   return content;
 }
 

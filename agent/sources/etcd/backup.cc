@@ -55,15 +55,7 @@ Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
 
 Result<DatabaseFacts> ReadFacts(int spool, std::uint64_t database_bytes) {
   auto read_at = [spool](std::uint64_t offset, std::span<std::uint8_t> target) -> Result<void> {
-    while (!target.empty()) {
-      ssize_t got = ::pread(spool, target.data(), target.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Fail(ErrnoError(errno, "read the spooled snapshot"));
-      if (got == 0) return Fail(ErrorCode::kCorrupt, "the database file is damaged: it is short");
-      target = target.subspan(static_cast<std::size_t>(got));
-      offset += static_cast<std::uint64_t>(got);
-    }
-    return {};
+    return ReadAllAt(spool, target, offset, "the spooled snapshot");
   };
   HF_ASSIGN(BoltFile file, BoltFile::Open(read_at, database_bytes));
   return ReadDatabaseFacts(file);

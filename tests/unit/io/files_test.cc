@@ -44,6 +44,20 @@ TEST_CASE("whole file: the limit holds, also for files that hide their size") {
   REQUIRE_FAILS(ReadWholeFile(dir.path()), ErrorCode::kInvalidArgument, "is a directory");
 }
 
+TEST_CASE("read at: takes what lies there, and says that a file is too short") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  const std::string path = dir.path() + "/x";
+  REQUIRE_OK(WriteFileAtomic(path, AsBytes("12345"), 0600));
+  const Fd file = Unwrap(OpenFile(path, O_RDONLY));
+  Bytes bytes(3);
+
+  REQUIRE_OK(ReadAllAt(file.get(), bytes, 2, path));
+  REQUIRE(AsText(bytes) == "345");
+  REQUIRE_FAILS(ReadAllAt(file.get(), bytes, 3, path), ErrorCode::kCorrupt,
+                "/x\" became shorter while read");
+  REQUIRE_FAILS(ReadAllAt(-1, bytes, 0, path), ErrorCode::kInternal, "read \"");
+}
+
 TEST_CASE("directories: made with their parents, a file in the way is told") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
   REQUIRE_OK(MakeDirectories(dir.path() + "/a/b//c/"));
