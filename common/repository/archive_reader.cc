@@ -16,6 +16,7 @@
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/tree_blobs.h"
 #include "common/stream/tar_reader.h"
+#include "common/stream/tar_writer.h"
 
 namespace holdfast::repository {
 namespace {
@@ -32,26 +33,6 @@ std::string Shown(std::string_view path) {
 
 std::unexpected<Error> Hostile(std::string message) {
   return Fail(ErrorCode::kCorrupt, std::move(message));
-}
-
-char TarTypeOf(NodeType type) {
-  switch (type) {
-    case NodeType::kFile:
-      return '0';
-    case NodeType::kSymlink:
-      return '2';
-    case NodeType::kCharDevice:
-      return '3';
-    case NodeType::kBlockDevice:
-      return '4';
-    case NodeType::kDirectory:
-      return '5';
-    case NodeType::kFifo:
-      return '6';
-    case NodeType::kSocket:
-      return 'g';
-  }
-  return 0;
 }
 
 // The content of the entry that the archive is at.

@@ -60,25 +60,6 @@ void PutChecksum(Header& header) {
   PutText(header.checksum, fmt::format("{:06o}", sum) + '\0');
 }
 
-char TypeOf(const Attributes& attributes) {
-  switch (attributes.type) {
-    case NodeType::kSymlink:
-      return '2';
-    case NodeType::kCharDevice:
-      return '3';
-    case NodeType::kBlockDevice:
-      return '4';
-    case NodeType::kDirectory:
-      return '5';
-    case NodeType::kFifo:
-      return '6';
-    case NodeType::kFile:
-    case NodeType::kSocket:
-      break;
-  }
-  return '0';
-}
-
 // "LENGTH KEY=VALUE\n", where the length counts itself.
 void AddRecord(std::string& records, std::string_view key, std::string_view value) {
   const std::size_t rest = key.size() + value.size() + 3;
@@ -204,7 +185,7 @@ Result<void> TarWriter::Begin(const std::string& path, const Attributes& attribu
   const std::uint64_t size = has_content ? attributes.size : 0;
   const std::string records = PaxRecords(name, target, attributes, size, extras.comment);
   if (!records.empty()) HF_TRY(Records('x', records));
-  Header header = NewHeader(name, is_other_name ? '1' : TypeOf(attributes), size);
+  Header header = NewHeader(name, is_other_name ? '1' : TarTypeOf(attributes.type), size);
   PutNumber(header.mode, attributes.mode & 07777);
   PutNumber(header.uid, std::min<std::uint64_t>(attributes.uid, kIdMax));
   PutNumber(header.gid, std::min<std::uint64_t>(attributes.gid, kIdMax));

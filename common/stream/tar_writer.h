@@ -19,6 +19,27 @@ struct TarExtras {
   std::string_view comment = {};  // for who knows of it; programs that unpack pass over it
 };
 
+// What the entry of such a node has for its type. tar knows no sockets: theirs is a Comment().
+constexpr char TarTypeOf(NodeType type) {
+  switch (type) {
+    case NodeType::kFile:
+      return '0';
+    case NodeType::kSymlink:
+      return '2';
+    case NodeType::kCharDevice:
+      return '3';
+    case NodeType::kBlockDevice:
+      return '4';
+    case NodeType::kDirectory:
+      return '5';
+    case NodeType::kFifo:
+      return '6';
+    case NodeType::kSocket:
+      return 'g';
+  }
+  return 0;
+}
+
 // Fields that ustar's header cannot hold (long names, nanoseconds, large numbers, extended
 // attributes) stand in pax records before it. Used by one thread.
 class TarWriter {
