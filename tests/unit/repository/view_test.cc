@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include <atomic>
+
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/repository/repository_view.h"
@@ -186,7 +188,7 @@ TEST_CASE("view: damage beside does not keep the rest from being restored") {
   REQUIRE_FAILS(view->Stat("d/x"), ErrorCode::kCorrupt, lost);
 }
 
-// A storage that counts reads.
+// A storage that counts reads, of several threads.
 class CountingStorage final : public ForwardingStorage {
  public:
   using ForwardingStorage::ForwardingStorage;
@@ -194,7 +196,7 @@ class CountingStorage final : public ForwardingStorage {
     ++reads;
     return ForwardingStorage::Get(name, range);
   }
-  int reads = 0;
+  std::atomic<int> reads = 0;
 };
 
 TEST_CASE("view: a directory larger than the cache is read once, not for each of its entries") {
@@ -214,7 +216,7 @@ TEST_CASE("view: a directory larger than the cache is read once, not for each of
   auto view = OpenView(*repository, id);
   (void)Unwrap(view->Stat(fmt::format("data/huge/{:0200}", 0)));
 
-  int before = storage.reads;
+  const int before = storage.reads;
   for (int i = 0; i < 20; ++i) {
     CHECK(Unwrap(view->Stat(fmt::format("data/huge/{:0200}", i * 1000))));
     CHECK(Unwrap(view->Stat("data")));
