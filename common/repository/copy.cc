@@ -117,12 +117,7 @@ class Copy {
       report_.bytes_read += location->length;
       return {};
     }
-    wanted_[location->pack].push_back({.id = id,
-                                       .type = BlobType::kData,
-                                       .offset = location->offset,
-                                       .length = location->length,
-                                       .plain_length = location->plain_length,
-                                       .compressed = location->compressed});
+    wanted_[location->pack].push_back(EntryOf(BlobType::kData, id, *location));
     ++wanted_count_;
     wanted_bytes_ += location->length;
     batch_bytes_ += location->length;
@@ -181,8 +176,8 @@ class Copy {
   }
 
   Result<void> CopyBlob(const Id& pack, const PackContents::Blob& blob, ByteView sealed) {
-    const BlobLocation location{pack, blob.offset, blob.length, blob.plain_length, blob.compressed};
-    Result<Bytes> plaintext = from_.OpenBlob(blob.type, blob.id, location, sealed);
+    Result<Bytes> plaintext =
+        from_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
     if (!plaintext) return CopyAnyway(blob);
     return Save(blob, *std::move(plaintext));
   }

@@ -141,9 +141,7 @@ class PackReader {
         std::uint64_t begin = blob.offset - at;
         Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "the file ends before it");
         if (begin + blob.length <= window.size()) {
-          BlobLocation location{pack_, blob.offset, blob.length, blob.plain_length,
-                                blob.compressed};
-          opened = repository_.OpenBlob(blob.type, blob.id, location,
+          opened = repository_.OpenBlob(blob.type, blob.id, LocationOf(pack_, blob),
                                         ByteView(window).subspan(begin, blob.length));
         }
         if (opened) continue;

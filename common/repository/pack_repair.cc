@@ -60,12 +60,7 @@ class PackRepair {
         [&](BlobType type, const Id& id, const BlobLocation& location) -> Result<void> {
           const auto pack = blobs_.find(location.pack);
           if (pack == blobs_.end()) return {};
-          pack->second.push_back({.id = id,
-                                  .type = type,
-                                  .offset = location.offset,
-                                  .length = location.length,
-                                  .plain_length = location.plain_length,
-                                  .compressed = location.compressed});
+          pack->second.push_back(EntryOf(type, id, location));
           return {};
         }));
     for (auto& [pack, blobs] : blobs_) {

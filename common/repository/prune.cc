@@ -313,12 +313,7 @@ class Prune {
           if (!chosen_[i++]) return {};
           const auto found = entries_.find(location.pack);
           if (found == entries_.end()) return {};
-          found->second.push_back({.id = id,
-                                   .type = type,
-                                   .offset = location.offset,
-                                   .length = location.length,
-                                   .plain_length = location.plain_length,
-                                   .compressed = location.compressed});
+          found->second.push_back(EntryOf(type, id, location));
           return {};
         }));
     for (auto& [id, blobs] : entries_) {
@@ -339,8 +334,7 @@ class Prune {
   // Sealed bytes move as they are, once they are known to open to the blob.
   Result<void> CopyBlob(Copier& copier, const Id& pack_id, PackContents::Blob blob,
                         ByteView sealed) {
-    const BlobLocation location{pack_id, blob.offset, blob.length, blob.plain_length,
-                                blob.compressed};
+    const BlobLocation location = LocationOf(pack_id, blob);
     Result<Bytes> plaintext = repository_.OpenBlob(blob.type, blob.id, location, sealed);
     if (!plaintext) {
       return Fail(std::move(plaintext)

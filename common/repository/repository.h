@@ -71,6 +71,19 @@ struct PackContents {
   std::vector<Blob> blobs;
 };
 
+// A pack's entry for the blob that lies at `location`, and back.
+inline PackContents::Blob EntryOf(BlobType type, const Id& id, const BlobLocation& location) {
+  return {.id = id,
+          .type = type,
+          .offset = location.offset,
+          .length = location.length,
+          .plain_length = location.plain_length,
+          .compressed = location.compressed};
+}
+inline BlobLocation LocationOf(const Id& pack, const PackContents::Blob& blob) {
+  return {pack, blob.offset, blob.length, blob.plain_length, blob.compressed};
+}
+
 struct OpenOptions {
   Compression compression = Compression::kAuto;
   // Each new blob is opened and compared with its plaintext before it goes into a pack, so that bad
