@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -15,14 +14,13 @@
 #include "common/base/parallel.h"
 #include "common/crypto/sha256.h"
 #include "common/repository/compressor.h"
-#include "common/repository/index_file.h"
+#include "common/repository/index_schedule.h"
 #include "common/repository/lock.h"
 #include "common/repository/open_pack.h"
 
 namespace holdfast::repository {
 namespace {
 
-constexpr std::chrono::minutes kIndexInterval{1};
 // Who watches the storage must not learn from a pack's layout in which order a file's chunks, whose
 // sizes tell of its content, were cut; so each data blob goes into one of several packs by chance.
 constexpr std::size_t kDataPacksMin = 2;
@@ -54,7 +52,7 @@ class PackingBlobWriter final : public BlobWriter {
         compression_(compression),
         own_tools_(repository, compression),
         tree_pack_(std::make_unique<OpenPack>()),
-        last_index_(repository.clock().Monotonic()),
+        index_schedule_(repository.clock().Monotonic()),
         verified_(known == KnownBlobs::kVerify ? repository.BlobCount() : 0) {
     AddDataPacks(kDataPacksMin);
   }
@@ -372,19 +370,17 @@ class PackingBlobWriter final : public BlobWriter {
     HF_ASSIGN(PackContents contents, StorePack(repository_, lock_, sealer, pack));
     std::unique_lock lock(mutex_);
     statistics_.bytes_packed += pack.bytes().size();
+    index_schedule_.Add(pack.bytes().size(), contents.blobs.size());
     pack.Clear();
-    finished_blobs_ += contents.blobs.size();
     finished_.push_back(std::move(contents));
-    const bool is_time = repository_.clock().Monotonic() - last_index_ >= kIndexInterval;
-    if (!is_time && finished_blobs_ < kIndexBlobsMax) return {};
-    return WriteIndex(lock);
+    const bool is_due = index_schedule_.IsDue(repository_.clock().Monotonic());
+    return is_due ? WriteIndex(lock) : Result<void>{};
   }
 
   // About the packs that are in no index file yet. `lock` is of mutex_.
   Result<void> WriteIndex(std::unique_lock<std::mutex>& lock) {
     const std::vector<PackContents> packs = std::exchange(finished_, {});
-    finished_blobs_ = 0;
-    last_index_ = repository_.clock().Monotonic();
+    index_schedule_.Reset(repository_.clock().Monotonic());
     lock.unlock();
     HF_TRY(StillHeld(lock_));
     HF_TRY(repository_.SaveIndex(packs));
@@ -444,8 +440,7 @@ class PackingBlobWriter final : public BlobWriter {
   unsigned storing_max_ = 0;
   std::array<IdSet, 2> pending_;        // made, and not in the repository's index yet
   std::vector<PackContents> finished_;  // durable, and not in an index file yet
-  std::size_t finished_blobs_ = 0;
-  Instant last_index_;
+  IndexSchedule index_schedule_;        // of finished_
   // By the number that the blob has in the index: known to be whole, or stored again. As many as
   // the index had at first; none where it is trusted.
   std::vector<bool> verified_;

@@ -1,11 +1,9 @@
 #include "common/repository/tree_blobs.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
-#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/repository/directory_cache.h"
 #include "common/repository/lock.h"
@@ -13,8 +11,6 @@
 
 namespace holdfast::repository {
 namespace {
-
-constexpr std::chrono::minutes kTreeIndexInterval{1};
 
 using VisitNode = std::function<Result<void>(const TreeNode& node, std::string_view json)>;
 
@@ -117,15 +113,11 @@ Result<bool> TreeSaver::Has(const Id& tree) {
 Result<void> TreeSaver::Finish() { return unindexed_.empty() ? Result<void>{} : SaveIndex(); }
 
 Result<void> TreeSaver::SaveIndex() {
-  HF_TRY(AskLock());
+  HF_TRY(StillHeld(lock_));
   HF_TRY(repository_.SaveIndex(unindexed_));
   unindexed_.clear();
-  last_index_ = repository_.clock().Monotonic();
+  index_schedule_.Reset(repository_.clock().Monotonic());
   return {};
-}
-
-Result<void> TreeSaver::AskLock() const {
-  return lock_ == nullptr ? Result<void>{} : lock_->StillHeld();
 }
 
 // What the tree names may still be on its way: until something refers to it, a tree is garbage.
@@ -138,21 +130,13 @@ Result<void> TreeSaver::Store(GrowingTree::Finished tree) {
   sealer.SealInPlace(tree.frame.bytes());
   const ByteView sealed = pack.TakeSealed(std::move(tree.frame), blob);
   if (repository_.options().verify_blobs) HF_TRY(VerifyLargeTree(sealer, sealed, blob));
-  HF_TRY(AskLock());
-  PackContents contents = pack.Close(sealer);
-  const FileName name{FileKind::kPack, contents.id.Hex()};
-  CrashPoint("repository.pack.before_put");
-  Result<void> stored = repository_.storage().Put(name, pack.bytes(), PutMode::kReplace);
-  if (!stored) {
-    return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
-  }
-  CrashPoint("repository.pack.after_put");
+  HF_ASSIGN(PackContents contents, StorePack(repository_, lock_, sealer, pack));
   ++statistics_.tree_blobs;
   statistics_.bytes_added += blob.plain_length;
   statistics_.bytes_packed += pack.bytes().size();
+  index_schedule_.Add(pack.bytes().size(), contents.blobs.size());
   unindexed_.push_back(std::move(contents));
-  const bool is_time = repository_.clock().Monotonic() - last_index_ >= kTreeIndexInterval;
-  return is_time ? SaveIndex() : Result<void>{};
+  return index_schedule_.IsDue(repository_.clock().Monotonic()) ? SaveIndex() : Result<void>{};
 }
 
 BlobStatistics operator+(const BlobStatistics& a, const BlobStatistics& b) {

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "common/repository/blob_writer.h"
+#include "common/repository/index_schedule.h"
 #include "common/repository/repository.h"
 #include "common/repository/tree_codec.h"
 
@@ -27,8 +27,8 @@ Result<void> VisitTreeOf(
 Result<Directory> LoadDirectory(Repository& repository, const Id& tree);
 
 // Stores what a TreeBuilder made: through the writer or, if it is large, in a pack of its own,
-// because the writer wants blobs as a whole. Packs of its own are indexed every minute and at the
-// end, as the writer's are.
+// because the writer wants blobs as a whole. Packs of its own are indexed now and then and at
+// the end, as the writer's are.
 class TreeSaver {
  public:
   // As BlobWriter::Begin(); the writer must outlive the saver.
@@ -38,7 +38,7 @@ class TreeSaver {
         writer_(writer),
         lock_(lock),
         known_(known),
-        last_index_(repository.clock().Monotonic()) {}
+        index_schedule_(repository.clock().Monotonic()) {}
 
   TreeBuilder NewBuilder() const { return TreeBuilder(repository_.options().compression); }
   // The tree's id. Errors are those of BlobWriter::Save(). The builder is empty afterwards.
@@ -53,7 +53,6 @@ class TreeSaver {
   Result<bool> Has(const Id& tree);
   Result<void> Store(GrowingTree::Finished tree);
   Result<void> SaveIndex();
-  Result<void> AskLock() const;
 
   Repository& repository_;
   BlobWriter& writer_;
@@ -61,7 +60,7 @@ class TreeSaver {
   const KnownBlobs known_;
   BlobStatistics statistics_;
   std::vector<PackContents> unindexed_;  // each with one tree
-  Instant last_index_;
+  IndexSchedule index_schedule_;         // of unindexed_
 };
 
 // The sum of both.

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "common/crypto/sha256.h"
+#include "common/repository/index_schedule.h"
 #include "common/repository/pack_format.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
@@ -123,6 +124,33 @@ TEST_CASE("blob writer: a minute of writing makes an index file, so that a crash
 
   REQUIRE(fixture.CountFiles(FileKind::kIndex) == 1);
   REQUIRE(Unwrap(fixture.Open()->LoadBlob(BlobType::kData, id)) == first);
+}
+
+TEST_CASE("index schedule: a killed writer loses a minute's work at most, or a part of it all") {
+  constexpr std::uint64_t kPack = 16U << 20;
+  const Instant begin{};
+  IndexSchedule schedule(begin);
+  REQUIRE_FALSE(schedule.IsDue(begin + IndexSchedule::kInterval - std::chrono::seconds(1)));
+  REQUIRE(schedule.IsDue(begin + IndexSchedule::kInterval));
+
+  std::uint64_t written = 0;
+  std::uint64_t unnamed = 0;
+  std::uint64_t files = 0;
+  while (written < 1ULL << 40) {
+    schedule.Add(kPack, 16);
+    written += kPack;
+    unnamed += kPack;
+    REQUIRE(unnamed <= std::max(IndexSchedule::kBytesMin, written / IndexSchedule::kPart + kPack));
+    if (!schedule.IsDue(begin)) continue;
+    schedule.Reset(begin);
+    unnamed = 0;
+    ++files;
+  }
+  CAPTURE(files);
+  REQUIRE(files < 256);
+
+  schedule.Add(1, kIndexBlobsMax);
+  REQUIRE(schedule.IsDue(begin));
 }
 
 TEST_CASE("blob writer: many small blobs are split over packs and index files") {
