@@ -26,6 +26,7 @@ from lib.processes import Process
 PASSWORD = "secret"
 LATENCY_MILLISECONDS = 20
 SNAPSHOTS = 200
+PROMISED_PART = 55  # per cent that a backup stores that goes on after one that was killed at a half
 
 
 @dataclass
@@ -395,6 +396,48 @@ class RepositoryBench:
                 shutil.rmtree(data)
         table.show()
 
+    def interrupted(self) -> None:
+        """A first backup of 20 GiB, killed when half is read: what the next one stores anew."""
+        data = self.data("large-20", "large", "160", "128")
+        size = sum(file.stat().st_size for file in data.iterdir())
+        program = Holdfast(self.directory, data)
+        program.reset()
+        program.call(program.init())
+        killed_at = self._kill_backup(program.argv("backup", "--json"), size // 2)
+        kept = megabytes(program.repository)
+        taken = measure(program.backup(), {})
+        stored = megabytes(program.repository) - kept
+        program.call(program.check())
+        shutil.rmtree(program.directory)
+        whole = self._whole_backup(program)
+        shutil.rmtree(data)
+        part = 100 * stored / whole
+        print(f"\n### {size >> 30} GiB, killed at {100 * killed_at / size:.0f} %\n")
+        print("| first run left, MB | second run stored, MB | of a whole backup's, MB | % | seconds | |")
+        print("|---:|---:|---:|---:|---:|---|")
+        missed = "MISSED" if part > PROMISED_PART else ""
+        print(f"| {kept:.0f} | {stored:.0f} | {whole:.0f} | {part:.1f} | {taken.seconds:.1f} | {missed} |", flush=True)
+
+    @staticmethod
+    def _kill_backup(argv: list[str], after_bytes: int) -> int:
+        """Kills it at the first line of progress that says so many bytes; returns how many it says."""
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+            for line in child.stderr:
+                progress = json.loads(line) if line.startswith("{") else {}
+                if progress.get("phase") == "save" and progress["bytes"] >= after_bytes:
+                    child.kill()
+                    return progress["bytes"]
+        sys.exit(f"bench: {' '.join(argv)} ended with {child.returncode} and was not killed")
+
+    def _whole_backup(self, program: Holdfast) -> float:
+        """The size of a repository that nobody interrupted."""
+        program.reset()
+        program.call(program.init())
+        program.call(program.backup())
+        size = megabytes(program.repository)
+        shutil.rmtree(program.directory)
+        return size
+
     def show_machine(self) -> None:
         with open("/proc/cpuinfo") as file:
             model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
@@ -404,7 +447,7 @@ class RepositoryBench:
 
 
 USUAL_PARTS = ("big", "small", "prune", "etcd", "s3", "verification", "stages")
-PARTS = (*USUAL_PARTS, "scaling")
+PARTS = (*USUAL_PARTS, "scaling", "interrupted")
 
 
 def bench(directory: Path, rounds: int, parts: list[str]) -> None:
