@@ -145,7 +145,11 @@ Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError&
     case 403:
       return Answered(ErrorCode::kDenied, status, answered, std::string(kRightsHint));
     case 404:
-      return Answered(ErrorCode::kNotFound, status, answered);
+      // S3 names what is missing (above). Anything else may be a proxy whose server is just being
+      // started, and who believed that would take what is there for removed.
+      return Answered(ErrorCode::kUnavailable, status, answered,
+                      "S3 names what is missing; a proxy before it answers so, or something else: "
+                      "check that the service is up, and that the URL names it");
     case 405:
       return Answered(ErrorCode::kDenied, status, answered);
     case 409:

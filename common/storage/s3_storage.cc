@@ -169,7 +169,10 @@ Result<S3Storage::Answer> S3Storage::SendOnce(const Request& request,
   }
   if (IsCongestion(answer->status, answer->error)) limit_.Congested();
   if (answer->is_success()) limit_.Succeeded();
-  if (answer->status >= 500) {
+  if (answer->is_success() || answer->error.code == "NoSuchKey") was_bucket_there_ = true;
+  const bool is_unnamed_404 =
+      answer->status == 404 && answer->error.code.empty() && request.method != "HEAD";
+  if (answer->status >= 500 || is_unnamed_404) {
     DropIdleClients();
   } else {
     KeepClient(std::move(client));
@@ -228,19 +231,27 @@ Result<bool> S3Storage::Correct(const Request& request, const Answer& answer,
 Result<S3Storage::Answer> S3Storage::Look(const Request& request) {
   HF_ASSIGN(Answer answer, Send(request));
   const bool is_refused = answer.status == 400 || answer.status == 401 || answer.status == 403;
-  if (!is_refused) return answer;
+  if (!is_refused && answer.status != 404) return answer;
   Request why = request;
   why.method = "GET";
   why.headers.emplace_back("range", "bytes=0-0");
   why.answer_bytes_max = 1;
   HF_ASSIGN(Answer told, Send(why));
-  if (told.error.code.empty()) return answer;
+  // 416: it is there and has no first byte.
+  if (told.error.code.empty() || told.status == 416) return answer;
   return told;
 }
 
 std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& answer) const {
-  return Fail(ErrorOfAnswer(answer.status, answer.headers, answer.error)
-                  .While(fmt::format("{} in {}", request.what, Quote(place_.location))));
+  const std::string what = fmt::format("{} in {}", request.what, Quote(place_.location));
+  Error error = ErrorOfAnswer(answer.status, answer.headers, answer.error);
+  if (answer.error.code == "NoSuchBucket" && was_bucket_there_) {
+    return Fail(Error(ErrorCode::kUnavailable, error.message())
+                    .While(what)
+                    .WithHint("the bucket was there a moment ago; if it is really gone, so is the "
+                              "repository"));
+  }
+  return Fail(std::move(error).While(what));
 }
 
 Result<void> S3Storage::Create() {
@@ -394,8 +405,14 @@ Result<std::string> S3Storage::ListPageFrom(
                   .answer_bytes_max = kListAnswerBytesMax};
   if (!token.empty()) request.query.emplace_back("continuation-token", token);
   HF_ASSIGN(const Answer answer, Send(request));
-  if (answer.status == 404) return std::string();  // no bucket, so no files
-  if (!answer.is_success()) return Refused(request, answer);
+  if (!answer.is_success()) {
+    std::unexpected<Error> refused = Refused(request, answer);
+    // Of a bucket that is still to be made. No other list is empty unless it says so.
+    if (refused.error().code() == ErrorCode::kNotFound && answer.error.code == "NoSuchBucket") {
+      return std::string();
+    }
+    return refused;
+  }
   Result<ListPage> page = ParseListPage(AsText(answer.body));
   if (!page) {
     return Fail(std::move(page).error().While(

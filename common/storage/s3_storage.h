@@ -5,6 +5,10 @@
 // at once, because waiting would not help: a clock that is wrong (by the server's Date),
 // credentials that are over (asked for anew), and a bucket with Object Lock (which wants
 // Content-MD5).
+//
+// What is not there is what the server says is not there, by name (NoSuchKey; NoSuchBucket of a
+// bucket that was not seen yet). Any other 404 is kUnavailable: a proxy answers so while the server
+// behind it is started anew, and what counts as gone is soon destroyed by who makes room.
 #pragma once
 
 #include <atomic>
@@ -92,7 +96,8 @@ class S3Storage final : public Storage {
   bool CorrectClock(const Answer& answer);
   // The answer's error, with what was asked.
   std::unexpected<Error> Refused(const Request& request, const Answer& answer) const;
-  // Sends a HEAD. What refuses it has no body that says why: that is asked for by a GET.
+  // Sends a HEAD. What refuses it, or does not find the file, has no body that says why: that is
+  // asked for by a GET.
   Result<Answer> Look(const Request& request);
   Result<Bytes> TakeRange(const Request& request, Answer answer, ByteRange range) const;
   // Errors with `there` unless what lies there is `content`.
@@ -115,6 +120,7 @@ class S3Storage final : public Storage {
   AdaptiveLimit limit_;
   std::atomic<std::int64_t> clock_offset_ns_ = 0;  // the server's clock less ours
   std::atomic<bool> wants_md5_ = false;
+  std::atomic<bool> was_bucket_there_ = false;  // by any answer so far
   std::mutex mutex_;
   std::vector<std::unique_ptr<HttpClient>> idle_;  // each with a connection that is kept
 };

@@ -73,9 +73,9 @@ void RequireSound(Service& service, const Operation& operation) {
 }
 
 constexpr S3Fault kPassing[] = {
-    S3Fault::kSlowDown,   S3Fault::kInternalError, S3Fault::kBadGateway, S3Fault::kHangUp,
-    S3Fault::kAnswerLost, S3Fault::kTwice,         S3Fault::kCutBody,    S3Fault::kStall,
-    S3Fault::kErrorIn200, S3Fault::kShortRange,
+    S3Fault::kSlowDown,   S3Fault::kInternalError, S3Fault::kBadGateway,   S3Fault::kHangUp,
+    S3Fault::kAnswerLost, S3Fault::kTwice,         S3Fault::kCutBody,      S3Fault::kStall,
+    S3Fault::kErrorIn200, S3Fault::kShortRange,    S3Fault::kNotFoundPage, S3Fault::kNotFound,
 };
 
 TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
@@ -101,8 +101,8 @@ TEST_CASE("s3 faults: whichever request goes wrong once, the work is done") {
 TEST_CASE("s3 faults: a service that stays broken from any request on leaves what was there") {
   OperationScene scene;
   for (const Operation& operation : kOperations) {
-    const S3Fault faults[] = {S3Fault::kSlowDown, S3Fault::kHangUp, S3Fault::kErrorIn200,
-                              S3Fault::kAnswerLost, S3Fault::kCutBody};
+    const S3Fault faults[] = {S3Fault::kSlowDown,   S3Fault::kHangUp,  S3Fault::kErrorIn200,
+                              S3Fault::kAnswerLost, S3Fault::kCutBody, S3Fault::kNotFoundPage};
     bool was_done = false;
     for (int request = 1; !was_done; request += 3) {
       REQUIRE(request < 300);
@@ -118,6 +118,39 @@ TEST_CASE("s3 faults: a service that stays broken from any request on leaves wha
       REQUIRE_OK(operation.run(scene, service.Open()));
       RequireSound(service, operation);
     }
+  }
+}
+
+// The worst that can happen is that a list or a file of it counts as not there.
+TEST_CASE("s3 faults: a proxy's own 404s in the middle are never taken for what is not there") {
+  OperationScene scene;
+  for (const Operation& operation : kOperations) {
+    bool was_hit = true;
+    for (int request = 1; was_hit; ++request) {
+      REQUIRE(request < 300);
+      const S3Fault fault = request % 2 == 0 ? S3Fault::kNotFound : S3Fault::kNotFoundPage;
+      INFO(operation.name << ", from request " << request << ", fault " << static_cast<int>(fault));
+      Service service(scene);
+      service.server.Break(fault, "", "", request, request + 1);
+      REQUIRE_OK(operation.run(scene, service.Open()));
+      was_hit = service.server.requests() >= request;
+      RequireSound(service, operation);
+    }
+  }
+}
+
+TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing they need") {
+  OperationScene scene;
+  const Operation& prune = kOperations[2];
+  REQUIRE(std::string(prune.name) == "prune");
+  // The list, the one snapshot, the other one, and all of it.
+  const std::pair<int, int> requests[] = {{1, 4}, {2, 5}, {3, 6}, {1, 1 << 30}};
+  for (const auto& [first, last] : requests) {
+    INFO("requests " << first << " to " << last);
+    Service service(scene);
+    service.server.Break(S3Fault::kNotFoundPage, "GET", "snapshots", first, last);
+    REQUIRE_FAILS(prune.run(scene, service.Open()), ErrorCode::kUnavailable, "404");
+    RequireSound(service, prune);
   }
 }
 

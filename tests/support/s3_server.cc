@@ -223,6 +223,12 @@ ServedAnswer S3Server::ServeBroken(const ServedRequest& request, S3Fault fault) 
       return ErrorAnswer(500, "InternalError");
     case S3Fault::kBadGateway:
       return {.status = 502, .body = "<html><br>bad gateway</html>" + std::string(100'000, ' ')};
+    case S3Fault::kNotFoundPage:
+      return {.status = 404, .body = "<html><body>default backend - 404</body></html>"};
+    case S3Fault::kNotFound:
+      return {.status = 404};
+    case S3Fault::kNoBucket:
+      return ErrorAnswer(404, "NoSuchBucket");
     case S3Fault::kHangUp:
       return {.fault = ServedAnswer::Fault::kHangUp};
     case S3Fault::kAnswerLost:

@@ -25,6 +25,9 @@ enum class S3Fault : std::uint8_t {
   kSlowDown,       // 503 SlowDown, nothing done
   kInternalError,  // 500 InternalError, nothing done
   kBadGateway,     // 502 with a page of HTML, as proxies have it
+  kNotFoundPage,   // 404 with a page of HTML: a proxy whose server is just being started
+  kNotFound,       // 404 with nothing, as other proxies have it
+  kNoBucket,       // 404 NoSuchBucket, as if there were none
   kHangUp,         // the connection ends before the answer, nothing done
   kAnswerLost,     // the work is done, and the connection ends before the answer
   kTwice,          // the work is done twice, as when a proxy sends a request again

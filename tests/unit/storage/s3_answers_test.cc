@@ -80,7 +80,10 @@ TEST_CASE("s3 answers: what may be tried again is told from what may not") {
   REQUIRE(CodeOf(409, "ConditionalRequestConflict") == ErrorCode::kUnavailable);
   REQUIRE(CodeOf(401) == ErrorCode::kDenied);
   REQUIRE(CodeOf(403) == ErrorCode::kDenied);
-  REQUIRE(CodeOf(404) == ErrorCode::kNotFound);
+  REQUIRE(CodeOf(404, "NoSuchKey") == ErrorCode::kNotFound);
+  for (const char* code : {"", "NotFound", "NoSuchVersion"}) {
+    REQUIRE(CodeOf(404, code) == ErrorCode::kUnavailable);
+  }
   REQUIRE(CodeOf(412) == ErrorCode::kAlreadyExists);
   REQUIRE(CodeOf(416) == ErrorCode::kCorrupt);
   REQUIRE(CodeOf(400) == ErrorCode::kInvalidArgument);

@@ -175,7 +175,8 @@ void Fill(Scene& scene) {
 TEST_CASE("s3 storage: every fault at every request is got over, and nothing is done twice") {
   for (S3Fault fault : {S3Fault::kSlowDown, S3Fault::kInternalError, S3Fault::kBadGateway,
                         S3Fault::kHangUp, S3Fault::kAnswerLost, S3Fault::kTwice, S3Fault::kCutBody,
-                        S3Fault::kErrorIn200, S3Fault::kShortRange}) {
+                        S3Fault::kErrorIn200, S3Fault::kShortRange, S3Fault::kNotFoundPage,
+                        S3Fault::kNotFound}) {
     for (const Call& call : Calls()) {
       for (int request = 1; request <= 3; ++request) {
         INFO(call.name << ", fault " << static_cast<int>(fault) << " at request " << request);
@@ -217,6 +218,85 @@ TEST_CASE("s3 storage: a server that stays broken is an error that says what was
   REQUIRE_FAILS(got, ErrorCode::kUnavailable, "503 SlowDown");
 }
 
+// What a proxy answers while the server behind it is started anew, to whatever it is asked.
+TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
+  for (const S3Fault fault : {S3Fault::kNotFoundPage, S3Fault::kNotFound}) {
+    for (const Call& call : Calls()) {
+      INFO(call.name << ", fault " << static_cast<int>(fault));
+      Scene scene;
+      Fill(scene);
+      scene.server.Break(fault);
+      const Result<void> done = call.make(*scene.Open());
+      REQUIRE_FAILS(done, ErrorCode::kUnavailable, "404");
+      REQUIRE_THAT(done.error().hint(), Catch::Contains("a proxy"));
+      scene.server.Break(fault);
+      REQUIRE_FAILS(call.make(*scene.OpenRetrying()), ErrorCode::kUnavailable, "tried 4 times");
+      scene.server.Mend();
+      REQUIRE(scene.server.files().size() == 4);
+    }
+  }
+}
+
+TEST_CASE("s3 storage: a list that stops at a page is no list") {
+  Scene scene({.page_size = 1});
+  Fill(scene);
+  scene.server.Break(S3Fault::kNotFoundPage, "GET", "continuation-token", 2);
+  std::size_t seen = 0;
+  REQUIRE_FAILS(scene.Open()->List(FileKind::kLock,
+                                   [&](const FileInfo&) -> Result<void> {
+                                     ++seen;
+                                     return {};
+                                   }),
+                ErrorCode::kUnavailable, "list \"locks\"");
+  REQUIRE(seen == 2);
+}
+
+TEST_CASE("s3 storage: that a file is not there is asked for where the answer has a body") {
+  Scene scene;
+  Fill(scene);
+  const auto storage = scene.Open();
+  const FileName absent = Name(FileKind::kLock, 'd');
+  REQUIRE_FAILS(storage->Stat(absent), ErrorCode::kNotFound, "NoSuchKey");
+  REQUIRE_FAILS(storage->Remove(absent), ErrorCode::kNotFound, "NoSuchKey");
+  REQUIRE_FAILS(storage->Get(absent, {}), ErrorCode::kNotFound, "NoSuchKey");
+
+  // Also of a file of no bytes, of which there is no first one to ask for.
+  scene.server.PutFile("p/" + FilePath(absent), "");
+  for (const FileName& present : {Name(FileKind::kLock, 'a'), absent}) {
+    scene.server.Break(S3Fault::kNotFound, "HEAD", "", 1, 1);
+    REQUIRE_FAILS(storage->Stat(present), ErrorCode::kUnavailable, "404");
+    scene.server.Break(S3Fault::kNotFound, "HEAD", "", 1, 1);
+    REQUIRE_FAILS(storage->Remove(present), ErrorCode::kUnavailable, "404");
+    scene.server.Break(S3Fault::kNotFound, "DELETE", "", 1, 1);
+    REQUIRE_FAILS(storage->Remove(present), ErrorCode::kUnavailable, "404");
+    scene.server.Mend();
+    REQUIRE_OK(storage->Stat(present));
+  }
+}
+
+TEST_CASE("s3 storage: a bucket that was there is not believed to be gone") {
+  Scene scene;
+  Fill(scene);
+  const auto list = [](Storage& storage) {
+    return storage.List(FileKind::kLock, [](const FileInfo&) -> Result<void> { return {}; });
+  };
+  const auto storage = scene.Open();
+  scene.server.Break(S3Fault::kNoBucket);
+  REQUIRE_OK(list(*storage));
+  REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchBucket");
+  scene.server.Mend();
+  SECTION("once it gave something") { REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a'))); }
+  SECTION("or said that a file is not in it") {
+    REQUIRE_FAILS(storage->Get(kConfigName, {}), ErrorCode::kNotFound, "NoSuchKey");
+  }
+  scene.server.Break(S3Fault::kNoBucket);
+  REQUIRE_FAILS(list(*storage), ErrorCode::kUnavailable, "NoSuchBucket");
+  for (const Call& call : Calls()) {
+    INFO(call.name);
+    REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "NoSuchBucket");
+  }
+}
+
 TEST_CASE("s3 storage: what is tried again goes over a new connection") {
   Scene scene;
   const auto storage = scene.Open();
@@ -249,9 +329,9 @@ TEST_CASE("s3 storage: a clock that is wrong is put right by the server's") {
     const auto storage = scene.Open();
     // Also where the refusal has no body that says why.
     REQUIRE_FAILS(storage->Stat(kConfigName), ErrorCode::kNotFound, "");
-    REQUIRE(scene.server.requests() == 2);
+    REQUIRE(scene.server.requests() == 3);  // HEAD refused, HEAD, and the GET that says why
     REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));
-    REQUIRE(scene.server.requests() == 3);
+    REQUIRE(scene.server.requests() == 4);
   }
 }
 
