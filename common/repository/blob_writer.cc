@@ -273,12 +273,12 @@ class PackingBlobWriter final : public BlobWriter {
     const ByteView payload = frame.value_or(plaintext);
     const bool is_alone = payload.size() >= kPackBytesTarget;
     std::unique_ptr<OpenPack> pack = is_alone ? std::make_unique<OpenPack>() : TakePack(type);
+    if (!pack->HasRoom(crypto::kSealOverhead + payload.size())) {
+      HF_TRY(Store(tools.sealer, std::exchange(pack, NewPack())));
+    }
     HF_TRY(Verify(tools, pack->Append(tools.sealer, payload, blob), blob, plaintext));
     if (is_alone) {
       HF_TRY(Store(tools.sealer, std::move(pack)));
-    } else if (pack->IsFull()) {
-      HF_TRY(Store(tools.sealer, std::exchange(pack, NewPack())));
-      GivePack(type, std::move(pack));
     } else {
       GivePack(type, std::move(pack));
     }

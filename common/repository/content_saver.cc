@@ -13,8 +13,8 @@
 namespace holdfast::repository {
 namespace {
 
-// Twice the largest chunk, so that what is left of one moves to the next buffer only now and then.
-constexpr std::size_t kBufferBytes = 2 * kChunkBytesMax;
+// The largest chunk and some chunks besides: what is left of the last one moves to the next buffer.
+constexpr std::size_t kBufferBytes = kChunkBytesMax + (2U << 20);
 // One is filled while the blobs of the other are made.
 constexpr std::size_t kBuffers = 2;
 // One read: short enough for progress and a stop to be noticed.

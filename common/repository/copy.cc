@@ -176,8 +176,7 @@ class Copy {
   }
 
   Result<void> CopyBlob(const Id& pack, const PackContents::Blob& blob, ByteView sealed) {
-    Result<Bytes> plaintext =
-        from_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
+    Result<Bytes> plaintext = from_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
     if (!plaintext) return CopyAnyway(blob);
     return Save(blob, *std::move(plaintext));
   }

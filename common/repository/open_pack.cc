@@ -15,11 +15,13 @@ namespace {
 
 constexpr std::size_t kPackBlobsMax = kIndexBlobsMax;
 static_assert(kPackBlobsMax * kPackEntryCompressedBytes < kPackHeaderBytesMax);
+static_assert(kPackBlobsMax * kPackEntryCompressedBytes < kPackBytesReserved - kPackBytesTarget);
 
 }  // namespace
 
-bool OpenPack::IsFull() const {
-  return bytes_.size() >= kPackBytesTarget || blobs_.size() >= kPackBlobsMax;
+bool OpenPack::HasRoom(std::size_t sealed_bytes) const {
+  return empty() ||
+         (bytes_.size() + sealed_bytes <= kPackBytesTarget && blobs_.size() < kPackBlobsMax);
 }
 
 bool OpenPack::Fits(const OpenPack& other) const {

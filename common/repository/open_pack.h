@@ -15,16 +15,17 @@
 
 namespace holdfast::repository {
 
-// A pack is closed at this size; a blob that is larger gets a pack of its own.
+// The sealed blobs of a pack, unless a larger one has it to itself.
 inline constexpr std::size_t kPackBytesTarget = 16U << 20;
-// The largest chunk of a file, sealed, fits beside an almost full pack without a reallocation.
-inline constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (9U << 20);
+// With room for the header of as many blobs as a pack has.
+inline constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (3U << 20);
 
 // One thread at a time. Keeps its memory when it is cleared.
 class OpenPack {
  public:
   bool empty() const { return blobs_.empty(); }
-  bool IsFull() const;
+  // Whether a blob of so many sealed bytes may go into it; if not, it is to be stored first.
+  bool HasRoom(std::size_t sealed_bytes) const;
   // Whether both together are still one pack.
   bool Fits(const OpenPack& other) const;
   ByteView bytes() const { return bytes_.view(); }

@@ -110,11 +110,12 @@ class PackRepair {
 
   Result<void> Save(const PackContents::Blob& blob, ByteView sealed) {
     OpenPack& pack = open_[blob.type == BlobType::kTree ? 1 : 0];
+    if (!pack.HasRoom(sealed.size())) HF_TRY(Store(pack));
     pack.AppendSealed(sealed, blob);
     ++report_.blobs_saved;
     report_.bytes_saved += sealed.size();
     progress_.bytes += sealed.size();
-    return pack.IsFull() ? Store(pack) : Result<void>{};
+    return {};
   }
 
   Result<void> Store(OpenPack& pack) {

@@ -346,13 +346,14 @@ class Prune {
     progress_.bytes += EntryBytes(location);
     const bool is_tree = blob.type == BlobType::kTree;
     OpenPack& pack = copier.packs[is_tree ? 1 : 0];
+    if (!pack.HasRoom(sealed.size())) HF_TRY(Store(copier.sealer, pack));
     if (is_tree && !blob.compressed) {
       blob.compressed = true;
       (void)pack.Append(copier.sealer, copier.compressor.Compress(*plaintext), blob);
     } else {
       pack.AppendSealed(sealed, blob);
     }
-    return pack.IsFull() ? Store(copier.sealer, pack) : Result<void>{};
+    return {};
   }
 
   Result<void> Store(crypto::Sealer& sealer, OpenPack& pack) {
