@@ -611,6 +611,7 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
                               {"key_file", settings.controller->key_file}};
   }
   document["limits"] = {{"tasks", settings.limits.tasks},
+                        {"readers", settings.limits.readers},
                         {"read_mib_s", settings.limits.read_mib_s},
                         {"write_mib_s", settings.limits.write_mib_s}};
   document["repositories"] = Json::object();
@@ -630,6 +631,7 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
   for (const SourceSettings& source : settings.sources) {
     Json entry = {{"kind", source.kind}, {"name", source.name}, {"repository", source.repository}};
     if (source.read_mib_s > 0) entry["read_mib_s"] = source.read_mib_s;
+    if (source.readers > 0) entry["readers"] = source.readers;
     if (!source.compression.empty()) entry["compression"] = source.compression;
     for (const config::OptionSpec& spec : kinds.find(source.kind)->second.options) {
       if (source.values.Has(spec.name)) entry[spec.name] = OptionJson(source.values, spec);

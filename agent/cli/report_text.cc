@@ -652,9 +652,9 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
                         YamlText(settings.controller->endpoint),
                         YamlText(settings.controller->key_file));
   }
-  text +=
-      fmt::format("limits:\n  tasks: {}\n  read_mib_s: {}\n  write_mib_s: {}\n",
-                  settings.limits.tasks, settings.limits.read_mib_s, settings.limits.write_mib_s);
+  text += fmt::format("limits:\n  tasks: {}\n  readers: {}\n  read_mib_s: {}\n  write_mib_s: {}\n",
+                      settings.limits.tasks, settings.limits.readers, settings.limits.read_mib_s,
+                      settings.limits.write_mib_s);
   text += settings.repositories.empty() ? "repositories: {}\n" : "repositories:\n";
   for (const RepositorySettings& repository : settings.repositories) {
     text += fmt::format(
@@ -673,6 +673,7 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
     text += fmt::format("  - kind: {}\n    name: {}\n    repository: {}\n", source.kind,
                         YamlText(source.name), YamlText(source.repository));
     if (source.read_mib_s > 0) text += fmt::format("    read_mib_s: {}\n", source.read_mib_s);
+    if (source.readers > 0) text += fmt::format("    readers: {}\n", source.readers);
     if (!source.compression.empty()) {
       text += fmt::format("    compression: {}\n", source.compression);
     }

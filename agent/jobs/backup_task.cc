@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/jobs/bandwidth.h"
+#include "agent/jobs/items_ahead.h"
 #include "agent/jobs/part_record.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
@@ -52,11 +53,11 @@ void Pace(Item& item, const RateLimits& limits, const std::stop_token& stop) {
 }
 
 // Pulls every item through the writer. The job owns pace and cancellation, once for all kinds.
-Result<void> SaveItems(BackupSession& session, repository::PartWriter& writer,
-                       const RateLimits& limits, const std::stop_token& stop) {
+Result<void> SaveItems(ItemsAhead& items, repository::PartWriter& writer, const RateLimits& limits,
+                       const std::stop_token& stop) {
   for (;;) {
     if (stop.stop_requested()) return Fail(Stopped());
-    HF_ASSIGN(std::optional<Item> item, session.Next());
+    HF_ASSIGN(std::optional<Item> item, items.Next());
     if (!item) return {};
     Pace(*item, limits, stop);
     Result<void> added = writer.Add(*std::move(item));
@@ -64,6 +65,10 @@ Result<void> SaveItems(BackupSession& session, repository::PartWriter& writer,
     if (stop.stop_requested()) return Fail(Stopped());
     if (!added) return added;
   }
+}
+
+unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
+  return source.readers > 0 ? source.readers : settings.limits.readers;
 }
 
 std::string_view ScopeName(BackupScope scope) {
@@ -194,7 +199,10 @@ Result<Part> BackupTask::SavePart() {
   const RateLimits limits = context_.bandwidth == nullptr
                                 ? RateLimits()
                                 : context_.bandwidth->OfSource(options_.settings->label());
-  HF_TRY(SaveItems(*session_, *writer, limits, context_.stop));
+  {
+    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings));
+    HF_TRY(SaveItems(items, *writer, limits, context_.stop));
+  }
   WallTime cut_time = saved_.manifest.cut_time;
   HF_ASSIGN(saved_.manifest, session_->Finish());
   saved_.manifest.cut_time = cut_time;

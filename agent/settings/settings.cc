@@ -87,6 +87,14 @@ std::uint64_t RateOf(const Values& values, std::string_view name) {
   return static_cast<std::uint64_t>(values.Integer(name));
 }
 
+config::OptionSpec ReadersOption() {
+  return {.name = "readers",
+          .type = OptionType::kInteger,
+          .help = "how many small files of a source are read at once",
+          .minimum = 1,
+          .maximum = 64};
+}
+
 Schema MakeLimitsSchema() {
   Schema schema;
   schema.options = {
@@ -95,6 +103,7 @@ Schema MakeLimitsSchema() {
        .help = "how many tasks of a controller's plans save or restore at once",
        .minimum = 1,
        .maximum = 64},
+      ReadersOption(),
       RateOption("read_mib_s", "how fast all sources together are read, in MiB a second"),
       RateOption("write_mib_s", "how fast all repositories together are written, in MiB a second"),
   };
@@ -146,6 +155,7 @@ Schema MakeCommonSourceSchema() {
        .type = OptionType::kString,
        .help = "where its snapshots go; may be left out where there is one repository"},
       CompressionOption(),
+      ReadersOption(),
       RateOption("read_mib_s", "how fast its content is read, in MiB a second"),
   };
   return schema;
@@ -224,6 +234,8 @@ class SettingsReader {
     if (!values) return {};
     settings_.limits.tasks =
         static_cast<unsigned>(values->Integer("tasks", settings_.limits.tasks));
+    settings_.limits.readers =
+        static_cast<unsigned>(values->Integer("readers", settings_.limits.readers));
     settings_.limits.read_mib_s = RateOf(*values, "read_mib_s");
     settings_.limits.write_mib_s = RateOf(*values, "write_mib_s");
     return {};
@@ -305,6 +317,7 @@ class SettingsReader {
     }
     source.compression = source.values.Text("compression");
     source.read_mib_s = RateOf(source.values, "read_mib_s");
+    source.readers = static_cast<unsigned>(source.values.Integer("readers"));
     HF_TRY(ChooseRepository(source));
     settings_.sources.push_back(std::move(source));
     return {};

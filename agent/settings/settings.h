@@ -36,6 +36,7 @@ struct SourceSettings {
   std::string repository;        // a name in Settings::repositories
   std::string compression;       // as the repository's; empty: that
   std::uint64_t read_mib_s = 0;  // of content that is read; 0: no limit
+  unsigned readers = 0;          // of its files at once; 0: as LimitSettings
   config::Values values;         // all that stands in the file, kind and name too
 
   // "kind/name", as people name a source.
@@ -48,9 +49,10 @@ struct ControllerSettings {
   std::string key_file;  // its CURVE public key
 };
 
-// 0: no limit.
+// 0: no limit, but for what says otherwise.
 struct LimitSettings {
   unsigned tasks = 2;             // of a controller's plans, saving or restoring at once; never 0
+  unsigned readers = 2;           // of each source's small files at once; never 0
   std::uint64_t read_mib_s = 0;   // of content that is read from all sources together
   std::uint64_t write_mib_s = 0;  // of what is written to all repositories together
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"
@@ -28,7 +29,8 @@ class FileReader final : public ByteReader {
 
   Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
     if (buffer.empty()) return std::size_t{0};
-    if (!began_) HF_TRY(Begin());
+    if (!began_) began_ = Begin();
+    HF_TRY(*began_);
     if (buffered_at_ < buffered_.size()) {
       std::size_t count = std::min(buffer.size(), buffered_.size() - buffered_at_);
       std::memcpy(buffer.data(), buffered_.data() + buffered_at_, count);
@@ -59,6 +61,12 @@ class FileReader final : public ByteReader {
     return outcome;
   }
 
+  std::size_t BytesAhead() const override {
+    return attributes_.size <= kBufferedBytesMax ? static_cast<std::size_t>(attributes_.size) + 1
+                                                 : 0;
+  }
+  void ReadAhead() override { began_ = Begin(); }
+
  private:
   static bool Differs(const struct stat& a, const struct stat& b) {
     return a.st_size != b.st_size || !SameTime(a.st_mtim, b.st_mtim) ||
@@ -71,7 +79,6 @@ class FileReader final : public ByteReader {
   }
 
   Result<void> Begin() {
-    began_ = true;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       HF_TRY(Stat(before_));
       // Files of procfs and sysfs tell a size of 0 and have content nevertheless: read to the end.
@@ -160,7 +167,7 @@ class FileReader final : public ByteReader {
   Attributes attributes_;
   std::string shown_;
   struct stat before_ {};
-  bool began_ = false;
+  std::optional<Result<void>> began_;
   bool is_stable_ = true;
   bool is_whole_ = false;  // `buffered_` has all of it
   bool has_holes_ = false;

@@ -27,6 +27,12 @@ class ByteReader {
     bool changed = false;                  // the content changed while it was read
   };
   virtual Result<Outcome> Finish() { return Outcome{}; }
+  // For content that is small and independent of what else is read: how many bytes of memory
+  // ReadAhead() takes; 0 where it does nothing.
+  virtual std::size_t BytesAhead() const { return 0; }
+  // May be called once, before Read(), on another thread: gets what Read() will give. An error
+  // becomes that of Read().
+  virtual void ReadAhead() {}
 };
 
 // How content is cut into blobs.

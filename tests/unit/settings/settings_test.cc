@@ -100,8 +100,8 @@ TEST_CASE("settings: unknown keys are refused at every level, with a hint") {
                 "did you mean \"repositories\"?");
   REQUIRE_FAILS(Parse("repositories: {main: {url: \"file:/x\", password: y}}\n"),
                 ErrorCode::kInvalidArgument, "agent.yaml:1:39: unknown key \"password\"");
-  REQUIRE_FAILS(Parse("limits: {readers: 2}\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:1:10: unknown key \"readers\"");
+  REQUIRE_FAILS(Parse("limits: {reader: 2}\n"), ErrorCode::kInvalidArgument,
+                "agent.yaml:1:10: unknown key \"reader\"");
   REQUIRE_FAILS(Parse("controller: {endpoint: \"tcp://c:1\", key_file: k, key: x}\n"),
                 ErrorCode::kInvalidArgument, "agent.yaml:1:50: unknown key \"key\"");
   REQUIRE_FAILS(Parse("repositories: {m: {url: \"file:/x\", password_file: p}}\n"
@@ -140,6 +140,19 @@ TEST_CASE("settings: the number of tasks has a default and bounds") {
   REQUIRE_FAILS(Parse("limits: {tasks: 0}\n"), ErrorCode::kInvalidArgument,
                 "agent.yaml:1:17: \"tasks\" is 0");
   REQUIRE_FAILS(Parse("limits: {tasks: 65}\n"), ErrorCode::kInvalidArgument, "at most 64");
+}
+
+TEST_CASE("settings: the number of readers has a default, bounds, and a source's own") {
+  REQUIRE(Unwrap(Parse("")).limits.readers == 2);
+  REQUIRE(Unwrap(Parse("limits: {readers: 16}\n")).limits.readers == 16);
+  REQUIRE_FAILS(Parse("limits: {readers: 0}\n"), ErrorCode::kInvalidArgument,
+                "agent.yaml:1:19: \"readers\" is 0");
+  const Settings settings =
+      Unwrap(Parse("repositories: {main: {url: \"file:/r\", password_file: p}}\n"
+                   "sources:\n- {kind: files, name: a, paths: [/a], readers: 8}\n"
+                   "- {kind: files, name: b, paths: [/b]}\n"));
+  REQUIRE(settings.sources.at(0).readers == 8);
+  REQUIRE(settings.sources.at(1).readers == 0);
 }
 
 TEST_CASE("settings: the environment alone may name the controller") {
