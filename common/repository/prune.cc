@@ -4,6 +4,8 @@
 #include <array>
 #include <mutex>
 #include <ranges>
+#include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,25 +29,27 @@ namespace {
 constexpr std::uint64_t kSmallPackBytes = kPackBytesTarget / 4;
 constexpr std::size_t kSmallPacksMin = 10;
 constexpr std::size_t kNamedMax = 5;
+// So many copies are opened before the plan is made anew.
+constexpr std::size_t kRoundBlobs = 256U << 10;
 
 Error Cancelled() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
 // What is known of one pack.
 struct Pack {
   std::uint64_t file_bytes = 0;  // that the file has; 0: there is none
-  std::uint64_t indexed_bytes = 0;
-  std::uint64_t needed_bytes = 0;
-  std::uint64_t unneeded_bytes = 0;
+  std::uint64_t blobs = 0;       // that the index has
+  std::uint64_t blob_bytes = 0;  // of these, and of what the header says of them
   std::uint64_t needed_blobs = 0;
-  std::uint64_t unneeded_blobs = 0;
+  std::uint64_t needed_bytes = 0;
   bool has_data = false;
   bool has_trees = false;
   bool has_plain_trees = false;  // restic wants them compressed
 
-  bool is_indexed() const { return needed_blobs + unneeded_blobs > 0; }
+  std::uint64_t unneeded_blobs() const { return blobs - needed_blobs; }
+  std::uint64_t unneeded_bytes() const { return blob_bytes - needed_bytes; }
   // Data and trees in one pack, or a tree that is not compressed, as no pack should be.
   bool is_out_of_order() const { return (has_data && has_trees) || has_plain_trees; }
-  bool is_whole() const { return file_bytes == indexed_bytes; }
+  bool is_long_enough() const { return file_bytes == blob_bytes + ExpectedPackSize({}); }
 };
 
 enum class Fate : std::uint8_t { kKeep, kRepack, kRemove };
@@ -67,7 +71,7 @@ class Prune {
     HF_TRY(FindNeeded());
     progress_.SetPhase("packs");
     HF_TRY(LookAtPacks());
-    Decide();
+    HF_TRY(MakePlan());
     if (options_.dry_run) return report_;
     progress_.SetPhase("repack");
     HF_TRY(Repack());
@@ -117,96 +121,180 @@ class Prune {
     HF_TRY(repository_.ForEachBlob(
         [&](BlobType type, const Id&, const BlobLocation& location) -> Result<void> {
           Pack& pack = packs_[location.pack];
-          pack.indexed_bytes += EntryBytes(location);
-          ++pack.unneeded_blobs;
-          pack.unneeded_bytes += EntryBytes(location);
+          ++pack.blobs;
+          pack.blob_bytes += EntryBytes(location);
           (type == BlobType::kTree ? pack.has_trees : pack.has_data) = true;
           if (type == BlobType::kTree && !location.compressed) pack.has_plain_trees = true;
           return {};
         }));
-    for (auto& [id, pack] : packs_) {
-      if (pack.is_indexed()) pack.indexed_bytes += ExpectedPackSize({});
-    }
-    return ChooseCopies();
+    return {};
   }
 
   static std::uint64_t EntryBytes(const BlobLocation& location) {
     return location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
   }
 
-  // Of a blob that lies in several packs one copy is enough: the first that is in a pack as long as
-  // it has to be.
+  // --- copies of one blob in several packs
+
+  // What is damaged shows only when it is opened. So the plan says which copies that would be, and
+  // is made anew without those that are found damaged; what is never dropped is never read.
+  Result<void> MakePlan() {
+    opened_.assign(repository_.BlobCount(), false);
+    for (;;) {
+      HF_TRY(ChooseCopies());
+      Decide();
+      HF_ASSIGN(const bool has_opened, OpenCopies());
+      if (!has_opened) return {};
+    }
+  }
+
+  // One copy is enough: the first that is in a pack as long as it has to be, and that is not known
+  // to be damaged.
   Result<void> ChooseCopies() {
+    for (auto& [id, pack] : packs_) pack.needed_blobs = pack.needed_bytes = 0;
     chosen_.assign(repository_.BlobCount(), false);
-    std::vector<bool> has_copy(repository_.BlobCount(), false);
+    has_copies_.assign(repository_.BlobCount(), false);
+    std::vector<bool> is_there(repository_.BlobCount(), false);
+    std::vector<bool> has_one(repository_.BlobCount(), false);
     std::size_t i = 0;
     HF_TRY(repository_.ForEachNumberedBlob(
         [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
           const std::size_t entry = i++;
           Pack& pack = packs_[location.pack];
-          if (!needed_.Has(number) || has_copy[number] || !pack.is_whole()) return {};
-          has_copy[number] = chosen_[entry] = true;
+          if (!needed_.Has(number) || pack.file_bytes == 0) return {};
+          if (is_there[number]) has_copies_[number] = true;
+          is_there[number] = true;
+          const bool is_good =
+              pack.is_long_enough() && !damaged_.contains({location.pack, location.offset});
+          if (has_one[number] || !is_good) return {};
+          has_one[number] = chosen_[entry] = true;
           ++pack.needed_blobs;
-          --pack.unneeded_blobs;
           pack.needed_bytes += EntryBytes(location);
-          pack.unneeded_bytes -= EntryBytes(location);
           return {};
         }));
     i = 0;
     return repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
                                                const BlobLocation& location) -> Result<void> {
       const std::size_t entry = i++;
-      if (number != entry || !needed_.Has(entry) || has_copy[entry]) return {};
+      if (number != entry || !needed_.Has(entry) || has_one[entry]) return {};
+      const Pack& pack = packs_[location.pack];
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} blob {} is needed, and its pack {} {}", BlobTypeName(type),
                               id.Hex(), location.pack.Hex(),
-                              packs_[location.pack].file_bytes == 0
-                                  ? "is not in the storage"
-                                  : "does not have the size that the index makes it"),
-                  "nothing was changed; \"check\" names the snapshots and paths that need it");
+                              pack.file_bytes == 0 ? "is not in the storage"
+                              : !pack.is_long_enough()
+                                  ? "does not have the size that the index makes it"
+                                  : "has it damaged, as every other that has it"),
+                  "nothing was changed; \"check --read-data\" names the snapshots and paths that "
+                  "need it");
     });
+  }
+
+  // Where a copy goes the one that stays is opened before, and so is one that is to be moved and is
+  // not the only one. Opens some of those that were not; false when there were none.
+  Result<bool> OpenCopies() {
+    if (std::ranges::find(has_copies_, true) == has_copies_.end()) return false;
+    std::vector<bool> in_doubt(repository_.BlobCount(), false);
+    HF_TRY(repository_.ForEachNumberedBlob(
+        [&](std::size_t number, BlobType, const Id&, const BlobLocation& location) -> Result<void> {
+          if (!has_copies_[number] || in_doubt[number]) return {};
+          in_doubt[number] = Goes(location.pack);
+          return {};
+        }));
+    std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> copies;
+    std::size_t count = 0;
+    std::size_t i = 0;
+    HF_TRY(repository_.ForEachNumberedBlob([&](std::size_t number, BlobType type, const Id& id,
+                                               const BlobLocation& location) -> Result<void> {
+      if (!chosen_[i++] || !in_doubt[number] || opened_[number] || count == kRoundBlobs) return {};
+      opened_[number] = true;
+      copies[location.pack].push_back(EntryOf(type, id, location));
+      ++count;
+      return {};
+    }));
+    std::vector<Id> packs;
+    for (auto& [pack, blobs] : copies) {
+      std::ranges::sort(blobs, {}, &PackContents::Blob::offset);
+      packs.push_back(pack);
+    }
+    HF_TRY(ForEachInParallel(packs.size(), threads_, [&](std::size_t pack) {
+      return OpenCopiesIn(packs[pack], copies.find(packs[pack])->second);
+    }));
+    return count > 0;
+  }
+
+  Result<void> OpenCopiesIn(const Id& pack, std::span<const PackContents::Blob> blobs) {
+    const auto open = [&](const PackContents::Blob& blob, ByteView sealed) -> Result<void> {
+      const Result<Bytes> opened =
+          repository_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
+      if (!opened && !IsDamage(opened.error())) return Fail(opened.error());
+      if (!opened) AddDamaged(pack, blob);
+      blobs = blobs.subspan(1);
+      return {};
+    };
+    bool one_by_one = false;  // what cannot be read must not take its neighbours along
+    while (!blobs.empty()) {
+      const Result<void> read = ReadBlobsOfPack(
+          repository_.storage(), pack, one_by_one ? blobs.first(1) : blobs, open, stop_);
+      if (read) continue;
+      if (!IsDamage(read.error()) && read.error().code() != ErrorCode::kNotFound) return read;
+      if (one_by_one) {
+        AddDamaged(pack, blobs.front());
+        blobs = blobs.subspan(1);
+      }
+      one_by_one = true;
+    }
+    return {};
+  }
+
+  void AddDamaged(const Id& pack, const PackContents::Blob& blob) {
+    std::lock_guard lock(mutex_);
+    damaged_.insert({pack, blob.offset});
+    opened_[*repository_.BlobNumber(blob.type, blob.id)] = false;  // another will be chosen
   }
 
   // --- the plan
 
   void Decide() {
+    report_ = {.snapshots = report_.snapshots};
+    fates_.clear();
     std::vector<std::pair<Id, Pack*>> partly;
     std::array<std::vector<std::pair<Id, Pack*>>, 2> small;
     std::uint64_t unneeded = 0;  // that would stay if nothing were repacked
     for (auto& [id, pack] : packs_) {
       report_.blobs_needed += pack.needed_blobs;
       report_.bytes_needed += pack.needed_bytes;
-      report_.blobs_unneeded += pack.unneeded_blobs;
-      report_.bytes_unneeded += pack.unneeded_bytes;
-      if (!pack.is_indexed()) ++report_.packs_unindexed;
+      report_.blobs_unneeded += pack.unneeded_blobs();
+      report_.bytes_unneeded += pack.unneeded_bytes();
+      if (pack.blobs == 0) ++report_.packs_unindexed;
       if (pack.needed_blobs == 0) {
         fates_[id] = Fate::kRemove;
         continue;
       }
       fates_[id] = Fate::kKeep;
-      unneeded += pack.unneeded_bytes;
-      if (pack.unneeded_blobs > 0 || pack.is_out_of_order()) partly.emplace_back(id, &pack);
+      unneeded += pack.unneeded_bytes();
+      if (pack.unneeded_blobs() > 0 || pack.is_out_of_order()) partly.emplace_back(id, &pack);
       if (pack.file_bytes < kSmallPackBytes) small[pack.has_trees ? 1 : 0].emplace_back(id, &pack);
     }
     // What must be sorted out first, then where most is won for what is copied.
     std::ranges::sort(partly, [](const auto& a, const auto& b) {
       const bool a_first = a.second->is_out_of_order();
       if (a_first != b.second->is_out_of_order()) return a_first;
-      const auto a_won = static_cast<double>(a.second->unneeded_bytes) /
+      const auto a_won = static_cast<double>(a.second->unneeded_bytes()) /
                          static_cast<double>(a.second->needed_bytes);
-      const auto b_won = static_cast<double>(b.second->unneeded_bytes) /
+      const auto b_won = static_cast<double>(b.second->unneeded_bytes()) /
                          static_cast<double>(b.second->needed_bytes);
       return a_won != b_won ? a_won > b_won : a.first < b.first;
     });
     const std::uint64_t allowed = AllowedUnneeded();
     for (const auto& [id, pack] : partly) {
       if (!pack->is_out_of_order() && unneeded <= allowed) continue;
-      if (WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes;
+      if (WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
     }
     for (const auto& packs : small) {
       if (packs.size() < kSmallPacksMin) continue;
       for (const auto& [id, pack] : packs) {
-        if (fates_[id] == Fate::kKeep && WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes;
+        if (fates_[id] == Fate::kKeep && WillRepack(id, *pack)) unneeded -= pack->unneeded_bytes();
       }
     }
     report_.bytes_left_unneeded = unneeded;
@@ -231,6 +319,11 @@ class Prune {
     ++report_.packs_repacked;
     report_.bytes_repacked += pack.needed_bytes;
     return true;
+  }
+
+  // Whether the pack is there and will not be.
+  bool Goes(const Id& id) const {
+    return fates_.find(id)->second != Fate::kKeep && packs_.find(id)->second.file_bytes > 0;
   }
 
   void Count() {
@@ -407,7 +500,7 @@ class Prune {
   Result<void> RemovePacks() {
     std::vector<Id> going;
     for (const auto& [id, fate] : fates_) {
-      if (fate != Fate::kKeep && packs_[id].file_bytes > 0) going.push_back(id);
+      if (Goes(id)) going.push_back(id);
     }
     std::ranges::sort(going);
     progress_.items_total = going.size();
@@ -435,7 +528,10 @@ class Prune {
   std::mutex mutex_;  // while threads are at work: of what they have in common
 
   NeededBlobs needed_;
-  std::vector<bool> chosen_;  // by the number of an entry in the index
+  std::vector<bool> chosen_;      // by the number of an entry in the index
+  std::vector<bool> has_copies_;  // by the number of a blob: it lies in several packs
+  std::vector<bool> opened_;      // by the number of a blob: the copy that is chosen
+  std::set<std::pair<Id, std::uint32_t>> damaged_;  // pack and offset of a copy
 
   std::unordered_map<Id, Pack, IdHash> packs_;
   std::unordered_map<Id, Fate, IdHash> fates_;

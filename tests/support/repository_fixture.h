@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/repository/blob_writer.h"
 #include "common/repository/lock.h"
@@ -50,6 +53,31 @@ struct RepositoryFixture {
       return {};
     }));
     return count;
+  }
+
+  // What the index says of each pack.
+  std::vector<repository::PackContents> IndexedPacks() {
+    std::map<repository::Id, repository::PackContents> packs;
+    Unwrap(Open()->ForEachBlob([&](repository::BlobType type, const repository::Id& id,
+                                   const repository::BlobLocation& location) -> Result<void> {
+      repository::PackContents& pack = packs[location.pack];
+      pack.id = location.pack;
+      pack.blobs.push_back(repository::EntryOf(type, id, location));
+      return {};
+    }));
+    std::vector<repository::PackContents> all;
+    for (auto& [id, pack] : packs) all.push_back(std::move(pack));
+    return all;
+  }
+  // Puts one index file that names the packs in this order in the place of all others.
+  void ReplaceIndex(const std::vector<repository::PackContents>& packs) {
+    std::vector<FileName> old;
+    Unwrap(storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+      old.push_back(file.name);
+      return {};
+    }));
+    Unwrap(Open()->SaveIndex(packs));
+    for (const FileName& file : old) Unwrap(storage.Remove(file));
   }
 
   Secret password{"correct horse battery staple"};

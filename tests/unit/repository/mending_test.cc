@@ -1,9 +1,11 @@
 // What is damaged is stored again, and damaged packs go.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "common/repository/check.h"
 #include "common/repository/index_repair.h"
 #include "common/repository/pack_repair.h"
+#include "common/repository/prune.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
@@ -77,6 +79,30 @@ TEST_CASE("rehash: what the index has and no pack whole is stored again, and not
   const auto view = testing::OpenView(*repository, snapshot);
   for (int i = 0; i < 6; ++i) CHECK(testing::ReadPath(*view, fmt::format("data/f{}", i)));
   CHECK(mending.Rehash().data_blobs == 0);
+}
+
+TEST_CASE("rehash: what was stored again stays when a prune takes the damaged copy or its pack") {
+  Mending mending;
+  const Id snapshot = mending.Save();
+  const auto how = GENERATE(Harm::kFlipped, Harm::kGone);
+  const Id damaged = mending.Damage(how);
+  mending.Rehash();
+  const bool damaged_is_first = GENERATE(true, false);
+  std::vector<PackContents> packs = mending.IndexedPacks();
+  std::ranges::stable_partition(packs, [&](const PackContents& pack) {
+    return (pack.id == damaged) == damaged_is_first;
+  });
+  mending.ReplaceIndex(packs);
+  PruneOptions options;
+  if (GENERATE(true, false)) options.max_unused_percent = 0;
+  Progress progress;
+
+  Unwrap(PruneRepository(*mending.Open(), options, progress, {}));
+
+  auto repository = mending.Open();
+  const auto view = testing::OpenView(*repository, snapshot);
+  for (int i = 0; i < 6; ++i) CHECK(testing::ReadPath(*view, fmt::format("data/f{}", i)));
+  CHECK(mending.Check().errors == std::vector<std::string>{});
 }
 
 TEST_CASE("repair packs: what is whole is saved, and after a rehash nothing is wrong") {

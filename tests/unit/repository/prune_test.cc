@@ -1,6 +1,8 @@
 #include "common/repository/prune.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "common/repository/check.h"
 #include "tests/support/faulty_storage.h"
@@ -227,6 +229,99 @@ TEST_CASE("prune: a damaged blob is not copied, and nothing is removed") {
   Progress progress;
   REQUIRE_FAILS(PruneRepository(*place.Open(), options, progress, {}), ErrorCode::kCorrupt, "");
   CHECK(place.PackBytes() >= before);
+}
+
+// Two writers that did not know of each other, so that some files lie in two packs.
+struct TwoWriters : Place {
+  TwoWriters(const std::vector<int>& by_one, const std::vector<int>& by_other) {
+    auto one = Open();
+    auto other = Open();
+    snapshot_of_one = Save(*one, by_one);
+    for (const PackContents& pack : IndexedPacks()) packs_of_one.insert(pack.id);
+    Save(*other, by_other);
+  }
+  // The packs of one come first in the index, or last.
+  void Order(bool one_is_first) {
+    std::vector<PackContents> packs = IndexedPacks();
+    std::ranges::stable_partition(packs, [&](const PackContents& pack) {
+      return packs_of_one.contains(pack.id) == one_is_first;
+    });
+    ReplaceIndex(packs);
+  }
+  // In each large blob of these packs one byte is another one.
+  void Damage(bool of_one) {
+    for (const PackContents& pack : IndexedPacks()) {
+      if (packs_of_one.contains(pack.id) != of_one) continue;
+      const FileName name{FileKind::kPack, pack.id.Hex()};
+      Bytes content = Unwrap(storage.Get(name, {}));
+      for (const PackContents::Blob& blob : pack.blobs) {
+        if (blob.length > 100'000) content[blob.offset + 20] ^= 1;
+      }
+      Unwrap(storage.Put(name, content, PutMode::kReplace));
+    }
+  }
+  std::set<std::string> Files() {
+    std::set<std::string> files;
+    for (const FileKind kind : {FileKind::kPack, FileKind::kIndex}) {
+      Unwrap(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+        files.insert(FilePath(file.name));
+        return {};
+      }));
+    }
+    return files;
+  }
+
+  Id snapshot_of_one;
+  std::set<Id> packs_of_one;
+};
+
+TEST_CASE("prune: of two copies the whole one stays, whichever the index names first") {
+  TwoWriters place(Range(0, 30), Range(0, 30));
+  place.Order(GENERATE(true, false));
+  place.Forget(place.snapshot_of_one);
+  place.Damage(true);
+  PruneOptions options;
+  options.max_unused_percent = 0;
+
+  place.Run(options);
+
+  place.RequireSound(1);
+}
+
+TEST_CASE("prune: where the damaged one of two copies is to be moved, the whole one is") {
+  TwoWriters place(Range(0, 40), Range(20, 60));
+  place.Order(GENERATE(true, false));
+  place.Forget(place.snapshot_of_one);
+  place.Damage(true);
+  PruneOptions options;
+  options.max_unused_percent = 0;
+
+  place.Run(options);
+
+  place.RequireSound(1);
+}
+
+TEST_CASE("prune: where both copies are damaged nothing is touched") {
+  TwoWriters place(Range(0, 30), Range(0, 30));
+  place.Damage(true);
+  place.Damage(false);
+  const std::set<std::string> before = place.Files();
+
+  Progress progress;
+  REQUIRE_FAILS(PruneRepository(*place.Open(), {}, progress, {}), ErrorCode::kCorrupt,
+                "nothing was changed");
+  CHECK(place.Files() == before);
+}
+
+// That they are damaged would show.
+TEST_CASE("prune: copies of which none goes are not read") {
+  TwoWriters place(Range(0, 30), Range(10, 40));
+  place.Damage(true);
+  place.Damage(false);
+  PruneOptions options;
+  options.max_unused_percent.reset();
+
+  CHECK(place.Run(options).packs_repacked == 0);
 }
 
 // Whatever call fails, before its work or after it: all that there is can be restored, and the next
