@@ -25,6 +25,25 @@ repository::InitOptions Maker(const JobContext& context, bool is_random_password
           .scrypt = context.ScryptOf(is_random_password)};
 }
 
+Error WithBothKeys(Error error, const repository::Id& old) {
+  return std::move(error).WithHint(fmt::format(
+      "both passwords open the repository until \"repository key remove {}\"", Short(old)));
+}
+
+// After the password file could not be replaced, or not surely: whichever password it holds, the
+// key of that one stays.
+Error UndoAdding(RepositorySession& session, const Secret& password, const KeyChangeReport& report,
+                 Error error) {
+  repository::Repository& repository = session.repository();
+  const Result<Secret> held = ReadPassword({.password_file = report.password_file});
+  if (!held || held->Reveal() == password.Reveal()) {
+    return WithBothKeys(std::move(error), repository.key());
+  }
+  // As it was before; what cannot be removed now is of a password that nobody has.
+  (void)repository::RemoveKey(repository, report.added);
+  return error;
+}
+
 // REQUIRES: the session has an exclusive lock.
 Result<void> Exchange(const JobContext& context, RepositorySession& session, const Secret& password,
                       KeyChangeReport& report) {
@@ -33,9 +52,7 @@ Result<void> Exchange(const JobContext& context, RepositorySession& session, con
             repository::AddKey(repository, password, Maker(context, report.password_made)));
   Result<void> replaced = ReplacePasswordFile(report.password_file, password);
   if (!replaced) {
-    // As it was before; what cannot be removed now is of a password that nobody has.
-    (void)repository::RemoveKey(repository, report.added);
-    return replaced;
+    return Fail(UndoAdding(session, password, report, std::move(replaced).error()));
   }
   CrashPoint("jobs.passwd.after_swap");
   Result<void> removed = session.lock()->StillHeld();
@@ -44,12 +61,8 @@ Result<void> Exchange(const JobContext& context, RepositorySession& session, con
     report.removed = repository.key();
     return {};
   }
-  return Fail(std::move(removed)
-                  .error()
-                  .While("remove the key of the old password")
-                  .WithHint(fmt::format(
-                      "both passwords open the repository until \"repository key remove {}\"",
-                      Short(repository.key()))));
+  return Fail(WithBothKeys(std::move(removed).error().While("remove the key of the old password"),
+                           repository.key()));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ Secret RandomPassword(Random& random);
 Result<bool> MakePasswordFile(const std::string& path, Random& random);
 
 // Puts another password into the file, which is there: at any moment it holds the old one or the
-// new one. Owner and mode stay. A symbolic link stays, and what it leads to changes.
+// new one. Owner and mode stay. A symbolic link stays, and what it leads to changes. After an error
+// it holds either one: it may be that only the directory could not be synced.
 Result<void> ReplacePasswordFile(const std::string& path, const Secret& password);
 
 }  // namespace holdfast::jobs

@@ -10,7 +10,8 @@
 namespace holdfast {
 
 // Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the directory.
-// On an error `path` is as it was.
+// On an error `path` is as it was; or, where only the directory could not be synced, it has the new
+// content, and after a power failure perhaps the old one again.
 Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode);
 
 // A directory that goes with the object, with all below it.

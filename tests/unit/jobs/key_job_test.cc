@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/io/fd.h"
+#include "tests/support/child_process.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
@@ -80,6 +81,35 @@ TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
   CHECK(fixture.Text("password") == " secret word \n");
   CHECK(fixture.CountFiles(kKeysUrl, FileKind::kLock) == 0);
   REQUIRE_OK(RunKeyList(fixture.Cheaply(), fixture.Main()));
+}
+
+// The directory may be written and not opened, so that it cannot be synced after the rename.
+TEST_CASE("keys: whichever password the file holds after a failure, its key is there") {
+  KeyFixture fixture;
+  const auto old = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main())).keys.at(0).id;
+  Unwrap(WriteFileAtomic(fixture.Path("old"), AsBytes("secret word\n"), 0644));
+  const std::string directory = fixture.directory.path();
+  for (const std::string& path : {directory, fixture.Path("password")}) {
+    REQUIRE((::geteuid() != 0 || ::chown(path.c_str(), 65534, -1U) == 0));
+  }
+  REQUIRE(::chmod(directory.c_str(), 0300) == 0);
+
+  const testing::ChildOutcome outcome = testing::RunInChild([&]() -> std::string {
+    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return "still root";
+    const auto changed = RunKeyPasswd(fixture.Cheaply(), fixture.Main(), "");
+    if (changed) return "changed";
+    RepositoryAddress with_old = fixture.Main();
+    with_old.password_file = fixture.Path("old");
+    return fmt::format(
+        "{} of {} keys {}", changed.error().Text(), fixture.Keys(),
+        RunKeyList(fixture.Cheaply(), fixture.Main()) && RunKeyList(fixture.Cheaply(), with_old)
+            ? "both open it"
+            : "one is lost");
+  });
+  REQUIRE(::chmod(directory.c_str(), 0700) == 0);
+
+  REQUIRE_THAT(outcome.said, Catch::EndsWith("of 2 keys both open it"));
+  REQUIRE_THAT(outcome.said, Catch::Contains("repository key remove " + old.Hex().substr(0, 8)));
 }
 
 TEST_CASE("keys: a link to the password file stays one") {
