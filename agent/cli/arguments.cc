@@ -52,7 +52,7 @@ class Parser {
     AddList();
     AddRestore();
     AddArchives();
-    AddCheck();
+    AddCheck(&app_, "check");
     AddConfig();
     AddDaemon();
   }
@@ -142,6 +142,8 @@ class Parser {
                         .add_choice = [this](CLI::App* added) { AddRepositoryChoice(added); },
                         .add_retry_lock = [this](CLI::App* added) { AddRetryLock(added); }});
     repository_verbs_->AddTo(group);
+    // Where people look for it who know the other verbs of a repository.
+    AddCheck(group, "repository check");
   }
 
   void AddRetryLock(CLI::App* sub) {
@@ -316,13 +318,16 @@ class Parser {
     AddRetryLock(in);
   }
 
-  void AddCheck() {
-    CLI::App* sub = AddVerb(
-        &app_, Verb::kCheck, "check", "look for damage in the repositories",
-        "  holdfast-agent check\n"
-        "  holdfast-agent check --read-data --repository main\n"
-        "  holdfast-agent check --read-data-subset 10%\n"
-        "  holdfast-agent check --repository-url file:/srv/backup/main --password-file p\n");
+  // `words` are what calls it.
+  void AddCheck(CLI::App* parent, std::string_view words) {
+    CLI::App* sub =
+        AddVerb(parent, Verb::kCheck, "check", "look for damage in the repositories",
+                fmt::format("  holdfast-agent {0}\n"
+                            "  holdfast-agent {0} --read-data --repository main\n"
+                            "  holdfast-agent {0} --read-data-subset 10%\n"
+                            "  holdfast-agent {0} --repository-url file:/srv/backup/main "
+                            "--password-file p\n",
+                            words));
     sub->add_flag("--read-data", arguments_.read_data, "read and hash all data, not only lists");
     sub->add_option("--read-data-subset", read_subset_,
                     "likewise a part of the packs: 2/7, the second of seven, or 10%, at random")

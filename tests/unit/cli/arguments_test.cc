@@ -40,6 +40,8 @@ TEST_CASE("arguments: each verb is known by its words") {
   REQUIRE(Good({"list"}).verb == Verb::kList);
   REQUIRE(Good({"restore", "x", "--to", "y"}).verb == Verb::kRestore);
   REQUIRE(Good({"check"}).verb == Verb::kCheck);
+  REQUIRE(Good({"repository", "check", "--read-data"}).verb == Verb::kCheck);
+  REQUIRE(Good({"repository", "check", "--read-data"}).read_data);
   REQUIRE(Good({"repository", "copy", "--to", "x"}).verb == Verb::kRepositoryCopy);
   REQUIRE(Good({"export", "x", "--to", "y"}).verb == Verb::kExport);
   REQUIRE(Good({"import", "x"}).verb == Verb::kImport);
