@@ -185,7 +185,11 @@ Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode m
     return Explained(std::move(written));
   }
   CrashPoint("storage.posix.after_rename");
-  return Explained(SyncDirectory(ParentOf(path)));
+  Result<void> synced = SyncDirectory(ParentOf(path));
+  // Else who tries again finds its own file, and takes it for one that is durable. What is replaced
+  // is written anew, and what was there before must not go.
+  if (!synced && mode == PutMode::kCreate) (void)unlink(path.c_str());
+  return Explained(std::move(synced));
 }
 
 Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {

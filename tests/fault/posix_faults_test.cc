@@ -1,0 +1,380 @@
+// What a directory promises, seen from below: the system calls of a put, in the order in which a
+// machine may go down between them, and what remains when one of them fails.
+//
+// This program has its own fsync, rename and the like. They take note, fail where a test says so,
+// and otherwise ask the kernel.
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <regex>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/raw_buffer.h"
+#include "common/io/atomic_file.h"
+#include "common/storage/posix_storage.h"
+#include "common/storage/retry_storage.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_storage.h"
+#include "tests/support/results.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast::testing {
+namespace {
+
+// The calls on what lies in the watched directory, as text: "sync data/aa/NAME-tmp". Several writes
+// one after the other are one.
+struct Watch {
+  std::string root;  // empty: nothing is watched
+  std::vector<std::string> calls;
+  // The number of the error that a call is to end with, or 0.
+  std::function<int(const std::string& call)> fault;
+};
+Watch g_watch;
+
+// Below the root, without what is random in it.
+std::string Shown(const std::string& path) {
+  static const std::regex random("-tmp-[0-9a-f]{16}");
+  if (path == g_watch.root) return ".";
+  return std::regex_replace(path.substr(g_watch.root.size() + 1), random, "-tmp");
+}
+
+std::string PathOf(int fd) {
+  char path[4096];
+  const ssize_t size =
+      readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
+  return {path, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+// Whether the call fails; errno is set then.
+bool Fails(const char* name, const std::string& path, const std::string& to = "") {
+  if (g_watch.root.empty() || !path.starts_with(g_watch.root)) return false;
+  const std::string call =
+      std::string(name) + " " + Shown(path) + (to.empty() ? "" : " " + Shown(to));
+  const bool is_again = std::string(name) == "write" && !g_watch.calls.empty() &&
+                        g_watch.calls.back() == call;
+  if (!is_again) g_watch.calls.push_back(call);
+  const int number = g_watch.fault ? g_watch.fault(call) : 0;
+  if (number != 0) errno = number;
+  return number != 0;
+}
+// Before main() and after it there is nothing to watch, nor anything to watch it with.
+bool Fails(const char* name, int fd) {
+  return !g_watch.root.empty() && Fails(name, PathOf(fd));
+}
+
+}  // namespace
+}  // namespace holdfast::testing
+
+// NOLINTBEGIN: these are the names and the types of the C library.
+using holdfast::testing::Fails;
+extern "C" {
+int openat(int directory, const char* path, int flags, ...) {
+  mode_t mode = 0;
+  if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
+    va_list rest;
+    va_start(rest, flags);
+    mode = va_arg(rest, mode_t);
+    va_end(rest);
+  }
+  if (Fails("open", path)) return -1;
+  return static_cast<int>(syscall(SYS_openat, directory, path, flags, mode));
+}
+ssize_t write(int fd, const void* bytes, std::size_t size) {
+  if (Fails("write", fd)) return -1;
+  return syscall(SYS_write, fd, bytes, size);
+}
+ssize_t pread(int fd, void* bytes, std::size_t size, off_t offset) {
+  if (Fails("read", fd)) return -1;
+  return syscall(SYS_pread64, fd, bytes, size, offset);
+}
+int fsync(int fd) {
+  if (Fails("sync", fd)) return -1;
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
+int close(int fd) {
+  const bool fails = Fails("close", fd);
+  const int number = errno;
+  const int closed = static_cast<int>(syscall(SYS_close, fd));
+  if (!fails) return closed;
+  errno = number;
+  return -1;
+}
+int rename(const char* from, const char* to) noexcept {
+  if (Fails("rename", from, to)) return -1;
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+int renameat2(int from_in, const char* from, int to_in, const char* to,
+              unsigned flags) noexcept {
+  if (Fails("rename new", from, to)) return -1;
+  return static_cast<int>(syscall(SYS_renameat2, from_in, from, to_in, to, flags));
+}
+int link(const char* from, const char* to) noexcept {
+  if (Fails("link", from, to)) return -1;
+  return static_cast<int>(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+int unlink(const char* path) noexcept {
+  if (Fails("unlink", path)) return -1;
+  return static_cast<int>(syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+}
+int mkdir(const char* path, mode_t mode) noexcept {
+  if (Fails("mkdir", path)) return -1;
+  return static_cast<int>(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
+}
+}
+// NOLINTEND
+
+namespace holdfast::testing {
+namespace {
+using Calls = std::vector<std::string>;
+
+const std::string kName(64, 'a');
+const FileName kPack{FileKind::kPack, kName};
+const FileName kKey{FileKind::kKey, kName};
+
+struct Place {
+  Place() { Unwrap(storage.Create()); }
+  ~Place() { g_watch = {}; }
+
+  // The calls of `work`, each of which fails that `fault` has an error for.
+  template <typename Work>
+  auto Watched(std::function<int(const std::string&)> fault, Work work) {
+    g_watch = {root, {}, std::move(fault)};
+    auto result = work();
+    calls = std::exchange(g_watch, {}).calls;
+    // Who opens and closes what is no part of any promise.
+    std::erase_if(calls, [](const std::string& call) {
+      return call.starts_with("open ") || call.starts_with("close ");
+    });
+    return result;
+  }
+  Result<void> Put(const FileName& name, PutMode mode,
+                   std::function<int(const std::string&)> fault = {}) {
+    return Watched(std::move(fault), [&] { return storage.Put(name, content.view(), mode); });
+  }
+  void RequireWhole(const FileName& name) {
+    REQUIRE(std::ranges::equal(Unwrap(storage.Get(name, {})), content.view()));
+  }
+  std::set<std::string> FilesOf(const FileName& name) const {
+    std::set<std::string> files;
+    const auto directory = std::filesystem::path(root + "/" + FilePath(name)).parent_path();
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      files.insert(entry.path().filename());
+    }
+    return files;
+  }
+
+  TempDir temporary = Unwrap(TempDir::Create("posix-faults"));
+  std::string root = std::filesystem::canonical(temporary.path()).string() + "/repo";
+  PosixStorage storage{root};
+  RawBuffer content = [] {
+    RawBuffer made;
+    SeededRandom random;
+    random.Fill(made.Extend((2U << 20) + 17));  // some of it goes past the page cache
+    return made;
+  }();
+  Calls calls;
+};
+
+// A fault of the calls whose first words these are; of the first of them alone, or of all.
+std::function<int(const std::string&)> At(std::string words, int number, bool once = false) {
+  return [=, is_over = false](const std::string& call) mutable {
+    if (is_over || !(call + " ").starts_with(words + " ")) return 0;
+    is_over = once;
+    return number;
+  };
+}
+
+TEST_CASE("posix faults: a file is durable before it has its name, its name before put returns") {
+  Place place;
+  REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
+  const std::string pack = "data/aa/" + kName;
+  REQUIRE(place.calls == Calls{"write " + pack + "-tmp", "sync " + pack + "-tmp",
+                               "rename " + pack + "-tmp " + pack, "sync data/aa"});
+
+  REQUIRE_OK(place.Put(kKey, PutMode::kCreate));
+  const std::string key = "keys/" + kName;
+  REQUIRE(place.calls == Calls{"write " + key + "-tmp", "sync " + key + "-tmp",
+                               "rename new " + key + "-tmp " + key, "sync keys"});
+}
+
+TEST_CASE("posix faults: so it is where the file system cannot rename without replacing") {
+  Place place;
+  REQUIRE_OK(place.Put(kKey, PutMode::kCreate, At("rename new", EINVAL)));
+  const std::string key = "keys/" + kName;
+  REQUIRE(place.calls == Calls{"write " + key + "-tmp", "sync " + key + "-tmp",
+                               "rename new " + key + "-tmp " + key, "link " + key + "-tmp " + key,
+                               "unlink " + key + "-tmp", "sync keys"});
+}
+
+TEST_CASE("posix faults: a directory that was missing is durable with what it holds") {
+  Place place;
+  Unwrap(RemoveTree(place.root + "/data"));
+  REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
+  const std::string pack = "data/aa/" + kName;
+  std::erase(place.calls, "mkdir .");  // it is there
+  REQUIRE(place.calls == Calls{"mkdir data", "mkdir data/aa", "sync data", "sync .",
+                               "write " + pack + "-tmp", "sync " + pack + "-tmp",
+                               "rename " + pack + "-tmp " + pack, "sync data/aa"});
+}
+
+TEST_CASE("posix faults: a new place for a repository is durable") {
+  Place place;
+  Unwrap(RemoveTree(place.root));
+  REQUIRE_OK(place.Watched({}, [&] { return place.storage.Create(); }));
+  const auto at = [&](const std::string& call) {
+    return std::ranges::find(place.calls, call) - place.calls.begin();
+  };
+  const auto end = std::ssize(place.calls);
+  for (const std::string top : {"data", "index", "keys", "locks", "snapshots"}) {
+    CHECK(at("mkdir " + top) < at("sync ."));
+  }
+  CHECK(at("mkdir data/ff") < at("sync data"));
+  CHECK(at("sync data") < end);
+  CHECK(at("sync .") < end);
+}
+
+TEST_CASE("posix faults: what was removed stays so") {
+  Place place;
+  REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
+  REQUIRE_OK(place.Watched({}, [&] { return place.storage.Remove(kPack); }));
+  REQUIRE(place.calls == Calls{"unlink data/aa/" + kName, "sync data/aa"});
+
+  REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
+  REQUIRE_FAILS(
+      place.Watched(At("sync data/aa", EIO), [&] { return place.storage.Remove(kPack); }),
+      ErrorCode::kUnavailable, "input/output error");
+}
+
+TEST_CASE("posix faults: whichever call of a put fails, it is told, and no half has a name") {
+  struct Case {
+    const char* call;
+    int number;
+    ErrorCode code;
+    const char* text;
+  };
+  const Case cases[] = {
+      {"open", ESTALE, ErrorCode::kUnavailable, "stale file handle"},
+      {"open", EROFS, ErrorCode::kDenied, "read-only"},
+      {"write", ENOSPC, ErrorCode::kNoSpace, "free space"},
+      {"write", EIO, ErrorCode::kUnavailable, "input/output error"},
+      {"sync FILE-tmp", EIO, ErrorCode::kUnavailable, "input/output error"},
+      {"sync FILE-tmp", EDQUOT, ErrorCode::kNoSpace, "free space"},
+      {"close FILE-tmp", EDQUOT, ErrorCode::kNoSpace, "free space"},
+      {"close FILE-tmp", EIO, ErrorCode::kUnavailable, "input/output error"},
+      {"rename", ENOSPC, ErrorCode::kNoSpace, "free space"},
+      {"rename", EIO, ErrorCode::kUnavailable, "input/output error"},
+      {"sync DIRECTORY", EIO, ErrorCode::kUnavailable, "input/output error"},
+      {"open DIRECTORY", ESTALE, ErrorCode::kUnavailable, "stale file handle"},
+  };
+  Place place;
+  for (const PutMode mode : {PutMode::kCreate, PutMode::kReplace}) {
+    const FileName& name = mode == PutMode::kCreate ? kKey : kPack;
+    const std::string path = FilePath(name);
+    const std::string directory = path.substr(0, path.rfind('/'));
+    for (const Case& each : cases) {
+      INFO(path << ": " << each.call << ", " << each.text);
+      std::string call = std::regex_replace(each.call, std::regex("FILE"), path);
+      call = std::regex_replace(call, std::regex("DIRECTORY"), directory);
+
+      const Result<void> put = place.Put(name, mode, At(call, each.number));
+
+      REQUIRE_FAILS(put, each.code, each.text);
+      REQUIRE_THAT(put.error().Text(), Catch::Contains(directory));
+      // Where the durability of its name is all that failed, the whole file may be there: who
+      // writes it once more replaces it. One that must not be replaced could not be written again.
+      const bool may_be_there = call.ends_with(directory) && mode == PutMode::kReplace;
+      REQUIRE(place.FilesOf(name) ==
+              (may_be_there ? std::set<std::string>{kName} : std::set<std::string>{}));
+      if (may_be_there) place.RequireWhole(name);
+
+      REQUIRE_OK(place.Put(name, mode));
+      place.RequireWhole(name);
+      Unwrap(place.storage.Remove(name));
+    }
+  }
+}
+
+// Which is how every program has it, but that waiting takes no time.
+struct Retried {
+  RetryStorage Over(Storage& storage) {
+    return RetryStorage(std::make_unique<BorrowedStorage>(storage),
+                        RetryPolicy{.total = std::chrono::seconds(5)}, clock, random,
+                        [this](std::chrono::nanoseconds) -> Result<void> {
+                          clock.Advance(std::chrono::seconds(2));
+                          return {};
+                        });
+  }
+  ManualClock clock;
+  SeededRandom random;
+};
+
+TEST_CASE("posix faults: a put that is tried again is durable when it returns") {
+  for (const PutMode mode : {PutMode::kCreate, PutMode::kReplace}) {
+    const FileName& name = mode == PutMode::kCreate ? kKey : kPack;
+    const std::string path = FilePath(name);
+    const std::string directory = path.substr(0, path.rfind('/'));
+    for (const std::string& broken : {"sync " + path + "-tmp", "sync " + directory}) {
+      INFO(broken);
+      Place place;
+      Retried retried;
+      RetryStorage storage = retried.Over(place.storage);
+
+      REQUIRE_OK(place.Watched(At(broken, EIO, true), [&] {
+        return storage.Put(name, place.content.view(), mode);
+      }));
+
+      // A sync that failed once says nothing when it is asked again: the file is a new one.
+      const std::string rename = mode == PutMode::kCreate ? "rename new " : "rename ";
+      REQUIRE(place.calls.size() >= 4);
+      const Calls last(place.calls.end() - 4, place.calls.end());
+      REQUIRE(last == Calls{"write " + path + "-tmp", "sync " + path + "-tmp",
+                            rename + path + "-tmp " + path, "sync " + directory});
+    }
+  }
+}
+
+TEST_CASE("posix faults: a server of files that was started anew is asked again") {
+  Place place;
+  REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
+  Retried retried;
+  RetryStorage storage = retried.Over(place.storage);
+  for (const char* call : {"open", "read"}) {
+    INFO(call);
+    const Bytes content = Unwrap(
+        place.Watched(At(call, ESTALE, true), [&] { return storage.Get(kPack, {}); }));
+    REQUIRE(std::ranges::equal(content, place.content.view()));
+    REQUIRE_FAILS(place.Watched(At(call, ESTALE), [&] { return storage.Get(kPack, {}); }),
+                  ErrorCode::kUnavailable, "stale file handle");
+  }
+}
+
+TEST_CASE("posix faults: so does the storage that an address names") {
+  Place place;
+  std::stop_source stop;  // ends the waiting as soon as it begins
+  std::vector<std::string> notices;
+  auto storage = Unwrap(OpenStorage({"file:" + place.root}, stop.get_token(),
+                                    [&](const Error& error, std::chrono::nanoseconds) {
+                                      notices.push_back(error.Text());
+                                      stop.request_stop();
+                                    }));
+  REQUIRE_FAILS(place.Watched(At("open", ESTALE), [&] { return storage->Get(kPack, {}); }),
+                ErrorCode::kCancelled, "stopped");
+  REQUIRE(notices.size() == 1);
+  REQUIRE_THAT(notices[0], Catch::Contains("stale file handle"));
+}
+
+}  // namespace
+}  // namespace holdfast::testing
