@@ -128,7 +128,9 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   ForgetReport report;
   report.repository = address.label();
   report.dry_run = options.dry_run;
-  auto listing = repository::ListReadableSnapshots(session->repository());
+  using repository::Vanished;
+  auto listing = repository::ListReadableSnapshots(
+      session->repository(), options.dry_run ? Vanished::kForgotten : Vanished::kError);
   if (!listing) return Fail(std::move(listing).error().While(what));
   report.snapshots = std::move(listing->snapshots);
   // A policy that does not know all of them could keep the wrong ones.

@@ -175,14 +175,20 @@ class TreeCheck {
   std::unordered_set<Id, IdHash> damaged_;
 };
 
-// Unlike ListSnapshots(), goes on past a bad one.
-Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckReport& report) {
+Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
   std::vector<Id> ids;
-  HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
+  HF_TRY(storage.List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
     ids.push_back(id);
     return {};
   }));
+  return ids;
+}
+
+// Unlike ListSnapshots(), goes on past a bad one.
+Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckReport& report) {
+  HF_ASSIGN(const std::vector<Id> ids, ListSnapshotIds(repository.storage()));
+  std::vector<Id> absent;
   std::vector<SnapshotInfo> snapshots;
   for (const Id& id : ids) {
     const auto load = [&]() -> Result<SnapshotInfo> {
@@ -194,8 +200,18 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
       snapshots.push_back(*std::move(snapshot));
     } else if (IsDamage(snapshot.error())) {
       report.errors.push_back(fmt::format("snapshot {}: {}", id.Hex(), snapshot.error().message()));
-    } else if (snapshot.error().code() != ErrorCode::kNotFound) {  // forgotten meanwhile
+    } else if (snapshot.error().code() == ErrorCode::kNotFound) {
+      absent.push_back(id);
+    } else {
       return Fail(std::move(snapshot).error());
+    }
+  }
+  if (!absent.empty()) {
+    // Forgotten meanwhile, unless they are listed still.
+    HF_ASSIGN(const std::vector<Id> now, ListSnapshotIds(repository.storage()));
+    for (const Id& id : absent) {
+      if (std::ranges::find(now, id) == now.end()) continue;
+      report.errors.push_back(fmt::format("snapshot {} is listed and not there", id.Hex()));
     }
   }
   report.snapshots = snapshots.size();

@@ -87,7 +87,8 @@ class Prune {
   // --- what is needed
 
   Result<void> FindNeeded() {
-    HF_ASSIGN(const std::vector<SnapshotInfo> snapshots, ListSnapshots(repository_));
+    HF_ASSIGN(const std::vector<SnapshotInfo> snapshots,
+              ListSnapshots(repository_, Vanished::kError));
     report_.snapshots = snapshots.size();
     for (const SnapshotInfo& snapshot : snapshots) needed_.Add(snapshot.tree);
     for (;;) {

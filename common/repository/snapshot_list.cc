@@ -147,7 +147,7 @@ Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
   return Decode(id, repository.LoadSealed(FileKind::kSnapshot, id));
 }
 
-Result<SnapshotListing> ListReadableSnapshots(Repository& repository) {
+Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished vanished) {
   std::vector<Id> ids;
   HF_TRY(repository.storage().List(FileKind::kSnapshot, [&](const FileInfo& file) -> Result<void> {
     HF_ASSIGN(Id id, ParseId(file.name.name));
@@ -163,8 +163,14 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository) {
       Error error = std::move(snapshot).error().WithHint(
           fmt::format("\"repository forget {}\" takes a damaged snapshot away", ShortId(id)));
       listing.damaged.push_back({id, std::move(error)});
-    } else if (snapshot.error().code() != ErrorCode::kNotFound) {  // forgotten since it was listed
+    } else if (snapshot.error().code() != ErrorCode::kNotFound) {
       return Fail(std::move(snapshot).error());
+    } else if (vanished == Vanished::kError) {
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("snapshot {} was listed and is not there: {}", id.Hex(),
+                              snapshot.error().message()),
+                  "nothing was changed; try again, and where it stays so look at the storage, "
+                  "which lists what it does not have");
     }
   }
   std::ranges::sort(listing.snapshots, {}, [](const SnapshotInfo& snapshot) {
@@ -173,8 +179,8 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository) {
   return listing;
 }
 
-Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository) {
-  HF_ASSIGN(SnapshotListing listing, ListReadableSnapshots(repository));
+Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository, Vanished vanished) {
+  HF_ASSIGN(SnapshotListing listing, ListReadableSnapshots(repository, vanished));
   if (!listing.damaged.empty()) return Fail(std::move(listing.damaged.front().error));
   return std::move(listing.snapshots);
 }

@@ -1,6 +1,7 @@
 // Snapshots: their list, and the way into one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,8 +45,15 @@ struct SnapshotInfo {
 // One snapshot. kNotFound; kCorrupt names it.
 Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id);
 
+// What it means that one was listed and is not there any more when it is read.
+enum class Vanished : std::uint8_t {
+  kForgotten,  // somebody forgot it meanwhile
+  kError,      // kUnavailable: the caller, who is about to remove something, keeps others from that
+};
+
 // All snapshots by ascending time. An unreadable one is an error that names it.
-Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository);
+Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository,
+                                                Vanished vanished = Vanished::kForgotten);
 
 // One that is there and says nothing any more.
 struct DamagedSnapshot {
@@ -57,7 +65,8 @@ struct SnapshotListing {
   std::vector<DamagedSnapshot> damaged;
 };
 // The same for who must not be kept from all the others by a damaged one.
-Result<SnapshotListing> ListReadableSnapshots(Repository& repository);
+Result<SnapshotListing> ListReadableSnapshots(Repository& repository,
+                                              Vanished vanished = Vanished::kForgotten);
 
 // Finds one by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
 // beginning of an id. The latest is the newest, partial or not. kNotFound with what there is as a

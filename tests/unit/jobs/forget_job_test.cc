@@ -4,6 +4,7 @@
 
 #include "agent/jobs/lock_job.h"
 #include "common/repository/records.h"
+#include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -117,6 +118,30 @@ TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for tha
   CHECK(fixture.Has(ids[0]));
   CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), {.policy = {.last = 1}, .min_keep = 1}))
             .forgotten == 1);
+}
+
+TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") {
+  ForgetFixture fixture;
+  const auto ids = fixture.Save("one", 3);
+  JobContext context = fixture.Context();
+  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
+    auto storage = std::make_unique<testing::FaultyStorage>(
+        std::make_unique<testing::BorrowedStorage>(fixture.storages[kUrl]));
+    storage->Set({.code = ErrorCode::kNotFound,
+                  .calls = {testing::StorageCall::kGet},
+                  .kind = FileKind::kSnapshot,
+                  .first = 1,
+                  .last = 1});
+    return storage;
+  };
+  ForgetOptions options{.policy = {.last = 1}, .allow_below_floor = true};
+
+  REQUIRE_FAILS(RunForget(context, fixture.Main(), options), ErrorCode::kUnavailable,
+                "was listed and is not there");
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
+  // Who has no lock may have met another forget.
+  options.dry_run = true;
+  CHECK(Unwrap(RunForget(context, fixture.Main(), options)).forgotten == 1);
 }
 
 TEST_CASE("forget: waits for others' locks as long as it is told, then names the holder") {

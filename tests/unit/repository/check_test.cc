@@ -174,6 +174,36 @@ TEST_CASE("check: damage of trees, headers and sizes") {
   }
 }
 
+TEST_CASE("check: a snapshot forgotten meanwhile is none, one that stays listed is damaged") {
+  CheckFixture fixture;
+  const FileName gone{FileKind::kSnapshot, fixture.first.Hex()};
+  // Lists what was there when it was made, as often as it is said.
+  class Late final : public testing::ForwardingStorage {
+   public:
+    Late(Storage& inner, const FileName& gone, int lists)
+        : ForwardingStorage(inner), gone_(gone), lists_(lists) {}
+    Result<void> List(FileKind kind,
+                      const std::function<Result<void>(const FileInfo&)>& visit) override {
+      if (kind == FileKind::kSnapshot && lists_-- > 0) HF_TRY(visit({gone_, 100}));
+      return ForwardingStorage::List(kind, visit);
+    }
+
+   private:
+    const FileName gone_;
+    int lists_;
+  };
+  Unwrap(fixture.storage.Remove(gone));
+  for (const int lists : {1, 2}) {
+    auto repository = fixture.OpenOn(std::make_unique<Late>(fixture.storage, gone, lists));
+    Progress progress;
+    const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
+    CHECK(report.snapshots == 1);
+    CHECK(Mentions(report.errors, "snapshot " + gone.name + " is listed and not there") ==
+          (lists == 2));
+    CHECK(report.errors.size() == (lists == 2 ? 1 : 0));
+  }
+}
+
 TEST_CASE("check: an index that names other blobs than the pack's header") {
   CheckFixture fixture;
   auto repository = fixture.Open();

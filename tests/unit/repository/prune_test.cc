@@ -210,6 +210,31 @@ TEST_CASE("prune: without something that is needed nothing is touched") {
   CHECK(place.CountFiles(FileKind::kPack) == files);
 }
 
+TEST_CASE("prune: a snapshot that is listed and not there is none that was forgotten") {
+  Place place;
+  {
+    auto repository = place.Open();
+    place.Save(*repository, Range(0, 20));
+    place.Save(*repository, Range(20, 40));
+  }
+  const std::uint64_t before = place.PackBytes();
+  auto storage = std::make_unique<testing::FaultyStorage>(
+      std::make_unique<testing::BorrowedStorage>(place.storage));
+  testing::FaultyStorage& faults = *storage;
+  auto repository = place.OpenOn(std::move(storage));
+  faults.Set({.code = ErrorCode::kNotFound,
+              .calls = {testing::StorageCall::kGet},
+              .kind = FileKind::kSnapshot,
+              .first = 2,
+              .last = 2});
+
+  Progress progress;
+  REQUIRE_FAILS(PruneRepository(*repository, {}, progress, {}), ErrorCode::kUnavailable,
+                "was listed and is not there");
+  CHECK(place.PackBytes() == before);
+  place.RequireSound(2);
+}
+
 TEST_CASE("prune: a damaged blob is not copied, and nothing is removed") {
   Place place;
   auto repository = place.Open();

@@ -3,12 +3,16 @@
 #include "common/crypto/sha256.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
+#include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
 #include "tests/support/results.h"
 
 namespace holdfast::repository {
 namespace {
+using holdfast::testing::BorrowedStorage;
+using holdfast::testing::FaultyStorage;
 using holdfast::testing::RepositoryFixture;
+using holdfast::testing::StorageCall;
 using holdfast::testing::Unwrap;
 
 Id IdOf(char digit) { return Unwrap(ParseId(std::string(64, digit))); }
@@ -145,6 +149,33 @@ TEST_CASE("snapshots: a damaged one does not hide the others") {
   CHECK(listing.damaged[0].id == bad);
   CHECK(listing.damaged[0].error.code() == ErrorCode::kCorrupt);
   CHECK_THAT(listing.damaged[0].error.Text(), Catch::Contains("repository forget"));
+}
+
+TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be there") {
+  RepositoryFixture fixture;
+  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *faulty;
+  auto repository = fixture.OpenOn(std::move(faulty));
+  for (std::int64_t time : {10, 20}) {
+    const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
+    Unwrap(fixture.Open()->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  }
+  const auto hide_one = [&] {
+    faults.Set({.code = ErrorCode::kNotFound,
+                .calls = {StorageCall::kGet},
+                .kind = FileKind::kSnapshot,
+                .first = 1,
+                .last = 1});
+  };
+
+  hide_one();
+  REQUIRE_FAILS(ListSnapshots(*repository, Vanished::kError), ErrorCode::kUnavailable,
+                "was listed and is not there");
+  hide_one();
+  REQUIRE_FAILS(ListReadableSnapshots(*repository, Vanished::kError), ErrorCode::kUnavailable, "");
+  hide_one();
+  CHECK(Unwrap(ListSnapshots(*repository)).size() == 1);
+  CHECK(Unwrap(ListSnapshots(*repository, Vanished::kError)).size() == 2);
 }
 
 TEST_CASE("snapshots: selectors name one") {
