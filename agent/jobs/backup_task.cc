@@ -99,8 +99,8 @@ Result<void> BackupTask::Prepare() {
   HF_ASSIGN(const repository::SnapshotListing listing,
             repository::ListReadableSnapshots(repository_->repository()));
   // No reason to save nothing from now on.
-  for (const repository::DamagedSnapshot& damaged : listing.damaged) {
-    report_.warnings.push_back(damaged.error.Text());
+  for (const repository::UnreadableSnapshot& unreadable : listing.unreadable) {
+    report_.warnings.push_back(unreadable.error.Text());
   }
   repository::Repository& target = repository_->repository();
   HF_TRY(options_.rehash ? target.LoadIndex(context_.stop)

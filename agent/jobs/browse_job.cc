@@ -34,8 +34,8 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
     context.Note(address.label(), warning);
   HF_ASSIGN(repository::SnapshotListing listing,
             repository::ListReadableSnapshots(opened.repository()));
-  for (const repository::DamagedSnapshot& damaged : listing.damaged) {
-    context.Note(address.label(), damaged.error.Text());
+  for (const repository::UnreadableSnapshot& unreadable : listing.unreadable) {
+    context.Note(address.label(), unreadable.error.Text());
   }
   opened.snapshots = std::move(listing.snapshots);
   HF_TRY(opened.repository().LoadIndex(context.stop));

@@ -25,20 +25,24 @@ bool IsChosen(const SnapshotInfo& snapshot, std::string_view selector) {
 }
 
 // Damaged snapshots of which one of `selectors` is the beginning of the id. They say nothing of
-// themselves and count as partial, so that no floor keeps them.
-void AddNamedDamage(const std::vector<std::string>& selectors,
-                    const std::vector<repository::DamagedSnapshot>& damaged, ForgetReport& report) {
+// themselves and count as partial, so that no floor keeps them. One that merely cannot be read now
+// may well belong to the floor.
+Result<void> AddNamedDamage(const std::vector<std::string>& selectors,
+                            const std::vector<repository::UnreadableSnapshot>& unreadable,
+                            ForgetReport& report) {
   constexpr std::size_t kDigitsMin = 8;
-  for (const repository::DamagedSnapshot& each : damaged) {
+  for (const repository::UnreadableSnapshot& each : unreadable) {
     const bool is_named = std::ranges::any_of(selectors, [&](const std::string& selector) {
       return selector.size() >= kDigitsMin && each.id.Hex().starts_with(selector);
     });
     if (!is_named) continue;
+    if (!repository::IsDamage(each.error)) return Fail(each.error);
     SnapshotInfo snapshot;
     snapshot.id = each.id;
     snapshot.is_partial = true;
     report.snapshots.insert(report.snapshots.begin(), std::move(snapshot));
   }
+  return {};
 }
 
 // Verdicts about named snapshots; nobody else is touched.
@@ -134,10 +138,11 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   if (!listing) return Fail(std::move(listing).error().While(what));
   report.snapshots = std::move(listing->snapshots);
   // A policy that does not know all of them could keep the wrong ones.
-  if (options.snapshots.empty() && !listing->damaged.empty()) {
-    return Fail(std::move(listing->damaged.front().error).While(what));
+  if (options.snapshots.empty() && !listing->unreadable.empty()) {
+    return Fail(std::move(listing->unreadable.front().error).While(what));
   }
-  AddNamedDamage(options.snapshots, listing->damaged, report);
+  Result<void> added = AddNamedDamage(options.snapshots, listing->unreadable, report);
+  if (!added) return Fail(std::move(added).error().While(what));
   if (!options.snapshots.empty()) {
     Result<void> judged = JudgeNamed(options, report);
     if (!judged) return Fail(std::move(judged).error().While(what));

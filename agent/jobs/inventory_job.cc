@@ -14,7 +14,7 @@ using repository::SnapshotInfo;
 
 // Whether an error says something of this snapshot, and not of the storage.
 bool IsOfSnapshot(const Error& error) {
-  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+  return repository::IsDamage(error) || repository::IsOutOfReach(error);
 }
 
 Result<std::vector<Id>> ListIds(repository::Repository& repository,

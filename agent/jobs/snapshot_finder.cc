@@ -34,8 +34,8 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
       listing.error = std::move(snapshots).error().While(what);
       continue;
     }
-    if (!snapshots->damaged.empty()) {
-      listing.error = std::move(snapshots->damaged.front().error).While(what);
+    if (!snapshots->unreadable.empty()) {
+      listing.error = std::move(snapshots->unreadable.front().error).While(what);
     }
     for (repository::SnapshotInfo& snapshot : snapshots->snapshots) {
       bool is_chosen =
@@ -68,8 +68,8 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       continue;
     }
     auto match = repository::FindSnapshot(snapshots->snapshots, selector);
-    if (!snapshots->damaged.empty()) {
-      Error damage = std::move(snapshots->damaged.front().error);
+    if (!snapshots->unreadable.empty()) {
+      Error damage = std::move(snapshots->unreadable.front().error);
       // The damaged one may be the newest: nobody shall get an older state without knowing it.
       if (match && selector.starts_with("latest")) {
         return Fail(Error(damage.code(), damage.message())

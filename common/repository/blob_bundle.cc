@@ -54,9 +54,7 @@ Result<void> BlobBundle::Read() {
       range.sealed = *std::move(sealed);
       continue;
     }
-    const ErrorCode code = sealed.error().code();
-    const bool is_damage = code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt;
-    if (!is_damage) return Fail(std::move(sealed).error());
+    if (!MayLieElsewhere(sealed.error())) return Fail(std::move(sealed).error());
   }
   return {};
 }

@@ -100,8 +100,14 @@ class TreeCheck {
         });
     ++progress_.items;
     if (visited) return {};
-    if (!IsDamage(visited.error())) return visited;
-    AddFault("", "directory: " + visited.error().message());
+    if (IsDamage(visited.error())) {
+      AddFault("", "directory: " + visited.error().message());
+    } else if (IsOutOfReach(visited.error())) {
+      AddFault("", "directory cannot be had: " + visited.error().message());
+      report_.AddHintOf(visited.error());
+    } else {
+      return visited;
+    }
     return {};
   }
 
@@ -200,6 +206,10 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
       snapshots.push_back(*std::move(snapshot));
     } else if (IsDamage(snapshot.error())) {
       report.errors.push_back(fmt::format("snapshot {}: {}", id.Hex(), snapshot.error().message()));
+    } else if (IsOutOfReach(snapshot.error())) {
+      report.errors.push_back(
+          fmt::format("snapshot {} cannot be had: {}", id.Hex(), snapshot.error().message()));
+      report.AddHintOf(snapshot.error());
     } else if (snapshot.error().code() == ErrorCode::kNotFound) {
       absent.push_back(id);
     } else {
@@ -220,6 +230,11 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
 }
 
 }  // namespace
+
+void CheckReport::AddHintOf(const Error& error) {
+  if (error.hint().empty() || std::ranges::find(hints, error.hint()) != hints.end()) return;
+  hints.push_back(error.hint());
+}
 
 Result<ReadSubset> ParseReadSubset(std::string_view text) {
   constexpr unsigned kBucketsMax = 256;  // as many as one byte tells apart

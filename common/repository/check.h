@@ -37,13 +37,16 @@ struct CheckReport {
   std::uint64_t packs_read = 0;
   std::uint64_t bytes_read = 0;
   std::uint64_t packs_unreferenced = 0;  // garbage of interrupted runs; harmless
-  std::vector<std::string> errors;       // empty: sound
+  std::vector<std::string> errors;       // damage, and what cannot be had; empty: sound
   std::vector<std::string> hints;        // worth knowing, no damage
+
+  // Of what is out of reach, once however many files it is for.
+  void AddHintOf(const Error& error);
 };
 
 // Needs a non-exclusive lock held by the caller. Lists snapshots before it reads the index, so that
 // a backup running meanwhile is no damage. An error only when the storage fails; damage is in the
-// report.
+// report, and so are single files that it does not give (IsOutOfReach()), as what "cannot be had".
 Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& options,
                                     Progress& progress, std::stop_token stop);
 

@@ -164,10 +164,8 @@ class Copy {
         },
         stop_);
     if (read) return {};
-    const bool may_lie_elsewhere =
-        IsDamage(read.error()) || read.error().code() == ErrorCode::kNotFound;
-    if (is_copying || !may_lie_elsewhere) return read;
-    // The pack is short or gone; what another pack has is as good.
+    if (is_copying || !MayLieElsewhere(read.error())) return read;
+    // The pack is short, gone or out of reach; what another pack has is as good.
     for (; taken < blobs.size(); ++taken) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       HF_TRY(CopyAnyway(blobs[taken]));

@@ -81,6 +81,8 @@ class PackReader {
       reading_.faults.push_back(done.error().message());
     } else if (!done && done.error().code() == ErrorCode::kNotFound) {
       reading_.is_absent = true;
+    } else if (!done && IsOutOfReach(done.error())) {
+      reading_.out_of_reach = std::move(done).error();
     } else if (!done) {
       return Fail(std::move(done).error().While("check pack " + pack_.Hex()));
     }
@@ -324,7 +326,10 @@ Result<void> PackCheck::Read(const ReadSubset& subset) {
       order.size(), ThreadsFor(repository_.storage()), [&](std::size_t i) -> Result<void> {
         PackReader reader(repository_, progress_, bytes_read, stop_, order[i]);
         HF_ASSIGN(PackReading reading, reader.Read(packs_.find(order[i])->second));
-        if (reading.faults.empty() && reading.bad_blobs.empty() && !reading.is_absent) return {};
+        if (reading.faults.empty() && reading.bad_blobs.empty() && !reading.is_absent &&
+            !reading.out_of_reach) {
+          return {};
+        }
         std::lock_guard lock(mutex);
         worth_telling.emplace(i, std::move(reading));
         return {};
@@ -339,6 +344,13 @@ Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
   if (reading.is_absent) {
     HF_ASSIGN(bool is_indexed, IsStillIndexed(pack));
     return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
+  }
+  if (reading.out_of_reach) {
+    report_.errors.push_back(fmt::format("pack {} cannot be had: {}", pack.Hex(),
+                                         reading.out_of_reach->message()));
+    report_.AddHintOf(*reading.out_of_reach);
+    --report_.packs_read;
+    if (reading.faults.empty() && reading.bad_blobs.empty()) return {};
   }
   damaged_.insert(pack);
   if (!reading.bad_blobs.empty()) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -31,7 +32,8 @@ struct PackSummary {
 struct PackReading {
   std::vector<std::string> faults;
   std::unordered_set<Id, IdHash> bad_blobs;
-  bool is_absent = false;  // there is no such file
+  bool is_absent = false;                  // there is no such file
+  std::optional<Error> out_of_reach = {};  // why the rest of it could not be read
 };
 
 class PackCheck {

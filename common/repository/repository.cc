@@ -310,21 +310,22 @@ Result<std::vector<BlobLocation>> OpenedRepository::PlacesOf(BlobType type, cons
 template <typename T, typename Load>
 Result<T> OpenedRepository::LoadFromAny(BlobType type, const Id& id, const Load& load) {
   HF_ASSIGN(const std::vector<BlobLocation> locations, PlacesOf(type, id));
-  std::optional<Error> first_error;
+  std::optional<Error> told;
   for (const BlobLocation& location : locations) {
     const FileName pack = NameOf(FileKind::kPack, location.pack);
     Result<Bytes> sealed = storage_->Get(pack, {location.offset, location.length});
     Result<T> loaded =
         sealed ? load(location, *std::move(sealed)) : Result<T>(Fail(std::move(sealed).error()));
     if (loaded) return loaded;
-    if (first_error) continue;
     Error error = std::move(loaded).error();
     // To who asks for a blob that the index has, a missing pack is damage.
     if (error.code() == ErrorCode::kNotFound) error = Error(ErrorCode::kCorrupt, error.message());
-    first_error = std::move(error).While(
+    // A blob is not lost while one copy of it merely cannot be had.
+    if (told && (IsDamage(error) || !IsDamage(*told))) continue;
+    told = std::move(error).While(
         fmt::format("read {} blob {} from \"{}\"", BlobTypeName(type), id.Hex(), FilePath(pack)));
   }
-  return Fail(std::move(*first_error));
+  return Fail(std::move(*told));
 }
 
 Result<Bytes> OpenedRepository::LoadBlob(BlobType type, const Id& id) {

@@ -162,7 +162,9 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
     } else if (IsDamage(snapshot.error())) {
       Error error = std::move(snapshot).error().WithHint(
           fmt::format("\"repository forget {}\" takes a damaged snapshot away", ShortId(id)));
-      listing.damaged.push_back({id, std::move(error)});
+      listing.unreadable.push_back({id, std::move(error)});
+    } else if (IsOutOfReach(snapshot.error())) {
+      listing.unreadable.push_back({id, std::move(snapshot).error()});
     } else if (snapshot.error().code() != ErrorCode::kNotFound) {
       return Fail(std::move(snapshot).error());
     } else if (vanished == Vanished::kError) {
@@ -181,7 +183,7 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
 
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository, Vanished vanished) {
   HF_ASSIGN(SnapshotListing listing, ListReadableSnapshots(repository, vanished));
-  if (!listing.damaged.empty()) return Fail(std::move(listing.damaged.front().error));
+  if (!listing.unreadable.empty()) return Fail(std::move(listing.unreadable.front().error));
   return std::move(listing.snapshots);
 }
 

@@ -55,16 +55,16 @@ enum class Vanished : std::uint8_t {
 Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository,
                                                 Vanished vanished = Vanished::kForgotten);
 
-// One that is there and says nothing any more.
-struct DamagedSnapshot {
+// One that is there and says nothing any more, or not now.
+struct UnreadableSnapshot {
   Id id;
-  Error error;  // kCorrupt or kUnsupported; names it, with what to do as a hint
+  Error error;  // IsDamage() or IsOutOfReach(); names it, with what to do as a hint
 };
 struct SnapshotListing {
   std::vector<SnapshotInfo> snapshots;  // by ascending time
-  std::vector<DamagedSnapshot> damaged;
+  std::vector<UnreadableSnapshot> unreadable;
 };
-// The same for who must not be kept from all the others by a damaged one.
+// The same for who must not be kept from all the others by one that is unreadable.
 Result<SnapshotListing> ListReadableSnapshots(Repository& repository,
                                               Vanished vanished = Vanished::kForgotten);
 

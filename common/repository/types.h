@@ -41,9 +41,15 @@ enum class BlobType : std::uint8_t { kData = 0, kTree = 1 };
 // "data", "tree": as they stand in an index.
 std::string_view BlobTypeName(BlobType type);
 
-// Whether an error says something of the data, and not that they could not be had.
-inline bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported;
+// Whether an error says something of the data, and not that they could not be had. Only what is
+// damaged may be repaired, which is to say thrown away.
+inline bool IsDamage(const Error& error) { return error.code() == ErrorCode::kCorrupt; }
+// Whether it says that this one file or blob cannot be had as it is: it lies in an archive class, or
+// is beyond what is read here. Others may be looked at all the same.
+inline bool IsOutOfReach(const Error& error) { return error.code() == ErrorCode::kUnsupported; }
+// Whether what one pack does not give may still lie in another.
+inline bool MayLieElsewhere(const Error& error) {
+  return IsDamage(error) || IsOutOfReach(error) || error.code() == ErrorCode::kNotFound;
 }
 
 // How hard new blobs are compressed; what does not shrink is stored as it is.

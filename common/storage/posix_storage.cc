@@ -199,7 +199,7 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
   HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
   if (range.offset == 0 && range.length == 0) {
     if (size > kWholeFileBytesMax) {
-      return Fail(ErrorCode::kUnsupported,
+      return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} has {}: no file of a repository is so large", Quote(path),
                               FormatBytes(size)));
     }

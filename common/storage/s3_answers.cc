@@ -88,8 +88,8 @@ constexpr std::array kMeanings = {
     CodeMeaning{"XMinioAdminBucketQuotaExceeded", ErrorCode::kNoSpace, "raise the bucket's quota"},
     CodeMeaning{"XMinioStorageFull", ErrorCode::kNoSpace, "free space on the server"},
     CodeMeaning{"InvalidObjectState", ErrorCode::kUnsupported,
-                "the file lies in an archive class; have it brought back first, and keep lifecycle "
-                "rules away from keys, index, snapshots and locks"},
+                "the file lies in an archive class: have it and all its like brought back first, "
+                "and keep lifecycle rules away from the repository"},
     CodeMeaning{"NotImplemented", ErrorCode::kUnsupported, ""},
 };
 

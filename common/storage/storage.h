@@ -70,8 +70,9 @@ class Storage {
   // is gone, e.g. not mounted; kCorrupt may be for a pack whose content is not what its name says.
   // REQUIRES: IsValidName(name), here and below.
   virtual Result<void> Put(const FileName& name, ByteView content, PutMode mode) = 0;
-  // kNotFound; kCorrupt when the file is shorter than the range asks for; kUnsupported for a whole
-  // file of more than kWholeFileBytesMax.
+  // kNotFound; kCorrupt when the file is shorter than the range asks for, and for a whole file of
+  // more than kWholeFileBytesMax; kUnsupported where the file is there and the place does not give
+  // it as it is, which nobody may take for damage: what lies in an archive class, for one.
   virtual Result<Bytes> Get(const FileName& name, ByteRange range) = 0;
   virtual Result<FileInfo> Stat(const FileName& name) = 0;
   // Calls `visit` once per file in any order on the calling thread and stops at its first error.

@@ -3,6 +3,7 @@
 // was there stays whole.
 #include <catch2/catch.hpp>
 
+#include "common/repository/pack_repair.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
 #include "tests/support/operations.h"
@@ -152,6 +153,45 @@ TEST_CASE("s3 faults: a prune to which snapshots do not show removes nothing the
     REQUIRE_FAILS(prune.run(scene, service.Open()), ErrorCode::kUnavailable, "404");
     RequireSound(service, prune);
   }
+}
+
+// By a lifecycle rule, say. Nothing of it is damaged, and all of it can be brought back.
+TEST_CASE("s3 faults: packs that lie in an archive class are named, and nothing is done to them") {
+  OperationScene scene;
+  Service service(scene);
+  const auto before = service.server.files();
+  std::vector<repository::Id> packs;
+  for (const auto& [key, content] : before) {
+    if (!key.starts_with(kPrefix + "data/")) continue;
+    packs.push_back(Unwrap(repository::ParseId(key.substr(key.rfind('/') + 1))));
+  }
+  service.server.Break(S3Fault::kArchived, "GET", "/data/");
+  auto repository = Unwrap(OpenFor(scene, service.Open()));
+  Progress progress;
+
+  const repository::CheckReport report =
+      Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+  std::string errors;
+  std::string hints;
+  for (const std::string& error : report.errors) errors += error + "\n";
+  for (const std::string& hint : report.hints) hints += hint + "\n";
+  std::size_t named = 0;
+  for (const repository::Id& pack : packs) {
+    if (errors.find("pack " + pack.Hex() + " cannot be had: ") != std::string::npos) ++named;
+  }
+  REQUIRE(named == packs.size() - 1);  // one is in no index
+  REQUIRE_THAT(errors, Catch::Contains("InvalidObjectState"));
+  REQUIRE_THAT(errors, !Catch::Contains("damaged"));
+  REQUIRE_THAT(hints, Catch::Contains("brought back"));
+  REQUIRE_THAT(hints, !Catch::Contains("repair"));
+  REQUIRE_THAT(hints, !Catch::Contains("rehash"));
+
+  REQUIRE_FAILS(repository::RepairPacks(*repository, packs, {}, progress, {}),
+                ErrorCode::kUnsupported, "InvalidObjectState");
+  REQUIRE_FAILS(repository::RepairIndex(*repository, {.read_all_packs = true}, progress, {}),
+                ErrorCode::kUnsupported, "InvalidObjectState");
+  REQUIRE_FAILS(RunPrune(scene, service.Open()), ErrorCode::kUnsupported, "InvalidObjectState");
+  REQUIRE(service.server.files() == before);
 }
 
 TEST_CASE("s3 faults: with a clock that is wrong everything works") {

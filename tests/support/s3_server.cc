@@ -264,6 +264,8 @@ ServedAnswer S3Server::ServeBroken(const ServedRequest& request, S3Fault fault) 
     }
     case S3Fault::kExpiredToken:
       return ErrorAnswer(400, "ExpiredToken");
+    case S3Fault::kArchived:
+      return request.method == "GET" ? ErrorAnswer(403, "InvalidObjectState") : Work(request);
     case S3Fault::kHostileList:
       return {.body = "<!DOCTYPE a [<!ENTITY x \"y\">]><ListBucketResult>&x;</ListBucketResult>"};
   }

@@ -38,6 +38,7 @@ enum class S3Fault : std::uint8_t {
   kWholeFile,      // 200 and the whole file to a range
   kHostileList,    // a list that is no XML a server sends
   kExpiredToken,   // 400 ExpiredToken, whatever the key is
+  kArchived,       // 403 InvalidObjectState: what lies in an archive class can be listed, not read
 };
 
 struct S3Key {

@@ -120,6 +120,26 @@ TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for tha
             .forgotten == 1);
 }
 
+TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever it is named") {
+  ForgetFixture fixture;
+  const auto ids = fixture.Save("one", 3);
+  JobContext context = fixture.Context();
+  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
+    auto storage = std::make_unique<testing::FaultyStorage>(
+        std::make_unique<testing::BorrowedStorage>(fixture.storages[kUrl]));
+    storage->Set({.code = ErrorCode::kUnsupported,
+                  .calls = {testing::StorageCall::kGet},
+                  .kind = FileKind::kSnapshot});
+    return storage;
+  };
+  REQUIRE_FAILS(RunForget(context, fixture.Main(), {.policy = {.last = 1}}),
+                ErrorCode::kUnsupported, "injected");
+  REQUIRE_FAILS(RunForget(context, fixture.Main(),
+                          {.snapshots = {ids[0].Hex()}, .allow_below_floor = true}),
+                ErrorCode::kUnsupported, ids[0].Hex());
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
+}
+
 TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);

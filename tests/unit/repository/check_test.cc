@@ -204,6 +204,45 @@ TEST_CASE("check: a snapshot forgotten meanwhile is none, one that stays listed 
   }
 }
 
+TEST_CASE("check: what the storage does not give is named, and no damage") {
+  CheckFixture fixture;
+  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *faulty;
+  auto repository = fixture.OpenOn(std::move(faulty));
+  const auto check = [&](FileKind kind, std::uint64_t last) {
+    faults.Set({.code = ErrorCode::kUnsupported,
+                .calls = {StorageCall::kGet},
+                .kind = kind,
+                .last = last});
+    Progress progress;
+    CheckReport report =
+        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    CHECK_FALSE(Mentions(report.errors, "damage"));
+    CHECK(report.hints.empty());
+    return report;
+  };
+  SECTION("a pack") {
+    const CheckReport report = check(FileKind::kPack, 1);
+    REQUIRE(report.errors.size() == 1);
+    CHECK_THAT(report.errors[0], Catch::StartsWith("pack ") &&
+                                     Catch::Contains(" cannot be had: read \"data/"));
+    CHECK(report.packs_read == report.packs - 1);
+  }
+  SECTION("all packs, and so the directories") {
+    const CheckReport report = check(FileKind::kPack, UINT64_MAX);
+    CHECK(report.errors.size() == fixture.CountFiles(FileKind::kPack) + 2);
+    CHECK(Mentions(report.errors, "snapshot " + Short(fixture.second) +
+                                      ": \"/\": directory cannot be had: read tree blob "));
+  }
+  SECTION("a snapshot") {
+    const CheckReport report = check(FileKind::kSnapshot, 1);
+    REQUIRE(report.errors.size() == 1);
+    CHECK_THAT(report.errors[0], Catch::StartsWith("snapshot ") &&
+                                     Catch::Contains(" cannot be had: read \"snapshots/"));
+    CHECK(report.snapshots == 1);
+  }
+}
+
 TEST_CASE("check: an index that names other blobs than the pack's header") {
   CheckFixture fixture;
   auto repository = fixture.Open();

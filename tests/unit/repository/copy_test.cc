@@ -6,6 +6,7 @@
 #include "common/repository/check.h"
 #include "common/repository/snapshot_codec.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -31,7 +32,10 @@ struct Places {
                           FileItem("data/same", std::string_view("in all of them")))));
   }
   CopyReport Run(Repository& target, const CopyOptions& options = {}) {
-    auto source = from.Open();
+    return Run(from.Open(), target, options);
+  }
+  CopyReport Run(std::unique_ptr<Repository> source, Repository& target,
+                 const CopyOptions& options = {}) {
     auto chosen = Unwrap(ListSnapshots(*source));
     auto present = Unwrap(ListSnapshots(target));
     Unwrap(target.LoadIndex({}));
@@ -210,6 +214,49 @@ TEST_CASE("copy: what another pack has whole is taken from there") {
   CHECK(report.snapshots.at(0).state == State::kCopied);
   CHECK(report.snapshots.at(1).state == State::kCopied);
   places.RequireSound(2);
+}
+
+TEST_CASE("copy: what one pack does not give now is taken from another, or not copied at all") {
+  Places places;
+  const bool has_another = GENERATE(true, false);
+  {
+    auto one = places.from.Open();
+    auto other = places.from.Open();
+    places.Save(*one, "a", 1);
+    if (has_another) places.Save(*other, "a", 1);
+  }
+  class Withholding final : public testing::ForwardingStorage {
+   public:
+    Withholding(Storage& inner, std::string pack)
+        : ForwardingStorage(inner), pack_(std::move(pack)) {}
+    Result<Bytes> Get(const FileName& name, ByteRange range) override {
+      if (name.name == pack_) return Fail(ErrorCode::kUnsupported, "it lies in an archive");
+      return ForwardingStorage::Get(name, range);
+    }
+
+   private:
+    const std::string pack_;
+  };
+  std::string pack;
+  Unwrap(places.from.Open()->ForEachBlob(
+      [&](BlobType type, const Id&, const BlobLocation& location) -> Result<void> {
+        if (type == BlobType::kData && pack.empty()) pack = location.pack.Hex();
+        return {};
+      }));
+  auto source = places.from.OpenOn(std::make_unique<Withholding>(places.from.storage, pack));
+  auto target = places.to.Open();
+
+  const CopyReport report = places.Run(std::move(source), *target);
+
+  if (has_another) {
+    CHECK_FALSE(report.error);
+    places.RequireSound(2);
+  } else {
+    REQUIRE(report.error);
+    CHECK(report.error->code() == ErrorCode::kUnsupported);
+    CHECK_THAT(report.error->message(), Catch::Contains(pack));
+    CHECK(places.to.CountFiles(FileKind::kSnapshot) == 0);
+  }
 }
 
 TEST_CASE("copy: a fault at any call leaves nothing half, and the next copy finishes") {

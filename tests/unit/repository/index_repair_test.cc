@@ -158,6 +158,25 @@ TEST_CASE("index repair: a pack that cannot be read is named and left out, or le
   CHECK(left_out.packs == fixture.CountFiles(FileKind::kPack) - 1);
 }
 
+TEST_CASE("index repair: a pack that the storage does not give is not left out") {
+  RepairFixture fixture;
+  const bool has_index = GENERATE(false, true);
+  if (!has_index) Unwrap(fixture.storage.Remove(fixture.Files(FileKind::kIndex)[0]));
+  const auto before = fixture.Files(FileKind::kIndex);
+  auto storage =
+      std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *storage;
+  auto repository = Unwrap(
+      Repository::Open(std::move(storage), fixture.password, {}, fixture.random, fixture.clock));
+  faults.Set({.code = ErrorCode::kUnsupported,
+              .calls = {StorageCall::kGet},
+              .kind = FileKind::kPack});
+  Progress progress;
+  REQUIRE_FAILS(RepairIndex(*repository, {.read_all_packs = has_index}, progress, {}),
+                ErrorCode::kUnsupported, "data/");
+  CHECK(fixture.Files(FileKind::kIndex) == before);
+}
+
 TEST_CASE("index repair: whichever call fails, the next repair mends the rest") {
   const bool after_the_work = GENERATE(false, true);
   bool was_through = false;

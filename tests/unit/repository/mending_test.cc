@@ -152,6 +152,24 @@ TEST_CASE("repair packs: one that is nowhere is named, and nothing is changed") 
   CHECK(mending.CountFiles(FileKind::kPack) == packs);
 }
 
+TEST_CASE("repair packs: a pack that the storage does not give stays as it is") {
+  Mending mending;
+  mending.Save();
+  const Id pack = mending.Damage(Harm::kFlipped);
+  const std::size_t packs = mending.CountFiles(FileKind::kPack);
+  auto storage =
+      std::make_unique<FaultyStorage>(std::make_unique<testing::BorrowedStorage>(mending.storage));
+  FaultyStorage& faults = *storage;
+  auto repository = mending.OpenOn(std::move(storage));
+  faults.Set({.code = ErrorCode::kUnsupported,
+              .calls = {testing::StorageCall::kGet},
+              .kind = FileKind::kPack});
+  Progress progress;
+  REQUIRE_FAILS(RepairPacks(*repository, std::vector<Id>{pack}, {}, progress, {}),
+                ErrorCode::kUnsupported, pack.Hex());
+  CHECK(mending.CountFiles(FileKind::kPack) == packs);
+}
+
 TEST_CASE("repair packs: a fault at any call loses nothing that is whole") {
   const bool after_the_work = GENERATE(false, true);
   bool has_failed = true;

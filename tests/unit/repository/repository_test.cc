@@ -349,6 +349,41 @@ TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob
   REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, id), ErrorCode::kNotFound, "check");
 }
 
+TEST_CASE("repository: a blob of which one copy cannot be had now is not lost") {
+  RepositoryFixture fixture;
+  auto one = fixture.Open();
+  auto two = fixture.Open();  // knows nothing of what `one` stores
+  Id id;
+  for (Repository* repository : {one.get(), two.get()}) {
+    auto writer = BlobWriter::Begin(*repository, nullptr);
+    id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
+    Unwrap(writer->Finish());
+  }
+  auto storage =
+      std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *storage;
+  auto reader = fixture.OpenOn(std::move(storage));
+  const auto refuse = [&](std::uint64_t call) {
+    faults.Set({.code = ErrorCode::kUnsupported,
+                .calls = {testing::StorageCall::kGet},
+                .first = call,
+                .last = call});
+  };
+  refuse(1);
+  REQUIRE_OK(reader->LoadBlob(BlobType::kData, id));
+
+  for (Repository* repository : {one.get(), two.get()}) {
+    const FileName name{FileKind::kPack, repository->Find(BlobType::kData, id)->pack.Hex()};
+    Bytes content = Unwrap(fixture.storage.Get(name, {}));
+    content[20] ^= 1;
+    Overwrite(fixture, name, content);
+  }
+  for (std::uint64_t call : {1, 2}) {
+    refuse(call);
+    REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, id), ErrorCode::kUnsupported, "data/");
+  }
+}
+
 TEST_CASE("repository: a missing pack is damage to who asks for its blob") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();

@@ -145,10 +145,39 @@ TEST_CASE("snapshots: a damaged one does not hide the others") {
 
   REQUIRE(listing.snapshots.size() == 1);
   CHECK(listing.snapshots[0].id == good);
-  REQUIRE(listing.damaged.size() == 1);
-  CHECK(listing.damaged[0].id == bad);
-  CHECK(listing.damaged[0].error.code() == ErrorCode::kCorrupt);
-  CHECK_THAT(listing.damaged[0].error.Text(), Catch::Contains("repository forget"));
+  REQUIRE(listing.unreadable.size() == 1);
+  CHECK(listing.unreadable[0].id == bad);
+  CHECK(listing.unreadable[0].error.code() == ErrorCode::kCorrupt);
+  CHECK_THAT(listing.unreadable[0].error.Text(), Catch::Contains("repository forget"));
+}
+
+TEST_CASE("snapshots: one that the storage does not give hides no other, and is not forgotten") {
+  RepositoryFixture fixture;
+  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
+  FaultyStorage& faults = *faulty;
+  auto repository = fixture.OpenOn(std::move(faulty));
+  for (std::int64_t time : {10, 20}) {
+    const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
+    Unwrap(fixture.Open()->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  }
+  const auto refuse_one = [&] {
+    faults.Set({.code = ErrorCode::kUnsupported,
+                .calls = {StorageCall::kGet},
+                .kind = FileKind::kSnapshot,
+                .last = 1});
+  };
+
+  refuse_one();
+  const SnapshotListing listing = Unwrap(ListReadableSnapshots(*repository));
+  CHECK(listing.snapshots.size() == 1);
+  REQUIRE(listing.unreadable.size() == 1);
+  const Error& error = listing.unreadable[0].error;
+  CHECK(error.code() == ErrorCode::kUnsupported);
+  CHECK_THAT(error.Text(), Catch::Contains(listing.unreadable[0].id.Hex()));
+  CHECK_THAT(error.Text(), !Catch::Contains("forget"));
+  refuse_one();
+  REQUIRE_FAILS(ListSnapshots(*fixture.OpenOn(std::make_unique<BorrowedStorage>(faults))),
+                ErrorCode::kUnsupported, "injected");
 }
 
 TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be there") {
