@@ -531,16 +531,22 @@ Result<Config> Repository::Init(Storage& storage, const Secret& password,
 
   HF_TRY(storage.Create());
   const FileName key_name{FileKind::kKey, HexEncode(crypto::Sha256Of(key_file))};
-  HF_TRY(storage.Put(key_name, key_file, PutMode::kCreate));
+  const FileName config_name{FileKind::kConfig, ""};
   const Bytes sealed = crypto::Sealer(master, random).Seal(AsBytes(EncodeConfig(config)));
-  Result<void> written = storage.Put({FileKind::kConfig, ""}, sealed, PutMode::kCreate);
-  if (!written) {
-    // Whoever tries again should not stumble over our key; if this fails too, the error says so
-    // then.
-    (void)storage.Remove(key_name);
-    return Fail(std::move(written).error());
+  Result<void> written = storage.Put(key_name, key_file, PutMode::kCreate);
+  if (written) {
+    written = storage.Put(config_name, sealed, PutMode::kCreate);
+    if (written) return config;
+    // Only the answer may be lost. Then the repository is there, and must keep its key.
+    const Result<Bytes> there = storage.Get(config_name, {});
+    if (there && *there == sealed) return config;
+    if (!there && there.error().code() != ErrorCode::kNotFound) {
+      return Fail(std::move(written).error());
+    }
   }
-  return config;
+  // Whoever tries again should not stumble over our key; if this fails too, the error says so then.
+  (void)storage.Remove(key_name);
+  return Fail(std::move(written).error());
 }
 
 Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> storage,
