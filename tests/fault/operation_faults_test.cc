@@ -3,8 +3,11 @@
 // same again does its work.
 #include <catch2/catch.hpp>
 
-#include "tests/support/operations.h"
+#include <mutex>
+
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
+#include "tests/support/operations.h"
 
 namespace holdfast::repository {
 namespace {
@@ -16,6 +19,7 @@ struct Runs {
   bool Run(const Operation& operation, const Fault& fault, std::uint64_t k) {
     left = std::make_unique<MemoryStorage>();
     OperationScene::Copy(scene.storage, *left);
+    scene.Reset();
     FaultyStorage faulty(std::make_unique<BorrowedStorage>(*left));
     Fault at_k = fault;
     at_k.first = at_k.last = k;
@@ -185,6 +189,137 @@ TEST_CASE("operation faults: a backup whose write the disk loses is named, and n
       (void)runs.scene.RequireSnapshots(*runs.left, false);
     }
     REQUIRE(runs.is_done);
+  }
+}
+
+// Lets the lock of its user be lost after the k-th call, and takes note of what changes then. Where
+// packs change it does not, as several threads change them: one may have asked for the lock before.
+class LockLoser final : public ForwardingStorage {
+ public:
+  LockLoser(Storage& inner, ManualClock& clock, std::uint64_t k)
+      : ForwardingStorage(inner), clock_(clock), k_(k) {}
+  Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
+    return Done(name, true, ForwardingStorage::Put(name, content, mode));
+  }
+  Result<Bytes> Get(const FileName& name, ByteRange range) override {
+    return Done(name, false, ForwardingStorage::Get(name, range));
+  }
+  Result<void> List(FileKind kind,
+                    const std::function<Result<void>(const FileInfo&)>& visit) override {
+    return Done({kind, ""}, false, ForwardingStorage::List(kind, visit));
+  }
+  Result<void> Remove(const FileName& name) override {
+    return Done(name, true, ForwardingStorage::Remove(name));
+  }
+  bool is_lost() const { return count_ >= k_; }
+  std::vector<std::string> changed_later() const { return changed_later_; }
+
+ private:
+  template <typename T>
+  Result<T> Done(const FileName& name, bool is_change, Result<T> result) {
+    if (name.kind == FileKind::kLock || name.kind == FileKind::kKey ||
+        name.kind == FileKind::kConfig) {
+      return result;
+    }
+    std::lock_guard lock(mutex_);
+    if (is_lost()) {
+      if (is_change) changed_later_.push_back(FilePath(name));
+      return result;
+    }
+    if (is_change && name.kind == FileKind::kPack) return result;
+    if (++count_ == k_) clock_.Advance(std::chrono::minutes(25));
+    return result;
+  }
+
+  ManualClock& clock_;
+  const std::uint64_t k_;
+  std::mutex mutex_;
+  std::uint64_t count_ = 0;
+  std::vector<std::string> changed_later_;
+};
+
+TEST_CASE("operation faults: who lost his lock writes and removes nothing more") {
+  Runs runs;
+  OperationScene& scene = runs.scene;
+  for (const Operation& operation : kOperations) {
+    if (!operation.asks_for_lock) continue;
+    std::uint64_t stopped = 0;
+    for (std::uint64_t k = 1;; ++k) {
+      INFO(operation.name << ", after call " << k);
+      REQUIRE(k < 200);
+      MemoryStorage left;
+      OperationScene::Copy(scene.storage, left);
+      LockLoser loser(left, scene.clock, k);
+      const Result<void> done = operation.run(scene, std::make_unique<BorrowedStorage>(loser));
+      REQUIRE(loser.changed_later() == std::vector<std::string>{});
+      if (!done) {
+        ++stopped;
+        REQUIRE_FAILS(done, ErrorCode::kTimedOut, "lock was lost");
+      }
+      REQUIRE(scene.Check(left) == std::vector<std::string>{});
+      (void)scene.RequireSnapshots(left, operation.forgets);
+      RequireAgain(scene, operation, left);
+      if (!loser.is_lost()) break;
+    }
+    INFO(operation.name);
+    REQUIRE(stopped > 3);
+  }
+}
+
+// Whatever becomes of it, there is a repository or the place for one.
+TEST_CASE("operation faults: an init that fails is in nobody's way") {
+  struct Case {
+    const char* name;
+    bool after_the_work;
+    bool is_the_end;
+  };
+  const Case cases[] = {{"cannot be read or written", false, false},
+                        {"the answer is lost", true, false},
+                        {"down", false, true},
+                        {"down after the work", true, true}};
+  RepositoryFixture fixture;
+  const auto init = [&](Storage& storage) {
+    return Repository::Init(storage, fixture.password, {.scrypt = kCheapScrypt}, fixture.random,
+                            fixture.clock);
+  };
+  for (const Case& each : cases) {
+    bool was_hit = true;
+    for (std::uint64_t k = 1; was_hit; ++k) {
+      INFO(each.name << ", call " << k);
+      REQUIRE(k < 20);
+      MemoryStorage left;
+      FaultyStorage faulty(std::make_unique<BorrowedStorage>(left));
+      Fault fault;
+      if (each.after_the_work) fault.calls = {StorageCall::kPut, StorageCall::kRemove};
+      fault.after_the_work = each.after_the_work;
+      fault.is_the_end = each.is_the_end;
+      fault.first = fault.last = k;
+      faulty.Set(fault);
+      const bool is_done = init(faulty).has_value();
+      was_hit = faulty.matching() >= k;
+
+      // What is there opens, or it is said how to begin again.
+      const auto open = [&] {
+        return Repository::Open(std::make_unique<BorrowedStorage>(left), fixture.password, {},
+                                fixture.random, fixture.clock);
+      };
+      if (is_done) REQUIRE_OK(open());
+      if (const auto opened = open(); !opened) {
+        if (opened.error().code() == ErrorCode::kCorrupt) {
+          REQUIRE(each.is_the_end);  // else it clears up itself
+          REQUIRE_FAILS(opened, ErrorCode::kCorrupt, "run init again");
+          REQUIRE_FAILS(init(left), ErrorCode::kAlreadyExists, "run init again");
+          std::vector<FileName> keys;
+          Unwrap(left.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
+            keys.push_back(file.name);
+            return {};
+          }));
+          for (const FileName& key : keys) Unwrap(left.Remove(key));
+        }
+        REQUIRE_OK(init(left));
+        REQUIRE_OK(open());
+      }
+    }
   }
 }
 

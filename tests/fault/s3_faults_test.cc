@@ -22,6 +22,7 @@ struct Service {
     settings.credentials = {.kind = CredentialKind::kEnvironment,
                             .variables = {{"AWS_ACCESS_KEY_ID", S3Server::kAccessKeyId},
                                           {"AWS_SECRET_ACCESS_KEY", S3Key{}.secret}}};
+    scene.Reset();
     for (FileKind kind : {FileKind::kConfig, FileKind::kKey, FileKind::kPack, FileKind::kIndex,
                           FileKind::kSnapshot, FileKind::kLock}) {
       Unwrap(scene.storage.List(kind, [&](const FileInfo& file) -> Result<void> {

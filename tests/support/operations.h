@@ -11,11 +11,14 @@
 #include <vector>
 
 #include "common/crypto/sha256.h"
+#include "common/repository/archive.h"
 #include "common/repository/check.h"
+#include "common/repository/copy.h"
 #include "common/repository/index_repair.h"
 #include "common/repository/key_file.h"
 #include "common/repository/key_list.h"
 #include "common/repository/lock.h"
+#include "common/repository/pack_repair.h"
 #include "common/repository/prune.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
@@ -24,7 +27,7 @@ namespace holdfast::testing {
 
 // A repository in which every operation has something to do: three snapshots, one of which is
 // forgotten already (its blobs are there, partly needed by others), a pack that no index names, and
-// two keys.
+// two keys. Elsewhere is a fourth snapshot, in another repository and as an archive.
 struct OperationScene : RepositoryFixture {
   OperationScene() {
     auto repository = Open();
@@ -41,7 +44,22 @@ struct OperationScene : RepositoryFixture {
     Unwrap(writer->Save(repository::BlobType::kData, Content("garbage")));
     Unwrap(writer->Finish());
     Unwrap(storage.Remove({FileKind::kIndex, IndexOfGarbage().Hex()}));
-    Unwrap(repository::AddKey(*Open(), Secret("another"), key_options));
+    Unwrap(repository::AddKey(*Open(), password_in_use, key_options));
+    SaveElsewhere();
+  }
+  void SaveElsewhere() {
+    elsewhere.clock.Advance(clock.Now() - elsewhere.clock.Now());
+    auto repository = elsewhere.Open();
+    const repository::Id id = Unwrap(TrySave(*repository, "third", {"shared", "three"}, nullptr));
+    const auto saved = Unwrap(repository::LoadSnapshot(*repository, id));
+    Progress progress;
+    Unwrap(repository::ExportSnapshot(
+        *repository, saved,
+        [&](ByteView piece) -> Result<void> {
+          archive.insert(archive.end(), piece.begin(), piece.end());
+          return {};
+        },
+        progress, {}));
   }
 
   // Files that are told apart by their names alone.
@@ -128,14 +146,22 @@ struct OperationScene : RepositoryFixture {
     return Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {})).errors;
   }
 
+  // As after construction, on a storage that is as it was then.
+  void Reset() { password_in_use = Secret("another"); }
+
   const repository::InitOptions key_options{.user = "u", .host = "h", .scrypt = kCheapScrypt};
   std::map<repository::Id, std::map<std::string, std::string>> kept;
-  repository::Id target;  // of `forget`
+  repository::Id target;              // of `forget`
+  Secret password_in_use{"another"};  // of the second key; `key passwd` changes it
+  RepositoryFixture elsewhere{2};
+  Bytes archive;  // what `export` made there
 };
 
 struct Operation {
   const char* name;
   bool forgets;
+  // It is the engine that asks for the lock before it writes or removes; else its caller does.
+  bool asks_for_lock;
   Result<void> (*run)(OperationScene& scene, std::unique_ptr<Storage> storage);
 };
 
@@ -203,6 +229,63 @@ inline Result<void> RunKeyRemove(OperationScene& scene, std::unique_ptr<Storage>
   return {};
 }
 
+// As an agent does it whose password file holds the second key's.
+inline Result<void> RunKeyPasswd(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository,
+            repository::Repository::Open(std::move(storage), scene.password_in_use, {},
+                                         scene.random, scene.clock));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  Secret changed(std::string(scene.password_in_use.Reveal()) + "x");
+  HF_TRY(repository::AddKey(*repository, changed, scene.key_options));
+  scene.password_in_use = std::move(changed);
+  HF_TRY(lock->StillHeld());
+  return repository::RemoveKey(*repository, repository->key());
+}
+
+inline Result<void> RunCopy(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
+  HF_ASSIGN(const auto present, repository::ListSnapshots(*repository));
+  HF_TRY(repository->LoadIndex({}));
+  const auto source = scene.elsewhere.Open();
+  HF_ASSIGN(auto chosen, repository::ListSnapshots(*source));
+  Progress progress;
+  const repository::CopyReport report = repository::CopySnapshots(
+      *source, *repository, std::move(chosen), present, {.lock = lock.get()}, progress, {});
+  if (report.error) return Fail(*report.error);
+  for (const repository::SnapshotCopy& snapshot : report.snapshots) {
+    if (snapshot.error) return Fail(*snapshot.error);
+  }
+  return {};
+}
+
+inline Result<void> RunImport(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireShared(*repository, scene.lock_options()));
+  HF_ASSIGN(const auto present, repository::ListSnapshots(*repository));
+  HF_TRY(repository->LoadIndex({}));
+  BytesReader archive(scene.archive);
+  Progress progress;
+  HF_TRY(repository::ImportSnapshot(
+      *repository, [&](std::span<std::uint8_t> buffer) { return archive.Read(buffer); }, present,
+      {.lock = lock.get()}, progress, {}));
+  return {};
+}
+
+// Of a pack that is whole: all of its blobs move to another.
+inline Result<void> RunRepairPacks(OperationScene& scene, std::unique_ptr<Storage> storage) {
+  HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
+  HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
+  HF_TRY(repository->LoadIndex({}));
+  const repository::Id blob{crypto::Sha256Of(OperationScene::Content("shared"))};
+  const auto found = repository->Find(repository::BlobType::kData, blob);
+  if (!found) return Fail(ErrorCode::kCorrupt, "what every snapshot needs is not there");
+  Progress progress;
+  HF_TRY(repository::RepairPacks(*repository, {&found->pack, 1}, {.lock = lock.get()}, progress,
+                                 {}));
+  return {};
+}
+
 inline Result<void> RunUnlock(OperationScene& scene, std::unique_ptr<Storage> storage) {
   HF_ASSIGN(auto repository, OpenFor(scene, std::move(storage)));
   HF_TRY(repository::RemoveAllLocks(*repository));
@@ -210,10 +293,17 @@ inline Result<void> RunUnlock(OperationScene& scene, std::unique_ptr<Storage> st
 }
 
 inline constexpr Operation kOperations[] = {
-    {"backup", false, RunBackup},  {"forget", true, RunForget},
-    {"prune", false, RunPrune},    {"repair index", false, RunRepairIndex},
-    {"key add", false, RunKeyAdd}, {"key remove", false, RunKeyRemove},
-    {"unlock", false, RunUnlock},
+    {"backup", false, true, RunBackup},
+    {"forget", true, false, RunForget},
+    {"prune", false, true, RunPrune},
+    {"repair index", false, true, RunRepairIndex},
+    {"repair packs", false, true, RunRepairPacks},
+    {"copy", false, true, RunCopy},
+    {"import", false, true, RunImport},
+    {"key add", false, false, RunKeyAdd},
+    {"key passwd", false, false, RunKeyPasswd},
+    {"key remove", false, false, RunKeyRemove},
+    {"unlock", false, false, RunUnlock},
 };
 
 }  // namespace holdfast::testing
