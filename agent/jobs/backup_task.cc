@@ -67,6 +67,10 @@ Result<void> SaveItems(ItemsAhead& items, repository::PartWriter& writer, const 
   }
 }
 
+std::string WithoutResumeLog(const Error& error) {
+  return "had it been interrupted, all would have been read again: " + error.Text();
+}
+
 unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
   return source.readers > 0 ? source.readers : settings.limits.readers;
 }
@@ -173,6 +177,7 @@ Result<WallTime> BackupTask::Cut() {
 Result<void> BackupTask::Save() {
   HF_CHECK(session_ != nullptr && report_.began);
   timer_.Begin("save", progress_.progress());
+  BeginResumeLog();
   HF_ASSIGN(part_, SavePart());
   // Gives back whatever the service holds for us before we go on.
   session_.reset();
@@ -183,12 +188,37 @@ Result<void> BackupTask::Save() {
   own.tree_id = part_.tree.Hex();
   own.seconds = timer_.seconds();
   TakeStatistics(part_);
+  if (!options_.compose) EndResumeLog();
   CrashPoint("jobs.part.after_save");
   return {};
 }
 
+// A run that is not interrupted needs none, so none that fails is no reason to fail.
+void BackupTask::BeginResumeLog() {
+  if (options_.rehash) return;
+  const SourceSettings& settings = *options_.settings;
+  auto log = repository::ResumeLog::Begin(
+      repository_->repository().NewLocalSealer(repository::ResumeLog::kKeyLabel),
+      context_.settings->state_dir + "/resume", fmt::format("{}-{}", settings.kind, settings.name),
+      context_.run, saved_.manifest.cut_time);
+  if (log) {
+    resume_ = *std::move(log);
+  } else {
+    report_.warnings.push_back(WithoutResumeLog(log.error()));
+  }
+}
+
+// The part is safe: nothing is left to go on with.
+void BackupTask::EndResumeLog() {
+  if (resume_ == nullptr) return;
+  if (resume_->failure()) report_.warnings.push_back(WithoutResumeLog(*resume_->failure()));
+  resume_->Forget();
+  resume_.reset();
+}
+
 Result<Part> BackupTask::SavePart() {
   repository::PartOptions options{.lock = repository_->lock(),
+                                  .resume = resume_.get(),
                                   .previous = previous_view_.get(),
                                   .progress = &progress_.progress()};
   if (options_.rehash) options.known = repository::KnownBlobs::kVerify;
@@ -200,7 +230,7 @@ Result<Part> BackupTask::SavePart() {
                                 ? RateLimits()
                                 : context_.bandwidth->OfSource(options_.settings->label());
   {
-    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings));
+    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings), resume_.get());
     HF_TRY(SaveItems(items, *writer, limits, context_.stop));
   }
   WallTime cut_time = saved_.manifest.cut_time;
@@ -285,6 +315,7 @@ Result<ComposedSnapshot> BackupTask::Compose() {
   report_.warnings = saved_.warnings;
   timer_.Begin("verify", progress_.progress());
   HF_ASSIGN(ComposedSnapshot composed, ReadBack(context_, *repository_, snapshot));
+  EndResumeLog();
   repository_->KeepIndex(context_);
   return composed;
 }

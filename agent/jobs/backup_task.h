@@ -1,10 +1,11 @@
 // One backup of one source, in steps that its caller drives: the standalone verbs one after the
 // other, a daemon from its threads and with waits between.
 //
-//   Prepare()   source and repository are locked and open, the service is asked, nothing is fixed
-//   yet Cut()       the position is fixed Save()      the part is durable, nothing is visible; the
-//   source's lock is given back Compose()   the part becomes a snapshot; or TakePart(), when it
-//   waits for others'
+// - Prepare(): source and repository are locked and open, the service is asked, nothing is fixed
+//   yet.
+// - Cut(): the position is fixed.
+// - Save(): the part is durable, nothing is visible; the source's lock is given back.
+// - Compose(): the part becomes a snapshot; or TakePart(), when it waits for others'.
 #pragma once
 
 #include <memory>
@@ -113,6 +114,8 @@ class BackupTask {
  private:
   Result<void> Open();
   Result<void> OpenPrevious(const std::vector<repository::SnapshotInfo>& snapshots);
+  void BeginResumeLog();
+  void EndResumeLog();
   Result<repository::Part> SavePart();
   void CompleteManifest(const repository::Part& part);
   Result<void> AddRecord(repository::PartWriter& writer,
@@ -131,7 +134,8 @@ class BackupTask {
   SourceSession* source_ = nullptr;
   std::unique_ptr<SnapshotView> previous_view_;
   std::optional<repository::Id> parent_;
-  std::unique_ptr<BackupSession> session_;  // goes first: it uses what stands above
+  std::unique_ptr<repository::ResumeLog> resume_;  // null where there is none
+  std::unique_ptr<BackupSession> session_;         // goes first: it uses what stands above
   repository::Part part_;
   bool is_partial_ = false;
   SavedPart saved_;

@@ -9,7 +9,7 @@ ItemsAhead::~ItemsAhead() {
 }
 
 Result<std::optional<Item>> ItemsAhead::Next() {
-  if (readers_ <= 1) return session_.Next();
+  if (readers_ <= 1) return Ask();
   // By the half: threads that are woken once for many files cost less than once for each.
   if (ahead_.size() <= kItemsMax / 2 && bytes_ <= kBytesMax / 2) Fill();
   if (ahead_.empty()) {
@@ -29,11 +29,17 @@ Result<std::optional<Item>> ItemsAhead::Next() {
   return std::optional<Item>(std::move(first->item));
 }
 
+Result<std::optional<Item>> ItemsAhead::Ask() {
+  Result<std::optional<Item>> item = session_.Next();
+  if (item && *item && resume_ != nullptr) resume_->Mark(**item);
+  return item;
+}
+
 // Asks the session for more, as far as it goes.
 void ItemsAhead::Fill() {
   std::vector<Ahead*> added;
   while (!end_ && !is_barred_ && ahead_.size() < kItemsMax && bytes_ < kBytesMax) {
-    Result<std::optional<Item>> item = session_.Next();
+    Result<std::optional<Item>> item = Ask();
     if (!item || !*item) {
       end_.emplace();
       if (!item) *end_ = Fail(std::move(item).error());
@@ -45,7 +51,9 @@ void ItemsAhead::Fill() {
     if (content != nullptr && *content != nullptr) {
       ahead->bytes = (*content)->BytesAhead();
       is_barred_ = ahead->bytes == 0;
-      if (!is_barred_) {
+      if (ahead->item.was_saved) {
+        ahead->bytes = 0;
+      } else if (!is_barred_) {
         ahead->reader = content->get();
         ahead->is_ready = false;
         added.push_back(ahead.get());

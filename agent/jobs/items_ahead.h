@@ -12,6 +12,7 @@
 
 #include "agent/sources/source.h"
 #include "common/base/result.h"
+#include "common/repository/resume_log.h"
 #include "common/stream/item.h"
 
 namespace holdfast::jobs {
@@ -26,8 +27,9 @@ class ItemsAhead {
   static constexpr std::size_t kBytesMax = 8U << 20;
 
   // Reads `readers` files at once; with one, none before it is asked for, and without any thread.
-  // The session must outlive the object.
-  ItemsAhead(BackupSession& session, unsigned readers) : session_(session), readers_(readers) {}
+  // `resume` (may be null) marks each item. Session and log must outlive the object.
+  ItemsAhead(BackupSession& session, unsigned readers, repository::ResumeLog* resume = nullptr)
+      : session_(session), readers_(readers), resume_(resume) {}
   ItemsAhead(const ItemsAhead&) = delete;
   ItemsAhead& operator=(const ItemsAhead&) = delete;
   ~ItemsAhead();
@@ -44,12 +46,14 @@ class ItemsAhead {
     bool is_ready = true;          // of mutex_
   };
 
+  Result<std::optional<Item>> Ask();
   void Fill();
   void BeginThreads();
   void ReadAhead(const std::stop_token& stop);
 
   BackupSession& session_;
   const unsigned readers_;
+  repository::ResumeLog* const resume_;
   std::deque<std::unique_ptr<Ahead>> ahead_;  // in the session's order
   std::size_t bytes_ = 0;                     // of all in ahead_
   bool is_barred_ = false;           // the last one must be used before the session goes on

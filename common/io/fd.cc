@@ -115,6 +115,22 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
   return content;
 }
 
+Result<Fd> OpenOwnDirectory(const std::string& path) {
+  const auto is_own = [](const Fd& directory) {
+    struct stat status {};
+    return fstat(directory.get(), &status) == 0 && status.st_uid == geteuid();
+  };
+  const std::string above = path.substr(0, path.rfind('/') + 1);
+  HF_ASSIGN(const Fd parent, OpenFile(above, O_RDONLY | O_DIRECTORY));
+  if (!is_own(parent)) return Fd();
+  const std::string name = path.substr(above.size());
+  if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+    return Fail(ErrnoError(errno, "make " + Quote(path)));
+  }
+  HF_ASSIGN(Fd own, OpenFileAt(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, path));
+  return is_own(own) ? std::move(own) : Fd();
+}
+
 Result<void> MakeDirectories(const std::string& path, unsigned mode) {
   if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "make a directory without a name");
   std::size_t end = 0;

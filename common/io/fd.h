@@ -51,6 +51,12 @@ Result<void> SyncDirectory(const std::string& path);
 // A whole small file; kInvalidArgument when it is larger than `bytes_max`.
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U << 20);
 
+// The directory, made with mode 0700 when it is missing (the one above it must be there), if both
+// belong to whoever runs this; else a closed descriptor: a file that root leaves in the directory
+// of the agent's user could never be replaced by the agent, and root would write where that user
+// says.
+Result<Fd> OpenOwnDirectory(const std::string& path);
+
 // mkdir -p; existing directories stay as they are.
 Result<void> MakeDirectories(const std::string& path, unsigned mode = 0777);
 

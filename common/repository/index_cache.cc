@@ -79,11 +79,6 @@ struct Section {
   }
 };
 
-bool IsOwn(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && status.st_uid == ::geteuid();
-}
-
 }  // namespace
 
 struct IndexCache::Head {
@@ -296,21 +291,6 @@ bool IndexCache::Pays(std::size_t files, std::size_t blobs) const {
   return new_blobs >= std::max(kBlobsMin, covered_.blobs / kWorthwhilePart);
 }
 
-// Only of whoever runs this: a file that root leaves in the directory of the agent's user could
-// never be replaced by the agent, and root would write where that user says.
-Result<Fd> IndexCache::OpenOwnDirectory() const {
-  const std::string above = directory_.substr(0, directory_.rfind('/') + 1);
-  HF_ASSIGN(const Fd parent, OpenFile(above, O_RDONLY | O_DIRECTORY));
-  if (!IsOwn(parent.get())) return Fd();
-  const std::string name = directory_.substr(above.size());
-  if (::mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-    return Fail(ErrnoError(errno, "make " + Quote(directory_)));
-  }
-  HF_ASSIGN(Fd own,
-            OpenFileAt(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, directory_));
-  return IsOwn(own.get()) ? std::move(own) : Fd();
-}
-
 namespace {
 
 // Opens the file that will be renamed, for one process at a time. Not open: another one is at it.
@@ -366,7 +346,7 @@ void RemoveUnused(int directory, WallTime now) {
 // Not synced: what a loss of power tears is found damaged and made anew, and a run is not kept
 // waiting for the disk.
 Result<bool> IndexCache::Save(const BlobIndex& index, const std::set<Id>& files, WallTime now) {
-  HF_ASSIGN(const Fd directory, OpenOwnDirectory());
+  HF_ASSIGN(const Fd directory, OpenOwnDirectory(directory_));
   if (!directory.is_open()) return false;
   RemoveUnused(directory.get(), now);
   Head head{.repository = repository_,

@@ -66,7 +66,6 @@ class IndexCache {
   class Reader;
   class Writer;
   Result<std::optional<Loaded>> TryLoad(const std::set<Id>& listed);
-  Result<Fd> OpenOwnDirectory() const;
 
   const std::string directory_;
   const std::string name_;  // of the file in it

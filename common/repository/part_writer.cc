@@ -8,6 +8,7 @@
 #include "common/repository/content_saver.h"
 #include "common/repository/own_file.h"
 #include "common/repository/repository_view.h"
+#include "common/repository/resume_log.h"
 #include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
 
@@ -58,6 +59,7 @@ class PartWriterImpl final : public PartWriter {
   PartWriterImpl(Repository& repository, const PartOptions& options)
       : repository_(repository),
         previous_(dynamic_cast<RepositoryView*>(options.previous)),
+        resume_(options.resume),
         progress_(options.progress),
         writer_(BlobWriter::Begin(repository, options.lock, options.compression, options.known)),
         saver_(repository, *writer_, options.progress),
@@ -107,6 +109,7 @@ class PartWriterImpl final : public PartWriter {
     TreeNode node;
     std::shared_ptr<BlobIds> content;  // null: none, or the node has it already
     bool is_reused_directory = false;
+    bool is_resumable = false;  // the next run need not read it again if this one is interrupted
   };
 
   Result<void> TryAdd(Item item) {
@@ -181,6 +184,9 @@ class PartWriterImpl final : public PartWriter {
     if (read.is_reused_directory) ++part_.statistics.directories_unmodified;
     Encode(read.node);
     if (type == NodeType::kFile) CountFile(read);
+    if (read.is_resumable && resume_ != nullptr) {
+      resume_->Record(read.path, read.node.attributes, read.node.content);
+    }
     return AddNode(read.node, read.path);
   }
 
@@ -294,6 +300,7 @@ class PartWriterImpl final : public PartWriter {
     }
     if (auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content)) {
       HF_CHECK(*reader != nullptr);
+      if (item.was_saved && TakeFromInterrupted(item, read)) return std::nullopt;
       return ReadContent(**reader, item, read);
     }
     Reuse& reuse = std::get<Reuse>(item.content);
@@ -324,7 +331,19 @@ class PartWriterImpl final : public PartWriter {
     node.attributes.type = NodeType::kFile;
     node.attributes.size = saved.bytes;  // what the blobs hold, whatever stat said
     read.content = std::move(saved.blobs);
+    read.is_resumable = !saved.outcome.changed;
     return std::nullopt;
+  }
+
+  // Gives the node the content that an interrupted run stored; false when it is not all there.
+  bool TakeFromInterrupted(const Item& item, Read& read) {
+    if (resume_ == nullptr) return false;
+    std::optional<std::vector<Id>> blobs = resume_->Take(item.path);
+    if (!blobs || !HasAll(*blobs)) return false;
+    read.node.content = *std::move(blobs);
+    read.is_resumable = true;
+    if (progress_ != nullptr) progress_->bytes += read.node.attributes.size;
+    return true;
   }
 
   // Gives `node` the content that the previous snapshot has; false when it is not all there.
@@ -392,6 +411,7 @@ class PartWriterImpl final : public PartWriter {
 
   Repository& repository_;
   RepositoryView* previous_;  // null also where the view is not a repository's
+  ResumeLog* resume_;
   Progress* progress_;
   std::unique_ptr<BlobWriter> writer_;
   ContentSaver saver_;

@@ -18,6 +18,8 @@
 
 namespace holdfast::repository {
 
+class ResumeLog;
+
 struct PartStatistics {
   std::uint64_t files_new = 0;
   std::uint64_t files_changed = 0;
@@ -48,6 +50,7 @@ struct PartOptions {
   const Lock* lock = nullptr;                             // as in BlobWriter::Begin
   std::optional<Compression> compression = std::nullopt;  // likewise
   KnownBlobs known = KnownBlobs::kTrust;                  // likewise
+  ResumeLog* resume = nullptr;       // has marked the items; what is read goes into it; may be null
   SnapshotView* previous = nullptr;  // for Reuse and for the statistics; may be null
   Progress* progress = nullptr;      // may be null
 };

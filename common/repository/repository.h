@@ -170,6 +170,9 @@ class Repository {
                                  ByteView sealed) = 0;
   // Seals and opens with the repository's key; one for each thread that has much to do.
   virtual crypto::Sealer NewSealer() = 0;
+  // The same with a key derived from it, of `label`: for files that never go into the repository,
+  // so that nothing can be put there that was not made for it.
+  virtual crypto::Sealer NewLocalSealer(std::string_view label) = 0;
   // Writes one index file about `packs` and takes them into the index in memory. REQUIRES: the
   // packs are durable.
   virtual Result<Id> SaveIndex(std::span<const PackContents> packs) = 0;

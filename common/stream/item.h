@@ -65,6 +65,9 @@ struct Item {
   Chunking chunking;
   // Files only; a file without content is empty. A reused directory stands for all below it.
   std::variant<std::monostate, std::unique_ptr<ByteReader>, Reuse> content;
+  // An interrupted run saved this very content: whoever stores it may know where it lies, so there
+  // is no use in reading it ahead.
+  bool was_saved = false;
   // When the content of an item that is not required cannot be read, the item is left out, the part
   // names it, and the rest is saved; otherwise the whole part fails.
   bool required = true;

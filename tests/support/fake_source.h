@@ -24,6 +24,8 @@ struct FakeWorld {
   std::vector<std::string> steps;              // what was called, in order
   std::function<void(const std::string&)> on;  // called before each step
   std::size_t reads = 0;
+  bool has_inodes = false;              // items look like files that nobody touches
+  std::vector<std::string> files_read;  // paths whose content was asked for
 
   Result<void> Step(const std::string& step) {
     steps.push_back(step);
@@ -56,6 +58,21 @@ class EndlessReader final : public ByteReader {
 
  private:
   FakeWorld& world_;
+};
+
+class NotedReader final : public ByteReader {
+ public:
+  NotedReader(FakeWorld& world, std::string path, Bytes content)
+      : world_(world), path_(std::move(path)), content_(std::move(content)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    if (!path_.empty()) world_.files_read.push_back(std::exchange(path_, {}));
+    return content_.Read(buffer);
+  }
+
+ private:
+  FakeWorld& world_;
+  std::string path_;
+  BytesReader content_;
 };
 
 class FakeBackupSession final : public BackupSession {
@@ -97,7 +114,11 @@ class FakeBackupSession final : public BackupSession {
     } else if (text == "endless") {
       item.content = std::make_unique<EndlessReader>(world_);
     } else {
-      item.content = std::make_unique<BytesReader>(ToBytes(text));
+      item.content = std::make_unique<NotedReader>(world_, path, ToBytes(text));
+    }
+    if (world_.has_inodes) {
+      item.attributes.inode = at_;
+      item.attributes.mtime = item.attributes.ctime = {1'600'000'000, 0};
     }
     return item;
   }

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <filesystem>
+
 #include "agent/jobs/part_record.h"
 #include "common/repository/repository_view.h"
 #include "tests/unit/jobs/jobs_fixture.h"
@@ -61,6 +63,44 @@ TEST_CASE("backup task: a part that waits is durable, invisible, and says what i
   REQUIRE(record.manifest.parts.at(0).node == "n1");
   REQUIRE(record.statistics.items == 3);
   REQUIRE(record.statistics.blobs.data_blobs == 2);
+}
+
+TEST_CASE("backup task: what an interrupted run had saved is not read again") {
+  JobsFixture fixture;
+  fixture.world.has_inodes = true;
+  const BackupTaskOptions options{.settings = &fixture.settings.sources.at(0)};
+  const auto save = [&](BackupTask& task) {
+    REQUIRE_OK(task.Prepare());
+    Unwrap(task.Cut());
+    REQUIRE_OK(task.Save());
+  };
+  {
+    BackupTask interrupted(fixture.Context(), options);
+    save(interrupted);
+  }
+  REQUIRE(fixture.world.files_read == std::vector<std::string>{"data/a", "data/b"});
+
+  fixture.world.files_read.clear();
+  fixture.world.live["data/aa"] = "new";
+  fixture.world.live["data/b"] = "longer than before";
+  BackupTask task(fixture.Context(), options);
+  save(task);
+  Unwrap(task.Compose());
+
+  CHECK(fixture.world.files_read == std::vector<std::string>{"data/aa", "data/b"});
+  const BackupTaskReport report = task.TakeReport({});
+  CHECK(report.items == 4);
+  CHECK(report.bytes_read == 3 + 18);
+  CHECK(report.warnings.empty());
+  auto session = Unwrap(RepositorySession::Open(fixture.Context(),
+                                                fixture.AllRepositories().front(), LockUse::kNone));
+  repository::Repository& repository = session->repository();
+  REQUIRE_OK(repository.LoadIndex({}));
+  auto view = Unwrap(repository::OpenSnapshot(
+      repository, Unwrap(repository::ListSnapshots(repository)).at(0)));
+  CHECK(TextAt(*view, "data/a") == "alpha");
+  CHECK(TextAt(*view, "data/b") == "longer than before");
+  CHECK(std::filesystem::is_empty(fixture.settings.state_dir + "/resume"));
 }
 
 TEST_CASE("backup task: a member's part holds only what that member has") {
