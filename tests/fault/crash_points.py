@@ -8,7 +8,8 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
     - a restore in place is, after the next start of the agent, wholly done or wholly undone.
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
-    crash_points.py SCENARIO     backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget | passwd | prune | repair_index | list
+    crash_points.py SCENARIO     init | backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget |
+                                 key_add | passwd | prune | repair_index | repair_packs | copy | import | list
 """
 
 import hashlib
@@ -54,6 +55,15 @@ _SWAPPING = {
     "swap.before_commit": [1],
     "swap.after_commit": [1],
 }
+# Data, trees, their index and a snapshot.
+_STORING = {
+    "repository.pack.before_put": [1, 2],
+    "repository.pack.after_put": [1, 2],
+    "repository.index.before_put": [1],
+    "repository.index.after_put": [1],
+    "repository.snapshot.before_put": [1],
+    "repository.snapshot.after_put": [1],
+}
 # Three parts, one after the other, and then their snapshot.
 _COMPOSING = {
     "repository.lock.after_put": [1],
@@ -87,6 +97,26 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
         "repository.pack.after_remove": [1, 2],
     },
     "passwd": {"repository.key.after_put": [1], "jobs.passwd.after_swap": [1]},
+    # The key, then the config.
+    "init": {"storage.posix.before_rename": [1, 2], "storage.posix.after_rename": [1, 2]},
+    # The lock, then the key.
+    "key_add": {
+        "repository.lock.after_put": [1],
+        "storage.posix.before_rename": [2],
+        "storage.posix.after_rename": [2],
+        "repository.key.after_put": [1],
+    },
+    "repair_packs": {
+        "repository.pack.before_put": [1],
+        "repository.pack.after_put": [1],
+        "repository.index.before_put": [1],
+        "repository.index.after_put": [1, 2],
+        "repository.index.after_remove": [1, 2],
+        "repository.pack.after_remove": [1, 2],
+    },
+    # There are two locks.
+    "copy": _STORING | {"repository.lock.after_put": [1, 2], "storage.posix.after_rename": [1, 3, 4, 5]},
+    "import": _STORING | {"repository.lock.after_put": [1], "storage.posix.after_rename": [1, 2, 4]},
 }
 
 
@@ -447,6 +477,139 @@ class Prune(FilesCrashes):
         self.each_crash("prune", body)
 
 
+class Init(Crashes):
+    def test_init(self) -> None:
+        """What is half made is made anew once the key is away, as the error says; what is made opens."""
+        work = self.directory / "work"
+
+        def body(point: str, passing: int) -> None:
+            shutil.rmtree(work, ignore_errors=True)
+            self.agent = Agent(write_config(work, []))
+            self.restic = Restic(work / "repository", work / "password", self.directory / "cache")
+            self.crash(point, passing, "repository", "init")
+            keys = list((work / "repository" / "keys").iterdir())
+            is_made = (work / "repository" / "config").exists()
+            self.assertEqual(is_made, (point, passing) == ("storage.posix.after_rename", 2))
+            has_key = any("-tmp-" not in key.name for key in keys)
+            if not is_made and has_key:
+                self.assertIn("run init again", self.agent.run("repository", "init", expect=1).stderr)
+                for key in keys:
+                    key.unlink()
+            if not is_made:
+                self.agent.run("repository", "init")
+            self.check_repository()
+            self.assertEqual(len(self.agent.json("repository", "key", "list")["keys"]), 1)
+
+        self.each_crash("init", body)
+
+
+class KeyAdd(FilesCrashes):
+    def test_key_add(self) -> None:
+        """The password that was made for the new key stays, and opens the repository in the end."""
+        other = self.work / "other-password"
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            arguments = ["repository", "key", "add", "--new-password-file", str(other)]
+            self.crash(point, passing, *arguments)
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            keys = len(self.agent.json("repository", "key", "list")["keys"])
+            self.assertEqual(keys, 2 if "after" in point and "lock" not in point else 1)
+            self.agent.run(*arguments)
+            self.assertEqual(len(self.agent.json("repository", "key", "list")["keys"]), keys + 1)
+            Restic(self.work / "repository", other, self.directory / "cache").check()
+
+        self.each_crash("key_add", body)
+
+
+class RepairPacks(FilesCrashes):
+    def test_repair_packs(self) -> None:
+        """Of packs that are whole nothing is lost."""
+        self.agent.run("backup", "files/app")
+        last = self.snapshots()[-1]
+        packs = sorted(path for path in (self.work / "repository" / "data").rglob("*") if path.is_file())[:3]
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            arguments = ["repository", "repair", "packs"]
+            self.crash(point, passing, *arguments, *(pack.name for pack in packs))
+            self.check_repository()
+            self.assert_snapshot_holds(self.first, self.old)
+            self.assert_snapshot_holds(last, self.new)
+            if left := [pack.name for pack in packs if pack.exists()]:
+                done = self.agent.json(*arguments, *left)
+                self.assertEqual((done["packs_removed"], done["blobs_lost"]), (len(left), 0))
+            self.assertFalse(any(pack.exists() for pack in packs))
+            self.check_repository()
+            self.assertEqual(self.snapshots(), [self.first, last])
+            self.assert_snapshot_holds(last, self.new)
+
+        self.each_crash("repair_packs", body)
+
+
+class Copy(FilesCrashes):
+    def test_copy(self) -> None:
+        self.agent.run("backup", "files/app")
+        originals = dict(zip(self.snapshots(), (self.old, self.new), strict=True))
+        there = Restic(self.work / "offsite", self.work / "password", self.directory / "cache")
+        there.init_cheaply()
+        repositories = {
+            name: {"url": f"file:{self.work / place}", "password_file": str(self.work / "password")}
+            for name, place in (("main", "repository"), ("offsite", "offsite"))
+        }
+        write_config(self.work, [], repositories=repositories)
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            arguments = ["repository", "copy", "--repository", "main", "--to", "offsite"]
+            self.crash(point, passing, *arguments)
+            self.check_repository()
+            there.unlock()
+            there.check()
+            for snapshot in there.snapshots():
+                self.assert_snapshot_holds(snapshot["id"], originals[snapshot["original"]])
+            self.agent.run(*arguments)
+            there.check()
+            copies = there.snapshots()
+            self.assertEqual(sorted(snapshot["original"] for snapshot in copies), sorted(originals))
+            for snapshot in copies:
+                self.assert_snapshot_holds(snapshot["id"], originals[snapshot["original"]])
+            self.assertEqual(self.snapshots(), list(originals))
+
+        self.each_crash("copy", body)
+
+
+class Import(FilesCrashes):
+    def test_import(self) -> None:
+        """An archive of a snapshot of which nothing is left in the repository."""
+        self.agent.run("export", self.first, "--to", str(self.work))
+        (archive,) = self.work.glob("*.tar.zst")
+        last = self.agent.json("backup", "files/app")["sources"][0]["snapshot"]
+        self.restic.run("forget", "--prune", self.first)
+        self.keep()
+
+        def body(point: str, passing: int) -> None:
+            self.again()
+            self.crash(point, passing, "import", str(archive))
+            self.check_repository()
+            self.assert_snapshot_holds(last, self.new)
+            for snapshot in self.snapshots():
+                self.assert_snapshot_holds(snapshot, self.new if snapshot == last else self.old)
+            imported = self.agent.json("import", str(archive))
+            self.assertEqual(imported["present"], point == "repository.snapshot.after_put")
+            self.check_repository()
+            left = self.snapshots()
+            self.assertEqual(len(left), 2)
+            for snapshot in left:
+                self.assert_snapshot_holds(snapshot, self.new if snapshot == last else self.old)
+
+        self.each_crash("import", body)
+
+
 class InPlaceHaproxy(Crashes):
     def setUp(self) -> None:
         super().setUp()
@@ -482,6 +645,7 @@ class InPlaceHaproxy(Crashes):
 
 
 _TESTS = {
+    "init": Init,
     "backup": Backup,
     "compose": Compose,
     "restore_to": RestoreTo,
@@ -492,6 +656,10 @@ _TESTS = {
     "passwd": Passwd,
     "prune": Prune,
     "repair_index": RepairIndex,
+    "repair_packs": RepairPacks,
+    "key_add": KeyAdd,
+    "copy": Copy,
+    "import": Import,
 }
 
 
