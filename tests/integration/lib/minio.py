@@ -1,5 +1,6 @@
 """A real MinIO on loopback: S3's semantics and signatures."""
 
+import shutil
 import ssl
 import urllib.request
 from pathlib import Path
@@ -60,6 +61,15 @@ class MinIO:
         """The keys in a bucket, as MinIO has them on disk."""
         top = self._directory / "data" / bucket
         return sorted(path.parent.relative_to(top) for path in top.rglob("xl.meta"))
+
+    def size(self, bucket: str, key: Path) -> int:
+        """What it takes on disk."""
+        top = self._directory / "data" / bucket / key
+        return sum(file.stat().st_size for file in top.rglob("*") if file.is_file())
+
+    def remove(self, bucket: str, key: Path) -> None:
+        """As damage of its disk would."""
+        shutil.rmtree(self._directory / "data" / bucket / key)
 
     def _is_ready(self) -> bool:
         self.process.require_running()

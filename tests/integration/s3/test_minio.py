@@ -1,11 +1,13 @@
 """A repository on a real S3 service, in both directions with stock restic."""
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Authority, Case, MinIO, Restic, Tree, main, scan, wait_until, write_config
+from lib import Agent, Authority, Case, MinIO, Restic, Tree, main, scan, service_program, wait_until, write_config
 from lib.minio import SECRET_KEY
 
 
@@ -91,6 +93,121 @@ class OnMinIO(Case):
         for snapshot in self.restic.snapshots():
             self.require_restored(self.find_tree(self.restore_by_us(snapshot["id"])))
             self.require_restored(self.find_tree(self.restore_by_restic(snapshot["id"])))
+
+    def do(self, *arguments: str) -> dict:
+        return self.agent.json("repository", *arguments)
+
+    def backup(self, text: str) -> str:
+        (self.tree / "a" / "small").write_text(text)
+        return self.agent.json("backup")["sources"][0]["snapshot"]
+
+    def ids(self) -> list[str]:
+        return [snapshot["id"] for snapshot in self.restic.snapshots()]
+
+    def keys(self, kind: str) -> list[Path]:
+        return [key for key in self.minio.files("backups") if kind in key.parts]
+
+    def require_sound(self) -> None:
+        self.restic.check()
+        self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
+        self.assertEqual(self.keys("locks"), [])
+
+    def test_keys_and_locks_of_both(self) -> None:
+        self.agent.run("repository", "init")
+        ours = self.do("key", "add", "--new-password-file", str(self.directory / "ours"))["added"]
+        (self.directory / "theirs").write_text("of restic\n")
+        self.restic.run("key", "add", "--new-password-file", str(self.directory / "theirs"))
+        self.assertEqual(len(self.do("key", "list")["keys"]), 3)
+        self.restic.run("key", "remove", ours[:8])
+        theirs = next(key["id"] for key in self.do("key", "list")["keys"] if not key["in_use"])
+        self.do("key", "remove", theirs)
+        self.do("key", "passwd")
+        self.assertEqual([key["in_use"] for key in self.do("key", "list")["keys"]], [True])
+        self.assertEqual(self.restic.snapshots(), [])  # with the new password
+
+        # A killed restic's lock is ours to clear, and a killed agent's is restic's.
+        child = subprocess.Popen(
+            [str(service_program("restic", "restic")), "--repo", self.url, "--cacert", str(self.minio.authority.ca)]
+            + ["--password-file", str(self.directory / "password"), "--no-cache", "backup", "--stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | self.minio.environment,
+        )
+        self.addCleanup(child.stdin.close)
+        self.addCleanup(child.kill)
+        wait_until("restic holds a lock", lambda: self.do("lock", "list")["locks"])
+        self.agent.run("repository", "prune", expect=4)
+        child.kill()
+        child.wait()
+        self.assertEqual(self.do("unlock")["removed"], 1)
+        backup = self.agent.start("backup", log=self.directory / "backup.log")
+        wait_until("the agent holds a lock", lambda: self.keys("locks"))
+        backup.kill()
+        self.restic.unlock()
+        self.assertEqual(self.keys("locks"), [])
+        self.backup("after all")
+        self.require_sound()
+
+    def test_forget_and_prune_of_both(self) -> None:
+        self.agent.run("repository", "init")
+        made = [self.backup(f"content {number}") for number in range(5)]
+        self.restic.run("forget", made[0])
+        self.do("forget", "--keep-last", "2", "--min-keep", "1")
+        self.assertEqual(self.ids(), made[3:])
+        Tree(self.tree).random_file("large", 40_000_000, seed=9)
+        Tree(self.tree).stamp()
+        last = self.backup("the last")
+        before = len(self.keys("data"))
+        self.do("forget", *made[3:], "--allow-below-floor")
+        self.assertGreater(self.do("prune", "--max-unused", "0")["packs_removed"], 0)
+        self.assertLess(len(self.keys("data")), before)
+        self.require_sound()
+        self.assertEqual(self.do("prune")["packs_removed"], 0)
+        self.require_restored(self.find_tree(self.restore_by_restic(last)))
+        self.require_restored(self.find_tree(self.restore_by_us(last)))
+        self.restic.run("prune", "--max-unused", "0")
+        self.require_sound()
+
+    def test_mending(self) -> None:
+        self.agent.run("repository", "init")
+        last = self.backup("one")
+        for index in self.keys("index"):
+            self.minio.remove("backups", index)
+        self.agent.run("check", expect=1)
+        self.assertGreater(self.do("repair", "index")["packs_added"], 0)
+        self.require_sound()
+        # One of the source's content: what else a snapshot consists of cannot come back from there.
+        largest = max(self.keys("data"), key=lambda key: self.minio.size("backups", key))
+        self.minio.remove("backups", largest)
+        self.agent.run("check", expect=1)
+        self.do("repair", "index")
+        self.assertGreater(self.agent.json("backup", "--rehash")["sources"][0]["bytes_stored"], 10_000_000)
+        self.require_sound()
+        self.require_restored(self.find_tree(self.restore_by_us(last)))
+
+    def test_copies_archives_and_what_only_reads(self) -> None:
+        self.agent.run("repository", "init")
+        snapshot = self.backup("to be copied")
+        disk = Restic(self.directory / "disk", self.directory / "password", self.directory / "disk-cache")
+        disk.init()
+        there = ["--to-url", f"file:{disk.repository}", "--to-password-file", str(self.directory / "password")]
+        self.assertEqual(self.do("copy", *there)["snapshots"][0]["state"], "copied")
+        disk.check()
+        file = self.agent.json("export", snapshot, "--to", str(self.directory))["file"]
+        self.do("forget", snapshot, "--allow-below-floor")
+        self.do("prune")
+        imported = self.agent.json("import", file)["snapshot"]
+        self.require_sound()
+        self.require_restored(self.find_tree(self.restore_by_us(imported)))
+
+        small = f"data{self.tree}/a/small"
+        self.assertEqual(self.agent.run("repository", "dump", imported, small).stdout, "to be copied")
+        self.assertIn("small", self.agent.run("repository", "ls", imported, f"data{self.tree}/a").stdout)
+        self.assertIn(small, self.agent.run("repository", "find", "small").stdout)
+        changed = self.backup("changed")
+        self.assertIn("small", self.agent.run("repository", "diff", imported, changed).stdout)
+        self.assertEqual(self.do("stats")["snapshots"], 2)
+        self.assertIn(self.url, self.agent.run("repository", "info").stdout)
 
     def test_what_is_refused_is_said_without_secrets(self) -> None:
         self.agent.run("repository", "init")
