@@ -25,7 +25,7 @@ Result<HeldPart> Hold(const JobContext& context, const UncomposedPart& part) {
 void ClearDeadLocks(const JobContext& context, const RepositorySettings& repository) {
   auto session = RepositorySession::Open(context, AddressOf(repository), LockUse::kNone);
   Result<unsigned> removed =
-      session ? repository::RemoveOwnDeadLocks((*session)->repository(), context.lock_options)
+      session ? repository::RemoveOwnDeadLocks((*session)->repository(), context.OwnLockOptions())
               : Fail(std::move(session).error());
   if (!removed) {
     context.Note(repository.name, "cannot look for dead locks now: " + removed.error().message());

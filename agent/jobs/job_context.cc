@@ -12,6 +12,12 @@ const SourceKind* JobContext::FindKind(std::string_view kind) const {
   return found == kinds->end() ? nullptr : &*found;
 }
 
+repository::LockOptions JobContext::OwnLockOptions() const {
+  repository::LockOptions options = lock_options;
+  if (settings != nullptr) options.own_locks = settings->state_dir + "/locks";
+  return options;
+}
+
 void JobContext::Wait(std::chrono::milliseconds time) const {
   if (lock_options.wait) return lock_options.wait(time);
   (void)WaitFor(time, stop);

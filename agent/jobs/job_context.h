@@ -63,6 +63,9 @@ struct JobContext {
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;
+  // `lock_options`, with locks remembered in the state directory where there is one, so that those
+  // of a process that died are known.
+  repository::LockOptions OwnLockOptions() const;
   // Waits, unless a stop ends it.
   void Wait(std::chrono::milliseconds time) const;
   void Note(const std::string& subject, std::string_view text) const {

@@ -185,11 +185,12 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
 
 Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobContext& context,
                                                                      LockUse lock_use) {
+  const repository::LockOptions options = context.OwnLockOptions();
   const Instant until = context.clock->Monotonic() + context.retry_lock;
   for (;;) {
     auto lock = lock_use == LockUse::kExclusive
-                    ? repository::Lock::AcquireExclusive(repository(), context.lock_options)
-                    : repository::Lock::AcquireShared(repository(), context.lock_options);
+                    ? repository::Lock::AcquireExclusive(repository(), options)
+                    : repository::Lock::AcquireShared(repository(), options);
     if (lock || lock.error().code() != ErrorCode::kBusy) return lock;
     const std::chrono::nanoseconds left = until - context.clock->Monotonic();
     if (left.count() <= 0) return lock;
@@ -227,9 +228,10 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
   return {};
 }
 
-// A process of ours that died left its lock; nobody else may judge whether it is dead.
+// What a process that died has left, by what it remembered in the state directory.
 Result<void> RepositorySession::RemoveDeadLocks(const JobContext& context, LockUse lock_use) {
-  Result<unsigned> removed = repository::RemoveOwnDeadLocks(repository(), context.lock_options);
+  Result<unsigned> removed =
+      repository::RemoveOwnDeadLocks(repository(), context.OwnLockOptions());
   if (removed && *removed > 0) {
     context.Note(address_.label(), fmt::format("removed {} dead locks of this host", *removed));
   }

@@ -36,4 +36,11 @@ Result<FileLock> FileLock::Acquire(const std::string& path, const std::string& h
   return FileLock(std::move(fd));
 }
 
+Result<bool> FileLock::IsHeld(const std::string& path) {
+  HF_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
+  if (flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return false;
+  if (errno == EWOULDBLOCK) return true;
+  return Fail(ErrnoError(errno, "lock " + Quote(path)));
+}
+
 }  // namespace holdfast

@@ -14,6 +14,8 @@ class FileLock {
   // Takes the lock at once or fails: kBusy, naming what the holder wrote of itself. Writes `holder`
   // (one line) into the file. The file's directory is made where it is missing.
   static Result<FileLock> Acquire(const std::string& path, const std::string& holder);
+  // Whether somebody holds it; kNotFound without a file.
+  static Result<bool> IsHeld(const std::string& path);
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

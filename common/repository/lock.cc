@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -15,7 +15,8 @@
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/wait.h"
-#include "common/io/fd.h"
+#include "common/crypto/sha256.h"
+#include "common/repository/own_locks.h"
 #include "common/repository/records.h"
 
 namespace holdfast::repository {
@@ -36,49 +37,11 @@ std::chrono::seconds AgeOf(const LockInfo& lock, const Clock& clock) {
   return now - std::chrono::seconds(lock.time.seconds);
 }
 
-// The field of /proc/PID/stat after the command's name, which may hold anything but is the last
-// thing in parentheses. Fields are counted as in proc(5).
-std::optional<std::int64_t> StatField(std::string_view stat, int field) {
-  std::size_t at = stat.rfind(')');
-  for (int i = 2; i < field && at != std::string_view::npos; ++i) at = stat.find(' ', at + 1);
-  if (at == std::string_view::npos) return std::nullopt;
-  std::int64_t value = 0;
-  stat.remove_prefix(at + 1);
-  if (std::from_chars(stat.data(), stat.data() + stat.size(), value).ec != std::errc()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-// When the process began, in seconds since 1970; nullopt when the system does not tell.
-std::optional<std::int64_t> StartOf(std::uint32_t pid) {
-  constexpr int kStartTicks = 22;
-  const Result<Bytes> process = ReadWholeFile(fmt::format("/proc/{}/stat", pid));
-  const Result<Bytes> system = ReadWholeFile("/proc/stat");
-  const long ticks_per_second = sysconf(_SC_CLK_TCK);
-  if (!process || !system || ticks_per_second <= 0) return std::nullopt;
-  const auto ticks = StatField(AsText(*process), kStartTicks);
-  constexpr std::string_view kBoot = "\nbtime ";
-  std::string_view text = AsText(*system);
-  const std::size_t at = text.find(kBoot);
-  if (!ticks || at == std::string_view::npos) return std::nullopt;
-  text.remove_prefix(at + kBoot.size());
-  std::int64_t boot = 0;
-  if (std::from_chars(text.data(), text.data() + text.size(), boot).ec != std::errc()) {
-    return std::nullopt;
-  }
-  return boot + *ticks / ticks_per_second;
-}
-
-// Whether the process that took the lock is known to be gone. Only of our own host can we know. A
-// number that another process has now counts as alive until the lock is stale: the clock that tells
-// the two apart may have been set, and a live holder must never lose its lock.
-bool IsHolderDead(const LockInfo& lock, const LockHolder& self, const Clock& clock) {
-  if (lock.host != self.host || lock.pid == 0) return false;
-  if (kill(static_cast<pid_t>(lock.pid), 0) != 0 && errno == ESRCH) return true;
-  if (AgeOf(lock, clock) <= kLockStaleAge) return false;
-  const auto start = StartOf(lock.pid);
-  return start && *start > lock.time.seconds;
+// Whether no process here has the number of the one that took the lock. It is gone then, or in
+// another container that shares this host's name.
+bool SeemsGone(const LockInfo& lock, const LockHolder& self) {
+  return lock.host == self.host && lock.pid != 0 &&
+         kill(static_cast<pid_t>(lock.pid), 0) != 0 && errno == ESRCH;
 }
 
 // nullopt: given back meanwhile.
@@ -116,8 +79,10 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
   for (const LockInfo& lock : locks) {
     if (lock.id == own || (!lock.exclusive && !exclusive)) continue;
     std::string hint = "wait until it is done, e.g. with --retry-lock 10m";
-    if (IsHolderDead(lock, options.holder, repository.clock())) {
-      hint = "that process is gone: run \"holdfast-agent repository unlock\"";
+    if (SeemsGone(lock, options.holder)) {
+      hint =
+          "no process here has that number: unless it is in a container that shares this host's "
+          "name, run \"holdfast-agent repository unlock\"";
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
       hint =
           "it is stale; make sure that process is gone, then run \"holdfast-agent repository "
@@ -149,7 +114,10 @@ void SurviveProbes() {
 class HeldLock final : public Lock {
  public:
   HeldLock(Repository& repository, LockOptions options, bool exclusive)
-      : repository_(repository), options_(std::move(options)), exclusive_(exclusive) {}
+      : repository_(repository),
+        options_(std::move(options)),
+        exclusive_(exclusive),
+        own_(options_.own_locks, repository.config().id) {}
 
   ~HeldLock() override {
     if (thread_.joinable()) {
@@ -215,11 +183,22 @@ class HeldLock final : public Lock {
     Instant steady;
   };
 
-  // A new lock file, which is not ours before Adopt().
+  // A new lock file, which is not ours before Adopt(). Where nobody knows whether it was written it
+  // is left as if its holder had died.
   Result<Written> Write() {
     Written written{{}, repository_.clock().Now(), repository_.clock().Monotonic()};
     const LockRecord record{written.wall, exclusive_, options_.holder};
-    HF_ASSIGN(written.id, repository_.SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
+    HF_ASSIGN(const Bytes sealed,
+              repository_.SealFile(FileKind::kLock, AsBytes(EncodeLock(record))));
+    written.id = Id{crypto::Sha256Of(sealed)};
+    std::optional<FileLock> remembered = own_.Remember(written.id);
+    Result<Id> stored = repository_.StoreSealed(FileKind::kLock, sealed);
+    if (!stored) {
+      const Error& error = stored.error();
+      if (!error.retryable() && error.code() != ErrorCode::kCancelled) own_.Forget(written.id);
+      return Fail(std::move(stored).error());
+    }
+    if (remembered) remembered_.emplace(written.id, *std::move(remembered));
     return written;
   }
 
@@ -263,12 +242,15 @@ class HeldLock final : public Lock {
     return Fail(std::move(file).error().While("look for the repository's lock"));
   }
 
-  // A file that cannot be removed now is tried again at the next tick and at the end; after that it
-  // goes stale, and "repository unlock" removes it.
+  // A file that cannot be removed now is tried again at the next tick and at the end; after that
+  // whoever locks the repository on this machine removes it, or else "repository unlock".
   void RemoveForgotten() {
     std::erase_if(forgotten_, [&](const Id& id) {
       const Result<void> removed = repository_.storage().Remove({FileKind::kLock, id.Hex()});
-      return removed || removed.error().code() == ErrorCode::kNotFound;
+      if (!removed && removed.error().code() != ErrorCode::kNotFound) return false;
+      own_.Forget(id);
+      remembered_.erase(id);
+      return true;
     });
   }
 
@@ -281,8 +263,10 @@ class HeldLock final : public Lock {
   Repository& repository_;
   const LockOptions options_;
   const bool exclusive_;
+  const OwnLocks own_;
   std::mutex tick_mutex_;      // one Tick() at a time; taken before state_mutex_
   std::vector<Id> forgotten_;  // files of ours to be removed; under tick_mutex_
+  std::map<Id, FileLock> remembered_;  // of all files of ours; under tick_mutex_
   mutable std::mutex state_mutex_;
   Written current_;  // its id is zero before the first
   bool is_lost_ = false;
@@ -358,12 +342,12 @@ Result<bool> RemoveLock(Repository& repository, const std::string& name) {
 }  // namespace
 
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options) {
-  HF_ASSIGN(std::vector<LockInfo> locks, ListLocks(repository, options));
+  const OwnLocks own(options.own_locks, repository.config().id);
   unsigned removed = 0;
-  for (const LockInfo& lock : locks) {
-    if (!IsHolderDead(lock, options.holder, repository.clock())) continue;
-    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.id.Hex()));
+  for (const Id& lock : own.Left()) {
+    HF_ASSIGN(const bool was_there, RemoveLock(repository, lock.Hex()));
     if (was_there) ++removed;
+    own.Forget(lock);
   }
   return removed;
 }
@@ -394,7 +378,7 @@ Result<unsigned> RemoveAllLocks(Repository& repository) {
 }
 
 bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& clock) {
-  return AgeOf(lock, clock) > kLockStaleAge || IsHolderDead(lock, options.holder, clock);
+  return AgeOf(lock, clock) > kLockStaleAge || SeemsGone(lock, options.holder);
 }
 
 }  // namespace holdfast::repository

@@ -39,6 +39,9 @@ struct LockOptions {
   std::function<void(std::chrono::milliseconds)> wait;
   // False: no thread; who holds the lock calls Tick() now and then.
   bool refresh_by_thread = true;
+  // Directory of this machine where it is remembered which locks are held (own_locks.h); empty:
+  // nowhere.
+  std::string own_locks = {};
 };
 
 inline constexpr std::chrono::minutes kLockRefreshInterval{5};
@@ -78,10 +81,11 @@ inline Result<void> StillHeld(const Lock* lock) {
 
 // Ascending by time. Empty files, which a torn write leaves, are no locks.
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
-// Removes locks of this host whose process is gone. Returns how many.
+// Removes those that a process which is gone has left, as far as they were remembered. Returns how
+// many.
 Result<unsigned> RemoveOwnDeadLocks(Repository& repository, const LockOptions& options = {});
 // Whether others may take it for dead: older than kLockStaleAge, or of a process of this host that
-// is gone.
+// is gone, or is in another container.
 bool IsStale(const LockInfo& lock, const LockOptions& options, const Clock& clock);
 // Removes the stale ones. Returns how many.
 Result<unsigned> RemoveStaleLocks(Repository& repository, const LockOptions& options = {});

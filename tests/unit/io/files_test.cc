@@ -92,5 +92,16 @@ TEST_CASE("file lock: the second taker is told who holds it, and gets it afterwa
   REQUIRE_OK(FileLock::Acquire(path, "other"));
 }
 
+TEST_CASE("file lock: anybody can ask whether it is held") {
+  TempDir dir = Unwrap(TempDir::Create("hf-io"));
+  const std::string path = dir.path() + "/lock";
+  REQUIRE_FAILS(FileLock::IsHeld(path), ErrorCode::kNotFound, path);
+  {
+    const FileLock held = Unwrap(FileLock::Acquire(path, "me"));
+    REQUIRE(Unwrap(FileLock::IsHeld(path)));
+  }
+  REQUIRE_FALSE(Unwrap(FileLock::IsHeld(path)));
+}
+
 }  // namespace
 }  // namespace holdfast

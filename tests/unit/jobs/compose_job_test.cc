@@ -6,6 +6,7 @@
 #include <set>
 
 #include "agent/jobs/held_parts.h"
+#include "common/repository/own_locks.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
@@ -340,24 +341,19 @@ TEST_CASE("held parts: locks are given back when the parts are composed or given
   REQUIRE(compose.Count(FileKind::kLock) == 0);
 }
 
-// What a process that died leaves: its lock, under a number that no process has.
+// What a process that died leaves: its lock, and that it took it.
 void LeaveDeadLock(Cluster& cluster) {
   JobContext context = cluster.On("n1");
   context.repositories = nullptr;
-  context.lock_options.holder.pid = 0x3fffffff;
   auto session = Unwrap(RepositorySession::Open(context, cluster.Address(), LockUse::kRequired));
+  const repository::Id lock = session->lock()->id();
+  const std::string repository = session->repository().config().id;
   testing::MemoryStorage& storage = cluster.fixture.storages["memory:main"];
-  std::vector<std::pair<FileName, Bytes>> locks;
-  std::vector<FileName> names;
-  Unwrap(storage.List(FileKind::kLock, [&](const FileInfo& file) -> Result<void> {
-    names.push_back(file.name);
-    return {};
-  }));
-  for (const FileName& name : names) locks.emplace_back(name, Unwrap(storage.Get(name, {})));
+  const FileName name{FileKind::kLock, lock.Hex()};
+  const Bytes content = Unwrap(storage.Get(name, {}));
   session.reset();
-  for (const auto& [name, bytes] : locks) {
-    REQUIRE_OK(storage.Put(name, bytes, PutMode::kReplace));
-  }
+  REQUIRE_OK(storage.Put(name, content, PutMode::kReplace));
+  REQUIRE(repository::OwnLocks(context.OwnLockOptions().own_locks, repository).Remember(lock));
 }
 
 TEST_CASE("held parts: after a restart there is no moment without a lock") {

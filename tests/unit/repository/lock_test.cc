@@ -1,9 +1,12 @@
 #include "common/repository/lock.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/io/atomic_file.h"
+#include "common/repository/own_locks.h"
 #include "common/repository/records.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
@@ -40,6 +43,28 @@ struct LockFixture : RepositoryFixture {
 
   FaultyStorage* faults = nullptr;
   std::unique_ptr<Repository> repository;
+};
+
+// With a directory of this machine where locks are remembered.
+struct RememberingFixture : LockFixture {
+  LockOptions Remembering() const {
+    LockOptions options = lock_options();
+    options.own_locks = directory.path();
+    return options;
+  }
+  unsigned RemoveDead() { return Unwrap(RemoveOwnDeadLocks(*repository, Remembering())); }
+  // Of dead and living.
+  std::vector<Id> Remembered() const {
+    std::vector<Id> remembered;
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+      const std::string name = entry.path().filename().string();
+      remembered.push_back(Unwrap(ParseId(name.substr(name.rfind('-') + 1))));
+    }
+    return remembered;
+  }
+
+  TempDir directory = Unwrap(TempDir::Create("locks"));
+  OwnLocks own{directory.path(), repository->config().id};
 };
 
 LockHolder Stranger() { return {.host = "elsewhere", .user = "eve", .pid = 7, .uid = 5, .gid = 6}; }
@@ -223,37 +248,102 @@ TEST_CASE("lock: a file that could not be removed is removed later") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-TEST_CASE("lock: dead ones of this host are removed, all others stay") {
-  LockFixture fixture;
-  LockHolder dead = LockHolder::Self();
-  dead.pid = DeadPid();
-  LockHolder elsewhere = dead;
-  elsewhere.host = "elsewhere";
-  const Id gone = fixture.PutLock(true, dead);
-  const Id kept = fixture.PutLock(false, elsewhere);
-  const Id own = fixture.PutLock(false, LockHolder::Self());
-  LockHolder init = LockHolder::Self();
-  init.pid = 1;  // lives, and unless we are root may not be signalled
-  const Id of_init = fixture.PutLock(false, init);
+// In a container of its own, which shares this host's name, it has a number that means nothing here.
+TEST_CASE("lock: one whose process only seems to be gone stays until somebody says so") {
+  RememberingFixture fixture;
+  LockHolder elsewhere = LockHolder::Self();
+  elsewhere.pid = DeadPid();
+  const Id lock = fixture.PutLock(false, elsewhere);
 
-  REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, fixture.lock_options())) == 1);
+  REQUIRE(fixture.RemoveDead() == 0);
 
-  REQUIRE_FALSE(fixture.Exists(gone));
-  REQUIRE(fixture.Exists(kept));
-  REQUIRE(fixture.Exists(own));
-  REQUIRE(fixture.Exists(of_init));
+  REQUIRE(fixture.Exists(lock));
+  REQUIRE(Unwrap(RemoveStaleLocks(*fixture.repository, fixture.lock_options())) == 1);
 }
 
-// The fixture's clock stands long before this process began, so the lock is older than its holder.
-TEST_CASE("lock: a stale one whose number another process has now is dead") {
-  LockFixture fixture;
-  const Id young = fixture.PutLock(false, LockHolder::Self(), std::chrono::minutes(29));
-  const Id stale = fixture.PutLock(false, LockHolder::Self(), std::chrono::minutes(31));
+TEST_CASE("lock: what a process that died has left is removed, and nothing that somebody holds") {
+  RememberingFixture fixture;
+  const Id left = fixture.PutLock(true, LockHolder::Self());
+  (void)fixture.own.Remember(left);  // what it held of it went with the process
+  const Id never_written{{7}};
+  (void)fixture.own.Remember(never_written);
+  const OwnLocks of_other_repository(fixture.directory.path(), std::string(64, 'a'));
+  (void)of_other_repository.Remember(left);
+  LockHolder elsewhere = LockHolder::Self();
+  elsewhere.pid = DeadPid();
+  const Id alive = fixture.PutLock(false, elsewhere);
+  const std::optional<FileLock> held = fixture.own.Remember(alive);
+  REQUIRE(held);
 
-  REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, fixture.lock_options())) == 1);
+  REQUIRE(fixture.RemoveDead() == 1);
 
-  REQUIRE(fixture.Exists(young));
-  REQUIRE_FALSE(fixture.Exists(stale));
+  REQUIRE_FALSE(fixture.Exists(left));
+  REQUIRE(fixture.Exists(alive));
+  REQUIRE(fixture.own.Left().empty());
+  REQUIRE(of_other_repository.Left() == std::vector<Id>{left});
+}
+
+TEST_CASE("lock: is remembered while it is there, whichever file it is") {
+  RememberingFixture fixture;
+  {
+    auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));
+    REQUIRE(fixture.Remembered() == std::vector<Id>{lock->id()});
+    fixture.clock.Advance(std::chrono::minutes(5));
+    REQUIRE_OK(lock->Tick());
+    REQUIRE(fixture.Remembered() == std::vector<Id>{lock->id()});
+    REQUIRE(fixture.RemoveDead() == 0);
+    REQUIRE_OK(lock->StillHeld());
+  }
+  REQUIRE(fixture.Remembered().empty());
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: one that could not be given back goes with those of the dead") {
+  RememberingFixture fixture;
+  {
+    auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));
+    fixture.faults->Set({.calls = {StorageCall::kRemove}});
+  }
+  fixture.faults->Clear();
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+
+  REQUIRE(fixture.RemoveDead() == 1);
+
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: so does one whose write failed when it was done") {
+  RememberingFixture fixture;
+  fixture.faults->Set({.calls = {StorageCall::kPut}, .after_the_work = true});
+  REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.Remembering()),
+                ErrorCode::kUnavailable, "injected");
+  fixture.faults->Clear();
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+
+  REQUIRE(fixture.RemoveDead() == 1);
+
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: one that is known not to have been written is forgotten") {
+  RememberingFixture fixture;
+  fixture.faults->Set({.code = ErrorCode::kDenied, .calls = {StorageCall::kPut}});
+
+  REQUIRE_FAILS(Lock::AcquireShared(*fixture.repository, fixture.Remembering()), ErrorCode::kDenied,
+                "injected");
+
+  REQUIRE(fixture.Remembered().empty());
+}
+
+TEST_CASE("lock: is taken where it cannot be remembered, too") {
+  RememberingFixture fixture;
+  Unwrap(WriteFileAtomic(fixture.directory.path() + "/file", {}, 0600));
+  LockOptions options = fixture.Remembering();
+  options.own_locks = fixture.directory.path() + "/file/locks";
+
+  REQUIRE_OK(Lock::AcquireShared(*fixture.repository, options));
+
+  REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, options)) == 0);
 }
 
 TEST_CASE("lock: one that cannot be read is tried again, then an error that names it") {
