@@ -223,7 +223,7 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 }
 
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock) {
-  HF_TRY(StillHeld(lock));
+  if (lock != nullptr) HF_TRY(lock->Confirm());
   CrashPoint("repository.snapshot.before_put");
   HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed));
   CrashPoint("repository.snapshot.after_put");

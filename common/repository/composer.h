@@ -36,6 +36,7 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 // whose bytes it returns; the second writes them.
 Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
                             const Manifest& manifest, const ComposeOptions& options);
+// kTimedOut, and nothing is written, when the lock was lost or somebody has removed it.
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock);
 
 // What those bytes say. kCorrupt when they are no snapshot file of this repository.

@@ -145,13 +145,20 @@ class HeldLock final : public Lock {
 
   Result<void> StillHeld() const override {
     std::lock_guard state(state_mutex_);
+    if (is_removed_) return Fail(Removed());
     const auto age = Age();
-    if (!is_lost_ && age < kLockLostAge) return {};
+    if (age < kLockLostAge) return {};
     std::string text = fmt::format("the repository's lock was lost, {} after its last refresh",
                                    FormatDuration(age));
     if (last_error_) text += ": " + last_error_->message();
     return Fail(ErrorCode::kTimedOut, std::move(text),
                 "run the same again; what is stored already is not stored twice");
+  }
+
+  Result<void> Confirm() const override {
+    HF_TRY(StillHeld());
+    HF_TRY(RequireFile());
+    return StillHeld();
   }
 
   Result<void> Tick() override {
@@ -209,18 +216,16 @@ class HeldLock final : public Lock {
   }
 
   Result<void> RefreshIfDue() {
-    bool is_overdue = false;
     {
       std::lock_guard state(state_mutex_);
-      if (is_lost_) return Fail(ErrorCode::kTimedOut, "somebody removed the repository's lock");
+      if (is_removed_) return Fail(Removed());
       if (Age() < kLockRefreshInterval) return {};
-      is_overdue = Age() >= kLockLostAge;
     }
-    // Others may have taken an overdue lock for dead. As long as its file is there, nobody has; and
-    // looking again after the new one is written closes the gap between.
-    if (is_overdue) HF_TRY(RequireFile());
+    // Who takes a lock for dead removes its file. As long as that is there nobody has; and looking
+    // again after the new one is written closes the gap between.
+    HF_TRY(RequireFile());
     HF_ASSIGN(Written written, Write());
-    Result<void> still_there = is_overdue ? RequireFile() : Result<void>{};
+    Result<void> still_there = RequireFile();
     if (still_there) {
       Adopt(written);
     } else {
@@ -230,16 +235,28 @@ class HeldLock final : public Lock {
     return still_there;
   }
 
-  // Fails, for good, when our file is gone.
-  Result<void> RequireFile() {
-    Result<FileInfo> file = repository_.storage().Stat({FileKind::kLock, id().Hex()});
-    if (file) return {};
-    if (file.error().code() == ErrorCode::kNotFound) {
+  // Fails, for good, when our file is gone. A refresh on another thread takes an old one away after
+  // it has said which is the new one.
+  Result<void> RequireFile() const {
+    for (;;) {
+      const Id file = id();
+      const Result<FileInfo> found = repository_.storage().Stat({FileKind::kLock, file.Hex()});
+      if (found) return {};
+      if (found.error().code() != ErrorCode::kNotFound) {
+        return Fail(Error(found.error()).While("look for the repository's lock"));
+      }
       std::lock_guard state(state_mutex_);
-      is_lost_ = true;
-      return Fail(ErrorCode::kTimedOut, "somebody removed the repository's lock");
+      if (current_.id != file) continue;
+      is_removed_ = true;
+      return Fail(Removed());
     }
-    return Fail(std::move(file).error().While("look for the repository's lock"));
+  }
+
+  static Error Removed() {
+    return Error(ErrorCode::kTimedOut, "the repository's lock was lost: somebody removed it")
+        .WithHint(
+            "what this run has stored may be pruned by now: run the same again, and remove no lock "
+            "of a run that is at work");
   }
 
   // A file that cannot be removed now is tried again at the next tick and at the end; after that
@@ -269,7 +286,7 @@ class HeldLock final : public Lock {
   std::map<Id, FileLock> remembered_;  // of all files of ours; under tick_mutex_
   mutable std::mutex state_mutex_;
   Written current_;  // its id is zero before the first
-  bool is_lost_ = false;
+  mutable bool is_removed_ = false;  // by somebody else, for good
   std::optional<Error> last_error_;
   std::jthread thread_;
 };

@@ -63,12 +63,16 @@ class Lock {
   // Takes an exclusive lock: nobody else holds any. As above, but kBusy names the holder of any.
   static Result<std::unique_ptr<Lock>> AcquireExclusive(Repository& repository,
                                                         const LockOptions& options = {});
-  // kTimedOut once the lock could not be refreshed for so long that others may hold it stale: who
-  // holds it must stop writing. Cheap; writers ask before every pack.
+  // kTimedOut once the lock could not be refreshed for so long that others may hold it stale, or is
+  // known to have been removed: who holds it must stop writing. Cheap; writers ask before every
+  // pack.
   virtual Result<void> StillHeld() const = 0;
+  // The same, but the lock's file is looked for in the storage, whose errors it has: to be asked
+  // before anything becomes visible.
+  virtual Result<void> Confirm() const = 0;
   // Refreshes the lock if it is time to. Its own thread calls it; an error says why the refresh
   // failed, and the next call tries again. A lost lock is taken back only if its file is still
-  // there.
+  // there; one whose file is gone stays lost.
   virtual Result<void> Tick() = 0;
   // The lock's file as it is now.
   virtual Id id() const = 0;

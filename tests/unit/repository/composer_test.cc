@@ -139,6 +139,22 @@ TEST_CASE("composer: in two halves the bytes are there first, and can be written
   REQUIRE_FAILS(OpenSealedSnapshot(*repository, sealed), ErrorCode::kCorrupt, "");
 }
 
+TEST_CASE("composer: nothing becomes visible when somebody has removed the lock") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto lock = Unwrap(Lock::AcquireShared(*repository, fixture.lock_options()));
+  const Part part = WritePart(*repository, Items(FileItem("data/f", "content")));
+  ComposeOptions options = ComposeAs(*repository);
+  options.lock = lock.get();
+  REQUIRE_OK(Compose(*repository, {&part, 1}, ManifestOf("files", "app"), options));
+  Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
+
+  REQUIRE_FAILS(Compose(*repository, {&part, 1}, ManifestOf("files", "app"), options),
+                ErrorCode::kTimedOut, "somebody removed");
+
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
+}
+
 TEST_CASE("composer: the same state again adds trees of the wrapping and a manifest only") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();

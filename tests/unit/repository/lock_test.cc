@@ -9,6 +9,7 @@
 #include "common/repository/own_locks.h"
 #include "common/repository/records.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -344,6 +345,57 @@ TEST_CASE("lock: is taken where it cannot be remembered, too") {
   REQUIRE_OK(Lock::AcquireShared(*fixture.repository, options));
 
   REQUIRE(Unwrap(RemoveOwnDeadLocks(*fixture.repository, options)) == 0);
+}
+
+TEST_CASE("lock: one that somebody removed is lost at the next refresh") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
+  fixture.clock.Advance(std::chrono::minutes(5));
+
+  REQUIRE_FAILS(lock->Tick(), ErrorCode::kTimedOut, "removed");
+  REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "removed");
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == 0);
+}
+
+TEST_CASE("lock: who looks for its file knows at once that somebody removed it") {
+  LockFixture fixture;
+  auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.lock_options()));
+  REQUIRE_OK(lock->Confirm());
+  fixture.faults->Set({.calls = {StorageCall::kStat}});
+  REQUIRE_FAILS(lock->Confirm(), ErrorCode::kUnavailable, "injected");
+  fixture.faults->Clear();
+  REQUIRE_OK(lock->Confirm());
+  Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
+  REQUIRE_OK(lock->StillHeld());
+
+  REQUIRE_FAILS(lock->Confirm(), ErrorCode::kTimedOut, "removed");
+  REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kTimedOut, "removed");
+}
+
+TEST_CASE("lock: is not looked for under the name that it had before a refresh") {
+  struct Storage final : testing::ForwardingStorage {
+    using ForwardingStorage::ForwardingStorage;
+    Result<FileInfo> Stat(const FileName& name) override {
+      if (before_stat) std::exchange(before_stat, {})();
+      return ForwardingStorage::Stat(name);
+    }
+    std::function<void()> before_stat;
+  };
+  RepositoryFixture fixture;
+  auto storage = std::make_unique<Storage>(fixture.storage);
+  Storage& disturbed = *storage;
+  auto repository = fixture.OpenOn(std::move(storage));
+  auto lock = Unwrap(Lock::AcquireShared(*repository, fixture.lock_options()));
+  const Id first = lock->id();
+  disturbed.before_stat = [&] {
+    fixture.clock.Advance(std::chrono::minutes(5));
+    Unwrap(lock->Tick());
+  };
+
+  REQUIRE_OK(lock->Confirm());
+
+  REQUIRE(lock->id() != first);
 }
 
 TEST_CASE("lock: one that cannot be read is tried again, then an error that names it") {
