@@ -108,9 +108,9 @@ Result<void> Remove(const JobContext& context, RepositorySession& session, Forge
     for (auto verdict = group.verdicts.rbegin(); verdict != group.verdicts.rend(); ++verdict) {
       if (verdict->keep) continue;
       if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-      HF_TRY(session.lock()->StillHeld());
       const std::string id = verdict->snapshot->id.Hex();
-      Result<void> removed = session.repository().storage().Remove({FileKind::kSnapshot, id});
+      Result<void> removed = session.repository().storage().RemoveWhile(
+          {FileKind::kSnapshot, id}, repository::WhileHeld(session.lock()));
       if (!removed && removed.error().code() != ErrorCode::kNotFound) {
         return Fail(std::move(removed).error().While("forget snapshot " + id.substr(0, 8)));
       }

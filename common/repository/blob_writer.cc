@@ -382,8 +382,7 @@ class PackingBlobWriter final : public BlobWriter {
     const std::vector<PackContents> packs = std::exchange(finished_, {});
     index_schedule_.Reset(repository_.clock().Monotonic());
     lock.unlock();
-    HF_TRY(StillHeld(lock_));
-    HF_TRY(repository_.SaveIndex(packs));
+    HF_TRY(repository_.SaveIndex(packs, WhileHeld(lock_)));
     lock.lock();
     for (const PackContents& pack : packs) {
       for (const PackContents::Blob& blob : pack.blobs) {

@@ -223,9 +223,9 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 }
 
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock) {
-  if (lock != nullptr) HF_TRY(lock->Confirm());
+  const auto is_confirmed = [&] { return lock == nullptr ? Result<void>() : lock->Confirm(); };
   CrashPoint("repository.snapshot.before_put");
-  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed));
+  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed, is_confirmed));
   CrashPoint("repository.snapshot.after_put");
   return id;
 }

@@ -27,8 +27,7 @@ Result<void> IndexRewrite::Keep(PackContents contents) {
 
 Result<void> IndexRewrite::Write() {
   if (kept_.empty()) return {};
-  HF_TRY(StillHeld(lock_));
-  HF_TRY(repository_.SaveIndex(kept_));
+  HF_TRY(repository_.SaveIndex(kept_, WhileHeld(lock_)));
   ++files_written_;
   kept_.clear();
   kept_blobs_ = 0;
@@ -37,8 +36,8 @@ Result<void> IndexRewrite::Write() {
 
 Result<void> IndexRewrite::RemoveReplaced() {
   for (const Id& file : replaced_) {
-    HF_TRY(StillHeld(lock_));
-    const Result<void> removed = repository_.storage().Remove({FileKind::kIndex, file.Hex()});
+    const Result<void> removed =
+        repository_.storage().RemoveWhile({FileKind::kIndex, file.Hex()}, WhileHeld(lock_));
     if (!removed && removed.error().code() != ErrorCode::kNotFound) return removed;
     ++files_removed_;
     CrashPoint("repository.index.after_remove");

@@ -83,6 +83,11 @@ inline Result<void> StillHeld(const Lock* lock) {
   return lock == nullptr ? Result<void>{} : lock->StillHeld();
 }
 
+// For what a storage may try again for so long that the lock is lost meanwhile.
+inline Permit WhileHeld(const Lock* lock) {
+  return [lock] { return StillHeld(lock); };
+}
+
 // Ascending by time. Empty files, which a torn write leaves, are no locks.
 Result<std::vector<LockInfo>> ListLocks(Repository& repository, const LockOptions& options = {});
 // Removes those that a process which is gone has left, as far as they were remembered. Returns how

@@ -95,11 +95,10 @@ void OpenPack::Clear() {
 
 Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
                                OpenPack& pack) {
-  HF_TRY(StillHeld(lock));
   PackContents contents = pack.Close(sealer);
   const FileName name{FileKind::kPack, contents.id.Hex()};
   CrashPoint("repository.pack.before_put");
-  Result<void> stored = repository.storage().Put(name, pack.bytes(), PutMode::kReplace);
+  Result<void> stored = repository.storage().PutWhile(name, pack.bytes(), WhileHeld(lock));
   if (!stored) {
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
   }

@@ -51,7 +51,7 @@ class OpenPack {
   crypto::Sha256 hash_;  // of bytes_, taken while they are still in the processor's cache
 };
 
-// Closes the pack and puts it into the repository's storage, once `lock` (may be null) is known to
+// Closes the pack and puts it into the repository's storage, while `lock` (may be null) is known to
 // be held. The header goes last, and the name is the hash of it all: a torn file has neither. The
 // bytes stay until the caller clears them.
 Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,

@@ -125,9 +125,8 @@ class PackRepair {
   }
 
   Result<void> Remove(const Id& pack) {
-    HF_TRY(StillHeld(options_.lock));
     const FileName name{FileKind::kPack, pack.Hex()};
-    Result<void> removed = repository_.storage().Remove(name);
+    Result<void> removed = repository_.storage().RemoveWhile(name, WhileHeld(options_.lock));
     if (!removed && removed.error().code() == ErrorCode::kNotFound) return {};
     if (!removed) {
       return Fail(std::move(removed).error().While(fmt::format("remove \"{}\"", FilePath(name))));

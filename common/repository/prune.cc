@@ -508,9 +508,9 @@ class Prune {
     progress_.items = 0;
     return ForEachInParallel(going.size(), threads_, [&](std::size_t i) -> Result<void> {
       if (stop_.stop_requested()) return Fail(Cancelled());
-      HF_TRY(StillHeld(options_.lock));
       const FileName name{FileKind::kPack, going[i].Hex()};
-      const Result<void> removed = repository_.storage().Remove(name);
+      const Result<void> removed =
+          repository_.storage().RemoveWhile(name, WhileHeld(options_.lock));
       if (!removed && removed.error().code() != ErrorCode::kNotFound) {
         return Fail(Error(removed.error()).While(fmt::format("remove \"{}\"", FilePath(name))));
       }

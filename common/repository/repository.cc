@@ -101,13 +101,13 @@ class OpenedRepository final : public Repository {
                           const std::function<Result<void>(ByteView)>& visit) override;
   Result<Bytes> OpenBlob(BlobType type, const Id& id, const BlobLocation& location,
                          ByteView sealed) override;
-  Result<Id> SaveIndex(std::span<const PackContents> packs) override;
+  Result<Id> SaveIndex(std::span<const PackContents> packs, const Permit& permit) override;
 
   Result<Bytes> LoadSealed(FileKind kind, const Id& id) override;
   Result<Bytes> LoadSealedOnce(FileKind kind, const Id& id) override;
   Result<Id> SaveSealed(FileKind kind, ByteView json) override;
   Result<Bytes> SealFile(FileKind kind, ByteView json) override;
-  Result<Id> StoreSealed(FileKind kind, ByteView sealed) override;
+  Result<Id> StoreSealed(FileKind kind, ByteView sealed, const Permit& permit) override;
   Result<Bytes> OpenSealed(ByteView sealed) override { return Unseal(sealed); }
 
  private:
@@ -405,10 +405,11 @@ Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocat
   return plaintext;
 }
 
-Result<Id> OpenedRepository::SaveIndex(std::span<const PackContents> packs) {
+Result<Id> OpenedRepository::SaveIndex(std::span<const PackContents> packs, const Permit& permit) {
   std::lock_guard loading(load_mutex_);
   CrashPoint("repository.index.before_put");
-  HF_ASSIGN(Id id, SaveSealed(FileKind::kIndex, AsBytes(EncodeIndexFile(packs))));
+  HF_ASSIGN(const Bytes sealed, SealFile(FileKind::kIndex, AsBytes(EncodeIndexFile(packs))));
+  HF_ASSIGN(const Id id, StoreSealed(FileKind::kIndex, sealed, permit));
   CrashPoint("repository.index.after_put");
   index_files_.insert(id);
   std::unique_lock writing(index_mutex_);
@@ -468,10 +469,10 @@ Result<Bytes> OpenedRepository::SealFile(FileKind, ByteView json) {
   return tools->sealer.Seal(plaintext);
 }
 
-Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed) {
+Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed, const Permit& permit) {
   const Id id{crypto::Sha256Of(sealed)};
   const FileName name = NameOf(kind, id);
-  Result<void> stored = storage_->Put(name, sealed, PutMode::kReplace);
+  Result<void> stored = storage_->PutWhile(name, sealed, permit);
   if (!stored) {
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
   }
@@ -480,7 +481,7 @@ Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed) {
 
 Result<Id> OpenedRepository::SaveSealed(FileKind kind, ByteView json) {
   HF_ASSIGN(Bytes sealed, SealFile(kind, json));
-  return StoreSealed(kind, sealed);
+  return StoreSealed(kind, sealed, {});
 }
 
 Result<bool> HoldsAny(Storage& storage, FileKind kind) {

@@ -173,9 +173,9 @@ class Repository {
   // The same with a key derived from it, of `label`: for files that never go into the repository,
   // so that nothing can be put there that was not made for it.
   virtual crypto::Sealer NewLocalSealer(std::string_view label) = 0;
-  // Writes one index file about `packs` and takes them into the index in memory. REQUIRES: the
-  // packs are durable.
-  virtual Result<Id> SaveIndex(std::span<const PackContents> packs) = 0;
+  // Writes one index file about `packs`, while `permit` says so, and takes them into the index in
+  // memory. REQUIRES: the packs are durable.
+  virtual Result<Id> SaveIndex(std::span<const PackContents> packs, const Permit& permit = {}) = 0;
 
   // A sealed JSON file (index, snapshot, lock): hash of the name verified, opened, decompressed.
   // kNotFound; kCorrupt names the file.
@@ -187,7 +187,7 @@ class Repository {
   virtual Result<Id> SaveSealed(FileKind kind, ByteView json) = 0;
   // The two halves of SaveSealed, for who must write exactly the same file again after a crash.
   virtual Result<Bytes> SealFile(FileKind kind, ByteView json) = 0;
-  virtual Result<Id> StoreSealed(FileKind kind, ByteView sealed) = 0;
+  virtual Result<Id> StoreSealed(FileKind kind, ByteView sealed, const Permit& permit = {}) = 0;
   // The JSON of a file that SealFile() made. kCorrupt when this repository's key does not open it.
   virtual Result<Bytes> OpenSealed(ByteView sealed) = 0;
 };

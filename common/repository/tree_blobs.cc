@@ -113,8 +113,7 @@ Result<bool> TreeSaver::Has(const Id& tree) {
 Result<void> TreeSaver::Finish() { return unindexed_.empty() ? Result<void>{} : SaveIndex(); }
 
 Result<void> TreeSaver::SaveIndex() {
-  HF_TRY(StillHeld(lock_));
-  HF_TRY(repository_.SaveIndex(unindexed_));
+  HF_TRY(repository_.SaveIndex(unindexed_, WhileHeld(lock_)));
   unindexed_.clear();
   index_schedule_.Reset(repository_.clock().Monotonic());
   return {};

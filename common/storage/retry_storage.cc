@@ -104,8 +104,27 @@ Result<void> RetryStorage::List(FileKind kind,
   return listed;
 }
 
-Result<void> RetryStorage::Remove(const FileName& name) {
-  return Retry([&](unsigned tried) -> Result<void> {
+// What refuses a try is no reason for another one.
+Result<void> RetryStorage::RetryWhile(const Permit& permit,
+                                      const std::function<Result<void>(unsigned)>& call) {
+  std::optional<Error> refused;
+  Result<void> done = Retry([&](unsigned tried) -> Result<void> {
+    Result<void> may = permit ? permit() : Result<void>{};
+    if (may) return call(tried);
+    refused = std::move(may).error();
+    return {};
+  });
+  if (refused) return Fail(*std::move(refused));
+  return done;
+}
+
+Result<void> RetryStorage::PutWhile(const FileName& name, ByteView content, const Permit& permit) {
+  return RetryWhile(permit,
+                    [&](unsigned) { return inner_->Put(name, content, PutMode::kReplace); });
+}
+
+Result<void> RetryStorage::RemoveWhile(const FileName& name, const Permit& permit) {
+  return RetryWhile(permit, [&](unsigned tried) -> Result<void> {
     Result<void> removed = inner_->Remove(name);
     if (!removed && tried > 1 && removed.error().code() == ErrorCode::kNotFound) return {};
     return removed;

@@ -50,11 +50,14 @@ class RetryStorage final : public Storage {
   Result<void> List(FileKind kind,
                     const std::function<Result<void>(const FileInfo&)>& visit) override;
   // A file that is gone after an earlier try was removed by it.
-  Result<void> Remove(const FileName& name) override;
+  Result<void> Remove(const FileName& name) override { return RemoveWhile(name, {}); }
+  Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit) override;
+  Result<void> RemoveWhile(const FileName& name, const Permit& permit) override;
 
  private:
   template <typename Call>
   auto Retry(Call call) -> decltype(call(1U));
+  Result<void> RetryWhile(const Permit& permit, const std::function<Result<void>(unsigned)>& call);
 
   const std::unique_ptr<Storage> inner_;
   const RetryPolicy policy_;

@@ -43,6 +43,16 @@ bool IsValidName(const FileName& name) {
          });
 }
 
+Result<void> Storage::PutWhile(const FileName& name, ByteView content, const Permit& permit) {
+  if (permit) HF_TRY(permit());
+  return Put(name, content, PutMode::kReplace);
+}
+
+Result<void> Storage::RemoveWhile(const FileName& name, const Permit& permit) {
+  if (permit) HF_TRY(permit());
+  return Remove(name);
+}
+
 Result<void> ListConfig(Storage& storage,
                         const std::function<Result<void>(const FileInfo&)>& visit) {
   Result<FileInfo> config = storage.Stat({FileKind::kConfig, ""});

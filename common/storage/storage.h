@@ -54,6 +54,10 @@ struct ByteRange {
   std::uint64_t length = 0;
 };
 
+// Asked before each try of what may be done only as long as something else is so; its error ends
+// the trying, and is what the call returns. Empty: it may always.
+using Permit = std::function<Result<void>()>;
+
 // Safe to call from several threads.
 class Storage {
  public:
@@ -81,6 +85,10 @@ class Storage {
                             const std::function<Result<void>(const FileInfo&)>& visit) = 0;
   // kNotFound when it is not there.
   virtual Result<void> Remove(const FileName& name) = 0;
+  // Put() with kReplace, and Remove(), while `permit` says so. As they are here it is asked once;
+  // who tries again overrides them.
+  virtual Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit);
+  virtual Result<void> RemoveWhile(const FileName& name, const Permit& permit);
 };
 
 // List() of kConfig, which is one file and lies in no directory: for implementations.

@@ -7,9 +7,12 @@
 
 #include "common/io/atomic_file.h"
 #include "common/repository/own_locks.h"
+#include "common/repository/prune.h"
 #include "common/repository/records.h"
+#include "common/storage/retry_storage.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
+#include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {
@@ -249,7 +252,7 @@ TEST_CASE("lock: a file that could not be removed is removed later") {
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
 
-// In a container of its own, which shares this host's name, it has a number that means nothing here.
+// In a container of its own, which shares this host's name, its number says nothing outside.
 TEST_CASE("lock: one whose process only seems to be gone stays until somebody says so") {
   RememberingFixture fixture;
   LockHolder elsewhere = LockHolder::Self();
@@ -396,6 +399,87 @@ TEST_CASE("lock: is not looked for under the name that it had before a refresh")
   REQUIRE_OK(lock->Confirm());
 
   REQUIRE(lock->id() != first);
+}
+
+// From some moment on it does no more of one kind of work, until half an hour after its beginning.
+class AwayStorage final : public testing::ForwardingStorage {
+ public:
+  AwayStorage(Storage& inner, const Clock& clock)
+      : ForwardingStorage(inner), clock_(clock), back_(clock.Monotonic() + kLockStaleAge) {}
+  void GoAway(StorageCall call, FileKind kind) { away_ = {call, kind}; }
+  Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
+    HF_TRY(Work(StorageCall::kPut, name.kind));
+    return ForwardingStorage::Put(name, content, mode);
+  }
+  Result<void> Remove(const FileName& name) override {
+    HF_TRY(Work(StorageCall::kRemove, name.kind));
+    return ForwardingStorage::Remove(name);
+  }
+
+ private:
+  Result<void> Work(StorageCall call, FileKind kind) const {
+    if (away_ != std::pair(call, kind) || clock_.Monotonic() > back_) return {};
+    return Fail(ErrorCode::kUnavailable, "away");
+  }
+
+  const Clock& clock_;
+  const Instant back_;
+  std::pair<StorageCall, FileKind> away_{StorageCall::kCreate, FileKind::kConfig};
+};
+
+// A lock, and a storage that tries again for a quarter of an hour, which takes no time here.
+struct Outlasting : RepositoryFixture {
+  Outlasting() {
+    auto inner = std::make_unique<AwayStorage>(storage, clock);
+    away = inner.get();
+    repository = OpenOn(std::make_unique<RetryStorage>(std::move(inner), RetryPolicy{}, clock,
+                                                       random, [this](auto time) -> Result<void> {
+                                                         clock.Advance(time);
+                                                         return {};
+                                                       }));
+    lock = Unwrap(Lock::AcquireExclusive(*repository, lock_options()));
+  }
+  void GoAway(StorageCall call, FileKind kind) {
+    clock.Advance(std::chrono::minutes(20));
+    away->GoAway(call, kind);
+  }
+
+  AwayStorage* away = nullptr;
+  std::unique_ptr<Repository> repository;
+  std::unique_ptr<Lock> lock;
+};
+
+TEST_CASE("lock: what is tried again is not written any more once it is lost") {
+  Outlasting fixture;
+  const Part part =
+      testing::WritePart(*fixture.repository, testing::Items(testing::FileItem("data/f", "one")));
+  const auto kind = GENERATE(FileKind::kPack, FileKind::kIndex, FileKind::kSnapshot);
+  const std::size_t before = fixture.CountFiles(kind);
+  ComposeOptions options = testing::ComposeAs(*fixture.repository);
+  options.lock = fixture.lock.get();
+  fixture.GoAway(StorageCall::kPut, kind);
+
+  REQUIRE_FAILS(Compose(*fixture.repository, {&part, 1}, testing::ManifestOf("files", "app"),
+                        options),
+                ErrorCode::kTimedOut, "lock was lost");
+
+  REQUIRE(fixture.CountFiles(kind) == before);
+}
+
+TEST_CASE("lock: what is tried again is not removed any more once it is lost") {
+  Outlasting fixture;
+  const Id snapshot = Unwrap(testing::TryWriteSnapshot(
+      *fixture.repository, testing::Items(testing::FileItem("data/f", "one"))));
+  Unwrap(fixture.storage.Remove({FileKind::kSnapshot, snapshot.Hex()}));
+  const auto kind = GENERATE(FileKind::kPack, FileKind::kIndex);
+  const std::size_t before = fixture.CountFiles(kind);
+  fixture.GoAway(StorageCall::kRemove, kind);
+  Progress progress;
+
+  REQUIRE_FAILS(PruneRepository(*fixture.repository, {.lock = fixture.lock.get()}, progress, {}),
+                ErrorCode::kTimedOut, "lock was lost");
+
+  REQUIRE(fixture.CountFiles(kind) == before);
 }
 
 TEST_CASE("lock: one that cannot be read is tried again, then an error that names it") {

@@ -75,6 +75,28 @@ TEST_CASE("retry storage: each new try is told of before") {
   REQUIRE_THAT(told[0], Catch::Contains("injected fault"));
 }
 
+TEST_CASE("retry storage: writes and removals go on while they may, and end with what forbids it") {
+  Scene scene;
+  const FileName name = Name(FileKind::kIndex, 'a');
+  unsigned asked = 0;
+  const Permit twice = [&]() -> Result<void> {
+    if (++asked <= 2) return {};
+    return Fail(ErrorCode::kTimedOut, "not any more");  // which would be tried again otherwise
+  };
+  scene.faulty->Set({.last = 1});
+  REQUIRE_OK(scene.storage->PutWhile(name, Bytes(1), twice));
+  REQUIRE(asked == 2);
+  scene.faulty->Set({});
+  REQUIRE_FAILS(scene.storage->PutWhile(name, Bytes(1), twice), ErrorCode::kTimedOut, "not any");
+  REQUIRE(scene.faulty->matching() == 0);
+  asked = 1;
+  REQUIRE_FAILS(scene.storage->RemoveWhile(name, twice), ErrorCode::kTimedOut, "not any more");
+  REQUIRE(scene.faulty->matching() == 1);
+  scene.faulty->Set({.last = 1, .after_the_work = true});
+  asked = 0;
+  REQUIRE_OK(scene.storage->RemoveWhile(name, twice));
+}
+
 TEST_CASE("retry storage: it ends after a quarter of an hour and says how often it was tried") {
   Scene scene;
   scene.faulty->Set({.code = ErrorCode::kTimedOut});
