@@ -47,7 +47,8 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
     if (!may && before) return Fail(*std::move(before));  // which says more
     HF_TRY(std::move(may));
     once.began = true;
-    auto put = repository::PutSnapshot(session.repository(), sealed, session.lock());
+    auto put = repository::PutSnapshot(session.repository(), sealed, session.lock(),
+                                       [&once] { return once.deadline.Check(); });
     if (put) return {};
     if (put.error().code() != ErrorCode::kUnavailable) return Fail(std::move(put).error());
     before = std::move(put).error();

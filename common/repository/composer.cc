@@ -222,10 +222,14 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
   return PutSnapshot(repository, sealed, options.lock);
 }
 
-Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock) {
-  const auto is_confirmed = [&] { return lock == nullptr ? Result<void>() : lock->Confirm(); };
+Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock,
+                       const Permit& permit) {
+  const auto may_write = [&]() -> Result<void> {
+    if (lock != nullptr) HF_TRY(lock->Confirm());
+    return permit ? permit() : Result<void>{};
+  };
   CrashPoint("repository.snapshot.before_put");
-  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed, is_confirmed));
+  HF_ASSIGN(Id id, repository.StoreSealed(FileKind::kSnapshot, sealed, may_write));
   CrashPoint("repository.snapshot.after_put");
   return id;
 }

@@ -37,7 +37,9 @@ Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Ma
 Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
                             const Manifest& manifest, const ComposeOptions& options);
 // kTimedOut, and nothing is written, when the lock was lost or somebody has removed it.
-Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock);
+// `permit` is asked before each try as well.
+Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock,
+                       const Permit& permit = {});
 
 // What those bytes say. kCorrupt when they are no snapshot file of this repository.
 Result<SnapshotInfo> OpenSealedSnapshot(Repository& repository, ByteView sealed);

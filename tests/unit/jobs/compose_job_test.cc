@@ -7,7 +7,9 @@
 
 #include "agent/jobs/held_parts.h"
 #include "common/repository/own_locks.h"
+#include "common/storage/retry_storage.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -326,6 +328,38 @@ TEST_CASE("compose: a storage that stays away is given up at the deadline, with 
   REQUIRE(compose.began);
   REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
   REQUIRE(pauses < 50);  // they grow
+}
+
+TEST_CASE("compose: a storage that tries again by itself ends at the deadline, too") {
+  struct AwayStorage final : testing::ForwardingStorage {
+    using ForwardingStorage::ForwardingStorage;
+    Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
+      if (is_away(name.kind)) return Fail(ErrorCode::kUnavailable, "away");
+      return ForwardingStorage::Put(name, content, mode);
+    }
+    std::function<bool(FileKind)> is_away;
+  };
+  ComposeFixture compose;
+  testing::ManualClock& clock = compose.fixture.clock;
+  compose.deadline = clock.Now() + std::chrono::minutes(10);
+  JobContext context = compose.On("n1");
+  RepositoryPool pool;
+  context.repositories = &pool;
+  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
+    auto inner = std::make_unique<AwayStorage>(compose.storage());
+    inner->is_away = [&](FileKind kind) {
+      return kind == FileKind::kSnapshot && clock.Now() < compose.deadline;
+    };
+    return std::make_unique<RetryStorage>(std::move(inner), RetryPolicy{}, clock,
+                                          compose.fixture.random, [&](auto time) -> Result<void> {
+                                            clock.Advance(time);
+                                            return {};
+                                          });
+  };
+
+  REQUIRE_FAILS(compose.Compose(context), ErrorCode::kTimedOut, "expired at");
+
+  REQUIRE(compose.Count(FileKind::kSnapshot) == 0);
 }
 
 TEST_CASE("held parts: locks are given back when the parts are composed or given up") {
