@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "tests/support/items.h"
