@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <mutex>
 #include <ranges>
-#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -138,7 +138,7 @@ class Prune {
   // --- copies of one blob in several packs
 
   // What is damaged shows only when it is opened. So the plan says which copies that would be, and
-  // is made anew without those that are found damaged; what is never dropped is never read.
+  // is made anew without those that cannot be; what is never dropped is never read.
   Result<void> MakePlan() {
     opened_.assign(repository_.BlobCount(), false);
     for (;;) {
@@ -149,8 +149,8 @@ class Prune {
     }
   }
 
-  // One copy is enough: the first that is in a pack as long as it has to be, and that is not known
-  // to be damaged.
+  // One copy is enough: the first in a pack as long as it has to be that is not known to be damaged
+  // or out of reach.
   Result<void> ChooseCopies() {
     for (auto& [id, pack] : packs_) pack.needed_blobs = pack.needed_bytes = 0;
     chosen_.assign(repository_.BlobCount(), false);
@@ -166,7 +166,7 @@ class Prune {
           if (is_there[number]) has_copies_[number] = true;
           is_there[number] = true;
           const bool is_good =
-              pack.is_long_enough() && !damaged_.contains({location.pack, location.offset});
+              pack.is_long_enough() && !unread_.contains({location.pack, location.offset});
           if (has_one[number] || !is_good) return {};
           has_one[number] = chosen_[entry] = true;
           ++pack.needed_blobs;
@@ -179,13 +179,14 @@ class Prune {
       const std::size_t entry = i++;
       if (number != entry || !needed_.Has(entry) || has_one[entry]) return {};
       const Pack& pack = packs_[location.pack];
-      return Fail(ErrorCode::kCorrupt,
+      const auto unread = unread_.find({location.pack, location.offset});
+      return Fail(unread == unread_.end() ? ErrorCode::kCorrupt : unread->second,
                   fmt::format("{} blob {} is needed, and its pack {} {}", BlobTypeName(type),
                               id.Hex(), location.pack.Hex(),
                               pack.file_bytes == 0 ? "is not in the storage"
                               : !pack.is_long_enough()
                                   ? "does not have the size that the index makes it"
-                                  : "has it damaged, as every other that has it"),
+                                  : "does not give it whole, as none does that has it"),
                   "nothing was changed; \"check --read-data\" names the snapshots and paths that "
                   "need it");
     });
@@ -228,8 +229,8 @@ class Prune {
     const auto open = [&](const PackContents::Blob& blob, ByteView sealed) -> Result<void> {
       const Result<Bytes> opened =
           repository_.OpenBlob(blob.type, blob.id, LocationOf(pack, blob), sealed);
-      if (!opened && !IsDamage(opened.error())) return Fail(opened.error());
-      if (!opened) AddDamaged(pack, blob);
+      if (!opened && !MayLieElsewhere(opened.error())) return Fail(opened.error());
+      if (!opened) AddUnread(pack, blob, opened.error().code());
       blobs = blobs.subspan(1);
       return {};
     };
@@ -238,9 +239,9 @@ class Prune {
       const Result<void> read = ReadBlobsOfPack(
           repository_.storage(), pack, one_by_one ? blobs.first(1) : blobs, open, stop_);
       if (read) continue;
-      if (!IsDamage(read.error()) && read.error().code() != ErrorCode::kNotFound) return read;
+      if (!MayLieElsewhere(read.error())) return read;
       if (one_by_one) {
-        AddDamaged(pack, blobs.front());
+        AddUnread(pack, blobs.front(), read.error().code());
         blobs = blobs.subspan(1);
       }
       one_by_one = true;
@@ -248,9 +249,11 @@ class Prune {
     return {};
   }
 
-  void AddDamaged(const Id& pack, const PackContents::Blob& blob) {
+  void AddUnread(const Id& pack, const PackContents::Blob& blob, ErrorCode why) {
+    // To who needs what the index has, a missing pack is damage.
+    if (why == ErrorCode::kNotFound) why = ErrorCode::kCorrupt;
     std::lock_guard lock(mutex_);
-    damaged_.insert({pack, blob.offset});
+    unread_.insert({{pack, blob.offset}, why});
     opened_[*repository_.BlobNumber(blob.type, blob.id)] = false;  // another will be chosen
   }
 
@@ -532,7 +535,8 @@ class Prune {
   std::vector<bool> chosen_;      // by the number of an entry in the index
   std::vector<bool> has_copies_;  // by the number of a blob: it lies in several packs
   std::vector<bool> opened_;      // by the number of a blob: the copy that is chosen
-  std::set<std::pair<Id, std::uint32_t>> damaged_;  // pack and offset of a copy
+  // Copies that are damaged or cannot be had, by pack and offset.
+  std::map<std::pair<Id, std::uint32_t>, ErrorCode> unread_;
 
   std::unordered_map<Id, Pack, IdHash> packs_;
   std::unordered_map<Id, Fate, IdHash> fates_;

@@ -6,6 +6,7 @@
 
 #include "common/repository/check.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 
@@ -336,6 +337,43 @@ TEST_CASE("prune: where both copies are damaged nothing is touched") {
   REQUIRE_FAILS(PruneRepository(*place.Open(), {}, progress, {}), ErrorCode::kCorrupt,
                 "nothing was changed");
   CHECK(place.Files() == before);
+}
+
+TEST_CASE("prune: of two copies the one that can be had stays, and without one nothing goes") {
+  TwoWriters place(Range(0, 30), Range(0, 30));
+  place.Order(true);
+  place.Forget(place.snapshot_of_one);
+  const bool has_other = GENERATE(true, false);
+  struct Storage final : testing::ForwardingStorage {
+    using ForwardingStorage::ForwardingStorage;
+    Result<Bytes> Get(const FileName& name, ByteRange range) override {
+      if (!archived.contains(name.name)) return ForwardingStorage::Get(name, range);
+      return Fail(ErrorCode::kUnsupported, "in an archive class");
+    }
+    std::set<std::string> archived;
+  };
+  auto storage = std::make_unique<Storage>(place.storage);
+  for (const PackContents& pack : place.IndexedPacks()) {
+    const bool has_data = std::ranges::any_of(
+        pack.blobs, [](const PackContents::Blob& blob) { return blob.length > 100'000; });
+    const bool is_out_of_reach = place.packs_of_one.contains(pack.id) || !has_other;
+    if (has_data && is_out_of_reach) storage->archived.insert(pack.id.Hex());
+  }
+  auto repository = place.OpenOn(std::move(storage));
+  PruneOptions options;
+  options.max_unused_percent = 0;
+  const std::set<std::string> before = place.Files();
+  Progress progress;
+
+  const Result<PruneReport> report = PruneRepository(*repository, options, progress, {});
+
+  if (has_other) {
+    REQUIRE_OK(report);
+    place.RequireSound(1);
+  } else {
+    REQUIRE_FAILS(report, ErrorCode::kUnsupported, "nothing was changed");
+    CHECK(place.Files() == before);
+  }
 }
 
 // That they are damaged would show.
