@@ -11,6 +11,7 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/raw_buffer.h"
 #include "common/filetree/apply_attributes.h"
 #include "common/filetree/beneath.h"
 
@@ -20,6 +21,10 @@ namespace {
 constexpr std::size_t kHoleBlockBytes = 4096;  // the smallest run of zeros that is worth a hole
 // From here on the kernel is told to begin writing at once, so that the sync at the end is short.
 constexpr std::size_t kWriteBackBytes = 256U << 10;
+constexpr std::size_t kPageBytes = RawBuffer::kAlignment;
+// For less, waiting for the disk takes longer than the page cache does.
+constexpr std::size_t kDirectBytesMin = 256U << 10;
+constexpr std::size_t kDirectBytesMax = 2U << 20;  // at once
 
 bool IsAllZero(ByteView bytes) {
   return bytes.empty() ||
@@ -31,6 +36,19 @@ bool IsOurs(int file) {
   struct stat status {};
   return fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
          status.st_uid == geteuid() && (status.st_mode & 0077U) == 0;
+}
+
+// The open file once more, past the page cache; closed where the file system cannot, and where the
+// name is another file's by now.
+Fd OpenDirectly(int parent, const std::string& name, int file) {
+  Fd direct(
+      openat(parent, name.c_str(), O_WRONLY | O_DIRECT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat one {};
+  struct stat other {};
+  const bool is_same = direct.is_open() && fstat(direct.get(), &one) == 0 &&
+                       fstat(file, &other) == 0 && one.st_dev == other.st_dev &&
+                       one.st_ino == other.st_ino;
+  return is_same ? std::move(direct) : Fd();
 }
 
 }  // namespace
@@ -65,28 +83,67 @@ Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
     at = run_begin = end;
   }
   HF_TRY(Write(offset + run_begin, bytes.subspan(run_begin)));
-  if (bytes.size() >= kWriteBackBytes) {
-    // Only a hint: what it could not do the sync at the end does, or fails for.
-    (void)sync_file_range(file_.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes.size()),
-                          SYNC_FILE_RANGE_WRITE);
-  }
   return {};
 }
 
+// Where the file system can, pages that are written as a whole go past the page cache: there they
+// would wait for the sync at the end, and drive out what the services read.
 Result<void> NewFile::Write(std::uint64_t offset, ByteView bytes) {
+  const std::size_t to_page =
+      static_cast<std::size_t>((kPageBytes - offset % kPageBytes) % kPageBytes);
+  if (!is_direct_ || bytes.size() < kDirectBytesMin + to_page) return WriteBuffered(offset, bytes);
+  HF_TRY(WriteBuffered(offset, bytes.first(to_page)));
+  HF_ASSIGN(const std::size_t written, WriteDirectly(offset + to_page, bytes.subspan(to_page)));
+  return WriteBuffered(offset + to_page + written, bytes.subspan(to_page + written));
+}
+
+// How many bytes it wrote from the front: all but what fills no page; fewer, where the file system
+// turns out not to be able to, and then it is not tried again.
+Result<std::size_t> NewFile::WriteDirectly(std::uint64_t offset, ByteView bytes) {
+  // Begins where a page does, which a blob's plaintext seldom does.
+  thread_local RawBuffer pages;
+  std::size_t written = 0;
+  while (bytes.size() - written >= kPageBytes) {
+    const std::size_t left = (bytes.size() - written) / kPageBytes * kPageBytes;
+    pages.Clear();
+    pages.Append(bytes.subspan(written, std::min(left, kDirectBytesMax)));
+    const ssize_t count = pwrite(direct_.get(), pages.view().data(), pages.size(),
+                                 static_cast<off_t>(offset + written));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EINVAL) {  // its blocks are larger than pages
+      is_direct_ = false;
+      return written;
+    }
+    if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown_)));
+    // A short one may end within a page: the rest of that is buffered again.
+    written += static_cast<std::size_t>(count);
+    if (static_cast<std::size_t>(count) < pages.size()) break;
+  }
+  NoteEnd(offset + written);
+  return written;
+}
+
+Result<void> NewFile::WriteBuffered(std::uint64_t offset, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t count =
         pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return Fail(ErrnoError(errno, "write " + Quote(shown_)));
+    if (static_cast<std::size_t>(count) >= kWriteBackBytes) {
+      // Only a hint: what it could not do the sync at the end does, or fails for.
+      (void)sync_file_range(file_.get(), static_cast<off_t>(offset), count, SYNC_FILE_RANGE_WRITE);
+    }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
-    if (!bytes.empty()) continue;
-    std::uint64_t end = written_end_;
-    while (end < offset && !written_end_.compare_exchange_weak(end, offset)) {
-    }
+    NoteEnd(offset);
   }
   return {};
+}
+
+void NewFile::NoteEnd(std::uint64_t written_to) {
+  std::uint64_t end = written_end_;
+  while (end < written_to && !written_end_.compare_exchange_weak(end, written_to)) {
+  }
 }
 
 // What an earlier writer left there is something else.
@@ -111,6 +168,7 @@ Result<void> NewFile::Commit(const Attributes& attributes, bool restore_owner,
     return Fail(ErrnoError(errno, "rename to " + Quote(shown_)));
   }
   file_.Reset();
+  direct_.Reset();
   CrashPoint("restore.file.after_rename");
   return {};
 }
@@ -157,6 +215,8 @@ Result<std::unique_ptr<NewFile>> FileWriter::BeginResumable(std::string_view pat
                                       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, file->shown_));
   }
   file->may_be_resumed_ = true;
+  file->direct_ = OpenDirectly(file->parent_, temporary, file->file_.get());
+  file->is_direct_ = file->direct_.is_open();
   return file;
 }
 

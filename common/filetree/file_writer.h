@@ -44,11 +44,16 @@ class NewFile {
  private:
   friend class FileWriter;
   Result<void> Write(std::uint64_t offset, ByteView bytes);
+  Result<void> WriteBuffered(std::uint64_t offset, ByteView bytes);
+  Result<std::size_t> WriteDirectly(std::uint64_t offset, ByteView bytes);
+  void NoteEnd(std::uint64_t written_to);
   Result<void> Clear(std::uint64_t offset, ByteView zeros);
 
   Fd own_parent_;
   int parent_ = -1;
   Fd file_;
+  Fd direct_;  // the same, past the page cache; closed where that cannot be
+  std::atomic<bool> is_direct_ = false;
   std::string temporary_;
   std::string name_;
   std::string shown_;

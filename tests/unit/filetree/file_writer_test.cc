@@ -58,6 +58,36 @@ TEST_CASE_METHOD(WriterFixture, "file writer: pieces in any order, by several th
   REQUIRE(warnings.empty());
 }
 
+// Past the page cache, where the file system can: from the first whole page to the last.
+TEST_CASE_METHOD(WriterFixture,
+                 "file writer: large pieces at any place, with holes, by several threads") {
+  Bytes content(9'000'001);
+  for (std::size_t i = 0; i < content.size(); ++i) {
+    content[i] = static_cast<std::uint8_t>(i % 251 + i / 65'536);
+  }
+  std::fill_n(content.begin() + 3'000'000, 500'000, std::uint8_t{0});
+  const std::vector<std::size_t> borders{0,         1,         700'001,   1'400'003, 1'400'004,
+                                         3'100'000, 3'362'144, 6'000'000, 8'999'999, 9'000'001};
+  auto file = Unwrap(writer.BeginResumable("a/f", std::string(kPartPrefix) + "-large"));
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t first = 0; first < 3; ++first) {
+      threads.emplace_back([&, first] {
+        for (std::size_t i = first; i + 1 < borders.size(); i += 3) {
+          const std::size_t count = borders[i + 1] - borders[i];
+          (void)file->WriteAt(borders[i], ByteView(content).subspan(borders[i], count));
+        }
+      });
+    }
+  }
+  REQUIRE_OK(file->Commit(Of(content.size()), true, warnings));
+
+  REQUIRE(Unwrap(ReadWholeFile(out + "/a/f")) == content);
+  struct stat status {};
+  REQUIRE(::stat((out + "/a/f").c_str(), &status) == 0);
+  REQUIRE(status.st_blocks * 512 < static_cast<off_t>(content.size() - 400'000));
+}
+
 TEST_CASE_METHOD(WriterFixture, "file writer: what is not whole leaves what was there") {
   WriteText(out + "/f", "old");
   {
