@@ -187,8 +187,10 @@ class EtcdCluster:
 
     def fill(self, count: int, *, prefix: str = "key", seed: str = "a", value_bytes: int = 100) -> None:
         """`count` keys PREFIX/000000... whose values depend on `seed` alone."""
-        for start in range(0, count, _BATCH * 10):
-            stop = min(start + _BATCH * 10, count)
+        # A request has at most 1.5 MiB.
+        batch = min(_BATCH * 10, max(1, 1_000_000 // (value_bytes + 100)))
+        for start in range(0, count, batch):
+            stop = min(start + batch, count)
             self.put_many({f"{prefix}/{n:07d}": text(f"{seed}{n}", value_bytes) for n in range(start, stop)})
 
     def revision(self) -> int:
