@@ -230,8 +230,7 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
 
 // What a process that died has left, by what it remembered in the state directory.
 Result<void> RepositorySession::RemoveDeadLocks(const JobContext& context, LockUse lock_use) {
-  Result<unsigned> removed =
-      repository::RemoveOwnDeadLocks(repository(), context.OwnLockOptions());
+  Result<unsigned> removed = repository::RemoveOwnDeadLocks(repository(), context.OwnLockOptions());
   if (removed && *removed > 0) {
     context.Note(address_.label(), fmt::format("removed {} dead locks of this host", *removed));
   }

@@ -40,8 +40,8 @@ std::chrono::seconds AgeOf(const LockInfo& lock, const Clock& clock) {
 // Whether no process here has the number of the one that took the lock. It is gone then, or in
 // another container that shares this host's name.
 bool SeemsGone(const LockInfo& lock, const LockHolder& self) {
-  return lock.host == self.host && lock.pid != 0 &&
-         kill(static_cast<pid_t>(lock.pid), 0) != 0 && errno == ESRCH;
+  return lock.host == self.host && lock.pid != 0 && kill(static_cast<pid_t>(lock.pid), 0) != 0 &&
+         errno == ESRCH;
 }
 
 // nullopt: given back meanwhile.
@@ -281,11 +281,11 @@ class HeldLock final : public Lock {
   const LockOptions options_;
   const bool exclusive_;
   const OwnLocks own_;
-  std::mutex tick_mutex_;      // one Tick() at a time; taken before state_mutex_
-  std::vector<Id> forgotten_;  // files of ours to be removed; under tick_mutex_
+  std::mutex tick_mutex_;              // one Tick() at a time; taken before state_mutex_
+  std::vector<Id> forgotten_;          // files of ours to be removed; under tick_mutex_
   std::map<Id, FileLock> remembered_;  // of all files of ours; under tick_mutex_
   mutable std::mutex state_mutex_;
-  Written current_;  // its id is zero before the first
+  Written current_;                  // its id is zero before the first
   mutable bool is_removed_ = false;  // by somebody else, for good
   std::optional<Error> last_error_;
   std::jthread thread_;

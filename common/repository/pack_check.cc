@@ -346,8 +346,8 @@ Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
     return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
   }
   if (reading.out_of_reach) {
-    report_.errors.push_back(fmt::format("pack {} cannot be had: {}", pack.Hex(),
-                                         reading.out_of_reach->message()));
+    report_.errors.push_back(
+        fmt::format("pack {} cannot be had: {}", pack.Hex(), reading.out_of_reach->message()));
     report_.AddHintOf(*reading.out_of_reach);
     --report_.packs_read;
     if (reading.faults.empty() && reading.bad_blobs.empty()) return {};

@@ -236,8 +236,8 @@ class Prune {
     };
     bool one_by_one = false;  // what cannot be read must not take its neighbours along
     while (!blobs.empty()) {
-      const Result<void> read = ReadBlobsOfPack(
-          repository_.storage(), pack, one_by_one ? blobs.first(1) : blobs, open, stop_);
+      const Result<void> read = ReadBlobsOfPack(repository_.storage(), pack,
+                                                one_by_one ? blobs.first(1) : blobs, open, stop_);
       if (read) continue;
       if (!MayLieElsewhere(read.error())) return read;
       if (one_by_one) {

@@ -47,10 +47,10 @@ struct PruneReport {
 // copy that stays is, and where it is damaged another one stays.
 // Needs an exclusive lock held by the caller, so that nobody writes what no snapshot names yet, and
 // nobody forgets one: kUnavailable when one that is listed is not there. kCorrupt, before anything
-// is removed, when something is missing that a snapshot needs, or when a blob to be copied, or every
-// copy of one, is damaged. Memory: a byte per blob and some 100 bytes per pack beside the index,
-// some 20 MB for copies, and three packs per thread. REQUIRES: the index was loaded after the lock
-// was taken.
+// is removed, when something is missing that a snapshot needs, or when a blob to be copied, or
+// every copy of one, is damaged. Memory: a byte per blob and some 100 bytes per pack beside the
+// index, some 20 MB for copies, and three packs per thread. REQUIRES: the index was loaded after
+// the lock was taken.
 Result<PruneReport> PruneRepository(Repository& repository, const PruneOptions& options,
                                     Progress& progress, std::stop_token stop);
 

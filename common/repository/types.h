@@ -44,8 +44,8 @@ std::string_view BlobTypeName(BlobType type);
 // Whether an error says something of the data, and not that they could not be had. Only what is
 // damaged may be repaired, which is to say thrown away.
 inline bool IsDamage(const Error& error) { return error.code() == ErrorCode::kCorrupt; }
-// Whether it says that this one file or blob cannot be had as it is: it lies in an archive class, or
-// is beyond what is read here. Others may be looked at all the same.
+// Whether it says that this one file or blob cannot be had as it is: it lies in an archive class,
+// or is beyond what is read here. Others may be looked at all the same.
 inline bool IsOutOfReach(const Error& error) { return error.code() == ErrorCode::kUnsupported; }
 // Whether what one pack does not give may still lie in another.
 inline bool MayLieElsewhere(const Error& error) {

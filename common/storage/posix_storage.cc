@@ -199,9 +199,8 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
   HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
   if (range.offset == 0 && range.length == 0) {
     if (size > kWholeFileBytesMax) {
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} has {}: no file of a repository is so large", Quote(path),
-                              FormatBytes(size)));
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} has {}: no file of a repository is so large",
+                                                   Quote(path), FormatBytes(size)));
     }
     range.length = size;
   }

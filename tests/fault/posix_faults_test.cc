@@ -53,8 +53,7 @@ std::string Shown(const std::string& path) {
 
 std::string PathOf(int fd) {
   char path[4096];
-  const ssize_t size =
-      readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
+  const ssize_t size = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path);
   return {path, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
@@ -63,17 +62,15 @@ bool Fails(const char* name, const std::string& path, const std::string& to = ""
   if (g_watch.root.empty() || !path.starts_with(g_watch.root)) return false;
   const std::string call =
       std::string(name) + " " + Shown(path) + (to.empty() ? "" : " " + Shown(to));
-  const bool is_again = std::string(name) == "write" && !g_watch.calls.empty() &&
-                        g_watch.calls.back() == call;
+  const bool is_again =
+      std::string(name) == "write" && !g_watch.calls.empty() && g_watch.calls.back() == call;
   if (!is_again) g_watch.calls.push_back(call);
   const int number = g_watch.fault ? g_watch.fault(call) : 0;
   if (number != 0) errno = number;
   return number != 0;
 }
 // Before main() and after it there is nothing to watch, nor anything to watch it with.
-bool Fails(const char* name, int fd) {
-  return !g_watch.root.empty() && Fails(name, PathOf(fd));
-}
+bool Fails(const char* name, int fd) { return !g_watch.root.empty() && Fails(name, PathOf(fd)); }
 
 }  // namespace
 }  // namespace holdfast::testing
@@ -116,8 +113,7 @@ int rename(const char* from, const char* to) noexcept {
   if (Fails("rename", from, to)) return -1;
   return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
-int renameat2(int from_in, const char* from, int to_in, const char* to,
-              unsigned flags) noexcept {
+int renameat2(int from_in, const char* from, int to_in, const char* to, unsigned flags) noexcept {
   if (Fails("rename new", from, to)) return -1;
   return static_cast<int>(syscall(SYS_renameat2, from_in, from, to_in, to, flags));
 }
@@ -253,9 +249,8 @@ TEST_CASE("posix faults: what was removed stays so") {
   REQUIRE(place.calls == Calls{"unlink data/aa/" + kName, "sync data/aa"});
 
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
-  REQUIRE_FAILS(
-      place.Watched(At("sync data/aa", EIO), [&] { return place.storage.Remove(kPack); }),
-      ErrorCode::kUnavailable, "input/output error");
+  REQUIRE_FAILS(place.Watched(At("sync data/aa", EIO), [&] { return place.storage.Remove(kPack); }),
+                ErrorCode::kUnavailable, "input/output error");
 }
 
 TEST_CASE("posix faults: whichever call of a put fails, it is told, and no half has a name") {
@@ -332,9 +327,8 @@ TEST_CASE("posix faults: a put that is tried again is durable when it returns") 
       Retried retried;
       RetryStorage storage = retried.Over(place.storage);
 
-      REQUIRE_OK(place.Watched(At(broken, EIO, true), [&] {
-        return storage.Put(name, place.content.view(), mode);
-      }));
+      REQUIRE_OK(place.Watched(At(broken, EIO, true),
+                               [&] { return storage.Put(name, place.content.view(), mode); }));
 
       // A sync that failed once says nothing when it is asked again: the file is a new one.
       const std::string rename = mode == PutMode::kCreate ? "rename new " : "rename ";
@@ -353,8 +347,8 @@ TEST_CASE("posix faults: a server of files that was started anew is asked again"
   RetryStorage storage = retried.Over(place.storage);
   for (const char* call : {"open", "read"}) {
     INFO(call);
-    const Bytes content = Unwrap(
-        place.Watched(At(call, ESTALE, true), [&] { return storage.Get(kPack, {}); }));
+    const Bytes content =
+        Unwrap(place.Watched(At(call, ESTALE, true), [&] { return storage.Get(kPack, {}); }));
     REQUIRE(std::ranges::equal(content, place.content.view()));
     REQUIRE_FAILS(place.Watched(At(call, ESTALE), [&] { return storage.Get(kPack, {}); }),
                   ErrorCode::kUnavailable, "stale file handle");

@@ -46,10 +46,9 @@ std::set<std::string> Outline(const Files& before, const Files& after) {
   std::set<std::string> outline;
   std::map<std::string, int> made;
   for (const auto& [path, content] : after) {
-    outline.insert(before.contains(path)
-                       ? path
-                       : fmt::format("{} {}", path.substr(0, path.find('/')),
-                                     ++made[path.substr(0, path.find('/'))]));
+    outline.insert(before.contains(path) ? path
+                                         : fmt::format("{} {}", path.substr(0, path.find('/')),
+                                                       ++made[path.substr(0, path.find('/'))]));
   }
   return outline;
 }
@@ -66,11 +65,10 @@ void RequireSoundForRestic(const Files& files, const Secret& password) {
   Unwrap(WriteFileAtomic(password_file, AsBytes(password.Reveal()), 0600));
   SubprocessOptions options;
   options.environment["TMPDIR"] = directory.path();
-  const SubprocessOutcome outcome =
-      Unwrap(RunProgram({ResticProgram(), "--repo", directory.path() + "/repository",
-                         "--password-file", password_file, "--no-cache", "--no-lock", "check",
-                         "--read-data"},
-                        options));
+  const SubprocessOutcome outcome = Unwrap(
+      RunProgram({ResticProgram(), "--repo", directory.path() + "/repository", "--password-file",
+                  password_file, "--no-cache", "--no-lock", "check", "--read-data"},
+                 options));
   INFO(outcome.out << outcome.err);
   REQUIRE(outcome.exit_code == 0);
   REQUIRE_THAT(outcome.out, Catch::Contains("no errors were found"));

@@ -53,13 +53,12 @@ struct OperationScene : RepositoryFixture {
     const repository::Id id = Unwrap(TrySave(*repository, "third", {"shared", "three"}, nullptr));
     const auto saved = Unwrap(repository::LoadSnapshot(*repository, id));
     Progress progress;
-    Unwrap(repository::ExportSnapshot(
-        *repository, saved,
-        [&](ByteView piece) -> Result<void> {
-          archive.insert(archive.end(), piece.begin(), piece.end());
-          return {};
-        },
-        progress, {}));
+    Unwrap(repository::ExportSnapshot(*repository, saved,
+                                      [&](ByteView piece) -> Result<void> {
+                                        archive.insert(archive.end(), piece.begin(), piece.end());
+                                        return {};
+                                      },
+                                      progress, {}));
   }
 
   // Files that are told apart by their names alone.
@@ -231,9 +230,8 @@ inline Result<void> RunKeyRemove(OperationScene& scene, std::unique_ptr<Storage>
 
 // As an agent does it whose password file holds the second key's.
 inline Result<void> RunKeyPasswd(OperationScene& scene, std::unique_ptr<Storage> storage) {
-  HF_ASSIGN(auto repository,
-            repository::Repository::Open(std::move(storage), scene.password_in_use, {},
-                                         scene.random, scene.clock));
+  HF_ASSIGN(auto repository, repository::Repository::Open(std::move(storage), scene.password_in_use,
+                                                          {}, scene.random, scene.clock));
   HF_ASSIGN(auto lock, repository::Lock::AcquireExclusive(*repository, scene.lock_options()));
   Secret changed(std::string(scene.password_in_use.Reveal()) + "x");
   HF_TRY(repository::AddKey(*repository, changed, scene.key_options));
@@ -281,8 +279,8 @@ inline Result<void> RunRepairPacks(OperationScene& scene, std::unique_ptr<Storag
   const auto found = repository->Find(repository::BlobType::kData, blob);
   if (!found) return Fail(ErrorCode::kCorrupt, "what every snapshot needs is not there");
   Progress progress;
-  HF_TRY(repository::RepairPacks(*repository, {&found->pack, 1}, {.lock = lock.get()}, progress,
-                                 {}));
+  HF_TRY(
+      repository::RepairPacks(*repository, {&found->pack, 1}, {.lock = lock.get()}, progress, {}));
   return {};
 }
 

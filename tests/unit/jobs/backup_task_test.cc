@@ -96,8 +96,8 @@ TEST_CASE("backup task: what an interrupted run had saved is not read again") {
                                                 fixture.AllRepositories().front(), LockUse::kNone));
   repository::Repository& repository = session->repository();
   REQUIRE_OK(repository.LoadIndex({}));
-  auto view = Unwrap(repository::OpenSnapshot(
-      repository, Unwrap(repository::ListSnapshots(repository)).at(0)));
+  auto view = Unwrap(
+      repository::OpenSnapshot(repository, Unwrap(repository::ListSnapshots(repository)).at(0)));
   CHECK(TextAt(*view, "data/a") == "alpha");
   CHECK(TextAt(*view, "data/b") == "longer than before");
   CHECK(std::filesystem::is_empty(fixture.settings.state_dir + "/resume"));

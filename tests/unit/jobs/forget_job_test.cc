@@ -134,9 +134,9 @@ TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever 
   };
   REQUIRE_FAILS(RunForget(context, fixture.Main(), {.policy = {.last = 1}}),
                 ErrorCode::kUnsupported, "injected");
-  REQUIRE_FAILS(RunForget(context, fixture.Main(),
-                          {.snapshots = {ids[0].Hex()}, .allow_below_floor = true}),
-                ErrorCode::kUnsupported, ids[0].Hex());
+  REQUIRE_FAILS(
+      RunForget(context, fixture.Main(), {.snapshots = {ids[0].Hex()}, .allow_below_floor = true}),
+      ErrorCode::kUnsupported, ids[0].Hex());
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
 }
 

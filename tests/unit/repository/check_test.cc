@@ -215,8 +215,7 @@ TEST_CASE("check: what the storage does not give is named, and no damage") {
                 .kind = kind,
                 .last = last});
     Progress progress;
-    CheckReport report =
-        Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
+    CheckReport report = Unwrap(CheckRepository(*repository, {.read_data = true}, progress, {}));
     CHECK_FALSE(Mentions(report.errors, "damage"));
     CHECK(report.hints.empty());
     return report;
@@ -224,8 +223,8 @@ TEST_CASE("check: what the storage does not give is named, and no damage") {
   SECTION("a pack") {
     const CheckReport report = check(FileKind::kPack, 1);
     REQUIRE(report.errors.size() == 1);
-    CHECK_THAT(report.errors[0], Catch::StartsWith("pack ") &&
-                                     Catch::Contains(" cannot be had: read \"data/"));
+    CHECK_THAT(report.errors[0],
+               Catch::StartsWith("pack ") && Catch::Contains(" cannot be had: read \"data/"));
     CHECK(report.packs_read == report.packs - 1);
   }
   SECTION("all packs, and so the directories") {

@@ -168,9 +168,8 @@ TEST_CASE("index repair: a pack that the storage does not give is not left out")
   FaultyStorage& faults = *storage;
   auto repository = Unwrap(
       Repository::Open(std::move(storage), fixture.password, {}, fixture.random, fixture.clock));
-  faults.Set({.code = ErrorCode::kUnsupported,
-              .calls = {StorageCall::kGet},
-              .kind = FileKind::kPack});
+  faults.Set(
+      {.code = ErrorCode::kUnsupported, .calls = {StorageCall::kGet}, .kind = FileKind::kPack});
   Progress progress;
   REQUIRE_FAILS(RepairIndex(*repository, {.read_all_packs = has_index}, progress, {}),
                 ErrorCode::kUnsupported, "data/");

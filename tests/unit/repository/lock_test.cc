@@ -1,9 +1,10 @@
 #include "common/repository/lock.h"
 
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "common/io/atomic_file.h"
 #include "common/repository/own_locks.h"
@@ -459,9 +460,9 @@ TEST_CASE("lock: what is tried again is not written any more once it is lost") {
   options.lock = fixture.lock.get();
   fixture.GoAway(StorageCall::kPut, kind);
 
-  REQUIRE_FAILS(Compose(*fixture.repository, {&part, 1}, testing::ManifestOf("files", "app"),
-                        options),
-                ErrorCode::kTimedOut, "lock was lost");
+  REQUIRE_FAILS(
+      Compose(*fixture.repository, {&part, 1}, testing::ManifestOf("files", "app"), options),
+      ErrorCode::kTimedOut, "lock was lost");
 
   REQUIRE(fixture.CountFiles(kind) == before);
 }

@@ -1,6 +1,7 @@
 // What is damaged is stored again, and damaged packs go.
-#include <algorithm>
 #include <catch2/catch.hpp>
+
+#include <algorithm>
 
 #include "common/repository/check.h"
 #include "common/repository/index_repair.h"
@@ -89,9 +90,8 @@ TEST_CASE("rehash: what was stored again stays when a prune takes the damaged co
   mending.Rehash();
   const bool damaged_is_first = GENERATE(true, false);
   std::vector<PackContents> packs = mending.IndexedPacks();
-  std::ranges::stable_partition(packs, [&](const PackContents& pack) {
-    return (pack.id == damaged) == damaged_is_first;
-  });
+  std::ranges::stable_partition(
+      packs, [&](const PackContents& pack) { return (pack.id == damaged) == damaged_is_first; });
   mending.ReplaceIndex(packs);
   PruneOptions options;
   if (GENERATE(true, false)) options.max_unused_percent = 0;

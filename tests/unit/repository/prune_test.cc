@@ -1,7 +1,8 @@
 #include "common/repository/prune.h"
 
-#include <algorithm>
 #include <catch2/catch.hpp>
+
+#include <algorithm>
 #include <set>
 
 #include "common/repository/check.h"

@@ -173,10 +173,10 @@ void Fill(Scene& scene) {
 }
 
 TEST_CASE("s3 storage: every fault at every request is got over, and nothing is done twice") {
-  for (S3Fault fault : {S3Fault::kSlowDown, S3Fault::kInternalError, S3Fault::kBadGateway,
-                        S3Fault::kHangUp, S3Fault::kAnswerLost, S3Fault::kTwice, S3Fault::kCutBody,
-                        S3Fault::kErrorIn200, S3Fault::kShortRange, S3Fault::kNotFoundPage,
-                        S3Fault::kNotFound}) {
+  for (S3Fault fault :
+       {S3Fault::kSlowDown, S3Fault::kInternalError, S3Fault::kBadGateway, S3Fault::kHangUp,
+        S3Fault::kAnswerLost, S3Fault::kTwice, S3Fault::kCutBody, S3Fault::kErrorIn200,
+        S3Fault::kShortRange, S3Fault::kNotFoundPage, S3Fault::kNotFound}) {
     for (const Call& call : Calls()) {
       for (int request = 1; request <= 3; ++request) {
         INFO(call.name << ", fault " << static_cast<int>(fault) << " at request " << request);
