@@ -16,6 +16,8 @@ from lib.processes import Process
 
 _PASSPHRASE = "correct horse"
 _CUT_WITHIN_MS = 50
+# Of the last node: its backups take seconds, so that somebody can die in the middle of one.
+_READ_MIB_S = 40
 
 
 class Cluster:
@@ -122,8 +124,9 @@ class Cluster:
             own.write_text(f"# only {node} has this file\n")
             sources = services.sources(node, endpoints=[member.client_url])
             sources[0]["files"] = [str(own)]
+            limits = {"read_mib_s": _READ_MIB_S if node == services.NODES[-1] else 0}
             config = write_config(
-                services.home(node), sources, repositories={"main": repository}, node=node
+                services.home(node), sources, repositories={"main": repository}, node=node, limits=limits
             )
             self._write_policy(node)
             agent = Agent(config)
@@ -269,6 +272,8 @@ class Cluster:
         view = self.asked("run", "show", run_id)["runs"][0]
         told.check(killed and view["state"] == "done", "the controller was killed in the middle of a backup, and all of it was done")
         told.check(len(view["snapshots"]) == 5, "there is one snapshot per source of it, and none twice")
+        # An agent keeps its lock until the new controller has told it that the run is over.
+        wait_until("a repository without locks", lambda: not any((self.repository / "locks").iterdir()), 90)
         text = self.restic("check", "--read-data")
         told.check("no errors were found" in text, "and restic still finds no error")
 
