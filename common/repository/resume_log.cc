@@ -12,6 +12,7 @@
 
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
+#include "common/repository/own_file.h"
 
 namespace holdfast::repository {
 namespace {
@@ -50,12 +51,6 @@ Number Get(ByteView& in) {
 UnixTime GetTime(ByteView& in) {
   const auto seconds = Get<std::int64_t>(in);
   return {seconds, Get<std::uint32_t>(in)};
-}
-
-UnixTime ToUnixTime(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
 }
 
 // As a walk comes by them: what lies in a directory directly follows it.
