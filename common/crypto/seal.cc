@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "common/crypto/sha256.h"
+
 namespace holdfast::crypto {
 namespace {
 
@@ -72,6 +74,13 @@ SealKey SealKey::FromBytes(ByteView bytes) {
   std::ranges::copy(bytes.subspan(0, 32), key.encrypt.begin());
   std::ranges::copy(bytes.subspan(32, 16), key.mac_k.begin());
   std::ranges::copy(bytes.subspan(48, 16), key.mac_r.begin());
+  return key;
+}
+
+SealKey SealKey::Derive(std::string_view label) const {
+  Bytes bytes = HkdfSha256(encrypt, label, 64);
+  const SealKey key = FromBytes(bytes);
+  Wipe(bytes);
   return key;
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "common/base/bytes.h"
 #include "common/base/random.h"
@@ -32,6 +33,8 @@ struct SealKey {
   static SealKey Generate(Random& random);
   // Of 64 bytes in the order encrypt, k, r. REQUIRES: bytes.size() == 64.
   static SealKey FromBytes(ByteView bytes);
+  // A key of its own for `label`, from which nobody learns anything of this one.
+  SealKey Derive(std::string_view label) const;
   // Readers refuse keys that are zero where they must not be.
   bool IsValid() const;
 };

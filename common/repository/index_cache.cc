@@ -19,7 +19,6 @@
 
 #include "common/base/format.h"
 #include "common/base/parallel.h"
-#include "common/crypto/sha256.h"
 #include "common/repository/object_pool.h"
 
 namespace holdfast::repository {
@@ -53,13 +52,6 @@ constexpr std::size_t kPiecePlainMax =
     sizeof(PieceMark) + kEntriesPerPiece * sizeof(BlobIndex::Entry);
 static_assert(sizeof(Id) == 32 && std::is_trivially_copyable_v<Id>);
 static_assert(std::is_trivially_copyable_v<BlobIndex::Entry>);
-
-crypto::SealKey DeriveKey(const crypto::SealKey& master) {
-  Bytes bytes = crypto::HkdfSha256(master.encrypt, kKeyLabel, 64);
-  crypto::SealKey key = crypto::SealKey::FromBytes(bytes);
-  crypto::Wipe(bytes);
-  return key;
-}
 
 // Ids are hexadecimal wherever they were read; anything else has no cache that could be found.
 Id IdOfRepository(const std::string& text) { return ParseId(text).value_or(Id{}); }
@@ -253,7 +245,7 @@ IndexCache::IndexCache(std::string directory, const std::string& repository,
     : directory_(std::move(directory)),
       name_(std::string(kPrefix) + IdOfRepository(repository).Hex()),
       repository_(IdOfRepository(repository)),
-      key_(DeriveKey(master)),
+      key_(master.Derive(kKeyLabel)),
       random_(random) {}
 
 std::optional<IndexCache::Loaded> IndexCache::Load(const std::set<Id>& listed) {

@@ -75,10 +75,7 @@ class OpenedRepository final : public Repository {
   Result<bool> IsOpenedBy(ByteView key_file, const Secret& password) override;
   crypto::Sealer NewSealer() override { return crypto::Sealer(master_, random_); }
   crypto::Sealer NewLocalSealer(std::string_view label) override {
-    Bytes bytes = crypto::HkdfSha256(master_.encrypt, label, sizeof(crypto::SealKey));
-    const crypto::SealKey key = crypto::SealKey::FromBytes(bytes);
-    crypto::Wipe(bytes);
-    return crypto::Sealer(key, random_);
+    return crypto::Sealer(master_.Derive(label), random_);
   }
 
   Result<void> LoadIndex(std::stop_token stop) override { return LoadIndexFrom(false, stop); }
