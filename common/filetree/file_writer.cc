@@ -82,8 +82,7 @@ Result<void> NewFile::WriteAt(std::uint64_t offset, ByteView bytes) {
     if (is_resumed_) HF_TRY(Clear(offset + at, bytes.subspan(at, end - at)));
     at = run_begin = end;
   }
-  HF_TRY(Write(offset + run_begin, bytes.subspan(run_begin)));
-  return {};
+  return Write(offset + run_begin, bytes.subspan(run_begin));
 }
 
 // Where the file system can, pages that are written as a whole go past the page cache: there they
