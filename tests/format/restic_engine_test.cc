@@ -3,7 +3,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 
@@ -13,22 +12,17 @@
 #include "common/repository/lock.h"
 #include "common/repository/records.h"
 #include "common/repository/repository.h"
+#include "tests/support/restic.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::repository {
 namespace {
+using testing::ResticProgram;
 using testing::SeededRandom;
 using testing::Unwrap;
 
 constexpr std::string_view kPassword = "correct horse";
-
-// The one that scripts/services fetched, whatever else the machine has.
-std::string ResticProgram() {
-  const char* services = std::getenv("HOLDFAST_SERVICES");
-  return std::string(services != nullptr ? services : HOLDFAST_SERVICES_DEFAULT) +
-         "/restic/bin/restic";
-}
 
 // A directory with a password file, and restic run on the repository in it.
 struct Place {
@@ -36,8 +30,8 @@ struct Place {
 
   SubprocessOutcome Restic(std::vector<std::string> arguments) const {
     std::vector<std::string> argv = {
-        ResticProgram(), "--repo", repository(), "--password-file", directory.path() + "/password",
-        "--no-cache",    "--quiet"};
+        ResticProgram(testing::kOldRestic), "--repo",     repository(), "--password-file",
+        directory.path() + "/password",     "--no-cache", "--quiet"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     SubprocessOptions options;
     options.environment["TMPDIR"] = directory.path();

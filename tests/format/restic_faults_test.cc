@@ -3,7 +3,6 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -13,19 +12,13 @@
 #include "common/io/subprocess.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/operations.h"
+#include "tests/support/restic.h"
 
 namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
 using Files = std::map<std::string, Bytes>;
-
-// The one that scripts/services fetched, whatever else the machine has.
-std::string ResticProgram() {
-  const char* services = std::getenv("HOLDFAST_SERVICES");
-  return std::string(services != nullptr ? services : HOLDFAST_SERVICES_DEFAULT) +
-         "/restic/bin/restic";
-}
 
 // All but the locks, as `restic unlock` leaves it.
 Files FilesOf(Storage& storage) {
@@ -65,10 +58,10 @@ void RequireSoundForRestic(const Files& files, const Secret& password) {
   Unwrap(WriteFileAtomic(password_file, AsBytes(password.Reveal()), 0600));
   SubprocessOptions options;
   options.environment["TMPDIR"] = directory.path();
-  const SubprocessOutcome outcome = Unwrap(
-      RunProgram({ResticProgram(), "--repo", directory.path() + "/repository", "--password-file",
-                  password_file, "--no-cache", "--no-lock", "check", "--read-data"},
-                 options));
+  const SubprocessOutcome outcome = Unwrap(RunProgram(
+      {ResticProgram(kOldRestic), "--repo", directory.path() + "/repository", "--password-file",
+       password_file, "--no-cache", "--no-lock", "check", "--read-data"},
+      options));
   INFO(outcome.out << outcome.err);
   REQUIRE(outcome.exit_code == 0);
   REQUIRE_THAT(outcome.out, Catch::Contains("no errors were found"));

@@ -15,11 +15,13 @@
 #include "common/io/atomic_file.h"
 #include "common/io/subprocess.h"
 #include "common/repository/repository.h"
+#include "tests/support/restic.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::repository {
 namespace {
+using testing::ResticProgram;
 using testing::SeededRandom;
 using testing::Unwrap;
 using Json = nlohmann::json;
@@ -33,12 +35,6 @@ constexpr unsigned kPolicies = 25;
 unsigned Policies() {
   const char* wanted = std::getenv("HOLDFAST_RETENTION_POLICIES");
   return wanted != nullptr ? static_cast<unsigned>(std::stoul(wanted)) : kPolicies;
-}
-
-std::string ResticProgram() {
-  const char* services = std::getenv("HOLDFAST_SERVICES");
-  return std::string(services != nullptr ? services : HOLDFAST_SERVICES_DEFAULT) +
-         "/restic/bin/restic";
 }
 
 class Dice {
@@ -161,7 +157,7 @@ TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons
                                      "-c",
                                      "exec \"$@\" > \"$SHOWN\"",
                                      "sh",
-                                     ResticProgram(),
+                                     ResticProgram(testing::kOldRestic),
                                      "--repo",
                                      directory.path() + "/repo",
                                      "--password-file",
