@@ -1,5 +1,5 @@
 // Both directions with stock restic below the level of trees: what we write restic lists and
-// checks, what restic writes we open and load.
+// checks, what restic writes we open and load. Each test runs with an old and a new one.
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -24,14 +24,16 @@ using testing::Unwrap;
 
 constexpr std::string_view kPassword = "correct horse";
 
-// A directory with a password file, and restic run on the repository in it.
+// A directory with a password file, and each restic in turn run on the repository in it.
 struct Place {
-  Place() { Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600)); }
+  Place() : program(ResticProgram(GENERATE(testing::kOldRestic, testing::kNewRestic))) {
+    Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes(kPassword), 0600));
+  }
 
   SubprocessOutcome Restic(std::vector<std::string> arguments) const {
     std::vector<std::string> argv = {
-        ResticProgram(testing::kOldRestic), "--repo",     repository(), "--password-file",
-        directory.path() + "/password",     "--no-cache", "--quiet"};
+        program,      "--repo", repository(), "--password-file", directory.path() + "/password",
+        "--no-cache", "--quiet"};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     SubprocessOptions options;
     options.environment["TMPDIR"] = directory.path();
@@ -39,7 +41,7 @@ struct Place {
   }
   std::string ResticOk(std::vector<std::string> arguments) const {
     const SubprocessOutcome outcome = Restic(std::move(arguments));
-    INFO(outcome.err);
+    INFO(program << ": " << outcome.err);
     REQUIRE(outcome.exit_code == 0);
     return outcome.out;
   }
@@ -62,6 +64,7 @@ struct Place {
   }
   std::string repository() const { return directory.path() + "/repo"; }
 
+  const std::string program;
   TempDir directory = Unwrap(TempDir::Create("restic-engine"));
   SystemClock clock;
   SystemRandom random;

@@ -58,13 +58,15 @@ void RequireSoundForRestic(const Files& files, const Secret& password) {
   Unwrap(WriteFileAtomic(password_file, AsBytes(password.Reveal()), 0600));
   SubprocessOptions options;
   options.environment["TMPDIR"] = directory.path();
-  const SubprocessOutcome outcome = Unwrap(RunProgram(
-      {ResticProgram(kOldRestic), "--repo", directory.path() + "/repository", "--password-file",
-       password_file, "--no-cache", "--no-lock", "check", "--read-data"},
-      options));
-  INFO(outcome.out << outcome.err);
-  REQUIRE(outcome.exit_code == 0);
-  REQUIRE_THAT(outcome.out, Catch::Contains("no errors were found"));
+  for (const std::string_view service : {kOldRestic, kNewRestic}) {
+    const SubprocessOutcome outcome = Unwrap(RunProgram(
+        {ResticProgram(service), "--repo", directory.path() + "/repository", "--password-file",
+         password_file, "--no-cache", "--no-lock", "check", "--read-data"},
+        options));
+    INFO(service << ": " << outcome.out << outcome.err);
+    REQUIRE(outcome.exit_code == 0);
+    REQUIRE_THAT(outcome.out, Catch::Contains("no errors were found"));
+  }
 }
 
 TEST_CASE("stock restic: what a machine leaves that goes down at any change is sound") {

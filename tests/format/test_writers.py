@@ -1,4 +1,4 @@
-"""Many at once in one repository: two of us and two stock restics write, readers read, and nobody prunes meanwhile.
+"""Many at once in one repository: two of us and two stock restics, an old and a new one, write, readers read, and nobody prunes meanwhile.
 Afterwards everything checks and restores."""
 
 import os
@@ -23,7 +23,7 @@ from lib import (  # noqa: E402
 )
 
 ROUNDS = 3
-# What stock restic 0.14 cannot keep.
+# What stock restic cannot keep.
 LOST_BY_RESTIC = frozenset({"holes"})
 
 
@@ -35,6 +35,7 @@ class ManyAtOnce(Case):
         self.password.write_text("secret\n")
         self.password.chmod(0o600)
         self.restic = Restic(self.repository, self.password, self.directory / "cache")
+        self.new_restic = Restic(self.repository, self.password, self.directory / "cache-new", service="restic19")
         self.restic.init_cheaply()
         self.failures: list[BaseException] = []
         self.saved: list[tuple[str, str, list]] = []  # who, the snapshot, the tree as it was
@@ -68,9 +69,9 @@ class ManyAtOnce(Case):
             snapshot = agent.json("backup")["sources"][0]["snapshot"]
             self.remember(who, snapshot)
 
-    def theirs(self, who: str) -> None:
+    def theirs(self, who: str, service: str) -> None:
         tree = self.tree(who)
-        restic = Restic(self.repository, self.password, self.directory / f"cache-{who}")
+        restic = Restic(self.repository, self.password, self.directory / f"cache-{who}", service=service)
         for turn in range(ROUNDS):
             self.change(tree, who, turn)
             self.remember(who, restic.backup(str(self.directory / f"tree-{who}"))["snapshot_id"])
@@ -123,9 +124,10 @@ class ManyAtOnce(Case):
         agent = self.agent("pruner", self.directory)
         done = agent.run("repository", "prune", expect=4)
         self.assertIn("locked", done.stderr)
-        done = self.restic.run("prune", expect=None)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("locked", done.stderr)
+        for restic in (self.restic, self.new_restic):
+            done = restic.run("prune", expect=None)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("locked", done.stderr)
         now = {path.name for path in (self.repository / "data").rglob("*") if path.is_file()}
         self.assertLessEqual(set(packs), now)
 
@@ -133,7 +135,7 @@ class ManyAtOnce(Case):
         held = self.hold()
         done = threading.Event()
         writers = [self.guarded(self.ours, "we-1"), self.guarded(self.ours, "we-2"),
-                   self.guarded(self.theirs, "they-1"), self.guarded(self.theirs, "they-2")]
+                   self.guarded(self.theirs, "they-1", "restic"), self.guarded(self.theirs, "they-2", "restic19")]
         reader = self.guarded(self.read, done)
         self.refuse_prune()
         for writer in writers:
@@ -156,6 +158,7 @@ class ManyAtOnce(Case):
         agent = self.agent("reader", self.directory)
         agent.run("check", "--read-data")
         self.restic.check()
+        self.new_restic.check()
         snapshots = {one["id"] for one in self.restic.snapshots()}
         for number, (who, snapshot, tree) in enumerate(self.saved):
             (found,) = [one for one in snapshots if one.startswith(snapshot)]
@@ -164,7 +167,8 @@ class ManyAtOnce(Case):
             target = self.directory / f"restored-{number}"
             target.mkdir(exist_ok=True)
             if ours:
-                self.restic.restore(found, target)
+                restic = self.new_restic if number % 2 else self.restic
+                restic.restore(found, target)
             else:
                 agent.run("restore", found, "--to", str(target))
             top = target / ("files/app/data" if ours else "")
@@ -174,4 +178,4 @@ class ManyAtOnce(Case):
 
 
 if __name__ == "__main__":
-    main("restic")
+    main("restic", "restic19")

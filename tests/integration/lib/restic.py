@@ -10,12 +10,14 @@ from .processes import run
 
 class Restic:
     """`repository` is a path, or an address as restic has it. The repository need not be there yet, see init().
-    `environment` and `arguments` go with every command."""
+    `environment` and `arguments` go with every command; `service` is whose restic runs."""
 
     def __init__(self, repository: Path | str, password_file: Path, cache: Path, *,
-                 environment: dict[str, str] | None = None, arguments: tuple[str, ...] = ()):
+                 environment: dict[str, str] | None = None, arguments: tuple[str, ...] = (),
+                 service: str = "restic"):
         self._environment = environment or {}
         self._arguments = arguments
+        self._program = service_program(service, "restic")
         self.repository = repository
         self.password_file = password_file
         self._cache = cache
@@ -31,7 +33,7 @@ class Restic:
         }
         env |= self._environment | options.pop("env", {})
         options.setdefault("timeout", 600)
-        return run([service_program("restic", "restic"), *self._arguments, *arguments], env=env, **options)
+        return run([self._program, *self._arguments, *arguments], env=env, **options)
 
     def init(self) -> None:
         self.run("init", "--repository-version", "2")
