@@ -476,6 +476,8 @@ std::string PruneJson(const jobs::PruneReport& report) {
   document["packs_removed"] = prune.packs_removed;
   document["packs_unindexed"] = prune.packs_unindexed;
   document["bytes_freed"] = prune.bytes_freed;
+  document["leftover_files"] = prune.leftover_files;
+  document["leftover_bytes"] = prune.leftover_bytes;
   document["index_files_written"] = prune.index_files_written;
   document["index_files_removed"] = prune.index_files_removed;
   return Dump(document);

@@ -508,6 +508,11 @@ std::string PruneText(const jobs::PruneReport& report) {
   text += fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,
                       Count(prune.packs_removed, "pack"), FormatBytes(prune.bytes_freed),
                       FormatBytes(prune.bytes_left_unneeded), Count(prune.packs_kept, "pack"));
+  if (prune.leftover_files > 0) {
+    text += fmt::format("  {}{} removed that a killed writer left, {}\n", would,
+                        Count(prune.leftover_files, "unfinished file"),
+                        FormatBytes(prune.leftover_bytes));
+  }
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <ranges>
@@ -29,6 +30,10 @@ namespace {
 constexpr std::uint64_t kSmallPackBytes = kPackBytesTarget / 4;
 constexpr std::size_t kSmallPacksMin = 10;
 constexpr std::size_t kNamedMax = 5;
+// What a writer that died has left was last written longer ago than this. The lock alone keeps out
+// who writes for long; but who takes a lock or makes a key writes a file before he has one, and a
+// server of files may be minutes off.
+constexpr std::chrono::hours kLeftoverAge{1};
 // So many copies are opened before the plan is made anew.
 constexpr std::size_t kRoundBlobs = 256U << 10;
 
@@ -72,6 +77,7 @@ class Prune {
     progress_.SetPhase("packs");
     HF_TRY(LookAtPacks());
     HF_TRY(MakePlan());
+    HF_TRY(RemoveLeftovers());
     if (options_.dry_run) return report_;
     progress_.SetPhase("repack");
     HF_TRY(Repack());
@@ -343,6 +349,17 @@ class Prune {
       removed += pack.file_bytes;
     }
     report_.bytes_freed = removed - std::min(removed, report_.bytes_repacked);
+  }
+
+  // Before anything is copied, which needs room.
+  Result<void> RemoveLeftovers() {
+    const LeftoverSearch search{.before = repository_.clock().Now() - kLeftoverAge,
+                                .only_count = options_.dry_run};
+    HF_ASSIGN(const Leftovers left,
+              repository_.storage().RemoveLeftovers(search, WhileHeld(options_.lock)));
+    report_.leftover_files = left.files;
+    report_.leftover_bytes = left.bytes;
+    return {};
   }
 
   // --- copies

@@ -38,6 +38,8 @@ struct PruneReport {
   std::uint64_t bytes_left_unneeded = 0;
   std::uint64_t index_files_written = 0;
   std::uint64_t index_files_removed = 0;
+  std::uint64_t leftover_files = 0;  // of writers that died in the middle of one, not packs
+  std::uint64_t leftover_bytes = 0;  // not among bytes_freed
 };
 
 // Finds what the snapshots need, copies it out of packs that hold too much else, writes index files
@@ -48,9 +50,10 @@ struct PruneReport {
 // Needs an exclusive lock held by the caller, so that nobody writes what no snapshot names yet, and
 // nobody forgets one: kUnavailable when one that is listed is not there. kCorrupt, before anything
 // is removed, when something is missing that a snapshot needs, or when a blob to be copied, or
-// every copy of one, is damaged. Memory: a byte per blob and some 100 bytes per pack beside the
-// index, some 20 MB for copies, and three packs per thread. REQUIRES: the index was loaded after
-// the lock was taken.
+// every copy of one, is damaged. What the storage has of files that were never finished goes, too,
+// where it was last written long ago. Memory: a byte per blob and some 100 bytes per pack beside
+// the index, some 20 MB for copies, and three packs per thread. REQUIRES: the index was loaded
+// after the lock was taken.
 Result<PruneReport> PruneRepository(Repository& repository, const PruneOptions& options,
                                     Progress& progress, std::stop_token stop);
 

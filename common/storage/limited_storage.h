@@ -33,6 +33,9 @@ class LimitedStorage final : public Storage {
     return inner_->List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return inner_->Remove(name); }
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override {
+    return inner_->RemoveLeftovers(search, permit);
+  }
 
  private:
   const std::unique_ptr<Storage> inner_;

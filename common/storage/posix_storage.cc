@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -68,6 +70,58 @@ Result<void> RenameNew(const std::string& from, const std::string& to) {
 Result<void> RenameOver(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) == 0) return {};
   return Fail(ErrnoError(errno, "create " + Quote(to)));
+}
+
+// Whether it is the name that a put of a file of this kind writes to at first, here or in restic.
+bool IsTemporary(FileKind kind, std::string_view name) {
+  constexpr std::string_view kMark = "-tmp-";
+  const std::size_t mark = name.find(kMark);
+  if (mark == name.npos) return false;
+  const std::string_view file = name.substr(0, mark);
+  const std::string_view random = name.substr(mark + kMark.size());
+  const bool is_of_kind = kind == FileKind::kConfig ? file == FileKindName(kind)
+                                                    : IsValidName({kind, std::string(file)});
+  return is_of_kind && !random.empty() && std::ranges::all_of(random, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
+         });
+}
+
+// Calls `visit` for each regular file of the directory whose name is wanted; a directory that is
+// not there has none.
+Result<void> ForEachFile(
+    const std::string& directory, const std::function<bool(std::string_view)>& is_wanted,
+    const std::function<Result<void>(std::string_view, const struct stat&)>& visit) {
+  std::unique_ptr<DIR, DirectoryCloser> stream(opendir(directory.c_str()));
+  if (stream == nullptr) {
+    if (errno == ENOENT || errno == ENOTDIR) return {};
+    return Fail(ErrnoError(errno, "open " + Quote(directory)));
+  }
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    if (!is_wanted(entry->d_name)) continue;
+    struct stat status {};
+    if (fstatat(dirfd(stream.get()), entry->d_name, &status, 0) != 0) {
+      if (errno == ENOENT) continue;  // removed meanwhile
+      return Fail(ErrnoError(errno, fmt::format("stat \"{}/{}\"", directory, entry->d_name)));
+    }
+    if (S_ISREG(status.st_mode)) HF_TRY(visit(entry->d_name, status));
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(directory)));
+  return {};
+}
+
+Result<void> ListDirectory(const std::string& directory, FileKind kind,
+                           const std::function<Result<void>(const FileInfo&)>& visit) {
+  return ForEachFile(
+      directory,
+      [&](std::string_view name) {
+        return IsValidName({kind, std::string(name)});
+      },
+      [&](std::string_view name, const struct stat& status) {
+        return visit({{kind, std::string(name)}, static_cast<std::uint64_t>(status.st_size)});
+      });
 }
 
 Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
@@ -221,32 +275,6 @@ Result<FileInfo> PosixStorage::Stat(const FileName& name) {
   return FileInfo{name, static_cast<std::uint64_t>(status.st_size)};
 }
 
-Result<void> PosixStorage::ListDirectory(
-    const std::string& directory, FileKind kind,
-    const std::function<Result<void>(const FileInfo&)>& visit) {
-  std::unique_ptr<DIR, DirectoryCloser> stream(opendir(directory.c_str()));
-  if (stream == nullptr) {
-    if (errno == ENOENT || errno == ENOTDIR) return {};
-    return Fail(ErrnoError(errno, "open " + Quote(directory)));
-  }
-  for (;;) {
-    errno = 0;
-    const dirent* entry = readdir(stream.get());
-    if (entry == nullptr) break;
-    FileName name{kind, entry->d_name};
-    if (!IsValidName(name)) continue;
-    struct stat status {};
-    if (fstatat(dirfd(stream.get()), entry->d_name, &status, 0) != 0) {
-      if (errno == ENOENT) continue;  // removed meanwhile
-      return Fail(ErrnoError(errno, fmt::format("stat \"{}/{}\"", directory, entry->d_name)));
-    }
-    if (!S_ISREG(status.st_mode)) continue;
-    HF_TRY(visit(FileInfo{std::move(name), static_cast<std::uint64_t>(status.st_size)}));
-  }
-  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(directory)));
-  return {};
-}
-
 Result<void> PosixStorage::List(FileKind kind,
                                 const std::function<Result<void>(const FileInfo&)>& visit) {
   if (kind == FileKind::kConfig) return ListConfig(*this, visit);
@@ -269,6 +297,38 @@ Result<void> PosixStorage::Remove(const FileName& name) {
     return Fail(Explain(ErrnoError(errno, "remove " + Quote(path))));
   }
   return Explained(SyncDirectory(ParentOf(path)));
+}
+
+Result<Leftovers> PosixStorage::RemoveLeftovers(const LeftoverSearch& search,
+                                                const Permit& permit) {
+  const std::chrono::seconds before =
+      std::chrono::floor<std::chrono::seconds>(search.before.time_since_epoch());
+  Leftovers left;
+  const auto search_in = [&](const std::string& directory, FileKind kind) -> Result<void> {
+    return ForEachFile(
+        directory, [&](std::string_view name) { return IsTemporary(kind, name); },
+        [&](std::string_view name, const struct stat& status) -> Result<void> {
+          if (status.st_mtim.tv_sec >= before.count()) return {};
+          if (!search.only_count) {
+            if (permit) HF_TRY(permit());
+            const std::string path = fmt::format("{}/{}", directory, name);
+            if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+              return Fail(Explain(ErrnoError(errno, "remove " + Quote(path))));
+            }
+          }
+          ++left.files;
+          left.bytes += static_cast<std::uint64_t>(status.st_size);
+          return {};
+        });
+  };
+  HF_TRY(search_in(root_, FileKind::kConfig));
+  for (FileKind kind : {FileKind::kKey, FileKind::kIndex, FileKind::kSnapshot, FileKind::kLock}) {
+    HF_TRY(search_in(fmt::format("{}/{}", root_, FileKindName(kind)), kind));
+  }
+  for (int i = 0; i < 256; ++i) {
+    HF_TRY(search_in(fmt::format("{}/data/{:02x}", root_, i), FileKind::kPack));
+  }
+  return left;
 }
 
 }  // namespace holdfast

@@ -26,6 +26,8 @@ class PosixStorage final : public Storage {
   Result<void> List(FileKind kind,
                     const std::function<Result<void>(const FileInfo&)>& visit) override;
   Result<void> Remove(const FileName& name) override;
+  // Files under the names that a put, of ours or of stock restic, writes to at first.
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override;
 
  private:
   struct Modes {
@@ -36,8 +38,6 @@ class PosixStorage final : public Storage {
   std::string PathOf(const FileName& name) const { return root_ + "/" + FilePath(name); }
   Result<void> MakeDirectoryOf(const FileName& name, const Modes& modes);
   Result<void> WriteTemporary(const std::string& path, ByteView content, unsigned mode);
-  Result<void> ListDirectory(const std::string& directory, FileKind kind,
-                             const std::function<Result<void>(const FileInfo&)>& visit);
 
   const std::string root_;
   std::mutex mutex_;

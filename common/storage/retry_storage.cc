@@ -123,6 +123,16 @@ Result<void> RetryStorage::PutWhile(const FileName& name, ByteView content, cons
                     [&](unsigned) { return inner_->Put(name, content, PutMode::kReplace); });
 }
 
+Result<Leftovers> RetryStorage::RemoveLeftovers(const LeftoverSearch& search,
+                                                const Permit& permit) {
+  Leftovers found;
+  HF_TRY(RetryWhile(permit, [&](unsigned) -> Result<void> {
+    HF_ASSIGN(found, inner_->RemoveLeftovers(search, permit));
+    return {};
+  }));
+  return found;
+}
+
 Result<void> RetryStorage::RemoveWhile(const FileName& name, const Permit& permit) {
   return RetryWhile(permit, [&](unsigned tried) -> Result<void> {
     Result<void> removed = inner_->Remove(name);

@@ -53,6 +53,7 @@ class RetryStorage final : public Storage {
   Result<void> Remove(const FileName& name) override { return RemoveWhile(name, {}); }
   Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit) override;
   Result<void> RemoveWhile(const FileName& name, const Permit& permit) override;
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override;
 
  private:
   template <typename Call>

@@ -53,6 +53,11 @@ Result<void> Storage::RemoveWhile(const FileName& name, const Permit& permit) {
   return Remove(name);
 }
 
+Result<Leftovers> Storage::RemoveLeftovers(const LeftoverSearch& /*search*/,
+                                           const Permit& /*permit*/) {
+  return Leftovers{};
+}
+
 Result<void> ListConfig(Storage& storage,
                         const std::function<Result<void>(const FileInfo&)>& visit) {
   Result<FileInfo> config = storage.Stat({FileKind::kConfig, ""});

@@ -58,6 +58,16 @@ struct ByteRange {
 // the trying, and is what the call returns. Empty: it may always.
 using Permit = std::function<Result<void>()>;
 
+// What writers have left that died before their file had its name: bytes that nobody can ask for.
+struct Leftovers {
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+};
+struct LeftoverSearch {
+  WallTime before;          // only what was last written earlier than this
+  bool only_count = false;  // nothing goes
+};
+
 // Safe to call from several threads.
 class Storage {
  public:
@@ -89,6 +99,9 @@ class Storage {
   // who tries again overrides them.
   virtual Result<void> PutWhile(const FileName& name, ByteView content, const Permit& permit);
   virtual Result<void> RemoveWhile(const FileName& name, const Permit& permit);
+  // Removes leftovers, each while `permit` says so; how many there were. REQUIRES: nobody writes,
+  // else who does so slowly loses the file under its hands. Here: a place that has none.
+  virtual Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit);
 };
 
 // List() of kConfig, which is one file and lies in no directory: for implementations.

@@ -93,6 +93,11 @@ class FaultyStorage final : public Storage {
     return inner_->List(kind, visit);
   }
 
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override {
+    HF_TRY(Check(StorageCall::kList, std::nullopt, "list what writers have left"));
+    return inner_->RemoveLeftovers(search, permit);
+  }
+
   Result<void> Remove(const FileName& name) override {
     std::optional<Fault> fault = Take(StorageCall::kRemove, name.kind);
     if (!fault) return inner_->Remove(name);

@@ -27,6 +27,9 @@ class ForwardingStorage : public Storage {
     return inner_.List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return inner_.Remove(name); }
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override {
+    return inner_.RemoveLeftovers(search, permit);
+  }
 
  private:
   Storage& inner_;

@@ -103,6 +103,9 @@ class BorrowedStorage final : public Storage {
     return storage_.List(kind, visit);
   }
   Result<void> Remove(const FileName& name) override { return storage_.Remove(name); }
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override {
+    return storage_.RemoveLeftovers(search, permit);
+  }
 
  private:
   Storage& storage_;

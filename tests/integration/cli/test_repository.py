@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -830,9 +831,24 @@ class Pruning(Verbs):
         lost = self.repository / "data" / "00" / ("00" * 32)
         lost.parent.mkdir(exist_ok=True)
         lost.write_bytes(bytes(1000))
+        # And files that restic and we had not finished, an hour ago and just now.
+        names = ["data/00/" + "00" * 32 + "-tmp-123456", "snapshots/" + "ab" * 32 + "-tmp-0011223344556677"]
+        for name in names:
+            (self.repository / name).write_bytes(bytes(500))
+            os.utime(self.repository / name, (time.time() - 3700,) * 2)
+        young = self.repository / "index" / ("cd" * 32 + "-tmp-0011223344556677")
+        young.write_bytes(b"may be written to")
 
+        dry = self.do("prune", "--dry-run")
+        self.assertEqual((dry["leftover_files"], dry["leftover_bytes"]), (2, 1000))
+        self.assertTrue(all((self.repository / name).exists() for name in names))
         done = self.do("prune")
 
+        self.assertEqual((done["leftover_files"], done["leftover_bytes"]), (2, 1000))
+        self.assertEqual(list(self.repository.rglob("*-tmp-*")), [young])
+        self.restic.run("prune")
+        self.assertTrue(young.exists(), "stock restic takes them away by now")
+        self.assertEqual(self.do("prune")["leftover_files"], 0)
         self.assertEqual(done["packs_unindexed"], 1)
         self.assertGreaterEqual(done["bytes_freed"], 3_000_000)
         self.assertNotIn(lost.name, self.packs())

@@ -109,6 +109,37 @@ TEST_CASE("prune: packs that nobody needs go, and what is needed of others is co
   CHECK(again.bytes_unneeded == 0);
 }
 
+// Where writers have left something.
+struct Littered final : testing::ForwardingStorage {
+  Littered(Storage& inner, std::vector<LeftoverSearch>& asked)
+      : ForwardingStorage(inner), searches(asked) {}
+  Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override {
+    if (permit) HF_TRY(permit());
+    searches.push_back(search);
+    return Leftovers{.files = 2, .bytes = 1234};
+  }
+  std::vector<LeftoverSearch>& searches;
+};
+
+TEST_CASE("prune: what writers left that died goes with the rest, once it is old") {
+  Place place;
+  place.Save(*place.Open(), Range(0, 3));
+  std::vector<LeftoverSearch> searches;
+  const bool dry_run = GENERATE(false, true);
+  auto repository = place.OpenOn(std::make_unique<Littered>(place.storage, searches));
+  Progress progress;
+
+  const PruneReport report =
+      Unwrap(PruneRepository(*repository, {.dry_run = dry_run}, progress, {}));
+
+  CHECK(report.leftover_files == 2);
+  CHECK(report.leftover_bytes == 1234);
+  CHECK(report.bytes_freed == 0);
+  REQUIRE(searches.size() == 1);
+  CHECK(searches[0].only_count == dry_run);
+  CHECK(searches[0].before == place.clock.Now() - std::chrono::hours(1));
+}
+
 TEST_CASE("prune: as much may stay unneeded, and as much be copied, as is said") {
   Place place;
   std::vector<Id> snapshots;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <set>
 
 #include "common/base/raw_buffer.h"
 #include "common/io/atomic_file.h"
@@ -117,6 +118,62 @@ TEST_CASE("posix storage: names of others are no files of the repository") {
 
   REQUIRE(CountVisits(directory.storage, FileKind::kIndex) == 0);
   REQUIRE(CountVisits(directory.storage, FileKind::kPack) == 0);
+}
+
+TEST_CASE("posix storage: what writers that died have left goes, and nothing else") {
+  Directory directory;
+  REQUIRE_OK(directory.storage.Create());
+  const std::string name(64, 'a');
+  const std::set<std::string> left = {
+      "/config-tmp-0011223344556677",       "/keys/" + name + "-tmp-0011223344556677",
+      "/data/aa/" + name + "-tmp-12345678", "/index/" + name + "-tmp-0011223344556677",
+      "/snapshots/" + name + "-tmp-99",     "/locks/" + name + "-tmp-0011223344556677"};
+  const std::set<std::string> others = {"/config",
+                                        "/config-tmp-",
+                                        "/configs-tmp-00",
+                                        "/data/aa/" + name,
+                                        "/data/notes.txt",
+                                        "/index/tmp-00",
+                                        "/index/" + name + "-tmp",
+                                        "/index/" + name + "-tmp-../x",
+                                        "/keys/" + std::string(63, 'a') + "-tmp-00"};
+  REQUIRE_OK(MakeDirectories(directory.root + "/index/" + name + "-tmp-.."));
+  for (const auto& files : {left, others}) {
+    for (const std::string& file : files) {
+      REQUIRE_OK(WriteFileAtomic(directory.root + file, Bytes(7), 0600));
+    }
+  }
+  REQUIRE_OK(MakeDirectories(directory.root + "/locks/" + name + "-tmp-00"));
+  const auto files_now = [&] {
+    std::set<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root)) {
+      if (entry.is_regular_file()) {
+        files.insert(entry.path().string().substr(directory.root.size()));
+      }
+    }
+    return files;
+  };
+  const std::set<std::string> before = files_now();
+  const WallTime now = SystemClock().Now();
+  const LeftoverSearch all{.before = now + std::chrono::hours(1)};
+  const auto remove = [&](const LeftoverSearch& search, const Permit& permit = {}) {
+    return directory.storage.RemoveLeftovers(search, permit);
+  };
+
+  // What was written to a moment ago may still be.
+  REQUIRE(Unwrap(remove({.before = now - std::chrono::hours(1)})).files == 0);
+  const Leftovers counted = Unwrap(remove({.before = all.before, .only_count = true}));
+  REQUIRE(counted.files == left.size());
+  REQUIRE(counted.bytes == 7 * left.size());
+  const Permit refused = [] { return Fail(ErrorCode::kTimedOut, "the lock is lost"); };
+  REQUIRE_FAILS(remove(all, refused), ErrorCode::kTimedOut, "the lock is lost");
+  REQUIRE(files_now() == before);
+
+  const Leftovers gone = Unwrap(remove(all));
+  REQUIRE(gone.files == left.size());
+  REQUIRE(gone.bytes == 7 * left.size());
+  REQUIRE(files_now() == others);
+  REQUIRE(Unwrap(remove(all)).files == 0);
 }
 
 TEST_CASE("posix storage: no temporary file stays when a put fails") {
