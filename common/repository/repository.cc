@@ -481,10 +481,11 @@ Result<Id> OpenedRepository::SaveSealed(FileKind kind, ByteView json) {
   return StoreSealed(kind, sealed, {});
 }
 
+// An empty config is a name that an init had reserved when it was killed.
 Result<bool> HoldsAny(Storage& storage, FileKind kind) {
   bool is_there = false;
-  HF_TRY(storage.List(kind, [&](const FileInfo&) -> Result<void> {
-    is_there = true;
+  HF_TRY(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+    is_there = is_there || kind != FileKind::kConfig || file.size > 0;
     return {};
   }));
   return is_there;
@@ -492,7 +493,8 @@ Result<bool> HoldsAny(Storage& storage, FileKind kind) {
 
 constexpr std::string_view kInterruptedHint =
     "an init was interrupted, or \"config\" was lost: if nothing was ever saved there, remove the "
-    "directory \"keys\" and run init again; otherwise put \"config\" back from a copy";
+    "directory \"keys\", and \"config\" if it is empty, and run init again; otherwise put "
+    "\"config\" back from a copy";
 
 Result<void> RefuseExisting(Storage& storage) {
   const std::string where = Quote(storage.location());
@@ -560,8 +562,8 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
   const FileName config_name{FileKind::kConfig, ""};
   const std::string where = Quote(storage->location());
   Result<FileInfo> found = storage->Stat(config_name);
-  if (!found) {
-    if (found.error().code() != ErrorCode::kNotFound) return Fail(std::move(found).error());
+  if (!found || found->size == 0) {
+    if (!found && found.error().code() != ErrorCode::kNotFound) return Fail(found.error());
     HF_ASSIGN(bool has_key, HoldsAny(*storage, FileKind::kKey));
     if (has_key) {
       return Fail(ErrorCode::kCorrupt, fmt::format("{} has keys but no \"config\"", where),

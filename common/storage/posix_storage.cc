@@ -55,21 +55,57 @@ Result<void> Explained(Result<void> result) {
   return result;
 }
 
-// Moves `from` to `to`, which must not exist yet.
-Result<void> RenameNew(const std::string& from, const std::string& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return {};
-  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) {
-    return Fail(ErrnoError(errno, "create " + Quote(to)));
+// A whole file that has no more than its temporary name.
+struct Finished {
+  std::string path;
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  // Whether it has that name now. Who is given no answer by a server of files asks again, and is
+  // told what there is after the first time: the name, or nothing to rename any more.
+  bool Has(const std::string& name) const {
+    struct stat status {};
+    return stat(name.c_str(), &status) == 0 && status.st_dev == device && status.st_ino == inode;
   }
-  // Network file systems lack that flag; a hard link is as exclusive.
-  if (link(from.c_str(), to.c_str()) != 0) return Fail(ErrnoError(errno, "create " + Quote(to)));
-  (void)unlink(from.c_str());  // a second name of the same file, which listings skip
-  return {};
+};
+
+// These give the file its name, and return 0 or the number of the error.
+
+int RenameOver(const Finished& file, const std::string& to) {
+  return rename(file.path.c_str(), to.c_str()) == 0 ? 0 : errno;
 }
 
-Result<void> RenameOver(const std::string& from, const std::string& to) {
-  if (rename(from.c_str(), to.c_str()) == 0) return {};
-  return Fail(ErrnoError(errno, "create " + Quote(to)));
+// For file systems that can neither rename without replacing nor link.
+int RenameReserved(const Finished& file, const std::string& to, FileKind kind) {
+  struct stat status {};
+  // Whoever else makes a file of this name makes the same one.
+  if (kind != FileKind::kConfig) {
+    if (stat(to.c_str(), &status) == 0) return EEXIST;
+    return RenameOver(file, to);
+  }
+  // The name belongs to who makes an empty file of it. Killed before the next step it stays empty,
+  // which is never taken for a config.
+  const int reserved = open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (reserved < 0) return errno;
+  (void)close(reserved);
+  const int number = RenameOver(file, to);
+  if (number != 0 && !file.Has(to)) (void)unlink(to.c_str());
+  return number;
+}
+
+// Fails when there is a file of the name.
+int RenameNew(const Finished& file, const std::string& to, FileKind kind) {
+  const char* from = file.path.c_str();
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return errno;
+  // Network file systems lack that flag; a hard link is as exclusive.
+  if (link(from, to.c_str()) == 0) {
+    (void)unlink(from);  // a second name of the same file, which listings skip
+    return 0;
+  }
+  const bool has_links =
+      errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK;
+  return has_links ? errno : RenameReserved(file, to, kind);
 }
 
 // Whether it is the name that a put of a file of this kind writes to at first, here or in restic.
@@ -157,6 +193,31 @@ Result<std::size_t> WriteDirectly(int fd, ByteView content, const std::string& s
   return done;
 }
 
+Result<void> GiveName(const Finished& file, const std::string& to, FileKind kind, PutMode mode) {
+  CrashPoint("storage.posix.before_rename");
+  const int number = mode == PutMode::kCreate ? RenameNew(file, to, kind) : RenameOver(file, to);
+  if (number == 0) return {};
+  if (!file.Has(to)) return Fail(ErrnoError(number, "create " + Quote(to)));
+  (void)unlink(file.path.c_str());  // a link leaves the first name, too
+  return {};
+}
+
+Result<Finished> WriteTemporary(const std::string& path, ByteView content, unsigned mode) {
+  HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+  HF_ASSIGN(const std::size_t count, WriteDirectly(file.get(), content, path));
+  HF_TRY(WriteAll(file.get(), content.subspan(count), path));
+  // Read-only against accidents. Some network file systems know no modes; that is no reason to
+  // fail.
+  (void)fchmod(file.get(), mode);
+  HF_TRY(SyncFile(file.get(), path));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  const int number = file.Release();
+  // Network file systems report a failed write as late as here.
+  if (close(number) != 0 && errno != EINTR) return Fail(ErrnoError(errno, "close " + Quote(path)));
+  return Finished{path, status.st_dev, status.st_ino};
+}
+
 }  // namespace
 
 PosixStorage::PosixStorage(std::string root) : root_(std::move(root)) {
@@ -205,38 +266,20 @@ Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& mo
   return SyncDirectory(root_);
 }
 
-Result<void> PosixStorage::WriteTemporary(const std::string& path, ByteView content,
-                                          unsigned mode) {
-  HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  HF_ASSIGN(const std::size_t count, WriteDirectly(file.get(), content, path));
-  HF_TRY(WriteAll(file.get(), content.subspan(count), path));
-  // Read-only against accidents. Some network file systems know no modes; that is no reason to
-  // fail.
-  (void)fchmod(file.get(), mode);
-  HF_TRY(SyncFile(file.get(), path));
-  const int number = file.Release();
-  // Network file systems report a failed write as late as here.
-  if (close(number) != 0 && errno != EINTR) return Fail(ErrnoError(errno, "close " + Quote(path)));
-  return {};
-}
-
 Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode mode) {
   HF_CHECK(IsValidName(name));
   const Modes modes = ModesNow();
   const std::string path = PathOf(name);
   const std::string temporary = TemporaryPath(path);
-  Result<void> written = WriteTemporary(temporary, content, modes.file);
-  if (!written && written.error().code() == ErrorCode::kNotFound) {
+  Result<Finished> file = WriteTemporary(temporary, content, modes.file);
+  if (!file && file.error().code() == ErrorCode::kNotFound) {
     HF_TRY(MakeDirectoryOf(name, modes));
-    written = WriteTemporary(temporary, content, modes.file);
+    file = WriteTemporary(temporary, content, modes.file);
   }
-  if (written) {
-    CrashPoint("storage.posix.before_rename");
-    written = mode == PutMode::kCreate ? RenameNew(temporary, path) : RenameOver(temporary, path);
-  }
-  if (!written) {
+  Result<void> named = file ? GiveName(*file, path, name.kind, mode) : Fail(file.error());
+  if (!named) {
     (void)unlink(temporary.c_str());  // the first error counts; leftovers are skipped by listings
-    return Explained(std::move(written));
+    return Explained(std::move(named));
   }
   CrashPoint("storage.posix.after_rename");
   Result<void> synced = SyncDirectory(ParentOf(path));

@@ -37,7 +37,6 @@ class PosixStorage final : public Storage {
   Modes ModesNow();
   std::string PathOf(const FileName& name) const { return root_ + "/" + FilePath(name); }
   Result<void> MakeDirectoryOf(const FileName& name, const Modes& modes);
-  Result<void> WriteTemporary(const std::string& path, ByteView content, unsigned mode);
 
   const std::string root_;
   std::mutex mutex_;

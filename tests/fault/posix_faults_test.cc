@@ -57,6 +57,11 @@ std::string PathOf(int fd) {
   return {path, static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
+// A fault that comes after the work: a server of files did what it was asked, its answer was lost,
+// and to the second asking it said what it found then.
+constexpr int kDone = 1 << 16;
+thread_local bool g_is_done = false;
+
 // Whether the call fails; errno is set then.
 bool Fails(const char* name, const std::string& path, const std::string& to = "") {
   if (g_watch.root.empty() || !path.starts_with(g_watch.root)) return false;
@@ -66,8 +71,18 @@ bool Fails(const char* name, const std::string& path, const std::string& to = ""
       std::string(name) == "write" && !g_watch.calls.empty() && g_watch.calls.back() == call;
   if (!is_again) g_watch.calls.push_back(call);
   const int number = g_watch.fault ? g_watch.fault(call) : 0;
-  if (number != 0) errno = number;
+  g_is_done = (number & kDone) != 0;
+  if (number != 0) errno = number & ~kDone;
   return number != 0;
+}
+
+// Of a call that has an end: does its work all the same where the fault comes after it.
+template <typename Call>
+int Failed(Call call) {
+  const int number = errno;
+  if (g_is_done) (void)call();
+  errno = number;
+  return -1;
 }
 // Before main() and after it there is nothing to watch, nor anything to watch it with.
 bool Fails(const char* name, int fd) { return !g_watch.root.empty() && Fails(name, PathOf(fd)); }
@@ -76,6 +91,7 @@ bool Fails(const char* name, int fd) { return !g_watch.root.empty() && Fails(nam
 }  // namespace holdfast::testing
 
 // NOLINTBEGIN: these are the names and the types of the C library.
+using holdfast::testing::Failed;
 using holdfast::testing::Fails;
 extern "C" {
 int openat(int directory, const char* path, int flags, ...) {
@@ -110,16 +126,16 @@ int close(int fd) {
   return -1;
 }
 int rename(const char* from, const char* to) noexcept {
-  if (Fails("rename", from, to)) return -1;
-  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+  const auto call = [&] { return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); };
+  return Fails("rename", from, to) ? Failed(call) : static_cast<int>(call());
 }
 int renameat2(int from_in, const char* from, int to_in, const char* to, unsigned flags) noexcept {
-  if (Fails("rename new", from, to)) return -1;
-  return static_cast<int>(syscall(SYS_renameat2, from_in, from, to_in, to, flags));
+  const auto call = [&] { return syscall(SYS_renameat2, from_in, from, to_in, to, flags); };
+  return Fails("rename new", from, to) ? Failed(call) : static_cast<int>(call());
 }
 int link(const char* from, const char* to) noexcept {
-  if (Fails("link", from, to)) return -1;
-  return static_cast<int>(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+  const auto call = [&] { return syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); };
+  return Fails("link", from, to) ? Failed(call) : static_cast<int>(call());
 }
 int unlink(const char* path) noexcept {
   if (Fails("unlink", path)) return -1;
@@ -213,6 +229,116 @@ TEST_CASE("posix faults: so it is where the file system cannot rename without re
   REQUIRE(place.calls == Calls{"write " + key + "-tmp", "sync " + key + "-tmp",
                                "rename new " + key + "-tmp " + key, "link " + key + "-tmp " + key,
                                "unlink " + key + "-tmp", "sync keys"});
+}
+
+// Of several faults the first that there is.
+std::function<int(const std::string&)> AnyOf(
+    std::vector<std::function<int(const std::string&)>> faults) {
+  return [=](const std::string& call) mutable {
+    for (auto& fault : faults) {
+      if (const int number = fault(call); number != 0) return number;
+    }
+    return 0;
+  };
+}
+
+const FileName kConfig{FileKind::kConfig, ""};
+
+TEST_CASE("posix faults: a file system without hard links keeps what is there, too") {
+  for (const int number : {EPERM, EOPNOTSUPP, ENOSYS, EMLINK}) {
+    INFO(number);
+    Place place;
+    const auto poor = AnyOf({At("rename new", EINVAL), At("link", number)});
+    for (const FileName& name : {kKey, kConfig}) {
+      REQUIRE_OK(place.Put(name, PutMode::kCreate, poor));
+      // Whole before it has its name: of what is there but empty nobody may see more than that.
+      const std::string path = FilePath(name);
+      const std::string directory = name == kKey ? "keys" : ".";
+      const Calls last(place.calls.end() - 2, place.calls.end());
+      REQUIRE(last == Calls{"rename " + path + "-tmp " + path, "sync " + directory});
+      REQUIRE(place.calls[1] == "sync " + path + "-tmp");
+      place.RequireWhole(name);
+
+      REQUIRE_FAILS(
+          place.Watched(poor, [&] { return place.storage.Put(name, Bytes(1), PutMode::kCreate); }),
+          ErrorCode::kAlreadyExists, path);
+      place.RequireWhole(name);
+    }
+    REQUIRE(place.FilesOf(kKey) == std::set<std::string>{kName});
+    REQUIRE(place.FilesOf(kConfig) ==
+            std::set<std::string>{"config", "data", "index", "keys", "locks", "snapshots"});
+  }
+}
+
+TEST_CASE("posix faults: of two that make the config where there are no hard links one succeeds") {
+  Place place;
+  PosixStorage other(place.root);
+  bool has_other_tried = false;
+  Result<void> others;
+  const auto poor = AnyOf({At("rename new", EINVAL), At("link", EPERM)});
+  const auto racing = [&](const std::string& call) {
+    if (call.starts_with("rename config") && !std::exchange(has_other_tried, true)) {
+      others = other.Put(kConfig, Bytes(1), PutMode::kCreate);
+    }
+    return poor(call);
+  };
+
+  REQUIRE_OK(place.Put(kConfig, PutMode::kCreate, racing));
+
+  REQUIRE(has_other_tried);
+  REQUIRE_FAILS(others, ErrorCode::kAlreadyExists, "config");
+  place.RequireWhole(kConfig);
+}
+
+TEST_CASE("posix faults: where the last step fails without hard links, no config is there") {
+  Place place;
+  REQUIRE_FAILS(
+      place.Put(kConfig, PutMode::kCreate,
+                AnyOf({At("rename new", EINVAL), At("link", EPERM), At("rename config-tmp", EIO)})),
+      ErrorCode::kUnavailable, "input/output error");
+  REQUIRE(!place.FilesOf(kConfig).contains("config"));
+  REQUIRE_OK(place.Put(kConfig, PutMode::kCreate));
+}
+
+// The answer of a server of files was lost, and it was asked again.
+TEST_CASE("posix faults: what was done the first time is done") {
+  struct Case {
+    std::vector<std::string> refused;
+    const char* call;
+    int number;
+    PutMode mode;
+  };
+  const Case cases[] = {
+      {{}, "rename new", EEXIST | kDone, PutMode::kCreate},
+      {{}, "rename new", ENOENT | kDone, PutMode::kCreate},
+      {{"rename new"}, "link", EEXIST | kDone, PutMode::kCreate},
+      {{}, "rename", ENOENT | kDone, PutMode::kReplace},
+  };
+  for (const Case& each : cases) {
+    INFO(each.call << " " << each.number);
+    Place place;
+    std::vector<std::function<int(const std::string&)>> faults = {At(each.call, each.number)};
+    for (const std::string& call : each.refused) faults.push_back(At(call, EINVAL));
+
+    REQUIRE_OK(place.Put(kKey, each.mode, AnyOf(faults)));
+
+    place.RequireWhole(kKey);
+    REQUIRE(place.FilesOf(kKey) == std::set<std::string>{kName});
+    REQUIRE(place.calls.back() == "sync keys");
+  }
+}
+
+TEST_CASE("posix faults: what somebody else made is his") {
+  Place place;
+  REQUIRE_OK(place.storage.Put(kKey, Bytes(1), PutMode::kCreate));
+  for (const auto& fault : {At("rename new", 0), At("rename new", EINVAL)}) {
+    REQUIRE_FAILS(place.Put(kKey, PutMode::kCreate, fault), ErrorCode::kAlreadyExists, "keys/");
+    REQUIRE(Unwrap(place.storage.Get(kKey, {})) == Bytes(1));
+    REQUIRE(place.FilesOf(kKey) == std::set<std::string>{kName});
+  }
+  // Nor is a file lost that never had its name.
+  REQUIRE_FAILS(place.Put(kPack, PutMode::kReplace, At("rename", ENOENT)), ErrorCode::kNotFound,
+                "data/aa");
 }
 
 TEST_CASE("posix faults: a directory that was missing is durable with what it holds") {
