@@ -18,6 +18,8 @@ constexpr std::uint64_t kTrusted = 256U << 20;
 constexpr std::size_t kListAnswerBytesMax = 8U << 20;
 // Servers bear 15 minutes; from here on it is ours that is wrong.
 constexpr std::chrono::minutes kSkewMin{5};
+// So often a service that has never answered may be one that is just being started.
+constexpr unsigned kStrange404sMax = 3;
 
 std::string HexHash(ByteView content) { return HexEncode(crypto::Sha256Of(content)); }
 
@@ -242,7 +244,7 @@ Result<S3Storage::Answer> S3Storage::Look(const Request& request) {
   return told;
 }
 
-std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& answer) const {
+std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& answer) {
   const std::string what = fmt::format("{} in {}", request.what, Quote(place_.location));
   Error error = ErrorOfAnswer(answer.status, answer.headers, answer.error);
   if (answer.error.code == "NoSuchBucket" && was_bucket_there_) {
@@ -250,6 +252,13 @@ std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& 
                     .While(what)
                     .WithHint("the bucket was there a moment ago; if it is really gone, so is the "
                               "repository"));
+  }
+  const bool is_strange = answer.status == 404 && answer.error.code.empty();
+  if (is_strange && !was_bucket_there_ && ++strange_404s_ > kStrange404sMax) {
+    return Fail(Error(ErrorCode::kInvalidArgument, error.message())
+                    .While(what)
+                    .WithHint("no S3 service has answered yet, which names what is missing: check "
+                              "the URL's host and port, and that a proxy there knows the service"));
   }
   return Fail(std::move(error).While(what));
 }
@@ -342,7 +351,7 @@ Result<Bytes> S3Storage::Get(const FileName& name, ByteRange range) {
   return std::move(answer.body);
 }
 
-Result<Bytes> S3Storage::TakeRange(const Request& request, Answer answer, ByteRange range) const {
+Result<Bytes> S3Storage::TakeRange(const Request& request, Answer answer, ByteRange range) {
   const std::string* text = FindHeader(answer.headers, "content-range");
   const std::optional<ContentRange> given =
       text == nullptr ? std::nullopt : ParseContentRange(*text);

@@ -8,7 +8,8 @@
 //
 // What is not there is what the server says is not there, by name (NoSuchKey; NoSuchBucket of a
 // bucket that was not seen yet). Any other 404 is kUnavailable: a proxy answers so while the server
-// behind it is started anew, and what counts as gone is soon destroyed by who makes room.
+// behind it is started anew, and what counts as gone is soon destroyed by who makes room. Where
+// nothing else ever came it is kInvalidArgument after some tries: a wrong URL answers so for ever.
 #pragma once
 
 #include <atomic>
@@ -95,11 +96,11 @@ class S3Storage final : public Storage {
                        Corrections& done);
   bool CorrectClock(const Answer& answer);
   // The answer's error, with what was asked.
-  std::unexpected<Error> Refused(const Request& request, const Answer& answer) const;
+  std::unexpected<Error> Refused(const Request& request, const Answer& answer);
   // Sends a HEAD. What refuses it, or does not find the file, has no body that says why: that is
   // asked for by a GET.
   Result<Answer> Look(const Request& request);
-  Result<Bytes> TakeRange(const Request& request, Answer answer, ByteRange range) const;
+  Result<Bytes> TakeRange(const Request& request, Answer answer, ByteRange range);
   // Errors with `there` unless what lies there is `content`.
   Result<void> CompareWithOurs(const FileName& name, ByteView content, Error there);
   // Shows one page; the token of the next, empty behind the last.
@@ -121,6 +122,7 @@ class S3Storage final : public Storage {
   std::atomic<std::int64_t> clock_offset_ns_ = 0;  // the server's clock less ours
   std::atomic<bool> wants_md5_ = false;
   std::atomic<bool> was_bucket_there_ = false;  // by any answer so far
+  std::atomic<unsigned> strange_404s_ = 0;      // that were refused while it was not
   std::mutex mutex_;
   std::vector<std::unique_ptr<HttpClient>> idle_;  // each with a connection that is kept
 };
