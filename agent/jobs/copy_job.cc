@@ -49,6 +49,13 @@ Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress
   HF_ASSIGN(
       const auto target,
       RepositorySession::Open(context, to, options.dry_run ? LockUse::kIfCan : LockUse::kRequired));
+  const std::string& id = source->repository().config().id;
+  if (target->repository().config().id == id) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("copy repository {} to itself: {} is the same repository, {}",
+                            Quote(from.label()), Quote(to.label()), id.substr(0, 8)),
+                "\"repository init\" makes another one; a copy of a repository's files is none");
+  }
   for (const std::string& warning : source->warnings()) context.Note(from.label(), warning);
   const auto in = [](const RepositoryAddress& address, Error error) {
     return Fail(std::move(error).While(fmt::format("repository {}", Quote(address.label()))));

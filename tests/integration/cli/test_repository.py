@@ -650,6 +650,13 @@ class Copying(Verbs):
         self.wrong(2, "copy to where", arguments=["copy"])
         self.wrong(2, "no repository \"nowhere\"", arguments=["copy", "--to", "nowhere"])
         self.wrong(2, "to itself", arguments=["copy", "--repository", "main", "--to", "main"])
+        alias = self.directory / "alias"
+        alias.symlink_to(self.repository)
+        for url in (f"file:{alias}", f"file:{self.repository}/", f"file:/{self.repository}"):
+            same = ["--to-url", url, "--to-password-file", str(self.password)]
+            for dry_run in ([], ["--dry-run"]):
+                self.wrong(2, "to itself", "the same repository",
+                           arguments=["copy", "--repository", "main", *same, *dry_run])
         self.wrong(2, "--to-password-file", arguments=["copy", "--to-url", "file:x"])
         self.wrong(2, "one of them", arguments=["copy", "x", "--source", "a/b", "--to", "offsite"])
         self.wrong(1, "0123", arguments=["copy", "0123", "--repository", "main", "--to", "offsite"])
