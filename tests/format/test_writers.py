@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 from lib import (  # noqa: E402
     Agent,
     Case,
+    ExclusiveLocks,
     Process,
     Restic,
     Tree,
@@ -27,7 +28,7 @@ ROUNDS = 3
 LOST_BY_RESTIC = frozenset({"holes"})
 
 
-class ManyAtOnce(Case):
+class InOnePlace(Case):
     def setUp(self) -> None:
         super().setUp()
         self.repository = self.directory / "repository"
@@ -37,16 +38,29 @@ class ManyAtOnce(Case):
         self.restic = Restic(self.repository, self.password, self.directory / "cache")
         self.new_restic = Restic(self.repository, self.password, self.directory / "cache-new", service="restic19")
         self.restic.init_cheaply()
+
+    def agent_of(self, node: str, tree: Path, **repository) -> Agent:
+        place = {"url": f"file:{self.repository}", "password_file": str(self.password)} | repository
+        config = write_config(self.directory / node, [{"kind": "files", "name": "app", "paths": [str(tree)]}],
+                              repositories={"main": place}, node=node)
+        return Agent(config)
+
+
+class OneAlone(ExclusiveLocks, InOnePlace):
+    def setUp(self) -> None:
+        super().setUp()
+        self.tree = self.directory / "tree"
+        self.tree.mkdir()
+        self.agent = self.agent_of("we", self.tree)
+        self.slow_agent = self.agent_of("slow", self.tree, read_mib_s=1)
+
+
+class ManyAtOnce(InOnePlace):
+    def setUp(self) -> None:
+        super().setUp()
         self.failures: list[BaseException] = []
         self.saved: list[tuple[str, str, list]] = []  # who, the snapshot, the tree as it was
         self.lock = threading.Lock()
-
-    def agent(self, node: str, tree: Path) -> Agent:
-        config = write_config(self.directory / node, [{"kind": "files", "name": "app", "paths": [str(tree)]}],
-                              repository=self.repository, node=node)
-        (self.directory / node / "password").write_text("secret\n")
-        (self.directory / node / "password").chmod(0o600)
-        return Agent(config)
 
     def tree(self, who: str) -> Tree:
         tree = Tree(self.directory / f"tree-{who}")
@@ -63,7 +77,7 @@ class ManyAtOnce(Case):
 
     def ours(self, who: str) -> None:
         tree = self.tree(who)
-        agent = self.agent(who, self.directory / f"tree-{who}")
+        agent = self.agent_of(who, self.directory / f"tree-{who}")
         for turn in range(ROUNDS):
             self.change(tree, who, turn)
             snapshot = agent.json("backup")["sources"][0]["snapshot"]
@@ -82,7 +96,7 @@ class ManyAtOnce(Case):
 
     def read(self, done: threading.Event) -> None:
         """Lists and checks what is there, and restores what was last, as long as anybody writes."""
-        agent = self.agent("reader", self.directory)
+        agent = self.agent_of("reader", self.directory)
         reads = 0
         while not done.is_set() or reads == 0:
             listed = agent.json("list")["repositories"][0]["snapshots"]
@@ -121,7 +135,7 @@ class ManyAtOnce(Case):
 
     def refuse_prune(self) -> None:
         packs = sorted(path.name for path in (self.repository / "data").rglob("*") if path.is_file())
-        agent = self.agent("pruner", self.directory)
+        agent = self.agent_of("pruner", self.directory)
         done = agent.run("repository", "prune", expect=4)
         self.assertIn("locked", done.stderr)
         for restic in (self.restic, self.new_restic):
@@ -151,11 +165,11 @@ class ManyAtOnce(Case):
         self.assertEqual(len(self.saved), 4 * ROUNDS)
         self.everything_is_whole()
         # Of the same content at the same moment each may have stored its own: one of them goes.
-        self.agent("pruner", self.directory).run("repository", "prune", "--max-unused", "0")
+        self.agent_of("pruner", self.directory).run("repository", "prune", "--max-unused", "0")
         self.everything_is_whole()
 
     def everything_is_whole(self) -> None:
-        agent = self.agent("reader", self.directory)
+        agent = self.agent_of("reader", self.directory)
         agent.run("check", "--read-data")
         self.restic.check()
         self.new_restic.check()

@@ -16,6 +16,7 @@ from .agent import Agent, Finished, write_config
 from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
+from .exclusive import ExclusiveLocks
 from .haproxy import HAProxy, Load, WebServer
 from .minio import MinIO
 from .places import agent_program, service_program
@@ -28,6 +29,7 @@ __all__ = [
     "Authority",
     "Case",
     "EtcdCluster",
+    "ExclusiveLocks",
     "Finished",
     "HAProxy",
     "Load",

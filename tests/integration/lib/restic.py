@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from .places import BUILD, service_program
-from .processes import run
+from .processes import Process, run
 
 
 class Restic:
@@ -24,6 +24,17 @@ class Restic:
 
     def run(self, *arguments: str, **options):
         """The finished process; options are those of processes.run."""
+        options.setdefault("timeout", 600)
+        return run(self._argv(*arguments), env=self._env(options), **options)
+
+    def start(self, *arguments: str, log: Path, **options) -> Process:
+        """Starts a command and lets it run."""
+        return Process(self._argv(*arguments), log, env=self._env(options), **options)
+
+    def _argv(self, *arguments: str) -> list[str]:
+        return [self._program, *self._arguments, *arguments]
+
+    def _env(self, options: dict) -> dict[str, str]:
         env = {
             "TZ": "UTC",
             "RESTIC_CACHE_DIR": str(self._cache),
@@ -31,9 +42,7 @@ class Restic:
             "RESTIC_PASSWORD_FILE": str(self.password_file),
             "HOME": os.environ.get("HOME", "/"),
         }
-        env |= self._environment | options.pop("env", {})
-        options.setdefault("timeout", 600)
-        return run([self._program, *self._arguments, *arguments], env=env, **options)
+        return env | self._environment | options.pop("env", {})
 
     def init(self) -> None:
         self.run("init", "--repository-version", "2")

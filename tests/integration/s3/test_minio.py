@@ -7,11 +7,24 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Authority, Case, MinIO, Restic, Tree, main, scan, service_program, wait_until, write_config
+from lib import (
+    Agent,
+    Authority,
+    Case,
+    ExclusiveLocks,
+    MinIO,
+    Restic,
+    Tree,
+    main,
+    scan,
+    service_program,
+    wait_until,
+    write_config,
+)
 from lib.minio import SECRET_KEY
 
 
-class OnMinIO(Case):
+class Place(Case):
     def setUp(self) -> None:
         super().setUp()
         self.minio = MinIO(self.directory / "minio", Authority(self.directory / "authority")).start()
@@ -31,7 +44,7 @@ class OnMinIO(Case):
             arguments=("--cacert", str(self.minio.authority.ca)),
         )
 
-    def config(self, **options) -> Path:
+    def config(self, directory: Path | None = None, **options) -> Path:
         repository = {
             "url": self.url,
             "password_file": str(self.directory / "password"),
@@ -40,8 +53,17 @@ class OnMinIO(Case):
         }
         repository = {name: value for name, value in (repository | options).items() if value is not None}
         sources = [{"kind": "files", "name": "app", "paths": [str(self.tree)]}]
-        return write_config(self.directory, sources, repositories={"main": repository})
+        return write_config(directory or self.directory, sources, repositories={"main": repository})
 
+
+class OneAlone(ExclusiveLocks, Place):
+    def setUp(self) -> None:
+        super().setUp()
+        self.slow_agent = Agent(self.config(self.directory / "slow", read_mib_s=1))
+        self.agent.run("repository", "init")
+
+
+class OnMinIO(Place):
     def require_restored(self, top: Path) -> None:
         self.assertEqual(scan(top / str(self.tree)[1:]), scan(self.tree))
 
