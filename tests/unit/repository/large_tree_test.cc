@@ -11,6 +11,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/repository/check.h"
+#include "common/repository/prune.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_blobs.h"
 #include "tests/support/items.h"
@@ -236,6 +237,48 @@ TEST_CASE("large tree: damage is noticed before the first node is visited") {
   Unwrap(large.fixture.storage.Remove(pack));
   REQUIRE_FAILS(visit(), ErrorCode::kCorrupt, location.pack.Hex());
   REQUIRE(count == 0);
+}
+
+TEST_CASE("large tree: a rehash stores a damaged one again, and the snapshots of it are whole") {
+  LargePart large;
+  const Id old = Unwrap(Compose(*large.repository, {&large.part, 1}, ManifestOf("files", "app"),
+                                ComposeAs(*large.repository)));
+  const BlobLocation location = *large.repository->Find(BlobType::kTree, large.tree);
+  const FileName pack{FileKind::kPack, location.pack.Hex()};
+  const bool is_gone = GENERATE(false, true);
+  Bytes content = Unwrap(large.fixture.storage.Get(pack, {}));
+  Unwrap(large.fixture.storage.Remove(pack));
+  content[location.offset + location.length / 2] ^= 1;
+  if (!is_gone) Unwrap(large.fixture.storage.Put(pack, content, PutMode::kReplace));
+  auto repository = large.fixture.Open();
+  const auto save_again = [&] {
+    auto writer = PartWriter::Begin(*repository, {.known = KnownBlobs::kVerify});
+    // A second directory of the same entries has the same tree, which is stored once.
+    for (const std::string directory : {"d", "e"}) {
+      REQUIRE_OK(writer->Add(DirectoryItem(directory)));
+      for (int i = 0; i < kMany; ++i) REQUIRE_OK(writer->Add(LongItem(directory, i)));
+      REQUIRE_OK(writer->Add(FileItem(directory + "/zz-last", "content")));
+    }
+    return Unwrap(writer->Finish());
+  };
+
+  const Part mended = save_again();
+
+  CHECK(mended.statistics.blobs.blobs_mended == 1);
+  CHECK(mended.statistics.blobs.tree_blobs == 2);  // and the top
+  const Id made = Unwrap(
+      Compose(*repository, {&mended, 1}, ManifestOf("files", "app"), ComposeAs(*repository)));
+  for (const Id& snapshot : {old, made}) {
+    auto view = OpenView(*repository, snapshot);
+    CHECK(Unwrap(ReadPath(*view, "d/zz-last")) == ToBytes("content"));
+  }
+  CHECK(save_again().statistics.blobs.tree_blobs == 0);
+  Progress progress;
+  PruneOptions options;
+  options.max_unused_percent = 0;
+  Unwrap(PruneRepository(*large.fixture.Open(), options, progress, {}));
+  CHECK(Unwrap(CheckRepository(*large.fixture.Open(), {.read_data = true}, progress, {})).errors ==
+        std::vector<std::string>{});
 }
 
 TEST_CASE("large tree: the statistics of the next part know what is the same") {
