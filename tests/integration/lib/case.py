@@ -52,11 +52,15 @@ def _remove(path: Path) -> None:
         print(f"kept {path}", file=sys.stderr)
         return
 
-    def make_writable(function, name, _error):
+    top = os.fsencode(path)
+
+    def make_writable(function, name, error):
+        if os.fsencode(name) == top:  # rmtree may have decoded it
+            raise error[1]  # what it lies in is not ours: it may be /tmp
         os.chmod(os.path.dirname(name), 0o700)
         function(name)
 
-    shutil.rmtree(os.fsencode(path), onerror=make_writable)
+    shutil.rmtree(top, onerror=make_writable)
 
 
 def main(*services: str) -> None:
