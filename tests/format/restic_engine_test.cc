@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <map>
 
+#include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/subprocess.h"
 #include "common/repository/blob_writer.h"
+#include "common/repository/key_list.h"
 #include "common/repository/lock.h"
 #include "common/repository/records.h"
 #include "common/repository/repository.h"
@@ -125,6 +127,34 @@ TEST_CASE("stock restic: a password it adds opens for us, ours keeps opening for
   REQUIRE_FAILS(
       Repository::Open(place.OpenDirectory(), Secret("wrong"), {}, place.random, place.clock),
       ErrorCode::kDenied, "wrong password");
+}
+
+TEST_CASE("stock restic: as many keys as opening tries open for both, whoever added them") {
+  Place place;
+  place.Init();
+  const auto password = [](int number) { return fmt::format("password {}", number); };
+  const auto write = [&](const std::string& text) {
+    Unwrap(WriteFileAtomic(place.directory.path() + "/new", AsBytes(text), 0600));
+    return place.directory.path() + "/new";
+  };
+  {
+    const InitOptions cheap{.user = "holdfast",
+                            .host = "here",
+                            .scrypt = crypto::ScryptParameters{.n = 1024, .r = 8, .p = 1}};
+    auto repository = place.Open();
+    for (int i = 0; i < 18; ++i) Unwrap(AddKey(*repository, Secret(password(i)), cheap));
+    (void)place.ResticOk({"key", "add", "--new-password-file", write(password(18))});
+    REQUIRE_FAILS(AddKey(*repository, Secret("one more"), cheap), ErrorCode::kDenied, "20 keys");
+  }
+  REQUIRE(CountLines(place.ResticOk({"list", "keys"})) == 20);
+
+  for (int i = 0; i < 19; ++i) {
+    INFO(i);
+    REQUIRE_OK(Repository::Open(place.OpenDirectory(), Secret(password(i)), {}, place.random,
+                                place.clock));
+    // The later option is the one that counts.
+    (void)place.ResticOk({"cat", "config", "--password-file", write(password(i))});
+  }
 }
 
 TEST_CASE("stock restic: what it wrote we open, and load every blob of") {

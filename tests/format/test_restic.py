@@ -98,6 +98,16 @@ class Both(Case):
         if theirs != ours:
             self.assertEqual(self.restic("cat", "blob", theirs), self.restic("cat", "blob", ours))
 
+    def compare_lists(self, by_restic: str, by_us: str) -> None:
+        """`restic ls --json` says the same of both, but for where the directory lies."""
+        listed = []
+        for snapshot, prefix in ((by_restic, str(self.source)), (by_us, f"/files/tree/data{self.source}")):
+            lines = [json.loads(line) for line in self.restic("ls", "--json", snapshot).splitlines()]
+            nodes = [line for line in lines if line["struct_type"] == "node" and line["path"].startswith(prefix + "/")]
+            listed.append([node | {"path": node["path"].removeprefix(prefix)} for node in nodes])
+        self.assertGreater(len(listed[0]), 30)
+        self.assertEqual(*listed)
+
     def check(self) -> None:
         said = self.restic("check", "--read-data")
         self.assertIn("no errors were found", said)
@@ -139,6 +149,7 @@ class Both(Case):
         by_us = self.ours_backup()
         by_restic = self.restic_backup()
         self.compare_trees(by_restic, by_us)
+        self.compare_lists(by_restic, by_us)
         self.check()
 
         self.ours_restores(by_us, "data")
@@ -198,6 +209,23 @@ class Both(Case):
         self.compare(target / "data" / str(self.source).lstrip("/"))
         self.restic("ls", "--long", snapshot)
         self.restic("restore", snapshot, "--target", str(self.target()))
+
+    def test_the_largest_packs_of_restic(self) -> None:
+        """Of 128 MiB, with chunks of 8 MiB among theirs: we read them, and take of them what we have, too."""
+        tree = Tree(self.source)
+        tree.random_file("large", 140 << 20, seed=4)
+        tree.file("even", b"\xaa" * (24 << 20))  # has no place to cut
+        tree.stamp()
+        self.restic("init", "--repository-version", "2")
+        self.restic("backup", "--pack-size", "128", str(self.source))
+        (by_restic,) = [one["id"] for one in json.loads(self.restic("snapshots", "--json"))]
+        packs = [path.stat().st_size for path in (self.repository / "data").rglob("*") if path.is_file()]
+        self.assertGreaterEqual(max(packs), 128 << 20)
+        by_us = self.ours_backup()
+        self.check()
+        self.ours_restores(by_restic, "")
+        self.ours_restores(by_us, "data")
+        self.restic_restores(by_us, "files/tree/data")
 
     def test_reuse(self) -> None:
         """Nothing that did not change is read again, whoever else wrote in between."""

@@ -1,5 +1,6 @@
 """A repository on a real S3 service, in both directions with stock restic."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ class Place(Case):
     def setUp(self) -> None:
         super().setUp()
         self.minio = MinIO(self.directory / "minio", Authority(self.directory / "authority")).start()
+        self.addCleanup(self.minio.kill)  # it writes below the directory that goes after it
         self.url = f"s3:{self.minio.url}/backups/some/prefix"
         self.tree = self.directory / "tree"
         tree = Tree(self.tree)
@@ -90,6 +92,9 @@ class OnMinIO(Place):
         self.agent.run("check", "--read-data")
         self.restic.check()
         ours = self.restic.snapshots()[0]["id"]
+        listed = [json.loads(line) for line in self.restic.run("ls", "--json", ours).stdout.splitlines()]
+        sizes = {entry["path"]: entry.get("size", 0) for entry in listed[1:]}
+        self.assertEqual(sizes[f"/files/app/data{self.tree}/large"], 40_000_000)
         self.require_restored(self.find_tree(self.restore_by_restic(ours)))
 
         theirs = self.restic.backup(str(self.tree))["snapshot_id"]
@@ -115,6 +120,19 @@ class OnMinIO(Place):
         for snapshot in self.restic.snapshots():
             self.require_restored(self.find_tree(self.restore_by_us(snapshot["id"])))
             self.require_restored(self.find_tree(self.restore_by_restic(snapshot["id"])))
+
+    def test_the_largest_packs_of_restic(self) -> None:
+        Tree(self.tree).random_file("larger", 140 << 20, seed=4)
+        Tree(self.tree).file("even", b"\xaa" * (24 << 20))
+        Tree(self.tree).stamp()
+        (self.directory / "password").write_text("a password\n")
+        self.restic.init()
+        self.restic.backup(str(self.tree), arguments=("--pack-size", "128"))
+        self.assertGreaterEqual(max(self.minio.size("backups", key) for key in self.keys("data")), 128 << 20)
+        self.agent.run("backup")
+        self.agent.run("check", "--read-data")
+        for snapshot in self.restic.snapshots():
+            self.require_restored(self.find_tree(self.restore_by_us(snapshot["id"])))
 
     def do(self, *arguments: str) -> dict:
         return self.agent.json("repository", *arguments)
