@@ -29,6 +29,20 @@ class PresenceCheck {
   PresenceCheck(Repository& repository, std::stop_token stop)
       : repository_(repository), stop_(std::move(stop)) {}
 
+  Result<void> Check(std::span<const NamedTree> trees) {
+    // Where a pack is not as it should be, what it shares with others is looked for there. Each
+    // round knows one more of such packs at least.
+    for (;;) {
+      const std::size_t known = bad_.size();
+      seen_.clear();
+      packs_.clear();
+      for (const NamedTree& tree : trees) HF_TRY(Collect(tree));
+      HF_TRY(CheckFiles());
+      if (bad_.size() == known) return {};
+    }
+  }
+
+ private:
   // Notes the packs of everything below; directories wait on a stack of our own.
   Result<void> Collect(const NamedTree& top) {
     struct Pending {
@@ -61,18 +75,22 @@ class PresenceCheck {
       if (visited) continue;
       if (!is_noted) return visited;
       // A directory whose pack is gone is reported as the pack, which says more.
-      if (visited.error().code() == ErrorCode::kCorrupt) HF_TRY(CheckFiles());
+      if (visited.error().code() == ErrorCode::kCorrupt) {
+        HF_TRY(CheckFiles());
+        HF_TRY(Note(top, BlobType::kTree, next.tree, next.path));
+      }
       return Fail(std::move(visited).error().While(top.name));
     }
     return {};
   }
 
+  // Takes note of those that are not as the index says.
   Result<void> CheckFiles() {
     HF_TRY(repository_.ForEachBlob(
         [&](BlobType, const Id&, const BlobLocation& location) -> Result<void> {
           const auto pack = packs_.find(location.pack);
           if (pack == packs_.end()) return {};
-          pack->second.bytes +=
+          pack->second +=
               location.length + (location.compressed ? kPackEntryCompressedBytes : kPackEntryBytes);
           return {};
         }));
@@ -85,7 +103,7 @@ class PresenceCheck {
         return {};
       }));
     }
-    for (const auto& [id, pack] : packs_) {
+    for (const auto& [id, bytes] : packs_) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       const auto found = listed.find(id);
       // What a list does not show is asked for once more: some storages are slow to list.
@@ -95,36 +113,35 @@ class PresenceCheck {
       } else {
         HF_ASSIGN(size, SizeOf(id));
       }
-      const std::uint64_t expected = pack.bytes + ExpectedPackSize({});
+      const std::uint64_t expected = bytes + ExpectedPackSize({});
       if (!size) {
-        return Fail(
-            Lacking(pack.needed_by,
-                    fmt::format("pack {} is in the index but not in the storage", id.Hex())));
-      }
-      if (*size != expected) {
-        return Fail(Lacking(
-            pack.needed_by,
-            fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(), *size, expected)));
+        bad_[id] = fmt::format("pack {} is in the index but not in the storage", id.Hex());
+      } else if (*size != expected) {
+        bad_[id] =
+            fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(), *size, expected);
       }
     }
     return {};
   }
 
- private:
-  struct Pack {
-    std::string needed_by;    // name of the first tree that needs it
-    std::uint64_t bytes = 0;  // of its blobs and their entries, by the index
-  };
-
+  // One pack that has the blob, as far as is known.
   Result<void> Note(const NamedTree& top, BlobType type, const Id& id, const std::string& path) {
-    const std::optional<BlobLocation> location = repository_.Find(type, id);
-    if (!location) {
+    const std::optional<BlobLocation> first = repository_.Find(type, id);
+    if (!first) {
       return Fail(Lacking(
           top.name, fmt::format("{} blob {} of {} is in no pack of the index", BlobTypeName(type),
                                 id.Hex(), path.empty() ? std::string("its top") : Quote(path))));
     }
-    packs_.try_emplace(location->pack, Pack{top.name, 0});
-    return {};
+    if (!bad_.contains(first->pack)) {
+      packs_.try_emplace(first->pack);
+      return {};
+    }
+    for (const BlobLocation& other : repository_.FindAll(type, id)) {
+      if (bad_.contains(other.pack)) continue;
+      packs_.try_emplace(other.pack);
+      return {};
+    }
+    return Fail(Lacking(top.name, bad_[first->pack]));
   }
 
   Result<std::optional<std::uint64_t>> SizeOf(const Id& pack) {
@@ -137,7 +154,8 @@ class PresenceCheck {
   Repository& repository_;
   std::stop_token stop_;
   std::unordered_set<Id, IdHash> seen_;
-  std::unordered_map<Id, Pack, IdHash> packs_;
+  std::unordered_map<Id, std::uint64_t, IdHash> packs_;  // bytes of its blobs and their entries
+  std::unordered_map<Id, std::string, IdHash> bad_;      // why
 };
 
 }  // namespace
@@ -145,8 +163,7 @@ class PresenceCheck {
 Result<void> CheckPacksOf(Repository& repository, std::span<const NamedTree> trees,
                           std::stop_token stop) {
   PresenceCheck check(repository, std::move(stop));
-  for (const NamedTree& tree : trees) HF_TRY(check.Collect(tree));
-  return check.CheckFiles();
+  return check.Check(trees);
 }
 
 }  // namespace holdfast::repository

@@ -16,10 +16,10 @@ struct NamedTree {
   Id tree;
 };
 
-// That every blob below the trees is in the index, and that every pack they lie in is in the
-// storage with the size that the index makes it. Reads the trees and no data. kCorrupt names the
-// tree, and the pack or the path. Memory: 32 bytes per directory and pack. REQUIRES: the index was
-// loaded after the trees were written, and a lock is held.
+// That every blob below the trees is in the index, and in a pack that is in the storage with the
+// size that the index makes it; of several packs one is enough. Reads the trees and no data.
+// kCorrupt names the tree, and the pack or the path. Memory: 32 bytes per directory and pack.
+// REQUIRES: the index was loaded after the trees were written, and a lock is held.
 Result<void> CheckPacksOf(Repository& repository, std::span<const NamedTree> trees,
                           std::stop_token stop);
 

@@ -84,6 +84,7 @@ class OpenedRepository final : public Repository {
   }
   Result<void> SaveIndexCache() override;
   std::optional<BlobLocation> Find(BlobType type, const Id& id) const override;
+  std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const override;
   std::size_t BlobCount() const override;
   std::size_t IndexMemory() const override;
   std::optional<std::size_t> BlobNumber(BlobType type, const Id& id) const override;
@@ -270,6 +271,11 @@ std::optional<BlobLocation> OpenedRepository::Find(BlobType type, const Id& id) 
   return index_.Find(type, id);
 }
 
+std::vector<BlobLocation> OpenedRepository::FindAll(BlobType type, const Id& id) const {
+  std::shared_lock reading(index_mutex_);
+  return index_.FindAll(type, id);
+}
+
 std::size_t OpenedRepository::BlobCount() const {
   std::shared_lock reading(index_mutex_);
   return index_.size();
@@ -302,8 +308,7 @@ Result<void> OpenedRepository::ForEachNumberedBlob(
 }
 
 Result<std::vector<BlobLocation>> OpenedRepository::PlacesOf(BlobType type, const Id& id) {
-  std::shared_lock reading(index_mutex_);
-  std::vector<BlobLocation> locations = index_.FindAll(type, id);
+  std::vector<BlobLocation> locations = FindAll(type, id);
   if (!locations.empty()) return locations;
   return Fail(ErrorCode::kNotFound,
               fmt::format("{} blob {} is not in the index", BlobTypeName(type), id.Hex()),

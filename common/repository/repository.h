@@ -141,6 +141,8 @@ class Repository {
   // alone; a backup is as good without it.
   virtual Result<void> SaveIndexCache() = 0;
   virtual std::optional<BlobLocation> Find(BlobType type, const Id& id) const = 0;
+  // All places of one blob, the first that of Find(); empty: it is in no pack.
+  virtual std::vector<BlobLocation> FindAll(BlobType type, const Id& id) const = 0;
   // How many blobs the index in memory has.
   virtual std::size_t BlobCount() const = 0;
   // The blob's place in the order of ForEachBlob(), of its first one if it lies in several packs;

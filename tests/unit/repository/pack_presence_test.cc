@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <utility>
+
 #include "common/repository/blob_writer.h"
 #include "common/repository/tree_codec.h"
 #include "tests/support/items.h"
@@ -54,6 +57,50 @@ TEST_CASE("pack presence: a pack that is gone or short is named, with the part t
       REQUIRE_OK(fixture.storage.Put(name, whole, PutMode::kReplace));
     }
     REQUIRE_OK(Check(*fixture.Open(), part.tree));
+  }
+}
+
+// A writer that does not know the index stores everything a second time, which gives other packs.
+TEST_CASE("pack presence: of what lies in two packs one of them is enough") {
+  RepositoryFixture fixture;
+  const auto items = [] { return Items(FileItem("data/f", "content"), FileItem("g", "x")); };
+  const Id tree = WritePart(*fixture.Open(), items()).tree;
+  const std::vector<FileName> first = PacksIn(fixture);
+  std::vector<std::pair<FileName, Bytes>> indexes;
+  Unwrap(fixture.storage.List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+    indexes.emplace_back(file.name, Unwrap(fixture.storage.Get(file.name, {})));
+    return {};
+  }));
+  for (const auto& [name, content] : indexes) Unwrap(fixture.storage.Remove(name));
+  REQUIRE(WritePart(*fixture.Open(), items()).tree == tree);
+  for (const auto& [name, content] : indexes) {
+    Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+  }
+  const std::vector<FileName> all = PacksIn(fixture);
+  REQUIRE(all.size() == 2 * first.size());
+
+  // Whichever of both the index finds first.
+  for (const bool is_first : {true, false}) {
+    std::vector<std::pair<FileName, Bytes>> taken;
+    for (const FileName& name : all) {
+      const bool was_first = std::ranges::find(first, name) != first.end();
+      if (was_first != is_first) continue;
+      taken.emplace_back(name, Unwrap(fixture.storage.Get(name, {})));
+      Unwrap(fixture.storage.Remove(name));
+      REQUIRE_OK(Check(*fixture.Open(), tree));
+    }
+    // And without the other one it is not.
+    for (const FileName& name : all) {
+      const bool was_first = std::ranges::find(first, name) != first.end();
+      if (was_first == is_first) continue;
+      const Bytes content = Unwrap(fixture.storage.Get(name, {}));
+      Unwrap(fixture.storage.Remove(name));
+      REQUIRE_FAILS(Check(*fixture.Open(), tree), ErrorCode::kCorrupt, "part of node \"n1\": ");
+      Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+    }
+    for (const auto& [name, content] : taken) {
+      Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+    }
   }
 }
 
