@@ -561,8 +561,19 @@ class Program {
 
   Result<int> Check() {
     HF_ASSIGN(std::vector<jobs::RepositoryAddress> repositories, Repositories());
-    std::vector<jobs::CheckTaskReport> reports = jobs::RunCheck(
-        job_, repositories, {.read_data = arguments_.read_data, .subset = arguments_.read_subset});
+    // There may be very many findings: as JSON each goes out as it is found.
+    ListOutput out(terminal_, arguments_.json, "findings");
+    jobs::CheckVisitor visit;
+    if (arguments_.json) {
+      visit = [&](const jobs::RepositoryAddress& repository,
+                  const repository::CheckFinding& finding) {
+        return out.Add(CheckFindingJson(repository.name, repository.url, finding));
+      };
+    }
+    const std::vector<jobs::CheckTaskReport> reports = jobs::RunCheck(
+        job_, repositories, {.read_data = arguments_.read_data, .subset = arguments_.read_subset},
+        visit);
+    printer_.reset();
     std::vector<int> codes;
     for (const jobs::CheckTaskReport& report : reports) {
       if (report.error) ShowError(*report.error);
@@ -572,8 +583,13 @@ class Program {
     // Damage in one repository is a failure, however sound the others are.
     int code = CombineExitCodes(codes);
     if (code == kExitPartlyDone) code = kExitFailed;
-    return Finish(
-        code, [&] { return CheckText(reports); }, [&] { return CheckJson(reports, code); });
+    const Result<void> written =
+        out.End(arguments_.json ? CheckJson(reports, code) : CheckText(reports));
+    if (!written && code == kExitDone) {
+      ShowError(written.error());
+      code = kExitFailed;
+    }
+    return code;
   }
 
   Result<int> ConfigCheck() {

@@ -565,6 +565,40 @@ std::string ImportJson(const jobs::ImportJobReport& report) {
   return Dump(document);
 }
 
+std::string CheckFindingJson(const std::string& repository, const std::string& url,
+                             const repository::CheckFinding& finding) {
+  using Kind = repository::CheckFinding::Kind;
+  const auto id_of = [&](Kind kind) {
+    return finding.kind == kind && finding.id ? Json(finding.id->Hex()) : Json(nullptr);
+  };
+  Json entry = {{"repository", OrNull(repository)},
+                {"url", url},
+                {"kind", repository::CheckKindName(finding.kind)},
+                {"state", repository::CheckStateName(finding.state)},
+                {"key", id_of(Kind::kKey)},
+                {"index", id_of(Kind::kIndex)},
+                {"pack", id_of(Kind::kPack)},
+                {"blob", id_of(Kind::kBlob)},
+                {"snapshot", id_of(Kind::kSnapshot)},
+                {"path", nullptr},
+                {"blobs", Json::array()},
+                {"message", finding.message},
+                {"remedy", OrNull(finding.remedy)}};
+  if (finding.snapshot) {
+    entry["snapshot"] = finding.snapshot->Hex();
+    entry["path"] = finding.path;
+  }
+  for (const repository::CheckFinding::Blob& blob : finding.blobs) {
+    Json packs = Json::array();
+    for (const repository::Id& pack : blob.packs) packs.push_back(pack.Hex());
+    if (finding.kind == Kind::kBlob) entry["pack"] = blob.packs.at(0).Hex();
+    entry["blobs"].push_back({{"blob", blob.id.Hex()},
+                              {"type", repository::BlobTypeName(blob.type)},
+                              {"packs", std::move(packs)}});
+  }
+  return DumpLine(entry);
+}
+
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code) {
   Json document = Document("check", exit_code);
   document["repositories"] = Json::array();
@@ -581,6 +615,11 @@ std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exi
         {"packs_read", report.check.packs_read},
         {"bytes_read", report.check.bytes_read},
         {"seconds", report.seconds},
+        {"findings", report.check.findings},
+        {"packs_bad", report.check.packs_bad},
+        {"blobs_bad", report.check.blobs_bad},
+        {"snapshots_affected", report.check.snapshots_affected},
+        {"entries_affected", report.check.entries_affected},
         {"errors", List(report.check.errors)},
         {"hints", List(report.check.hints)},
         {"warnings", List(report.warnings)},

@@ -34,6 +34,9 @@ std::string RestoreJson(const jobs::RestoreReport& report, int exit_code);
 std::string ExtractChangeJson(const ExtractChange& change);  // one object on one line
 std::string ExportJson(const jobs::ExportJobReport& report);
 std::string ImportJson(const jobs::ImportJobReport& report);
+// One of the list that goes out before the document (list_output.h).
+std::string CheckFindingJson(const std::string& repository, const std::string& url,
+                             const repository::CheckFinding& finding);
 std::string CheckJson(const std::vector<jobs::CheckTaskReport>& reports, int exit_code);
 std::string ForgetJson(const jobs::ForgetReport& report, int exit_code);
 std::string LockListJson(const jobs::LockListReport& report);

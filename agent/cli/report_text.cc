@@ -33,15 +33,19 @@ std::string Pairs(const std::map<std::string, std::string>& map) {
   return text;
 }
 
-void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+// `lines` may be the first of `total`.
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines,
+              std::uint64_t total) {
   if (lines.empty()) return;
   text += fmt::format("  {}:\n", title);
-  for (std::size_t i = 0; i < std::min(lines.size(), kListedMax); ++i) {
-    text += fmt::format("    {}\n", Printable(lines[i]));
+  const std::size_t shown = std::min(lines.size(), kListedMax);
+  for (std::size_t i = 0; i < shown; ++i) text += fmt::format("    {}\n", Printable(lines[i]));
+  if (total > shown) {
+    text += fmt::format("    and {} more (--json has all)\n", FormatCount(total - shown));
   }
-  if (lines.size() > kListedMax) {
-    text += fmt::format("    and {} more (--json has all)\n", lines.size() - kListedMax);
-  }
+}
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+  AddLines(text, title, lines, lines.size());
 }
 
 void AddMissing(std::string& text, const std::vector<Missing>& missing) {
@@ -602,16 +606,26 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
   std::string text;
   for (const jobs::CheckTaskReport& report : reports) {
     std::string label = Printable(report.repository.empty() ? report.url : report.repository);
+    const repository::CheckReport& check = report.check;
     if (report.error) {
       text += fmt::format("{}: not checked\n", label);
+      AddLines(text, "errors", check.errors, check.findings);
       continue;
     }
-    const repository::CheckReport& check = report.check;
-    text += fmt::format(
-        "{}: {}: {} snapshots, {} packs, {} blobs, {} directories, {} read, {}\n", label,
-        check.errors.empty() ? "sound" : fmt::format("{} errors", check.errors.size()),
-        FormatCount(check.snapshots), FormatCount(check.packs), FormatCount(check.blobs),
-        FormatCount(check.trees), FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    text += fmt::format("{}: {}: {} snapshots, {} packs, {} blobs, {} directories, {} read, {}\n",
+                        label, check.findings == 0 ? "sound" : "not sound",
+                        FormatCount(check.snapshots), FormatCount(check.packs),
+                        FormatCount(check.blobs), FormatCount(check.trees),
+                        FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    if (check.packs_bad > 0) {
+      text += fmt::format("  {} damaged or missing, and {} in them\n",
+                          Count(check.packs_bad, "pack"), Count(check.blobs_bad, "blob"));
+    }
+    if (check.entries_affected > 0) {
+      text += fmt::format("  {} need what is lost: {} in them\n",
+                          Count(check.snapshots_affected, "snapshot"),
+                          Count(check.entries_affected, "path"));
+    }
     if (check.packs_unreferenced > 0) {
       text += fmt::format("  {} packs of interrupted runs are not referred to; harmless\n",
                           FormatCount(check.packs_unreferenced));
@@ -620,7 +634,7 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
       text += fmt::format("  {} of {} were read\n", FormatCount(check.packs_read),
                           Count(check.packs, "pack"));
     }
-    AddLines(text, "errors", check.errors);
+    AddLines(text, "errors", check.errors, check.findings);
     AddLines(text, "hints", check.hints);
     AddLines(text, "warnings", report.warnings);
   }

@@ -7,11 +7,23 @@
 namespace holdfast::jobs {
 namespace {
 
+// A repository that a damaged key keeps shut has more to say than that.
+void CheckKeysOf(const JobContext& context, const RepositoryAddress& address,
+                 const repository::CheckOptions& options, repository::CheckReport& report) {
+  const auto storage = context.open_storage({.url = address.url, .s3 = address.s3});
+  // What is in the way of it was in the way of opening, which is told.
+  if (storage) (void)repository::CheckKeys(**storage, options, report);
+}
+
 Result<void> CheckOne(const JobContext& context, const RepositoryAddress& address,
                       const repository::CheckOptions& options, CheckTaskReport& report) {
   ObservedProgress progress(context, "check " + address.label());
   progress.progress().SetPhase("open");
-  HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kIfCan));
+  auto opened = RepositorySession::Open(context, address, LockUse::kIfCan);
+  if (!opened && repository::IsDamage(opened.error())) {
+    CheckKeysOf(context, address, options, report.check);
+  }
+  HF_ASSIGN(const auto session, std::move(opened));
   report.warnings = session->warnings();
   auto check = repository::CheckRepository(session->repository(), options, progress.progress(),
                                            context.stop);
@@ -27,14 +39,21 @@ Result<void> CheckOne(const JobContext& context, const RepositoryAddress& addres
 
 std::vector<CheckTaskReport> RunCheck(const JobContext& context,
                                       const std::vector<RepositoryAddress>& repositories,
-                                      const repository::CheckOptions& options) {
+                                      const repository::CheckOptions& options,
+                                      const CheckVisitor& visit) {
   std::vector<CheckTaskReport> reports;
   for (const RepositoryAddress& address : repositories) {
     CheckTaskReport& report = reports.emplace_back();
     report.repository = address.name;
     report.url = address.url;
     Instant begin = context.clock->Monotonic();
-    Result<void> outcome = CheckOne(context, address, options, report);
+    repository::CheckOptions own = options;
+    if (visit) {
+      own.on_finding = [&](const repository::CheckFinding& finding) {
+        return visit(address, finding);
+      };
+    }
+    Result<void> outcome = CheckOne(context, address, own, report);
     report.seconds = std::chrono::duration<double>(context.clock->Monotonic() - begin).count();
     if (!outcome) report.error = std::move(outcome).error();
   }

@@ -1,6 +1,7 @@
 // Looks for damage in repositories.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,11 +21,16 @@ struct CheckTaskReport {
   double seconds = 0;
   std::vector<std::string> warnings;
 
-  bool is_sound() const { return !error && check.errors.empty(); }
+  bool is_sound() const { return !error && check.findings == 0; }
 };
 
+using CheckVisitor =
+    std::function<Result<void>(const RepositoryAddress&, const repository::CheckFinding&)>;
+
+// `visit`, if any, is told of every finding as it is found; reports keep the first.
 std::vector<CheckTaskReport> RunCheck(const JobContext& context,
                                       const std::vector<RepositoryAddress>& repositories,
-                                      const repository::CheckOptions& options);
+                                      const repository::CheckOptions& options,
+                                      const CheckVisitor& visit = {});
 
 }  // namespace holdfast::jobs

@@ -207,7 +207,7 @@ void FillMessage(const CheckTaskReport& report, v1::VerifyResult& message) {
   message.set_snapshots(report.check.snapshots);
   message.set_packs(report.check.packs);
   message.set_bytes_read(report.check.bytes_read);
-  message.set_error_count(report.check.errors.size());
+  message.set_error_count(report.check.findings);
   FillTexts(report.check.errors, *message.mutable_errors());
   FillTexts(report.warnings, *message.mutable_warnings());
 }

@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/repository/check_log.h"
+#include "common/repository/index_file.h"
+#include "common/repository/key_file.h"
 #include "common/repository/pack_check.h"
+#include "common/repository/records.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/tree_blobs.h"
 #include "common/repository/tree_codec.h"
@@ -15,170 +20,273 @@
 namespace holdfast::repository {
 namespace {
 
+constexpr CheckFinding::State kMissing = CheckFinding::State::kMissing;
+constexpr CheckFinding::State kDamaged = CheckFinding::State::kDamaged;
+constexpr CheckFinding::State kOutOfReach = CheckFinding::State::kOutOfReach;
+
+std::string RemedyOfSnapshot(const Id& id) {
+  return fmt::format("\"repository forget {}\" takes it off the list", id.Hex());
+}
+
 // Walks the trees of snapshots, each tree that is sound once. Which paths need what is damaged is
-// found on the way: a tree with damage below is walked again for the next snapshot.
+// found on the way: a tree with damage below is walked again for the next snapshot, and for each
+// other place that it has in the same one.
 class TreeCheck {
  public:
-  TreeCheck(Repository& repository, const std::unordered_set<Id, IdHash>& lost, CheckReport& report,
-            Progress& progress, std::stop_token stop)
+  TreeCheck(Repository& repository, PackCheck& packs, CheckLog& log, Progress& progress,
+            std::stop_token stop)
       : repository_(repository),
-        lost_(lost),
-        report_(report),
+        packs_(packs),
+        log_(log),
+        report_(log.report()),
         progress_(progress),
         stop_(std::move(stop)) {}
 
   // What looks like damage may be the work of a prune that takes no locks: then another look, with
-  // the index as it is now, sees the snapshot whole, or gone.
+  // the index as it is now, sees the snapshot whole, or gone. So nothing is told before that.
   Result<void> CheckSnapshot(const SnapshotInfo& snapshot) {
-    const std::size_t errors = report_.errors.size();
-    HF_TRY(Walk(snapshot));
-    if (report_.errors.size() == errors) return {};
+    snapshot_ = snapshot.id;
+    ++number_;
+    is_confirmed_ = wants_confirmation_ = false;
+    const Result<void> walked = Walk(snapshot.tree);
+    if (!wants_confirmation_) return walked;
     Result<FileInfo> file = repository_.storage().Stat({FileKind::kSnapshot, snapshot.id.Hex()});
     if (!file && file.error().code() == ErrorCode::kNotFound) {
-      report_.errors.resize(errors);
       --report_.snapshots;
       return {};
     }
-    if (is_index_fresh_) return {};
-    is_index_fresh_ = true;
-    HF_TRY(repository_.LoadIndex(stop_));
-    report_.errors.resize(errors);
-    damaged_.clear();
-    return Walk(snapshot);
+    if (!is_index_fresh_) {
+      is_index_fresh_ = true;
+      HF_TRY(repository_.LoadIndex(stop_));
+    }
+    is_confirmed_ = true;
+    wants_confirmation_ = false;
+    const std::uint64_t entries = report_.entries_affected;
+    HF_TRY(Walk(snapshot.tree));
+    if (report_.entries_affected != entries) ++report_.snapshots_affected;
+    return {};
   }
 
   std::uint64_t trees() const { return sound_.size() + damaged_.size(); }
 
  private:
-  static constexpr std::size_t kShownMax = 50;
-
-  Result<void> Walk(const SnapshotInfo& snapshot) {
-    shown_ = 0;
-    suppressed_ = 0;
-    snapshot_ = snapshot.id.Hex().substr(0, 8);
-    HF_TRY(Enter("", snapshot.tree));
-    while (!levels_.empty()) {
-      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
-      Level& level = levels_.back();
-      if (level.next < level.below.size()) {
-        const auto& [name, tree] = level.below[level.next++];
-        if (sound_.contains(tree)) continue;
-        // Once no more paths are shown, one way to each damage is enough: there may be countless.
-        if (shown_ >= kShownMax && damaged_.contains(tree)) {
-          level.is_sound = false;
-          ++suppressed_;
-          continue;
-        }
-        std::string entered = name;
-        Id id = tree;
-        HF_TRY(Enter(std::move(entered), id));
-        continue;
-      }
-      Leave();
-    }
-    if (suppressed_ != 0) {
-      report_.errors.push_back(
-          fmt::format("snapshot {} is damaged at {} or more other paths", snapshot_, suppressed_));
-    }
-    return {};
-  }
+  // Paths of a snapshot that the report names.
+  static constexpr std::uint64_t kShownMax = 50;
+  // A stranger's tree can lead to its damage on more ways than anybody can wait for. A directory
+  // that was walked in the same snapshot before is walked again so often, and then only named.
+  static constexpr std::uint64_t kRepeatsMax = 10'000;
 
   struct Level {
     std::string name;
     Id tree;
     std::vector<std::pair<std::string, Id>> below;
     std::size_t next = 0;
-    bool is_sound = true;
+    std::uint64_t affected = 0;  // entries in it and below
+  };
+  struct DamagedTree {
+    std::uint64_t affected = 0;
+    std::uint64_t snapshot = 0;  // the number of the last that it was walked for
   };
 
-  Result<void> Enter(std::string name, const Id& tree) {
-    levels_.push_back({std::move(name), tree, {}, 0, true});
-    const Result<void> visited =
-        VisitTreeOf(repository_, tree, [&](const TreeNode& node, std::string_view) {
-          CheckNode(node);
-          return Result<void>();
-        });
-    ++progress_.items;
-    if (visited) return {};
-    if (IsDamage(visited.error())) {
-      AddFault("", "directory: " + visited.error().message());
-    } else if (IsOutOfReach(visited.error())) {
-      AddFault("", "directory cannot be had: " + visited.error().message());
-      report_.AddHintOf(visited.error());
-    } else {
-      return visited;
+  Result<void> Walk(const Id& top) {
+    shown_ = 0;
+    repeats_ = 0;
+    levels_.clear();
+    HF_TRY(Enter("", top));
+    while (!levels_.empty()) {
+      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
+      Level& level = levels_.back();
+      if (level.next == level.below.size()) {
+        Leave();
+        continue;
+      }
+      auto [name, tree] = std::move(level.below[level.next++]);
+      if (sound_.contains(tree)) continue;
+      const auto known = damaged_.find(tree);
+      if (known != damaged_.end() && !WalksAgain(known->second)) {
+        HF_TRY(AddKnown(name, tree, known->second.affected));
+      } else {
+        HF_TRY(Enter(std::move(name), tree));
+      }
     }
     return {};
   }
 
+  bool WalksAgain(const DamagedTree& tree) {
+    // For who wants no more than what the report keeps it is enough to know how much there is.
+    if (!log_.has_visitor()) return shown_ < kShownMax;
+    return tree.snapshot != number_ || repeats_++ < kRepeatsMax;
+  }
+
+  Result<void> AddKnown(const std::string& name, const Id& tree, std::uint64_t affected) {
+    if (!is_confirmed_) return Confirm();
+    levels_.back().affected = Sum(levels_.back().affected, affected);
+    log_.Count(affected);
+    if (!log_.has_visitor()) return {};
+    return Tell({.kind = CheckFinding::Kind::kDirectory,
+                 .path = PathOf(name) + "/",
+                 .message = fmt::format("directory {}: {} entries in it are damaged as they are "
+                                        "elsewhere in the snapshot",
+                                        tree.Hex(), affected),
+                 .remedy = RemedyOfLost()});
+  }
+
+  static std::uint64_t Sum(std::uint64_t a, std::uint64_t b) {
+    std::uint64_t sum = 0;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+  }
+
+  Result<void> Enter(std::string name, const Id& tree) {
+    levels_.push_back({std::move(name), tree, {}, 0, 0});
+    const Result<void> visited = VisitTreeOf(
+        repository_, tree,
+        [&](const TreeNode& node, std::string_view) -> Result<void> { return CheckNode(node); });
+    ++progress_.items;
+    if (visited || wants_confirmation_ || is_visitors_) return visited;
+    const Error& error = visited.error();
+    const bool is_damage = IsDamage(error);
+    if (!is_damage && !IsOutOfReach(error)) return visited;
+    if (!is_confirmed_) return Confirm();
+    if (is_damage) HF_TRY(packs_.AddDamaged(BlobType::kTree, tree, error.message()));
+    if (!is_damage) report_.AddHintOf(error);
+    CheckFinding finding{.kind = CheckFinding::Kind::kDirectory,
+                         .state = is_damage ? kDamaged : kOutOfReach,
+                         .path = PathOf("")};
+    finding.message =
+        fmt::format("directory{}: {}", is_damage ? "" : " cannot be had", error.message());
+    finding.remedy = is_damage ? RemedyOfLost() : error.hint();
+    Blame(finding, BlobType::kTree, tree);
+    return AddAffected(std::move(finding));
+  }
+
   void Leave() {
-    Level left = std::move(levels_.back());
+    const Level left = std::move(levels_.back());
     levels_.pop_back();
-    if (left.is_sound) {
+    if (left.affected == 0) {
       sound_.insert(left.tree);
       return;
     }
-    damaged_.insert(left.tree);
-    if (!levels_.empty()) levels_.back().is_sound = false;
+    damaged_[left.tree] = {left.affected, number_};
+    if (!levels_.empty()) levels_.back().affected = Sum(levels_.back().affected, left.affected);
   }
 
-  void CheckNode(const TreeNode& node) {
+  Result<void> CheckNode(const TreeNode& node) {
     if (node.attributes.type == NodeType::kDirectory) {
       levels_.back().below.emplace_back(node.name, *node.subtree);
-      return;
+      return {};
     }
-    if (node.attributes.type != NodeType::kFile) return;
-    if (!node.has_content) {
-      AddFault(node.name, "file has no list of blobs");
-      return;
-    }
+    if (node.attributes.type != NodeType::kFile) return {};
+    if (!node.has_content) return AddFault(node.name, "file has no list of blobs");
     std::uint64_t bytes = 0;
-    std::uint64_t missing = 0;
-    std::optional<Id> first;
+    std::uint64_t lost = 0;
+    const Id* first = nullptr;
     for (const Id& id : node.content) {
       std::optional<BlobLocation> location = repository_.Find(BlobType::kData, id);
-      if (location && !lost_.contains(id)) {
+      if (location && !packs_.lost().contains(id)) {
         bytes += location->plain_length;
         continue;
       }
-      ++missing;
-      if (!first) first = id;
+      if (lost++ == 0) first = &id;
     }
-    if (first) {
-      bool is_indexed = repository_.Find(BlobType::kData, *first).has_value();
-      std::string more = missing > 1 ? fmt::format(" and {} more", missing - 1) : "";
-      AddFault(node.name, fmt::format("needs data blob {}{}, which {}", first->Hex(), more,
-                                      is_indexed ? "is damaged" : "is in no pack"));
-    } else if (bytes != node.attributes.size) {
-      AddFault(node.name,
-               fmt::format("file has {} bytes, its blobs have {}", node.attributes.size, bytes));
-    }
+    if (first != nullptr) return AddLost(node, *first, lost);
+    if (bytes == node.attributes.size) return {};
+    return AddFault(node.name, fmt::format("file has {} bytes, its blobs have {}",
+                                           node.attributes.size, bytes));
   }
 
-  void AddFault(const std::string& name, const std::string& what) {
-    levels_.back().is_sound = false;
-    if (shown_++ >= kShownMax) {
-      ++suppressed_;
-      return;
+  // A file that needs what no pack has whole.
+  Result<void> AddLost(const TreeNode& node, const Id& first, std::uint64_t lost) {
+    if (!is_confirmed_) return Confirm();
+    const bool is_indexed = repository_.Find(BlobType::kData, first).has_value();
+    CheckFinding finding{.kind = CheckFinding::Kind::kFile, .path = PathOf(node.name)};
+    finding.message = fmt::format("needs data blob {}{}, which {}", first.Hex(),
+                                  lost > 1 ? fmt::format(" and {} more", lost - 1) : "",
+                                  is_indexed ? "is damaged" : "is in no pack");
+    finding.remedy = RemedyOfLost();
+    if (!log_.has_visitor()) return AddAffected(std::move(finding));
+    std::unordered_set<Id, IdHash> named;
+    for (const Id& id : node.content) {
+      if (repository_.Find(BlobType::kData, id) && !packs_.lost().contains(id)) continue;
+      if (!named.insert(id).second) continue;
+      if (finding.blobs.size() == CheckFinding::kBlobsMax) {
+        HF_TRY(Tell(finding));
+        finding.blobs.clear();
+      }
+      Blame(finding, BlobType::kData, id);
     }
+    return AddAffected(std::move(finding));
+  }
+
+  std::string RemedyOfLost() const {
+    return fmt::format(
+        "\"backup --rehash\", after what is said of the packs was done, stores again what the "
+        "source still has; what it has not is lost, and \"repository forget {}\" takes the "
+        "snapshot "
+        "off the list",
+        snapshot_.Hex());
+  }
+
+  Result<void> AddFault(const std::string& name, std::string what) {
+    if (!is_confirmed_) return Confirm();
+    return AddAffected({.kind = CheckFinding::Kind::kFile,
+                        .path = PathOf(name),
+                        .message = std::move(what),
+                        .remedy = "it was saved so; " + RemedyOfSnapshot(snapshot_)});
+  }
+
+  void Blame(CheckFinding& finding, BlobType type, const Id& id) {
+    if (!log_.has_visitor()) return;
+    CheckFinding::Blob blob{.type = type, .id = id};
+    for (const BlobLocation& location : repository_.FindAll(type, id)) {
+      blob.packs.push_back(location.pack);
+    }
+    finding.blobs.push_back(std::move(blob));
+  }
+
+  // The first sign of damage in a snapshot: it is walked again from its top.
+  Result<void> Confirm() {
+    wants_confirmation_ = true;
+    return Fail(ErrorCode::kCorrupt, "the snapshot is looked at again");
+  }
+
+  Result<void> AddAffected(CheckFinding finding) {
+    levels_.back().affected = Sum(levels_.back().affected, 1);
+    report_.entries_affected = Sum(report_.entries_affected, 1);
+    return Tell(std::move(finding));
+  }
+
+  Result<void> Tell(CheckFinding finding) {
+    finding.snapshot = snapshot_;
+    finding.message = fmt::format("snapshot {}: {}: {}", snapshot_.Hex().substr(0, 8),
+                                  Quote(finding.path), finding.message);
+    Result<void> told = log_.Add(finding, shown_++ < kShownMax);
+    is_visitors_ = !told;
+    return told;
+  }
+
+  std::string PathOf(const std::string& name) const {
     std::string path;
     for (const Level& level : levels_) path += level.name + "/";
-    path += name;
-    report_.errors.push_back(fmt::format("snapshot {}: {}: {}", snapshot_, Quote(path), what));
+    return path + name;
   }
 
   Repository& repository_;
-  const std::unordered_set<Id, IdHash>& lost_;
+  PackCheck& packs_;
+  CheckLog& log_;
   CheckReport& report_;
   Progress& progress_;
   std::stop_token stop_;
-  std::string snapshot_;
+  Id snapshot_;
+  std::uint64_t number_ = 0;         // of it, from 1
+  bool is_confirmed_ = false;        // it is there, and the index is that of now
+  bool wants_confirmation_ = false;  // the error that ends the walk
+  bool is_visitors_ = false;         // likewise
   bool is_index_fresh_ = false;
-  std::size_t shown_ = 0;
-  std::uint64_t suppressed_ = 0;
+  std::uint64_t shown_ = 0;
+  std::uint64_t repeats_ = 0;
   std::vector<Level> levels_;
   std::unordered_set<Id, IdHash> sound_;
-  std::unordered_set<Id, IdHash> damaged_;
+  std::unordered_map<Id, DamagedTree, IdHash> damaged_;
 };
 
 Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
@@ -191,8 +299,25 @@ Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
   return ids;
 }
 
+// What reading a small file has shown, if the file is to blame.
+Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const Error& error,
+                     std::string remedy) {
+  if (!IsDamage(error) && !IsOutOfReach(error)) return Fail(error);
+  CheckFinding finding{.kind = kind, .id = id, .remedy = std::move(remedy)};
+  std::string_view what = "";
+  if (IsOutOfReach(error)) {
+    finding.state = kOutOfReach;
+    finding.remedy = error.hint();
+    log.report().AddHintOf(error);
+    what = " cannot be had";
+  }
+  finding.message =
+      fmt::format("{} {}{}: {}", CheckKindName(kind), id.Hex(), what, error.message());
+  return log.Add(finding);
+}
+
 // Unlike ListSnapshots(), goes on past a bad one.
-Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckReport& report) {
+Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog& log) {
   HF_ASSIGN(const std::vector<Id> ids, ListSnapshotIds(repository.storage()));
   std::vector<Id> absent;
   std::vector<SnapshotInfo> snapshots;
@@ -204,16 +329,11 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
     Result<SnapshotInfo> snapshot = load();
     if (snapshot) {
       snapshots.push_back(*std::move(snapshot));
-    } else if (IsDamage(snapshot.error())) {
-      report.errors.push_back(fmt::format("snapshot {}: {}", id.Hex(), snapshot.error().message()));
-    } else if (IsOutOfReach(snapshot.error())) {
-      report.errors.push_back(
-          fmt::format("snapshot {} cannot be had: {}", id.Hex(), snapshot.error().message()));
-      report.AddHintOf(snapshot.error());
     } else if (snapshot.error().code() == ErrorCode::kNotFound) {
       absent.push_back(id);
     } else {
-      return Fail(std::move(snapshot).error());
+      HF_TRY(
+          AddFile(log, CheckFinding::Kind::kSnapshot, id, snapshot.error(), RemedyOfSnapshot(id)));
     }
   }
   if (!absent.empty()) {
@@ -221,12 +341,48 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckRep
     HF_ASSIGN(const std::vector<Id> now, ListSnapshotIds(repository.storage()));
     for (const Id& id : absent) {
       if (std::ranges::find(now, id) == now.end()) continue;
-      report.errors.push_back(fmt::format("snapshot {} is listed and not there", id.Hex()));
+      HF_TRY(log.Add({.kind = CheckFinding::Kind::kSnapshot,
+                      .state = kMissing,
+                      .id = id,
+                      .message = fmt::format("snapshot {} is listed and not there", id.Hex()),
+                      .remedy = "check again; if it stays so, the storage's list is wrong"}));
     }
   }
-  report.snapshots = snapshots.size();
+  log.report().snapshots = snapshots.size();
   std::ranges::sort(snapshots, {}, &SnapshotInfo::time);
   return snapshots;
+}
+
+// Why the index could not be loaded, file by file.
+Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLog& log,
+                             const std::stop_token& stop) {
+  constexpr std::string_view kRemedy =
+      "\"repository repair index\" makes the index anew from the packs; check again after it";
+  std::vector<FileInfo> files;
+  HF_TRY(repository.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
+    files.push_back(file);
+    return {};
+  }));
+  bool is_named = false;
+  for (const FileInfo& file : files) {
+    if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "check stopped by request");
+    HF_ASSIGN(const Id id, ParseId(file.name.name));
+    const auto read = [&]() -> Result<void> {
+      HF_ASSIGN(const Bytes json, repository.LoadSealed(FileKind::kIndex, id));
+      return DecodeIndexFile(json, [](const PackContents&) {});
+    };
+    const Result<void> done = read();
+    if (done || done.error().code() == ErrorCode::kNotFound) continue;
+    is_named = true;
+    HF_TRY(AddFile(log, CheckFinding::Kind::kIndex, id, done.error(), std::string(kRemedy)));
+  }
+  if (!is_named) {
+    HF_TRY(log.Add({.kind = CheckFinding::Kind::kIndex,
+                    .message = error.message(),
+                    .remedy = std::string(kRemedy)}));
+  }
+  log.report().hints.emplace_back(kRemedy);
+  return {};
 }
 
 }  // namespace
@@ -262,32 +418,57 @@ Result<ReadSubset> ParseReadSubset(std::string_view text) {
               "drawn at random");
 }
 
+Result<void> CheckKeys(Storage& storage, const CheckOptions& options, CheckReport& report) {
+  CheckLog log(options, report);
+  std::vector<FileInfo> files;
+  HF_TRY(storage.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
+    files.push_back(file);
+    return {};
+  }));
+  for (const FileInfo& file : files) {
+    HF_ASSIGN(const Id id, ParseId(file.name.name));
+    const auto read = [&]() -> Result<void> {
+      HF_ASSIGN(const std::optional<Bytes> content, ReadKeyFile(storage, file));
+      if (content) HF_TRY(DecodeKey(*content));
+      return {};
+    };
+    const Result<void> done = read();
+    if (done) continue;
+    HF_TRY(AddFile(log, CheckFinding::Kind::kKey, id, done.error(),
+                   fmt::format("put \"keys/{0}\" back from a copy; or remove it, where another key "
+                               "opens the repository, and make a new one: \"repository key add\"",
+                               id.Hex())));
+  }
+  return {};
+}
+
 Result<CheckReport> CheckRepository(Repository& repository, const CheckOptions& options,
                                     Progress& progress, std::stop_token stop) {
   CheckReport report;
+  CheckLog log(options, report);
+  progress.SetPhase("keys");
+  HF_TRY(CheckKeys(repository.storage(), options, report));
   progress.SetPhase("snapshots");
-  HF_ASSIGN(std::vector<SnapshotInfo> snapshots, LoadSnapshots(repository, report));
+  HF_ASSIGN(std::vector<SnapshotInfo> snapshots, LoadSnapshots(repository, log));
   progress.SetPhase("index");
   Result<void> loaded = repository.LoadIndex(stop);
   if (!loaded && !IsDamage(loaded.error())) return Fail(std::move(loaded).error());
   if (!loaded) {
     // Without the whole index nothing more can be told from what is merely not listed.
-    report.errors.push_back(loaded.error().message());
-    report.hints.emplace_back(
-        "\"repository repair index\" makes the index anew from the packs; check again after it");
+    HF_TRY(CheckIndexFiles(repository, loaded.error(), log, stop));
     return report;
   }
-  PackCheck packs(repository, report, progress, stop);
+  PackCheck packs(repository, log, progress, stop);
   progress.SetPhase("packs");
   HF_TRY(packs.CheckFiles());
   if (options.read_data) {
     progress.SetPhase("data");
     HF_TRY(packs.Read(options.subset));
   }
-  packs.AddHints();
   progress.SetPhase("trees");
-  TreeCheck trees(repository, packs.lost(), report, progress, std::move(stop));
+  TreeCheck trees(repository, packs, log, progress, std::move(stop));
   for (const SnapshotInfo& snapshot : snapshots) HF_TRY(trees.CheckSnapshot(snapshot));
+  packs.AddHints();
   report.trees = trees.trees();
   return report;
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <ranges>
 #include <tuple>
@@ -19,8 +18,9 @@ namespace {
 
 // One read; a blob that is larger is read at once.
 constexpr std::uint64_t kWindowBytes = 4U << 20;
-// Faults named per pack.
-constexpr std::size_t kFaultsShown = 10;
+// Blobs of one pack whose sentences the report keeps.
+constexpr std::size_t kBlobsShown = 10;
+constexpr std::string_view kBehindEnd = "the file ends before it";
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "check stopped by request"); }
 
@@ -129,9 +129,7 @@ class PackReader {
       } else if (next < blobs.size() && blobs[next].offset > at) {
         end = std::min<std::uint64_t>(end, blobs[next].offset);
       } else if (next < blobs.size()) {
-        reading_.faults.push_back(fmt::format(
-            "{} blob {} overlaps another", BlobTypeName(blobs[next].type), blobs[next].id.Hex()));
-        reading_.bad_blobs.insert(blobs[next++].id);
+        AddBad(blobs[next++], "it overlaps another");
         continue;
       }
       HF_ASSIGN(Bytes window, repository_.storage().Get(PackName(pack_), {at, end - at}));
@@ -141,23 +139,25 @@ class PackReader {
       for (; next < last; ++next) {
         const PackContents::Blob& blob = blobs[next];
         std::uint64_t begin = blob.offset - at;
-        Result<Bytes> opened = Fail(ErrorCode::kCorrupt, "the file ends before it");
+        Result<Bytes> opened = Fail(ErrorCode::kCorrupt, std::string(kBehindEnd));
         if (begin + blob.length <= window.size()) {
           opened = repository_.OpenBlob(blob.type, blob.id, LocationOf(pack_, blob),
                                         ByteView(window).subspan(begin, blob.length));
         }
         if (opened) continue;
         if (!IsDamage(opened.error())) return Fail(std::move(opened).error());
-        reading_.faults.push_back(fmt::format("{} blob {}: {}", BlobTypeName(blob.type),
-                                              blob.id.Hex(), opened.error().message()));
-        reading_.bad_blobs.insert(blob.id);
+        AddBad(blob, opened.error().message());
       }
       at = end;
     }
-    for (; next < blobs.size(); ++next) reading_.bad_blobs.insert(blobs[next].id);
+    for (; next < blobs.size(); ++next) AddBad(blobs[next], std::string(kBehindEnd));
     if (hash.Finish() != pack_.bytes)
       reading_.faults.emplace_back("its content does not have the hash that is its name");
     return {};
+  }
+
+  void AddBad(const PackContents::Blob& blob, std::string fault) {
+    reading_.bad_blobs.push_back({blob.type, blob.id, std::move(fault)});
   }
 
   Repository& repository_;
@@ -170,9 +170,13 @@ class PackReader {
 
 }  // namespace
 
-PackCheck::PackCheck(Repository& repository, CheckReport& report, Progress& progress,
+PackCheck::PackCheck(Repository& repository, CheckLog& log, Progress& progress,
                      std::stop_token stop)
-    : repository_(repository), report_(report), progress_(progress), stop_(std::move(stop)) {}
+    : repository_(repository),
+      log_(log),
+      report_(log.report()),
+      progress_(progress),
+      stop_(std::move(stop)) {}
 
 Result<void> PackCheck::Summarize() {
   packs_.clear();
@@ -196,11 +200,54 @@ Result<bool> PackCheck::IsStillIndexed(const Id& pack) {
   return !entries.empty();
 }
 
-Result<void> PackCheck::AddMissing(const Id& pack, std::string_view what) {
-  report_.errors.push_back(fmt::format("pack {} {}", pack.Hex(), what));
+Result<void> PackCheck::AddPack(const Id& pack, CheckFinding::State state, std::string message,
+                                std::string remedy) {
+  if (bad_.insert(pack).second) ++report_.packs_bad;
+  if (state == CheckFinding::State::kDamaged) damaged_.insert(pack);
+  return log_.Add({.kind = CheckFinding::Kind::kPack,
+                   .state = state,
+                   .id = pack,
+                   .message = std::move(message),
+                   .remedy = remedy.empty() ? RemedyOfPack(pack, state) : std::move(remedy)});
+}
+
+Result<bool> PackCheck::AddBlob(const Id& pack, BlobType type, const Id& id,
+                                CheckFinding::State state, const std::string& fault,
+                                bool is_shown) {
+  if (!bad_blobs_[pack].insert(id).second) return false;
+  ++report_.blobs_bad;
+  CheckFinding finding{.kind = CheckFinding::Kind::kBlob, .state = state, .id = id};
+  finding.message =
+      fmt::format("pack {}: {} blob {}: {}", pack.Hex(), BlobTypeName(type), id.Hex(), fault);
+  if (log_.has_visitor()) {
+    finding.blobs.push_back({type, id, {pack}});
+    finding.remedy = RemedyOfPack(pack, state);
+  }
+  HF_TRY(log_.Add(finding, is_shown));
+  return true;
+}
+
+Result<void> PackCheck::AddMissing(const Id& pack) {
+  const CheckFinding::State state = CheckFinding::State::kMissing;
+  HF_TRY(AddPack(pack, state,
+                 fmt::format("pack {} is in the index but not in the storage", pack.Hex())));
   HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
-  for (const PackContents::Blob& blob : entries) bad_blobs_[pack].insert(blob.id);
+  for (const PackContents::Blob& blob : entries) {
+    HF_TRY(AddBlob(pack, blob.type, blob.id, state, "its pack is not there", false));
+  }
   packs_[pack].is_missing = true;
+  return {};
+}
+
+Result<void> PackCheck::AddDamaged(BlobType type, const Id& id, const std::string& fault) {
+  for (const BlobLocation& location : repository_.FindAll(type, id)) {
+    HF_ASSIGN(const bool is_new,
+              AddBlob(location.pack, type, id, CheckFinding::State::kDamaged, fault, false));
+    if (!is_new || bad_.contains(location.pack)) continue;
+    HF_TRY(AddPack(location.pack, CheckFinding::State::kDamaged,
+                   fmt::format("pack {}: {} blob {} is damaged", location.pack.Hex(),
+                               BlobTypeName(type), id.Hex())));
+  }
   return {};
 }
 
@@ -216,15 +263,20 @@ Result<void> PackCheck::CheckFiles() {
     }
     return {};
   }));
+  constexpr std::size_t kMixedNamed = 20;
+  std::size_t mixed = 0;
   std::vector<Id> suspects;
   for (const auto& [id, pack] : packs_) {
     const auto file = files.find(id);
     if (file == files.end() || file->second != pack.file_bytes) suspects.push_back(id);
     report_.blobs += pack.blobs;
-    if (pack.has_data && pack.has_trees) {
+    if (pack.has_data && pack.has_trees && mixed++ < kMixedNamed) {
       report_.hints.push_back(
           fmt::format("pack {} holds data and trees; a prune sorts them apart", id.Hex()));
     }
+  }
+  if (mixed > kMixedNamed) {
+    report_.hints.push_back(fmt::format("so do {} other packs", mixed - kMixedNamed));
   }
   std::ranges::sort(suspects);
   for (const Id& id : suspects) {
@@ -237,15 +289,17 @@ Result<void> PackCheck::CheckFiles() {
     if (!is_indexed) {
       packs_.erase(id);
     } else if (!file) {
-      HF_TRY(AddMissing(id, "is in the index but not in the storage"));
+      HF_TRY(AddMissing(id));
     } else {
-      report_.errors.push_back(fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
-                                           file->size, packs_[id].file_bytes));
-      damaged_.insert(id);
+      const CheckFinding::State state = CheckFinding::State::kDamaged;
+      HF_TRY(AddPack(id, state,
+                     fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
+                                 file->size, packs_[id].file_bytes)));
       // What lies behind its end is lost; the rest shows when it is read.
       HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
       for (const PackContents::Blob& blob : entries) {
-        if (std::uint64_t{blob.offset} + blob.length > file->size) bad_blobs_[id].insert(blob.id);
+        if (std::uint64_t{blob.offset} + blob.length <= file->size) continue;
+        HF_TRY(AddBlob(id, blob.type, blob.id, state, std::string(kBehindEnd), false));
       }
     }
   }
@@ -321,51 +375,48 @@ Result<void> PackCheck::Read(const ReadSubset& subset) {
   for (const Id& id : order) progress_.bytes_total += packs_[id].file_bytes;
   std::atomic<std::uint64_t> bytes_read = 0;
   std::mutex mutex;
-  std::map<std::size_t, PackReading> worth_telling;  // so that it is told in order
+  std::vector<Id> absent;
+  report_.packs_read += order.size();
   HF_TRY(ForEachInParallel(
       order.size(), ThreadsFor(repository_.storage()), [&](std::size_t i) -> Result<void> {
         PackReader reader(repository_, progress_, bytes_read, stop_, order[i]);
         HF_ASSIGN(PackReading reading, reader.Read(packs_.find(order[i])->second));
-        if (reading.faults.empty() && reading.bad_blobs.empty() && !reading.is_absent &&
-            !reading.out_of_reach) {
-          return {};
-        }
         std::lock_guard lock(mutex);
-        worth_telling.emplace(i, std::move(reading));
+        if (!reading.is_absent) return Tell(order[i], reading);
+        absent.push_back(order[i]);
         return {};
       }));
   report_.bytes_read += bytes_read;
-  report_.packs_read += order.size();
-  for (const auto& [i, reading] : worth_telling) HF_TRY(Tell(order[i], reading));
+  // These want the index as it is now, which nobody may be reading meanwhile.
+  for (const Id& pack : absent) {
+    HF_ASSIGN(const bool is_indexed, IsStillIndexed(pack));
+    if (is_indexed) HF_TRY(AddMissing(pack));
+  }
   return FindLost();
 }
 
 Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
-  if (reading.is_absent) {
-    HF_ASSIGN(bool is_indexed, IsStillIndexed(pack));
-    return is_indexed ? AddMissing(pack, "is in the index but not in the storage") : Result<void>();
-  }
   if (reading.out_of_reach) {
-    report_.errors.push_back(
-        fmt::format("pack {} cannot be had: {}", pack.Hex(), reading.out_of_reach->message()));
+    HF_TRY(AddPack(
+        pack, CheckFinding::State::kOutOfReach,
+        fmt::format("pack {} cannot be had: {}", pack.Hex(), reading.out_of_reach->message()),
+        reading.out_of_reach->hint()));
     report_.AddHintOf(*reading.out_of_reach);
     --report_.packs_read;
-    if (reading.faults.empty() && reading.bad_blobs.empty()) return {};
   }
-  damaged_.insert(pack);
-  if (!reading.bad_blobs.empty()) {
-    bad_blobs_[pack].insert(reading.bad_blobs.begin(), reading.bad_blobs.end());
+  const CheckFinding::State state = CheckFinding::State::kDamaged;
+  std::size_t told = 0;
+  for (const PackReading::BadBlob& blob : reading.bad_blobs) {
+    const bool is_shown = told++ < kBlobsShown;
+    HF_TRY(AddBlob(pack, blob.type, blob.id, state, blob.fault, is_shown));
   }
-  const std::vector<std::string>& faults = reading.faults;
-  for (std::size_t i = 0; i < faults.size(); ++i) {
-    if (i == kFaultsShown) {
-      report_.errors.push_back(
-          fmt::format("pack {}: {} more faults", pack.Hex(), faults.size() - i));
-      break;
-    }
-    report_.errors.push_back(fmt::format("pack {}: {}", pack.Hex(), faults[i]));
+  for (const std::string& fault : reading.faults) {
+    HF_TRY(AddPack(pack, state, fmt::format("pack {}: {}", pack.Hex(), fault)));
   }
-  return {};
+  if (reading.bad_blobs.empty() || !reading.faults.empty()) return {};
+  return AddPack(
+      pack, state,
+      fmt::format("pack {}: {} of its blobs are damaged", pack.Hex(), reading.bad_blobs.size()));
 }
 
 }  // namespace holdfast::repository

@@ -13,6 +13,7 @@
 
 #include "common/base/result.h"
 #include "common/repository/check.h"
+#include "common/repository/check_log.h"
 #include "common/repository/pack_format.h"
 #include "common/repository/repository.h"
 
@@ -30,16 +31,21 @@ struct PackSummary {
 
 // What reading one pack has shown.
 struct PackReading {
-  std::vector<std::string> faults;
-  std::unordered_set<Id, IdHash> bad_blobs;
+  struct BadBlob {
+    BlobType type = BlobType::kData;
+    Id id;
+    std::string fault;
+  };
+  std::vector<std::string> faults;  // of the pack itself
+  std::vector<BadBlob> bad_blobs;
   bool is_absent = false;                  // there is no such file
   std::optional<Error> out_of_reach = {};  // why the rest of it could not be read
 };
 
 class PackCheck {
  public:
-  // `report` collects what is found.
-  PackCheck(Repository& repository, CheckReport& report, Progress& progress, std::stop_token stop);
+  // `log` takes what is found.
+  PackCheck(Repository& repository, CheckLog& log, Progress& progress, std::stop_token stop);
 
   // That each pack of the index is there and has its size. REQUIRES: the index was loaded.
   Result<void> CheckFiles();
@@ -47,6 +53,9 @@ class PackCheck {
   Result<void> Read(const ReadSubset& subset);
   // Blobs that no pack has whole, as far as the above found out.
   const std::unordered_set<Id, IdHash>& lost() const { return lost_; }
+  // A blob that could not be loaded from any pack: each is told to have it damaged, unless that is
+  // known.
+  Result<void> AddDamaged(BlobType type, const Id& id, const std::string& fault);
   // Adds to the report what is to be done about what was found.
   void AddHints() const;
 
@@ -54,11 +63,17 @@ class PackCheck {
   std::vector<Id> Choose(const ReadSubset& subset);
   Result<void> Summarize();
   Result<bool> IsStillIndexed(const Id& pack);
-  Result<void> AddMissing(const Id& pack, std::string_view what);
+  Result<void> AddPack(const Id& pack, CheckFinding::State state, std::string message,
+                       std::string remedy = {});
+  // Takes note of it and tells of it, once; whether it is new.
+  Result<bool> AddBlob(const Id& pack, BlobType type, const Id& id, CheckFinding::State state,
+                       const std::string& fault, bool is_shown);
+  Result<void> AddMissing(const Id& pack);
   Result<void> Tell(const Id& pack, const PackReading& reading);
   Result<void> FindLost();
 
   Repository& repository_;
+  CheckLog& log_;
   CheckReport& report_;
   Progress& progress_;
   std::stop_token stop_;
@@ -66,6 +81,7 @@ class PackCheck {
   std::unordered_map<Id, std::unordered_set<Id, IdHash>, IdHash> bad_blobs_;  // per pack
   std::unordered_set<Id, IdHash> lost_;
   std::set<Id> damaged_;  // packs that are there, and not as they should be
+  std::set<Id> bad_;      // these, and what is missing or out of reach
 };
 
 }  // namespace holdfast::repository

@@ -168,10 +168,11 @@ TEST_CASE("report messages: what was restored and what was found damaged") {
 
   CheckTaskReport check;
   check.check.errors = std::vector<std::string>(100, kLong);
+  check.check.findings = 5000;
   v1::VerifyResult verify;
   FillMessage(check, verify);
   REQUIRE_FALSE(Back(verify).sound());
-  REQUIRE(verify.error_count() == 100);
+  REQUIRE(verify.error_count() == 5000);
   REQUIRE(verify.errors_size() == 20);
   REQUIRE(verify.ByteSizeLong() < kReportBytesMax);
 }

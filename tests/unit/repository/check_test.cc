@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include "common/base/format.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
@@ -26,6 +28,22 @@ struct CheckFixture : RepositoryFixture {
     auto repository = Open();
     Progress progress;
     return Unwrap(CheckRepository(*repository, {.read_data = read_data}, progress, {}));
+  }
+  // The same, with all that is told.
+  std::vector<CheckFinding> Findings(bool read_data = false) {
+    auto repository = Open();
+    Progress progress;
+    std::vector<CheckFinding> findings;
+    const CheckReport report =
+        Unwrap(CheckRepository(*repository,
+                               {.read_data = read_data,
+                                .on_finding = [&](const CheckFinding& finding) -> Result<void> {
+                                  findings.push_back(finding);
+                                  return {};
+                                }},
+                               progress, {}));
+    CHECK(report.findings == findings.size());
+    return findings;
   }
 
   std::vector<FileInfo> Files(FileKind kind) {
@@ -64,6 +82,13 @@ bool Mentions(const std::vector<std::string>& lines, const std::string& part) {
       lines, [&](const std::string& line) { return line.find(part) != std::string::npos; });
 }
 std::string Short(const Id& id) { return id.Hex().substr(0, 8); }
+
+std::vector<CheckFinding> Of(std::vector<CheckFinding> findings, CheckFinding::Kind kind) {
+  std::erase_if(findings, [&](const CheckFinding& finding) { return finding.kind != kind; });
+  return findings;
+}
+using Kind = CheckFinding::Kind;
+using FindingState = CheckFinding::State;
 
 TEST_CASE("check: a sound repository has no errors") {
   CheckFixture fixture;
@@ -328,8 +353,231 @@ TEST_CASE("check: damage that countless paths lead to is told in time") {
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
 
-  CHECK(report.errors.size() == 51);
-  CHECK_THAT(report.errors.back(), Catch::Contains("or more other paths"));
+  CHECK(report.errors.size() == 50);
+  CHECK(report.findings == 1'000'000'000'000);
+  CHECK(report.entries_affected == 1'000'000'000'000);
+  CHECK(report.snapshots_affected == 1);
+
+  // Who asks for all is told of each path, or of a directory that it lies below.
+  std::uint64_t told = 0;
+  const CheckReport all = Unwrap(CheckRepository(*repository,
+                                                 {.on_finding =
+                                                      [&](const CheckFinding& finding) {
+                                                        CHECK(finding.kind == Kind::kDirectory);
+                                                        ++told;
+                                                        return Result<void>();
+                                                      }},
+                                                 progress, {}));
+  CHECK(all.entries_affected == 1'000'000'000'000);
+  CHECK(told > 9'000);
+  CHECK(told < 20'000);
+}
+
+TEST_CASE("check: every blob of a missing pack and every path that needs it is told, with ids") {
+  CheckFixture fixture;
+  const Id pack = fixture.LocationOf(BlobType::kData, "bee").pack;
+  std::set<Id> expected;
+  auto repository = fixture.Open();
+  Unwrap(repository->ForEachBlob(
+      [&](BlobType, const Id& id, const BlobLocation& location) -> Result<void> {
+        if (location.pack == pack) expected.insert(id);
+        return {};
+      }));
+  Unwrap(fixture.storage.Remove({FileKind::kPack, pack.Hex()}));
+
+  const std::vector<CheckFinding> findings = fixture.Findings();
+
+  const auto packs = Of(findings, Kind::kPack);
+  REQUIRE(packs.size() == 1);
+  CHECK(packs[0].id == pack);
+  CHECK(packs[0].state == FindingState::kMissing);
+  CHECK_THAT(packs[0].remedy, Catch::Contains("repository repair index"));
+  std::set<Id> blobs;
+  for (const CheckFinding& finding : Of(findings, Kind::kBlob)) {
+    REQUIRE(finding.id);
+    blobs.insert(*finding.id);
+    REQUIRE(finding.blobs.size() == 1);
+    CHECK(finding.blobs[0].packs == std::vector<Id>{pack});
+  }
+  CHECK(blobs == expected);
+  std::set<std::pair<Id, std::string>> paths;
+  for (const CheckFinding& finding : Of(findings, Kind::kFile)) {
+    REQUIRE(finding.snapshot);
+    paths.emplace(*finding.snapshot, finding.path);
+    REQUIRE_FALSE(finding.blobs.empty());
+    for (const CheckFinding::Blob& blob : finding.blobs) {
+      CHECK(expected.contains(blob.id));
+      CHECK(blob.packs == std::vector<Id>{pack});
+    }
+    CHECK_THAT(finding.remedy, Catch::Contains("backup --rehash"));
+  }
+  CHECK(paths == std::set<std::pair<Id, std::string>>{{fixture.first, "/files/app/data/a"},
+                                                      {fixture.first, "/files/app/data/deep/b"},
+                                                      {fixture.second, "/files/app/data/deep/b"}});
+}
+
+TEST_CASE("check: more paths than the report names are all told, and counted without") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  std::string nodes;
+  for (int i = 0; i < 3000; ++i) {
+    nodes += fmt::format(R"({}{{"name":"f{:04}","type":"file","size":1,"content":["{}"]}})",
+                         i == 0 ? "" : ",", i, std::string(64, 'b'));
+  }
+  const Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}")));
+  Unwrap(writer->Finish());
+  for (const char* time : {"2026-11-21T05:45:28Z", "2026-11-22T05:45:28Z"}) {
+    const std::string json =
+        fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree.Hex());
+    Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  }
+  Progress progress;
+  const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
+  CHECK(report.errors.size() == 100);  // 50 of each snapshot
+  CHECK(report.findings == 6000);
+  CHECK(report.entries_affected == 6000);
+  CHECK(report.snapshots_affected == 2);
+
+  std::set<std::pair<Id, std::string>> told;
+  const auto tell = [&](const CheckFinding& finding) -> Result<void> {
+    CHECK(finding.blobs.size() == 1);
+    CHECK(finding.blobs.at(0).packs.empty());  // it is in none
+    told.emplace(*finding.snapshot, finding.path);
+    return {};
+  };
+  Unwrap(CheckRepository(*repository, {.on_finding = tell}, progress, {}));
+  CHECK(told.size() == 6000);
+
+  // Whoever listens may end it.
+  const auto refuse = [](const CheckFinding&) { return Fail(ErrorCode::kNoSpace, "full"); };
+  REQUIRE_FAILS(CheckRepository(*repository, {.on_finding = refuse}, progress, {}),
+                ErrorCode::kNoSpace, "full");
+}
+
+TEST_CASE("check: a file that needs very many lost blobs has several findings") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  auto writer = BlobWriter::Begin(*repository, nullptr);
+  std::string content;
+  for (int i = 0; i < 2500; ++i) {
+    content += fmt::format("{}\"{:064x}\"", i == 0 ? "" : ",", i + 1);
+  }
+  const Id tree = Unwrap(writer->Save(
+      BlobType::kTree,
+      AsBytes(R"({"nodes":[{"name":"a","type":"file","size":1,"content":[)" + content + "]}]}")));
+  Unwrap(writer->Finish());
+  Unwrap(repository->SaveSealed(
+      FileKind::kSnapshot,
+      AsBytes(R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}")));
+  std::set<Id> named;
+  std::vector<std::size_t> sizes;
+  Progress progress;
+  const CheckReport report = Unwrap(
+      CheckRepository(*repository, {.on_finding = [&](const CheckFinding& finding) -> Result<void> {
+        CHECK(finding.path == "/a");
+        sizes.push_back(finding.blobs.size());
+        for (const auto& blob : finding.blobs) named.insert(blob.id);
+        return {};
+      }},
+                      progress, {}));
+  CHECK(named.size() == 2500);
+  CHECK(sizes == std::vector<std::size_t>{1000, 1000, 500});
+  CHECK(report.entries_affected == 1);
+}
+
+TEST_CASE("check: a damaged directory leads to its pack and to what to do, without reading data") {
+  CheckFixture fixture;
+  BlobLocation location;
+  Id tree;
+  auto repository = fixture.Open();
+  Unwrap(repository->ForEachBlob(
+      [&](BlobType type, const Id& id, const BlobLocation& at) -> Result<void> {
+        if (type != BlobType::kTree) return {};
+        const Bytes blob = Unwrap(repository->LoadBlob(type, id));
+        if (AsText(blob).find("\"empty\"") == std::string_view::npos) return {};
+        tree = id;
+        location = at;
+        return {};
+      }));
+  fixture.Overwrite(location.pack, location.offset + 20, 1);
+
+  const std::vector<CheckFinding> findings = fixture.Findings();
+
+  REQUIRE(findings.size() == 3);
+  CHECK(findings[0].kind == Kind::kBlob);
+  CHECK(findings[0].id == tree);
+  CHECK(findings[1].kind == Kind::kPack);
+  CHECK(findings[1].id == location.pack);
+  CHECK_THAT(findings[1].remedy, Catch::Contains("repair packs " + location.pack.Hex()));
+  CHECK(findings[2].kind == Kind::kDirectory);
+  CHECK(findings[2].snapshot == fixture.first);
+  CHECK(findings[2].path == "/files/app/data/");
+  REQUIRE(findings[2].blobs.size() == 1);
+  CHECK(findings[2].blobs[0].id == tree);
+  CHECK(findings[2].blobs[0].packs == std::vector<Id>{location.pack});
+  CHECK(Mentions(fixture.Check().hints, "repair packs " + location.pack.Hex()));
+}
+
+TEST_CASE("check: each damaged key, snapshot and index file is named") {
+  CheckFixture fixture;
+  const auto spoil = [&](FileKind kind, const Id& id) {
+    const FileName name{kind, id.Hex()};
+    Bytes content = Unwrap(fixture.storage.Get(name, {}));
+    content.resize(content.size() / 2);
+    Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
+  };
+  // Opened before, and without an index yet.
+  auto repository = Unwrap(Repository::Open(std::make_unique<BorrowedStorage>(fixture.storage),
+                                            fixture.password, {}, fixture.random, fixture.clock));
+  Progress progress;
+  const auto findings = [&] {
+    std::vector<CheckFinding> all;
+    Unwrap(CheckRepository(*repository,
+                           {.on_finding = [&](const CheckFinding& finding) -> Result<void> {
+                             all.push_back(finding);
+                             return {};
+                           }},
+                           progress, {}));
+    return all;
+  };
+  SECTION("a key") {
+    const Id key = Unwrap(ParseId(fixture.Files(FileKind::kKey).at(0).name.name));
+    spoil(FileKind::kKey, key);
+    const std::vector<CheckFinding> all = findings();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].kind == Kind::kKey);
+    CHECK(all[0].id == key);
+    CHECK_THAT(all[0].remedy, Catch::Contains("keys/" + key.Hex()));
+  }
+  SECTION("snapshots") {
+    spoil(FileKind::kSnapshot, fixture.first);
+    spoil(FileKind::kSnapshot, fixture.second);
+    std::set<Id> ids;
+    for (const CheckFinding& finding : findings()) {
+      CHECK(finding.kind == Kind::kSnapshot);
+      CHECK(finding.state == FindingState::kDamaged);
+      CHECK_THAT(finding.remedy, Catch::Contains("repository forget " + finding.id->Hex()));
+      ids.insert(*finding.id);
+    }
+    CHECK(ids == std::set<Id>{fixture.first, fixture.second});
+  }
+  SECTION("index files") {
+    std::set<Id> expected;
+    for (const FileInfo& file : fixture.Files(FileKind::kIndex)) {
+      const Id id = Unwrap(ParseId(file.name.name));
+      expected.insert(id);
+      spoil(FileKind::kIndex, id);
+    }
+    REQUIRE(expected.size() > 1);
+    std::set<Id> ids;
+    for (const CheckFinding& finding : findings()) {
+      CHECK(finding.kind == Kind::kIndex);
+      ids.insert(*finding.id);
+      CHECK_THAT(finding.remedy, Catch::Contains("repository repair index"));
+    }
+    CHECK(ids == expected);
+  }
 }
 
 TEST_CASE("check: packs that no index names are a hint") {
