@@ -46,6 +46,29 @@ class Verbs(Base):
     def ids(self) -> list[str]:
         return [snapshot["id"] for snapshot in self.restic.snapshots()]
 
+    def flip(self, path: Path, at: int) -> None:
+        content = bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+
+    def place_of(self, content: str) -> tuple[Path, dict]:
+        """The pack that holds a small file, and what the index says of it."""
+        blob = hashlib.sha256(content.encode()).hexdigest()
+        index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
+        entries = [(pack["id"], entry) for one in index for pack in one["packs"] for entry in pack["blobs"]]
+        ((name, entry),) = [(pack, entry) for pack, entry in entries if entry["id"] == blob]
+        return self.repository / "data" / name[:2] / name, entry
+
+    def pack_of(self, content: str) -> Path:
+        return self.place_of(content)[0]
+
+    def damage(self, content: str) -> str:
+        """Damages the blob of a small file and nothing else. Its id."""
+        pack, entry = self.place_of(content)
+        self.flip(pack, entry["offset"] + entry["length"] // 2)
+        return entry["id"]
+
 
 class Forget(Verbs):
     def test_by_policy_and_by_name_with_the_floor_below(self) -> None:
@@ -454,20 +477,6 @@ class Mending(Verbs):
             self.fails(2, "no part of the packs", "hint: ", arguments=["check", "--read-data-subset", subset])
         self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
 
-    def flip(self, path: Path, at: int) -> None:
-        content = bytearray(path.read_bytes())
-        content[at] ^= 1
-        path.chmod(0o600)
-        path.write_bytes(content)
-
-    def pack_of(self, content: str) -> Path:
-        """That holds a small file."""
-        blob = hashlib.sha256(content.encode()).hexdigest()
-        index = [self.restic.cat("index", path.name) for path in (self.repository / "index").iterdir()]
-        packs = [pack for one in index for pack in one["packs"]]
-        (name,) = [pack["id"] for pack in packs if blob in [entry["id"] for entry in pack["blobs"]]]
-        return self.repository / "data" / name[:2] / name
-
     def restored(self, snapshot: str, *, by_restic: bool = True) -> str:
         to = self.directory / "restored"
         shutil.rmtree(to, ignore_errors=True)
@@ -628,22 +637,28 @@ class Copying(Verbs):
         self.assertEqual(self.copy()["bytes_stored"], 0)
 
     def test_what_is_lost_is_named_and_the_rest_copied(self) -> None:
-        bad = self.backup("bad")
-        packs = set((self.repository / "data").rglob("*"))
-        good = self.backup("good")
-        for pack in packs:
-            if pack.is_file():
-                content = bytearray(pack.read_bytes())
-                content[3] ^= 1
-                pack.chmod(0o600)
-                pack.write_bytes(content)
-        done = self.agent.run("repository", "copy", "--to", "offsite", "--json", expect=None)
-        states = {entry["id"]: entry["state"] for entry in done.document["snapshots"]}
-        self.assertEqual(states[bad], "failed")
-        self.assertIn(done.code, (1, 3))
-        self.assertIn("is lost", done.stderr)
-        self.assertIn(states[good], ("copied", "failed"))
-        self.there.check()
+        bad = self.backup("of one alone")
+        good = self.backup("of the other")
+        blob = self.damage("of one alone")
+
+        def copy(code: int, *snapshots: str) -> dict[str, dict]:
+            words = ["copy", *snapshots, "--repository", "main", "--to", "offsite", "--json"]
+            done = self.agent.run("repository", *words, expect=code)
+            self.there.check()
+            self.assertEqual([one["original"] for one in self.there.snapshots()], [good])
+            self.assertIn(f'tree/a" needs data blob {blob}, which is lost', done.stderr)
+            entries = {entry["id"]: entry for entry in done.document["snapshots"]}
+            self.assertEqual((entries[bad]["state"], entries[bad]["error"]["code"]), ("failed", "corrupt"))
+            self.assertIn(blob, entries[bad]["error"]["message"])
+            return entries
+
+        # Some of several things failed: 3.
+        entries = copy(3)
+        self.assertEqual((entries[good]["state"], entries[good]["error"]), ("copied", None))
+        # What is there already is good, too.
+        self.assertEqual(copy(3)[good]["state"], "present")
+        # Where that is all that was asked for it failed: 1.
+        self.assertEqual(set(copy(1, bad)), {bad})
 
     def test_mistakes(self) -> None:
         self.backup()
