@@ -6,7 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "common/base/format.h"
@@ -28,7 +27,12 @@ constexpr std::size_t kRoundBlobs = 256U << 10;
 // Snapshots are written when so much was copied since the last.
 constexpr std::uint64_t kBatchBytes = 1ULL << 30;
 
-using IdSet = std::unordered_set<Id, IdHash>;
+// What cannot be copied: why the storage does not give it, or nothing, if it is lost.
+using LostBlobs = std::unordered_map<Id, std::optional<Error>, IdHash>;
+
+std::optional<Error> IfOutOfReach(std::optional<Error> error) {
+  return error && IsOutOfReach(*error) ? std::move(error) : std::nullopt;
+}
 
 class Copy {
  public:
@@ -41,7 +45,8 @@ class Copy {
         stop_(std::move(stop)),
         needed_(from,
                 {.tree = [this](const Id& id, ByteView blob) { return WantTree(id, blob); },
-                 .data = [this](const Id& id) { return WantData(id); }},
+                 .data = [this](const Id& id) { return WantData(id); },
+                 .goes_on = true},
                 progress) {}
 
   CopyReport Run(std::vector<SnapshotInfo> chosen, const std::vector<SnapshotInfo>& present) {
@@ -183,9 +188,10 @@ class Copy {
   Result<void> CopyAnyway(const PackContents::Blob& blob) {
     Result<Bytes> plaintext = LoadNeededBlob(from_, blob.type, blob.id);
     if (plaintext) return Save(blob, *std::move(plaintext));
-    if (!IsDamage(plaintext.error())) return Fail(std::move(plaintext).error());
+    if (!MayLieElsewhere(plaintext.error())) return Fail(std::move(plaintext).error());
     std::lock_guard lock(mutex_);
-    lost_[static_cast<std::size_t>(blob.type)].insert(blob.id);
+    lost_[static_cast<std::size_t>(blob.type)].try_emplace(
+        blob.id, IfOutOfReach(std::move(plaintext).error()));
     return {};
   }
 
@@ -215,7 +221,7 @@ class Copy {
     }
     batch_bytes_ = 0;
     for (const LostBlob& lost : needed_.lost()) {
-      lost_[static_cast<std::size_t>(lost.type)].insert(lost.id);
+      lost_[static_cast<std::size_t>(lost.type)].try_emplace(lost.id, IfOutOfReach(lost.error));
     }
     for (SnapshotCopy* snapshot : std::exchange(batch_, {})) {
       HF_ASSIGN(snapshot->error, FindLoss(snapshot->snapshot));
@@ -235,7 +241,15 @@ class Copy {
       std::string path;
       Id tree;
     };
-    const auto lost = [](const std::string& path, BlobType type, const Id& id) {
+    const auto lost = [&](const std::string& path, BlobType type, const Id& id) {
+      const std::optional<Error>& withheld = lost_[static_cast<std::size_t>(type)].find(id)->second;
+      if (withheld) {
+        return Error(withheld->code(),
+                     fmt::format("{} needs {} blob {}, which cannot be had: {}",
+                                 Quote(path.empty() ? "/" : path), BlobTypeName(type), id.Hex(),
+                                 withheld->message()))
+            .WithHint(withheld->hint());
+      }
       return Error(ErrorCode::kCorrupt,
                    fmt::format("{} needs {} blob {}, which is lost",
                                Quote(path.empty() ? "/" : path), BlobTypeName(type), id.Hex()))
@@ -295,8 +309,8 @@ class Copy {
   std::uint64_t batch_bytes_ = 0;
   std::vector<SnapshotCopy*> batch_;  // complete but for what is in wanted_
   std::atomic<std::uint64_t> bytes_read_{0};
-  std::mutex mutex_;           // of the next, while threads are at work
-  std::array<IdSet, 2> lost_;  // by type
+  std::mutex mutex_;               // of the next, while threads are at work
+  std::array<LostBlobs, 2> lost_;  // by type
 };
 
 bool IsSameSet(std::vector<std::string> a, std::vector<std::string> b) {

@@ -53,10 +53,10 @@ const SnapshotInfo* FindCopy(const std::vector<SnapshotInfo>& snapshots,
 // is not there yet; then the snapshots are written, without parent and with `original`. One that
 // FindCopy() finds in `to` is left alone. It goes on in stretches of about 1 GiB, at the end of
 // which the snapshots that are complete become visible; killed anywhere, what was stored is found
-// again by the next copy. A snapshot of which something is lost fails, and the others are copied.
-// Memory: a bit per blob of the index of `from`, about 75 bytes for each of up to 256 Ki blobs, and
-// what BlobWriter takes. REQUIRES: the indexes were loaded after `chosen` and `present`, which are
-// the snapshots of `to`, were listed; locks of both are held.
+// again by the next copy. A snapshot of which something is lost or not given by the storage fails,
+// and the others are copied. Memory: a bit per blob of the index of `from`, about 75 bytes for each
+// of up to 256 Ki blobs, and what BlobWriter takes. REQUIRES: the indexes were loaded after
+// `chosen` and `present`, which are the snapshots of `to`, were listed; locks of both are held.
 CopyReport CopySnapshots(Repository& from, Repository& to, std::vector<SnapshotInfo> chosen,
                          const std::vector<SnapshotInfo>& present, const CopyOptions& options,
                          Progress& progress, std::stop_token stop);

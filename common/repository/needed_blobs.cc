@@ -71,7 +71,9 @@ Result<void> NeededBlobs::Read(const Id& tree) {
     return VisitTree(tree, blob, visit);
   };
   Result<void> read = read_all();
-  if (!read && !IsDamage(read.error())) return read;
+  const bool is_told =
+      !read && (IsDamage(read.error()) || (visitor_.goes_on && IsOutOfReach(read.error())));
+  if (!read && !is_told) return read;
   std::lock_guard lock(mutex_);
   ++progress_.items;
   if (!read) {

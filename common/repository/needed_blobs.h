@@ -33,6 +33,9 @@ class NeededBlobs {
   struct Visitor {
     std::function<Result<void>(const Id& tree, ByteView blob)> tree = {};
     std::function<Result<void>(const Id& id)> data = {};
+    // Whether directories that the storage does not give count as lost, too, instead of being an
+    // error.
+    bool goes_on = false;
   };
   // `progress` counts directories.
   NeededBlobs(Repository& repository, Visitor visitor, Progress& progress);

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include "common/base/format.h"
 #include "common/repository/check.h"
 #include "common/repository/snapshot_codec.h"
@@ -216,47 +218,62 @@ TEST_CASE("copy: what another pack has whole is taken from there") {
   places.RequireSound(2);
 }
 
-TEST_CASE("copy: what one pack does not give now is taken from another, or not copied at all") {
+TEST_CASE("copy: what one pack does not give now is taken from another, or keeps who needs it") {
   Places places;
-  const bool has_another = GENERATE(true, false);
-  {
-    auto one = places.from.Open();
-    auto other = places.from.Open();
-    places.Save(*one, "a", 1);
-    if (has_another) places.Save(*other, "a", 1);
-  }
+  // Two that do not know of each other make the same of the content, and not of the top.
+  const auto [type, has_another] =
+      GENERATE(std::pair(BlobType::kData, true), std::pair(BlobType::kData, false),
+               std::pair(BlobType::kTree, false));
+  const auto packs = [&, wanted = type] {
+    std::set<std::string> names;
+    Unwrap(places.from.Open()->ForEachBlob(
+        [&](BlobType each, const Id&, const BlobLocation& location) -> Result<void> {
+          const bool is_content = each == BlobType::kTree || location.plain_length > 50'000;
+          if (each == wanted && is_content) names.insert(location.pack.Hex());
+          return {};
+        }));
+    return names;
+  };
+  auto one = places.from.Open();
+  auto other = places.from.Open();
+  places.Save(*one, "first", 7);
+  const std::set<std::string> before = packs();
+  const Id needing = places.Save(*one, "a", 1);
+  std::set<std::string> withheld = packs();
+  std::erase_if(withheld, [&](const std::string& name) { return before.contains(name); });
+  REQUIRE_FALSE(withheld.empty());
+  if (has_another) places.Save(*other, "a", 1);
+  places.Save(*one, "last", 9);
   class Withholding final : public testing::ForwardingStorage {
    public:
-    Withholding(Storage& inner, std::string pack)
-        : ForwardingStorage(inner), pack_(std::move(pack)) {}
+    Withholding(Storage& inner, std::set<std::string> packs)
+        : ForwardingStorage(inner), packs_(std::move(packs)) {}
     Result<Bytes> Get(const FileName& name, ByteRange range) override {
-      if (name.name == pack_) return Fail(ErrorCode::kUnsupported, "it lies in an archive");
-      return ForwardingStorage::Get(name, range);
+      if (!packs_.contains(name.name)) return ForwardingStorage::Get(name, range);
+      return Fail(ErrorCode::kUnsupported, "it lies in an archive", "have it brought back");
     }
 
    private:
-    const std::string pack_;
+    const std::set<std::string> packs_;
   };
-  std::string pack;
-  Unwrap(places.from.Open()->ForEachBlob(
-      [&](BlobType type, const Id&, const BlobLocation& location) -> Result<void> {
-        if (type == BlobType::kData && pack.empty()) pack = location.pack.Hex();
-        return {};
-      }));
-  auto source = places.from.OpenOn(std::make_unique<Withholding>(places.from.storage, pack));
+  auto source = places.from.OpenOn(std::make_unique<Withholding>(places.from.storage, withheld));
   auto target = places.to.Open();
 
   const CopyReport report = places.Run(std::move(source), *target);
 
-  if (has_another) {
-    CHECK_FALSE(report.error);
-    places.RequireSound(2);
-  } else {
-    REQUIRE(report.error);
-    CHECK(report.error->code() == ErrorCode::kUnsupported);
-    CHECK_THAT(report.error->message(), Catch::Contains(pack));
-    CHECK(places.to.CountFiles(FileKind::kSnapshot) == 0);
+  CHECK_FALSE(report.error);
+  for (const SnapshotCopy& copy : report.snapshots) {
+    const bool is_kept = !has_another && copy.snapshot.id == needing;
+    CHECK(copy.state == (is_kept ? State::kFailed : State::kCopied));
+    REQUIRE(copy.error.has_value() == is_kept);
+    if (!is_kept) continue;
+    CHECK(copy.error->code() == ErrorCode::kUnsupported);
+    CHECK(copy.error->hint() == "have it brought back");
+    CHECK_THAT(copy.error->message(), Catch::Contains("which cannot be had: ") &&
+                                          Catch::Contains("it lies in an archive") &&
+                                          !Catch::Contains("lost"));
   }
+  places.RequireSound(has_another ? 4 : 2);
 }
 
 TEST_CASE("copy: a fault at any call leaves nothing half, and the next copy finishes") {
