@@ -24,6 +24,8 @@ namespace holdfast::repository {
 namespace {
 
 constexpr unsigned kConnectionsUsed = 16;
+// Of a few cores each has two threads, for some of them wait for the disk.
+constexpr unsigned kWaitingThreadsMax = 16;
 
 // First byte of a small sealed file's plaintext when the rest is a zstd frame; else it is JSON.
 constexpr std::uint8_t kCompressedFile = 2;
@@ -522,7 +524,9 @@ Result<void> RefuseExisting(Storage& storage) {
 }  // namespace
 
 unsigned ThreadsFor(const Storage& storage) {
-  return std::max(CoreCount(), std::min(storage.connections_max(), kConnectionsUsed));
+  const unsigned cores = CoreCount();
+  return std::max({cores, std::min(2 * cores, kWaitingThreadsMax),
+                   std::min(storage.connections_max(), kConnectionsUsed)});
 }
 
 Result<Config> Repository::Init(Storage& storage, const Secret& password,
