@@ -42,11 +42,11 @@ class BackupRun {
     if (opened == repositories_.end()) {
       const RepositorySettings* found = context_.settings->FindRepository(settings.repository);
       HF_CHECK(found != nullptr);
-      opened =
-          repositories_
-              .emplace(settings.repository,
-                       RepositorySession::Open(context_, AddressOf(*found), LockUse::kRequired))
-              .first;
+      opened = repositories_
+                   .emplace(settings.repository,
+                            RepositorySession::Open(context_, AddressOf(*found), LockUse::kRequired,
+                                                    LockWait::kLater))
+                   .first;
     }
     return opened->second;
   }

@@ -19,14 +19,26 @@ Result<void> CheckOne(const JobContext& context, const RepositoryAddress& addres
                       const repository::CheckOptions& options, CheckTaskReport& report) {
   ObservedProgress progress(context, "check " + address.label());
   progress.progress().SetPhase("open");
-  auto opened = RepositorySession::Open(context, address, LockUse::kIfCan);
+  auto opened = RepositorySession::Open(context, address, LockUse::kIfCan, LockWait::kLater);
   if (!opened && repository::IsDamage(opened.error())) {
     CheckKeysOf(context, address, options, report.check);
   }
   HF_ASSIGN(const auto session, std::move(opened));
   report.warnings = session->warnings();
-  auto check = repository::CheckRepository(session->repository(), options, progress.progress(),
-                                           context.stop);
+  // What a prune takes away meanwhile is no damage.
+  const auto settle = [&] {
+    return session->lock() == nullptr ? Result<void>() : session->lock()->Settle();
+  };
+  repository::CheckOptions own = options;
+  if (options.on_finding) {
+    own.on_finding = [&](const repository::CheckFinding& finding) -> Result<void> {
+      HF_TRY(settle());
+      return options.on_finding(finding);
+    };
+  }
+  auto check =
+      repository::CheckRepository(session->repository(), own, progress.progress(), context.stop);
+  HF_TRY(settle());
   if (!check) {
     return Fail(
         std::move(check).error().While(fmt::format("check repository {}", Quote(address.label()))));

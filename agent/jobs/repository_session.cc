@@ -117,9 +117,11 @@ void RepositoryPool::Leave(Opened& opened) {
 
 Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobContext& context,
                                                                    const RepositoryAddress& address,
-                                                                   LockUse lock_use) {
+                                                                   LockUse lock_use,
+                                                                   LockWait wait) {
   auto session = std::make_unique<RepositorySession>(Key{});
   session->address_ = address;
+  session->lock_wait_ = wait;
   session->pool_ = context.repositories;
   if (session->pool_ == nullptr) {
     session->own_pool_ = std::make_unique<RepositoryPool>();
@@ -185,7 +187,9 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
 
 Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobContext& context,
                                                                      LockUse lock_use) {
-  const repository::LockOptions options = context.OwnLockOptions();
+  repository::LockOptions options = context.OwnLockOptions();
+  options.second_look_by_thread = lock_wait_ == LockWait::kLater && options.refresh_by_thread &&
+                                  context.retry_lock.count() == 0;
   const Instant until = context.clock->Monotonic() + context.retry_lock;
   for (;;) {
     auto lock = lock_use == LockUse::kExclusive

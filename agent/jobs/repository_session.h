@@ -49,6 +49,13 @@ enum class LockUse : std::uint8_t {
   kExclusive      // takes away; never of a pool that others use
 };
 
+// Of two who lock at the same moment one must give way, which shows a moment later.
+enum class LockWait : std::uint8_t {
+  kHere,  // Open() waits for that moment
+  kLater  // Lock::Settle() does, which is asked before anything is written or told; not where the
+          // job would rather wait for the others
+};
+
 // Repositories that several jobs of one process have open at the same time: each is opened once,
 // with one index and one lock for all its sessions. With the last of them the lock goes; the key
 // stays, so that opening it again takes no scrypt, and so does what was read of a small repository,
@@ -85,7 +92,8 @@ class RepositorySession {
   // Errors are of Repository::Open and Lock::AcquireShared, with the repository named.
   static Result<std::unique_ptr<RepositorySession>> Open(const JobContext& context,
                                                          const RepositoryAddress& address,
-                                                         LockUse lock_use);
+                                                         LockUse lock_use,
+                                                         LockWait wait = LockWait::kHere);
   ~RepositorySession();
 
   repository::Repository& repository();
@@ -109,6 +117,7 @@ class RepositorySession {
   Result<void> RemoveDeadLocks(const JobContext& context, LockUse lock_use);
 
   RepositoryAddress address_;
+  LockWait lock_wait_ = LockWait::kHere;
   std::unique_ptr<RepositoryPool> own_pool_;  // where the context has none
   RepositoryPool* pool_ = nullptr;
   RepositoryPool::Opened* opened_ = nullptr;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
 #include <map>
 #include <mutex>
@@ -134,16 +135,25 @@ class HeldLock final : public Lock {
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
-    Wait(options_, kSecondLook);
-    // The destructor removes our own file.
-    HF_TRY(RefuseConflict(repository_, options_, exclusive_, written.id));
+    if (!options_.second_look_by_thread) HF_TRY(LookAgain(written.id));
+    is_looking_again_ = options_.second_look_by_thread;
     if (options_.refresh_by_thread) {
-      thread_ = std::jthread([this](std::stop_token stop) { TickUntil(stop); });
+      thread_ = std::jthread([this, own = written.id](const std::stop_token& stop) {
+        if (options_.second_look_by_thread) LookAgainBeside(own);
+        TickUntil(stop);
+      });
     }
     return {};
   }
 
+  Result<void> Settle() const override {
+    std::unique_lock state(state_mutex_);
+    looked_again_.wait(state, [this] { return !is_looking_again_; });
+    return refusal_ ? Fail(*refusal_) : Result<void>();
+  }
+
   Result<void> StillHeld() const override {
+    HF_TRY(Settle());
     std::lock_guard state(state_mutex_);
     if (is_removed_) return Fail(Removed());
     const auto age = Age();
@@ -176,6 +186,21 @@ class HeldLock final : public Lock {
   }
 
  private:
+  // Of two who take locks at the same moment at least one sees the other's now. The destructor
+  // removes our own file.
+  Result<void> LookAgain(const Id& own) {
+    Wait(options_, kSecondLook);
+    return RefuseConflict(repository_, options_, exclusive_, own);
+  }
+
+  void LookAgainBeside(const Id& own) {
+    Result<void> looked = LookAgain(own);
+    std::lock_guard state(state_mutex_);
+    if (!looked) refusal_ = std::move(looked).error().While("lock the repository");
+    is_looking_again_ = false;
+    looked_again_.notify_all();
+  }
+
   // Since the last refresh, by whichever clock went further: one stands still while the machine
   // sleeps, the other may be set back. REQUIRES: state_mutex_ is held.
   std::chrono::nanoseconds Age() const {
@@ -288,6 +313,9 @@ class HeldLock final : public Lock {
   Written current_;                  // its id is zero before the first
   mutable bool is_removed_ = false;  // by somebody else, for good
   std::optional<Error> last_error_;
+  bool is_looking_again_ = false;  // on the thread
+  mutable std::condition_variable looked_again_;
+  std::optional<Error> refusal_;  // what it saw
   std::jthread thread_;
 };
 

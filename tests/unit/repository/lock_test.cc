@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <future>
 
 #include "common/io/atomic_file.h"
 #include "common/repository/own_locks.h"
@@ -144,6 +145,37 @@ TEST_CASE("lock: for an exclusive one a shared one at the second look is enough 
 
   REQUIRE_FAILS(Lock::AcquireExclusive(*fixture.repository, options), ErrorCode::kBusy, "eve");
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+}
+
+TEST_CASE("lock: a second look beside the work is waited for before anything is written") {
+  LockFixture fixture;
+  std::promise<void> may_look;
+  LockOptions options = fixture.lock_options();
+  options.refresh_by_thread = options.second_look_by_thread = true;
+  options.wait = [&](std::chrono::milliseconds time) {
+    if (time == std::chrono::milliseconds(200)) may_look.get_future().wait();
+  };
+  const bool has_rival = GENERATE(false, true);
+  {
+    const auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, options));
+    REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
+    std::future<Result<void>> held =
+        std::async(std::launch::async, [&] { return lock->StillHeld(); });
+    std::future<Result<void>> confirmed =
+        std::async(std::launch::async, [&] { return lock->Confirm(); });
+    if (has_rival) fixture.PutLock(true, Stranger());
+    may_look.set_value();
+    if (has_rival) {
+      REQUIRE_FAILS(held.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
+      REQUIRE_FAILS(confirmed.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
+      REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kBusy, "eve");
+    } else {
+      REQUIRE_OK(held.get());
+      REQUIRE_OK(confirmed.get());
+      REQUIRE_OK(lock->StillHeld());
+    }
+  }
+  REQUIRE(fixture.CountFiles(FileKind::kLock) == (has_rival ? 1U : 0U));
 }
 
 TEST_CASE("lock: an exclusive one stays exclusive when it is refreshed") {
