@@ -1,8 +1,17 @@
 #include "agent/jobs/items_ahead.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace holdfast::jobs {
+namespace {
+
+// Threads that meet once for so many items cost less than once for each: one half is made while the
+// other is used.
+constexpr std::size_t kBatchItems = ItemsAhead::kItemsMax / 2;
+
+}  // namespace
 
 ItemsAhead::~ItemsAhead() {
   for (std::jthread& thread : threads_) thread.request_stop();
@@ -10,23 +19,37 @@ ItemsAhead::~ItemsAhead() {
 
 Result<std::optional<Item>> ItemsAhead::Next() {
   if (readers_ <= 1) return Ask();
-  // By the half: threads that are woken once for many files cost less than once for each.
-  if (ahead_.size() <= kItemsMax / 2 && bytes_ <= kBytesMax / 2) Fill();
-  if (ahead_.empty()) {
-    HF_TRY(*end_);
+  if (threads_.empty()) BeginThreads();
+  if (given_.empty()) Fetch();
+  if (given_.empty()) {
+    HF_TRY(*end_);  // nobody changes it any more
     return std::optional<Item>();
   }
-  std::unique_ptr<Ahead> first = std::move(ahead_.front());
-  ahead_.pop_front();
-  bytes_ -= first->bytes;
-  if (ahead_.empty()) is_barred_ = false;
-  if (first->reader != nullptr) {
+  std::unique_ptr<Ahead> first = std::move(given_.front());
+  given_.pop_front();
+  if (!first->is_ready) {
     std::unique_lock lock(mutex_);
     is_awaited_ = true;
-    ready_.wait(lock, [&] { return first->is_ready; });
+    ready_.wait(lock, [&] { return first->is_ready.load(); });
     is_awaited_ = false;
   }
   return std::optional<Item>(std::move(first->item));
+}
+
+// REQUIRES: given_ is empty, so that all that it was made of is used. Leaves it so at the end.
+void ItemsAhead::Fetch() {
+  std::unique_lock lock(mutex_);
+  items_ -= std::exchange(given_items_, 0);
+  bytes_ -= std::exchange(given_bytes_, 0);
+  if (ahead_.empty()) is_barred_ = false;
+  room_.notify_one();
+  come_.wait(lock, [this] { return !ahead_.empty() || end_; });
+  while (!ahead_.empty() && given_.size() < kBatchItems) {
+    given_bytes_ += ahead_.front()->bytes;
+    given_.push_back(std::move(ahead_.front()));
+    ahead_.pop_front();
+  }
+  given_items_ = given_.size();
 }
 
 Result<std::optional<Item>> ItemsAhead::Ask() {
@@ -35,46 +58,66 @@ Result<std::optional<Item>> ItemsAhead::Ask() {
   return item;
 }
 
-// Asks the session for more, as far as it goes.
-void ItemsAhead::Fill() {
-  std::vector<Ahead*> added;
-  while (!end_ && !is_barred_ && ahead_.size() < kItemsMax && bytes_ < kBytesMax) {
-    Result<std::optional<Item>> item = Ask();
-    if (!item || !*item) {
-      end_.emplace();
-      if (!item) *end_ = Fail(std::move(item).error());
-      break;
-    }
-    auto ahead = std::make_unique<Ahead>();
-    ahead->item = **std::move(item);
-    const auto* content = std::get_if<std::unique_ptr<ByteReader>>(&ahead->item.content);
-    if (content != nullptr && *content != nullptr) {
-      ahead->bytes = (*content)->BytesAhead();
-      is_barred_ = ahead->bytes == 0;
-      if (ahead->item.was_saved) {
-        ahead->bytes = 0;
-      } else if (!is_barred_) {
-        ahead->reader = content->get();
-        ahead->is_ready = false;
-        added.push_back(ahead.get());
-      }
-    }
-    bytes_ += ahead->bytes;
-    ahead_.push_back(std::move(ahead));
-  }
-  if (added.empty()) return;
-  if (threads_.empty()) BeginThreads();
-  {
-    std::lock_guard lock(mutex_);
-    to_read_.insert(to_read_.end(), added.begin(), added.end());
-  }
-  work_.notify_all();
-}
-
 void ItemsAhead::BeginThreads() {
   for (unsigned i = 0; i < readers_; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { ReadAhead(stop); });
   }
+  threads_.emplace_back([this](const std::stop_token& stop) { AskAhead(stop); });
+}
+
+void ItemsAhead::AskAhead(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const auto may_go_on = [this] { return !is_barred_ && items_ < kItemsMax && bytes_ < kBytesMax; };
+  while (!end_ && room_.wait(lock, stop, may_go_on) && !stop.stop_requested()) {
+    const std::size_t items_max = std::min(kBatchItems, kItemsMax - items_);
+    const std::size_t bytes_max = kBytesMax - bytes_;
+    lock.unlock();
+    Batch batch;
+    std::optional<Result<void>> end = AskSome(batch, items_max, bytes_max);
+    lock.lock();
+    end_ = std::move(end);
+    Publish(std::move(batch));
+  }
+}
+
+// Up to so many, until they take so many bytes. Returns the session's end.
+std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_max,
+                                                std::size_t bytes_max) {
+  std::size_t bytes = 0;
+  while (batch.size() < items_max && bytes < bytes_max) {
+    Result<std::optional<Item>> item = Ask();
+    if (!item) return Result<void>(Fail(std::move(item).error()));
+    if (!*item) return Result<void>();
+    auto ahead = std::make_unique<Ahead>();
+    ahead->item = **std::move(item);
+    const auto* content = std::get_if<std::unique_ptr<ByteReader>>(&ahead->item.content);
+    if (content != nullptr && *content != nullptr) {
+      const std::size_t content_bytes = (*content)->BytesAhead();
+      ahead->is_barrier = content_bytes == 0;
+      if (!ahead->is_barrier && !ahead->item.was_saved) {
+        ahead->bytes = content_bytes;
+        ahead->reader = content->get();
+        ahead->is_ready = false;
+      }
+    }
+    bytes += ahead->bytes;
+    batch.push_back(std::move(ahead));
+    if (batch.back()->is_barrier) break;
+  }
+  return std::nullopt;
+}
+
+// REQUIRES: mutex_ is held.
+void ItemsAhead::Publish(Batch batch) {
+  for (std::unique_ptr<Ahead>& ahead : batch) {
+    ++items_;
+    bytes_ += ahead->bytes;
+    is_barred_ = ahead->is_barrier;
+    if (ahead->reader != nullptr) to_read_.push_back(ahead.get());
+    ahead_.push_back(std::move(ahead));
+  }
+  if (!to_read_.empty()) work_.notify_all();
+  come_.notify_one();
 }
 
 void ItemsAhead::ReadAhead(const std::stop_token& stop) {

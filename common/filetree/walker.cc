@@ -224,14 +224,15 @@ class WalkerImpl final : public Walker {
     if (options_.metadata_only) {
       return std::optional<Item>(MakeItem(Describe(parent, name, status)));
     }
-    if (std::optional<Attributes> before = FindUnchanged(status)) {
+    if (std::unique_ptr<const SnapshotEntry> before = FindUnchanged(status)) {
       Attributes attributes = WithNames(status);
-      attributes.extended = std::move(before->extended);  // a change of theirs moves the ctime, too
+      attributes.extended =
+          before->attributes().extended;  // a change of theirs moves the ctime, too
       Item item = MakeItem(std::move(attributes));
       auto read = [path = path_, attributes = item.attributes] {
         return OpenAgain(path, attributes);
       };
-      item.content = Reuse{item.path, std::move(read)};
+      item.content = Reuse{item.path, std::move(read), std::move(before)};
       return std::optional<Item>(std::move(item));
     }
     Fd file(OpenQuietly(parent, name.c_str(), kFileFlags));
@@ -248,29 +249,29 @@ class WalkerImpl final : public Walker {
     return std::optional<Item>(std::move(item));
   }
 
-  // What the previous snapshot says of this very file; nothing where it is another one. What
+  // What the previous snapshot says of this very file; null where it is another one. What
   // changed so shortly before the previous cut that a later change could have got the same time is
   // not trusted.
-  std::optional<Attributes> FindUnchanged(const struct stat& status) {
-    if (options_.previous == nullptr || !options_.previous_cut) return std::nullopt;
+  std::unique_ptr<const SnapshotEntry> FindUnchanged(const struct stat& status) {
+    if (options_.previous == nullptr || !options_.previous_cut) return nullptr;
     UnixTime limit = *options_.previous_cut;
     limit.seconds -= kClockStepSeconds;
     UnixTime mtime = FromTimespec(status.st_mtim);
     UnixTime ctime = FromTimespec(status.st_ctim);
-    if (mtime >= limit || ctime >= limit) return std::nullopt;
-    Result<std::optional<Attributes>> found = options_.previous->Stat(ItemPath());
+    if (mtime >= limit || ctime >= limit) return nullptr;
+    Result<std::unique_ptr<const SnapshotEntry>> found = options_.previous->Find(ItemPath());
     if (!found) {  // a damaged snapshot must not keep new ones from being made
       warnings_.push_back("all files are read again, for the previous snapshot cannot be: " +
                           found.error().Text());
       options_.previous = nullptr;
-      return std::nullopt;
+      return nullptr;
     }
-    std::optional<Attributes> before = *std::move(found);
-    const bool is_same = before && before->type == NodeType::kFile &&
-                         before->inode == status.st_ino &&
-                         before->size == static_cast<std::uint64_t>(status.st_size) &&
-                         before->mtime == mtime && before->ctime == ctime;
-    return is_same ? std::move(before) : std::nullopt;
+    if (*found == nullptr) return nullptr;
+    const Attributes& before = (*found)->attributes();
+    const bool is_same = before.type == NodeType::kFile && before.inode == status.st_ino &&
+                         before.size == static_cast<std::uint64_t>(status.st_size) &&
+                         before.mtime == mtime && before.ctime == ctime;
+    return is_same ? *std::move(found) : nullptr;
   }
 
   bool IsExcluded(const Frame& frame, const std::string& name) const {

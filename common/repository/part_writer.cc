@@ -108,6 +108,8 @@ class PartWriterImpl final : public PartWriter {
     std::string path;
     TreeNode node;
     std::shared_ptr<BlobIds> content;  // null: none, or the node has it already
+    // What the previous snapshot has there, if that was looked at; else null.
+    std::unique_ptr<const SnapshotEntry> before = nullptr;
     bool is_reused_directory = false;
     bool is_resumable = false;  // the next run need not read it again if this one is interrupted
   };
@@ -199,7 +201,7 @@ class PartWriterImpl final : public PartWriter {
   void CountFile(const Read& read) {
     PartStatistics& statistics = part_.statistics;
     statistics.bytes_processed += read.node.attributes.size;
-    switch (Compare(read.path)) {
+    switch (Compare(read.path, FoundIn(read.before))) {
       case Change::kNew:
         ++statistics.files_new;
         break;
@@ -280,14 +282,25 @@ class PartWriterImpl final : public PartWriter {
   }
 
   enum class Change : std::uint8_t { kNew, kChanged, kNone };
-  // Of json_ against the previous snapshot; a damaged one only spoils the statistics.
-  Change Compare(std::string_view path) {
+  // Of json_ against the previous snapshot, where `found` (may be null) stands; a damaged one only
+  // spoils the statistics.
+  Change Compare(std::string_view path, const RepositoryView::Found* found = nullptr) {
     if (previous_ == nullptr) return Change::kNew;
     Change change = Change::kNew;
-    (void)previous_->With(path, [&](const RepositoryView::Found& found) {
-      change = found.json == json_ ? Change::kNone : Change::kChanged;
-    });
+    const auto compare = [&](const RepositoryView::Found& before) {
+      change = before.json == json_ ? Change::kNone : Change::kChanged;
+    };
+    if (found != nullptr) {
+      compare(*found);
+    } else {
+      (void)previous_->With(path, compare);
+    }
     return change;
+  }
+
+  // Null where the entry is none of a repository's.
+  static const RepositoryView::Found* FoundIn(const std::unique_ptr<const SnapshotEntry>& entry) {
+    return dynamic_cast<const RepositoryView::Found*>(entry.get());
   }
 
   // Content and size of the node. An error that is given back, and not failed with, is the
@@ -304,7 +317,9 @@ class PartWriterImpl final : public PartWriter {
       return ReadContent(**reader, item, read);
     }
     Reuse& reuse = std::get<Reuse>(item.content);
-    if (TakeOver(reuse, node)) {
+    const bool is_taken = TakeOver(reuse, FoundIn(reuse.entry), node);
+    if (reuse.path == item.path) read.before = std::move(reuse.entry);
+    if (is_taken) {
       if (progress_ != nullptr) progress_->bytes += node.attributes.size;
       return std::nullopt;
     }
@@ -346,16 +361,22 @@ class PartWriterImpl final : public PartWriter {
     return true;
   }
 
-  // Gives `node` the content that the previous snapshot has; false when it is not all there.
-  bool TakeOver(const Reuse& reuse, TreeNode& node) {
+  // Gives `node` the content that the previous snapshot has, where `found` (may be null) stands;
+  // false when it is not all there.
+  bool TakeOver(const Reuse& reuse, const RepositoryView::Found* found, TreeNode& node) {
     if (previous_ == nullptr) return false;
     bool is_taken = false;
-    (void)previous_->With(reuse.path, [&](const RepositoryView::Found& found) {
-      const TreeNode& old = found.node;
+    const auto take = [&](const RepositoryView::Found& before) {
+      const TreeNode& old = before.node;
       is_taken = old.attributes.type == NodeType::kFile && old.has_content &&
                  old.attributes.size == node.attributes.size && HasAll(old.content);
       if (is_taken) node.content = old.content;
-    });
+    };
+    if (found != nullptr) {
+      take(*found);
+    } else {
+      (void)previous_->With(reuse.path, take);
+    }
     return is_taken;
   }
 

@@ -220,8 +220,8 @@ Result<bool> RepositoryView::With(std::string_view path,
       return true;
     }
   }
-  HF_ASSIGN(std::optional<Found> found, Find(path));
-  if (!found) return false;
+  HF_ASSIGN(std::unique_ptr<Found> found, Look(path));
+  if (found == nullptr) return false;
   std::lock_guard lock(mutex_);
   last_path_ = path;
   last_found_ = std::move(found);
@@ -229,23 +229,23 @@ Result<bool> RepositoryView::With(std::string_view path,
   return true;
 }
 
-Result<std::optional<RepositoryView::Found>> RepositoryView::Find(std::string_view path) {
+Result<std::unique_ptr<RepositoryView::Found>> RepositoryView::Look(std::string_view path) {
   std::string_view rest = path;
   while (rest.starts_with('/')) rest.remove_prefix(1);
   while (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.empty()) return Found{top_, ""};
+  if (rest.empty()) return std::make_unique<Found>(top_, "");
   const std::size_t slash = rest.rfind('/');
   const std::string_view name = slash == std::string_view::npos ? rest : rest.substr(slash + 1);
   HF_TRY(SplitPath(name));
   const std::string_view parent = slash == std::string_view::npos ? "" : rest.substr(0, slash);
   if (parent.ends_with('/')) return Fail(SplitPath(path).error());  // an empty component
   HF_ASSIGN(std::optional<Id> tree, FindTree(parent));
-  if (!tree) return std::nullopt;
+  if (!tree) return nullptr;
   HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*tree));
   std::optional<std::size_t> at = directory->Find(name);
-  if (!at) return std::nullopt;
+  if (!at) return nullptr;
   HF_ASSIGN(TreeNode node, directory->Node(*at));
-  return Found{std::move(node), std::string(directory->json(*at))};
+  return std::make_unique<Found>(std::move(node), std::string(directory->json(*at)));
 }
 
 Result<TreeNode> RepositoryView::Need(std::string_view path) {
@@ -278,6 +278,11 @@ Result<std::optional<Attributes>> RepositoryView::Stat(std::string_view path) {
   std::optional<Attributes> attributes;
   HF_TRY(With(path, [&](const Found& found) { attributes = found.node.attributes; }));
   return attributes;
+}
+
+Result<std::unique_ptr<const SnapshotEntry>> RepositoryView::Find(std::string_view path) {
+  HF_ASSIGN(std::unique_ptr<Found> found, Look(path));
+  return std::unique_ptr<const SnapshotEntry>(std::move(found));
 }
 
 Result<void> RepositoryView::List(std::string_view path,

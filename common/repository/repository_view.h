@@ -38,13 +38,17 @@ class RepositoryView final : public SnapshotView {
   const std::string& snapshot_id() const override { return snapshot_id_; }
   const std::optional<Manifest>& manifest() const override { return manifest_; }
   Result<std::optional<Attributes>> Stat(std::string_view path) override;
+  // A Found.
+  Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) override;
   Result<void> List(std::string_view path,
                     const std::function<Result<void>(const ViewEntry&)>& visit) override;
   Result<std::unique_ptr<ByteReader>> Open(std::string_view path) override;
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
                                  Progress& progress, std::stop_token stop) override;
 
-  struct Found {
+  struct Found final : SnapshotEntry {
+    Found(TreeNode found, std::string text) : node(std::move(found)), json(std::move(text)) {}
+    const Attributes& attributes() const override { return node.attributes; }
     TreeNode node;
     std::string json;  // as it stands in the tree; empty for the top
   };
@@ -56,7 +60,7 @@ class RepositoryView final : public SnapshotView {
 
  private:
   // Of a path that was not the last one.
-  Result<std::optional<Found>> Find(std::string_view path);
+  Result<std::unique_ptr<Found>> Look(std::string_view path);
   // The tree of the directory `path`; nullopt when there is no such directory.
   Result<std::optional<Id>> FindTree(std::string_view path);
 
@@ -70,7 +74,7 @@ class RepositoryView final : public SnapshotView {
   // thousand levels deep: per level where its path ends, and its tree.
   std::mutex mutex_;
   std::string last_path_;
-  std::optional<Found> last_found_;
+  std::unique_ptr<Found> last_found_;
   std::string way_path_;
   std::vector<std::pair<std::size_t, Id>> way_;
 };

@@ -248,6 +248,7 @@ void ResumeLog::Mark(Item& item) {
                        attributes.ctime != UnixTime{} &&
                        std::holds_alternative<std::unique_ptr<ByteReader>>(item.content);
   if (!is_file) return;
+  std::lock_guard lock(mutex_);
   for (const std::unique_ptr<Earlier>& earlier : earlier_) {
     std::optional<std::vector<Id>> blobs = earlier->Find(item.path, attributes);
     if (!blobs) continue;
@@ -258,6 +259,7 @@ void ResumeLog::Mark(Item& item) {
 }
 
 std::optional<std::vector<Id>> ResumeLog::Take(std::string_view path) {
+  std::lock_guard lock(mutex_);
   while (!marked_.empty()) {
     auto [marked, blobs] = std::move(marked_.front());
     marked_.pop_front();
@@ -270,6 +272,7 @@ void ResumeLog::Record(std::string_view path, const Attributes& attributes,
                        const std::vector<Id>& blobs) {
   const std::size_t length =
       crypto::kSealOverhead + kFixedBytes + blobs.size() * sizeof(Id) + path.size();
+  std::lock_guard lock(mutex_);
   if (!file_.is_open() || length > kResumeRecordMax) return;
   Put(buffer_, static_cast<std::uint32_t>(length));
   const std::size_t begin = buffer_.size();

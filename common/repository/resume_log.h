@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,7 +26,8 @@ namespace holdfast::repository {
 // as the item is the same file still, by inode, size, mtime and ctime, none of which is younger
 // than the earlier run; and its blobs count only if the repository has them, which the caller asks.
 // Nothing is synced: what a loss of power takes is read again. All is sealed: who reads the files
-// learns how many were saved, who writes to them makes the next run slower. Used by one thread.
+// learns how many were saved, who writes to them makes the next run slower. Used by one thread,
+// but Mark() may be another's.
 //
 // Format: kMagic, the run's cut (8 bytes of seconds, 4 of nanoseconds; sealed), then records: the
 // length (4) of what is sealed, and sealed: size, inode (8 each), mtime, ctime (12 each), the
@@ -65,6 +67,7 @@ class ResumeLog {
   // runs. What stays all the same is looked at by the next run in vain.
   void Forget();
 
+  // To be asked when no more is recorded.
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
@@ -73,6 +76,7 @@ class ResumeLog {
   Result<void> OpenEarlier(const std::string& source);
   Result<void> Flush();
 
+  std::mutex mutex_;
   crypto::Sealer sealer_;
   const Fd directory_;
   const std::string shown_;

@@ -48,11 +48,20 @@ struct Chunking {
   static Chunking Fixed(std::uint32_t block_bytes) { return {Kind::kFixed, block_bytes}; }
 };
 
+// What a snapshot has at a path; from SnapshotView::Find().
+class SnapshotEntry {
+ public:
+  virtual ~SnapshotEntry() = default;
+  virtual const Attributes& attributes() const = 0;
+};
+
 // "Identical to `path` of the previous snapshot": neither read nor hashed again. `read` opens the
 // content for the case that the repository has lost a blob of it; may be empty for directories.
 struct Reuse {
   std::string path;  // relative to the previous snapshot's top, like Item::path
   std::function<Result<std::unique_ptr<ByteReader>>()> read;
+  // What the previous snapshot has there, of whoever has looked already; else whoever saves looks.
+  std::unique_ptr<const SnapshotEntry> entry = nullptr;
 };
 
 // Items arrive depth-first: a directory before what lies in it, all of it before anything else.

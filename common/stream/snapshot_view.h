@@ -83,6 +83,8 @@ class SnapshotView {
   virtual const std::optional<Manifest>& manifest() const = 0;
   // nullopt when there is no such path. Cheap for neighbours: the last directories stay decoded.
   virtual Result<std::optional<Attributes>> Stat(std::string_view path) = 0;
+  // The same, null when there is no such path, with all that who saves the path again needs of it.
+  virtual Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) = 0;
   // Entries of a directory by ascending name bytes; "" is the top. kNotFound, or kInvalidArgument
   // for what is no directory. Stops at the visitor's first error.
   virtual Result<void> List(std::string_view path,

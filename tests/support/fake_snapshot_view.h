@@ -96,6 +96,17 @@ class FakeSnapshotView final : public SnapshotView {
     return std::optional<Attributes>(found->second.attributes);
   }
 
+  struct Entry final : SnapshotEntry {
+    explicit Entry(Attributes found) : its(std::move(found)) {}
+    const Attributes& attributes() const override { return its; }
+    Attributes its;
+  };
+  Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) override {
+    HF_ASSIGN(std::optional<Attributes> found, Stat(path));
+    if (!found) return nullptr;
+    return std::make_unique<const Entry>(*std::move(found));
+  }
+
   Result<void> List(std::string_view path,
                     const std::function<Result<void>(const ViewEntry&)>& visit) override {
     std::string prefix = path.empty() ? "" : std::string(path) + "/";

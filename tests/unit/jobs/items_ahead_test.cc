@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <condition_variable>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -41,25 +43,43 @@ class ListSession final : public BackupSession {
   Result<void> Prepare(std::stop_token) override { return {}; }
   Result<void> Cut() override { return {}; }
   Result<std::optional<Item>> Next() override {
-    if (asked > 0 && asked <= readings.size()) {
-      const Reading& before = readings[asked - 1];
+    std::lock_guard lock(mutex_);
+    HF_CHECK(asked_by_ == std::thread::id() || asked_by_ == std::this_thread::get_id());
+    asked_by_ = std::this_thread::get_id();
+    if (asked_ > 0 && asked_ <= readings.size()) {
+      const Reading& before = readings[asked_ - 1];
       HF_CHECK(before.bytes_ahead > 0 || before.is_used);
     }
-    if (asked == readings.size()) {
+    if (asked_ == readings.size()) {
       if (failure) return Fail(*failure);
       return std::optional<Item>();
     }
     Item item;
-    item.path = fmt::format("{:05}", asked);
+    item.path = fmt::format("{:05}", asked_);
     item.attributes.type = NodeType::kFile;
-    item.content = std::make_unique<FakeReader>(readings[asked++]);
+    item.content = std::make_unique<FakeReader>(readings[asked_++]);
+    has_asked_.notify_all();
     return std::optional<Item>(std::move(item));
   }
   Result<Manifest> Finish() override { return Manifest(); }
 
+  std::size_t asked() const {
+    std::lock_guard lock(mutex_);
+    return asked_;
+  }
+  void WaitUntilAsked(std::size_t count) const {
+    std::unique_lock lock(mutex_);
+    has_asked_.wait(lock, [&] { return asked_ >= count; });
+  }
+
   std::vector<Reading> readings;
-  std::size_t asked = 0;
   std::optional<Error> failure;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable has_asked_;
+  std::size_t asked_ = 0;
+  std::thread::id asked_by_;  // one thread, whichever it is
 };
 
 TEST_CASE("items ahead: all come in their order, read by other threads before") {
@@ -93,16 +113,22 @@ TEST_CASE("items ahead: what cannot be read ahead is used before the session goe
 }
 
 TEST_CASE("items ahead: so much is kept, and no more") {
-  constexpr std::size_t kLarge = 1U << 20;
-  ListSession large{std::vector<Reading>(100, Reading{.bytes_ahead = kLarge})};
-  ItemsAhead few(large, 2);
-  (void)Unwrap(few.Next());
-  REQUIRE(large.asked == ItemsAhead::kBytesMax / kLarge);
+  const std::size_t bytes = GENERATE(std::size_t{1}, std::size_t{1} << 20U);
+  const std::size_t most = std::min(ItemsAhead::kItemsMax, ItemsAhead::kBytesMax / bytes);
+  ListSession session{std::vector<Reading>(1000, Reading{.bytes_ahead = bytes})};
+  ItemsAhead items(session, 2);
+  for (std::size_t i = 0; i < session.readings.size(); ++i) {
+    REQUIRE(Unwrap(items.Next()).has_value());
+    if (i == 0) session.WaitUntilAsked(most);
+    REQUIRE(session.asked() <= i + most);
+  }
+}
 
-  ListSession small{std::vector<Reading>(1000)};
-  ItemsAhead many(small, 2);
-  (void)Unwrap(many.Next());
-  REQUIRE(small.asked == ItemsAhead::kItemsMax);
+TEST_CASE("items ahead: who waits for one gets it, though the session has no more yet") {
+  ListSession session{std::vector<Reading>(2, Reading{.bytes_ahead = 0})};
+  ItemsAhead items(session, 2);
+  for (int i = 0; i < 2; ++i) REQUIRE(Unwrap(items.Next()).has_value());
+  REQUIRE_FALSE(Unwrap(items.Next()).has_value());
 }
 
 TEST_CASE("items ahead: an error comes after what the session gave before it") {
@@ -118,17 +144,17 @@ TEST_CASE("items ahead: with one reader nothing is read before it is asked for")
   ListSession session{std::vector<Reading>(3)};
   ItemsAhead items(session, 1);
   (void)Unwrap(items.Next());
-  REQUIRE(session.asked == 1);
+  REQUIRE(session.asked() == 1);
   REQUIRE(session.readings[0].read_by == std::thread::id());
 }
 
 TEST_CASE("items ahead: may be given up at any time") {
-  ListSession session{std::vector<Reading>(1000)};
   for (std::size_t used : {0, 1, 63, 200}) {
+    ListSession session{std::vector<Reading>(1000)};
     ItemsAhead items(session, 4);
-    for (std::size_t i = 0; i < used; ++i) (void)Unwrap(items.Next());
+    for (std::size_t i = 0; i < used; ++i) REQUIRE(Unwrap(items.Next()).has_value());
+    REQUIRE(session.asked() >= used);
   }
-  REQUIRE(session.asked > 200);
 }
 
 }  // namespace
