@@ -145,7 +145,7 @@ class TreeCheck {
     if (visited || wants_confirmation_ || is_visitors_) return visited;
     const Error& error = visited.error();
     const bool is_damage = IsDamage(error);
-    if (!is_damage && !IsOutOfReach(error)) return visited;
+    if (!IsOfOneAlone(error)) return visited;
     if (!is_confirmed_) return Confirm();
     if (is_damage) HF_TRY(packs_.AddDamaged(BlobType::kTree, tree, error.message()));
     if (!is_damage) report_.AddHintOf(error);
@@ -302,7 +302,7 @@ Result<std::vector<Id>> ListSnapshotIds(Storage& storage) {
 // What reading a small file has shown, if the file is to blame.
 Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const Error& error,
                      std::string remedy) {
-  if (!IsDamage(error) && !IsOutOfReach(error)) return Fail(error);
+  if (!IsOfOneAlone(error)) return Fail(error);
   CheckFinding finding{.kind = kind, .id = id, .remedy = std::move(remedy)};
   std::string_view what = "";
   if (IsOutOfReach(error)) {

@@ -10,6 +10,7 @@
 #include "common/filetree/tree_writer.h"
 #include "common/repository/extract_plan.h"
 #include "common/repository/file_restorer.h"
+#include "common/repository/lost_list.h"
 #include "common/repository/selected_tree.h"
 
 namespace holdfast::repository {
@@ -36,7 +37,7 @@ class Extraction final : public SelectedTree::Visitor {
   Result<std::optional<bool>> Directory(SelectedTree::Found found) override;
   void Enter(bool is_new) override { is_new_ = is_new; }
   Result<void> Other(SelectedTree::Found found) override;
-  void Damaged(std::string what) override { damage_.Add(std::move(what)); }
+  void Lost(const Error& error) override { lost_.Add(error); }
 
   // All that comes after the visit.
   Result<ExtractOutcome> Finish(const SelectedTree& tree);
@@ -68,7 +69,7 @@ class Extraction final : public SelectedTree::Visitor {
   bool is_new_ = false;  // the directory that was entered last was not there before
   std::vector<FileToRestore> links_;
   std::vector<DirectoryThere> there_;
-  DamageList damage_;
+  LostList lost_;
   ExtractOutcome outcome_;
 };
 
@@ -207,10 +208,10 @@ Result<void> Extraction::Tidy(const SelectedTree& tree) {
 Result<ExtractOutcome> Extraction::Finish(const SelectedTree& tree) {
   HF_TRY(MakeLinks());
   HF_TRY(restorer_.Flush());
-  damage_.Add(restorer_.TakeDamaged(), restorer_.damaged_count());
-  if (damage_.empty()) HF_TRY(Tidy(tree));
+  lost_.Add(restorer_.TakeLost());
+  if (lost_.empty()) HF_TRY(Tidy(tree));
   HF_TRY(writer_.Finish());
-  HF_TRY(damage_.Outcome());
+  HF_TRY(lost_.Outcome());
   outcome_.items += restorer_.counts().items;
   outcome_.unchanged += restorer_.counts().unchanged;
   outcome_.bytes += restorer_.counts().bytes;

@@ -16,6 +16,7 @@
 #include "common/filetree/file_writer.h"
 #include "common/filetree/metadata.h"
 #include "common/repository/file_content.h"
+#include "common/repository/lost_list.h"
 #include "common/repository/tree_blobs.h"
 
 namespace holdfast::repository {
@@ -71,7 +72,7 @@ class Survey final : public SelectedTree::Visitor {
     room_beside_ = std::max(room_beside_, std::min(room, freed));
     return {};
   }
-  void Damaged(std::string) override {}
+  void Lost(const Error&) override {}
 
   std::uint64_t items() const { return items_; }
   std::uint64_t bytes() const { return bytes_; }
@@ -186,10 +187,10 @@ class DryRunner final : public SelectedTree::Visitor {
     return Tell(found.target, false, there ? 'T' : '+');
   }
 
-  void Damaged(std::string what) override { damage_.Add(std::move(what)); }
+  void Lost(const Error& error) override { lost_.Add(error); }
 
   Result<ExtractOutcome> Finish(const SelectedTree& tree) {
-    HF_TRY(damage_.Outcome());
+    HF_TRY(lost_.Outcome());
     if (tree.top_tree() && outcome_.items > 0) {
       there_.push_back({tree.top(), "", *tree.top_tree(), false});
     }
@@ -251,8 +252,8 @@ class DryRunner final : public SelectedTree::Visitor {
     if (!file.is_open()) return false;
     const auto offsets = BlobOffsets(repository_, content, found.node.attributes.size);
     if (!offsets) {
-      if (!IsDamage(offsets.error())) return Fail(offsets.error());
-      damage_.Add(offsets.error().While("read " + Quote(found.path)).message());
+      if (!IsOfOneAlone(offsets.error())) return Fail(offsets.error());
+      lost_.Add(Error(offsets.error()).While("read " + Quote(found.path)));
       return true;
     }
     const std::vector<bool> is_there = FindBlobsInFile(file.get(), content, *offsets, CoreCount());
@@ -267,7 +268,7 @@ class DryRunner final : public SelectedTree::Visitor {
   bool is_new_ = false;  // the directory that was entered last is not there
   std::vector<DirectoryThere> there_;
   std::set<LinkKey> links_;
-  DamageList damage_;
+  LostList lost_;
   ExtractOutcome outcome_;
 };
 
@@ -298,24 +299,6 @@ Error DirectoryInTheWay(const std::string& shown) {
                            "snapshot",
                            Quote(shown)))
       .WithHint("move it away, or let --delete remove it");
-}
-
-void DamageList::Add(std::vector<std::string> words, std::uint64_t count) {
-  const std::uint64_t others = count - std::min<std::uint64_t>(count, words.size());
-  for (std::string& one : words) Add(std::move(one));
-  count_ += others;
-}
-
-Result<void> DamageList::Outcome() const {
-  if (count_ == 0) return {};
-  std::string names;
-  for (const std::string& one : kept_) names += (names.empty() ? "" : "; ") + one;
-  if (count_ > kept_.size()) names += fmt::format("; and {} more", count_ - kept_.size());
-  return Fail(ErrorCode::kCorrupt,
-              fmt::format("{} of the snapshot's files and directories are damaged in the "
-                          "repository and were not written: {}",
-                          count_, names),
-              "everything else is there; an older snapshot may hold them");
 }
 
 Result<void> VisitOthers(

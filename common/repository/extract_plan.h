@@ -25,24 +25,6 @@ bool IsTrusted(Overwrite overwrite, const Attributes& saved, const struct stat& 
 // Why a directory that is not empty stays where the snapshot has something else.
 Error DirectoryInTheWay(const std::string& shown);
 
-// What is damaged in the repository: the first few in words, and how many there are.
-class DamageList {
- public:
-  void Add(std::string what) {
-    constexpr std::size_t kKept = 5;
-    if (count_++ < kKept) kept_.push_back(std::move(what));
-  }
-  // More of them, of which `words` are some.
-  void Add(std::vector<std::string> words, std::uint64_t count);
-  bool empty() const { return count_ == 0; }
-  // The error to end with.
-  Result<void> Outcome() const;
-
- private:
-  std::vector<std::string> kept_;
-  std::uint64_t count_ = 0;
-};
-
 // A directory that is in the snapshot and was there before.
 struct DirectoryThere {
   std::string path;
@@ -64,7 +46,7 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
                        Progress& progress, const std::stop_token& stop);
 
 // Tells `options.on_change` all that would be changed, and changes nothing. The directory need not
-// be there. What is damaged would not be restored, and ends it with kCorrupt as it would.
+// be there. What would not be restored ends it with the error it would.
 Result<ExtractOutcome> DryRun(Repository& repository, SelectedTree& tree,
                               const std::string& directory, const ExtractOptions& options,
                               Progress& progress, const std::stop_token& stop);

@@ -21,7 +21,6 @@ constexpr std::size_t kBatchFiles = 128;
 constexpr std::size_t kWaitingPerThread = 2;
 // No batch is begun that makes it more, unless it is alone.
 constexpr std::uint64_t kBytesInWorkMax = 48U << 20;
-constexpr std::size_t kDamagedKept = 5;
 constexpr std::size_t kWarningsMax = 1000;
 
 // The same for the same path, and hardly for two.
@@ -57,7 +56,7 @@ struct FileRestorer::LargeFile {
   std::uint64_t bytes_to_write = 0;
   std::atomic<std::size_t> parts_left = 0;
   std::mutex mutex;
-  std::optional<Error> damage;  // the first; under `mutex`
+  std::optional<Error> lost;  // why it is, the first; under `mutex`
 };
 
 struct FileRestorer::SmallFile {
@@ -85,9 +84,9 @@ Result<void> FileRestorer::CheckStop() const {
   return Fail(ErrorCode::kCancelled, "restore stopped by request");
 }
 
-void FileRestorer::AddDamage(const std::string& path, const Error& error) {
+void FileRestorer::AddLost(const std::string& path, const Error& error) {
   std::lock_guard lock(mutex_);
-  if (damaged_count_++ < kDamagedKept) damaged_.push_back(WhileReading(error, path).message());
+  lost_.Add(WhileReading(error, path));
 }
 
 void FileRestorer::Count(std::uint64_t bytes, bool is_unchanged) {
@@ -222,8 +221,8 @@ Result<bool> FileRestorer::Compare(Worker& worker, SmallFile& small, BlobBundle&
     if (old.is_open() && fstat(old.get(), &status) == 0) {
       const auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
       if (!offsets) {
-        if (!IsDamage(offsets.error())) return Fail(offsets.error());
-        AddDamage(file.path, offsets.error());
+        if (!IsOfOneAlone(offsets.error())) return Fail(offsets.error());
+        AddLost(file.path, offsets.error());
         return true;
       }
       bool is_equal = static_cast<std::uint64_t>(status.st_size) == file.attributes.size;
@@ -270,10 +269,10 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
     if (bytes.empty()) {
       Result<Bytes> loaded = bundle.Open(small.in_bundle[i]);
       if (!loaded) {
-        if (!IsDamage(loaded.error())) {
+        if (!IsOfOneAlone(loaded.error())) {
           return Fail(WhileReading(std::move(loaded).error(), file.path));
         }
-        AddDamage(file.path, loaded.error());
+        AddLost(file.path, loaded.error());
         return {};
       }
       bytes = *std::move(loaded);
@@ -283,7 +282,7 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
     progress_.bytes += bytes.size();
   }
   if (size != file.attributes.size) {
-    AddDamage(file.path, SizeMismatch(size, file.attributes.size));
+    AddLost(file.path, SizeMismatch(size, file.attributes.size));
     return {};
   }
   HF_TRY(made->Commit(file.attributes, options_.restore_owner, worker.warnings));
@@ -295,8 +294,8 @@ Result<void> FileRestorer::AddLarge(FileToRestore file) {
   HF_TRY(CheckStop());
   auto offsets = BlobOffsets(repository_, file.content, file.attributes.size);
   if (!offsets) {
-    if (!IsDamage(offsets.error())) return Fail(std::move(offsets).error());
-    AddDamage(file.path, offsets.error());
+    if (!IsOfOneAlone(offsets.error())) return Fail(std::move(offsets).error());
+    AddLost(file.path, offsets.error());
     return {};
   }
   LargeFile* large = nullptr;
@@ -373,11 +372,11 @@ Result<void> FileRestorer::WritePart(Worker& worker, const Batch& batch) {
   LargeFile& large = *batch.large;
   Result<void> written = WriteBlobs(batch);
   if (!written) {
-    if (!IsDamage(written.error())) {
+    if (!IsOfOneAlone(written.error())) {
       return Fail(WhileReading(std::move(written).error(), large.file.path));
     }
     std::lock_guard lock(large.mutex);
-    if (!large.damage) large.damage = std::move(written).error();
+    if (!large.lost) large.lost = std::move(written).error();
   }
   if (--large.parts_left > 0) return {};
   return FinishLarge(worker, large);
@@ -418,14 +417,14 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
 }
 
 Result<void> FileRestorer::FinishLarge(Worker& worker, LargeFile& large) {
-  std::optional<Error> damage;
+  std::optional<Error> lost;
   {
     std::lock_guard lock(large.mutex);
-    damage = std::move(large.damage);
+    lost = std::move(large.lost);
   }
-  if (damage) {
+  if (lost) {
     large.made->Discard();
-    AddDamage(large.file.path, *damage);
+    AddLost(large.file.path, *lost);
   } else {
     HF_TRY(large.made->Commit(large.file.attributes, options_.restore_owner, worker.warnings));
     Count(large.bytes_to_write, false);

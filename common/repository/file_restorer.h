@@ -17,6 +17,7 @@
 #include "common/filetree/existing_tree.h"
 #include "common/filetree/file_writer.h"
 #include "common/repository/blob_bundle.h"
+#include "common/repository/lost_list.h"
 #include "common/repository/repository.h"
 #include "common/stream/attributes.h"
 #include "common/stream/progress.h"
@@ -53,7 +54,7 @@ class FileRestorer {
   FileRestorer& operator=(const FileRestorer&) = delete;
 
   // The file's directory is there. Waits while there is much to do. An error, also one of a file
-  // that was added before, ends it all; damage in the repository is none.
+  // that was added before, ends it all; what the repository does not give of one file alone is none.
   Result<void> Add(FileToRestore file);
   // Returns when all that was added is written.
   Result<void> Flush();
@@ -65,9 +66,8 @@ class FileRestorer {
     std::uint64_t bytes = 0;  // written
   };
   const Counts& counts() const { return counts_; }
-  // Files that are not written, in words.
-  std::vector<std::string> TakeDamaged() { return std::move(damaged_); }
-  std::uint64_t damaged_count() const { return damaged_count_; }
+  // Files that are not written.
+  LostList TakeLost() { return std::move(lost_); }
   std::vector<std::string> TakeWarnings();
 
  private:
@@ -99,7 +99,7 @@ class FileRestorer {
   Result<void> FinishLarge(Worker& worker, LargeFile& large);
 
   Result<void> CheckStop() const;
-  void AddDamage(const std::string& path, const Error& error);
+  void AddLost(const std::string& path, const Error& error);
   void Count(std::uint64_t bytes, bool is_unchanged);
 
   Repository& repository_;
@@ -118,8 +118,7 @@ class FileRestorer {
   std::uint64_t bytes_in_work_ = 0;  // their content
   std::optional<Error> error_;       // the first
   Counts counts_;
-  std::vector<std::string> damaged_;
-  std::uint64_t damaged_count_ = 0;
+  LostList lost_;
 
   std::vector<std::unique_ptr<Worker>> workers_;  // the first is who adds
   std::vector<std::jthread> threads_;             // last: they end before the rest goes

@@ -153,8 +153,8 @@ Result<void> SelectedTree::VisitDirectory(Visitor& visitor, Pending directory,
   };
   Result<void> done = visit_all();
   if (done) return {};
-  if (!is_tree_error || done.error().code() != ErrorCode::kCorrupt) return done;
-  visitor.Damaged(fmt::format("{}: {}", Quote(directory.path), done.error().message()));
+  if (!is_tree_error || !IsOfOneAlone(done.error())) return done;
+  visitor.Lost(std::move(done).error().While(Quote(directory.path)));
   return {};
 }
 

@@ -38,8 +38,8 @@ class SelectedTree {
     // false.
     virtual void Enter(bool mark) = 0;
     virtual Result<void> Other(Found found) = 0;
-    // What cannot be read, in words.
-    virtual void Damaged(std::string what) = 0;
+    // A directory that cannot be read, by an error that names it.
+    virtual void Lost(const Error& error) = 0;
   };
 
   // Checks that all is there. What is given must outlive it.

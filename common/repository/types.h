@@ -47,9 +47,11 @@ inline bool IsDamage(const Error& error) { return error.code() == ErrorCode::kCo
 // Whether it says that this one file or blob cannot be had as it is: it lies in an archive class,
 // or is beyond what is read here. Others may be looked at all the same.
 inline bool IsOutOfReach(const Error& error) { return error.code() == ErrorCode::kUnsupported; }
+// Whether all but this one thing may be had.
+inline bool IsOfOneAlone(const Error& error) { return IsDamage(error) || IsOutOfReach(error); }
 // Whether what one pack does not give may still lie in another.
 inline bool MayLieElsewhere(const Error& error) {
-  return IsDamage(error) || IsOutOfReach(error) || error.code() == ErrorCode::kNotFound;
+  return IsOfOneAlone(error) || error.code() == ErrorCode::kNotFound;
 }
 
 // How hard new blobs are compressed; what does not shrink is stored as it is.

@@ -25,12 +25,16 @@ class MeasuredStorage final : public ForwardingStorage {
     Result<Bytes> content = ForwardingStorage::Get(name, range);
     std::lock_guard lock(mutex_);
     if (name.kind != FileKind::kPack || !content) return content;
+    if (name.name == withheld) {
+      return Fail(ErrorCode::kUnsupported, "it lies in an archive", "have it brought back");
+    }
     if (bytes >= fail_after) return Fail(ErrorCode::kUnavailable, "the line is dead");
     bytes += content->size();
     return content;
   }
   std::size_t bytes = 0;
   std::size_t fail_after = SIZE_MAX;
+  std::string withheld;  // a pack that is there and not given
 
  private:
   std::mutex mutex_;
@@ -454,6 +458,41 @@ TEST_CASE("extract: a large file with a damaged blob is named and left out") {
   CHECK(fixture.Text("data/etc/hosts") == "127.0.0.1");
   CHECK(fixture.Has("extra"));  // where something is missing nothing is removed
   CHECK(DescribeTree(fixture.At("data/srv")).size() == 2);
+}
+
+// As packs that were moved to an archive class are not given.
+TEST_CASE("extract: what the storage does not give is named, and all else is written") {
+  ExtractFixture fixture;
+  const auto pack_of = [&](const Id& id) {
+    return fixture.repository->Find(BlobType::kData, id)->pack.Hex();
+  };
+  const auto content_of = [&](const std::string& path) {
+    return Unwrap(static_cast<RepositoryView&>(*fixture.view).Need(path)).content;
+  };
+  fixture.storage_used.withheld = pack_of(content_of("data/etc/hosts").at(0));
+  std::vector<std::string> withheld;
+  std::vector<std::string> given;
+  for (const std::string path : {"data/srv/big", "data/srv/sparse", "data/etc/hosts"}) {
+    const bool is_given = std::ranges::none_of(content_of(path), [&](const Id& id) {
+      return pack_of(id) == fixture.storage_used.withheld;
+    });
+    (is_given ? given : withheld).push_back(path);
+  }
+  WriteText(fixture.At("extra"), "x");
+
+  const Result<ExtractOutcome> outcome = fixture.Extract({.remove_others = true});
+
+  for (const std::string& path : withheld) {
+    INFO(path);
+    REQUIRE_FAILS(outcome, ErrorCode::kUnsupported, "read \"" + path + "\"");
+    CHECK_FALSE(fixture.Has(path));
+  }
+  for (const std::string& path : given) CHECK(fixture.Has(path));
+  CHECK_THAT(outcome.error().message(), !Catch::Contains("damaged"));
+  CHECK(outcome.error().hint() == "everything else is there; have it brought back");
+  CHECK(fixture.Has("extra"));
+  CHECK(fixture.Has("data/etc/link"));
+  CHECK(fixture.Has("data/srv"));
 }
 
 }  // namespace
