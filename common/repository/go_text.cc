@@ -244,7 +244,7 @@ void AppendGoJson(std::string& out, std::string_view text) {
     } else if (value == '"' || value == '\\') {
       out += '\\';
       out += static_cast<char>(value);
-    } else if (value == '\n' || value == '\r' || value == '\t') {
+    } else if (value == '\b' || value == '\f' || value == '\n' || value == '\r' || value == '\t') {
       out += '\\';
       out += ShortEscape(value);
     } else if (value < 0x20 || value == '<' || value == '>' || value == '&' || value == 0x2028 ||

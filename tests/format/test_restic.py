@@ -1,32 +1,22 @@
 """Stock restic and we in each other's repositories: both back up, both restore, both check, and the same
-directory gives the same tree blobs."""
+directory gives the same tree blobs. With the restic of today, and with Debian 12's."""
 
 import json
 import os
 import random
-import shutil
 import sys
 import time
-import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-from lib import Case, Tree, differences, run, scan, wait_until
-from lib.places import BUILD, SERVICES, SKIPPED
+from lib import Case, Tree, differences, main, run, scan, service_program, wait_until  # noqa: E402
+from lib.places import BUILD  # noqa: E402
 
-# What stock restic 0.14 cannot keep; newer ones keep more.
+# What stock restic cannot keep unless it is asked to.
 LOST_BY_RESTIC = frozenset({"holes"})
 
 
-def find_restic() -> str | None:
-    fetched = SERVICES / "restic" / "bin" / "restic"
-    return str(fetched) if fetched.exists() else shutil.which("restic")
-
-
-RESTIC = find_restic()
-
-
-def make_tree(root: Path) -> None:
+def make_tree(root: Path, link_target: bytes) -> None:
     """What both can keep, all files below 512 KiB: above that each cuts content in its own way."""
     tree = Tree(root)
     names = [
@@ -46,7 +36,7 @@ def make_tree(root: Path) -> None:
     tree.file("links/one", b"the same")
     tree.hard_link("links/two", "links/one")
     tree.symlink("links/to", "one")
-    tree.symlink("links/odd", b'<&>"\\\x01\x08\x0c\xe2\x80\xa8')
+    tree.symlink("links/odd", link_target)
     tree.fifo("pipe")
     tree.random_file("random", 400_000, seed=1)
     tree.random_file("just below", (512 << 10) - 1, seed=2)
@@ -66,13 +56,16 @@ def make_tree(root: Path) -> None:
 
 
 class Both(Case):
+    service = "restic19"
+    link_target = b'<&>"\\\x01\x08\x0c\xe2\x80\xa8'
+
     def setUp(self) -> None:
         super().setUp()
         self.repository = self.directory / "repository"
         self.password = self.directory / "password"
         self.password.write_text("correct horse")
         self.source = self.directory / "source"
-        make_tree(self.source)
+        make_tree(self.source, self.link_target)
         self.restored = 0
 
     def ours(self, *words: str) -> str:
@@ -81,7 +74,7 @@ class Both(Case):
 
     def restic(self, *words: str) -> str:
         env = {"TZ": "UTC", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
-        argv = [RESTIC, "-r", str(self.repository), "-p", str(self.password), *words]
+        argv = [service_program(self.service, "restic"), "-r", str(self.repository), "-p", str(self.password), *words]
         return run(argv, env=env, timeout=300).stdout
 
     def ours_backup(self) -> str:
@@ -185,6 +178,16 @@ class Both(Case):
         latest = json.loads(self.restic("snapshots", "--json"))[-1]["id"]
         self.ours_restores(latest, "data")
 
+    def test_restic_rewrites_what_we_wrote(self) -> None:
+        """It does so only where it would spell every tree to the byte as we did."""
+        self.ours("init")
+        snapshot = self.ours_backup()
+        self.restic("rewrite", "--exclude", "zeros", snapshot)
+        rewritten = json.loads(self.restic("snapshots", "--json"))[-1]
+        self.assertEqual(snapshot, rewritten["original"])
+        self.assertNotIn("/zeros", self.restic("ls", rewritten["id"]))
+        self.check()
+
     def test_what_restic_cannot_keep(self) -> None:
         """It is ours to keep, and stock restic finds no fault in it."""
         tree = Tree(self.source)
@@ -210,23 +213,6 @@ class Both(Case):
         self.restic("ls", "--long", snapshot)
         self.restic("restore", snapshot, "--target", str(self.target()))
 
-    def test_the_largest_packs_of_restic(self) -> None:
-        """Of 128 MiB, with chunks of 8 MiB among theirs: we read them, and take of them what we have, too."""
-        tree = Tree(self.source)
-        tree.random_file("large", 140 << 20, seed=4)
-        tree.file("even", b"\xaa" * (24 << 20))  # has no place to cut
-        tree.stamp()
-        self.restic("init", "--repository-version", "2")
-        self.restic("backup", "--pack-size", "128", str(self.source))
-        (by_restic,) = [one["id"] for one in json.loads(self.restic("snapshots", "--json"))]
-        packs = [path.stat().st_size for path in (self.repository / "data").rglob("*") if path.is_file()]
-        self.assertGreaterEqual(max(packs), 128 << 20)
-        by_us = self.ours_backup()
-        self.check()
-        self.ours_restores(by_restic, "")
-        self.ours_restores(by_us, "data")
-        self.restic_restores(by_us, "files/tree/data")
-
     def test_reuse(self) -> None:
         """Nothing that did not change is read again, whoever else wrote in between."""
         self.ours("init")
@@ -243,8 +229,30 @@ class Both(Case):
         self.check()
 
 
+class BothWithAnOldOne(Both):
+    service = "restic"
+    link_target = b'<&>"\\\x01\xe2\x80\xa8'  # \b and \f its Go spells otherwise, in other bytes of the tree
+    test_restic_rewrites_what_we_wrote = None  # it cannot
+    test_reuse = None  # is about us
+
+    def test_the_largest_packs_of_restic(self) -> None:
+        """Of 128 MiB, with chunks of 8 MiB among theirs: we read them, and take of them what we have, too. (A restic
+        of today shares blobs out among several packs at a time, and would need a lot more of them.)"""
+        tree = Tree(self.source)
+        tree.random_file("large", 140 << 20, seed=4)
+        tree.file("even", b"\xaa" * (24 << 20))  # has no place to cut
+        tree.stamp()
+        self.restic("init", "--repository-version", "2")
+        self.restic("backup", "--pack-size", "128", str(self.source))
+        (by_restic,) = [one["id"] for one in json.loads(self.restic("snapshots", "--json"))]
+        packs = [path.stat().st_size for path in (self.repository / "data").rglob("*") if path.is_file()]
+        self.assertGreaterEqual(max(packs), 128 << 20)
+        by_us = self.ours_backup()
+        self.check()
+        self.ours_restores(by_restic, "")
+        self.ours_restores(by_us, "data")
+        self.restic_restores(by_us, "files/tree/data")
+
+
 if __name__ == "__main__":
-    if RESTIC is None:
-        print("skipped: no restic")
-        sys.exit(SKIPPED)
-    unittest.main(verbosity=2)
+    main("restic", "restic19")

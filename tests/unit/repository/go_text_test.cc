@@ -80,7 +80,7 @@ TEST_CASE("go text: what Go would not unquote is refused") {
 
 TEST_CASE("go text: other strings are escaped as encoding/json does") {
   CHECK(Json("<a>&") == R"("\u003ca\u003e\u0026")");
-  CHECK(Json("\b\f\x01\n\r\t\"\\\x7f/") == "\"\\u0008\\u000c\\u0001\\n\\r\\t\\\"\\\\\x7f/\"");
+  CHECK(Json("\b\f\x01\n\r\t\"\\\x7f/") == "\"\\b\\f\\u0001\\n\\r\\t\\\"\\\\\x7f/\"");
   CHECK(Json("\u2028\u2029\u00e9") == "\"\\u2028\\u2029\u00e9\"");
   CHECK(Json("inv\xe9\xff") == R"("inv\ufffd\ufffd")");
 }

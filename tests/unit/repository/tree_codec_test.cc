@@ -85,7 +85,7 @@ TEST_CASE("tree codec: each type of node is written as restic writes it") {
             R"("inode":10028650,"device_id":65024,"content":null})");
   CHECK(Encoded(link) == R"({"name":"link","type":"symlink","mode":134218239,)" + times +
                              R"("inode":10028648,"device_id":65024,"links":1,"linktarget":)"
-                             "\"\\u003ca\\u003e\\u0026\\u0008\\u000c\\u0001\\\"\\\\\\u2028\x7f\""
+                             "\"\\u003ca\\u003e\\u0026\\b\\f\\u0001\\\"\\\\\\u2028\x7f\""
                              R"(,"content":null})");
   CHECK(Encoded(directory) == R"({"name":"dir","type":"dir","mode":2148532735,)" + times +
                                   R"("inode":10028651,"device_id":65024,"extended_attributes":)"
