@@ -73,7 +73,23 @@ Result<void> JudgeNamed(const ForgetOptions& options, ForgetReport& report) {
   return {};
 }
 
-void JudgeByPolicy(const ForgetOptions& options, const Clock& clock, ForgetReport& report) {
+// A policy is there to keep something of everything.
+Result<void> RequireKept(const ForgetReport& report) {
+  for (const ForgetReport::Group& group : report.groups) {
+    if (repository::KeepsSome(group.verdicts)) continue;
+    const SnapshotInfo& newest = *group.verdicts.front().snapshot;
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format(
+            "the policy would leave nothing of a group of {} snapshot{}, {} of {} the newest",
+            group.verdicts.size(), group.verdicts.size() == 1 ? "" : "s",
+            newest.id.Hex().substr(0, 8), Quote(Describe(newest))),
+        "add a --keep option that keeps one of them, or forget them by their ids");
+  }
+  return {};
+}
+
+Result<void> JudgeByPolicy(const ForgetOptions& options, const Clock& clock, ForgetReport& report) {
   std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
     return !IsChosen(snapshot, options.selector);
   });
@@ -100,6 +116,7 @@ void JudgeByPolicy(const ForgetOptions& options, const Clock& clock, ForgetRepor
     report.groups[i].verdicts.assign(next, end);
     next = end;
   }
+  return RequireKept(report);
 }
 
 // One by one, oldest first: who is interrupted has the newest left.
@@ -143,12 +160,9 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   }
   Result<void> added = AddNamedDamage(options.snapshots, listing->unreadable, report);
   if (!added) return Fail(std::move(added).error().While(what));
-  if (!options.snapshots.empty()) {
-    Result<void> judged = JudgeNamed(options, report);
-    if (!judged) return Fail(std::move(judged).error().While(what));
-  } else {
-    JudgeByPolicy(options, *context.clock, report);
-  }
+  Result<void> judged = options.snapshots.empty() ? JudgeByPolicy(options, *context.clock, report)
+                                                  : JudgeNamed(options, report);
+  if (!judged) return Fail(std::move(judged).error().While(what));
   if (options.dry_run) {
     for (const ForgetReport::Group& group : report.groups) {
       report.forgotten +=

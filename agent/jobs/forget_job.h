@@ -46,8 +46,9 @@ struct ForgetReport {
 };
 
 // An exclusive lock is held meanwhile; a dry run takes none. kNotFound for a named snapshot that is
-// not there, kDenied for one that belongs to the floor, kUnavailable when a snapshot that is listed
-// is not there, and the error of one that cannot be read now: then none is forgotten.
+// not there, kDenied for one that belongs to the floor and for a policy that would leave nothing of
+// a group, kUnavailable when a snapshot that is listed is not there, and the error of one that
+// cannot be read now: then none is forgotten.
 Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddress& address,
                                const ForgetOptions& options);
 

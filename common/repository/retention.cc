@@ -85,18 +85,33 @@ bool HasTags(const SnapshotInfo& snapshot, const std::vector<std::string>& tags)
   return true;
 }
 
+// The newest of each bucket, and the oldest snapshot of all whatever its bucket.
+class Buckets {
+ public:
+  // Whether the next one, going back in time, is kept, and as what.
+  std::optional<std::string> Judge(std::int64_t bucket, bool is_oldest, std::string_view reason) {
+    const bool is_new = bucket != last_;
+    if (!is_new && !is_oldest) return std::nullopt;
+    last_ = bucket;
+    return fmt::format("{}{}", is_new ? "" : "oldest ", reason);
+  }
+
+ private:
+  std::optional<std::int64_t> last_;
+};
+
 struct Counted {
   int left;  // kKeepAll: no end
   Bucket bucket;
   std::string_view reason;
-  std::optional<std::int64_t> last = std::nullopt;
+  Buckets buckets = {};
 };
 
 struct Within {
   const std::optional<CalendarPeriod>& period;
   Bucket bucket;
   std::string_view reason;
-  std::optional<std::int64_t> last = std::nullopt;
+  Buckets buckets = {};
 };
 
 }  // namespace
@@ -194,6 +209,8 @@ std::vector<RetentionVerdict> ApplyRetention(std::span<const SnapshotInfo* const
     RetentionVerdict& verdict = verdicts[i];
     const SnapshotInfo& snapshot = *verdict.snapshot;
     const CivilTime civil = Civil(snapshot);
+    const auto number = static_cast<std::int64_t>(i);
+    const bool is_oldest = i + 1 == verdicts.size();
     for (const std::vector<std::string>& tags : policy.tags) {
       if (HasTags(snapshot, tags))
         verdict.reasons.push_back(fmt::format("has tags [{}]", fmt::join(tags, ", ")));
@@ -202,23 +219,23 @@ std::vector<RetentionVerdict> ApplyRetention(std::span<const SnapshotInfo* const
       verdict.reasons.push_back("within " + FormatCalendarPeriod(*policy.within));
     for (Counted& one : counted) {
       if (one.left == 0) continue;
-      const std::int64_t bucket = one.bucket(civil, static_cast<std::int64_t>(i));
-      if (bucket == one.last) continue;
-      one.last = bucket;
+      auto reason = one.buckets.Judge(one.bucket(civil, number), is_oldest, one.reason);
+      if (!reason) continue;
       if (one.left > 0) --one.left;
-      verdict.reasons.emplace_back(one.reason);
+      verdict.reasons.push_back(*std::move(reason));
     }
     for (Within& one : within) {
       if (!one.period || !is_within(snapshot, *one.period)) continue;
-      const std::int64_t bucket = one.bucket(civil, static_cast<std::int64_t>(i));
-      if (bucket == one.last) continue;
-      one.last = bucket;
-      verdict.reasons.push_back(
-          fmt::format("{} {}", one.reason, FormatCalendarPeriod(*one.period)));
+      if (auto reason = one.buckets.Judge(one.bucket(civil, number), is_oldest, one.reason))
+        verdict.reasons.push_back(*reason + " " + FormatCalendarPeriod(*one.period));
     }
     verdict.keep = !verdict.reasons.empty();
   }
   return verdicts;
+}
+
+bool KeepsSome(std::span<const RetentionVerdict> verdicts) {
+  return std::ranges::any_of(verdicts, &RetentionVerdict::keep);
 }
 
 Result<SnapshotGrouping> ParseGrouping(std::string_view text) {

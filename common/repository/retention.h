@@ -1,7 +1,6 @@
 // Which snapshots a retention policy keeps. Pure: a list, a policy and a time in, a verdict per
-// snapshot out. The rules are those of `restic forget`, so that a policy may move between the two
-// (restic manual, "Removing backup snapshots"). Unlike restic from 0.16 on, and like those before,
-// the oldest snapshot is not kept for being the oldest while some of a count are left.
+// snapshot out. The rules are those of `restic forget` since 0.16, so that a policy may move
+// between the two (restic manual, "Removing backup snapshots").
 #pragma once
 
 #include <map>
@@ -34,8 +33,9 @@ std::string FormatCalendarPeriod(const CalendarPeriod& period);
 inline constexpr int kKeepAll = -1;
 
 // The newest of each hour, day, ...: so many of them, and all within a period before the newest
-// snapshot. Hours, days, ISO weeks, months and years are those of the clock that wrote the
-// snapshot.
+// snapshot. While some of a count are left the oldest snapshot of all is kept as well, so that the
+// list reaches back as far as it can, and so it is when it lies in a period. Hours, days, ISO
+// weeks, months and years are those of the clock that wrote the snapshot.
 struct RetentionPolicy {
   int last = 0;
   int hourly = 0;
@@ -65,6 +65,9 @@ struct RetentionVerdict {
 // do not count as the newest that periods reach back from. The verdicts refer to `snapshots`.
 std::vector<RetentionVerdict> ApplyRetention(std::span<const SnapshotInfo* const> snapshots,
                                              const RetentionPolicy& policy, UnixTime now);
+
+// Whether there is one that is kept. A policy that says no of a whole group is a mistake.
+bool KeepsSome(std::span<const RetentionVerdict> verdicts);
 
 // What a policy is applied to at a time: snapshots that are alike in all that is asked for.
 struct SnapshotGrouping {

@@ -1,5 +1,6 @@
 // The same policies over the same snapshots as stock restic: what it would keep, and why, is what
-// we would. One host is one list, so that each of restic's runs judges hundreds of lists.
+// we would. Those before 0.16 do not keep the oldest, so it is the restic of today alone. One host
+// is one list, so that each of restic's runs judges hundreds of lists.
 #include "common/repository/retention.h"
 
 #include <catch2/catch.hpp>
@@ -89,14 +90,16 @@ struct Chosen {
   std::vector<std::string> arguments;  // of restic
 };
 
+// Of the lists there are some without these tags: nothing of them would be kept.
+Chosen OnlyTags() { return {{.tags = {{"good", "weekly"}}}, {"--keep-tag", "good,weekly"}}; }
+
 Chosen ChoosePolicy(Dice& dice) {
   Chosen chosen;
   const auto count = [&](int& number, const char* option) {
     if (!dice.OneIn(3)) return;
     number = dice.OneIn(12) ? kKeepAll : 1 + static_cast<int>(dice.Below(6));
-    // Before 0.15 restic knows no way to say "all".
-    const int said = number == kKeepAll ? 1'000'000 : number;
-    chosen.arguments.insert(chosen.arguments.end(), {option, fmt::format("{}", said)});
+    chosen.arguments.insert(chosen.arguments.end(),
+                            {option, number == kKeepAll ? "unlimited" : std::to_string(number)});
   };
   const auto within = [&](std::optional<CalendarPeriod>& period, const char* option) {
     if (!dice.OneIn(5)) return;
@@ -151,13 +154,13 @@ TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons
   REQUIRE(groups.size() == kLists);
 
   for (unsigned round = 0; round < Policies(); ++round) {
-    const Chosen chosen = ChoosePolicy(dice);
+    const Chosen chosen = round == 0 ? OnlyTags() : ChoosePolicy(dice);
     const std::string shown = directory.path() + "/shown";
     std::vector<std::string> argv = {"/bin/sh",
                                      "-c",
                                      "exec \"$@\" > \"$SHOWN\"",
                                      "sh",
-                                     ResticProgram(testing::kOldRestic),
+                                     ResticProgram(testing::kNewRestic),
                                      "--repo",
                                      directory.path() + "/repo",
                                      "--password-file",
@@ -173,24 +176,38 @@ TEST_CASE("stock restic: a policy keeps the same snapshots, for the same reasons
     options.environment["TZ"] = "UTC";
     options.environment["SHOWN"] = shown;
     const SubprocessOutcome outcome = Unwrap(RunProgram(argv, options));
-    INFO(outcome.err);
+    INFO(fmt::format("{}", fmt::join(chosen.arguments, " ")) << "\n" << outcome.err);
+
+    const UnixTime now = Unwrap(ParseUnixTime(FormatTime(clock.Now())));
+    std::vector<std::vector<RetentionVerdict>> verdicts;
+    bool is_refused = false;
+    for (const SnapshotGroup& group : groups) {
+      verdicts.push_back(ApplyRetention(group.snapshots, chosen.policy, now));
+      is_refused = is_refused || !KeepsSome(verdicts.back());
+    }
+    if (is_refused) {
+      REQUIRE(outcome.exit_code == 1);
+      REQUIRE_THAT(outcome.err, Catch::Contains("refusing to delete last snapshot"));
+      continue;
+    }
+    REQUIRE(round > 0);
     REQUIRE(outcome.exit_code == 0);
     std::map<std::string, Json> by_host;
     std::ifstream file(shown);
     for (Json& group : Json::parse(file)) by_host[group["host"]] = group;
     REQUIRE(by_host.size() == kLists);
 
-    for (const SnapshotGroup& group : groups) {
+    for (std::size_t number = 0; number < groups.size(); ++number) {
+      const SnapshotGroup& group = groups[number];
       std::map<std::string, std::vector<std::string>> ours;
-      for (const RetentionVerdict& verdict : ApplyRetention(
-               group.snapshots, chosen.policy, Unwrap(ParseUnixTime(FormatTime(clock.Now()))))) {
+      for (const RetentionVerdict& verdict : verdicts[number]) {
         if (verdict.keep) ours[verdict.snapshot->id.Hex()] = verdict.reasons;
       }
       const Json& said = by_host.at(group.host);
       std::map<std::string, std::vector<std::string>> theirs;
       for (std::size_t i = 0; i < said["keep"].size(); ++i)
         theirs[said["keep"][i]["id"]] = said["reasons"][i]["matches"];
-      INFO(group.host << ": " << fmt::format("{}", fmt::join(chosen.arguments, " ")));
+      INFO(group.host);
       std::string differences;
       for (const SnapshotInfo* snapshot : group.snapshots) {
         const std::string id = snapshot->id.Hex();

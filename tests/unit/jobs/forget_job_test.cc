@@ -80,6 +80,29 @@ TEST_CASE("forget: of other sources nothing is touched") {
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 4);
 }
 
+TEST_CASE("forget: a policy that would leave nothing of a group is refused, and nothing goes") {
+  ForgetFixture fixture;
+  fixture.Save("one", 3);
+  fixture.Save("two", 2, true);  // all partial: no floor keeps them
+  ForgetOptions options{.policy = {.tags = {{"name:one"}}}};
+
+  for (const bool dry_run : {true, false}) {
+    options.dry_run = dry_run;
+    REQUIRE_FAILS(RunForget(fixture.Context(), fixture.Main(), options), ErrorCode::kDenied,
+                  "would leave nothing of a group of 2");
+    CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 5);
+  }
+  options.selector = "fake/one";
+  CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), options)).forgotten == 0);
+  // What the floor keeps is enough.
+  options.policy.tags = {{"else"}};
+  options.min_keep = 1;
+  CHECK(Unwrap(RunForget(fixture.Context(), fixture.Main(), options)).forgotten == 2);
+  options.allow_below_floor = true;
+  REQUIRE_FAILS(RunForget(fixture.Context(), fixture.Main(), options), ErrorCode::kDenied,
+                "would leave nothing of a group of 1");
+}
+
 TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);

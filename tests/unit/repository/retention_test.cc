@@ -55,8 +55,26 @@ TEST_CASE("retention: the newest of each day, as long as days are left") {
 
   CHECK(snapshots.Kept({.daily = 2}) == Times{"2026-01-02T20:00:00Z", "2026-01-01T20:00:00Z"});
   CHECK(snapshots.Kept({.daily = 1}) == Times{"2026-01-02T20:00:00Z"});
-  CHECK(snapshots.Kept({.daily = 3}) == snapshots.Kept({.daily = 2}));
   CHECK(snapshots.Kept({.last = kKeepAll}).size() == 4);
+}
+
+TEST_CASE("retention: the oldest stays as long as some of a count are left") {
+  const Snapshots snapshots({"2026-01-01T08:00:00Z", "2026-01-01T20:00:00Z", "2026-01-02T08:00:00Z",
+                             "2026-01-02T20:00:00Z"});
+  const auto oldest = [&](const RetentionPolicy& policy) {
+    const auto verdicts = snapshots.Apply(policy);
+    CHECK(verdicts.back().keep == !verdicts.back().reasons.empty());
+    return verdicts.back().reasons;
+  };
+
+  CHECK(oldest({.daily = 2}).empty());
+  CHECK(oldest({.daily = 3}) == Times{"oldest daily snapshot"});
+  CHECK(oldest({.daily = kKeepAll}) == Times{"oldest daily snapshot"});
+  CHECK(oldest({.last = 4, .hourly = 4, .yearly = 2}) ==
+        Times{"last snapshot", "hourly snapshot", "oldest yearly snapshot"});
+  // Of a period there is nothing left or not left: what lies in it.
+  CHECK(oldest({.within_daily = CalendarPeriod{.days = 2}}) == Times{"oldest daily within 2d"});
+  CHECK(oldest({.within_daily = CalendarPeriod{.days = 1}}).empty());
 }
 
 TEST_CASE("retention: a day is one of the clock that wrote the snapshot") {
