@@ -89,7 +89,7 @@ struct Arguments {
   std::string source;    // "kind/name", * allowed; empty: all
   bool dry_run = false;  // and restore
   bool allow_below_floor = false;
-  unsigned min_keep = 7;
+  std::optional<unsigned> min_keep;  // else as the repository's settings
 
   bool remove_all = false;             // repository unlock
   std::chrono::seconds retry_lock{0};  // of what locks a repository

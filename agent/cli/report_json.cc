@@ -661,6 +661,7 @@ std::string ConfigShowJson(const Settings& settings, const KindSchemas& kinds) {
                                                  {"password_file", repository.password_file},
                                                  {"compression", repository.compression},
                                                  {"extra_verify", repository.extra_verify},
+                                                 {"min_keep", repository.min_keep},
                                                  {"read_mib_s", repository.read_mib_s},
                                                  {"write_mib_s", repository.write_mib_s}};
     for (const config::OptionSpec& spec : S3Options()) {

@@ -678,9 +678,9 @@ std::string ConfigShowText(const Settings& settings, const KindSchemas& kinds) {
   for (const RepositorySettings& repository : settings.repositories) {
     text += fmt::format(
         "  {}:\n    url: {}\n    password_file: {}\n    compression: {}\n    extra_verify: {}\n"
-        "    read_mib_s: {}\n    write_mib_s: {}\n",
+        "    min_keep: {}\n    read_mib_s: {}\n    write_mib_s: {}\n",
         YamlText(repository.name), YamlText(repository.url), YamlText(repository.password_file),
-        repository.compression, repository.extra_verify, repository.read_mib_s,
+        repository.compression, repository.extra_verify, repository.min_keep, repository.read_mib_s,
         repository.write_mib_s);
     for (const config::OptionSpec& spec : S3Options()) {
       if (!repository.values.Has(spec.name)) continue;

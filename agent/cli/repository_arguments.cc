@@ -119,9 +119,10 @@ void RepositoryVerbs::AddForget(CLI::App* group) {
       ->type_name("KIND/NAME")
       ->group("Policy");
   sub->add_option("--min-keep", arguments_.min_keep,
-                  "good snapshots of each source that stay whatever else is said; default 7")
+                  "good snapshots of each source that stay whatever else is said; default: "
+                  "the repository's min_keep in agent.yaml, else 7")
       ->type_name("N");
-  sub->add_flag("--allow-below-floor", arguments_.allow_below_floor, "do without --min-keep");
+  sub->add_flag("--allow-below-floor", arguments_.allow_below_floor, "do without that floor");
   sub->add_flag("--dry-run,-n", arguments_.dry_run, "only show what would be done");
   common_.add_retry_lock(sub);
 }

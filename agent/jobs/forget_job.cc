@@ -46,7 +46,7 @@ Result<void> AddNamedDamage(const std::vector<std::string>& selectors,
 }
 
 // Verdicts about named snapshots; nobody else is touched.
-Result<void> JudgeNamed(const ForgetOptions& options, ForgetReport& report) {
+Result<void> JudgeNamed(const ForgetOptions& options, unsigned min_keep, ForgetReport& report) {
   std::set<repository::Id> named;
   for (const std::string& selector : options.snapshots) {
     HF_ASSIGN(const SnapshotInfo snapshot, repository::FindSnapshot(report.snapshots, selector));
@@ -55,14 +55,15 @@ Result<void> JudgeNamed(const ForgetOptions& options, ForgetReport& report) {
   std::vector<RetentionVerdict> verdicts;
   for (const SnapshotInfo& snapshot : report.snapshots)
     verdicts.push_back({&snapshot, !named.contains(snapshot.id), {}});
-  if (!options.allow_below_floor && repository::KeepFloor(verdicts, options.min_keep) > 0) {
+  if (repository::KeepFloor(verdicts, min_keep) > 0) {
     for (const RetentionVerdict& verdict : verdicts) {
       if (!verdict.keep || !named.contains(verdict.snapshot->id)) continue;
       return Fail(ErrorCode::kDenied,
                   fmt::format("snapshot {} is one of the newest {} good ones of {}",
-                              verdict.snapshot->id.Hex().substr(0, 8), options.min_keep,
+                              verdict.snapshot->id.Hex().substr(0, 8), min_keep,
                               Quote(Describe(*verdict.snapshot))),
-                  "--allow-below-floor forgets it all the same; --min-keep says how many stay");
+                  "--allow-below-floor forgets it all the same; --min-keep, else the repository's "
+                  "min_keep in agent.yaml, says how many stay");
     }
   }
   std::erase_if(verdicts, [&](const RetentionVerdict& verdict) {
@@ -89,7 +90,8 @@ Result<void> RequireKept(const ForgetReport& report) {
   return {};
 }
 
-Result<void> JudgeByPolicy(const ForgetOptions& options, const Clock& clock, ForgetReport& report) {
+Result<void> JudgeByPolicy(const ForgetOptions& options, unsigned min_keep, const Clock& clock,
+                           ForgetReport& report) {
   std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
     return !IsChosen(snapshot, options.selector);
   });
@@ -108,8 +110,7 @@ Result<void> JudgeByPolicy(const ForgetOptions& options, const Clock& clock, For
         {std::move(group.host), std::move(group.paths), std::move(group.tags), {}});
   }
   // A source may lie in several groups.
-  if (!options.allow_below_floor)
-    report.kept_by_floor = repository::KeepFloor(all, options.min_keep);
+  report.kept_by_floor = repository::KeepFloor(all, min_keep);
   auto next = std::make_move_iterator(all.begin());
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
@@ -160,8 +161,11 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   }
   Result<void> added = AddNamedDamage(options.snapshots, listing->unreadable, report);
   if (!added) return Fail(std::move(added).error().While(what));
-  Result<void> judged = options.snapshots.empty() ? JudgeByPolicy(options, *context.clock, report)
-                                                  : JudgeNamed(options, report);
+  const unsigned min_keep =
+      options.allow_below_floor ? 0 : options.min_keep.value_or(address.min_keep);
+  Result<void> judged = options.snapshots.empty()
+                            ? JudgeByPolicy(options, min_keep, *context.clock, report)
+                            : JudgeNamed(options, min_keep, report);
   if (!judged) return Fail(std::move(judged).error().While(what));
   if (options.dry_run) {
     for (const ForgetReport::Group& group : report.groups) {

@@ -19,8 +19,9 @@ struct ForgetOptions {
   std::string selector =
       {};  // with the policy: only these sources, "kind/name" with `*`; empty: all
   bool dry_run = false;
-  // The newest good snapshots of each source that stay, whatever else is said.
-  unsigned min_keep = 7;
+  // The newest good snapshots of each source that stay, whatever else is said; where it is not
+  // said, as many as the repository's address says.
+  std::optional<unsigned> min_keep = std::nullopt;
   bool allow_below_floor = false;
 };
 

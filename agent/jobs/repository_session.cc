@@ -40,6 +40,7 @@ RepositoryAddress AddressOf(const RepositorySettings& repository) {
           .password_place = repository.values.LocationOf("password_file").Text(),
           .compression = repository.compression,
           .extra_verify = repository.extra_verify,
+          .min_keep = repository.min_keep,
           .s3 = repository.s3};
 }
 

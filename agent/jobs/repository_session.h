@@ -17,7 +17,7 @@
 
 namespace holdfast::jobs {
 
-// Where a repository lies and how it opens.
+// Where a repository lies, how it opens, and what else its settings say of it.
 struct RepositoryAddress {
   std::string name = {};  // as agent.yaml calls it; empty when only a URL was given
   std::string url = {};
@@ -25,7 +25,8 @@ struct RepositoryAddress {
   std::string password_place = {};  // "agent.yaml:7:20", where the file is named
   std::string compression = "auto";
   bool extra_verify = true;
-  s3::Settings s3 = {};  // of an "s3:" URL
+  unsigned min_keep = kDefaultMinKeep;  // as RepositorySettings
+  s3::Settings s3 = {};                 // of an "s3:" URL
 
   // The name, or the URL where there is none.
   const std::string& label() const { return name.empty() ? url : name; }

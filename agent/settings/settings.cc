@@ -133,6 +133,11 @@ Schema MakeRepositorySchema() {
       {.name = "extra_verify",
        .type = OptionType::kBool,
        .help = "whether each new blob is opened and compared before it is stored"},
+      {.name = "min_keep",
+       .type = OptionType::kInteger,
+       .help = "how many of the newest good snapshots of each source are not forgotten",
+       .minimum = 0,
+       .maximum = 1'000'000},
       RateOption("read_mib_s", "how fast it is read, in MiB a second"),
       RateOption("write_mib_s", "how fast it is written, in MiB a second"),
   };
@@ -271,6 +276,8 @@ class SettingsReader {
     repository.password_file = repository.values.Text("password_file");
     repository.compression = repository.values.Text("compression", "auto");
     repository.extra_verify = repository.values.Flag("extra_verify", true);
+    repository.min_keep =
+        static_cast<unsigned>(repository.values.Integer("min_keep", kDefaultMinKeep));
     repository.read_mib_s = RateOf(repository.values, "read_mib_s");
     repository.write_mib_s = RateOf(repository.values, "write_mib_s");
     settings_.repositories.push_back(std::move(repository));

@@ -18,6 +18,9 @@ namespace holdfast {
 
 inline constexpr std::string_view kDefaultConfig = "/etc/holdfast/agent.yaml";
 
+// How many of the newest good snapshots of each source are never forgotten.
+inline constexpr unsigned kDefaultMinKeep = 7;
+
 struct RepositorySettings {
   std::string name;
   std::string url;
@@ -26,8 +29,9 @@ struct RepositorySettings {
   std::uint64_t read_mib_s = 0;      // of what is read from it; 0: no limit
   std::uint64_t write_mib_s = 0;     // of what is written to it; likewise
   bool extra_verify = true;          // open and compare each new blob before it is stored
-  s3::Settings s3;                   // of an "s3:" URL
-  config::Values values;             // for the places of what stands above
+  unsigned min_keep = kDefaultMinKeep;
+  s3::Settings s3;        // of an "s3:" URL
+  config::Values values;  // for the places of what stands above
 };
 
 struct SourceSettings {

@@ -162,6 +162,7 @@ TEST_CASE("arguments: a policy of forgetting") {
   REQUIRE(arguments.min_keep == 3);
   REQUIRE(arguments.dry_run);
   REQUIRE(arguments.retry_lock == std::chrono::minutes(10));
+  REQUIRE_FALSE(Good({"repository", "forget", "3fa2"}).min_keep);
   REQUIRE(Good({"repository", "forget", "3fa2", "latest:a/b"}).snapshots.size() == 2);
 }
 

@@ -103,6 +103,23 @@ TEST_CASE("forget: a policy that would leave nothing of a group is refused, and 
                 "would leave nothing of a group of 1");
 }
 
+TEST_CASE("forget: the floor is the repository's, unless the order names another") {
+  ForgetFixture fixture;
+  fixture.Configure(
+      "repositories: {main: {url: 'memory:main', password_file: password, min_keep: 2}}\n");
+  const auto ids = fixture.Save("one", 5);
+  const auto forgotten = [&](const ForgetOptions& options) {
+    return Unwrap(RunForget(fixture.Context(), fixture.Main(), options)).forgotten;
+  };
+  const repository::RetentionPolicy newest{.last = 1};
+
+  CHECK(forgotten({.policy = newest, .dry_run = true}) == 3);
+  CHECK(forgotten({.policy = newest, .dry_run = true, .min_keep = 4}) == 1);
+  CHECK(forgotten({.policy = newest, .dry_run = true, .allow_below_floor = true}) == 4);
+  REQUIRE_FAILS(RunForget(fixture.Context(), fixture.Main(), {.snapshots = {ids[3].Hex()}}),
+                ErrorCode::kDenied, "newest 2");
+}
+
 TEST_CASE("forget: a named snapshot, unless it belongs to the floor") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);

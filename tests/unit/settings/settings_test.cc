@@ -86,6 +86,22 @@ TEST_CASE("settings: how fast things may be read and written") {
   REQUIRE_FAILS(Parse("limits: {read_mib_s: -1}\n"), ErrorCode::kInvalidArgument, "agent.yaml:1:");
 }
 
+TEST_CASE("settings: how many snapshots stay in a repository") {
+  const Settings settings =
+      Unwrap(Parse("repositories:\n"
+                   "  main: {url: \"file:/r\", password_file: p, min_keep: 30}\n"
+                   "  other: {url: \"file:/o\", password_file: p}\n"));
+
+  CHECK(settings.repositories.at(0).min_keep == 30);
+  CHECK(settings.repositories.at(1).min_keep == 7);
+  for (const char* wrong : {"-1", "1000001", "many", "1.5"}) {
+    REQUIRE_FAILS(Parse(fmt::format("repositories:\n  main:\n    url: \"file:/r\"\n"
+                                    "    password_file: p\n    min_keep: {}\n",
+                                    wrong)),
+                  ErrorCode::kInvalidArgument, "/etc/holdfast/agent.yaml:5:15: \"min_keep\"");
+  }
+}
+
 TEST_CASE("settings: a relative repository directory is relative to the file") {
   Settings settings =
       Unwrap(Parse("repositories: {main: {url: \"file:../r\", password_file: p}}\n"));
