@@ -30,6 +30,18 @@ struct ForgetFixture : JobsFixture {
     }
     return ids;
   }
+  // Each storage that is opened fails so.
+  JobContext Failing(const testing::Fault& fault) {
+    JobContext context = Context();
+    context.open_storage = [this,
+                            fault](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
+      auto storage = std::make_unique<testing::FaultyStorage>(
+          std::make_unique<testing::BorrowedStorage>(storages[kUrl]));
+      storage->Set(fault);
+      return storage;
+    };
+    return context;
+  }
   bool Has(const repository::Id& id) {
     return storages[kUrl].Stat({FileKind::kSnapshot, id.Hex()}).has_value();
   }
@@ -163,15 +175,9 @@ TEST_CASE("forget: a damaged snapshot goes by its id, and a policy waits for tha
 TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever it is named") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
-  JobContext context = fixture.Context();
-  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
-    auto storage = std::make_unique<testing::FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(fixture.storages[kUrl]));
-    storage->Set({.code = ErrorCode::kUnsupported,
-                  .calls = {testing::StorageCall::kGet},
-                  .kind = FileKind::kSnapshot});
-    return storage;
-  };
+  const JobContext context = fixture.Failing({.code = ErrorCode::kUnsupported,
+                                              .calls = {testing::StorageCall::kGet},
+                                              .kind = FileKind::kSnapshot});
   REQUIRE_FAILS(RunForget(context, fixture.Main(), {.policy = {.last = 1}}),
                 ErrorCode::kUnsupported, "injected");
   REQUIRE_FAILS(
@@ -183,17 +189,11 @@ TEST_CASE("forget: a snapshot that the storage does not give stays, by whatever 
 TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") {
   ForgetFixture fixture;
   const auto ids = fixture.Save("one", 3);
-  JobContext context = fixture.Context();
-  context.open_storage = [&](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
-    auto storage = std::make_unique<testing::FaultyStorage>(
-        std::make_unique<testing::BorrowedStorage>(fixture.storages[kUrl]));
-    storage->Set({.code = ErrorCode::kNotFound,
-                  .calls = {testing::StorageCall::kGet},
-                  .kind = FileKind::kSnapshot,
-                  .first = 1,
-                  .last = 1});
-    return storage;
-  };
+  const JobContext context = fixture.Failing({.code = ErrorCode::kNotFound,
+                                              .calls = {testing::StorageCall::kGet},
+                                              .kind = FileKind::kSnapshot,
+                                              .first = 1,
+                                              .last = 1});
   ForgetOptions options{.policy = {.last = 1}, .allow_below_floor = true};
 
   REQUIRE_FAILS(RunForget(context, fixture.Main(), options), ErrorCode::kUnavailable,
