@@ -151,60 +151,54 @@ TEST_CASE("snapshots: a damaged one does not hide the others") {
   CHECK_THAT(listing.unreadable[0].error.Text(), Catch::Contains("repository forget"));
 }
 
-TEST_CASE("snapshots: one that the storage does not give hides no other, and is not forgotten") {
-  RepositoryFixture fixture;
-  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *faulty;
-  auto repository = fixture.OpenOn(std::move(faulty));
-  for (std::int64_t time : {10, 20}) {
-    const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-    Unwrap(fixture.Open()->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+// Two snapshots, in a storage that may be told not to give one of them.
+struct TwoSnapshots : RepositoryFixture {
+  TwoSnapshots() {
+    for (std::int64_t time : {10, 20}) {
+      const std::string json =
+          EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
+      Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+    }
   }
-  const auto refuse_one = [&] {
-    faults.Set({.code = ErrorCode::kUnsupported,
+  // Only the next one that is asked for.
+  void GiveOneAs(ErrorCode code) {
+    faults.Set({.code = code,
                 .calls = {StorageCall::kGet},
                 .kind = FileKind::kSnapshot,
+                .first = 1,
                 .last = 1});
-  };
+  }
+  FaultyStorage faults{std::make_unique<BorrowedStorage>(storage)};
+  std::unique_ptr<Repository> repository = OpenOn(std::make_unique<BorrowedStorage>(faults));
+};
 
-  refuse_one();
-  const SnapshotListing listing = Unwrap(ListReadableSnapshots(*repository));
+TEST_CASE("snapshots: one that the storage does not give hides no other, and is not forgotten") {
+  TwoSnapshots fixture;
+
+  fixture.GiveOneAs(ErrorCode::kUnsupported);
+  const SnapshotListing listing = Unwrap(ListReadableSnapshots(*fixture.repository));
   CHECK(listing.snapshots.size() == 1);
   REQUIRE(listing.unreadable.size() == 1);
   const Error& error = listing.unreadable[0].error;
   CHECK(error.code() == ErrorCode::kUnsupported);
   CHECK_THAT(error.Text(), Catch::Contains(listing.unreadable[0].id.Hex()));
   CHECK_THAT(error.Text(), !Catch::Contains("forget"));
-  refuse_one();
-  REQUIRE_FAILS(ListSnapshots(*fixture.OpenOn(std::make_unique<BorrowedStorage>(faults))),
-                ErrorCode::kUnsupported, "injected");
+  fixture.GiveOneAs(ErrorCode::kUnsupported);
+  REQUIRE_FAILS(ListSnapshots(*fixture.repository), ErrorCode::kUnsupported, "injected");
 }
 
 TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be there") {
-  RepositoryFixture fixture;
-  auto faulty = std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
-  FaultyStorage& faults = *faulty;
-  auto repository = fixture.OpenOn(std::move(faulty));
-  for (std::int64_t time : {10, 20}) {
-    const std::string json = EncodeSnapshot(SnapshotOf(IdOf('1'), time, "files", "app", "n1"), {});
-    Unwrap(fixture.Open()->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
-  }
-  const auto hide_one = [&] {
-    faults.Set({.code = ErrorCode::kNotFound,
-                .calls = {StorageCall::kGet},
-                .kind = FileKind::kSnapshot,
-                .first = 1,
-                .last = 1});
-  };
+  TwoSnapshots fixture;
 
-  hide_one();
-  REQUIRE_FAILS(ListSnapshots(*repository, Vanished::kError), ErrorCode::kUnavailable,
+  fixture.GiveOneAs(ErrorCode::kNotFound);
+  REQUIRE_FAILS(ListSnapshots(*fixture.repository, Vanished::kError), ErrorCode::kUnavailable,
                 "was listed and is not there");
-  hide_one();
-  REQUIRE_FAILS(ListReadableSnapshots(*repository, Vanished::kError), ErrorCode::kUnavailable, "");
-  hide_one();
-  CHECK(Unwrap(ListSnapshots(*repository)).size() == 1);
-  CHECK(Unwrap(ListSnapshots(*repository, Vanished::kError)).size() == 2);
+  fixture.GiveOneAs(ErrorCode::kNotFound);
+  REQUIRE_FAILS(ListReadableSnapshots(*fixture.repository, Vanished::kError),
+                ErrorCode::kUnavailable, "");
+  fixture.GiveOneAs(ErrorCode::kNotFound);
+  CHECK(Unwrap(ListSnapshots(*fixture.repository)).size() == 1);
+  CHECK(Unwrap(ListSnapshots(*fixture.repository, Vanished::kError)).size() == 2);
 }
 
 TEST_CASE("snapshots: selectors name one") {
