@@ -333,8 +333,7 @@ struct TwoWriters : Place {
   std::set<Id> packs_of_one;
 };
 
-TEST_CASE("prune: of two copies the whole one stays, whichever the index names first") {
-  TwoWriters place(Range(0, 30), Range(0, 30));
+void RequireWholeCopiesWin(TwoWriters place) {
   place.Order(GENERATE(true, false));
   place.Forget(place.snapshot_of_one);
   place.Damage(true);
@@ -346,17 +345,12 @@ TEST_CASE("prune: of two copies the whole one stays, whichever the index names f
   place.RequireSound(1);
 }
 
+TEST_CASE("prune: of two copies the whole one stays, whichever the index names first") {
+  RequireWholeCopiesWin({Range(0, 30), Range(0, 30)});
+}
+
 TEST_CASE("prune: where the damaged one of two copies is to be moved, the whole one is") {
-  TwoWriters place(Range(0, 40), Range(20, 60));
-  place.Order(GENERATE(true, false));
-  place.Forget(place.snapshot_of_one);
-  place.Damage(true);
-  PruneOptions options;
-  options.max_unused_percent = 0;
-
-  place.Run(options);
-
-  place.RequireSound(1);
+  RequireWholeCopiesWin({Range(0, 40), Range(20, 60)});
 }
 
 TEST_CASE("prune: where both copies are damaged nothing is touched") {
