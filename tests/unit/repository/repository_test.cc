@@ -325,42 +325,41 @@ TEST_CASE("repository: loading the index can be stopped") {
   REQUIRE_FAILS(repository->LoadIndex(stop.get_token()), ErrorCode::kCancelled, "index");
 }
 
-TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob is used") {
-  RepositoryFixture fixture;
-  auto one = fixture.Open();
-  auto two = fixture.Open();  // knows nothing of what `one` stores
-  Id id;
-  for (Repository* repository : {one.get(), two.get()}) {
-    auto writer = BlobWriter::Begin(*repository, nullptr);
-    id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
-    Unwrap(writer->Finish());
+// One blob in two packs: each writer knows nothing of what the other stores.
+struct TwoCopies : RepositoryFixture {
+  TwoCopies() {
+    auto one = Open();
+    auto other = Open();
+    for (Repository* repository : {one.get(), other.get()}) {
+      auto writer = BlobWriter::Begin(*repository, nullptr);
+      id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
+      Unwrap(writer->Finish());
+      packs.push_back({FileKind::kPack, repository->Find(BlobType::kData, id)->pack.Hex()});
+    }
   }
-  auto reader = fixture.Open();
-  const auto damage = [&](const Id& pack) {
-    const FileName name{FileKind::kPack, pack.Hex()};
-    Bytes content = Unwrap(fixture.storage.Get(name, {}));
+  void Damage(const FileName& pack) {
+    Bytes content = Unwrap(storage.Get(pack, {}));
     content[20] ^= 1;
-    Overwrite(fixture, name, content);
-  };
+    Overwrite(*this, pack, content);
+  }
+  Id id;
+  std::vector<FileName> packs;
+};
 
-  damage(one->Find(BlobType::kData, id)->pack);
-  REQUIRE(Unwrap(reader->LoadBlob(BlobType::kData, id)) == ToBytes("precious"));
-  damage(two->Find(BlobType::kData, id)->pack);
-  REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, id), ErrorCode::kCorrupt, "data/");
+TEST_CASE("repository: damage in a pack is noticed, and another copy of the blob is used") {
+  TwoCopies fixture;
+  auto reader = fixture.Open();
 
-  REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, id), ErrorCode::kNotFound, "check");
+  fixture.Damage(fixture.packs[0]);
+  REQUIRE(Unwrap(reader->LoadBlob(BlobType::kData, fixture.id)) == ToBytes("precious"));
+  fixture.Damage(fixture.packs[1]);
+  REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, fixture.id), ErrorCode::kCorrupt, "data/");
+
+  REQUIRE_FAILS(reader->LoadBlob(BlobType::kTree, fixture.id), ErrorCode::kNotFound, "check");
 }
 
 TEST_CASE("repository: a blob of which one copy cannot be had now is not lost") {
-  RepositoryFixture fixture;
-  auto one = fixture.Open();
-  auto two = fixture.Open();  // knows nothing of what `one` stores
-  Id id;
-  for (Repository* repository : {one.get(), two.get()}) {
-    auto writer = BlobWriter::Begin(*repository, nullptr);
-    id = Unwrap(writer->Save(BlobType::kData, AsBytes("precious")));
-    Unwrap(writer->Finish());
-  }
+  TwoCopies fixture;
   auto storage =
       std::make_unique<FaultyStorage>(std::make_unique<BorrowedStorage>(fixture.storage));
   FaultyStorage& faults = *storage;
@@ -372,17 +371,12 @@ TEST_CASE("repository: a blob of which one copy cannot be had now is not lost") 
                 .last = call});
   };
   refuse(1);
-  REQUIRE_OK(reader->LoadBlob(BlobType::kData, id));
+  REQUIRE_OK(reader->LoadBlob(BlobType::kData, fixture.id));
 
-  for (Repository* repository : {one.get(), two.get()}) {
-    const FileName name{FileKind::kPack, repository->Find(BlobType::kData, id)->pack.Hex()};
-    Bytes content = Unwrap(fixture.storage.Get(name, {}));
-    content[20] ^= 1;
-    Overwrite(fixture, name, content);
-  }
+  for (const FileName& pack : fixture.packs) fixture.Damage(pack);
   for (std::uint64_t call : {1, 2}) {
     refuse(call);
-    REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, id), ErrorCode::kUnsupported, "data/");
+    REQUIRE_FAILS(reader->LoadBlob(BlobType::kData, fixture.id), ErrorCode::kUnsupported, "data/");
   }
 }
 
