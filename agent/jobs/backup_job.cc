@@ -73,11 +73,14 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
                               const std::string& note, bool rehash) {
-  BackupTask task(context, {.settings = &settings,
-                            .note = note,
-                            .rehash = rehash,
-                            .source = &source,
-                            .repository = &repository});
+  const StopWhenRefused stop(repository, context.stop);
+  JobContext own = context;
+  own.stop = stop.token();
+  BackupTask task(own, {.settings = &settings,
+                        .note = note,
+                        .rehash = rehash,
+                        .source = &source,
+                        .repository = &repository});
   const auto take_steps = [&]() -> Result<void> {
     HF_TRY(task.Prepare());
     HF_TRY(task.Cut());
@@ -85,7 +88,12 @@ BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& s
     HF_TRY(task.Compose());
     return {};
   };
-  return task.TakeReport(take_steps());
+  Result<void> taken = take_steps();
+  if (!taken) {
+    Result<void> settled = repository.Settle();
+    if (!settled) taken = std::move(settled);
+  }
+  return task.TakeReport(taken);
 }
 
 }  // namespace holdfast::jobs

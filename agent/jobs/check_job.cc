@@ -26,19 +26,17 @@ Result<void> CheckOne(const JobContext& context, const RepositoryAddress& addres
   HF_ASSIGN(const auto session, std::move(opened));
   report.warnings = session->warnings();
   // What a prune takes away meanwhile is no damage.
-  const auto settle = [&] {
-    return session->lock() == nullptr ? Result<void>() : session->lock()->Settle();
-  };
+  const StopWhenRefused stop(*session, context.stop);
   repository::CheckOptions own = options;
   if (options.on_finding) {
     own.on_finding = [&](const repository::CheckFinding& finding) -> Result<void> {
-      HF_TRY(settle());
+      HF_TRY(session->Settle());
       return options.on_finding(finding);
     };
   }
   auto check =
-      repository::CheckRepository(session->repository(), own, progress.progress(), context.stop);
-  HF_TRY(settle());
+      repository::CheckRepository(session->repository(), own, progress.progress(), stop.token());
+  HF_TRY(session->Settle());
   if (!check) {
     return Fail(
         std::move(check).error().While(fmt::format("check repository {}", Quote(address.label()))));

@@ -152,6 +152,18 @@ const repository::Lock* RepositorySession::lock() const {
   return lock_ == nullptr ? nullptr : lock_->lock.get();
 }
 
+Result<void> RepositorySession::Settle() const {
+  if (lock() == nullptr) return {};
+  Result<void> settled = lock()->Settle();
+  if (settled) return {};
+  return Fail(std::move(settled).error().While("use repository " + Quote(address_.label())));
+}
+
+StopWhenRefused::StopWhenRefused(const RepositorySession& session, const std::stop_token& stop)
+    : on_stop_(stop, [this] { source_.request_stop(); }), watch_([this, &session] {
+        if (!session.Settle()) source_.request_stop();
+      }) {}
+
 void RepositorySession::KeepIndex(const JobContext& context) {
   if (Result<void> kept = repository().SaveIndexCache(); !kept) {
     context.Note(address_.label(), kept.error().Text());

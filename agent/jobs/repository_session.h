@@ -1,11 +1,14 @@
 // A repository opened for one job: its password read, our dead locks removed, a lock held.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "agent/jobs/job_context.h"
@@ -100,6 +103,9 @@ class RepositorySession {
   repository::Repository& repository();
   // Null when none is held.
   const repository::Lock* lock() const;
+  // With LockWait::kLater: Lock::Settle() with the repository named. Where it fails, whatever else
+  // failed may be due to it.
+  Result<void> Settle() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
   // Keeps the index for the next run, where that pays; what is in the way of it is noted and does
   // no harm.
@@ -124,6 +130,19 @@ class RepositorySession {
   RepositoryPool::Opened* opened_ = nullptr;
   RepositoryPool::SharedLock* lock_ = nullptr;
   std::vector<std::string> warnings_;
+};
+
+// Stops work that began before the lock was certain, should that be refused.
+class StopWhenRefused {
+ public:
+  // Also stopped by `stop`. The session must outlive the object.
+  StopWhenRefused(const RepositorySession& session, const std::stop_token& stop);
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::stop_callback<std::function<void()>> on_stop_;
+  std::jthread watch_;  // as long as the lock is not certain
 };
 
 }  // namespace holdfast::jobs

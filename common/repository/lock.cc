@@ -130,17 +130,22 @@ class HeldLock final : public Lock {
   }
 
   Result<void> Acquire() {
+    HF_CHECK(options_.refresh_by_thread || !options_.second_look_by_thread);
     SurviveProbes();
+    const Instant begin = repository_.clock().Monotonic();
     HF_TRY(RefuseConflict(repository_, options_, exclusive_, {}));
     HF_ASSIGN(Written written, Write());
     Adopt(written);
     CrashPoint("repository.lock.after_put");
-    if (!options_.second_look_by_thread) HF_TRY(LookAgain(written.id));
-    is_looking_again_ = options_.second_look_by_thread;
+    // Who locked after our first look has looked again before ours was there, if that took long:
+    // what he does meanwhile must not be read.
+    const bool is_slow = repository_.clock().Monotonic() - begin >= kSecondLook / 2;
+    is_looking_again_ = options_.second_look_by_thread && !is_slow;
+    if (!is_looking_again_) HF_TRY(LookAgain(written.id));
     if (options_.refresh_by_thread) {
-      thread_ = std::jthread([this, own = written.id](const std::stop_token& stop) {
-        if (options_.second_look_by_thread) LookAgainBeside(own);
-        TickUntil(stop);
+      thread_ = std::jthread([this, begins_looking = is_looking_again_,
+                              own = written.id](const std::stop_token& stop) {
+        if (!begins_looking || LookAgainBeside(own)) TickUntil(stop);
       });
     }
     return {};
@@ -193,12 +198,22 @@ class HeldLock final : public Lock {
     return RefuseConflict(repository_, options_, exclusive_, own);
   }
 
-  void LookAgainBeside(const Id& own) {
+  // Whether the lock is held.
+  bool LookAgainBeside(const Id& own) {
     Result<void> looked = LookAgain(own);
-    std::lock_guard state(state_mutex_);
-    if (!looked) refusal_ = std::move(looked).error().While("lock the repository");
-    is_looking_again_ = false;
+    const bool is_held = looked.has_value();
+    std::lock_guard tick(tick_mutex_);
+    {
+      std::lock_guard state(state_mutex_);
+      is_looking_again_ = false;
+      if (!is_held) {
+        refusal_ = std::move(looked).error().While("lock the repository");
+        forgotten_.push_back(std::exchange(current_.id, {}));
+      }
+    }
     looked_again_.notify_all();
+    RemoveForgotten();  // in nobody's way any longer than it has to be
+    return is_held;
   }
 
   // Since the last refresh, by whichever clock went further: one stands still while the machine
@@ -243,6 +258,7 @@ class HeldLock final : public Lock {
   Result<void> RefreshIfDue() {
     {
       std::lock_guard state(state_mutex_);
+      if (refusal_) return Fail(*refusal_);
       if (is_removed_) return Fail(Removed());
       if (Age() < kLockRefreshInterval) return {};
     }

@@ -39,8 +39,9 @@ struct LockOptions {
   std::function<void(std::chrono::milliseconds)> wait;
   // False: no thread; who holds the lock calls Tick() now and then.
   bool refresh_by_thread = true;
-  // The thread takes the second look at the others' locks, too, while the caller begins to read.
-  // What it sees Settle() tells. REQUIRES: refresh_by_thread.
+  // The thread takes the second look at the others' locks, too, while the caller begins to read,
+  // unless the storage was slow to take the lock. What it sees Settle() tells. REQUIRES:
+  // refresh_by_thread.
   bool second_look_by_thread = false;
   // Directory of this machine where it is remembered which locks are held (own_locks.h); empty:
   // nowhere.
@@ -66,12 +67,12 @@ class Lock {
   // Takes an exclusive lock: nobody else holds any. As above, but kBusy names the holder of any.
   static Result<std::unique_ptr<Lock>> AcquireExclusive(Repository& repository,
                                                         const LockOptions& options = {});
-  // With second_look_by_thread: waits for that look, and fails as AcquireShared() would have. The
-  // two below do so first.
+  // With second_look_by_thread: waits for that look, and fails as AcquireShared() would have; the
+  // lock is gone then. StillHeld() and Confirm() do so first.
   virtual Result<void> Settle() const = 0;
   // kTimedOut once the lock could not be refreshed for so long that others may hold it stale, or is
-  // known to have been removed: who holds it must stop writing. Cheap; writers ask before every
-  // pack.
+  // known to have been removed: who holds it must stop writing. Cheap once it is settled; writers
+  // ask before every pack.
   virtual Result<void> StillHeld() const = 0;
   // The same, but the lock's file is looked for in the storage, whose errors it has: to be asked
   // before anything becomes visible.

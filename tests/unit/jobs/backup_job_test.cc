@@ -4,8 +4,11 @@
 
 #include <string>
 
+#include "agent/jobs/check_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
+#include "common/crypto/sha256.h"
+#include "common/repository/records.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -48,6 +51,39 @@ TEST_CASE("backup job: locks are given back, in the repository and on the node")
   REQUIRE(fixture.CountFiles("memory:main", FileKind::kLock) == 0);
   REQUIRE(RunBackup(fixture.Context(), fixture.AllSources(), "").tasks[0].state ==
           TaskState::kDone);
+}
+
+TEST_CASE("backup job: who turns out not to be alone at the second look writes and tells nothing") {
+  JobsFixture fixture;
+  JobContext context = fixture.Context();
+  const repository::LockRecord rival{
+      fixture.clock.Now(), true, {.host = "elsewhere", .user = "eve"}};
+  Bytes sealed;
+  {
+    auto session =
+        Unwrap(RepositorySession::Open(context, fixture.AllRepositories().at(0), LockUse::kNone));
+    sealed = Unwrap(session->repository().SealFile(FileKind::kLock, AsBytes(EncodeLock(rival))));
+  }
+  const FileName name{FileKind::kLock, repository::Id{crypto::Sha256Of(sealed)}.Hex()};
+  context.lock_options.refresh_by_thread = true;
+  context.lock_options.wait = [&](std::chrono::milliseconds) {
+    Unwrap(fixture.storages["memory:main"].Put(name, sealed, PutMode::kReplace));
+  };
+
+  const BackupReport report = RunBackup(context, fixture.AllSources(), "");
+  for (const BackupTaskReport& task : report.tasks) {
+    REQUIRE(task.error.has_value());
+    CHECK(task.error->code() == ErrorCode::kBusy);
+    CHECK_THAT(task.error->message(),
+               Catch::Contains("\"main\"") && Catch::Contains("eve@elsewhere"));
+  }
+  Unwrap(fixture.storages["memory:main"].Remove(name));
+  const auto checks = RunCheck(context, {fixture.AllRepositories().at(0)}, {}, {});
+  REQUIRE(checks.at(0).error.has_value());
+  CHECK(checks[0].error->code() == ErrorCode::kBusy);
+  CHECK(fixture.CountFiles("memory:main", FileKind::kPack) == 0);
+  CHECK(fixture.CountFiles("memory:main", FileKind::kSnapshot) == 0);
+  CHECK(fixture.CountFiles("memory:main", FileKind::kLock) == 1);
 }
 
 TEST_CASE("backup job: the second one knows the first and adds nothing") {

@@ -169,6 +169,9 @@ TEST_CASE("lock: a second look beside the work is waited for before anything is 
       REQUIRE_FAILS(held.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
       REQUIRE_FAILS(confirmed.get(), ErrorCode::kBusy, "eve@elsewhere, pid 7");
       REQUIRE_FAILS(lock->StillHeld(), ErrorCode::kBusy, "eve");
+      // It is in nobody's way while its holder does not know yet; a tick waits for that.
+      REQUIRE_FAILS(lock->Tick(), ErrorCode::kBusy, "eve");
+      REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
     } else {
       REQUIRE_OK(held.get());
       REQUIRE_OK(confirmed.get());
@@ -176,6 +179,28 @@ TEST_CASE("lock: a second look beside the work is waited for before anything is 
     }
   }
   REQUIRE(fixture.CountFiles(FileKind::kLock) == (has_rival ? 1U : 0U));
+}
+
+TEST_CASE("lock: where the storage is slow to take it the second look comes before all else") {
+  class SlowStorage final : public testing::ForwardingStorage {
+   public:
+    SlowStorage(Storage& inner, testing::ManualClock& clock)
+        : ForwardingStorage(inner), clock_(clock) {}
+    Result<void> Put(const FileName& name, ByteView content, PutMode mode) override {
+      clock_.Advance(std::chrono::milliseconds(150));
+      return ForwardingStorage::Put(name, content, mode);
+    }
+
+   private:
+    testing::ManualClock& clock_;
+  };
+  LockFixture fixture;
+  const auto slow = fixture.OpenOn(std::make_unique<SlowStorage>(fixture.storage, fixture.clock));
+  LockOptions options = fixture.lock_options();
+  options.refresh_by_thread = options.second_look_by_thread = true;
+  options.wait = [&](std::chrono::milliseconds) { fixture.PutLock(true, Stranger()); };
+
+  REQUIRE_FAILS(Lock::AcquireShared(*slow, options), ErrorCode::kBusy, "eve");
 }
 
 TEST_CASE("lock: an exclusive one stays exclusive when it is refreshed") {
