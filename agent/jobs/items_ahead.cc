@@ -10,6 +10,7 @@ namespace {
 // Threads that meet once for so many items cost less than once for each: one half is made while the
 // other is used.
 constexpr std::size_t kBatchItems = ItemsAhead::kItemsMax / 2;
+constexpr std::size_t kBatchBytes = ItemsAhead::kBytesMax / 2;
 
 }  // namespace
 
@@ -44,7 +45,7 @@ void ItemsAhead::Fetch() {
   if (ahead_.empty()) is_barred_ = false;
   room_.notify_one();
   come_.wait(lock, [this] { return !ahead_.empty() || end_; });
-  while (!ahead_.empty() && given_.size() < kBatchItems) {
+  while (!ahead_.empty() && given_.size() < kBatchItems && given_bytes_ < kBatchBytes) {
     given_bytes_ += ahead_.front()->bytes;
     given_.push_back(std::move(ahead_.front()));
     ahead_.pop_front();
@@ -70,10 +71,10 @@ void ItemsAhead::AskAhead(const std::stop_token& stop) {
   const auto may_go_on = [this] { return !is_barred_ && items_ < kItemsMax && bytes_ < kBytesMax; };
   while (!end_ && room_.wait(lock, stop, may_go_on) && !stop.stop_requested()) {
     const std::size_t items_max = std::min(kBatchItems, kItemsMax - items_);
-    const std::size_t bytes_max = kBytesMax - bytes_;
+    const std::size_t bytes_max = std::min(kBatchBytes, kBytesMax - bytes_);
     lock.unlock();
     Batch batch;
-    std::optional<Result<void>> end = AskSome(batch, items_max, bytes_max);
+    std::optional<Result<void>> end = AskSome(batch, items_max, bytes_max, stop);
     lock.lock();
     end_ = std::move(end);
     Publish(std::move(batch));
@@ -82,9 +83,10 @@ void ItemsAhead::AskAhead(const std::stop_token& stop) {
 
 // Up to so many, until they take so many bytes. Returns the session's end.
 std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_max,
-                                                std::size_t bytes_max) {
+                                                std::size_t bytes_max,
+                                                const std::stop_token& stop) {
   std::size_t bytes = 0;
-  while (batch.size() < items_max && bytes < bytes_max) {
+  while (batch.size() < items_max && bytes < bytes_max && !stop.stop_requested()) {
     Result<std::optional<Item>> item = Ask();
     if (!item) return Result<void>(Fail(std::move(item).error()));
     if (!*item) return Result<void>();
@@ -99,6 +101,10 @@ std::optional<Result<void>> ItemsAhead::AskSome(Batch& batch, std::size_t items_
         ahead->reader = content->get();
         ahead->is_ready = false;
       }
+    }
+    if (const auto* reuse = std::get_if<Reuse>(&ahead->item.content);
+        reuse != nullptr && reuse->entry != nullptr) {
+      ahead->bytes = reuse->entry->bytes();
     }
     bytes += ahead->bytes;
     batch.push_back(std::move(ahead));

@@ -25,7 +25,8 @@ namespace holdfast::jobs {
 // thread. Until the object is gone nobody else calls the session.
 class ItemsAhead {
  public:
-  // So many items, and so many bytes of content, are kept at most, with those given last.
+  // So many items, and so many bytes of content and of what the previous snapshot has, are kept at
+  // most, with those given last.
   static constexpr std::size_t kItemsMax = 128;
   static constexpr std::size_t kBytesMax = 8U << 20;
 
@@ -56,7 +57,8 @@ class ItemsAhead {
   void Fetch();
   void BeginThreads();
   void AskAhead(const std::stop_token& stop);
-  std::optional<Result<void>> AskSome(Batch& batch, std::size_t items_max, std::size_t bytes_max);
+  std::optional<Result<void>> AskSome(Batch& batch, std::size_t items_max, std::size_t bytes_max,
+                                      const std::stop_token& stop);
   void Publish(Batch batch);
   void ReadAhead(const std::stop_token& stop);
 

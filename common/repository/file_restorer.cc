@@ -71,7 +71,7 @@ FileRestorer::FileRestorer(Repository& repository, FileRestorerOptions options, 
       options_(std::move(options)),
       progress_(progress),
       stop_(std::move(stop)),
-      threads_max_(ThreadsFor(repository.storage())) {
+      threads_max_(ReadThreadsFor(repository.storage())) {
   workers_.push_back(std::make_unique<Worker>(options_, 0));
 }
 

@@ -43,8 +43,8 @@ struct FileRestorerOptions {
 };
 
 // Files come in the order in which they were saved, one thread adds them. Threads write them, as
-// many as ThreadsFor() says, each several small ones or a part of a large one at a time. What is in
-// memory at once takes some 64 MiB, or one blob.
+// many as ReadThreadsFor() says, each several small ones or a part of a large one at a time. What
+// is in memory at once takes some 64 MiB, or one blob.
 class FileRestorer {
  public:
   FileRestorer(Repository& repository, FileRestorerOptions options, Progress& progress,
@@ -54,7 +54,8 @@ class FileRestorer {
   FileRestorer& operator=(const FileRestorer&) = delete;
 
   // The file's directory is there. Waits while there is much to do. An error, also one of a file
-  // that was added before, ends it all; what the repository does not give of one file alone is none.
+  // that was added before, ends it all; what the repository does not give of one file alone is
+  // none.
   Result<void> Add(FileToRestore file);
   // Returns when all that was added is written.
   Result<void> Flush();

@@ -378,7 +378,7 @@ Result<void> PackCheck::Read(const ReadSubset& subset) {
   std::vector<Id> absent;
   report_.packs_read += order.size();
   HF_TRY(ForEachInParallel(
-      order.size(), ThreadsFor(repository_.storage()), [&](std::size_t i) -> Result<void> {
+      order.size(), ReadThreadsFor(repository_.storage()), [&](std::size_t i) -> Result<void> {
         PackReader reader(repository_, progress_, bytes_read, stop_, order[i]);
         HF_ASSIGN(PackReading reading, reader.Read(packs_.find(order[i])->second));
         std::lock_guard lock(mutex);

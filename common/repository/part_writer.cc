@@ -17,6 +17,8 @@ namespace {
 
 // Items that wait for their blobs: so many small files are on their way at once.
 constexpr std::size_t kReadMax = 2048;
+// What is larger of the previous snapshot is looked for again, rather than kept so long.
+constexpr std::size_t kEntryBytesKept = 4096;
 
 // Unlike a path that a person types, an item's is taken as it stands. What it begins with as `good`
 // does is not looked at again: it may have many thousand components.
@@ -318,7 +320,8 @@ class PartWriterImpl final : public PartWriter {
     }
     Reuse& reuse = std::get<Reuse>(item.content);
     const bool is_taken = TakeOver(reuse, FoundIn(reuse.entry), node);
-    if (reuse.path == item.path) read.before = std::move(reuse.entry);
+    const bool is_small = reuse.entry != nullptr && reuse.entry->bytes() <= kEntryBytesKept;
+    if (is_small && reuse.path == item.path) read.before = std::move(reuse.entry);
     if (is_taken) {
       if (progress_ != nullptr) progress_->bytes += node.attributes.size;
       return std::nullopt;

@@ -524,9 +524,11 @@ Result<void> RefuseExisting(Storage& storage) {
 }  // namespace
 
 unsigned ThreadsFor(const Storage& storage) {
-  const unsigned cores = CoreCount();
-  return std::max({cores, std::min(2 * cores, kWaitingThreadsMax),
-                   std::min(storage.connections_max(), kConnectionsUsed)});
+  return std::max(CoreCount(), std::min(storage.connections_max(), kConnectionsUsed));
+}
+
+unsigned ReadThreadsFor(const Storage& storage) {
+  return std::max(ThreadsFor(storage), std::min(2 * CoreCount(), kWaitingThreadsMax));
 }
 
 Result<Config> Repository::Init(Storage& storage, const Secret& password,

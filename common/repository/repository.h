@@ -96,12 +96,15 @@ struct OpenOptions {
   std::string index_cache = {};
 };
 
-// How many threads shall work on a storage's blobs at once: two for each core, up to 16, where the
-// processor is the limit, for some wait for the disk; where it is the way to the storage, as many
-// as there may be connections, up to 16. Not fewer than cores.
+// How many threads shall work on a storage's blobs at once: one for each core where the processor
+// is the limit; where it is the way to the storage, as many as there may be connections, up to 16.
 unsigned ThreadsFor(const Storage& storage);
+// The same where each thread reads and holds little: two for each core, up to 16, at least, since
+// some of them wait for the disk.
+unsigned ReadThreadsFor(const Storage& storage);
 
-// Safe to use from several threads once the index was loaded.
+// Safe to use from several threads once the index was loaded; what has to do with locks, before,
+// too.
 class Repository {
  public:
   virtual ~Repository() = default;

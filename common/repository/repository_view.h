@@ -49,6 +49,9 @@ class RepositoryView final : public SnapshotView {
   struct Found final : SnapshotEntry {
     Found(TreeNode found, std::string text) : node(std::move(found)), json(std::move(text)) {}
     const Attributes& attributes() const override { return node.attributes; }
+    std::size_t bytes() const override {
+      return sizeof *this + json.size() + node.content.size() * sizeof(Id);
+    }
     TreeNode node;
     std::string json;  // as it stands in the tree; empty for the top
   };

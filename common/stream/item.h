@@ -53,6 +53,7 @@ class SnapshotEntry {
  public:
   virtual ~SnapshotEntry() = default;
   virtual const Attributes& attributes() const = 0;
+  virtual std::size_t bytes() const = 0;  // of memory, about
 };
 
 // "Identical to `path` of the previous snapshot": neither read nor hashed again. `read` opens the

@@ -99,6 +99,7 @@ class FakeSnapshotView final : public SnapshotView {
   struct Entry final : SnapshotEntry {
     explicit Entry(Attributes found) : its(std::move(found)) {}
     const Attributes& attributes() const override { return its; }
+    std::size_t bytes() const override { return sizeof *this; }
     Attributes its;
   };
   Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) override {
