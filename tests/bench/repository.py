@@ -260,8 +260,8 @@ class RepositoryBench:
             shutil.rmtree(program.directory)
 
         self.each([kind(self.directory, data) for kind in (Holdfast, Restic, Rustic)], work)
-        shutil.rmtree(restored)
         table.show()
+        shutil.rmtree(restored)
 
     def prune(self) -> None:
         """200 snapshots of a tree of which a fiftieth changes each time; every second one is forgotten."""
