@@ -612,19 +612,20 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
       AddLines(text, "errors", check.errors, check.findings);
       continue;
     }
-    text += fmt::format("{}: {}: {} snapshots, {} packs, {} blobs, {} directories, {} read, {}\n",
-                        label, check.findings == 0 ? "sound" : "not sound",
-                        FormatCount(check.snapshots), FormatCount(check.packs),
-                        FormatCount(check.blobs), FormatCount(check.trees),
-                        FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    text +=
+        fmt::format("{}: {}: {}, {}, {}, {} {}, {} read, {}\n", label,
+                    check.findings == 0 ? "sound" : "not sound", Count(check.snapshots, "snapshot"),
+                    Count(check.packs, "pack"), Count(check.blobs, "blob"),
+                    FormatCount(check.trees), check.trees == 1 ? "directory" : "directories",
+                    FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
     if (check.packs_bad > 0) {
       text += fmt::format("  {} damaged or missing, and {} in them\n",
                           Count(check.packs_bad, "pack"), Count(check.blobs_bad, "blob"));
     }
     if (check.entries_affected > 0) {
-      text += fmt::format("  {} need what is lost: {} in them\n",
-                          Count(check.snapshots_affected, "snapshot"),
-                          Count(check.entries_affected, "path"));
+      text += fmt::format(
+          "  {} {} what is lost: {} in them\n", Count(check.snapshots_affected, "snapshot"),
+          check.snapshots_affected == 1 ? "needs" : "need", Count(check.entries_affected, "path"));
     }
     if (check.packs_unreferenced > 0) {
       text += fmt::format("  {} packs of interrupted runs are not referred to; harmless\n",
