@@ -1,5 +1,6 @@
 #include "agent/jobs/check_job.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/base/format.h"
@@ -16,24 +17,26 @@ void CheckKeysOf(const JobContext& context, const RepositoryAddress& address,
 }
 
 Result<void> CheckOne(const JobContext& context, const RepositoryAddress& address,
-                      const repository::CheckOptions& options, CheckTaskReport& report) {
+                      const repository::CheckOptions& options, const CheckVisitor& visit,
+                      CheckTaskReport& report) {
   ObservedProgress progress(context, "check " + address.label());
   progress.progress().SetPhase("open");
-  auto opened = RepositorySession::Open(context, address, LockUse::kIfCan, LockWait::kLater);
-  if (!opened && repository::IsDamage(opened.error())) {
-    CheckKeysOf(context, address, options, report.check);
-  }
-  HF_ASSIGN(const auto session, std::move(opened));
-  report.warnings = session->warnings();
-  // What a prune takes away meanwhile is no damage.
-  const StopWhenRefused stop(*session, context.stop);
+  std::unique_ptr<RepositorySession> session;
   repository::CheckOptions own = options;
-  if (options.on_finding) {
+  if (visit) {
     own.on_finding = [&](const repository::CheckFinding& finding) -> Result<void> {
-      HF_TRY(session->Settle());
-      return options.on_finding(finding);
+      // What a prune takes away meanwhile is no damage.
+      if (session != nullptr) HF_TRY(session->Settle());
+      return visit(address, finding);
     };
   }
+  auto opened = RepositorySession::Open(context, address, LockUse::kIfCan, LockWait::kLater);
+  if (!opened && repository::IsDamage(opened.error())) {
+    CheckKeysOf(context, address, own, report.check);
+  }
+  HF_ASSIGN(session, std::move(opened));
+  report.warnings = session->warnings();
+  const StopWhenRefused stop(*session, context.stop);
   auto check =
       repository::CheckRepository(session->repository(), own, progress.progress(), stop.token());
   HF_TRY(session->Settle());
@@ -57,13 +60,7 @@ std::vector<CheckTaskReport> RunCheck(const JobContext& context,
     report.repository = address.name;
     report.url = address.url;
     Instant begin = context.clock->Monotonic();
-    repository::CheckOptions own = options;
-    if (visit) {
-      own.on_finding = [&](const repository::CheckFinding& finding) {
-        return visit(address, finding);
-      };
-    }
-    Result<void> outcome = CheckOne(context, address, own, report);
+    Result<void> outcome = CheckOne(context, address, options, visit, report);
     report.seconds = std::chrono::duration<double>(context.clock->Monotonic() - begin).count();
     if (!outcome) report.error = std::move(outcome).error();
   }

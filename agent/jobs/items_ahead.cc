@@ -1,7 +1,6 @@
 #include "agent/jobs/items_ahead.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace holdfast::jobs {

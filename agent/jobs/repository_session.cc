@@ -122,7 +122,6 @@ Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobCont
                                                                    LockWait wait) {
   auto session = std::make_unique<RepositorySession>(Key{});
   session->address_ = address;
-  session->lock_wait_ = wait;
   session->pool_ = context.repositories;
   if (session->pool_ == nullptr) {
     session->own_pool_ = std::make_unique<RepositoryPool>();
@@ -131,7 +130,7 @@ Result<std::unique_ptr<RepositorySession>> RepositorySession::Open(const JobCont
   session->opened_ = &session->pool_->Join(address);
   std::lock_guard opening(session->opened_->mutex);
   HF_TRY(session->OpenRepository(context));
-  if (lock_use != LockUse::kNone) HF_TRY(session->TakeLock(context, lock_use));
+  if (lock_use != LockUse::kNone) HF_TRY(session->TakeLock(context, lock_use, wait));
   return session;
 }
 
@@ -199,10 +198,11 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
 }
 
 Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobContext& context,
-                                                                     LockUse lock_use) {
+                                                                     LockUse lock_use,
+                                                                     LockWait wait) {
   repository::LockOptions options = context.OwnLockOptions();
-  options.second_look_by_thread = lock_wait_ == LockWait::kLater && options.refresh_by_thread &&
-                                  context.retry_lock.count() == 0;
+  options.second_look_by_thread =
+      wait == LockWait::kLater && options.refresh_by_thread && context.retry_lock.count() == 0;
   const Instant until = context.clock->Monotonic() + context.retry_lock;
   for (;;) {
     auto lock = lock_use == LockUse::kExclusive
@@ -217,7 +217,8 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
   }
 }
 
-Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock_use) {
+Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock_use,
+                                         LockWait wait) {
   HF_CHECK(lock_use != LockUse::kExclusive || opened_->locks.empty());
   if (!opened_->locks.empty() && opened_->locks.back().lock->StillHeld()) {
     lock_ = &opened_->locks.back();
@@ -225,11 +226,11 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
     return {};
   }
   if (lock_use != LockUse::kBeforeOthers) HF_TRY(RemoveDeadLocks(context, lock_use));
-  auto lock = Acquire(context, lock_use);
+  auto lock = Acquire(context, lock_use, wait);
   if (!lock && lock_use == LockUse::kBeforeOthers && lock.error().code() == ErrorCode::kBusy) {
     // Somebody has the repository to himself, or died so: our old locks protect nothing any more.
     HF_TRY(RemoveDeadLocks(context, lock_use));
-    lock = Acquire(context, lock_use);
+    lock = Acquire(context, lock_use, wait);
   }
   if (lock) {
     lock_ = &opened_->locks.emplace_back(*std::move(lock), 1U);

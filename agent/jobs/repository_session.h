@@ -119,12 +119,12 @@ class RepositorySession {
 
  private:
   Result<void> OpenRepository(const JobContext& context);
-  Result<std::unique_ptr<repository::Lock>> Acquire(const JobContext& context, LockUse lock_use);
-  Result<void> TakeLock(const JobContext& context, LockUse lock_use);
+  Result<std::unique_ptr<repository::Lock>> Acquire(const JobContext& context, LockUse lock_use,
+                                                    LockWait wait);
+  Result<void> TakeLock(const JobContext& context, LockUse lock_use, LockWait wait);
   Result<void> RemoveDeadLocks(const JobContext& context, LockUse lock_use);
 
   RepositoryAddress address_;
-  LockWait lock_wait_ = LockWait::kHere;
   std::unique_ptr<RepositoryPool> own_pool_;  // where the context has none
   RepositoryPool* pool_ = nullptr;
   RepositoryPool::Opened* opened_ = nullptr;
