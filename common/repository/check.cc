@@ -221,8 +221,7 @@ class TreeCheck {
     return fmt::format(
         "\"backup --rehash\", after what is said of the packs was done, stores again what the "
         "source still has; what it has not is lost, and \"repository forget {}\" takes the "
-        "snapshot "
-        "off the list",
+        "snapshot off the list",
         snapshot_.Hex());
   }
 

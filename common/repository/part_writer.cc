@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <utility>
 
 #include "common/base/format.h"
@@ -289,15 +290,21 @@ class PartWriterImpl final : public PartWriter {
   Change Compare(std::string_view path, const RepositoryView::Found* found = nullptr) {
     if (previous_ == nullptr) return Change::kNew;
     Change change = Change::kNew;
-    const auto compare = [&](const RepositoryView::Found& before) {
+    Look(path, found, [&](const RepositoryView::Found& before) {
       change = before.json == json_ ? Change::kNone : Change::kChanged;
-    };
-    if (found != nullptr) {
-      compare(*found);
-    } else {
-      (void)previous_->With(path, compare);
-    }
+    });
     return change;
+  }
+
+  // Calls `use` with what the previous snapshot has at the path, if it can be had: that is `found`,
+  // or else it is looked for. REQUIRES: there is one.
+  void Look(std::string_view path, const RepositoryView::Found* found,
+            const std::function<void(const RepositoryView::Found&)>& use) {
+    if (found != nullptr) {
+      use(*found);
+    } else {
+      (void)previous_->With(path, use);
+    }
   }
 
   // Null where the entry is none of a repository's.
@@ -369,17 +376,12 @@ class PartWriterImpl final : public PartWriter {
   bool TakeOver(const Reuse& reuse, const RepositoryView::Found* found, TreeNode& node) {
     if (previous_ == nullptr) return false;
     bool is_taken = false;
-    const auto take = [&](const RepositoryView::Found& before) {
+    Look(reuse.path, found, [&](const RepositoryView::Found& before) {
       const TreeNode& old = before.node;
       is_taken = old.attributes.type == NodeType::kFile && old.has_content &&
                  old.attributes.size == node.attributes.size && HasAll(old.content);
       if (is_taken) node.content = old.content;
-    };
-    if (found != nullptr) {
-      take(*found);
-    } else {
-      (void)previous_->With(reuse.path, take);
-    }
+    });
     return is_taken;
   }
 
