@@ -14,6 +14,13 @@ namespace holdfast::repository {
 namespace {
 using namespace holdfast::testing;
 
+// A snapshot as strangers write them.
+void SaveSnapshotOf(Repository& repository, std::string_view tree,
+                    std::string_view time = "2026-11-21T05:45:28Z") {
+  const std::string json = fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree);
+  Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+}
+
 struct CheckFixture : RepositoryFixture {
   CheckFixture() {
     auto repository = Open();
@@ -319,9 +326,7 @@ TEST_CASE("check: sizes that do not add up and files without a list") {
       BlobType::kTree, AsBytes(R"({"nodes":[{"name":"a","type":"file","size":6,"content":[")" +
                                data.Hex() + R"("]},{"name":"b","type":"file","content":null}]})")));
   Unwrap(writer->Finish());
-  std::string json =
-      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}";
-  Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  SaveSnapshotOf(*repository, tree.Hex());
   Progress progress;
 
   CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -346,9 +351,7 @@ TEST_CASE("check: damage that countless paths lead to is told in time") {
     below = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}"))).Hex();
   }
   Unwrap(writer->Finish());
-  const std::string json =
-      R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + below + "\"}";
-  Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+  SaveSnapshotOf(*repository, below);
 
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -428,9 +431,7 @@ TEST_CASE("check: more paths than the report names are all told, and counted wit
   const Id tree = Unwrap(writer->Save(BlobType::kTree, AsBytes("{\"nodes\":[" + nodes + "]}")));
   Unwrap(writer->Finish());
   for (const char* time : {"2026-11-21T05:45:28Z", "2026-11-22T05:45:28Z"}) {
-    const std::string json =
-        fmt::format(R"({{"time":"{}","paths":["/x"],"tree":"{}"}})", time, tree.Hex());
-    Unwrap(repository->SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+    SaveSnapshotOf(*repository, tree.Hex(), time);
   }
   Progress progress;
   const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
@@ -467,9 +468,7 @@ TEST_CASE("check: a file that needs very many lost blobs has several findings") 
       BlobType::kTree,
       AsBytes(R"({"nodes":[{"name":"a","type":"file","size":1,"content":[)" + content + "]}]}")));
   Unwrap(writer->Finish());
-  Unwrap(repository->SaveSealed(
-      FileKind::kSnapshot,
-      AsBytes(R"({"time":"2026-11-21T05:45:28Z","paths":["/x"],"tree":")" + tree.Hex() + "\"}")));
+  SaveSnapshotOf(*repository, tree.Hex());
   std::set<Id> named;
   std::vector<std::size_t> sizes;
   Progress progress;

@@ -218,51 +218,53 @@ TEST_CASE("s3 storage: a server that stays broken is an error that says what was
   REQUIRE_FAILS(got, ErrorCode::kUnavailable, "503 SlowDown");
 }
 
-// What a proxy answers while the server behind it is started anew, to whatever it is asked.
-TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
+// Each call to a server that has files and answers all with a 404 that does not say what is
+// missing.
+void WithStrange404s(const std::function<void(Scene&, const Call&, S3Fault)>& use) {
   for (const S3Fault fault : {S3Fault::kNotFoundPage, S3Fault::kNotFound}) {
     for (const Call& call : Calls()) {
       INFO(call.name << ", fault " << static_cast<int>(fault));
       Scene scene;
       Fill(scene);
       scene.server.Break(fault);
-      const Result<void> done = call.make(*scene.Open());
-      REQUIRE_FAILS(done, ErrorCode::kUnavailable, "404");
-      REQUIRE_THAT(done.error().hint(), Catch::Contains("a proxy"));
-      scene.server.Mend();
-      const auto storage = scene.OpenRetrying();
-      REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
-      scene.server.Break(fault);
-      REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
-      scene.server.Mend();
-      REQUIRE(scene.server.files().size() == 4);
+      use(scene, call, fault);
     }
   }
 }
 
+// What a proxy answers while the server behind it is started anew, to whatever it is asked.
+TEST_CASE("s3 storage: a 404 that does not say what is missing is no absence") {
+  WithStrange404s([](Scene& scene, const Call& call, S3Fault fault) {
+    const Result<void> done = call.make(*scene.Open());
+    REQUIRE_FAILS(done, ErrorCode::kUnavailable, "404");
+    REQUIRE_THAT(done.error().hint(), Catch::Contains("a proxy"));
+    scene.server.Mend();
+    const auto storage = scene.OpenRetrying();
+    REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
+    scene.server.Break(fault);
+    REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
+    scene.server.Mend();
+    REQUIRE(scene.server.files().size() == 4);
+  });
+}
+
 TEST_CASE("s3 storage: where nothing but 404s comes from the beginning, the URL is wrong") {
-  for (const S3Fault fault : {S3Fault::kNotFoundPage, S3Fault::kNotFound}) {
-    for (const Call& call : Calls()) {
-      INFO(call.name << ", fault " << static_cast<int>(fault));
-      Scene scene;
-      Fill(scene);
-      scene.server.Break(fault);
-      const auto storage = scene.OpenRetrying();
+  WithStrange404s([](Scene& scene, const Call& call, S3Fault fault) {
+    const auto storage = scene.OpenRetrying();
 
-      const Result<void> done = call.make(*storage);
+    const Result<void> done = call.make(*storage);
 
-      REQUIRE_FAILS(done, ErrorCode::kInvalidArgument, "404");
-      REQUIRE_THAT(done.error().hint(), Catch::Contains("the URL"));
-      REQUIRE(scene.waits == 3);
-      // For the next thing it is asked once; and when S3 answers after all, it is S3.
-      REQUIRE_FAILS(call.make(*storage), ErrorCode::kInvalidArgument, "404");
-      REQUIRE(scene.waits == 3);
-      scene.server.Mend();
-      REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
-      scene.server.Break(fault);
-      REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
-    }
-  }
+    REQUIRE_FAILS(done, ErrorCode::kInvalidArgument, "404");
+    REQUIRE_THAT(done.error().hint(), Catch::Contains("the URL"));
+    REQUIRE(scene.waits == 3);
+    // For the next thing it is asked once; and when S3 answers after all, it is S3.
+    REQUIRE_FAILS(call.make(*storage), ErrorCode::kInvalidArgument, "404");
+    REQUIRE(scene.waits == 3);
+    scene.server.Mend();
+    REQUIRE_OK(storage->Stat(Name(FileKind::kLock, 'a')));
+    scene.server.Break(fault);
+    REQUIRE_FAILS(call.make(*storage), ErrorCode::kUnavailable, "tried 4 times");
+  });
 }
 
 TEST_CASE("s3 storage: a list that stops at a page is no list") {
