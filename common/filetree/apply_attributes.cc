@@ -42,7 +42,9 @@ class Applier {
     }
     if (is_link || (attributes_.mode & kSetIds) == 0) return true;
     struct stat now {};
-    int failed = fstatat(target_.directory, target_.name.c_str(), &now, AT_SYMLINK_NOFOLLOW);
+    const int failed = target_.fd >= 0 ? fstat(target_.fd, &now)
+                                       : fstatat(target_.directory, target_.name.c_str(), &now,
+                                                 AT_SYMLINK_NOFOLLOW);
     return failed == 0 && now.st_uid == attributes_.uid && now.st_gid == attributes_.gid;
   }
 

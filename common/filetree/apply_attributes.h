@@ -12,7 +12,8 @@ namespace holdfast::filetree {
 // How the thing is reached. It must be ours: freshly made, or a directory opened for writing.
 struct ApplyTarget {
   int directory = -1;  // of the name
-  std::string name;    // in `directory`; "." for a directory itself
+  std::string name;    // in `directory`; "." for a directory itself; without `prune` it may be no
+                       // name yet where `fd` is open
   int fd = -1;         // open, not O_PATH; -1 for symlinks, devices, fifos and sockets
   std::string shown;   // for warnings
 };

@@ -51,6 +51,17 @@ Fd OpenDirectly(int parent, const std::string& name, int file) {
   return is_same ? std::move(direct) : Fd();
 }
 
+Fd OpenNameless(int parent) {
+  return Fd(openat(parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+}
+
+// As linkat(2): where the name is taken it fails with EEXIST.
+int LinkNameless(int file, int parent, const std::string& name) {
+  // By the descriptor itself only CAP_DAC_READ_SEARCH may do it, open(2).
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  return linkat(AT_FDCWD, path.c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW);
+}
+
 }  // namespace
 
 NewFile::~NewFile() {
@@ -59,7 +70,7 @@ NewFile::~NewFile() {
 
 void NewFile::Discard() {
   // What cannot be removed now goes with the next restore into the same directory.
-  (void)unlinkat(parent_, temporary_.c_str(), 0);
+  if (!is_nameless_) (void)unlinkat(parent_, temporary_.c_str(), 0);
   file_.Reset();
 }
 
@@ -163,12 +174,25 @@ Result<void> NewFile::Commit(const Attributes& attributes, bool restore_owner,
   ApplyAttributes({parent_, temporary_, file_.get(), shown_}, attributes, restore_owner, inherits_,
                   warnings);
   CrashPoint("restore.file.before_rename");
-  if (renameat(parent_, temporary_.c_str(), parent_, name_.c_str()) != 0) {
-    return Fail(ErrnoError(errno, "rename to " + Quote(shown_)));
-  }
+  HF_TRY(GiveName());
   file_.Reset();
   direct_.Reset();
   CrashPoint("restore.file.after_rename");
+  return {};
+}
+
+Result<void> NewFile::GiveName() {
+  if (is_nameless_) {
+    int failed = LinkNameless(file_.get(), parent_, name_);
+    if (failed == 0) return {};
+    // A link replaces nothing, a rename does.
+    if (errno == EEXIST) failed = LinkNameless(file_.get(), parent_, temporary_);
+    if (failed != 0) return Fail(ErrnoError(errno, "give its name to " + Quote(shown_)));
+    is_nameless_ = false;
+  }
+  if (renameat(parent_, temporary_.c_str(), parent_, name_.c_str()) != 0) {
+    return Fail(ErrnoError(errno, "rename to " + Quote(shown_)));
+  }
   return {};
 }
 
@@ -187,9 +211,22 @@ Result<std::unique_ptr<NewFile>> FileWriter::Prepare(std::string_view path) {
 Result<std::unique_ptr<NewFile>> FileWriter::Begin(std::string_view path) {
   HF_ASSIGN(std::unique_ptr<NewFile> file, Prepare(path));
   file->temporary_ = temporary_;
+  if (!can_link_nameless_) can_link_nameless_ = CanLinkNameless(file->parent_);
+  // An ACL that a new file inherits is taken away by name.
+  if (*can_link_nameless_ && !file->inherits_) file->file_ = OpenNameless(file->parent_);
+  file->is_nameless_ = file->file_.is_open();
+  if (file->is_nameless_) return file;
   HF_ASSIGN(file->file_, OpenFileAt(file->parent_, temporary_,
                                     O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, file->shown_));
   return file;
+}
+
+// Some file systems make files without a name, but cannot name them later; without /proc nobody
+// can.
+bool FileWriter::CanLinkNameless(int parent) const {
+  const Fd file = OpenNameless(parent);
+  if (!file.is_open() || LinkNameless(file.get(), parent, temporary_) != 0) return false;
+  return unlinkat(parent, temporary_.c_str(), 0) == 0;
 }
 
 Result<std::unique_ptr<NewFile>> FileWriter::BeginResumable(std::string_view path,

@@ -1,9 +1,11 @@
-// Makes files of pieces that come in any order, each under a temporary name until it is whole.
+// Makes files of pieces that come in any order, each without a name, or under a temporary one,
+// until it is whole.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +48,7 @@ class NewFile {
   Result<void> Write(std::uint64_t offset, ByteView bytes);
   Result<void> WriteBuffered(std::uint64_t offset, ByteView bytes);
   Result<std::size_t> WriteDirectly(std::uint64_t offset, ByteView bytes);
+  Result<void> GiveName();
   void NoteEnd(std::uint64_t written_to);
   Result<void> Clear(std::uint64_t offset, ByteView zeros);
 
@@ -58,6 +61,7 @@ class NewFile {
   std::string name_;
   std::string shown_;
   bool inherits_ = false;
+  bool is_nameless_ = false;  // nothing has the temporary name
   bool may_be_resumed_ = false;
   bool is_resumed_ = false;
   std::atomic<std::uint64_t> written_end_ = 0;
@@ -72,7 +76,9 @@ class FileWriter {
   FileWriter(int top, const std::string& directory, std::string temporary)
       : cursor_(top, directory), temporary_(std::move(temporary)) {}
 
-  // A new file for `path`, which is gone before the next one begins.
+  // A new file for `path`, which is gone before the next one begins. It has no name while it is
+  // written, where the file system can do that (O_TMPFILE): of two changes to its directory, for
+  // which its writers queue, one is saved, and a killed writer leaves nothing.
   Result<std::unique_ptr<NewFile>> Begin(std::string_view path);
   // One that lives as long as it likes, under a temporary name of its own that stays when it is not
   // committed: the next one of that name has the content that it had, if nobody else could change
@@ -82,8 +88,10 @@ class FileWriter {
 
  private:
   Result<std::unique_ptr<NewFile>> Prepare(std::string_view path);
+  bool CanLinkNameless(int parent) const;
   DirectoryCursor cursor_;
   const std::string temporary_;
+  std::optional<bool> can_link_nameless_;  // found out by the first file
 };
 
 }  // namespace holdfast::filetree

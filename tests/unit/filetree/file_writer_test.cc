@@ -3,6 +3,9 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "tests/support/file_trees.h"
@@ -14,6 +17,14 @@ namespace {
 using namespace holdfast::testing;  // NOLINT
 
 constexpr std::string_view kTemporary = ".holdfast-part-1";
+
+std::set<std::string> Names(const std::string& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    names.insert(entry.path().filename());
+  }
+  return names;
+}
 
 struct WriterFixture {
   TempDir temp = Unwrap(TempDir::Create("file-writer-test"));
@@ -93,10 +104,39 @@ TEST_CASE_METHOD(WriterFixture, "file writer: what is not whole leaves what was 
   {
     auto file = Unwrap(writer.Begin("f"));
     REQUIRE_OK(file->WriteAt(0, AsBytes("new")));
-    REQUIRE(Exists(out + "/" + std::string(kTemporary)));
   }
   REQUIRE(ReadText(out + "/f") == "old");
-  REQUIRE_FALSE(Exists(out + "/" + std::string(kTemporary)));
+  REQUIRE(Names(out) == std::set<std::string>{"f"});
+}
+
+TEST_CASE_METHOD(WriterFixture, "file writer: what is whole replaces what was there") {
+  WriteText(out + "/f", "old");
+  auto file = Unwrap(writer.Begin("f"));
+  REQUIRE_OK(file->WriteAt(0, AsBytes("new")));
+  REQUIRE_OK(file->Commit(Of(3), true, warnings));
+  REQUIRE(ReadText(out + "/f") == "new");
+  REQUIRE(Names(out) == std::set<std::string>{"f"});
+}
+
+TEST_CASE_METHOD(WriterFixture, "file writer: a directory that is in the way stays, and is told") {
+  REQUIRE(mkdir((out + "/f").c_str(), 0700) == 0);
+  {
+    auto file = Unwrap(writer.Begin("f"));
+    REQUIRE_FAILS(file->Commit(Of(0), true, warnings), ErrorCode::kInvalidArgument, "/f");
+  }
+  REQUIRE(Names(out) == std::set<std::string>{"f"});
+}
+
+TEST_CASE_METHOD(WriterFixture, "file writer: setuid stays with whom the file belongs to") {
+  Attributes attributes = Of(0);
+  attributes.mode = 04755;
+  auto mine = Unwrap(writer.Begin("mine"));
+  REQUIRE_OK(mine->Commit(attributes, false, warnings));
+  REQUIRE(Unwrap(ReadAttributes(out + "/mine")).mode == 04755);
+  attributes.uid = geteuid() + 1;
+  auto other = Unwrap(writer.Begin("of another"));
+  REQUIRE_OK(other->Commit(attributes, false, warnings));
+  REQUIRE(Unwrap(ReadAttributes(out + "/of another")).mode == 0755);
 }
 
 TEST_CASE_METHOD(WriterFixture,

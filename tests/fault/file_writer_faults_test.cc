@@ -1,0 +1,112 @@
+// Files are made without a name where that can be done, and under a temporary one where it cannot.
+//
+// This program has its own openat and linkat, which are those of such file systems where a test
+// says so.
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <string>
+
+#include "common/filetree/file_writer.h"
+#include "tests/support/file_trees.h"
+#include "tests/support/results.h"
+
+namespace holdfast::testing {
+namespace {
+
+// What a nameless file, and its naming, fail with; 0 where they do not.
+int g_nameless = 0;
+int g_naming = 0;
+
+}  // namespace
+}  // namespace holdfast::testing
+
+// NOLINTBEGIN: these are the names and the types of the C library.
+extern "C" {
+int openat(int directory, const char* path, int flags, ...) {
+  mode_t mode = 0;
+  if ((flags & (O_CREAT | O_TMPFILE)) != 0) {
+    va_list rest;
+    va_start(rest, flags);
+    mode = va_arg(rest, mode_t);
+    va_end(rest);
+  }
+  if ((flags & O_TMPFILE) == O_TMPFILE && holdfast::testing::g_nameless != 0) {
+    errno = holdfast::testing::g_nameless;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_openat, directory, path, flags, mode));
+}
+int linkat(int from_in, const char* from, int to_in, const char* to, int flags) noexcept {
+  if (holdfast::testing::g_naming != 0) {
+    errno = holdfast::testing::g_naming;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_linkat, from_in, from, to_in, to, flags));
+}
+}
+// NOLINTEND
+
+namespace holdfast::testing {
+namespace {
+
+using filetree::FileWriter;
+
+struct Fixture {
+  TempDir temp = Unwrap(TempDir::Create("file-writer-faults-test"));
+  std::string out = temp.path();
+  Fd top = Unwrap(OpenFile(out, O_RDONLY | O_DIRECTORY));
+  FileWriter writer{top.get(), out, ".holdfast-part-1"};
+  std::vector<std::string> warnings;
+
+  ~Fixture() { g_nameless = g_naming = 0; }
+
+  // Writes one where nothing is, and one that replaces another; whether what is not whole has a
+  // name.
+  bool WritesUnderAName() {
+    WriteText(out + "/there", "old");
+    bool is_named = false;
+    for (const char* name : {"new", "there"}) {
+      auto file = Unwrap(writer.Begin(name));
+      REQUIRE_OK(file->WriteAt(0, AsBytes("content")));
+      is_named = Exists(out + "/.holdfast-part-1");
+      Attributes attributes;
+      attributes.mode = 0640;
+      attributes.size = 7;
+      REQUIRE_OK(file->Commit(attributes, false, warnings));
+      REQUIRE(ReadText(out + "/" + name) == "content");
+      REQUIRE_FALSE(Exists(out + "/.holdfast-part-1"));
+    }
+    REQUIRE(warnings.empty());
+    return is_named;
+  }
+};
+
+TEST_CASE_METHOD(Fixture, "file writer: what is not whole has no name") {
+  REQUIRE_FALSE(WritesUnderAName());
+}
+
+TEST_CASE_METHOD(Fixture, "file writer: a file system that makes no files without a name") {
+  g_nameless = GENERATE(EOPNOTSUPP, EISDIR, EINVAL);
+  REQUIRE(WritesUnderAName());
+}
+
+TEST_CASE_METHOD(Fixture, "file writer: a file system that cannot name them later, or no /proc") {
+  g_naming = GENERATE(ENOENT, EPERM, EOPNOTSUPP);
+  REQUIRE(WritesUnderAName());
+}
+
+TEST_CASE_METHOD(Fixture, "file writer: one that cannot be named is not there, and told") {
+  REQUIRE_FALSE(WritesUnderAName());
+  g_naming = ENOSPC;
+  auto file = Unwrap(writer.Begin("full"));
+  REQUIRE_FAILS(file->Commit(Attributes{}, false, warnings), ErrorCode::kNoSpace, "/full");
+  REQUIRE_FALSE(Exists(out + "/full"));
+}
+
+}  // namespace
+}  // namespace holdfast::testing
