@@ -59,6 +59,14 @@ good_go() {
   [ "${version%%[!0-9]*}" -ge 24 ] 2>/dev/null
 }
 
+# Cargo 1.85 or later, in the PATH? Older ones do not read the manifests of today.
+good_cargo() {
+  local version
+  version=$(cargo --version 2>/dev/null) || return 1
+  version=${version#cargo 1.}
+  [ "${version%%[!0-9]*}" -ge 85 ] 2>/dev/null
+}
+
 # jobs for the compiler: one per core, and no more than the memory bears.
 jobs=$(nproc)
 memory_gib=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
