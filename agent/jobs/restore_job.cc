@@ -99,6 +99,9 @@ class Restore {
 
   RestoreReport Run() {
     Result<void> outcome = Try();
+    if (repository_ != nullptr) {
+      if (Result<void> settled = repository_->Settle(); !settled) outcome = std::move(settled);
+    }
     timer_.End();
     report_.seconds = timer_.seconds();
     if (outcome) {
@@ -116,8 +119,10 @@ class Restore {
     LockUse lock_use = options_.mode == RestoreMode::kInPlace && options_.safety_snapshot
                            ? LockUse::kRequired
                            : LockUse::kIfCan;
+    // What is put into a directory can be gone on with, should the lock turn out to be refused.
+    const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
-              FindInRepositories(context_, repositories_, options_.selector, lock_use));
+              FindInRepositories(context_, repositories_, options_.selector, lock_use, wait));
     snapshot_ = std::move(found.snapshot);
     repository_ = std::move(found.session);
     report_.repository = repository_->address().label();
@@ -163,8 +168,7 @@ class Restore {
       HF_TRY(target.Begin());
       report_.began = true;
     }
-    Result<ExtractOutcome> extracted =
-        view_->Extract(target.path(), extract, progress_.progress(), context_.stop);
+    Result<ExtractOutcome> extracted = Extract(target.path(), extract);
     if (!extracted) {
       target.GiveUp();
       const Error& error = extracted.error();
@@ -187,6 +191,19 @@ class Restore {
       report_.warnings.push_back(target.Clean(std::move(warning)));
     }
     return {};
+  }
+
+  bool IsToDirectory() const {
+    return options_.mode == RestoreMode::kDirectory || options_.mode == RestoreMode::kStaging;
+  }
+
+  // Done only once the lock is certain: until then somebody may have taken away what was read.
+  Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& extract) {
+    const StopWhenRefused stop(*repository_, context_.stop);
+    Result<ExtractOutcome> extracted =
+        view_->Extract(directory, extract, progress_.progress(), stop.token());
+    HF_TRY(repository_->Settle());
+    return extracted;
   }
 
   Result<ExtractOptions> ReadExtractOptions() {

@@ -49,12 +49,13 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
 
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          const std::vector<RepositoryAddress>& repositories,
-                                         std::string_view selector, LockUse lock_use) {
+                                         std::string_view selector, LockUse lock_use,
+                                         LockWait wait) {
   std::optional<FoundSnapshot> found;
   std::optional<Error> failure;
   std::vector<std::string> warnings;
   for (const RepositoryAddress& address : repositories) {
-    auto session = RepositorySession::Open(context, address, lock_use);
+    auto session = RepositorySession::Open(context, address, lock_use, wait);
     if (!session) {
       warnings.push_back(session.error().message());
       failure = Worse(std::move(failure), std::move(session).error());

@@ -38,6 +38,7 @@ struct FoundSnapshot {
 // all, it always is the error.
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          const std::vector<RepositoryAddress>& repositories,
-                                         std::string_view selector, LockUse lock_use);
+                                         std::string_view selector, LockUse lock_use,
+                                         LockWait wait = LockWait::kHere);
 
 }  // namespace holdfast::jobs

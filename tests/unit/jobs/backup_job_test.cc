@@ -7,8 +7,6 @@
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
-#include "common/crypto/sha256.h"
-#include "common/repository/records.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {
@@ -56,19 +54,7 @@ TEST_CASE("backup job: locks are given back, in the repository and on the node")
 TEST_CASE("backup job: who turns out not to be alone at the second look writes and tells nothing") {
   JobsFixture fixture;
   JobContext context = fixture.Context();
-  const repository::LockRecord rival{
-      fixture.clock.Now(), true, {.host = "elsewhere", .user = "eve"}};
-  Bytes sealed;
-  {
-    auto session =
-        Unwrap(RepositorySession::Open(context, fixture.AllRepositories().at(0), LockUse::kNone));
-    sealed = Unwrap(session->repository().SealFile(FileKind::kLock, AsBytes(EncodeLock(rival))));
-  }
-  const FileName name{FileKind::kLock, repository::Id{crypto::Sha256Of(sealed)}.Hex()};
-  context.lock_options.refresh_by_thread = true;
-  context.lock_options.wait = [&](std::chrono::milliseconds) {
-    Unwrap(fixture.storages["memory:main"].Put(name, sealed, PutMode::kReplace));
-  };
+  const FileName rival = fixture.AddRivalTo(context);
 
   const BackupReport report = RunBackup(context, fixture.AllSources(), "");
   for (const BackupTaskReport& task : report.tasks) {
@@ -77,7 +63,7 @@ TEST_CASE("backup job: who turns out not to be alone at the second look writes a
     CHECK_THAT(task.error->message(),
                Catch::Contains("\"main\"") && Catch::Contains("eve@elsewhere"));
   }
-  Unwrap(fixture.storages["memory:main"].Remove(name));
+  Unwrap(fixture.storages["memory:main"].Remove(rival));
   const auto checks = RunCheck(context, {fixture.AllRepositories().at(0)}, {}, {});
   REQUIRE(checks.at(0).error.has_value());
   CHECK(checks[0].error->code() == ErrorCode::kBusy);

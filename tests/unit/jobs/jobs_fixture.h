@@ -12,7 +12,9 @@
 #include "agent/jobs/repository_session.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
+#include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
+#include "common/repository/records.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
 
@@ -78,6 +80,22 @@ struct JobsFixture {
       addresses.push_back(AddressOf(repository));
     }
     return addresses;
+  }
+  // The exclusive lock of eve@elsewhere, which is there in "main" at the second look of whoever
+  // takes one by `context`; its name.
+  FileName AddRivalTo(JobContext& context) {
+    const repository::LockRecord rival{clock.Now(), true, {.host = "elsewhere", .user = "eve"}};
+    auto session =
+        testing::Unwrap(RepositorySession::Open(context, AllRepositories().at(0), LockUse::kNone));
+    Bytes sealed = testing::Unwrap(
+        session->repository().SealFile(FileKind::kLock, AsBytes(EncodeLock(rival))));
+    const FileName name{FileKind::kLock, repository::Id{crypto::Sha256Of(sealed)}.Hex()};
+    context.lock_options.refresh_by_thread = true;
+    context.lock_options.wait = [this, name,
+                                 sealed = std::move(sealed)](std::chrono::milliseconds) {
+      testing::Unwrap(storages["memory:main"].Put(name, sealed, PutMode::kReplace));
+    };
+    return name;
   }
   std::size_t CountFiles(const std::string& url, FileKind kind) {
     std::size_t count = 0;

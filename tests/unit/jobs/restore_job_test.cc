@@ -141,6 +141,25 @@ TEST_CASE("restore job: a directory with something in it is refused") {
   REQUIRE(report.error->code() == ErrorCode::kInvalidArgument);
 }
 
+TEST_CASE("restore job: who turns out not to be alone at the second look goes on another time") {
+  SavedFixture fixture;
+  JobContext context = fixture.Context();
+  const FileName rival = fixture.AddRivalTo(context);
+  const RestoreOptions options{.selector = "latest:fake/one",
+                               .directory = fixture.directory.path() + "/new",
+                               .working_directory = fixture.directory.path()};
+
+  const RestoreReport report = RunRestore(context, {fixture.AllRepositories().at(0)}, options);
+
+  REQUIRE(report.error.has_value());
+  CHECK(report.error->code() == ErrorCode::kBusy);
+  CHECK_THAT(report.error->message(),
+             Catch::Contains("\"main\"") && Catch::Contains("eve@elsewhere"));
+  Unwrap(fixture.storages["memory:main"].Remove(rival));
+  RequireDone(fixture.Restore(options));
+  CHECK(fixture.TextOf(options.directory + "/data/a") == "alpha");
+}
+
 TEST_CASE("restore job: an unfinished one is gone on with by the same command, and by no other") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
