@@ -1,5 +1,7 @@
 #include "common/base/parallel.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -10,6 +12,11 @@
 namespace holdfast {
 
 unsigned CoreCount() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+void TakeWhatOthersLeave() {
+  const struct sched_param none {};
+  (void)sched_setscheduler(0, SCHED_IDLE, &none);  // of this thread alone; a comfort
+}
 
 Result<void> ForEachInParallel(std::size_t count, unsigned threads,
                                const std::function<Result<void>(std::size_t)>& work) {

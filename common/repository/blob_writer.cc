@@ -180,6 +180,9 @@ class PackingBlobWriter final : public BlobWriter {
   }
 
   void MakeBlobs(const std::stop_token& stop) {
+    // Who reads, and the service that is read from, wait for each other often and compute little:
+    // held up by these threads they would leave them without work.
+    TakeWhatOthersLeave();
     Tools tools(repository_, compression_);
     std::unique_lock lock(mutex_);
     while (work_.wait(lock, stop, [this] { return !waiting_.empty(); }) && !stop.stop_requested()) {
