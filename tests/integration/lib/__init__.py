@@ -23,6 +23,7 @@ from .places import agent_program, service_program
 from .processes import Process, free_port, run, wait_until
 from .restic import Restic
 from .trees import Tree, differences, scan
+from .writers import ManyAtOnce
 
 __all__ = [
     "Agent",
@@ -33,6 +34,7 @@ __all__ = [
     "Finished",
     "HAProxy",
     "Load",
+    "ManyAtOnce",
     "MinIO",
     "Process",
     "Restic",

@@ -13,6 +13,7 @@ from lib import (
     Authority,
     Case,
     ExclusiveLocks,
+    ManyAtOnce,
     MinIO,
     Restic,
     Tree,
@@ -41,12 +42,21 @@ class Place(Case):
             tree.file(f"many/{number}", str(number).encode() * 50)
         tree.stamp()
         self.agent = Agent(self.config())
-        self.restic = Restic(
-            self.url, self.directory / "password", self.directory / "cache", environment=self.minio.environment,
-            arguments=("--cacert", str(self.minio.authority.ca)),
+        self.restic = self.restic_of("test", "restic")
+
+    def restic_of(self, who: str, service: str) -> Restic:
+        return Restic(
+            self.url, self.directory / "password", self.directory / f"cache-{who}", service=service,
+            environment=self.minio.environment, arguments=("--cacert", str(self.minio.authority.ca)),
         )
 
-    def config(self, directory: Path | None = None, **options) -> Path:
+    def keys(self, kind: str) -> list[Path]:
+        return [key for key in self.minio.files("backups") if kind in key.parts]
+
+    def stored(self) -> int:
+        return sum(self.minio.size("backups", key) for key in self.keys("data"))
+
+    def config(self, directory: Path | None = None, tree: Path | None = None, node: str = "test-1", **options) -> Path:
         repository = {
             "url": self.url,
             "password_file": str(self.directory / "password"),
@@ -54,8 +64,8 @@ class Place(Case):
             "credentials_file": str(self.minio.credentials_file()),
         }
         repository = {name: value for name, value in (repository | options).items() if value is not None}
-        sources = [{"kind": "files", "name": "app", "paths": [str(self.tree)]}]
-        return write_config(directory or self.directory, sources, repositories={"main": repository})
+        sources = [{"kind": "files", "name": "app", "paths": [str(tree or self.tree)]}]
+        return write_config(directory or self.directory, sources, repositories={"main": repository}, node=node)
 
 
 class OneAlone(ExclusiveLocks, Place):
@@ -63,6 +73,18 @@ class OneAlone(ExclusiveLocks, Place):
         super().setUp()
         self.slow_agent = Agent(self.config(self.directory / "slow", read_mib_s=1))
         self.agent.run("repository", "init")
+
+
+class ManyOnMinIO(ManyAtOnce, Place):
+    def setUp(self) -> None:
+        super().setUp()
+        self.agent.run("repository", "init")
+
+    def agent_of(self, node: str, tree: Path) -> Agent:
+        return Agent(self.config(self.directory / node, tree, node))
+
+    def names(self, kind: str) -> set[str]:
+        return {key.name for key in self.keys(kind)}
 
 
 class OnMinIO(Place):
@@ -144,9 +166,6 @@ class OnMinIO(Place):
     def ids(self) -> list[str]:
         return [snapshot["id"] for snapshot in self.restic.snapshots()]
 
-    def keys(self, kind: str) -> list[Path]:
-        return [key for key in self.minio.files("backups") if kind in key.parts]
-
     def require_sound(self) -> None:
         self.restic.check()
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
@@ -207,6 +226,52 @@ class OnMinIO(Place):
         self.require_restored(self.find_tree(self.restore_by_us(last)))
         self.restic.run("prune", "--max-unused", "0")
         self.require_sound()
+
+    def kill_when(self, name: str, condition, *arguments: str) -> None:
+        """Starts a command, kills it as soon as the condition holds, and clears its lock by stock restic, which finds
+        what is left whole."""
+        with self.subTest(name):
+            process = self.agent.start(*arguments, log=self.directory / name)
+            self.addCleanup(process.kill)
+            wait_until(name, condition)
+            process.kill()
+            self.restic.unlock()
+            self.restic.check()
+
+    def test_killed_at_any_moment(self) -> None:
+        self.agent.run("repository", "init")
+        first = self.backup("whole")
+        before = self.stored()
+        large = Tree(self.tree)
+        large.random_file("large", 300_000_000, seed=5)
+        large.stamp()
+        (self.tree / "a" / "small").write_text("after the kills")
+        # A pack is 16 MiB.
+        for count in (1, 5, 9, 13):
+            self.kill_when(f"backup {count}", lambda: len(self.keys("data")) >= count + 4, "backup")
+        last = self.agent.json("backup")["sources"][0]["snapshot"]
+        self.assertEqual(self.ids(), [first, last])
+        self.require_sound()
+        # What none of them got to index within its seconds is of no use.
+        self.do("prune")
+        self.assertLess(self.stored() - before, 310_000_000)
+        self.require_sound()
+
+        self.do("forget", first, "--allow-below-floor")
+        large.random_file("large", 300_000_000, seed=6)
+        large.stamp()
+        newest = self.backup("the newest")
+        self.do("forget", last, "--allow-below-floor")
+        packs = len(self.keys("data"))
+        indexes = set(self.keys("index"))
+        prune = ["repository", "prune", "--max-unused", "0"]
+        self.kill_when("prune, new index", lambda: set(self.keys("index")) - indexes, *prune)
+        self.kill_when("prune, packs go", lambda: len(self.keys("data")) < packs, *prune)
+        self.do(*prune[1:])
+        self.require_sound()
+        self.assertLess(len(self.keys("data")), packs - 10)
+        self.require_restored(self.find_tree(self.restore_by_us(newest)))
+        self.require_restored(self.find_tree(self.restore_by_restic(newest)))
 
     def test_mending(self) -> None:
         self.agent.run("repository", "init")
@@ -294,4 +359,4 @@ class OnMinIO(Place):
 
 
 if __name__ == "__main__":
-    main("minio", "restic")
+    main("minio", "restic", "restic19")
