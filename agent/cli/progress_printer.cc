@@ -66,6 +66,11 @@ void ProgressPrinter::Note(const std::string& subject, std::string_view text) {
   Log(LogLevel::kInfo, "{}: {}", subject, text);
 }
 
+void ProgressPrinter::Waits(const std::string& subject, std::string_view text) {
+  if (style_ == ProgressStyle::kLog) return Note(subject, text);
+  terminal_.WriteErrorLine(fmt::format("{}: {}", subject, text));
+}
+
 void ProgressPrinter::Loop(std::stop_token stop) {
   LogRun scope(run_);
   while (!stop.stop_requested()) {

@@ -26,6 +26,7 @@ class ProgressPrinter final : public jobs::JobObserver {
   void Begin(const std::string& subject, const Progress& progress) override;
   void End(const std::string& subject) override;
   void Note(const std::string& subject, std::string_view text) override;
+  void Waits(const std::string& subject, std::string_view text) override;
 
  private:
   struct Subject {

@@ -129,6 +129,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
   void Note(const std::string& subject, std::string_view text) override {
     Log(LogLevel::kInfo, "{}: {}", subject, text);
   }
+  void Waits(const std::string& subject, std::string_view text) override { Note(subject, text); }
 
  private:
   const TaskKey key_;

@@ -35,6 +35,8 @@ class JobObserver {
   virtual void End(const std::string& subject) = 0;
   // Something an operator wants to find in the log afterwards.
   virtual void Note(const std::string& subject, std::string_view text) = 0;
+  // What an operator wants to know now: nothing goes on until somebody else is done.
+  virtual void Waits(const std::string& subject, std::string_view text) = 0;
 };
 
 // Everything referred to outlives the job.
@@ -70,6 +72,9 @@ struct JobContext {
   void Wait(std::chrono::milliseconds time) const;
   void Note(const std::string& subject, std::string_view text) const {
     if (observer != nullptr) observer->Note(subject, text);
+  }
+  void Waits(const std::string& subject, std::string_view text) const {
+    if (observer != nullptr) observer->Waits(subject, text);
   }
 };
 

@@ -204,6 +204,7 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
   options.second_look_by_thread =
       wait == LockWait::kLater && options.refresh_by_thread && context.retry_lock.count() == 0;
   const Instant until = context.clock->Monotonic() + context.retry_lock;
+  std::string told;
   for (;;) {
     auto lock = lock_use == LockUse::kExclusive
                     ? repository::Lock::AcquireExclusive(repository(), options)
@@ -211,7 +212,10 @@ Result<std::unique_ptr<repository::Lock>> RepositorySession::Acquire(const JobCo
     if (lock || lock.error().code() != ErrorCode::kBusy) return lock;
     const std::chrono::nanoseconds left = until - context.clock->Monotonic();
     if (left.count() <= 0) return lock;
-    context.Note(address_.label(), lock.error().message());
+    if (std::exchange(told, lock.error().message()) != lock.error().message()) {
+      context.Waits(address_.label(),
+                    fmt::format("{}; waiting for at most {}", told, FormatDuration(left)));
+    }
     context.Wait(std::min(std::chrono::ceil<std::chrono::milliseconds>(left), kRetryLockEvery));
     if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
   }

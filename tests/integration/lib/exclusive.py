@@ -49,9 +49,9 @@ class ExclusiveLocks:
                     self.assertIn(f"locked by {lock['user']}@{lock['host']}, pid {held.pid}, since ", done.stderr)
                     self.assertIn("--retry-lock", done.stderr)
                 self.assertIn(snapshot, self.restic.run("list", "snapshots", "--no-lock").stdout.split())
-                waiting = self.agent.start("backup", "--retry-lock", "10m", "--log-level", "info", "--log-target",
-                                           "stderr", log=self.directory / f"waits {number}")
+                waiting = self.agent.start("backup", "--retry-lock", "10m", log=self.directory / f"waits {number}")
                 wait_until("it says for whom it waits", lambda: f"pid {held.pid}" in waiting.log.read_text())
+                self.assertIn("; waiting for at most 10m", waiting.log.read_text())
                 held.require_running()
                 waiting.require_running()
 
