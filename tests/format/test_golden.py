@@ -45,7 +45,11 @@ class Frozen(Case):
                 content[damage["at"]] ^= 1
                 file.write_bytes(content)
         self.agent = Agent(write_config(self.place, [{"kind": "files", "name": "app", "paths": ["/nowhere"]}]))
-        self.restic = Restic(repository, self.place / "password", self.place / "cache", arguments=("--no-cache",))
+        self.restic = self.restic_of("restic")
+
+    def restic_of(self, service: str) -> Restic:
+        return Restic(self.place / "repository", self.place / "password", self.place / "cache", service=service,
+                      arguments=("--no-cache",))
 
     def wrong_after(self, golden: Path, about: dict, number: int, *, by_us: bool) -> set[str] | None:
         """The files of the source that are not as they were saved. None where nothing was restored at all."""
@@ -71,7 +75,8 @@ class Frozen(Case):
             with self.subTest(golden.name):
                 about = json.loads((golden / "about.json").read_text())
                 self.copy(golden, None)
-                self.restic.check()
+                for service in ("restic", "restic19"):
+                    self.restic_of(service).check()
                 self.assertEqual(self.agent.json("check", "--read-data")["exit_code"], 0)
                 for number in range(2):
                     for by_us in (False, True):
@@ -148,4 +153,4 @@ def as_shown(path: str) -> str:
 
 
 if __name__ == "__main__":
-    main("restic")
+    main("restic", "restic19")
