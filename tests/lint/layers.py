@@ -69,6 +69,7 @@ THIRD_PARTY = [
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
     (r"zmq(_\w+)?\.h(pp)?$", "ZeroMQ", {"common/bus"}, False),
     (r"sqlite3", "SQLite", {"common/database"}, False),
+    (r"librdkafka/", "librdkafka", {"common/kafka"}, False),
     (r"google/protobuf/", "Protobuf", set(), True),
     (r"catch2/", "Catch2", {"tests/support"}, False),
 ]

@@ -18,6 +18,8 @@ from .certificates import Authority
 from .etcd import EtcdCluster, Writer
 from .exclusive import ExclusiveLocks
 from .haproxy import HAProxy, Load, WebServer
+from .kafka import KafkaCluster
+from .kafka_client import KafkaClient, KafkaError, Record
 from .minio import MinIO
 from .places import agent_program, service_program
 from .processes import Process, free_port, run, wait_until
@@ -33,10 +35,14 @@ __all__ = [
     "ExclusiveLocks",
     "Finished",
     "HAProxy",
+    "KafkaClient",
+    "KafkaCluster",
+    "KafkaError",
     "Load",
     "ManyAtOnce",
     "MinIO",
     "Process",
+    "Record",
     "Restic",
     "Tree",
     "WebServer",

@@ -1,0 +1,214 @@
+"""Writes and reads Kafka's records by kafka_tool (tests/support/kafka_tool.cc), to the byte."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from .places import BUILD, SERVICES
+from .processes import die_with_parent, run, wait_until
+
+
+class KafkaError(Exception):
+    """What the cluster or librdkafka said: "NAME: text", e.g. TOPIC_AUTHORIZATION_FAILED."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Written, `partition` may be -1 (any) and `timestamp` None (now). Read, it has the last two as well: `type` says
+    whose time it is, "create" the producer's or "append" the log's."""
+
+    topic: str
+    partition: int = -1
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    timestamp: int | None = None
+    offset: int | None = None
+    type: str | None = None
+
+    def as_written(self) -> "Record":
+        """Without what only the log knows, to be compared with what was written."""
+        return replace(self, offset=None, type=None)
+
+
+@dataclass(frozen=True)
+class Digest:
+    """All records of a partition: how many, the first and last offset (-1: none), and a checksum of all that is in
+    them, offsets and timestamps included."""
+
+    count: int
+    first: int
+    last: int
+    sha256: str
+
+
+class KafkaClient:
+    """Speaks to a cluster as somebody. `library`: by the librdkafka of that service, not by Debian's."""
+
+    def __init__(self, properties: dict[str, str], library: str | None = None):
+        self.properties = properties
+        self.environment = {"LD_LIBRARY_PATH": str(SERVICES / library / "lib")} if library else {}
+
+    def command(self, command: str, *, seconds: int = 30, group: str = "") -> list[str]:
+        argv = [str(BUILD / "tests" / "kafka_tool"), "-T", str(seconds), "-G", group]
+        for name, value in self.properties.items():
+            argv += ["-X", f"{name}={value}"]
+        return [*argv, command]
+
+    def run(self, command: str, lines: Iterable[dict] = (), **options) -> list[dict]:
+        """One command of kafka_tool, which says what lines it takes and gives. Raises KafkaError."""
+        done = run(
+            self.command(command, **options),
+            input="".join(json.dumps(line) + "\n" for line in lines),
+            env=self.environment,
+            timeout=600,
+            expect=None,
+        )
+        if done.returncode == 1:
+            raise KafkaError(done.stderr.strip().splitlines()[-1])
+        if done.returncode != 0:
+            raise AssertionError(f"kafka_tool {command} ended with {done.returncode}\n{done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def metadata(self, **options) -> dict:
+        return self.run("metadata", **options)[0]
+
+    def produce(self, records: Iterable[Record]) -> list[int]:
+        """Writes them in order, and returns their offsets."""
+        return offsets_in(self.run("produce", [line_of(record) for record in records]))
+
+    def producing(self) -> "Producing":
+        return Producing(self)
+
+    def load(self, topic: str, records: int, size: int, **options) -> None:
+        """Many records whose content depends on what is said here alone; options as in kafka_tool.cc."""
+        self.run("load", [{"topic": topic, "records": records, "bytes": size, **options}])
+
+    def consume(self, *topics: str) -> list[Record]:
+        """All that is there now: of each partition in order, the partitions in any."""
+        return [record_of(line) for line in self.run("consume", [{"topic": topic} for topic in topics])]
+
+    def digest(self, *topics: str) -> dict[tuple[str, int], Digest]:
+        """Of each partition, what consume() would give."""
+        lines = self.run("consume", [{"topic": topic, "digest": True} for topic in topics])
+        return {
+            (line["topic"], line["partition"]): Digest(line["count"], line["first"], line["last"], line["sha256"])
+            for line in lines
+        }
+
+    def trim(self, topic: str, partition: int, offset: int = -1) -> None:
+        """Deletes the records before `offset`, by default all that are committed."""
+        self.run("trim", [{"topic": topic, "partition": partition, "offset": offset}])
+
+    def commit(self, group: str, offsets: dict[tuple[str, int], int], metadata: str = "") -> None:
+        lines = [
+            {"topic": topic, "partition": partition, "offset": offset, "metadata": metadata}
+            for (topic, partition), offset in offsets.items()
+        ]
+        self._ask_coordinator("commit", lines, group=group)
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        lines = self._ask_coordinator("committed", [], group=group)
+        return {(line["topic"], line["partition"]): line["offset"] for line in lines}
+
+    def _ask_coordinator(self, command: str, lines: list[dict], **options) -> list[dict]:
+        """Of a group, whose broker reads what it has to know when it is asked first."""
+
+        def ask() -> list[list[dict] | KafkaError]:
+            try:
+                return [self.run(command, lines, **options)]
+            except KafkaError as error:
+                return [] if "COORDINATOR" in str(error) else [error]
+
+        answer = wait_until("the group's coordinator", ask)[0]
+        if isinstance(answer, KafkaError):
+            raise answer
+        return answer
+
+
+class Producing:
+    """A producer that stays, for transactions that are to be open for a while: until commit() or abort(), of which
+    readers learn a moment later, or for fifteen minutes when the `with` block ends without."""
+
+    def __init__(self, client: KafkaClient):
+        self._client = client
+
+    def __enter__(self) -> "Producing":
+        self._child = subprocess.Popen(
+            self._client.command("produce"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self._client.environment or None,
+            preexec_fn=die_with_parent,
+        )
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        try:
+            self._child.communicate(timeout=60)
+        finally:
+            self._child.kill()
+            self._child.wait()
+
+    def begin(self, transaction: str) -> None:
+        self._tell([{"begin": transaction}])
+
+    def commit(self, transaction: str) -> None:
+        self._tell([{"commit": transaction}])
+
+    def abort(self, transaction: str) -> None:
+        self._tell([{"abort": transaction}])
+
+    def produce(self, records: Iterable[Record], transaction: str = "") -> list[int]:
+        lines = [line_of(record) | {"transaction": transaction} for record in records]
+        return self._tell([*lines, {"flush": True}])[:-1]
+
+    def _tell(self, lines: list[dict]) -> list[int]:
+        self._child.stdin.write("".join(json.dumps(line) + "\n" for line in lines))
+        self._child.stdin.flush()
+        answers = [self._child.stdout.readline() for _ in lines]
+        if not all(answers):
+            raise AssertionError(f"kafka_tool ended with {self._child.wait()}")
+        return offsets_in([json.loads(answer) for answer in answers])
+
+
+def offsets_in(answers: list[dict]) -> list[int]:
+    for answer in answers:
+        if "error" in answer:
+            raise KafkaError(f"{answer['error']}: {answer.get('text', '')}")
+    return [answer.get("offset", -1) for answer in answers]
+
+
+def line_of(record: Record) -> dict:
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "key": _encode(record.key),
+        "value": _encode(record.value),
+        "headers": [[_encode(name.encode()), _encode(value)] for name, value in record.headers],
+        "timestamp": record.timestamp,
+    }
+
+
+def record_of(line: dict) -> Record:
+    return Record(
+        topic=line["topic"],
+        partition=line["partition"],
+        key=_decode(line["key"]),
+        value=_decode(line["value"]),
+        headers=tuple((_decode(name).decode(), _decode(value)) for name, value in line["headers"]),
+        timestamp=line["timestamp"],
+        offset=line["offset"],
+        type=line["type"],
+    )
+
+
+def _encode(field: bytes | None) -> str | None:
+    return None if field is None else base64.b64encode(field).decode()
+
+
+def _decode(field: str | None) -> bytes | None:
+    return None if field is None else base64.b64decode(field)
