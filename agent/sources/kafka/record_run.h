@@ -1,0 +1,51 @@
+// What a run of records is, wherever its batches and files begin and end: to compare what was saved
+// with what came back.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "agent/sources/kafka/record.h"
+#include "common/crypto/sha256.h"
+
+namespace holdfast::kafka {
+
+// Of no records all is 0.
+struct RecordRun {
+  std::uint64_t records = 0;
+  std::uint64_t content_bytes = 0;  // keys, values and headers
+  std::int64_t first_offset = 0;
+  std::int64_t last_offset = 0;
+  std::int64_t min_timestamp = 0;
+  std::int64_t max_timestamp = 0;
+  std::uint64_t gaps = 0;  // places between them where offsets are missing
+  crypto::Digest digest{};
+
+  // Goes on with the run that follows. The digest becomes SHA-256 of both digests, this one's
+  // first: a partition's is that of its first file with the next ones appended, so that a backup
+  // that adds records needs none of the closed files again. REQUIRES: next begins behind this one.
+  void Append(const RecordRun& next);
+  bool operator==(const RecordRun&) const = default;
+};
+
+// Makes the RecordRun of records that come one by one. The digest is SHA-256 of, record by record,
+// offset (8 bytes, the highest first), timestamp (8), its type (1; 0: the producer's), and of key,
+// value and headers what lies in a batch (record_batch.h).
+class RunTally {
+ public:
+  // REQUIRES: offsets rise.
+  void Add(const Record& record);
+  // What was added since the last Finish(); begins another run.
+  RecordRun Finish();
+
+ private:
+  void Hash(ByteView bytes);
+
+  RecordRun run_;
+  crypto::Sha256 sha256_;
+  std::array<std::uint8_t, 4096> small_;  // what is not hashed yet: single calls cost more
+  std::size_t small_bytes_ = 0;
+};
+
+}  // namespace holdfast::kafka
