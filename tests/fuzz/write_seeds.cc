@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "agent/jobs/part_record.h"
+#include "agent/sources/kafka/segment_writer.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 #include "common/repository/archive.h"
@@ -300,6 +301,43 @@ void WriteTrust() {
   WriteSeed("fresh", "answer", trust::EncodeMessage(fresh));
 }
 
+void WriteKafka() {
+  kafka::HeaderList headers;
+  headers.Add(AsBytes("name"), AsBytes("value"));
+  headers.Add({}, std::nullopt);
+  std::vector<kafka::Record> records(12);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    records[i].offset = static_cast<std::int64_t>(i + i / 3);
+    records[i].timestamp = 1'700'000'000'000 - static_cast<std::int64_t>(i * i);
+    if (i % 4 != 0) records[i].key = AsBytes("key");
+    if (i % 5 != 0) records[i].value = AsBytes("some value").first(i % 10);
+    if (i % 6 == 0) records[i].headers = headers.view();
+  }
+  const auto write = [&](const std::string& name, kafka::Borders borders) {
+    std::size_t at = 0;
+    kafka::SegmentWriter writer(
+        [&]() -> Result<const kafka::Record*> {
+          return at == records.size() ? nullptr : &records[at++];
+        },
+        borders);
+    Bytes file;
+    Unwrap(writer.NextFile());
+    for (;;) {
+      const ByteView batch = Unwrap(writer.NextBatch());
+      if (batch.empty()) break;
+      file.insert(file.end(), batch.begin(), batch.end());
+    }
+    WriteSeed("record_batch", name, file);
+  };
+  write("one", {});
+  write("several", {.batch_bits = 6, .file_bits = 60});
+  for (kafka::Record& record : records) {
+    record.timestamp_type = kafka::TimestampType::kLogAppendTime;
+    record.timestamp = record.offset / 4;
+  }
+  write("log-append-time", {});
+}
+
 TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
   REQUIRE(std::getenv("HOLDFAST_TEST_FUZZ_SEEDS") != nullptr);
   if (const char* url = std::getenv("HOLDFAST_TEST_FUZZ_REPOSITORY")) {
@@ -318,6 +356,7 @@ TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {
   WriteS3();
   WriteHostile();
   WriteTrust();
+  WriteKafka();
 }
 
 }  // namespace
