@@ -64,7 +64,8 @@ struct Cluster {
     const std::string file = report.controller_directory + "/controller.yaml";
     std::string text(AsText(Unwrap(ReadWholeFile(file))));
     for (const char* port : {"7733", "7734", "7735"}) {
-      text = Replaced(text, port, std::to_string(FreePort()));
+      // Whole: the digits of one port may be a part of another that is there already.
+      text = Replaced(text, ":" + std::string(port) + "\"", fmt::format(":{}\"", FreePort()));
     }
     text = Replaced(text, "admin:\n", "admin:\n  socket: \"" + directory.path() + "/socket\"\n");
     text += "\nstate_dir: " + directory.path() + "/state\n";
