@@ -52,15 +52,21 @@ struct SourceInfo {
 };
 
 // What a session is to save. Of a replicated source one member saves the whole, every other one
-// what nobody else has.
+// what nobody else has. Of a sharded one each node saves the shards that it is nearest to, and when
+// all have done so, one of them what is left.
 enum class BackupScope : std::uint8_t {
   kWhole,   // the service's state, and what only this member has
   kMember,  // only what just this member has: all of it lies below "members/<node>/"
+  kLead,    // the shards nearest to this node, what belongs to no shard, and what only it has
+  kShards,  // the same without what belongs to no shard; at least one other node has kLead
+  kRest,    // of the service's state what `others` lack, and nothing below "members/"
 };
 
 struct BackupSpec {
   SnapshotView* previous = nullptr;  // this source's newest good snapshot; null for the first
   BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind declares it
+  // kRest: what the run has of this source so far, each as a snapshot of its own.
+  std::vector<SnapshotView*> others = {};
 };
 
 // One consistent view of the service. The destructor gives back whatever holds it (open files,
@@ -72,7 +78,9 @@ class BackupSession {
   virtual Result<void> Prepare(std::stop_token stop) = 0;
   // Fixes the position; short, so that a whole run can cut at once. REQUIRES: Prepare() succeeded.
   virtual Result<void> Cut() = 0;
-  // Items depth-first (see Item); nullopt: no more. REQUIRES: Cut() succeeded.
+  // Items depth-first (see Item); nullopt: no more. A shard that cannot be read whole is a warning
+  // for kLead and kShards, and kRest's to save again; where two parts have a file of the same path,
+  // its directory is kRest's, else either's. REQUIRES: Cut() succeeded.
   virtual Result<std::optional<Item>> Next() = 0;
   // What the manifest says of this part: identity, members, position, endpoint, method,
   // consistency, checksums, details, missing, warnings. Of kMember it has no position, but identity
