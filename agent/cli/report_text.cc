@@ -117,6 +117,12 @@ std::string YamlText(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::string YamlList(const std::vector<std::string>& list) {
+  std::string text;
+  for (const std::string& entry : list) text += (text.empty() ? "" : ", ") + YamlText(entry);
+  return "[" + text + "]";
+}
+
 std::string YamlOption(const config::Values& values, const config::OptionSpec& spec) {
   switch (spec.type) {
     case config::OptionType::kString:
@@ -127,17 +133,19 @@ std::string YamlOption(const config::Values& values, const config::OptionSpec& s
     case config::OptionType::kBool:
       return values.Flag(spec.name) ? "true" : "false";
     case config::OptionType::kStringList:
-    case config::OptionType::kPathList: {
-      std::string text;
-      for (const std::string& entry : values.List(spec.name)) {
-        text += (text.empty() ? "" : ", ") + YamlText(entry);
-      }
-      return "[" + text + "]";
-    }
+    case config::OptionType::kPathList:
+      return YamlList(values.List(spec.name));
     case config::OptionType::kMap: {
       std::string text;
       for (const auto& [key, value] : values.Map(spec.name)) {
         text += (text.empty() ? "" : ", ") + YamlText(key) + ": " + YamlText(value);
+      }
+      return "{" + text + "}";
+    }
+    case config::OptionType::kListMap: {
+      std::string text;
+      for (const auto& [key, list] : values.ListMap(spec.name)) {
+        text += (text.empty() ? "" : ", ") + YamlText(key) + ": " + YamlList(list);
       }
       return "{" + text + "}";
     }

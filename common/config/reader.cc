@@ -33,6 +33,14 @@ std::string QuotedList(const std::vector<std::string>& words) {
   return text;
 }
 
+std::unexpected<Error> UnknownKey(const Node::Key& key, const std::vector<std::string>& known) {
+  const std::string nearest = Nearest(key.name, known);
+  return FailAt(
+      key.location,
+      fmt::format("unknown key {}; expected one of {}", Quote(key.name), QuotedList(known)),
+      nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+}
+
 Result<OptionValue> ReadString(const Node& node, const OptionSpec& spec) {
   if (node.kind != Node::Kind::kScalar) return WrongType(node, spec);
   if (!spec.choices.empty() && std::ranges::find(spec.choices, node.scalar) == spec.choices.end()) {
@@ -78,7 +86,8 @@ Result<OptionValue> ReadBool(const Node& node, const OptionSpec& spec) {
   return WrongType(node, spec);
 }
 
-Result<OptionValue> ReadList(const Node& node, const OptionSpec& spec, const ReadContext& context) {
+Result<std::vector<std::string>> ReadList(const Node& node, const OptionSpec& spec,
+                                          const ReadContext& context) {
   std::vector<Node> single;
   const std::vector<Node>* items = &node.items;
   if (node.kind == Node::Kind::kScalar) {
@@ -101,15 +110,36 @@ Result<OptionValue> ReadList(const Node& node, const OptionSpec& spec, const Rea
     return FailAt(node.location,
                   fmt::format("{} is empty; expected at least one entry", Quote(spec.name)));
   }
-  return OptionValue(std::move(list));
+  return list;
 }
 
-Result<OptionValue> ReadMap(const Node& node, const OptionSpec& spec) {
+Result<OptionValue> ReadMap(const Node& node, const OptionSpec& spec, const ReadContext& context) {
   if (node.kind != Node::Kind::kMap) return WrongType(node, spec);
   std::map<std::string, std::string> map;
   for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const std::string& key = node.keys[i].name;
+    if (std::ranges::find(spec.path_keys, key) != spec.path_keys.end()) {
+      HF_ASSIGN(map[key],
+                ReadPath(node.items[i], {.name = key, .type = OptionType::kPath}, context));
+      continue;
+    }
     if (node.items[i].kind != Node::Kind::kScalar) return WrongType(node.items[i], spec);
-    map.emplace(node.keys[i].name, node.items[i].scalar);
+    map.emplace(key, node.items[i].scalar);
+  }
+  return OptionValue(std::move(map));
+}
+
+Result<OptionValue> ReadListMap(const Node& node, const OptionSpec& spec,
+                                const ReadContext& context) {
+  if (node.kind != Node::Kind::kMap) return WrongType(node, spec);
+  std::map<std::string, std::vector<std::string>> map;
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const Node::Key& key = node.keys[i];
+    if (std::ranges::find(spec.choices, key.name) == spec.choices.end())
+      return UnknownKey(key, spec.choices);
+    HF_ASSIGN(
+        map[key.name],
+        ReadList(node.items[i], {.name = key.name, .type = OptionType::kStringList}, context));
   }
   return OptionValue(std::move(map));
 }
@@ -128,10 +158,14 @@ Result<OptionValue> ReadOption(const Node& node, const OptionSpec& spec,
     case OptionType::kBool:
       return ReadBool(node, spec);
     case OptionType::kStringList:
-    case OptionType::kPathList:
-      return ReadList(node, spec, context);
+    case OptionType::kPathList: {
+      HF_ASSIGN(std::vector<std::string> list, ReadList(node, spec, context));
+      return OptionValue(std::move(list));
+    }
     case OptionType::kMap:
-      return ReadMap(node, spec);
+      return ReadMap(node, spec, context);
+    case OptionType::kListMap:
+      return ReadListMap(node, spec, context);
   }
   return Fail(ErrorCode::kInternal, "an option of no known type");
 }
@@ -200,13 +234,7 @@ Result<Values> ReadValues(const Node& node, const Schema& schema, const ReadCont
     const Node::Key& key = node.keys[i];
     if (std::ranges::find(others, key.name) != others.end()) continue;
     const OptionSpec* spec = schema.Find(key.name);
-    if (spec == nullptr) {
-      std::string nearest = Nearest(key.name, known);
-      return FailAt(
-          key.location,
-          fmt::format("unknown key {}; expected one of {}", Quote(key.name), QuotedList(known)),
-          nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
-    }
+    if (spec == nullptr) return UnknownKey(key, known);
     HF_ASSIGN(OptionValue value, ReadOption(node.items[i], *spec, context));
     values.Set(spec->name, std::move(value), node.items[i].location);
   }

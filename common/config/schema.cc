@@ -38,6 +38,8 @@ std::string_view OptionTypeText(OptionType type) {
       return "a list of paths";
     case OptionType::kMap:
       return "a map of strings";
+    case OptionType::kListMap:
+      return "a map of lists of strings";
   }
   return "a value";
 }
@@ -74,6 +76,12 @@ std::map<std::string, std::string> Values::Map(std::string_view name) const {
   const Entry* entry = FindEntry(name);
   if (entry == nullptr) return {};
   return ValueAs<std::map<std::string, std::string>>(entry->value);
+}
+
+std::map<std::string, std::vector<std::string>> Values::ListMap(std::string_view name) const {
+  const Entry* entry = FindEntry(name);
+  if (entry == nullptr) return {};
+  return ValueAs<std::map<std::string, std::vector<std::string>>>(entry->value);
 }
 
 Location Values::LocationOf(std::string_view name) const {

@@ -30,7 +30,8 @@ enum class OptionType : std::uint8_t {
   kBool,
   kStringList,  // a sequence; a single string is taken as a list of one
   kPathList,
-  kMap,  // string to string, e.g. client properties
+  kMap,      // string to string, e.g. client properties
+  kListMap,  // string to list of strings, e.g. what is included and what is not
 };
 // "a path", "a list of strings": for messages.
 std::string_view OptionTypeText(OptionType type);
@@ -41,8 +42,10 @@ struct OptionSpec {
       {};  // as in the file, e.g. "endpoints"; snake_case. Flags show it with dashes.
   OptionType type = OptionType::kString;
   bool required = false;
-  std::string help = {};                     // one sentence without a full stop
-  std::vector<std::string> choices = {};     // kString: the only values allowed, if any
+  std::string help = {};  // one sentence without a full stop
+  // kString: the only values allowed, if any; kListMap: the only keys.
+  std::vector<std::string> choices = {};
+  std::vector<std::string> path_keys = {};   // kMap: those whose values are as of kPath
   std::optional<std::int64_t> minimum = {};  // kInteger
   std::optional<std::int64_t> maximum = {};
 };
@@ -53,7 +56,8 @@ struct Schema {
 };
 
 using OptionValue = std::variant<std::string, std::int64_t, bool, std::vector<std::string>,
-                                 std::map<std::string, std::string>>;
+                                 std::map<std::string, std::string>,
+                                 std::map<std::string, std::vector<std::string>>>;
 
 // Values that passed a Schema. Reading an option with another type than its own is a bug (aborts);
 // one that was not given reads as empty, zero or false unless a fallback says otherwise.
@@ -65,6 +69,7 @@ class Values {
   bool Flag(std::string_view name, bool fallback = false) const;
   std::vector<std::string> List(std::string_view name) const;
   std::map<std::string, std::string> Map(std::string_view name) const;
+  std::map<std::string, std::vector<std::string>> ListMap(std::string_view name) const;
   // Where the option stands, or where its owner begins when it was not given.
   Location LocationOf(std::string_view name) const;
   // kInvalidArgument "<location>: <message>", for checks that a type cannot express.

@@ -19,7 +19,8 @@ Schema TestSchema() {
       {.name = "retries", .type = OptionType::kInteger, .minimum = 1, .maximum = 9},
       {.name = "tls", .type = OptionType::kBool},
       {.name = "mode", .choices = {"fast", "safe"}},
-      {.name = "client", .type = OptionType::kMap},
+      {.name = "client", .type = OptionType::kMap, .path_keys = {"ca.file"}},
+      {.name = "topics", .type = OptionType::kListMap, .choices = {"include", "exclude"}},
   }};
 }
 
@@ -31,7 +32,7 @@ Result<Values> Read(const std::string& text, const Environment& environment = {}
 TEST_CASE("reader: each type is read as what it is") {
   Values values =
       Unwrap(Read("endpoints: [a, b]\nca: ca.pem\nfiles: ../y\nretries: 3\ntls: true\nmode: safe\n"
-                  "client: {k: v}\n"));
+                  "client: {k: v, ca.file: ca.pem}\ntopics: {include: [a, b], exclude: c}\n"));
 
   REQUIRE(values.List("endpoints") == std::vector<std::string>{"a", "b"});
   REQUIRE(values.Text("ca") == "/etc/x/ca.pem");
@@ -40,6 +41,9 @@ TEST_CASE("reader: each type is read as what it is") {
   REQUIRE(values.Flag("tls"));
   REQUIRE(values.Text("mode") == "safe");
   REQUIRE(values.Map("client").at("k") == "v");
+  REQUIRE(values.Map("client").at("ca.file") == "/etc/x/ca.pem");
+  REQUIRE(values.ListMap("topics").at("include") == std::vector<std::string>{"a", "b"});
+  REQUIRE(values.ListMap("topics").at("exclude") == std::vector<std::string>{"c"});
 }
 
 TEST_CASE("reader: an option that is not given reads as its fallback") {
@@ -58,6 +62,8 @@ TEST_CASE("reader: an unknown key names its place, the known ones and the neares
                 "f:2:1: unknown key \"endpoint\"; expected one of \"ca\"");
   REQUIRE_FAILS(Read("endpoints: a\nendpoint: b\n"), ErrorCode::kInvalidArgument,
                 "did you mean \"endpoints\"?");
+  REQUIRE_FAILS(Read("endpoints: a\ntopics: {includes: b}\n"), ErrorCode::kInvalidArgument,
+                "f:2:10: unknown key \"includes\"; expected one of \"include\", \"exclude\"");
 }
 
 TEST_CASE("reader: a wrong type names its place and what was expected") {
@@ -74,6 +80,12 @@ TEST_CASE("reader: a wrong type names its place and what was expected") {
                 "expected one of \"fast\", \"safe\"");
   REQUIRE_FAILS(Read("endpoints: a\nca:\n"), ErrorCode::kInvalidArgument,
                 "\"ca\" is nothing; expected a path");
+  REQUIRE_FAILS(Read("endpoints: a\nclient: {ca.file: [a]}\n"), ErrorCode::kInvalidArgument,
+                "f:2:19: \"ca.file\" is a list; expected a path");
+  REQUIRE_FAILS(Read("endpoints: a\ntopics: [a]\n"), ErrorCode::kInvalidArgument,
+                "\"topics\" is a list; expected a map of lists of strings");
+  REQUIRE_FAILS(Read("endpoints: a\ntopics: {include: {a: b}}\n"), ErrorCode::kInvalidArgument,
+                "\"include\" is a map; expected a list of strings");
 }
 
 TEST_CASE("reader: a required option that is missing or empty is refused") {
