@@ -21,6 +21,7 @@ RANKS = {
     "common/trust": 2,
     "common/audit": 2,
     "common/bus": 2,
+    "common/kafka": 2,
     "agent/sources": 3,
     "agent/settings": 3,
     "agent/core": 4,
@@ -54,7 +55,7 @@ FORBIDDEN = {
     (core, room): "a core decides, and does nothing itself"
     for core in ("agent/core", "controller/core")
     for room in ("common/io", "common/storage", "common/database", "common/bus", "common/service",
-                 "common/cli", "common/filetree", "common/repository")
+                 "common/cli", "common/filetree", "common/repository", "common/kafka")
 }
 
 # Which headers of others may be shown where: (pattern, library, rooms, also in any .cc?).

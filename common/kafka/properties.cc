@@ -1,0 +1,148 @@
+#include "common/kafka/properties.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/kafka/handle.h"
+
+namespace holdfast::rdkafka {
+namespace {
+
+using enum PropertyKind;
+
+constexpr std::string_view kFileSuffix = "_file";
+
+constexpr std::array kAllowed = {
+    PropertySpec{"broker.address.family"},
+    PropertySpec{"broker.address.ttl"},
+    PropertySpec{"client.id"},
+    PropertySpec{"connections.max.idle.ms"},
+    PropertySpec{"receive.message.max.bytes"},
+    PropertySpec{"reconnect.backoff.max.ms"},
+    PropertySpec{"reconnect.backoff.ms"},
+    PropertySpec{"sasl.mechanism"},
+    PropertySpec{"sasl.password_file", kSecretFile},
+    PropertySpec{"sasl.username"},
+    PropertySpec{"security.protocol"},
+    PropertySpec{"socket.connection.setup.timeout.ms"},
+    PropertySpec{"socket.keepalive.enable"},
+    PropertySpec{"socket.nagle.disable"},
+    PropertySpec{"socket.receive.buffer.bytes"},
+    PropertySpec{"socket.send.buffer.bytes"},
+    PropertySpec{"socket.timeout.ms"},
+    PropertySpec{"ssl.ca.location", kPath},
+    PropertySpec{"ssl.certificate.location", kPath},
+    PropertySpec{"ssl.cipher.suites"},
+    PropertySpec{"ssl.crl.location", kPath},
+    PropertySpec{"ssl.curves.list"},
+    PropertySpec{"ssl.endpoint.identification.algorithm"},
+    PropertySpec{"ssl.key.location", kPath},
+    PropertySpec{"ssl.key.password_file", kSecretFile},
+    PropertySpec{"ssl.keystore.location", kPath},
+    PropertySpec{"ssl.keystore.password_file", kSecretFile},
+    PropertySpec{"ssl.sigalgs.list"},
+};
+
+const PropertySpec* Find(std::string_view name) {
+  const auto* found = std::ranges::find(kAllowed, name, &PropertySpec::name);
+  return found == kAllowed.end() ? nullptr : found;
+}
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string ValueOf(const Properties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+std::unexpected<Error> Refuse(const std::string& name) {
+  if (Find(name + std::string(kFileSuffix)) != nullptr) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("property {} is a secret, which is not given as such", Quote(name)),
+                fmt::format("write it into a file, and the file's path into {}",
+                            Quote(name + std::string(kFileSuffix))));
+  }
+  std::vector<std::string> names;
+  for (const PropertySpec& spec : kAllowed) names.emplace_back(spec.name);
+  const std::string nearest = config::Nearest(name, names);
+  std::string hint = fmt::format("those that can be given: {}", fmt::join(names, ", "));
+  if (!nearest.empty()) hint = fmt::format("did you mean {}?", Quote(nearest));
+  return Fail(ErrorCode::kInvalidArgument,
+              IsKnownProperty(name) ? fmt::format("property {} cannot be given here", Quote(name))
+                                    : fmt::format("there is no property {}", Quote(name)),
+              std::move(hint));
+}
+
+// The first one given whose name begins so.
+std::string FirstOf(const Properties& properties, std::string_view prefix) {
+  const auto found = properties.lower_bound(std::string(prefix));
+  return found != properties.end() && found->first.starts_with(prefix) ? found->first : "";
+}
+
+Result<void> CheckSasl(const Properties& properties) {
+  const std::string mechanism = ValueOf(properties, "sasl.mechanism");
+  constexpr std::array<std::string_view, 3> kMechanisms = {"PLAIN", "SCRAM-SHA-256",
+                                                           "SCRAM-SHA-512"};
+  if (std::ranges::find(kMechanisms, mechanism) == kMechanisms.end()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                mechanism.empty()
+                    ? std::string("\"security.protocol\" asks for SASL without a mechanism")
+                    : fmt::format("SASL mechanism {} cannot be used", Quote(mechanism)),
+                fmt::format("set \"sasl.mechanism\" to one of {}", fmt::join(kMechanisms, ", ")));
+  }
+  for (const char* name : {"sasl.username", "sasl.password_file"}) {
+    if (!ValueOf(properties, name).empty()) continue;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("SASL {} without a user and password", mechanism),
+                fmt::format("set {}", Quote(name)));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const PropertySpec> AllowedProperties() { return kAllowed; }
+
+Result<void> CheckProperties(const Properties& properties) {
+  for (const auto& [name, value] : properties) {
+    if (Find(name) == nullptr) return Refuse(name);
+    if (value.find('\0') != std::string::npos) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("property {} holds a NUL character", Quote(name)));
+    }
+  }
+  // librdkafka takes certificates and passwords, and then talks without them in clear text.
+  const std::string protocol = LowerCase(ValueOf(properties, "security.protocol"));
+  const bool is_tls = protocol == "ssl" || protocol == "sasl_ssl";
+  const bool is_sasl = protocol == "sasl_plaintext" || protocol == "sasl_ssl";
+  if (const std::string idle = FirstOf(properties, "ssl."); !idle.empty() && !is_tls) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("property {} has no effect without TLS", Quote(idle)),
+                "set \"security.protocol\" to \"ssl\" or \"sasl_ssl\"");
+  }
+  if (const std::string idle = FirstOf(properties, "sasl."); !idle.empty() && !is_sasl) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("property {} has no effect without SASL", Quote(idle)),
+                "set \"security.protocol\" to \"sasl_ssl\" or \"sasl_plaintext\"");
+  }
+  if (is_sasl) HF_TRY(CheckSasl(properties));
+  return {};
+}
+
+Result<Properties> ReadProperties(const Properties& given, const config::ReadContext& context) {
+  HF_TRY(CheckProperties(given));
+  Properties properties = given;
+  for (auto& [name, value] : properties) {
+    if (Find(name)->kind == kText) continue;
+    HF_ASSIGN(value, config::AbsolutePath(value, context));
+  }
+  return properties;
+}
+
+}  // namespace holdfast::rdkafka
