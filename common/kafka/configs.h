@@ -1,0 +1,85 @@
+// Configuration that brokers keep: of topics, of brokers, of consumer groups.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/kafka/client.h"
+
+namespace holdfast::rdkafka {
+
+enum class ConfigScope : std::uint8_t {
+  kTopic,
+  kBroker,  // named by its id, "1"
+  kGroup,
+  kClientMetrics,  // only where Capabilities::client_metrics_configs
+};
+
+struct ConfigOwner {
+  ConfigScope scope = ConfigScope::kTopic;
+  std::string name;
+  auto operator<=>(const ConfigOwner&) const = default;
+};
+
+// Where a value comes from. What is set for the owner itself is kTopic, kBroker, kGroup or
+// kClientMetrics; all others are inherited.
+enum class ConfigSource : std::uint8_t {
+  kUnknown,
+  kTopic,
+  kBroker,
+  kAllBrokers,  // a default of the cluster, set at run time
+  kFile,        // of the broker
+  kDefault,     // built in
+  kBrokerLogger,
+  kClientMetrics,
+  kGroup,
+};
+
+struct ConfigEntry {
+  std::string name;
+  std::optional<std::string> value;  // nullopt: none, or not told because it is sensitive
+  ConfigSource source = ConfigSource::kUnknown;
+  bool is_sensitive = false;
+  bool is_read_only = false;
+};
+
+struct OwnerConfigs {
+  ConfigOwner owner;
+  std::vector<ConfigEntry> entries;  // by name
+  std::optional<Error> error;        // of this owner, e.g. kDenied
+};
+
+// In the order of `owners`, which are different from each other.
+Result<std::vector<OwnerConfigs>> DescribeConfigs(Client& client,
+                                                  std::span<const ConfigOwner> owners,
+                                                  std::stop_token stop);
+
+struct ConfigSet {
+  ConfigOwner owner;
+  std::vector<std::pair<std::string, std::string>> entries;
+};
+
+// Makes `entries` all that is set for each owner: whatever else was set is gone. What became of
+// each, in their order.
+Result<std::vector<std::optional<Error>>> ReplaceConfigs(Client& client,
+                                                         std::span<const ConfigSet> sets,
+                                                         std::stop_token stop);
+
+struct ConfigChange {
+  ConfigOwner owner;
+  std::vector<std::pair<std::string, std::optional<std::string>>> entries;  // nullopt: unset
+};
+
+// Changes these entries and leaves the others. kUnsupported unless
+// Capabilities::incremental_configs.
+Result<std::vector<std::optional<Error>>> ChangeConfigs(Client& client,
+                                                        std::span<const ConfigChange> changes,
+                                                        std::stop_token stop);
+
+}  // namespace holdfast::rdkafka
