@@ -1,0 +1,243 @@
+#include "common/kafka/groups.h"
+
+#include <algorithm>
+#include <map>
+
+#include "common/base/format.h"
+#include "common/kafka/handle.h"
+
+namespace holdfast::rdkafka {
+namespace {
+
+constexpr std::size_t kGroupsAtOnce = 100;
+
+Right RightTo(const std::string& group, std::string operation) {
+  return {fmt::format("group {}", Quote(group)), std::move(operation)};
+}
+
+std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
+
+Group ReadGroup(const rd_kafka_ConsumerGroupListing_t* found) {
+  Group group;
+  group.id = TextOf(rd_kafka_ConsumerGroupListing_group_id(found));
+  group.state =
+      TextOf(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupListing_state(found)));
+  group.is_simple = rd_kafka_ConsumerGroupListing_is_simple_consumer_group(found) == 1;
+#if RD_KAFKA_VERSION >= 0x020a00ff
+  group.type = TextOf(rd_kafka_consumer_group_type_name(rd_kafka_ConsumerGroupListing_type(found)));
+#endif
+  return group;
+}
+
+GroupDescription ReadDescription(const rd_kafka_ConsumerGroupDescription_t* found) {
+  GroupDescription group;
+  group.id = TextOf(rd_kafka_ConsumerGroupDescription_group_id(found));
+  group.error =
+      ElementError(rd_kafka_ConsumerGroupDescription_error(found), RightTo(group.id, "DESCRIBE"));
+  group.state =
+      TextOf(rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(found)));
+  group.assignor = TextOf(rd_kafka_ConsumerGroupDescription_partition_assignor(found));
+  if (const rd_kafka_Node_t* node = rd_kafka_ConsumerGroupDescription_coordinator(found))
+    group.coordinator = rd_kafka_Node_id(node);
+  const std::size_t count = rd_kafka_ConsumerGroupDescription_member_count(found);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto* member = rd_kafka_ConsumerGroupDescription_member(found, i);
+    group.members.push_back(
+        {.id = TextOf(rd_kafka_MemberDescription_consumer_id(member)),
+         .client_id = TextOf(rd_kafka_MemberDescription_client_id(member)),
+         .host = TextOf(rd_kafka_MemberDescription_host(member)),
+         .instance_id = TextOf(rd_kafka_MemberDescription_group_instance_id(member))});
+  }
+  return group;
+}
+
+std::int32_t LeaderEpochOf(const rd_kafka_topic_partition_t& entry) {
+#if RD_KAFKA_VERSION >= 0x020100ff
+  return rd_kafka_topic_partition_get_leader_epoch(&entry);
+#else
+  (void)entry;
+  return -1;
+#endif
+}
+
+void SetLeaderEpoch(rd_kafka_topic_partition_t* entry, std::int32_t leader_epoch) {
+#if RD_KAFKA_VERSION >= 0x020100ff
+  if (leader_epoch >= 0) rd_kafka_topic_partition_set_leader_epoch(entry, leader_epoch);
+#else
+  (void)entry;
+  (void)leader_epoch;
+#endif
+}
+
+void ReadOffsets(const rd_kafka_topic_partition_list_t* list, GroupOffsets& into) {
+  for (int i = 0; i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& entry = list->elems[i];
+    const TopicPartition partition{entry.topic, entry.partition};
+    if (auto error = ElementError(entry.err)) {
+      into.partition_errors.emplace_back(partition, *std::move(error));
+      continue;
+    }
+    if (entry.offset < 0) continue;  // none was committed
+    GroupOffset& offset = into.offsets.emplace_back();
+    offset.partition = partition;
+    offset.offset = entry.offset;
+    offset.leader_epoch = LeaderEpochOf(entry);
+    if (entry.metadata_size > 0)
+      offset.metadata.assign(static_cast<const char*>(entry.metadata), entry.metadata_size);
+  }
+  std::ranges::sort(into.offsets, {}, &GroupOffset::partition);
+}
+
+}  // namespace
+
+Result<GroupList> ListGroups(Client& client, std::stop_token stop) {
+  Handle& handle = client.handle();
+  HF_ASSIGN(EventPtr answer, handle.Ask(
+                                 RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS,
+                                 [&](auto* options, auto* queue) {
+                                   rd_kafka_ListConsumerGroups(handle.get(), options, queue);
+                                 },
+                                 stop));
+  const auto* result = rd_kafka_event_ListConsumerGroups_result(answer.get());
+  GroupList list;
+  std::size_t count = 0;
+  const auto** found = rd_kafka_ListConsumerGroups_result_valid(result, &count);
+  for (std::size_t i = 0; i < count; ++i) list.groups.push_back(ReadGroup(found[i]));
+  const auto** errors = rd_kafka_ListConsumerGroups_result_errors(result, &count);
+  for (std::size_t i = 0; i < count; ++i)
+    if (auto error = ElementError(errors[i])) list.errors.push_back(*std::move(error));
+  // While a coordinator moves, two brokers may know of the same group.
+  std::ranges::sort(list.groups, {}, &Group::id);
+  const auto again = std::ranges::unique(list.groups, {}, &Group::id);
+  list.groups.erase(again.begin(), again.end());
+  return list;
+}
+
+Result<std::vector<GroupDescription>> DescribeGroups(Client& client,
+                                                     std::span<const std::string> groups,
+                                                     std::stop_token stop) {
+  Handle& handle = client.handle();
+  std::map<std::string, GroupDescription> by_id;
+  for (std::size_t at = 0; at < groups.size(); at += kGroupsAtOnce) {
+    std::vector<const char*> names;
+    for (std::size_t i = at; i < std::min(groups.size(), at + kGroupsAtOnce); ++i)
+      names.push_back(groups[i].c_str());
+    HF_ASSIGN(EventPtr answer, handle.Ask(
+                                   RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+                                   [&](auto* options, auto* queue) {
+                                     rd_kafka_DescribeConsumerGroups(handle.get(), names.data(),
+                                                                     names.size(), options, queue);
+                                   },
+                                   stop));
+    std::size_t count = 0;
+    const auto** found = rd_kafka_DescribeConsumerGroups_result_groups(
+        rd_kafka_event_DescribeConsumerGroups_result(answer.get()), &count);
+    for (std::size_t i = 0; i < count; ++i) {
+      GroupDescription group = ReadDescription(found[i]);
+      by_id.insert_or_assign(group.id, std::move(group));
+    }
+  }
+  std::vector<GroupDescription> descriptions;
+  for (const std::string& id : groups) {
+    const auto found = by_id.find(id);
+    if (found != by_id.end()) {
+      descriptions.push_back(found->second);
+      continue;
+    }
+    descriptions.emplace_back().id = id;
+    descriptions.back().error =
+        Error(ErrorCode::kCorrupt, fmt::format("the answer says nothing of group {}", Quote(id)));
+  }
+  return descriptions;
+}
+
+Result<std::vector<GroupOffsets>> ListGroupOffsets(Client& client,
+                                                   std::span<const std::string> groups,
+                                                   std::stop_token stop) {
+  Handle& handle = client.handle();
+  std::vector<GroupOffsets> all(groups.size());
+  HF_TRY(handle.AskEach(
+      RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, groups.size(),
+      [&](std::size_t i, auto* options, auto* queue) {
+        ObjectArray<rd_kafka_ListConsumerGroupOffsets_t, rd_kafka_ListConsumerGroupOffsets_destroy>
+            asked;
+        asked.Add(rd_kafka_ListConsumerGroupOffsets_new(groups[i].c_str(), nullptr));
+        rd_kafka_ListConsumerGroupOffsets(handle.get(), asked.data(), asked.size(), options, queue);
+      },
+      [&](std::size_t i, EventPtr answer) -> Result<void> {
+        if (auto done = handle.Check(answer.get(), RightTo(groups[i], "DESCRIBE")); !done) {
+          all[i].error = std::move(done).error();
+          return {};
+        }
+        std::size_t count = 0;
+        const auto** results = rd_kafka_ListConsumerGroupOffsets_result_groups(
+            rd_kafka_event_ListConsumerGroupOffsets_result(answer.get()), &count);
+        for (std::size_t k = 0; k < count; ++k) {
+          if (auto error = ElementError(rd_kafka_group_result_error(results[k]),
+                                        RightTo(groups[i], "DESCRIBE")))
+            all[i].error = std::move(error);
+          if (const auto* list = rd_kafka_group_result_partitions(results[k]))
+            ReadOffsets(list, all[i]);
+        }
+        return {};
+      },
+      stop));
+  return all;
+}
+
+Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
+                                                            const std::string& group,
+                                                            std::span<const GroupOffset> offsets,
+                                                            std::stop_token stop) {
+  Handle& handle = client.handle();
+  std::vector<std::optional<Error>> outcomes(offsets.size());
+  std::map<TopicPartition, std::size_t> index;
+  PartitionListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    const auto& [partition, offset, leader_epoch, metadata] = offsets[i];
+    HF_CHECK(index.try_emplace(partition, i).second);
+    if (offset < 0) {  // librdkafka refuses all of them for it
+      outcomes[i] = Error(ErrorCode::kInvalidArgument, fmt::format("{} is no offset", offset));
+      continue;
+    }
+    outcomes[i] = Error(ErrorCode::kCorrupt, "the answer says nothing of this partition");
+    rd_kafka_topic_partition_t* entry =
+        rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+    entry->offset = offset;
+    SetLeaderEpoch(entry, leader_epoch);
+    if (!metadata.empty()) {
+      // librdkafka frees it.
+      entry->metadata = rd_kafka_mem_malloc(handle.get(), metadata.size());
+      std::ranges::copy(metadata, static_cast<char*>(entry->metadata));
+      entry->metadata_size = metadata.size();
+    }
+  }
+  if (list->cnt == 0) return outcomes;
+  ObjectArray<rd_kafka_AlterConsumerGroupOffsets_t, rd_kafka_AlterConsumerGroupOffsets_destroy>
+      asked;
+  asked.Add(rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get()));
+  HF_ASSIGN(EventPtr answer, handle.Ask(
+                                 RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
+                                 [&](auto* options, auto* queue) {
+                                   rd_kafka_AlterConsumerGroupOffsets(handle.get(), asked.data(),
+                                                                      asked.size(), options, queue);
+                                 },
+                                 stop, RightTo(group, "READ")));
+  std::size_t count = 0;
+  const auto** results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+      rd_kafka_event_AlterConsumerGroupOffsets_result(answer.get()), &count);
+  for (std::size_t k = 0; k < count; ++k) {
+    if (auto error = ElementError(rd_kafka_group_result_error(results[k]), RightTo(group, "READ")))
+      return Fail(*std::move(error));
+    const auto* partitions = rd_kafka_group_result_partitions(results[k]);
+    for (int i = 0; partitions != nullptr && i < partitions->cnt; ++i) {
+      const rd_kafka_topic_partition_t& entry = partitions->elems[i];
+      const auto found = index.find({entry.topic, entry.partition});
+      if (found == index.end()) continue;
+      outcomes[found->second] = ElementError(entry.err, nullptr, RightTo(group, "READ"));
+    }
+  }
+  return outcomes;
+}
+
+}  // namespace holdfast::rdkafka
