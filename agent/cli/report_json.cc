@@ -169,11 +169,8 @@ Json OptionJson(const config::Values& values, const config::OptionSpec& spec) {
       return List(values.List(spec.name));
     case config::OptionType::kMap:
       return Object(values.Map(spec.name));
-    case config::OptionType::kListMap: {
-      Json lists = Json::object();
-      for (const auto& [key, list] : values.ListMap(spec.name)) lists[key] = List(list);
-      return lists;
-    }
+    case config::OptionType::kListMap:
+      return Object(values.ListMap(spec.name));
   }
   return nullptr;
 }
