@@ -35,7 +35,7 @@ class Handle;
 
 struct ClientOptions {
   std::vector<std::string> bootstrap;  // "host:port", of any brokers: the others are found by these
-  Properties properties = {};          // with absolute paths, see ReadProperties()
+  Properties properties = {};          // with absolute paths
   std::chrono::milliseconds time_limit{30'000};
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/config/reader.h"
 #include "common/kafka/handle.h"
 
 namespace holdfast::rdkafka {
@@ -133,16 +134,6 @@ Result<void> CheckProperties(const Properties& properties) {
   }
   if (is_sasl) HF_TRY(CheckSasl(properties));
   return {};
-}
-
-Result<Properties> ReadProperties(const Properties& given, const config::ReadContext& context) {
-  HF_TRY(CheckProperties(given));
-  Properties properties = given;
-  for (auto& [name, value] : properties) {
-    if (Find(name)->kind == kText) continue;
-    HF_ASSIGN(value, config::AbsolutePath(value, context));
-  }
-  return properties;
 }
 
 }  // namespace holdfast::rdkafka

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/config/reader.h"
 
 namespace holdfast::rdkafka {
 
@@ -36,8 +35,5 @@ std::span<const PropertySpec> AllowedProperties();
 // not do what it looks like: certificates or a password without a protocol that uses them, SASL
 // without a mechanism or without what it needs. Values are checked when a client is opened.
 Result<void> CheckProperties(const Properties& properties);
-
-// CheckProperties(), and paths are made absolute as config::AbsolutePath() does.
-Result<Properties> ReadProperties(const Properties& given, const config::ReadContext& context);
 
 }  // namespace holdfast::rdkafka

@@ -70,20 +70,6 @@ TEST_CASE("kafka properties: what would be ignored without a word is refused") {
                 "set \"sasl.password_file\"");
 }
 
-TEST_CASE("kafka properties: paths are those of the file that names them") {
-  const config::Environment environment = {{"CREDENTIALS_DIRECTORY", "/run/secrets"}};
-  const config::ReadContext context{.directory = "/etc/holdfast", .environment = &environment};
-
-  const Properties read =
-      Unwrap(ReadProperties(With(With(kPlain, "ssl.ca.location", "ca.pem"), "sasl.password_file",
-                                 "${CREDENTIALS_DIRECTORY}/kafka"),
-                            context));
-
-  CHECK(read.at("ssl.ca.location") == "/etc/holdfast/ca.pem");
-  CHECK(read.at("sasl.password_file") == "/run/secrets/kafka");
-  CHECK(read.at("sasl.username") == "backup");
-}
-
 TEST_CASE("kafka client: a secret is the text of its file") {
   const TempDir directory = Unwrap(TempDir::Create("kafka"));
   const std::string file = directory.path() + "/password";

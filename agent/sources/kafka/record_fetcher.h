@@ -1,0 +1,122 @@
+// Records of ranges of partitions, in order: a large range as a stream, small ones several at once,
+// since each alone would be little but waiting.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/sources/kafka/record.h"
+#include "common/base/bytes.h"
+#include "common/base/result.h"
+#include "common/kafka/reader.h"
+
+namespace holdfast::kafka {
+
+struct RecordRange {
+  rdkafka::TopicPartition partition;
+  std::int32_t leader = -1;  // whom to ask, as far as is known
+  std::int64_t from = 0;
+  std::int64_t end = 0;  // behind the last that is wanted
+};
+
+// Records that were copied, one after the other.
+class RecordBuffer {
+ public:
+  void Add(const Record& record, std::int32_t leader_epoch);
+  std::size_t bytes() const { return bytes_.size() + entries_.size() * sizeof(Entry); }
+  std::size_t size() const { return entries_.size(); }
+  // Valid until the buffer is changed.
+  Record at(std::size_t index) const;
+  std::int32_t leader_epoch(std::size_t index) const { return entries_[index].leader_epoch; }
+
+ private:
+  struct Entry {
+    Record record;  // without content
+    std::size_t at = 0;
+    std::int64_t key_bytes = -1;
+    std::int64_t value_bytes = -1;
+    std::size_t headers = 0;
+    std::size_t header_bytes = 0;
+    std::int32_t leader_epoch = -1;
+  };
+  std::vector<Entry> entries_;
+  Bytes bytes_;
+};
+
+// One thread at a time.
+class RecordFetcher {
+ public:
+  // Of a range that is read at once with others: more than that is read as a stream instead.
+  static constexpr std::size_t kSmallBytesMax = 128U << 10;
+  // Offsets, of a range that is worth trying.
+  static constexpr std::int64_t kSmallRange = 256;
+
+  struct Limits {
+    // How long nothing may come before a range fails; and before another one of the same leader
+    // does, when that one has kept silent already.
+    std::chrono::milliseconds silence{60'000};
+    std::chrono::milliseconds silence_again{5'000};
+  };
+
+  using OpenReader = std::function<Result<std::unique_ptr<rdkafka::Reader>>()>;
+  RecordFetcher(OpenReader open, std::stop_token stop) : RecordFetcher(std::move(open), stop, {}) {}
+  RecordFetcher(OpenReader open, std::stop_token stop, Limits limits);
+  RecordFetcher(const RecordFetcher&) = delete;
+  RecordFetcher& operator=(const RecordFetcher&) = delete;
+  ~RecordFetcher();
+
+  // What became of a small range: all of its records, or the error that ended it; or neither, when
+  // it is too large.
+  struct Fetched {
+    RecordBuffer records;
+    std::optional<Error> failure;
+    bool is_whole = false;
+  };
+  // In the order of `ranges`, which are of different partitions. kCancelled, or the error of
+  // opening a reader. REQUIRES: no stream is under way.
+  Result<std::vector<Fetched>> FetchSmall(std::span<const RecordRange> ranges);
+
+  // Begins the stream of a range. REQUIRES: none is under way.
+  Result<void> Begin(const RecordRange& range);
+  // The next record, null at the range's end; valid until the next call. Errors end the stream:
+  // kCancelled; kNotFound where the partition does not have the next offset any more; others as
+  // rdkafka::ReadEvent::kFailed and Reader::Next() have them.
+  Result<const Record*> Next();
+  std::int32_t leader_epoch() const { return leader_epoch_; }  // of the last record, -1: not known
+  // Everything below was given, or is not there.
+  std::int64_t position() const { return position_; }
+  bool is_streaming() const { return is_streaming_; }
+  void End();
+
+ private:
+  Result<void> NeedReader(const std::string& topic);
+  std::chrono::milliseconds SilenceOf(std::int32_t leader) const;
+  Result<Record> RecordOf(const rdkafka::ReadEvent& event);
+  Result<void> TakeSmall(const rdkafka::ReadEvent& event, const RecordRange& range, Fetched& into,
+                         bool& is_done);
+
+  const OpenReader open_;
+  const std::stop_token stop_;
+  const Limits limits_;
+  std::unique_ptr<rdkafka::Reader> reader_;
+  std::set<std::string> topics_;  // that reader_ has read
+  std::set<std::int32_t> silent_leaders_;
+
+  HeaderList headers_;
+  Record record_;
+  RecordRange range_;
+  bool is_streaming_ = false;
+  std::int64_t position_ = 0;
+  std::int32_t leader_epoch_ = -1;
+  std::span<const rdkafka::ReadEvent> events_;  // of the stream, not looked at yet
+};
+
+}  // namespace holdfast::kafka
