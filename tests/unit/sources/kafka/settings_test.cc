@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "common/base/format.h"
 #include "common/config/reader.h"
 #include "common/config/yaml.h"
 #include "tests/support/results.h"
@@ -54,9 +53,8 @@ TEST_CASE("kafka settings: without patterns all topics are saved but Kafka's own
 
 TEST_CASE("kafka settings: a mistake names its place and what is expected") {
   REQUIRE_FAILS(Read("log_dirs: /x\n"), ErrorCode::kInvalidArgument, "no \"bootstrap\"");
-  for (const char* server :
-       {"localhost", "localhost:", ":9092", "a:b", "kafka://a:1", "\"a:1,b:2\""})
-    REQUIRE_FAILS(Read(fmt::format("bootstrap: \"{}\"\n", server)), ErrorCode::kInvalidArgument,
+  for (const char* server : {"localhost", "localhost:", ":9092", "a:b", "kafka://a:1", "a:1,b:2"})
+    REQUIRE_FAILS(Read("bootstrap: '" + std::string(server) + "'\n"), ErrorCode::kInvalidArgument,
                   "agent.yaml:1:12: ");
   const std::string head = "bootstrap: a:1\n";
   REQUIRE_FAILS(Read(head + "topics: {include: []}\n"), ErrorCode::kInvalidArgument,
