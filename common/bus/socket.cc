@@ -18,15 +18,8 @@
 #ifdef HOLDFAST_THREAD_SANITIZER
 // libzmq passes messages between its threads by atomics that the thread sanitizer does not see, for
 // the library is not built with it; so everything that it touches looks like a race. Left out of
-// the record are its own accesses (by the library's name: Debian's has no symbols to name functions
-// by) and ours to its memory, which are copies into and out of a Frame and nothing else. Telling of
-// such a race and suppressing the report by name would do too, but takes minutes for a few
-// megabytes. The second line is for the other sanitizer in the same build, which opens a pipe to
-// see whether memory can be read.
-extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:libzmq.so\n"
-         "race:__sanitizer::IsAccessibleMemoryRange\n";
-}
+// the record are its own accesses (by its name, in tests/support/test_main.cc) and ours to its
+// memory, which are copies into and out of a Frame and nothing else.
 extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
 extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
 extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
