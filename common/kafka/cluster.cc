@@ -70,7 +70,8 @@ std::string ClusterId(Handle& handle) {
   return text;
 }
 
-// Later librdkafkas do not know the id of whoever answers first: the one whose address it is, then.
+// The one whose address was given. Of who answered, later librdkafkas say nothing, and earlier ones
+// ask anybody once they know of all.
 std::int32_t BrokerAt(const ClientOptions& options, const Cluster& cluster) {
   if (options.bootstrap.size() != 1) return -1;
   for (const Broker& broker : cluster.brokers)
@@ -189,7 +190,6 @@ Result<Cluster> DescribeCluster(Client& client, std::stop_token stop) {
   HF_ASSIGN(const MetadataPtr metadata, FetchMetadata(handle, stop));
   Cluster cluster;
   cluster.id = ClusterId(handle);
-  cluster.answering_broker = metadata->orig_broker_id;
   for (int i = 0; i < metadata->broker_cnt; ++i) {
     const rd_kafka_metadata_broker& entry = metadata->brokers[i];
     cluster.brokers.push_back({entry.id, entry.host, entry.port});
@@ -197,7 +197,8 @@ Result<Cluster> DescribeCluster(Client& client, std::stop_token stop) {
   for (int i = 0; i < metadata->topic_cnt; ++i)
     cluster.topics.push_back(ReadTopic(metadata->topics[i]));
   std::ranges::sort(cluster.brokers, {}, &Broker::id);
-  if (cluster.answering_broker < 0) cluster.answering_broker = BrokerAt(client.options(), cluster);
+  cluster.answering_broker = BrokerAt(client.options(), cluster);
+  if (cluster.answering_broker < 0) cluster.answering_broker = metadata->orig_broker_id;
   std::ranges::sort(cluster.topics, {}, &Topic::name);
   return cluster;
 }

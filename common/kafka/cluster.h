@@ -38,8 +38,8 @@ struct Topic {
 
 struct Cluster {
   std::string id;
-  // Whoever answered, -1 where it is not known. Of a client's first call, with a single bootstrap
-  // address: the broker that listens there.
+  // With a single bootstrap address: the broker that listens there, if it advertises this address.
+  // Else whoever answered, which in a client's first call is the same; -1 where it is not known.
   std::int32_t answering_broker = -1;
   std::vector<Broker> brokers;  // by id
   std::vector<Topic> topics;    // by name; internal ones, too
@@ -69,11 +69,12 @@ Result<std::vector<Bounds>> ListBounds(Client& client, std::span<const TopicPart
                                        std::stop_token stop);
 
 struct OffsetForTime {
-  std::optional<std::int64_t> offset;  // nullopt: no record is that young
+  std::optional<std::int64_t> offset;  // nullopt: none is that young
   std::optional<Error> error;
 };
 
-// The first record that is not older, in the order of the partitions. REQUIRES: timestamp_ms >= 0.
+// The first record, or mark at the end of a transaction, that is not older, in the order of the
+// partitions. REQUIRES: timestamp_ms >= 0.
 Result<std::vector<OffsetForTime>> ListOffsetsForTime(Client& client,
                                                       std::span<const TopicPartition> partitions,
                                                       std::int64_t timestamp_ms,

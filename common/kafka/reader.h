@@ -83,7 +83,8 @@ class Reader {
   virtual void Stop(const TopicPartition& partition) = 0;
   // What happened, in each partition's order: at least one event. Waits for it up to `limit`; then
   // kTimedOut or kUnavailable with what librdkafka told meanwhile, and the partitions are under way
-  // as before. A partition without a leader gives no event.
+  // as before. A partition without a leader gives no event, nor does one of a topic that this user
+  // may not describe.
   // REQUIRES: a partition is under way.
   virtual Result<std::span<const ReadEvent>> Next(std::chrono::milliseconds limit,
                                                   const std::stop_token& stop) = 0;
