@@ -20,6 +20,7 @@ from .exclusive import ExclusiveLocks
 from .haproxy import HAProxy, Load, WebServer
 from .kafka import KafkaCluster
 from .kafka_client import KafkaClient, KafkaError, Record
+from .kafka_room import KafkaRoom, RoomError
 from .minio import MinIO
 from .places import agent_program, service_program
 from .processes import Process, free_port, run, wait_until
@@ -38,12 +39,14 @@ __all__ = [
     "KafkaClient",
     "KafkaCluster",
     "KafkaError",
+    "KafkaRoom",
     "Load",
     "ManyAtOnce",
     "MinIO",
     "Process",
     "Record",
     "Restic",
+    "RoomError",
     "Tree",
     "WebServer",
     "Writer",
