@@ -240,10 +240,11 @@ class Parser {
     sub->add_flag("--delete", arguments_.remove_others,
                   "with --overwrite: remove what lies there and not in the snapshot");
     sub->add_flag("--dry-run", arguments_.dry_run,
-                  "with --to: list what would change, and change nothing");
+                  "with --to, and some options of one kind: list what would change, and change "
+                  "nothing");
     sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
-                  "with --in-place: do not save the live state first");
+                  "do not save first what --in-place, or an option of one kind, replaces");
     AddRetryLock(sub);
     AddKindOptions(sub);
   }
@@ -424,7 +425,8 @@ class Parser {
     }
     if (!arguments_.path.empty() && !has_to) return Wrong("--path goes with --to");
     HF_TRY(CheckOverwrite(has_to));
-    if (no_safety_snapshot_ && !arguments_.in_place) {
+    if (arguments_.dry_run && arguments_.in_place) return Wrong("--dry-run goes with --to");
+    if (no_safety_snapshot_ && has_to) {
       return Wrong("--no-safety-snapshot goes with --in-place");
     }
     if (arguments_.in_place && !arguments_.repository_url.empty()) {
@@ -436,9 +438,10 @@ class Parser {
 
   Result<void> CheckOverwrite(bool has_to) {
     const std::pair<bool, std::string_view> given[] = {
-        {!arguments_.include.empty(), "--include"}, {!arguments_.exclude.empty(), "--exclude"},
-        {!overwrite_.empty(), "--overwrite"},       {arguments_.remove_others, "--delete"},
-        {arguments_.dry_run, "--dry-run"},
+        {!arguments_.include.empty(), "--include"},
+        {!arguments_.exclude.empty(), "--exclude"},
+        {!overwrite_.empty(), "--overwrite"},
+        {arguments_.remove_others, "--delete"},
     };
     for (const auto& [is_given, flag] : given) {
       if (is_given && !has_to) return Wrong(fmt::format("{} goes with --to", flag));

@@ -522,12 +522,15 @@ class Program {
       options.mode =
           arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kSpecial;
     }
-    if (options.dry_run) return DryRestore(repositories, std::move(options));
+    if (options.dry_run && options.mode == jobs::RestoreMode::kDirectory)
+      return DryRestore(repositories, std::move(options));
     jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
     if (report.error) ShowError(*report.error);
     int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
+    if (report.state == jobs::TaskState::kPartlyDone) code = kExitPartlyDone;
     return Finish(
-        code, [&] { return RestoreText(report); }, [&] { return RestoreJson(report, code); });
+        code, [&] { return RestoreText(report, terminal_.width()); },
+        [&] { return RestoreJson(report, code); });
   }
 
   Result<int> DryRestore(const std::vector<jobs::RepositoryAddress>& repositories,
@@ -538,7 +541,8 @@ class Program {
       };
       const jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
       if (report.error) return Fail(*report.error);
-      return out.is_json() ? RestoreJson(report, kExitDone) : RestoreText(report);
+      return out.is_json() ? RestoreJson(report, kExitDone)
+                           : RestoreText(report, terminal_.width());
     });
   }
 

@@ -527,6 +527,17 @@ std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
   document["warnings"] = List(report.warnings);
   document["changes"] = List(report.changes);
   document["lines"] = List(report.lines);
+  document["plan"] = Json::array();
+  for (const PlannedChange& change : report.plan) {
+    document["plan"].push_back({{"what", change.what},
+                                {"name", change.name},
+                                {"target", change.target},
+                                {"parts", change.parts},
+                                {"items", change.items},
+                                {"bytes", change.bytes},
+                                {"there", change.there},
+                                {"action", change.action}});
+  }
   document["safety_snapshot"] =
       report.safety_snapshot ? BackupTask(*report.safety_snapshot) : Json(nullptr);
   document["rolled_back"] = report.rolled_back;

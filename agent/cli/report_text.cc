@@ -154,6 +154,25 @@ std::string YamlOption(const config::Values& values, const config::OptionSpec& s
 }
 
 // ": 12 items (3 as they were), 4 KiB; 1 removed"; empty where there is nothing to tell.
+std::string PlanText(const std::vector<PlannedChange>& plan, std::size_t width) {
+  if (plan.empty()) return "";
+  std::vector<std::vector<std::string>> rows;
+  for (const PlannedChange& change : plan) {
+    rows.push_back({change.what, Printable(change.name), Printable(change.target),
+                    FormatCount(change.parts), FormatCount(change.items), FormatBytes(change.bytes),
+                    Printable(change.there), Printable(change.action)});
+  }
+  return FormatTable({{.title = "WHAT"},
+                      {.title = "NAME", .is_flexible = true},
+                      {.title = "TO", .is_flexible = true},
+                      {.title = "PARTS", .is_right = true},
+                      {.title = "ITEMS", .is_right = true},
+                      {.title = "SIZE", .is_right = true},
+                      {.title = "THERE NOW"},
+                      {.title = "WOULD BE"}},
+                     rows, width);
+}
+
 std::string RestoreCounts(const jobs::RestoreReport& report) {
   std::string text;
   if (report.items > 0) text = fmt::format(": {} items", FormatCount(report.items));
@@ -581,7 +600,7 @@ std::string ImportText(const jobs::ImportJobReport& report) {
                      FormatBytes(counts.bytes_stored));
 }
 
-std::string RestoreText(const jobs::RestoreReport& report) {
+std::string RestoreText(const jobs::RestoreReport& report, std::size_t width) {
   std::string text;
   if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});
   if (report.safety_snapshot && !report.safety_snapshot->snapshot.empty()) {
@@ -595,19 +614,23 @@ std::string RestoreText(const jobs::RestoreReport& report) {
       report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
   std::string what =
       report.directory.empty() ? "in place" : fmt::format("to {}", Printable(report.directory));
-  if (!report.lines.empty()) what = "as asked";
+  if (!report.lines.empty() || !report.plan.empty()) what = "as asked";
   const std::string counts = RestoreCounts(report);
-  if (report.error) {
+  const bool is_partly_done = report.state == jobs::TaskState::kPartlyDone;
+  if (report.error && !is_partly_done) {
     if (text.empty()) return "";
     return fmt::format("restore of snapshot {}{} failed\n{}", ShortId(report.snapshot),
                        Printable(source), text);
   }
-  std::string head = fmt::format(
-      "{} snapshot {}{} {}{} in {}\n",
-      report.dry_run ? "would restore" : (report.resumed ? "went on and restored" : "restored"),
-      ShortId(report.snapshot), Printable(source), what, counts, Duration(report.seconds));
+  std::string head = fmt::format("{} snapshot {}{} {}{} in {}\n",
+                                 report.dry_run   ? "would restore"
+                                 : is_partly_done ? "restored part of"
+                                 : report.resumed ? "went on and restored"
+                                                  : "restored",
+                                 ShortId(report.snapshot), Printable(source), what, counts,
+                                 Duration(report.seconds));
   for (const std::string& line : report.lines) text += Printable(line) + "\n";
-  return head + text;
+  return head + PlanText(report.plan, width) + text;
 }
 
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {

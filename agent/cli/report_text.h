@@ -28,7 +28,8 @@ std::string InitText(const jobs::InitReport& report);
 std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width);
 std::string BackupText(const jobs::BackupReport& report, std::size_t width);
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
-std::string RestoreText(const jobs::RestoreReport& report);
+// `width` as of ListText().
+std::string RestoreText(const jobs::RestoreReport& report, std::size_t width);
 std::string ExtractChangeText(const ExtractChange& change);  // a line without its end
 std::string ExportText(const jobs::ExportJobReport& report);
 std::string ImportText(const jobs::ImportJobReport& report);

@@ -17,6 +17,9 @@ namespace {
 
 using repository::SnapshotInfo;
 
+// Behind the name of the source whose snapshot is restored.
+constexpr std::string_view kSavedFirst = "-before-restore";
+
 std::string ShortId(const std::string& id) { return id.substr(0, 8); }
 
 std::string FlagName(std::string option) {
@@ -105,7 +108,7 @@ class Restore {
     timer_.End();
     report_.seconds = timer_.seconds();
     if (outcome) {
-      report_.state = TaskState::kDone;
+      if (!report_.error) report_.state = TaskState::kDone;
     } else {
       report_.state = StateOfError(outcome.error());
       report_.error = std::move(outcome).error();
@@ -337,7 +340,8 @@ class Restore {
     HF_CHECK(wanted != nullptr);
     RepositorySession* target = repository_.get();
     std::unique_ptr<RepositorySession> other;
-    if (wanted->url != repository_->address().url) {  // the snapshot came from another repository
+    // The snapshot came from another repository, or from one that was opened to be read.
+    if (wanted->url != repository_->address().url || repository_->lock() == nullptr) {
       HF_ASSIGN(other, RepositorySession::Open(context_, AddressOf(*wanted), LockUse::kRequired));
       target = other.get();
     }
@@ -389,15 +393,56 @@ class Restore {
     HF_ASSIGN(std::unique_ptr<Source> source,
               OpenSource(context_, *kind, snapshot_.name,
                          settings == nullptr ? config::Values() : settings->values));
+    RestoreSpec spec = {.snapshot = view_.get(), .options = std::move(values)};
+    spec.dry_run = options_.dry_run;
+    if (options_.dry_run && !kind->has_dry_restore) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("a restore of {} in its own way cannot be tried by --dry-run",
+                              Quote(kind->kind)));
+    }
+    if (options_.safety_snapshot) {
+      spec.save_first = [this](std::unique_ptr<Source> what) { return SaveFirst(std::move(what)); };
+    }
     timer_.Begin("restore", progress_.progress());
-    report_.began = true;
-    HF_ASSIGN(report_.lines,
-              source->RestoreSpecial(
-                  {.snapshot = view_.get(), .journal = nullptr, .options = std::move(values)},
-                  progress_.progress(), context_.stop));
+    report_.began = !options_.dry_run;
+    HF_ASSIGN(SpecialRestore done,
+              source->RestoreSpecial(spec, progress_.progress(), context_.stop));
     report_.items = progress_.progress().items;
     report_.bytes = progress_.progress().bytes;
+    report_.lines = std::move(done.lines);
+    report_.plan = std::move(done.plan);
+    report_.resumed = done.resumed;
+    for (std::string& warning : done.warnings) report_.warnings.push_back(std::move(warning));
+    if (done.partly) report_.state = TaskState::kPartlyDone;
+    report_.error = std::move(done.partly);
     return {};
+  }
+
+  // What a kind's own restore is about to take away. It goes by a name of its own: as a snapshot of
+  // the source it would be the one that `latest` means, and that the next backup goes on from.
+  Result<std::string> SaveFirst(std::unique_ptr<Source> what) {
+    const std::string_view hint = "--no-safety-snapshot restores without one";
+    if (context_.settings == nullptr) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "a safety snapshot needs the agent's configuration: --config FILE instead of "
+                  "--repository-url",
+                  std::string(hint));
+    }
+    const SourceSettings* own = context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+    SourceSettings settings = own == nullptr ? SourceSettings() : *own;
+    settings.kind = snapshot_.kind;
+    settings.name = snapshot_.name + std::string(kSavedFirst);
+    if (own == nullptr) settings.repository = repository_->address().name;
+    HF_ASSIGN(std::unique_ptr<SourceSession> source,
+              SourceSession::Adopt(context_, settings, "restore", std::move(what)));
+    HF_TRY(TakeSafetySnapshot(settings, *source));
+    if (report_.safety_snapshot->state == TaskState::kPartlyDone) {
+      return Fail(ErrorCode::kUnavailable,
+                  "the safety snapshot has not all of it, so nothing was changed",
+                  std::string(hint));
+    }
+    timer_.Begin("restore", progress_.progress());
+    return report_.safety_snapshot->snapshot;
   }
 
   const JobContext& context_;

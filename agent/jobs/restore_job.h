@@ -39,7 +39,7 @@ struct RestoreOptions {
   // Changes nothing, and tells `on_change` what would be.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
-  bool safety_snapshot = true;
+  bool safety_snapshot = true;  // kInPlace, kSpecial
   // The kind's own options as given: "stage_data_dir" -> text; lists have several.
   std::map<std::string, std::vector<std::string>> kind_options = {};
   std::string working_directory = {};  // relative paths in kind_options are relative to it
@@ -68,6 +68,7 @@ struct RestoreReport {
   std::vector<std::string> warnings;
   std::vector<std::string> changes;  // kInPlace: what is different now
   std::vector<std::string> lines;    // kSpecial: for the operator
+  std::vector<PlannedChange> plan;   // kSpecial, of a dry run
   std::optional<BackupTaskReport> safety_snapshot;
   bool rolled_back = false;  // kInPlace: a step failed, and all is as it was before
   std::string recovered;     // see SourceSession

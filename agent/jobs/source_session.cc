@@ -44,6 +44,18 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& con
   return session;
 }
 
+Result<std::unique_ptr<SourceSession>> SourceSession::Adopt(const JobContext& context,
+                                                            const SourceSettings& settings,
+                                                            std::string_view verb,
+                                                            std::unique_ptr<Source> source) {
+  HF_ASSIGN(FileLock lock, LockSource(context, settings, verb));
+  auto session = std::make_unique<SourceSession>(Key{}, std::move(lock));
+  session->kind_ = context.FindKind(settings.kind);
+  HF_CHECK(session->kind_ != nullptr);
+  session->source_ = std::move(source);
+  return session;
+}
+
 Result<void> SourceSession::Recover(const JobContext& context, const SourceSettings& settings) {
   const std::string& state_dir = context.settings->state_dir;
   HF_ASSIGN(std::optional<UnfinishedRestore> unfinished,

@@ -20,6 +20,11 @@ class SourceSession {
   static Result<std::unique_ptr<SourceSession>> Open(const JobContext& context,
                                                      const SourceSettings& settings,
                                                      std::string_view verb);
+  // The same for a source that is open already, and that no restore in place was ever begun of.
+  static Result<std::unique_ptr<SourceSession>> Adopt(const JobContext& context,
+                                                      const SourceSettings& settings,
+                                                      std::string_view verb,
+                                                      std::unique_ptr<Source> source);
 
   Source& source() { return *source_; }
   const SourceKind& kind() const { return *kind_; }

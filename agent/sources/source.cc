@@ -20,9 +20,8 @@ bool SourceKind::HasScope(BackupScope scope) const {
   return std::ranges::find(scopes, scope) != scopes.end();
 }
 
-Result<std::vector<std::string>> Source::RestoreSpecial(const RestoreSpec& /*spec*/,
-                                                        Progress& /*progress*/,
-                                                        std::stop_token /*stop*/) {
+Result<SpecialRestore> Source::RestoreSpecial(const RestoreSpec& /*spec*/, Progress& /*progress*/,
+                                              std::stop_token /*stop*/) {
   return Fail(ErrorCode::kUnsupported, "this kind of source has no other way of restoring",
               "restore to a directory (--to DIR) or in place (--in-place)");
 }

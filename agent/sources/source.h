@@ -100,11 +100,42 @@ class SwapJournal {
   virtual Result<void> Record(std::string_view state) = 0;
 };
 
+class Source;
+
 struct RestoreSpec {
   SnapshotView* snapshot = nullptr;
-  SwapJournal* journal = nullptr;
+  SwapJournal* journal = nullptr;  // of a restore in place
   // Options given to the verb, checked against SourceKind::restore_options.
   config::Values options;
+  // Of a kind's own way: change nothing, and say what would be.
+  // REQUIRES: SourceKind::has_dry_restore.
+  bool dry_run = false;
+  // Of a kind's own way that takes something away: saves what is there before, whole, as a snapshot
+  // of a source of this kind whose name the caller makes up, and returns that snapshot's id. The
+  // source is opened on what is about to go and on nothing else. Empty: the operator wants none.
+  std::function<Result<std::string>(std::unique_ptr<Source> source)> save_first = nullptr;
+};
+
+// One thing that a kind's own restore makes or changes.
+struct PlannedChange {
+  std::string what = {};    // "topic", "group"
+  std::string name = {};    // in the snapshot
+  std::string target = {};  // what it is called then
+  std::uint64_t parts = 0;
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  std::string there = {};   // what is there now, in words
+  std::string action = {};  // what becomes of it, in words
+};
+
+// What became of a kind's own restore.
+struct SpecialRestore {
+  std::vector<std::string> lines = {};  // for the operator
+  std::vector<std::string> warnings = {};
+  std::vector<PlannedChange> plan = {};  // of a dry run
+  bool resumed = false;                  // an unfinished restore was gone on with
+  // What could not be done, although all the rest is.
+  std::optional<Error> partly = std::nullopt;
 };
 
 // Restore in place. Each step is called once, in this order; after a failure of Swap() or Verify(),
@@ -144,9 +175,9 @@ class Source {
   // what it did, in words. Idempotent.
   virtual Result<std::string> RecoverRestore(std::string_view state) = 0;
   // A kind's own way of restoring beside --to and --in-place, chosen by its restore_options (e.g.
-  // etcd's --stage-data-dir). Returns the lines to print. kUnsupported by default.
-  virtual Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec,
-                                                          Progress& progress, std::stop_token stop);
+  // etcd's --stage-data-dir). kUnsupported by default.
+  virtual Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                                std::stop_token stop);
 };
 
 // All that other rooms know of a kind.
@@ -157,6 +188,7 @@ struct SourceKind {
   std::string summary;                                      // one line for --help
   config::Schema options;                                   // beside kind, name, repository
   std::vector<config::OptionSpec> restore_options;  // flags of `restore`, e.g. "stage-data-dir"
+  bool has_dry_restore = false;                     // RestoreSpecial() knows RestoreSpec::dry_run
   std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
 
   bool HasScope(BackupScope scope) const;

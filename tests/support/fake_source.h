@@ -205,10 +205,21 @@ class FakeSource final : public Source {
     HF_TRY(world_.Step("recover " + std::string(state)));
     return std::string("undone");
   }
-  Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec, Progress&,
-                                                  std::stop_token) override {
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress&,
+                                        std::stop_token) override {
     HF_TRY(world_.Step("special"));
-    return std::vector<std::string>{"staged in " + spec.options.Text("stage_dir")};
+    SpecialRestore done;
+    if (spec.dry_run) {
+      done.plan.push_back({.what = "map", .name = "a", .target = "b", .items = 3});
+      return done;
+    }
+    if (spec.options.Integer("bump") == 7 && spec.save_first) {
+      HF_ASSIGN(const std::string id, spec.save_first(std::make_unique<FakeSource>(world_, node_)));
+      done.lines.push_back("saved before as " + id);
+    }
+    done.lines.push_back("staged in " + spec.options.Text("stage_dir"));
+    if (spec.options.Integer("bump") == 3) done.partly = Error(ErrorCode::kBusy, "one is busy");
+    return done;
   }
 
  private:
@@ -226,6 +237,7 @@ inline SourceKind FakeKind(FakeWorld& world, std::string kind = "fake") {
       {.name = "stage_dir", .type = config::OptionType::kPath, .help = "where to"},
       {.name = "bump", .type = config::OptionType::kInteger, .help = "by how much"},
       {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
+  fake.has_dry_restore = true;
   fake.open = [&world](const SourceContext& context,
                        const config::Values&) -> Result<std::unique_ptr<Source>> {
     HF_TRY(world.Step("open"));

@@ -65,9 +65,10 @@ class EtcdSource final : public Source {
     return Fail(ErrorCode::kUnsupported, "etcd has no restore in place to finish");
   }
 
-  Result<std::vector<std::string>> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                                  std::stop_token stop) override {
-    return StageDataDirectory(spec, context_.name, progress, std::move(stop));
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                        std::stop_token stop) override {
+    HF_ASSIGN(auto lines, StageDataDirectory(spec, context_.name, progress, std::move(stop)));
+    return SpecialRestore{.lines = std::move(lines)};
   }
 
  private:

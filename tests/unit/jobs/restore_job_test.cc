@@ -439,6 +439,60 @@ TEST_CASE("restore job: a kind's own way gets its options, typed and checked") {
   REQUIRE_THAT(report.error->message(), Catch::Contains("--bump is given 2 times"));
 }
 
+TEST_CASE("restore job: a kind's own way may be tried, and changes nothing") {
+  SavedFixture fixture;
+
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kSpecial, .dry_run = true, .kind_options = {{"mark", {"true"}}}});
+
+  RequireDone(report);
+  CHECK(report.lines.empty());
+  REQUIRE(report.plan.size() == 1);
+  CHECK(report.plan[0].target == "b");
+  CHECK_FALSE(report.began);
+
+  fixture.kinds[0].has_dry_restore = false;
+  report = fixture.Restore(
+      {.mode = RestoreMode::kSpecial, .dry_run = true, .kind_options = {{"mark", {"true"}}}});
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("restore job: of a kind's own way part may fail") {
+  SavedFixture fixture;
+
+  const RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"3"}}}});
+
+  CHECK(report.state == TaskState::kPartlyDone);
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kBusy);
+  CHECK(report.lines.size() == 1);
+}
+
+TEST_CASE("restore job: a kind's own way saves first what it takes away, by another name") {
+  SavedFixture fixture;
+  const RestoreOptions options = {.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"7"}}}};
+
+  RestoreReport report = fixture.Restore(options);
+
+  RequireDone(report);
+  REQUIRE(report.safety_snapshot);
+  CHECK(report.safety_snapshot->name == "one-before-restore");
+  CHECK(report.lines.at(0) == "saved before as " + report.safety_snapshot->snapshot);
+
+  RestoreOptions without = options;
+  without.safety_snapshot = false;
+  report = fixture.Restore(without);
+  RequireDone(report);
+  CHECK_FALSE(report.safety_snapshot);
+
+  fixture.world.missing = {{"a", "gone", ""}};
+  report = fixture.Restore(options);
+  REQUIRE(report.error);
+  CHECK_THAT(report.error->Text(), Catch::Contains("--no-safety-snapshot"));
+}
+
 TEST_CASE("restore job: with a repository alone a directory needs no settings") {
   SavedFixture fixture;
   JobContext context = fixture.Context();
