@@ -13,11 +13,11 @@ using rdkafka::ReadEvent;
 // A reader asks for the leaders of all topics that it has ever read, again and again.
 constexpr std::size_t kTopicsPerReader = 200;
 
+}  // namespace
+
 std::string NameOf(const rdkafka::TopicPartition& partition) {
   return fmt::format("partition {} of topic {}", partition.partition, Quote(partition.topic));
 }
-
-}  // namespace
 
 void RecordBuffer::Add(const Record& record, std::int32_t leader_epoch) {
   Entry& entry = entries_.emplace_back();

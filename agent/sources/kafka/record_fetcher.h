@@ -20,6 +20,9 @@
 
 namespace holdfast::kafka {
 
+// "partition 0 of topic "orders"": for messages.
+std::string NameOf(const rdkafka::TopicPartition& partition);
+
 struct RecordRange {
   rdkafka::TopicPartition partition;
   std::int32_t leader = -1;  // whom to ask, as far as is known
@@ -60,10 +63,11 @@ class RecordFetcher {
   static constexpr std::int64_t kSmallRange = 256;
 
   struct Limits {
-    // How long nothing may come before a range fails; and before another one of the same leader
-    // does, when that one has kept silent already.
+    // How long nothing may come before a range fails, e.g. while another leader is elected; and
+    // before another one of the same leader does, when that one has kept silent already: longer
+    // than librdkafka may take to connect again.
     std::chrono::milliseconds silence{60'000};
-    std::chrono::milliseconds silence_again{5'000};
+    std::chrono::milliseconds silence_again{15'000};
   };
 
   using OpenReader = std::function<Result<std::unique_ptr<rdkafka::Reader>>()>;

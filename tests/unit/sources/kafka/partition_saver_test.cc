@@ -1,0 +1,400 @@
+#include "agent/sources/kafka/partition_saver.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/fake_snapshot_view.h"
+#include "tests/support/results.h"
+#include "tests/unit/kafka/mock_cluster.h"
+
+namespace holdfast::kafka {
+namespace {
+
+using holdfast::testing::FakeSnapshotView;
+using holdfast::testing::ReadAll;
+using holdfast::testing::Unwrap;
+using rdkafka::testing::Content;
+using rdkafka::testing::MockCluster;
+
+// Borders within a few records, so that little data has many files.
+constexpr Borders kSmall{.batch_bits = 7, .file_bits = 10};
+
+// One partition of a cluster in this process, and snapshots of it.
+class SaverScene {
+ public:
+  explicit SaverScene(const std::string& topic = "t") : partition_{topic, 0} {
+    kafka_.CreateTopic(topic, 1);
+    now_.topic_id = "id";
+    now_.leader = 1;
+    now_.epochs = {{0, 0}};
+    tools_.fetcher = &fetcher_;
+    tools_.open_reader = Open();
+    tools_.attributes.mode = 0600;
+    tools_.borders = kSmall;
+    tools_.bounds = [this](const rdkafka::TopicPartition&) { return bounds_; };
+    tools_.epochs = [this](const rdkafka::TopicPartition&) { return epochs_after_; };
+  }
+
+  RecordFetcher::OpenReader Open() {
+    return [this] {
+      ++readers_;
+      return rdkafka::Reader::Open(kafka_.options(), {});
+    };
+  }
+
+  // So many more records; each says which one it is.
+  void Write(int count) {
+    std::vector<Content> records;
+    for (int i = 0; i < count; ++i) {
+      const std::int64_t offset = now_.high + i;
+      records.push_back({.key = std::to_string(offset),
+                         .value = words_ + std::to_string(offset),
+                         .timestamp_ms = 1'000 + offset});
+    }
+    WriteAll(kafka_.options(), partition_, records);
+    now_.high += count;
+    now_.last_stable = now_.high;
+  }
+
+  // Saves the partition, on top of the last snapshot unless that is left out.
+  void Save(bool has_previous = true) {
+    auto next = std::make_unique<FakeSnapshotView>();
+    FakeSnapshotView* previous = has_previous ? snapshot_.get() : nullptr;
+    tools_.previous = previous;
+    PartitionWork work;
+    work.partition = partition_;
+    work.now = now_;
+    if (previous != nullptr) work.previous = document_;
+    work.plan = PlanPartition(work.previous ? &*work.previous : nullptr, now_);
+    if (fetches_small_ && work.Range().from < work.Range().end) {
+      const RecordRange range = work.Range();
+      work.fetched = std::move(Unwrap(fetcher_.FetchSmall({&range, 1}))[0]);
+    }
+    epochs_after_ = now_.epochs;
+    if (before_reading_) before_reading_();
+    PartitionSaver saver(tools_, std::move(work));
+    paths_.clear();
+    while (std::optional<Item> item = Unwrap(saver.Next())) {
+      paths_.push_back(item->path);
+      REQUIRE_OK(next->Add(std::move(*item), previous));
+    }
+    next->Complete();
+    document_ = saver.document();
+    warnings_ = saver.warnings();
+    records_read_ = saver.records_read();
+    const bool is_reused = paths_ == std::vector<std::string>{"data/topics/t/0"};
+    const Bytes& text = next->nodes.at("data/topics/t/0/partition.json").content;
+    REQUIRE(Unwrap(DecodePartition(AsText(text))) == document_);
+    if (!is_reused) REQUIRE(paths_.back() == "data/topics/t/0/partition.json");
+    older_ = std::move(snapshot_);
+    snapshot_ = std::move(next);
+  }
+
+  // The log files, in the order of their offsets.
+  std::map<std::string, Bytes> Files() const {
+    std::map<std::string, Bytes> files;
+    for (const auto& [path, node] : snapshot_->nodes)
+      if (path.ends_with(".log")) files[path] = node.content;
+    return files;
+  }
+
+  // Every record that is stored: "0 1 2".
+  std::string Stored() {
+    std::string text;
+    RunTally tally;
+    RecordRun all;
+    for (const SegmentFacts& file : document_.files) {
+      auto content =
+          Unwrap(snapshot_->Open("data/topics/t/0/" + SegmentName(file.run.first_offset)));
+      SegmentReader reader(*content, file.run.first_offset);
+      while (const Record* record = Unwrap(reader.Next())) {
+        tally.Add(*record);
+        REQUIRE(AsText(*record->value) == words_ + std::to_string(record->offset));
+        text += std::to_string(record->offset) + " ";
+      }
+      const RecordRun run = tally.Finish();
+      REQUIRE(run == file.run);
+      all.Append(run);
+    }
+    REQUIRE(all == document_.run());
+    return text;
+  }
+
+  static std::string Numbers(int from, int end) {
+    std::string text;
+    for (int i = from; i < end; ++i) text += std::to_string(i) + " ";
+    return text;
+  }
+
+  // What a snapshot that knows nothing of the ones before has.
+  std::map<std::string, Bytes> FilesAnew() {
+    SaverScene other(*this, 0);
+    return other.Files();
+  }
+
+  MockCluster kafka_;
+  rdkafka::TopicPartition partition_;
+  PartitionFacts now_;
+  rdkafka::Bounds bounds_;
+  std::vector<EpochStart> epochs_after_;
+  std::function<void()> before_reading_;
+  std::string words_ = "some words to fill it up ";
+  bool fetches_small_ = false;
+  int readers_ = 0;
+  RecordFetcher fetcher_{Open(), {}};
+  SaverTools tools_;
+
+  std::unique_ptr<FakeSnapshotView> older_;
+  std::unique_ptr<FakeSnapshotView> snapshot_;
+  PartitionDocument document_;
+  std::vector<std::string> warnings_;
+  std::vector<std::string> paths_;
+  std::uint64_t records_read_ = 0;
+
+ private:
+  // The same cluster, saved from nothing.
+  SaverScene(SaverScene& other, int) : partition_(other.partition_), now_(other.now_) {
+    tools_ = other.tools_;
+    words_ = other.words_;
+    RecordFetcher fetcher(other.Open(), {});
+    tools_.fetcher = &fetcher;
+    Save(false);
+  }
+};
+
+TEST_CASE("partition saver: all records are there, and the document says so") {
+  SaverScene scene;
+  scene.Write(100);
+  scene.Save();
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 100));
+  REQUIRE(scene.document_.files.size() > 3);
+  REQUIRE(scene.document_.end == 100);
+  REQUIRE(scene.document_.incomplete.empty());
+  REQUIRE(scene.document_.last_record.first_offset == 99);
+  REQUIRE(scene.document_.last_record_epoch == 0);
+  REQUIRE(scene.records_read_ == 100);
+}
+
+TEST_CASE("partition saver: an empty partition has a document") {
+  SaverScene scene;
+  scene.Save();
+  REQUIRE(scene.paths_ == std::vector<std::string>{"data/topics/t/0/partition.json"});
+  REQUIRE(scene.Stored().empty());
+  scene.Save();
+  REQUIRE(scene.paths_ == std::vector<std::string>{"data/topics/t/0"});
+}
+
+TEST_CASE("partition saver: what did not change is not looked at") {
+  SaverScene scene;
+  scene.Write(100);
+  scene.Save();
+  const int readers = scene.readers_;
+  scene.kafka_.SetDown();
+  scene.Save();
+  REQUIRE(scene.paths_ == std::vector<std::string>{"data/topics/t/0"});
+  REQUIRE(scene.readers_ == readers);
+  REQUIRE(scene.records_read_ == 0);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 100));
+}
+
+TEST_CASE("partition saver: many small runs leave what one large one would") {
+  const bool fetches_small = GENERATE(false, true);
+  SaverScene scene;
+  scene.fetches_small_ = fetches_small;
+  int written = 0;
+  for (int i = 0; i < 30; ++i) {
+    scene.Write(1 + i % 7);
+    written += 1 + i % 7;
+    scene.Save();
+    REQUIRE(scene.records_read_ == static_cast<std::uint64_t>(1 + i % 7));
+  }
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, written));
+  REQUIRE(scene.Files() == scene.FilesAnew());
+  // Closed files are reused, not read.
+  REQUIRE(scene.snapshot_->files_reused + 1 >= static_cast<int>(scene.document_.files.size()) - 1);
+}
+
+TEST_CASE("partition saver: where epochs are not known the last record proves the history") {
+  const bool fetches_small = GENERATE(false, true);
+  const bool grows = GENERATE(false, true);
+  SaverScene scene;
+  scene.fetches_small_ = fetches_small;
+  scene.now_.epochs.clear();
+  scene.Write(40);
+  scene.Save();
+  if (grows) scene.Write(5);
+  scene.Save();
+  REQUIRE(scene.warnings_.empty());
+  REQUIRE(scene.records_read_ == (grows ? 5U : 0U));
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, grows ? 45 : 40));
+
+  // Another history of the same length.
+  scene.document_.last_record.digest[0] ^= 1;
+  scene.Save();
+  REQUIRE(scene.warnings_.size() == 1);
+  REQUIRE(scene.warnings_[0].find("saved anew") != std::string::npos);
+  REQUIRE(scene.records_read_ == (grows ? 45U : 40U));
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, grows ? 45 : 40));
+}
+
+TEST_CASE("partition saver: an offset that is gone is another history") {
+  SaverScene scene;
+  scene.now_.epochs.clear();
+  scene.Write(40);
+  scene.Save();
+  scene.document_.last_record.first_offset = scene.document_.last_record.last_offset = 5'000;
+  scene.document_.end = scene.now_.last_stable;
+  scene.Save();
+  REQUIRE(scene.warnings_.size() == 1);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 40));
+}
+
+TEST_CASE("partition saver: retention takes what it took, and no more") {
+  SaverScene scene;
+  scene.Write(200);
+  scene.Save();
+  const auto before = scene.Files();
+  scene.now_.low = 77;
+  const bool grows = GENERATE(false, true);
+  if (grows) scene.Write(20);
+  scene.Save();
+  REQUIRE(scene.Stored() == SaverScene::Numbers(77, grows ? 220 : 200));
+  REQUIRE(scene.records_read_ == (grows ? 20U : 0U));
+  // One file was cut, those behind it are the same.
+  int others = 0;
+  for (const auto& [path, content] : scene.Files()) others += before.contains(path) ? 0 : 1;
+  REQUIRE(others <= (grows ? 4 : 1));
+}
+
+TEST_CASE("partition saver: retention within the last file") {
+  SaverScene scene;
+  scene.Write(60);
+  scene.Save();
+  const std::int64_t last_file = scene.document_.files.back().run.first_offset;
+  REQUIRE(last_file < 59);
+  scene.now_.low = 59;
+  const bool grows = GENERATE(false, true);
+  if (grows) scene.Write(50);
+  scene.Save();
+  REQUIRE(scene.Stored() == SaverScene::Numbers(59, grows ? 110 : 60));
+}
+
+TEST_CASE("partition saver: records that went before they could be saved are a gap") {
+  SaverScene scene;
+  scene.Write(60);
+  scene.Save();
+  scene.Write(60);
+  scene.now_.low = 80;
+  scene.Save();
+  REQUIRE(scene.Stored() == SaverScene::Numbers(80, 120));
+  REQUIRE(scene.document_.lost.size() == 1);
+  REQUIRE(scene.document_.lost[0].first == 60);
+  REQUIRE(scene.document_.lost[0].end == 80);
+}
+
+TEST_CASE("partition saver: retention that overtakes the reader is a gap") {
+  SaverScene scene;
+  scene.Write(60);
+  scene.now_.low = -1;
+  // The mock has only offsets from 0 on; that the next one is gone is told by an offset beyond its
+  // end.
+  scene.now_.low = 0;
+  scene.Save();
+  scene.now_.last_stable = scene.now_.high = 90;  // 60 to 89 are not there
+  scene.bounds_ = {.low = 90, .last_stable = 95, .high = 95, .error = std::nullopt};
+  scene.Write(0);
+  scene.now_.last_stable = scene.now_.high = 90;
+  scene.document_.end = 61;  // so that reading begins where there is nothing
+  scene.document_.last_stable = scene.document_.high = 61;
+  scene.Save();
+  REQUIRE(scene.document_.incomplete.empty());
+  REQUIRE(scene.document_.lost.size() == 1);
+  REQUIRE(scene.document_.lost[0].first == 61);
+  REQUIRE(scene.document_.lost[0].end == 90);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 60));
+}
+
+TEST_CASE("partition saver: a log that ends before its end is told") {
+  SaverScene scene;
+  scene.Write(60);
+  scene.Save();
+  scene.now_.last_stable = scene.now_.high = 90;
+  scene.bounds_ = {.low = 0, .last_stable = 60, .high = 60, .error = std::nullopt};
+  scene.document_.end = 61;
+  scene.document_.last_stable = scene.document_.high = 61;
+  scene.Save();
+  REQUIRE_FALSE(scene.document_.incomplete.empty());
+  REQUIRE(scene.document_.end == 61);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 60));
+}
+
+TEST_CASE("partition saver: an election while it was read is told") {
+  SaverScene scene;
+  scene.Write(60);
+  scene.before_reading_ = [&] { scene.epochs_after_ = {{0, 0}, {3, 30}}; };
+  scene.Save();
+  REQUIRE(scene.document_.incomplete.find("leader epoch 3 and had 0") != std::string::npos);
+  scene.before_reading_ = nullptr;
+  scene.now_.epochs = {{0, 0}, {3, 30}};
+  scene.Save();
+  REQUIRE(scene.records_read_ == 60);
+  REQUIRE(scene.document_.incomplete.empty());
+}
+
+TEST_CASE("partition saver: a stored file that cannot be read is read from Kafka again") {
+  SaverScene scene;
+  scene.Write(100);
+  scene.Save();
+  const SegmentFacts last = scene.document_.files.back();
+  Bytes& content =
+      scene.snapshot_->nodes["data/topics/t/0/" + SegmentName(last.run.first_offset)].content;
+  content[content.size() / 2] ^= 1;
+  scene.Write(10);
+  scene.Save();
+  REQUIRE(scene.warnings_.size() == 1);
+  REQUIRE(scene.warnings_[0].find("cannot be read") != std::string::npos);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
+  REQUIRE(scene.Files() == scene.FilesAnew());
+}
+
+TEST_CASE("partition saver: a brokerless cluster ends what is read, not the backup") {
+  SaverScene scene;
+  scene.Write(100);
+  scene.Save();
+  scene.Write(10);
+  scene.kafka_.SetDown();
+  RecordFetcher impatient(scene.Open(), {}, {.silence = std::chrono::milliseconds(200)});
+  scene.tools_.fetcher = &impatient;
+  scene.Save();
+  REQUIRE_FALSE(scene.document_.incomplete.empty());
+  REQUIRE(scene.document_.end == 100);
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 100));
+  scene.kafka_.SetUp();
+  scene.tools_.fetcher = &scene.fetcher_;
+  scene.Save();
+  REQUIRE(scene.document_.incomplete.empty());
+  REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
+}
+
+TEST_CASE("partition saver: a file that the repository has lost comes from Kafka again") {
+  SaverScene scene;
+  scene.Write(100);
+  scene.Save();
+  const SegmentFacts file = scene.document_.files[1];
+  auto reader = Unwrap(ReadAgain(scene.tools_, scene.partition_, file));
+  REQUIRE(Unwrap(ReadAll(*reader)) ==
+          scene.Files().at("data/topics/t/0/" + SegmentName(file.run.first_offset)));
+  SegmentFacts other = file;
+  other.run.digest[0] ^= 1;
+  reader = Unwrap(ReadAgain(scene.tools_, scene.partition_, other));
+  REQUIRE_FAILS(ReadAll(*reader), ErrorCode::kCorrupt, "Kafka has other records now");
+}
+
+}  // namespace
+}  // namespace holdfast::kafka
