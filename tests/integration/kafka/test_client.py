@@ -137,6 +137,8 @@ class Whole:
             producing.begin("x")
             producing.produce([second, Record("aborted", 0, value=b"2")], "x")
             producing.abort("x")
+            self.wait_for_end("paid", 4)  # the mark comes behind the answer
+            self.wait_for_end("aborted", 2)
             self.assertEqual(producing.produce([third]), [4])
             producing.begin("left")
             producing.produce([first], "left")
@@ -171,6 +173,10 @@ class Whole:
                 )
                 self.assertEqual(room.do("delete_records", partition=["aborted", 0], offset=None), [None])
                 self.assertEqual(room.read("aborted", 0, 2, 2), ([], 2))
+
+    def wait_for_end(self, topic: str, end: int) -> None:
+        with self.room(True) as room:
+            wait_until(f"the end of {topic}", lambda: room.do("bounds", partitions=[[topic, 0]])[0]["last_stable"] == end)
 
     def test_a_compacted_partition(self) -> None:
         config = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0.001"}
