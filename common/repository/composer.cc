@@ -30,9 +30,9 @@ Attributes Unite(const Attributes& a, const Attributes& b) {
 // the sources' choice.
 class Merger {
  public:
-  // `leave_out` is a name at the top, empty: none.
-  Merger(Repository& repository, TreeSaver& trees, std::string_view leave_out)
-      : repository_(repository), trees_(trees), leave_out_(leave_out) {}
+  // Of `options` what concerns trees; they outlive the merger.
+  Merger(Repository& repository, TreeSaver& trees, const ComposeOptions& options)
+      : repository_(repository), trees_(trees), options_(options) {}
 
   // The merged top directory, with `manifest` in it. kInternal when two parts have the same path.
   Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
@@ -92,7 +92,7 @@ class Merger {
       const Directory& source = level.sources[first];
       std::size_t entry = level.next[first];
       std::string name(source.name(entry));
-      if (levels_.size() == 1 && !leave_out_.empty() && name == leave_out_) {
+      if (levels_.size() == 1 && !options_.leave_out.empty() && name == options_.leave_out) {
         for (std::size_t holder : holders) ++level.next[holder];
         continue;
       }
@@ -111,9 +111,53 @@ class Merger {
         inner.node = std::move(node);
         inner.node.attributes = std::move(united);
       }
+      if (options_.same_file == SameFile::kTakeFirst) {
+        HF_ASSIGN(const bool is_taken, IsTakenWhole(inner));
+        if (is_taken) {
+          if (!level.merged.AddJson(name, source.json(entry))) return Fail(Twice(name));
+          continue;
+        }
+      }
       levels_.push_back(std::move(inner));
       return false;
     }
+  }
+
+  // Whether two sources of a level that is not begun have a file of the same name, so that the
+  // first source stands for all of them. It must not cost what lies deeper in another.
+  Result<bool> IsTakenWhole(Level& level) const {
+    bool has_same_file = false;
+    while (!has_same_file) {
+      const std::vector<std::size_t> holders = NextHolders(level);
+      if (holders.empty()) break;
+      for (std::size_t holder : holders) {
+        const std::size_t entry = level.next[holder]++;
+        if (holders.size() == 1) continue;
+        HF_ASSIGN(const bool is_directory, IsDirectory(level.sources[holder], entry));
+        has_same_file = has_same_file || !is_directory;
+      }
+    }
+    std::ranges::fill(level.next, 0);
+    if (!has_same_file) return false;
+    const Directory& first = level.sources.front();
+    for (std::size_t i = 1; i < level.sources.size(); ++i) {
+      const Directory& other = level.sources[i];
+      for (std::size_t entry = 0; entry < other.size(); ++entry) {
+        HF_ASSIGN(const bool is_directory, IsDirectory(other, entry));
+        if (!is_directory) continue;
+        const std::optional<std::size_t> found = first.Find(other.name(entry));
+        HF_ASSIGN(const bool is_there, found ? IsDirectory(first, *found) : Result<bool>(false));
+        if (!is_there) {
+          return Fail(Twice(fmt::format("{}/{}", level.node.name, other.name(entry))));
+        }
+      }
+    }
+    return true;
+  }
+
+  static Result<bool> IsDirectory(const Directory& directory, std::size_t entry) {
+    HF_ASSIGN(const TreeNode node, directory.Node(entry));
+    return node.attributes.type == NodeType::kDirectory;
   }
 
   // The sources whose next entry has the smallest name.
@@ -135,7 +179,7 @@ class Merger {
 
   Repository& repository_;
   TreeSaver& trees_;
-  std::string_view leave_out_;
+  const ComposeOptions& options_;
   std::vector<Level> levels_;
 };
 
@@ -187,7 +231,7 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   HF_ASSIGN(TreeNode manifest_node, SaveOwnFile(*writer, "manifest.json",
                                                 AsBytes(EncodeManifest(manifest)), options.begin));
   TreeSaver trees(repository, *writer, options.lock);
-  HF_ASSIGN(Id top, Merger(repository, trees, options.leave_out).Merge(parts, manifest_node));
+  HF_ASSIGN(Id top, Merger(repository, trees, options).Merge(parts, manifest_node));
   HF_ASSIGN(Id kind_tree, SaveWrapper(trees, words.second, top, options.begin));
   HF_ASSIGN(Id root, SaveWrapper(trees, words.first, kind_tree, options.begin));
 

@@ -1,6 +1,7 @@
 // Makes a snapshot of parts: merges their trees, adds manifest.json and writes the snapshot file.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,14 @@
 
 namespace holdfast::repository {
 
+// What becomes of a file that several parts have.
+enum class SameFile : std::uint8_t {
+  kRefuse,
+  // The directory it lies in is taken as a whole, with all below it, from the first part that has
+  // that directory. Not at the top; and no part may have a directory in it which that one lacks.
+  kTakeFirst,
+};
+
 struct ComposeOptions {
   std::string host;               // the node for local sources, the cluster's name for the others
   std::string path;               // "/<kind>/<name>"
@@ -23,11 +32,13 @@ struct ComposeOptions {
   const Lock* lock = nullptr;  // as in BlobWriter::Begin
   WallTime begin;              // when the run began; becomes the snapshot's time
   std::string leave_out = {};  // a name at the top of the parts that the snapshot does not have
+  SameFile same_file = SameFile::kRefuse;
 };
 
 // Merges the parts (directories of the same path are united; the same file in two parts is
-// kInternal), and makes the snapshot visible by one atomic write, after every blob of it is
-// durable. REQUIRES: the parts' writers have finished and their lock is still held.
+// kInternal, unless `same_file` says what becomes of it), and makes the snapshot visible by one
+// atomic write, after every blob of it is durable. REQUIRES: the parts' writers have finished and
+// their lock is still held.
 Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
                    const ComposeOptions& options);
 

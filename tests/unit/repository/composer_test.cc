@@ -84,6 +84,65 @@ TEST_CASE("composer: the same file in two parts is a mistake, and nothing become
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
 }
 
+TEST_CASE("composer: where the first counts a directory with the same file is its alone") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  std::vector<Part> parts;
+  parts.push_back(
+      WritePart(*repository, Items(FileItem("data/t/1/log", "whole"),
+                                   FileItem("data/t/1/more", "x"), FileItem("part.json", "1"))));
+  parts.push_back(WritePart(*repository,
+                            Items(FileItem("data/t/0/log", "of b"), FileItem("data/t/0/tail", "b"),
+                                  FileItem("data/t/1/log", "half"), FileItem("data/t/1/other", "y"),
+                                  FileItem("data/t/topic", "t"), FileItem("part.json", "2"))));
+  parts.push_back(WritePart(*repository,
+                            Items(FileItem("data/t/0/later", "c"), FileItem("data/t/0/log", "of c"),
+                                  FileItem("data/t/2/log", "c"), FileItem("part.json", "3"))));
+  ComposeOptions options = ComposeAs(*repository);
+  options.leave_out = "part.json";
+  REQUIRE_FAILS(Compose(*repository, parts, ManifestOf("files", "app"), options),
+                ErrorCode::kInternal, Quote("data/t/0/log"));
+  options.same_file = SameFile::kTakeFirst;
+
+  Id id = Unwrap(Compose(*repository, parts, ManifestOf("files", "app"), options));
+
+  auto view = OpenView(*repository, id);
+  CHECK(PathsOf(*view) == std::vector<std::string>{"data/", "data/t/", "data/t/0/", "data/t/0/log",
+                                                   "data/t/0/tail", "data/t/1/", "data/t/1/log",
+                                                   "data/t/1/more", "data/t/2/", "data/t/2/log",
+                                                   "data/t/topic", "manifest.json"});
+  CHECK(Unwrap(ReadPath(*view, "data/t/0/log")) == ToBytes("of b"));
+  CHECK(Unwrap(ReadPath(*view, "data/t/1/log")) == ToBytes("whole"));
+}
+
+TEST_CASE("composer: a directory that is taken whole costs none that lies in another part's") {
+  RepositoryFixture fixture;
+  auto repository = fixture.Open();
+  ComposeOptions options = ComposeAs(*repository);
+  options.same_file = SameFile::kTakeFirst;
+  const auto compose = [&](std::vector<Item> a, std::vector<Item> b) {
+    std::vector<Part> parts;
+    parts.push_back(WritePart(*repository, std::move(a)));
+    parts.push_back(WritePart(*repository, std::move(b)));
+    return Compose(*repository, parts, ManifestOf("files", "app"), options);
+  };
+
+  REQUIRE_FAILS(compose(Items(FileItem("d/t/0/log", "1"), FileItem("d/t/topic", "1")),
+                        Items(FileItem("d/t/1/log", "2"), FileItem("d/t/topic", "2"))),
+                ErrorCode::kInternal, Quote("d/t/1"));
+  REQUIRE_FAILS(compose(Items(FileItem("d/t/0", "1")), Items(FileItem("d/t/0/log", "2"))),
+                ErrorCode::kInternal, Quote("d/t/0"));
+  REQUIRE_FAILS(compose(Items(FileItem("top", "1")), Items(FileItem("top", "2"))),
+                ErrorCode::kInternal, Quote("top"));
+  CHECK(fixture.CountFiles(FileKind::kSnapshot) == 0);
+
+  Id id = Unwrap(compose(Items(FileItem("d/t/0/log", "1"), FileItem("d/t/topic", "1")),
+                         Items(FileItem("d/t/0/tail", "2"), FileItem("d/t/topic", "2"))));
+  CHECK(PathsOf(*OpenView(*repository, id)) == std::vector<std::string>{"d/", "d/t/", "d/t/0/",
+                                                                        "d/t/0/log", "d/t/topic",
+                                                                        "manifest.json"});
+}
+
 TEST_CASE("composer: no parts, bad paths, lost trees") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
