@@ -43,11 +43,23 @@ Result<void> CheckCompose(const v1::ComposeOrder& order) {
   return {};
 }
 
+Result<void> CheckBackup(const v1::BackupOrder& order) {
+  if (order.tasks().empty()) return Malformed("no task");
+  for (const v1::BackupTask& task : order.tasks()) {
+    for (const v1::OtherPart& part : task.others()) {
+      if (part.tree_id().size() != kDigestBytes) return Malformed("a part without a tree's id");
+    }
+    if (!task.others().empty() && task.shards() != v1::SHARDS_REST) {
+      return Malformed("parts for a task that needs none");
+    }
+  }
+  return {};
+}
+
 Result<void> CheckOrder(const v1::Plan& plan) {
   switch (plan.order_case()) {
     case v1::Plan::kBackup:
-      if (plan.backup().tasks().empty()) return Malformed("no task");
-      return {};
+      return CheckBackup(plan.backup());
     case v1::Plan::kCut:
       if (plan.cut().backup_plan_id().size() != kPlanIdBytes) {
         return Malformed("no id of the plan to cut");

@@ -140,6 +140,19 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   };
   plan_with("no order", [](v1::Plan& plan) { plan.clear_order(); });
   plan_with("no task", [](v1::Plan& plan) { plan.mutable_backup()->clear_tasks(); });
+  plan_with("another part without a tree", [](v1::Plan& plan) {
+    v1::BackupTask& task = *plan.mutable_backup()->mutable_tasks(0);
+    task.set_shards(v1::SHARDS_REST);
+    task.add_others()->set_node("db-2");
+  });
+  plan_with("another part for who saves only what is near", [](v1::Plan& plan) {
+    v1::BackupTask& task = *plan.mutable_backup()->mutable_tasks(0);
+    task.set_shards(v1::SHARDS_NEAR);
+    task.add_others()->set_tree_id(std::string(32, 't'));
+  });
+  plan_with("shards that nobody knows", [](v1::Plan& plan) {
+    plan.mutable_backup()->mutable_tasks(0)->set_shards(static_cast<v1::Shards>(3));
+  });
   plan_with("an id too short", [](v1::Plan& plan) { plan.set_plan_id("short"); });
   plan_with("no sequence", [](v1::Plan& plan) { plan.set_sequence(0); });
   plan_with("a run that is no ULID", [](v1::Plan& plan) { plan.set_run("../run"); });
