@@ -9,6 +9,7 @@
 #include "common/base/format.h"
 #include "common/base/rate_limit.h"
 #include "common/base/wait.h"
+#include "common/repository/repository_view.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -76,7 +77,18 @@ unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
 }
 
 std::string_view ScopeName(BackupScope scope) {
-  return scope == BackupScope::kMember ? "a member's own files" : "the whole";
+  switch (scope) {
+    case BackupScope::kWhole:
+      break;
+    case BackupScope::kMember:
+      return "a member's own files";
+    case BackupScope::kLead:
+    case BackupScope::kShards:
+      return "a node's own shards";
+    case BackupScope::kRest:
+      return "the shards that others lack";
+  }
+  return "the whole";
 }
 
 }  // namespace
@@ -110,8 +122,10 @@ Result<void> BackupTask::Prepare() {
   HF_TRY(options_.rehash ? target.LoadIndex(context_.stop)
                          : target.LoadIndexWithCache(context_.stop));
   HF_TRY(OpenPrevious(listing.snapshots));
-  HF_ASSIGN(session_, source_->source().OpenBackup(
-                          {.previous = previous_view_.get(), .scope = options_.scope}));
+  HF_TRY(OpenOthers());
+  BackupSpec spec{.previous = previous_view_.get(), .scope = options_.scope};
+  for (const auto& view : other_views_) spec.others.push_back(view.get());
+  HF_ASSIGN(session_, source_->source().OpenBackup(spec));
   timer_.Begin("prepare", progress_.progress());
   HF_TRY(session_->Prepare(context_.stop));
   timer_.End();
@@ -161,6 +175,33 @@ Result<void> BackupTask::OpenPrevious(const std::vector<SnapshotInfo>& snapshots
   return {};
 }
 
+// Also finds out whether this part is to have the data: of the rest it is when no other has them.
+Result<void> BackupTask::OpenOthers() {
+  has_data_ = options_.scope == BackupScope::kWhole || options_.scope == BackupScope::kLead;
+  if (options_.scope != BackupScope::kRest) return {};
+  has_data_ = true;
+  for (const BackupTaskOptions::OtherPart& other : options_.others) {
+    const std::string name = fmt::format("part of node {}", Quote(other.node));
+    Result<PartRecord> record = LoadPartRecord(repository_->repository(), other.tree);
+    if (!record) return Fail(std::move(record).error().While(name));
+    const Manifest& manifest = record->manifest;
+    if (manifest.run != context_.run || manifest.kind != slot_.kind ||
+        manifest.name != slot_.name) {
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{}: its tree {} is of {}, run {}", name, other.tree.Hex(),
+                              Quote(manifest.kind + "/" + manifest.name), Quote(manifest.run)),
+                  "back the source up again");
+    }
+    if (record->has_data) has_data_ = false;
+    repository::TreeNode top;
+    top.attributes.type = NodeType::kDirectory;
+    top.subtree = other.tree;
+    other_views_.push_back(std::make_unique<repository::RepositoryView>(
+        repository_->repository(), other.tree, std::move(top), std::move(record->manifest)));
+  }
+  return {};
+}
+
 Result<WallTime> BackupTask::Cut() {
   HF_CHECK(session_ != nullptr);
   if (context_.stop.stop_requested()) return Fail(Stopped());
@@ -182,6 +223,7 @@ Result<void> BackupTask::Save() {
   // Gives back whatever the service holds for us before we go on.
   session_.reset();
   previous_view_.reset();
+  other_views_.clear();
   own_source_.reset();
   timer_.End();
   PartManifest& own = saved_.manifest.parts.front();
@@ -258,7 +300,8 @@ void BackupTask::CompleteManifest(const Part& part) {
   manifest.parts = {{.node = settings.node,
                      .items = part.statistics.items,
                      .bytes = part.statistics.bytes_processed,
-                     .seconds = timer_.seconds()}};
+                     .seconds = timer_.seconds(),
+                     .is_rest = options_.scope == BackupScope::kRest}};
   for (const repository::LeftOut& left_out : part.left_out) {
     manifest.missing.push_back({left_out.path, left_out.error.message(), left_out.error.hint()});
   }
@@ -274,7 +317,7 @@ Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
   timer_.Begin("save", progress_.progress());  // so that what was measured until now counts
   saved_.manifest.parts.front().seconds = timer_.seconds();
   PartRecord record{.manifest = saved_.manifest,
-                    .has_data = options_.scope == BackupScope::kWhole,
+                    .has_data = has_data_,
                     .is_partial = is_partial_,
                     .statistics = statistics,
                     .parent = parent_};
@@ -287,7 +330,8 @@ Result<void> BackupTask::AddRecord(repository::PartWriter& writer,
 void BackupTask::TakeStatistics(const Part& part) {
   saved_.node = context_.settings->node;
   saved_.tree = part.tree;
-  saved_.has_data = options_.scope == BackupScope::kWhole;
+  saved_.has_data = has_data_;
+  saved_.is_rest = options_.scope == BackupScope::kRest;
   saved_.items = report_.items = part.statistics.items;
   saved_.bytes = report_.bytes = part.statistics.bytes_processed;
   saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;

@@ -51,7 +51,8 @@ struct BackupTaskReport {
 struct SavedPart {
   std::string node;
   repository::Id tree;
-  bool has_data = false;
+  bool has_data = false;  // what one part of a snapshot has: the whole, or what belongs to no shard
+  bool is_rest = false;
   Manifest manifest;  // of this part alone; `parts` has this one
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
@@ -74,6 +75,12 @@ struct BackupTaskOptions {
   // and stores what is damaged again.
   bool rehash = false;
   BackupScope scope = BackupScope::kWhole;
+  // A part that the run has of the source already. kRest: all of them.
+  struct OtherPart {
+    std::string node;
+    repository::Id tree;
+  };
+  std::vector<OtherPart> others = {};
   // Compose() follows in the same breath. False: the part gets a part.json, and waits for whoever
   // composes it.
   bool compose = true;
@@ -94,7 +101,7 @@ class BackupTask {
   BackupTask& operator=(const BackupTask&) = delete;
 
   // kBusy names who holds the source or the repository; kUnsupported: the kind does not know the
-  // scope.
+  // scope; kCorrupt: another part is none of this run and source.
   Result<void> Prepare();
   // When it cut.
   Result<WallTime> Cut();
@@ -114,6 +121,7 @@ class BackupTask {
  private:
   Result<void> Open();
   Result<void> OpenPrevious(const std::vector<repository::SnapshotInfo>& snapshots);
+  Result<void> OpenOthers();
   void BeginResumeLog();
   void EndResumeLog();
   Result<repository::Part> SavePart();
@@ -133,10 +141,12 @@ class BackupTask {
   std::unique_ptr<SourceSession> own_source_;
   SourceSession* source_ = nullptr;
   std::unique_ptr<SnapshotView> previous_view_;
+  std::vector<std::unique_ptr<SnapshotView>> other_views_;
   std::optional<repository::Id> parent_;
   std::unique_ptr<repository::ResumeLog> resume_;  // null where there is none
   std::unique_ptr<BackupSession> session_;         // goes first: it uses what stands above
   repository::Part part_;
+  bool has_data_ = false;
   bool is_partial_ = false;
   SavedPart saved_;
   BackupTaskReport report_;

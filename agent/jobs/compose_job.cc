@@ -15,7 +15,7 @@ namespace {
 using repository::Part;
 
 std::string PartName(const ComposeRequest::Part& part) {
-  return fmt::format("part of node {}", Quote(part.node));
+  return fmt::format("{} of node {}", part.is_rest ? "rest" : "part", Quote(part.node));
 }
 
 Result<void> CheckRequest(const ComposeRequest& request) {
@@ -30,9 +30,13 @@ Result<void> CheckRequest(const ComposeRequest& request) {
   if (std::ranges::count(request.parts, true, &ComposeRequest::Part::has_data) != 1) {
     return refuse("must name exactly one part that has the data");
   }
+  if (std::ranges::count(request.parts, true, &ComposeRequest::Part::is_rest) >
+      (request.is_sharded ? 1 : 0)) {
+    return refuse("names a rest where there is none");
+  }
   std::set<std::string_view> nodes;
   for (const ComposeRequest::Part& part : request.parts) {
-    if (!nodes.insert(part.node).second) {
+    if (!part.is_rest && !nodes.insert(part.node).second) {
       return refuse(fmt::format("names two parts of node {}", Quote(part.node)));
     }
   }
@@ -95,10 +99,10 @@ class ComposeJob {
   // A part that says it is another one than the order names: somebody mixed up the parts.
   Result<void> CheckRecord(const ComposeRequest::Part& part, const PartRecord& record) const {
     const Manifest& manifest = record.manifest;
-    const bool is_right = manifest.run == context_.run && manifest.kind == request_.kind &&
-                          manifest.name == request_.name &&
-                          manifest.parts.front().node == part.node &&
-                          record.has_data == part.has_data;
+    const bool is_right =
+        manifest.run == context_.run && manifest.kind == request_.kind &&
+        manifest.name == request_.name && manifest.parts.front().node == part.node &&
+        manifest.parts.front().is_rest == part.is_rest && record.has_data == part.has_data;
     if (is_right) return {};
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{}: its tree {} is of {}, run {}, node {}, {} data", PartName(part),
@@ -116,6 +120,9 @@ class ComposeJob {
     composition.parent = data->parent;
     composition.time = data->manifest.cut_time;
     composition.leave_out = kPartRecordName;
+    // While the nodes cut one after the other shards move between them, and the rest has anew what
+    // one of them could not read whole.
+    if (request_.is_sharded) composition.same_file = repository::SameFile::kTakeFirst;
     Manifest& manifest = composition.manifest;
     manifest.holdfast_version = HOLDFAST_VERSION;
     manifest.note = request_.note;
@@ -130,7 +137,10 @@ class ComposeJob {
       AddPart(part, records_[i], is_alone ? "" : part.node + ": ", composition);
     }
     for (const ComposeRequest::Lacking& lacking : request_.lacking) {
-      manifest.missing.push_back({"members/" + lacking.node, lacking.reason, ""});
+      manifest.missing.push_back(lacking.is_rest
+                                     ? Missing{"shards that no node has saved by itself",
+                                               lacking.reason, "back the source up again"}
+                                     : Missing{"members/" + lacking.node, lacking.reason, ""});
       composition.is_partial = true;
     }
     return composition;
@@ -152,7 +162,8 @@ class ComposeJob {
     }
     if (!part.has_data) {
       for (auto& [key, values] : record.manifest.details) {
-        manifest.details[fmt::format("members/{}/{}", part.node, key)] = std::move(values);
+        const std::string whose_key = part.is_rest ? "rest" : "members/" + part.node;
+        manifest.details[fmt::format("{}/{}", whose_key, key)] = std::move(values);
       }
     }
     composition.is_partial = composition.is_partial || record.is_partial;
@@ -161,7 +172,9 @@ class ComposeJob {
     merged.statistics = record.statistics;
     merged.statistics.blobs.bytes_added = part.bytes_added;
     merged.statistics.blobs.bytes_packed = part.bytes_stored;
-    composition.parts.push_back(std::move(merged));
+    // What the rest has counts before all others.
+    composition.parts.insert(part.is_rest ? composition.parts.begin() : composition.parts.end(),
+                             std::move(merged));
   }
 
   const JobContext& context_;

@@ -18,12 +18,14 @@ struct ComposeRequest {
     std::string node;
     repository::Id tree;
     bool has_data = false;          // of exactly one
+    bool is_rest = false;           // of a sharded source; of one at most
     std::uint64_t bytes_added = 0;  // as its task reported it
     std::uint64_t bytes_stored = 0;
   };
   struct Lacking {
     std::string node;
     std::string reason;
+    bool is_rest = false;  // of a sharded source: what no node has saved by itself
   };
 
   std::string kind;
@@ -32,6 +34,7 @@ struct ComposeRequest {
   std::string note;
   std::vector<Part> parts;
   std::vector<Lacking> lacking;  // members that the snapshot goes without
+  bool is_sharded = false;
   bool cut_barrier_met = false;
 };
 

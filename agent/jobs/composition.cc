@@ -8,7 +8,6 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
-#include "common/repository/composer.h"
 #include "common/repository/pack_presence.h"
 
 namespace holdfast::jobs {
@@ -148,6 +147,7 @@ Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySessio
   options.lock = session.lock();
   options.begin = composition.time;
   options.leave_out = composition.leave_out;
+  options.same_file = composition.same_file;
   if (once == nullptr) {
     return repository::Compose(session.repository(), composition.parts, manifest, options);
   }

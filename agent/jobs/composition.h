@@ -9,6 +9,7 @@
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/base/clock.h"
+#include "common/repository/composer.h"
 #include "common/repository/part_writer.h"
 #include "common/repository/snapshot_reader.h"
 #include "common/stream/manifest.h"
@@ -77,6 +78,7 @@ struct Composition {
   std::optional<repository::Id> parent;
   WallTime time;
   std::string leave_out = {};  // as ComposeOptions::leave_out
+  repository::SameFile same_file = repository::SameFile::kRefuse;
 };
 
 // The newest snapshot of the source, to compare with; of a sharded source one that lacks shards

@@ -152,6 +152,7 @@ void FillMessage(const SavedPart& part, v1::Part& message) {
   message.set_node(Clean(part.node, kNameMax));
   message.set_tree_id(Raw(part.tree));
   message.set_data(part.has_data);
+  message.set_rest(part.is_rest);
   message.set_cut_time_ms(ToMilliseconds(manifest.cut_time));
   message.set_items(part.items);
   message.set_bytes(part.bytes);
@@ -262,6 +263,7 @@ Result<ComposeRequest::Part> ReadMessage(const v1::Part& message) {
   std::ranges::copy(AsBytes(tree), part.tree.bytes.begin());
   part.node = message.node();
   part.has_data = message.data();
+  part.is_rest = message.rest();
   part.bytes_added = message.bytes_added();
   part.bytes_stored = message.bytes_stored();
   return part;

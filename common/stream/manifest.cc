@@ -16,6 +16,7 @@ Json PartToJson(const PartManifest& part) {
                {"bytes", part.bytes},
                {"seconds", part.seconds}};
   if (part.cut_time) json["cut_time"] = FormatTime(*part.cut_time);
+  if (part.is_rest) json["rest"] = true;
   return json;
 }
 
@@ -45,6 +46,7 @@ Result<PartManifest> PartFromJson(const Json& json) {
   if (const auto cut = json.find("cut_time"); cut != json.end()) {
     HF_ASSIGN(part.cut_time, TimeFromJson(*cut));
   }
+  part.is_rest = json.value("rest", false);
   return part;
 }
 

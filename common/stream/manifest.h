@@ -34,6 +34,7 @@ struct PartManifest {
   PhaseSeconds seconds = {};
   // By this node's own clock; unset where the snapshot has one part, whose cut is the snapshot's.
   std::optional<WallTime> cut_time = std::nullopt;
+  bool is_rest = false;  // of a sharded source: what the parts of the nodes themselves lack
   bool operator==(const PartManifest&) const = default;
 };
 

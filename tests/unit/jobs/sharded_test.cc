@@ -1,0 +1,269 @@
+// A sharded source from its nodes' parts to the snapshot.
+#include <catch2/catch.hpp>
+
+#include <map>
+
+#include "agent/jobs/compose_job.h"
+#include "agent/jobs/part_record.h"
+#include "tests/support/sharded_source.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace holdfast::jobs {
+namespace {
+
+using testing::Unwrap;
+
+// Nodes n1 to n3 of "shop/s" in one repository.
+struct Shop {
+  Shop() {
+    fixture.kinds.push_back(testing::ShardedKind(world));
+    for (const char* node : {"n1", "n2", "n3"}) {
+      nodes[node] = Unwrap(
+          ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
+                                    "repositories:\n"
+                                    "  main: {{url: 'memory:main', password_file: password}}\n"
+                                    "sources:\n"
+                                    "  - {{kind: shop, name: s}}\n"
+                                    "  - {{kind: shop, name: other}}\n",
+                                    node),
+                        fixture.directory.path() + "/agent.yaml", {}, SchemasOf(fixture.kinds)));
+    }
+    request.kind = "shop";
+    request.name = "s";
+    request.host = "prod";
+    request.is_sharded = true;
+  }
+
+  JobContext On(const std::string& node) {
+    JobContext context = fixture.Context();
+    context.settings = &nodes.at(node);
+    context.run = run;
+    context.repositories = &pool;
+    return context;
+  }
+  Result<SavedPart> TrySave(const std::string& node, BackupScope scope,
+                            const std::string& name = "s") {
+    BackupTaskOptions options{
+        .settings = nodes.at(node).FindSource("shop", name), .scope = scope, .compose = false};
+    if (scope == BackupScope::kRest) {
+      for (const ComposeRequest::Part& part : request.parts)
+        options.others.push_back({part.node, part.tree});
+    }
+    BackupTask task(On(node), std::move(options));
+    HF_TRY(task.Prepare());
+    HF_TRY(task.Cut());
+    HF_TRY(task.Save());
+    held.push_back(task.TakePart());
+    return task.saved();
+  }
+  // Saves a part, and has the order name it.
+  SavedPart Save(const std::string& node, BackupScope scope) {
+    SavedPart saved = Unwrap(TrySave(node, scope));
+    request.parts.push_back(
+        {.node = node, .tree = saved.tree, .has_data = saved.has_data, .is_rest = saved.is_rest});
+    return saved;
+  }
+  Result<ComposedSnapshot> Compose() {
+    ComposeReport report =
+        RunCompose(On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), request, journal,
+                   fixture.clock.Now() + std::chrono::hours(1));
+    if (report.error) return Fail(*report.error);
+    return report.snapshot;
+  }
+  // Path -> content of all files of the run's snapshot but its manifest.
+  std::map<std::string, std::string> Files() {
+    auto session = Unwrap(RepositorySession::Open(
+        On("n1"), AddressOf(nodes.at("n1").repositories.at(0)), LockUse::kNone));
+    REQUIRE_OK(session->repository().LoadIndex({}));
+    const auto snapshots = Unwrap(repository::ListSnapshots(session->repository()));
+    auto view = Unwrap(repository::OpenSnapshot(session->repository(), snapshots.back()));
+    std::map<std::string, std::string> files;
+    for (const std::string& path : PathsOf(*view)) {
+      if (path.ends_with('/') || path == "manifest.json") continue;
+      auto reader = Unwrap(view->Open(path));
+      files[path] = std::string(AsText(Unwrap(testing::ReadAll(*reader))));
+    }
+    return files;
+  }
+  // All that the service has, with the configuration of these nodes.
+  std::map<std::string, std::string> Everything(const std::vector<std::string>& of) const {
+    std::map<std::string, std::string> files = world.common;
+    for (const auto& [name, shard] : world.shards) {
+      for (const auto& [file, text] : shard.files) files["data/" + name + "/" + file] = text;
+    }
+    for (const std::string& node : of) files["members/" + node + "/conf"] = world.own.at(node);
+    return files;
+  }
+
+  testing::ShardedWorld world = testing::ShardedWorld::Small();
+  JobsFixture fixture;
+  std::map<std::string, Settings> nodes;
+  std::string run = MakeUlid(fixture.clock, fixture.random);
+  RepositoryPool pool;
+  std::vector<HeldPart> held;
+  ComposeRequest request;
+  MemorySealedJournal journal;
+};
+
+TEST_CASE("sharded: the nodes' shards and the rest become one whole snapshot") {
+  Shop shop;
+  const SavedPart lead = shop.Save("n1", BackupScope::kLead);
+  const SavedPart shards = shop.Save("n2", BackupScope::kShards);
+  const SavedPart rest = shop.Save("n1", BackupScope::kRest);
+  CHECK(lead.has_data);
+  CHECK_FALSE(shards.has_data);
+  CHECK_FALSE(rest.has_data);
+  CHECK(rest.is_rest);
+  CHECK(rest.items == 2);  // one shard, and nothing that others have
+
+  const ComposedSnapshot composed = Unwrap(shop.Compose());
+
+  CHECK_FALSE(composed.is_partial);
+  CHECK(shop.Files() == shop.Everything({"n1", "n2"}));
+  const Manifest& manifest = composed.manifest;
+  CHECK(manifest.topology == "sharded");
+  CHECK(manifest.position.at("shards") == "3");
+  CHECK(manifest.details.at("shards") == std::vector<std::string>{"s1"});
+  CHECK(manifest.details.at("members/n2/shards") == std::vector<std::string>{"s2"});
+  CHECK(manifest.details.at("rest/shards") == std::vector<std::string>{"s3"});
+  REQUIRE(manifest.parts.size() == 3);
+  CHECK(manifest.parts[2].node == "n1");
+  CHECK(manifest.parts[2].is_rest);
+  CHECK_FALSE(manifest.parts[0].is_rest);
+}
+
+TEST_CASE(
+    "sharded: a shard that its node could not read whole is the rest's, none of it is mixed") {
+  Shop shop;
+  shop.world.shards["s2"].breaks = true;
+  shop.Save("n1", BackupScope::kLead);
+  shop.Save("n2", BackupScope::kShards);
+  shop.world.shards["s2"].files = {{"begin", "begin anew"}, {"end", "end anew"}};
+  shop.Save("n3", BackupScope::kRest);
+
+  const ComposedSnapshot composed = Unwrap(shop.Compose());
+
+  CHECK_FALSE(composed.is_partial);
+  CHECK(shop.Files() == shop.Everything({"n1", "n2"}));
+  CHECK(composed.manifest.warnings ==
+        std::vector<std::string>{"n2: shard s2 could not be read to its end"});
+  CHECK(composed.manifest.details.at("rest/shards") == std::vector<std::string>{"s2", "s3"});
+}
+
+TEST_CASE("sharded: a shard that moved and was saved twice is one node's as a whole") {
+  Shop shop;
+  shop.Save("n1", BackupScope::kLead);
+  shop.world.shards["s1"].leader = "n2";
+  shop.world.shards["s1"].files = {{"begin", "begin later"}, {"end", "end later"}, {"tail", "t"}};
+  shop.Save("n2", BackupScope::kShards);
+  shop.Save("n1", BackupScope::kRest);
+
+  Unwrap(shop.Compose());
+
+  const auto files = shop.Files();
+  CHECK(files.at("data/s1/begin") == "begin of s1");
+  CHECK(files.at("data/s1/end") == "end of s1");
+  CHECK_FALSE(files.contains("data/s1/tail"));
+}
+
+TEST_CASE("sharded: without the lead's part the rest has the data, and all that no other has") {
+  Shop shop;
+  shop.Save("n2", BackupScope::kShards);
+  const SavedPart rest = shop.Save("n2", BackupScope::kRest);
+  CHECK(rest.has_data);
+  shop.request.lacking = {{"n1", "it did not answer"}};
+
+  const ComposedSnapshot composed = Unwrap(shop.Compose());
+
+  CHECK(composed.is_partial);
+  CHECK(composed.manifest.missing == std::vector<Missing>{{"members/n1", "it did not answer", ""}});
+  CHECK(composed.manifest.details.at("shards") == std::vector<std::string>{"s1", "s3"});
+  CHECK(composed.manifest.position.at("shards") == "3");
+  CHECK(shop.Files() == shop.Everything({"n2"}));
+}
+
+TEST_CASE("sharded: without the rest the snapshot says that shards may be missing") {
+  Shop shop;
+  shop.world.rest_failure = Error(ErrorCode::kUnavailable, "away");
+  shop.Save("n1", BackupScope::kLead);
+  shop.Save("n2", BackupScope::kShards);
+  REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kUnavailable, "away");
+  shop.request.lacking = {{"", "away", true}};
+
+  const ComposedSnapshot composed = Unwrap(shop.Compose());
+
+  CHECK(composed.is_partial);
+  CHECK(composed.manifest.missing ==
+        std::vector<Missing>{
+            {"shards that no node has saved by itself", "away", "back the source up again"}});
+  CHECK_FALSE(shop.Files().contains("data/s3/begin"));
+}
+
+TEST_CASE("sharded: what the rest lacks makes the snapshot partial") {
+  Shop shop;
+  shop.world.rest_missing = {{"s3", "nobody leads it", "start a broker"}};
+  shop.Save("n1", BackupScope::kLead);
+  shop.Save("n2", BackupScope::kShards);
+  shop.Save("n1", BackupScope::kRest);
+
+  const ComposedSnapshot composed = Unwrap(shop.Compose());
+
+  CHECK(composed.is_partial);
+  CHECK(composed.manifest.missing ==
+        std::vector<Missing>{{"n1: s3", "nobody leads it", "start a broker"}});
+}
+
+TEST_CASE("sharded: the rest takes for others only parts of its own run and source") {
+  Shop shop;
+  const SavedPart strange = Unwrap(shop.TrySave("n2", BackupScope::kShards, "other"));
+  shop.request.parts.push_back({.node = "n2", .tree = strange.tree});
+  REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt,
+                "part of node \"n2\": its tree");
+  shop.request.parts[0].tree = repository::Id{{1}};
+  REQUIRE_FAILS(shop.TrySave("n1", BackupScope::kRest), ErrorCode::kCorrupt, "part of node \"n2\"");
+}
+
+TEST_CASE("sharded: an order that mixes up parts and rests is refused") {
+  Shop shop;
+  shop.Save("n1", BackupScope::kLead);
+  shop.Save("n2", BackupScope::kShards);
+  shop.Save("n1", BackupScope::kRest);
+  SECTION("of a source that is not sharded") {
+    shop.request.is_sharded = false;
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names a rest where there is none");
+  }
+  SECTION("two rests") {
+    shop.request.parts[1].is_rest = true;
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names a rest where there is none");
+  }
+  SECTION("a part for a rest") {
+    shop.request.parts[1].is_rest = true;
+    shop.request.parts.pop_back();
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kCorrupt, "rest of node \"n2\": its tree");
+  }
+  SECTION("a rest for a part") {
+    shop.request.parts[2].is_rest = false;
+    shop.request.parts.erase(shop.request.parts.begin() + 1);
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "two parts of node \"n1\"");
+  }
+}
+
+TEST_CASE("sharded: a kind that is none refuses the scopes, and a node alone saves the whole") {
+  Shop shop;
+  Cluster cluster;
+  BackupTask refused(
+      cluster.On("n1"),
+      {.settings = &cluster.Source("n1"), .scope = BackupScope::kShards, .compose = false});
+  REQUIRE_FAILS(refused.Prepare(), ErrorCode::kUnsupported, "cannot save a node's own shards");
+
+  BackupTask alone(shop.On("n1"), {.settings = shop.nodes.at("n1").FindSource("shop", "s")});
+  REQUIRE_OK(alone.Prepare());
+  REQUIRE_OK(alone.Cut());
+  REQUIRE_OK(alone.Save());
+  CHECK(alone.saved().has_data);
+  REQUIRE_OK(alone.Compose());
+  CHECK(shop.Files() == shop.Everything({"n1"}));
+}
+
+}  // namespace
+}  // namespace holdfast::jobs
