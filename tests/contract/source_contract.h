@@ -33,6 +33,9 @@ struct SourceUnderTest {
   // As the kind declares them, and what open() says of the node.
   std::vector<BackupScope> scopes = {BackupScope::kWhole};
   std::string node = "node";
+  // A sharded kind: the same service as another node of it sees it, which is nearest to other
+  // shards.
+  std::function<std::unique_ptr<Source>()> open_other = {};
 };
 
 // One whole backup; `previous` may be null.
@@ -101,6 +104,16 @@ inline void CheckManifest(const Manifest& manifest) {
   Manifest back = Unwrap(DecodeManifest(EncodeManifest(manifest)));
   REQUIRE(back.position == manifest.position);
   REQUIRE(back.details == manifest.details);
+}
+
+// Files of the service's state, and not of its members.
+inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
+  std::set<std::string> files;
+  for (std::size_t i = 0; i < taken.order.size(); ++i) {
+    const bool is_state = !taken.order[i].starts_with("members/");
+    if (is_state && taken.types[i] != NodeType::kDirectory) files.insert(taken.order[i]);
+  }
+  return files;
 }
 
 inline void CheckSourceContract(const SourceUnderTest& test) {
@@ -181,6 +194,49 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
       CheckManifest(*member.view.the_manifest);
       REQUIRE_FALSE(member.view.the_manifest->identity.empty());
       REQUIRE(member.view.the_manifest->position.empty());
+    }
+  }
+
+  SECTION("of a sharded service what each node saves and the rest together are the whole") {
+    if (std::ranges::count(test.scopes, BackupScope::kLead) == 1) {
+      REQUIRE(std::ranges::count(test.scopes, BackupScope::kShards) == 1);
+      REQUIRE(std::ranges::count(test.scopes, BackupScope::kRest) == 1);
+      std::unique_ptr<Source> other = test.open_other();
+      TakenSnapshot whole;
+      TakenSnapshot lead;
+      TakenSnapshot shards;
+      TakeSnapshot(*Unwrap(source->OpenBackup({})), whole);
+      TakeSnapshot(*Unwrap(source->OpenBackup({.scope = BackupScope::kLead})), lead);
+      TakeSnapshot(*Unwrap(other->OpenBackup({.scope = BackupScope::kShards})), shards);
+      const auto expect_whole = [&](const std::vector<TakenSnapshot*>& others) {
+        TakenSnapshot rest;
+        BackupSpec spec{.scope = BackupScope::kRest};
+        for (TakenSnapshot* one : others) spec.others.push_back(&one->view);
+        TakeSnapshot(*Unwrap(source->OpenBackup(spec)), rest);
+        std::set<std::string> all = StateFiles(rest);
+        for (TakenSnapshot* one : others) {
+          for (const std::string& path : StateFiles(*one)) {
+            INFO(path);
+            REQUIRE_FALSE(StateFiles(rest).contains(path));
+            all.insert(path);
+          }
+        }
+        REQUIRE(all == StateFiles(whole));
+        for (const std::string& path : rest.order) {
+          INFO(path);
+          REQUIRE_FALSE((path + "/").starts_with("members/"));
+        }
+        CheckManifest(*rest.view.the_manifest);
+      };
+      expect_whole({&lead, &shards});
+      expect_whole({&shards});  // whose lead is lost
+      expect_whole({&lead});
+      for (const TakenSnapshot* taken : {&lead, &shards}) {
+        REQUIRE(OrderFault(taken->order).empty());
+        CheckManifest(*taken->view.the_manifest);
+        REQUIRE_FALSE(taken->view.the_manifest->identity.empty());
+      }
+      REQUIRE(test.fingerprint() == before);
     }
   }
 
