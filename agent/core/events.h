@@ -133,11 +133,19 @@ struct Send {
 // Opens the source under its lock and prepares it -> TaskPrepared. The session stays open for Cut
 // and StartSave of the same key.
 struct StartPrepare {
+  // A part that the run has of the source.
+  struct OtherPart {
+    std::string node = {};
+    Bytes tree_id = {};  // 32
+  };
   TaskKey key = {};
   std::string run = {};
   std::string source = {};
   std::string repository = {};
   bool data = false;
+  bool sharded = false;
+  bool rest = false;  // of a sharded source: what `others` lack
+  std::vector<OtherPart> others = {};
   std::uint32_t round = 0;
   std::string requester = {};
   std::string note = {};
@@ -157,13 +165,19 @@ struct StartSave {
 // 60 s; a write whose outcome is not known is tried again with the same bytes until then.
 // The job's lock is kept until none of its writes can land any more.
 struct StartCompose {
+  struct LackingPart {
+    std::string node = {};
+    std::string reason = {};
+    bool rest = false;  // of a sharded source what no node has saved by itself; it has no node
+  };
   TaskKey key = {};
   std::string run = {};
   std::string source = {};
   std::string repository = {};
   std::string host = {};
-  std::vector<Bytes> parts = {};                                  // each a serialised Part
-  std::vector<std::pair<std::string, std::string>> lacking = {};  // node, reason
+  std::vector<Bytes> parts = {};  // each a serialised Part
+  std::vector<LackingPart> lacking = {};
+  bool sharded = false;
   bool cut_barrier_met = false;
   std::string requester = {};
   std::string note = {};

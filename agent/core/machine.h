@@ -63,6 +63,7 @@ struct Task {
   std::string source = {};
   std::string repository = {};
   bool data = false;
+  bool rest = false;  // of a sharded source
   bool compose = false;
   std::uint32_t round = 0;
   std::uint32_t start_after_ms = 0;

@@ -229,6 +229,7 @@ void Machine::BeginBackup(Plan& plan, const v1::Plan& message, bool resumed) {
             .source = order.source(),
             .repository = order.repository(),
             .data = order.data(),
+            .rest = order.shards() == v1::SHARDS_REST,
             .compose = order.compose(),
             .round = order.round(),
             .start_after_ms = order.start_after_ms(),

@@ -102,14 +102,21 @@ bool Machine::TryStart(Task& task) {
   source_users_[task.source] = task.key;
   task.phase = Phase::kPreparing;
   task.progress.phase = "prepare";
-  Perform(action::StartPrepare{.key = task.key,
-                               .run = task.run,
-                               .source = task.source,
-                               .repository = task.repository,
-                               .data = task.data,
-                               .round = task.round,
-                               .requester = message->requester(),
-                               .note = message->reason()});
+  const v1::BackupTask& order = message->backup().tasks(static_cast<int>(task.key.task));
+  action::StartPrepare start{.key = task.key,
+                             .run = task.run,
+                             .source = task.source,
+                             .repository = task.repository,
+                             .data = task.data,
+                             .sharded = order.shards() != v1::SHARDS_UNSPECIFIED,
+                             .rest = task.rest,
+                             .round = task.round,
+                             .requester = message->requester(),
+                             .note = message->reason()};
+  for (const v1::OtherPart& part : order.others()) {
+    start.others.push_back({part.node(), ToBytes(part.tree_id())});
+  }
+  Perform(std::move(start));
   return true;
 }
 
@@ -178,8 +185,9 @@ bool Machine::StartComposing(Task& task, const v1::Plan& message) {
       start.parts.push_back(ToBytes(part.SerializeAsString()));
     }
     for (const v1::LackingPart& one : message.compose().lacking()) {
-      start.lacking.emplace_back(one.node(), one.reason());
+      start.lacking.push_back({one.node(), one.reason(), one.rest()});
     }
+    start.sharded = message.compose().sharded();
     start.cut_barrier_met = message.compose().cut_barrier_met();
   } else {
     // Of a local source, the one part there is: this task's, or that of the round before it.
@@ -282,6 +290,7 @@ void Machine::Handle(const event::TaskSaved& event) {
   auto part = Parsed<v1::Part>(event.part);
   part.set_node(identity_.node);
   part.set_data(task->data);
+  part.set_rest(task->rest);
   part.set_cut_on_order(task->cut_on_order);
   if (part.cut_time_ms() == 0) part.set_cut_time_ms(task->cut_time_ms);
   PartRecord record{.plan_id = task->key.plan_id,

@@ -61,6 +61,31 @@ Result<jobs::RepositoryAddress> FindRepository(const Settings& settings,
               "the configuration has changed since the plan was accepted");
 }
 
+// What an order asks of a source of this kind. kUnsupported when one of both is not sharded: an
+// order by which several nodes save a source together must not become one for the whole.
+Result<BackupScope> ScopeOf(const SourceKind& kind, const action::StartPrepare& action) {
+  const bool is_sharded = kind.topology == Topology::kSharded;
+  if (is_sharded != action.sharded) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("the order is for a source that is {}sharded; {} is {}",
+                            action.sharded ? "" : "not ", Quote(action.source),
+                            TopologyName(kind.topology)),
+                "install the same version on the controller and on all nodes");
+  }
+  if (action.rest) return BackupScope::kRest;
+  if (is_sharded) return action.data ? BackupScope::kLead : BackupScope::kShards;
+  return action.data ? BackupScope::kWhole : BackupScope::kMember;
+}
+
+Result<repository::Id> TreeOf(const Bytes& bytes) {
+  repository::Id tree;
+  if (bytes.size() != tree.bytes.size()) {
+    return Fail(ErrorCode::kCorrupt, "a part of the order cannot be read");
+  }
+  std::ranges::copy(bytes, tree.bytes.begin());
+  return tree;
+}
+
 }  // namespace
 
 // One task's thread, and what is said to it.
@@ -249,9 +274,16 @@ void TaskRunner::RunBackup(Job& job, const action::StartPrepare& action) {
     jobs::BackupTaskOptions options;
     options.settings = settings;
     options.note = action.note;
-    options.scope = action.data ? BackupScope::kWhole : BackupScope::kMember;
+    jobs::JobContext context = ContextOf(job);
+    const SourceKind* kind = context.FindKind(settings->kind);
+    HF_CHECK(kind != nullptr);
+    HF_ASSIGN(options.scope, ScopeOf(*kind, action));
+    for (const action::StartPrepare::OtherPart& other : action.others) {
+      HF_ASSIGN(const repository::Id tree, TreeOf(other.tree_id));
+      options.others.push_back({other.node, tree});
+    }
     options.compose = false;
-    jobs::BackupTask task(ContextOf(job), std::move(options));
+    jobs::BackupTask task(std::move(context), std::move(options));
     HF_TRY(task.Prepare());
     post_(event::TaskPrepared{job.key()});
     HF_TRY(job.Await(Word::kCut));
@@ -318,7 +350,10 @@ void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
       HF_ASSIGN(jobs::ComposeRequest::Part part, jobs::ReadMessage(message));
       wanted.parts.push_back(std::move(part));
     }
-    for (const auto& [node, reason] : action.lacking) wanted.lacking.push_back({node, reason});
+    for (const action::StartCompose::LackingPart& one : action.lacking) {
+      wanted.lacking.push_back({one.node, one.reason, one.rest});
+    }
+    wanted.is_sharded = action.sharded;
     return wanted;
   }();
   if (!request) return PostFailure(job.key(), request.error());

@@ -62,6 +62,62 @@ TEST_CASE("agent: a local source is saved and composed, and its lock given back"
   CHECK(fixture.journal.plans.begin()->second.state == PlanState::kEnded);
 }
 
+TEST_CASE("agent: of a sharded source the order says which shards, and the part which they were") {
+  Fixture fixture;
+  fixture.Answer();
+  v1::Plan plan = fixture.BackupPlan('p', {"etcd/main"}, false);
+  v1::BackupTask& task = *plan.mutable_backup()->mutable_tasks(0);
+  const bool is_rest = GENERATE(false, true);
+  task.set_shards(is_rest ? v1::SHARDS_REST : v1::SHARDS_NEAR);
+  task.set_data(!is_rest);
+  if (is_rest) {
+    task.add_others()->set_node("b");
+    task.mutable_others(0)->set_tree_id(std::string(32, 'o'));
+  }
+  fixture.Order(plan);
+  CHECK(fixture.Last<action::StartPrepare>().sharded);
+  CHECK(fixture.Last<action::StartPrepare>().rest == is_rest);
+  REQUIRE(fixture.Last<action::StartPrepare>().others.size() == (is_rest ? 1 : 0));
+
+  fixture.Start();  // after a crash it is the same
+  const auto& start = fixture.Last<action::StartPrepare>();
+  CHECK(start.rest == is_rest);
+  if (is_rest) {
+    CHECK(start.others.at(0).node == "b");
+    CHECK(start.others.at(0).tree_id == Bytes(32, 'o'));
+  }
+  fixture.Save('p');
+
+  const v1::Part part = fixture.Reports().back().saved();
+  CHECK(part.rest() == is_rest);
+  CHECK(part.data() == !is_rest);
+  CHECK(fixture.journal.parts.size() == 1);  // kept from every prune until the run's end
+  fixture.OrderEnd('e');
+  CHECK(fixture.journal.parts.empty());
+  CHECK(fixture.Count<action::ReleasePart>() == 1);
+}
+
+TEST_CASE("agent: of a sharded source the composer hears what no node has saved") {
+  Fixture fixture;
+  fixture.Answer();
+  v1::Plan plan = fixture.NewPlan('k');
+  v1::ComposeOrder& order = *plan.mutable_compose();
+  order.set_source("etcd/main");
+  order.set_repository("main");
+  order.add_parts()->set_tree_id(std::string(32, 't'));
+  order.add_lacking()->set_node("b");
+  order.add_lacking()->set_rest(true);
+  order.set_sharded(true);
+
+  fixture.Order(plan);
+
+  const auto& start = fixture.Last<action::StartCompose>();
+  CHECK(start.sharded);
+  REQUIRE(start.lacking.size() == 2);
+  CHECK_FALSE(start.lacking[0].rest);
+  CHECK(start.lacking[1].rest);
+}
+
 TEST_CASE("agent: who hears of no cut cuts alone, and says so") {
   Fixture fixture;
   fixture.Answer();

@@ -1,0 +1,201 @@
+#include "agent/daemon/task_runner.h"
+
+#include <catch2/catch.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+#include "common/io/atomic_file.h"
+#include "proto/holdfast/v1/plan.pb.h"
+#include "tests/support/fake_source.h"
+#include "tests/support/repository_fixture.h"
+#include "tests/support/sharded_source.h"
+
+namespace holdfast::agent {
+namespace {
+
+using testing::Unwrap;
+
+// One node of "shop/s", which is sharded; "one" of the same repository is not.
+class Node {
+ public:
+  Node(testing::ShardedWorld& shop, testing::FakeWorld& world, testing::MemoryStorage& storage,
+       const std::string& directory, const std::string& name)
+      : kinds_{testing::ShardedKind(shop), testing::FakeKind(world)},
+        settings_(Unwrap(
+            ParseSettings(fmt::format("node: {0}\ncluster: prod\nstate_dir: state-{0}\n"
+                                      "repositories:\n"
+                                      "  main: {{url: 'memory:main', password_file: password}}\n"
+                                      "sources:\n"
+                                      "  - {{kind: shop, name: s}}\n"
+                                      "  - {{kind: fake, name: one}}\n",
+                                      name),
+                          directory + "/agent.yaml", {}, jobs::SchemasOf(kinds_)))),
+        runner_(
+            {.settings = &settings_,
+             .kinds = &kinds_,
+             .clock = &clock_,
+             .random = &random_,
+             .open_storage = [&storage](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
+               return std::make_unique<testing::BorrowedStorage>(storage);
+             }},
+            [this](Event event) { Take(std::move(event)); }) {}
+
+  // From its order to its end. Nothing waits for anything but the runner's own words.
+  Event Save(action::StartPrepare start) {
+    runner_.Perform(start);
+    Event event = Next();
+    if (std::holds_alternative<event::TaskPrepared>(event)) {
+      runner_.Perform(action::Cut{start.key});
+      event = Next();
+    }
+    if (std::holds_alternative<event::TaskCut>(event)) {
+      runner_.Perform(action::StartSave{start.key});
+      event = Next();
+    }
+    return event;
+  }
+  Event Compose(const action::StartCompose& start) {
+    runner_.Perform(start);
+    Event event = Next();
+    if (std::holds_alternative<event::SnapshotSealed>(event)) {
+      runner_.Perform(action::WriteSnapshot{start.key});
+      event = Next();
+    }
+    return event;
+  }
+  std::int64_t boot_ms() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Boot().time_since_epoch())
+        .count();
+  }
+
+ private:
+  void Take(Event event) {
+    if (std::holds_alternative<event::TaskProgress>(event)) return;
+    {
+      std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+    }
+    come_.notify_all();
+  }
+  Event Next() {
+    std::unique_lock lock(mutex_);
+    come_.wait(lock, [this] { return !events_.empty(); });
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+
+  std::vector<SourceKind> kinds_;
+  Settings settings_;
+  SystemClock clock_;
+  testing::SeededRandom random_;
+  std::mutex mutex_;
+  std::condition_variable come_;
+  std::deque<Event> events_;
+  TaskRunner runner_;  // last: it ends before the rest goes
+};
+
+struct Nodes {
+  Nodes() {
+    Unwrap(WriteFileAtomic(directory.path() + "/password", AsBytes("secret word\n"), 0600));
+    Unwrap(repository::Repository::Init(
+        storage, Secret("secret word"),
+        {.user = "tester", .host = "testhost", .scrypt = testing::kCheapScrypt}, random, clock));
+  }
+  action::StartPrepare Order(const std::string& source) {
+    return {.key = {Bytes(16, ++plans), 0},
+            .run = run,
+            .source = source,
+            .repository = "main",
+            .requester = "uid:0"};
+  }
+  static v1::Part PartOf(const Event& event) {
+    INFO((std::holds_alternative<event::TaskFailed>(event)
+              ? std::get<event::TaskFailed>(event).error.message
+              : ""));
+    REQUIRE(std::holds_alternative<event::TaskSaved>(event));
+    v1::Part part;
+    const Bytes& bytes = std::get<event::TaskSaved>(event).part;
+    REQUIRE(part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    return part;
+  }
+
+  TempDir directory = Unwrap(TempDir::Create("runner"));
+  testing::MemoryStorage storage;
+  testing::SeededRandom random;
+  SystemClock clock;
+  testing::ShardedWorld shop = testing::ShardedWorld::Small();
+  testing::FakeWorld world;
+  std::string run = MakeUlid(clock, random);
+  std::uint8_t plans = 0;
+  Node first{shop, world, storage, directory.path(), "n1"};
+  Node second{shop, world, storage, directory.path(), "n2"};
+};
+
+TEST_CASE("task runner: two nodes' shards and the rest become one snapshot that is whole") {
+  Nodes nodes;
+  action::StartPrepare order = nodes.Order("shop/s");
+  order.sharded = true;
+  order.data = true;
+  const v1::Part lead = Nodes::PartOf(nodes.first.Save(order));
+  CHECK(lead.data());
+  order = nodes.Order("shop/s");
+  order.sharded = true;
+  const v1::Part shards = Nodes::PartOf(nodes.second.Save(order));
+  CHECK_FALSE(shards.data());
+  CHECK_FALSE(shards.rest());
+  order = nodes.Order("shop/s");
+  order.sharded = order.rest = true;
+  for (const v1::Part* part : {&lead, &shards})
+    order.others.push_back({part->node(), ToBytes(part->tree_id())});
+  const v1::Part rest = Nodes::PartOf(nodes.second.Save(order));
+  CHECK(rest.rest());
+  CHECK_FALSE(rest.data());
+  CHECK(rest.items() == 2);
+
+  action::StartCompose compose{.key = {Bytes(16, 99), 0},
+                               .run = nodes.run,
+                               .source = "shop/s",
+                               .repository = "main",
+                               .host = "prod",
+                               .sharded = true,
+                               .write_until_boot_ms = nodes.first.boot_ms() + 600'000};
+  for (const v1::Part* part : {&lead, &shards, &rest})
+    compose.parts.push_back(ToBytes(part->SerializeAsString()));
+  const Event composed = nodes.first.Compose(compose);
+
+  REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
+  v1::Composed message;
+  const Bytes& bytes = std::get<event::TaskComposed>(composed).composed;
+  REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  CHECK_FALSE(message.partial());
+  CHECK(message.missing_count() == 0);
+}
+
+TEST_CASE(
+    "task runner: an order for shards is none for the whole, and none for a whole for shards") {
+  Nodes nodes;
+  action::StartPrepare sharded = nodes.Order("fake/one");
+  sharded.sharded = sharded.data = true;
+  action::StartPrepare whole = nodes.Order("shop/s");
+  whole.data = true;
+  for (const action::StartPrepare& order : {sharded, whole}) {
+    const Event event = nodes.first.Save(order);
+    REQUIRE(std::holds_alternative<event::TaskFailed>(event));
+    const TaskError& error = std::get<event::TaskFailed>(event).error;
+    CHECK(error.code == "unsupported");
+    CHECK_FALSE(error.retryable);
+    CHECK_FALSE(error.began);
+  }
+  CHECK(nodes.world.steps.empty());
+  CHECK(nodes.shop.open_sessions == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::agent
