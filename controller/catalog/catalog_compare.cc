@@ -85,7 +85,8 @@ constexpr ComparedColumn kTask[] = {
     {"round", kNothing},      {"data", kNothing},      {"compose", kNothing},
     {"plan_id", kNothing},    {"plan_task", kNothing}, {"created_ms", kNothing},
     {"ended_ms", kNothing},   {"late", kNothing},      {"cut_barrier_met", kNothing},
-    {"error", kNothing},      {"snapshot", kNothing},  {"report", kNothing}};
+    {"rest", kNothing},       {"error", kNothing},     {"snapshot", kNothing},
+    {"report", kNothing}};
 constexpr ComparedColumn kPlan[] = {
     {"plan_id", kNothing},    {"run", kNothing},  {"node", kNothing},    {"incarnation", kNothing},
     {"sequence", kNothing},   {"kind", kNothing}, {"state", kNothing},   {"issued_ms", kNothing},

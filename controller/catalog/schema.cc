@@ -207,8 +207,13 @@ CREATE INDEX audit_by_run ON audit(run, sequence) WHERE run <> '';
 CREATE INDEX audit_by_type ON audit(type, sequence);
 )sql";
 
+constexpr std::string_view kVersion2 = R"sql(
+ALTER TABLE task ADD COLUMN rest INTEGER NOT NULL DEFAULT 0 CHECK (rest IN (0, 1));
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{"first tables", kVersion1},
+    Migration{"tasks that save the rest of a sharded source", kVersion2},
 };
 
 }  // namespace

@@ -153,11 +153,11 @@ struct TableOf<controller::TaskRecord> {
       "run",        "number",    "kind",       "state",    "node", "source",
       "repository", "topology",  "host",       "round",    "data", "compose",
       "plan_id",    "plan_task", "created_ms", "ended_ms", "late", "cut_barrier_met",
-      "error",      "snapshot",  "report"};
+      "rest",       "error",     "snapshot",   "report"};
   static auto Fields(auto& r) {
     return std::tie(r.run, r.number, r.kind, r.state, r.node, r.source, r.repository, r.topology,
                     r.host, r.round, r.data, r.compose, r.plan_id, r.plan_task, r.created_ms,
-                    r.ended_ms, r.late, r.cut_barrier_met, r.error, r.snapshot, r.report);
+                    r.ended_ms, r.late, r.cut_barrier_met, r.rest, r.error, r.snapshot, r.report);
   }
 };
 

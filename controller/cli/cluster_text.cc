@@ -80,10 +80,11 @@ std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatByte
 std::string TaskTable(const v1::RunView& run, std::size_t width) {
   Rows rows;
   for (const v1::TaskView& task : run.tasks()) {
-    rows.push_back({TaskLabel(task), std::string(trust::OrderKindText(task.kind())),
-                    std::string(TaskStateText(task.progress().state())),
-                    ItemsText(task.progress().items()), BytesText(task.progress().bytes()),
-                    Took(run.started_ms(), task.ended_ms())});
+    rows.push_back(
+        {TaskLabel(task),
+         fmt::format("{}{}", trust::OrderKindText(task.kind()), task.rest() ? " rest" : ""),
+         std::string(TaskStateText(task.progress().state())), ItemsText(task.progress().items()),
+         BytesText(task.progress().bytes()), Took(run.started_ms(), task.ended_ms())});
   }
   return FormatTable({{"TASK", false, true},
                       {"ORDER"},

@@ -30,6 +30,7 @@ enum class PlantedBug : std::uint8_t {
   kForgetInventory,  // an inventory ends with its first page
   kNoResend,         // a plan is sent once
   kNewestRoot,       // who is behind gets the newest root document, whatever he has
+  kLosePart,         // a part that the rest of a sharded source relies on is not composed
 };
 
 struct Options {

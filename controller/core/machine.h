@@ -120,6 +120,7 @@ struct TaskWish {
   std::string host = {};
   std::uint32_t round = 0;
   bool data = false;
+  bool rest = false;
   bool compose = false;
   std::vector<std::string> sources = {};  // probe
   std::string after = {};                 // inventory
@@ -214,7 +215,7 @@ class Machine {
   void ApplyUnknown(Agent& agent, const v1::Report& report);
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
-  SnapshotRecord SnapshotOf(const Run* run, const std::string& node,
+  SnapshotRecord SnapshotOf(const Run* run, const Task* task, const std::string& node,
                             const v1::Report& report) const;
   void TakeInventory(Run& run, Task& task, const v1::Report& report);
   void TakeProbe(Agent& agent, const v1::Report& report);
@@ -232,7 +233,9 @@ class Machine {
   bool AdvanceRetries(Run& run, std::size_t unit);
   bool Retry(Run& run, std::size_t unit, Task& task);
   bool IsCovered(const Run& run, const Unit& unit, const Task& task) const;
-  std::uint32_t RoundsOf(const Run& run, const Task& task) const;
+  bool MayTryAgain(const Run& run, const Task& task) const;
+  bool StartRest(Run& run, std::size_t unit);
+  std::vector<Agent*> AbleAgents(const Unit& unit);
   void StartCompose(Run& run, std::size_t unit);
   void EndUnit(Run& run, std::size_t unit);
   void Cut(Run& run);
@@ -282,6 +285,9 @@ class Machine {
   std::vector<std::string> closed_;  // runs
   bool try_queued_ = false;
 };
+
+// What ended the task, as its agent signed it; empty before.
+v1::Report ReportOf(const Task& task);
 
 inline bool IsSettled(const TaskRecord& task) {
   if (task.state == TaskState::kLost) {

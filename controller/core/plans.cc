@@ -132,7 +132,8 @@ std::uint32_t Machine::AddTask(Run& run, const TaskWish& wish) {
                  .round = wish.round,
                  .data = wish.data,
                  .compose = wish.compose,
-                 .created_ms = now_.wall_ms};
+                 .created_ms = now_.wall_ms,
+                 .rest = wish.rest};
   std::string key = wish.source;
   if (wish.kind == OrderKind::kProbe) {
     key = "@" + wish.node;
@@ -166,6 +167,21 @@ std::int64_t Machine::LeftMs(const Run& run) const {
                                   LifeOf(run.record.kind));
 }
 
+namespace {
+
+// The parts that a rest task need not save again.
+void AddOthers(const Run& run, const Unit& unit, v1::BackupTask& order) {
+  for (std::uint32_t number : unit.tasks) {
+    const Task& task = run.tasks[number];
+    if (task.record.rest || task.record.state != TaskState::kSaved) continue;
+    v1::OtherPart& other = *order.add_others();
+    other.set_node(task.record.node);
+    other.set_tree_id(ReportOf(task).saved().tree_id());
+  }
+}
+
+}  // namespace
+
 // One plan for all of a node's tasks of a round.
 void Machine::PlanBackup(Run& run, const std::string& node,
                          const std::vector<std::uint32_t>& numbers, std::uint32_t round) {
@@ -186,6 +202,10 @@ void Machine::PlanBackup(Run& run, const std::string& node,
     one.set_compose(task.record.compose);
     one.set_start_after_ms(StartDelay(task.record.repository));
     one.set_round(task.record.round);
+    if (task.record.topology == Topology::kSharded) {
+      one.set_shards(task.record.rest ? v1::SHARDS_REST : v1::SHARDS_NEAR);
+    }
+    if (task.record.rest) AddOthers(run, run.units[task.unit], one);
     task.record.plan_id = ToBytes(plan.plan_id());
     task.record.plan_task = static_cast<std::uint32_t>(order.tasks_size() - 1);
     Dirty(task);

@@ -154,6 +154,7 @@ struct TaskRecord {
   std::int64_t ended_ms = 0;  // of the final state
   bool late = false;          // was not prepared when all were told to cut
   bool cut_barrier_met = false;
+  bool rest = false;  // of a sharded source: saves what the others' parts lack
   std::optional<TaskError> error = {};
   Bytes snapshot = {};  // 32; of a composed task
   Bytes report = {};    // payload of the report that ended it, as signed by the agent

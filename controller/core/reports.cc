@@ -157,7 +157,7 @@ void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
                 .closed = true,
                 .message = "known from reports of the agents alone"};
   Put(RecoverRun{std::move(run)});
-  Put(RecoverSnapshot{SnapshotOf(nullptr, agent.record.node, report)});
+  Put(RecoverSnapshot{SnapshotOf(nullptr, nullptr, agent.record.node, report)});
 }
 
 void Machine::ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload) {
@@ -189,7 +189,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     task.whole = !report.composed().partial() && report.composed().missing_count() == 0;
     task.progress.items = report.composed().part().items();
     task.progress.bytes = report.composed().part().bytes();
-    Put(SnapshotOf(&run, task.record.node, report));
+    Put(SnapshotOf(&run, &task, task.record.node, report));
     SetState(run, task, TaskState::kComposed);
   } else if (report.has_saved()) {
     // What has ended will not make anything of it.
@@ -228,8 +228,8 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
   if (is_late) Amend(run);
 }
 
-// REQUIRES: report.has_composed().
-SnapshotRecord Machine::SnapshotOf(const Run* run, const std::string& node,
+// Of a task of a run that is known, or of one that is not. REQUIRES: report.has_composed().
+SnapshotRecord Machine::SnapshotOf(const Run* run, const Task* task, const std::string& node,
                                    const v1::Report& report) const {
   const v1::Composed& composed = report.composed();
   SnapshotRecord record{.repository = report.repository(),
@@ -251,10 +251,15 @@ SnapshotRecord Machine::SnapshotOf(const Run* run, const std::string& node,
     record.note = run->record.reason;
     if (!composed.has_part()) {
       // The composer knows trees; how much they hold stands in the reports of those who saved them.
-      for (const Task& task : run->tasks) {
-        if (task.record.source != record.source || task.record.state != TaskState::kSaved) continue;
-        record.items += task.progress.items;
-        record.bytes += task.progress.bytes;
+      const Unit& unit = run->units[task->unit];
+      const auto trees = unit.trees.find(task->record.number);
+      for (std::uint32_t number : unit.tasks) {
+        const Task& saved = run->tasks[number];
+        const bool is_in = saved.record.state == TaskState::kSaved && trees != unit.trees.end() &&
+                           trees->second.contains(ToBytes(ReportOf(saved).saved().tree_id()));
+        if (!is_in) continue;
+        record.items += saved.progress.items;
+        record.bytes += saved.progress.bytes;
       }
     }
   }

@@ -205,12 +205,6 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
                           .compose = true});
         continue;
       }
-      if (takes && source.topology == Topology::kSharded) {
-        return Fail(
-            ErrorCode::kUnsupported,
-            fmt::format("{} is sharded, which this version cannot save", Quote(source.source)),
-            "name the other sources");
-      }
       Members& members = shared[source.source];
       members.all.emplace_back(&agent, &source);
       members.is_wanted = members.is_wanted || takes;
@@ -234,6 +228,14 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
                                 Quote(source->repository), Quote(agent->record.node)),
                     "give all its members the same repository");
       }
+      if (source->topology != first.second->topology) {
+        return Fail(
+            ErrorCode::kInvalidArgument,
+            fmt::format("{} is {} on {} and {} on {}", Quote(name),
+                        TopologyName(first.second->topology), Quote(first.first->record.node),
+                        TopologyName(source->topology), Quote(agent->record.node)),
+            "install the same version of the agent on all its members");
+      }
       auto health = agent->record.healthy.find(name);
       const bool is_healthy = health == agent->record.healthy.end() || health->second;
       all.push_back(agent);
@@ -250,7 +252,7 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
       wishes.push_back({.node = agent->record.node,
                         .source = name,
                         .repository = source->repository,
-                        .topology = Topology::kReplicated,
+                        .topology = source->topology,
                         .host = cluster_.cluster,
                         .data = agent == chosen});
     }

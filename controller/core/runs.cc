@@ -16,14 +16,14 @@ std::string UnitTimer(const Run& run, std::size_t unit) {
   return run.record.run + "/" + std::to_string(unit);
 }
 
+}  // namespace
+
 v1::Report ReportOf(const Task& task) {
   v1::Report report;
   (void)report.ParseFromArray(task.record.report.data(),
                               static_cast<int>(task.record.report.size()));
   return report;
 }
-
-}  // namespace
 
 // The task's state as the catalog has it.
 void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
@@ -147,22 +147,65 @@ void Machine::AdvanceBackup(Run& run, std::size_t unit) {
     return;
   }
   if (AdvanceRetries(run, unit)) return;
-  bool has_data = false;
-  for (std::uint32_t number : run.units[unit].tasks) {
-    const Task& task = run.tasks[number];
-    if (!IsSettled(task.record)) return;
-    has_data = has_data || (task.record.data && task.record.state == TaskState::kSaved);
-  }
-  if (has_data) {
+  const auto is_settled = [&](std::uint32_t number) { return IsSettled(run.tasks[number].record); };
+  if (!std::ranges::all_of(source.tasks, is_settled)) return;
+  if (source.topology == Topology::kSharded && StartRest(run, unit)) return;
+  if (std::ranges::any_of(source.tasks, [&](std::uint32_t number) {
+        const TaskRecord& task = run.tasks[number].record;
+        return task.data && task.state == TaskState::kSaved;
+      })) {
     StartCompose(run, unit);
   } else {
     EndUnit(run, unit);
   }
 }
 
-std::uint32_t Machine::RoundsOf(const Run& run, const Task& task) const {
+bool Machine::MayTryAgain(const Run& run, const Task& task) const {
   const bool is_busy = task.record.error && task.record.error->code == "busy";
-  return is_busy && run.record.queue_if_busy ? options_.rounds_if_queued : options_.rounds;
+  const std::uint32_t rounds =
+      is_busy && run.record.queue_if_busy ? options_.rounds_if_queued : options_.rounds;
+  // What is left is saved behind the round of all.
+  const std::uint32_t tried = task.record.rest ? task.record.round : task.record.round + 1;
+  return tried < rounds;
+}
+
+namespace {
+
+// Whether another agent can do it as well.
+bool MayMove(const TaskRecord& task) {
+  return task.rest || (task.data && task.topology == Topology::kReplicated);
+}
+
+// Whether it is the same task as one that may move, of whatever node.
+bool IsSameTask(const TaskRecord& a, const TaskRecord& b) {
+  return a.rest == b.rest && (a.rest || a.data == b.data);
+}
+
+// The task of one node's own that has saved the data; null without one.
+const Task* DataOf(const Run& run, const Unit& unit) {
+  for (std::uint32_t number : unit.tasks) {
+    const Task& task = run.tasks[number];
+    if (task.record.data && !task.record.rest && task.record.state == TaskState::kSaved) {
+      return &task;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// Those that could save the source now.
+std::vector<Agent*> Machine::AbleAgents(const Unit& unit) {
+  std::vector<Agent*> able;
+  for (auto& [node, agent] : agents_) {
+    if (agent.record.revoked || !agent.is_connected()) continue;
+    const bool has_it = std::ranges::any_of(agent.record.sources, [&](const auto& one) {
+      return one.source == unit.source && one.repository == unit.repository &&
+             one.topology == unit.topology;
+    });
+    if (has_it) able.push_back(&agent);
+  }
+  return able;
 }
 
 // Whether a later task stands in for this one.
@@ -170,8 +213,8 @@ bool Machine::IsCovered(const Run& run, const Unit& unit, const Task& task) cons
   return std::ranges::any_of(unit.tasks, [&](std::uint32_t number) {
     const TaskRecord& other = run.tasks[number].record;
     if (other.round <= task.record.round) return false;
-    const bool shares_data = task.record.data && unit.topology == Topology::kReplicated;
-    return shares_data ? other.data : other.node == task.record.node;
+    if (MayMove(task.record)) return IsSameTask(other, task.record);
+    return other.node == task.record.node && !other.rest;
   });
 }
 
@@ -183,7 +226,7 @@ bool Machine::AdvanceRetries(Run& run, std::size_t unit) {
     Task& task = run.tasks[number];
     if (!IsSettled(task.record) || task.record.state == TaskState::kSaved ||
         task.record.state == TaskState::kComposed || task.record.state == TaskState::kCancelled ||
-        task.record.round + 1 >= RoundsOf(run, task) || IsCovered(run, run.units[unit], task)) {
+        !MayTryAgain(run, task) || IsCovered(run, run.units[unit], task)) {
       continue;
     }
     is_waiting = Retry(run, unit, run.tasks[number]) || is_waiting;
@@ -196,35 +239,30 @@ bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
   const bool is_busy = before.error && before.error->code == "busy" && run.record.queue_if_busy;
   const bool may_help =
       before.state == TaskState::kFailed && before.error && (before.error->retryable || is_busy);
-  const bool shares_data = before.data && before.topology == Topology::kReplicated;
   TaskWish wish{.node = before.node,
                 .source = before.source,
                 .repository = before.repository,
                 .topology = before.topology,
                 .host = before.host,
                 .round = before.round + 1,
-                .data = before.data,
+                .data = before.rest ? DataOf(run, run.units[unit]) == nullptr : before.data,
+                .rest = before.rest,
                 .compose = before.compose};
-  if (shares_data &&
+  if (MayMove(before) &&
       (may_help || before.state == TaskState::kLost || before.state == TaskState::kRefused)) {
-    std::vector<Agent*> able;
-    for (auto& [node, agent] : agents_) {
-      if (agent.record.revoked || !agent.is_connected()) continue;
-      auto source =
-          std::ranges::find(agent.record.sources, before.source, &ConfiguredSource::source);
-      if (source == agent.record.sources.end() || source->repository != before.repository) continue;
-      const bool has_tried = std::ranges::any_of(run.units[unit].tasks, [&](std::uint32_t number) {
+    std::vector<Agent*> able = AbleAgents(run.units[unit]);
+    std::erase_if(able, [&](const Agent* agent) {
+      return std::ranges::any_of(run.units[unit].tasks, [&](std::uint32_t number) {
         const TaskRecord& other = run.tasks[number].record;
-        return other.data && other.node == node;
+        return IsSameTask(other, before) && other.node == agent->record.node;
       });
-      if (!has_tried) able.push_back(&agent);
-    }
+    });
     if (const Agent* other = LeastBusy(able)) {
       wish.node = other->record.node;
       PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
       // What only the first one has, it may still give.
       const Agent* first = FindAgent(before.node);
-      if (may_help && first != nullptr && first->is_connected()) {
+      if (may_help && !before.rest && first != nullptr && first->is_connected()) {
         wish.node = before.node;
         wish.data = false;
         PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
@@ -239,6 +277,40 @@ bool Machine::Retry(Run& run, std::size_t unit, Task& task) {
   }
   const std::uint32_t number = AddTask(run, wish);
   PlanBackup(run, wish.node, {number}, wish.round);
+  return true;
+}
+
+// Of a sharded source, when every node has saved its own shards, or is gone without: one of them
+// saves the others. True when it is begun with this, or waits for an agent.
+bool Machine::StartRest(Run& run, std::size_t unit) {
+  const Unit& source = run.units[unit];
+  std::vector<Agent*> well;  // that have saved their own
+  for (std::uint32_t number : source.tasks) {
+    const TaskRecord& task = run.tasks[number].record;
+    if (task.rest) return false;
+    if (task.state == TaskState::kSaved) well.push_back(&agents_.at(task.node));
+  }
+  if (well.empty()) return false;
+  const std::vector<Agent*> able = AbleAgents(source);
+  if (able.empty()) {
+    deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, now_.mono_ms + kComposerWaitMs);
+    return true;
+  }
+  std::erase_if(well, [&](Agent* agent) { return std::ranges::find(able, agent) == able.end(); });
+  const Task* data = DataOf(run, source);
+  Agent* chosen = LeastBusy(well.empty() ? able : well);
+  for (Agent* agent : well) {
+    if (data != nullptr && agent->record.node == data->record.node) chosen = agent;
+  }
+  const TaskWish wish{.node = chosen->record.node,
+                      .source = source.source,
+                      .repository = source.repository,
+                      .topology = source.topology,
+                      .host = source.host,
+                      .round = 1,  // it waits for nobody's cut
+                      .data = data == nullptr,
+                      .rest = true};
+  PlanBackup(run, wish.node, {AddTask(run, wish)}, wish.round);
   return true;
 }
 
@@ -281,15 +353,27 @@ bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
 }
 
 void Machine::StartCompose(Run& run, std::size_t unit) {
-  // Of each node the part of its last round, and of those that hold the data the first.
-  const Task* data = nullptr;
+  // Of each node the part of its last round, of those that hold the data the first; and of the
+  // rest one, if it can be one that the data are not in: then they are in their own node's.
+  const Unit& composed = run.units[unit];
+  const Task* rest = nullptr;
+  for (std::uint32_t number : composed.tasks) {
+    const Task& task = run.tasks[number];
+    if (!task.record.rest || task.record.state != TaskState::kSaved) continue;
+    if (rest == nullptr || (rest->record.data && !task.record.data)) rest = &task;
+  }
+  const Task* data = rest != nullptr && rest->record.data ? rest : nullptr;
   std::map<std::string, const Task*> parts;
   std::map<std::string, std::string> lacking;
-  for (std::uint32_t number : run.units[unit].tasks) {
+  std::string lacking_rest;
+  for (std::uint32_t number : composed.tasks) {
     const Task& task = run.tasks[number];
     if (task.record.state != TaskState::kSaved) {
-      lacking[task.record.node] = task.record.error ? task.record.error->message
-                                                    : std::string(TaskStateName(task.record.state));
+      std::string& reason = task.record.rest ? lacking_rest : lacking[task.record.node];
+      reason = task.record.error ? task.record.error->message
+                                 : std::string(TaskStateName(task.record.state));
+    } else if (task.record.rest) {
+      continue;
     } else if (!task.record.data) {
       parts[task.record.node] = &task;
     } else if (data == nullptr) {
@@ -299,7 +383,7 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
     }
   }
   HF_CHECK(data != nullptr);
-  parts[data->record.node] = data;
+  if (data != rest) parts[data->record.node] = data;
 
   std::map<std::string, std::size_t> asked;
   for (std::uint32_t number : run.units[unit].composes) ++asked[run.tasks[number].record.node];
@@ -308,13 +392,8 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
     return std::tuple(asked[agent.record.node], agent.record.node != data->record.node,
                       agent.tasks.size(), agent.record.node);
   };
-  for (const auto& [node, agent] : agents_) {
-    if (agent.record.revoked || !agent.is_connected()) continue;
-    auto source =
-        std::ranges::find(agent.record.sources, data->record.source, &ConfiguredSource::source);
-    if (source == agent.record.sources.end() || source->repository != data->record.repository)
-      continue;
-    if (composer == nullptr || rank(agent) < rank(*composer)) composer = &agent;
+  for (const Agent* agent : AbleAgents(composed)) {
+    if (composer == nullptr || rank(*agent) < rank(*composer)) composer = agent;
   }
   if (composer == nullptr) {
     deadlines_.SetSooner({TimerKind::kUnit, UnitTimer(run, unit)}, now_.mono_ms + kComposerWaitMs);
@@ -328,15 +407,25 @@ void Machine::StartCompose(Run& run, std::size_t unit) {
   order.set_host(data->record.host);
   bool is_met = true;
   for (const auto& [node, task] : parts) {
+    if (rest != nullptr && task != data && options_.planted_bug == PlantedBug::kLosePart) continue;
     *order.add_parts() = ReportOf(*task).saved();
     is_met = is_met && task->record.round == 0 && !task->record.late &&
              ReportOf(*task).saved().cut_on_order();
     lacking.erase(node);
   }
+  if (rest != nullptr) *order.add_parts() = ReportOf(*rest).saved();
   for (const auto& [node, reason] : lacking) {
     v1::LackingPart& one = *order.add_lacking();
     one.set_node(node);
     one.set_reason(reason);
+  }
+  if (composed.topology == Topology::kSharded) {
+    order.set_sharded(true);
+    if (rest == nullptr) {
+      v1::LackingPart& one = *order.add_lacking();
+      one.set_reason(lacking_rest);
+      one.set_rest(true);
+    }
   }
   order.set_cut_barrier_met(is_met);
   const TaskWish wish{.kind = OrderKind::kCompose,

@@ -51,6 +51,7 @@ void FillTask(const TaskStatus& status, v1::TaskView& view) {
   view.set_repository(record.repository);
   view.set_round(record.round);
   view.set_data(record.data);
+  view.set_rest(record.rest);
   FillProgress(status, *view.mutable_progress());
   view.set_ended_ms(record.ended_ms);
   if (record.error) {

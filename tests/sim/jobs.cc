@@ -92,6 +92,13 @@ void World::Perform(Agent& agent, const agent::action::StartPrepare& action) {
   job.key = action.key;
   job.run = action.run;
   job.source = action.source;
+  job.is_sharded = action.sharded;
+  job.has_data = action.data;
+  job.is_rest = action.rest;
+  for (const auto& other : action.others) job.others.push_back(other.tree_id);
+  if (job.is_sharded != (action.source == "shop/main"))
+    Violate(fmt::format("{} is asked for the wrong share of {}", agent.node, action.source));
+  if (job.is_rest && action.others.empty()) Violate("a rest of nothing is asked for");
   Later(agent, action.key, OneIn(8) ? Between(1'000, 4'000) : Between(5, 300),
         [this, &agent](Job& one) {
           const agent::TaskKey key = one.key;
@@ -108,9 +115,20 @@ void World::Perform(Agent& agent, const agent::action::Cut& action) {
     const agent::TaskKey key = job.key;
     if (OneIn(job_fault_ * 4)) {
       FailJob(agent, key, "timed_out", true);
-    } else {
-      StepAgent(agent, agent::event::TaskCut{key, AgentTime(agent).wall_ms});
+      return;
     }
+    if (job.is_sharded && !job.is_rest) {
+      // Who leads now; and of these one may be cut short.
+      for (int shard = 0; shard < kShards; ++shard) {
+        const bool is_near = leaders_[static_cast<std::size_t>(shard)] == agent.index;
+        if (is_near && !OneIn(job_fault_)) job.shards.insert(shard);
+      }
+      if (job.has_data) job.shards.insert(kNoShard);
+    }
+    if (job.is_sharded && OneIn(2)) {
+      leaders_[Below(kShards)] = static_cast<int>(Between(0, static_cast<int>(agents_.size())));
+    }
+    StepAgent(agent, agent::event::TaskCut{key, AgentTime(agent).wall_ms});
   });
 }
 
@@ -127,8 +145,22 @@ void World::Perform(Agent& agent, const agent::action::StartSave& action) {
               FailJob(agent, saved, OneIn(3) ? "no_space" : "unavailable", !OneIn(3));
               return;
             }
+            if (job.is_rest) {
+              for (const Bytes& other : job.others) {
+                if (repository_.HasAll(repository_.parts[other])) continue;
+                FailJob(agent, saved, "corrupt", false);
+                return;
+              }
+              const std::set<int> there = ShardsOf(job.others);
+              for (int shard = 0; shard <= kNoShard; ++shard) {
+                if (!there.contains(shard)) job.shards.insert(shard);
+              }
+              if (job.shards.contains(kNoShard) != job.has_data)
+                Violate("the rest is asked to have the data beside another part, or not without");
+            }
             Bytes tree(32);
             random_.Fill(tree);
+            repository_.shards[tree] = job.shards;
             std::set<int>& packs = repository_.parts[tree];
             for (std::int64_t i = Between(1, 3); i > 0; --i) {
               packs.insert(++repository_.packs_made);
@@ -143,6 +175,34 @@ void World::Perform(Agent& agent, const agent::action::StartSave& action) {
   });
 }
 
+std::set<int> World::ShardsOf(const std::vector<Bytes>& trees) const {
+  std::set<int> all;
+  for (const Bytes& tree : trees) {
+    const auto found = repository_.shards.find(tree);
+    if (found != repository_.shards.end()) all.insert(found->second.begin(), found->second.end());
+  }
+  return all;
+}
+
+// As the composer would refuse them.
+void World::CheckParts(const agent::action::StartCompose& action) {
+  std::set<std::string> nodes;
+  int data = 0;
+  int rests = 0;
+  for (const Bytes& bytes : action.parts) {
+    v1::Part part;
+    part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    data += part.data() ? 1 : 0;
+    rests += part.rest() ? 1 : 0;
+    if (!part.rest() && !nodes.insert(part.node()).second)
+      Violate("two parts of one node are to be composed: " + action.source);
+  }
+  if (data != 1) Violate("not exactly one part to be composed has the data: " + action.source);
+  if (rests > (action.sharded ? 1 : 0)) Violate("too many rests are to be composed");
+  if (action.sharded != (action.source == "shop/main"))
+    Violate("parts are to be composed the wrong way: " + action.source);
+}
+
 void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   const agent::TaskKey key = action.key;
   // A local source's task has begun before, with its saving.
@@ -155,12 +215,18 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   job.write_until_ms = action.write_until_boot_ms;
   job.packs.clear();
   job.lock = repository_.TakeLock(agent.index, agent.life);
+  std::vector<Bytes> trees;
   for (const Bytes& bytes : action.parts) {
     v1::Part part;
     part.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-    const std::set<int>& packs = repository_.parts[ToBytes(part.tree_id())];
+    trees.push_back(ToBytes(part.tree_id()));
+    const std::set<int>& packs = repository_.parts[trees.back()];
     job.packs.insert(packs.begin(), packs.end());
   }
+  CheckParts(action);
+  job.shards = ShardsOf(trees);
+  job.is_whole = action.sharded &&
+                 std::ranges::none_of(action.lacking, [](const auto& one) { return one.rest; });
   v1::Composed composed;
   Bytes id(32);
   random_.Fill(id);
@@ -231,7 +297,8 @@ void World::Put(Agent& agent, const agent::TaskKey& key) {
   const bool fails = !dies && StorageFails();
   const bool lands = !fails || OneIn(2);
   // Sent is sent: it lands whoever dies meanwhile.
-  const RepositorySnapshot snapshot{job.run, job.source, job.host, job.packs};
+  const RepositorySnapshot snapshot{job.run,   job.source, job.host,
+                                    job.packs, job.shards, job.is_whole};
   if (lands) In(takes_ms, [this, id = job.snapshot, snapshot] { Land(id, snapshot); });
   if (dies) {
     CrashAgent(agent);
@@ -253,6 +320,8 @@ void World::Land(const Bytes& id, const RepositorySnapshot& snapshot) {
   }
   if (!repository_.HasAll(snapshot.packs))
     Violate("a snapshot is written whose packs are gone: " + snapshot.source);
+  if (snapshot.is_whole && snapshot.shards.size() != kShards + 1)
+    Violate("a snapshot lacks shards and does not say so: " + snapshot.source);
   repository_.snapshots[id] = snapshot;
   Say("snapshot of " + snapshot.source + " of " + snapshot.host);
 }

@@ -26,6 +26,7 @@ const std::map<std::string_view, Planted>& Bugs() {
       {"forget-inventory", {.controller = C::kForgetInventory}},
       {"no-resend", {.controller = C::kNoResend}},
       {"newest-root", {.controller = C::kNewestRoot}},
+      {"lose-part", {.controller = C::kLosePart}},
       {"forget-plans", {.agent = A::kForgetPlans}},
       {"obey-without-operators", {.agent = A::kObeyWithoutOperators}},
       {"release-early", {.agent = A::kReleaseEarly}},

@@ -19,6 +19,8 @@ struct RepositorySnapshot {
   std::string source;
   std::string host;
   std::set<int> packs;
+  std::set<int> shards;   // of a sharded source
+  bool is_whole = false;  // it is not said that shards may be missing
 };
 
 struct RepositoryLock {
@@ -29,8 +31,9 @@ struct RepositoryLock {
 struct Repository {
   int packs_made = 0;
   int locks_made = 0;
-  std::set<int> packs;                   // that are there
-  std::map<Bytes, std::set<int>> parts;  // tree id -> packs
+  std::set<int> packs;                    // that are there
+  std::map<Bytes, std::set<int>> parts;   // tree id -> packs
+  std::map<Bytes, std::set<int>> shards;  // likewise, of a sharded source
   std::map<Bytes, RepositorySnapshot> snapshots;
   std::map<int, RepositoryLock> locks;
 

@@ -35,6 +35,7 @@ World::World(std::uint64_t seed, const Planted& planted, bool is_verbose)
     agent->node = "n" + std::to_string(i);
     if (i < 3) agent->sources["etcd/main"] = {"main", "replicated"};
     if (i > 0) agent->sources["files/app"] = {"main", "local"};
+    if (i != 1) agent->sources["shop/main"] = {"main", "sharded"};
     std::set<std::string> names;
     for (const auto& [name, info] : agent->sources) names.insert(name);
     agent->trust = std::make_unique<testing::CheapAgentTrust>(kClusterId, agent->node, names);
@@ -49,6 +50,8 @@ World::World(std::uint64_t seed, const Planted& planted, bool is_verbose)
                                     .curve_key = testing::CheapKey("curve " + agent->node)};
     agents_.push_back(std::move(agent));
   }
+  leaders_.resize(kShards);
+  for (int& leader : leaders_) leader = static_cast<int>(Between(0, agents));
   fault_end_ms_ = Between(3, 25) * kMinuteMs;
   // Not every seed has every fault: some only show when others keep out of the way.
   auto maybe = [this](std::uint64_t often) { return OneIn(2) ? often : 0; };
@@ -158,7 +161,9 @@ void World::Request() {
     }
     default:
       StepController(event::RunRequested{.request = 1,
-                                         .selectors = {OneIn(3) ? "etcd/main" : "*"},
+                                         .selectors = {OneIn(3)   ? "etcd/main"
+                                                       : OneIn(3) ? "shop/main"
+                                                                  : "*"},
                                          .queue_if_busy = OneIn(2),
                                          .splay_ms = OneIn(3) ? 5'000U : 0U,
                                          .actor = "uid:0"});

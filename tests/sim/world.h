@@ -53,8 +53,14 @@ class World {
     std::string run;
     std::string source;
     std::string host;
+    bool is_sharded = false;
+    bool has_data = false;
+    bool is_rest = false;
+    std::vector<Bytes> others;  // tree ids
     std::vector<Bytes> parts;
-    std::set<int> packs;  // of all parts
+    std::set<int> packs;   // of all parts
+    std::set<int> shards;  // likewise, or of the one that is saved
+    bool is_whole = false;
     std::int64_t write_until_ms = 0;
     Bytes snapshot;
     Bytes composed;
@@ -169,7 +175,11 @@ class World {
   std::int64_t StorageMs();
   bool StorageFails();
   void CheckStart(Agent& agent, const agent::TaskKey& key);
+  std::set<int> ShardsOf(const std::vector<Bytes>& trees) const;
+  void CheckParts(const agent::action::StartCompose& action);
 
+  static constexpr int kShards = 6;
+  static constexpr int kNoShard = kShards;  // what belongs to none of them
   static constexpr std::int64_t kEpochMs = 1'700'000'000'000;
   static constexpr const char* kClusterId = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
@@ -207,6 +217,7 @@ class World {
 
   Repository repository_;
   std::vector<std::unique_ptr<Agent>> agents_;
+  std::vector<int> leaders_;  // of the sharded source's shards: agents, or one that there is not
 };
 
 }  // namespace holdfast::sim

@@ -244,5 +244,8 @@ inline ConfiguredSource Local(const std::string& source) {
 inline ConfiguredSource Replicated(const std::string& source) {
   return {source, "main", Topology::kReplicated};
 }
+inline ConfiguredSource Sharded(const std::string& source) {
+  return {source, "main", Topology::kSharded};
+}
 
 }  // namespace holdfast::controller

@@ -78,9 +78,28 @@ TEST_CASE("catalog: tables of a newer release are refused") {
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
 
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kUnsupported,
-                "has version 99 of its tables; this program knows 1");
+                "has version 99 of its tables; this program knows 2");
   REQUIRE_FAILS(CatalogReader::Open(PathIn(directory)), ErrorCode::kUnsupported,
                 "use the program that wrote it");
+}
+
+TEST_CASE("catalog: of tables from before there were sharded sources no task saved a rest") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  TaskRecord task = SomeTask(1, 0);
+  {
+    Catalog catalog = NewCatalog(directory);
+    REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeRun(1), task}));
+  }
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, "ALTER TABLE task DROP COLUMN rest; PRAGMA user_version = 1",
+                       nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+
+  Catalog catalog = Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite));
+
+  task.rest = false;
+  REQUIRE(Unwrap(catalog.Load()).tasks == std::vector{task});
 }
 
 TEST_CASE("catalog: a damaged page is named with what helps") {

@@ -87,6 +87,7 @@ inline TaskRecord SomeTask(unsigned run, std::uint32_t number) {
       .ended_ms = 6,
       .late = true,
       .cut_barrier_met = true,
+      .rest = true,
       .error = TaskError{"unavailable", "read \"x\": \xe2\x9c\x93", "try again", true, true, false},
       .snapshot = Bytes(32, 7),
       .report = Bytes(1000, 8)};
