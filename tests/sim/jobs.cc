@@ -256,8 +256,8 @@ void World::Perform(Agent& agent, const agent::action::StartCompose& action) {
   Later(agent, key, StorageMs(), [this, &agent, key, look_ms](Job& one) {
     if (const Bytes* there = repository_.Find(one.run, one.source, one.host)) {
       v1::Composed found;
-      found.ParseFromArray(one.composed.data(), static_cast<int>(one.composed.size()));
-      found.set_snapshot(std::string(AsText(*there)));
+      const Bytes& said = repository_.snapshots.at(*there).composed;
+      found.ParseFromArray(said.data(), static_cast<int>(said.size()));
       found.set_was_there(true);
       EndJob(agent, key, agent::event::TaskComposed{key, Serialised(found)});
       return;
@@ -297,8 +297,8 @@ void World::Put(Agent& agent, const agent::TaskKey& key) {
   const bool fails = !dies && StorageFails();
   const bool lands = !fails || OneIn(2);
   // Sent is sent: it lands whoever dies meanwhile.
-  const RepositorySnapshot snapshot{job.run,   job.source, job.host,
-                                    job.packs, job.shards, job.is_whole};
+  const RepositorySnapshot snapshot{job.run,    job.source,   job.host,    job.packs,
+                                    job.shards, job.is_whole, job.composed};
   if (lands) In(takes_ms, [this, id = job.snapshot, snapshot] { Land(id, snapshot); });
   if (dies) {
     CrashAgent(agent);

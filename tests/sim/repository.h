@@ -21,6 +21,7 @@ struct RepositorySnapshot {
   std::set<int> packs;
   std::set<int> shards;   // of a sharded source
   bool is_whole = false;  // it is not said that shards may be missing
+  Bytes composed;         // a serialised Composed: what it says of itself
 };
 
 struct RepositoryLock {
