@@ -26,13 +26,15 @@ struct MetadataDeleter {
 };
 using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, MetadataDeleter>;
 
-// Of all topics; librdkafka takes leaders from it, too.
-Result<MetadataPtr> FetchMetadata(Handle& handle, const std::stop_token& stop) {
+// Of all topics, or of `one` alone; librdkafka takes leaders from it, too.
+Result<MetadataPtr> FetchMetadata(Handle& handle, const std::stop_token& stop,
+                                  rd_kafka_topic_t* one = nullptr) {
   MetadataPtr metadata;
   HF_TRY(handle.Repeat(
       [&](int timeout_ms) {
         const rd_kafka_metadata_t* answer = nullptr;
-        const auto code = rd_kafka_metadata(handle.get(), 1, nullptr, &answer, timeout_ms);
+        const auto code =
+            rd_kafka_metadata(handle.get(), one == nullptr ? 1 : 0, one, &answer, timeout_ms);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) metadata.reset(answer);
         return code;
       },
@@ -201,6 +203,30 @@ Result<Cluster> DescribeCluster(Client& client, std::stop_token stop) {
   if (cluster.answering_broker < 0) cluster.answering_broker = metadata->orig_broker_id;
   std::ranges::sort(cluster.topics, {}, &Topic::name);
   return cluster;
+}
+
+Result<std::vector<std::optional<Error>>> LookUpTopics(Client& client,
+                                                       std::span<const std::string> names,
+                                                       std::stop_token stop) {
+  Handle& handle = client.handle();
+  std::vector<std::optional<Error>> outcomes;
+  for (const std::string& name : names) {
+    // A consumer, which this is, has no topics made by asking for them.
+    const bool is_text = !name.empty() && name.find('\0') == std::string::npos;
+    const TopicPtr topic(is_text ? rd_kafka_topic_new(handle.get(), name.c_str(), nullptr)
+                                 : nullptr);
+    if (!topic) {
+      outcomes.emplace_back(
+          Error(ErrorCode::kInvalidArgument, fmt::format("{} is no topic's name", Quote(name))));
+      continue;
+    }
+    HF_ASSIGN(const MetadataPtr metadata, FetchMetadata(handle, stop, topic.get()));
+    outcomes.emplace_back(Error(ErrorCode::kCorrupt,
+                                fmt::format("the answer says nothing of topic {}", Quote(name))));
+    for (int i = 0; i < metadata->topic_cnt; ++i)
+      if (metadata->topics[i].topic == name) outcomes.back() = ReadTopic(metadata->topics[i]).error;
+  }
+  return outcomes;
 }
 
 #if RD_KAFKA_VERSION >= 0x020300ff

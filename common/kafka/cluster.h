@@ -54,6 +54,14 @@ Result<Cluster> DescribeCluster(Client& client, std::stop_token stop);
 Result<std::vector<std::string>> ListTopicIds(Client& client, std::span<const std::string> topics,
                                               std::stop_token stop);
 
+// What the cluster says of each name, in their order; nullopt: there is such a topic. Else
+// kNotFound, or kDenied where this user may not describe a topic of that name, whether or not there
+// is one, or kInvalidArgument for what can be no topic's name. Makes none of them, whatever brokers
+// do for others who ask so. One request for each.
+Result<std::vector<std::optional<Error>>> LookUpTopics(Client& client,
+                                                       std::span<const std::string> names,
+                                                       std::stop_token stop);
+
 // Offsets of one partition: low <= last_stable <= high. Records from last_stable on belong to
 // transactions that are open, or stand behind one: readers see none of them yet.
 struct Bounds {

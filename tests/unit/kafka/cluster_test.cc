@@ -67,6 +67,31 @@ TEST_CASE("kafka cluster: ids of topics are told where librdkafka can") {
     REQUIRE_FAILS(ids, ErrorCode::kUnsupported, "librdkafka 2.3 or later");
 }
 
+TEST_CASE("kafka cluster: a name is there, is not, or may not be asked for") {
+  MockCluster kafka;
+  kafka.CreateTopic("orders", 2);
+  kafka.CreateTopic("secret", 1);
+  kafka.SetTopicError("secret", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  // These brokers make what is asked for; real ones do as they are told.
+  kafka.SetTopicError("none", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  auto client = Open(kafka.options());
+  const std::vector<std::string> names = {"orders", "none", "secret", "", std::string("a\0b", 3)};
+
+  const auto outcomes = Unwrap(LookUpTopics(*client, names, {}));
+
+  REQUIRE(outcomes.size() == 5);
+  CHECK_FALSE(outcomes[0]);
+  REQUIRE(outcomes[1]);
+  CHECK(outcomes[1]->code() == ErrorCode::kNotFound);
+  REQUIRE(outcomes[2]);
+  CHECK(outcomes[2]->code() == ErrorCode::kDenied);
+  CHECK_THAT(outcomes[2]->hint(), Catch::Contains("DESCRIBE on topic \"secret\""));
+  for (int i : {3, 4}) {
+    REQUIRE(outcomes[i]);
+    CHECK(outcomes[i]->code() == ErrorCode::kInvalidArgument);
+  }
+}
+
 TEST_CASE("kafka cluster: with one address the broker that listens there answers") {
   MockCluster kafka(3);
   ClientOptions options = kafka.options();

@@ -60,6 +60,11 @@ void MockCluster::SetLeader(const std::string& topic, std::int32_t partition, st
           RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
+void MockCluster::SetTopicError(const std::string& topic, int code) {
+  rd_kafka_mock_topic_set_error(impl_->cluster, topic.c_str(),
+                                static_cast<rd_kafka_resp_err_t>(code));
+}
+
 // Also on a thread of a test, where Catch2 cannot be asked.
 void MockCluster::SetDown() {
   HF_CHECK(rd_kafka_mock_broker_set_down(impl_->cluster, -1) == RD_KAFKA_RESP_ERR_NO_ERROR);

@@ -34,6 +34,8 @@ class MockCluster {
   // The next requests of the kind fail, each with one of the codes.
   void FailNext(Api api, std::initializer_list<int> codes);
   void SetLeader(const std::string& topic, std::int32_t partition, std::int32_t broker);
+  // What asking for the topic is answered with, an rd_kafka_resp_err_t.
+  void SetTopicError(const std::string& topic, int code);
   void SetDown();
   void SetUp();
   // How long each answer takes.
