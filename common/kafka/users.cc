@@ -21,6 +21,8 @@ std::string MechanismText(rd_kafka_ScramMechanism_t mechanism) {
   }
 }
 
+const Right kDescribe{"the cluster", "DESCRIBE"};
+
 ScramUser ReadUser(const rd_kafka_UserScramCredentialsDescription_t* found) {
   ScramUser user;
   user.name = rd_kafka_UserScramCredentialsDescription_user(found);
@@ -40,12 +42,24 @@ ScramUser ReadUser(const rd_kafka_UserScramCredentialsDescription_t* found) {
 
 Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_token stop) {
   Handle& handle = client.handle();
-  HF_ASSIGN(EventPtr answer, handle.Ask(RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS,
-                                        [&](auto* options, auto* queue) {
-                                          rd_kafka_DescribeUserScramCredentials(
-                                              handle.get(), nullptr, 0, options, queue);
-                                        },
-                                        stop, {"the cluster", "DESCRIBE"}));
+  EventPtr answer;
+  const auto take = [&](std::size_t, EventPtr event) -> Result<void> {
+    // Where a broker refuses, the event's text is on the stack of a thread of librdkafka's (at
+    // least until 2.12.1), and is freed with the event: it can be neither read nor given back.
+    if (const auto code = rd_kafka_event_error(event.get()); code > 0) {
+      (void)event.release();
+      return Fail(handle.Failure(code, {}, kDescribe));
+    }
+    HF_TRY(handle.Check(event.get(), kDescribe));
+    answer = std::move(event);
+    return {};
+  };
+  HF_TRY(handle.AskEach(
+      RD_KAFKA_ADMIN_OP_DESCRIBEUSERSCRAMCREDENTIALS, 1,
+      [&](std::size_t, auto* options, auto* queue) {
+        rd_kafka_DescribeUserScramCredentials(handle.get(), nullptr, 0, options, queue);
+      },
+      take, stop));
   std::size_t count = 0;
   const auto** found = rd_kafka_DescribeUserScramCredentials_result_descriptions(
       rd_kafka_event_DescribeUserScramCredentials_result(answer.get()), &count);
