@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "common/base/format.h"
 
@@ -35,6 +36,17 @@ Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigne
     if (fd >= 0) return Fd(fd);
     if (errno != EINTR) return Fail(ErrnoError(errno, "open " + Quote(shown)));
   }
+}
+
+Result<Fd> OpenNamelessFile(const std::string& directory) {
+  auto file = OpenFile(directory, O_TMPFILE | O_RDWR, 0600);
+  if (file) return file;
+  // Not every file system has O_TMPFILE.
+  std::string name = directory + "/nameless-XXXXXX";
+  Fd named(mkostemp(name.data(), O_CLOEXEC));
+  if (!named.is_open()) return Fail(ErrnoError(errno, "make a file in " + Quote(directory)));
+  if (unlink(name.c_str()) != 0) return Fail(ErrnoError(errno, "unlink " + Quote(name)));
+  return named;
 }
 
 Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::string& shown) {

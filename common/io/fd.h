@@ -37,6 +37,10 @@ Result<Fd> OpenFile(const std::string& path, int flags, unsigned mode = 0);
 Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigned mode,
                       const std::string& shown);
 
+// A new file in `directory`, to be written and read, that has no name: it goes with its descriptor,
+// also after a crash.
+Result<Fd> OpenNamelessFile(const std::string& directory);
+
 // Up to buffer.size() bytes; 0 at the end. Restarts when interrupted. `shown` names it in errors.
 Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::string& shown);
 // As many bytes as `buffer` holds, from `offset` on; kCorrupt when the file ends before.

@@ -1,6 +1,5 @@
 #include "agent/sources/etcd/backup.h"
 
-#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -43,14 +42,7 @@ Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
     return Fail(ErrorCode::kNoSpace,
                 fmt::format("{} has {} free, the snapshot needs {}", Quote(directory),
                             FormatBytes(free_bytes), FormatBytes(bytes + kSpoolMargin)));
-  auto spool = OpenFile(directory, O_TMPFILE | O_RDWR, 0600);
-  if (spool) return spool;
-  // Not every file system has O_TMPFILE.
-  std::string name = directory + "/snapshot-XXXXXX";
-  Fd named(::mkostemp(name.data(), O_CLOEXEC));
-  if (!named.is_open()) return Fail(ErrnoError(errno, "make a file in " + Quote(directory)));
-  if (::unlink(name.c_str()) != 0) return Fail(ErrnoError(errno, "unlink " + Quote(name)));
-  return named;
+  return OpenNamelessFile(directory);
 }
 
 Result<DatabaseFacts> ReadFacts(int spool, std::uint64_t database_bytes) {

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/file_lock.h"
@@ -11,6 +13,20 @@
 namespace holdfast {
 namespace {
 using testing::Unwrap;
+
+TEST_CASE("files: one without a name is written and read, and leaves nothing") {
+  TempDir directory = Unwrap(TempDir::Create("hf-io"));
+  {
+    Fd file = Unwrap(OpenNamelessFile(directory.path()));
+    REQUIRE_OK(WriteAll(file.get(), AsBytes("text"), "it"));
+    Bytes read(4);
+    REQUIRE_OK(ReadAllAt(file.get(), read, 0, "it"));
+    REQUIRE(AsText(read) == "text");
+    REQUIRE(std::filesystem::is_empty(directory.path()));
+  }
+  REQUIRE(std::filesystem::is_empty(directory.path()));
+  REQUIRE_FAILS(OpenNamelessFile(directory.path() + "/none"), ErrorCode::kNotFound, "none");
+}
 
 TEST_CASE("atomic file: replaces the whole content and leaves nothing beside it") {
   TempDir dir = Unwrap(TempDir::Create("hf-io"));
