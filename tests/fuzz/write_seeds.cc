@@ -336,6 +336,14 @@ void WriteKafka() {
     record.timestamp = record.offset / 4;
   }
   write("log-append-time", {});
+  WriteSeed("broker_texts", "meta-kraft",
+            "#\n#Sun Nov 22 15:04:13 UTC 2026\nnode.id=1\ndirectory.id=L_zS8FWIKQ8sSCIc4-fKmw\n"
+            "version=1\ncluster.id=VGuvIhlUEgDnaLPNNs9ZsQ\n");
+  WriteSeed("broker_texts", "meta-zookeeper",
+            "! a\r\nbroker.id : 1001\nversion=0\ncluster.id=a\\=\\u0041\\\n  b\n");
+  WriteSeed("broker_texts", "topic-id", "version: 0\ntopic_id: RbuwiR-FRg6IW9NkrCIH7w");
+  WriteSeed("broker_texts", "epochs", "0\n3\n0 0\n2 1001\n4 9223372036854775807\n");
+  WriteSeed("broker_texts", "partition", "orders-of-today-12");
 }
 
 TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {

@@ -1,0 +1,262 @@
+#include "agent/sources/kafka/broker_texts.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast::kafka {
+namespace {
+
+constexpr std::size_t kTopicNameMax = 249;
+constexpr std::size_t kTopicIdLetters = 22;  // 16 bytes in Base64
+constexpr std::size_t kShownMax = 80;
+
+// Of a stranger's text what an error may show.
+std::string Shown(std::string_view text) { return Quote(text.substr(0, kShownMax)); }
+
+std::unexpected<Error> Refuse(std::string message) {
+  return Fail(ErrorCode::kCorrupt, std::move(message));
+}
+
+// Written as Kafka writes it: no sign, no leading zero.
+template <typename T>
+std::optional<T> Number(std::string_view text) {
+  T number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (number < 0 || (text.size() > 1 && text.front() == '0')) return std::nullopt;
+  return number;
+}
+
+// Takes a line off the front, without its end.
+std::string_view TakeLine(std::string_view& text) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
+
+std::string_view WithoutIndent(std::string_view line) {
+  while (!line.empty() && IsBlank(line.front())) line.remove_prefix(1);
+  return line;
+}
+
+bool EndsInOddBackslashes(std::string_view line) {
+  const std::size_t last = line.find_last_not_of('\\');
+  return (line.size() - (last == std::string_view::npos ? 0 : last + 1)) % 2 == 1;
+}
+
+// The next line that says something, those that it goes on in joined to it; empty at the end.
+std::string TakeLogicalLine(std::string_view& text) {
+  while (!text.empty()) {
+    std::string line(WithoutIndent(TakeLine(text)));
+    if (line.empty() || line.front() == '#' || line.front() == '!') continue;
+    while (EndsInOddBackslashes(line)) {
+      line.pop_back();
+      line += WithoutIndent(TakeLine(text));
+    }
+    if (!line.empty()) return line;
+  }
+  return "";
+}
+
+void AppendUtf8(std::uint32_t code, std::string& to) {
+  if (code < 0x80) {
+    to += static_cast<char>(code);
+  } else if (code < 0x800) {
+    to += static_cast<char>(0xc0 | (code >> 6));
+    to += static_cast<char>(0x80 | (code & 0x3f));
+  } else {
+    to += static_cast<char>(0xe0 | (code >> 12));
+    to += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
+    to += static_cast<char>(0x80 | (code & 0x3f));
+  }
+}
+
+Result<std::string> Unescape(std::string_view text) {
+  std::string plain;
+  while (!text.empty()) {
+    const char c = text.front();
+    text.remove_prefix(1);
+    if (c != '\\' || text.empty()) {
+      plain += c;
+      continue;
+    }
+    const char escaped = text.front();
+    text.remove_prefix(1);
+    constexpr std::string_view kLetters = "tnrf";
+    if (const std::size_t at = kLetters.find(escaped); at != std::string_view::npos) {
+      plain += "\t\n\r\f"[at];
+    } else if (escaped != 'u') {
+      plain += escaped;
+    } else {
+      std::uint32_t code = 0;
+      const std::string_view digits = text.substr(0, 4);
+      const auto [end, error] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+      if (error != std::errc() || end != digits.data() + 4)
+        return Refuse("a property has an escape \\u without its four digits");
+      AppendUtf8(code, plain);
+      text.remove_prefix(4);
+    }
+  }
+  return plain;
+}
+
+// Where the name ends: at the first blank, = or : that is not escaped.
+std::size_t NameEnd(std::string_view line) {
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '\\')
+      ++i;
+    else if (IsBlank(line[i]) || line[i] == '=' || line[i] == ':')
+      return i;
+  }
+  return line.size();
+}
+
+std::string PropertyOf(const JavaProperties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+bool IsTopicLetter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+bool IsBase64UrlLetter(char c) { return c != '.' && IsTopicLetter(c); }
+
+}  // namespace
+
+Result<JavaProperties> ParseProperties(std::string_view text) {
+  JavaProperties properties;
+  for (;;) {
+    const std::string line = TakeLogicalLine(text);
+    if (line.empty()) return properties;
+    const std::size_t name_end = NameEnd(line);
+    std::string_view value = WithoutIndent(std::string_view(line).substr(name_end));
+    if (value.starts_with('=') || value.starts_with(':')) value = WithoutIndent(value.substr(1));
+    HF_ASSIGN(std::string name, Unescape(std::string_view(line).substr(0, name_end)));
+    HF_ASSIGN(properties[std::move(name)], Unescape(value));
+  }
+}
+
+Result<MetaProperties> ParseMetaProperties(std::string_view text) {
+  HF_ASSIGN(const JavaProperties properties, ParseProperties(text));
+  const std::string version = PropertyOf(properties, "version");
+  const auto number = Number<std::int32_t>(version);
+  if (!number) return Refuse(fmt::format("its version is {}", Shown(version)));
+  if (*number > 1) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("it has version {}, this program knows 0 and 1", *number),
+                "use a newer Holdfast");
+  }
+  MetaProperties meta;
+  meta.is_kraft = *number == 1;
+  meta.cluster_id = PropertyOf(properties, "cluster.id");
+  meta.directory_id = PropertyOf(properties, "directory.id");
+  for (const char* name : {"broker.id", "node.id"}) {
+    const auto found = properties.find(name);
+    if (found == properties.end()) continue;
+    const auto id = Number<std::int32_t>(found->second);
+    if (!id || (meta.broker_id && meta.broker_id != id))
+      return Refuse(fmt::format("its {} is {}", name, Shown(found->second)));
+    meta.broker_id = id;
+  }
+  return meta;
+}
+
+Result<std::string> ParseTopicId(std::string_view text) {
+  const std::string_view version = TakeLine(text);
+  if (version != "version: 0") {
+    if (version.starts_with("version: ") && Number<std::int32_t>(version.substr(9))) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("it has {}, this program knows 0", Shown(version)),
+                  "use a newer Holdfast");
+    }
+    return Refuse(fmt::format("it begins with {}", Shown(version)));
+  }
+  std::string_view id = TakeLine(text);
+  constexpr std::string_view kName = "topic_id: ";
+  if (!id.starts_with(kName) || !text.empty())
+    return Refuse("it does not consist of a version and a topic's id");
+  id.remove_prefix(kName.size());
+  // Of the last letter four bits are beyond the sixteenth byte.
+  if (id.size() != kTopicIdLetters || !std::ranges::all_of(id, IsBase64UrlLetter) ||
+      std::string_view("AQgw").find(id.back()) == std::string_view::npos)
+    return Refuse(fmt::format("{} is no topic's id", Shown(id)));
+  return std::string(id);
+}
+
+Result<std::vector<EpochStart>> ParseEpochs(std::string_view text) {
+  const std::string_view version = TakeLine(text);
+  if (version != "0") {
+    if (Number<std::int32_t>(version)) {
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("it has version {}, this program knows 0", version),
+                  "use a newer Holdfast");
+    }
+    return Refuse(fmt::format("it begins with {}", Shown(version)));
+  }
+  const std::string_view count = TakeLine(text);
+  const auto expected = Number<std::uint64_t>(count);
+  if (!expected) return Refuse(fmt::format("its count is {}", Shown(count)));
+  std::vector<EpochStart> epochs;
+  while (!text.empty()) {
+    const std::string_view line = TakeLine(text);
+    const std::size_t blank = std::min(line.find(' '), line.size());
+    const auto epoch = Number<std::int32_t>(line.substr(0, blank));
+    const auto first = Number<std::int64_t>(line.substr(std::min(blank + 1, line.size())));
+    if (!epoch || !first) return Refuse(fmt::format("{} is no epoch", Shown(line)));
+    if (!epochs.empty() && (*epoch <= epochs.back().epoch || *first < epochs.back().first))
+      return Refuse("epochs are not in order");
+    epochs.push_back({*epoch, *first});
+  }
+  if (epochs.size() != *expected)
+    return Refuse(fmt::format("it has {} epochs and says {}", epochs.size(), *expected));
+  return epochs;
+}
+
+std::optional<PartitionName> ParsePartitionName(std::string_view directory) {
+  const std::size_t dash = directory.rfind('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  const std::string_view topic = directory.substr(0, dash);
+  const auto partition = Number<std::int32_t>(directory.substr(dash + 1));
+  if (!partition || topic.empty() || topic.size() > kTopicNameMax || topic == "." ||
+      topic == ".." || !std::ranges::all_of(topic, IsTopicLetter))
+    return std::nullopt;
+  return PartitionName{std::string(topic), *partition};
+}
+
+Result<std::optional<std::string>> ReadBrokerFile(const std::string& path, std::size_t bytes_max) {
+  auto file = OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return Fail(std::move(file).error());
+  }
+  struct stat status {};
+  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (!S_ISREG(status.st_mode)) return Refuse(fmt::format("{} is no regular file", Quote(path)));
+  std::string text;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, ReadSome(file->get(), buffer, path));
+    if (count == 0) return text;
+    text += AsText(ByteView(buffer).first(count));
+    if (text.size() > bytes_max) {
+      return Refuse(fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+    }
+  }
+}
+
+}  // namespace holdfast::kafka
