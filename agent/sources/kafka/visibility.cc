@@ -1,0 +1,211 @@
+#include "agent/sources/kafka/visibility.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <set>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/kafka/cluster.h"
+#include "common/kafka/groups.h"
+
+namespace holdfast::kafka {
+namespace {
+
+// ACLs outlive what they name; each name is one request.
+constexpr std::size_t kNamesMax = 5'000;
+
+struct Kind {
+  std::string_view resource_type;
+  std::string_view one;
+  std::string_view many;
+};
+constexpr Kind kTopics{"TOPIC", "topic", "topics"};
+constexpr Kind kGroups{"GROUP", "group", "consumer groups"};
+
+const Kind& KindOf(std::string_view resource_type) {
+  return resource_type == kTopics.resource_type ? kTopics : kGroups;
+}
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string ValueOf(const rdkafka::Properties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+// A name that the pattern matches and nobody has, or the only one that it matches; nullopt where it
+// takes more to find one.
+std::optional<std::string> NameOfPattern(std::string_view pattern, const std::string& nobody) {
+  if (pattern.find_first_of("?[\\") != std::string_view::npos) return std::nullopt;
+  std::string name;
+  for (const char c : pattern) {
+    if (c != '*')
+      name += c;
+    else if (name.find(nobody) == std::string::npos)
+      name += nobody;
+  }
+  return name;
+}
+
+bool IsSuperUser(const JavaProperties& properties, std::string_view principal) {
+  const auto found = properties.find("super.users");
+  if (found == properties.end() || principal.empty()) return false;
+  std::string_view rest = found->second;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    if (Trim(rest.substr(0, end)) == principal) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return false;
+}
+
+// nullopt where the answer shows that such a name would have been listed.
+std::optional<std::string> ReasonToDoubt(const std::optional<Error>& answer) {
+  if (!answer) return std::nullopt;  // made since the list was
+  if (answer->code() == ErrorCode::kNotFound || answer->code() == ErrorCode::kInvalidArgument)
+    return std::nullopt;
+  return answer->message();
+}
+
+// `answers` in the order of `asked`.
+std::vector<Missing> DoubtsOf(const Kind& kind, std::span<const AskedName> asked,
+                              std::span<const std::optional<Error>> answers) {
+  std::vector<Missing> missing;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto reason = ReasonToDoubt(answers[i]);
+    if (!reason) continue;
+    const bool is_any = asked[i].shown == kind.many;
+    missing.push_back(
+        {asked[i].shown,
+         is_any
+             ? fmt::format("only some are seen, and nothing tells of the others: asked for any "
+                           "name the cluster says \"{}\"",
+                           *reason)
+             : fmt::format("not seen, and it is not known whether there is any: asked for it the "
+                           "cluster says \"{}\"",
+                           *reason),
+         fmt::format("let the cluster allow this user DESCRIBE on {} \"*\" (kafka-acls --add), and "
+                     "deny it nothing",
+                     kind.one)});
+    if (is_any) return missing;  // the others tell nothing new
+  }
+  Shorten(missing, kind.many);
+  return missing;
+}
+
+}  // namespace
+
+void Shorten(std::vector<Missing>& missing, std::string_view of_what) {
+  if (missing.size() <= kNamedMax) return;
+  Missing rest{fmt::format("{} more of the {}", missing.size() - kNamedMax, of_what),
+               missing.back().reason, missing.back().remedy};
+  missing.resize(kNamedMax);
+  missing.push_back(std::move(rest));
+}
+
+std::string NobodysName(Random& random) {
+  std::array<std::uint8_t, 12> bytes{};
+  random.Fill(bytes);
+  return "holdfast-" + HexEncode(bytes);
+}
+
+std::vector<AskedName> NamesToAskFor(std::string_view resource_type,
+                                     std::span<const rdkafka::AclBinding> acls,
+                                     const std::vector<std::string>& seen,
+                                     const std::string& nobody, const NameScope& scope) {
+  const Kind& kind = KindOf(resource_type);
+  const auto shown_all = [&](const std::string& pattern) {
+    return pattern == "*" ? std::string(kind.many)
+                          : fmt::format("{} {}", kind.many, Quote(pattern));
+  };
+  const auto is_seen = [&](const std::string& name) {
+    return std::ranges::binary_search(seen, name);
+  };
+  const auto shown_one = [&](const std::string& name) {
+    return fmt::format("{} {}", kind.one, Quote(name));
+  };
+  std::vector<AskedName> names;
+  for (const std::string& pattern : scope.patterns) {
+    const auto name = NameOfPattern(pattern, nobody);
+    if (name && !is_seen(*name))
+      names.push_back({*name, *name == pattern ? shown_one(pattern) : shown_all(pattern)});
+  }
+  std::set<std::pair<std::string_view, std::string_view>> known;
+  for (const rdkafka::AclBinding& acl : acls) {
+    if (acl.resource_type != resource_type || acl.resource_name.empty()) continue;
+    if (!known.emplace(acl.pattern_type, acl.resource_name).second) continue;
+    if (names.size() >= kNamesMax) break;
+    const bool is_prefix = acl.pattern_type == "PREFIXED";
+    const std::string name = is_prefix ? acl.resource_name + nobody : acl.resource_name;
+    if (scope.wants && !scope.wants(name)) continue;
+    if (is_prefix)
+      names.push_back({name, shown_all(acl.resource_name + "*")});
+    else if (name != "*" && !is_seen(name))
+      names.push_back({name, shown_one(name)});
+  }
+  return names;
+}
+
+Result<std::vector<Missing>> FindHiddenTopics(rdkafka::Client& client,
+                                              std::span<const rdkafka::AclBinding> acls,
+                                              const std::vector<std::string>& seen,
+                                              const std::string& nobody, const NameScope& scope,
+                                              std::stop_token stop) {
+  const auto asked = NamesToAskFor(kTopics.resource_type, acls, seen, nobody, scope);
+  std::vector<std::string> names;
+  for (const AskedName& entry : asked) names.push_back(entry.name);
+  HF_ASSIGN(const auto answers, rdkafka::LookUpTopics(client, names, std::move(stop)));
+  return DoubtsOf(kTopics, asked, answers);
+}
+
+Result<std::vector<Missing>> FindHiddenGroups(rdkafka::Client& client,
+                                              std::span<const rdkafka::AclBinding> acls,
+                                              const std::vector<std::string>& seen,
+                                              const std::string& nobody, std::stop_token stop) {
+  const auto asked = NamesToAskFor(kGroups.resource_type, acls, seen, nobody);
+  std::vector<std::string> names;
+  for (const AskedName& entry : asked) names.push_back(entry.name);
+  HF_ASSIGN(auto offsets, rdkafka::ListGroupOffsets(client, names, std::move(stop)));
+  std::vector<std::optional<Error>> answers;
+  for (rdkafka::GroupOffsets& entry : offsets) answers.push_back(std::move(entry.error));
+  return DoubtsOf(kGroups, asked, answers);
+}
+
+std::string PrincipalOf(const rdkafka::Properties& properties) {
+  const std::string protocol = LowerCase(ValueOf(properties, "security.protocol"));
+  if (protocol.starts_with("sasl")) return "User:" + ValueOf(properties, "sasl.username");
+  const bool has_certificate = !ValueOf(properties, "ssl.certificate.location").empty() ||
+                               !ValueOf(properties, "ssl.keystore.location").empty();
+  return has_certificate ? "" : "User:ANONYMOUS";
+}
+
+std::optional<Missing> DoubtThatThereAreNoAcls(const AclEvidence& evidence) {
+  if (evidence.has_authorizer == false || evidence.may_describe_cluster) return std::nullopt;
+  if (evidence.server_properties != nullptr) {
+    if (IsSuperUser(*evidence.server_properties, evidence.principal)) return std::nullopt;
+    // Without ACLs on the cluster everybody may read them. Were there some, not all of which let
+    // this user in, it would hardly have been told the brokers' configuration.
+    const auto found = evidence.server_properties->find("allow.everyone.if.no.acl.found");
+    const bool lets_in = found != evidence.server_properties->end() && found->second == "true";
+    if (lets_in && evidence.may_describe_configs) return std::nullopt;
+  }
+  return Missing{"ACLs",
+                 "the cluster tells of none, as it does where there are none and where this user "
+                 "may not read them",
+                 "let the cluster allow this user DESCRIBE on the cluster (kafka-acls --add "
+                 "--cluster --operation Describe): the list has that binding then"};
+}
+
+}  // namespace holdfast::kafka
