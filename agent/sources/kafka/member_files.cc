@@ -1,0 +1,194 @@
+#include "agent/sources/kafka/member_files.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+
+namespace holdfast::kafka {
+namespace {
+
+// The coarsest clock step of a file system: FAT's.
+constexpr std::chrono::seconds kFileClockStep{2};
+constexpr std::uint64_t kEstimateMax = 100'000;
+constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
+
+UnixTime SinceEpoch(WallTime time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
+WallTime CutOf(const Manifest& manifest, const std::string& node) {
+  for (const PartManifest& part : manifest.parts)
+    if (part.node == node && part.cut_time) return *part.cut_time;
+  return manifest.cut_time;
+}
+
+bool IsThere(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0;
+}
+
+// So that the walker takes it as it is.
+std::string AsPattern(std::string_view path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string_view("*?[\\").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+class TextReader final : public ByteReader {
+ public:
+  explicit TextReader(std::string text) : text_(std::move(text)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    const std::size_t count = std::min(buffer.size(), text_.size() - at_);
+    if (count > 0) std::memcpy(buffer.data(), text_.data() + at_, count);
+    at_ += count;
+    return count;
+  }
+
+ private:
+  const std::string text_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, MemberFilesOptions options,
+                                         const LogDirectories& directories,
+                                         SnapshotView* previous) {
+  MemberFiles files;
+  files.options_ = std::move(options);
+  files.prefix_ = fmt::format("members/{}", context.node);
+  files.now_ = context.clock->Now();
+  if (!files.options_.log_dirs.empty()) {
+    files.FindProcess();
+    files.OpenMetadataLog(directories);
+  }
+  HF_TRY(files.OpenWalker(context, previous));
+  return files;
+}
+
+void MemberFiles::FindProcess() {
+  auto process = FindBrokerProcess(options_.log_dirs, options_.places);
+  if (process) {
+    process_ = *std::move(process);
+    warnings_ = process_->warnings;
+  } else {
+    warnings_.push_back("how the broker is started is not saved: " + process.error().Text());
+  }
+}
+
+void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
+  std::vector<std::string> places;
+  if (process_) {
+    const auto found = process_->properties.find("metadata.log.dir");
+    if (found != process_->properties.end() && !found->second.empty())
+      places.push_back(found->second);
+  }
+  places.insert(places.end(), options_.log_dirs.begin(), options_.log_dirs.end());
+  places.insert(places.end(), options_.files.begin(), options_.files.end());
+  for (std::string directory : places) {
+    while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+    if (!directory.ends_with(kMetadataLog)) directory += fmt::format("/{}", kMetadataLog);
+    if (!IsThere(directory)) continue;
+    auto log = MetadataLog::Open(directory);
+    if (!log) {
+      missing_.push_back({directory, log.error().message(), "let the agent read it"});
+    } else {
+      if (const std::string doubt = log->Doubt(); !doubt.empty())
+        missing_.push_back({directory, doubt, "back up again; if it stays so, look at the broker"});
+      metadata_log_ = *std::move(log);
+    }
+    metadata_directory_ = directory;
+    return;
+  }
+  if (directories.is_kraft())
+    missing_.push_back({std::string(kMetadataLog),
+                        "not found: KRaft's own log, which alone has the hashes of SCRAM "
+                        "passwords, quotas and secret settings",
+                        "let the agent read the directories, and name the broker's "
+                        "metadata.log.dir in \"files\""});
+}
+
+Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
+  filetree::WalkOptions walk;
+  walk.roots = options_.files;
+  if (process_) walk.roots.insert(walk.roots.end(), process_->files.begin(), process_->files.end());
+  std::vector<std::string> directories = options_.log_dirs;
+  if (!metadata_directory_.empty())
+    directories.push_back(metadata_directory_.substr(0, metadata_directory_.rfind('/')));
+  for (const std::string& directory : directories)
+    for (const char* name : {"/meta.properties", "/bootstrap.checkpoint"})
+      if (IsThere(directory + name)) walk.roots.push_back(directory + name);
+  // That log is saved in its own way.
+  if (!metadata_directory_.empty()) walk.exclude.push_back(AsPattern(metadata_directory_));
+  std::erase_if(walk.roots, [&](const std::string& root) {
+    return !metadata_directory_.empty() &&
+           (root == metadata_directory_ || root == metadata_directory_ + "/");
+  });
+  if (metadata_log_) bytes_ = metadata_log_->bytes();
+  if (walk.roots.empty()) return {};
+  walk.prefix = prefix_ + "/files";
+  walk.previous = previous;
+  if (previous != nullptr && previous->manifest())
+    walk.previous_cut = SinceEpoch(CutOf(*previous->manifest(), context.node) - kFileClockStep);
+  HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
+  bytes_ += walker_->Estimate(kEstimateMax).bytes;
+  return {};
+}
+
+std::optional<Item> MemberFiles::TakeProcess() {
+  if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
+  std::string json = EncodeBrokerProcess(*process_);
+  Item item;
+  item.path = prefix_ + "/process.json";
+  item.attributes.mode = 0600;
+  item.attributes.mtime = item.attributes.atime = item.attributes.ctime = SinceEpoch(now_);
+  item.attributes.uid = ::geteuid();
+  item.attributes.gid = ::getegid();
+  item.attributes.size = json.size();
+  item.content = std::make_unique<TextReader>(std::move(json));
+  return item;
+}
+
+Result<std::optional<Item>> MemberFiles::Next() {
+  if (walker_) {
+    HF_ASSIGN(auto item, walker_->Next());
+    if (item) return item;
+  }
+  if (metadata_log_) {
+    HF_ASSIGN(auto item, metadata_log_->Next(prefix_ + "/cluster_metadata"));
+    if (item) return item;
+  }
+  return TakeProcess();
+}
+
+void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
+  if (!options_.files.empty()) manifest.details["files"] = options_.files;
+  if (!options_.log_dirs.empty()) manifest.details["log_dirs"] = options_.log_dirs;
+  if (metadata_log_) {
+    manifest.details["cluster_metadata"] = {metadata_directory_};
+    manifest.details["cluster_metadata_end"] = {
+        std::to_string(std::max(metadata_log_->end(), metadata_log_->snapshot_end().value_or(0)))};
+  }
+  manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
+  warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
+  if (!walker_) return;
+  const std::vector<Missing>& missing = walker_->missing();
+  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
+  const std::vector<std::string>& walked = walker_->warnings();
+  warnings.insert(warnings.end(), walked.begin(), walked.end());
+}
+
+}  // namespace holdfast::kafka
