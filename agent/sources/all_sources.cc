@@ -5,11 +5,13 @@
 #include "agent/sources/etcd/etcd.h"
 #include "agent/sources/files/files.h"
 #include "agent/sources/haproxy/haproxy.h"
+#include "agent/sources/kafka/kafka.h"
 
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds() {
-  static const std::vector<SourceKind> kinds = {EtcdKind(), HaproxyKind(), FilesKind()};
+  static const std::vector<SourceKind> kinds = {EtcdKind(), KafkaKind(), HaproxyKind(),
+                                                FilesKind()};
   return kinds;
 }
 

@@ -86,6 +86,14 @@ Result<void> AddIds(rdkafka::Client& client, const LogDirectories& directories, 
   return {};
 }
 
+// What is set for the topic or, without that, for its brokers. Of what is not told anything may be.
+bool MayCompact(const OwnerConfigs& configs) {
+  const auto policy =
+      std::ranges::find(configs.entries, std::string_view("cleanup.policy"), &ConfigEntry::name);
+  return policy == configs.entries.end() || !policy->value ||
+         policy->value->find("compact") != std::string::npos;
+}
+
 Result<void> AddTopicConfigs(rdkafka::Client& client, TopicsState& state,
                              const std::stop_token& stop) {
   std::vector<Missing> missing;
@@ -97,6 +105,7 @@ Result<void> AddTopicConfigs(rdkafka::Client& client, TopicsState& state,
     HF_ASSIGN(const auto configs, rdkafka::DescribeConfigs(client, owners, stop));
     for (std::size_t i = 0; i < topics.size(); ++i) {
       topics[i].configs = OwnConfigs(configs[i].entries, ConfigSource::kTopic);
+      if (MayCompact(configs[i])) state.compacted.insert(topics[i].name);
       if (const auto& error = configs[i].error; error && error->code() != ErrorCode::kNotFound)
         missing.push_back(
             MissingFor(fmt::format("configuration of topic {}", Quote(topics[i].name)), *error));

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ using TopicFilter = std::function<bool(std::string_view topic)>;
 struct TopicsState {
   rdkafka::Cluster cluster;           // with all topics that are seen
   std::vector<TopicDocument> topics;  // that are to be saved, by name
+  std::set<std::string> compacted;    // those whose clean-up compacts, or may
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
 };

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
+#include "agent/sources/kafka/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 
@@ -46,21 +46,6 @@ std::string AsPattern(std::string_view path) {
   }
   return pattern;
 }
-
-class TextReader final : public ByteReader {
- public:
-  explicit TextReader(std::string text) : text_(std::move(text)) {}
-  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
-    const std::size_t count = std::min(buffer.size(), text_.size() - at_);
-    if (count > 0) std::memcpy(buffer.data(), text_.data() + at_, count);
-    at_ += count;
-    return count;
-  }
-
- private:
-  const std::string text_;
-  std::size_t at_ = 0;
-};
 
 }  // namespace
 
@@ -150,16 +135,12 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
 
 std::optional<Item> MemberFiles::TakeProcess() {
   if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  std::string json = EncodeBrokerProcess(*process_);
-  Item item;
-  item.path = prefix_ + "/process.json";
-  item.attributes.mode = 0600;
-  item.attributes.mtime = item.attributes.atime = item.attributes.ctime = SinceEpoch(now_);
-  item.attributes.uid = ::geteuid();
-  item.attributes.gid = ::getegid();
-  item.attributes.size = json.size();
-  item.content = std::make_unique<TextReader>(std::move(json));
-  return item;
+  Attributes attributes;
+  attributes.mode = 0600;
+  attributes.mtime = attributes.atime = attributes.ctime = SinceEpoch(now_);
+  attributes.uid = ::geteuid();
+  attributes.gid = ::getegid();
+  return TextItem(prefix_ + "/process.json", EncodeBrokerProcess(*process_), attributes);
 }
 
 Result<std::optional<Item>> MemberFiles::Next() {

@@ -16,15 +16,13 @@
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/segment_reader.h"
 #include "agent/sources/kafka/segment_writer.h"
+#include "agent/sources/kafka/text_item.h"
 #include "common/base/result.h"
 #include "common/kafka/cluster.h"
 #include "common/stream/item.h"
 #include "common/stream/snapshot_view.h"
 
 namespace holdfast::kafka {
-
-// A file whose content is in memory.
-Item TextItem(std::string path, std::string text, const Attributes& attributes);
 
 // A partition that is to be saved, as far as it could be prepared beside others.
 struct PartitionWork {

@@ -1,0 +1,445 @@
+#include "agent/sources/kafka/backup.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/sources/kafka/cluster_state.h"
+#include "agent/sources/kafka/documents.h"
+#include "agent/sources/kafka/member_files.h"
+#include "agent/sources/kafka/partition_saver.h"
+#include "agent/sources/kafka/visibility.h"
+#include "common/base/format.h"
+
+namespace holdfast::kafka {
+namespace {
+
+// Partitions that are looked at ahead, and small ones of them read at once.
+constexpr std::size_t kAhead = 128;
+
+UnixTime ToUnixTime(WallTime time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
+
+// A document of a snapshot, nullopt where it is not there.
+Result<std::optional<std::string>> ReadDocument(SnapshotView& view, const std::string& path) {
+  HF_ASSIGN(const std::optional<Attributes> found, view.Stat(path));
+  if (!found) return std::nullopt;
+  if (found->type != NodeType::kFile || found->size > kDocumentBytesMax)
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no document", Quote(path)));
+  HF_ASSIGN(const std::unique_ptr<ByteReader> reader, view.Open(path));
+  std::string text;
+  Bytes buffer(std::size_t{64} << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
+    if (count == 0) return text;
+    text += AsText(ByteView(buffer).first(count));
+  }
+}
+
+// nullopt where there is none.
+Result<std::optional<PartitionDocument>> ReadPartitionDocument(
+    SnapshotView& view, const rdkafka::TopicPartition& partition) {
+  const std::string path = PartitionDocumentPath(partition.topic, partition.partition);
+  HF_ASSIGN(const std::optional<std::string> text, ReadDocument(view, path));
+  if (!text) return std::nullopt;
+  Result<PartitionDocument> document = DecodePartition(*text);
+  if (!document) return Fail(std::move(document).error().While("read " + Quote(path)));
+  return *std::move(document);
+}
+
+// Whether every file that the document names is there, and as long as it says.
+Result<bool> HasFiles(SnapshotView& view, const rdkafka::TopicPartition& partition,
+                      const PartitionDocument& document) {
+  std::map<std::string, std::uint64_t> there;
+  HF_TRY(view.List(PartitionPath(partition.topic, partition.partition),
+                   [&](const ViewEntry& entry) -> Result<void> {
+                     there[entry.name] = entry.attributes.size;
+                     return {};
+                   }));
+  return std::ranges::all_of(document.files, [&](const SegmentFacts& file) {
+    const auto found = there.find(SegmentName(file.run.first_offset));
+    return found != there.end() && found->second == file.bytes;
+  });
+}
+
+struct ChosenPartition {
+  std::int32_t topic = 0;  // index
+  std::int32_t id = 0;
+  std::int32_t leader = -1;
+};
+
+struct Counts {
+  std::uint64_t topics = 0;
+  std::uint64_t partitions = 0;
+  std::uint64_t records = 0;
+  std::uint64_t records_read = 0;
+};
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), spec_(spec) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    HF_ASSIGN(client_, rdkafka::Client::Open(settings_.Client()));
+    directories_ = LogDirectories::Open(settings_.log_dirs);
+    if (HasMember()) {
+      HF_ASSIGN(member_, MemberFiles::Prepare(
+                             context_, {.files = settings_.files, .log_dirs = settings_.log_dirs},
+                             directories_, spec_.previous));
+    }
+    HF_ASSIGN(topics_,
+              AskForTopics(
+                  *client_, directories_,
+                  [this](std::string_view topic) { return settings_.IsSaved(topic); }, stop_));
+    HF_TRY(ChoosePartitions());
+    return HasDocuments() ? AskForDocuments() : Result<void>();
+  }
+
+  Result<void> Cut() override {
+    cut_time_ = context_.clock->Now();
+    std::vector<rdkafka::TopicPartition> asked;
+    for (const ChosenPartition& chosen : partitions_) asked.push_back(PartitionOf(chosen));
+    HF_ASSIGN(bounds_, rdkafka::ListBounds(*client_, asked, stop_));
+    PrepareTools();
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Fail(Stopped());
+    HF_ASSIGN(std::optional<Item> document, NextDocument());
+    if (document) return document;
+    HF_ASSIGN(std::optional<Item> item, NextOfTopics());
+    if (item) return item;
+    fetcher_.reset();
+    return member_ ? member_->Next() : Result<std::optional<Item>>(std::nullopt);
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    manifest.method = "consumed records";
+    manifest.consistency = "exact";
+    manifest.endpoint = fmt::format("{}", fmt::join(settings_.bootstrap, ","));
+    const rdkafka::Cluster& cluster = topics_.cluster;
+    manifest.identity["cluster_id"] = cluster.id;
+    manifest.identity["librdkafka"] = rdkafka::LibraryCapabilities().version;
+    if (own_broker_) manifest.identity["broker"] = std::to_string(*own_broker_);
+    for (const rdkafka::Broker& broker : cluster.brokers)
+      manifest.members.push_back({{"id", std::to_string(broker.id)},
+                                  {"host", broker.host},
+                                  {"port", std::to_string(broker.port)}});
+    manifest.position["cut"] = FormatTime(cut_time_);
+    manifest.details["topics"] = {std::to_string(counts_.topics)};
+    manifest.details["partitions"] = {std::to_string(counts_.partitions)};
+    manifest.details["records"] = {std::to_string(counts_.records)};
+    manifest.details["records_read"] = {std::to_string(counts_.records_read)};
+    if (state_) manifest.details["groups"] = {std::to_string(state_->groups.groups())};
+    DescribeMissing(manifest);
+    manifest.warnings.insert(manifest.warnings.end(), warnings_.begin(), warnings_.end());
+    return manifest;
+  }
+
+ private:
+  // Of a run of several nodes only this session's own partitions are others' to save, too.
+  bool LeavesToOthers() const {
+    return spec_.scope == BackupScope::kLead || spec_.scope == BackupScope::kShards;
+  }
+  bool HasMember() const { return spec_.scope != BackupScope::kRest; }
+  bool HasDocuments() const {
+    return spec_.scope == BackupScope::kWhole || spec_.scope == BackupScope::kLead ||
+           lacks_documents_;
+  }
+
+  rdkafka::TopicPartition PartitionOf(const ChosenPartition& chosen) const {
+    return {topics_.topics[static_cast<std::size_t>(chosen.topic)].name, chosen.id};
+  }
+
+  Result<void> ChoosePartitions() {
+    own_broker_ = OwnBroker(directories_, topics_.cluster);
+    if (LeavesToOthers() && !own_broker_)
+      return Fail(ErrorCode::kInvalidArgument,
+                  "which broker is on this node is not known, so which partitions to save is not "
+                  "either",
+                  "give \"log_dirs\", or the address of this node's broker as the only one of "
+                  "\"bootstrap\"");
+    if (spec_.scope == BackupScope::kRest) {
+      lacks_documents_ = true;
+      for (SnapshotView* other : spec_.others) {
+        HF_ASSIGN(const auto found, other->Stat(kClusterPath));
+        if (found) lacks_documents_ = false;
+      }
+    }
+    for (std::size_t t = 0; t < topics_.topics.size(); ++t) {
+      const std::string& name = topics_.topics[t].name;
+      const auto seen = std::ranges::find(topics_.cluster.topics, name, &rdkafka::Topic::name);
+      HF_CHECK(seen != topics_.cluster.topics.end());
+      for (const rdkafka::Partition& partition : seen->partitions) {
+        if (LeavesToOthers() && partition.leader != *own_broker_) continue;
+        const ChosenPartition chosen{static_cast<std::int32_t>(t), partition.id, partition.leader};
+        if (spec_.scope == BackupScope::kRest) {
+          HF_ASSIGN(const bool is_saved, IsSavedByOthers(PartitionOf(chosen)));
+          if (is_saved) continue;
+        }
+        partitions_.push_back(chosen);
+      }
+    }
+    return {};
+  }
+
+  Result<bool> IsSavedByOthers(const rdkafka::TopicPartition& partition) {
+    for (SnapshotView* other : spec_.others) {
+      HF_ASSIGN(const auto document, ReadPartitionDocument(*other, partition));
+      if (document && document->incomplete.empty()) return true;
+    }
+    return false;
+  }
+
+  Result<void> AskForDocuments() {
+    ClusterQuestion question{
+        .topics = {settings_.include,
+                   [this](std::string_view topic) { return settings_.IsSaved(topic); }},
+        .state_dir = context_.state_dir,
+        .random = context_.random,
+        .principal = PrincipalOf(settings_.client),
+        .server_properties = member_ ? member_->server_properties() : nullptr};
+    HF_ASSIGN(state_, AskForCluster(*client_, topics_.cluster, question, stop_));
+    documents_.emplace_back(kClusterPath, EncodeCluster(state_->cluster));
+    if (state_->acls) documents_.emplace_back(kAclsPath, EncodeAcls(*state_->acls));
+    if (state_->users) documents_.emplace_back(kUsersPath, EncodeUsers(*state_->users));
+    return {};
+  }
+
+  void PrepareTools() {
+    const auto open = [this] { return rdkafka::Reader::Open(settings_.Client(), {}); };
+    fetcher_ = std::make_unique<RecordFetcher>(open, stop_);
+    Attributes& attributes = tools_.attributes;
+    attributes.mode = 0600;
+    attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);
+    attributes.uid = ::geteuid();
+    attributes.gid = ::getegid();
+    tools_.fetcher = fetcher_.get();
+    tools_.open_reader = open;
+    tools_.previous = spec_.previous;
+    tools_.stop = stop_;
+    tools_.bounds = [this](const rdkafka::TopicPartition& partition) -> Result<rdkafka::Bounds> {
+      HF_ASSIGN(const auto bounds, rdkafka::ListBounds(*client_, {&partition, 1}, stop_));
+      return bounds.front();
+    };
+    tools_.epochs = [this](const rdkafka::TopicPartition& partition) {
+      return directories_.Epochs(partition.topic, partition.partition)
+          .value_or(std::vector<EpochStart>());
+    };
+  }
+
+  Result<std::optional<Item>> NextDocument() {
+    if (!documents_.empty()) {
+      auto [path, text] = std::move(documents_.front());
+      documents_.pop_front();
+      return TextItem(std::string(path), std::move(text), tools_.attributes);
+    }
+    if (!state_) return std::nullopt;
+    HF_ASSIGN(auto group, state_->groups.Next());
+    if (!group) return std::nullopt;
+    return TextItem(std::move(group->path), std::move(group->json), tools_.attributes);
+  }
+
+  // Topics by name, each with its document and then its partitions.
+  Result<std::optional<Item>> NextOfTopics() {
+    for (;;) {
+      if (saver_ != nullptr) {
+        HF_ASSIGN(std::optional<Item> item, saver_->Next());
+        if (item) return item;
+        CountPartition();
+        saver_.reset();
+      }
+      const std::size_t topic_end =
+          next_partition_ < partitions_.size()
+              ? static_cast<std::size_t>(partitions_[next_partition_].topic) + 1
+              : topics_.topics.size();
+      if (HasDocuments() && next_topic_ < topic_end) {
+        const TopicDocument& topic = topics_.topics[next_topic_++];
+        ++counts_.topics;
+        return TextItem(TopicDocumentPath(topic.name), EncodeTopic(topic), tools_.attributes);
+      }
+      if (next_partition_ == partitions_.size()) return std::nullopt;
+      if (ahead_.empty()) HF_TRY(LookAhead());
+      const std::size_t index = next_partition_++;
+      std::optional<PartitionWork> work = std::move(ahead_.front());
+      ahead_.pop_front();
+      if (!work) continue;  // nothing can be said of it
+      current_ = index;
+      saver_ = std::make_unique<PartitionSaver>(tools_, *std::move(work));
+    }
+  }
+
+  // Plans the next partitions, and reads what is small of them.
+  Result<void> LookAhead() {
+    std::vector<RecordRange> ranges;
+    std::vector<std::size_t> of;
+    const std::size_t end = std::min(partitions_.size(), next_partition_ + kAhead);
+    for (std::size_t i = next_partition_; i < end; ++i) {
+      HF_ASSIGN(std::optional<PartitionWork> work, Plan(i));
+      if (work) {
+        RecordRange range = work->Range();
+        const std::int64_t offsets = range.end - range.from;
+        if (offsets > 0 && offsets <= RecordFetcher::kSmallRange) {
+          of.push_back(ahead_.size());
+          ranges.push_back(std::move(range));
+        }
+      }
+      ahead_.push_back(std::move(work));
+    }
+    HF_ASSIGN(auto fetched, fetcher_->FetchSmall(ranges));
+    for (std::size_t i = 0; i < of.size(); ++i) ahead_[of[i]]->fetched = std::move(fetched[i]);
+    return {};
+  }
+
+  Result<std::optional<PartitionWork>> Plan(std::size_t index) {
+    const ChosenPartition& chosen = partitions_[index];
+    const rdkafka::Bounds& bounds = bounds_[index];
+    PartitionWork work;
+    work.partition = PartitionOf(chosen);
+    if (bounds.error) {
+      Lack(work.partition, *bounds.error);
+      return std::nullopt;
+    }
+    const TopicDocument& topic = topics_.topics[static_cast<std::size_t>(chosen.topic)];
+    work.now = {.topic_id = topic.id,
+                .leader = chosen.leader,
+                .low = bounds.low,
+                .last_stable = bounds.last_stable,
+                .high = bounds.high,
+                .epochs = tools_.epochs(work.partition),
+                .compacted = topics_.compacted.contains(topic.name)};
+    HF_TRY(FindPrevious(work));
+    work.plan = PlanPartition(work.previous ? &*work.previous : nullptr, work.now);
+    return work;
+  }
+
+  // Damage of an old snapshot must not keep a new one from being made.
+  Result<void> FindPrevious(PartitionWork& work) {
+    if (spec_.previous == nullptr) return {};
+    auto document = ReadPartitionDocument(*spec_.previous, work.partition);
+    Result<bool> is_there = true;
+    if (document && *document) is_there = HasFiles(*spec_.previous, work.partition, **document);
+    if (document && is_there && *is_there) {
+      work.previous = *std::move(document);
+      return {};
+    }
+    warnings_.push_back(fmt::format("{} is saved anew: {}", NameOf(work.partition),
+                                    !document ? document.error().Text()
+                                    : !is_there
+                                        ? is_there.error().Text()
+                                        : "the previous snapshot lacks files that it names"));
+    return {};
+  }
+
+  void CountPartition() {
+    const PartitionDocument& document = saver_->document();
+    const rdkafka::TopicPartition partition = PartitionOf(partitions_[current_]);
+    ++counts_.partitions;
+    counts_.records += document.run().records;
+    counts_.records_read += saver_->records_read();
+    warnings_.insert(warnings_.end(), saver_->warnings().begin(), saver_->warnings().end());
+    for (const LostRange& lost : document.lost)
+      warnings_.push_back(fmt::format("{}: offsets {} to {} were {}", NameOf(partition), lost.first,
+                                      lost.end - 1, lost.reason));
+    if (document.high > document.last_stable)
+      warnings_.push_back(
+          fmt::format("{}: an open transaction keeps offsets {} to {} out of the snapshot",
+                      NameOf(partition), document.last_stable, document.high - 1));
+    if (document.incomplete.empty()) return;
+    Lack(partition,
+         Error(ErrorCode::kUnavailable, fmt::format("read up to offset {} of {}: {}", document.end,
+                                                    document.last_stable, document.incomplete)));
+  }
+
+  void Lack(const rdkafka::TopicPartition& partition, const Error& error) {
+    const std::string path = PartitionPath(partition.topic, partition.partition);
+    if (LeavesToOthers()) {
+      warnings_.push_back(fmt::format("{} is left to another node: {}", path, error.Text()));
+    } else {
+      lacking_.push_back({path, error.message(), error.hint()});
+    }
+  }
+
+  void DescribeMissing(Manifest& manifest) {
+    std::vector<Missing>& all = manifest.missing;
+    const auto add = [&all](const std::vector<Missing>& some) {
+      all.insert(all.end(), some.begin(), some.end());
+    };
+    if (member_) {
+      member_->Describe(manifest, warnings_);
+      add(directories_.missing());
+    }
+    if (HasDocuments()) {
+      add(topics_.missing);
+      warnings_.insert(warnings_.end(), topics_.warnings.begin(), topics_.warnings.end());
+    }
+    if (state_) {
+      add(state_->missing);
+      if (!member_ || !member_->has_metadata_log()) add(state_->only_in_metadata_log);
+      warnings_.insert(warnings_.end(), state_->warnings.begin(), state_->warnings.end());
+    }
+    const std::size_t count = lacking_.size();
+    Shorten(lacking_, "partitions");
+    if (count > 0) manifest.details["partitions_missing"] = {std::to_string(count)};
+    add(lacking_);
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  const BackupSpec spec_;
+  std::stop_token stop_;
+  std::unique_ptr<rdkafka::Client> client_;
+  LogDirectories directories_;
+  TopicsState topics_;
+  std::optional<MemberFiles> member_;
+  std::optional<ClusterState> state_;
+  std::optional<std::int32_t> own_broker_;
+  bool lacks_documents_ = false;             // of kRest
+  std::vector<ChosenPartition> partitions_;  // by topic and number
+  std::vector<rdkafka::Bounds> bounds_;      // of them
+  WallTime cut_time_{};
+
+  std::deque<std::pair<std::string_view, std::string>> documents_;
+  std::unique_ptr<RecordFetcher> fetcher_;
+  SaverTools tools_;
+  std::size_t next_topic_ = 0;
+  std::size_t next_partition_ = 0;
+  std::deque<std::optional<PartitionWork>> ahead_;  // from next_partition_ on
+  std::size_t current_ = 0;
+  std::unique_ptr<PartitionSaver> saver_;  // of current_
+
+  Counts counts_;
+  std::vector<Missing> lacking_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+std::optional<std::int32_t> OwnBroker(const LogDirectories& directories,
+                                      const rdkafka::Cluster& cluster) {
+  if (directories.broker_id()) return directories.broker_id();
+  if (cluster.answering_broker >= 0) return cluster.answering_broker;
+  return std::nullopt;
+}
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::kafka

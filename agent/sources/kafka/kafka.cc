@@ -1,0 +1,114 @@
+#include "agent/sources/kafka/kafka.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "agent/sources/kafka/backup.h"
+#include "agent/sources/kafka/cluster_state.h"
+#include "agent/sources/kafka/log_directory.h"
+#include "agent/sources/kafka/settings.h"
+#include "common/base/format.h"
+#include "common/kafka/capabilities.h"
+
+namespace holdfast {
+namespace kafka {
+namespace {
+
+class KafkaSource final : public Source {
+ public:
+  KafkaSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    HF_ASSIGN(const auto client, rdkafka::Client::Open(settings_.Client()));
+    const LogDirectories directories = LogDirectories::Open(settings_.log_dirs);
+    HF_ASSIGN(
+        TopicsState topics,
+        AskForTopics(
+            *client, directories,
+            [this](std::string_view topic) { return settings_.IsSaved(topic); }, std::move(stop)));
+    SourceInfo info;
+    info.missing = directories.missing();
+    info.missing.insert(info.missing.end(), topics.missing.begin(), topics.missing.end());
+    info.warnings = std::move(topics.warnings);
+    const rdkafka::Capabilities library = rdkafka::LibraryCapabilities();
+    for (std::string& limit : LibraryLimits(library)) info.warnings.push_back(std::move(limit));
+    info.identity["cluster_id"] = topics.cluster.id;
+    info.identity["librdkafka"] = library.version;
+    const auto own = OwnBroker(directories, topics.cluster);
+    if (own) info.identity["broker"] = std::to_string(*own);
+    for (const rdkafka::Broker& broker : topics.cluster.brokers) {
+      auto& member = info.members.emplace_back();
+      member["id"] = std::to_string(broker.id);
+      member["endpoint"] = fmt::format("{}:{}", broker.host, broker.port);
+      if (own == broker.id) member["here"] = "true";
+    }
+    DescribeTopics(topics, info);
+    info.would_save.insert(info.would_save.end(), settings_.files.begin(), settings_.files.end());
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
+    return Fail(ErrorCode::kUnsupported,
+                "Kafka cannot be restored in place: its brokers hold one state together",
+                "restore into a running cluster with --to-cluster HOST:PORT, or onto stopped "
+                "brokers with --to-log-dirs DIR (docs/sources/kafka.md)");
+  }
+
+  Result<std::string> RecoverRestore(std::string_view) override {
+    return Fail(ErrorCode::kUnsupported, "Kafka has no restore in place to finish");
+  }
+
+ private:
+  static void DescribeTopics(const TopicsState& topics, SourceInfo& info) {
+    std::size_t partitions = 0;
+    std::size_t leaderless = 0;
+    std::size_t behind = 0;
+    for (const TopicDocument& topic : topics.topics) {
+      const auto seen = std::ranges::find(topics.cluster.topics, topic.name, &rdkafka::Topic::name);
+      if (seen == topics.cluster.topics.end()) continue;
+      partitions += seen->partitions.size();
+      for (const rdkafka::Partition& partition : seen->partitions) {
+        if (partition.leader < 0) ++leaderless;
+        if (partition.in_sync.size() < partition.replicas.size()) ++behind;
+      }
+    }
+    info.healthy = leaderless == 0;
+    info.health = fmt::format(
+        "{} brokers, {} partitions, {} without a leader, {} with replicas "
+        "that lag",
+        topics.cluster.brokers.size(), partitions, leaderless, behind);
+    info.would_save.push_back(
+        fmt::format("{} topics with {} partitions", topics.topics.size(), partitions));
+  }
+
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace kafka
+
+SourceKind KafkaKind() {
+  SourceKind kind;
+  kind.kind = "kafka";
+  kind.topology = Topology::kSharded;
+  kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
+  kind.summary = "Kafka: committed records of its topics, configuration, rights, groups' offsets";
+  kind.options = kafka::SettingsSchema();
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    // A snapshot may be restored where its source is not configured.
+    HF_ASSIGN(kafka::Settings settings, kafka::ReadSettings(values));
+    return std::make_unique<kafka::KafkaSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,123 @@
+"""Three brokers with an agent beside each, ordered by a controller: one snapshot of the whole cluster."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import Case, KafkaCluster, main, wait_until
+from lib.cluster import Cluster
+from lib.kafka_log import partition_records
+
+NODES = {1: "kafka-1", 2: "kafka-2", 3: "kafka-3"}
+FOR_EVER = {"retention.ms": "-1"}
+
+
+class ThreeBrokers(Case):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.of_class = cls.shared_directory()
+        cls.kafka = KafkaCluster(cls.of_class / "kafka", "kafka41", 3)
+        cls.addClassCleanup(cls.kafka.kill)
+        cls.kafka.start()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.client = self.kafka.admin()
+        self.cluster = Cluster(self.directory).start()
+
+    def add_agents(self, *topics: str, numbers: tuple[int, ...] = (1, 2, 3)) -> None:
+        for number in numbers:
+            source = {"kind": "kafka", "name": "main", "bootstrap": [self.kafka.bootstrap(number)]}
+            source |= {"log_dirs": [str(one) for one in self.kafka.brokers[number].log_dirs]}
+            self.cluster.add(NODES[number], [source | {"topics": {"include": list(topics)}}])
+
+    def back_up(self, state: str = "done") -> dict:
+        [run] = self.cluster.json("backup", "--all", expect=None)["runs"]
+        self.assertEqual(run["state"], state, json.dumps(run, indent=1))
+        return run
+
+    def restore(self, name: str = "restored") -> Path:
+        target = self.directory / name
+        self.cluster.agent(NODES[1]).run("restore", "latest:kafka/main", "--to", str(target))
+        return target
+
+    def compare(self, directory: Path, *topics: str) -> None:
+        for topic in topics:
+            there = self.client.consume(topic)
+            for partition in range(len(self.client.metadata()["topics"][topic])):
+                wanted = [record for record in there if record.partition == partition]
+                self.assertEqual(partition_records(directory, topic, partition), wanted, f"{topic}-{partition}")
+
+    def test_each_broker_gives_what_it_leads(self) -> None:
+        topics = [f"spread-{number}" for number in range(4)]
+        for topic in topics:
+            self.kafka.create_topic(topic, 6, replicas=2, config=FOR_EVER)
+            self.client.load(topic, 3000, 500, keys=100)
+        self.client.commit("readers", {(topics[0], 0): 7})
+        self.add_agents("spread-*")
+        run = self.back_up()
+        directory = self.restore()
+        self.compare(directory, *topics)
+        manifest = json.loads((directory / "manifest.json").read_text())
+        self.assertEqual(manifest["missing"], [])
+        self.assertTrue(manifest["cut_barrier"])
+        # Nobody gave what others gave, and the rest was nothing.
+        parts = [part["items"] for part in manifest["parts"]]
+        self.assertEqual(len(parts), 4, manifest["parts"])
+        self.assertEqual(manifest["details"]["rest/partitions"], ["0"])
+        for number in NODES:
+            self.assertTrue((directory / "members" / NODES[number] / "cluster_metadata").is_dir())
+        self.assertEqual(len(run["snapshots"]), 1)
+        # The next run has little to do.
+        self.client.load(topics[1], 60, 500, keys=100, seed=2)
+        self.back_up()
+        self.compare(self.restore("again"), *topics)
+
+    def test_a_broker_without_an_agent(self) -> None:
+        self.kafka.create_topic("lonely", config=FOR_EVER, assignment=[[1, 2], [2, 3], [3, 1]])
+        self.client.load("lonely", 900, 500, keys=50)
+        self.add_agents("lonely", numbers=(1, 2))
+        self.back_up()
+        directory = self.restore()
+        self.compare(directory, "lonely")
+        manifest = json.loads((directory / "manifest.json").read_text())
+        self.assertEqual(manifest["details"]["rest/partitions"], ["1"])
+
+    def test_a_broker_dies_meanwhile(self) -> None:
+        """Its partitions go to others' hands; where no replica is left, the snapshot says what is missing."""
+        self.kafka.create_topic("safe", config=FOR_EVER, assignment=[[3, 1], [3, 2], [1, 2]])
+        self.kafka.create_topic("alone", config=FOR_EVER, assignment=[[3], [1]])
+        for topic in ("safe", "alone"):
+            self.client.load(topic, 60_000, 1000, keys=50)
+        before = {topic: self.client.consume(topic) for topic in ("safe",)}
+        alone = [record for record in self.client.consume("alone") if record.partition == 1]
+        self.add_agents("safe", "alone")
+        run_id = self.cluster.json("backup", "--all", "--no-wait")["runs"][0]["run"]
+        wait_until("records on their way", lambda: self.is_saving(run_id), 60)
+        self.kafka.kill_broker(3)
+        try:
+            view = self.cluster.wait_for_end(run_id, 400)
+            self.assertIn(view["state"], ("done", "partly done"), json.dumps(view, indent=1))
+            directory = self.restore()
+            for partition in range(3):
+                wanted = [record for record in before["safe"] if record.partition == partition]
+                self.assertEqual(partition_records(directory, "safe", partition), wanted)
+            self.assertEqual(partition_records(directory, "alone", 1), alone)
+            manifest = json.loads((directory / "manifest.json").read_text())
+            told = [missing["what"] for missing in manifest["missing"]]
+            if view["state"] == "partly done":
+                self.assertIn("data/topics/alone/0", told)
+            else:
+                self.assertEqual(told, [])
+        finally:
+            self.kafka.start_broker(3)
+            self.kafka.wait_for_isr("safe", {1, 3})
+
+    def is_saving(self, run_id: str) -> bool:
+        tasks = self.cluster.run_of(run_id)["tasks"]
+        return any(task["node"] == NODES[3] and (task["bytes"] or 0) > 0 for task in tasks)
+
+
+if __name__ == "__main__":
+    main("kafka41")
