@@ -1,5 +1,6 @@
-"""What the repository engine takes beside its peers (repository.py), what grows with a repository (large.py), and what
-the bus takes. Started by scripts/bench; never part of a test run. Numbers of one run are within about a tenth.
+"""What the repository engine takes beside its peers (repository.py), what grows with a repository (large.py), what
+the bus takes (fleet.py), and what Kafka's source takes beside bare loops (kafka.py). Started by scripts/bench; never
+part of a test run. Numbers of one run are within about a tenth.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import fleet
+import kafka
 import large
 import repository
 from lib import places
@@ -42,12 +44,15 @@ def bus(rounds: int, nodes: int = 200) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("name", choices=["repository", "index", "directory", "bus"])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of repository: {' '.join(repository.PARTS)}")
+    parser.add_argument("name", choices=["repository", "index", "directory", "bus", "kafka"])
+    parts = {"repository": repository.PARTS, "kafka": kafka.PARTS}
+    told = "; ".join(f"of {name}: {' '.join(those)}" for name, those in parts.items())
+    parser.add_argument("parts", nargs="*", metavar="PART", help=told)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
+    parser.add_argument("--gigabytes", type=float, default=4, help="of kafka: how much a topic has; default: 4")
     parser.add_argument("--directory", type=Path, required=True, help="where data and repositories go")
     arguments = parser.parse_args()
-    if unknown := set(arguments.parts) - set(repository.PARTS if arguments.name == "repository" else ()):
+    if unknown := set(arguments.parts) - set(parts.get(arguments.name, ())):
         parser.error(f"{arguments.name} has no part \"{unknown.pop()}\"")
     if arguments.name == "bus":
         bus(arguments.rounds)
@@ -56,6 +61,9 @@ def main() -> None:
         return large.index(arguments.directory / "index", arguments.rounds)
     if arguments.name == "directory":
         return large.one_directory(arguments.directory / "directory", arguments.rounds)
+    if arguments.name == "kafka":
+        chosen = arguments.parts or kafka.PARTS
+        return kafka.bench(arguments.directory / "kafka", arguments.rounds, chosen, arguments.gigabytes)
     repository.bench(arguments.directory / "repository", arguments.rounds, arguments.parts or repository.USUAL_PARTS)
 
 

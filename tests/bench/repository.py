@@ -465,12 +465,12 @@ class RepositoryBench:
         shutil.rmtree(program.directory)
         return size
 
-    def show_machine(self) -> None:
-        with open("/proc/cpuinfo") as file:
-            model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-        programs = [kind(self.directory, self.directory) for kind in (Holdfast, Restic, Rustic)]
-        print(f"{', '.join(program.version() for program in programs)}")
-        print(f"{os.cpu_count()} cores of {model}, Linux {platform.release()}", flush=True)
+
+def show_machine(versions: list[str]) -> None:
+    with open("/proc/cpuinfo") as file:
+        model = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    print(", ".join(versions))
+    print(f"{os.cpu_count()} cores of {model}, Linux {platform.release()}", flush=True)
 
 
 USUAL_PARTS = ("big", "small", "prune", "etcd", "s3", "verification", "stages")
@@ -479,7 +479,7 @@ PARTS = (*USUAL_PARTS, "scaling", "interrupted")
 
 def bench(directory: Path, rounds: int, parts: list[str]) -> None:
     one = RepositoryBench(directory, rounds)
-    one.show_machine()
+    show_machine([kind(directory, directory).version() for kind in (Holdfast, Restic, Rustic)])
     for part in parts:
         if part == "big":
             one.main_work("big", one.data("big", "large", "16", "128"))

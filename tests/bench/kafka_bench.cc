@@ -1,0 +1,145 @@
+// The bare loops that scripts/bench kafka measures the Kafka source by: librdkafka and nothing
+// else.
+//
+//   kafka_bench consume BOOTSTRAP TOPIC                   reads partition 0 to its end
+//   kafka_bench produce BOOTSTRAP TOPIC RECORDS BYTES     writes it, each record that long,
+//   idempotent kafka_bench version                                   librdkafka's
+//
+// Both say how many records it were.
+#include <librdkafka/rdkafka.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "tests/bench/content.h"
+#include "tests/support/seeded_random.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int kPollMilliseconds = 10;  // a batch is waited for until it is full
+constexpr std::size_t kBatchRecords = 4096;
+
+[[noreturn]] void Die(std::string_view message) {
+  fmt::print(stderr, "kafka_bench: {}\n", message);
+  std::exit(2);
+}
+
+rd_kafka_t* Open(rd_kafka_type_t type,
+                 const std::vector<std::pair<std::string, std::string>>& properties,
+                 void (*on_delivery)(rd_kafka_t*, const rd_kafka_message_t*, void*) = nullptr) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  std::array<char, 512> why{};
+  for (const auto& [name, value] : properties)
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size()) !=
+        RD_KAFKA_CONF_OK)
+      Die(why.data());
+  if (on_delivery != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+  rd_kafka_t* handle = rd_kafka_new(type, conf, why.data(), why.size());
+  if (handle == nullptr) Die(why.data());
+  return handle;
+}
+
+void Consume(const std::string& bootstrap, const std::string& name) {
+  rd_kafka_t* handle =
+      Open(RD_KAFKA_CONSUMER, {{"bootstrap.servers", bootstrap},
+                               {"enable.partition.eof", "true"},
+                               {"auto.offset.reset", "error"},
+                               {"fetch.wait.max.ms", "20"},  // the end is told then
+                               {"queued.min.messages", "1000000"},
+                               {"queued.max.messages.kbytes", "65536"},
+                               // A full queue is looked at again at once, not a
+                               // second later.
+                               {"topic.metadata.refresh.interval.ms", "20"}});
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), nullptr);
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(handle);
+  if (rd_kafka_consume_start_queue(topic, 0, RD_KAFKA_OFFSET_BEGINNING, queue) != 0)
+    Die(rd_kafka_err2str(rd_kafka_last_error()));
+  std::vector<rd_kafka_message_t*> batch(kBatchRecords);
+  std::uint64_t records = 0;
+  for (bool is_at_end = false; !is_at_end;) {
+    const ssize_t count =
+        rd_kafka_consume_batch_queue(queue, kPollMilliseconds, batch.data(), batch.size());
+    for (ssize_t i = 0; i < count; ++i) {
+      rd_kafka_message_t* message = batch[static_cast<std::size_t>(i)];
+      if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        is_at_end = true;
+      else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        Die(rd_kafka_message_errstr(message));
+      else
+        ++records;
+      rd_kafka_message_destroy(message);
+    }
+  }
+  rd_kafka_consume_stop(topic, 0);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_topic_destroy(topic);
+  rd_kafka_destroy(handle);
+  fmt::print("{}\n", records);
+}
+
+void Produce(const std::string& bootstrap, const std::string& name, std::uint64_t records,
+             std::size_t bytes) {
+  rd_kafka_t* handle = Open(RD_KAFKA_PRODUCER,
+                            {{"bootstrap.servers", bootstrap},
+                             {"enable.idempotence", "true"},
+                             {"linger.ms", "50"},
+                             {"batch.size", "1000000"}},
+                            [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
+                              if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+                                Die(rd_kafka_err2str(message->err));
+                            });
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), nullptr);
+  // Making content is not what is measured: the same again and again.
+  const std::size_t kinds = 4096;
+  std::string content;
+  testing::SeededRandom random(1);
+  bench::AppendRandom(random, kinds * bytes, content);
+  for (std::uint64_t i = 0; i < records; ++i) {
+    char* value = content.data() + i % kinds * bytes;
+    while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, value, bytes, nullptr, 0, nullptr) !=
+           0) {
+      if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        Die(rd_kafka_err2str(rd_kafka_last_error()));
+      rd_kafka_poll(handle, kPollMilliseconds);
+    }
+    rd_kafka_poll(handle, 0);
+  }
+  rd_kafka_flush(handle, -1);
+  rd_kafka_topic_destroy(topic);
+  rd_kafka_destroy(handle);
+  fmt::print("{}\n", records);
+}
+
+std::uint64_t Number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size())
+    Die(fmt::format("\"{}\" is not a number", text));
+  return number;
+}
+
+}  // namespace
+}  // namespace holdfast
+
+int main(int argc, char** argv) {
+  using namespace holdfast;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 3 && words[0] == "consume") {
+    Consume(words[1], words[2]);
+  } else if (words.size() == 5 && words[0] == "produce") {
+    Produce(words[1], words[2], Number(words[3]), Number(words[4]));
+  } else if (words.size() == 1 && words[0] == "version") {
+    fmt::print("{}\n", rd_kafka_version_str());
+  } else {
+    Die("want: consume BOOTSTRAP TOPIC | produce BOOTSTRAP TOPIC RECORDS BYTES | version");
+  }
+  return 0;
+}
