@@ -57,8 +57,7 @@ class KafkaSource final : public Source {
   Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
     return Fail(ErrorCode::kUnsupported,
                 "Kafka cannot be restored in place: its brokers hold one state together",
-                "restore into a running cluster with --to-cluster HOST:PORT, or onto stopped "
-                "brokers with --to-log-dirs DIR (docs/sources/kafka.md)");
+                "restore its files to a directory: --to DIR (docs/sources/kafka.md)");
   }
 
   Result<std::string> RecoverRestore(std::string_view) override {
