@@ -137,7 +137,11 @@ ErrorCode KindOf(rd_kafka_resp_err_t code) {
   }
 }
 
+constexpr std::string_view kMechanismHint =
+    "set `sasl.mechanism` to one that this listener of the brokers offers";
+
 std::string LoginHint(std::string_view text) {
+  if (Has(text, "Unsupported SASL mechanism")) return std::string(kMechanismHint);
   const Capabilities library = LibraryCapabilities();
   if (Has(text, "SCRAM") && !library.kafka4_scram_login) {
     return fmt::format(
@@ -154,7 +158,7 @@ std::string TransportHint(std::string_view text) {
   if (Has(text, "security.protocol") || Has(text, "PLAINTEXT")) {
     return "check `security.protocol`: whether TLS and a login are wanted at this address";
   }
-  if (Has(text, "Disconnected")) {
+  if (Has(text, "Disconnected") || Has(text, "Broken pipe") || Has(text, "reset by peer")) {
     return "where it breaks off right after connecting, the brokers may want TLS, or a login, or "
            "neither at this address (`security.protocol`)";
   }
@@ -177,7 +181,7 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
       return LoginHint(text);
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
-      return "set `sasl.mechanism` to one that this listener of the brokers offers";
+      return std::string(kMechanismHint);
     case RD_KAFKA_RESP_ERR__SSL:
       return "check that `ssl.ca.location` names the authority that signed the brokers' "
              "certificates, that these cover the host names used here, and whether the brokers "
@@ -201,6 +205,11 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
       return "the partition no longer has this offset, or has lost it: records were deleted, or a "
              "leader was elected that never had them";
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+      return "none of the brokers that have it up to date runs: start one of them";
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+      return "the leader's file is damaged there: look at it with kafka-dump-log, and let another "
+             "replica lead";
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
       return "the cluster has fewer brokers than copies were asked for";
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:

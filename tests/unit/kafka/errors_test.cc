@@ -57,6 +57,12 @@ TEST_CASE("kafka errors: a missing right is named, with what it is about") {
   CHECK_THAT(error.hint(), Catch::Contains("DESCRIBE_CONFIGS on topic \"orders\""));
 }
 
+TEST_CASE("kafka errors: what cannot be read says what would help") {
+  CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "").hint(), Catch::Contains("start"));
+  CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__BAD_MSG, "failed CRC32C check").hint(),
+             Catch::Contains("kafka-dump-log"));
+}
+
 TEST_CASE("kafka errors: a SCRAM login that Kafka 4 refuses whatever the password says so") {
   const Error error =
       ErrorOf(RD_KAFKA_RESP_ERR__AUTHENTICATION,
@@ -69,7 +75,22 @@ TEST_CASE("kafka errors: a SCRAM login that Kafka 4 refuses whatever the passwor
   CHECK_THAT(error.hint(), Catch::Contains("sasl.password_file"));
 }
 
+TEST_CASE("kafka errors: a mechanism that is not offered is no wrong password") {
+  const Error error = ErrorOf(RD_KAFKA_RESP_ERR__AUTHENTICATION,
+                              "sasl_ssl://a:9/bootstrap: SASL SCRAM-SHA-256 mechanism handshake "
+                              "failed: Broker: Unsupported SASL mechanism: broker's supported "
+                              "mechanisms: SCRAM-SHA-512,PLAIN");
+
+  CHECK(error.code() == ErrorCode::kDenied);
+  CHECK(error.hint() == ErrorOf(RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, "").hint());
+  CHECK_THAT(error.hint(), Catch::Contains("sasl.mechanism"));
+}
+
 TEST_CASE("kafka errors: a listener of another protocol is told from one that is not there") {
+  for (const char* words : {"Send failed: SSL transport error: Broken pipe",
+                            "Receive failed: Connection reset by peer"})
+    CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT, words).hint(),
+               Catch::Contains("security.protocol"));
   CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT,
                      "Disconnected while requesting ApiVersion: might be caused by incorrect "
                      "security.protocol configuration (connecting to a SSL listener?)")
