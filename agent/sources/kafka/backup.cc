@@ -363,7 +363,8 @@ class Session final : public BackupSession {
     if (document.incomplete.empty()) return;
     Lack(partition,
          Error(ErrorCode::kUnavailable, fmt::format("read up to offset {} of {}: {}", document.end,
-                                                    document.last_stable, document.incomplete)));
+                                                    document.last_stable, document.incomplete))
+             .WithHint(saver_->remedy()));
   }
 
   void Lack(const rdkafka::TopicPartition& partition, const Error& error) {

@@ -250,8 +250,7 @@ Result<void> PartitionSaver::Compare() {
     }
   }
   if (failure) {  // what is stored is as good as it was, and that is all that can be said
-    document_.incomplete = failure->Text();
-    document_.end = previous.end;
+    StopAt(previous.end, *failure);
     work_.plan.grows = false;
     is_read_ = true;
     return {};
@@ -460,9 +459,14 @@ Result<bool> PartitionSaver::GoOnBehind(const Error& failure) {
       return true;
     }
   }
-  document_.incomplete = failure.Text();
-  document_.end = read_to_;
+  StopAt(read_to_, failure);
   return false;
+}
+
+void PartitionSaver::StopAt(std::int64_t offset, const Error& failure) {
+  document_.end = offset;
+  document_.incomplete = failure.message();
+  remedy_ = failure.hint();
 }
 
 void PartitionSaver::FileDone(const RecordRun& run, std::uint64_t bytes, ByteView last_batch) {

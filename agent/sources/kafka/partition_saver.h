@@ -63,6 +63,8 @@ class PartitionSaver {
   Result<std::optional<Item>> Next();
   // What was found. REQUIRES: Next() has returned nullopt.
   const PartitionDocument& document() const { return document_; }
+  // What to do where the document is `incomplete`; empty where nothing is known that helps.
+  const std::string& remedy() const { return remedy_; }
   // Why the previous snapshot's files were not used, and what else the operator may want to know.
   const std::vector<std::string>& warnings() const { return warnings_; }
   // Records that were not there in the previous snapshot.
@@ -87,6 +89,7 @@ class PartitionSaver {
   Result<const Record*> NextOfKafka();
   Result<const Record*> NextOfStream();
   Result<bool> GoOnBehind(const Error& failure);
+  void StopAt(std::int64_t offset, const Error& failure);
   void Give(const Record& record, std::int32_t leader_epoch);
 
   std::size_t old_count() const { return work_.previous ? work_.previous->files.size() : 0; }
@@ -95,6 +98,7 @@ class PartitionSaver {
   const SaverTools& tools_;
   PartitionWork work_;
   PartitionDocument document_;
+  std::string remedy_;
   std::vector<std::string> warnings_;
   std::uint64_t records_read_ = 0;
   Stage stage_ = Stage::kBegin;

@@ -1,0 +1,233 @@
+"""Who may save a Kafka cluster: what a login, a certificate and each right that docs/sources/kafka.md names are good
+for, and that none of them is missed in silence."""
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from saving import TODAY, make_agent, secret_file, source_of
+from lib import Authority, Case, KafkaCluster, KafkaRoom, main, wait_until
+
+FOR_EVER = {"retention.ms": "-1"}
+# What is known to be refused is told long before the time limit of a call, which is 30 s.
+SOON = 15
+
+# What docs/sources/kafka.md names. READ includes DESCRIBE, so that alone it is not missed.
+TOPIC = [("TOPIC", "*", operation) for operation in ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")]
+GROUP = [("GROUP", "*", operation) for operation in ("DESCRIBE", "DESCRIBE_CONFIGS")]
+CLUSTER = [("CLUSTER", "kafka-cluster", operation) for operation in ("DESCRIBE", "DESCRIBE_CONFIGS")]
+
+
+class Secured(Case):
+    """A broker with TLS, logins and an authorizer."""
+
+    service = "kafka41"
+    zookeeper = False
+    least = [*TOPIC, *GROUP, *CLUSTER]
+    # Users, and what of the rights each of them lacks.
+    lacks = {
+        "least": [],
+        "without-read": TOPIC[:1],
+        "without-topics": TOPIC[:2],
+        "without-topic-configs": TOPIC[2:],
+        "without-groups": GROUP[:1],
+        "without-group-configs": GROUP[1:],
+        "without-cluster": CLUSTER[:1],
+        "without-broker-configs": CLUSTER[1:],
+    }
+    scram_environment = TODAY
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.shared = cls.shared_directory()
+        cls.authority = Authority(cls.shared / "authority")
+        cls.cluster = KafkaCluster(
+            cls.shared / "kafka",
+            cls.service,
+            1,
+            zookeeper=cls.zookeeper,
+            authority=cls.authority,
+            security="SASL_SSL",
+            scram_users={"anna": "anna's"},
+            plain_users={user: f"{user}'s" for user in ("carl", *cls.lacks)},
+            authorizer=True,
+            super_users=["anna", "carl"],
+        )
+        cls.addClassCleanup(cls.cluster.kill)
+        cls.cluster.start()
+        cls.cluster.create_topic("orders", 2, config=FOR_EVER)
+        cls.cluster.create_topic("paid", config=FOR_EVER)
+        admin = cls.cluster.admin()
+        admin.load("orders", 20, 100)
+        admin.load("paid", 1000, 100)
+        admin.commit("billing", {("orders", 0): 5})
+        cls.grant()
+
+    @classmethod
+    def grant(cls) -> None:
+        bindings = [
+            [kind, name, "LITERAL", f"User:{user}", "*", operation, "ALLOW"]
+            for user, lacking in cls.lacks.items()
+            for kind, name, operation in cls.least
+            if (kind, name, operation) not in lacking
+        ]
+        with KafkaRoom(cls.cluster.admin().properties, cls.shared) as room:
+            outcomes = room.do("create_acls", bindings=bindings)
+            assert outcomes == [None] * len(bindings), outcomes
+            wait_until("the rights", lambda: len(room.do("acls")) >= len(bindings))
+
+    def source(self, user: str, **options) -> dict:
+        return source_of(self.cluster, self.directory / "secrets", user, **options)
+
+    def files(self) -> list[str]:
+        return [str(directory) for directory in self.cluster.brokers[1].log_dirs]
+
+    def saved(self, source: dict, **options) -> None:
+        [task] = make_agent(self.new_directory(), source).json("backup", **options)["sources"]
+        self.assertEqual((task["state"], task["missing"]), ("done", []))
+
+    def refused(self, code: int, source: dict, *says: str, **options) -> None:
+        """It is told soon, in these words, and the next run finds no lock of this one."""
+        agent = make_agent(self.new_directory(), source)
+        began = time.monotonic()
+        done = agent.run("backup", expect=code, **options)
+        self.assertLess(time.monotonic() - began, SOON, done.stderr)
+        self.assertIn("hint: ", done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+        self.assertNotIn("anna's", done.stderr)
+        self.assertEqual(agent.json("list")["repositories"][0]["snapshots"], [])
+
+    def new_directory(self) -> Path:
+        return self.directory / f"agent-{len(list(self.directory.iterdir()))}"
+
+    # -- logins
+
+    def test_logins(self) -> None:
+        self.saved(self.source("carl", log_dirs=self.files()))
+        self.saved(self.source("carl", log_dirs=self.files()), env=TODAY)
+        self.saved(self.source("anna", log_dirs=self.files()), env=self.scram_environment)
+
+    def test_a_wrong_password(self) -> None:
+        wrong = {"sasl.password_file": str(secret_file(self.directory / "secrets", "guessed"))}
+        says = ("uthentication failed", "sasl.password_file", self.cluster.bootstrap())
+        self.refused(4, self.source("anna", client=wrong), *says, env=self.scram_environment)
+        for environment in ({}, TODAY):
+            self.refused(4, self.source("carl", client=wrong), *says, env=environment)
+
+    def test_an_unknown_user(self) -> None:
+        says = ("uthentication failed", "sasl.username")
+        self.refused(4, self.source("anna", client={"sasl.username": "zoe"}), *says, env=self.scram_environment)
+        self.refused(4, self.source("carl", client={"sasl.username": "zoe"}), *says)
+
+    def test_a_mechanism_that_is_not_offered(self) -> None:
+        self.refused(4, self.source("carl", client={"sasl.mechanism": "SCRAM-SHA-256"}), "sasl.mechanism")
+
+    def test_another_authority(self) -> None:
+        other = Authority(self.directory / "other", "other")
+        for environment in ({}, TODAY):
+            source = self.source("carl", client={"ssl.ca.location": str(other.ca)})
+            self.refused(4, source, "certificate verify failed", "ssl.ca.location", env=environment)
+
+    # -- rights
+
+    def test_rights(self) -> None:
+        """All that is named is enough, and without any of it the run says what is missing."""
+        for environment in ({}, TODAY):
+            sources = [self.source(user, name=user, log_dirs=self.files()) for user in self.lacks]
+            agent = make_agent(self.new_directory(), *sources)
+            told = {f"kafka/{task['name']}": task for task in agent.json("backup", expect=3, env=environment)["sources"]}
+            for user, lacking in self.lacks.items():
+                with self.subTest(user=user, environment=environment):
+                    self.check_missing(told[f"kafka/{user}"], [right for right in lacking if right in self.least])
+
+    def check_missing(self, task: dict, lacking: list[tuple[str, str, str]]) -> None:
+        if not lacking:
+            self.assertEqual((task["state"], task["missing"]), ("done", []))
+            return
+        self.assertEqual(task["state"], "partly done")
+        kind, _, operation = lacking[-1]
+        resource = {"TOPIC": "topic ", "GROUP": "group ", "CLUSTER": "the cluster"}[kind]
+        for missing in task["missing"]:
+            self.assertIn(f"{operation} on {resource}", missing["remedy"] or "", missing)
+
+
+class Kraft41(Secured):
+    def test_scram_by_the_librdkafka_of_debian(self) -> None:
+        says = ("cannot log in to Kafka 4 by SCRAM", "2.6.1")
+        self.refused(4, self.source("anna"), *says)
+
+    def test_a_listener_that_wants_something_else(self) -> None:
+        """It hangs up and does not say why, as one that is about to start: that is waited for."""
+        no_login = {"sasl.mechanism": None, "sasl.username": None, "sasl.password_file": None}
+        no_tls = {"ssl.ca.location": None}
+        clients = [
+            no_login | {"security.protocol": "ssl"},
+            no_tls | {"security.protocol": "sasl_plaintext"},
+            no_login | no_tls | {"security.protocol": "plaintext"},
+        ]
+        agents = [make_agent(self.new_directory(), self.source("carl", client=client)) for client in clients]
+        with ThreadPoolExecutor() as pool:
+            for done in pool.map(lambda agent: agent.run("backup", expect=5), agents):
+                self.assertIn("security.protocol", done.stderr[done.stderr.index("hint: ") :])
+
+
+class ZooKeeper39(Secured):
+    service = "kafka39"
+    zookeeper = True
+    least = [*TOPIC, *GROUP[:1], *CLUSTER]
+    scram_environment = {}
+
+
+class Certificates(Case):
+    """A broker that takes only certificates of its authority."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.shared = cls.shared_directory()
+        cls.authority = Authority(cls.shared / "authority")
+        cls.cluster = KafkaCluster(cls.shared / "kafka", brokers=1, security="SSL", authority=cls.authority)
+        cls.addClassCleanup(cls.cluster.kill)
+        cls.cluster.start()
+        cls.cluster.create_topic("orders", config=FOR_EVER)
+        cls.cluster.admin().load("orders", 20, 100)
+
+    def told(self, code: int, client: dict[str, str | None], **options) -> str:
+        source = source_of(self.cluster, self.directory / "secrets", "anna", client=client)
+        directory = self.directory / f"agent-{len(list(self.directory.iterdir()))}"
+        return make_agent(directory, source).run("backup", expect=code, **options).stderr
+
+    def test_a_certificate_is_enough(self) -> None:
+        for environment in ({}, TODAY):
+            self.told(0, {}, env=environment)
+
+    def test_no_certificate(self) -> None:
+        none = {"ssl.certificate.location": None, "ssl.key.location": None}
+        for environment in ({}, TODAY):
+            began = time.monotonic()
+            said = self.told(4, none, env=environment)
+            self.assertLess(time.monotonic() - began, SOON)
+            self.assertIn("client certificate", said)
+
+    def test_a_certificate_of_another_authority(self) -> None:
+        other = Authority(self.directory / "other", "other").issue("anna")
+        client = {"ssl.certificate.location": str(other.cert), "ssl.key.location": str(other.key)}
+        for environment in ({}, TODAY):
+            began = time.monotonic()
+            said = self.told(4, client, env=environment)
+            self.assertLess(time.monotonic() - began, SOON)
+            self.assertIn("client certificate", said)
+
+    def test_a_key_of_another_certificate(self) -> None:
+        other = Authority(self.directory / "other", "other").issue("anna")
+        said = self.told(2, {"ssl.key.location": str(other.key)})
+        self.assertIn("hint: ", said)
+
+
+del Secured  # has no cluster
+
+
+if __name__ == "__main__":
+    main("kafka41", "kafka39", "librdkafka")
