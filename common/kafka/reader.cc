@@ -24,7 +24,7 @@ Settings ReaderSettings(const ReaderOptions& options) {
   Settings settings = {
       {"enable.partition.eof", "true"},
       {"auto.offset.reset", "error"},  // never another offset than the one asked for
-      {"isolation.level", "read_committed"},
+      {"isolation.level", options.uncommitted ? "read_uncommitted" : "read_committed"},
       {"check.crcs", "true"},
       {"enable.auto.commit", "false"},
       // An end is told when a fetch finds nothing, for which brokers wait so long.

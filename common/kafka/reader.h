@@ -1,7 +1,7 @@
 // Records of partitions, read from given offsets without a consumer group: nothing is committed, no
 // group appears in the cluster, and no right to groups is needed.
 //
-// Reads what is committed: records of open and aborted transactions and control records are never
+// Reads what is committed: records of open and aborted transactions and control records are not
 // given, so offsets have gaps, and a partition may end long before or after its last record.
 // Whoever reads up to an end E that ListBounds() gave as `last_stable` is done with a partition
 //   - at a record whose offset is E - 1,
@@ -32,6 +32,8 @@ struct ReaderOptions {
   // fetch that was under way: a quarter of it, unpacked.
   std::size_t ahead_bytes = 32U << 20;
   std::size_t batch_records_max = 4096;
+  // Gives what open and aborted transactions wrote, too.
+  bool uncommitted = false;
 };
 
 enum class TimestampType : std::uint8_t { kNone, kCreateTime, kLogAppendTime };

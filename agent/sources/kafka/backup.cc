@@ -22,6 +22,10 @@ namespace {
 
 // Partitions that are looked at ahead, and small ones of them read at once.
 constexpr std::size_t kAhead = 128;
+// Open transactions of which it is asked when they began, and how long an answer may take: where
+// there are many, or none knows, nothing hangs.
+constexpr std::size_t kOpenMax = 100;
+constexpr std::chrono::milliseconds kOpenLimit{3'000};
 
 UnixTime ToUnixTime(WallTime time) {
   const auto since = time.time_since_epoch();
@@ -79,6 +83,20 @@ struct ChosenPartition {
   std::int32_t leader = -1;
 };
 
+// What an open transaction keeps out: from its first record to the end.
+struct OpenRange {
+  RecordRange first;
+  std::int64_t high = 0;
+};
+
+// Producers may say any time; only one before the cut tells something.
+std::string SinceText(std::int64_t timestamp_ms, WallTime cut) {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(cut.time_since_epoch());
+  if (timestamp_ms < 0 || timestamp_ms > now.count()) return "";
+  return fmt::format(" whose first record is of {}",
+                     FormatTime(WallTime(std::chrono::milliseconds(timestamp_ms))));
+}
+
 struct Counts {
   std::uint64_t topics = 0;
   std::uint64_t partitions = 0;
@@ -123,6 +141,7 @@ class Session final : public BackupSession {
     if (document) return document;
     HF_ASSIGN(std::optional<Item> item, NextOfTopics());
     if (item) return item;
+    HF_TRY(TellOpenTransactions());
     fetcher_.reset();
     return member_ ? member_->Next() : Result<std::optional<Item>>(std::nullopt);
   }
@@ -357,14 +376,38 @@ class Session final : public BackupSession {
       warnings_.push_back(fmt::format("{}: offsets {} to {} were {}", NameOf(partition), lost.first,
                                       lost.end - 1, lost.reason));
     if (document.high > document.last_stable)
-      warnings_.push_back(
-          fmt::format("{}: an open transaction keeps offsets {} to {} out of the snapshot",
-                      NameOf(partition), document.last_stable, document.high - 1));
+      open_.push_back({{partition, document.leader, document.last_stable, document.last_stable + 1},
+                       document.high});
     if (document.incomplete.empty()) return;
     Lack(partition,
          Error(ErrorCode::kUnavailable, fmt::format("read up to offset {} of {}: {}", document.end,
                                                     document.last_stable, document.incomplete))
              .WithHint(saver_->remedy()));
+  }
+
+  // Where transactions are open, and since when: the record that they begin with is there to be
+  // seen by who reads uncommitted, and tells a transaction that hangs from one that is under way.
+  Result<void> TellOpenTransactions() {
+    const std::vector<OpenRange> open = std::exchange(open_, {});
+    if (open.empty()) return {};
+    std::vector<RecordRange> firsts;
+    for (const OpenRange& range : open)
+      if (firsts.size() < kOpenMax) firsts.push_back(range.first);
+    RecordFetcher fetcher(
+        [this] { return rdkafka::Reader::Open(settings_.Client(), {.uncommitted = true}); }, stop_,
+        {.silence = kOpenLimit, .silence_again = kOpenLimit});
+    auto fetched = fetcher.FetchSmall(firsts);
+    if (!fetched && fetched.error().code() == ErrorCode::kCancelled)
+      return Fail(std::move(fetched).error());
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      const bool is_known = fetched && i < fetched->size() && (*fetched)[i].records.size() > 0;
+      warnings_.push_back(fmt::format(
+          "{}: an open transaction{} keeps offsets {} to {} out of the snapshot",
+          NameOf(open[i].first.partition),
+          is_known ? SinceText((*fetched)[i].records.at(0).timestamp, cut_time_) : std::string(),
+          open[i].first.from, open[i].high - 1));
+    }
+    return {};
   }
 
   void Lack(const rdkafka::TopicPartition& partition, const Error& error) {
@@ -424,6 +467,7 @@ class Session final : public BackupSession {
   std::size_t current_ = 0;
   std::unique_ptr<PartitionSaver> saver_;  // of current_
 
+  std::vector<OpenRange> open_;  // not told yet
   Counts counts_;
   std::vector<Missing> lacking_;
   std::vector<std::string> warnings_;
