@@ -104,7 +104,7 @@ Json RunJson(const RecordRun& run) {
           {"min_timestamp", run.min_timestamp},
           {"max_timestamp", run.max_timestamp},
           {"gaps", run.gaps},
-          {"sha256", HexEncode(run.digest)}};
+          {"xxh128", HexEncode(run.digest)}};
 }
 
 Result<RecordRun> RunOf(const Json& json) {
@@ -116,8 +116,8 @@ Result<RecordRun> RunOf(const Json& json) {
   HF_ASSIGN(run.min_timestamp, NumberOf<std::int64_t>(json, "min_timestamp"));
   HF_ASSIGN(run.max_timestamp, NumberOf<std::int64_t>(json, "max_timestamp"));
   HF_ASSIGN(run.gaps, NumberOf<std::uint64_t>(json, "gaps"));
-  HF_ASSIGN(const Bytes digest, HexDecode(json.at("sha256").get<std::string>()));
-  if (digest.size() != run.digest.size()) return NotOfItsForm("a hash has not 32 bytes");
+  HF_ASSIGN(const Bytes digest, HexDecode(json.at("xxh128").get<std::string>()));
+  if (digest.size() != run.digest.size()) return NotOfItsForm("a hash has not 16 bytes");
   std::ranges::copy(digest, run.digest.begin());
   if (run.first_offset < 0 || run.last_offset < run.first_offset || run.records == 0 ||
       run.records - 1 > static_cast<std::uint64_t>(run.last_offset - run.first_offset))

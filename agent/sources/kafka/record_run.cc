@@ -1,7 +1,8 @@
 #include "agent/sources/kafka/record_run.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace holdfast::kafka {
@@ -14,6 +15,15 @@ std::int64_t SizeOrNull(const std::optional<ByteView>& bytes) {
 std::uint8_t* PutBig(std::uint8_t* to, std::int64_t number) {
   for (int shift = 56; shift >= 0; shift -= 8) *to++ = static_cast<std::uint8_t>(number >> shift);
   return to;
+}
+
+RunDigest ToDigest(XXH128_hash_t hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  RunDigest digest;
+  static_assert(sizeof(canonical.digest) == sizeof(digest));
+  std::ranges::copy(canonical.digest, digest.begin());
+  return digest;
 }
 
 }  // namespace
@@ -31,11 +41,17 @@ void RecordRun::Append(const RecordRun& next) {
   last_offset = next.last_offset;
   min_timestamp = std::min(min_timestamp, next.min_timestamp);
   max_timestamp = std::max(max_timestamp, next.max_timestamp);
-  crypto::Sha256 both;
-  both.Update(digest);
-  both.Update(next.digest);
-  digest = both.Finish();
+  std::array<std::uint8_t, 2 * sizeof(RunDigest)> both;
+  std::ranges::copy(next.digest, std::ranges::copy(digest, both.begin()).out);
+  digest = ToDigest(XXH3_128bits(both.data(), both.size()));
 }
+
+RunTally::RunTally() : state_(XXH3_createState()) {
+  HF_CHECK(state_ != nullptr);
+  XXH3_128bits_reset(state_.get());
+}
+
+void RunTally::Free::operator()(XXH3_state_s* state) const { XXH3_freeState(state); }
 
 void RunTally::Add(const Record& record) {
   if (run_.records == 0) {
@@ -63,22 +79,13 @@ void RunTally::Add(const Record& record) {
 }
 
 void RunTally::Hash(ByteView bytes) {
-  if (bytes.size() > small_.size() - small_bytes_) {
-    sha256_.Update(ByteView(small_).first(std::exchange(small_bytes_, 0)));
-  }
-  if (bytes.size() > small_.size()) {
-    sha256_.Update(bytes);
-  } else if (!bytes.empty()) {
-    std::memcpy(small_.data() + small_bytes_, bytes.data(), bytes.size());
-    small_bytes_ += bytes.size();
-  }
+  XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
 }
 
 RecordRun RunTally::Finish() {
   RecordRun run = std::exchange(run_, {});
-  sha256_.Update(ByteView(small_).first(std::exchange(small_bytes_, 0)));
-  const crypto::Digest digest = sha256_.Finish();
-  if (run.records > 0) run.digest = digest;
+  if (run.records > 0) run.digest = ToDigest(XXH3_128bits_digest(state_.get()));
+  XXH3_128bits_reset(state_.get());
   return run;
 }
 
