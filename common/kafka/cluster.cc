@@ -106,6 +106,11 @@ using CollectionPtr =
     std::unique_ptr<rd_kafka_TopicCollection_t, Deleter<rd_kafka_TopicCollection_destroy>>;
 #endif
 
+bool IsUnknown(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 struct OffsetAnswer {
   std::int64_t offset = RD_KAFKA_OFFSET_INVALID;
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -129,7 +134,9 @@ class OffsetQuery {
       std::vector<std::size_t> again;
       std::vector<TopicPartition> left;
       for (std::size_t k = 0; k < answers.size(); ++k) {
-        if (!IsMovedLeader(answers[k].error)) continue;
+        // That a topic is not there librdkafka goes on saying for minutes after it was made.
+        const bool may_be_new = i == 0 && IsUnknown(answers[k].error);
+        if (!IsMovedLeader(answers[k].error) && !may_be_new) continue;
         again.push_back(k);
         left.push_back(partitions[k]);
       }
@@ -149,8 +156,16 @@ class OffsetQuery {
     if (partitions.empty()) return {};
     PartitionListPtr list;
     rd_kafka_resp_err_t refusal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool was_asked = false;
     HF_TRY(handle_.Repeat(
         [&](int timeout_ms) {
+          // Who leads them may have died, and another one lead by now: the others know.
+          if (std::exchange(was_asked, true)) {
+            const rd_kafka_metadata_t* metadata = nullptr;
+            const auto code = rd_kafka_metadata(handle_.get(), 1, nullptr, &metadata, timeout_ms);
+            if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return code;
+            rd_kafka_metadata_destroy(metadata);
+          }
           list = ListOf(partitions);
           for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = what_;
           const auto code = rd_kafka_offsets_for_times(handle_.get(), list.get(), timeout_ms);

@@ -182,6 +182,42 @@ TEST_CASE("kafka cluster: what a broker refuses in one partition the others are 
   CHECK(bounds[3].high == 2);
 }
 
+TEST_CASE("kafka cluster: bounds follow a leader that died") {
+  MockCluster kafka(2);
+  kafka.CreateTopic("orders", 1, 2);
+  kafka.SetLeader("orders", 0, 1);
+  WriteNumbers(kafka.options(), {"orders", 0}, 2);
+  ClientOptions options = kafka.options();
+  options.time_limit = std::chrono::seconds(10);
+  auto client = Open(options);
+  const std::vector<TopicPartition> asked = {{"orders", 0}};
+  CHECK(Unwrap(ListBounds(*client, asked, {}))[0].high == 2);
+
+  kafka.SetDown(1);
+  kafka.SetLeader("orders", 0, 2);
+
+  const auto bounds = Unwrap(ListBounds(*client, asked, {}));
+  CHECK_FALSE(bounds[0].error);
+  CHECK(bounds[0].high == 2);
+}
+
+TEST_CASE("kafka cluster: a topic has bounds as soon as it is made") {
+  MockCluster kafka;
+  kafka.CreateTopic("orders", 1);
+  kafka.CreateTopic("new", 1);
+  kafka.SetTopicError("new", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  auto client = Open(kafka.options());
+  const std::vector<TopicPartition> asked = {{"orders", 0}, {"new", 0}};
+  const auto before = Unwrap(ListBounds(*client, asked, {}));
+  CHECK_FALSE(before[0].error);
+  REQUIRE(before[1].error);
+  CHECK(before[1].error->code() == ErrorCode::kNotFound);
+
+  kafka.SetTopicError("new", 0);
+
+  CHECK_FALSE(Unwrap(ListBounds(*client, asked, {}))[1].error);
+}
+
 TEST_CASE("kafka cluster: bounds follow a leader that moved") {
   MockCluster kafka(2);
   kafka.CreateTopic("orders", 1, 2);

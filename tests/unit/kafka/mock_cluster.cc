@@ -66,8 +66,8 @@ void MockCluster::SetTopicError(const std::string& topic, int code) {
 }
 
 // Also on a thread of a test, where Catch2 cannot be asked.
-void MockCluster::SetDown() {
-  HF_CHECK(rd_kafka_mock_broker_set_down(impl_->cluster, -1) == RD_KAFKA_RESP_ERR_NO_ERROR);
+void MockCluster::SetDown(std::int32_t broker) {
+  HF_CHECK(rd_kafka_mock_broker_set_down(impl_->cluster, broker) == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 void MockCluster::SetUp() {

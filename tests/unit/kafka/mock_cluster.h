@@ -36,7 +36,7 @@ class MockCluster {
   void SetLeader(const std::string& topic, std::int32_t partition, std::int32_t broker);
   // What asking for the topic is answered with, an rd_kafka_resp_err_t.
   void SetTopicError(const std::string& topic, int code);
-  void SetDown();
+  void SetDown(std::int32_t broker = -1);  // or all
   void SetUp();
   // How long each answer takes.
   void SetAnswerTime(int milliseconds);
