@@ -1,0 +1,221 @@
+#include "agent/sources/kafka/restore_request.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/base/clock.h"
+#include "common/base/format.h"
+#include "common/config/reader.h"
+#include "common/io/fd.h"
+
+namespace holdfast::kafka {
+namespace {
+
+constexpr std::size_t kTopicNameMax = 249;  // so that "<name>-<partition>" is a file's name
+
+std::vector<std::string> Split(std::string_view text) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    std::string_view part = text.substr(0, comma);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) parts.emplace_back(part);
+    if (comma == text.size()) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::unexpected<Error> Wrong(std::string message, std::string hint = {}) {
+  return Fail(ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
+}
+
+// "name = value" lines; empty ones and those that begin with '#' say nothing.
+Result<rdkafka::Properties> ReadPropertiesFile(const std::string& path) {
+  HF_ASSIGN(const Bytes content, ReadWholeFile(path, 1U << 20));
+  rdkafka::Properties given;
+  std::string_view rest = AsText(content);
+  for (int number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto trim = [](std::string_view text) {
+      while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0)
+        text.remove_prefix(1);
+      while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
+        text.remove_suffix(1);
+      return text;
+    };
+    line = trim(line);
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t equal = line.find('=');
+    const std::string name(trim(line.substr(0, equal)));
+    if (equal == std::string_view::npos || name.empty())
+      return Wrong(fmt::format("{}:{}: expected \"name=value\"", path, number));
+    if (!given.emplace(name, trim(line.substr(equal + 1))).second)
+      return Wrong(fmt::format("{}:{}: {} stands there twice", path, number, Quote(name)));
+  }
+  const config::ReadContext context{.directory =
+                                        std::filesystem::path(path).parent_path().string()};
+  for (const rdkafka::PropertySpec& spec : rdkafka::AllowedProperties()) {
+    const auto found = given.find(std::string(spec.name));
+    if (spec.kind == rdkafka::PropertyKind::kText || found == given.end()) continue;
+    HF_ASSIGN(found->second, config::AbsolutePath(found->second, context));
+  }
+  auto checked = rdkafka::CheckProperties(given);
+  if (!checked) return Fail(std::move(checked).error().While(path));
+  return given;
+}
+
+Result<void> ReadNames(const config::Values& options, RestoreRequest& request) {
+  request.topics = options.List("topic");
+  request.prefix = options.Text("prefix");
+  for (const std::string& text : options.List("rename")) {
+    const std::size_t equal = text.find('=');
+    if (equal == std::string::npos || equal == 0)
+      return Wrong(fmt::format("--rename {}: expected OLD=NEW", Quote(text)));
+    const std::string old = text.substr(0, equal);
+    const std::string name = text.substr(equal + 1);
+    if (!IsTopicName(name))
+      return Wrong(fmt::format("--rename {}: {} is no name of a topic", Quote(text), Quote(name)));
+    if (!request.renames.emplace(old, name).second)
+      return Wrong(fmt::format("--rename: {} gets two names", Quote(old)));
+  }
+  return {};
+}
+
+Result<void> ReadWith(const config::Values& options, RestoreRequest& request) {
+  if (!options.Has("with")) return {};
+  request.records = request.configs = request.acls = request.groups = false;
+  for (const std::string& part : Split(options.Text("with"))) {
+    bool* wanted = part == "records"   ? &request.records
+                   : part == "configs" ? &request.configs
+                   : part == "acls"    ? &request.acls
+                   : part == "groups"  ? &request.groups
+                                       : nullptr;
+    if (wanted == nullptr)
+      return Wrong(
+          fmt::format("--with {}; expected some of records, configs, acls, groups", Quote(part)));
+    *wanted = true;
+  }
+  if (!request.records && !request.configs && !request.acls && !request.groups)
+    return Wrong("--with names nothing; expected some of records, configs, acls, groups");
+  return {};
+}
+
+Result<void> ReadUntil(const config::Values& options, RestoreRequest& request) {
+  if (!options.Has("until")) return {};
+  auto until = ParseUnixTime(options.Text("until"));
+  if (!until)
+    return Fail(
+        std::move(until).error().While("--until").WithHint("write e.g. 2026-01-02T03:04:05Z"));
+  // A record's timestamp has whole milliseconds.
+  request.until_ms = until->seconds * 1000 + (until->nanoseconds + 999'999) / 1'000'000;
+  return {};
+}
+
+Result<void> CheckLogDirs(const config::Values& options) {
+  // What is in files is taken as it is, and nobody runs who could be told anything else.
+  for (const char* name :
+       {"until", "with", "hold_retention", "target_client", "zero_timestamp_as_one"}) {
+    if (!options.Has(name)) continue;
+    std::string flag = name;
+    std::ranges::replace(flag, '_', '-');
+    return Wrong(fmt::format("--{} goes with --to-cluster", flag));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool IsTopicName(std::string_view name) {
+  const auto is_plain = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  return !name.empty() && name.size() <= kTopicNameMax && name != "." && name != ".." &&
+         std::ranges::all_of(name, is_plain);
+}
+
+std::string RestoreRequest::TargetOf(const std::string& topic) const {
+  const auto renamed = renames.find(topic);
+  return renamed == renames.end() ? prefix + topic : renamed->second;
+}
+
+std::string RestoreRequest::Text() const {
+  std::string text;
+  for (const std::string& directory : log_dirs) text += "log-dirs " + Quote(directory) + " ";
+  for (const std::string& pattern : topics) text += "topic " + Quote(pattern) + " ";
+  for (const auto& [old, name] : renames) text += fmt::format("rename {}={} ", old, name);
+  if (!prefix.empty()) text += "prefix " + prefix + " ";
+  if (until_ms) text += fmt::format("until {} ", *until_ms);
+  if (zero_timestamp_as_one) text += "zero-timestamp-as-one ";
+  if (records) text += "records ";
+  if (configs) text += "configs ";
+  if (acls) text += "acls ";
+  if (groups) text += "groups ";
+  return text;
+}
+
+std::vector<config::OptionSpec> RestoreOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{.name = "to_cluster",
+                 .help = "into the cluster of these brokers, HOST:PORT,...: its records are "
+                         "written there anew"},
+      OptionSpec{.name = "to_log_dirs",
+                 .type = OptionType::kPathList,
+                 .help = "onto the log directory of a broker that is stopped, file by file with "
+                         "the same offsets; may be given again"},
+      OptionSpec{.name = "topic",
+                 .type = OptionType::kStringList,
+                 .help = "only topics of this shell pattern; may be given again"},
+      OptionSpec{.name = "rename",
+                 .type = OptionType::kStringList,
+                 .help = "OLD=NEW: the topic gets another name; may be given again"},
+      OptionSpec{.name = "prefix", .help = "put before the names of all topics not renamed"},
+      OptionSpec{.name = "until",
+                 .help = "only records whose timestamp is before this time, "
+                         "2026-01-02T03:04:05Z"},
+      OptionSpec{.name = "with", .help = "some of records,configs,acls,groups; all without it"},
+      OptionSpec{.name = "target_client",
+                 .type = OptionType::kPath,
+                 .help = "file of librdkafka's properties for the target, name=value, secrets by "
+                         "NAME_file; without it those of the source"},
+      OptionSpec{.name = "hold_retention",
+                 .type = OptionType::kBool,
+                 .help = "restored topics keep all records, whatever their configuration says"},
+      OptionSpec{.name = "replace_topic",
+                 .type = OptionType::kBool,
+                 .help = "take the place of topics that are there and not empty, which are saved "
+                         "first"},
+      OptionSpec{.name = "zero_timestamp_as_one",
+                 .type = OptionType::kBool,
+                 .help = "write records whose timestamp is 0, which no client can write, with 1"},
+  };
+}
+
+Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
+                                          const rdkafka::Properties& own) {
+  RestoreRequest request;
+  request.cluster.bootstrap = Split(options.Text("to_cluster"));
+  request.log_dirs = options.List("to_log_dirs");
+  if (request.cluster.bootstrap.empty() == request.log_dirs.empty())
+    return Wrong("restore to where; expected one of --to-cluster HOST:PORT and --to-log-dirs DIR",
+                 "docs/sources/kafka.md says which; or to a directory: --to DIR");
+  if (!request.log_dirs.empty()) HF_TRY(CheckLogDirs(options));
+  HF_TRY(ReadNames(options, request));
+  HF_TRY(ReadWith(options, request));
+  HF_TRY(ReadUntil(options, request));
+  request.hold_retention = options.Flag("hold_retention");
+  request.replace_topic = options.Flag("replace_topic");
+  request.zero_timestamp_as_one = options.Flag("zero_timestamp_as_one");
+  request.cluster.properties = own;
+  if (options.Has("target_client")) {
+    HF_ASSIGN(request.cluster.properties, ReadPropertiesFile(options.Text("target_client")));
+  }
+  return request;
+}
+
+}  // namespace holdfast::kafka

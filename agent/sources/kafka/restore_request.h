@@ -1,0 +1,50 @@
+// What the operator asks of a restore.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/config/schema.h"
+#include "common/kafka/client.h"
+#include "common/kafka/properties.h"
+
+namespace holdfast::kafka {
+
+struct RestoreRequest {
+  rdkafka::ClientOptions cluster;     // without bootstrap where log_dirs are given
+  std::vector<std::string> log_dirs;  // absolute
+  std::vector<std::string> topics;    // shell patterns; empty: all
+  std::map<std::string, std::string> renames;
+  std::string prefix;
+  std::optional<std::int64_t> until_ms;  // only records whose timestamp is less
+  bool records = true;
+  bool configs = true;
+  bool acls = true;
+  bool groups = true;
+  bool hold_retention = false;
+  bool replace_topic = false;
+  bool zero_timestamp_as_one = false;
+
+  bool MakesTopics() const { return records || configs; }
+  // What the topic is to be called.
+  std::string TargetOf(const std::string& topic) const;
+  // The same for two restores of a snapshot that bring the same to the same places; says nothing of
+  // how the cluster is reached.
+  std::string Text() const;
+};
+
+std::vector<config::OptionSpec> RestoreOptions();
+
+// kInvalidArgument for what does not go together. `own` are the properties without --target-client.
+Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
+                                          const rdkafka::Properties& own);
+
+// Whether brokers take such a name.
+bool IsTopicName(std::string_view name);
+
+}  // namespace holdfast::kafka

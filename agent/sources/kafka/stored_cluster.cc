@@ -1,0 +1,183 @@
+#include "agent/sources/kafka/stored_cluster.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "agent/sources/kafka/settings.h"
+#include "common/base/format.h"
+
+namespace holdfast::kafka {
+namespace {
+
+Result<std::string> ReadText(SnapshotView& snapshot, const std::string& path) {
+  HF_ASSIGN(auto reader, snapshot.Open(path));
+  std::string text;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
+    if (count == 0) return text;
+    text += AsText(ByteView(buffer).first(count));
+    if (text.size() > kDocumentBytesMax)
+      return Fail(ErrorCode::kCorrupt, "it is larger than any such document");
+  }
+}
+
+// nullopt where the snapshot has no such path.
+template <typename T>
+Result<std::optional<T>> ReadDocument(SnapshotView& snapshot, const std::string& path,
+                                      Result<T> (*decode)(std::string_view)) {
+  HF_ASSIGN(const auto found, snapshot.Stat(path));
+  if (!found) return std::nullopt;
+  Result<std::string> text = ReadText(snapshot, path);
+  if (!text) return Fail(std::move(text).error().While(Quote(path)));
+  Result<T> document = decode(*text);
+  if (!document) return Fail(std::move(document).error().While(Quote(path)));
+  return *std::move(document);
+}
+
+Result<std::vector<std::string>> ListNames(SnapshotView& snapshot, std::string_view path) {
+  std::vector<std::string> names;
+  HF_ASSIGN(const auto found, snapshot.Stat(path));
+  if (!found) return names;
+  HF_TRY(snapshot.List(path, [&](const ViewEntry& entry) -> Result<void> {
+    names.push_back(entry.name);
+    return {};
+  }));
+  return names;
+}
+
+StoredPartition SumOf(const PartitionDocument& document, const RestoreRequest& request) {
+  StoredPartition partition;
+  partition.is_there = true;
+  partition.is_incomplete = !document.incomplete.empty();
+  for (const SegmentFacts& file : document.files) {
+    if (!IsWanted(file.run, request)) continue;
+    const bool is_first = partition.records == 0;
+    partition.records += file.run.records;
+    partition.content_bytes += file.run.content_bytes;
+    partition.file_bytes += file.bytes;
+    partition.min_timestamp = is_first ? file.run.min_timestamp
+                                       : std::min(partition.min_timestamp, file.run.min_timestamp);
+    partition.max_timestamp = is_first ? file.run.max_timestamp
+                                       : std::max(partition.max_timestamp, file.run.max_timestamp);
+  }
+  return partition;
+}
+
+Result<void> CheckNames(const std::vector<std::string>& stored, const RestoreRequest& request) {
+  for (const std::string& pattern : request.topics) {
+    const bool matches = std::ranges::any_of(
+        stored, [&](const std::string& topic) { return MatchesAny({pattern}, topic); });
+    if (!matches)
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("the snapshot has no topic {}", Quote(pattern)));
+  }
+  for (const auto& [old, name] : request.renames) {
+    const bool is_wanted = std::ranges::find(stored, old) != stored.end() &&
+                           (request.topics.empty() || MatchesAny(request.topics, old));
+    if (!is_wanted)
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("--rename: topic {} is not among those to be restored", Quote(old)));
+  }
+  return {};
+}
+
+Result<StoredTopic> ReadTopic(SnapshotView& snapshot, const std::string& name,
+                              const RestoreRequest& request) {
+  const std::string path = TopicDocumentPath(name);
+  HF_ASSIGN(auto document, ReadDocument(snapshot, path, DecodeTopic));
+  if (!document)
+    return Fail(ErrorCode::kCorrupt, fmt::format("the snapshot has no {}", Quote(path)));
+  if (document->name != name || !IsTopicName(name))
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} is of topic {}", Quote(path), Quote(document->name)));
+  StoredTopic topic;
+  topic.document = *std::move(document);
+  topic.target = request.TargetOf(name);
+  if (!IsTopicName(topic.target))
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("topic {} would be called {}, which no topic can", Quote(name),
+                            Quote(topic.target)));
+  topic.partitions.resize(static_cast<std::size_t>(topic.document.partitions));
+  for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
+    HF_ASSIGN(const auto partition, ReadStoredPartition(snapshot, name, id));
+    if (partition) topic.partitions[static_cast<std::size_t>(id)] = SumOf(*partition, request);
+  }
+  return topic;
+}
+
+template <typename Field>
+std::uint64_t Total(const StoredTopic& topic, Field field) {
+  std::uint64_t total = 0;
+  for (const StoredPartition& partition : topic.partitions) total += partition.*field;
+  return total;
+}
+
+}  // namespace
+
+std::uint64_t StoredTopic::records() const { return Total(*this, &StoredPartition::records); }
+std::uint64_t StoredTopic::content_bytes() const {
+  return Total(*this, &StoredPartition::content_bytes);
+}
+std::uint64_t StoredTopic::file_bytes() const { return Total(*this, &StoredPartition::file_bytes); }
+
+bool IsWanted(const RecordRun& run, const RestoreRequest& request) {
+  return !request.until_ms || run.min_timestamp < *request.until_ms;
+}
+
+Result<std::optional<PartitionDocument>> ReadStoredPartition(SnapshotView& snapshot,
+                                                             const std::string& topic,
+                                                             std::int32_t partition) {
+  return ReadDocument(snapshot, PartitionDocumentPath(topic, partition), DecodePartition);
+}
+
+Result<std::optional<ClusterDocument>> ReadStoredCluster(SnapshotView& snapshot) {
+  return ReadDocument(snapshot, std::string(kClusterPath), DecodeCluster);
+}
+
+Result<std::vector<AclFacts>> ReadStoredAcls(SnapshotView& snapshot) {
+  HF_ASSIGN(auto acls, ReadDocument(snapshot, std::string(kAclsPath), DecodeAcls));
+  return acls.value_or(std::vector<AclFacts>());
+}
+
+Result<std::vector<ScramUserFacts>> ReadStoredUsers(SnapshotView& snapshot) {
+  HF_ASSIGN(auto users, ReadDocument(snapshot, std::string(kUsersPath), DecodeUsers));
+  return users.value_or(std::vector<ScramUserFacts>());
+}
+
+Result<void> ForEachStoredGroup(SnapshotView& snapshot,
+                                const std::function<Result<void>(const GroupDocument&)>& visit) {
+  HF_ASSIGN(const auto names, ListNames(snapshot, kGroupsPath));
+  for (const std::string& name : names) {
+    HF_ASSIGN(const auto group,
+              ReadDocument(snapshot, fmt::format("{}/{}", kGroupsPath, name), DecodeGroup));
+    if (group) HF_TRY(visit(*group));
+  }
+  return {};
+}
+
+Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
+                                                  const RestoreRequest& request) {
+  HF_ASSIGN(std::vector<std::string> names, ListNames(snapshot, kTopicsPath));
+  HF_TRY(CheckNames(names, request));
+  // E.g. a registry's schemas, without which nobody can read the records of others.
+  std::ranges::stable_partition(names,
+                                [](const std::string& name) { return name.starts_with('_'); });
+  std::vector<StoredTopic> topics;
+  std::map<std::string, std::string> by_target;
+  for (const std::string& name : names) {
+    if (!request.topics.empty() && !MatchesAny(request.topics, name)) continue;
+    HF_ASSIGN(StoredTopic topic, ReadTopic(snapshot, name, request));
+    const auto [other, is_new] = by_target.emplace(topic.target, name);
+    if (!is_new)
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("topics {} and {} would both be called {}", Quote(other->second),
+                              Quote(name), Quote(topic.target)),
+                  "give one of them another name: --rename OLD=NEW");
+    topics.push_back(std::move(topic));
+  }
+  return topics;
+}
+
+}  // namespace holdfast::kafka

@@ -1,0 +1,65 @@
+#include "agent/sources/kafka/restore_state.h"
+
+#include <catch2/catch.hpp>
+
+#include "common/io/atomic_file.h"
+#include "tests/support/results.h"
+
+namespace holdfast::kafka {
+namespace {
+
+using testing::Unwrap;
+using Stage = RestoreState::Stage;
+using Use = RestoreStateFile::Use;
+
+RestoreState Example() {
+  RestoreState state;
+  state.things["orders"] = {.stage = Stage::kOurs, .was_there = true, .had = {{"a", "1"}}};
+  state.things["events"] = {.stage = Stage::kSpoilt, .was_there = true, .had = {}};
+  state.things["new"] = {};
+  state.things["new"].end = 77;
+  state.is_written = true;
+  state.groups = {"a", "\xff"};
+  state.offsets[{"orders", 3}] = {{5, 1}, {7, 2}};
+  return state;
+}
+
+TEST_CASE("kafka restore state: comes back as it was") {
+  CHECK(Unwrap(DecodeRestoreState(EncodeRestoreState(Example()))) == Example());
+  CHECK(Example().IsOurs("orders"));
+  CHECK_FALSE(Example().IsOurs("events"));
+  CHECK_FALSE(Example().IsOurs("other"));
+  for (const char* text : {"", "{}", "[]", R"({"format_version": 2, "things": {}})",
+                           R"({"format_version": 1, "things": {"a": {"stage": "x"}}})"})
+    REQUIRE_FAILS(DecodeRestoreState(text), ErrorCode::kCorrupt, "form");
+}
+
+TEST_CASE("kafka restore state: is that of the same restore, until that is finished") {
+  const TempDir directory = Unwrap(TempDir::Create("state"));
+  const std::string path = directory.path() + "/kafka";
+  {
+    auto file = Unwrap(RestoreStateFile::Open(path, "one", Use::kRestore));
+    CHECK_FALSE(file.found());
+    REQUIRE_OK(file.Save(Example()));
+    REQUIRE_FAILS(RestoreStateFile::Open(path, "one", Use::kRestore), ErrorCode::kBusy,
+                  "under way");
+    CHECK(Unwrap(RestoreStateFile::Open(path, "one", Use::kLook)).found() == Example());
+    CHECK_FALSE(Unwrap(RestoreStateFile::Open(path, "two", Use::kRestore)).found());
+  }
+
+  auto file = Unwrap(RestoreStateFile::Open(path, "one", Use::kRestore));
+  CHECK(file.found() == Example());
+  REQUIRE_OK(file.Remove());
+  REQUIRE_OK(file.Remove());
+  CHECK_FALSE(Unwrap(RestoreStateFile::Open(path, "one", Use::kLook)).found());
+}
+
+TEST_CASE("kafka restore state: without a directory nothing is kept") {
+  auto file = Unwrap(RestoreStateFile::Open("", "one", Use::kRestore));
+  CHECK_FALSE(file.is_kept());
+  REQUIRE_OK(file.Save(Example()));
+  REQUIRE_OK(file.Remove());
+}
+
+}  // namespace
+}  // namespace holdfast::kafka
