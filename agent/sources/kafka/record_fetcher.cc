@@ -58,6 +58,22 @@ Record RecordBuffer::at(std::size_t index) const {
   return record;
 }
 
+Result<Record> RecordOf(rdkafka::Reader& reader, const ReadEvent& event, HeaderList& headers) {
+  Record record;
+  record.offset = event.offset;
+  record.timestamp = event.timestamp_ms;
+  record.timestamp_type = event.timestamp_type == rdkafka::TimestampType::kLogAppendTime
+                              ? TimestampType::kLogAppendTime
+                              : TimestampType::kCreateTime;
+  record.key = event.key;
+  record.value = event.value;
+  HF_ASSIGN(const auto found, reader.Headers(event));
+  headers.Clear();
+  for (const rdkafka::RecordHeader& header : found) headers.Add(AsBytes(header.name), header.value);
+  record.headers = headers.view();
+  return record;
+}
+
 RecordFetcher::RecordFetcher(OpenReader open, std::stop_token stop, Limits limits)
     : open_(std::move(open)), stop_(std::move(stop)), limits_(limits) {}
 
@@ -79,23 +95,6 @@ std::chrono::milliseconds RecordFetcher::SilenceOf(std::int32_t leader) const {
   return silent_leaders_.contains(leader) ? limits_.silence_again : limits_.silence;
 }
 
-Result<Record> RecordFetcher::RecordOf(const ReadEvent& event) {
-  Record record;
-  record.offset = event.offset;
-  record.timestamp = event.timestamp_ms;
-  record.timestamp_type = event.timestamp_type == rdkafka::TimestampType::kLogAppendTime
-                              ? TimestampType::kLogAppendTime
-                              : TimestampType::kCreateTime;
-  record.key = event.key;
-  record.value = event.value;
-  HF_ASSIGN(const auto headers, reader_->Headers(event));
-  headers_.Clear();
-  for (const rdkafka::RecordHeader& header : headers)
-    headers_.Add(AsBytes(header.name), header.value);
-  record.headers = headers_.view();
-  return record;
-}
-
 Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange& range,
                                       Fetched& into, bool& is_done) {
   switch (event.kind) {
@@ -110,7 +109,7 @@ Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange&
       break;
   }
   if (event.offset < range.end) {
-    HF_ASSIGN(const Record record, RecordOf(event));
+    HF_ASSIGN(const Record record, RecordOf(*reader_, event, headers_));
     into.records.Add(record, event.leader_epoch);
   }
   into.is_whole = event.offset >= range.end - 1;
@@ -210,7 +209,7 @@ Result<const Record*> RecordFetcher::Next() {
       position_ = std::max(position_, event.offset);
       continue;
     }
-    auto record = RecordOf(event);
+    auto record = RecordOf(*reader_, event, headers_);
     if (!record) {
       End();
       return Fail(std::move(record).error().While(NameOf(range_.partition)));

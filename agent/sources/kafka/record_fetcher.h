@@ -54,6 +54,10 @@ class RecordBuffer {
   Bytes bytes_;
 };
 
+// What the reader gave, valid as long as that and until `headers` are changed.
+Result<Record> RecordOf(rdkafka::Reader& reader, const rdkafka::ReadEvent& event,
+                        HeaderList& headers);
+
 // One thread at a time.
 class RecordFetcher {
  public:
@@ -103,7 +107,6 @@ class RecordFetcher {
  private:
   Result<void> NeedReader(const std::string& topic);
   std::chrono::milliseconds SilenceOf(std::int32_t leader) const;
-  Result<Record> RecordOf(const rdkafka::ReadEvent& event);
   Result<void> TakeSmall(const rdkafka::ReadEvent& event, const RecordRange& range, Fetched& into,
                          bool& is_done);
 

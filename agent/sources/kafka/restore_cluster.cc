@@ -1,0 +1,431 @@
+#include "agent/sources/kafka/restore_cluster.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/sources/kafka/acl_restore.h"
+#include "agent/sources/kafka/first_few.h"
+#include "agent/sources/kafka/group_restore.h"
+#include "agent/sources/kafka/record_restore.h"
+#include "agent/sources/kafka/restore_state.h"
+#include "agent/sources/kafka/retention_outlook.h"
+#include "agent/sources/kafka/stored_cluster.h"
+#include "agent/sources/kafka/target_topics.h"
+#include "common/base/format.h"
+#include "common/kafka/acls.h"
+#include "common/kafka/cluster.h"
+#include "common/kafka/configs.h"
+
+namespace holdfast::kafka {
+namespace {
+
+using rdkafka::TopicPartition;
+using Action = TargetTopic::Action;
+
+class ClusterRestore {
+ public:
+  ClusterRestore(const RestoreSurroundings& surroundings, const RestoreRequest& request,
+                 const RestoreSpec& spec, Progress& progress, std::stop_token stop)
+      : surroundings_(surroundings),
+        request_(request),
+        spec_(spec),
+        progress_(progress),
+        stop_(std::move(stop)) {}
+
+  Result<SpecialRestore> Run() {
+    HF_TRY(Look());
+    if (spec_.dry_run) {
+      Plan();
+      return std::move(done_);
+    }
+    if (!state_.is_written) {
+      HF_TRY(SaveWhatGoes());
+      HF_TRY(topics_->Make(targets_, cluster_.brokers.size(), state_,
+                           [this] { return file_->Save(state_); }));
+      SayWhatWasMade();
+      HF_TRY(RestoreRecords());
+    }
+    if (!state_.is_configured) HF_TRY(Configure());
+    if (request_.acls) HF_TRY(RestoreAcls());
+    if (request_.groups) HF_TRY(RestoreGroups());
+    HF_TRY(SayWhatIsLeft());
+    return End();
+  }
+
+ private:
+  SnapshotView& snapshot() { return *spec_.snapshot; }
+  template <typename... Arguments>
+  void Say(fmt::format_string<Arguments...> form, Arguments&&... arguments) {
+    done_.lines.push_back(fmt::format(form, std::forward<Arguments>(arguments)...));
+  }
+  template <typename... Arguments>
+  void Warn(fmt::format_string<Arguments...> form, Arguments&&... arguments) {
+    done_.warnings.push_back(fmt::format(form, std::forward<Arguments>(arguments)...));
+  }
+
+  // All that can be found out before anything is changed.
+  Result<void> Look() {
+    progress_.SetPhase("look");
+    HF_ASSIGN(stored_, ReadStoredTopics(snapshot(), request_));
+    if (request_.acls) {
+      HF_ASSIGN(const auto acls, ReadStoredAcls(snapshot()));
+      acls_ = ChooseAcls(acls, stored_, request_);
+    }
+    if (request_.groups) {
+      HF_ASSIGN(groups_, ReadStoredGroups(snapshot(), stored_));
+    }
+    HF_ASSIGN(client_, rdkafka::Client::Open(request_.cluster));
+    HF_ASSIGN(cluster_, rdkafka::DescribeCluster(*client_, stop_));
+    HF_TRY(OpenState());
+    topics_.emplace(*client_, *surroundings_.context.clock, request_, stop_);
+    HF_ASSIGN(targets_, topics_->Look(cluster_, stored_, state_));
+    done_.resumed =
+        state_.is_written || std::ranges::any_of(targets_, [](const TargetTopic& topic) {
+          return topic.action == Action::kGoOn;
+        });
+    WarnOfReplicas();
+    if (request_.records && !state_.is_written) HF_TRY(CheckRecords());
+    return request_.MakesTopics() ? WarnOfRetention() : Result<void>();
+  }
+
+  Result<void> OpenState() {
+    const std::string what = fmt::format("{} to cluster {} {}", snapshot().snapshot_id(),
+                                         Quote(cluster_.id), request_.Text());
+    using Use = RestoreStateFile::Use;
+    HF_ASSIGN(file_, RestoreStateFile::Open(surroundings_.context.state_dir, what,
+                                            spec_.dry_run ? Use::kLook : Use::kRestore));
+    state_ = file_->found().value_or(RestoreState());
+    if (!file_->is_kept() && request_.records)
+      Warn(
+          "there is no state directory, so that an interrupted restore cannot be gone on with: "
+          "give --config instead of --repository-url");
+    return {};
+  }
+
+  Result<void> CheckRecords() {
+    std::vector<std::string> zeros;
+    for (const StoredTopic& topic : stored_) {
+      std::vector<std::string> absent;
+      for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+        const StoredPartition& partition = topic.partitions[i];
+        if (!partition.is_there) absent.push_back(std::to_string(i));
+        if (partition.is_incomplete)
+          Warn("partition {} of topic {} was not saved to its end, see its partition.json", i,
+               Quote(topic.name()));
+        const bool may_have_zero =
+            partition.records > 0 && partition.min_timestamp <= 0 && partition.max_timestamp >= 0;
+        if (!may_have_zero) continue;
+        HF_ASSIGN(
+            const ZeroTimestamps found,
+            FindZeroTimestamps(snapshot(), topic.name(), static_cast<std::int32_t>(i), request_));
+        if (found.records == 0) continue;
+        zeros.push_back(fmt::format("partition {} of topic {}: {}, the first at offset {}", i,
+                                    Quote(topic.name()), found.records, found.first_offset));
+      }
+      if (!absent.empty())
+        Warn("the snapshot has not these partitions of topic {}, which are left empty: {}",
+             Quote(topic.name()), fmt::join(absent, ", "));
+    }
+    if (zeros.empty()) return {};
+    if (!request_.zero_timestamp_as_one)
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("records whose timestamp is 0 cannot be written, clients make the "
+                              "present time of it: {}",
+                              FirstFew(zeros)),
+                  "--zero-timestamp-as-one writes them with 1; --to-log-dirs keeps them as they "
+                  "are");
+    Warn("records whose timestamp is 0 are written with 1: {}", FirstFew(zeros));
+    return {};
+  }
+
+  void WarnOfReplicas() {
+    const std::size_t brokers = cluster_.brokers.size();
+    std::vector<std::string> fewer;
+    std::vector<std::string> unwritable;
+    for (const TargetTopic& topic : targets_) {
+      const TopicDocument& document = topic.stored->document;
+      const bool is_made = topic.action == Action::kMake || topic.action == Action::kReplace;
+      if (!is_made || static_cast<std::size_t>(document.replication_factor) <= brokers) continue;
+      fewer.push_back(fmt::format("{} ({})", Quote(topic.name()), document.replication_factor));
+      const auto wanted = document.configs.find("min.insync.replicas");
+      if (request_.configs && wanted != document.configs.end() &&
+          std::strtoul(wanted->second.c_str(), nullptr, 10) > brokers)
+        unwritable.push_back(Quote(topic.name()));
+    }
+    if (!fewer.empty())
+      Warn("the target has {} brokers, so these topics have not as many replicas as they had: {}",
+           brokers, FirstFew(fewer));
+    if (!unwritable.empty())
+      Warn("with so few replicas their min.insync.replicas keeps clients from writing to: {}",
+           FirstFew(unwritable));
+  }
+
+  Result<void> WarnOfRetention() {
+    if (request_.hold_retention || cluster_.brokers.empty()) return {};
+    const rdkafka::ConfigOwner owner = {.scope = rdkafka::ConfigScope::kBroker,
+                                        .name = std::to_string(cluster_.brokers.front().id)};
+    const auto described = rdkafka::DescribeConfigs(*client_, std::span(&owner, 1), stop_);
+    Configs defaults;
+    if (described && !described->at(0).error) {
+      defaults = RetentionDefaults(described->at(0).entries);
+    } else if (!described && described.error().code() == ErrorCode::kCancelled) {
+      return Fail(described.error());
+    }
+    for (const StoredTopic& topic : stored_) {
+      const auto outlook =
+          RetentionOutlook(topic, request_.configs ? topic.document.configs : Configs(), defaults,
+                           surroundings_.context.clock->Now());
+      if (outlook) done_.warnings.push_back(*outlook);
+    }
+    return {};
+  }
+
+  void Plan() {
+    std::uint64_t configured = 0;
+    for (const TargetTopic& topic : targets_) {
+      PlannedChange& change = done_.plan.emplace_back();
+      change.what = "topic";
+      change.name = topic.stored->name();
+      change.target = topic.name();
+      change.parts = topic.stored->partitions.size();
+      if (request_.records) {
+        change.items = topic.stored->records();
+        change.bytes = topic.stored->content_bytes();
+        progress_.items += change.items;
+        progress_.bytes += change.bytes;
+      }
+      change.there = topic.ThereText();
+      change.action = topic.ActionText();
+      if (request_.configs && !topic.stored->document.configs.empty()) ++configured;
+    }
+    const auto add = [this](const char* what, std::uint64_t items, std::string action) {
+      PlannedChange& change = done_.plan.emplace_back();
+      change.what = what;
+      change.items = items;
+      change.action = std::move(action);
+    };
+    if (request_.configs) add("configs", configured, "set, after the records");
+    if (request_.acls)
+      add("acls", acls_.bindings.size(),
+          acls_.left_out == 0 ? "made"
+                              : fmt::format("made; {} of others left out", acls_.left_out));
+    if (request_.groups) add("groups", groups_.groups, "offsets translated and committed");
+  }
+
+  Result<void> SaveWhatGoes() {
+    std::vector<std::string> names;
+    for (const TargetTopic& topic : targets_)
+      if (topic.action == Action::kReplace && topic.there == TargetTopic::There::kOffsets)
+        names.push_back(topic.name());
+    if (names.empty()) return {};
+    if (!spec_.save_first) {
+      Say("replaced without a safety snapshot: {}", FirstFew(names));
+      return {};
+    }
+    progress_.SetPhase("safety snapshot");
+    HF_ASSIGN(auto source, surroundings_.open_source(request_.cluster, names));
+    HF_ASSIGN(const std::string id, spec_.save_first(std::move(source)));
+    Say("what was there of {} is in snapshot {}", FirstFew(names), id);
+    return {};
+  }
+
+  void SayWhatWasMade() {
+    const auto count = [this](Action action) {
+      return std::ranges::count(targets_, action, &TargetTopic::action);
+    };
+    if (const auto made = count(Action::kMake); made > 0) Say("made {} topics", made);
+    if (const auto replaced = count(Action::kReplace); replaced > 0)
+      Say("made {} topics anew, in the place of what was there", replaced);
+  }
+
+  Result<void> RestoreRecords() {
+    if (!request_.records) return {};
+    progress_.SetPhase("write");
+    for (const StoredTopic& topic : stored_) {
+      progress_.items_total += topic.records();
+      progress_.bytes_total += topic.content_bytes();
+    }
+    RecordRestore records({.snapshot = spec_.snapshot,
+                           .request = &request_,
+                           .client = client_.get(),
+                           .clock = surroundings_.context.clock,
+                           .progress = &progress_},
+                          stop_);
+    auto written = records.Run(targets_, groups_.committed);
+    if (!written && records.spoilt().empty()) return Fail(WithWayOn(std::move(written).error()));
+    if (!written) {
+      state_.things[records.spoilt()].stage = RestoreState::Stage::kSpoilt;
+      HF_TRY(file_->Save(state_));
+      return Fail(std::move(written).error());
+    }
+    std::uint64_t total = 0;
+    std::uint64_t were_there = 0;
+    for (const auto& [partition, one] : *written) {
+      total += one.records;
+      were_there += one.were_there;
+      state_.things[partition.topic].end += one.begin + static_cast<std::int64_t>(one.records);
+    }
+    Say("wrote {} records into {} partitions of {} topics{}, and read back the same",
+        total - were_there, written->size(), targets_.size(),
+        were_there == 0 ? "" : fmt::format(", behind {} that were there", were_there));
+    // From now on the topics may be used. What is left to do must not need what was written.
+    for (const StoredTopic& topic : stored_) {
+      for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
+        const auto committed = groups_.committed.find({topic.name(), id});
+        if (committed == groups_.committed.end()) continue;
+        const std::int64_t begin = written->at({topic.target, id}).begin;
+        for (const auto& [offset, place] : committed->second.places())
+          state_.offsets[committed->first][offset] = begin + static_cast<std::int64_t>(place);
+      }
+    }
+    state_.is_written = true;
+    return file_->Save(state_);
+  }
+
+  // What to do about it, and what then: of the records some are there.
+  Error WithWayOn(Error error) const {
+    const bool may_go_on = error.code() == ErrorCode::kUnavailable ||
+                           error.code() == ErrorCode::kTimedOut ||
+                           error.code() == ErrorCode::kCancelled;
+    if (!may_go_on) return error;
+    const std::string first = error.hint().empty() ? "" : error.hint() + "; then ";
+    return Error(error.code(), error.message())
+        .WithHint(first + (file_->is_kept() ? "the same command once more goes on with it"
+                                            : "restore anew with --replace-topic"));
+  }
+
+  Result<void> Configure() {
+    progress_.SetPhase("configure");
+    HF_TRY(topics_->SetConfigs(targets_, state_, done_.warnings, failed_));
+    state_.is_configured = failed_.empty();
+    if (request_.configs && !targets_.empty() && failed_.empty())
+      Say("gave {} topics their configuration{}", targets_.size(),
+          request_.hold_retention
+              ? "; retention stays off until --with configs is given without --hold-retention"
+              : "");
+    return {};
+  }
+
+  Result<void> RestoreAcls() {
+    if (acls_.bindings.empty() && acls_.left_out == 0) return {};
+    HF_ASSIGN(const auto outcomes, rdkafka::CreateAcls(*client_, acls_.bindings, stop_));
+    std::uint64_t made = 0;
+    std::map<std::string, std::vector<std::string>> why;  // those that have the same reason
+    std::map<std::string, Error> errors;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      const rdkafka::AclBinding& binding = acls_.bindings[i];
+      if (!outcomes[i]) {
+        ++made;
+        continue;
+      }
+      why[outcomes[i]->message()].push_back(fmt::format("{} {} of {} {}", binding.permission,
+                                                        binding.operation, binding.principal,
+                                                        Quote(binding.resource_name)));
+      errors.emplace(outcomes[i]->message(), *outcomes[i]);
+    }
+    for (const auto& [message, error] : errors)
+      failed_.push_back(Error(error).While(
+          fmt::format("{} access rights ({})", why[message].size(), FirstFew(why[message]))));
+    Say("made {} of {} access rights{}", made, acls_.bindings.size(),
+        acls_.left_out == 0
+            ? ""
+            : fmt::format("; {} are not of these topics and are left out", acls_.left_out));
+    return {};
+  }
+
+  Result<void> RestoreGroups() {
+    progress_.SetPhase("groups");
+    std::map<TopicPartition, rdkafka::Bounds> exact;
+    if (!request_.records) {
+      HF_ASSIGN(exact, FindExactPartitions(*client_, snapshot(), stored_, groups_.committed,
+                                           done_.warnings, stop_));
+    }
+    const TranslateOffset translate = [&](const TopicPartition& partition,
+                                          std::int64_t offset) -> std::optional<std::int64_t> {
+      if (!request_.records) {
+        const auto bounds = exact.find(partition);
+        if (bounds == exact.end()) return std::nullopt;
+        // Behind the last record there may have been what clients do not see, and is not there now.
+        return std::clamp(offset, bounds->second.low, bounds->second.high);
+      }
+      return state_.offsets.at(partition).at(offset);
+    };
+    const std::size_t before = state_.groups.size();
+    auto outcome = CommitGroups(*client_, snapshot(), stored_, request_.configs, translate,
+                                state_.groups, stop_);
+    if (!outcome) {
+      HF_TRY(file_->Save(state_));
+      return Fail(std::move(outcome).error());
+    }
+    Say("committed {} offsets of {} groups{}", outcome->offsets, state_.groups.size() - before,
+        before == 0 ? "" : fmt::format("; {} have had theirs before", before));
+    std::ranges::move(outcome->failed, std::back_inserter(failed_));
+    return {};
+  }
+
+  // What a cluster has beside topics, groups and rights is its own, and nobody tells passwords.
+  Result<void> SayWhatIsLeft() {
+    if (!request_.topics.empty() || !request_.configs) return {};
+    HF_ASSIGN(const auto users, ReadStoredUsers(snapshot()));
+    if (!users.empty())
+      Say("users whose SCRAM passwords have to be set anew: {} (data/users.json)", users.size());
+    HF_ASSIGN(const auto cluster, ReadStoredCluster(snapshot()));
+    if (!cluster) return {};
+    const bool has_any = !cluster->default_configs.empty() || !cluster->client_metrics.empty() ||
+                         std::ranges::any_of(cluster->brokers, [](const BrokerFacts& broker) {
+                           return !broker.configs.empty();
+                         });
+    if (has_any) Say("the configuration of brokers is left as it is (data/cluster.json has it)");
+    return {};
+  }
+
+  // What could not be done, by one error that names it.
+  Result<SpecialRestore> End() {
+    // What cannot be done by the same command either is no reason to go on with anything.
+    const bool may_go_on = std::ranges::any_of(
+        failed_, [](const Error& error) { return error.code() != ErrorCode::kUnsupported; });
+    HF_TRY(may_go_on ? file_->Save(state_) : file_->Remove());
+    if (failed_.empty()) return std::move(done_);
+    std::vector<std::string> texts;
+    for (const Error& error : failed_) {
+      texts.push_back(error.message());
+      done_.lines.push_back("failed: " + error.Text());
+    }
+    Error all(failed_.front().code(), FirstFew(texts));
+    done_.partly = std::move(all).WithHint(failed_.front().hint().empty()
+                                               ? "put it right, and give the same command once more"
+                                               : failed_.front().hint());
+    return std::move(done_);
+  }
+
+  const RestoreSurroundings& surroundings_;
+  const RestoreRequest& request_;
+  const RestoreSpec& spec_;
+  Progress& progress_;
+  const std::stop_token stop_;
+  SpecialRestore done_;
+  std::vector<Error> failed_;  // of what else is done all the same
+
+  std::vector<StoredTopic> stored_;
+  ChosenAcls acls_;
+  StoredGroups groups_;
+  std::unique_ptr<rdkafka::Client> client_;
+  rdkafka::Cluster cluster_;
+  std::optional<RestoreStateFile> file_;
+  RestoreState state_;
+  std::optional<TargetTopics> topics_;
+  std::vector<TargetTopic> targets_;  // of stored_
+};
+
+}  // namespace
+
+Result<SpecialRestore> RestoreToCluster(const RestoreSurroundings& surroundings,
+                                        const RestoreRequest& request, const RestoreSpec& spec,
+                                        Progress& progress, std::stop_token stop) {
+  return ClusterRestore(surroundings, request, spec, progress, std::move(stop)).Run();
+}
+
+}  // namespace holdfast::kafka

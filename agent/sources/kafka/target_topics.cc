@@ -1,0 +1,423 @@
+#include "agent/sources/kafka/target_topics.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "agent/sources/kafka/first_few.h"
+#include "common/base/format.h"
+#include "common/base/wait.h"
+#include "common/kafka/configs.h"
+#include "common/kafka/topics.h"
+
+namespace holdfast::kafka {
+namespace {
+
+using rdkafka::Bounds;
+using rdkafka::ConfigOwner;
+using rdkafka::ConfigScope;
+using rdkafka::TopicPartition;
+using There = TargetTopic::There;
+using Action = TargetTopic::Action;
+using Stage = RestoreState::Stage;
+
+constexpr std::int32_t kPartitionsPerCall = 2000;  // controllers refuse to make too many at once
+constexpr std::size_t kTopicsPerCall = 500;
+constexpr std::chrono::milliseconds kTryAgain{100};
+// As much as a broker takes of one request, unless it was told otherwise.
+constexpr const char* kMessageBytesMax = "104857600";
+constexpr const char* kForEver = "9223372036854775807";
+// What brokers of 3.6 and newer, and of 3.x and older, have against timestamps.
+constexpr std::array kNewLimits = {"message.timestamp.before.max.ms",
+                                   "message.timestamp.after.max.ms"};
+constexpr std::array kOldLimits = {"message.timestamp.difference.max.ms"};
+
+ConfigOwner OwnerOf(const std::string& topic) {
+  return {.scope = ConfigScope::kTopic, .name = topic};
+}
+
+int ReplicasOf(const TargetTopic& topic, std::size_t brokers) {
+  return static_cast<int>(
+      std::min<std::size_t>(static_cast<std::size_t>(topic.stored->document.replication_factor),
+                            std::max<std::size_t>(brokers, 1)));
+}
+
+// Calls with so many topics at once as brokers take.
+template <typename Call>
+Result<void> InPieces(const std::vector<const TargetTopic*>& topics, Call call) {
+  for (std::size_t at = 0; at < topics.size();) {
+    std::size_t end = at;
+    std::int32_t partitions = 0;
+    do {
+      partitions += topics[end++]->stored->document.partitions;
+    } while (end < topics.size() && end - at < kTopicsPerCall && partitions < kPartitionsPerCall);
+    HF_TRY(call(std::span(topics).subspan(at, end - at)));
+    at = end;
+  }
+  return {};
+}
+
+template <typename Wanted>
+std::vector<const TargetTopic*> Select(const std::vector<TargetTopic>& topics, Wanted wanted) {
+  std::vector<const TargetTopic*> selected;
+  for (const TargetTopic& topic : topics)
+    if (wanted(topic)) selected.push_back(&topic);
+  return selected;
+}
+
+std::unexpected<Error> AboutTopic(const Error& error, std::string_view what,
+                                  const std::string& topic) {
+  return Fail(Error(error).While(fmt::format("{} topic {}", what, Quote(topic))));
+}
+
+}  // namespace
+
+std::vector<TopicPartition> PartitionsOf(const std::string& topic, std::int32_t count) {
+  std::vector<TopicPartition> partitions;
+  for (std::int32_t id = 0; id < count; ++id) partitions.push_back({topic, id});
+  return partitions;
+}
+
+std::string TargetTopic::ThereText() const {
+  switch (there) {
+    case There::kNothing:
+      return "nothing";
+    case There::kEmpty:
+      return fmt::format("{} partitions, empty", partitions);
+    case There::kOffsets:
+      return fmt::format("{} partitions, {} offsets", partitions, offsets);
+  }
+  return "";
+}
+
+std::string TargetTopic::ActionText() const {
+  switch (action) {
+    case Action::kLeave:
+      return "left";
+    case Action::kMake:
+      return "made";
+    case Action::kFill:
+      return "filled";
+    case Action::kGoOn:
+      return "gone on with";
+    case Action::kReplace:
+      return "replaced";
+    case Action::kRefuse:
+      return "refused";
+  }
+  return "";
+}
+
+Result<TargetTopic> TargetTopics::LookAt(const rdkafka::Cluster& cluster,
+                                         const StoredTopic& stored) {
+  TargetTopic topic;
+  topic.stored = &stored;
+  const auto found =
+      std::ranges::lower_bound(cluster.topics, stored.target, {}, &rdkafka::Topic::name);
+  if (found == cluster.topics.end() || found->name != stored.target) return topic;
+  topic.partitions = static_cast<std::int32_t>(found->partitions.size());
+  const auto partitions = PartitionsOf(stored.target, topic.partitions);
+  HF_ASSIGN(const auto bounds, rdkafka::ListBounds(client_, partitions, stop_));
+  for (const Bounds& bound : bounds) {
+    if (bound.error) return AboutTopic(*bound.error, "look at", stored.target);
+    topic.offsets += static_cast<std::uint64_t>(bound.high - bound.low);
+    topic.end += bound.high;
+  }
+  topic.there = topic.offsets == 0 ? There::kEmpty : There::kOffsets;
+  return topic;
+}
+
+Action TargetTopics::ActionOf(const TargetTopic& topic, const RestoreState& state) const {
+  if (!request_.MakesTopics() || state.is_written) return Action::kLeave;
+  if (topic.there == There::kNothing) return Action::kMake;
+  const bool fits = topic.partitions == topic.stored->document.partitions;
+  if (fits && request_.records && state.IsOurs(topic.name())) return Action::kGoOn;
+  if (fits && !request_.records) return Action::kLeave;
+  if (fits && topic.there == There::kEmpty) return Action::kFill;
+  return request_.replace_topic ? Action::kReplace : Action::kRefuse;
+}
+
+Result<std::vector<TargetTopic>> TargetTopics::Look(const rdkafka::Cluster& cluster,
+                                                    const std::vector<StoredTopic>& stored,
+                                                    RestoreState& state) {
+  std::vector<TargetTopic> topics;
+  for (const StoredTopic& one : stored) {
+    HF_ASSIGN(TargetTopic topic, LookAt(cluster, one));
+    topics.push_back(topic);
+    const auto known = state.things.find(topic.name());
+    // What was written once is not there any more.
+    if (state.is_written && (known == state.things.end() || topic.end < known->second.end))
+      state = {};
+  }
+  std::vector<std::string> full;
+  std::vector<std::string> misshapen;
+  for (TargetTopic& topic : topics) {
+    topic.action = ActionOf(topic, state);
+    if (topic.action != Action::kRefuse) continue;
+    const bool fits = topic.partitions == topic.stored->document.partitions;
+    (fits ? full : misshapen).push_back(topic.name());
+  }
+  const std::string hint =
+      "restore under other names (--prefix P, --rename OLD=NEW), or in their place: "
+      "--replace-topic";
+  if (!full.empty())
+    return Fail(
+        ErrorCode::kAlreadyExists,
+        fmt::format("in the target there are topics with records: {}", FirstFewQuoted(full)), hint);
+  if (!misshapen.empty())
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("in the target there are topics with another number of partitions: {}",
+                            FirstFewQuoted(misshapen)),
+                hint);
+  return topics;
+}
+
+Result<std::map<std::string, Configs>> TargetTopics::OwnConfigs(
+    const std::vector<std::string>& topics) {
+  std::vector<ConfigOwner> owners;
+  for (const std::string& topic : topics) owners.push_back(OwnerOf(topic));
+  HF_ASSIGN(const auto described, rdkafka::DescribeConfigs(client_, owners, stop_));
+  std::map<std::string, Configs> configs;
+  for (const rdkafka::OwnerConfigs& one : described) {
+    if (one.error) return AboutTopic(*one.error, "read the configuration of", one.owner.name);
+    Configs& own = configs[one.owner.name];
+    for (const rdkafka::ConfigEntry& entry : one.entries)
+      if (entry.source == rdkafka::ConfigSource::kTopic && entry.value)
+        own[entry.name] = *entry.value;
+  }
+  return configs;
+}
+
+Result<void> TargetTopics::Make(std::vector<TargetTopic>& topics, std::size_t brokers,
+                                RestoreState& state, const std::function<Result<void>()>& save) {
+  std::vector<std::string> to_fill;
+  for (const TargetTopic& topic : topics) {
+    if (topic.action == Action::kLeave) continue;
+    const bool is_new = state.things.try_emplace(topic.name()).second;
+    // After an interruption what is there may be our own doing.
+    if (is_new && topic.action == Action::kFill) to_fill.push_back(topic.name());
+  }
+  HF_ASSIGN(auto had, OwnConfigs(to_fill));
+  for (auto& [name, configs] : had)
+    state.things[name] = {.was_there = true, .had = std::move(configs)};
+  // That a topic is replaced is known before it goes: what is empty afterwards is no other one.
+  HF_TRY(save());
+  HF_TRY(Remove(topics));
+  HF_TRY(Create(topics, brokers));
+  if (request_.records) {
+    HF_TRY(HoldExisting(topics));
+    HF_TRY(WaitUntilEmpty(topics));
+  }
+  for (const TargetTopic& topic : topics) {
+    if (topic.action == Action::kLeave) continue;
+    RestoreState::Thing& thing = state.things[topic.name()];
+    thing.stage = Stage::kOurs;
+    if (topic.action == Action::kReplace) thing = {.stage = Stage::kOurs, .had = {}};
+  }
+  return save();
+}
+
+Result<void> TargetTopics::Remove(const std::vector<TargetTopic>& topics) {
+  const auto gone =
+      Select(topics, [](const TargetTopic& topic) { return topic.action == Action::kReplace; });
+  return InPieces(gone, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
+    std::vector<std::string> names;
+    for (const TargetTopic* topic : piece) names.push_back(topic->name());
+    HF_ASSIGN(const auto outcomes, rdkafka::DeleteTopics(client_, names, stop_));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (outcomes[i] && outcomes[i]->code() != ErrorCode::kNotFound)
+        return AboutTopic(*outcomes[i], "delete", names[i]);
+    }
+    return {};
+  });
+}
+
+TargetTopics::Entries TargetTopics::Holding(const Configs& configs) const {
+  Entries entries = {{"retention.ms", "-1"},
+                     {"retention.bytes", "-1"},
+                     {"cleanup.policy", "delete"},
+                     {"message.timestamp.type", "CreateTime"},
+                     {"max.message.bytes", kMessageBytesMax},
+                     // No batch is larger than a segment, and years that pass within seconds do not
+                     // make one after the other.
+                     {"segment.bytes", "1073741824"},
+                     {"segment.ms", kForEver},
+                     // Of fewer brokers than the topic had there may not be so many.
+                     {"min.insync.replicas", "1"}};
+  // Only what is written from then on would be compressed as it says.
+  if (const auto found = configs.find("compression.type"); found != configs.end())
+    entries.emplace_back(*found);
+  entries.insert(entries.end(), limits_.begin(), limits_.end());
+  return entries;
+}
+
+// Brokers refuse a topic for any configuration that they do not know.
+Result<void> TargetTopics::FindHolding(const TargetTopic& topic, std::size_t brokers) {
+  const auto add = [this](const auto& names) {
+    for (const char* name : names) limits_.emplace_back(name, kForEver);
+  };
+  std::optional<Error> first;
+  for (const auto& [has_new, has_old] :
+       {std::pair{true, true}, {true, false}, {false, true}, {false, false}}) {
+    limits_.clear();
+    if (has_new) add(kNewLimits);
+    if (has_old) add(kOldLimits);
+    const rdkafka::NewTopic wanted = {.name = topic.name(),
+                                      .partitions = topic.stored->document.partitions,
+                                      .replication_factor = ReplicasOf(topic, brokers),
+                                      .configs = Holding(topic.stored->document.configs)};
+    HF_ASSIGN(const auto outcomes,
+              rdkafka::CreateTopics(client_, std::span(&wanted, 1), rdkafka::Effect::kNone, stop_));
+    if (!outcomes.at(0) || outcomes[0]->code() != ErrorCode::kInvalidArgument) return {};
+    if (!first) first = outcomes[0];
+  }
+  return AboutTopic(*first, "make", topic.name());
+}
+
+Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::size_t brokers) {
+  const auto made = Select(topics, [](const TargetTopic& topic) {
+    return topic.action == Action::kMake || topic.action == Action::kReplace;
+  });
+  if (made.empty()) return {};
+  if (request_.records) HF_TRY(FindHolding(*made.front(), brokers));
+  return InPieces(made, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
+    std::vector<rdkafka::NewTopic> wanted;
+    for (const TargetTopic* topic : piece) {
+      rdkafka::NewTopic& one = wanted.emplace_back();
+      one.name = topic->name();
+      one.partitions = topic->stored->document.partitions;
+      one.replication_factor = ReplicasOf(*topic, brokers);
+      if (request_.records) one.configs = Holding(topic->stored->document.configs);
+    }
+    // What was deleted is there for a moment yet.
+    const Instant deadline = clock_.Monotonic() + client_.options().time_limit;
+    while (!wanted.empty()) {
+      HF_ASSIGN(const auto outcomes,
+                rdkafka::CreateTopics(client_, wanted, rdkafka::Effect::kReal, stop_));
+      std::vector<rdkafka::NewTopic> again;
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (!outcomes[i]) continue;
+        const bool may_wait = outcomes[i]->code() == ErrorCode::kAlreadyExists &&
+                              request_.replace_topic && clock_.Monotonic() < deadline;
+        if (!may_wait) return AboutTopic(*outcomes[i], "make", wanted[i].name);
+        again.push_back(std::move(wanted[i]));
+      }
+      wanted = std::move(again);
+      if (!wanted.empty() && !WaitFor(kTryAgain, stop_))
+        return Fail(ErrorCode::kCancelled, "stopped by request");
+    }
+    return {};
+  });
+}
+
+// They are there already, so what they know can be asked.
+Result<void> TargetTopics::HoldExisting(const std::vector<TargetTopic>& topics) {
+  const auto there = Select(topics, [](const TargetTopic& topic) {
+    return topic.action == Action::kFill || topic.action == Action::kGoOn;
+  });
+  if (there.empty()) return {};
+  const ConfigOwner owner = OwnerOf(there.front()->name());
+  HF_ASSIGN(const auto described, rdkafka::DescribeConfigs(client_, std::span(&owner, 1), stop_));
+  if (described.at(0).error)
+    return AboutTopic(*described[0].error, "read the configuration of", owner.name);
+  limits_.clear();
+  for (const rdkafka::ConfigEntry& entry : described[0].entries) {
+    const bool is_limit = std::ranges::find(kNewLimits, entry.name) != kNewLimits.end() ||
+                          std::ranges::find(kOldLimits, entry.name) != kOldLimits.end();
+    if (is_limit) limits_.emplace_back(entry.name, kForEver);
+  }
+  return InPieces(there, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
+    std::vector<rdkafka::ConfigSet> sets;
+    for (const TargetTopic* topic : piece)
+      sets.push_back({OwnerOf(topic->name()), Holding(topic->stored->document.configs)});
+    HF_ASSIGN(const auto outcomes, rdkafka::ReplaceConfigs(client_, sets, stop_));
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      if (outcomes[i]) return AboutTopic(*outcomes[i], "configure", sets[i].owner.name);
+    return {};
+  });
+}
+
+// Every broker that leads one of them has to know of it: what is written to a topic that is about
+// to be deleted is accepted, and goes with it.
+Result<void> TargetTopics::WaitUntilEmpty(const std::vector<TargetTopic>& topics) {
+  const auto made = Select(topics, [](const TargetTopic& topic) {
+    return topic.action == Action::kMake || topic.action == Action::kReplace;
+  });
+  return InPieces(made, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
+    std::vector<TopicPartition> waiting;
+    for (const TargetTopic* topic : piece) {
+      const auto partitions = PartitionsOf(topic->name(), topic->stored->document.partitions);
+      waiting.insert(waiting.end(), partitions.begin(), partitions.end());
+    }
+    const Instant deadline = clock_.Monotonic() + client_.options().time_limit;
+    for (;;) {
+      HF_ASSIGN(const auto bounds, rdkafka::ListBounds(client_, waiting, stop_));
+      std::vector<TopicPartition> again;
+      std::optional<Error> why;
+      for (std::size_t i = 0; i < waiting.size(); ++i) {
+        if (!bounds[i].error && bounds[i].high == 0) continue;
+        why = bounds[i].error.value_or(Error(ErrorCode::kUnavailable, "it is not empty"));
+        again.push_back(waiting[i]);
+      }
+      if (again.empty()) return {};
+      if (clock_.Monotonic() > deadline) return AboutTopic(*why, "make", again.front().topic);
+      if (!WaitFor(kTryAgain, stop_)) return Fail(ErrorCode::kCancelled, "stopped by request");
+      waiting = std::move(again);
+    }
+  });
+}
+
+Configs TargetTopics::FinalConfigs(const TargetTopic& topic, const RestoreState& state) const {
+  Configs configs;
+  if (request_.configs) {
+    configs = topic.stored->document.configs;
+  } else if (const auto found = state.things.find(topic.name()); found != state.things.end()) {
+    configs = found->second.had;
+  }
+  if (request_.hold_retention) {
+    configs["retention.ms"] = "-1";
+    configs["retention.bytes"] = "-1";
+  }
+  return configs;
+}
+
+Result<void> TargetTopics::SetConfigs(const std::vector<TargetTopic>& topics,
+                                      const RestoreState& state, std::vector<std::string>& warnings,
+                                      std::vector<Error>& failed) {
+  const auto all = Select(topics, [&](const TargetTopic& topic) {
+    return request_.configs || state.things.contains(topic.name());
+  });
+  if (all.empty()) return {};
+  // What one topic can have any other can have as well.
+  std::set<std::string> known;
+  const ConfigOwner owner = OwnerOf(all.front()->name());
+  HF_ASSIGN(const auto described, rdkafka::DescribeConfigs(client_, std::span(&owner, 1), stop_));
+  for (const rdkafka::ConfigEntry& entry : described.at(0).entries) known.insert(entry.name);
+  std::map<std::string, std::vector<std::string>> unknown;  // topics by configuration
+  HF_TRY(InPieces(all, [&](std::span<const TargetTopic* const> piece) -> Result<void> {
+    std::vector<rdkafka::ConfigSet> sets;
+    for (const TargetTopic* topic : piece) {
+      rdkafka::ConfigSet& set = sets.emplace_back();
+      set.owner = OwnerOf(topic->name());
+      for (auto& [name, value] : FinalConfigs(*topic, state)) {
+        if (known.empty() || known.contains(name)) {
+          set.entries.emplace_back(name, value);
+        } else {
+          unknown[name].push_back(topic->name());
+        }
+      }
+    }
+    HF_ASSIGN(const auto outcomes, rdkafka::ReplaceConfigs(client_, sets, stop_));
+    for (std::size_t i = 0; i < sets.size(); ++i)
+      if (outcomes[i])
+        failed.push_back(AboutTopic(*outcomes[i], "configure", sets[i].owner.name).error());
+    return {};
+  }));
+  for (const auto& [name, owners] : unknown)
+    warnings.push_back(
+        fmt::format("the target does not know the configuration {}, which is left out of {}",
+                    Quote(name), FirstFewQuoted(owners)));
+  return {};
+}
+
+}  // namespace holdfast::kafka
