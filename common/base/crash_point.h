@@ -32,6 +32,7 @@ inline constexpr std::array kCrashPoints = {
     std::string_view("restore.file.before_rename"),
     std::string_view("restore.file.after_rename"),
     std::string_view("restore.directory.before_attributes"),
+    std::string_view("kafka.log_dirs.swap"),
     std::string_view("database.before_commit"),
     std::string_view("database.after_commit"),
     std::string_view("swap.after_stage"),

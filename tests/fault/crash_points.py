@@ -125,6 +125,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
 ELSEWHERE = {
     "database.before_commit": "tests/unit/database/faults_test.cc",
     "database.after_commit": "tests/unit/database/faults_test.cc",
+    "kafka.log_dirs.swap": "tests/unit/sources/kafka/restore_log_dirs_test.cc",
 }
 
 

@@ -81,6 +81,32 @@ std::size_t WithLength(std::size_t body) {
   return VarintBytes(static_cast<std::int64_t>(body)) + body;
 }
 
+struct HeaderFacts {
+  bool is_log_append = false;
+  std::int64_t base_offset = 0;
+  std::int64_t last_offset = 0;
+  std::int64_t base_timestamp = -1;
+  std::int64_t max_timestamp = -1;
+  std::uint32_t records = 0;
+};
+
+// Over the first bytes of a batch whose records are there.
+void WriteHeader(std::span<std::uint8_t> batch, const HeaderFacts& facts) {
+  std::uint8_t* const header = batch.data();
+  StoreBig(header, facts.base_offset);
+  StoreBig(header + kBatchLengthAt, static_cast<std::uint32_t>(batch.size() - kBytesBeforeLength));
+  StoreBig(header + kLeaderEpochAt, std::uint32_t{0});
+  header[kVersionAt] = kVersion;
+  StoreBig(header + kAttributesAt, facts.is_log_append ? kLogAppendTimeFlag : std::uint16_t{0});
+  StoreBig(header + kLastDeltaAt,
+           static_cast<std::uint32_t>(facts.last_offset - facts.base_offset));
+  StoreBig(header + kBaseTimestampAt, facts.base_timestamp);
+  StoreBig(header + kMaxTimestampAt, facts.max_timestamp);
+  std::fill_n(header + kProducerAt, kProducerBytes, kNoProducer);
+  StoreBig(header + kCountAt, facts.records);
+  StoreBig(header + kChecksumAt, Crc32c(ByteView(batch).subspan(kAttributesAt)));
+}
+
 std::unexpected<Error> BatchDamaged(std::uint64_t at, std::string_view what) {
   return Fail(ErrorCode::kCorrupt, fmt::format("the batch at byte {} is damaged: {}", at, what));
 }
@@ -139,22 +165,20 @@ bool BatchEncoder::Add(const Record& record, std::size_t bytes_max) {
 
 ByteView BatchEncoder::Finish() {
   HF_CHECK(!empty());
-  std::uint8_t* const header = buffer_.bytes().data();
-  StoreBig(header, base_offset_);
-  StoreBig(header + kBatchLengthAt,
-           static_cast<std::uint32_t>(buffer_.size() - kBytesBeforeLength));
-  StoreBig(header + kLeaderEpochAt, std::uint32_t{0});
-  header[kVersionAt] = kVersion;
-  StoreBig(header + kAttributesAt,
-           type_ == TimestampType::kLogAppendTime ? kLogAppendTimeFlag : std::uint16_t{0});
-  StoreBig(header + kLastDeltaAt, static_cast<std::uint32_t>(last_offset_ - base_offset_));
-  StoreBig(header + kBaseTimestampAt, base_timestamp_);
-  StoreBig(header + kMaxTimestampAt, max_timestamp_);
-  std::fill_n(header + kProducerAt, kProducerBytes, kNoProducer);
-  StoreBig(header + kCountAt, records_);
-  StoreBig(header + kChecksumAt, Crc32c(buffer_.view().subspan(kAttributesAt)));
+  WriteHeader(buffer_.bytes(), {.is_log_append = type_ == TimestampType::kLogAppendTime,
+                                .base_offset = base_offset_,
+                                .last_offset = last_offset_,
+                                .base_timestamp = base_timestamp_,
+                                .max_timestamp = max_timestamp_,
+                                .records = records_});
   records_ = 0;
   return buffer_.view();
+}
+
+Bytes EmptyBatch(std::int64_t offset) {
+  Bytes batch(kBatchHeaderBytes);
+  WriteHeader(batch, {.base_offset = offset, .last_offset = offset});
+  return batch;
 }
 
 std::size_t BatchEncoder::BytesAlone(const Record& record) {

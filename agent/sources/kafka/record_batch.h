@@ -65,6 +65,10 @@ class BatchEncoder {
   std::int64_t max_timestamp_ = 0;
 };
 
+// A batch that has this offset and no record, as the log cleaner leaves it where all of a batch's
+// records have gone: a partition's end stays behind it.
+Bytes EmptyBatch(std::int64_t offset);
+
 // Gives the records of a batch, as views into it. Whatever is not what BatchEncoder writes is an
 // error that names the byte: kUnsupported where Kafka writes such, otherwise kCorrupt. Memory does
 // not depend on what the batch says.

@@ -96,6 +96,12 @@ TEST_CASE("record batch: the broker's time stands in the header, once") {
   REQUIRE(testing::Unwrap(Decode(batch)) == std::vector<std::string>{"0@1700000000000L null='a'"});
 }
 
+TEST_CASE("record batch: an empty one has an offset and nothing else") {
+  REQUIRE(EmptyBatch(4711) ==
+          Hex("0000000000001267 00000031 00000000 02 3830a8fa 0000 00000000 ffffffffffffffff "
+              "ffffffffffffffff ffffffffffffffff ffff ffffffff 00000000"));
+}
+
 TEST_CASE("record batch: every timestamp there is comes back, after any other") {
   const std::vector<std::int64_t> times = {
       0, -1, 1, kInt64Max, kInt64Min, -31'536'000'000, 253'402'300'799'000, kInt64Min + 1};

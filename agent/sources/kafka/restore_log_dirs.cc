@@ -1,0 +1,530 @@
+#include "agent/sources/kafka/restore_log_dirs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "agent/sources/kafka/first_few.h"
+#include "agent/sources/kafka/record_batch.h"
+#include "agent/sources/kafka/restore_state.h"
+#include "agent/sources/kafka/segment_reader.h"
+#include "agent/sources/kafka/segment_writer.h"
+#include "agent/sources/kafka/stored_cluster.h"
+#include "common/base/crash_point.h"
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::kafka {
+namespace {
+
+// Brokers pass over files with such an ending.
+constexpr std::string_view kStaged = ".holdfast";
+// What a broker makes of the records, and the records themselves.
+constexpr std::array<std::string_view, 5> kOfRecords = {".log", ".index", ".timeindex", ".snapshot",
+                                                        ".txnindex"};
+constexpr const char* kEpochs = "leader-epoch-checkpoint";
+constexpr const char* kStartOffsets = "log-start-offset-checkpoint";
+
+struct PartitionDirectory {
+  const StoredTopic* topic = nullptr;
+  std::int32_t partition = 0;
+  std::string log_dir;
+  std::string path;
+  struct stat status {};
+  bool has_records = false;  // that are not ours
+};
+
+// The names in a directory, but for "." and "..".
+Result<std::vector<std::string>> NamesIn(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (directory == nullptr) return Fail(ErrnoError(errno, "look into " + Quote(path)));
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "look into " + Quote(path)));
+  return names;
+}
+
+Result<std::uint64_t> SizeOf(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+Result<void> RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return Fail(ErrnoError(errno, "remove " + Quote(path)));
+}
+
+// Passes on what it reads, and writes it.
+class CopyingReader final : public ByteReader {
+ public:
+  CopyingReader(std::unique_ptr<ByteReader> from, int to, std::string shown)
+      : from_(std::move(from)), to_(to), shown_(std::move(shown)) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    HF_ASSIGN(const std::size_t count, from_->Read(buffer));
+    HF_TRY(WriteAll(to_, buffer.first(count), shown_));
+    bytes_ += count;
+    return count;
+  }
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<ByteReader> from_;
+  const int to_;
+  const std::string shown_;
+  std::uint64_t bytes_ = 0;
+};
+
+class LogDirsRestore {
+ public:
+  LogDirsRestore(const RestoreSurroundings& surroundings, const RestoreRequest& request,
+                 const RestoreSpec& spec, Progress& progress, std::stop_token stop)
+      : surroundings_(surroundings),
+        request_(request),
+        spec_(spec),
+        progress_(progress),
+        stop_(std::move(stop)) {}
+
+  Result<SpecialRestore> Run() {
+    progress_.SetPhase("look");
+    HF_ASSIGN(stored_, ReadStoredTopics(*spec_.snapshot, request_));
+    for (const std::string& directory : request_.log_dirs) HF_TRY(LockLogDir(directory));
+    HF_TRY(OpenState());
+    HF_TRY(FindDirectories());
+    HF_TRY(CheckFreshness());
+    HF_TRY(CheckSpace());
+    if (spec_.dry_run) {
+      Plan();
+      return std::move(done_);
+    }
+    progress_.SetPhase("write");
+    Result<void> staged = Stage();
+    if (!staged) {
+      RemoveStaged();
+      return Fail(std::move(staged).error().While("nothing was changed"));
+    }
+    progress_.SetPhase("swap");
+    HF_TRY(SwapAll());
+    HF_TRY(file_->Remove());
+    Report();
+    return std::move(done_);
+  }
+
+ private:
+  template <typename... Arguments>
+  void Say(fmt::format_string<Arguments...> form, Arguments&&... arguments) {
+    done_.lines.push_back(fmt::format(form, std::forward<Arguments>(arguments)...));
+  }
+
+  // A broker locks its directories as long as it runs, and so do we.
+  Result<void> LockLogDir(const std::string& directory) {
+    if (::access((directory + "/meta.properties").c_str(), F_OK) != 0)
+      return Fail(ErrnoError(errno, "look at " + Quote(directory + "/meta.properties"))
+                      .WithHint("name a directory that stands in the broker's log.dirs"));
+    const std::string path = directory + "/.lock";
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    auto fd = OpenFile(path, O_RDWR | (spec_.dry_run ? 0 : O_CREAT) | O_NOFOLLOW, 0644);
+    if (!fd && spec_.dry_run && fd.error().code() == ErrorCode::kNotFound) return {};
+    if (!fd) return Fail(std::move(fd).error());
+    struct stat status {};
+    if (::stat(directory.c_str(), &status) != 0)
+      return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    // Made by us, it has to be the broker's.
+    if (!spec_.dry_run) HF_TRY(GiveTo(fd->get(), status, path));
+    // Java's locks are of processes, ours of this open file: both see each other.
+    if (::fcntl(fd->get(), F_OFD_SETLK, &lock) != 0) {
+      if (errno != EAGAIN && errno != EACCES) return Fail(ErrnoError(errno, "lock " + Quote(path)));
+      return Fail(ErrorCode::kBusy, fmt::format("a broker runs on {}", Quote(directory)),
+                  "stop all brokers of the cluster, and start none before all are restored");
+    }
+    locks_.push_back(*std::move(fd));
+    return {};
+  }
+
+  static Result<void> GiveTo(int fd, const struct stat& owner, const std::string& path) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+    if (status.st_uid == owner.st_uid && status.st_gid == owner.st_gid) return {};
+    if (::fchown(fd, owner.st_uid, owner.st_gid) == 0) return {};
+    return Fail(ErrnoError(errno, "give away " + Quote(path))
+                    .WithHint("run it as root, or as the user that the broker runs as"));
+  }
+
+  Result<void> OpenState() {
+    using Use = RestoreStateFile::Use;
+    const std::string what = fmt::format("{} {}", spec_.snapshot->snapshot_id(), request_.Text());
+    HF_ASSIGN(file_, RestoreStateFile::Open(surroundings_.context.state_dir, what,
+                                            spec_.dry_run ? Use::kLook : Use::kRestore));
+    state_ = file_->found().value_or(RestoreState());
+    done_.resumed = file_->found().has_value();
+    return {};
+  }
+
+  Result<void> FindDirectories() {
+    for (const StoredTopic& topic : stored_) {
+      for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
+        const std::string name = fmt::format("{}-{}", topic.target, id);
+        std::optional<PartitionDirectory> found;
+        for (const std::string& log_dir : request_.log_dirs) {
+          PartitionDirectory one = {
+              .topic = &topic, .partition = id, .log_dir = log_dir, .path = log_dir + "/" + name};
+          if (::lstat(one.path.c_str(), &one.status) != 0) {
+            if (errno == ENOENT) continue;
+            return Fail(ErrnoError(errno, "look at " + Quote(one.path)));
+          }
+          if (!S_ISDIR(one.status.st_mode))
+            return Fail(ErrorCode::kInvalidArgument,
+                        fmt::format("{} is no directory", Quote(one.path)));
+          if (found)
+            return Fail(ErrorCode::kInvalidArgument,
+                        fmt::format("{} and {} are of the same partition", Quote(found->path),
+                                    Quote(one.path)),
+                        "let the broker end moving it between its directories first");
+          found = std::move(one);
+        }
+        if (!found) {
+          elsewhere_.push_back(name);
+          continue;
+        }
+        if (!topic.partitions[static_cast<std::size_t>(id)].is_there) {
+          done_.warnings.push_back(fmt::format(
+              "the snapshot has nothing of partition {} of topic {}, which stays as it is", id,
+              Quote(topic.name())));
+          continue;
+        }
+        HF_TRY(CheckMetadata(*found));
+        directories_.push_back(*std::move(found));
+      }
+      HF_TRY(WarnOfMorePartitions(topic));
+    }
+    if (!directories_.empty()) return {};
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("none of the snapshot's partitions has a directory in {}",
+                            fmt::join(request_.log_dirs, ", ")),
+                "have the brokers make the topics first: restore --to-cluster HOST:PORT --with "
+                "configs --hold-retention");
+  }
+
+  // Without it a broker takes the directory for one of a topic that was deleted.
+  static Result<void> CheckMetadata(const PartitionDirectory& directory) {
+    const std::string path = directory.path + "/partition.metadata";
+    if (::access(path.c_str(), F_OK) == 0) return {};
+    return Fail(ErrnoError(errno, "look at " + Quote(path))
+                    .WithHint("start and stop the broker once, so that it writes it"));
+  }
+
+  Result<void> WarnOfMorePartitions(const StoredTopic& topic) {
+    const std::string next = fmt::format("{}-{}", topic.target, topic.document.partitions);
+    for (const std::string& log_dir : request_.log_dirs)
+      if (::access((log_dir + "/" + next).c_str(), F_OK) == 0)
+        return Fail(ErrorCode::kAlreadyExists,
+                    fmt::format("topic {} has more partitions than the snapshot's {}",
+                                Quote(topic.target), topic.document.partitions),
+                    "make it anew with as many, or restore under another name: --rename OLD=NEW");
+    return {};
+  }
+
+  // What keeps a partition's end where it was, although no record is before it: transactions' ends
+  // stood there, or what the snapshot does not have. Else the next records would get offsets that
+  // others had, and whoever remembers an offset would be led astray.
+  struct EndFile {
+    std::string name;
+    Bytes content;
+  };
+  static std::optional<EndFile> EndFileOf(const PartitionDocument& document) {
+    const std::int64_t end = std::max(document.high, document.end);
+    if (document.files.empty()) {
+      if (end == 0) return std::nullopt;
+      return EndFile{SegmentName(end), {}};
+    }
+    if (end <= document.files.back().run.last_offset + 1) return std::nullopt;
+    return EndFile{SegmentName(end - 1), EmptyBatch(end - 1)};
+  }
+
+  static std::map<std::string, std::uint64_t> FilesOf(const PartitionDocument& document) {
+    std::map<std::string, std::uint64_t> files;
+    for (const SegmentFacts& file : document.files)
+      files.emplace(SegmentName(file.run.first_offset), file.bytes);
+    if (const auto end = EndFileOf(document)) files.emplace(end->name, end->content.size());
+    return files;
+  }
+
+  Result<PartitionDocument> DocumentOf(const PartitionDirectory& directory) {
+    HF_ASSIGN(auto document,
+              ReadStoredPartition(*spec_.snapshot, directory.topic->name(), directory.partition));
+    HF_CHECK(document.has_value());
+    return *std::move(document);
+  }
+
+  // A new topic's files are empty; others may be those that an unfinished restore put there.
+  Result<void> CheckFreshness() {
+    std::vector<std::string> full;
+    for (PartitionDirectory& directory : directories_) {
+      HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
+      const auto ours = FilesOf(document);
+      HF_ASSIGN(const auto names, NamesIn(directory.path));
+      for (const std::string& name : names) {
+        if (!name.ends_with(".log")) continue;
+        HF_ASSIGN(const std::uint64_t size, SizeOf(directory.path + "/" + name));
+        const auto own = ours.find(name);
+        const bool is_ours =
+            state_.IsOurs(directory.path) && own != ours.end() && own->second == size;
+        directory.has_records = directory.has_records || (size > 0 && !is_ours);
+      }
+      if (directory.has_records) full.push_back(directory.path);
+    }
+    if (full.empty() || request_.replace_topic) return {};
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("these partitions have records: {}", FirstFewQuoted(full)),
+                "restore onto topics that were just made, or in the place of these: "
+                "--replace-topic, which saves nothing first");
+  }
+
+  // All files are there beside the old ones before these go.
+  Result<void> CheckSpace() {
+    struct FileSystem {
+      std::string log_dir;
+      std::uint64_t needed = 0;
+    };
+    std::map<dev_t, FileSystem> file_systems;
+    for (const PartitionDirectory& directory : directories_) {
+      FileSystem& one = file_systems[directory.status.st_dev];
+      one.log_dir = directory.log_dir;
+      const auto id = static_cast<std::size_t>(directory.partition);
+      one.needed += directory.topic->partitions[id].file_bytes;
+      progress_.bytes_total += directory.topic->partitions[id].file_bytes;
+      progress_.items_total += directory.topic->partitions[id].records;
+    }
+    for (const auto& [device, one] : file_systems) {
+      struct statvfs space {};
+      if (::statvfs(one.log_dir.c_str(), &space) != 0)
+        return Fail(ErrnoError(errno, "look at " + Quote(one.log_dir)));
+      const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+      if (free_bytes >= one.needed) continue;
+      return Fail(ErrorCode::kNoSpace,
+                  fmt::format("{} has {} free, the restore needs {}", Quote(one.log_dir),
+                              FormatBytes(free_bytes), FormatBytes(one.needed)));
+    }
+    return {};
+  }
+
+  void Plan() {
+    for (const PartitionDirectory& directory : directories_) {
+      const StoredPartition& stored =
+          directory.topic->partitions[static_cast<std::size_t>(directory.partition)];
+      progress_.items += stored.records;
+      progress_.bytes += stored.file_bytes;
+      done_.plan.push_back(
+          {.what = "partition",
+           .name = fmt::format("{}-{}", directory.topic->name(), directory.partition),
+           .target = directory.path,
+           .parts = 1,
+           .items = stored.records,
+           .bytes = stored.file_bytes,
+           .there = directory.has_records ? "records" : "nothing",
+           .action = directory.has_records ? "replaced" : "filled"});
+    }
+    ReportElsewhere();
+  }
+
+  Result<void> Stage() {
+    for (const PartitionDirectory& directory : directories_)
+      state_.things[directory.path].stage = RestoreState::Stage::kOurs;
+    HF_TRY(file_->Save(state_));
+    for (const PartitionDirectory& directory : directories_) {
+      HF_TRY(RemoveStagedIn(directory));
+      HF_ASSIGN(const PartitionDocument document, DocumentOf(directory));
+      for (const SegmentFacts& file : document.files) HF_TRY(StageFile(directory, file));
+      if (const auto end = EndFileOf(document)) HF_TRY(StageEnd(directory, *end));
+      HF_TRY(SyncDirectory(directory.path));
+    }
+    return {};
+  }
+
+  Result<void> StageFile(const PartitionDirectory& directory, const SegmentFacts& facts) {
+    const std::string name = SegmentName(facts.run.first_offset);
+    const std::string path = StagedPath(directory, name);
+    const std::string stored =
+        fmt::format("{}/{}", PartitionPath(directory.topic->name(), directory.partition), name);
+    HF_ASSIGN(const Fd fd, OpenStaged(path));
+    HF_ASSIGN(auto content, spec_.snapshot->Open(stored));
+    CopyingReader copy(std::move(content), fd.get(), path);
+    SegmentReader reader(copy, facts.run.first_offset);
+    RunTally tally;
+    for (;;) {
+      auto record = reader.Next();
+      if (!record) return Fail(std::move(record).error().While(Quote(stored)));
+      if (*record == nullptr) break;
+      if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      tally.Add(**record);
+    }
+    if (tally.Finish() != facts.run || copy.bytes() != facts.bytes)
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} is not what the partition's document tells of", Quote(stored)),
+                  "restore another snapshot");
+    HF_TRY(CloseStaged(directory, fd.get(), path));
+    progress_.items += facts.run.records;
+    progress_.bytes += facts.bytes;
+    ++files_;
+    return {};
+  }
+
+  static Result<void> StageEnd(const PartitionDirectory& directory, const EndFile& end) {
+    const std::string path = StagedPath(directory, end.name);
+    HF_ASSIGN(const Fd fd, OpenStaged(path));
+    HF_TRY(WriteAll(fd.get(), end.content, path));
+    return CloseStaged(directory, fd.get(), path);
+  }
+
+  static std::string StagedPath(const PartitionDirectory& directory, const std::string& name) {
+    return fmt::format("{}/{}{}", directory.path, name, kStaged);
+  }
+  static Result<Fd> OpenStaged(const std::string& path) {
+    return OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  }
+  static Result<void> CloseStaged(const PartitionDirectory& directory, int fd,
+                                  const std::string& path) {
+    HF_TRY(GiveTo(fd, directory.status, path));
+    if (::fchmod(fd, directory.status.st_mode & 0666) != 0)
+      return Fail(ErrnoError(errno, "change the mode of " + Quote(path)));
+    return SyncFile(fd, path);
+  }
+
+  static Result<void> RemoveStagedIn(const PartitionDirectory& directory) {
+    HF_ASSIGN(const auto names, NamesIn(directory.path));
+    for (const std::string& name : names)
+      if (name.ends_with(kStaged)) HF_TRY(RemoveFile(directory.path + "/" + name));
+    return {};
+  }
+
+  // As far as it can be done: brokers pass over what is left.
+  void RemoveStaged() {
+    for (const PartitionDirectory& directory : directories_) (void)RemoveStagedIn(directory);
+    if (!file_->found()) (void)file_->Remove();
+  }
+
+  Result<void> SwapAll() {
+    CrashPoint("kafka.log_dirs.swap");
+    for (const PartitionDirectory& directory : directories_) {
+      // What was deleted of the old records is not gone from the new ones.
+      if (directory.has_records) HF_TRY(ForgetStartOffset(directory));
+      HF_TRY(Swap(directory));
+    }
+    return {};
+  }
+
+  static Result<void> Swap(const PartitionDirectory& directory) {
+    HF_ASSIGN(const auto names, NamesIn(directory.path));
+    for (const std::string& name : names) {
+      // Leaders note where their time begins, even where there is no record yet. With that note
+      // from before a leader would tell the others that the records, which are of epoch 0, end
+      // where it began, and they would delete them. Brokers make it anew from the records.
+      const bool is_old = name == kEpochs || std::ranges::any_of(kOfRecords, [&](auto ending) {
+                            return name.ends_with(ending);
+                          });
+      if (!is_old) continue;
+      HF_TRY(RemoveFile(directory.path + "/" + name));
+      CrashPoint("kafka.log_dirs.swap");
+    }
+    for (const std::string& name : names) {
+      if (!name.ends_with(kStaged)) continue;
+      const std::string from = directory.path + "/" + name;
+      const std::string to = from.substr(0, from.size() - kStaged.size());
+      if (::rename(from.c_str(), to.c_str()) != 0)
+        return Fail(ErrnoError(errno, "rename " + Quote(from)));
+      CrashPoint("kafka.log_dirs.swap");
+    }
+    return SyncDirectory(directory.path);
+  }
+
+  // "version\ncount\ntopic partition offset\n...", without this partition's line.
+  static Result<void> ForgetStartOffset(const PartitionDirectory& directory) {
+    const std::string path = directory.log_dir + "/" + kStartOffsets;
+    auto content = ReadWholeFile(path);
+    if (!content && content.error().code() == ErrorCode::kNotFound) return {};
+    if (!content) return Fail(std::move(content).error());
+    const std::string line = fmt::format("{} {} ", directory.topic->target, directory.partition);
+    std::string_view rest = AsText(*content);
+    std::vector<std::string> kept;
+    bool has_line = false;
+    for (std::size_t number = 0; !rest.empty(); ++number) {
+      const std::size_t end = std::min(rest.find('\n'), rest.size());
+      const std::string_view one = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      const bool is_ours = number >= 2 && one.starts_with(line);
+      has_line = has_line || is_ours;
+      if (number >= 2 && !is_ours) kept.emplace_back(one);
+    }
+    if (!has_line) return {};
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0)
+      return Fail(ErrnoError(errno, "look at " + Quote(path)));
+    std::string text = fmt::format("0\n{}\n", kept.size());
+    for (const std::string& one : kept) text += one + "\n";
+    HF_TRY(WriteFileAtomic(path, AsBytes(text), status.st_mode & 0777));
+    HF_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
+    return GiveTo(fd.get(), status, path);
+  }
+
+  void ReportElsewhere() {
+    if (elsewhere_.empty()) return;
+    Say("{} partitions of the snapshot have no directory here, other brokers have them: {}",
+        elsewhere_.size(), FirstFew(elsewhere_));
+  }
+
+  void Report() {
+    Say("put {} files into {} partitions, {}", files_, directories_.size(),
+        FormatBytes(progress_.bytes));
+    ReportElsewhere();
+    Say("give the same command on every broker that has replicas of these topics before any broker "
+        "is started: one that lacks the files may lead, and the others follow it");
+    Say("then start the brokers, and bring back the rest: restore --to-cluster HOST:PORT --with "
+        "configs,acls,groups{}",
+        request_.topics.empty() && request_.renames.empty() && request_.prefix.empty()
+            ? ""
+            : ", with the same --topic, --rename and --prefix");
+  }
+
+  const RestoreSurroundings& surroundings_;
+  const RestoreRequest& request_;
+  const RestoreSpec& spec_;
+  Progress& progress_;
+  const std::stop_token stop_;
+  SpecialRestore done_;
+  std::vector<StoredTopic> stored_;
+  std::vector<Fd> locks_;
+  std::optional<RestoreStateFile> file_;
+  RestoreState state_;
+  std::vector<PartitionDirectory> directories_;
+  std::vector<std::string> elsewhere_;
+  std::uint64_t files_ = 0;
+};
+
+}  // namespace
+
+Result<SpecialRestore> RestoreToLogDirs(const RestoreSurroundings& surroundings,
+                                        const RestoreRequest& request, const RestoreSpec& spec,
+                                        Progress& progress, std::stop_token stop) {
+  return LogDirsRestore(surroundings, request, spec, progress, std::move(stop)).Run();
+}
+
+}  // namespace holdfast::kafka

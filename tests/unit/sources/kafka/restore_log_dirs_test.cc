@@ -1,0 +1,266 @@
+#include "agent/sources/kafka/restore_log_dirs.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "tests/support/crash_child.h"
+#include "tests/support/manual_clock.h"
+#include "tests/unit/sources/kafka/snapshots.h"
+
+namespace holdfast::kafka {
+namespace {
+
+using testing::Unwrap;
+namespace fs = std::filesystem;
+
+void WriteFile(const std::string& path, std::string_view text) {
+  Unwrap(WriteFileAtomic(path, AsBytes(text), 0644));
+}
+
+std::string TextOfFile(const std::string& path) {
+  return std::string(AsText(Unwrap(ReadWholeFile(path))));
+}
+
+// Two directories of a broker that is stopped, with topics that were just made.
+struct LogDirs {
+  explicit LogDirs(std::string top) : path(std::move(top)) {}
+  std::string path;
+  testing::ManualClock clock;
+  Progress progress;
+  RestoreRequest request;
+  StoredSnapshot snapshot;
+  Partition made{9, {.records = 400, .gaps = 5, .first_offset = 1000}};
+
+  void MakeBroker() {
+    for (const char* name : {"one", "two"}) {
+      REQUIRE_OK(MakeDirectories(path + "/" + name));
+      WriteFile(path + "/" + name + "/meta.properties", "version=1\n");
+    }
+    MakePartition("one/orders-0");
+    MakePartition("two/orders-1");
+  }
+  void MakePartition(const std::string& name, std::string_view records = "") {
+    const std::string directory = path + "/" + name;
+    REQUIRE_OK(MakeDirectories(directory));
+    WriteFile(directory + "/partition.metadata", "version: 0\ntopic_id: x\n");
+    WriteFile(directory + "/leader-epoch-checkpoint", "0\n1\n2 0\n");
+    WriteFile(directory + "/00000000000000000000.log", records);
+    for (const char* ending : {"index", "timeindex", "snapshot", "txnindex"})
+      WriteFile(directory + "/00000000000000000000." + ending, "x");
+  }
+  void MakeSnapshot() {
+    snapshot.AddTopic("orders", 3);
+    for (std::int32_t id = 0; id < 3; ++id) snapshot.AddRecords("orders", id, made.records);
+  }
+  Result<SpecialRestore> Run(bool dry_run = false) {
+    request.log_dirs = {path + "/one", path + "/two"};
+    RestoreSurroundings surroundings;
+    surroundings.context.state_dir = path + "/state";
+    surroundings.context.clock = &clock;
+    RestoreSpec spec;
+    spec.snapshot = &snapshot.view;
+    spec.dry_run = dry_run;
+    return RestoreToLogDirs(surroundings, request, spec, progress, {});
+  }
+  // The names in a partition's directory.
+  std::vector<std::string> NamesOf(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(path + "/" + name))
+      names.push_back(entry.path().filename());
+    std::ranges::sort(names);
+    return names;
+  }
+  bool HasSnapshot(const std::string& name, std::int32_t id) {
+    std::vector<std::string> expected = {"partition.metadata"};
+    for (const auto& [stored, node] : snapshot.view.nodes) {
+      if (!stored.starts_with(PartitionPath("orders", id)) || !stored.ends_with(".log")) continue;
+      const std::string file = stored.substr(stored.rfind('/') + 1);
+      expected.push_back(file);
+      const std::string there = path + "/" + name + "/" + file;
+      if (!fs::exists(there) || Unwrap(ReadWholeFile(there)) != node.content) return false;
+    }
+    std::ranges::sort(expected);
+    return NamesOf(name) == expected && expected.size() > 3;
+  }
+};
+
+TEST_CASE("kafka restore to log directories: files take the place of new topics'") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  fs::permissions(dirs.path + "/two/orders-1", fs::perms(0750));
+
+  const SpecialRestore done = Unwrap(dirs.Run());
+
+  CHECK(dirs.HasSnapshot("one/orders-0", 0));
+  CHECK(dirs.HasSnapshot("two/orders-1", 1));
+  CHECK_THAT(done.lines.at(1), Catch::Contains("1 partitions") && Catch::Contains("orders-2"));
+  struct stat status {};
+  const std::string file =
+      dirs.path + "/two/orders-1/" + SegmentName(dirs.made.records.front().offset);
+  REQUIRE(::stat(file.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0640);
+  CHECK_FALSE(fs::exists(dirs.path + "/state/restore-x.json"));
+  // Now they have records.
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kAlreadyExists, "have records");
+}
+
+TEST_CASE("kafka restore to log directories: a partition ends where it did") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  // Behind the last record a transaction's end stood; the other partition's records were deleted.
+  const auto end_at = [&dirs](std::int32_t id, std::int64_t end, bool is_empty) {
+    auto& node = dirs.snapshot.view.nodes.at(PartitionDocumentPath("orders", id));
+    auto document = Unwrap(DecodePartition(AsText(node.content)));
+    document.high = end;
+    if (is_empty) document.files.clear();
+    const std::string text = EncodePartition(document);
+    node.content.assign(text.begin(), text.end());
+  };
+  const std::int64_t end = dirs.made.records.back().offset + 1;
+  end_at(0, end + 2, false);
+  end_at(1, 3'000'000'000, true);
+
+  Unwrap(dirs.Run());
+
+  CHECK(Unwrap(ReadWholeFile(dirs.path + "/one/orders-0/" + SegmentName(end + 1))) ==
+        EmptyBatch(end + 1));
+  CHECK(dirs.NamesOf("two/orders-1") ==
+        std::vector<std::string>{"00000000003000000000.log", "partition.metadata"});
+  CHECK(TextOfFile(dirs.path + "/two/orders-1/00000000003000000000.log").empty());
+}
+
+TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  const auto before = dirs.NamesOf("one/orders-0");
+
+  const SpecialRestore done = Unwrap(dirs.Run(true));
+
+  REQUIRE(done.plan.size() == 2);
+  CHECK(done.plan[0].target == dirs.path + "/one/orders-0");
+  CHECK(done.plan[0].items == 400);
+  CHECK(dirs.NamesOf("one/orders-0") == before);
+  CHECK_FALSE(fs::exists(dirs.path + "/state"));
+  CHECK_FALSE(fs::exists(dirs.path + "/one/.lock"));
+}
+
+TEST_CASE("kafka restore to log directories: not while a broker runs") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  WriteFile(dirs.path + "/two/.lock", "");
+  const Fd held = Unwrap(OpenFile(dirs.path + "/two/.lock", O_RDWR));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  // As Java does it. Of one process such a lock goes as soon as it closes the file anywhere.
+  for (const bool dry_run : {false, true}) {
+    REQUIRE(::fcntl(held.get(), F_SETLK, &lock) == 0);
+    REQUIRE_FAILS(dirs.Run(dry_run), ErrorCode::kBusy, "a broker runs");
+  }
+
+  REQUIRE_OK(dirs.Run());
+}
+
+TEST_CASE("kafka restore to log directories: only where a broker has made the topic") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeSnapshot();
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kNotFound, "meta.properties");
+  dirs.MakeBroker();
+  dirs.request.prefix = "x.";
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kNotFound, "none of the snapshot's partitions");
+  dirs.request.prefix = "";
+  fs::remove(dirs.path + "/one/orders-0/partition.metadata");
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kNotFound, "partition.metadata");
+  dirs.MakePartition("one/orders-0");
+  dirs.MakePartition("one/orders-3");
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kAlreadyExists, "more partitions than the snapshot's 3");
+  fs::remove_all(dirs.path + "/one/orders-3");
+  dirs.MakePartition("two/orders-0");
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kInvalidArgument, "of the same partition");
+}
+
+TEST_CASE("kafka restore to log directories: records are replaced only when asked for") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  dirs.MakePartition("one/orders-0", "records");
+  WriteFile(dirs.path + "/one/log-start-offset-checkpoint",
+            "0\n3\nx 0 1\norders 0 5\norders 1 6\n");
+
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kAlreadyExists, "orders-0");
+  CHECK(TextOfFile(dirs.path + "/one/orders-0/00000000000000000000.log") == "records");
+  dirs.request.replace_topic = true;
+  REQUIRE_OK(dirs.Run());
+
+  // What stood there of deleted records is not true of these.
+  CHECK(dirs.HasSnapshot("one/orders-0", 0));
+  CHECK(TextOfFile(dirs.path + "/one/log-start-offset-checkpoint") == "0\n2\nx 0 1\norders 1 6\n");
+  CHECK(dirs.HasSnapshot("two/orders-1", 1));
+}
+
+TEST_CASE("kafka restore to log directories: a damaged file changes nothing") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  for (auto& [path, node] : dirs.snapshot.view.nodes)
+    if (path.starts_with("data/topics/orders/1/") && path.ends_with(".log"))
+      node.content.back() ^= 1;
+  const auto before = dirs.NamesOf("one/orders-0");
+
+  REQUIRE_FAILS(dirs.Run(), ErrorCode::kCorrupt, "nothing was changed");
+
+  CHECK(dirs.NamesOf("one/orders-0") == before);
+}
+
+#ifdef HOLDFAST_CRASH_POINTS
+
+// The child of the next one.
+TEST_CASE("kafka log directories crash child", "[.]") {
+  LogDirs dirs(testing::ChildDirectory());
+  dirs.MakeSnapshot();
+  REQUIRE_OK(dirs.Run());
+}
+
+TEST_CASE("kafka restore to log directories: is finished after a crash anywhere") {
+  int crashes = 0;
+  for (int at = 1;; ++at) {
+    const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+    LogDirs dirs(directory.path());
+    dirs.MakeBroker();
+    dirs.MakeSnapshot();
+    const int code = testing::RunCrashChild("kafka log directories crash child",
+                                            fmt::format("kafka.log_dirs.swap:{}", at), dirs.path);
+    if (code == 0) break;
+    REQUIRE(code == testing::kKilled);
+    ++crashes;
+
+    const SpecialRestore done = Unwrap(dirs.Run());
+
+    CHECK(done.resumed);
+    CHECK(dirs.HasSnapshot("one/orders-0", 0));
+    CHECK(dirs.HasSnapshot("two/orders-1", 1));
+  }
+  CHECK(crashes > 10);
+}
+
+#endif
+
+}  // namespace
+}  // namespace holdfast::kafka
