@@ -8,6 +8,7 @@
 #include "agent/sources/kafka/backup.h"
 #include "agent/sources/kafka/cluster_state.h"
 #include "agent/sources/kafka/log_directory.h"
+#include "agent/sources/kafka/restore.h"
 #include "agent/sources/kafka/settings.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
@@ -57,14 +58,37 @@ class KafkaSource final : public Source {
   Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
     return Fail(ErrorCode::kUnsupported,
                 "Kafka cannot be restored in place: its brokers hold one state together",
-                "restore its files to a directory: --to DIR (docs/sources/kafka.md)");
+                "restore into a running cluster with --to-cluster HOST:PORT, or onto stopped "
+                "brokers with --to-log-dirs DIR (docs/sources/kafka.md)");
   }
 
   Result<std::string> RecoverRestore(std::string_view) override {
     return Fail(ErrorCode::kUnsupported, "Kafka has no restore in place to finish");
   }
 
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                        std::stop_token stop) override {
+    const RestoreSurroundings surroundings = {
+        .context = context_,
+        .client = settings_.client,
+        .open_source = [this](const rdkafka::ClientOptions& cluster,
+                              const std::vector<std::string>& topics) {
+          return OpenOn(cluster, topics);
+        }};
+    return RestoreSnapshot(surroundings, spec, progress, std::move(stop));
+  }
+
  private:
+  // A source of these topics alone, none of whose names is a pattern.
+  Result<std::unique_ptr<Source>> OpenOn(const rdkafka::ClientOptions& cluster,
+                                         const std::vector<std::string>& topics) const {
+    Settings settings;
+    settings.bootstrap = cluster.bootstrap;
+    settings.client = cluster.properties;
+    settings.include = topics;
+    return std::make_unique<KafkaSource>(context_, std::move(settings));
+  }
+
   static void DescribeTopics(const TopicsState& topics, SourceInfo& info) {
     std::size_t partitions = 0;
     std::size_t leaderless = 0;
@@ -101,6 +125,8 @@ SourceKind KafkaKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
   kind.summary = "Kafka: committed records of its topics, configuration, rights, groups' offsets";
   kind.options = kafka::SettingsSchema();
+  kind.restore_options = kafka::RestoreOptions();
+  kind.has_dry_restore = true;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     // A snapshot may be restored where its source is not configured.
