@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <set>
@@ -106,6 +108,12 @@ inline void CheckManifest(const Manifest& manifest) {
   REQUIRE(back.details == manifest.details);
 }
 
+inline std::set<std::string> PathsOf(const FakeSnapshotView& view) {
+  std::set<std::string> paths;
+  for (const auto& [path, node] : view.nodes) paths.insert(path);
+  return paths;
+}
+
 // Files of the service's state, and not of its members.
 inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
   std::set<std::string> files;
@@ -114,6 +122,15 @@ inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
     if (is_state && taken.types[i] != NodeType::kDirectory) files.insert(taken.order[i]);
   }
   return files;
+}
+
+// No more than `pieces` of it, and nothing of what is no new content.
+inline void ReadContent(Item& item, std::size_t pieces = SIZE_MAX) {
+  auto* reader = std::get_if<std::unique_ptr<ByteReader>>(&item.content);
+  std::array<std::uint8_t, 100> buffer;
+  for (; reader != nullptr && pieces > 0; --pieces) {
+    if (Unwrap((*reader)->Read(buffer)) == 0) return;
+  }
 }
 
 inline void CheckSourceContract(const SourceUnderTest& test) {
@@ -153,7 +170,11 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
         std::optional<Item> held;  // its reader outlives the session's next step, not the session
         if (steps > 0) REQUIRE_OK(session->Prepare(std::stop_token()));
         if (steps > 1) REQUIRE_OK(session->Cut());
-        for (int item = 2; item < steps; ++item) held = Unwrap(session->Next());
+        for (int item = 2; item < steps; ++item) {
+          if (held) ReadContent(*held);
+          held = Unwrap(session->Next());
+        }
+        if (held) ReadContent(*held, 1);  // the last one is left in its middle
         held.reset();
         session.reset();
         REQUIRE(test.fingerprint() == before);
@@ -281,7 +302,9 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
     spec.previous = &first.view;
     auto session = Unwrap(source->OpenBackup(spec));
     TakeSnapshot(*session, second, &first.view);
-    REQUIRE(first.order == second.order);
+    REQUIRE(OrderFault(second.order).empty());
+    // What was taken as it is may have come as one directory.
+    REQUIRE(PathsOf(first.view) == PathsOf(second.view));
     if (test.reuses_unchanged) {
       REQUIRE(second.view.files_reused > 0);
       for (const auto& [path, node] : first.view.nodes) {
