@@ -40,7 +40,7 @@ class BatchStream {
         HF_ASSIGN(rest_, writer_.NextBatch());
         is_at_end_ = rest_.empty();
         bytes_ += rest_.size();
-        if (!is_at_end_) last_batch_.assign(rest_.begin(), rest_.end());
+        if (!is_at_end_) last_batch_ = rest_;
         // What was given so far need not wait for Kafka.
         if (count > 0 && is_at_end_) break;
       }
@@ -52,13 +52,14 @@ class BatchStream {
     return count;
   }
   std::uint64_t bytes() const { return bytes_; }
+  // Valid until the writer's next file.
   ByteView last_batch() const { return last_batch_; }
   bool is_at_end() const { return is_at_end_; }
 
  private:
   SegmentWriter& writer_;
   ByteView rest_;
-  Bytes last_batch_;
+  ByteView last_batch_;
   std::uint64_t bytes_ = 0;
   bool is_at_end_ = false;
 };

@@ -62,7 +62,7 @@ class SegmentWriter {
   // a record that no batch can hold; the writer is finished then. REQUIRES: the file before was
   // taken to its end.
   Result<std::optional<std::int64_t>> NextFile();
-  // The file's next bytes, one batch, valid until the next call; empty at its end.
+  // The file's next bytes, one batch, valid until another one is given; empty at its end.
   // REQUIRES: NextFile() gave a file.
   Result<ByteView> NextBatch();
   // What the file holds. REQUIRES: NextBatch() was empty, NextFile() not called since.

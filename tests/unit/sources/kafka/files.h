@@ -60,11 +60,14 @@ inline WrittenFiles Write(SegmentWriter::NextRecord next, Borders borders = {}) 
   WrittenFiles files;
   while (const auto first = testing::Unwrap(writer.NextFile())) {
     WrittenFile& file = files[*first];
+    ByteView last;
     for (;;) {
       const ByteView batch = testing::Unwrap(writer.NextBatch());
       if (batch.empty()) break;
       file.batches.emplace_back(batch.begin(), batch.end());
+      last = batch;
     }
+    REQUIRE(std::ranges::equal(last, file.batches.back()));  // the end leaves it
     file.run = writer.run();
   }
   return files;
