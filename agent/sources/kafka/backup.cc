@@ -242,7 +242,10 @@ class Session final : public BackupSession {
 
   void PrepareTools() {
     const auto open = [this] { return rdkafka::Reader::Open(settings_.Client(), {}); };
-    fetcher_ = std::make_unique<RecordFetcher>(open, stop_);
+    fetcher_ = std::make_unique<RecordFetcher>(
+        open, stop_, RecordFetcher::Limits{}, [this](std::span<const std::string> topics) {
+          return rdkafka::LookUpTopics(*client_, topics, stop_);
+        });
     Attributes& attributes = tools_.attributes;
     attributes.mode = 0600;
     attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);

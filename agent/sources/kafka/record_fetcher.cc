@@ -74,8 +74,11 @@ Result<Record> RecordOf(rdkafka::Reader& reader, const ReadEvent& event, HeaderL
   return record;
 }
 
-RecordFetcher::RecordFetcher(OpenReader open, std::stop_token stop, Limits limits)
-    : open_(std::move(open)), stop_(std::move(stop)), limits_(limits) {}
+RecordFetcher::RecordFetcher(OpenReader open, std::stop_token stop, Limits limits, LookUp look_up)
+    : open_(std::move(open)),
+      stop_(std::move(stop)),
+      limits_(limits),
+      look_up_(std::move(look_up)) {}
 
 RecordFetcher::~RecordFetcher() = default;
 
@@ -93,6 +96,38 @@ Result<void> RecordFetcher::NeedReader(const std::string& topic) {
 
 std::chrono::milliseconds RecordFetcher::SilenceOf(std::int32_t leader) const {
   return silent_leaders_.contains(leader) ? limits_.silence_again : limits_.silence;
+}
+
+// Of a topic that was deleted librdkafka says nothing at all.
+Result<std::span<const ReadEvent>> RecordFetcher::Wait(std::chrono::milliseconds silence,
+                                                       const Topics& topics) {
+  const auto at_first = look_up_ ? std::min(silence, limits_.ask_after) : silence;
+  auto events = reader_->Next(at_first, stop_);
+  if (events || at_first == silence) return events;
+  const ErrorCode code = events.error().code();
+  const bool is_silence = code == ErrorCode::kTimedOut || code == ErrorCode::kUnavailable;
+  if (!is_silence || FindGone(topics())) return events;
+  return reader_->Next(silence - at_first, stop_);
+}
+
+bool RecordFetcher::FindGone(const std::set<std::string>& topics) {
+  const std::vector<std::string> names(topics.begin(), topics.end());
+  const auto answers = look_up_(names);
+  if (!answers) return false;  // the cluster is silent, too
+  bool is_any = false;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::optional<Error>& answer = (*answers)[i];
+    if (!answer || answer->code() != ErrorCode::kNotFound) continue;
+    gone_.insert(names[i]);
+    is_any = true;
+  }
+  return is_any;
+}
+
+std::optional<Error> RecordFetcher::WhyGone(const rdkafka::TopicPartition& partition) const {
+  if (!gone_.contains(partition.topic)) return std::nullopt;
+  return Error(ErrorCode::kUnavailable, "the topic was deleted while the cluster was saved")
+      .WithHint("the next backup is one without it; back up again to have one that is whole");
 }
 
 Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange& range,
@@ -138,6 +173,8 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
       fetched[i].is_whole = true;
       continue;
     }
+    fetched[i].failure = WhyGone(ranges[i].partition);
+    if (fetched[i].failure) continue;
     if (auto begun = reader_->Start(ranges[i].partition, ranges[i].from, i); !begun) {
       fetched[i].failure = std::move(begun).error();
       continue;
@@ -147,9 +184,21 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
   }
   std::vector<std::size_t> done;
   while (!open.empty()) {
-    auto events = reader_->Next(silence, stop_);
+    auto events = Wait(silence, [&] {
+      std::set<std::string> silent;
+      for (const std::size_t i : open) silent.insert(ranges[i].partition.topic);
+      return silent;
+    });
     if (!events) {
       if (events.error().code() == ErrorCode::kCancelled) return Fail(std::move(events).error());
+      const std::size_t count = std::erase_if(open, [&](std::size_t i) {
+        fetched[i].failure = WhyGone(ranges[i].partition);
+        if (!fetched[i].failure) return false;
+        fetched[i].records = {};
+        reader_->Stop(ranges[i].partition);
+        return true;
+      });
+      if (count > 0) continue;
       for (const std::size_t i : open) {
         fetched[i].failure = events.error();
         fetched[i].records = {};
@@ -163,6 +212,7 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
     for (const ReadEvent& event : *events) {
       const std::size_t i = event.tag;
       if (!open.contains(i)) continue;
+      silent_leaders_.erase(ranges[i].leader);
       bool is_done = false;
       HF_TRY(TakeSmall(event, ranges[i], fetched[i], is_done));
       if (!is_done) continue;
@@ -181,6 +231,7 @@ Result<void> RecordFetcher::Begin(const RecordRange& range) {
   leader_epoch_ = -1;
   events_ = {};
   if (range.from >= range.end) return {};
+  if (auto gone = WhyGone(range.partition)) return Fail(*std::move(gone));
   HF_TRY(NeedReader(range.partition.topic));
   HF_TRY(reader_->Start(range.partition, range.from, 0));
   is_streaming_ = true;
@@ -190,8 +241,13 @@ Result<void> RecordFetcher::Begin(const RecordRange& range) {
 Result<const Record*> RecordFetcher::Next() {
   while (is_streaming_ && position_ < range_.end) {
     if (events_.empty()) {
-      auto events = reader_->Next(SilenceOf(range_.leader), stop_);
+      auto events =
+          Wait(SilenceOf(range_.leader), [this] { return std::set{range_.partition.topic}; });
       if (!events) {
+        if (auto gone = WhyGone(range_.partition)) {
+          End();
+          return Fail(*std::move(gone));
+        }
         if (events.error().code() != ErrorCode::kCancelled) silent_leaders_.insert(range_.leader);
         End();
         return Fail(std::move(events).error().While(NameOf(range_.partition)));

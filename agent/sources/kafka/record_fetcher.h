@@ -72,11 +72,17 @@ class RecordFetcher {
     // than librdkafka may take to connect again.
     std::chrono::milliseconds silence{60'000};
     std::chrono::milliseconds silence_again{15'000};
+    // After so much of it the cluster is asked whether it still has the topic.
+    std::chrono::milliseconds ask_after{5'000};
   };
 
   using OpenReader = std::function<Result<std::unique_ptr<rdkafka::Reader>>()>;
+  // As rdkafka::LookUpTopics().
+  using LookUp =
+      std::function<Result<std::vector<std::optional<Error>>>(std::span<const std::string> topics)>;
   RecordFetcher(OpenReader open, std::stop_token stop) : RecordFetcher(std::move(open), stop, {}) {}
-  RecordFetcher(OpenReader open, std::stop_token stop, Limits limits);
+  // Without `look_up` silence is all that a topic which is gone is known by.
+  RecordFetcher(OpenReader open, std::stop_token stop, Limits limits, LookUp look_up = {});
   RecordFetcher(const RecordFetcher&) = delete;
   RecordFetcher& operator=(const RecordFetcher&) = delete;
   ~RecordFetcher();
@@ -95,8 +101,9 @@ class RecordFetcher {
   // Begins the stream of a range. REQUIRES: none is under way.
   Result<void> Begin(const RecordRange& range);
   // The next record, null at the range's end; valid until the next call. Errors end the stream:
-  // kCancelled; kNotFound where the partition does not have the next offset any more; others as
-  // rdkafka::ReadEvent::kFailed and Reader::Next() have them.
+  // kCancelled; kNotFound where the partition does not have the next offset any more; kUnavailable
+  // where the topic is gone, which Begin() says from then on; others as rdkafka::ReadEvent::kFailed
+  // and Reader::Next() have them.
   Result<const Record*> Next();
   std::int32_t leader_epoch() const { return leader_epoch_; }  // of the last record, -1: not known
   // Everything below was given, or is not there.
@@ -107,12 +114,21 @@ class RecordFetcher {
  private:
   Result<void> NeedReader(const std::string& topic);
   std::chrono::milliseconds SilenceOf(std::int32_t leader) const;
+  // Reader::Next(), which looks after `topics` when nothing comes. Ends early, with the error of
+  // Reader::Next(), when one of them is found to be gone.
+  using Topics = std::function<std::set<std::string>()>;
+  Result<std::span<const rdkafka::ReadEvent>> Wait(std::chrono::milliseconds silence,
+                                                   const Topics& topics);
+  bool FindGone(const std::set<std::string>& topics);
+  std::optional<Error> WhyGone(const rdkafka::TopicPartition& partition) const;
   Result<void> TakeSmall(const rdkafka::ReadEvent& event, const RecordRange& range, Fetched& into,
                          bool& is_done);
 
   const OpenReader open_;
   const std::stop_token stop_;
   const Limits limits_;
+  const LookUp look_up_;
+  std::set<std::string> gone_;  // topics
   std::unique_ptr<rdkafka::Reader> reader_;
   std::set<std::string> topics_;  // that reader_ has read
   std::set<std::int32_t> silent_leaders_;

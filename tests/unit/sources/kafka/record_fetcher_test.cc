@@ -3,7 +3,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +17,7 @@ namespace holdfast::kafka {
 namespace {
 
 using holdfast::testing::Unwrap;
+using rdkafka::ReadEvent;
 using rdkafka::testing::MockCluster;
 using rdkafka::testing::WriteAll;
 using rdkafka::testing::WriteNumbers;
@@ -147,25 +151,153 @@ TEST_CASE("record fetcher: an offset that is gone ends the range with its reason
   REQUIRE(Stream(fetcher, RangeOf("t", 0, 3, 5)) == "3 4 ");
 }
 
+// Gives what it is told to, and notes how long it would have been waited for.
+class ScriptedReader final : public rdkafka::Reader {
+ public:
+  struct Script {
+    std::deque<std::vector<ReadEvent>>
+        events;  // of the next calls; nothing comes where it is empty
+    std::vector<std::chrono::milliseconds> waits;
+    std::set<rdkafka::TopicPartition> under_way;
+  };
+  explicit ScriptedReader(Script& script) : script_(script) {}
+  ~ScriptedReader() override { script_.under_way.clear(); }
+
+  Result<void> Start(const rdkafka::TopicPartition& partition, std::int64_t,
+                     std::uint64_t) override {
+    REQUIRE(script_.under_way.insert(partition).second);
+    return {};
+  }
+  void Stop(const rdkafka::TopicPartition& partition) override {
+    script_.under_way.erase(partition);
+  }
+  Result<std::span<const ReadEvent>> Next(std::chrono::milliseconds limit,
+                                          const std::stop_token&) override {
+    REQUIRE_FALSE(script_.under_way.empty());
+    script_.waits.push_back(limit);
+    if (script_.events.empty() || script_.events.front().empty()) {
+      if (!script_.events.empty()) script_.events.pop_front();
+      return Fail(ErrorCode::kTimedOut, "nothing came");
+    }
+    events_ = std::move(script_.events.front());
+    script_.events.pop_front();
+    return events_;
+  }
+  Result<std::span<const rdkafka::RecordHeader>> Headers(const ReadEvent&) override {
+    return std::span<const rdkafka::RecordHeader>();
+  }
+
+ private:
+  Script& script_;
+  std::vector<ReadEvent> events_;
+};
+
+using std::chrono::milliseconds;
+using Waits = std::vector<milliseconds>;
+
+struct SilentScene {
+  ScriptedReader::Script script;
+  std::set<std::string> deleted;
+  int asked = 0;
+
+  RecordFetcher::OpenReader Open() {
+    return [this] { return std::make_unique<ScriptedReader>(script); };
+  }
+  RecordFetcher::LookUp LookUp() {
+    return [this](std::span<const std::string> topics) {
+      ++asked;
+      std::vector<std::optional<Error>> answers;
+      for (const std::string& topic : topics)
+        answers.push_back(deleted.contains(topic)
+                              ? std::optional(Error(ErrorCode::kNotFound, "unknown topic"))
+                              : std::nullopt);
+      return answers;
+    };
+  }
+};
+
+constexpr RecordFetcher::Limits kLimits{
+    .silence = milliseconds(60), .silence_again = milliseconds(15), .ask_after = milliseconds(5)};
+
+RecordRange LedBy(std::int32_t leader, RecordRange range) {
+  range.leader = leader;
+  return range;
+}
+
 TEST_CASE("record fetcher: silence ends a range, and the next one of the same leader sooner") {
-  Scene scene;
-  scene.Fill("t", 2, 5);
-  RecordFetcher fetcher(
-      scene.Open(), {},
-      {.silence = std::chrono::milliseconds(300), .silence_again = std::chrono::milliseconds(1)});
-  REQUIRE(Stream(fetcher, RangeOf("t", 0, 0, 5)) == "0 1 2 3 4 ");
-  scene.kafka.SetDown();
-  REQUIRE_OK(fetcher.Begin(RangeOf("t", 1, 0, 5)));
-  auto silent = fetcher.Next();
-  REQUIRE_FALSE(silent);
-  REQUIRE(silent.error().message().find("partition 1 of topic \"t\"") != std::string::npos);
-  const std::vector<RecordRange> ranges = {RangeOf("t", 0, 0, 5), RangeOf("t", 1, 0, 5)};
+  SilentScene scene;
+  RecordFetcher fetcher(scene.Open(), {}, kLimits);
+
+  REQUIRE_OK(fetcher.Begin(LedBy(1, RangeOf("t", 1, 0, 5))));
+  REQUIRE_FAILS(fetcher.Next(), ErrorCode::kTimedOut, "partition 1 of topic \"t\"");
+  REQUIRE_FALSE(fetcher.is_streaming());
+  REQUIRE_OK(fetcher.Begin(LedBy(1, RangeOf("t", 2, 0, 5))));
+  REQUIRE_FAILS(fetcher.Next(), ErrorCode::kTimedOut, "");
+  REQUIRE_OK(fetcher.Begin(LedBy(2, RangeOf("t", 3, 0, 5))));
+  REQUIRE_FAILS(fetcher.Next(), ErrorCode::kTimedOut, "");
+  REQUIRE(scene.script.waits == Waits{milliseconds(60), milliseconds(15), milliseconds(60)});
+
+  scene.script.waits.clear();
+  const std::vector<RecordRange> ranges = {LedBy(1, RangeOf("t", 0, 0, 5)),
+                                           LedBy(2, RangeOf("t", 1, 0, 5))};
   for (const auto& one : Unwrap(fetcher.FetchSmall(ranges))) {
     REQUIRE(one.failure);
     REQUIRE_FALSE(one.is_whole);
   }
-  scene.kafka.SetUp();
-  REQUIRE(Unwrap(fetcher.FetchSmall({ranges.data(), 1}))[0].is_whole);
+  REQUIRE(scene.script.waits == Waits{milliseconds(15)});
+}
+
+TEST_CASE("record fetcher: a leader of whom something came is waited for again") {
+  SilentScene scene;
+  RecordFetcher fetcher(scene.Open(), {}, kLimits);
+  const RecordRange range = LedBy(1, RangeOf("t", 0, 0, 5));
+  ReadEvent end;
+  end.kind = ReadEvent::Kind::kEnd;
+  end.offset = 5;
+  scene.script.events = {{}, {end}, {}, {end}};
+
+  REQUIRE_FALSE(Unwrap(fetcher.FetchSmall({&range, 1}))[0].is_whole);
+  REQUIRE(Unwrap(fetcher.FetchSmall({&range, 1}))[0].is_whole);
+  REQUIRE_OK(fetcher.Begin(range));
+  REQUIRE_FAILS(fetcher.Next(), ErrorCode::kTimedOut, "");
+  REQUIRE(Stream(fetcher, range) == "");
+  REQUIRE(scene.script.waits ==
+          Waits{milliseconds(60), milliseconds(15), milliseconds(60), milliseconds(15)});
+}
+
+TEST_CASE("record fetcher: a topic that is gone is not waited for") {
+  SilentScene scene;
+  scene.deleted = {"gone"};
+  RecordFetcher fetcher(scene.Open(), {}, kLimits, scene.LookUp());
+
+  SECTION("as a stream") {
+    REQUIRE_OK(fetcher.Begin(RangeOf("gone", 0, 0, 5)));
+    REQUIRE_FAILS(fetcher.Next(), ErrorCode::kUnavailable, "deleted");
+    REQUIRE_FALSE(fetcher.is_streaming());
+    REQUIRE(scene.script.under_way.empty());
+    REQUIRE_FAILS(fetcher.Begin(RangeOf("gone", 1, 0, 5)), ErrorCode::kUnavailable, "deleted");
+    REQUIRE(scene.script.waits == Waits{milliseconds(5)});
+    REQUIRE_OK(fetcher.Begin(RangeOf("t", 1, 0, 5)));
+    REQUIRE_FAILS(fetcher.Next(), ErrorCode::kTimedOut, "");
+    REQUIRE(scene.script.waits == Waits{milliseconds(5), milliseconds(5), milliseconds(55)});
+    REQUIRE(scene.asked == 2);
+  }
+  SECTION("among small ones") {
+    ReadEvent end;
+    end.kind = ReadEvent::Kind::kEnd;
+    end.tag = 1;
+    end.offset = 5;
+    scene.script.events = {{}, {end}};
+    const std::vector<RecordRange> ranges = {RangeOf("gone", 0, 0, 5), RangeOf("t", 0, 0, 5),
+                                             RangeOf("gone", 1, 0, 5)};
+    auto fetched = Unwrap(fetcher.FetchSmall(ranges));
+    REQUIRE(fetched[0].failure);
+    REQUIRE(fetched[2].failure);
+    REQUIRE(fetched[1].is_whole);
+    REQUIRE(scene.script.under_way.empty());
+    REQUIRE(Unwrap(fetcher.FetchSmall({ranges.data(), 1}))[0].failure);
+    REQUIRE(scene.script.waits == Waits{milliseconds(5), milliseconds(5)});
+  }
 }
 
 TEST_CASE("record fetcher: a stop ends it") {
