@@ -141,8 +141,11 @@ class Session final : public BackupSession {
     if (document) return document;
     HF_ASSIGN(std::optional<Item> item, NextOfTopics());
     if (item) return item;
-    HF_TRY(TellOpenTransactions());
-    fetcher_.reset();
+    if (fetcher_ != nullptr) {
+      fetcher_.reset();
+      HF_TRY(TellOpenTransactions());
+      HF_TRY(TellMadeAgain());
+    }
     return member_ ? member_->Next() : Result<std::optional<Item>>(std::nullopt);
   }
 
@@ -374,6 +377,11 @@ class Session final : public BackupSession {
     ++counts_.partitions;
     counts_.records += document.run().records;
     counts_.records_read += saver_->records_read();
+    const TopicDocument& topic =
+        topics_.topics[static_cast<std::size_t>(partitions_[current_].topic)];
+    if (saver_->records_read() > 0 &&
+        (read_topics_.empty() || read_topics_.back().name != topic.name))
+      read_topics_.push_back(topic);
     warnings_.insert(warnings_.end(), saver_->warnings().begin(), saver_->warnings().end());
     for (const LostRange& lost : document.lost)
       warnings_.push_back(fmt::format("{}: offsets {} to {} were {}", NameOf(partition), lost.first,
@@ -413,6 +421,24 @@ class Session final : public BackupSession {
     return {};
   }
 
+  // Under the name of a topic that was deleted and made again there are other records, at the same
+  // offsets.
+  Result<void> TellMadeAgain() {
+    std::vector<TopicDocument> now = read_topics_;
+    for (TopicDocument& topic : now) topic.id.clear();
+    HF_TRY(AddTopicIds(*client_, directories_, now, warnings_, stop_));
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const std::string& before = read_topics_[i].id;
+      if (before.empty() || now[i].id.empty() || now[i].id == before) continue;
+      made_again_.push_back({TopicPath(now[i].name),
+                             "the topic was deleted and made again while the cluster was saved: "
+                             "its records may be of both",
+                             "back up again"});
+    }
+    Shorten(made_again_, "topics that were made again");
+    return {};
+  }
+
   void Lack(const rdkafka::TopicPartition& partition, const Error& error) {
     const std::string path = PartitionPath(partition.topic, partition.partition);
     if (LeavesToOthers()) {
@@ -444,6 +470,7 @@ class Session final : public BackupSession {
     Shorten(lacking_, "partitions");
     if (count > 0) manifest.details["partitions_missing"] = {std::to_string(count)};
     add(lacking_);
+    add(made_again_);
   }
 
   const SourceContext& context_;
@@ -470,7 +497,9 @@ class Session final : public BackupSession {
   std::size_t current_ = 0;
   std::unique_ptr<PartitionSaver> saver_;  // of current_
 
-  std::vector<OpenRange> open_;  // not told yet
+  std::vector<OpenRange> open_;             // not told yet
+  std::vector<TopicDocument> read_topics_;  // of which records were read, by name
+  std::vector<Missing> made_again_;         // of them
   Counts counts_;
   std::vector<Missing> lacking_;
   std::vector<std::string> warnings_;

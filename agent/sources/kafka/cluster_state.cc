@@ -59,33 +59,6 @@ TopicDocument MakeDocument(const rdkafka::Topic& topic) {
   return document;
 }
 
-Result<void> AddIds(rdkafka::Client& client, const LogDirectories& directories, TopicsState& state,
-                    const std::stop_token& stop) {
-  std::vector<std::string> names;
-  for (const TopicDocument& topic : state.topics) names.push_back(topic.name);
-  if (rdkafka::LibraryCapabilities().topic_ids && !names.empty()) {
-    auto ids = rdkafka::ListTopicIds(client, names, stop);
-    if (ids) {
-      for (std::size_t i = 0; i < names.size(); ++i) state.topics[i].id = std::move((*ids)[i]);
-    } else if (ids.error().code() == ErrorCode::kCancelled) {
-      return Fail(std::move(ids).error());
-    } else {
-      state.warnings.push_back("topics' ids are not known: " + ids.error().Text());
-    }
-  }
-  for (TopicDocument& topic : state.topics) {
-    for (std::int32_t partition = 0; partition < topic.partitions && topic.id.empty();
-         ++partition) {
-      auto id = directories.TopicId(topic.name, partition);
-      if (!id)
-        state.warnings.push_back(id.error().Text());
-      else
-        topic.id = std::move(*id).value_or("");
-    }
-  }
-  return {};
-}
-
 // What is set for the topic or, without that, for its brokers. Of what is not told anything may be.
 bool MayCompact(const OwnerConfigs& configs) {
   const auto policy =
@@ -306,6 +279,34 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
 
 }  // namespace
 
+Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& directories,
+                         std::vector<TopicDocument>& topics, std::vector<std::string>& warnings,
+                         const std::stop_token& stop) {
+  std::vector<std::string> names;
+  for (const TopicDocument& topic : topics) names.push_back(topic.name);
+  if (rdkafka::LibraryCapabilities().topic_ids && !names.empty()) {
+    auto ids = rdkafka::ListTopicIds(client, names, stop);
+    if (ids) {
+      for (std::size_t i = 0; i < names.size(); ++i) topics[i].id = std::move((*ids)[i]);
+    } else if (ids.error().code() == ErrorCode::kCancelled) {
+      return Fail(std::move(ids).error());
+    } else {
+      warnings.push_back("topics' ids are not known: " + ids.error().Text());
+    }
+  }
+  for (TopicDocument& topic : topics) {
+    for (std::int32_t partition = 0; partition < topic.partitions && topic.id.empty();
+         ++partition) {
+      auto id = directories.TopicId(topic.name, partition);
+      if (!id)
+        warnings.push_back(id.error().Text());
+      else
+        topic.id = std::move(*id).value_or("");
+    }
+  }
+  return {};
+}
+
 Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& directories,
                                  const TopicFilter& wants, std::stop_token stop) {
   TopicsState state;
@@ -321,7 +322,7 @@ Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& 
     state.missing.push_back(
         MissingFor(fmt::format("topic {}", Quote(topic.name)), topic.error.value_or(unknown)));
   }
-  HF_TRY(AddIds(client, directories, state, stop));
+  HF_TRY(AddTopicIds(client, directories, state.topics, state.warnings, stop));
   HF_TRY(AddTopicConfigs(client, state, stop));
   CompareDirectories(directories, wants, state);
   return state;

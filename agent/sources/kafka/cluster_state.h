@@ -45,6 +45,11 @@ struct TopicsState {
 Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& directories,
                                  const TopicFilter& wants, std::stop_token stop);
 
+// Gives `topics` their ids as they are now; those that nothing tells stay as they are.
+Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& directories,
+                         std::vector<TopicDocument>& topics, std::vector<std::string>& warnings,
+                         const std::stop_token& stop);
+
 // What one of them asks.
 struct ClusterState {
   explicit ClusterState(std::string state_dir) : groups(std::move(state_dir)) {}
