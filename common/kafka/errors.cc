@@ -137,6 +137,9 @@ ErrorCode KindOf(rd_kafka_resp_err_t code) {
   }
 }
 
+// What speaks another protocol seems to announce a huge answer.
+constexpr std::string_view kStrangeAnswer = "Invalid response size";
+
 constexpr std::string_view kMechanismHint =
     "set `sasl.mechanism` to one that this listener of the brokers offers";
 
@@ -162,11 +165,13 @@ std::string TransportHint(std::string_view text) {
     return "where it breaks off right after connecting, the brokers may want TLS, or a login, or "
            "neither at this address (`security.protocol`)";
   }
-  if (Has(text, "advertised") || Has(text, "refused")) {
-    return "check that the brokers run and listen there, and that the addresses they advertise "
-           "(advertised.listeners) can be reached from here";
+  if (Has(text, kStrangeAnswer) || Has(text, "ApiVersionRequest failed")) {
+    return "what listens there does not answer as a broker does: check the address, and whether "
+           "TLS is wanted at it (`security.protocol`)";
   }
-  return "";
+  return "check that the brokers run and listen there, that nothing between here and there keeps "
+         "connections away, and that the addresses they advertise (advertised.listeners) can be "
+         "reached from here";
 }
 
 std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right& right) {
@@ -189,6 +194,7 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
              "a client certificate";
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
       return TransportHint(text);
     case RD_KAFKA_RESP_ERR__RESOLVE:
       return "check the brokers' host names and this host's name resolution";
@@ -226,8 +232,9 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
 }  // namespace
 
 Error ErrorOf(int code, std::string_view text, const Right& right) {
-  const auto known = static_cast<rd_kafka_resp_err_t>(code);
+  auto known = static_cast<rd_kafka_resp_err_t>(code);
   HF_CHECK(known != RD_KAFKA_RESP_ERR_NO_ERROR);
+  if (Has(text, kStrangeAnswer)) known = RD_KAFKA_RESP_ERR__TRANSPORT;  // no matter of records
   if (text.empty()) text = rd_kafka_err2str(known);
   return Error(KindOf(known), Tidy(text)).WithHint(HintFor(known, text, right));
 }

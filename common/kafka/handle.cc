@@ -240,10 +240,9 @@ bool Handle::MustGiveUp() const { return is_cause_new_ && cause_ && IsLasting(ca
 
 Error Handle::Explain(int code, std::string_view text, const Right& right) const {
   if (IsNoAnswer(code) && cause_) return ErrorOf(cause_->code, cause_->text).While(name_);
-  if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && text.empty()) {
-    return Error(ErrorCode::kTimedOut,
-                 fmt::format("{}: no answer within {}", name_, FormatDuration(time_limit_)));
-  }
+  if (IsNoAnswer(code) && text.empty())
+    return ErrorOf(code, fmt::format("no answer within {}", FormatDuration(time_limit_)))
+        .While(name_);
   return ErrorOf(code, text, right).While(name_);
 }
 

@@ -98,6 +98,20 @@ TEST_CASE("kafka errors: a listener of another protocol is told from one that is
              Catch::Contains("security.protocol"));
   CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT, "Connection refused").hint(),
              Catch::Contains("listen"));
+  CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer within 30 s").hint(),
+             Catch::Contains("listen"));
+  CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT,
+                     "ApiVersionRequest failed: Local: Timed out: probably due to broker version")
+                 .hint(),
+             Catch::Contains("does not answer as a broker does"));
+}
+
+TEST_CASE("kafka errors: what speaks another protocol has no damaged records") {
+  const Error error = ErrorOf(RD_KAFKA_RESP_ERR__BAD_MSG,
+                              "Receive failed: Invalid response size 1213486160 (0..100000000): "
+                              "increase receive.message.max.bytes");
+  CHECK(error.code() == ErrorCode::kUnavailable);
+  CHECK_THAT(error.hint(), Catch::Contains("does not answer as a broker does"));
 }
 
 TEST_CASE("kafka capabilities: a release has what its headers and its library have") {
