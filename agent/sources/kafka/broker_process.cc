@@ -25,6 +25,7 @@ constexpr std::size_t kConfigBytesMax = 1U << 20;
 constexpr std::string_view kMainClass = "kafka.Kafka";
 constexpr std::string_view kOverride = "--override";
 constexpr std::string_view kServiceEnding = ".service";
+constexpr std::string_view kJarEnding = ".jar";
 
 constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
                                                          "JAVA_",      "JDK_JAVA_OPTIONS",
@@ -36,6 +37,7 @@ constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
 constexpr std::array<std::string_view, 4> kUnitDirectories = {
     "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system"};
+constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpath", "--class-path"};
 constexpr std::string_view kDefaults = "/etc/default/kafka";
 
 bool IsRegularFile(const std::string& path) {
@@ -96,7 +98,7 @@ void AddNamedInArgument(std::string_view argument, FileSet& files) {
   if (at == std::string_view::npos) return;
   if (!is_property) at = std::max(at, argument.rfind(':'));
   const std::string_view value = argument.substr(at + 1);
-  if (!value.ends_with(".jar")) files.Add(value);
+  if (!value.ends_with(kJarEnding)) files.Add(value);
 }
 
 // A value that is a file's path, or names one for a provider of secrets: "${file:/a/file:name}".
@@ -168,6 +170,35 @@ bool IsWanted(std::string_view variable) {
                              [&](std::string_view name) { return variable.starts_with(name); });
 }
 
+// "3.9.1" of "libs/kafka_2.13-3.9.1.jar", which is the broker itself; empty for others.
+std::string_view VersionOf(std::string_view jar) {
+  jar.remove_prefix(jar.rfind('/') + 1);
+  const std::size_t dash = jar.find('-');
+  if (!jar.starts_with("kafka_2.") || !jar.ends_with(kJarEnding) || dash == std::string_view::npos)
+    return {};
+  jar.remove_suffix(kJarEnding.size());
+  return jar.substr(dash + 1);
+}
+
+// Of all that is on a class path. Sources and tests may lie beside the broker, under longer names.
+class VersionSearch {
+ public:
+  void Add(std::string_view jar) {
+    const std::string_view version = VersionOf(jar);
+    if (!version.empty() && (found_.empty() || version.size() < found_.size())) found_ = version;
+  }
+  void AddDirectory(const std::string& path) {
+    std::error_code error;
+    std::filesystem::directory_iterator jars(path, error);
+    for (; !error && jars != std::filesystem::directory_iterator(); jars.increment(error))
+      Add(jars->path().filename().string());
+  }
+  const std::string& found() const { return found_; }
+
+ private:
+  std::string found_;
+};
+
 // One process, while it is found out whether it is the one.
 class Candidate {
  public:
@@ -226,6 +257,7 @@ class Candidate {
     const auto cgroup = ReadBrokerFile(proc_ + "/cgroup", kProcBytesMax);
     if (cgroup && *cgroup) process_.unit = UnitOf(**cgroup);
     ReadEnvironment();
+    ReadVersion();
     FileSet files;
     files.Add(process_.config);
     for (const std::string& argument : process_.command) AddNamedInArgument(argument, files);
@@ -251,6 +283,24 @@ class Candidate {
       if (equals != std::string::npos && IsWanted(entry))
         process_.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
+  }
+
+  void ReadVersion() {
+    auto option = std::ranges::find_first_of(process_.command, kClassPathOptions);
+    if (option == process_.command.end() || ++option == process_.command.end()) return;
+    VersionSearch search;
+    std::string_view rest = *option;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(':'), rest.size());
+      const std::string_view one = rest.substr(0, end);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (one.ends_with("/*"))
+        search.AddDirectory(
+            AbsoluteIn(process_.directory, std::string(one.substr(0, one.size() - 2))));
+      else
+        search.Add(one);
+    }
+    process_.version = search.found();
   }
 
   const std::string proc_;

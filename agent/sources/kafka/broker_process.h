@@ -22,6 +22,7 @@ struct BrokerProcess {
   std::map<std::string, std::string> environment;  // what Kafka, Java and their scripts look at
   std::string directory;                           // that it runs in
   std::string user;
+  std::string version;        // e.g. "3.9.1", as its class path says; empty: not known
   std::string unit;           // of systemd, e.g. "kafka.service"; empty: none
   std::string config;         // server.properties, absolute
   JavaProperties properties;  // of it, as changed by --override on the command line

@@ -158,6 +158,8 @@ Result<std::optional<Item>> MemberFiles::Next() {
 void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
   if (!options_.files.empty()) manifest.details["files"] = options_.files;
   if (!options_.log_dirs.empty()) manifest.details["log_dirs"] = options_.log_dirs;
+  if (process_ && !process_->version.empty())
+    manifest.identity["server_version"] = process_->version;
   if (metadata_log_) {
     manifest.details["cluster_metadata"] = {metadata_directory_};
     manifest.details["cluster_metadata_end"] = {

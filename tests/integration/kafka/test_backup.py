@@ -214,7 +214,10 @@ class OneBroker(Case):
         self.client.commit("readers/1", {("around", 0): 0, ("around", 2): 7}, "meta ü")
         agent = self.agent("*")
         agent.run("backup")
-        data = self.restore(agent) / "data"
+        directory = self.restore(agent)
+        version = json.loads((directory / "manifest.json").read_text())["identity"]["server_version"]
+        self.assertEqual("kafka" + "".join(version.split(".")[:2]), self.service)
+        data = directory / "data"
         topic = json.loads((data / "topics" / "around" / "topic.json").read_text())
         self.assertEqual((topic["partitions"], topic["replication_factor"]), (3, 1))
         self.assertEqual(topic["configs"], FOR_EVER | {"cleanup.policy": "delete"})

@@ -104,6 +104,36 @@ TEST_CASE("broker process: directories may be given on the command line") {
   REQUIRE_OK(FindBrokerProcess(machine.log_dirs, machine.places));
 }
 
+TEST_CASE("broker process: its version is that of its own jar") {
+  Machine machine;
+  const std::string config =
+      machine.WriteConfig("server.properties", "log.dirs=" + machine.log_dir + "\n");
+  const std::string libs = machine.etc + "/libs";
+  REQUIRE_OK(MakeDirectories(libs));
+  for (const char* name : {"kafka-clients-9.9.jar", "kafka_2.13-2.8.1-sources.jar",
+                           "kafka_2.13-2.8.1.jar", "kafka_2.13-2.8.1.jar.asc"})
+    WriteText(libs + "/" + name, "x");
+  std::vector<std::string> command = {"java", "-cp", "", "kafka.Kafka", config};
+  const auto version = [&](const std::string& class_path) {
+    static int pid = 30;
+    command[2] = class_path;
+    machine.Run(++pid, command);
+    const std::string found = Unwrap(FindBrokerProcess(machine.log_dirs, machine.places)).version;
+    WriteText(fmt::format("{}/{}/cmdline", machine.places.proc, pid), "ended");
+    return found;
+  };
+
+  REQUIRE(version("/opt/x.jar:" + libs + "/*") == "2.8.1");
+  REQUIRE(version("libs/*:") == "2.8.1");
+  REQUIRE(version("/opt/kafka/bin/../libs/kafka-clients-4.0.0.jar:"
+                  "/opt/kafka/bin/../libs/kafka_2.13-4.1.1.jar:/b.jar") == "4.1.1");
+  REQUIRE(version("/usr/share/java/kafka/kafka_2.13-7.6.0-ccs.jar") == "7.6.0-ccs");
+  REQUIRE(version("kafka_2.13.jar:kafka-clients-4.0.0.jar:/none/*").empty());
+  REQUIRE(version("").empty());
+  command[1] = "-Dx=y";
+  REQUIRE(version("kafka_2.13-4.1.1.jar").empty());
+}
+
 TEST_CASE("broker process: where there is none it is said what was seen") {
   Machine machine;
   REQUIRE_FAILS(FindBrokerProcess(machine.log_dirs, machine.places), ErrorCode::kNotFound,

@@ -35,8 +35,12 @@ struct Node {
     const std::string proc = options.places.proc + "/7";
     REQUIRE_OK(MakeDirectories(proc));
     WriteText(config, fmt::format("log.dirs={}\n{}\n", log_dir, more));
-    WriteText(proc + "/cmdline", "java" + std::string(1, '\0') + "kafka.Kafka" +
-                                     std::string(1, '\0') + config + std::string(1, '\0'));
+    std::string command;
+    for (const std::string& part :
+         {std::string("java"), std::string("-cp"), std::string("/libs/kafka_2.13-3.9.1.jar"),
+          std::string("kafka.Kafka"), config})
+      command += part + '\0';
+    WriteText(proc + "/cmdline", command);
     WriteText(proc + "/environ", "");
   }
   // Saves all of it, and returns what the manifest says.
@@ -83,6 +87,7 @@ TEST_CASE("kafka member: its files, KRaft's log and how it is started") {
   REQUIRE(view.nodes.contains("members/n1/cluster_metadata/00000000000000000000.log"));
   REQUIRE_FALSE(view.nodes.contains("members/n1/files" + node.log_dir + "/__cluster_metadata-0"));
   REQUIRE(manifest.missing.empty());
+  REQUIRE(manifest.identity.at("server_version") == "3.9.1");
   REQUIRE(manifest.details.at("cluster_metadata") ==
           std::vector<std::string>{node.log_dir + "/__cluster_metadata-0"});
   REQUIRE(manifest.details.at("cluster_metadata_end") == std::vector<std::string>{"1"});
