@@ -201,9 +201,10 @@ struct StartInventory {
   std::string repository = {};
   std::string after = {};  // snapshot id in hexadecimal; empty: from the first
 };
-// Starts the helper with the plan as it came; it verifies all of it again. `resumed` after a crash:
-// the helper may have done its work already, and then says so again.
-struct StartRestoreHelper {
+// The plan goes as it came to the restore helper, which verifies all of it again; or what the
+// policy leaves to the agent is done by the agent. `resumed` after a crash: the helper may have
+// done its work already, and then says so again.
+struct StartRestore {
   TaskKey key = {};
   Bytes envelope = {};
   Bytes fresh = {};  // Envelope of the Fresh that stands for it
@@ -240,7 +241,7 @@ struct Note {
 
 using Action = std::variant<action::Send, action::StartPrepare, action::Cut, action::StartSave,
                             action::StartCompose, action::WriteSnapshot, action::StartProbe,
-                            action::StartVerify, action::StartInventory, action::StartRestoreHelper,
+                            action::StartVerify, action::StartInventory, action::StartRestore,
                             action::StopTask, action::HoldParts, action::ReleasePart,
                             action::LoadReports, action::Note>;
 

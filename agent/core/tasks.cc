@@ -143,8 +143,8 @@ void Machine::StartOther(Task& task, const v1::Plan& message) {
                                      message.inventory().after()});
       break;
     default:
-      Perform(action::StartRestoreHelper{task.key, plans_.at(task.key.plan_id).record.envelope,
-                                         freshness_->envelope, task.resumed});
+      Perform(action::StartRestore{task.key, plans_.at(task.key.plan_id).record.envelope,
+                                   freshness_->envelope, task.resumed});
       return;
   }
   ++other_jobs_;

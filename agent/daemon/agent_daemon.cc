@@ -9,6 +9,7 @@
 #include "agent/daemon/identity.h"
 #include "agent/daemon/spool_launcher.h"
 #include "agent/daemon/state_paths.h"
+#include "agent/jobs/job_context.h"
 #include "agent/journal/journal.h"
 #include "agent/settings/policy.h"
 #include "common/base/format.h"
@@ -74,7 +75,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
                             settings.file, Quote(settings.node)),
                 "set \"node\" back, or join again under the new name");
   }
-  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::RestoreSchemasOf(kinds)));
   const ConfiguredPolicy local(settings, policy);
   HF_ASSIGN(Journal journal, Journal::Open(JournalPath(settings.state_dir), DatabaseMode::kWrite));
   HF_ASSIGN(const std::vector<std::string> damage, journal.Check());
@@ -101,6 +102,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   runner.clock = &clock;
   runner.random = &random;
   runner.restores = restores.get();
+  runner.policy = &policy;
   runner.open_storage = MakeStorageOpener(stop, LogRetry);
   AgentLoop loop(options, loaded, journal, trust, *bus, std::move(runner), random, clock);
   Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {} sources, controller at {}",

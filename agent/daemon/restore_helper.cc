@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/daemon/state_paths.h"
+#include "agent/daemon/target_restore.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/report_messages.h"
 #include "agent/jobs/repository_session.h"
@@ -259,7 +260,17 @@ class Helper {
     jobs::RestoreOptions options;
     options.selector = HexEncode(AsBytes(order.snapshot()));
     options.source = order.source();
-    if (order.has_in_place()) {
+    if (order.has_named()) {
+      const RestoreTargetSettings* target = policy_.FindTarget(order.named().name());
+      HF_CHECK(target != nullptr);  // likewise
+      if (!target->as_root) {
+        return Failed(Error(ErrorCode::kDenied,
+                            fmt::format("restore target {} is the agent's and not the helper's",
+                                        Quote(order.named().name())))
+                          .WithHint("\"as_root\" in policy.yaml would make it the helper's"));
+      }
+      options = TargetRestoreOptions(order, *target);
+    } else if (order.has_in_place()) {
       options.mode = jobs::RestoreMode::kInPlace;
       options.safety_snapshot = order.in_place().safety_snapshot();
     } else {
@@ -273,9 +284,11 @@ class Helper {
     }
     const jobs::RestoreReport done =
         jobs::RunRestore(Context(plan.run()), {jobs::AddressOf(*repository)}, options);
-    if (done.error) return Failed(*done.error, done.began, done.rolled_back);
+    if (done.error && done.state != jobs::TaskState::kPartlyDone) {
+      return Failed(*done.error, done.began, done.rolled_back);
+    }
     v1::Report report;
-    jobs::FillMessage(done, *report.mutable_restored());
+    jobs::FillMessage(done, *report.mutable_restored(), order.has_named());
     return report;
   }
 
@@ -307,7 +320,7 @@ Result<void> RunRestoreHelper(const Settings& configured, const std::vector<Sour
   Settings settings = configured;
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
   settings.cluster = identity.root.cluster();  // stands in every safety snapshot
-  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings)));
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::RestoreSchemasOf(kinds)));
   HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
   Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);
   return helper.RunAll();

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/daemon/target_restore.h"
 #include "agent/jobs/backup_task.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/compose_job.h"
@@ -13,9 +14,12 @@
 #include "agent/jobs/probe_job.h"
 #include "agent/jobs/report_messages.h"
 #include "agent/jobs/repository_session.h"
+#include "agent/jobs/restore_job.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
 #include "common/base/wait.h"
+#include "common/trust/envelope.h"
+#include "common/trust/orders.h"
 #include "proto/holdfast/v1/plan.pb.h"
 
 namespace holdfast::agent {
@@ -442,7 +446,31 @@ void TaskRunner::RunInventory(Job& job, const action::StartInventory& action) {
 
 // ---- restore, stop, locks
 
-void TaskRunner::Perform(const action::StartRestoreHelper& action) {
+void TaskRunner::Perform(const action::StartRestore& action) {
+  // The core has verified it; as for any other order, its bytes are what it says.
+  v1::Plan plan;
+  trust::Envelope envelope;
+  if (trust::ParseEnvelope(action.envelope, envelope)) {
+    (void)trust::ParsePlan(envelope.payload, plan);
+  }
+  const RestoreTargetSettings* target =
+      options_.policy == nullptr || !plan.restore().has_named()
+          ? nullptr
+          : options_.policy->FindTarget(plan.restore().named().name());
+  if (target != nullptr && !target->as_root) {
+    if (action.resumed) {
+      PostFailure(action.key,
+                  Error(ErrorCode::kUnavailable, "the restore was interrupted")
+                      .WithHint("look at the target, then order it again"),
+                  true);
+      return;
+    }
+    Begin(action.key, plan.run(), plan.requester(),
+          [this, order = plan.restore(), target](Job& job) {
+            RunTargetRestore(job, order, *target);
+          });
+    return;
+  }
   Begin(action.key, "", "", [this, action](Job& job) {
     Result<RestoreOutcome> outcome = options_.restores->Run(
         action.key.plan_id, action.envelope, action.fresh, action.resumed, job.stop());
@@ -453,6 +481,21 @@ void TaskRunner::Perform(const action::StartRestoreHelper& action) {
       post_(event::TaskDone{job.key(), outcome->restored});
     }
   });
+}
+
+void TaskRunner::RunTargetRestore(Job& job, const v1::RestoreOrder& order,
+                                  const RestoreTargetSettings& target) {
+  const Result<jobs::RepositoryAddress> address =
+      FindRepository(*options_.settings, order.repository());
+  if (!address) return PostFailure(job.key(), address.error());
+  const jobs::RestoreReport done =
+      jobs::RunRestore(ContextOf(job), {*address}, TargetRestoreOptions(order, target));
+  if (done.error && done.state != jobs::TaskState::kPartlyDone) {
+    return PostFailure(job.key(), *done.error, done.began, done.rolled_back);
+  }
+  v1::Restored message;
+  jobs::FillMessage(done, message, true);
+  post_(event::TaskDone{job.key(), Serialized(message)});
 }
 
 void TaskRunner::Perform(const action::StopTask& action) {

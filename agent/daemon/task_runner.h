@@ -18,10 +18,15 @@
 #include "agent/jobs/held_parts.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
+#include "agent/settings/policy.h"
 #include "agent/settings/settings.h"
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+
+namespace holdfast::v1 {
+class RestoreOrder;
+}
 
 namespace holdfast::agent {
 
@@ -31,6 +36,7 @@ struct TaskRunnerOptions {
   const Clock* clock = nullptr;
   Random* random = nullptr;
   RestoreLauncher* restores = nullptr;
+  const Policy* policy = nullptr;  // what restores the agent does itself; null: none
   // Tests put a storage in memory here.
   StorageOpener open_storage = MakeStorageOpener();
   std::chrono::milliseconds progress_every{500};
@@ -54,7 +60,7 @@ class TaskRunner {
   void Perform(const action::StartProbe& action);
   void Perform(const action::StartVerify& action);
   void Perform(const action::StartInventory& action);
-  void Perform(const action::StartRestoreHelper& action);
+  void Perform(const action::StartRestore& action);
   void Perform(const action::StopTask& action);
   void Perform(const action::HoldParts& action);
   void Perform(const action::ReleasePart& action);
@@ -79,6 +85,8 @@ class TaskRunner {
   void RunProbe(Job& job, const action::StartProbe& action);
   void RunVerify(Job& job, const action::StartVerify& action);
   void RunInventory(Job& job, const action::StartInventory& action);
+  void RunTargetRestore(Job& job, const v1::RestoreOrder& order,
+                        const RestoreTargetSettings& target);
 
   const TaskRunnerOptions options_;
   const Post post_;

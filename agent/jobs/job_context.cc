@@ -34,6 +34,15 @@ KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {
   return schemas;
 }
 
+KindSchemas RestoreSchemasOf(const std::vector<SourceKind>& kinds) {
+  KindSchemas schemas;
+  for (const SourceKind& kind : kinds) {
+    if (!kind.restore_options.empty())
+      schemas.emplace(kind.kind, config::Schema{kind.restore_options});
+  }
+  return schemas;
+}
+
 ObservedProgress::ObservedProgress(const JobContext& context, std::string subject)
     : context_(context), subject_(std::move(subject)) {
   if (context_.observer != nullptr) context_.observer->Begin(subject_, progress_);

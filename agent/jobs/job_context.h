@@ -80,6 +80,8 @@ struct JobContext {
 
 // The schemas by which agent.yaml is read.
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds);
+// The options of each kind's own restore; a kind that has none is not in it.
+KindSchemas RestoreSchemasOf(const std::vector<SourceKind>& kinds);
 
 // One subject's progress, shown to the observer while it lives.
 class ObservedProgress {

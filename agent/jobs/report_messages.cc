@@ -12,6 +12,7 @@ namespace holdfast::jobs {
 namespace {
 
 constexpr std::size_t kShownMax = 20;
+constexpr std::size_t kLinesMax = 100;  // what a person asked for to read
 constexpr std::size_t kMapMax = 50;
 constexpr std::size_t kTextMax = 1000;
 constexpr std::size_t kNameMax = 200;
@@ -56,8 +57,9 @@ std::int64_t ToMilliseconds(WallTime time) {
 }
 
 template <typename Field>
-void FillTexts(const std::vector<std::string>& texts, Field& field) {
-  for (std::size_t i = 0; i < std::min(texts.size(), kShownMax); ++i)
+void FillTexts(const std::vector<std::string>& texts, Field& field,
+               std::size_t shown_max = kShownMax) {
+  for (std::size_t i = 0; i < std::min(texts.size(), shown_max); ++i)
     *field.Add() = Clean(texts[i]);
 }
 
@@ -145,6 +147,27 @@ v1::InventoriedSnapshot InventoriedOf(const InventoriedSnapshot& snapshot) {
   return message;
 }
 
+// What only a kind's own restore has.
+void FillSpecial(const RestoreReport& report, v1::Restored& message) {
+  FillTexts(report.lines, *message.mutable_lines(), kLinesMax);
+  for (std::size_t i = 0; i < std::min(report.plan.size(), kLinesMax); ++i) {
+    const PlannedChange& change = report.plan[i];
+    v1::PlannedItem& item = *message.add_plan();
+    item.set_what(Clean(change.what, kNameMax));
+    item.set_name(Clean(change.name, kNameMax));
+    item.set_target(Clean(change.target, kNameMax));
+    item.set_parts(change.parts);
+    item.set_items(change.items);
+    item.set_bytes(change.bytes);
+    item.set_there(Clean(change.there));
+    item.set_action(Clean(change.action));
+  }
+  message.set_plan_count(report.plan.size());
+  message.set_dry_run(report.dry_run);
+  message.set_resumed(report.resumed);
+  if (report.error) FillMessage(*report.error, report.began, false, *message.mutable_partly());
+}
+
 }  // namespace
 
 void FillMessage(const SavedPart& part, v1::Part& message) {
@@ -230,13 +253,14 @@ void FillMessage(const InventoryPage& page, v1::InventoryResult& message) {
   message.set_more(page.more);
 }
 
-void FillMessage(const RestoreReport& report, v1::Restored& message) {
+void FillMessage(const RestoreReport& report, v1::Restored& message, bool to_target) {
   message.set_directory(Clean(report.directory));
   message.set_items(report.items);
   message.set_bytes(report.bytes);
   FillSeconds(report.seconds, *message.mutable_seconds());
   FillTexts(report.changes, *message.mutable_changes());
   FillTexts(report.warnings, *message.mutable_warnings());
+  if (to_target) FillSpecial(report, message);
   if (!report.safety_snapshot) return;
   if (auto id = repository::ParseId(report.safety_snapshot->snapshot)) {
     message.set_safety_snapshot(Raw(*id));

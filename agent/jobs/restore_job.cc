@@ -30,6 +30,9 @@ std::string FlagName(std::string option) {
 // The kind's own options, checked as if they stood in a file.
 Result<config::Values> ReadKindOptions(const RestoreOptions& options, const SourceKind& kind) {
   config::Schema schema{kind.restore_options};
+  for (config::OptionSpec& option : schema.options) {
+    if (options.fixed_options.Has(option.name)) option.required = false;
+  }
   config::Node map;
   map.kind = config::Node::Kind::kMap;
   map.location.file = "command line";
@@ -38,6 +41,9 @@ Result<config::Values> ReadKindOptions(const RestoreOptions& options, const Sour
     if (spec == nullptr) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} is no option of {} snapshots", FlagName(name), Quote(kind.kind)));
+    }
+    if (options.fixed_options.Has(name)) {
+      return Fail(ErrorCode::kDenied, fmt::format("{} is fixed already", FlagName(name)));
     }
     config::Node value;
     value.location.file = FlagName(name);
@@ -59,7 +65,10 @@ Result<config::Values> ReadKindOptions(const RestoreOptions& options, const Sour
     }
     map.Set(name, std::move(value));
   }
-  return config::ReadValues(map, schema, {.directory = options.working_directory});
+  HF_ASSIGN(config::Values values,
+            config::ReadValues(map, schema, {.directory = options.working_directory}));
+  values.SetAll(options.fixed_options);
+  return values;
 }
 
 // "/data/etc/" as people write it -> "data/etc".

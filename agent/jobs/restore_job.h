@@ -10,6 +10,7 @@
 #include "agent/jobs/backup_job.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
+#include "common/config/schema.h"
 #include "common/repository/snapshot_reader.h"
 #include "common/stream/snapshot_view.h"
 
@@ -42,6 +43,7 @@ struct RestoreOptions {
   bool safety_snapshot = true;  // kInPlace, kSpecial
   // The kind's own options as given: "stage_data_dir" -> text; lists have several.
   std::map<std::string, std::vector<std::string>> kind_options = {};
+  config::Values fixed_options = {};   // read already; none of them may be in `kind_options`
   std::string working_directory = {};  // relative paths in kind_options are relative to it
 };
 

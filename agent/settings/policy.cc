@@ -63,6 +63,104 @@ Result<void> ReadRoots(const Node& root, const ReadContext& context, Policy& pol
   return {};
 }
 
+Schema MakeTargetSchema() {
+  Schema schema;
+  schema.options = {
+      {.name = "kind", .required = true, .help = "whose own restore it is"},
+      {.name = "may_set",
+       .type = OptionType::kStringList,
+       .help = "options that an order may give beside those that stand here"},
+      {.name = "as_root",
+       .type = OptionType::kBool,
+       .help = "by the restore helper, which may write what belongs to others"},
+  };
+  return schema;
+}
+
+// Where files lie is root's word alone, and what an order carries are texts.
+bool MayBeOrdered(const config::OptionSpec& option) {
+  return option.type == OptionType::kString || option.type == OptionType::kInteger ||
+         option.type == OptionType::kBool || option.type == OptionType::kStringList;
+}
+
+Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& restore,
+                        RestoreTargetSettings& settings) {
+  const Node* list = target.Find("may_set");
+  std::size_t at = 0;
+  for (const std::string& name : values.List("may_set")) {
+    // A single name may stand without the list.
+    const Node& place = list->kind == Node::Kind::kSequence ? list->items[at++] : *list;
+    const auto wrong = [&](std::string_view why, std::string hint = "") {
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: \"may_set\" has {}, {}", place.location.Text(), Quote(name), why),
+          std::move(hint));
+    };
+    const config::OptionSpec* option = restore.Find(name);
+    if (option == nullptr) {
+      std::vector<std::string> known;
+      for (const config::OptionSpec& one : restore.options) known.push_back(one.name);
+      const std::string nearest = config::Nearest(name, known);
+      return wrong(fmt::format("which is no option of a restore of {}", Quote(settings.kind)),
+                   nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+    }
+    if (settings.fixed.contains(name)) {
+      return wrong("which \"options\" fixes", "leave it out of one of them");
+    }
+    if (!MayBeOrdered(*option)) {
+      return wrong(
+          fmt::format("which is {}; no order may give it", config::OptionTypeText(option->type)),
+          "fix it under \"options\"");
+    }
+    settings.may_set.insert(name);
+  }
+  return {};
+}
+
+Result<RestoreTargetSettings> ReadTarget(const Node& target, const ReadContext& context,
+                                         const KindSchemas& restores) {
+  static const Schema schema = MakeTargetSchema();
+  HF_ASSIGN(const Values values, config::ReadValues(target, schema, context, {"options"}));
+  RestoreTargetSettings settings;
+  settings.kind = values.Text("kind");
+  settings.as_root = values.Flag("as_root");
+  const auto kind = restores.find(settings.kind);
+  if (kind == restores.end()) {
+    std::string known;
+    for (const auto& [name, options] : restores) known += (known.empty() ? "" : ", ") + Quote(name);
+    return values.Invalid("kind", fmt::format("{} is no kind with a restore of its own; expected "
+                                              "one of {}",
+                                              Quote(settings.kind), known));
+  }
+  if (const Node* options = target.Find("options");
+      options != nullptr && options->kind != Node::Kind::kNull) {
+    HF_TRY(config::ExpectKind(*options, Node::Kind::kMap, "options"));
+    Schema fixed = kind->second;  // what is required may come with the order
+    for (config::OptionSpec& option : fixed.options) option.required = false;
+    HF_ASSIGN(settings.options, config::ReadValues(*options, fixed, context));
+    for (const Node::Key& key : options->keys) {
+      if (settings.options.Has(key.name)) settings.fixed.insert(key.name);
+    }
+  }
+  HF_TRY(ReadMaySet(target, values, kind->second, settings));
+  return settings;
+}
+
+Result<void> ReadTargets(const Node& root, const ReadContext& context, const KindSchemas& restores,
+                         Policy& policy) {
+  const Node* targets = root.Find("restore_targets");
+  if (targets == nullptr || targets->kind == Node::Kind::kNull) return {};
+  HF_TRY(config::ExpectKind(*targets, Node::Kind::kMap, "restore_targets"));
+  for (std::size_t i = 0; i < targets->items.size(); ++i) {
+    const Node::Key& key = targets->keys[i];
+    if (!IsName(key.name, false)) return BadName(key.location, "a restore target", key.name);
+    HF_TRY(config::ExpectKind(targets->items[i], Node::Kind::kMap, key.name));
+    HF_ASSIGN(RestoreTargetSettings target, ReadTarget(targets->items[i], context, restores));
+    policy.restore_targets.emplace(key.name, std::move(target));
+  }
+  return {};
+}
+
 // Who could change what stands there: root, who runs this process, and nobody else.
 Result<void> CheckOwner(const struct stat& status, const std::string& path) {
   const bool is_trusted_owner = status.st_uid == 0 || status.st_uid == geteuid();
@@ -116,7 +214,12 @@ std::string PolicyPath(const Settings& settings) {
   return (std::filesystem::path(settings.file).parent_path() / "policy.yaml").string();
 }
 
-Result<Policy> LoadPolicy(const std::string& path) {
+const RestoreTargetSettings* Policy::FindTarget(std::string_view name) const {
+  const auto found = restore_targets.find(name);
+  return found == restore_targets.end() ? nullptr : &found->second;
+}
+
+Result<Policy> LoadPolicy(const std::string& path, const KindSchemas& restores) {
   std::error_code failure;
   const std::filesystem::path absolute = std::filesystem::absolute(path, failure);
   if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
@@ -130,17 +233,19 @@ Result<Policy> LoadPolicy(const std::string& path) {
   if (!fd) return Fail(std::move(fd).error().While("read policy"));
   HF_TRY(CheckPlace(fd->get(), file));
   HF_ASSIGN(std::string text, ReadText(fd->get(), file));
-  return ParsePolicy(text, file);
+  return ParsePolicy(text, file, restores);
 }
 
-Result<Policy> ParsePolicy(std::string_view text, const std::string& path) {
+Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
+                           const KindSchemas& restores) {
   static const Schema schema = MakePolicySchema();
   HF_ASSIGN(Node root, config::ParseYaml(text, path));
   if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
   HF_TRY(config::ExpectKind(root, Node::Kind::kMap, "the file"));
   ReadContext context;  // without an environment: what it says is not root's word
   context.directory = std::filesystem::path(path).parent_path().string();
-  HF_ASSIGN(Values values, config::ReadValues(root, schema, context, {"restore_roots"}));
+  HF_ASSIGN(Values values,
+            config::ReadValues(root, schema, context, {"restore_roots", "restore_targets"}));
   Policy policy;
   policy.file = path;
   policy.is_present = true;
@@ -148,6 +253,7 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path) {
     if (values.Text("restore") == word) policy.restore = right;
   }
   HF_TRY(ReadRoots(root, context, policy));
+  HF_TRY(ReadTargets(root, context, restores, policy));
   if (policy.restore == RestoreRight::kStaging && policy.restore_roots.empty()) {
     return values.Invalid("restore",
                           "\"restore\" is \"staging\" and there are no \"restore_roots\"; expected "
@@ -178,6 +284,36 @@ bool ConfiguredPolicy::HasRepository(std::string_view repository) const {
 
 bool ConfiguredPolicy::HasRestoreRoot(std::string_view root) const {
   return policy_.restore_roots.contains(root);
+}
+
+Result<void> ConfiguredPolicy::CheckRestoreTarget(std::string_view target, std::string_view kind,
+                                                  const std::vector<std::string>& options) const {
+  const auto refuse = [](std::string message, std::string hint) {
+    return Fail(ErrorCode::kDenied, std::move(message), std::move(hint));
+  };
+  const RestoreTargetSettings* found = policy_.FindTarget(target);
+  if (found == nullptr) {
+    return refuse(fmt::format("restore target {} is not in the node's policy", Quote(target)),
+                  "policy.yaml names the restore targets");
+  }
+  if (found->kind != kind) {
+    return refuse(fmt::format("restore target {} is for snapshots of {} and not of {}",
+                              Quote(target), Quote(found->kind), Quote(kind)),
+                  "policy.yaml names the restore targets");
+  }
+  for (const std::string& option : options) {
+    if (found->fixed.contains(option)) {
+      return refuse(fmt::format("the node's policy fixes option {} of restore target {}",
+                                Quote(option), Quote(target)),
+                    "leave it out of the order");
+    }
+    if (!found->may_set.contains(option)) {
+      return refuse(fmt::format("no order may give option {} of restore target {}", Quote(option),
+                                Quote(target)),
+                    "\"may_set\" in policy.yaml names those that it may");
+    }
+  }
+  return {};
 }
 
 }  // namespace holdfast

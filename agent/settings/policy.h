@@ -7,12 +7,23 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/settings/settings.h"
 #include "common/base/result.h"
+#include "common/config/schema.h"
 #include "common/trust/local_policy.h"
 
 namespace holdfast {
+
+// Where the own restore of a kind of source may go.
+struct RestoreTargetSettings {
+  std::string kind;
+  config::Values options;                      // fixed: no order gives another
+  std::set<std::string, std::less<>> fixed;    // their names
+  std::set<std::string, std::less<>> may_set;  // what an order may give beside them
+  bool as_root = false;                        // by the restore helper instead of the agent
+};
 
 // A plain value.
 struct Policy {
@@ -20,6 +31,10 @@ struct Policy {
   bool is_present = false;  // without the file nothing may be restored
   trust::RestoreRight restore = trust::RestoreRight::kNever;
   std::map<std::string, std::string, std::less<>> restore_roots;  // name -> absolute directory
+  std::map<std::string, RestoreTargetSettings, std::less<>> restore_targets;  // by name
+
+  // Null where there is none.
+  const RestoreTargetSettings* FindTarget(std::string_view name) const;
 };
 
 // "never", "staging", "in-place": as the file has it.
@@ -31,10 +46,12 @@ std::string PolicyPath(const Settings& settings);
 // Reads and checks the file; none is a policy that allows no restore. Every mistake is
 // kInvalidArgument with file, line and column; kDenied when somebody else than root or this
 // process's user owns it, or group or others may write to it or to its directory: it would then be
-// no more than what they say.
-Result<Policy> LoadPolicy(const std::string& path);
+// no more than what they say. `restores` has the options of each kind's own restore; a kind that
+// has no such restore is not in it.
+Result<Policy> LoadPolicy(const std::string& path, const KindSchemas& restores);
 // The same for a text already read; `path` must be absolute.
-Result<Policy> ParsePolicy(std::string_view text, const std::string& path);
+Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
+                           const KindSchemas& restores);
 
 // What the checks of a plan ask of configuration and policy. Keeps copies.
 class ConfiguredPolicy final : public trust::LocalPolicy {
@@ -45,6 +62,8 @@ class ConfiguredPolicy final : public trust::LocalPolicy {
   bool HasRepository(std::string_view repository) const override;
   trust::RestoreRight restore() const override { return policy_.restore; }
   bool HasRestoreRoot(std::string_view root) const override;
+  Result<void> CheckRestoreTarget(std::string_view target, std::string_view kind,
+                                  const std::vector<std::string>& options) const override;
 
   const Policy& policy() const { return policy_; }
 

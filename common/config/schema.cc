@@ -100,6 +100,10 @@ void Values::Set(std::string name, OptionValue value, Location location) {
   entries_.insert_or_assign(std::move(name), Entry{std::move(value), std::move(location)});
 }
 
+void Values::SetAll(const Values& others) {
+  for (const auto& [name, entry] : others.entries_) entries_.insert_or_assign(name, entry);
+}
+
 const Values::Entry* Values::FindEntry(std::string_view name) const {
   auto found = entries_.find(name);
   return found == entries_.end() ? nullptr : &found->second;

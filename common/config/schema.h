@@ -76,6 +76,8 @@ class Values {
   std::unexpected<Error> Invalid(std::string_view name, std::string_view message) const;
 
   void Set(std::string name, OptionValue value, Location location = {});
+  // Takes all that `others` has, in the place of what it had by those names.
+  void SetAll(const Values& others);
   void SetOwner(Location location) { owner_ = std::move(location); }
 
  private:

@@ -5,6 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
 
 namespace holdfast::trust {
 
@@ -19,6 +22,10 @@ class LocalPolicy {
   virtual bool HasRepository(std::string_view repository) const = 0;
   virtual RestoreRight restore() const = 0;
   virtual bool HasRestoreRoot(std::string_view root) const = 0;
+  // Whether a snapshot of this kind may be restored to the target of this name by an order that
+  // gives these options. kDenied, naming what may not be.
+  virtual Result<void> CheckRestoreTarget(std::string_view target, std::string_view kind,
+                                          const std::vector<std::string>& options) const = 0;
 };
 
 }  // namespace holdfast::trust

@@ -175,9 +175,14 @@ Result<void> CheckReplay(Examination& examination) {
                 "the controller's catalog may have been put back; order it again");
 }
 
+// Beside what is there any snapshot may be put, and where the policy says; only its own service
+// takes it in place.
+bool TakesAnySnapshot(Examination& examination) {
+  return examination.kind() == v1::ORDER_KIND_RESTORE || examination.plan().restore().has_named();
+}
+
 Result<void> CheckSource(Examination& examination) {
-  // Beside what is there any snapshot may be put; only its own service takes it in place.
-  if (examination.kind() == v1::ORDER_KIND_RESTORE) return {};
+  if (TakesAnySnapshot(examination)) return {};
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
     if (examination.context().policy.RepositoryOf(ordered.source)) continue;
     return Refuse(fmt::format("source {} is not configured on this node", Quote(ordered.source)),
@@ -201,7 +206,7 @@ Result<void> CheckRepository(Examination& examination) {
   if (kind == v1::ORDER_KIND_PROBE) return {};  // reads no repository
   for (const OrderedSource& ordered : SourcesOf(examination.plan())) {
     HF_TRY(CheckConfiguredRepository(policy, ordered.repository));
-    if (kind == v1::ORDER_KIND_RESTORE) continue;
+    if (TakesAnySnapshot(examination)) continue;
     const std::optional<std::string> own = policy.RepositoryOf(ordered.source);
     if (own && *own != ordered.repository) {
       return Refuse(fmt::format("repository {} is not that of source {}, which is {}",
@@ -231,6 +236,24 @@ Result<void> CheckRestoreRoot(Examination& examination) {
   if (examination.context().policy.HasRestoreRoot(root)) return {};
   return Refuse(fmt::format("restore root {} is not in the node's policy", Quote(root)),
                 "policy.yaml names the restore roots");
+}
+
+Result<void> CheckRestoreTarget(Examination& examination) {
+  const v1::RestoreOrder& order = examination.plan().restore();
+  if (!order.has_named()) return {};
+  std::vector<std::string> options;
+  for (const v1::TargetOption& option : order.named().options()) {
+    if (std::ranges::find(options, option.name()) != options.end()) {
+      return Refuse(fmt::format("option {} is given twice", Quote(option.name())));
+    }
+    if (option.values().empty()) {
+      return Refuse(fmt::format("option {} has no value", Quote(option.name())));
+    }
+    options.push_back(option.name());
+  }
+  const std::string_view source = order.source();
+  return examination.context().policy.CheckRestoreTarget(
+      order.named().name(), source.substr(0, source.find('/')), options);
 }
 
 // One component of a path: a name that leads nowhere but down.
@@ -274,7 +297,7 @@ Result<void> CheckPath(Examination& examination) {
 
 // docs/protocol.md#order-of-checks has the same rows; a test compares them.
 constexpr std::string_view kNodeCheck = "node";
-constexpr std::array<PlanCheck, 18> kChecks = {{
+constexpr std::array<PlanCheck, 19> kChecks = {{
     {"size", CheckSize},
     {"envelope", CheckEnvelope},
     {"type", CheckType},
@@ -292,6 +315,7 @@ constexpr std::array<PlanCheck, 18> kChecks = {{
     {"repository", CheckRepository},
     {"policy", CheckPolicy},
     {"restore_root", CheckRestoreRoot},
+    {"restore_target", CheckRestoreTarget},
     {"path", CheckPath},
 }};
 

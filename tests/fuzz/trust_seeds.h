@@ -11,7 +11,8 @@ namespace holdfast::fuzz {
 struct SignedPlans {
   SignedPlans() : root(scene.fixture.Root(scene.document)) {
     std::vector<v1::Plan> plans = {scene.Backup(),         scene.Compose(), scene.Restore(),
-                                   scene.RestoreInPlace(), scene.Head(),    scene.Head()};
+                                   scene.RestoreInPlace(), scene.Head(),    scene.Head(),
+                                   scene.RestoreToTarget()};
     plans[4].mutable_inventory()->set_repository("main");
     plans[5].mutable_probe()->add_sources("etcd/main");
     for (const v1::Plan& plan : plans) {

@@ -371,7 +371,7 @@ void World::Perform(Agent& agent, const agent::action::StartInventory& action) {
   });
 }
 
-void World::Perform(Agent& agent, const agent::action::StartRestoreHelper& action) {
+void World::Perform(Agent& agent, const agent::action::StartRestore& action) {
   CheckStart(agent, action.key);
   const std::optional<testing::CheapOpened> opened = testing::OpenCheap(action.envelope);
   if (!opened || !opened->signers.contains(testing::CheapKey("anna"))) {

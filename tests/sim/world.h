@@ -160,7 +160,7 @@ class World {
   void Perform(Agent& agent, const agent::action::StartProbe& action);
   void Perform(Agent& agent, const agent::action::StartVerify& action);
   void Perform(Agent& agent, const agent::action::StartInventory& action);
-  void Perform(Agent& agent, const agent::action::StartRestoreHelper& action);
+  void Perform(Agent& agent, const agent::action::StartRestore& action);
   void Perform(Agent& agent, const agent::action::StopTask& action);
   void Perform(Agent& agent, const agent::action::HoldParts& action);
   void Perform(Agent& agent, const agent::action::ReleasePart& action);

@@ -126,8 +126,8 @@ class CheapAgentTrust final : public agent::Trust {
       case v1::Plan::kInventory:
         return agent::OrderKind::kInventory;
       default:
-        return plan.restore().has_in_place() ? agent::OrderKind::kRestoreInPlace
-                                             : agent::OrderKind::kRestore;
+        return plan.restore().has_staging() ? agent::OrderKind::kRestore
+                                            : agent::OrderKind::kRestoreInPlace;
     }
   }
 

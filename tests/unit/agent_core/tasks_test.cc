@@ -349,7 +349,7 @@ TEST_CASE("agent: what was refused stays refused, also after a crash") {
   fixture.Answer();
   fixture.Order(plan, {"anna"});
 
-  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+  CHECK(fixture.Count<action::StartRestore>() == 0);
 }
 
 TEST_CASE("agent: time that only the calendar saw makes an answer too old for a restore") {
@@ -363,10 +363,10 @@ TEST_CASE("agent: time that only the calendar saw makes an answer too old for a 
 
   fixture.Order(plan, {"anna"});
 
-  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+  CHECK(fixture.Count<action::StartRestore>() == 0);
   CHECK(fixture.nonce != asked);
   fixture.Answer();
-  CHECK(fixture.Count<action::StartRestoreHelper>() == 1);
+  CHECK(fixture.Count<action::StartRestore>() == 1);
 }
 
 TEST_CASE("agent: a restore waits for a fresh answer") {
@@ -378,10 +378,10 @@ TEST_CASE("agent: a restore waits for a fresh answer") {
   const bool is_answered = GENERATE(false, true);
 
   fixture.Order(plan, {"anna"});
-  CHECK(fixture.Count<action::StartRestoreHelper>() == 0);
+  CHECK(fixture.Count<action::StartRestore>() == 0);
   if (is_answered) {
     fixture.Answer();
-    CHECK(fixture.Count<action::StartRestoreHelper>() == 1);
+    CHECK(fixture.Count<action::StartRestore>() == 1);
   } else {
     fixture.Pass(30'000);
     CHECK(fixture.Reports().back().refused().check() == "freshness");

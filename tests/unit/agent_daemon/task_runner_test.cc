@@ -10,7 +10,9 @@
 
 #include "common/base/format.h"
 #include "common/base/ulid.h"
+#include "common/crypto/ed25519.h"
 #include "common/io/atomic_file.h"
+#include "common/trust/envelope.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
@@ -36,11 +38,17 @@ class Node {
                                       "  - {{kind: fake, name: one}}\n",
                                       name),
                           directory + "/agent.yaml", {}, jobs::SchemasOf(kinds_)))),
+        policy_(Unwrap(
+            ParsePolicy("restore: in-place\n"
+                        "restore_targets:\n"
+                        "  dr: {kind: fake, options: {stage_dir: /srv/dr}, may_set: [bump]}\n",
+                        directory + "/policy.yaml", jobs::RestoreSchemasOf(kinds_)))),
         runner_(
             {.settings = &settings_,
              .kinds = &kinds_,
              .clock = &clock_,
              .random = &random_,
+             .policy = &policy_,
              .open_storage = [&storage](const StorageAddress&) -> Result<std::unique_ptr<Storage>> {
                return std::make_unique<testing::BorrowedStorage>(storage);
              }},
@@ -69,6 +77,11 @@ class Node {
     }
     return event;
   }
+  // What becomes of a restore that the core has verified.
+  Event Restore(action::StartRestore start) {
+    runner_.Perform(start);
+    return Next();
+  }
   std::int64_t boot_ms() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Boot().time_since_epoch())
         .count();
@@ -93,6 +106,7 @@ class Node {
 
   std::vector<SourceKind> kinds_;
   Settings settings_;
+  Policy policy_;
   SystemClock clock_;
   testing::SeededRandom random_;
   std::mutex mutex_;
@@ -176,6 +190,108 @@ TEST_CASE("task runner: two nodes' shards and the rest become one snapshot that 
   REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
   CHECK_FALSE(message.partial());
   CHECK(message.missing_count() == 0);
+}
+
+// A snapshot of "fake/one", and orders to restore it to "dr".
+struct SavedNodes : Nodes {
+  SavedNodes() {
+    action::StartPrepare order = Order("fake/one");
+    order.data = true;
+    const v1::Part part = PartOf(first.Save(order));
+    action::StartCompose compose{.key = order.key,
+                                 .run = run,
+                                 .source = "fake/one",
+                                 .repository = "main",
+                                 .host = "n1",
+                                 .write_until_boot_ms = first.boot_ms() + 600'000};
+    compose.parts.push_back(ToBytes(part.SerializeAsString()));
+    const Event composed = first.Compose(compose);
+    REQUIRE(std::holds_alternative<event::TaskComposed>(composed));
+    v1::Composed message;
+    const Bytes& bytes = std::get<event::TaskComposed>(composed).composed;
+    REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    snapshot = message.snapshot();
+    world.steps.clear();
+  }
+  v1::Plan ToTarget() {
+    v1::Plan plan;
+    plan.set_plan_id(std::string(16, 'p'));
+    plan.set_cluster_id("01HF7777777777777777777777");
+    plan.set_node("n1");
+    plan.set_sequence(1);
+    plan.set_run(run);
+    v1::RestoreOrder& order = *plan.mutable_restore();
+    order.set_repository("main");
+    order.set_snapshot(snapshot);
+    order.set_source("fake/one");
+    order.mutable_named()->set_name("dr");
+    return plan;
+  }
+  action::StartRestore Start(const v1::Plan& plan) {
+    const Bytes payload = ToBytes(plan.SerializeAsString());
+    const crypto::SigningKey key = crypto::SigningKey::Generate(random);
+    return {.key = {Bytes(16, ++plans), 0},
+            .envelope = trust::Sign(trust::PayloadType::kPlan, payload, key)};
+  }
+  v1::Restored Restored(const v1::Plan& plan) {
+    const Event event = first.Restore(Start(plan));
+    INFO((std::holds_alternative<event::TaskFailed>(event)
+              ? std::get<event::TaskFailed>(event).error.message
+              : ""));
+    REQUIRE(std::holds_alternative<event::TaskDone>(event));
+    v1::Restored message;
+    const Bytes& bytes = std::get<event::TaskDone>(event).result;
+    REQUIRE(message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    return message;
+  }
+
+  std::string snapshot;
+};
+
+TEST_CASE("task runner: a restore to a target is the agent's own, by what the policy fixes") {
+  SavedNodes nodes;
+  v1::Plan plan = nodes.ToTarget();
+  v1::Restored restored = nodes.Restored(plan);
+  CHECK(restored.lines(0) == "staged in /srv/dr");
+  CHECK_FALSE(restored.has_partly());
+  CHECK(nodes.world.steps == std::vector<std::string>{"open", "special"});
+
+  v1::TargetOption& option = *plan.mutable_restore()->mutable_named()->add_options();
+  option.set_name("bump");
+  option.add_values("3");
+  restored = nodes.Restored(plan);
+  CHECK(restored.partly().code() == "busy");
+  CHECK(restored.lines_size() == 1);
+
+  plan.mutable_restore()->mutable_named()->set_dry_run(true);
+  restored = nodes.Restored(plan);
+  CHECK(restored.dry_run());
+  REQUIRE(restored.plan_size() == 1);
+  CHECK(restored.plan(0).target() == "b");
+}
+
+TEST_CASE("task runner: what a target restore must not do fails before it, and none runs twice") {
+  SavedNodes nodes;
+  const auto failed = [&](const action::StartRestore& start) {
+    const Event event = nodes.first.Restore(start);
+    REQUIRE(std::holds_alternative<event::TaskFailed>(event));
+    CHECK(nodes.world.steps.empty());
+    return std::get<event::TaskFailed>(event).error;
+  };
+  v1::Plan plan = nodes.ToTarget();
+  v1::TargetOption& option = *plan.mutable_restore()->mutable_named()->add_options();
+  option.set_name("stage_dir");
+  option.add_values("/etc");
+  CHECK(failed(nodes.Start(plan)).code == "denied");
+  plan = nodes.ToTarget();
+  plan.mutable_restore()->set_source("fake/other");
+  CHECK(failed(nodes.Start(plan)).code == "denied");
+
+  action::StartRestore again = nodes.Start(nodes.ToTarget());
+  again.resumed = true;  // a crash came between: what it did nobody knows
+  const TaskError error = failed(again);
+  CHECK(error.code == "unavailable");
+  CHECK(error.began);
 }
 
 TEST_CASE(

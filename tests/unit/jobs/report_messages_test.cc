@@ -154,6 +154,37 @@ TEST_CASE("report messages: a page of the inventory ends where the room does") {
   REQUIRE_FALSE(message.more());
 }
 
+TEST_CASE("report messages: what a kind's own restore tells fits, and others do not tell it") {
+  RestoreReport restore;
+  restore.lines = std::vector<std::string>(500, kLong);
+  restore.warnings = restore.changes = restore.lines;
+  PlannedChange change;
+  change.what = change.name = change.target = change.there = change.action = kLong;
+  restore.plan = std::vector<PlannedChange>(5000, change);
+  restore.dry_run = restore.resumed = true;
+  restore.error = Error(ErrorCode::kBusy, "one is busy");
+  v1::Restored message;
+  FillMessage(restore, message, true);
+
+  const v1::Restored back = Back(message);
+  CHECK(back.lines_size() == 100);
+  CHECK(back.plan_size() == 100);
+  CHECK(back.plan_count() == 5000);
+  CHECK(back.dry_run());
+  CHECK(back.resumed());
+  CHECK(back.partly().code() == "busy");
+  CHECK(message.ByteSizeLong() < kOutcomeBytesMax);
+
+  message.Clear();
+  FillMessage(restore, message);
+  CHECK(message.lines().empty());
+  CHECK(message.plan().empty());
+  CHECK(message.plan_count() == 0);
+  CHECK_FALSE(message.dry_run());
+  CHECK_FALSE(message.resumed());
+  CHECK_FALSE(message.has_partly());
+}
+
 TEST_CASE("report messages: what was restored and what was found damaged") {
   RestoreReport restore;
   restore.directory = "/srv/staging/x";

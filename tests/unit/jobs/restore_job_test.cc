@@ -439,6 +439,28 @@ TEST_CASE("restore job: a kind's own way gets its options, typed and checked") {
   REQUIRE_THAT(report.error->message(), Catch::Contains("--bump is given 2 times"));
 }
 
+TEST_CASE("restore job: options that are fixed stand beside those that are given") {
+  SavedFixture fixture;
+  config::Values fixed;
+  fixed.Set("stage_dir", std::string("/srv/fixed"));
+
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"3"}}}, .fixed_options = fixed});
+  CHECK(report.state == TaskState::kPartlyDone);
+  REQUIRE(report.lines == std::vector<std::string>{"staged in /srv/fixed"});
+
+  report = fixture.Restore({.mode = RestoreMode::kSpecial,
+                            .kind_options = {{"stage_dir", {"/etc"}}},
+                            .fixed_options = fixed});
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kDenied);
+  CHECK_THAT(report.error->message(), Catch::Contains("--stage-dir is fixed"));
+
+  // What is required may be fixed.
+  fixture.kinds[0].restore_options[0].required = true;
+  RequireDone(fixture.Restore({.mode = RestoreMode::kSpecial, .fixed_options = fixed}));
+}
+
 TEST_CASE("restore job: a kind's own way may be tried, and changes nothing") {
   SavedFixture fixture;
 

@@ -13,8 +13,18 @@ namespace {
 using testing::Unwrap;
 using trust::RestoreRight;
 
+// "map" has a restore of its own.
+KindSchemas Restores() {
+  using config::OptionType;
+  return {{"map",
+           {{{.name = "to", .type = OptionType::kString, .required = true},
+             {.name = "properties", .type = OptionType::kPath},
+             {.name = "only", .type = OptionType::kStringList},
+             {.name = "count", .type = OptionType::kInteger, .minimum = 1}}}}};
+}
+
 Result<Policy> Parse(const std::string& text) {
-  return ParsePolicy(text, "/etc/holdfast/policy.yaml");
+  return ParsePolicy(text, "/etc/holdfast/policy.yaml", Restores());
 }
 
 TEST_CASE("policy: a whole file is read, relative paths against its directory") {
@@ -32,7 +42,7 @@ TEST_CASE("policy: a whole file is read, relative paths against its directory") 
 TEST_CASE("policy: what is not said is not allowed") {
   REQUIRE(Unwrap(Parse("")).restore == RestoreRight::kNever);
   REQUIRE(Unwrap(Parse("restore_roots: {a: /a}\n")).restore == RestoreRight::kNever);
-  Policy none = Unwrap(LoadPolicy("/nonexistent/policy.yaml"));
+  Policy none = Unwrap(LoadPolicy("/nonexistent/policy.yaml", {}));
   REQUIRE_FALSE(none.is_present);
   REQUIRE(none.restore == RestoreRight::kNever);
   REQUIRE(none.file == "/nonexistent/policy.yaml");
@@ -42,7 +52,7 @@ TEST_CASE("policy: mistakes are refused with their place") {
   constexpr ErrorCode kInvalid = ErrorCode::kInvalidArgument;
   REQUIRE_FAILS(Parse("restores: never\n"), kInvalid,
                 "/etc/holdfast/policy.yaml:1:1: unknown key \"restores\"");
-  REQUIRE_FAILS(Parse("restore_targets: {}\n"), kInvalid, "unknown key \"restore_targets\"");
+  REQUIRE_FAILS(Parse("restore_target: {}\n"), kInvalid, "unknown key \"restore_target\"");
   REQUIRE_FAILS(Parse("restore: always\n"), kInvalid,
                 "policy.yaml:1:10: \"restore\" is \"always\"; expected one of \"never\", "
                 "\"staging\", \"in-place\"");
@@ -60,21 +70,88 @@ TEST_CASE("policy: mistakes are refused with their place") {
   REQUIRE_FAILS(Parse("restore_roots: {x: \"${HOME}/x\"}\n"), kInvalid, "a variable in");
 }
 
+TEST_CASE("policy: a target fixes options of a kind's own restore, and lets orders give others") {
+  const Policy policy = Unwrap(
+      Parse("restore: in-place\n"
+            "restore_targets:\n"
+            "  dr: {kind: map, options: {to: \"dr:1\", properties: dr.yaml}, may_set: [only]}\n"
+            "  near: {kind: map, may_set: to, as_root: true}\n"));
+
+  const RestoreTargetSettings* dr = policy.FindTarget("dr");
+  REQUIRE(dr != nullptr);
+  CHECK(dr->kind == "map");
+  CHECK(dr->options.Text("to") == "dr:1");
+  CHECK(dr->options.Text("properties") == "/etc/holdfast/dr.yaml");
+  CHECK_FALSE(dr->options.Has("only"));
+  CHECK(dr->may_set == std::set<std::string, std::less<>>{"only"});
+  CHECK_FALSE(dr->as_root);
+  REQUIRE(policy.FindTarget("near") != nullptr);
+  CHECK(policy.FindTarget("near")->may_set.contains("to"));
+  CHECK(policy.FindTarget("near")->as_root);
+  CHECK(policy.FindTarget("far") == nullptr);
+}
+
+TEST_CASE("policy: mistakes in a target are refused with their place") {
+  const auto target = [](const std::string& text) {
+    return Parse("restore_targets:\n  dr: " + text + "\n");
+  };
+  const auto refuse = [&](const std::string& text, const std::string& message) {
+    INFO(text);
+    REQUIRE_FAILS(target(text), ErrorCode::kInvalidArgument, message);
+  };
+  refuse("{options: {to: x}}", "policy.yaml:2:7");
+  refuse("{kind: etcetera}",
+         "policy.yaml:2:14: \"etcetera\" is no kind with a restore of its own; expected one of "
+         "\"map\"");
+  refuse("{kind: map, option: {}}", "policy.yaml:2:19: unknown key \"option\"");
+  refuse("{kind: map, options: {topic: x}}", "policy.yaml:2:29: unknown key \"topic\"");
+  refuse("{kind: map, options: {count: 0}}", "policy.yaml:2:36");
+  refuse("{kind: map, options: [to]}", "policy.yaml:2:28");
+  refuse("{kind: map, may_set: [to, onyl]}",
+         "policy.yaml:2:33: \"may_set\" has \"onyl\", which is no option of a restore of \"map\"");
+  refuse("{kind: map, may_set: onyl}", "policy.yaml:2:28");
+  refuse("{kind: map, options: {to: x}, may_set: [to]}",
+         "policy.yaml:2:47: \"may_set\" has \"to\", which \"options\" fixes");
+  // What lies where on this node no order decides.
+  refuse("{kind: map, may_set: [properties]}", "which is a path; no order may give it");
+  refuse("[map]", "expected a map");
+  REQUIRE_FAILS(Parse("restore_targets: [dr]\n"), ErrorCode::kInvalidArgument, "expected a map");
+  REQUIRE_FAILS(Parse("restore_targets: {../x: {kind: map}}\n"), ErrorCode::kInvalidArgument,
+                "a restore target called \"../x\"");
+}
+
+TEST_CASE("policy: an order gives a target what it may, and nothing that is fixed") {
+  const ConfiguredPolicy policy(
+      Settings(), Unwrap(Parse("restore: in-place\n"
+                               "restore_targets:\n"
+                               "  dr: {kind: map, options: {to: x}, may_set: [only]}\n")));
+  REQUIRE_OK(policy.CheckRestoreTarget("dr", "map", {}));
+  REQUIRE_OK(policy.CheckRestoreTarget("dr", "map", {"only"}));
+  REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"only", "to"}), ErrorCode::kDenied,
+                "the node's policy fixes option \"to\" of restore target \"dr\"");
+  REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"count"}), ErrorCode::kDenied,
+                "no order may give option \"count\"");
+  REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "etcd", {}), ErrorCode::kDenied,
+                "is for snapshots of \"map\" and not of \"etcd\"");
+  REQUIRE_FAILS(policy.CheckRestoreTarget("here", "map", {}), ErrorCode::kDenied,
+                "restore target \"here\" is not in the node's policy");
+}
+
 TEST_CASE("policy: a file that others could change is refused") {
   TempDir directory = Unwrap(TempDir::Create("policy"));
   std::string path = directory.path() + "/policy.yaml";
   REQUIRE_OK(WriteFileAtomic(path, AsBytes("restore: never\n"), 0644));
-  REQUIRE(Unwrap(LoadPolicy(path)).is_present);
+  REQUIRE(Unwrap(LoadPolicy(path, {})).is_present);
 
   REQUIRE(::chmod(path.c_str(), 0664) == 0);
-  REQUIRE_FAILS(LoadPolicy(path), ErrorCode::kDenied, "chmod go-w " + path);
+  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "chmod go-w " + path);
   REQUIRE(::chmod(path.c_str(), 0646) == 0);
-  REQUIRE_FAILS(LoadPolicy(path), ErrorCode::kDenied, "can be written by others");
+  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "can be written by others");
   REQUIRE(::chmod(path.c_str(), 0644) == 0);
   REQUIRE(::chmod(directory.path().c_str(), 0777) == 0);
-  REQUIRE_FAILS(LoadPolicy(path), ErrorCode::kDenied, "chmod go-w " + directory.path() + ")");
+  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "chmod go-w " + directory.path() + ")");
   REQUIRE(::chmod(directory.path().c_str(), 0700) == 0);
-  REQUIRE_OK(LoadPolicy(path));
+  REQUIRE_OK(LoadPolicy(path, {}));
 }
 
 TEST_CASE("policy: a file of somebody else is refused") {
@@ -84,7 +161,7 @@ TEST_CASE("policy: a file of somebody else is refused") {
   REQUIRE_OK(WriteFileAtomic(path, AsBytes("restore: never\n"), 0644));
   REQUIRE(::chown(path.c_str(), 4321, 0) == 0);
 
-  REQUIRE_FAILS(LoadPolicy(path), ErrorCode::kDenied, "belongs to user 4321");
+  REQUIRE_FAILS(LoadPolicy(path, {}), ErrorCode::kDenied, "belongs to user 4321");
 }
 
 TEST_CASE("policy: it lies beside the configuration") {

@@ -166,6 +166,19 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
     plan.mutable_inventory()->set_repository("main");
     plan.mutable_inventory()->set_after("../x");
   });
+  // What an agent sees that does not know some kind of target: no target, and a field beside it.
+  plans.push_back(
+      {"a restore to what this agent does not know", "decode", [](PlanScene& scene) {
+         v1::Plan plan = scene.Restore();
+         plan.mutable_restore()->clear_target();
+         Bytes order = trust::EncodeMessage(plan.restore());
+         order = Concatenate(order, Field(7, ToBytes("target")));
+         plan.clear_order();
+         Bytes payload = trust::EncodeMessage(plan);
+         Bytes field = {0xda, 0x01, static_cast<std::uint8_t>(order.size())};  // 27
+         payload = Concatenate(payload, Concatenate(field, order));
+         return PlanScene::SignPayload(payload, {&scene.fixture.controller, &scene.fixture.anna});
+       }});
   plans.push_back({"a restore of no snapshot", "decode", [](PlanScene& scene) {
                      v1::Plan plan = scene.Restore();
                      plan.mutable_restore()->set_snapshot("short");
@@ -223,6 +236,8 @@ void AddUnsupportedRestores(std::vector<ForgedPlan>& plans) {
                    [](PlanScene& scene) { return scene.ByController(scene.Restore()); }});
   plans.push_back({"one operator where two are asked for", "operators",
                    [](PlanScene& scene) { return scene.WithAnna(scene.RestoreInPlace()); }});
+  plans.push_back({"one operator for a target, which asks for as many as in place", "operators",
+                   [](PlanScene& scene) { return scene.WithAnna(scene.RestoreToTarget()); }});
   plans.push_back({"one person twice", "operators", [](PlanScene& scene) {
                      return PlanScene::SignPlan(scene.RestoreInPlace(),
                                                 {&scene.fixture.controller, &scene.fixture.anna,
@@ -336,6 +351,36 @@ void AddUnconfiguredPlans(std::vector<ForgedPlan>& plans) {
   plan_with("a restore in place where the policy says staging", "policy", [](PlanScene& scene) {
     scene.policy.right = trust::RestoreRight::kStaging;
     return scene.RestoreInPlace();
+  });
+  plan_with("a restore to a target where the policy says staging", "policy", [](PlanScene& scene) {
+    scene.policy.right = trust::RestoreRight::kStaging;
+    return scene.RestoreToTarget();
+  });
+  plan_with("a restore to a target from an unconfigured repository", "repository",
+            [](PlanScene& scene) {
+              v1::Plan plan = scene.RestoreToTarget();
+              plan.mutable_restore()->set_repository("evil");
+              return plan;
+            });
+  const auto target_with = [&](const char* what, auto spoil) {
+    plan_with(what, "restore_target", [spoil](PlanScene& scene) {
+      v1::Plan plan = scene.RestoreToTarget();
+      spoil(*plan.mutable_restore());
+      return plan;
+    });
+  };
+  target_with("a target that is not in the policy",
+              [](v1::RestoreOrder& order) { order.mutable_named()->set_name("other"); });
+  target_with("a target of another kind",
+              [](v1::RestoreOrder& order) { order.set_source("files/app"); });
+  target_with("an option that no order may give", [](v1::RestoreOrder& order) {
+    order.mutable_named()->mutable_options(0)->set_name("to");
+  });
+  target_with("an option twice", [](v1::RestoreOrder& order) {
+    *order.mutable_named()->add_options() = order.named().options(0);
+  });
+  target_with("an option without a value", [](v1::RestoreOrder& order) {
+    order.mutable_named()->mutable_options(0)->clear_values();
   });
   plan_with("a restore root that is not in the policy", "restore_root", [](PlanScene& scene) {
     v1::Plan plan = scene.Restore();

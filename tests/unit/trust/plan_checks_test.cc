@@ -111,6 +111,9 @@ TEST_CASE("plan checks: a good plan of each kind is accepted") {
   CheckedPlan in_place = scene.Check(scene.WithAnnaAndBen(scene.RestoreInPlace()));
   REQUIRE_FALSE(in_place.refusal);
   REQUIRE(in_place.operators == std::vector<std::string>{"anna", "ben"});
+  CheckedPlan to_target = scene.Check(scene.WithAnnaAndBen(scene.RestoreToTarget()));
+  REQUIRE_FALSE(to_target.refusal);
+  REQUIRE(to_target.kind == v1::ORDER_KIND_RESTORE_IN_PLACE);
 }
 
 TEST_CASE("plan checks: a staging restore may bring another node's source") {
@@ -120,6 +123,15 @@ TEST_CASE("plan checks: a staging restore may bring another node's source") {
   plan.mutable_restore()->mutable_staging()->set_path("data/etc");
 
   REQUIRE_FALSE(scene.Check(scene.WithAnna(plan)).refusal);
+}
+
+TEST_CASE("plan checks: a target takes any source of its kind, from any configured repository") {
+  PlanScene scene;
+  v1::Plan plan = scene.RestoreToTarget();
+  plan.mutable_restore()->set_source("etcd/elsewhere");
+  plan.mutable_restore()->set_repository("other");
+
+  REQUIRE_FALSE(scene.Check(scene.WithAnnaAndBen(plan)).refusal);
 }
 
 TEST_CASE("plan checks: clocks may differ by the allowance and no more") {

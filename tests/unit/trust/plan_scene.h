@@ -1,6 +1,7 @@
 // One agent with its configuration, and good plans for it that tests spoil.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -24,6 +25,14 @@ class FakePolicy final : public trust::LocalPolicy {
   }
   trust::RestoreRight restore() const override { return right; }
   bool HasRestoreRoot(std::string_view root) const override { return roots.contains(root); }
+  Result<void> CheckRestoreTarget(std::string_view target, std::string_view kind,
+                                  const std::vector<std::string>& options) const override {
+    const bool is_there = target == "dr" && kind == "etcd";
+    if (is_there && std::ranges::all_of(options, [](const auto& one) { return one == "only"; })) {
+      return {};
+    }
+    return Fail(ErrorCode::kDenied, "not to this target");
+  }
 
   std::map<std::string, std::string, std::less<>> sources = {{"etcd/main", "main"},
                                                              {"files/app", "other"}};
@@ -109,6 +118,15 @@ struct PlanScene {
   v1::Plan RestoreInPlace() {
     v1::Plan plan = Restore();
     plan.mutable_restore()->mutable_in_place()->set_safety_snapshot(true);
+    return plan;
+  }
+  v1::Plan RestoreToTarget() {
+    v1::Plan plan = Restore();
+    v1::NamedTarget& target = *plan.mutable_restore()->mutable_named();
+    target.set_name("dr");
+    v1::TargetOption& option = *target.add_options();
+    option.set_name("only");
+    option.add_values("a");
     return plan;
   }
 
