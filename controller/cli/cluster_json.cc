@@ -136,13 +136,30 @@ Json VerifyObject(const v1::VerifyResult& verify) {
 }
 
 Json RestoredObject(const v1::Restored& restored) {
+  Json plan = Json::array();
+  for (const v1::PlannedItem& item : restored.plan()) {
+    plan.push_back({{"what", item.what()},
+                    {"name", item.name()},
+                    {"target", item.target()},
+                    {"parts", item.parts()},
+                    {"items", item.items()},
+                    {"bytes", item.bytes()},
+                    {"there", item.there()},
+                    {"action", item.action()}});
+  }
   return {{"directory", OrNull(restored.directory())},
           {"items", restored.items()},
           {"bytes", restored.bytes()},
           {"seconds", Object(restored.seconds())},
           {"changes", List(restored.changes())},
           {"warnings", List(restored.warnings())},
-          {"safety_snapshot", IdOrNull(restored.safety_snapshot())}};
+          {"safety_snapshot", IdOrNull(restored.safety_snapshot())},
+          {"lines", List(restored.lines())},
+          {"plan", std::move(plan)},
+          {"plan_count", restored.plan_count()},
+          {"dry_run", restored.dry_run()},
+          {"resumed", restored.resumed()},
+          {"partly", restored.has_partly() ? FailureObject(restored.partly()) : Json(nullptr)}};
 }
 
 // What the agent signed, under the name of its outcome.
@@ -275,6 +292,16 @@ Json PlanObject(const v1::Plan& plan) {
   if (order.has_staging()) {
     object["into"] = order.staging().root() + "/" + order.staging().directory();
     object["path"] = OrNull(order.staging().path());
+  } else if (order.has_named()) {
+    const v1::NamedTarget& named = order.named();
+    object["into"] = nullptr;
+    object["target"] = named.name();
+    object["options"] = Json::object();
+    for (const v1::TargetOption& option : named.options()) {
+      object["options"][option.name()] = List(option.values());
+    }
+    object["dry_run"] = named.dry_run();
+    object["safety_snapshot"] = named.safety_snapshot();
   } else {
     object["into"] = nullptr;
     object["safety_snapshot"] = order.in_place().safety_snapshot();

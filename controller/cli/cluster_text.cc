@@ -115,8 +115,33 @@ std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, std::s
                      rows, width);
 }
 
+// What a kind's own restore would do.
+std::string PlannedText(const v1::Restored& restored, std::size_t width) {
+  if (restored.plan().empty()) return "";
+  Rows rows;
+  for (const v1::PlannedItem& item : restored.plan()) {
+    rows.push_back({item.what(), item.name(), item.target(), FormatCount(item.parts()),
+                    FormatCount(item.items()), FormatBytes(item.bytes()), item.there(),
+                    item.action()});
+  }
+  std::string text = FormatTable({{"WHAT"},
+                                  {"NAME", false, true},
+                                  {"TO", false, true},
+                                  {"PARTS", true},
+                                  {"ITEMS", true},
+                                  {"SIZE", true},
+                                  {"THERE NOW"},
+                                  {"WOULD BE"}},
+                                 rows, width);
+  const auto shown = static_cast<std::uint64_t>(restored.plan_size());
+  if (restored.plan_count() > shown) {
+    text += fmt::format("and {} more\n", FormatCount(restored.plan_count() - shown));
+  }
+  return text;
+}
+
 // What a table cannot hold of a task.
-std::string TaskDetails(const v1::TaskView& task) {
+std::string TaskDetails(const v1::TaskView& task, std::size_t width) {
   std::string text;
   if (task.has_error()) {
     text += fmt::format("  {}: {}\n", task.error().code(), Printable(task.error().message()));
@@ -145,14 +170,26 @@ std::string TaskDetails(const v1::TaskView& task) {
   }
   if (report.has_restored()) {
     const v1::Restored& restored = report.restored();
-    text += fmt::format("  restored {} items, {}", FormatCount(restored.items()),
-                        FormatBytes(restored.bytes()));
+    text += fmt::format("  {}restored {} items, {}",
+                        restored.dry_run()   ? "a dry run, which changed nothing: would have "
+                        : restored.resumed() ? "went on where it had stopped: "
+                                             : "",
+                        FormatCount(restored.items()), FormatBytes(restored.bytes()));
     if (!restored.directory().empty()) text += " to " + Printable(restored.directory());
     text += "\n";
     if (!restored.safety_snapshot().empty()) {
       text += fmt::format("  what was there before: snapshot {}\n",
                           ShortHex(restored.safety_snapshot()));
     }
+    if (restored.has_partly()) {
+      text += fmt::format("  not all of it: {}: {}\n", restored.partly().code(),
+                          Printable(restored.partly().message()));
+      if (!restored.partly().hint().empty()) {
+        text += fmt::format("  hint: {}\n", Printable(restored.partly().hint()));
+      }
+    }
+    text += PlannedText(restored, width);
+    for (const std::string& line : restored.lines()) text += "  " + Printable(line) + "\n";
     AddLines(lists, "  changes", Copied(restored.changes()));
     AddLines(lists, "  warnings", Copied(restored.warnings()));
   }
@@ -307,7 +344,7 @@ std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
   if (run.snapshots_size() > 0) {
     text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, width);
   }
-  for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task);
+  for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task, width);
   return text;
 }
 

@@ -70,7 +70,9 @@ constexpr std::array<CommandText, 25> kCommands{{
     {Command::kRestore, "", "restore", "put a snapshot back; signed with your key",
      "  holdfast restore latest:files/app --node web-1 --into staging/look\n"
      "  holdfast restore 3fa2b1c4 --node web-1 --into staging/x --path data/etc/hosts\n"
-     "  holdfast restore latest:haproxy/edge --node lb-1 --in-place\n"},
+     "  holdfast restore latest:haproxy/edge --node lb-1 --in-place\n"
+     "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --dry-run\n"
+     "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --option topic=orders\n"},
     {Command::kApprove, "", "approve", "sign a restore that another operator has asked for",
      "  holdfast approval list\n  holdfast approve 01J9\n"},
     {Command::kApprovalList, "approval", "list", "show what waits for signatures",
@@ -405,8 +407,15 @@ class Parser {
     sub->add_option("--path", line_.target.path, "with --into: only this path of the snapshot")
         ->type_name("SUBPATH");
     sub->add_flag("--in-place", line_.target.in_place, "over the live source, with a way back");
+    sub->add_option("--to-target", line_.target.named,
+                    "by the kind's own restore, to a target of that node's policy")
+        ->type_name("NAME");
+    AddList(sub, "--option", target_options_, "NAME=VALUE",
+            "with --to-target: an option that the policy lets an order give");
+    sub->add_flag("--dry-run", line_.target.dry_run,
+                  "with --to-target: change nothing, and say what would be");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
-                  "with --in-place: do not save the live state first");
+                  "with --in-place and --to-target: do not save first what is taken away");
     sub->add_option("--note", line_.note, "why, for the records")->type_name("TEXT");
     AddPassphraseFile(sub);
     AddNoWait(sub);
@@ -598,16 +607,25 @@ class Parser {
   Result<void> CheckRestore() {
     HF_TRY(CheckSnapshot());
     RestoreTarget& target = line_.target;
-    if (target.in_place == !into_.empty()) {
-      return Wrong(target.in_place ? "--into and --in-place; expected one of them"
-                                   : "neither --into nor --in-place; expected one of them");
+    const int ways =
+        (target.in_place ? 1 : 0) + (into_.empty() ? 0 : 1) + (target.named.empty() ? 0 : 1);
+    if (ways != 1) {
+      return Wrong(
+          ways == 0 ? "neither --into nor --in-place nor --to-target; expected one of them"
+                    : "more than one of --into, --in-place and --to-target; expected one of them");
     }
-    if (target.in_place) {
+    if (target.named.empty()) {
+      if (target.dry_run) return Wrong("--dry-run goes with --to-target");
+      if (!target_options_.empty()) return Wrong("--option goes with --to-target");
+    }
+    if (into_.empty()) {
       if (!target.path.empty()) return Wrong("--path goes with --into");
       target.safety_snapshot = !no_safety_snapshot_;
-      return {};
+      return ReadTargetOptions();
     }
-    if (no_safety_snapshot_) return Wrong("--no-safety-snapshot goes with --in-place");
+    if (no_safety_snapshot_) {
+      return Wrong("--no-safety-snapshot goes with --in-place and --to-target");
+    }
     const std::size_t slash = into_.find('/');
     if (!IsRelativePath(into_) || slash == std::string::npos) {
       return Wrong(
@@ -622,6 +640,23 @@ class Parser {
           fmt::format("--path {}; expected a path of the snapshot like data/etc/hosts, "
                       "without \".\" and \"..\"",
                       Quote(target.path)));
+    }
+    return {};
+  }
+
+  Result<void> ReadTargetOptions() {
+    for (const std::string& text : target_options_) {
+      const std::size_t equals = text.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return Wrong(fmt::format("--option {}; expected NAME=VALUE", Quote(text)));
+      }
+      std::string name = text.substr(0, equals);
+      std::ranges::replace(name, '-', '_');  // as files have it
+      auto& options = line_.target.options;
+      auto found =
+          std::ranges::find_if(options, [&](const auto& one) { return one.first == name; });
+      if (found == options.end()) found = options.emplace(found, name, std::vector<std::string>());
+      found->second.push_back(text.substr(equals + 1));
     }
     return {};
   }
@@ -670,6 +705,7 @@ class Parser {
   std::string splay_;
   std::string limit_;
   std::string root_threshold_;
+  std::vector<std::string> target_options_;
   std::string restore_operators_;
   std::string in_place_operators_;
   std::string days_;

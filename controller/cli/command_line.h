@@ -47,10 +47,14 @@ std::string_view CommandName(Command command);
 // Where a restore goes, as it was asked for.
 struct RestoreTarget {
   bool in_place = false;
-  bool safety_snapshot = true;  // in place
-  std::string root;             // else, as the node's policy names it
+  bool safety_snapshot = true;  // in place, and to a target
+  std::string root;             // to a directory: as the node's policy names it
   std::string directory;        // below it
   std::string path;             // only this of the snapshot; empty: all
+  std::string named;            // to a target: as the node's policy names it
+  // Of the kind's own restore, in the order in which they were first given.
+  std::vector<std::pair<std::string, std::vector<std::string>>> options;
+  bool dry_run = false;
 };
 
 struct CommandLine {

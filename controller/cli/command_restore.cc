@@ -94,6 +94,16 @@ v1::AdminRequest RestoreOrderOf(const CommandLine& line, const v1::SnapshotView&
   restore.set_note(line.note);
   if (line.target.in_place) {
     restore.mutable_in_place()->set_safety_snapshot(line.target.safety_snapshot);
+  } else if (!line.target.named.empty()) {
+    v1::NamedTarget& target = *restore.mutable_named();
+    target.set_name(line.target.named);
+    for (const auto& [name, values] : line.target.options) {
+      v1::TargetOption& option = *target.add_options();
+      option.set_name(name);
+      option.mutable_values()->Assign(values.begin(), values.end());
+    }
+    target.set_dry_run(line.target.dry_run);
+    target.set_safety_snapshot(line.target.safety_snapshot);
   } else {
     restore.mutable_staging()->set_root(line.target.root);
     restore.mutable_staging()->set_directory(line.target.directory);

@@ -25,11 +25,44 @@ class Comparison {
   std::string text_;
 };
 
+// "name=value", one a line: the same text for the same options and for no others.
+std::string OptionsText(const v1::NamedTarget& target) {
+  std::string text;
+  for (const v1::TargetOption& option : target.options()) {
+    for (const std::string& value : option.values()) {
+      text += fmt::format("{}{}={}", text.empty() ? "" : " ", Quote(option.name()), Quote(value));
+    }
+  }
+  return text;
+}
+
+std::string OptionsText(const RestoreTarget& target) {
+  v1::NamedTarget message;
+  for (const auto& [name, values] : target.options) {
+    v1::TargetOption& option = *message.add_options();
+    option.set_name(name);
+    option.mutable_values()->Assign(values.begin(), values.end());
+  }
+  return OptionsText(message);
+}
+
 void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
                    Comparison& comparison) {
-  if (order.has_in_place() != target.in_place) {
-    const auto form = [](bool in_place) { return in_place ? "in place" : "to a directory"; };
-    comparison.Differs("the restore", form(order.has_in_place()), form(target.in_place));
+  const auto form = [](bool in_place, bool named) {
+    return in_place ? "in place" : named ? "to a target" : "to a directory";
+  };
+  const std::string_view is = form(order.has_in_place(), order.has_named());
+  const std::string_view expected = form(target.in_place, !target.named.empty());
+  if (is != expected) return comparison.Differs("the restore", is, expected);
+  if (order.has_named()) {
+    const v1::NamedTarget& named = order.named();
+    comparison.Field("the target", named.name(), target.named);
+    const std::string options = OptionsText(named);
+    const std::string wanted = OptionsText(target);
+    const auto text = [](const std::string& some) { return some.empty() ? "none" : some; };
+    if (options != wanted) comparison.Differs("what it is given", text(options), text(wanted));
+    comparison.Flag("the dry run", named.dry_run(), target.dry_run);
+    comparison.Flag("the safety snapshot", named.safety_snapshot(), target.safety_snapshot);
     return;
   }
   if (target.in_place) {
@@ -131,7 +164,9 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
 
 std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan) {
   std::vector<std::pair<std::string, std::string>> words;
-  words.emplace_back("order", trust::OrderKindText(trust::KindOf(plan)));
+  words.emplace_back("order", plan.restore().has_named()
+                                  ? "restore to a target of the node's policy"
+                                  : trust::OrderKindText(trust::KindOf(plan)));
   words.emplace_back("cluster", plan.cluster_id());
   words.emplace_back("node", fmt::format("{} (incarnation {})", plan.node(), plan.incarnation()));
   if (plan.has_restore()) {
@@ -148,6 +183,22 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
       words.emplace_back("before it", order.in_place().safety_snapshot()
                                           ? "a safety snapshot of what is live now"
                                           : "NO safety snapshot");
+    } else if (order.has_named()) {
+      const v1::NamedTarget& named = order.named();
+      words.emplace_back("target", fmt::format("{}: where that is, policy.yaml of {} says",
+                                               named.name(), plan.node()));
+      for (const v1::TargetOption& option : named.options()) {
+        for (const std::string& value : option.values()) {
+          words.emplace_back("option", fmt::format("{} = {}", option.name(), value));
+        }
+      }
+      if (named.dry_run()) {
+        words.emplace_back("as", "a dry run: nothing is changed");
+      } else {
+        words.emplace_back("before it", named.safety_snapshot()
+                                            ? "a safety snapshot of what it takes away"
+                                            : "NO safety snapshot of what it takes away");
+      }
     }
   }
   words.emplace_back("asked by", plan.requester());

@@ -40,7 +40,8 @@ void Machine::Handle(const event::RestoreRequested& event) {
                "approve or deny some: `holdfast approval list`"));
     return;
   }
-  const OrderKind kind = event.in_place ? OrderKind::kRestoreInPlace : OrderKind::kRestore;
+  const bool is_beside = !event.in_place && event.target.empty();
+  const OrderKind kind = is_beside ? OrderKind::kRestore : OrderKind::kRestoreInPlace;
   Run run;
   run.record.run = NewUlid();
   run.record.requester = event.actor;
@@ -52,6 +53,16 @@ void Machine::Handle(const event::RestoreRequested& event) {
   order.set_source(event.source);
   if (event.in_place) {
     order.mutable_in_place()->set_safety_snapshot(event.safety_snapshot);
+  } else if (!event.target.empty()) {
+    v1::NamedTarget& target = *order.mutable_named();
+    target.set_name(event.target);
+    for (const auto& [name, values] : event.options) {
+      v1::TargetOption& option = *target.add_options();
+      option.set_name(name);
+      option.mutable_values()->Assign(values.begin(), values.end());
+    }
+    target.set_dry_run(event.dry_run);
+    target.set_safety_snapshot(event.safety_snapshot);
   } else {
     order.mutable_staging()->set_root(event.root);
     order.mutable_staging()->set_directory(event.directory);
@@ -70,10 +81,11 @@ void Machine::Handle(const event::RestoreRequested& event) {
                     .created_ms = now_.wall_ms,
                     .expires_ms = now_.wall_ms + options_.draft_life_ms};
   Put(draft);
-  Audit("draft.made", event.actor, draft.node, draft.run,
-        {{"kind", std::string(OrderKindName(kind))},
-         {"source", draft.source},
-         {"snapshot", HexEncode(event.snapshot)}});
+  std::map<std::string, std::string> facts = {{"kind", std::string(OrderKindName(kind))},
+                                              {"source", draft.source},
+                                              {"snapshot", HexEncode(event.snapshot)}};
+  if (!event.target.empty()) facts["target"] = event.target;
+  Audit("draft.made", event.actor, draft.node, draft.run, std::move(facts));
   deadlines_.Set({TimerKind::kDraft, draft.run}, now_.mono_ms + options_.draft_life_ms);
   Reply(event.request, AnswerOf(draft));
   drafts_[draft.run] = std::move(draft);
@@ -120,6 +132,7 @@ void Machine::SendDraft(DraftRecord& draft) {
                 .started_ms = now_.wall_ms,
                 .deadline_ms = plan.expires_at_ms(),
                 .repository = draft.repository};
+  run.spares_source = plan.restore().has_named();
   dirty_runs_.insert(draft.run);
   Audit("run.requested", draft.requester, draft.run, draft.run,
         {{"kind", std::string(OrderKindName(draft.kind))}, {"source", draft.source}});

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -69,10 +70,14 @@ struct RestoreRequested {
   std::string repository = {};
   Bytes snapshot = {};  // 32
   bool in_place = false;
-  bool safety_snapshot = true;  // in place
+  bool safety_snapshot = true;  // in place, and to a target
   std::string root = {};        // staging: of the agent's policy
   std::string directory = {};
   std::string path = {};
+  // Where neither is meant: the kind's own restore, to a target of the agent's policy.
+  std::string target = {};
+  std::vector<std::pair<std::string, std::vector<std::string>>> options = {};
+  bool dry_run = false;
   std::string actor = {};
   std::string reason = {};
 };

@@ -227,13 +227,8 @@ std::string UnitKey(const TaskRecord& task) {
   return task.topology == Topology::kLocal ? task.source + "@" + task.node : task.source;
 }
 
-bool IsWhole(const TaskRecord& task) {
-  v1::Report report;
-  if (task.report.empty() ||
-      !report.ParseFromArray(task.report.data(), static_cast<int>(task.report.size())) ||
-      !report.has_composed()) {
-    return false;
-  }
+bool IsWhole(const v1::Report& report) {
+  if (!report.has_composed()) return false;
   return !report.composed().partial() && report.composed().missing_count() == 0;
 }
 
@@ -241,15 +236,21 @@ bool IsWhole(const TaskRecord& task) {
 
 namespace {
 
+// Of an envelope of our own; empty for what is none.
+v1::Plan PlanIn(const Bytes& bytes) {
+  v1::Envelope envelope;
+  v1::Plan plan;
+  if (envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    (void)plan.ParseFromString(envelope.payload());
+  }
+  return plan;
+}
+
 // What a compose order of our own names.
 std::set<Bytes> TreesOf(const Bytes& bytes) {
   std::set<Bytes> trees;
-  v1::Envelope envelope;
-  v1::Plan plan;
-  if (envelope.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
-      plan.ParseFromString(envelope.payload())) {
-    for (const v1::Part& part : plan.compose().parts()) trees.insert(ToBytes(part.tree_id()));
-  }
+  const v1::Plan plan = PlanIn(bytes);
+  for (const v1::Part& part : plan.compose().parts()) trees.insert(ToBytes(part.tree_id()));
   return trees;
 }
 
@@ -269,7 +270,9 @@ void Machine::LoadRun(Run& run) {
     }
     task.unit = entry->second;
     Unit& unit = run.units[task.unit];
-    task.whole = IsWhole(task.record);
+    const v1::Report ended = ReportOf(task);
+    task.whole = IsWhole(ended);
+    task.partly = ended.restored().has_partly();
     task.retry_ms = now_.mono_ms + options_.retry_after_ms;
     if (task.record.kind == OrderKind::kCompose) {
       unit.composes.push_back(task.record.number);
@@ -284,6 +287,9 @@ void Machine::LoadRun(Run& run) {
       std::vector<std::uint32_t>& numbers = plan->second.tasks;
       numbers.resize(std::max<std::size_t>(numbers.size(), task.record.plan_task + 1));
       numbers[task.record.plan_task] = task.record.number;
+      if (task.record.kind == OrderKind::kRestoreInPlace) {
+        run.spares_source = PlanIn(plan->second.record.envelope).restore().has_named();
+      }
     }
     Agent* agent = FindAgent(task.record.node);
     if (agent != nullptr && !IsFinal(task.record.state) && task.record.state != TaskState::kSaved) {

@@ -71,6 +71,7 @@ struct Task {
   std::size_t unit = 0;
   bool is_ready = false;      // counted for the cut
   bool whole = false;         // of a composed one: nothing is missing from the snapshot
+  bool partly = false;        // of one that is done: something could not be
   std::int64_t retry_ms = 0;  // not tried again before
   TaskStatus progress = {};   // only what progress says
 };
@@ -97,6 +98,7 @@ struct Run {
   std::map<std::string, std::size_t> unit_of = {};  // by key
   std::uint32_t open_units = 0;
   std::uint32_t unready = 0;
+  bool spares_source = false;  // a restore to a target: its source may be saved meanwhile
   bool is_cut_armed = false;
   std::vector<Bytes> plans = {};
   std::set<Bytes> ends = {};     // EndOrders without an answer

@@ -223,6 +223,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
   } else {
     task.record.report = payload;
     if (report.has_inventory()) TakeInventory(run, task, report);
+    task.partly = report.restored().has_partly();
     SetState(run, task, TaskState::kDone);
   }
   if (is_late) Amend(run);

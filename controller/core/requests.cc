@@ -308,7 +308,7 @@ Result<std::vector<TaskWish>> Machine::ChooseRepository(OrderKind kind,
 // Why these sources cannot be saved now; empty when they can.
 std::string Machine::BusyWith(const std::vector<TaskWish>& wishes, const std::string& but) const {
   for (const auto& [name, run] : runs_) {
-    if (name == but || run.record.state != RunState::kRunning) continue;
+    if (name == but || run.record.state != RunState::kRunning || run.spares_source) continue;
     if (run.record.kind != OrderKind::kBackup && run.record.kind != OrderKind::kRestoreInPlace)
       continue;
     for (const TaskWish& wish : wishes) {

@@ -485,8 +485,10 @@ RunState Machine::Derive(const Run& run) const {
           has_snapshot = true;
           is_whole = is_whole || task.whole;
         }
-        if (task.record.state == TaskState::kDone && number == unit.tasks.back())
-          has_snapshot = is_whole = true;
+        if (task.record.state == TaskState::kDone && number == unit.tasks.back()) {
+          has_snapshot = true;
+          is_whole = is_whole || !task.partly;
+        }
       }
     }
     done += is_whole ? 1 : 0;

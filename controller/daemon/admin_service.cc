@@ -530,8 +530,13 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
                                            const std::string& actor) {
   HF_ASSIGN(const SnapshotRecord snapshot, FindSnapshot(reader_, request.snapshot()));
   if (request.target_case() == v1::RestoreRequest::TARGET_NOT_SET) {
-    return Fail(ErrorCode::kInvalidArgument, "restore to where; expected a directory or in place",
-                "--into ROOT/DIRECTORY or --in-place");
+    return Fail(ErrorCode::kInvalidArgument,
+                "restore to where; expected a directory, in place or a target of the node's policy",
+                "--into ROOT/DIRECTORY, --in-place or --to-target NAME");
+  }
+  if (request.has_named() && request.named().name().empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "a restore to a target without a name",
+                "--to-target NAME");
   }
   HF_ASSIGN(const Answer answer, core_.Ask([&](std::uint64_t number) -> Event {
     event::RestoreRequested wanted;
@@ -541,10 +546,17 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
     wanted.repository = snapshot.repository;
     wanted.snapshot = snapshot.snapshot;
     wanted.in_place = request.has_in_place();
-    wanted.safety_snapshot = request.in_place().safety_snapshot();
+    wanted.safety_snapshot = request.has_named() ? request.named().safety_snapshot()
+                                                 : request.in_place().safety_snapshot();
     wanted.root = request.staging().root();
     wanted.directory = request.staging().directory();
     wanted.path = request.staging().path();
+    wanted.target = request.named().name();
+    for (const v1::TargetOption& option : request.named().options()) {
+      wanted.options.emplace_back(
+          option.name(), std::vector<std::string>(option.values().begin(), option.values().end()));
+    }
+    wanted.dry_run = request.named().dry_run();
     wanted.actor = actor;
     wanted.reason = request.note();
     return wanted;

@@ -1,5 +1,6 @@
 """A cluster as operators know it: real controller, agents, etcd, HAProxy and stock restic."""
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from lib import (
     free_port,
     main,
     scan,
+    service_program,
 )
 from lib.cluster import Cluster
 
@@ -135,6 +137,49 @@ class WholeCluster(Case):
                                     "--yes", expect=2)
         self.assertIn("no operator's key", without.stderr)
         self.assertFalse((self.directory / "staged" / "y").exists())
+
+    def test_a_restore_by_a_kinds_own_way_goes_where_the_policy_says(self) -> None:
+        etcd = EtcdCluster(self.directory / "etcd", "34").start()
+        etcd.fill(500)
+        again = EtcdCluster(self.directory / "again", "34")
+        by_helper = self.directory / "by-helper"
+        fixed = {"stage_data_dir": str(again.members[0].data_dir), "member": again.members[0].name,
+                 "initial_cluster": again.initial_cluster}
+        policy = {"restore": "in-place", "restore_targets": {
+            "again": {"kind": "etcd", "options": fixed, "may_set": ["initial_cluster_token"]},
+            "root": {"kind": "etcd", "options": fixed | {"stage_data_dir": str(by_helper)}, "as_root": True}}}
+        self.cluster.add("db-1", [{"kind": "etcd", "name": "main", "endpoints": [etcd.members[0].client_url]}],
+                         policy=policy)
+        self.cluster.agents["db-1"].kill()
+        tools = Path(service_program("etcd34", "etcdctl")).parent
+        self.cluster.launch_agent("db-1", env={"PATH": f"{tools}:{os.environ['PATH']}"})
+        self.cluster.wait_for("db-1")
+        self.cluster.call("backup", "--all")
+
+        def restore(*arguments: str, expect: int = 0) -> str:
+            done = self.cluster.call("restore", "latest:etcd/main", "--node", "db-1", *arguments, "--yes",
+                                     operator=True, expect=expect)
+            return done.stdout + done.stderr
+
+        refused = restore("--to-target", "again", "--option", f"stage-data-dir={self.directory}/mine", expect=4)
+        self.assertIn('fixes option "stage_data_dir"', refused)
+        refused = restore("--to-target", "again", "--option", "mark-compacted=true", expect=4)
+        self.assertIn('no order may give option "mark_compacted"', refused)
+        self.assertIn("is not in the node's policy", restore("--to-target", "elsewhere", expect=4))
+        self.assertIn("cannot be tried", restore("--to-target", "again", "--dry-run", expect=1))
+        self.assertFalse(again.members[0].data_dir.exists())
+
+        said = restore("--to-target", "again", "--option", f"initial-cluster-token={again.token}")
+
+        self.assertIn("restore to a target of the node's policy", said)
+        self.assertIn(again.token, said)
+        self.assertEqual(again.start().state(), etcd.state())
+        self.assertFalse((self.directory / "mine").exists())
+        self.assertEqual(list((self.directory / "db-1").rglob("*.outcome")), [], "the helper had no part in it")
+
+        restore("--to-target", "root")
+        self.assertTrue((by_helper / "member" / "snap" / "db").is_file())
+        self.assertEqual(len(list((self.directory / "db-1").rglob("*.outcome"))), 1)
 
     def test_runs_end_whoever_is_killed(self) -> None:
         self.add_files("db-1", "x" * 1000)

@@ -29,7 +29,8 @@ class StolenController(Case):
             (data / "a").write_text(f"data of {node}\n")
             self.data[node] = data
             # Both would let anything be restored that an operator signs.
-            policy = {"restore": "in-place", "restore_roots": {"staging": str(self.staged[node])}}
+            policy = {"restore": "in-place", "restore_roots": {"staging": str(self.staged[node])},
+                      "restore_targets": {"dr": {"kind": "etcd", "may_set": ["member"]}}}
             self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}], policy=policy)
         done = self.cluster.json("backup", "--all")["runs"][0]
         self.snapshot = next(one["id"] for one in done["snapshots"] if one["host"] == "db-1")
@@ -102,6 +103,8 @@ class StolenController(Case):
             "a restore of what another node had": self.restore_order("y", "files/other"),
             "a restore outside of the restore roots": self.restore_order("../../etc"),
             "a restore in place": self.restore_order("y").replace('staging { root: "staging" directory: "y" }', "in_place {}"),
+            "a restore to a target": self.restore_order("y", "etcd/main").replace(
+                'staging { root: "staging" directory: "y" }', 'named { name: "dr" }'),
         }.items():
             with self.subTest(name):
                 thief.plan("db-1", order)

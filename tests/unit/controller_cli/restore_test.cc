@@ -47,6 +47,8 @@ v1::Plan PlanOf(const v1::RestoreRequest& request) {
   order.set_source("files/app");
   if (request.has_in_place()) {
     *order.mutable_in_place() = request.in_place();
+  } else if (request.has_named()) {
+    *order.mutable_named() = request.named();
   } else {
     *order.mutable_staging() = request.staging();
   }
@@ -228,6 +230,94 @@ TEST_CASE("restore: in place says so, and whether a way back is saved first") {
     plan.mutable_restore()->mutable_in_place()->set_safety_snapshot(true);
   };
   REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes and not no"));
+}
+
+const std::vector<std::string> kToTarget = {
+    "restore",  "latest:files/app", "--node",   "web-1",    "--to-target", "dr",
+    "--option", "only=a",           "--option", "only=b=c", "--option",    "keep-time=yes"};
+
+TEST_CASE("restore: to a target it is said in words where to, by what, and what is done first") {
+  RestoreFixture fixture;
+  fixture.controller.On(Request::kRunShow, [](const Request&) {
+    v1::AdminReply reply = RunReply("partly done", v1::TASK_STATE_DONE, v1::ORDER_KIND_RESTORE);
+    v1::Restored& restored =
+        *reply.mutable_run()->mutable_tasks(0)->mutable_report()->mutable_restored();
+    restored.add_lines("then do the rest");
+    restored.add_plan()->set_name("one of many");
+    restored.set_plan_count(140);
+    restored.set_dry_run(true);
+    restored.mutable_partly()->set_code("busy");
+    restored.mutable_partly()->set_message("one is busy");
+    return Reply(reply);
+  });
+
+  const Outcome outcome = fixture.Run(kToTarget);
+  INFO(outcome.err);
+  CHECK(outcome.code == 3);
+  CHECK_THAT(outcome.err, Contains("restore to a target of the node's policy") &&
+                              Contains("dr: where that is, policy.yaml of web-1 says") &&
+                              Contains("only = a") && Contains("only = b=c") &&
+                              Contains("keep_time = yes") && Contains("a safety snapshot of what"));
+  CHECK_THAT(outcome.out, Contains("then do the rest") && Contains("one of many") &&
+                              Contains("and 139 more") && Contains("busy: one is busy") &&
+                              Contains("a dry run"));
+  const v1::NamedTarget asked = fixture.controller.Got(Request::kRestore)[0].restore().named();
+  CHECK(asked.name() == "dr");
+  REQUIRE(asked.options_size() == 2);
+  CHECK(asked.options(0).values_size() == 2);
+  CHECK(asked.safety_snapshot());
+
+  fixture.prompt.answers = {"yes"};
+  std::vector<std::string> argv = kToTarget;
+  argv.insert(argv.end(), {"--dry-run", "--no-safety-snapshot", "--json"});
+  const Outcome tried = fixture.Run(argv);
+  CHECK_THAT(tried.err, Contains("a dry run: nothing is changed"));
+  const Json document = tried.document<Json>();
+  const Json& plan = document["draft"]["plan"];
+  CHECK(plan["target"] == "dr");
+  CHECK(plan["options"]["only"] == Json({"a", "b=c"}));
+  CHECK(plan["dry_run"] == true);
+  CHECK(plan["safety_snapshot"] == false);
+  const Json& restored = document["run"]["tasks"][0]["report"]["restored"];
+  CHECK(restored["plan"][0]["name"] == "one of many");
+  CHECK(restored["plan_count"] == 140);
+  CHECK(restored["partly"]["code"] == "busy");
+}
+
+TEST_CASE("restore: a target's draft in which anything differs is not signed") {
+  const auto named = [](v1::Plan& plan) -> v1::NamedTarget& {
+    return *plan.mutable_restore()->mutable_named();
+  };
+  const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> spoilt = {
+      {"the target is \"dr2\"", [&](v1::Plan& plan) { named(plan).set_name("dr2"); }},
+      {"what it is given is",
+       [&](v1::Plan& plan) { named(plan).mutable_options(0)->set_values(0, "x"); }},
+      {"what it is given is",
+       [&](v1::Plan& plan) { named(plan).mutable_options(1)->set_name("keep"); }},
+      {"what it is given is none", [&](v1::Plan& plan) { named(plan).clear_options(); }},
+      {"what it is given is",
+       [&](v1::Plan& plan) {
+         v1::TargetOption& option = *named(plan).add_options();
+         option.set_name("to");
+         option.add_values("elsewhere");
+       }},
+      {"the dry run is yes and not no", [&](v1::Plan& plan) { named(plan).set_dry_run(true); }},
+      {"the safety snapshot is no and not yes",
+       [&](v1::Plan& plan) { named(plan).set_safety_snapshot(false); }},
+      {"the restore is in place and not to a target",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place(); }},
+      {"the restore is to a directory and not to a target",
+       [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging(); }},
+  };
+  for (const auto& [message, spoil] : spoilt) {
+    INFO(message);
+    RestoreFixture fixture;
+    fixture.spoil = spoil;
+    const Outcome outcome = fixture.Run(kToTarget);
+    CHECK(outcome.code == 4);
+    CHECK_THAT(outcome.err, Contains(message));
+    CHECK(fixture.Signatures() == 0);
+  }
 }
 
 TEST_CASE("restore: who says no, or cannot be asked, signs nothing") {

@@ -228,6 +228,46 @@ TEST_CASE("restore: nothing is sent before as many operators as it takes have si
   CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
 }
 
+TEST_CASE("restore: a target's name and options go to the operators as they were given") {
+  One one;
+  one.Step(event::RestoreRequested{.request = 5,
+                                   .node = "a",
+                                   .source = "files/app",
+                                   .repository = "main",
+                                   .snapshot = Bytes(32, 1),
+                                   .safety_snapshot = false,
+                                   .target = "dr",
+                                   .options = {{"only", {"x", "y"}}},
+                                   .dry_run = true,
+                                   .actor = "uid:0"});
+  REQUIRE(one.replies.back().answer.has_value());
+  const Answer draft = *one.replies.back().answer;
+  const std::string& name = draft.runs.front();
+  CHECK(one.catalog.drafts.at(name).kind == OrderKind::kRestoreInPlace);
+  v1::Plan plan;
+  REQUIRE(plan.ParseFromArray(draft.payload.data(), static_cast<int>(draft.payload.size())));
+  const v1::NamedTarget& target = plan.restore().named();
+  CHECK(target.name() == "dr");
+  REQUIRE(target.options_size() == 1);
+  CHECK(target.options(0).values_size() == 2);
+  CHECK(target.dry_run());
+  CHECK_FALSE(target.safety_snapshot());
+
+  const Bytes key = testing::CheapKey("anna");
+  one.Step(event::ApprovalGiven{
+      6, name, key, testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"});
+  REQUIRE(one.replies.back().answer.has_value());
+  // The source itself is left alone, so it may be saved meanwhile; also after a start.
+  const bool is_restarted = GENERATE(false, true);
+  if (is_restarted) one.StartWithAgents();
+  one.Backup({"files/app"});
+
+  v1::Report report = one.ReportOf("a", OrderKind::kRestoreInPlace);
+  report.mutable_restored()->mutable_partly()->set_code("busy");
+  one.Report("a", report);
+  CHECK(one.StateOf(name) == RunState::kPartlyDone);
+}
+
 TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gone") {
   One one;
   const bool is_denied = GENERATE(false, true);
