@@ -18,8 +18,11 @@
 //   load        topic, records, bytes, [random], [seed], [keys], [partition], [timestamp]: so
 //               many records of that size, of which the share "random" does not compress. Same
 //               line, same content; the timestamps are now, or go up by 1 ms from the one given.
-//   consume     topic, [digest]. Says in a line for each all records that are committed now; or for
-//               each partition how many there are, and the SHA-256 of them (see Digest).
+//   consume     topic, [digest], [from] and [end]: {PARTITION: OFFSET}, [offsets]. Says in a line
+//   for
+//               each all records that are committed now, from `from` on and before `end`; or for
+//               each partition how many there are, and the SHA-256 of them (see Digest), which
+//               knows nothing of offsets where `offsets` is false.
 //   commit      topic, partition, offset, [metadata]: to be the group's.
 //   committed   nothing. Says in such lines what is the group's.
 //
@@ -657,15 +660,15 @@ Incoming Read(const rd_kafka_message_t* message) {
   return record;
 }
 
-// SHA-256 over the records as they come: offset, timestamp (8 bytes each, big-endian as all here),
-// the timestamp's type (1: the producer's, 2: the log's; 1 byte), key, value, the number of headers
-// (4 bytes), name and value of each. Bytes have their size before them (4 bytes, all ones where
-// there is nothing).
+// SHA-256 over the records as they come: offset, unless it is left out, timestamp (8 bytes each,
+// big-endian as all here), the timestamp's type (1: the producer's, 2: the log's; 1 byte), key,
+// value, the number of headers (4 bytes), name and value of each. Bytes have their size before them
+// (4 bytes, all ones where there is nothing).
 class Digest {
  public:
-  void Add(const Incoming& record) {
+  void Add(const Incoming& record, bool with_offset) {
     buffer_.clear();
-    Put(static_cast<std::uint64_t>(record.message->offset), 8);
+    if (with_offset) Put(static_cast<std::uint64_t>(record.message->offset), 8);
     Put(static_cast<std::uint64_t>(record.timestamp), 8);
     Put(static_cast<std::uint64_t>(record.type), 1);
     Put(record.key());
@@ -692,6 +695,15 @@ class Digest {
   Bytes buffer_;
 };
 
+// What a line of "consume" asks for.
+struct Wanted {
+  std::string topic;
+  bool only_digest = false;
+  bool with_offsets = true;
+  std::map<std::string, std::int64_t> from;  // by partition
+  std::map<std::string, std::int64_t> end;
+};
+
 Json Field(std::optional<ByteView> field) { return field ? Json(Base64Encode(*field)) : Json(); }
 
 class Partition {
@@ -703,10 +715,10 @@ class Partition {
   void Finish() { is_done_ = true; }
   std::int64_t end() const { return end_; }
 
-  void Take(const Incoming& record, bool only_digest) {
+  void Take(const Incoming& record, const Wanted& wanted) {
     if (count_++ == 0) first_ = record.message->offset;
     last_ = record.message->offset;
-    if (only_digest) return digest_.Add(record);
+    if (wanted.only_digest) return digest_.Add(record, wanted.with_offsets);
     Json headers = Json::array();
     for (const auto& [name, value] : record.headers) {
       headers.push_back({Base64Encode(AsBytes(name)), Field(value)});
@@ -768,7 +780,8 @@ Result<Range> RangeOf(Client& client, const SystemClock& clock, const std::strin
 }
 
 // All that lies in the topic's partitions when it begins. It needs no group, and no right to one.
-Result<void> ConsumeTopic(Client& client, const std::string& name, bool only_digest) {
+Result<void> ConsumeTopic(Client& client, const Wanted& wanted) {
+  const std::string& name = wanted.topic;
   const Topic topic(rd_kafka_topic_new(client.get(), name.c_str(), nullptr));
   HF_ASSIGN(const std::vector<std::int32_t> numbers, PartitionsOf(client, topic.get()));
   const SystemClock clock;
@@ -776,10 +789,15 @@ Result<void> ConsumeTopic(Client& client, const std::string& name, bool only_dig
   std::map<std::int32_t, Partition> partitions;
   std::size_t left = 0;
   for (const std::int32_t number : numbers) {
-    HF_ASSIGN(const Range range, RangeOf(client, clock, name, number));
+    HF_ASSIGN(Range range, RangeOf(client, clock, name, number));
+    const std::string key = std::to_string(number);
+    if (const auto from = wanted.from.find(key); from != wanted.from.end())
+      range.low = std::max(range.low, from->second);
+    if (const auto end = wanted.end.find(key); end != wanted.end.end())
+      range.end = std::min(range.end, end->second);
     Partition& partition =
         partitions.emplace(number, Partition(name, number, range.end)).first->second;
-    if (range.low == range.end) {
+    if (range.low >= range.end) {
       partition.Finish();
       continue;
     }
@@ -813,11 +831,11 @@ Result<void> ConsumeTopic(Client& client, const std::string& name, bool only_dig
         rd_kafka_consume_stop(topic.get(), message->partition);
         --left;
       } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        partition.Take(Read(message.get()), only_digest);
+        partition.Take(Read(message.get()), wanted);
       }
     }
   }
-  if (only_digest) {
+  if (wanted.only_digest) {
     for (auto& [number, partition] : partitions) partition.SayDigest();
   }
   return {};
@@ -834,7 +852,12 @@ Result<void> Consume(const Options& options) {
                           // A queue that was full is filled again only when something wakes it.
                           {"topic.metadata.refresh.interval.ms", "50"}}));
   return ForEachLine([&](const Json& line) {
-    return ConsumeTopic(*client, line.at("topic").get<std::string>(), line.value("digest", false));
+    using Offsets = std::map<std::string, std::int64_t>;
+    return ConsumeTopic(*client, {.topic = line.at("topic").get<std::string>(),
+                                  .only_digest = line.value("digest", false),
+                                  .with_offsets = line.value("offsets", true),
+                                  .from = line.value("from", Offsets()),
+                                  .end = line.value("end", Offsets())});
   });
 }
 

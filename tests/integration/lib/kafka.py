@@ -278,9 +278,9 @@ class KafkaCluster:
             found |= {"sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": users[user]}
         return found
 
-    def admin(self, number: int | None = None) -> KafkaClient:
-        """By the listener on which everybody may do everything."""
-        return KafkaClient({"bootstrap.servers": self._internal(number)})
+    def admin(self, number: int | None = None, **properties: str) -> KafkaClient:
+        """By the listener on which everybody may do everything. `properties` are librdkafka's."""
+        return KafkaClient({"bootstrap.servers": self._internal(number)} | properties)
 
     def _internal(self, number: int | None = None) -> str:
         return ",".join(f"127.0.0.1:{broker.internal_port}" for broker in self._asked(number))
@@ -311,6 +311,20 @@ class KafkaCluster:
         self.admin().run("create", [{"topic": topic, "config": config or {}, **wanted}])
         for partition in range(len(assignment or range(partitions))):
             self.wait_for_leader(topic, partition)
+
+    def create_topics(self, *topics: dict) -> None:
+        """Many at once, as "create" of kafka_tool takes them."""
+        self.admin().run("create", topics)
+
+        def have_leaders() -> bool:
+            known = [self.admin(number).metadata()["topics"] for number in self.brokers]
+            return all(
+                topic["topic"] in its and all(part["leader"] > 0 for part in its[topic["topic"]].values())
+                for its in known
+                for topic in topics
+            )
+
+        wait_until("leaders of all partitions", have_leaders, _PATIENCE)
 
     def delete_topic(self, topic: str) -> None:
         """Nobody knows of it then."""

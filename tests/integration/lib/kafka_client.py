@@ -44,6 +44,10 @@ class Digest:
     sha256: str
 
 
+# By topic and partition.
+Offsets = dict[tuple[str, int], int]
+
+
 class KafkaClient:
     """Speaks to a cluster as somebody. `library`: by the librdkafka of that service, not by Debian's."""
 
@@ -90,9 +94,22 @@ class KafkaClient:
         """All that is there now: of each partition in order, the partitions in any."""
         return [record_of(line) for line in self.run("consume", [{"topic": topic} for topic in topics])]
 
-    def digest(self, *topics: str) -> dict[tuple[str, int], Digest]:
-        """Of each partition, what consume() would give."""
-        lines = self.run("consume", [{"topic": topic, "digest": True} for topic in topics])
+    def digest(
+        self, *topics: str, start: Offsets | None = None, end: Offsets | None = None, offsets: bool = True
+    ) -> dict[tuple[str, int], Digest]:
+        """Of each partition, what consume() would give; from `start` on and before `end` where they have it. Without
+        `offsets` the checksum is that of records that are the same in another place."""
+
+        def of(topic: str, limits: Offsets | None) -> dict[str, int]:
+            return {str(number): offset for (name, number), offset in (limits or {}).items() if name == topic}
+
+        lines = self.run(
+            "consume",
+            [
+                {"topic": topic, "digest": True, "offsets": offsets, "from": of(topic, start), "end": of(topic, end)}
+                for topic in topics
+            ],
+        )
         return {
             (line["topic"], line["partition"]): Digest(line["count"], line["first"], line["last"], line["sha256"])
             for line in lines
