@@ -87,6 +87,8 @@ class ClusterRestore {
           return topic.action == Action::kGoOn;
         });
     WarnOfReplicas();
+    WarnOfMissing();
+    if (request_.records) FindHoles();
     if (request_.records && !state_.is_written) HF_TRY(CheckRecords());
     return request_.MakesTopics() ? WarnOfRetention() : Result<void>();
   }
@@ -105,16 +107,28 @@ class ClusterRestore {
     return {};
   }
 
+  void FindHoles() {
+    for (const StoredTopic& topic : stored_)
+      for (std::int32_t id = 0; id < topic.document.partitions; ++id)
+        if (auto hole = HoleIn(topic, id)) holes_.push_back(*std::move(hole));
+    if (!holes_.empty()) Warn("{}", HolesError(holes_).message());
+  }
+
+  // Of the rest, of which its documents say nothing.
+  void WarnOfMissing() {
+    const std::optional<Manifest>& manifest = snapshot().manifest();
+    if (!manifest || !request_.topics.empty()) return;
+    std::vector<std::string> missing;
+    for (const Missing& one : manifest->missing)
+      missing.push_back(fmt::format("{} ({})", one.what, one.reason));
+    if (!missing.empty()) Warn("what the backup did not have: {}", FirstFew(missing));
+  }
+
   Result<void> CheckRecords() {
     std::vector<std::string> zeros;
     for (const StoredTopic& topic : stored_) {
-      std::vector<std::string> absent;
       for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
         const StoredPartition& partition = topic.partitions[i];
-        if (!partition.is_there) absent.push_back(std::to_string(i));
-        if (partition.is_incomplete)
-          Warn("partition {} of topic {} was not saved to its end, see its partition.json", i,
-               Quote(topic.name()));
         const bool may_have_zero =
             partition.records > 0 && partition.min_timestamp <= 0 && partition.max_timestamp >= 0;
         if (!may_have_zero) continue;
@@ -125,9 +139,6 @@ class ClusterRestore {
         zeros.push_back(fmt::format("partition {} of topic {}: {}, the first at offset {}", i,
                                     Quote(topic.name()), found.records, found.first_offset));
       }
-      if (!absent.empty())
-        Warn("the snapshot has not these partitions of topic {}, which are left empty: {}",
-             Quote(topic.name()), fmt::join(absent, ", "));
     }
     if (zeros.empty()) return {};
     if (!request_.zero_timestamp_as_one)
@@ -388,7 +399,10 @@ class ClusterRestore {
     const bool may_go_on = std::ranges::any_of(
         failed_, [](const Error& error) { return error.code() != ErrorCode::kUnsupported; });
     HF_TRY(may_go_on ? file_->Save(state_) : file_->Remove());
-    if (failed_.empty()) return std::move(done_);
+    if (failed_.empty()) {
+      if (!holes_.empty()) done_.partly = HolesError(holes_);
+      return std::move(done_);
+    }
     std::vector<std::string> texts;
     for (const Error& error : failed_) {
       texts.push_back(error.message());
@@ -410,6 +424,7 @@ class ClusterRestore {
   std::vector<Error> failed_;  // of what else is done all the same
 
   std::vector<StoredTopic> stored_;
+  std::vector<std::string> holes_;  // of them
   ChosenAcls acls_;
   StoredGroups groups_;
   std::unique_ptr<rdkafka::Client> client_;

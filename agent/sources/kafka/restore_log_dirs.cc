@@ -124,6 +124,7 @@ class LogDirsRestore {
     HF_TRY(SwapAll());
     HF_TRY(file_->Remove());
     Report();
+    if (!holes_.empty()) done_.partly = HolesError(holes_);
     return std::move(done_);
   }
 
@@ -205,17 +206,14 @@ class LogDirsRestore {
           elsewhere_.push_back(name);
           continue;
         }
-        if (!topic.partitions[static_cast<std::size_t>(id)].is_there) {
-          done_.warnings.push_back(fmt::format(
-              "the snapshot has nothing of partition {} of topic {}, which stays as it is", id,
-              Quote(topic.name())));
-          continue;
-        }
+        if (auto hole = HoleIn(topic, id)) holes_.push_back(*std::move(hole));
+        if (!topic.partitions[static_cast<std::size_t>(id)].is_there) continue;
         HF_TRY(CheckMetadata(*found));
         directories_.push_back(*std::move(found));
       }
       HF_TRY(WarnOfMorePartitions(topic));
     }
+    if (!holes_.empty()) done_.warnings.push_back(HolesError(holes_).message());
     if (!directories_.empty()) return {};
     return Fail(ErrorCode::kNotFound,
                 fmt::format("none of the snapshot's partitions has a directory in {}",
@@ -516,6 +514,7 @@ class LogDirsRestore {
   RestoreState state_;
   std::vector<PartitionDirectory> directories_;
   std::vector<std::string> elsewhere_;
+  std::vector<std::string> holes_;  // of those that are here
   std::uint64_t files_ = 0;
 };
 

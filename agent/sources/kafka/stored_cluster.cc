@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "agent/sources/kafka/first_few.h"
+#include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/settings.h"
 #include "common/base/format.h"
 
@@ -50,7 +52,7 @@ Result<std::vector<std::string>> ListNames(SnapshotView& snapshot, std::string_v
 StoredPartition SumOf(const PartitionDocument& document, const RestoreRequest& request) {
   StoredPartition partition;
   partition.is_there = true;
-  partition.is_incomplete = !document.incomplete.empty();
+  partition.incomplete = document.incomplete;
   for (const SegmentFacts& file : document.files) {
     if (!IsWanted(file.run, request)) continue;
     const bool is_first = partition.records == 0;
@@ -121,6 +123,19 @@ std::uint64_t StoredTopic::content_bytes() const {
   return Total(*this, &StoredPartition::content_bytes);
 }
 std::uint64_t StoredTopic::file_bytes() const { return Total(*this, &StoredPartition::file_bytes); }
+
+std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partition) {
+  const StoredPartition& stored = topic.partitions[static_cast<std::size_t>(partition)];
+  const std::string name = NameOf({topic.name(), partition});
+  if (!stored.is_there) return name + " as a whole";
+  if (stored.incomplete.empty()) return std::nullopt;
+  return fmt::format("the end of {} ({})", name, stored.incomplete);
+}
+
+Error HolesError(const std::vector<std::string>& holes) {
+  return Error(ErrorCode::kNotFound, "the snapshot has not all records: " + FirstFew(holes))
+      .WithHint("what it has is restored; another snapshot may have more");
+}
 
 bool IsWanted(const RecordRun& run, const RestoreRequest& request) {
   return !request.until_ms || run.min_timestamp < *request.until_ms;

@@ -16,8 +16,8 @@
 namespace holdfast::kafka {
 
 struct StoredPartition {
-  bool is_there = false;  // else the snapshot has nothing of it
-  bool is_incomplete = false;
+  bool is_there = false;   // else the snapshot has nothing of it
+  std::string incomplete;  // why its end was not saved; empty: it was
   // Of the records that are asked for. Where only part of a file's are, all of them count.
   std::uint64_t records = 0;
   std::uint64_t content_bytes = 0;
@@ -52,6 +52,11 @@ Result<void> ForEachStoredGroup(SnapshotView& snapshot,
 // kInvalidArgument where two would get the same name.
 Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
                                                   const RestoreRequest& request);
+
+// What the snapshot lacks of a partition's records, for messages; nullopt: nothing.
+std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partition);
+// By which a restore ends of a snapshot with these.
+Error HolesError(const std::vector<std::string>& holes);
 
 // Whether a file has records that are asked for.
 bool IsWanted(const RecordRun& run, const RestoreRequest& request);

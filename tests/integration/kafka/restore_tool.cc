@@ -10,7 +10,8 @@
 //    ["headers"]: [[name, value], ...]}: base64, or null
 //   {"load": TOPIC, "partition", "records", "bytes", ["offset"], ["timestamp"]}: so many records of
 //    that size, of which half compresses
-//   {"end": TOPIC, "partition", "offset"}: where it ends, behind its records
+//   {"end": TOPIC, "partition", "offset", ["incomplete"]: why it was not saved up to there}: where
+//   it ends, behind its records
 //   {"group", "offsets": [[topic, partition, offset, metadata], ...]}
 //   {"acls": [[type, name, pattern, principal, host, operation, permission], ...]}
 // A partition's records come in order. OPTIONS is one JSON object: "options", by the names of
@@ -152,6 +153,7 @@ class Told {
     bytes_ = bytes;
   }
   std::int64_t end = 0;  // behind the last record, where it is more than that
+  std::string incomplete;
   Result<const Record*> Next() {
     if (at_ < records_.size()) return &records_[at_++];
     if (loaded_ == load_) return nullptr;
@@ -209,8 +211,9 @@ Result<void> StorePartition(const std::string& top, const std::string& topic,
     document.files.push_back({.bytes = bytes, .run = writer.run()});
     document.end = writer.run().last_offset + 1;
   }
-  document.end = std::max(document.end, told.end);
-  document.last_stable = document.high = document.end;
+  document.last_stable = document.high = std::max(document.end, told.end);
+  document.incomplete = told.incomplete;
+  if (told.incomplete.empty()) document.end = document.high;
   document.low = document.files.empty() ? 0 : document.files.front().run.first_offset;
   // The last record alone is read once more: the files have it.
   if (!document.files.empty()) {
@@ -249,7 +252,9 @@ Result<void> Store(const std::string& top) {
     } else if (line.contains("load")) {
       partitions.at({line.at("load"), line.at("partition")}).SetLoad(line);
     } else if (line.contains("end")) {
-      partitions.at({line.at("end"), line.at("partition")}).end = line.at("offset");
+      Told& told = partitions.at({line.at("end"), line.at("partition")});
+      told.end = line.at("offset");
+      told.incomplete = line.value("incomplete", std::string());
     } else if (line.contains("group")) {
       GroupDocument document;
       document.name = line.at("group");

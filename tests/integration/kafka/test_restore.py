@@ -201,6 +201,17 @@ class Both:
         self.assertEqual(len(self.restore(snapshot, zero_timestamp_as_one=True, hold_retention=True)["warnings"]), 1)
         self.assertEqual([record.timestamp for record in self.cluster.admin().consume("zero")], [1, 1, 2])
 
+    def test_a_snapshot_with_a_hole(self) -> None:
+        snapshot = self.store(
+            {"topic": "hole", "partitions": 1},
+            told(Record("hole", 0, None, b"1", (), LONG_AGO), 0),
+            {"end": "hole", "partition": 0, "offset": 5, "incomplete": "it has no leader"},
+        )
+        self.assertIn("not all records", self.restore(snapshot, dry_run=True, hold_retention=True)["warnings"][0])
+        done = self.try_restore(snapshot, hold_retention=True)
+        self.assertRegex(done["partly"]["text"], 'the end of partition 0 of topic "hole" .it has no leader')
+        self.assertEqual(self.values("hole"), [b"1"])
+
     def test_until(self) -> None:
         times = [LONG_AGO, LONG_AGO + 2000, LONG_AGO + 999, LONG_AGO + 1000]
         snapshot = self.store(

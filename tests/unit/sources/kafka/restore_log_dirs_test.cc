@@ -140,6 +140,22 @@ TEST_CASE("kafka restore to log directories: a partition ends where it did") {
   CHECK(TextOfFile(dirs.path + "/two/orders-1/00000000003000000000.log").empty());
 }
 
+TEST_CASE("kafka restore to log directories: what the snapshot lacks is no success") {
+  const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
+  LogDirs dirs(directory.path());
+  dirs.MakeBroker();
+  dirs.MakeSnapshot();
+  dirs.snapshot.view.nodes.erase(PartitionDocumentPath("orders", 1));
+  const auto before = dirs.NamesOf("two/orders-1");
+
+  const SpecialRestore done = Unwrap(dirs.Run());
+
+  REQUIRE(done.partly);
+  CHECK_THAT(done.partly->message(), Catch::Contains("partition 1 of topic \"orders\" as a whole"));
+  CHECK(dirs.HasSnapshot("one/orders-0", 0));
+  CHECK(dirs.NamesOf("two/orders-1") == before);
+}
+
 TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
   const TempDir directory = Unwrap(TempDir::Create("log_dirs"));
   LogDirs dirs(directory.path());

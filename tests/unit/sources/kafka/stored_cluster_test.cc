@@ -65,6 +65,23 @@ std::vector<std::string> TextsOf(StoredSnapshot& snapshot, const PartitionDocume
   return texts;
 }
 
+TEST_CASE("kafka stored cluster: what the snapshot lacks is told") {
+  StoredSnapshot snapshot;
+  snapshot.AddTopic("t", 3);
+  PartitionDocument cut = snapshot.AddRecords("t", 1, {});
+  cut.last_stable = cut.high = 7;
+  cut.incomplete = "no leader";
+  snapshot.AddFile(PartitionDocumentPath("t", 1), AsBytes(EncodePartition(cut)));
+  snapshot.view.nodes.erase(PartitionDocumentPath("t", 2));
+
+  const auto topics = Unwrap(ReadStoredTopics(snapshot.view, {}));
+
+  CHECK_FALSE(HoleIn(topics.at(0), 0));
+  CHECK(HoleIn(topics.at(0), 1) == "the end of partition 1 of topic \"t\" (no leader)");
+  CHECK(HoleIn(topics.at(0), 2) == "partition 2 of topic \"t\" as a whole");
+  CHECK_THAT(HolesError({"a", "b"}).Text(), Catch::Contains("not all records: a, b"));
+}
+
 TEST_CASE("kafka stored records: come in order, through all files") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
