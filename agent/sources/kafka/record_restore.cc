@@ -32,7 +32,9 @@ RecordRestore::~RecordRestore() = default;
 Result<WrittenPartitions> RecordRestore::Run(
     const std::vector<TargetTopic>& topics, std::map<TopicPartition, CommittedOffsets>& committed) {
   const rdkafka::ClientOptions& options = tools_.client->options();
-  HF_ASSIGN(writer_, rdkafka::Writer::Open(options, {.record_bytes_max = kRecordBytesMax},
+  HF_ASSIGN(writer_, rdkafka::Writer::Open(options,
+                                           {.record_bytes_max = kRecordBytesMax,
+                                            .delivery_limit = tools_.delivery_limit},
                                            [this](const auto& delivery) { Delivered(delivery); }));
   read_back_.emplace(ReaderOf(options), *tools_.clock);
   for (const TargetTopic& topic : topics) HF_TRY(Topic(topic, committed));

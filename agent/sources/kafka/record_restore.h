@@ -1,6 +1,7 @@
 // Writes stored records into topics that were made for them, and reads them back.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,6 +42,8 @@ class RecordRestore {
     rdkafka::Client* client = nullptr;
     const Clock* clock = nullptr;
     Progress* progress = nullptr;
+    // A record that no broker has taken for so long ends it.
+    std::chrono::milliseconds delivery_limit = std::chrono::minutes(5);
   };
   RecordRestore(const Tools& tools, std::stop_token stop);
   ~RecordRestore();

@@ -3,10 +3,10 @@
 //
 // Into a cluster (--to-cluster) offsets are the target's own: a topic's first record gets the
 // offset that is next there. What groups have committed is translated, partition by partition. Onto
-// disks
-// (--to-log-dirs) offsets, timestamps and their types stay as they were.
+// disks (--to-log-dirs) offsets, timestamps and their types stay as they were.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -34,6 +34,8 @@ struct RestoreSurroundings {
   std::function<Result<std::unique_ptr<Source>>(const rdkafka::ClientOptions& cluster,
                                                 const std::vector<std::string>& topics)>
       open_source;
+  // A record that no broker has taken for so long ends the restore.
+  std::chrono::milliseconds delivery_limit = std::chrono::minutes(5);
 };
 
 // As Source::RestoreSpecial(). What the options ask for is checked before anything is changed; the

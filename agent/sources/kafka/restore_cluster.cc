@@ -263,7 +263,8 @@ class ClusterRestore {
                            .request = &request_,
                            .client = client_.get(),
                            .clock = surroundings_.context.clock,
-                           .progress = &progress_},
+                           .progress = &progress_,
+                           .delivery_limit = surroundings_.delivery_limit},
                           stop_);
     auto written = records.Run(targets_, groups_.committed);
     if (!written && records.spoilt().empty()) return Fail(WithWayOn(std::move(written).error()));
@@ -302,10 +303,34 @@ class ClusterRestore {
                            error.code() == ErrorCode::kTimedOut ||
                            error.code() == ErrorCode::kCancelled;
     if (!may_go_on) return error;
-    const std::string first = error.hint().empty() ? "" : error.hint() + "; then ";
-    return Error(error.code(), error.message())
+    std::string message = error.message();
+    std::string first = error.hint();
+    // That a record was not taken in time does not say why.
+    if (error.code() == ErrorCode::kTimedOut) {
+      const std::vector<std::string> leaderless = FindLeaderless();
+      if (!leaderless.empty()) {
+        message += "; without a leader are " + FirstFew(leaderless);
+        first =
+            "start the brokers that have them; one that runs may have given up a disk, for "
+            "which see its log";
+      }
+    }
+    if (!first.empty()) first += "; then ";
+    return Error(error.code(), std::move(message))
         .WithHint(first + (file_->is_kept() ? "the same command once more goes on with it"
                                             : "restore anew with --replace-topic"));
+  }
+
+  std::vector<std::string> FindLeaderless() const {
+    std::vector<std::string> found;
+    const auto cluster = rdkafka::DescribeCluster(*client_, stop_);
+    if (!cluster) return found;
+    for (const rdkafka::Topic& topic : cluster->topics) {
+      if (std::ranges::find(targets_, topic.name, &TargetTopic::name) == targets_.end()) continue;
+      for (const rdkafka::Partition& partition : topic.partitions)
+        if (partition.leader < 0) found.push_back(NameOf({topic.name, partition.id}));
+    }
+    return found;
   }
 
   Result<void> Configure() {

@@ -15,8 +15,8 @@
 //   {"group", "offsets": [[topic, partition, offset, metadata], ...]}
 //   {"acls": [[type, name, pattern, principal, host, operation, permission], ...]}
 // A partition's records come in order. OPTIONS is one JSON object: "options", by the names of
-// RestoreOptions(), and "state": a directory, ["client"], ["dry_run"], ["save"]: false. What became
-// of the restore goes out as one JSON line.
+// RestoreOptions(), and "state": a directory, ["client"], ["dry_run"], ["save"]: false, ["seconds"]
+// that a record may wait for a broker. What became of the restore goes out as one JSON line.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
@@ -303,6 +303,7 @@ Json Restore(const std::string& top, const Json& given) {
   surroundings.context.clock = &clock;
   surroundings.context.state_dir = given.at("state");
   surroundings.client = given.value("client", rdkafka::Properties());
+  surroundings.delivery_limit = std::chrono::seconds(given.value("seconds", 300));
   surroundings.open_source =
       [](const rdkafka::ClientOptions&,
          const std::vector<std::string>& topics) -> Result<std::unique_ptr<Source>> {

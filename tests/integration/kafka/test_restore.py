@@ -2,6 +2,7 @@
 
 import base64
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -55,10 +56,13 @@ class Restoring(Case):
         run([TOOL, "store", str(snapshot)], input="".join(json.dumps(line) + "\n" for line in lines), timeout=600)
         return snapshot
 
-    def argv(self, snapshot: Path, *, dry_run: bool = False, save: bool = True, **options) -> list[str]:
+    def argv(
+        self, snapshot: Path, *, dry_run: bool = False, save: bool = True, seconds: int = 300, **options
+    ) -> list[str]:
         if "to_log_dirs" not in options:
             options = {"to_cluster": self.cluster.bootstrap()} | options
-        given = {"options": options, "state": str(self.directory / "state"), "dry_run": dry_run, "save": save}
+        given = {"options": options, "state": str(self.directory / "state")}
+        given |= {"dry_run": dry_run, "save": save, "seconds": seconds}
         return [TOOL, "restore", str(snapshot), json.dumps(given)]
 
     def restore(self, snapshot: Path, **options) -> dict:
@@ -384,6 +388,10 @@ class Kraft41(Both, Restoring):
         for directory in dirs:  # as on three hosts
             done = self.restore(snapshot, to_log_dirs=[directory])
         self.assertRegex(done["lines"][0], "into 3 partitions")
+        self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs), "invalid_argument", "same partition")
+        self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs[:1]), "already_exists", "disk-0")
+        for directory in dirs:
+            self.restore(snapshot, to_log_dirs=[directory], replace_topic=True)
         self.cluster.start()
         for partition in range(3):
             self.cluster.wait_for_isr("disk", {1, 2, 3}, partition)
@@ -401,14 +409,6 @@ class Kraft41(Both, Restoring):
         self.assertIn("retention.ms=-1", self.configs("disk"))
         follow = admin.produce([Record("disk", partition, value=b"next") for partition in range(3)])
         self.assertEqual(follow, [3000000299, 100_500, 77])
-        self.cluster.stop()
-        self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs), "invalid_argument", "same partition")
-        self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs[:1]), "already_exists", "disk-0")
-        for directory in dirs:
-            self.restore(snapshot, to_log_dirs=[directory], replace_topic=True)
-        self.cluster.start()
-        self.cluster.wait_for_isr("disk", {1, 2, 3})
-        self.assertEqual(len([record for record in admin.consume("disk") if record.partition == 0]), 100)
 
 
 class ZooKeeper39(Both, Restoring):
@@ -422,6 +422,25 @@ class ZooKeeper39(Both, Restoring):
         )
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
+
+    def test_the_disk_is_full(self) -> None:
+        snapshot = self.store(
+            {"topic": "full", "partitions": 1}, {"load": "full", "partition": 0, "records": 100_000, "bytes": 1000}
+        )
+        # The broker gives a directory up in which it cannot write any more.
+        limit = (30_000_000, resource.RLIM_INFINITY)
+        resource.prlimit(self.cluster.brokers[1].process.pid, resource.RLIMIT_FSIZE, limit)
+        self.assert_refused(
+            self.try_restore(snapshot, hold_retention=True, seconds=5),
+            "timed_out",
+            'without a leader are partition 0 of topic "full" .*log; then the same command once more goes on with it',
+        )
+        self.cluster.stop_broker(1)
+        self.cluster.start_broker(1)
+        done = self.restore(snapshot, hold_retention=True)
+        self.assertTrue(done["resumed"])
+        self.assertRegex(done["lines"][0], "behind [0-9]+ that were there")
+        self.assertEqual(self.cluster.admin().digest("full")["full", 0].count, 100_000)
 
     def test_without_rights_there_are_none_to_restore(self) -> None:
         snapshot = self.store(
