@@ -2,10 +2,11 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Case, KafkaCluster, main, wait_until
+from lib import Case, KafkaCluster, Process, main, service_program, wait_until
 from lib.cluster import Cluster
 from lib.kafka_log import partition_records
 
@@ -26,11 +27,14 @@ class ThreeBrokers(Case):
         self.client = self.kafka.admin()
         self.cluster = Cluster(self.directory).start()
 
-    def add_agents(self, *topics: str, numbers: tuple[int, ...] = (1, 2, 3), **options) -> None:
+    def add_agents(
+        self, *topics: str, numbers: tuple[int, ...] = (1, 2, 3), policy: dict | None = None, **options
+    ) -> None:
         for number in numbers:
             source = {"kind": "kafka", "name": "main", "bootstrap": [self.kafka.bootstrap(number)]}
             source |= {"log_dirs": [str(one) for one in self.kafka.brokers[number].log_dirs]}
-            self.cluster.add(NODES[number], [source | {"topics": {"include": list(topics)}} | options])
+            source |= {"topics": {"include": list(topics)}} | options
+            self.cluster.add(NODES[number], [source], policy=policy)
 
     def back_up(self, state: str = "done") -> dict:
         [run] = self.cluster.json("backup", "--all", expect=None)["runs"]
@@ -111,6 +115,77 @@ class ThreeBrokers(Case):
         finally:
             self.kafka.start_broker(3)
             self.kafka.wait_for_isr("safe", {1, 3})
+
+    def test_restores_by_order(self) -> None:
+        """Into the same cluster, with options that the policy leaves open: interrupted, gone on with, in the way of what
+        is there, and with a group that is in use."""
+        self.kafka.create_topic("ordered", 2, replicas=2, config=FOR_EVER)
+        self.client.load("ordered", 400_000, 500)
+        self.client.commit("orders", {("ordered", 0): 1234})
+        options = {"to_cluster": self.kafka.bootstrap()}
+        target = {"kind": "kafka", "options": options, "may_set": ["topic", "prefix", "until", "with", "replace_topic"]}
+        policy = {"restore": "in-place", "restore_targets": {"here": target}}
+        self.add_agents("ordered", numbers=(1,), policy=policy)
+        self.back_up()
+
+        task = self.end_in_between(20_000_000, lambda run_id: self.cluster.call("run", "cancel", run_id))
+        self.assertEqual(task["state"], "cancelled", json.dumps(task, indent=1))
+        task = self.end_in_between(100_000_000, lambda _: self.cluster.restart_agent(NODES[1]))
+        self.assertEqual((task["state"], task["error"]["began"]), ("failed", True), json.dumps(task, indent=1))
+        self.assertIn("interrupted", task["error"]["message"])
+        self.cluster.wait_for(NODES[1])
+        self.assertTrue(self.restored("prefix=new-")["resumed"])
+        self.assert_same("ordered", "new-ordered")
+        self.assertEqual(self.client.committed("orders")["new-ordered", 0], 1234)
+
+        done = self.order("prefix=new-", state="failed")
+        self.assertIn("--replace-topic", done["tasks"][0]["error"]["hint"])
+        restored = self.restored("prefix=new-", "replace-topic=true")
+        self.assertIsNotNone(restored["safety_snapshot"])
+        self.assert_same("ordered", "new-ordered")
+        [repository] = self.cluster.agent(NODES[1]).json("list")["repositories"]
+        self.assertIn("main-before-restore", [snapshot["name"] for snapshot in repository["snapshots"]])
+
+        # Nothing is as old as that; and what has members is somebody's.
+        self.restored("prefix=none-", "until=2020-01-01T00:00:00Z", "with=records,configs")
+        self.assertEqual(self.client.consume("none-ordered"), [])
+        argv = [service_program("kafka41", "kafka-console-consumer"), "--bootstrap-server", self.kafka.bootstrap()]
+        log = self.directory / "consumer"
+        consumer = Process([*argv, "--topic", "none-ordered", "--group", "orders"], log)
+        self.addCleanup(consumer.kill)
+        wait_until("a member", lambda: self.kafka.groups().get("orders") == "Stable", 60)
+        run = self.order("topic=ordered", "prefix=more-", state="partly done")
+        self.assertEqual(run["tasks"][0]["report"]["restored"]["partly"]["code"], "busy")
+        self.assert_same("ordered", "more-ordered")
+
+    def ask(self, option: str, *arguments: str) -> dict:
+        argv = ("restore", "latest:kafka/main", "--node", NODES[1], "--to-target", "here", "--yes", "--option", option)
+        return self.cluster.json(*argv, *arguments, operator=True, expect=None)
+
+    def order(self, *options: str, state: str = "done") -> dict:
+        """The run of a restore to "here", with these options."""
+        run = self.ask(options[0], *(part for one in options[1:] for part in ("--option", one)))["run"]
+        self.assertEqual(run["state"], state, json.dumps(run, indent=1))
+        return run
+
+    def end_in_between(self, at: int, end: Callable[[str], object]) -> dict:
+        """The task of a restore that is ended when so many bytes are there."""
+        run_id = self.ask("prefix=new-", "--no-wait")["draft"]["draft"]
+        wait_until("some records", lambda: self.bytes_of("new-ordered") > at)
+        end(run_id)
+        return self.cluster.wait_for_end(run_id)["tasks"][0]
+
+    def restored(self, *options: str) -> dict:
+        return self.order(*options)["tasks"][0]["report"]["restored"]
+
+    def assert_same(self, topic: str, other: str) -> None:
+        digests = self.client.digest(topic, other, offsets=False)
+        for partition in range(2):
+            one, two = digests[topic, partition], digests[other, partition]
+            self.assertEqual((one.count, one.sha256), (two.count, two.sha256))
+
+    def bytes_of(self, topic: str) -> int:
+        return sum(file.stat().st_size for number in NODES for file in self.kafka.segments(number, topic))
 
     def is_saving(self, run_id: str) -> bool:
         tasks = self.cluster.run_of(run_id)["tasks"]
