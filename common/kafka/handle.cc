@@ -239,11 +239,13 @@ void Handle::Remember(rd_kafka_resp_err_t code, std::string text) {
 bool Handle::MustGiveUp() const { return is_cause_new_ && cause_ && IsLasting(cause_->code); }
 
 Error Handle::Explain(int code, std::string_view text, const Right& right) const {
-  if (IsNoAnswer(code) && cause_) return ErrorOf(cause_->code, cause_->text).While(name_);
-  if (IsNoAnswer(code) && text.empty())
-    return ErrorOf(code, fmt::format("no answer within {}", FormatDuration(time_limit_)))
-        .While(name_);
-  return ErrorOf(code, text, right).While(name_);
+  if (!IsNoAnswer(code)) return ErrorOf(code, text, right).While(name_);
+  const std::string no_answer = fmt::format("no answer within {}", FormatDuration(time_limit_));
+  if (!cause_) return ErrorOf(code, text.empty() ? no_answer : text).While(name_);
+  Error error = ErrorOf(cause_->code, cause_->text);
+  // What lasts is told at once.
+  if (text.empty() && !IsLasting(cause_->code)) error = std::move(error).While(no_answer);
+  return std::move(error).While(name_);
 }
 
 Error Handle::Cancelled() const {
