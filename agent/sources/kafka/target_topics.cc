@@ -299,6 +299,14 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
         if (!outcomes[i]) continue;
         const bool may_wait = outcomes[i]->code() == ErrorCode::kAlreadyExists &&
                               request_.replace_topic && clock_.Monotonic() < deadline;
+        if (outcomes[i]->code() == ErrorCode::kAlreadyExists && !may_wait) {
+          // A broker that was just started does not know of it yet, or somebody else makes it.
+          const Error known = Error(*outcomes[i])
+                                  .WithHint(
+                                      "the broker that was asked did not know of it; give the same "
+                                      "command once more");
+          return AboutTopic(known, "make", wanted[i].name);
+        }
         if (!may_wait) return AboutTopic(*outcomes[i], "make", wanted[i].name);
         again.push_back(std::move(wanted[i]));
       }

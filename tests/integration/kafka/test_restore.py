@@ -437,6 +437,9 @@ class ZooKeeper39(Both, Restoring):
         )
         self.cluster.stop_broker(1)
         self.cluster.start_broker(1)
+        # It answers before its controller has told it of topics.
+        wait_until("the topic to be known", lambda: "full" in self.cluster.admin().metadata()["topics"])
+        self.cluster.wait_for_leader("full")
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
         self.assertRegex(done["lines"][0], "behind [0-9]+ that were there")
