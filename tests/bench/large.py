@@ -81,6 +81,7 @@ def one_directory(directory: Path, rounds: int) -> None:
     table = Table(f"{FILES} files in one directory, median of {rounds}")
     program = Holdfast(directory, data)
     target = directory / "restored"
+    shutil.rmtree(target, ignore_errors=True)  # of a run that was ended
     for number in range(rounds):
         program.reset()
         program.call(program.init())
