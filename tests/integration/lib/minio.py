@@ -3,6 +3,7 @@
 import os
 import shutil
 import ssl
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class MinIO:
 
     def credentials_file(self) -> Path:
         path = self._directory / "credentials"
-        path.write_text(f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
-        path.chmod(0o600)
+        made = self._directory / f"credentials-{threading.get_ident()}"
+        made.touch(0o600)
+        made.write_text(f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
+        made.rename(path)  # others may be reading it
         return path
 
     @property
