@@ -27,6 +27,8 @@ from .processes import Process, free_port, run, wait_until
 from .restic import Restic
 from .trees import Tree, differences, scan
 from .writers import ManyAtOnce
+from .zookeeper import ZooKeeperEnsemble
+from .zookeeper_client import MultiWriter, ZooKeeperClient, ZooKeeperError
 
 __all__ = [
     "Agent",
@@ -43,6 +45,7 @@ __all__ = [
     "Load",
     "ManyAtOnce",
     "MinIO",
+    "MultiWriter",
     "Process",
     "Record",
     "Restic",
@@ -50,6 +53,9 @@ __all__ = [
     "Tree",
     "WebServer",
     "Writer",
+    "ZooKeeperClient",
+    "ZooKeeperEnsemble",
+    "ZooKeeperError",
     "agent_program",
     "differences",
     "free_port",
