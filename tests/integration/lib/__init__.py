@@ -13,6 +13,7 @@ with 77, which ctest counts as skipped. Services run as the current user, on loo
 """
 
 from .agent import Agent, Finished, write_config
+from .alertmanager import Alertmanager
 from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
@@ -24,6 +25,7 @@ from .kafka_room import KafkaRoom, RoomError
 from .minio import MinIO
 from .places import agent_program, service_program
 from .processes import Process, free_port, run, wait_until
+from .prometheus import MetricsEndpoint, Prometheus
 from .restic import Restic
 from .trees import Tree, differences, scan
 from .writers import ManyAtOnce
@@ -32,6 +34,7 @@ from .zookeeper_client import MultiWriter, ZooKeeperClient, ZooKeeperError
 
 __all__ = [
     "Agent",
+    "Alertmanager",
     "Authority",
     "Case",
     "EtcdCluster",
@@ -44,9 +47,11 @@ __all__ = [
     "KafkaRoom",
     "Load",
     "ManyAtOnce",
+    "MetricsEndpoint",
     "MinIO",
     "MultiWriter",
     "Process",
+    "Prometheus",
     "Record",
     "Restic",
     "RoomError",

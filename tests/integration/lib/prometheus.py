@@ -1,0 +1,161 @@
+"""A real Prometheus with shortened blocks, something for it to scrape, and what it answers."""
+
+import http.server
+import math
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+from .certificates import Authority
+from .metrics_api import PASSWORD, USER, HttpApi, write_web_config
+from .places import service_program
+from .processes import Process, free_port, run, wait_until
+
+
+class MetricsEndpoint:
+    """Gives `series` counters at /metrics, in a thread of this program. At /late it gives the same with timestamps, one
+    scrape a second ahead and the next `late` seconds behind, so that half of the samples come out of order."""
+
+    def __init__(self, series: int = 50, late: float = 20):
+        self.scrapes = 0
+        endpoint = self
+
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                endpoint.scrapes += 1
+                turn = endpoint.scrapes
+                stamp = ""
+                if self.path.startswith("/late"):
+                    moment = time.time() - (late if turn % 2 else 0)
+                    stamp = f" {int(moment * 1000)}"
+                name = "late_total" if stamp else "load_total"
+                body = f"# TYPE {name} counter\n" + "".join(
+                    f'{name}{{number="{n}"}} {turn * 1000 + n}{stamp}\n' for n in range(series))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_arguments) -> None:
+                pass
+
+        self.port = free_port()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Answer)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Prometheus:
+    """One server below `directory`. Blocks are made every few seconds and compacted soon after. `etc` has what a
+    configuration can name: rules, targets, a password, a web configuration with `authority`."""
+
+    def __init__(self, directory: Path, *, targets: list[str] | None = None, authority: Authority | None = None,
+                 late: str = "", flags: tuple[str, ...] = (), data: Path | None = None, block: str = "10s",
+                 retention: str = "15d"):
+        self.directory = directory
+        self.etc = directory / "etc"
+        self.data = data or directory / "data"
+        self.etc.mkdir(parents=True, exist_ok=True)
+        self.config = self.etc / "prometheus.yml"
+        self.port = free_port()
+        self.flags = flags
+        self.block = block
+        self.retention = retention
+        self.web_config = self.etc / "web.yml" if authority else None
+        self.access: dict = {}
+        self.process: Process | None = None
+        if authority is not None:
+            self.access = write_web_config(self.web_config, authority, f"prometheus-{self.port}")
+            password = directory / "api.password"
+            password.write_text(PASSWORD + "\n")
+            self.access["password_file"] = str(password)
+        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        self.api = HttpApi(self.url, authority.ca if authority else None, (USER, PASSWORD) if authority else None)
+        self.write_config(targets or [], late)
+
+    def write_config(self, targets: list[str], late: str = "") -> None:
+        (self.etc / "rules").mkdir(exist_ok=True)
+        (self.etc / "rules" / "load.yml").write_text(
+            "groups:\n- name: load\n  rules:\n  - record: load:sum\n    expr: sum(load_total)\n")
+        (self.etc / "targets.json").write_text("[]\n")
+        (self.etc / "scrape.password").write_text("secret\n")
+        lines = ["global:", "  scrape_interval: 1s", "  evaluation_interval: 1s", "  external_labels:",
+                 "    cluster: prod", "    replica: a", "rule_files: ['rules/*.yml']"]
+        if late:
+            lines += ["storage:", "  tsdb:", "    out_of_order_time_window: 10m"]
+        lines += ["scrape_configs:", "- job_name: files", "  file_sd_configs:", "  - files: [targets.json]",
+                  "  basic_auth: {username: x, password_file: scrape.password}"]
+        if targets:
+            lines += ["- job_name: load", "  static_configs:", f"  - targets: {targets}"]
+        if late:
+            lines += ["- job_name: late", "  metrics_path: /late", "  static_configs:", f"  - targets: ['{late}']"]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def start(self) -> "Prometheus":
+        argv = [service_program("prometheus", "prometheus"), f"--config.file={self.config}",
+                f"--web.listen-address=127.0.0.1:{self.port}"]
+        if not any(flag.startswith("--enable-feature=agent") for flag in self.flags):
+            argv += [f"--storage.tsdb.path={self.data}", f"--storage.tsdb.min-block-duration={self.block}",
+                     "--storage.tsdb.max-block-duration=5m", f"--storage.tsdb.retention.time={self.retention}"]
+        if self.web_config is not None:
+            argv.append(f"--web.config.file={self.web_config}")
+        self.process = Process([*argv, *self.flags], self.directory / "prometheus.log")
+
+        def serves() -> bool:
+            self.process.require_running()
+            return self.api.ask("/-/ready")[0] == 200
+
+        try:
+            wait_until("Prometheus to serve", serves)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.process.tail()}") from None
+        return self
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.stop()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+
+    def query(self, expression: str, at: float | None = None) -> list[dict]:
+        arguments = {"query": expression} | ({"time": f"{at:.3f}"} if at is not None else {})
+        answer = self.api.get("/api/v1/query?" + urllib.parse.urlencode(arguments))
+        if answer["status"] != "success":
+            raise AssertionError(f"{expression}: {answer}")
+        return answer["data"]["result"]
+
+    def totals(self, start_ms: int, end_ms: int, selector: str = '{__name__=~".+"}') -> dict[str, tuple[int, float]]:
+        """Of each series, by its labels: how many samples it has from `start_ms` to `end_ms`, and their sum."""
+        seconds = max(1, math.ceil((end_ms - start_ms) / 1000))
+        found: dict[str, list[float]] = {}
+        for function in ("count_over_time", "sum_over_time"):
+            # Names fall away, so that one query may not mix those of several metrics.
+            for name in self.names():
+                for one in self.query(f'{function}({{__name__="{name}"}}[{seconds}s])', end_ms / 1000):
+                    key = name + str(sorted(one["metric"].items()))
+                    found.setdefault(key, []).append(float(one["value"][1]))
+        return {key: (int(values[0]), values[1]) for key, values in found.items()}
+
+    def names(self) -> list[str]:
+        return self.api.get("/api/v1/label/__name__/values")["data"]
+
+    def blocks(self) -> list[str]:
+        """The ULIDs of whole blocks on disk."""
+        if not self.data.exists():
+            return []
+        return sorted(one.name for one in self.data.iterdir() if len(one.name) == 26 and (one / "meta.json").exists())
+
+    def promtool(self, *arguments: str, **options) -> str:
+        return run([service_program("prometheus", "promtool"), *arguments], **options).stdout
+
+    def source(self, name: str = "main", **options) -> dict:
+        """The source's entry for agent.yaml."""
+        return {"kind": "prometheus", "name": name, "url": self.url, "data_dir": str(self.data), **self.access,
+                **options}
