@@ -14,6 +14,7 @@
 #include "agent/sources/kafka/documents.h"
 #include "agent/sources/kafka/member_files.h"
 #include "agent/sources/kafka/partition_saver.h"
+#include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/visibility.h"
 #include "common/base/format.h"
 
@@ -34,33 +35,6 @@ UnixTime ToUnixTime(WallTime time) {
 }
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
-
-// A document of a snapshot, nullopt where it is not there.
-Result<std::optional<std::string>> ReadDocument(SnapshotView& view, const std::string& path) {
-  HF_ASSIGN(const std::optional<Attributes> found, view.Stat(path));
-  if (!found) return std::nullopt;
-  if (found->type != NodeType::kFile || found->size > kDocumentBytesMax)
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no document", Quote(path)));
-  HF_ASSIGN(const std::unique_ptr<ByteReader> reader, view.Open(path));
-  std::string text;
-  Bytes buffer(std::size_t{64} << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-  }
-}
-
-// nullopt where there is none.
-Result<std::optional<PartitionDocument>> ReadPartitionDocument(
-    SnapshotView& view, const rdkafka::TopicPartition& partition) {
-  const std::string path = PartitionDocumentPath(partition.topic, partition.partition);
-  HF_ASSIGN(const std::optional<std::string> text, ReadDocument(view, path));
-  if (!text) return std::nullopt;
-  Result<PartitionDocument> document = DecodePartition(*text);
-  if (!document) return Fail(std::move(document).error().While("read " + Quote(path)));
-  return *std::move(document);
-}
 
 // Whether every file that the document names is there, and as long as it says.
 Result<bool> HasFiles(SnapshotView& view, const rdkafka::TopicPartition& partition,
@@ -222,7 +196,8 @@ class Session final : public BackupSession {
 
   Result<bool> IsSavedByOthers(const rdkafka::TopicPartition& partition) {
     for (SnapshotView* other : spec_.others) {
-      HF_ASSIGN(const auto document, ReadPartitionDocument(*other, partition));
+      HF_ASSIGN(const auto document,
+                ReadStoredPartition(*other, partition.topic, partition.partition));
       if (document && document->incomplete.empty()) return true;
     }
     return false;
@@ -356,7 +331,8 @@ class Session final : public BackupSession {
   // Damage of an old snapshot must not keep a new one from being made.
   Result<void> FindPrevious(PartitionWork& work) {
     if (spec_.previous == nullptr) return {};
-    auto document = ReadPartitionDocument(*spec_.previous, work.partition);
+    auto document =
+        ReadStoredPartition(*spec_.previous, work.partition.topic, work.partition.partition);
     Result<bool> is_there = true;
     if (document && *document) is_there = HasFiles(*spec_.previous, work.partition, **document);
     if (document && is_there && *is_there) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "agent/sources/kafka/broker_texts.h"
 #include "agent/sources/kafka/first_few.h"
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/settings.h"
@@ -31,6 +32,8 @@ Result<std::optional<T>> ReadDocument(SnapshotView& snapshot, const std::string&
                                       Result<T> (*decode)(std::string_view)) {
   HF_ASSIGN(const auto found, snapshot.Stat(path));
   if (!found) return std::nullopt;
+  if (found->type != NodeType::kFile || found->size > kDocumentBytesMax)
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no document", Quote(path)));
   Result<std::string> text = ReadText(snapshot, path);
   if (!text) return Fail(std::move(text).error().While(Quote(path)));
   Result<T> document = decode(*text);
