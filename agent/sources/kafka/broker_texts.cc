@@ -14,7 +14,7 @@
 namespace holdfast::kafka {
 namespace {
 
-constexpr std::size_t kTopicNameMax = 249;
+constexpr std::size_t kTopicNameMax = 249;   // so that "<name>-<partition>" is a file's name
 constexpr std::size_t kTopicIdLetters = 22;  // 16 bytes in Base64
 constexpr std::size_t kShownMax = 80;
 
@@ -227,14 +227,17 @@ Result<std::vector<EpochStart>> ParseEpochs(std::string_view text) {
   return epochs;
 }
 
+bool IsTopicName(std::string_view name) {
+  return !name.empty() && name.size() <= kTopicNameMax && name != "." && name != ".." &&
+         std::ranges::all_of(name, IsTopicLetter);
+}
+
 std::optional<PartitionName> ParsePartitionName(std::string_view directory) {
   const std::size_t dash = directory.rfind('-');
   if (dash == std::string_view::npos) return std::nullopt;
   const std::string_view topic = directory.substr(0, dash);
   const auto partition = Number<std::int32_t>(directory.substr(dash + 1));
-  if (!partition || topic.empty() || topic.size() > kTopicNameMax || topic == "." ||
-      topic == ".." || !std::ranges::all_of(topic, IsTopicLetter))
-    return std::nullopt;
+  if (!partition || !IsTopicName(topic)) return std::nullopt;
   return PartitionName{std::string(topic), *partition};
 }
 

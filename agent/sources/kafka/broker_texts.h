@@ -39,6 +39,9 @@ Result<std::string> ParseTopicId(std::string_view text);
 // leader-epoch-checkpoint: ascending, as PartitionDocument has them.
 Result<std::vector<EpochStart>> ParseEpochs(std::string_view text);
 
+// Whether brokers take such a name of a topic.
+bool IsTopicName(std::string_view name);
+
 struct PartitionName {
   std::string topic;
   std::int32_t partition = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/sources/kafka/broker_texts.h"
 #include "common/base/clock.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"
@@ -10,8 +11,6 @@
 
 namespace holdfast::kafka {
 namespace {
-
-constexpr std::size_t kTopicNameMax = 249;  // so that "<name>-<partition>" is a file's name
 
 std::vector<std::string> Split(std::string_view text) {
   std::vector<std::string> parts;
@@ -127,15 +126,6 @@ Result<void> CheckLogDirs(const config::Values& options) {
 }
 
 }  // namespace
-
-bool IsTopicName(std::string_view name) {
-  const auto is_plain = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !name.empty() && name.size() <= kTopicNameMax && name != "." && name != ".." &&
-         std::ranges::all_of(name, is_plain);
-}
 
 std::string RestoreRequest::TargetOf(const std::string& topic) const {
   const auto renamed = renames.find(topic);

@@ -44,7 +44,4 @@ std::vector<config::OptionSpec> RestoreOptions();
 Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
                                           const rdkafka::Properties& own);
 
-// Whether brokers take such a name.
-bool IsTopicName(std::string_view name);
-
 }  // namespace holdfast::kafka
