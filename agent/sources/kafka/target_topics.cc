@@ -297,18 +297,17 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
       std::vector<rdkafka::NewTopic> again;
       for (std::size_t i = 0; i < wanted.size(); ++i) {
         if (!outcomes[i]) continue;
-        const bool may_wait = outcomes[i]->code() == ErrorCode::kAlreadyExists &&
-                              request_.replace_topic && clock_.Monotonic() < deadline;
-        if (outcomes[i]->code() == ErrorCode::kAlreadyExists && !may_wait) {
+        Error refusal = *outcomes[i];
+        if (refusal.code() == ErrorCode::kAlreadyExists) {
+          if (request_.replace_topic && clock_.Monotonic() < deadline) {
+            again.push_back(std::move(wanted[i]));
+            continue;
+          }
           // A broker that was just started does not know of it yet, or somebody else makes it.
-          const Error known = Error(*outcomes[i])
-                                  .WithHint(
-                                      "the broker that was asked did not know of it; give the same "
-                                      "command once more");
-          return AboutTopic(known, "make", wanted[i].name);
+          refusal = std::move(refusal).WithHint(
+              "the broker that was asked did not know of it; give the same command once more");
         }
-        if (!may_wait) return AboutTopic(*outcomes[i], "make", wanted[i].name);
-        again.push_back(std::move(wanted[i]));
+        return AboutTopic(refusal, "make", wanted[i].name);
       }
       wanted = std::move(again);
       if (!wanted.empty() && !WaitFor(kTryAgain, stop_))
