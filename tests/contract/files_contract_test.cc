@@ -1,5 +1,3 @@
-#include <dirent.h>
-
 #include "agent/sources/files/files.h"
 #include "tests/contract/source_contract.h"
 #include "tests/support/file_trees.h"
@@ -10,14 +8,6 @@ namespace holdfast {
 namespace {
 
 using namespace holdfast::testing;  // NOLINT
-
-std::size_t OpenDescriptors() {
-  std::size_t count = 0;
-  DIR* directory = opendir("/proc/self/fd");
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
-}
 
 TEST_CASE("files: the contract of every source") {
   TempDir temp = Unwrap(TempDir::Create("files-contract"));
@@ -45,7 +35,7 @@ TEST_CASE("files: the contract of every source") {
     return Unwrap(FilesKind().open(context, values));
   };
   test.fingerprint = [&] {
-    std::string text = std::to_string(OpenDescriptors());
+    std::string text = std::to_string(CountEntries("/proc/self/fd"));
     for (const std::string& line : DescribeTree(top)) text += "\n" + line;
     return text;
   };

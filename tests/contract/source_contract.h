@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -131,6 +133,14 @@ inline void ReadContent(Item& item, std::size_t pieces = SIZE_MAX) {
   for (; reader != nullptr && pieces > 0; --pieces) {
     if (Unwrap((*reader)->Read(buffer)) == 0) return;
   }
+}
+
+// Of a directory, for fingerprints: what lies in it, what is open, which threads there are. 0 where
+// there is none.
+inline std::size_t CountEntries(const std::string& path) {
+  std::error_code none;
+  const std::filesystem::directory_iterator entries(path, none);
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
 inline void CheckSourceContract(const SourceUnderTest& test) {

@@ -1,7 +1,5 @@
 // The contract of every source, over a running Kafka of two brokers: test_contract.py starts it and
 // says where.
-#include <dirent.h>
-
 #include <fstream>
 
 #include "agent/sources/kafka/kafka.h"
@@ -15,6 +13,7 @@
 namespace holdfast {
 namespace {
 
+using testing::CountEntries;
 using testing::Unwrap;
 
 // A broker that a source is asked of.
@@ -29,15 +28,6 @@ std::vector<Place> Places() {
   std::ifstream file("places");
   for (Place& place : places) REQUIRE(file >> place.endpoint >> place.log_dir);
   return places;
-}
-
-std::size_t CountEntries(const std::string& path) {
-  std::size_t count = 0;
-  DIR* directory = opendir(path.c_str());
-  if (directory == nullptr) return 0;
-  while (readdir(directory) != nullptr) ++count;
-  closedir(directory);
-  return count;
 }
 
 // Topics, and where each partition begins and ends.
@@ -84,7 +74,7 @@ void CheckKafka(bool reads_directories) {
   test.fingerprint = [&] {
     const std::string cluster = DescribeCluster(places[0].endpoint);
     return fmt::format("{}; {} descriptors, {} left behind", cluster, CountEntries("/proc/self/fd"),
-                       std::max<std::size_t>(CountEntries(state), 2) - 2);
+                       CountEntries(state));
   };
   test.scopes = KafkaKind().scopes;
   test.reuses_unchanged = !reads_directories;
