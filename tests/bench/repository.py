@@ -361,7 +361,7 @@ class RepositoryBench:
             wait_until("the proxy", lambda: "ready" in proxy.log.read_text())
             url = f"s3:http://127.0.0.1:{port}/bucket/prefix"
             if isinstance(program, Holdfast):
-                program.configure(url=url, credentials_file=str(minio.credentials_file()))
+                program.configure(url=url, credentials_file=str(minio.credentials_file))
             else:
                 program.environment |= {
                     "RESTIC_REPOSITORY": url,

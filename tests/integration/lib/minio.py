@@ -3,7 +3,6 @@
 import os
 import shutil
 import ssl
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -32,15 +31,12 @@ class MinIO:
             issued.cert.rename(certificates / "public.crt")
             issued.key.rename(certificates / "private.key")
             self._arguments = ["--certs-dir", str(certificates)]
+        self.credentials_file = directory / "credentials"
+        self.credentials_file.touch(0o600)
+        self.credentials_file.write_text(
+            f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+        )
         self.process: Process | None = None
-
-    def credentials_file(self) -> Path:
-        path = self._directory / "credentials"
-        made = self._directory / f"credentials-{threading.get_ident()}"
-        made.touch(0o600)
-        made.write_text(f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n")
-        made.rename(path)  # others may be reading it
-        return path
 
     @property
     def environment(self) -> dict[str, str]:

@@ -61,7 +61,7 @@ class Place(Case):
             "url": self.url,
             "password_file": str(self.directory / "password"),
             "ca": str(self.minio.authority.ca),
-            "credentials_file": str(self.minio.credentials_file()),
+            "credentials_file": str(self.minio.credentials_file),
         }
         repository = {name: value for name, value in (repository | options).items() if value is not None}
         sources = [{"kind": "files", "name": "app", "paths": [str(tree or self.tree)]}]
