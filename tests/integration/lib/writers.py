@@ -91,6 +91,7 @@ class ManyAtOnce:
 
         thread = threading.Thread(target=go)
         thread.start()
+        self.addCleanup(thread.join)
         return thread
 
     def hold(self) -> Process:
@@ -120,6 +121,7 @@ class ManyAtOnce:
         writers = [self.guarded(self.ours, "we-1"), self.guarded(self.ours, "we-2"),
                    self.guarded(self.theirs, "they-1", "restic"), self.guarded(self.theirs, "they-2", "restic19")]
         reader = self.guarded(self.read, done)
+        self.addCleanup(done.set)  # else the reader would outlive a test that fails
         self.refuse_prune()
         for writer in writers:
             writer.join()
