@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Case, KafkaCluster, KafkaError, Record, main, wait_until, write_config
+from lib import Agent, Case, KafkaCluster, KafkaError, Record, main, wait_until
 from lib.kafka_log import partition_records
+from saving import make_agent
 
 FOR_EVER = {"retention.ms": "-1"}
 # Kafka looks so often for what retention and compaction may take.
@@ -43,12 +44,7 @@ class OneBroker(Case):
         source = {"kind": "kafka", "name": "main", "repository": "main", "bootstrap": [self.cluster.bootstrap()]}
         source |= {"log_dirs": log_dirs, "topics": {"include": list(topics)}} | options
         directory = self.directory / f"agent-{len(list(self.directory.iterdir()))}"
-        config = write_config(directory, [source])
-        (directory / "password").write_text("correct horse")
-        (directory / "password").chmod(0o600)
-        agent = Agent(config)
-        agent.run("repository", "init")
-        return agent
+        return make_agent(directory, source)
 
     def restore(self, agent: Agent, snapshot: str = "latest:kafka/main") -> Path:
         self.restored += 1

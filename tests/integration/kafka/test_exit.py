@@ -125,8 +125,6 @@ class WithoutUs(Case):
         source |= {"log_dirs": [str(one) for one in cluster.brokers[1].log_dirs]}
         agent = Agent(write_config(self.directory, [source]))
         if not (self.directory / "repository").exists():
-            (self.directory / "password").write_text("correct horse")
-            (self.directory / "password").chmod(0o600)
             agent.run("repository", "init")
         [task] = agent.json("backup")["sources"]
         self.assertEqual(task["state"], "done")
