@@ -34,7 +34,8 @@ Result<WrittenPartitions> RecordRestore::Run(
   const rdkafka::ClientOptions& options = tools_.client->options();
   HF_ASSIGN(writer_, rdkafka::Writer::Open(options,
                                            {.record_bytes_max = kRecordBytesMax,
-                                            .delivery_limit = tools_.delivery_limit},
+                                            .delivery_limit = tools_.delivery_limit,
+                                            .compression = tools_.request->compression},
                                            [this](const auto& delivery) { Delivered(delivery); }));
   read_back_.emplace(ReaderOf(options), *tools_.clock);
   for (const TargetTopic& topic : topics) HF_TRY(Topic(topic, committed));

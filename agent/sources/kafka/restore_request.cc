@@ -115,8 +115,8 @@ Result<void> ReadUntil(const config::Values& options, RestoreRequest& request) {
 
 Result<void> CheckLogDirs(const config::Values& options) {
   // What is in files is taken as it is, and nobody runs who could be told anything else.
-  for (const char* name :
-       {"until", "with", "hold_retention", "target_client", "zero_timestamp_as_one"}) {
+  for (const char* name : {"until", "with", "hold_retention", "target_client",
+                           "zero_timestamp_as_one", "compression"}) {
     if (!options.Has(name)) continue;
     std::string flag = name;
     std::ranges::replace(flag, '_', '-');
@@ -183,6 +183,9 @@ std::vector<config::OptionSpec> RestoreOptions() {
       OptionSpec{.name = "zero_timestamp_as_one",
                  .type = OptionType::kBool,
                  .help = "write records whose timestamp is 0, which no client can write, with 1"},
+      OptionSpec{.name = "compression",
+                 .help = "write batches so: none, gzip, snappy, lz4 or zstd; none without it",
+                 .choices = {"none", "gzip", "snappy", "lz4", "zstd"}},
   };
 }
 
@@ -201,6 +204,7 @@ Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
   request.hold_retention = options.Flag("hold_retention");
   request.replace_topic = options.Flag("replace_topic");
   request.zero_timestamp_as_one = options.Flag("zero_timestamp_as_one");
+  request.compression = options.Text("compression", request.compression);
   request.cluster.properties = own;
   if (options.Has("target_client")) {
     HF_ASSIGN(request.cluster.properties, ReadPropertiesFile(options.Text("target_client")));

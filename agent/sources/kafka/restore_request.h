@@ -29,6 +29,7 @@ struct RestoreRequest {
   bool hold_retention = false;
   bool replace_topic = false;
   bool zero_timestamp_as_one = false;
+  std::string compression = "none";  // of the batches that are written, as Kafka calls it
 
   bool MakesTopics() const { return records || configs; }
   // What the topic is to be called.

@@ -205,6 +205,14 @@ class Both:
         self.assertEqual(len(self.restore(snapshot, zero_timestamp_as_one=True, hold_retention=True)["warnings"]), 1)
         self.assertEqual([record.timestamp for record in self.cluster.admin().consume("zero")], [1, 1, 2])
 
+    def test_compressed_anew(self) -> None:
+        records = [Record("packed", 0, None, b"x" * 1000, (), LONG_AGO + i) for i in range(500)]
+        snapshot = self.store({"topic": "packed", "partitions": 1}, *(told(one, i) for i, one in enumerate(records)))
+        self.restore(snapshot, rename=["packed=unpacked"], hold_retention=True)
+        self.restore(snapshot, compression="zstd", hold_retention=True)
+        self.assertEqual(self.values("packed"), [record.value for record in records])
+        self.assertLess(10 * self.bytes_on_disk("packed"), self.bytes_on_disk("unpacked"))
+
     def test_a_snapshot_with_a_hole(self) -> None:
         snapshot = self.store(
             {"topic": "hole", "partitions": 1},
@@ -451,6 +459,7 @@ class ZooKeeper39(Both, Restoring):
             {"acls": [["TOPIC", "plain", "LITERAL", "User:anna", "*", "READ", "ALLOW"]]},
         )
         done = self.try_restore(snapshot)
+        self.assertIn("partly", done)
         self.assertEqual(done["partly"]["code"], "unsupported")
         self.assertRegex(done["partly"]["text"], "1 access rights")
         self.assertIn("plain", self.cluster.admin().metadata()["topics"])

@@ -32,6 +32,7 @@ TEST_CASE("kafka restore request: everything is restored unless it is said other
   CHECK(request.acls);
   CHECK(request.groups);
   CHECK_FALSE(request.until_ms);
+  CHECK(request.compression == "none");
   CHECK(request.TargetOf("orders") == "orders");
 }
 
@@ -56,6 +57,7 @@ TEST_CASE("kafka restore request: the same text only for the same things") {
   const std::string plain = Unwrap(Read({})).Text();
 
   CHECK(Unwrap(Read({{"replace_topic", true}, {"hold_retention", true}})).Text() == plain);
+  CHECK(Unwrap(Read({{"compression", std::string("zstd")}})).Text() == plain);
   CHECK(Unwrap(Read({{"prefix", std::string("x")}})).Text() != plain);
   CHECK(Unwrap(Read({{"topic", std::vector<std::string>{"x"}}})).Text() != plain);
   CHECK(Unwrap(Read({{"with", std::string("records")}})).Text() != plain);
