@@ -272,7 +272,8 @@ Result<Part> BackupTask::SavePart() {
                                 ? RateLimits()
                                 : context_.bandwidth->OfSource(options_.settings->label());
   {
-    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings), resume_.get());
+    ItemsAhead items(*session_, ReadersOf(*context_.settings, *options_.settings),
+                     progress_.progress(), resume_.get());
     HF_TRY(SaveItems(items, *writer, limits, context_.stop));
   }
   WallTime cut_time = saved_.manifest.cut_time;

@@ -54,6 +54,7 @@ void ItemsAhead::Fetch() {
 
 Result<std::optional<Item>> ItemsAhead::Ask() {
   Result<std::optional<Item>> item = session_.Next();
+  progress_.bytes_total = session_.bytes_total();
   if (item && *item && resume_ != nullptr) resume_->Mark(**item);
   return item;
 }

@@ -16,6 +16,7 @@
 #include "common/base/result.h"
 #include "common/repository/resume_log.h"
 #include "common/stream/item.h"
+#include "common/stream/progress.h"
 
 namespace holdfast::jobs {
 
@@ -31,10 +32,11 @@ class ItemsAhead {
   static constexpr std::size_t kBytesMax = 8U << 20;
 
   // Reads `readers` files at once; with one nothing is asked for or read before it is wanted, and
-  // there is no thread. `resume` (may be null) marks each item. Session and log must outlive the
-  // object.
-  ItemsAhead(BackupSession& session, unsigned readers, repository::ResumeLog* resume = nullptr)
-      : session_(session), readers_(readers), resume_(resume) {}
+  // there is no thread. `progress` learns how much there will be in all, `resume` (may be null)
+  // marks each item. Session, progress and log must outlive the object.
+  ItemsAhead(BackupSession& session, unsigned readers, Progress& progress,
+             repository::ResumeLog* resume = nullptr)
+      : session_(session), readers_(readers), progress_(progress), resume_(resume) {}
   ItemsAhead(const ItemsAhead&) = delete;
   ItemsAhead& operator=(const ItemsAhead&) = delete;
   ~ItemsAhead();  // waits for the session, should that be asked right now
@@ -64,6 +66,7 @@ class ItemsAhead {
 
   BackupSession& session_;
   const unsigned readers_;
+  Progress& progress_;
   repository::ResumeLog* const resume_;
 
   Batch given_;                  // what Next() gives out of, in the session's order

@@ -80,15 +80,16 @@ class BackupSession {
   virtual Result<void> Cut() = 0;
   // Items depth-first (see Item); nullopt: no more. A shard that cannot be read whole is a warning
   // for kLead and kShards, and kRest's to save again; where two parts have a file of the same path,
-  // its directory is kRest's, else either's. REQUIRES: Cut() succeeded; new content that came before
-  // was read to its end, or to an error where the item is not required.
+  // its directory is kRest's, else either's. REQUIRES: Cut() succeeded; new content that came
+  // before was read to its end, or to an error where the item is not required.
   virtual Result<std::optional<Item>> Next() = 0;
   // What the manifest says of this part: identity, members, position, endpoint, method,
   // consistency, checksums, details, missing, warnings. Of kMember it has no position, but identity
   // and health all the same, as far as the service answers. REQUIRES: Next() returned nullopt and
   // every item was read.
   virtual Result<Manifest> Finish() = 0;
-  // Bytes that Next() will give in all, 0 where unknown. Known after Cut().
+  // Bytes that Next() will give in all, 0 where unknown. Asked after Cut() and after each Next(),
+  // by which it may have become better known.
   virtual std::uint64_t bytes_total() const { return 0; }
 };
 

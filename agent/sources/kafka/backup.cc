@@ -71,6 +71,12 @@ std::string SinceText(std::int64_t timestamp_ms, WallTime cut) {
                      FormatTime(WallTime(std::chrono::milliseconds(timestamp_ms))));
 }
 
+// Where records are, or were, that can be saved.
+std::uint64_t OffsetsIn(const rdkafka::Bounds& bounds) {
+  if (bounds.error || bounds.last_stable <= bounds.low) return 0;
+  return static_cast<std::uint64_t>(bounds.last_stable - bounds.low);
+}
+
 struct Counts {
   std::uint64_t topics = 0;
   std::uint64_t partitions = 0;
@@ -105,8 +111,21 @@ class Session final : public BackupSession {
     std::vector<rdkafka::TopicPartition> asked;
     for (const ChosenPartition& chosen : partitions_) asked.push_back(PartitionOf(chosen));
     HF_ASSIGN(bounds_, rdkafka::ListBounds(*client_, asked, stop_));
+    for (const rdkafka::Bounds& bounds : bounds_) offsets_total_ += OffsetsIn(bounds);
     PrepareTools();
     return {};
+  }
+
+  // Nobody tells how large records are: an offset is taken to be worth what those before were.
+  std::uint64_t bytes_total() const override {
+    PartitionSaver::Given given = given_;
+    if (saver_ != nullptr) {
+      given.offsets += saver_->given().offsets;
+      given.bytes += saver_->given().bytes;
+    }
+    if (given.offsets == 0) return 0;
+    const double worth = static_cast<double>(given.bytes) / static_cast<double>(given.offsets);
+    return static_cast<std::uint64_t>(worth * static_cast<double>(offsets_total_));
   }
 
   Result<std::optional<Item>> Next() override {
@@ -353,6 +372,8 @@ class Session final : public BackupSession {
     ++counts_.partitions;
     counts_.records += document.run().records;
     counts_.records_read += saver_->records_read();
+    given_.offsets += OffsetsIn(bounds_[current_]);
+    given_.bytes += saver_->given().bytes;
     const TopicDocument& topic =
         topics_.topics[static_cast<std::size_t>(partitions_[current_].topic)];
     if (saver_->records_read() > 0 &&
@@ -462,6 +483,7 @@ class Session final : public BackupSession {
   bool lacks_documents_ = false;             // of kRest
   std::vector<ChosenPartition> partitions_;  // by topic and number
   std::vector<rdkafka::Bounds> bounds_;      // of them
+  std::uint64_t offsets_total_ = 0;          // likewise
   WallTime cut_time_{};
 
   std::deque<std::pair<std::string_view, std::string>> documents_;
@@ -472,6 +494,7 @@ class Session final : public BackupSession {
   std::deque<std::optional<PartitionWork>> ahead_;  // from next_partition_ on
   std::size_t current_ = 0;
   std::unique_ptr<PartitionSaver> saver_;  // of current_
+  PartitionSaver::Given given_;            // of those before it
 
   std::vector<OpenRange> open_;             // not told yet
   std::vector<TopicDocument> read_topics_;  // of which records were read, by name

@@ -286,6 +286,7 @@ Result<std::optional<Item>> PartitionSaver::Unchanged() {
     document_.files.clear();
     return std::nullopt;
   }
+  for (const SegmentFacts& file : document_.files) file_bytes_ += file.bytes;
   Item item;
   item.path = path;
   item.attributes = entry->attributes();
@@ -305,6 +306,7 @@ Result<Item> PartitionSaver::NextKept() {
                                 file] { return ReadAgain(*this_tools, partition, file); },
                        .entry = std::move(entry)};
   document_.files.push_back(file);
+  file_bytes_ += file.bytes;
   document_.last_record = work_.previous->last_record;
   document_.last_record_epoch = work_.previous->last_record_epoch;
   return item;
@@ -470,8 +472,15 @@ void PartitionSaver::StopAt(std::int64_t offset, const Error& failure) {
   remedy_ = failure.hint();
 }
 
+PartitionSaver::Given PartitionSaver::given() const {
+  if (document_.files.empty()) return {};
+  const std::int64_t end = document_.files.back().run.last_offset + 1;
+  return {static_cast<std::uint64_t>(std::max<std::int64_t>(end - document_.low, 0)), file_bytes_};
+}
+
 void PartitionSaver::FileDone(const RecordRun& run, std::uint64_t bytes, ByteView last_batch) {
   document_.files.push_back({.bytes = bytes, .run = run});
+  file_bytes_ += bytes;
   document_.last_record = LastOf(last_batch);
   // Of a record that came from the previous snapshot it says what that said.
   const bool is_new = records_read_ > 0 && document_.last_record.last_offset + 1 == read_to_;

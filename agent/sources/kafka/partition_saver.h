@@ -67,6 +67,13 @@ class PartitionSaver {
   const std::string& remedy() const { return remedy_; }
   // Why the previous snapshot's files were not used, and what else the operator may want to know.
   const std::vector<std::string>& warnings() const { return warnings_; }
+  // How much of the partition was given so far: offsets from its first to the last whole file's
+  // end, and the bytes of these files.
+  struct Given {
+    std::uint64_t offsets = 0;
+    std::uint64_t bytes = 0;
+  };
+  Given given() const;
   // Records that were not there in the previous snapshot.
   std::uint64_t records_read() const { return records_read_; }
 
@@ -101,6 +108,7 @@ class PartitionSaver {
   std::string remedy_;
   std::vector<std::string> warnings_;
   std::uint64_t records_read_ = 0;
+  std::uint64_t file_bytes_ = 0;  // of document_.files
   Stage stage_ = Stage::kBegin;
   std::size_t kept_ = 0;  // the next of the previous files to be kept as it is
 

@@ -62,6 +62,7 @@ class ListSession final : public BackupSession {
     return std::optional<Item>(std::move(item));
   }
   Result<Manifest> Finish() override { return Manifest(); }
+  std::uint64_t bytes_total() const override { return 100 * asked_; }  // as if it found more
 
   std::size_t asked() const {
     std::lock_guard lock(mutex_);
@@ -84,7 +85,8 @@ class ListSession final : public BackupSession {
 
 TEST_CASE("items ahead: all come in their order, read by other threads before") {
   ListSession session{std::vector<Reading>(1000)};
-  ItemsAhead items(session, 3);
+  Progress progress;
+  ItemsAhead items(session, 3, progress);
   std::set<std::thread::id> threads;
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     const std::optional<Item> item = Unwrap(items.Next());
@@ -103,7 +105,8 @@ TEST_CASE("items ahead: what cannot be read ahead is used before the session goe
   std::vector<Reading> readings(200);
   for (std::size_t i = 0; i < readings.size(); i += 7) readings[i].bytes_ahead = 0;
   ListSession session{std::move(readings)};
-  ItemsAhead items(session, 2);
+  Progress progress;
+  ItemsAhead items(session, 2, progress);
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     REQUIRE(Unwrap(items.Next())->path == fmt::format("{:05}", i));
     const bool is_ahead = session.readings[i].read_by != std::thread::id();
@@ -116,7 +119,8 @@ TEST_CASE("items ahead: so much is kept, and no more") {
   const std::size_t bytes = GENERATE(std::size_t{1}, std::size_t{1} << 20U);
   const std::size_t most = std::min(ItemsAhead::kItemsMax, ItemsAhead::kBytesMax / bytes);
   ListSession session{std::vector<Reading>(1000, Reading{.bytes_ahead = bytes})};
-  ItemsAhead items(session, 2);
+  Progress progress;
+  ItemsAhead items(session, 2, progress);
   for (std::size_t i = 0; i < session.readings.size(); ++i) {
     REQUIRE(Unwrap(items.Next()).has_value());
     if (i == 0) session.WaitUntilAsked(most);
@@ -126,7 +130,8 @@ TEST_CASE("items ahead: so much is kept, and no more") {
 
 TEST_CASE("items ahead: who waits for one gets it, though the session has no more yet") {
   ListSession session{std::vector<Reading>(2, Reading{.bytes_ahead = 0})};
-  ItemsAhead items(session, 2);
+  Progress progress;
+  ItemsAhead items(session, 2, progress);
   for (int i = 0; i < 2; ++i) REQUIRE(Unwrap(items.Next()).has_value());
   REQUIRE_FALSE(Unwrap(items.Next()).has_value());
 }
@@ -134,7 +139,8 @@ TEST_CASE("items ahead: who waits for one gets it, though the session has no mor
 TEST_CASE("items ahead: an error comes after what the session gave before it") {
   ListSession session{std::vector<Reading>(3)};
   session.failure = Error(ErrorCode::kUnavailable, "gone");
-  ItemsAhead items(session, 2);
+  Progress progress;
+  ItemsAhead items(session, 2, progress);
   for (int i = 0; i < 3; ++i) REQUIRE(Unwrap(items.Next()).has_value());
   REQUIRE_FAILS(items.Next(), ErrorCode::kUnavailable, "gone");
   REQUIRE_FAILS(items.Next(), ErrorCode::kUnavailable, "gone");
@@ -142,16 +148,31 @@ TEST_CASE("items ahead: an error comes after what the session gave before it") {
 
 TEST_CASE("items ahead: with one reader nothing is read before it is asked for") {
   ListSession session{std::vector<Reading>(3)};
-  ItemsAhead items(session, 1);
+  Progress progress;
+  ItemsAhead items(session, 1, progress);
   (void)Unwrap(items.Next());
   REQUIRE(session.asked() == 1);
   REQUIRE(session.readings[0].read_by == std::thread::id());
 }
 
+TEST_CASE("items ahead: how much there will be is asked again with each") {
+  const unsigned readers = GENERATE(1U, 2U);
+  ListSession session{std::vector<Reading>(300)};
+  Progress progress;
+  ItemsAhead items(session, readers, progress);
+  (void)Unwrap(items.Next());
+  REQUIRE(progress.bytes_total >= 100);
+  REQUIRE(progress.bytes_total < 30'000);
+  while (Unwrap(items.Next())) {
+  }
+  REQUIRE(progress.bytes_total == 30'000);
+}
+
 TEST_CASE("items ahead: may be given up at any time") {
   for (std::size_t used : {0, 1, 63, 200}) {
     ListSession session{std::vector<Reading>(1000)};
-    ItemsAhead items(session, 4);
+    Progress progress;
+    ItemsAhead items(session, 4, progress);
     for (std::size_t i = 0; i < used; ++i) REQUIRE(Unwrap(items.Next()).has_value());
     REQUIRE(session.asked() >= used);
   }

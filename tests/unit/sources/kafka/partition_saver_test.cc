@@ -80,12 +80,20 @@ class SaverScene {
     if (before_reading_) before_reading_();
     PartitionSaver saver(tools_, std::move(work));
     paths_.clear();
+    PartitionSaver::Given given;
     while (std::optional<Item> item = Unwrap(saver.Next())) {
       paths_.push_back(item->path);
       REQUIRE_OK(next->Add(std::move(*item), previous));
+      REQUIRE(saver.given().offsets >= given.offsets);
+      given = saver.given();
     }
     next->Complete();
     document_ = saver.document();
+    for (const SegmentFacts& file : document_.files) given.bytes -= file.bytes;
+    REQUIRE(given.bytes == 0);
+    if (document_.run().records > 0)
+      REQUIRE(given.offsets ==
+              static_cast<std::uint64_t>(document_.run().last_offset + 1 - document_.low));
     warnings_ = saver.warnings();
     records_read_ = saver.records_read();
     const bool is_reused = paths_ == std::vector<std::string>{"data/topics/t/0"};
