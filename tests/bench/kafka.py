@@ -2,8 +2,8 @@
 
 A broker on this machine, with all it has in the page cache, so that three programs want the processors at once: the
 broker, librdkafka and the engine. A backup is measured beside a loop that consumes the same records and drops them
-(kafka_bench.cc), and beside the backup of files that hold the same bytes; each round runs all three, another one first
-each time. Printed as it stands in docs/performance.md; what is not as promised is marked.
+(kafka_bench.cc), and beside the backup of files that hold the same bytes; a restore beside a loop that produces as many
+records like these. Each round runs all of them, another one first each time. Printed as it stands in docs/performance.md; what is not as promised is marked.
 """
 
 import os
@@ -32,6 +32,8 @@ IDLE_RECORDS = 10
 JAVA = {"KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_JVM_PERFORMANCE_OPTS": "-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20"}
 
 CONSUME, FILES, KAFKA = "consume and drop", "backup of the same as files", "backup"
+PRODUCE, RESTORE = "produce, idempotent", "restore and read back"
+BESIDE = (CONSUME, FILES, PRODUCE)
 
 
 @dataclass
@@ -89,14 +91,18 @@ class KafkaBench:
 
     def throughput(self, name: str, properties: dict, config: dict, *, random: float) -> None:
         cluster = self.start(name)
+        config = config | {"retention.ms": "-1", "retention.bytes": "-1", "file.delete.delay.ms": "1000"}
+        codec = properties.get("compression.codec", "none")
         try:
-            cluster.create_topic("records", config=config | {"retention.ms": "-1", "retention.bytes": "-1"})
+            cluster.create_topic("records", config=config)
             client = cluster.admin()
             client.properties |= properties
             client.load("records", self.bytes // RECORD_BYTES, RECORD_BYTES, random=random)
             stored = sum(file.stat().st_size for file in cluster.segments(1, "records"))
             title = f"{self.bytes / 1e9:g} GB of records of {RECORD_BYTES} bytes, {stored / 1e9:.1f} GB in a topic"
             self.show(f"{title} ({name})", self.backups(), self.bytes)
+            rows = self.restores(config, codec, int(random * RECORD_BYTES))
+            self.show(f"The same on its way back ({name})", rows, self.bytes)
         finally:
             cluster.kill()
             shutil.rmtree(cluster.directory)
@@ -120,11 +126,34 @@ class KafkaBench:
         shutil.rmtree(files)
         return {title: rows[title] for title in (CONSUME, FILES, KAFKA)}
 
-    def stored_files(self) -> Path:
-        """What a snapshot has of the records, in the page cache."""
+    def restores(self, config: dict, codec: str, random_bytes: int) -> dict[str, list[Row]]:
+        program = self.stored()
+        rows: dict[str, list[Row]] = {PRODUCE: [], RESTORE: []}
+        for number in range(self.rounds):
+            for title in rotated([PRODUCE, RESTORE], number):
+                topic = f"again-{len(rows[title])}-{title.split()[0]}"
+                if title == PRODUCE:
+                    self.cluster.create_topic(topic, config=config)
+                    size = [str(self.bytes // RECORD_BYTES), str(RECORD_BYTES), str(random_bytes)]
+                    argv = [tool("kafka_bench"), "produce", self.cluster.bootstrap(), topic, *size, codec]
+                else:
+                    argv = program.argv("restore", "latest:kafka/main", "--to-cluster", self.cluster.bootstrap())
+                    argv += ["--rename", f"records={topic}", "--compression", codec]
+                rows[title].append(self.measure(argv))
+                self.cluster.delete_topic(topic)
+        shutil.rmtree(program.directory)
+        return rows
+
+    def stored(self) -> Saving:
+        """A repository that has the records."""
         program = Saving(self.directory, "stored", self.source())
         program.reset()
         program.call(program.backup())
+        return program
+
+    def stored_files(self) -> Path:
+        """What a snapshot has of the records, in the page cache."""
+        program = self.stored()
         files = self.directory / "stored-files"
         program.call(program.argv("restore", "latest:kafka/main", "--to", str(files)))
         shutil.rmtree(program.directory)
@@ -187,14 +216,14 @@ class KafkaBench:
     @staticmethod
     def show(title: str, rows: dict[str, list[Row]], size: int = 0) -> None:
         middle = {work: median(taken) for work, taken in rows.items()}
-        beside = [row.taken.seconds for work, row in middle.items() if work in (CONSUME, FILES)]
+        beside = [row.taken.seconds for work, row in middle.items() if work in BESIDE]
         print(f"\n### {title}, median of {max(map(len, rows.values()))}\n")
-        print("| work | seconds | MB/s | CPU s | the broker's | peak MB | speed by the slower of the two | |")
+        print("| work | seconds | MB/s | CPU s | the broker's | peak MB | speed by the slower beside it | |")
         print("|---|---:|---:|---:|---:|---:|---:|---|")
         for work, row in middle.items():
             taken = row.taken
-            ratio = max(beside) / taken.seconds if beside and work not in (CONSUME, FILES) else None
-            missed = work != CONSUME and taken.peak_mb > PROMISED_MB
+            ratio = max(beside) / taken.seconds if beside and work not in BESIDE else None
+            missed = work not in (CONSUME, PRODUCE) and taken.peak_mb > PROMISED_MB
             missed |= ratio is not None and ratio < PROMISED_SPEED
             missed |= work.startswith("without new records") and taken.seconds > PROMISED_IDLE_SECONDS
             columns = [

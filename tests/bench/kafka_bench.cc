@@ -1,9 +1,13 @@
 // The bare loops that scripts/bench kafka measures the Kafka source by: librdkafka and nothing
 // else.
 //
-//   kafka_bench consume BOOTSTRAP TOPIC                   reads partition 0 to its end
-//   kafka_bench produce BOOTSTRAP TOPIC RECORDS BYTES     writes it, each record that long,
-//   idempotent kafka_bench version                                   librdkafka's
+//   kafka_bench consume BOOTSTRAP TOPIC
+//       reads partition 0 to its end
+//   kafka_bench produce BOOTSTRAP TOPIC RECORDS BYTES RANDOM CODEC
+//       writes it with an idempotent producer, each record that long; RANDOM bytes of each do not
+//       compress
+//   kafka_bench version
+//       librdkafka's
 //
 // Both say how many records it were.
 #include <librdkafka/rdkafka.h>
@@ -85,11 +89,19 @@ void Consume(const std::string& bootstrap, const std::string& name) {
   fmt::print("{}\n", records);
 }
 
-void Produce(const std::string& bootstrap, const std::string& name, std::uint64_t records,
-             std::size_t bytes) {
+struct Load {
+  std::uint64_t records = 0;
+  std::size_t bytes = 0;
+  std::size_t random_bytes = 0;
+  std::string codec;
+};
+
+void Produce(const std::string& bootstrap, const std::string& name, const Load& load) {
+  if (load.random_bytes > load.bytes) Die("more bytes that do not compress than there are");
   rd_kafka_t* handle = Open(RD_KAFKA_PRODUCER,
                             {{"bootstrap.servers", bootstrap},
                              {"enable.idempotence", "true"},
+                             {"compression.codec", load.codec},
                              {"linger.ms", "50"},
                              {"batch.size", "1000000"}},
                             [](rd_kafka_t*, const rd_kafka_message_t* message, void*) {
@@ -101,11 +113,14 @@ void Produce(const std::string& bootstrap, const std::string& name, std::uint64_
   const std::size_t kinds = 4096;
   std::string content;
   testing::SeededRandom random(1);
-  bench::AppendRandom(random, kinds * bytes, content);
-  for (std::uint64_t i = 0; i < records; ++i) {
-    char* value = content.data() + i % kinds * bytes;
-    while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, value, bytes, nullptr, 0, nullptr) !=
-           0) {
+  for (std::size_t i = 0; i < kinds; ++i) {
+    bench::AppendRandom(random, load.random_bytes, content);
+    bench::AppendLog(random, load.bytes - load.random_bytes, content);
+  }
+  for (std::uint64_t i = 0; i < load.records; ++i) {
+    char* value = content.data() + i % kinds * load.bytes;
+    while (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, value, load.bytes, nullptr, 0,
+                            nullptr) != 0) {
       if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
         Die(rd_kafka_err2str(rd_kafka_last_error()));
       rd_kafka_poll(handle, kPollMilliseconds);
@@ -115,7 +130,7 @@ void Produce(const std::string& bootstrap, const std::string& name, std::uint64_
   rd_kafka_flush(handle, -1);
   rd_kafka_topic_destroy(topic);
   rd_kafka_destroy(handle);
-  fmt::print("{}\n", records);
+  fmt::print("{}\n", load.records);
 }
 
 std::uint64_t Number(std::string_view text) {
@@ -134,12 +149,17 @@ int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() == 3 && words[0] == "consume") {
     Consume(words[1], words[2]);
-  } else if (words.size() == 5 && words[0] == "produce") {
-    Produce(words[1], words[2], Number(words[3]), Number(words[4]));
+  } else if (words.size() == 7 && words[0] == "produce") {
+    Produce(words[1], words[2],
+            {.records = Number(words[3]),
+             .bytes = Number(words[4]),
+             .random_bytes = Number(words[5]),
+             .codec = words[6]});
   } else if (words.size() == 1 && words[0] == "version") {
     fmt::print("{}\n", rd_kafka_version_str());
   } else {
-    Die("want: consume BOOTSTRAP TOPIC | produce BOOTSTRAP TOPIC RECORDS BYTES | version");
+    Die("want: consume BOOTSTRAP TOPIC | produce BOOTSTRAP TOPIC RECORDS BYTES RANDOM CODEC | "
+        "version");
   }
   return 0;
 }
