@@ -5,28 +5,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Authority, Case, KafkaCluster, KafkaRoom, Process, Record, RoomError, main, service_program, wait_until
+from lib import Authority, Case, KafkaCluster, KafkaRoom, Process, Record, RoomError
+from lib import main, odd_records, service_program, wait_until
 
 FOR_EVER = {"retention.ms": "-1"}
+END_OF_9999 = 253402300799000  # in ms
 BOTH = (False, True)  # whether by the librdkafka of today
 # Where a configuration comes from, by the numbers of ConfigSource.
 TOPIC, BROKER, ALL_BROKERS, CLIENT_METRICS, GROUP = 1, 2, 3, 7, 8
-
-# Nothing, no bytes and bytes that are no text; times of long ago, before 1970, and the one that means none.
-RECORDS = [
-    Record("", 0, key, value, headers, timestamp)
-    for key, value, headers, timestamp in [
-        (b"key", b"value", (), 1577880000000),
-        (None, b"no key", (), 1577880000001),
-        (b"", b"empty key", (), 1),
-        (b"tombstone", None, (), 1577880000000),
-        (None, None, (), -31536000000),
-        (b"", b"", (), -1),
-        (b"\xff\xfe", b"\x00\xff", (), 253402300799000),
-        (b"headers", b"", (("a", b"1"), ("b", None), ("a", b""), ("", b"2"), ("a", b"1")), 1577880000003),
-        (b"large", b"x" * 900_000, (("h", b"y" * 10_000),), 1577880000004),
-    ]
-]
 
 
 def numbered(topic: str, numbers: range, size: int = 1, timestamp: int = 1577880000000) -> list[Record]:
@@ -199,7 +185,7 @@ class Whole:
         for today in BOTH:
             topic = f"odd-{today}"
             self.cluster.create_topic(topic, replicas=len(self.cluster.brokers), config=config)
-            records = [Record(topic, 0, one.key, one.value, one.headers, one.timestamp) for one in RECORDS]
+            records = odd_records(topic, latest=END_OF_9999)
             with self.room(today) as room:
                 deliveries = room.write(records) + room.do("flush")
                 self.assertEqual([one["error"] for one in deliveries], [None] * len(records))

@@ -7,27 +7,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Case, KafkaCluster, Process, Record, main, run, service_program, wait_until
+from lib import Case, KafkaCluster, Process, Record, main, odd_records, run, service_program, wait_until
+from lib.kafka_client import LONG_AGO
 from lib.places import BUILD
 
 TOOL = str(BUILD / "tests" / "kafka_restore_tool")
-LONG_AGO = 1577880000000
-
-# Nothing, no bytes and bytes that are no text, headers that repeat, and every kind of time that can be written.
-ODD = [
-    Record("odd", 0, key, value, headers, timestamp)
-    for key, value, headers, timestamp in [
-        (b"key", b"value", (), LONG_AGO),
-        (None, b"no key", (), 1),
-        (b"", b"empty key", (), -1),
-        (b"tombstone", None, (), LONG_AGO),
-        (None, None, (), -31536000000),
-        (b"", b"", (), 4102444800000),
-        (b"\xff\xfe", b"\x00\xff", (), LONG_AGO + 1),
-        (b"headers", b"", (("a", b"1"), ("b", None), ("a", b""), ("", b"2"), ("a", b"1")), LONG_AGO + 2),
-        (b"large", b"x" * 3_000_000, (("h", b"y" * 10_000),), LONG_AGO + 3),
-    ]
-]
+ODD = odd_records("odd", latest=4102444800000, large=3_000_000)
 
 
 def encoded(field: bytes | None) -> str | None:

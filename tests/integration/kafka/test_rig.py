@@ -5,26 +5,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Authority, Case, KafkaCluster, KafkaError, Record, main, wait_until
+from lib import Authority, Case, KafkaCluster, KafkaError, Record, main, odd_records, wait_until
 
 NEW = "librdkafka"  # that of today
 FOR_EVER = {"retention.ms": "-1"}
-
-# Nothing, no bytes and bytes that are no text; times of long ago, before 1970, and the one that means none.
-RECORDS = [
-    Record("odd", 0, key, value, headers, timestamp)
-    for key, value, headers, timestamp in [
-        (b"key", b"value", (), 1577880000000),
-        (None, b"no key", (), 1577880000001),
-        (b"", b"empty key", (), 1),
-        (b"tombstone", None, (), 1577880000000),
-        (None, None, (), -31536000000),
-        (b"", b"", (), -1),
-        (b"\xff\xfe", b"\x00\xff", (), 1577880000002),
-        (b"headers", b"", (("a", b"1"), ("b", None), ("a", b""), ("", b"2"), ("a", b"1")), 1577880000003),
-        (b"large", b"x" * 900_000, (("h", b"y" * 10_000),), 1577880000004),
-    ]
-]
+RECORDS = odd_records("odd")
 NUMBER = r"(-?\d+)"
 DUMPED = re.compile(
     rf"^\| offset: {NUMBER} CreateTime: {NUMBER} keySize: {NUMBER} valueSize: {NUMBER} .*?headerKeys: \[(.*?)\]",

@@ -20,7 +20,7 @@ from .etcd import EtcdCluster, Writer
 from .exclusive import ExclusiveLocks
 from .haproxy import HAProxy, Load, WebServer
 from .kafka import KafkaCluster
-from .kafka_client import KafkaClient, KafkaError, Record
+from .kafka_client import KafkaClient, KafkaError, Record, odd_records
 from .kafka_room import KafkaRoom, RoomError
 from .minio import MinIO
 from .places import agent_program, service_program
@@ -66,6 +66,7 @@ __all__ = [
     "free_port",
     "main",
     "make_directory",
+    "odd_records",
     "run",
     "scan",
     "service_program",

@@ -33,6 +33,28 @@ class Record:
         return replace(self, offset=None, type=None)
 
 
+LONG_AGO = 1577880000000  # a time in 2020, in ms
+
+
+def odd_records(topic: str, *, latest: int = LONG_AGO + 2, large: int = 900_000) -> list[Record]:
+    """For partition 0: nothing, no bytes and bytes that are no text; headers that repeat; times of long ago, before
+    1970, and the one that means none; one record of `large` bytes."""
+    return [
+        Record(topic, 0, key, value, headers, timestamp)
+        for key, value, headers, timestamp in [
+            (b"key", b"value", (), LONG_AGO),
+            (None, b"no key", (), LONG_AGO + 1),
+            (b"", b"empty key", (), 1),
+            (b"tombstone", None, (), LONG_AGO),
+            (None, None, (), -31536000000),
+            (b"", b"", (), -1),
+            (b"\xff\xfe", b"\x00\xff", (), latest),
+            (b"headers", b"", (("a", b"1"), ("b", None), ("a", b""), ("", b"2"), ("a", b"1")), LONG_AGO + 3),
+            (b"large", b"x" * large, (("h", b"y" * 10_000),), LONG_AGO + 4),
+        ]
+    ]
+
+
 @dataclass(frozen=True)
 class Digest:
     """All records of a partition: how many, the first and last offset (-1: none), and a checksum of all that is in
