@@ -30,6 +30,12 @@ struct RestoreScene {
   CommittedByPartition committed;
   std::string spoilt;
 
+  // A topic of one partition: with these records in the snapshot, empty in the cluster.
+  void Hold(const std::string& topic, std::span<const Record> records) {
+    snapshot.AddTopic(topic, 1);
+    snapshot.AddRecords(topic, 0, records);
+    kafka.CreateTopic(topic, 1);
+  }
   Result<WrittenPartitions> Run(Action action = Action::kMake, std::stop_token stop = {}) {
     stored = Unwrap(ReadStoredTopics(snapshot.view, request));
     committed = Unwrap(ReadStoredGroups(snapshot.view, stored)).committed;
@@ -99,8 +105,6 @@ TEST_CASE("kafka record restore: every record comes back, and nothing else") {
 
 TEST_CASE("kafka record restore: null, empty and odd records keep what they are") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("odd", 1);
-  scene.kafka.CreateTopic("odd", 1);
   TextRecords made;
   made.Add(0, "-", -1);
   made.Add(1, "", -31'536'000'000);
@@ -110,7 +114,7 @@ TEST_CASE("kafka record restore: null, empty and odd records keep what they are"
   headers.Add(AsBytes("a"), std::nullopt);
   headers.Add({}, ByteView());
   made.Add(3, "v", 5).headers = headers.view();
-  scene.snapshot.AddRecords("odd", 0, made.records);
+  scene.Hold("odd", made.records);
 
   REQUIRE_OK(scene.Run());
 
@@ -119,11 +123,9 @@ TEST_CASE("kafka record restore: null, empty and odd records keep what they are"
 
 TEST_CASE("kafka record restore: a timestamp of 0 becomes 1 only when asked for") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   TextRecords made;
   made.Add(0, "v", 0);
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
 
   REQUIRE_FAILS(scene.Run(), ErrorCode::kUnsupported, "the record at 0");
   scene.request.zero_timestamp_as_one = true;
@@ -134,10 +136,8 @@ TEST_CASE("kafka record restore: a timestamp of 0 becomes 1 only when asked for"
 
 TEST_CASE("kafka record restore: only records before a time") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   const Partition made(3, {.records = 500, .with_headers = false});
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
   scene.request.until_ms = 1'700'000'000'000;
   std::vector<Record> expected;
   for (const Record& record : made.records)
@@ -177,10 +177,8 @@ TEST_CASE("kafka record restore: what an interruption has left is gone on with")
 
 TEST_CASE("kafka record restore: what is not ours is not gone on with") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   const Partition made(4, {.records = 100, .with_headers = false});
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
   WriteNumbers(scene.kafka.options(), {"t", 0}, 3);
 
   REQUIRE_FAILS(scene.Run(Action::kMake), ErrorCode::kAlreadyExists, "not empty any more");
@@ -195,10 +193,8 @@ TEST_CASE("kafka record restore: what is not ours is not gone on with") {
 
 TEST_CASE("kafka record restore: what a broker refuses ends it, and names the topic") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   const Partition made(4, {.records = 100, .with_headers = false});
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
   scene.kafka.FailNext(rdkafka::testing::Api::kProduce, {32});  // INVALID_TIMESTAMP
 
   REQUIRE_FAILS(scene.Run(), ErrorCode::kInvalidArgument, "write partition 0 of topic \"t\"");
@@ -208,10 +204,8 @@ TEST_CASE("kafka record restore: what a broker refuses ends it, and names the to
 
 TEST_CASE("kafka record restore: leaders move in its midst") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   const Partition made(4, {.records = 100, .with_headers = false});
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
   scene.kafka.FailNext(rdkafka::testing::Api::kProduce,
                        {6, 6, 7});  // NOT_LEADER, REQUEST_TIMED_OUT
 
@@ -222,10 +216,8 @@ TEST_CASE("kafka record restore: leaders move in its midst") {
 
 TEST_CASE("kafka record restore: ends when it is asked to") {
   RestoreScene scene;
-  scene.snapshot.AddTopic("t", 1);
-  scene.kafka.CreateTopic("t", 1);
   const Partition made(4, {.records = 100, .with_headers = false});
-  scene.snapshot.AddRecords("t", 0, made.records);
+  scene.Hold("t", made.records);
   std::stop_source stop;
   stop.request_stop();
 
