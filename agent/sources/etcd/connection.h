@@ -10,18 +10,13 @@
 
 #include "agent/sources/etcd/grpc_client.h"
 #include "agent/sources/etcd/messages.h"
+#include "agent/sources/http_access.h"
 #include "common/base/result.h"
 #include "common/base/secret.h"
 
 namespace holdfast::etcd {
 
-struct Access {
-  std::string ca_file;
-  std::string cert_file;
-  std::string key_file;
-  std::string user;  // empty: none
-  Secret password;
-};
+using Access = HttpAccess;
 
 // A server stream of snapshot messages, the first of them already here.
 class SnapshotMessages {

@@ -5,18 +5,14 @@
 #include <vector>
 
 #include "agent/sources/etcd/connection.h"
+#include "agent/sources/http_access.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 
 namespace holdfast::etcd {
 
-struct Settings {
+struct Settings : HttpAccessSettings {
   std::vector<std::string> endpoints;  // without a slash at the end; empty: only good for restores
-  std::string ca_file;
-  std::string cert_file;
-  std::string key_file;
-  std::string user;
-  std::string password_file;
   std::vector<std::string> files;
   bool kubeadm = false;
   std::string kubernetes_dir;

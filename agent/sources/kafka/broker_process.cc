@@ -1,21 +1,17 @@
 #include "agent/sources/kafka/broker_process.h"
 
-#include <dirent.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
-#include <memory>
 #include <set>
 #include <system_error>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "common/base/format.h"
-#include "common/filetree/metadata.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -24,7 +20,6 @@ constexpr std::size_t kProcBytesMax = 4U << 20;  // the kernel's own bound for a
 constexpr std::size_t kConfigBytesMax = 1U << 20;
 constexpr std::string_view kMainClass = "kafka.Kafka";
 constexpr std::string_view kOverride = "--override";
-constexpr std::string_view kServiceEnding = ".service";
 constexpr std::string_view kJarEnding = ".jar";
 
 constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
@@ -34,46 +29,13 @@ constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
                                                          "SCALA_",     "GC_LOG_ENABLED",
                                                          "LD_",        "MALLOC_",
                                                          "CONFLUENT_", "CONSOLE_OUTPUT_FILE"};
-constexpr std::array<std::string_view, 4> kUnitDirectories = {
-    "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system"};
 constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpath", "--class-path"};
 constexpr std::string_view kDefaults = "/etc/default/kafka";
-
-bool IsRegularFile(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
-std::vector<std::string> SplitAtNul(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\0'), text.size());
-    parts.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
 
 std::string_view TrimBlanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-std::string WithoutSlashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-std::string AbsoluteIn(const std::string& directory, const std::string& path) {
-  return path.starts_with('/') ? path : directory + "/" + path;
-}
-
-std::string LinkTarget(const std::string& path) {
-  std::error_code error;
-  const auto target = std::filesystem::read_symlink(path, error);
-  return error ? std::string() : target.string();
 }
 
 // Collects paths of regular files that are there.
@@ -109,59 +71,6 @@ void AddNamedInValue(std::string_view value, FileSet& files) {
        at = value.find(kProvider, at + 1)) {
     const std::string_view rest = value.substr(at + kProvider.size());
     files.Add(rest.substr(0, std::min(rest.find(':'), rest.size())));
-  }
-}
-
-// Of the process's control group: "0::/system.slice/kafka.service".
-std::string UnitOf(std::string_view cgroup) {
-  while (!cgroup.empty()) {
-    const std::size_t end = std::min(cgroup.find('\n'), cgroup.size());
-    std::string_view line = cgroup.substr(0, end);
-    cgroup.remove_prefix(std::min(end + 1, cgroup.size()));
-    if (!line.starts_with("0::") && line.find(":name=systemd:") == std::string_view::npos) continue;
-    // A service may have groups of its own below.
-    while (!line.empty()) {
-      const std::size_t slash = line.rfind('/');
-      if (slash == std::string_view::npos) break;
-      const std::string_view name = line.substr(slash + 1);
-      if (name.ends_with(kServiceEnding)) return std::string(name);
-      line = line.substr(0, slash);
-    }
-  }
-  return "";
-}
-
-void AddUnitFile(const std::string& path, FileSet& files) {
-  files.Add(path);
-  const auto text = ReadBrokerFile(path, kConfigBytesMax);
-  if (!text || !*text) return;
-  std::string_view rest = **text;
-  constexpr std::string_view kName = "EnvironmentFile=";
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = TrimBlanks(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (!line.starts_with(kName)) continue;
-    line = TrimBlanks(line.substr(kName.size()));
-    if (line.starts_with('-')) line.remove_prefix(1);
-    files.Add(line);
-  }
-}
-
-void AddUnitFiles(const std::string& unit, const std::string& root, FileSet& files) {
-  std::vector<std::string> names = {unit};
-  // "kafka@1.service" is made of "kafka@.service".
-  if (const std::size_t at = unit.find('@'); at != std::string::npos)
-    names.push_back(unit.substr(0, at + 1) + std::string(kServiceEnding));
-  for (const std::string_view directory : kUnitDirectories) {
-    for (const std::string& name : names) {
-      const std::string path = fmt::format("{}{}/{}", root, directory, name);
-      AddUnitFile(path, files);
-      std::error_code error;
-      std::filesystem::directory_iterator drop_ins(path + ".d", error);
-      for (; !error && drop_ins != std::filesystem::directory_iterator(); drop_ins.increment(error))
-        if (drop_ins->path().extension() == ".conf") AddUnitFile(drop_ins->path().string(), files);
-    }
   }
 }
 
@@ -207,19 +116,19 @@ class Candidate {
 
   // False for what is no broker.
   bool ReadCommand() {
-    const auto text = ReadBrokerFile(proc_ + "/cmdline", kProcBytesMax);
+    const auto text = ReadForeignFile(proc_ + "/cmdline", kProcBytesMax);
     if (!text || !*text) return false;
     process_.command = SplitAtNul(**text);
     const auto main = std::ranges::find(process_.command, kMainClass);
     if (main == process_.command.end() || main + 1 == process_.command.end()) return false;
-    process_.directory = LinkTarget(proc_ + "/cwd");
+    process_.directory = WorkingDirectory(proc_);
     process_.config = AbsoluteIn(process_.directory, *(main + 1));
     return true;
   }
 
   // Errors say why its configuration is not known.
   Result<void> ReadConfig() {
-    HF_ASSIGN(const auto text, ReadBrokerFile(process_.config, kConfigBytesMax));
+    HF_ASSIGN(const auto text, ReadForeignFile(process_.config, kConfigBytesMax));
     if (!text)
       return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(process_.config)));
     auto properties = ParseProperties(*text);
@@ -248,14 +157,8 @@ class Candidate {
   }
 
   BrokerProcess Finish() && {
-    struct stat status {};
-    if (::stat(proc_.c_str(), &status) == 0) {
-      filetree::NameCache names;
-      process_.user = names.User(status.st_uid);
-      if (process_.user.empty()) process_.user = std::to_string(status.st_uid);
-    }
-    const auto cgroup = ReadBrokerFile(proc_ + "/cgroup", kProcBytesMax);
-    if (cgroup && *cgroup) process_.unit = UnitOf(**cgroup);
+    process_.user = UserOf(proc_);
+    process_.unit = UnitOfProcess(proc_);
     ReadEnvironment();
     ReadVersion();
     FileSet files;
@@ -263,14 +166,15 @@ class Candidate {
     for (const std::string& argument : process_.command) AddNamedInArgument(argument, files);
     for (const auto& [name, value] : process_.properties) AddNamedInValue(value, files);
     files.Add(places_.etc_root + std::string(kDefaults));
-    if (!process_.unit.empty()) AddUnitFiles(process_.unit, places_.etc_root, files);
+    if (!process_.unit.empty())
+      for (const std::string& path : UnitFiles(process_.unit, places_.etc_root)) files.Add(path);
     process_.files = files.Sorted();
     return std::move(process_);
   }
 
  private:
   void ReadEnvironment() {
-    const auto text = ReadBrokerFile(proc_ + "/environ", kProcBytesMax);
+    const auto text = ReadForeignFile(proc_ + "/environ", kProcBytesMax);
     if (!text || !*text) {
       process_.warnings.push_back(
           fmt::format("the environment that the broker was started with is not saved: {} (hint: "
@@ -328,12 +232,9 @@ std::vector<std::string> LogDirsOf(const JavaProperties& properties) {
 
 Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
                                         const ProcessPlaces& places) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(places.proc.c_str()), &::closedir);
-  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(places.proc)));
+  HF_ASSIGN(const auto processes, ListProcesses(places.proc));
   std::vector<std::string> reasons;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name.find_first_not_of("0123456789") != std::string_view::npos) continue;
+  for (const std::string& name : processes) {
     Candidate candidate(fmt::format("{}/{}", places.proc, name), places);
     if (!candidate.ReadCommand()) continue;
     if (auto read = candidate.ReadConfig(); !read) {

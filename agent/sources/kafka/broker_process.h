@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/sources/kafka/broker_texts.h"
+#include "agent/sources/local_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::kafka {
@@ -30,12 +31,6 @@ struct BrokerProcess {
   // unit's files; sorted.
   std::vector<std::string> files;
   std::vector<std::string> warnings;
-};
-
-// Where to look; tests have their own.
-struct ProcessPlaces {
-  std::string proc = "/proc";
-  std::string etc_root = "";  // before "/etc" and "/usr/lib"
 };
 
 // The process that uses one of `log_dirs`. kNotFound where there is none, or its files cannot be

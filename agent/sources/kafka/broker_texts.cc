@@ -1,15 +1,10 @@
 #include "agent/sources/kafka/broker_texts.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
-#include "common/io/fd.h"
 
 namespace holdfast::kafka {
 namespace {
@@ -239,27 +234,6 @@ std::optional<PartitionName> ParsePartitionName(std::string_view directory) {
   const auto partition = Number<std::int32_t>(directory.substr(dash + 1));
   if (!partition || !IsTopicName(topic)) return std::nullopt;
   return PartitionName{std::string(topic), *partition};
-}
-
-Result<std::optional<std::string>> ReadBrokerFile(const std::string& path, std::size_t bytes_max) {
-  auto file = OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) {
-    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
-    return Fail(std::move(file).error());
-  }
-  struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode)) return Refuse(fmt::format("{} is no regular file", Quote(path)));
-  std::string text;
-  Bytes buffer(64U << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, ReadSome(file->get(), buffer, path));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > bytes_max) {
-      return Refuse(fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
-    }
-  }
 }
 
 }  // namespace holdfast::kafka

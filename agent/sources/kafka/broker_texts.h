@@ -52,8 +52,4 @@ struct PartitionName {
 // them.
 std::optional<PartitionName> ParsePartitionName(std::string_view directory);
 
-// A regular file as text; nullopt when it is not there. kCorrupt when it is something else, which
-// is not opened for long, or larger than `bytes_max`.
-Result<std::optional<std::string>> ReadBrokerFile(const std::string& path, std::size_t bytes_max);
-
 }  // namespace holdfast::kafka

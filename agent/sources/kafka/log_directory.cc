@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
@@ -51,7 +52,7 @@ void LogDirectories::ReadMeta(const std::string& directory) {
   const auto give_up = [&](std::string reason, std::string remedy) {
     missing_.push_back({path, std::move(reason), std::move(remedy)});
   };
-  const auto text = ReadBrokerFile(path, kTextBytesMax);
+  const auto text = ReadForeignFile(path, kTextBytesMax);
   if (!text) return give_up(text.error().message(), kLetRead);
   if (!*text) {
     return give_up("not there: no broker has used this directory",
@@ -106,7 +107,7 @@ Result<std::optional<std::string>> LogDirectories::TopicId(std::string_view topi
   const PartitionDirectory* directory = Find(topic, partition);
   if (directory == nullptr) return std::nullopt;
   const std::string path = directory->path + "/partition.metadata";
-  HF_ASSIGN(const auto text, ReadBrokerFile(path, kTextBytesMax));
+  HF_ASSIGN(const auto text, ReadForeignFile(path, kTextBytesMax));
   if (!text) return std::nullopt;
   auto id = ParseTopicId(*text);
   if (!id) return Fail(std::move(id).error().While(Quote(path)));
@@ -118,7 +119,7 @@ Result<std::vector<EpochStart>> LogDirectories::Epochs(std::string_view topic,
   const PartitionDirectory* directory = Find(topic, partition);
   if (directory == nullptr) return std::vector<EpochStart>();
   const std::string path = directory->path + "/leader-epoch-checkpoint";
-  HF_ASSIGN(const auto text, ReadBrokerFile(path, kTextBytesMax));
+  HF_ASSIGN(const auto text, ReadForeignFile(path, kTextBytesMax));
   if (!text) return std::vector<EpochStart>();
   auto epochs = ParseEpochs(*text);
   if (!epochs) return Fail(std::move(epochs).error().While(Quote(path)));

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <utility>
 
-#include "agent/sources/kafka/text_item.h"
+#include "agent/sources/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/sources/foreign_file.h"
 #include "agent/sources/kafka/cluster_state.h"
 #include "agent/sources/kafka/settings.h"
 #include "common/base/random.h"
@@ -45,7 +46,7 @@ Result<Json> Ask(const Json& options) {
   std::optional<JavaProperties> properties;
   if (options.contains("server_properties")) {
     HF_ASSIGN(const auto text,
-              ReadBrokerFile(options["server_properties"].get<std::string>(), 1U << 20));
+              ReadForeignFile(options["server_properties"].get<std::string>(), 1U << 20));
     HF_ASSIGN(properties, ParseProperties(text.value_or("")));
     question.server_properties = &*properties;
   }

@@ -43,7 +43,7 @@ TEST_CASE("etcd settings: what makes no sense is refused where it stands") {
   refuses(With("kubelet_dir", std::string("/k")), "kubeadm: true");
   for (const char* url : {"127.0.0.1:2379", "https://", "unix:///run/etcd", "http://a/b",
                           "https://user@a:2379", "http://a b"})
-    refuses(With("endpoints", List{url}), "expected a client URL");
+    refuses(With("endpoints", List{url}), "expected a URL");
   refuses(With("endpoints", List{}), "at least one");
   refuses(With("endpoints", List{"http://a:1", "http://a:1/"}), "twice");
   config::Values clear = With("ca", std::string("/ca.pem"));

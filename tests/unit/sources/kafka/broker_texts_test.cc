@@ -1,10 +1,8 @@
 #include "agent/sources/kafka/broker_texts.h"
 
 #include <catch2/catch.hpp>
-#include <sys/stat.h>
 
 #include "common/base/format.h"
-#include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {
@@ -99,19 +97,6 @@ TEST_CASE("broker texts: which directories are partitions") {
         std::string("orders-0.a9d3b7c8e1f54d6db2c1e0f9a8b7c6d5-future"),
         std::string("orders-0.a9d3b7c8e1f54d6db2c1e0f9a8b7c6d5-stray")})
     REQUIRE_FALSE(ParsePartitionName(other));
-}
-
-TEST_CASE("broker texts: what is no file, or too large, is not waited for") {
-  TempDir directory = Unwrap(TempDir::Create("kafka-texts"));
-  const std::string file = directory.path() + "/file";
-  const std::string pipe = directory.path() + "/pipe";
-  testing::WriteText(file, "0123456789");
-  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  REQUIRE(Unwrap(ReadBrokerFile(file, 10)) == "0123456789");
-  REQUIRE_FAILS(ReadBrokerFile(file, 9), ErrorCode::kCorrupt, "larger than");
-  REQUIRE_FAILS(ReadBrokerFile(pipe, 9), ErrorCode::kCorrupt, "no regular file");
-  REQUIRE_FAILS(ReadBrokerFile(directory.path(), 9), ErrorCode::kCorrupt, "no regular file");
-  REQUIRE_FALSE(Unwrap(ReadBrokerFile(directory.path() + "/none", 9)));
 }
 
 }  // namespace

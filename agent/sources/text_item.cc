@@ -1,11 +1,11 @@
-#include "agent/sources/kafka/text_item.h"
+#include "agent/sources/text_item.h"
 
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
 
-namespace holdfast::kafka {
+namespace holdfast {
 namespace {
 
 class TextReader final : public ByteReader {
@@ -35,4 +35,4 @@ Item TextItem(std::string path, std::string text, const Attributes& attributes) 
   return item;
 }
 
-}  // namespace holdfast::kafka
+}  // namespace holdfast

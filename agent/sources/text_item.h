@@ -5,9 +5,9 @@
 
 #include "common/stream/item.h"
 
-namespace holdfast::kafka {
+namespace holdfast {
 
 // A file whose content is in memory.
 Item TextItem(std::string path, std::string text, const Attributes& attributes);
 
-}  // namespace holdfast::kafka
+}  // namespace holdfast

@@ -1,0 +1,36 @@
+#include "agent/sources/foreign_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/io/fd.h"
+
+namespace holdfast {
+
+Result<std::optional<std::string>> ReadForeignFile(const std::string& path, std::size_t bytes_max) {
+  auto file = OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return Fail(std::move(file).error());
+  }
+  struct stat status {};
+  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (!S_ISREG(status.st_mode))
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+  std::string text;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, ReadSome(file->get(), buffer, path));
+    if (count == 0) return text;
+    text += AsText(ByteView(buffer).first(count));
+    if (text.size() > bytes_max)
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+  }
+}
+
+}  // namespace holdfast
