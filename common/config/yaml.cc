@@ -20,7 +20,8 @@ namespace {
 // doubled key and follow aliases, so they are not used. After the first error events pass unseen.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string file) : file_(std::move(file)) {}
+  TreeBuilder(std::string file, bool is_foreign)
+      : file_(std::move(file)), is_foreign_(is_foreign) {}
 
   std::optional<Error> TakeError() { return std::exchange(error_, std::nullopt); }
   Node TakeRoot() { return std::move(root_); }
@@ -31,10 +32,15 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { RefuseAnchor(mark); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    if (!is_foreign_) return RefuseAnchor(mark);
+    Node node;
+    node.location = At(mark);
+    Attach(std::move(node));
+  }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    if (anchor != YAML::NullAnchor) RefuseAnchor(mark);
+    if (anchor != YAML::NullAnchor && !is_foreign_) RefuseAnchor(mark);
     Node node;
     node.location = At(mark);
     Attach(std::move(node));
@@ -79,6 +85,7 @@ class TreeBuilder final : public YAML::EventHandler {
     Refuse(At(mark), "an anchor or alias; expected the value itself");
   }
   void CheckTag(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (is_foreign_) return;
     if (anchor != YAML::NullAnchor) RefuseAnchor(mark);
     // "?" and "!" are what the parser reports for plain and for quoted values without a tag.
     if (!tag.empty() && tag != "?" && tag != "!") {
@@ -89,8 +96,9 @@ class TreeBuilder final : public YAML::EventHandler {
   void Begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
              Node::Kind kind) {
     CheckTag(mark, tag, anchor);
-    if (frames_.size() >= kYamlDepthMax) {
-      Refuse(At(mark), fmt::format("nested deeper than {} levels", kYamlDepthMax));
+    const std::size_t depth_max = is_foreign_ ? kForeignYamlDepthMax : kYamlDepthMax;
+    if (frames_.size() >= depth_max) {
+      Refuse(At(mark), fmt::format("nested deeper than {} levels", depth_max));
     }
     if (error_) return;
     Frame frame;
@@ -121,6 +129,10 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void TakeKey(Frame& parent, Node node) {
+    if (is_foreign_) {
+      parent.key = Node::Key{std::move(node.scalar), std::move(node.location)};
+      return;
+    }
     if (node.kind != Node::Kind::kScalar) {
       return Refuse(node.location,
                     fmt::format("{} as a key; expected a name", NodeKindText(node.kind)));
@@ -135,6 +147,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   std::string file_;
+  bool is_foreign_;
   std::vector<Frame> frames_;
   Node root_;
   std::optional<Error> error_;
@@ -190,20 +203,23 @@ std::string_view NodeKindText(Node::Kind kind) {
   return "something else";
 }
 
-Result<Node> ParseYaml(std::string_view text, const std::string& file) {
-  if (text.size() > kYamlBytesMax) {
+namespace {
+
+Result<Node> Parse(std::string_view text, const std::string& file, bool is_foreign) {
+  const std::size_t bytes_max = is_foreign ? kForeignYamlBytesMax : kYamlBytesMax;
+  if (text.size() > bytes_max) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: {} long; expected at most {}", file, FormatBytes(text.size()),
-                            FormatBytes(kYamlBytesMax)));
+                            FormatBytes(bytes_max)));
   }
-  TreeBuilder builder(file);
+  TreeBuilder builder(file, is_foreign);
   try {
     std::istringstream input{std::string(text)};
     YAML::Parser parser(input);
     (void)parser.HandleNextDocument(builder);  // false: an empty text, which is kNull
     if (std::optional<Error> error = builder.TakeError()) return Fail(*std::move(error));
     NoDocument rest;
-    if (parser.HandleNextDocument(rest) && rest.found) {
+    if (!is_foreign && parser.HandleNextDocument(rest) && rest.found) {
       return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: a second document; expected one",
                                                            builder.At(*rest.found).Text()));
     }
@@ -213,6 +229,16 @@ Result<Node> ParseYaml(std::string_view text, const std::string& file) {
                 fmt::format("{}: no valid YAML: {}", builder.At(error.mark).Text(), error.msg));
   }
   return builder.TakeRoot();
+}
+
+}  // namespace
+
+Result<Node> ParseYaml(std::string_view text, const std::string& file) {
+  return Parse(text, file, false);
+}
+
+Result<Node> ParseForeignYaml(std::string_view text, const std::string& file) {
+  return Parse(text, file, true);
 }
 
 }  // namespace holdfast::config

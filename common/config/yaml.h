@@ -45,4 +45,12 @@ inline constexpr std::size_t kYamlDepthMax = 16;
 // deeper than the limits above. An empty text is kNull.
 Result<Node> ParseYaml(std::string_view text, const std::string& file);
 
+inline constexpr std::size_t kForeignYamlBytesMax = 16U << 20;
+inline constexpr std::size_t kForeignYamlDepthMax = 64;
+
+// The first document of another program's configuration, to look for what it names: the same within
+// these limits, but anchors and tags pass, what an alias stands for is left out (it is seen where
+// its anchor is), keys may stand twice and need not be text.
+Result<Node> ParseForeignYaml(std::string_view text, const std::string& file);
+
 }  // namespace holdfast::config

@@ -69,5 +69,24 @@ TEST_CASE("yaml: keys must be names, texts without NUL") {
   REQUIRE_FAILS(ParseYaml("a: \"x\\0y\"\n", "f"), ErrorCode::kInvalidArgument, "a NUL character");
 }
 
+TEST_CASE("yaml: of another program's configuration everything that is written is seen") {
+  const std::string text =
+      "base: &base {ca_file: ca.pem}\n"
+      "one: !tag\n  <<: *base\n  cert: x\n"
+      "one: again\n"
+      "[a, b]: 1\n"
+      "---\nsecond: document\n";
+  const Node root = Unwrap(ParseForeignYaml(text, "f"));
+  REQUIRE(root.keys.size() == 4);
+  REQUIRE(root.items[0].Find("ca_file")->scalar == "ca.pem");
+  REQUIRE(root.items[1].Find("<<")->kind == Node::Kind::kNull);
+  REQUIRE(root.items[1].Find("cert")->location.line == 4);
+  REQUIRE(root.items[2].scalar == "again");
+  REQUIRE(root.keys[3].name.empty());
+  REQUIRE_FAILS(ParseForeignYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "no valid YAML");
+  REQUIRE_FAILS(ParseForeignYaml(std::string(70, '[') + std::string(70, ']'), "f"),
+                ErrorCode::kInvalidArgument, "nested deeper than 64");
+}
+
 }  // namespace
 }  // namespace holdfast::config
