@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/sources/alertmanager/alertmanager.h"
 #include "agent/sources/etcd/etcd.h"
 #include "agent/sources/files/files.h"
 #include "agent/sources/haproxy/haproxy.h"
@@ -10,8 +11,8 @@
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds() {
-  static const std::vector<SourceKind> kinds = {EtcdKind(), KafkaKind(), HaproxyKind(),
-                                                FilesKind()};
+  static const std::vector<SourceKind> kinds = {EtcdKind(), KafkaKind(), AlertmanagerKind(),
+                                                HaproxyKind(), FilesKind()};
   return kinds;
 }
 

@@ -106,8 +106,10 @@ class Alertmanager:
     @staticmethod
     def silence(name: str, value: str, *, comment: str = "planned", starts: float = -1, ends: float = 7200,
                 is_regex: bool = False, is_equal: bool = True) -> dict:
-        matcher = {"name": name, "value": value, "isRegex": is_regex, "isEqual": is_equal}
-        return {"matchers": [matcher], "startsAt": api_time(starts), "endsAt": api_time(ends),
+        matchers = [{"name": name, "value": value, "isRegex": is_regex, "isEqual": is_equal},
+                    # One of them has to be such that it does not match what has no such label.
+                    {"name": "severity", "value": "page", "isRegex": False, "isEqual": True}]
+        return {"matchers": matchers, "startsAt": api_time(starts), "endsAt": api_time(ends),
                 "createdBy": "anna", "comment": comment}
 
     def add_silences(self, silences: list[dict]) -> list[str]:

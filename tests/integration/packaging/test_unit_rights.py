@@ -9,7 +9,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Authority, Case, EtcdCluster, Finished, agent_program, free_port, main, run, service_program, wait_until
+from lib import (Alertmanager, Authority, Case, EtcdCluster, Finished, agent_program,
+                 free_port, main, run, service_program, wait_until)
 from lib.agent import write_config
 from lib.cluster import Cluster, program
 from lib.places import ROOT
@@ -129,6 +130,18 @@ class Rights(Case):
         self.assertGreater(self.restored(saved, "snapshot.db").stat().st_size, 0)
         etcd.stop()
 
+    def test_alertmanager_whose_files_only_its_user_may_read(self) -> None:
+        server = Alertmanager(self.secret / "alertmanager")
+        self.addCleanup(server.kill)
+        server.start()
+        server.add_silence()
+        self.configure(server.source())
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
+        self.assertIn(b"planned", self.restored(saved, "silences").read_bytes())
+
     def test_haproxy_with_regular_expressions_and_closed_keys(self) -> None:
         """`haproxy -c` compiles them into memory that it both writes and runs, which the unit denies."""
         etc = self.secret
@@ -225,4 +238,4 @@ frontend tls
 
 
 shutil.which("systemd-analyze") or sys.exit(77)
-main("etcd34", "haproxy")
+main("etcd34", "haproxy", "alertmanager")

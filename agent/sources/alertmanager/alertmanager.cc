@@ -1,0 +1,106 @@
+#include "agent/sources/alertmanager/alertmanager.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "agent/sources/alertmanager/backup.h"
+#include "agent/sources/alertmanager/restore.h"
+#include "agent/sources/alertmanager/settings.h"
+#include "agent/sources/alertmanager/survey.h"
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace alertmanager {
+namespace {
+
+class AlertmanagerSource final : public Source {
+ public:
+  AlertmanagerSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    HF_ASSIGN(auto members, SurveyMembers(settings_, stop));
+    HF_TRY(AskForSilences(members, stop));
+    auto options = NodeOptions(settings_);
+    options.missing_is_failure = false;
+    HF_ASSIGN(const auto node,
+              prometheus::NodeFiles::Prepare(context_, std::move(options), nullptr));
+    SourceInfo info;
+    std::size_t answering = 0;
+    for (const Member& member : members) {
+      if (member.failure) {
+        info.warnings.push_back(member.failure->Text());
+        continue;
+      }
+      if (answering++ == 0) Describe(member, info);
+    }
+    info.healthy = answering > 0 && answering == members.size();
+    info.health = fmt::format("{} of {} endpoints answer", answering, members.size());
+    for (std::string& text : Disagreements(members)) info.warnings.push_back(std::move(text));
+    if (node.process() == nullptr)
+      info.warnings.push_back(
+          "no Alertmanager that keeps its data in \"storage\" is seen to run "
+          "here: how it is started would not be saved");
+    info.would_save.push_back(fmt::format("{} silences", MergeSilences(members).size()));
+    info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
+    info.missing = node.missing();
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
+    return Fail(ErrorCode::kUnsupported,
+                "Alertmanager cannot be restored in place: peers would bring back what they have",
+                "bring silences into a running one with --to-api URL, or start one on the "
+                "\"data/storage\" that --to DIR gives (docs/sources/alertmanager.md)");
+  }
+
+  Result<std::string> RecoverRestore(std::string_view) override {
+    return Fail(ErrorCode::kUnsupported, "Alertmanager has no restore in place to finish");
+  }
+
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                        std::stop_token stop) override {
+    return RestoreSilences(context_, settings_, spec, progress, std::move(stop));
+  }
+
+ private:
+  static void Describe(const Member& member, SourceInfo& info) {
+    info.identity["server_version"] = member.status.version;
+    info.identity["endpoint"] = member.endpoint;
+    if (!member.status.cluster_status.empty())
+      info.identity["cluster_status"] = member.status.cluster_status;
+    for (const Status::Peer& peer : member.status.peers)
+      info.members.push_back({{"name", peer.name}, {"address", peer.address}});
+  }
+
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace alertmanager
+
+SourceKind AlertmanagerKind() {
+  SourceKind kind;
+  kind.kind = "alertmanager";
+  kind.topology = Topology::kReplicated;
+  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
+  kind.summary = "Alertmanager: silences, notification log, configuration with what it names";
+  kind.options = alertmanager::SettingsSchema();
+  kind.restore_options = alertmanager::RestoreOptions();
+  kind.has_dry_restore = true;
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    // A snapshot may be restored where its source is not configured.
+    HF_ASSIGN(alertmanager::Settings settings, alertmanager::ReadSettings(values));
+    return std::make_unique<alertmanager::AlertmanagerSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,307 @@
+#include "agent/sources/alertmanager/backup.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <utility>
+
+#include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/text_item.h"
+#include "common/base/format.h"
+#include "common/base/wait.h"
+#include "common/filetree/file_reader.h"
+#include "common/filetree/metadata.h"
+#include "common/io/fd.h"
+
+namespace holdfast::alertmanager {
+namespace {
+
+constexpr std::chrono::hours kDefaultRetention{120};
+// What was made a moment ago may still be on its way to a peer.
+constexpr int kAgreementTries = 5;
+constexpr std::chrono::milliseconds kGossip{300};
+
+// One file of the storage, held open so that a new one in its place does not matter.
+struct Pinned {
+  Fd file;
+  Attributes attributes;
+};
+
+Result<std::optional<Pinned>> Pin(const std::string& path) {
+  auto file = OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return Fail(std::move(file).error());
+  }
+  struct stat status {};
+  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
+  if (!S_ISREG(status.st_mode))
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+  return Pinned{*std::move(file), filetree::FromStat(status)};
+}
+
+WallTime ToWallTime(UnixTime time) {
+  return WallTime(std::chrono::seconds(time.seconds) + std::chrono::nanoseconds(time.nanoseconds));
+}
+
+// Why no member can be asked.
+Error NobodyAnswers(const std::vector<Member>& members) {
+  std::string text = "no endpoint can be asked";
+  std::string_view separator = ": ";
+  for (const Member& member : members) {
+    text += fmt::format("{}{}", separator, member.failure->message());
+    separator = "; ";
+  }
+  const Error& first = *members.front().failure;
+  return Error(first.code(), text).WithHint(first.hint());
+}
+
+bool NoneAnswers(const std::vector<Member>& members) {
+  return std::ranges::all_of(members, [](const Member& one) { return one.failure.has_value(); });
+}
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context),
+        settings_(settings),
+        previous_(spec.previous),
+        is_member_(spec.scope == BackupScope::kMember) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    if (stop_.stop_requested()) return Stopped();
+    HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
+    if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to ask");
+    HF_ASSIGN(node_, prometheus::NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
+    if (NoneAnswers(members_) && !is_member_) HF_TRY(BecomeCold());
+    if (is_member_) return {};
+    HF_TRY(PinStorage("nflog"));
+    if (is_cold_) HF_TRY(PinStorage("silences"));
+    return {};
+  }
+
+  Result<void> Cut() override {
+    if (stop_.stop_requested()) return Stopped();
+    cut_ = context_.clock->Now();
+    if (is_member_) return {};
+    if (!is_cold_) {
+      HF_TRY(AskAll());
+      QueueAnswers();
+    }
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Stopped();
+    if (!documents_.empty()) {
+      Item item = std::move(documents_.front());
+      documents_.pop_front();
+      return item;
+    }
+    if (!pinned_.empty()) {
+      auto [name, pinned] = std::move(pinned_.front());
+      pinned_.pop_front();
+      Item item;
+      item.path = fmt::format("{}/{}", kStoragePath, name);
+      item.attributes = pinned.attributes;
+      item.required = false;
+      item.content = filetree::ReadLiveFile(std::move(pinned.file), item.attributes,
+                                            settings_.storage + "/" + name);
+      return item;
+    }
+    return node_->Next();
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    manifest.cut_time = cut_;
+    for (const Member& member : members_)
+      if (member.failure) warnings_.push_back(member.failure->Text());
+    const auto first = std::ranges::find_if(members_, [](const Member& m) { return !m.failure; });
+    if (first != members_.end()) {
+      manifest.endpoint = first->endpoint;
+      manifest.identity["server_version"] = first->status.version;
+      if (!first->status.cluster_status.empty())
+        manifest.identity["cluster_status"] = first->status.cluster_status;
+      for (const Status::Peer& peer : first->status.peers)
+        manifest.members.push_back({{"name", peer.name}, {"address", peer.address}});
+    }
+    manifest.method = is_cold_ ? "cold copy of the storage" : "API v2";
+    manifest.consistency = is_cold_ || is_member_ ? "per file" : are_agreed_ ? "exact" : "fuzzy";
+    if (!is_member_) DescribeState(manifest);
+    node_->Describe(manifest, warnings_);
+    manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
+    manifest.warnings = std::move(warnings_);
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override { return bytes_ + (node_ ? node_->bytes() : 0); }
+
+ private:
+  static std::unexpected<Error> Stopped() {
+    return Fail(ErrorCode::kCancelled, "backup stopped by request");
+  }
+
+  // Only what does not run is taken from its files: of a server that runs they are not the truth.
+  Result<void> BecomeCold() {
+    const bool is_down = std::ranges::all_of(members_, [](const Member& member) {
+      return member.failure->code() == ErrorCode::kUnavailable;
+    });
+    struct stat status {};
+    const bool has_storage = ::stat(settings_.storage.c_str(), &status) == 0;
+    if (!is_down || node_->process() != nullptr || !has_storage)
+      return Fail(NobodyAnswers(members_));
+    is_cold_ = true;
+    warnings_.push_back(
+        "Alertmanager does not run: its files are saved as they are, and silences made after the "
+        "last of them was written only where it was stopped cleanly");
+    return {};
+  }
+
+  Result<void> PinStorage(const std::string& name) {
+    const std::string path = settings_.storage + "/" + name;
+    auto pinned = Pin(path);
+    if (!pinned) {
+      missing_.push_back({path, pinned.error().message(), "let the agent read \"storage\""});
+      return {};
+    }
+    if (!*pinned) {
+      if (is_cold_) missing_.push_back({path, "it is not there", "correct \"storage\""});
+      return {};
+    }
+    bytes_ += (*pinned)->attributes.size;
+    const WallTime written = ToWallTime((*pinned)->attributes.mtime);
+    (name == "nflog" ? nflog_written_ : silences_written_) = written;
+    pinned_.emplace_back(name, **std::move(pinned));
+    return {};
+  }
+
+  Result<void> AskAll() {
+    for (int tries = 1;; ++tries) {
+      HF_TRY(AskForSilences(members_, stop_));
+      if (NoneAnswers(members_)) return Fail(NobodyAnswers(members_));
+      const auto differences = Disagreements(members_);
+      are_agreed_ = differences.empty();
+      if (are_agreed_) break;
+      if (tries == kAgreementTries) {
+        warnings_.insert(warnings_.end(), differences.begin(), differences.end());
+        break;
+      }
+      if (!WaitFor(kGossip, stop_)) return Stopped();
+    }
+    silences_ = MergeSilences(members_);
+    const auto alone = std::ranges::find_if(members_, [](const Member& member) {
+      return !member.failure && !member.status.is_clustered();
+    });
+    if (members_.size() > 1 && alone != members_.end())
+      warnings_.push_back(
+          fmt::format("{} is in no cluster: its silences are its own, and were put together with "
+                      "those of the other endpoints",
+                      Quote(alone->endpoint)));
+    return {};
+  }
+
+  void QueueAnswers() {
+    const Attributes attributes = prometheus::OwnAttributes(cut_);
+    const auto queue = [&](std::string path, std::string text) {
+      bytes_ += text.size();
+      documents_.push_back(TextItem(std::move(path), std::move(text), attributes));
+    };
+    const auto first = std::ranges::find_if(members_, [](const Member& m) { return !m.failure; });
+    queue(std::string(kSilencesPath), EncodeSilences(silences_));
+    queue(std::string(kStatusPath), first->status.json);
+    const Bytes storage = EncodeStorage(silences_, Retention());
+    queue(fmt::format("{}/silences", kStoragePath), std::string(AsText(storage)));
+  }
+
+  std::chrono::milliseconds Retention() const {
+    const auto* process = node_->process();
+    if (process == nullptr) return kDefaultRetention;
+    const auto said = process->flags.Last("data.retention");
+    return said ? prometheus::ParseDuration(*said).value_or(kDefaultRetention) : kDefaultRetention;
+  }
+
+  void DescribeState(Manifest& manifest) {
+    manifest.details["state"] = {is_cold_ ? "cold" : "live"};
+    const auto* process = node_->process();
+    const auto retention =
+        process == nullptr ? std::nullopt : process->flags.Last("data.retention");
+    manifest.details["retention"] = {retention.value_or("120h")};
+    if (nflog_written_) {
+      manifest.details["nflog_written"] = {FormatTime(*nflog_written_)};
+      manifest.details["nflog_age"] = {
+          FormatDuration(std::max(cut_ - *nflog_written_, WallTime::duration::zero()))};
+    } else {
+      warnings_.push_back(
+          "the notification log is not saved, for there is no such file yet: after a restore what "
+          "was told already may be told again");
+    }
+    if (is_cold_) {
+      if (silences_written_) manifest.position["written"] = FormatTime(*silences_written_);
+      return;
+    }
+    std::map<std::string, std::size_t> states = {{"active", 0}, {"pending", 0}, {"expired", 0}};
+    UnixTime newest;
+    for (const Silence& silence : silences_) {
+      ++states[silence.state];
+      newest = std::max(newest, silence.updated);
+    }
+    for (const auto& [state, count] : states)
+      manifest.details["silences_" + state] = {std::to_string(count)};
+    manifest.position["silences"] = std::to_string(silences_.size());
+    if (newest.seconds != 0)
+      manifest.position["updated_at"] = FormatTime(newest.seconds, newest.nanoseconds);
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  const bool is_member_;
+  std::stop_token stop_;
+  std::vector<Member> members_;
+  std::optional<prometheus::NodeFiles> node_;
+  std::vector<Silence> silences_;
+  std::deque<Item> documents_;
+  std::deque<std::pair<std::string, Pinned>> pinned_;
+  std::optional<WallTime> nflog_written_;
+  std::optional<WallTime> silences_written_;  // where it is cold
+  std::vector<Missing> missing_;
+  std::vector<std::string> warnings_;
+  std::uint64_t bytes_ = 0;
+  WallTime cut_{};
+  bool is_cold_ = false;
+  bool are_agreed_ = true;
+};
+
+}  // namespace
+
+prometheus::NodeFilesOptions NodeOptions(const Settings& settings) {
+  prometheus::NodeFilesOptions options;
+  options.server = {
+      .programs = {"alertmanager", "prometheus-alertmanager"},
+      .storage_flags = {"storage.path"},
+      .storage_defaults = {"data", "/var/lib/prometheus/alertmanager"},
+      .storage = settings.storage,
+      .defaults = {"/etc/default/prometheus-alertmanager", "/etc/default/alertmanager"}};
+  options.config = settings.config;
+  options.config_defaults = {"alertmanager.yml", "/etc/prometheus/alertmanager.yml",
+                             "/etc/alertmanager/alertmanager.yml"};
+  options.config_flags = {"web.config.file", "cluster.tls-config"};
+  options.units = {"alertmanager.service", "prometheus-alertmanager.service"};
+  options.files = settings.files;
+  options.storage_files = {settings.storage + "/silences", settings.storage + "/nflog"};
+  options.missing_is_failure = settings.missing_is_failure;
+  return options;
+}
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::alertmanager

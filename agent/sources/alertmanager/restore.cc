@@ -1,0 +1,293 @@
+#include "agent/sources/alertmanager/restore.h"
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+#include <utility>
+
+#include "agent/sources/alertmanager/backup.h"
+#include "agent/sources/alertmanager/survey.h"
+#include "common/base/format.h"
+
+namespace holdfast::alertmanager {
+namespace {
+
+constexpr std::size_t kSilencesBytesMax = 256U << 20;
+constexpr std::size_t kShownFailures = 5;
+
+std::vector<Matcher> Sorted(std::vector<Matcher> matchers) {
+  std::ranges::sort(matchers);
+  return matchers;
+}
+
+bool IsSame(const Silence& one, const Silence& other) {
+  return std::tie(one.ends, one.created_by, one.comment) ==
+             std::tie(other.ends, other.created_by, other.comment) &&
+         Sorted(one.matchers) == Sorted(other.matchers);
+}
+
+std::string MatcherText(const Silence& silence) {
+  std::string text;
+  for (const Matcher& matcher : silence.matchers)
+    text += fmt::format("{}{}{}{}{}", text.empty() ? "" : ", ", matcher.name,
+                        matcher.is_equal ? "=" : "!",
+                        matcher.is_regex   ? "~"
+                        : matcher.is_equal ? ""
+                                           : "=",
+                        Quote(matcher.value));
+  return "{" + text + "}";
+}
+
+UnixTime ToUnix(WallTime time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+struct Target {
+  std::string url;
+  HttpAccessSettings access;
+};
+
+// The source's own login goes to its own endpoints and nowhere else.
+Result<Target> ReadTarget(const config::Values& options, const Settings& settings) {
+  if (!options.Has("to_api"))
+    return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to-api URL",
+                "or to a directory: --to DIR (docs/sources/alertmanager.md)");
+  Target target;
+  HF_ASSIGN(target.url, ReadServerUrl(options, "to_api", "http://127.0.0.1:9093",
+                                      options.Text("to_api"), true));
+  config::Values own;
+  bool is_said = false;
+  for (const char* name : {"ca", "cert", "key", "user", "password_file"}) {
+    const std::string option = std::string("target_") + name;
+    if (!options.Has(option)) continue;
+    own.Set(name, options.Text(option), options.LocationOf(option));
+    is_said = true;
+  }
+  const bool is_own = std::ranges::find(settings.endpoints, target.url) != settings.endpoints.end();
+  if (is_own && !is_said) {
+    target.access = settings;
+    return target;
+  }
+  HF_TRY(ReadHttpAccess(own, {target.url}, target.access));
+  return target;
+}
+
+Result<std::vector<Silence>> ReadSaved(SnapshotView& snapshot) {
+  HF_ASSIGN(const auto there, snapshot.Stat(kSilencesPath));
+  if (!there)
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("the snapshot has no {}: it was made of an Alertmanager that did not "
+                            "run",
+                            Quote(kSilencesPath)),
+                fmt::format("start an Alertmanager on its {}: restore it by --to DIR",
+                            Quote(kStoragePath)));
+  if (there->size > kSilencesBytesMax)
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is larger than {}", Quote(kSilencesPath),
+                                                 FormatBytes(kSilencesBytesMax)));
+  HF_ASSIGN(const auto reader, snapshot.Open(kSilencesPath));
+  std::string text;
+  Bytes buffer(256U << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
+    if (count == 0) break;
+    text += AsText(ByteView(buffer).first(count));
+    if (text.size() > kSilencesBytesMax)
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} is too large", Quote(kSilencesPath)));
+  }
+  auto silences = ParseSilences(text);
+  if (!silences) return Fail(std::move(silences).error().While(Quote(kSilencesPath)));
+  return silences;
+}
+
+std::string ThereText(const SilencePlan& plan) {
+  switch (plan.action) {
+    case SilencePlan::Action::kMake:
+      return "not there";
+    case SilencePlan::Action::kPresent:
+      return "there";
+    case SilencePlan::Action::kChanged:
+      return "there, and changed since";
+    case SilencePlan::Action::kExpired:
+      return "not asked for";
+  }
+  return "";
+}
+
+std::string ActionText(const SilencePlan& plan) {
+  switch (plan.action) {
+    case SilencePlan::Action::kMake:
+      return "made";
+    case SilencePlan::Action::kPresent:
+    case SilencePlan::Action::kChanged:
+      return "left as it is";
+    case SilencePlan::Action::kExpired:
+      return "left out: it has expired";
+  }
+  return "";
+}
+
+// Carries out a plan.
+class Restorer {
+ public:
+  Restorer(prometheus::HttpApi& api, const std::vector<Silence>& saved)
+      : api_(api), saved_(saved) {}
+
+  // Ends at what no further silence would be spared: nobody answers, or the login is refused.
+  Result<void> Run(std::vector<SilencePlan>& plans, Progress& progress,
+                   const std::stop_token& stop) {
+    for (SilencePlan& plan : plans) {
+      if (stop.stop_requested())
+        return Fail(ErrorCode::kCancelled, "stopped by request",
+                    "the same command goes on with what is left");
+      if (plan.action == SilencePlan::Action::kMake) HF_TRY(Make(plan, stop));
+      ++progress.items;
+    }
+    return {};
+  }
+
+  std::size_t made() const { return made_; }
+  const std::vector<std::string>& failures() const { return failures_; }
+
+ private:
+  Result<void> Make(SilencePlan& plan, const std::stop_token& stop) {
+    const Silence& silence = saved_[plan.index];
+    auto answer = api_.Post("/api/v2/silences", EncodeNewSilence(silence), stop);
+    auto id = answer ? ParseSilenceId(*answer) : Fail(std::move(answer).error());
+    if (id) {
+      plan.target = *std::move(id);
+      ++made_;
+      return {};
+    }
+    if (id.error().code() != ErrorCode::kInvalidArgument)
+      return Fail(std::move(id).error().While(
+          fmt::format("make silence {}, after {} others", silence.id, made_)));
+    failures_.push_back(
+        fmt::format("silence {} {}: {}", silence.id, MatcherText(silence), id.error().message()));
+    return {};
+  }
+
+  prometheus::HttpApi& api_;
+  const std::vector<Silence>& saved_;
+  std::size_t made_ = 0;
+  std::vector<std::string> failures_;
+};
+
+std::size_t CountOf(const std::vector<SilencePlan>& plans, SilencePlan::Action action) {
+  return static_cast<std::size_t>(std::ranges::count(plans, action, &SilencePlan::action));
+}
+
+}  // namespace
+
+std::vector<config::OptionSpec> RestoreOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{.name = "to_api",
+                 .help = "URL of the Alertmanager that gets the silences that are not over"},
+      OptionSpec{.name = "target_ca",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of the authority that signed the target's certificate; the "
+                         "source's own options hold for its own endpoints only"},
+      OptionSpec{.name = "target_cert",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of a client certificate for the target"},
+      OptionSpec{
+          .name = "target_key", .type = OptionType::kPath, .help = "PEM file of its private key"},
+      OptionSpec{.name = "target_user", .help = "user at the target"},
+      OptionSpec{.name = "target_password_file",
+                 .type = OptionType::kPath,
+                 .help = "file whose first line is that user's password"},
+  };
+}
+
+std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
+                                      std::span<const Silence> target, UnixTime now) {
+  std::vector<SilencePlan> plans;
+  std::vector<bool> is_taken(target.size(), false);
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    SilencePlan& plan = plans.emplace_back();
+    plan.index = i;
+    if (saved[i].ends <= now || saved[i].state == "expired")
+      plan.action = SilencePlan::Action::kExpired;
+  }
+  // By id first, so that no other one is taken for what is there itself.
+  for (SilencePlan& plan : plans) {
+    if (plan.action != SilencePlan::Action::kMake) continue;
+    const Silence& silence = saved[plan.index];
+    for (std::size_t k = 0; k < target.size(); ++k) {
+      if (is_taken[k] || target[k].id != silence.id || target[k].state == "expired") continue;
+      plan.action = IsSame(silence, target[k]) ? SilencePlan::Action::kPresent
+                                               : SilencePlan::Action::kChanged;
+      plan.target = target[k].id;
+      is_taken[k] = true;
+    }
+  }
+  // Alike and not yet begun, then alike and begun at any time.
+  for (const bool is_exact : {true, false}) {
+    for (SilencePlan& plan : plans) {
+      if (plan.action != SilencePlan::Action::kMake) continue;
+      const Silence& silence = saved[plan.index];
+      for (std::size_t k = 0; k < target.size(); ++k) {
+        if (is_taken[k] || target[k].state == "expired" || !IsSame(silence, target[k])) continue;
+        if (is_exact && target[k].starts != silence.starts) continue;
+        plan.action = SilencePlan::Action::kPresent;
+        plan.target = target[k].id;
+        is_taken[k] = true;
+        break;
+      }
+    }
+  }
+  return plans;
+}
+
+Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Settings& settings,
+                                       const RestoreSpec& spec, Progress& progress,
+                                       std::stop_token stop) {
+  HF_ASSIGN(const Target target, ReadTarget(spec.options, settings));
+  HF_ASSIGN(const std::vector<Silence> saved, ReadSaved(*spec.snapshot));
+  HF_ASSIGN(const HttpAccess access, OpenHttpAccess(target.access));
+  HF_ASSIGN(auto api, prometheus::HttpApi::Open(target.url, access));
+  HF_ASSIGN(const std::string answer, api.Get("/api/v2/silences", stop));
+  auto there = ParseSilences(answer);
+  if (!there) return Fail(std::move(there).error().While(Quote(target.url)));
+  auto plans = PlanSilences(saved, *there, ToUnix(context.clock->Now()));
+  progress.items_total = plans.size();
+
+  SpecialRestore outcome;
+  Restorer restorer(api, saved);
+  if (!spec.dry_run) HF_TRY(restorer.Run(plans, progress, stop));
+  using Action = SilencePlan::Action;
+  if (spec.dry_run) {
+    for (const SilencePlan& plan : plans)
+      outcome.plan.push_back({.what = "silence",
+                              .name = saved[plan.index].id,
+                              .target = plan.target,
+                              .items = 1,
+                              .there = ThereText(plan),
+                              .action = ActionText(plan)});
+    return outcome;
+  }
+  outcome.resumed = restorer.made() > 0 && CountOf(plans, Action::kPresent) > 0;
+  outcome.lines.push_back(fmt::format(
+      "{}: {} silences made, {} were there, {} left as they were changed since, {} expired ones "
+      "left out",
+      target.url, restorer.made(), CountOf(plans, Action::kPresent),
+      CountOf(plans, Action::kChanged), CountOf(plans, Action::kExpired)));
+  for (const SilencePlan& plan : plans)
+    if (!plan.target.empty() && plan.target != saved[plan.index].id)
+      outcome.lines.push_back(fmt::format("{} is {} {}", saved[plan.index].id, plan.target,
+                                          MatcherText(saved[plan.index])));
+  if (!restorer.failures().empty()) {
+    const auto& failures = restorer.failures();
+    for (std::size_t i = 0; i < std::min(failures.size(), kShownFailures); ++i)
+      outcome.warnings.push_back(failures[i]);
+    outcome.partly =
+        Error(ErrorCode::kInvalidArgument,
+              fmt::format("{} silences were refused: {}", failures.size(), failures.front()));
+  }
+  return outcome;
+}
+
+}  // namespace holdfast::alertmanager

@@ -1,0 +1,44 @@
+// Puts silences into an Alertmanager that runs, by its API. A silence that it has already is not
+// made again, so that the same once more goes on with what an interruption has left.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/sources/alertmanager/settings.h"
+#include "agent/sources/alertmanager/silence.h"
+#include "agent/sources/source.h"
+
+namespace holdfast::alertmanager {
+
+// The flags of `restore` that RestoreSilences() understands.
+std::vector<config::OptionSpec> RestoreOptions();
+
+// What becomes of one silence of the snapshot.
+struct SilencePlan {
+  enum class Action : std::uint8_t {
+    kMake,     // it is not there
+    kPresent,  // it is there, as `target`
+    kChanged,  // it is there, by the same id, and somebody has changed it since
+    kExpired,  // its time has passed
+  };
+  std::size_t index = 0;  // of the snapshot's silences
+  Action action = Action::kMake;
+  std::string target;  // the id that it has there
+};
+
+// Every silence of `target` stands for one of `saved` at most: what is there twice in the snapshot
+// will be there twice. Where it began does not tell silences apart, for the API lets none begin in
+// the past.
+std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
+                                      std::span<const Silence> target, UnixTime now);
+
+// As Source::RestoreSpecial().
+Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Settings& settings,
+                                       const RestoreSpec& spec, Progress& progress,
+                                       std::stop_token stop);
+
+}  // namespace holdfast::alertmanager

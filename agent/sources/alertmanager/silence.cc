@@ -1,0 +1,211 @@
+#include "agent/sources/alertmanager/silence.h"
+
+#include <nlohmann/json.hpp>
+
+#include <utility>
+
+#include "agent/sources/etcd/proto_wire.h"
+#include "agent/sources/prometheus/json_depth.h"
+#include "common/base/format.h"
+
+namespace holdfast::alertmanager {
+namespace {
+
+using Json = nlohmann::json;
+using etcd::ProtoWriter;
+
+constexpr std::size_t kShownMax = 200;
+
+std::unexpected<Error> NotSilences(const std::string& why) {
+  return Fail(ErrorCode::kCorrupt, "no list of silences: " + why,
+              "is it an Alertmanager of 0.16 or newer, and nothing between that answers itself?");
+}
+
+// An error that a server, or something before it, calls a success; also `"text"`.
+std::optional<std::string> ErrorIn(const Json& json) {
+  if (json.is_string()) return json.get<std::string>();
+  if (!json.is_object()) return std::nullopt;
+  for (const char* name : {"error", "message"}) {
+    const auto found = json.find(name);
+    if (found != json.end() && found->is_string()) return found->get<std::string>();
+  }
+  return std::nullopt;
+}
+
+Result<Json> Decode(std::string_view text) {
+  Json json = prometheus::IsTooDeep(text) ? Json(Json::value_t::discarded)
+                                          : Json::parse(text, nullptr, false);
+  if (json.is_discarded()) return NotSilences("no JSON: " + Quote(text.substr(0, kShownMax)));
+  if (const auto error = ErrorIn(json))
+    return Fail(ErrorCode::kUnavailable,
+                "the answer is an error: " + Quote(error->substr(0, kShownMax)));
+  return json;
+}
+
+// Reads members of one object; the first that is not as it must be is remembered.
+class ObjectReader {
+ public:
+  explicit ObjectReader(const Json& object) : object_(object) {}
+
+  std::string Text(const char* name) {
+    const auto found = object_.find(name);
+    if (found != object_.end() && found->is_string()) return found->get<std::string>();
+    fault_ = name;
+    return "";
+  }
+  bool Flag(const char* name, bool fallback) {
+    const auto found = object_.find(name);
+    if (found == object_.end()) return fallback;
+    if (found->is_boolean()) return found->get<bool>();
+    fault_ = name;
+    return fallback;
+  }
+  UnixTime Time(const char* name) {
+    const auto time = ParseUnixTime(Text(name));
+    if (time) return *time;
+    fault_ = name;
+    return {};
+  }
+  const std::string& fault() const { return fault_; }
+
+ private:
+  const Json& object_;
+  std::string fault_;
+};
+
+Result<Silence> ReadSilence(const Json& json) {
+  if (!json.is_object()) return NotSilences("one of them is no object");
+  ObjectReader reader(json);
+  Silence silence;
+  silence.id = reader.Text("id");
+  silence.starts = reader.Time("startsAt");
+  silence.ends = reader.Time("endsAt");
+  silence.updated = reader.Time("updatedAt");
+  silence.created_by = reader.Text("createdBy");
+  silence.comment = reader.Text("comment");
+  std::string fault = reader.fault();
+  const auto status = json.find("status");
+  if (status == json.end() || !status->is_object()) return NotSilences("one has no status");
+  ObjectReader status_reader(*status);
+  silence.state = status_reader.Text("state");
+  if (fault.empty()) fault = status_reader.fault();
+  const auto matchers = json.find("matchers");
+  if (matchers == json.end() || !matchers->is_array()) return NotSilences("one has no matchers");
+  for (const Json& one : *matchers) {
+    if (!one.is_object()) return NotSilences("a matcher is no object");
+    ObjectReader matcher(one);
+    silence.matchers.push_back({.name = matcher.Text("name"),
+                                .value = matcher.Text("value"),
+                                .is_regex = matcher.Flag("isRegex", false),
+                                .is_equal = matcher.Flag("isEqual", true)});
+    if (fault.empty()) fault = matcher.fault();
+  }
+  if (!fault.empty()) return NotSilences(fmt::format("one has no good {}", Quote(fault)));
+  silence.json = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return silence;
+}
+
+Json MatcherJson(const Matcher& matcher) {
+  return {{"name", matcher.name},
+          {"value", matcher.value},
+          {"isRegex", matcher.is_regex},
+          {"isEqual", matcher.is_equal}};
+}
+
+// google.protobuf.Timestamp.
+std::string TimeMessage(UnixTime time) {
+  ProtoWriter writer;
+  writer.Add(1, static_cast<std::uint64_t>(time.seconds));
+  writer.Add(2, std::uint64_t{time.nanoseconds});
+  return std::string(AsText(writer.bytes()));
+}
+
+// EQUAL, REGEXP, NOT_EQUAL, NOT_REGEXP.
+std::uint64_t TypeOf(const Matcher& matcher) {
+  return (matcher.is_regex ? 1U : 0U) + (matcher.is_equal ? 0U : 2U);
+}
+
+std::string SilenceMessage(const Silence& silence) {
+  ProtoWriter writer;
+  writer.Add(1, silence.id);
+  for (const Matcher& matcher : silence.matchers) {
+    ProtoWriter one;
+    one.Add(1, TypeOf(matcher));
+    one.Add(2, matcher.name);
+    one.Add(3, matcher.value);
+    writer.Add(2, AsText(one.bytes()));
+  }
+  writer.Add(3, TimeMessage(silence.starts));
+  writer.Add(4, TimeMessage(silence.ends));
+  writer.Add(5, TimeMessage(silence.updated));
+  writer.Add(8, silence.created_by);
+  writer.Add(9, silence.comment);
+  return std::string(AsText(writer.bytes()));
+}
+
+UnixTime After(UnixTime time, std::chrono::milliseconds duration) {
+  const std::int64_t nanoseconds = time.nanoseconds + duration.count() % 1000 * 1'000'000;
+  return {time.seconds + duration.count() / 1000 + nanoseconds / 1'000'000'000,
+          static_cast<std::uint32_t>(nanoseconds % 1'000'000'000)};
+}
+
+void AppendVarint(std::uint64_t value, Bytes& bytes) {
+  for (; value >= 0x80; value >>= 7)
+    bytes.push_back(static_cast<std::uint8_t>((value & 0x7f) | 0x80));
+  bytes.push_back(static_cast<std::uint8_t>(value));
+}
+
+}  // namespace
+
+Result<std::vector<Silence>> ParseSilences(std::string_view text) {
+  HF_ASSIGN(const Json json, Decode(text));
+  if (!json.is_array()) return NotSilences("no list");
+  std::vector<Silence> silences;
+  for (const Json& one : json) {
+    HF_ASSIGN(Silence silence, ReadSilence(one));
+    silences.push_back(std::move(silence));
+  }
+  return silences;
+}
+
+std::string EncodeSilences(std::span<const Silence> silences) {
+  std::string text = "[";
+  for (const Silence& silence : silences) {
+    text += text.size() == 1 ? "\n" : ",\n";
+    text += silence.json;
+  }
+  return text + "\n]\n";
+}
+
+std::string EncodeNewSilence(const Silence& silence) {
+  Json json = Json::parse(silence.json, nullptr, false);
+  if (!json.is_object()) json = Json::object();
+  for (const char* name : {"id", "status", "updatedAt"}) json.erase(name);
+  Json matchers = Json::array();
+  for (const Matcher& matcher : silence.matchers) matchers.push_back(MatcherJson(matcher));
+  json["matchers"] = std::move(matchers);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<std::string> ParseSilenceId(std::string_view text) {
+  HF_ASSIGN(const Json json, Decode(text));
+  if (!json.is_object()) return NotSilences("no id of a new one");
+  ObjectReader reader(json);
+  std::string id = reader.Text("silenceID");
+  if (id.empty()) return NotSilences("no id of a new one");
+  return id;
+}
+
+Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds retention) {
+  Bytes file;
+  for (const Silence& silence : silences) {
+    ProtoWriter mesh;
+    mesh.Add(1, SilenceMessage(silence));
+    mesh.Add(2, TimeMessage(After(silence.ends, retention)));
+    AppendVarint(mesh.bytes().size(), file);
+    file.insert(file.end(), mesh.bytes().begin(), mesh.bytes().end());
+  }
+  return file;
+}
+
+}  // namespace holdfast::alertmanager

@@ -1,0 +1,167 @@
+#include "agent/sources/prometheus/named_files.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
+
+#include "agent/sources/foreign_file.h"
+#include "agent/sources/local_process.h"
+#include "common/base/format.h"
+#include "common/config/yaml.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+constexpr std::size_t kLinksMax = 40;  // as the kernel follows
+constexpr std::size_t kConfigsMax = 10'000;
+constexpr std::string_view kFileEnding = "_file";
+// Lists of patterns.
+constexpr std::array<std::string_view, 4> kListKeys = {"rule_files", "scrape_config_files",
+                                                       "templates", "files"};
+
+class Search {
+ public:
+  explicit Search(std::string file)
+      : file_(std::move(file)), directory_(std::filesystem::path(file_).parent_path()) {}
+
+  // As deep as ParseForeignYaml() lets a document be.
+  void Look(const config::Node& node) {
+    for (std::size_t i = 0; i < node.items.size(); ++i) {
+      const config::Node& item = node.items[i];
+      if (node.kind == config::Node::Kind::kMap) LookAtKey(node.keys[i].name, item);
+      Look(item);
+    }
+  }
+  std::vector<NamedPath> Take() { return std::move(found_); }
+
+ private:
+  void LookAtKey(const std::string& key, const config::Node& value) {
+    if (key.ends_with(kFileEnding)) {
+      if (value.kind == config::Node::Kind::kScalar) Found(value, false, false);
+      return;
+    }
+    if (std::ranges::find(kListKeys, key) == kListKeys.end()) return;
+    const bool is_config = key == "scrape_config_files";
+    if (value.kind == config::Node::Kind::kScalar) Found(value, true, is_config);
+    if (value.kind != config::Node::Kind::kSequence) return;
+    for (const config::Node& item : value.items)
+      if (item.kind == config::Node::Kind::kScalar) Found(item, true, is_config);
+  }
+
+  void Found(const config::Node& value, bool is_list, bool is_config) {
+    if (value.scalar.empty()) return;
+    const std::filesystem::path path = AbsoluteIn(directory_, value.scalar);
+    found_.push_back(
+        {.path = path.lexically_normal(),
+         .is_pattern = is_list && value.scalar.find_first_of("*?[\\") != std::string::npos,
+         .is_config = is_config,
+         .place = fmt::format("{}:{}", file_, value.location.line)});
+  }
+
+  const std::string file_;
+  const std::string directory_;
+  std::vector<NamedPath> found_;
+};
+
+// Regular files whose paths match, in order.
+std::vector<std::string> Match(const std::string& pattern) {
+  std::vector<std::string> paths;
+  glob_t found{};
+  if (::glob(pattern.c_str(), GLOB_PERIOD, nullptr, &found) == 0) {
+    for (std::size_t i = 0; i < found.gl_pathc; ++i)
+      if (IsRegularFile(found.gl_pathv[i])) paths.emplace_back(found.gl_pathv[i]);
+  }
+  ::globfree(&found);
+  return paths;
+}
+
+}  // namespace
+
+Result<std::vector<NamedPath>> FindNamedPaths(std::string_view text, const std::string& file) {
+  HF_ASSIGN(const config::Node root, config::ParseForeignYaml(text, file));
+  Search search(file);
+  search.Look(root);
+  return search.Take();
+}
+
+void NamedFiles::AddMissing(const std::string& path, const std::string& place, std::string reason) {
+  if (std::ranges::find(missing_, path, &Missing::what) != missing_.end()) return;
+  missing_.push_back({path, fmt::format("named by {}: {}", place, reason),
+                      "put it there, or correct what names it"});
+}
+
+// The links on the last component are things of their own: what lies at the end of them is needed
+// as well. False where nothing is there.
+bool NamedFiles::AddPath(const std::string& path) {
+  std::string at = path;
+  for (std::size_t links = 0; links < kLinksMax; ++links) {
+    std::error_code error;
+    const auto status = std::filesystem::symlink_status(at, error);
+    if (error || status.type() == std::filesystem::file_type::not_found) return false;
+    roots_.push_back(at);
+    if (status.type() != std::filesystem::file_type::symlink) return true;
+    const auto target = std::filesystem::read_symlink(at, error);
+    if (error) return false;
+    at = (std::filesystem::path(at).parent_path() / target).lexically_normal();
+  }
+  return false;
+}
+
+void NamedFiles::Add(const std::string& path, const std::string& place) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    const int number = errno;
+    (void)AddPath(path);  // the link that leads nowhere
+    AddMissing(path, place,
+               number == ENOENT ? "it is not there" : ErrnoError(number, "stat").message());
+  } else if (!S_ISREG(status.st_mode)) {
+    AddMissing(path, place, "it is no regular file");
+  } else if (!AddPath(path)) {
+    AddMissing(path, place, "it went away");
+  }
+}
+
+Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& place) {
+  HF_ASSIGN(const auto text, ReadForeignFile(path, config::kForeignYamlBytesMax));
+  if (!text)
+    return Fail(ErrorCode::kNotFound, fmt::format("the configuration {} is not there", Quote(path)),
+                "say by \"config\" where it lies");
+  configs_.push_back(path);
+  Add(path, place);
+  HF_ASSIGN(const auto named, FindNamedPaths(*text, path));
+  for (const NamedPath& one : named) AddNamed(one);
+  return {};
+}
+
+void NamedFiles::AddNamed(const NamedPath& named) {
+  // A pattern that matches nothing is none of the server's errors, a name without file is mostly
+  // one of the operator's.
+  std::vector<std::string> paths = {named.path};
+  if (named.is_pattern) paths = Match(named.path);
+  for (const std::string& path : paths) {
+    if (named.is_config) {
+      AddNested(path, named.place);
+    } else {
+      Add(path, named.place);
+    }
+  }
+}
+
+void NamedFiles::AddNested(const std::string& path, const std::string& place) {
+  if (std::ranges::find(configs_, path) != configs_.end() || configs_.size() >= kConfigsMax) return;
+  auto added = AddConfig(path, place);
+  if (!added) AddMissing(path, place, added.error().message());
+}
+
+std::vector<std::string> NamedFiles::roots() const {
+  std::vector<std::string> sorted = roots_;
+  std::ranges::sort(sorted);
+  sorted.erase(std::ranges::unique(sorted).begin(), sorted.end());
+  return sorted;
+}
+
+}  // namespace holdfast::prometheus

@@ -1,0 +1,155 @@
+#include "agent/sources/prometheus/node_files.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "agent/sources/text_item.h"
+#include "common/base/format.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+constexpr std::uint64_t kEstimateItemsMax = 100'000;
+
+UnixTime ToSeconds(WallTime time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
+WallTime LookedAt(const Manifest& manifest, const std::string& node) {
+  for (const PartManifest& part : manifest.parts)
+    if (part.node == node && part.cut_time) return *part.cut_time;
+  return manifest.cut_time;
+}
+
+}  // namespace
+
+Attributes OwnAttributes(WallTime now) {
+  Attributes attributes;
+  attributes.mode = 0600;
+  attributes.mtime = attributes.atime = attributes.ctime = ToSeconds(now);
+  attributes.uid = ::geteuid();
+  attributes.gid = ::getegid();
+  return attributes;
+}
+
+Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
+                                     SnapshotView* previous) {
+  NodeFiles files;
+  files.options_ = std::move(options);
+  files.prefix_ = fmt::format("members/{}", context.node);
+  files.now_ = context.clock->Now();
+  auto process = FindServerProcess(files.options_.server, files.options_.places);
+  if (process) {
+    files.process_ = *std::move(process);
+  } else {
+    files.warnings_.push_back("how the server is started is not saved: " + process.error().Text());
+  }
+  files.FindConfig();
+  HF_TRY(files.Gather());
+  HF_TRY(files.OpenWalker(context, previous));
+  return files;
+}
+
+void NodeFiles::FindConfig() {
+  config_ = options_.config;
+  if (config_.empty() && process_) config_ = process_->PathOf("config.file");
+  if (!config_.empty()) return;
+  for (const std::string& path : options_.config_defaults) {
+    if (!path.starts_with('/') && (!process_ || process_->directory.empty())) continue;
+    std::string absolute = path.starts_with('/') ? options_.places.etc_root + path
+                                                 : AbsoluteIn(process_->directory, path);
+    if (!IsRegularFile(absolute)) continue;
+    config_ = std::move(absolute);
+    return;
+  }
+}
+
+Result<void> NodeFiles::Gather() {
+  NamedFiles named;
+  if (config_.empty()) {
+    missing_.push_back({"the configuration", "it is not known where it lies",
+                        "name it in \"config\", or start the server"});
+  } else {
+    auto added = named.AddConfig(config_, "\"config\"");
+    if (!added) missing_.push_back({config_, added.error().message(), "correct it, or \"config\""});
+    // What cannot be understood is saved all the same.
+    if (!added && added.error().code() == ErrorCode::kInvalidArgument)
+      named.Add(config_, "\"config\"");
+  }
+  if (process_) {
+    for (const std::string& flag : options_.config_flags) {
+      const std::string path = process_->PathOf(flag);
+      if (path.empty()) continue;
+      auto added = named.AddConfig(path, "--" + flag);
+      if (!added)
+        missing_.push_back({path, fmt::format("named by --{}: {}", flag, added.error().message()),
+                            "put it there, or correct the flag"});
+    }
+  }
+  missing_.insert(missing_.end(), named.missing().begin(), named.missing().end());
+  if (options_.missing_is_failure && !missing_.empty())
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("{}: {}", missing_.front().what, missing_.front().reason),
+                missing_.front().remedy + "; \"on_missing: warn\" saves without it");
+  roots_ = named.roots();
+  const auto add = [this](const std::vector<std::string>& paths) {
+    roots_.insert(roots_.end(), paths.begin(), paths.end());
+  };
+  add(options_.files);
+  if (process_) {
+    add(process_->files);
+  } else {
+    for (const std::string& unit : options_.units) add(UnitFiles(unit, options_.places.etc_root));
+    for (const std::string& path : options_.server.defaults)
+      if (IsRegularFile(options_.places.etc_root + path))
+        roots_.push_back(options_.places.etc_root + path);
+  }
+  for (const std::string& path : options_.storage_files)
+    if (IsRegularFile(path)) roots_.push_back(path);
+  std::ranges::sort(roots_);
+  roots_.erase(std::ranges::unique(roots_).begin(), roots_.end());
+  return {};
+}
+
+Result<void> NodeFiles::OpenWalker(const SourceContext& context, SnapshotView* previous) {
+  if (roots_.empty()) return {};
+  filetree::WalkOptions walk;
+  walk.roots = roots_;
+  walk.prefix = prefix_ + "/files";
+  walk.previous = previous;
+  if (previous != nullptr && previous->manifest())
+    walk.previous_cut = ToSeconds(LookedAt(*previous->manifest(), context.node));
+  HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
+  bytes_ = walker_->Estimate(kEstimateItemsMax).bytes;
+  return {};
+}
+
+Result<std::optional<Item>> NodeFiles::Next() {
+  if (walker_) {
+    HF_ASSIGN(auto item, walker_->Next());
+    if (item) return item;
+  }
+  if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
+  return TextItem(prefix_ + "/process.json", EncodeServerProcess(*process_), OwnAttributes(now_));
+}
+
+void NodeFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
+  if (!options_.files.empty()) manifest.details["files"] = options_.files;
+  if (!config_.empty()) manifest.details["config"] = {config_};
+  manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
+  warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
+  if (!walker_) return;
+  const std::vector<Missing>& missing = walker_->missing();
+  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
+  const std::vector<std::string>& walked = walker_->warnings();
+  warnings.insert(warnings.end(), walked.begin(), walked.end());
+}
+
+}  // namespace holdfast::prometheus

@@ -1,0 +1,14 @@
+// Configurations of Prometheus and Alertmanager, which others write.
+#include "agent/sources/prometheus/flags.h"
+#include "agent/sources/prometheus/named_files.h"
+#include "tests/fuzz/target.h"
+
+FUZZ_TARGET(named_paths) {
+  using namespace holdfast;
+  (void)prometheus::ParseDuration(AsText(input));
+  const auto named = prometheus::FindNamedPaths(AsText(input), "/etc/p/p.yml");
+  FUZZ_REQUIRE(named || named.error().code() == ErrorCode::kInvalidArgument);
+  if (!named) return false;
+  for (const prometheus::NamedPath& one : *named) FUZZ_REQUIRE(one.path.starts_with('/'));
+  return !named->empty();
+}

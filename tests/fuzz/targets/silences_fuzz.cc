@@ -1,0 +1,26 @@
+// What an Alertmanager, or something before it, answers; and what of it lies in repositories.
+#include <chrono>
+
+#include "agent/sources/alertmanager/silence.h"
+#include "agent/sources/alertmanager/survey.h"
+#include "tests/fuzz/target.h"
+
+FUZZ_TARGET(silences) {
+  using namespace holdfast;
+  const std::string_view text = AsText(input);
+  const auto status = alertmanager::ParseStatus(text);
+  FUZZ_REQUIRE_CLEAR(status);
+  const auto id = alertmanager::ParseSilenceId(text);
+  FUZZ_REQUIRE(id || id.error().code() == ErrorCode::kUnavailable || fuzz::IsRefusal(id.error()));
+  const auto silences = alertmanager::ParseSilences(text);
+  FUZZ_REQUIRE(silences || silences.error().code() == ErrorCode::kUnavailable ||
+               fuzz::IsRefusal(silences.error()));
+  if (!silences) return status.has_value();
+  const std::string once = alertmanager::EncodeSilences(*silences);
+  const auto again = alertmanager::ParseSilences(once);
+  FUZZ_REQUIRE(again && alertmanager::EncodeSilences(*again) == once);
+  (void)alertmanager::EncodeStorage(*silences, std::chrono::hours(120));
+  for (const alertmanager::Silence& silence : *silences)
+    (void)alertmanager::EncodeNewSilence(silence);
+  return true;
+}

@@ -1,0 +1,77 @@
+#include "agent/sources/alertmanager/silence.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/results.h"
+
+namespace holdfast::alertmanager {
+namespace {
+
+using testing::Unwrap;
+
+// What Alertmanager 0.25 answered, and what its file "silences" held of it, but for the times,
+// which the API tells to the millisecond.
+constexpr std::string_view kAnswer =
+    R"([{"id":"c7755b57-6d83-4507-a8c2-bb67214068cb","status":{"state":"pending"},)"
+    R"("updatedAt":"2026-11-22T21:27:11.589Z","comment":"pending","createdBy":"anna",)"
+    R"("endsAt":"2026-11-22T22:27:11.123Z","matchers":[{"isEqual":false,"isRegex":false,)"
+    R"("name":"a","value":"b"},{"isEqual":true,"isRegex":true,"name":"c","value":"d"}],)"
+    R"("startsAt":"2026-11-22T21:43:51.123Z","annotations":{"x":"y"}}])";
+
+TEST_CASE("silences: an answer is read, and what is not known of it kept") {
+  const auto silences = Unwrap(ParseSilences(kAnswer));
+  REQUIRE(silences.size() == 1);
+  const Silence& silence = silences[0];
+  REQUIRE(silence.state == "pending");
+  REQUIRE(silence.matchers ==
+          std::vector<Matcher>{{"a", "b", false, false}, {"c", "d", true, true}});
+  REQUIRE(silence.ends.nanoseconds == 123'000'000);
+  const std::string text = EncodeSilences(silences);
+  REQUIRE_THAT(text, Catch::Contains(R"("annotations":{"x":"y"})"));
+  REQUIRE(EncodeSilences(Unwrap(ParseSilences(text))) == text);
+  REQUIRE(Unwrap(ParseSilences(EncodeSilences({}))).empty());
+}
+
+TEST_CASE("silences: before 0.22 matchers had no isEqual") {
+  std::string text(kAnswer);
+  text.replace(text.find(R"("isEqual":false,)"), 16, "");
+  REQUIRE(Unwrap(ParseSilences(text))[0].matchers[0].is_equal);
+}
+
+TEST_CASE("silences: a new one has all but what the server gives") {
+  const auto silences = Unwrap(ParseSilences(kAnswer));
+  const std::string text = EncodeNewSilence(silences[0]);
+  for (const char* name : {"\"id\"", "\"status\"", "\"updatedAt\""})
+    REQUIRE_THAT(text, !Catch::Contains(name));
+  for (const char* name :
+       {"\"startsAt\"", "\"endsAt\"", "\"comment\"", "\"createdBy\"", "\"annotations\""})
+    REQUIRE_THAT(text, Catch::Contains(name));
+}
+
+TEST_CASE("silences: what is none, and an error that is called a success") {
+  for (const char* wrong : {"", "{", "3", "{}", "null", "[3]", "[{}]", R"([{"id":"a"}])"})
+    REQUIRE_FAILS(ParseSilences(wrong), ErrorCode::kCorrupt, "no list of silences");
+  REQUIRE_FAILS(ParseSilences("<html>"), ErrorCode::kCorrupt, "<html>");
+  REQUIRE_FAILS(ParseSilences(std::string(100'000, '[')), ErrorCode::kCorrupt, "no JSON");
+  std::string text(kAnswer);
+  text.replace(text.find("2026"), 4, "then");
+  REQUIRE_FAILS(ParseSilences(text), ErrorCode::kCorrupt, "updatedAt");
+  REQUIRE_FAILS(ParseSilences(R"({"status":"error","error":"not ready"})"), ErrorCode::kUnavailable,
+                "not ready");
+  REQUIRE_FAILS(ParseSilences(R"("no")"), ErrorCode::kUnavailable, "no");
+  REQUIRE(Unwrap(ParseSilenceId(R"({"silenceID":"x"})")) == "x");
+  REQUIRE_FAILS(ParseSilenceId("{}"), ErrorCode::kCorrupt, "no id");
+  REQUIRE_FAILS(ParseSilenceId(R"({"silenceID":""})"), ErrorCode::kCorrupt, "no id");
+}
+
+TEST_CASE("silences: Alertmanager's own file") {
+  const Bytes file = EncodeStorage(Unwrap(ParseSilences(kAnswer)), std::chrono::hours(120));
+  REQUIRE(HexEncode(file) ==
+          "80010a710a2463373735356235372d366438332d343530372d613863322d626236373231"
+          "343036386362120808021201611a0162120808011201631a01641a0b0897c48dd80610c0"
+          "a9d33a220b08bfd88dd80610c0a9d33a2a0c08afbc8dd80610c0daed98024204616e6e61"
+          "4a0770656e64696e67120b08bf87a8d80610c0a9d33a");
+}
+
+}  // namespace
+}  // namespace holdfast::alertmanager
