@@ -7,12 +7,13 @@
 #include "agent/sources/files/files.h"
 #include "agent/sources/haproxy/haproxy.h"
 #include "agent/sources/kafka/kafka.h"
+#include "agent/sources/prometheus/prometheus.h"
 
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds() {
-  static const std::vector<SourceKind> kinds = {EtcdKind(), KafkaKind(), AlertmanagerKind(),
-                                                HaproxyKind(), FilesKind()};
+  static const std::vector<SourceKind> kinds = {EtcdKind(),         KafkaKind(),   PrometheusKind(),
+                                                AlertmanagerKind(), HaproxyKind(), FilesKind()};
   return kinds;
 }
 

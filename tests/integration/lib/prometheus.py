@@ -14,21 +14,24 @@ from .processes import Process, free_port, run, wait_until
 
 
 class MetricsEndpoint:
-    """Gives `series` counters at /metrics, in a thread of this program. At /late it gives the same with timestamps, one
-    scrape a second ahead and the next `late` seconds behind, so that half of the samples come out of order."""
+    """Gives `series` counters at /metrics, in a thread of this program: a thousand times the turn, and the series'
+    number. At /late it gives others with timestamps, of now and at the next turn of `late` seconds ago, so that half of
+    the samples come out of order."""
 
     def __init__(self, series: int = 50, late: float = 20):
-        self.scrapes = 0
+        self.turns = 0  # of /metrics that were answered, and of /late
+        self.late_turns = 0
         endpoint = self
 
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                endpoint.scrapes += 1
-                turn = endpoint.scrapes
                 stamp = ""
                 if self.path.startswith("/late"):
+                    turn = endpoint.late_turns + 1
                     moment = time.time() - (late if turn % 2 else 0)
                     stamp = f" {int(moment * 1000)}"
+                else:
+                    turn = endpoint.turns + 1
                 name = "late_total" if stamp else "load_total"
                 body = f"# TYPE {name} counter\n" + "".join(
                     f'{name}{{number="{n}"}} {turn * 1000 + n}{stamp}\n' for n in range(series))
@@ -36,6 +39,10 @@ class MetricsEndpoint:
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
                 self.wfile.write(body.encode())
+                if stamp:
+                    endpoint.late_turns = turn
+                else:
+                    endpoint.turns = turn
 
             def log_message(self, *_arguments) -> None:
                 pass
@@ -65,6 +72,7 @@ class Prometheus:
         self.port = free_port()
         self.flags = flags
         self.block = block
+        self.block_max = "5m"
         self.retention = retention
         self.web_config = self.etc / "web.yml" if authority else None
         self.access: dict = {}
@@ -101,7 +109,7 @@ class Prometheus:
                 f"--web.listen-address=127.0.0.1:{self.port}"]
         if not any(flag.startswith("--enable-feature=agent") for flag in self.flags):
             argv += [f"--storage.tsdb.path={self.data}", f"--storage.tsdb.min-block-duration={self.block}",
-                     "--storage.tsdb.max-block-duration=5m", f"--storage.tsdb.retention.time={self.retention}"]
+                     f"--storage.tsdb.max-block-duration={self.block_max}", f"--storage.tsdb.retention.time={self.retention}"]
         if self.web_config is not None:
             argv.append(f"--web.config.file={self.web_config}")
         self.process = Process([*argv, *self.flags], self.directory / "prometheus.log")
@@ -131,13 +139,13 @@ class Prometheus:
             raise AssertionError(f"{expression}: {answer}")
         return answer["data"]["result"]
 
-    def totals(self, start_ms: int, end_ms: int, selector: str = '{__name__=~".+"}') -> dict[str, tuple[int, float]]:
-        """Of each series, by its labels: how many samples it has from `start_ms` to `end_ms`, and their sum."""
+    def totals(self, start_ms: int, end_ms: int, prefix: str = "") -> dict[str, tuple[int, float]]:
+        """Of each series whose name begins so: how many samples it has from `start_ms` to `end_ms`, and their sum."""
         seconds = max(1, math.ceil((end_ms - start_ms) / 1000))
         found: dict[str, list[float]] = {}
         for function in ("count_over_time", "sum_over_time"):
             # Names fall away, so that one query may not mix those of several metrics.
-            for name in self.names():
+            for name in (one for one in self.names() if one.startswith(prefix)):
                 for one in self.query(f'{function}({{__name__="{name}"}}[{seconds}s])', end_ms / 1000):
                     key = name + str(sorted(one["metric"].items()))
                     found.setdefault(key, []).append(float(one["value"][1]))

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import (Alertmanager, Authority, Case, EtcdCluster, Finished, agent_program,
+from lib import (Alertmanager, Authority, Case, EtcdCluster, Finished, MetricsEndpoint, Prometheus, agent_program,
                  free_port, main, run, service_program, wait_until)
 from lib.agent import write_config
 from lib.cluster import Cluster, program
@@ -130,6 +130,20 @@ class Rights(Case):
         self.assertGreater(self.restored(saved, "snapshot.db").stat().st_size, 0)
         etcd.stop()
 
+    def test_prometheus_whose_data_only_its_user_may_read(self) -> None:
+        endpoint = MetricsEndpoint(series=5)
+        self.addCleanup(endpoint.stop)
+        server = Prometheus(self.secret / "prometheus", targets=[f"127.0.0.1:{endpoint.port}"])
+        self.addCleanup(server.kill)
+        server.start()
+        wait_until("a block", server.blocks, 120)
+        self.configure(server.source())
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"], saved["warnings"]), ("done", [], []), saved)
+        self.assertGreater(self.restored(saved, "index").stat().st_size, 0)
+
     def test_alertmanager_whose_files_only_its_user_may_read(self) -> None:
         server = Alertmanager(self.secret / "alertmanager")
         self.addCleanup(server.kill)
@@ -238,4 +252,4 @@ frontend tls
 
 
 shutil.which("systemd-analyze") or sys.exit(77)
-main("etcd34", "haproxy", "alertmanager")
+main("etcd34", "haproxy", "prometheus", "alertmanager")

@@ -19,7 +19,7 @@ class Rig(Case):
         self.addCleanup(endpoint.stop)
         address = f"127.0.0.1:{endpoint.port}"
         server = self.started(self.directory / "one", targets=[address], late=address)
-        wait_until("samples out of order", lambda: list((server.data / "wbl").glob("0*")), 60)
+        wait_until("samples out of order", lambda: any(one.stat().st_size for one in (server.data / "wbl").glob("0*")), 60)
         first = wait_until("a block", server.blocks, 120)
         wait_until("a block of two", lambda: not set(first) <= set(server.blocks()), 120)
         now = int(time.time() * 1000)

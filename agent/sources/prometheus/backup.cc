@@ -1,0 +1,178 @@
+#include "agent/sources/prometheus/backup.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "agent/sources/foreign_file.h"
+#include "agent/sources/prometheus/block_files.h"
+#include "agent/sources/prometheus/facts.h"
+#include "agent/sources/prometheus/log_files.h"
+#include "common/base/format.h"
+#include "common/config/yaml.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+std::unexpected<Error> BackupStopped() {
+  return Fail(ErrorCode::kCancelled, "backup stopped by request");
+}
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    if (stop_.stop_requested()) return BackupStopped();
+    auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
+    if (!data)
+      return Fail(std::move(data).error().WithHint(
+          "\"data_dir\" is what --storage.tsdb.path says; let the agent read it"));
+    data_ = *std::move(data);
+    if (!settings_.url.empty()) {
+      auto asked = AskServer(settings_, stop_);
+      if (asked) {
+        facts_ = *std::move(asked);
+      } else if (asked.error().code() == ErrorCode::kCancelled) {
+        return Fail(std::move(asked).error());
+      } else {
+        warnings_.push_back("Prometheus does not say of which version it is: " +
+                            asked.error().Text());
+      }
+    }
+    HF_ASSIGN(node_, NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
+    is_cold_ = node_->process() == nullptr && !facts_;
+    return {};
+  }
+
+  // THE ORDER, see backup.h: blocks are not looked at before.
+  Result<void> Cut() override {
+    if (stop_.stop_requested()) return BackupStopped();
+    cut_ = context_.clock->Now();
+    HF_ASSIGN(wal_, LogFiles::Pin(data_.get(), settings_.data_dir, "wal", names_));
+    HF_ASSIGN(wbl_, LogFiles::Pin(data_.get(), settings_.data_dir, "wbl", names_));
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return BackupStopped();
+    if (!std::exchange(is_top_given_, true)) {
+      HF_ASSIGN(Item top, DirectoryItem(data_.get(), "data", settings_.data_dir, names_));
+      return top;
+    }
+    for (LogFiles* log : {&*wal_, &*wbl_})
+      if (auto item = log->Next()) return item;
+    if (!blocks_) blocks_.emplace(data_.get(), settings_.data_dir, previous_);
+    HF_ASSIGN(auto item, blocks_->Next());
+    if (item) return item;
+    return node_->Next();
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    manifest.method = is_cold_ ? "cold copy: logs, then blocks" : "logs, then blocks";
+    manifest.consistency = "fuzzy";
+    manifest.cut_time = cut_;
+    manifest.position["time"] = FormatTime(cut_);
+    if (!wal_->position().empty()) manifest.position["wal"] = wal_->position();
+    if (!wbl_->position().empty()) manifest.position["wbl"] = wbl_->position();
+    manifest.details["state"] = {is_cold_ ? "cold" : "live"};
+    manifest.details["data_dir"] = {settings_.data_dir};
+    DescribeServer(manifest);
+    DescribeBlocks(manifest);
+    node_->Describe(manifest, warnings_);
+    if (is_cold_)
+      warnings_.push_back(
+          "no Prometheus is seen to run on this data: it is saved as it lies there");
+    manifest.warnings = std::move(warnings_);
+    return manifest;
+  }
+
+ private:
+  void DescribeServer(Manifest& manifest) {
+    if (facts_ && !facts_->version.empty()) manifest.identity["server_version"] = facts_->version;
+    if (facts_ && facts_->corruptions.value_or(0) > 0)
+      warnings_.push_back(
+          fmt::format("Prometheus says that its log was corrupt {} times", *facts_->corruptions));
+    if (!settings_.url.empty()) manifest.endpoint = settings_.url;
+    if (const ServerProcess* process = node_->process()) {
+      manifest.details["mode"] = {IsAgentMode(process->flags) ? "agent" : "server"};
+      if (!IsAgentMode(process->flags))
+        manifest.details["retention"] = {RetentionText(process->flags)};
+    }
+    if (node_->config().empty()) return;
+    const auto text = ReadForeignFile(node_->config(), config::kForeignYamlBytesMax);
+    if (!text || !*text) return;  // said by whoever saves it
+    const auto config = ReadConfigFacts(**text, node_->config());
+    if (!config) return;
+    std::string labels;
+    for (const auto& [name, value] : config->external_labels) {
+      manifest.details["external_labels"].push_back(fmt::format("{}={}", name, value));
+      labels += fmt::format("{}{}={}", labels.empty() ? "" : ",", name, value);
+    }
+    if (!labels.empty()) manifest.identity["external_labels"] = labels;
+    manifest.details["remote_writes"] = {std::to_string(config->remote_writes)};
+    if (!config->out_of_order_window.empty())
+      manifest.details["out_of_order_time_window"] = {config->out_of_order_window};
+  }
+
+  void DescribeBlocks(Manifest& manifest) {
+    std::uint64_t samples = 0;
+    for (const BlockMeta& meta : blocks_->blocks()) {
+      manifest.details["blocks"].push_back(BlockText(meta));
+      samples += meta.samples;
+    }
+    manifest.details["samples_in_blocks"] = {std::to_string(samples)};
+    if (!blocks_->vanished().empty()) manifest.details["vanished_blocks"] = blocks_->vanished();
+    const auto& missing = blocks_->missing();
+    manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
+    const auto& said = blocks_->warnings();
+    warnings_.insert(warnings_.end(), said.begin(), said.end());
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_token stop_;
+  Fd data_;
+  filetree::NameCache names_;
+  std::optional<ServerFacts> facts_;  // nullopt: it was not asked, or did not answer
+  std::optional<NodeFiles> node_;
+  std::optional<LogFiles> wal_;
+  std::optional<LogFiles> wbl_;
+  std::optional<BlockFiles> blocks_;
+  std::vector<std::string> warnings_;
+  WallTime cut_{};
+  bool is_cold_ = false;
+  bool is_top_given_ = false;
+};
+
+}  // namespace
+
+NodeFilesOptions NodeOptions(const Settings& settings) {
+  NodeFilesOptions options;
+  options.server = {.programs = {"prometheus"},
+                    .storage_flags = {"storage.tsdb.path", "storage.agent.path"},
+                    .storage_defaults = {"data", "data-agent", "/var/lib/prometheus/metrics2",
+                                         "/var/lib/prometheus/data-agent"},
+                    .storage = settings.data_dir,
+                    .defaults = {"/etc/default/prometheus"}};
+  options.config = settings.config;
+  options.config_defaults = {"prometheus.yml", "/etc/prometheus/prometheus.yml"};
+  options.config_flags = {"web.config.file"};
+  options.units = {"prometheus.service"};
+  options.files = settings.files;
+  options.missing_is_failure = settings.missing_is_failure;
+  return options;
+}
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::prometheus

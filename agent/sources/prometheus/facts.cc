@@ -1,0 +1,108 @@
+#include "agent/sources/prometheus/facts.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
+#include "agent/sources/prometheus/json_depth.h"
+#include "common/base/format.h"
+#include "common/config/yaml.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+constexpr std::size_t kQuotedMax = 200;
+
+const config::Node* At(const config::Node& node, std::initializer_list<std::string_view> keys) {
+  const config::Node* at = &node;
+  for (const std::string_view key : keys) {
+    if (at->kind != config::Node::Kind::kMap) return nullptr;
+    at = at->Find(key);
+    if (at == nullptr) return nullptr;
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& file) {
+  HF_ASSIGN(const config::Node root, config::ParseForeignYaml(text, file));
+  ConfigFacts facts;
+  if (const config::Node* labels = At(root, {"global", "external_labels"})) {
+    for (std::size_t i = 0; i < labels->keys.size(); ++i)
+      facts.external_labels[labels->keys[i].name] = labels->items[i].scalar;
+  }
+  if (const config::Node* writes = At(root, {"remote_write"}))
+    facts.remote_writes = writes->items.size();
+  if (const config::Node* window = At(root, {"storage", "tsdb", "out_of_order_time_window"}))
+    facts.out_of_order_window = window->scalar;
+  return facts;
+}
+
+bool IsAgentMode(const Flags& flags) {
+  if (flags.Last("agent") == "") return true;  // Prometheus 3
+  for (const std::string& value : flags.All("enable-feature")) {
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      if (rest.substr(0, comma) == "agent") return true;
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  return false;
+}
+
+std::string RetentionText(const Flags& flags) {
+  auto time = flags.Last("storage.tsdb.retention.time");
+  if (!time) time = flags.Last("storage.tsdb.retention");
+  const auto size = flags.Last("storage.tsdb.retention.size");
+  if (size && !size->empty() && size != "0") return time ? *time + ", " + *size : *size;
+  return time.value_or("15d");
+}
+
+Result<std::string> DataOf(std::string_view answer) {
+  using Json = nlohmann::json;
+  const Json json =
+      IsTooDeep(answer) ? Json(Json::value_t::discarded) : Json::parse(answer, nullptr, false);
+  const auto text_in = [&](const char* name) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  if (!json.is_object() || text_in("status").empty())
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("no answer of a Prometheus: {}", Quote(answer.substr(0, kQuotedMax))),
+                "is \"url\" a Prometheus, and nothing between that answers itself?");
+  const auto data = json.find("data");
+  if (text_in("status") != "success" || data == json.end())
+    return Fail(
+        ErrorCode::kUnavailable,
+        fmt::format("the answer is an error: {}", Quote(text_in("error").substr(0, kQuotedMax))));
+  return data->dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<ServerFacts> AskServer(const Settings& settings, const std::stop_token& stop) {
+  HF_ASSIGN(const HttpAccess access, OpenHttpAccess(settings));
+  HF_ASSIGN(auto api, HttpApi::Open(settings.url, access));
+  const auto ask = [&](std::string_view path) -> Result<nlohmann::json> {
+    HF_ASSIGN(const std::string answer, api.Get(path, stop));
+    auto data = DataOf(answer);
+    if (!data) return Fail(std::move(data).error().While(Quote(settings.url)));
+    return nlohmann::json::parse(*data, nullptr, false);
+  };
+  ServerFacts facts;
+  HF_ASSIGN(const nlohmann::json build, ask("/api/v1/status/buildinfo"));
+  if (const auto version = build.find("version"); version != build.end() && version->is_string())
+    facts.version = version->get<std::string>();
+  auto runtime = ask("/api/v1/status/runtimeinfo");
+  if (!runtime && runtime.error().code() == ErrorCode::kCancelled)
+    return Fail(std::move(runtime).error());
+  if (!runtime) return facts;
+  if (const auto count = runtime->find("corruptionCount");
+      count != runtime->end() && count->is_number_integer())
+    facts.corruptions = count->get<std::int64_t>();
+  return facts;
+}
+
+}  // namespace holdfast::prometheus

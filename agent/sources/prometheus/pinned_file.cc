@@ -1,0 +1,98 @@
+#include "agent/sources/prometheus/pinned_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+class PinnedReader final : public ByteReader {
+ public:
+  explicit PinnedReader(PinnedFile pinned) : pinned_(std::move(pinned)) {}
+
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    const std::uint64_t left = pinned_.attributes.size - at_;
+    const std::size_t count = std::min<std::uint64_t>(buffer.size(), left);
+    if (count == 0) return 0;
+    HF_TRY(ReadAllAt(pinned_.file.get(), buffer.first(count), at_, pinned_.shown));
+    at_ += count;
+    return count;
+  }
+  Result<Outcome> Finish() override { return Outcome{.attributes = pinned_.attributes}; }
+
+ private:
+  const PinnedFile pinned_;
+  std::uint64_t at_ = 0;
+};
+
+Attributes Described(const struct stat& status, filetree::NameCache& names) {
+  Attributes attributes = filetree::FromStat(status);
+  attributes.user = names.User(attributes.uid);
+  attributes.group = names.Group(attributes.gid);
+  return attributes;
+}
+
+}  // namespace
+
+Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name, std::string path,
+                                          std::string shown, filetree::NameCache& names) {
+  auto file = OpenFileAt(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0, shown);
+  if (!file) {
+    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return Fail(std::move(file).error());
+  }
+  struct stat status {};
+  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+  if (!S_ISREG(status.st_mode))
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(shown)));
+  return PinnedFile{.path = std::move(path),
+                    .shown = std::move(shown),
+                    .file = *std::move(file),
+                    .attributes = Described(status, names)};
+}
+
+Item PinnedItem(PinnedFile pinned) {
+  Item item;
+  item.path = pinned.path;
+  item.attributes = pinned.attributes;
+  item.content = std::make_unique<PinnedReader>(std::move(pinned));
+  return item;
+}
+
+Result<Item> DirectoryItem(int directory, std::string path, const std::string& shown,
+                           filetree::NameCache& names) {
+  struct stat status {};
+  if (::fstat(directory, &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
+  Item item;
+  item.path = std::move(path);
+  item.attributes = Described(status, names);
+  return item;
+}
+
+Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown) {
+  HF_ASSIGN(Fd own, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), &::closedir);
+  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(shown)));
+  (void)own.Release();  // the stream owns it now
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return Fail(ErrnoError(errno, "list " + Quote(shown)));
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace holdfast::prometheus

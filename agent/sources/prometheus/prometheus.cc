@@ -1,0 +1,117 @@
+#include "agent/sources/prometheus/prometheus.h"
+
+#include <fcntl.h>
+
+#include <memory>
+#include <utility>
+
+#include "agent/sources/prometheus/backup.h"
+#include "agent/sources/prometheus/facts.h"
+#include "agent/sources/prometheus/pinned_file.h"
+#include "agent/sources/prometheus/restore.h"
+#include "agent/sources/prometheus/settings.h"
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+
+namespace holdfast {
+namespace prometheus {
+namespace {
+
+class PrometheusSource final : public Source {
+ public:
+  PrometheusSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
+    if (!data)
+      return Fail(std::move(data).error().WithHint(
+          "\"data_dir\" is what --storage.tsdb.path says; let the agent read it"));
+    HF_ASSIGN(const auto names, NamesIn(data->get(), settings_.data_dir));
+    std::size_t blocks = 0;
+    for (const std::string& name : names) blocks += IsUlid(name) ? 1 : 0;
+    auto options = NodeOptions(settings_);
+    options.missing_is_failure = false;
+    HF_ASSIGN(const auto node, NodeFiles::Prepare(context_, std::move(options), nullptr));
+    SourceInfo info;
+    HF_TRY(AskVersion(info, stop));
+    const ServerProcess* process = node.process();
+    if (process != nullptr)
+      info.identity["mode"] = IsAgentMode(process->flags) ? "agent" : "server";
+    else
+      info.warnings.push_back(
+          "no Prometheus that keeps its data in \"data_dir\" is seen to run "
+          "here: how it is started would not be saved");
+    const bool answers = info.identity.contains("server_version");
+    info.healthy = settings_.url.empty() ? process != nullptr : answers;
+    info.health = fmt::format("{} blocks; {}", blocks,
+                              answers              ? "it answers"
+                              : process != nullptr ? "it runs"
+                                                   : "it does not run");
+    info.would_save.push_back(fmt::format("{} blocks and the logs", blocks));
+    info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
+    info.missing = node.missing();
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
+    return Fail(ErrorCode::kUnsupported,
+                "Prometheus cannot be restored in place: it takes no data while it runs",
+                "make a data directory with --to-data-dir DIR and start it on that "
+                "(docs/sources/prometheus.md)");
+  }
+
+  Result<std::string> RecoverRestore(std::string_view) override {
+    return Fail(ErrorCode::kUnsupported, "Prometheus has no restore in place to finish");
+  }
+
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                        std::stop_token stop) override {
+    return RestoreDataDirectory(context_, spec, progress, std::move(stop));
+  }
+
+ private:
+  Result<void> AskVersion(SourceInfo& info, const std::stop_token& stop) const {
+    if (settings_.url.empty()) return {};
+    auto facts = AskServer(settings_, stop);
+    if (!facts) {
+      if (facts.error().code() == ErrorCode::kCancelled) return Fail(std::move(facts).error());
+      info.warnings.push_back(facts.error().Text());
+      return {};
+    }
+    info.identity["server_version"] = facts->version;
+    if (facts->corruptions.value_or(0) > 0)
+      info.warnings.push_back(
+          fmt::format("it says that its log was corrupt {} times", *facts->corruptions));
+    return {};
+  }
+
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace prometheus
+
+SourceKind PrometheusKind() {
+  SourceKind kind;
+  kind.kind = "prometheus";
+  kind.topology = Topology::kLocal;
+  kind.summary = "Prometheus: its logs and blocks, and its configuration with what it names";
+  kind.options = prometheus::SettingsSchema();
+  kind.restore_options = prometheus::RestoreOptions();
+  kind.has_dry_restore = true;
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    // A snapshot may be restored where its source is not configured.
+    HF_ASSIGN(prometheus::Settings settings, prometheus::ReadSettings(values));
+    return std::make_unique<prometheus::PrometheusSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

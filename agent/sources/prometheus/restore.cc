@@ -1,0 +1,319 @@
+#include "agent/sources/prometheus/restore.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "agent/sources/local_process.h"
+#include "agent/sources/prometheus/flags.h"
+#include "common/base/format.h"
+#include "common/base/ulid.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/io/subprocess.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+constexpr std::string_view kData = "data";
+constexpr std::size_t kMetaMax = 16U << 20;
+constexpr std::chrono::minutes kPromtoolTime{30};
+
+struct Request {
+  std::string directory;
+  std::optional<std::int64_t> from;
+  std::optional<std::int64_t> until;
+  std::optional<std::chrono::milliseconds> retention;
+};
+
+Result<std::optional<std::int64_t>> ReadTime(const config::Values& options, const char* name) {
+  if (!options.Has(name)) return std::nullopt;
+  auto time = ParseUnixTime(options.Text(name));
+  if (!time)
+    return Fail(std::move(time)
+                    .error()
+                    .While(fmt::format("--{}", name))
+                    .WithHint("write e.g. 2026-01-02T03:04:05Z"));
+  return time->seconds * 1000 + time->nanoseconds / 1'000'000;
+}
+
+Result<Request> ReadRequest(const RestoreSpec& spec) {
+  const config::Values& options = spec.options;
+  Request request;
+  request.directory = WithoutSlashes(options.Text("to_data_dir"));
+  if (request.directory.empty())
+    return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to-data-dir DIR",
+                "or everything to a directory: --to DIR (docs/sources/prometheus.md)");
+  HF_ASSIGN(request.from, ReadTime(options, "from"));
+  HF_ASSIGN(request.until, ReadTime(options, "until"));
+  if (request.from && request.until && *request.until < *request.from)
+    return Fail(ErrorCode::kInvalidArgument, "--until lies before --from");
+  std::string retention = options.Text("retention");
+  const bool is_said = !retention.empty();
+  const std::optional<Manifest>& manifest = spec.snapshot->manifest();
+  if (!is_said && manifest) {
+    const auto found = manifest->details.find("retention");
+    if (found != manifest->details.end() && !found->second.empty())
+      retention = found->second.front().substr(0, found->second.front().find(','));
+  }
+  request.retention = ParseDuration(retention);
+  if (is_said && !request.retention)
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("--retention {}: expected a time such as 90d", Quote(retention)));
+  if (request.retention == std::chrono::milliseconds(0)) request.retention.reset();
+  return request;
+}
+
+Result<void> CheckTarget(const std::string& directory) {
+  struct stat status {};
+  if (::lstat(directory.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+  }
+  std::error_code error;
+  if (S_ISDIR(status.st_mode) && std::filesystem::is_empty(directory, error) && !error) return {};
+  return Fail(
+      ErrorCode::kAlreadyExists, fmt::format("{} is there and not empty", Quote(directory)),
+      "stop Prometheus and move its old data directory aside: blocks of both would overlap");
+}
+
+Result<std::string> ReadSmall(SnapshotView& snapshot, const std::string& path) {
+  HF_ASSIGN(const auto reader, snapshot.Open(path));
+  std::string text;
+  Bytes buffer(64U << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
+    if (count == 0) return text;
+    text += AsText(ByteView(buffer).first(count));
+    if (text.size() > kMetaMax)
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} is too large", Quote(path)));
+  }
+}
+
+struct Stored {
+  std::vector<BlockMeta> blocks;
+  std::vector<std::string> logs;  // paths in the snapshot
+};
+
+Result<Stored> ReadStored(SnapshotView& snapshot) {
+  std::vector<std::string> names;
+  HF_TRY(snapshot.List(kData, [&](const ViewEntry& entry) -> Result<void> {
+    names.push_back(entry.name);
+    return {};
+  }));
+  Stored stored;
+  for (const std::string& name : names) {
+    if (name == "wal" || name == "wbl") stored.logs.push_back(fmt::format("{}/{}", kData, name));
+    if (!IsUlid(name)) continue;
+    const std::string path = fmt::format("{}/{}/meta.json", kData, name);
+    HF_ASSIGN(const std::string text, ReadSmall(snapshot, path));
+    auto meta = ParseBlockMeta(text);
+    if (!meta) return Fail(std::move(meta).error().While(Quote(path)));
+    stored.blocks.push_back(*std::move(meta));
+  }
+  return stored;
+}
+
+// What promtool says of it; a warning where there is no promtool.
+Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
+                      SpecialRestore& outcome, const std::stop_token& stop) {
+  const auto program = FindProgram("promtool");
+  if (!program) {
+    outcome.warnings.emplace_back(
+        "promtool is not in PATH: what was restored was not looked at by it");
+    return {};
+  }
+  SubprocessOptions options;
+  options.timeout = kPromtoolTime;
+  options.stop = stop;
+  options.output_max = 64U << 20;
+  HF_ASSIGN(const auto said, RunProgram({*program, "tsdb", "list", directory}, options));
+  if (said.exit_code != 0)
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("promtool refuses what was restored (exit {}): {}", said.exit_code,
+                            said.err.substr(0, said.err.find('\n'))),
+                "the directory was not made; restore another snapshot, or to files by --to");
+  for (const BlockChoice& block : choice.blocks)
+    if (block.is_taken && said.out.find(block.meta.ulid) == std::string::npos)
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("promtool does not find block {}", block.meta.ulid),
+                  "the directory was not made");
+  outcome.lines.emplace_back("looked at by promtool");
+  return {};
+}
+
+// The directory's own owner and mode, which its extraction leaves alone; everything on disk; then
+// the name.
+Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
+                        const std::string& directory) {
+  HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
+  if (::geteuid() == 0 && ::fchown(top.get(), attributes.uid, attributes.gid) != 0)
+    return Fail(ErrnoError(errno, "chown " + Quote(made)));
+  if (::fchmod(top.get(), attributes.mode) != 0)
+    return Fail(ErrnoError(errno, "chmod " + Quote(made)));
+  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
+  if (::rename(made.c_str(), directory.c_str()) != 0)
+    return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
+  return SyncDirectory(std::filesystem::path(directory).parent_path().string());
+}
+
+void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t now,
+               SpecialRestore& outcome) {
+  if (const std::size_t overlaps = CountOverlaps(choice); overlaps > 0)
+    outcome.lines.push_back(fmt::format(
+        "{} blocks overlap others, as those of samples out of order do: before Prometheus 2.39 it "
+        "takes them only with --storage.tsdb.allow-overlapping-blocks",
+        overlaps));
+  if (!request.retention) return;
+  const auto gone = BeyondRetention(choice, *request.retention, now);
+  if (gone.empty()) return;
+  std::int64_t oldest = now;
+  for (const BlockMeta& meta : gone) oldest = std::min(oldest, meta.min_time);
+  constexpr std::int64_t kDayMs = 86'400'000;
+  outcome.warnings.push_back(fmt::format(
+      "Prometheus will remove {} of these blocks: start it with --storage.tsdb.retention.time={}d "
+      "or more, and with a --storage.tsdb.retention.size that holds them",
+      gone.size(), (now - oldest) / kDayMs + 2));
+}
+
+void AddPlan(const RestoreChoice& choice, const Stored& stored, SpecialRestore& outcome) {
+  for (const BlockChoice& block : choice.blocks)
+    outcome.plan.push_back({.what = "block",
+                            .name = block.meta.ulid,
+                            .items = block.meta.samples,
+                            .there = fmt::format("{} to {}", MillisecondsText(block.meta.min_time),
+                                                 MillisecondsText(block.meta.max_time)),
+                            .action = block.is_taken ? "restored" : "left out: " + block.reason});
+  for (const std::string& log : stored.logs)
+    outcome.plan.push_back({.what = "log",
+                            .name = log.substr(kData.size() + 1),
+                            .there = "samples in no block yet",
+                            .action = choice.has_logs ? "restored" : "left out: not of that time"});
+}
+
+}  // namespace
+
+std::vector<config::OptionSpec> RestoreOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{
+          .name = "to_data_dir",
+          .type = OptionType::kPath,
+          .help = "make a data directory that Prometheus starts on: not there yet, or empty"},
+      OptionSpec{.name = "from", .help = "only blocks with samples since 2026-01-02T03:04:05Z"},
+      OptionSpec{.name = "until", .help = "only blocks with samples up to 2026-01-02T03:04:05Z"},
+      OptionSpec{.name = "retention",
+                 .help =
+                     "of the server that will start on it, e.g. 90d, for the check that none of "
+                     "it would be removed; without it that of the saved one"},
+  };
+}
+
+RestoreChoice ChooseBlocks(std::vector<BlockMeta> blocks, std::optional<std::int64_t> from,
+                           std::optional<std::int64_t> until) {
+  std::ranges::sort(blocks, {}, [](const BlockMeta& meta) {
+    return std::tuple(meta.min_time, meta.max_time, meta.ulid);
+  });
+  std::map<std::string, std::string> replaced_by;
+  std::optional<std::int64_t> end;
+  for (const BlockMeta& meta : blocks) {
+    for (const std::string& parent : meta.parents) replaced_by[parent] = meta.ulid;
+    end = std::max(end.value_or(meta.max_time), meta.max_time);
+  }
+  RestoreChoice choice;
+  choice.has_logs = !until || !end || *until >= *end;
+  for (BlockMeta& meta : blocks) {
+    BlockChoice& one = choice.blocks.emplace_back();
+    one.meta = std::move(meta);
+    const auto replaced = replaced_by.find(one.meta.ulid);
+    if (replaced != replaced_by.end()) {
+      one.reason = fmt::format("{} has its samples", replaced->second);
+    } else if ((from && one.meta.max_time <= *from) || (until && one.meta.min_time > *until)) {
+      one.reason = "not of that time";
+    } else {
+      one.is_taken = true;
+    }
+  }
+  return choice;
+}
+
+std::size_t CountOverlaps(const RestoreChoice& choice) {
+  std::size_t count = 0;
+  std::optional<std::int64_t> end;
+  for (const BlockChoice& block : choice.blocks) {
+    if (!block.is_taken) continue;
+    if (end && block.meta.min_time < *end) ++count;
+    end = std::max(end.value_or(block.meta.max_time), block.meta.max_time);
+  }
+  return count;
+}
+
+std::vector<BlockMeta> BeyondRetention(const RestoreChoice& choice,
+                                       std::chrono::milliseconds retention, std::int64_t now) {
+  std::vector<BlockMeta> gone;
+  for (const BlockChoice& block : choice.blocks)
+    if (block.is_taken && now - block.meta.max_time >= retention.count())
+      gone.push_back(block.meta);
+  return gone;
+}
+
+Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
+                                            Progress& progress, std::stop_token stop) {
+  HF_ASSIGN(const Request request, ReadRequest(spec));
+  HF_TRY(CheckTarget(request.directory));
+  HF_ASSIGN(const auto top, spec.snapshot->Stat(kData));
+  if (!top) return Fail(ErrorCode::kNotFound, "the snapshot has no data", "see its manifest.json");
+  HF_ASSIGN(Stored stored, ReadStored(*spec.snapshot));
+  const RestoreChoice choice = ChooseBlocks(std::move(stored.blocks), request.from, request.until);
+  SpecialRestore outcome;
+  const std::int64_t now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(context.clock->Now().time_since_epoch())
+          .count();
+  AddAdvice(choice, request, now, outcome);
+  if (spec.dry_run) {
+    AddPlan(choice, stored, outcome);
+    return outcome;
+  }
+  ExtractOptions extract;
+  extract.strip = kData;
+  extract.restore_owner = ::geteuid() == 0;
+  std::size_t taken = 0;
+  for (const BlockChoice& block : choice.blocks) {
+    if (!block.is_taken) continue;
+    ++taken;
+    extract.paths.push_back(fmt::format("{}/{}", kData, block.meta.ulid));
+  }
+  if (choice.has_logs)
+    extract.paths.insert(extract.paths.end(), stored.logs.begin(), stored.logs.end());
+  if (extract.paths.empty())
+    return Fail(ErrorCode::kNotFound, "the snapshot has no samples of that time",
+                "--dry-run shows what it has");
+  const std::string parent = std::filesystem::path(request.directory).parent_path().string();
+  HF_TRY(MakeDirectories(parent));
+  HF_ASSIGN(TempDir made, TempDir::Create(".prometheus-restore", parent));
+  HF_ASSIGN(const ExtractOutcome extracted,
+            spec.snapshot->Extract(made.path(), extract, progress, stop));
+  outcome.warnings.insert(outcome.warnings.end(), extracted.warnings.begin(),
+                          extracted.warnings.end());
+  HF_TRY(Validate(made.path(), choice, outcome, stop));
+  HF_TRY(PutInPlace(made.path(), *top, request.directory));
+  (void)made.Keep();
+  outcome.lines.insert(outcome.lines.begin(),
+                       fmt::format("made {} of {} blocks{}", request.directory, taken,
+                                   choice.has_logs ? " and the logs of what was in none yet"
+                                                   : ", without what was in no block yet"));
+  outcome.lines.push_back(fmt::format(
+      "give it to Prometheus' user (chown -R), and start it with --storage.tsdb.path={}",
+      request.directory));
+  return outcome;
+}
+
+}  // namespace holdfast::prometheus

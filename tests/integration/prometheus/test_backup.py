@@ -1,0 +1,213 @@
+"""Backups of a real Prometheus under load, and the ways back."""
+
+import calendar
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import (Agent, Authority, Case, MetricsEndpoint, Prometheus, Restic, main, run, service_program, wait_until,
+                 write_config)
+from lib.places import ROOT
+
+TOOLS = ":".join([str(Path(service_program("prometheus", "promtool")).parent),
+                  str(Path(service_program("restic", "restic")).parent), os.environ["PATH"]])
+
+
+class Backup(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.endpoint = MetricsEndpoint()
+        self.addCleanup(self.endpoint.stop)
+        self.address = f"127.0.0.1:{self.endpoint.port}"
+
+    def started(self, name: str, **options) -> Prometheus:
+        server = Prometheus(self.directory / name, **options)
+        self.addCleanup(server.kill)
+        return server.start()
+
+    def loaded(self, **options) -> Prometheus:
+        """One that has blocks already and makes more."""
+        server = self.started("live", targets=[self.address], late=self.address, **options)
+        wait_until("two blocks", lambda: len(server.blocks()) > 1, 120)
+        return server
+
+    def agent_of(self, source: dict) -> Agent:
+        agent = Agent(write_config(self.directory / "agent", [source]))
+        agent.run("repository", "init", "--repository", "main")
+        return agent
+
+    def on_data(self, data: Path) -> Prometheus:
+        """A fresh one that begins with these data and scrapes nothing."""
+        fresh = Prometheus(self.directory / f"fresh-{len(list(self.directory.iterdir()))}", data=data, late="127.0.0.1:9")
+        (fresh.etc / "rules" / "load.yml").unlink()
+        self.addCleanup(fresh.kill)
+        return fresh.start()
+
+    def samples(self, server: Prometheus, name: str, seconds: int, at: float) -> dict[str, set]:
+        """Every raw sample of a metric, by series."""
+        return {json.dumps(one["metric"], sort_keys=True): {(when, value) for when, value in one["values"]}
+                for one in server.query(f"{name}[{seconds}s]", at)}
+
+    def assert_same_up_to(self, live: Prometheus, fresh: Prometheus, position: str, turns: int) -> None:
+        """`turns`: of scrapes of /late that had ended before the backup began."""
+        moment = calendar.timegm(time.strptime(position[:19], "%Y-%m-%dT%H:%M:%S")) - 2
+        self.assertEqual(fresh.totals(int(moment * 1000) - 60_000, int(moment * 1000), "load"),
+                         live.totals(int(moment * 1000) - 60_000, int(moment * 1000), "load"))
+        # Out of order: samples of these times still came after the backup. They count up.
+        late, wanted = (self.samples(one, "late_total", 300, moment + 30) for one in (fresh, live))
+        self.assertEqual(set(late), set(wanted))
+        count = 0
+        for series, samples in wanted.items():
+            self.assertLessEqual(late[series], samples)
+            acknowledged = {one for one in samples if float(one[1]) < (turns + 1) * 1000}
+            self.assertLessEqual(acknowledged, late[series])
+            count += len(acknowledged)
+        self.assertGreater(count, 0)
+
+    def test_what_was_scraped_before_comes_back_in_and_out_of_order(self) -> None:
+        live = self.loaded()
+        agent = self.agent_of(live.source())
+        for number in range(3):
+            turns = self.endpoint.late_turns - 1  # the last may be on its way
+            report = agent.json("backup")["sources"][0]
+            self.assertEqual((report["state"], report["missing"]), ("done", []), report)
+            target = self.directory / f"restored-{number}"
+            agent.run("restore", report["snapshot"], "--to", str(target))
+            manifest = json.loads((target / "manifest.json").read_text())
+            self.assertEqual(manifest["details"]["external_labels"], ["cluster=prod", "replica=a"])
+            self.assertEqual(manifest["details"]["mode"], ["server"])
+            self.assertEqual(manifest["details"]["state"], ["live"])
+            self.assertEqual(manifest["details"]["out_of_order_time_window"], ["10m"])
+            fresh = self.on_data(target / "data")
+            self.assert_same_up_to(live, fresh, manifest["position"]["time"], turns)
+            fresh.stop()
+            before = set(live.blocks())
+            if number < 2:
+                wait_until("compaction", lambda: not before <= set(live.blocks()), 120)
+
+    def test_closed_blocks_are_not_read_again(self) -> None:
+        live = self.loaded()
+        live.stop()
+        agent = self.agent_of(live.source(config=str(live.config)))
+        agent.run("backup")
+        # Whoever read them would see that they are others.
+        originals = {file: file.read_bytes() for block in live.blocks() for file in (live.data / block / "chunks").iterdir()}
+        for file, content in originals.items():
+            times = file.stat()
+            file.chmod(0o600)
+            file.write_bytes(bytes(len(content)))
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        report = agent.json("backup")["sources"][0]
+        logs = sum(file.stat().st_size for file in live.data.rglob("*")
+                   if file.is_file() and file.relative_to(live.data).parts[0] in ("wal", "wbl"))
+        small = sum(file.stat().st_size for file in live.data.rglob("*")
+                    if file.is_file() and file.name in ("meta.json", "tombstones"))
+        self.assertLess(report["bytes_read"], logs + small + 100_000)
+        target = self.directory / "restored"
+        agent.run("restore", report["snapshot"], "--to", str(target))
+        for file, content in originals.items():
+            self.assertEqual((target / "data" / file.relative_to(live.data)).read_bytes(), content)
+
+    def test_configuration_and_what_it_names(self) -> None:
+        live = self.started("live", flags=("--web.enable-lifecycle",))
+        agent = self.agent_of(live.source())
+        report = agent.json("backup")["sources"][0]
+        self.assertEqual(report["missing"], [])
+        target = self.directory / "restored"
+        agent.run("restore", report["snapshot"], "--to", str(target))
+        files = target / "members" / "test-1" / "files"
+        for name in ("prometheus.yml", "rules/load.yml", "targets.json", "scrape.password"):
+            path = live.etc / name
+            self.assertEqual((files / str(path).lstrip("/")).read_bytes(), path.read_bytes())
+        process = json.loads((target / "members" / "test-1" / "process.json").read_text())
+        self.assertIn("--web.enable-lifecycle", process["command"])
+        self.assertEqual(json.loads((target / "manifest.json").read_text())["identity"]["server_version"][:2], "2.")
+
+        (live.etc / "scrape.password").unlink()
+        report = agent.json("backup", expect=3)["sources"][0]
+        self.assertEqual([one["what"] for one in report["missing"]], [str(live.etc / "scrape.password")])
+        self.assertIn("prometheus.yml:", report["missing"][0]["reason"])
+        strict = Agent(write_config(self.directory / "agent", [live.source(on_missing="fail")]))
+        self.assertIn("scrape.password", strict.run("backup", expect=1).stderr)
+
+    def test_tls_and_a_login(self) -> None:
+        live = self.started("live", authority=Authority(self.directory / "pki"))
+        agent = self.agent_of(live.source())
+        report = agent.json("backup")["sources"][0]
+        self.assertEqual(report["warnings"], [])
+        Path(live.access["password_file"]).write_text("guessed\n")
+        report = agent.json("backup")["sources"][0]
+        self.assertIn("password_file", " ".join(report["warnings"]))
+        self.assertNotIn("guessed", json.dumps(report))
+
+    def test_one_that_does_not_run_is_saved_cold(self) -> None:
+        live = self.loaded()
+        moment = time.time() - 30  # what comes late has come
+        totals = live.totals(int(moment * 1000) - 30_000, int(moment * 1000), "l")
+        live.stop()
+        agent = self.agent_of(live.source(config=str(live.config)))
+        agent.run("backup")
+        data = self.directory / "made" / "data"
+        said = agent.run("restore", "latest:prometheus/main", "--to-data-dir", str(data), env={"PATH": TOOLS}).stdout
+        self.assertIn("looked at by promtool", said)
+        fresh = self.on_data(data)
+        self.assertTrue(any(key.startswith("late_total") for key in totals))
+        self.assertEqual(fresh.totals(int(moment * 1000) - 30_000, int(moment * 1000), "l"), totals)
+
+    def test_an_agent_is_told_from_a_server(self) -> None:
+        data = self.directory / "agent-data"
+        server = Prometheus(self.directory / "live", data=data,
+                            flags=("--enable-feature=agent", f"--storage.agent.path={data}"))
+        server.config.write_text(f"remote_write: [{{url: 'http://127.0.0.1:9/'}}]\nscrape_configs:\n- job_name: x\n"
+                                 f"  scrape_interval: 1s\n  static_configs: [{{targets: ['{self.address}']}}]\n")
+        self.addCleanup(server.kill)
+        server.start()
+        wait_until("a log", lambda: list((data / "wal").glob("0*")))
+        agent = self.agent_of(server.source())
+        target = self.directory / "restored"
+        report = agent.json("backup")["sources"][0]
+        agent.run("restore", report["snapshot"], "--to", str(target))
+        details = json.loads((target / "manifest.json").read_text())["details"]
+        self.assertEqual((details["mode"], details["remote_writes"]), (["agent"], ["1"]))
+        self.assertNotIn("blocks", details)
+
+    def test_blocks_of_a_time(self) -> None:
+        live = self.loaded()
+        wait_until("three blocks", lambda: len(live.blocks()) > 2, 120)
+        live.stop()
+        agent = self.agent_of(live.source(config=str(live.config)))
+        agent.run("backup")
+        plan = agent.json("restore", "latest:prometheus/main", "--to-data-dir", "/nowhere", "--dry-run")["plan"]
+        blocks = [one for one in plan if one["what"] == "block" and one["action"] == "restored"]
+        self.assertGreater(len(blocks), 1)
+        first = blocks[0]["there"].split(" to ")
+        data = self.directory / "first"
+        words = ("restore", "latest:prometheus/main", "--to-data-dir", str(data), "--until", first[0])
+        said = agent.run(*words, "--retention", "1s", env={"PATH": TOOLS})
+        self.assertIn("storage.tsdb.retention.time", said.stdout + said.stderr)
+        self.assertIn(blocks[0]["name"], [one.name for one in data.iterdir()])
+        self.assertNotIn("wal", [one.name for one in data.iterdir()])
+        self.assertNotIn(blocks[-1]["name"], [one.name for one in data.iterdir()])
+        self.assertIn("is there and not empty", agent.run(*words, expect=1).stderr)
+
+    def test_restic_and_prometheus_bring_it_back(self) -> None:
+        live = self.loaded()
+        agent = self.agent_of(live.source())
+        turns = self.endpoint.late_turns - 1
+        position = agent.json("backup")["sources"][0]["position"]["time"]
+        repository, password = self.directory / "agent" / "repository", self.directory / "agent" / "password"
+        Restic(repository, password, self.directory / "cache").check()
+        script = str(ROOT / "scripts" / "exit" / "prometheus")
+        environment = {"PATH": TOOLS, "RESTIC_CACHE_DIR": str(self.directory / "cache")}
+        data = self.directory / "by-restic"
+        arguments = ["--repository", str(repository), "--password-file", str(password), "--data-dir", str(data), "main"]
+        run([script, *arguments], env=environment)
+        self.assertIn("is there already", run([script, *arguments], env=environment, expect=1).stderr)
+        self.assert_same_up_to(live, self.on_data(data), position, turns)
+
+
+if __name__ == "__main__":
+    main("prometheus", "restic")

@@ -1,0 +1,155 @@
+#include "agent/sources/prometheus/backup.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/sources/prometheus/data_directory.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+using testing::FakeSnapshotView;
+using testing::Unwrap;
+using Texts = std::vector<std::string>;
+
+Texts BlockPaths(int number) {
+  const std::string top = "data/" + UlidOf(number);
+  return {top + "/chunks/000001", top + "/index", top + "/meta.json", top + "/tombstones"};
+}
+
+TEST_CASE("prometheus backup: logs from the newest checkpoint on, blocks, and nothing else") {
+  DataDirectory data;
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(view));
+  Texts expected = BlockPaths(1);
+  for (const std::string& path : BlockPaths(2)) expected.push_back(path);
+  for (const char* path : {"data/wal/00000004", "data/wal/00000005",
+                           "data/wal/checkpoint.00000003/00000000", "data/wbl/00000000"})
+    expected.emplace_back(path);
+  REQUIRE(FilesIn(view) == expected);
+  REQUIRE(manifest.position.at("wal") == "00000005:9");
+  REQUIRE(manifest.position.at("wbl") == "00000000:12");
+  REQUIRE(manifest.details.at("state") == Texts{"cold"});
+  REQUIRE(manifest.details.at("external_labels") == Texts{"replica=a"});
+  REQUIRE(manifest.details.at("remote_writes") == Texts{"1"});
+  REQUIRE(manifest.details.at("samples_in_blocks") == Texts{"24"});
+  REQUIRE(manifest.details.at("blocks").at(0) ==
+          UlidOf(1) +
+              " 1970-01-01T00:00:00.1Z to 1970-01-01T00:00:00.2Z, 3 series, 12 samples, "
+              "level 1");
+  REQUIRE(manifest.missing.empty());
+}
+
+// What the order is for: compaction puts the samples of the logs into a block, makes a checkpoint
+// and removes the segments. Whoever takes the blocks first and the logs afterwards has the samples
+// of segment 4 in neither, and nothing that would tell it.
+TEST_CASE("prometheus backup: what compaction moves from the logs into a block is not lost") {
+  DataDirectory data;
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(view, [&] {
+    data.AddBlock(3);
+    REQUIRE_OK(MakeDirectories(data.path + "/wal/checkpoint.00000004"));
+    data.Write("wal/checkpoint.00000004/00000000", "checkpoint 4");
+    data.Remove("wal/00000004");
+    data.Remove("wal/checkpoint.00000003");
+    data.Remove("wbl/00000000");
+  }));
+  REQUIRE((view.nodes.contains("data/wal/00000004") ||
+           view.nodes.contains("data/" + UlidOf(3) + "/index")));
+  REQUIRE(TextIn(view, "data/wal/00000004") == "segment 4");
+  REQUIRE(TextIn(view, "data/wal/checkpoint.00000003/00000000") == "checkpoint 3");
+  REQUIRE(TextIn(view, "data/wbl/00000000") == "out of order");
+  REQUIRE(manifest.details.at("blocks").size() == 3);
+}
+
+TEST_CASE("prometheus backup: what is appended after the cut is left out") {
+  DataDirectory data;
+  FakeSnapshotView view;
+  Unwrap(data.Save(view, [&] {
+    data.Write("wal/00000005", "segment 5 and more");
+    data.Write("wal/00000006", "segment 6");
+  }));
+  REQUIRE(TextIn(view, "data/wal/00000005") == "segment 5");
+  REQUIRE_FALSE(view.nodes.contains("data/wal/00000006"));
+}
+
+TEST_CASE("prometheus backup: a block that goes while others are read is in the one that came") {
+  DataDirectory data;
+  FakeSnapshotView view;
+  auto session = OpenBackupSession(data.context, data.settings, {});
+  REQUIRE_OK(session->Prepare({}));
+  REQUIRE_OK(session->Cut());
+  while (auto item = Unwrap(session->Next())) {
+    if (item->path == "data/" + UlidOf(1)) {
+      data.AddBlock(3, {UlidOf(1), UlidOf(2)});
+      data.Remove(UlidOf(1));
+      data.Remove(UlidOf(2));
+    }
+    REQUIRE_OK(view.Add(*std::move(item)));
+  }
+  const Manifest manifest = Unwrap(session->Finish());
+  REQUIRE(TextIn(view, "data/" + UlidOf(1) + "/chunks/000001") == "chunks 1");
+  REQUIRE_FALSE(view.nodes.contains("data/" + UlidOf(2)));
+  REQUIRE(TextIn(view, "data/" + UlidOf(3) + "/index") == "index 3");
+  REQUIRE(manifest.details.at("vanished_blocks") == Texts{UlidOf(2)});
+}
+
+TEST_CASE("prometheus backup: closed blocks are not read again, what is written anew is") {
+  DataDirectory data;
+  FakeSnapshotView first;
+  Unwrap(data.Save(first));
+  data.Remove(UlidOf(1) + "/tombstones");
+  data.Write(UlidOf(1) + "/tombstones", "some");
+  // The same name and length, and yet what the previous snapshot has: it is not opened.
+  FakeSnapshotView second;
+  Unwrap(data.Save(
+      second, [] {}, &first));
+  REQUIRE(second.files_reused >= 7);
+  REQUIRE(TextIn(second, "data/" + UlidOf(1) + "/tombstones") == "some");
+  REQUIRE(TextIn(second, "data/" + UlidOf(2) + "/index") == "index 2");
+  REQUIRE(FilesIn(second) == FilesIn(first));
+}
+
+TEST_CASE("prometheus backup: blocks without meta.json and broken ones are told apart") {
+  DataDirectory data;
+  data.AddBlock(3);
+  data.Remove(UlidOf(1) + "/meta.json");
+  data.Remove(UlidOf(2) + "/index");
+  data.Write(UlidOf(3) + "/meta.json", "{");
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(view));
+  REQUIRE_FALSE(manifest.details.contains("blocks"));
+  REQUIRE(manifest.missing.size() == 2);
+  REQUIRE_THAT(manifest.missing[0].reason, Catch::Contains("lacks its index or chunks"));
+  REQUIRE_THAT(manifest.missing[1].reason, Catch::Contains("no meta.json of a block"));
+  REQUIRE_THAT(manifest.warnings.at(0) + manifest.warnings.at(1),
+               Catch::Contains("it has no meta.json"));
+  for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(2)) == std::string::npos);
+}
+
+TEST_CASE("prometheus backup: segments missing in the middle of a log") {
+  DataDirectory data;
+  data.Remove("wal/00000004");
+  FakeSnapshotView view;
+  REQUIRE_FAILS(data.Save(view), ErrorCode::kCorrupt, "segments are missing");
+}
+
+TEST_CASE("prometheus backup: an agent has a log and no blocks") {
+  DataDirectory data;
+  data.Remove(UlidOf(1));
+  data.Remove(UlidOf(2));
+  data.Remove("wbl");
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(view));
+  REQUIRE(FilesIn(view).size() == 3);
+  REQUIRE_FALSE(manifest.position.contains("wbl"));
+}
+
+TEST_CASE("prometheus backup: a directory that is not there is an error") {
+  DataDirectory data;
+  data.settings.data_dir += "-of-another";
+  FakeSnapshotView view;
+  REQUIRE_FAILS(data.Save(view), ErrorCode::kNotFound, "storage.tsdb.path");
+}
+
+}  // namespace
+}  // namespace holdfast::prometheus

@@ -1,0 +1,64 @@
+#include "agent/sources/prometheus/facts.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/loopback_http.h"
+#include "tests/support/results.h"
+
+namespace holdfast::prometheus {
+namespace {
+
+using testing::Unwrap;
+
+Flags FlagsOf(const std::vector<std::string>& arguments) { return Flags::Parse(arguments); }
+
+TEST_CASE("prometheus facts: an agent is told from a server") {
+  REQUIRE(IsAgentMode(FlagsOf({"--enable-feature=exemplar-storage,agent"})));
+  REQUIRE(IsAgentMode(FlagsOf({"--agent", "--config.file=x"})));
+  REQUIRE_FALSE(IsAgentMode(FlagsOf({"--enable-feature=agents", "--storage.agent.path=x"})));
+  REQUIRE(RetentionText(FlagsOf({})) == "15d");
+  REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention=3d"})) == "3d");
+  REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention.time=3d",
+                                 "--storage.tsdb.retention.size=1GB"})) == "3d, 1GB");
+}
+
+TEST_CASE("prometheus facts: of the configuration") {
+  const ConfigFacts facts =
+      Unwrap(ReadConfigFacts("global:\n  external_labels: {cluster: prod, replica: "
+                             "a}\nremote_write: [{url: x}, {url: y}]\n"
+                             "storage: {tsdb: {out_of_order_time_window: 30m}}\n",
+                             "/f"));
+  REQUIRE(facts.external_labels.size() == 2);
+  REQUIRE(facts.external_labels.at("cluster") == "prod");
+  REQUIRE(facts.remote_writes == 2);
+  REQUIRE(facts.out_of_order_window == "30m");
+  REQUIRE(Unwrap(ReadConfigFacts("global: x\nstorage: [1]\n", "/f")).external_labels.empty());
+  REQUIRE_FAILS(ReadConfigFacts("a: [", "/f"), ErrorCode::kInvalidArgument, "/f");
+}
+
+TEST_CASE("prometheus facts: a success with an error in it is none") {
+  REQUIRE(Unwrap(DataOf(R"({"status":"success","data":{"a":1}})")) == R"({"a":1})");
+  REQUIRE_FAILS(DataOf(R"({"status":"error","error":"not ready"})"), ErrorCode::kUnavailable,
+                "not ready");
+  REQUIRE_FAILS(DataOf(R"({"status":"success"})"), ErrorCode::kUnavailable, "error");
+  for (const char* wrong : {"", "<html>", "[]", "{}", "3"})
+    REQUIRE_FAILS(DataOf(wrong), ErrorCode::kCorrupt, "no answer of a Prometheus");
+}
+
+TEST_CASE("prometheus facts: a server is asked, and need not tell all") {
+  testing::LoopbackHttp http([](const testing::ServedRequest& request) {
+    if (request.target == "/p/api/v1/status/buildinfo")
+      return testing::ServedAnswer{.body = R"({"status":"success","data":{"version":"2.42.0"}})"};
+    return testing::ServedAnswer{.status = 404, .body = "no"};
+  });
+  Settings settings;
+  settings.url = http.url() + "/p";
+  const ServerFacts facts = Unwrap(AskServer(settings, {}));
+  REQUIRE(facts.version == "2.42.0");
+  REQUIRE_FALSE(facts.corruptions);
+  settings.url = http.url();
+  REQUIRE_FAILS(AskServer(settings, {}), ErrorCode::kNotFound, "404");
+}
+
+}  // namespace
+}  // namespace holdfast::prometheus
