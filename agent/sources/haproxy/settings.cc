@@ -1,48 +1,13 @@
 #include "agent/sources/haproxy/settings.h"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
+#include "agent/sources/host/process.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
 namespace holdfast::haproxy {
-
-namespace {
-
-std::string_view Trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-bool IsVariableName(std::string_view name) {
-  return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-         });
-}
-
-std::string Unquote(std::string_view value) {
-  std::string text;
-  char quote = 0;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    char c = value[i];
-    if (c == '\\' && quote != '\'' && i + 1 < value.size()) {
-      text += value[++i];
-    } else if ((c == '"' || c == '\'') && (quote == 0 || quote == c)) {
-      quote = quote == 0 ? c : 0;
-    } else {
-      text += c;
-    }
-  }
-  return text;
-}
-
-}  // namespace
 
 Result<ReloadMethod> ReloadMethod::Parse(std::string_view text) {
   struct Form {
@@ -107,22 +72,6 @@ config::Schema SettingsSchema() {
   return schema;
 }
 
-Variables ParseEnvironment(std::string_view text) {
-  Variables variables;
-  while (!text.empty()) {
-    std::size_t feed = std::min(text.find('\n'), text.size());
-    std::string_view line = Trim(text.substr(0, feed));
-    text.remove_prefix(std::min(feed + 1, text.size()));
-    if (line.starts_with('#') || line.starts_with(';')) continue;
-    if (line.starts_with("export ")) line = Trim(line.substr(7));
-    std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos) continue;
-    std::string_view name = line.substr(0, equals);
-    if (IsVariableName(name)) variables[std::string(name)] = Unquote(Trim(line.substr(equals + 1)));
-  }
-  return variables;
-}
-
 Result<Settings> ReadSettings(const config::Values& values) {
   Settings settings;
   settings.config = values.List("config");
@@ -147,7 +96,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
       return Fail(std::move(content).error().While(
           fmt::format("{}: environment_file", values.LocationOf("environment_file").Text())));
     }
-    settings.environment = ParseEnvironment(AsText(*content));
+    settings.environment = host::ParseEnvironment(AsText(*content));
   }
   // What the source itself says wins over the file.
   for (auto& [name, value] : values.Map("environment")) settings.environment[name] = value;

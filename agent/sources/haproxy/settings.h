@@ -41,8 +41,4 @@ config::Schema SettingsSchema();
 // Reads the environment file too; kNotFound or kDenied when it cannot be read.
 Result<Settings> ReadSettings(const config::Values& values);
 
-// Lines "NAME=value" as systemd's EnvironmentFile= and shell scripts in /etc/default have them:
-// comments, `export`, quotes. What is no assignment is left out.
-Variables ParseEnvironment(std::string_view text);
-
 }  // namespace holdfast::haproxy

@@ -10,13 +10,11 @@
 #include <system_error>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
 namespace {
 
-constexpr std::size_t kProcBytesMax = 4U << 20;  // the kernel's own bound for a command line
 constexpr std::size_t kConfigBytesMax = 1U << 20;
 constexpr std::string_view kMainClass = "kafka.Kafka";
 constexpr std::string_view kOverride = "--override";
@@ -32,10 +30,20 @@ constexpr std::array<std::string_view, 14> kVariables = {"KAFKA_",     "JMX_",
 constexpr std::array<std::string_view, 3> kClassPathOptions = {"-cp", "-classpath", "--class-path"};
 constexpr std::string_view kDefaults = "/etc/default/kafka";
 
+bool IsRegularFile(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
 std::string_view TrimBlanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
+}
+
+std::string WithoutSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
 }
 
 // Collects paths of regular files that are there.
@@ -80,7 +88,7 @@ bool IsWanted(std::string_view variable) {
 }
 
 // "3.9.1" of "libs/kafka_2.13-3.9.1.jar", which is the broker itself; empty for others.
-std::string_view VersionOf(std::string_view jar) {
+std::string_view VersionOfJar(std::string_view jar) {
   jar.remove_prefix(jar.rfind('/') + 1);
   const std::size_t dash = jar.find('-');
   if (!jar.starts_with("kafka_2.") || !jar.ends_with(kJarEnding) || dash == std::string_view::npos)
@@ -93,7 +101,7 @@ std::string_view VersionOf(std::string_view jar) {
 class VersionSearch {
  public:
   void Add(std::string_view jar) {
-    const std::string_view version = VersionOf(jar);
+    const std::string_view version = VersionOfJar(jar);
     if (!version.empty() && (found_.empty() || version.size() < found_.size())) found_ = version;
   }
   void AddDirectory(const std::string& path) {
@@ -108,109 +116,69 @@ class VersionSearch {
   std::string found_;
 };
 
-// One process, while it is found out whether it is the one.
-class Candidate {
- public:
-  Candidate(std::string proc, const ProcessPlaces& places)
-      : proc_(std::move(proc)), places_(places) {}
+// Whether it uses one of the directories, and is whoever may write there.
+bool Uses(const host::LocalProcess& process, const JavaProperties& properties,
+          std::span<const std::string> log_dirs) {
+  const std::vector<std::string> used = LogDirsOf(properties);
+  return std::ranges::any_of(log_dirs, [&](const std::string& directory) {
+    struct stat owned {};
+    return std::ranges::find(used, WithoutSlashes(directory)) != used.end() &&
+           ::stat(directory.c_str(), &owned) == 0 &&
+           (process.uid == owned.st_uid || process.uid == 0);
+  });
+}
 
-  // False for what is no broker.
-  bool ReadCommand() {
-    const auto text = ReadForeignFile(proc_ + "/cmdline", kProcBytesMax);
-    if (!text || !*text) return false;
-    process_.command = SplitAtNul(**text);
-    const auto main = std::ranges::find(process_.command, kMainClass);
-    if (main == process_.command.end() || main + 1 == process_.command.end()) return false;
-    process_.directory = WorkingDirectory(proc_);
-    process_.config = AbsoluteIn(process_.directory, *(main + 1));
-    return true;
+void ReadEnvironment(const host::LocalProcess& process, BrokerProcess& broker) {
+  const auto environment = process.ReadEnvironment();
+  if (!environment) {
+    broker.warnings.push_back(
+        fmt::format("the environment that the broker was started with is not saved: {} (hint: {})",
+                    environment.error().message(), host::kLookHint));
+    return;
   }
+  for (const auto& [name, value] : *environment)
+    if (IsWanted(name)) broker.environment[name] = value;
+}
 
-  // Errors say why its configuration is not known.
-  Result<void> ReadConfig() {
-    HF_ASSIGN(const auto text, ReadForeignFile(process_.config, kConfigBytesMax));
-    if (!text)
-      return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(process_.config)));
-    auto properties = ParseProperties(*text);
-    if (!properties) return Fail(std::move(properties).error().While(Quote(process_.config)));
-    process_.properties = *std::move(properties);
-    for (std::size_t i = 0; i + 1 < process_.command.size(); ++i) {
-      if (process_.command[i] != kOverride) continue;
-      const std::string& pair = process_.command[i + 1];
-      const std::size_t equals = std::min(pair.find('='), pair.size());
-      process_.properties[pair.substr(0, equals)] = pair.substr(std::min(equals + 1, pair.size()));
-    }
-    return {};
+std::string VersionOf(const host::LocalProcess& process) {
+  auto option = std::ranges::find_first_of(process.command, kClassPathOptions);
+  if (option == process.command.end() || ++option == process.command.end()) return "";
+  VersionSearch search;
+  std::string_view rest = *option;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(':'), rest.size());
+    const std::string_view one = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (one.ends_with("/*"))
+      search.AddDirectory(process.Absolute(one.substr(0, one.size() - 2)));
+    else
+      search.Add(one);
   }
+  return search.found();
+}
 
-  // Whether it uses one of the directories, and is whoever may write there.
-  bool Uses(std::span<const std::string> log_dirs) const {
-    struct stat process {};
-    if (::stat(proc_.c_str(), &process) != 0) return false;
-    const std::vector<std::string> used = LogDirsOf(process_.properties);
-    return std::ranges::any_of(log_dirs, [&](const std::string& directory) {
-      struct stat owned {};
-      return std::ranges::find(used, WithoutSlashes(directory)) != used.end() &&
-             ::stat(directory.c_str(), &owned) == 0 &&
-             (process.st_uid == owned.st_uid || process.st_uid == 0);
-    });
-  }
-
-  BrokerProcess Finish() && {
-    process_.user = UserOf(proc_);
-    process_.unit = UnitOfProcess(proc_);
-    ReadEnvironment();
-    ReadVersion();
-    FileSet files;
-    files.Add(process_.config);
-    for (const std::string& argument : process_.command) AddNamedInArgument(argument, files);
-    for (const auto& [name, value] : process_.properties) AddNamedInValue(value, files);
-    files.Add(places_.etc_root + std::string(kDefaults));
-    if (!process_.unit.empty())
-      for (const std::string& path : UnitFiles(process_.unit, places_.etc_root)) files.Add(path);
-    process_.files = files.Sorted();
-    return std::move(process_);
-  }
-
- private:
-  void ReadEnvironment() {
-    const auto text = ReadForeignFile(proc_ + "/environ", kProcBytesMax);
-    if (!text || !*text) {
-      process_.warnings.push_back(
-          fmt::format("the environment that the broker was started with is not saved: {} (hint: "
-                      "let the agent run as root, or give it CAP_SYS_PTRACE)",
-                      text ? "its process has ended" : text.error().message()));
-      return;
-    }
-    for (const std::string& entry : SplitAtNul(**text)) {
-      const std::size_t equals = entry.find('=');
-      if (equals != std::string::npos && IsWanted(entry))
-        process_.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
-    }
-  }
-
-  void ReadVersion() {
-    auto option = std::ranges::find_first_of(process_.command, kClassPathOptions);
-    if (option == process_.command.end() || ++option == process_.command.end()) return;
-    VersionSearch search;
-    std::string_view rest = *option;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(':'), rest.size());
-      const std::string_view one = rest.substr(0, end);
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-      if (one.ends_with("/*"))
-        search.AddDirectory(
-            AbsoluteIn(process_.directory, std::string(one.substr(0, one.size() - 2))));
-      else
-        search.Add(one);
-    }
-    process_.version = search.found();
-  }
-
-  const std::string proc_;
-  const ProcessPlaces& places_;
-  BrokerProcess process_;
-};
+BrokerProcess Describe(const host::LocalProcess& process, BrokerConfig config,
+                       const host::Places& places) {
+  BrokerProcess broker;
+  broker.command = process.command;
+  broker.directory = process.directory;
+  broker.user = process.user;
+  broker.unit = process.unit;
+  broker.version = VersionOf(process);
+  broker.config = std::move(config.path);
+  broker.properties = std::move(config.properties);
+  ReadEnvironment(process, broker);
+  FileSet files;
+  files.Add(broker.config);
+  for (const std::string& argument : broker.command) AddNamedInArgument(argument, files);
+  for (const auto& [name, value] : broker.properties) AddNamedInValue(value, files);
+  files.Add(places.etc_root + std::string(kDefaults));
+  const host::UnitFiles unit = host::FindUnitFiles(broker.unit, places);
+  for (const std::string& file : unit.units) files.Add(file);
+  for (const std::string& file : unit.environment) files.Add(file);
+  broker.files = files.Sorted();
+  return broker;
+}
 
 }  // namespace
 
@@ -230,22 +198,41 @@ std::vector<std::string> LogDirsOf(const JavaProperties& properties) {
   return directories;
 }
 
-Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
-                                        const ProcessPlaces& places) {
-  HF_ASSIGN(const auto processes, ListProcesses(places.proc));
-  std::vector<std::string> reasons;
-  for (const std::string& name : processes) {
-    Candidate candidate(fmt::format("{}/{}", places.proc, name), places);
-    if (!candidate.ReadCommand()) continue;
-    if (auto read = candidate.ReadConfig(); !read) {
-      reasons.push_back(fmt::format("process {}: {}", name, read.error().message()));
-    } else if (candidate.Uses(log_dirs)) {
-      return std::move(candidate).Finish();
-    } else {
-      reasons.push_back(fmt::format("process {} is another broker's", name));
-    }
+Result<std::optional<BrokerConfig>> ReadBrokerConfig(const host::LocalProcess& process) {
+  const auto main = std::ranges::find(process.command, kMainClass);
+  if (main == process.command.end() || main + 1 == process.command.end()) return std::nullopt;
+  BrokerConfig config{.path = process.Absolute(*(main + 1)), .properties = {}};
+  HF_ASSIGN(const auto text, process.ReadFile(config.path, kConfigBytesMax));
+  if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(config.path)));
+  auto properties = ParseProperties(*text);
+  if (!properties) return Fail(std::move(properties).error().While(Quote(config.path)));
+  config.properties = *std::move(properties);
+  for (std::size_t i = 0; i + 1 < process.command.size(); ++i) {
+    if (process.command[i] != kOverride) continue;
+    const std::string& pair = process.command[i + 1];
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    config.properties[pair.substr(0, equals)] = pair.substr(std::min(equals + 1, pair.size()));
   }
-  std::ranges::sort(reasons);
+  return config;
+}
+
+Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
+                                        const host::Places& places) {
+  std::optional<BrokerProcess> found;
+  std::vector<std::string> reasons;
+  const auto visit = [&](const host::LocalProcess& process) {
+    auto config = ReadBrokerConfig(process);
+    if (!config) {
+      reasons.push_back(fmt::format("process {}: {}", process.pid, config.error().message()));
+    } else if (*config && Uses(process, (*config)->properties, log_dirs)) {
+      found = Describe(process, **std::move(config), places);
+    } else if (*config) {
+      reasons.push_back(fmt::format("process {} is another broker's", process.pid));
+    }
+    return !found;
+  };
+  HF_TRY(host::VisitProcesses(places, visit));
+  if (found) return *std::move(found);
   return Fail(ErrorCode::kNotFound,
               reasons.empty() ? std::string("no broker runs here")
                               : fmt::format("none of the brokers that run here can be seen to use "

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/host/process.h"
 #include "agent/sources/kafka/broker_texts.h"
 #include "agent/sources/local_process.h"
 #include "common/base/result.h"
@@ -36,7 +38,15 @@ struct BrokerProcess {
 // The process that uses one of `log_dirs`. kNotFound where there is none, or its files cannot be
 // read.
 Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
-                                        const ProcessPlaces& places = {});
+                                        const host::Places& places = {});
+
+// A broker, or a controller of KRaft, with its configuration; nullopt for what is neither. Errors
+// say why its configuration is not known.
+struct BrokerConfig {
+  std::string path;           // absolute
+  JavaProperties properties;  // as changed by --override on the command line
+};
+Result<std::optional<BrokerConfig>> ReadBrokerConfig(const host::LocalProcess& process);
 
 // "process.json": stable as long as the broker is started the same way.
 std::string EncodeBrokerProcess(const BrokerProcess& process);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/base/bytes.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {

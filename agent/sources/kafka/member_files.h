@@ -25,7 +25,7 @@ namespace holdfast::kafka {
 struct MemberFilesOptions {
   std::vector<std::string> files;     // files and directories to save, too
   std::vector<std::string> log_dirs;  // empty: the broker is not on this node
-  ProcessPlaces places = {};
+  host::Places places = {};
 };
 
 // Used by one thread at a time. The previous snapshot outlives it.

@@ -31,14 +31,6 @@ TEST_CASE("haproxy settings: an error names the place of the option") {
   REQUIRE_FAILS(ReadSettings(values), ErrorCode::kInvalidArgument, "agent.yaml:4:9: \"somehow\"");
 }
 
-TEST_CASE("haproxy settings: an environment file is read as systemd reads one") {
-  Variables variables = ParseEnvironment(
-      "# comment\n; too\nA=1\nexport B = no\n  C=\"x y\"\nD='$A'\nE=a\\ b\n2X=no\nnothing\nexport "
-      "F=f");
-
-  CHECK(variables == Variables{{"A", "1"}, {"C", "x y"}, {"D", "$A"}, {"E", "a b"}, {"F", "f"}});
-}
-
 TEST_CASE("haproxy settings: the source's own variables win over the file's") {
   TempDir directory = Unwrap(TempDir::Create("settings"));
   std::string file = directory.path() + "/env";

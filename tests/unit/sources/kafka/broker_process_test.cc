@@ -42,7 +42,7 @@ struct Machine {
   }
 
   TempDir top = Unwrap(TempDir::Create("kafka-process"));
-  ProcessPlaces places{top.path() + "/proc", ""};
+  host::Places places{top.path() + "/proc", ""};
   std::string etc = top.path() + "/etc";
   std::string log_dir = top.path() + "/data";
   std::vector<std::string> log_dirs = {log_dir + "/"};
