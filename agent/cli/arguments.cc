@@ -152,13 +152,17 @@ class Parser {
   }
 
   void AddSource() {
-    CLI::App* group = AddGroup("source", "look at the configured sources");
+    CLI::App* group = AddGroup("source", "look at the configured sources, and for others");
     CLI::App* sub = AddVerb(group, Verb::kSourceList, "list",
                             "probe each source: version, health, what would be saved",
                             "  holdfast-agent source list\n"
-                            "  holdfast-agent source list 'etcd/*' --json\n");
+                            "  holdfast-agent source list 'etcd/*' --json\n"
+                            "  holdfast-agent source list --discover\n");
     sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
         ->type_name("KIND/NAME");
+    sub->add_flag("--discover", arguments_.discover,
+                  "instead, look for services among this host's processes, and say how to "
+                  "configure each");
   }
 
   void AddBackup() {
@@ -390,6 +394,8 @@ class Parser {
       HF_ASSIGN(arguments_.read_subset, repository::ParseReadSubset(read_subset_));
       arguments_.read_data = true;
     }
+    if (arguments_.discover && !arguments_.selectors.empty())
+      return Wrong("--discover looks for what has no name yet; leave KIND/NAME out");
     return verb_ == Verb::kRestore ? CheckRestore() : Result<void>{};
   }
 

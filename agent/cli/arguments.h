@@ -64,6 +64,7 @@ struct Arguments {
   std::string password_file;
 
   std::vector<std::string> selectors;  // source list, backup, list
+  bool discover = false;               // source list
   std::string note;                    // backup
   bool rehash = false;                 // likewise
 

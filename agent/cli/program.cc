@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "agent/daemon/join_cluster.h"
 #include "agent/daemon/restore_helper.h"
 #include "agent/jobs/bandwidth.h"
+#include "agent/jobs/discover_job.h"
 #include "agent/jobs/source_session.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
@@ -74,6 +76,11 @@ class Program {
     return arguments_.verb == Verb::kRun || arguments_.verb == Verb::kRestoreHelper;
   }
 
+  // What there is to save may be asked for before there is any configuration.
+  bool IsBeforeConfiguration() const {
+    return arguments_.discover && ::access(arguments_.config.c_str(), F_OK) != 0 && errno == ENOENT;
+  }
+
   void SetUpLog() {
     LogOptions options;
     options.target = arguments_.log_target;
@@ -95,7 +102,7 @@ class Program {
 
   Result<int> Start(const std::string& run) {
     schemas_ = jobs::SchemasOf(*context_.kinds);
-    if (arguments_.repository_url.empty()) {
+    if (arguments_.repository_url.empty() && !IsBeforeConfiguration()) {
       HF_ASSIGN(settings_, LoadSettings(arguments_.config, context_.environment, schemas_));
       for (const std::string& warning : settings_->warnings) {
         Log(LogLevel::kWarning, "{}", warning);
@@ -448,7 +455,15 @@ class Program {
     return code == kExitDone ? kExitFailed : code;
   }
 
+  Result<int> SourceDiscover() {
+    HF_ASSIGN(const jobs::DiscoveryReport report, jobs::RunDiscovery(job_, context_.places));
+    return Finish(
+        kExitDone, [&] { return DiscoveryText(report, arguments_.config, terminal_.width()); },
+        [&] { return DiscoveryJson(report); });
+  }
+
   Result<int> SourceList() {
+    if (arguments_.discover) return SourceDiscover();
     HF_ASSIGN(auto sources, SelectSources(*settings_, arguments_.selectors));
     std::vector<jobs::ProbeReport> reports = jobs::RunProbe(job_, sources);
     std::vector<int> codes;

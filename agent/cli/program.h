@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/host/process.h"
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -28,6 +29,7 @@ struct ProgramContext {
   std::stop_token stop;
   StorageOpener open_storage = MakeStorageOpener();
   repository::LockOptions lock_options;
+  host::Places places;  // where `source list --discover` looks
 };
 
 // `argv` without the program's name. Sets up logging. Returns the exit code.

@@ -199,6 +199,30 @@ std::string JoinJson(const agent::JoinReport& report) {
   return Dump(document);
 }
 
+std::string DiscoveryJson(const jobs::DiscoveryReport& report) {
+  Json document = Document("source list", 0);
+  document["services"] = Json::array();
+  for (const jobs::FoundService& service : report.services) {
+    document["services"].push_back({{"kind", service.kind},
+                                    {"name", service.name},
+                                    {"configured", service.is_configured},
+                                    {"process", service.process},
+                                    {"user", service.user},
+                                    {"unit", OrNull(service.unit)},
+                                    {"facts", Object(service.facts)},
+                                    {"line", service.line},
+                                    {"notes", List(service.notes)}});
+  }
+  document["processes"] = report.sweep.processes;
+  document["unseen"] = Json::array();
+  for (const host::UnseenProcess& process : report.sweep.unseen)
+    document["unseen"].push_back(
+        {{"process", process.pid}, {"user", process.user}, {"reason", process.reason}});
+  document["unseen_count"] = report.sweep.unseen_count;
+  document["warnings"] = List(report.sweep.warnings);
+  return Dump(document);
+}
+
 std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_code) {
   Json document = Document("source list", exit_code);
   document["sources"] = Json::array();

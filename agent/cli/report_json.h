@@ -11,6 +11,7 @@
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/copy_job.h"
+#include "agent/jobs/discover_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
 #include "agent/jobs/inspect_job.h"
@@ -27,6 +28,7 @@ namespace holdfast::cli {
 
 // Each ends in a newline. What is not UTF-8 in a name becomes U+FFFD.
 std::string InitJson(const jobs::InitReport& report);
+std::string DiscoveryJson(const jobs::DiscoveryReport& report);
 std::string ProbeJson(const std::vector<jobs::ProbeReport>& reports, int exit_code);
 std::string BackupJson(const jobs::BackupReport& report, int exit_code);
 std::string ListJson(const std::vector<jobs::RepositoryListing>& listings, int exit_code);

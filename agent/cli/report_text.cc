@@ -202,6 +202,49 @@ std::string InitText(const jobs::InitReport& report) {
   return text;
 }
 
+std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string& config,
+                          std::size_t width) {
+  std::vector<std::vector<std::string>> rows;
+  std::string lines;
+  std::string details;
+  for (const jobs::FoundService& service : report.services) {
+    const std::string label = service.kind + "/" + service.name;
+    rows.push_back({label, std::to_string(service.process), service.user,
+                    service.unit.empty() ? "-" : service.unit,
+                    service.is_configured ? "yes" : "no"});
+    if (!service.is_configured) lines += fmt::format("  {}\n", Printable(service.line));
+    std::string text;
+    for (const auto& [name, value] : service.facts)
+      text += fmt::format("  {}: {}\n", name, Printable(value));
+    AddLines(text, "notes", service.notes);
+    if (!text.empty()) details += fmt::format("\n{}\n{}", label, text);
+  }
+  const std::string looked =
+      fmt::format("{} processes looked at", FormatCount(report.sweep.processes));
+  std::string text;
+  if (rows.empty()) {
+    text =
+        fmt::format("no service that can be saved by a kind of its own runs here ({})\n", looked);
+  } else {
+    text = FormatTable({{"SOURCE"},
+                        {.title = "PROCESS", .is_right = true},
+                        {"USER"},
+                        {.title = "UNIT", .is_flexible = true},
+                        {"CONFIGURED"}},
+                       rows, width);
+    text += fmt::format("\n{}\n", looked);
+  }
+  std::vector<std::string> unseen;
+  for (const host::UnseenProcess& process : report.sweep.unseen)
+    unseen.push_back(fmt::format("{} of {}: {}", process.pid, process.user, process.reason));
+  AddLines(text, "could not be looked at", unseen, report.sweep.unseen_count);
+  AddLines(text, "warnings", report.sweep.warnings);
+  if (!lines.empty())
+    text += fmt::format("\nto save what is not, below \"sources:\" in {}:\n\n{}", Printable(config),
+                        lines);
+  return text + details;
+}
+
 std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width) {
   std::vector<std::vector<std::string>> rows;
   std::string details;

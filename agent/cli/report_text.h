@@ -10,6 +10,7 @@
 #include "agent/jobs/browse_job.h"
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/copy_job.h"
+#include "agent/jobs/discover_job.h"
 #include "agent/jobs/forget_job.h"
 #include "agent/jobs/init_job.h"
 #include "agent/jobs/inspect_job.h"
@@ -25,6 +26,9 @@
 namespace holdfast::cli {
 
 std::string InitText(const jobs::InitReport& report);
+// `config` is where the lines belong.
+std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string& config,
+                          std::size_t width);
 std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width);
 std::string BackupText(const jobs::BackupReport& report, std::size_t width);
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/discovery.h"
+#include "agent/sources/host/process.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
@@ -192,6 +194,11 @@ struct SourceKind {
   std::vector<config::OptionSpec> restore_options;  // flags of `restore`, e.g. "stage-data-dir"
   bool has_dry_restore = false;                     // RestoreSpecial() knows RestoreSpec::dry_run
   std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
+  // Whether a process is a service of this kind, for `source list --discover`: once for each
+  // service, however many processes it has. Reads what the process itself reads, and asks nobody.
+  // Empty: the kind has no process of its own.
+  std::function<std::optional<DiscoveredSource>(const host::LocalProcess&, const host::Places&)>
+      discover = nullptr;
 
   bool HasScope(BackupScope scope) const;
 };

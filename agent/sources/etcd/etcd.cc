@@ -6,6 +6,7 @@
 
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/etcd/control_plane.h"
+#include "agent/sources/etcd/discover.h"
 #include "agent/sources/etcd/restore.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
@@ -131,6 +132,7 @@ SourceKind EtcdKind() {
   kind.summary = "etcd: a snapshot of its keys, and files of the control plane around it";
   kind.options = etcd::SettingsSchema();
   kind.restore_options = etcd::StageOptions();
+  kind.discover = etcd::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(etcd::Settings settings, etcd::ReadSettings(values));

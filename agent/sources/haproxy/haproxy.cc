@@ -8,6 +8,7 @@
 
 #include "agent/sources/haproxy/backup.h"
 #include "agent/sources/haproxy/config_check.h"
+#include "agent/sources/haproxy/discover.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/restore.h"
 #include "agent/sources/haproxy/settings.h"
@@ -113,6 +114,7 @@ SourceKind HaproxyKind() {
   kind.topology = Topology::kLocal;
   kind.summary = "HAProxy: its configuration and every file that it names";
   kind.options = haproxy::SettingsSchema();
+  kind.discover = haproxy::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(haproxy::Settings settings, haproxy::ReadSettings(values));

@@ -7,6 +7,7 @@
 
 #include "agent/sources/kafka/backup.h"
 #include "agent/sources/kafka/cluster_state.h"
+#include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
 #include "agent/sources/kafka/restore.h"
 #include "agent/sources/kafka/settings.h"
@@ -127,6 +128,7 @@ SourceKind KafkaKind() {
   kind.options = kafka::SettingsSchema();
   kind.restore_options = kafka::RestoreOptions();
   kind.has_dry_restore = true;
+  kind.discover = kafka::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     // A snapshot may be restored where its source is not configured.

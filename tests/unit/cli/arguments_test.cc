@@ -58,6 +58,8 @@ TEST_CASE("arguments: values land where they belong") {
   REQUIRE(backup.config == "c");
   REQUIRE(backup.json);
   REQUIRE(Good({"list"}).config == "/etc/holdfast/agent.yaml");
+  REQUIRE(Good({"source", "list", "--discover"}).discover);
+  REQUIRE_FALSE(Good({"source", "list", "fake/*"}).discover);
   REQUIRE(Good({"check", "--read-data", "--log-level", "debug"}).log_level == LogLevel::kDebug);
 
   Arguments restore = Good({"restore", "latest:fake/a", "--in-place", "--no-safety-snapshot"});

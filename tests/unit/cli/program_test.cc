@@ -76,6 +76,7 @@ struct ProgramFixture {
       };
       context.lock_options.wait = [](std::chrono::milliseconds) {};
       context.lock_options.refresh_by_thread = false;
+      context.places.proc = Path("proc");
       outcome.code = RunAgent(argv, context);
     }
     outcome.out = AsText(Unwrap(ReadWholeFile(Path("out"))));
@@ -259,6 +260,56 @@ TEST_CASE("program: source list shows health, what would be saved and what is mi
   REQUIRE(fixture.Run({"source", "list"}).code == 5);
   REQUIRE(fixture.Run({"source", "list", "--json"}).document()["sources"].at(0)["error"]["code"] ==
           "unavailable");
+}
+
+TEST_CASE(
+    "program: source list --discover looks at processes, also before there is a configuration") {
+  ProgramFixture fixture;
+  fixture.kinds.front().discover = [](const host::LocalProcess& process, const host::Places&) {
+    std::optional<DiscoveredSource> found;
+    if (process.Name() != "faked") return found;
+    found.emplace();
+    found->Set("color", std::string(process.command.at(1)));
+    found->known_by = {{"color", process.command.at(1)}};
+    found->facts = {{"size", "large\x1b"}};
+    found->notes = {"paint it"};
+    return found;
+  };
+  const auto run = [&](const std::string& pid, std::string_view command) {
+    Unwrap(MakeDirectories(fixture.Path("proc/" + pid)));
+    fixture.Write("proc/" + pid + "/cmdline", std::string(command));
+  };
+  using namespace std::string_view_literals;  // NOLINT
+  run("7", "faked\0blue\0"sv);
+  run("8", "/bin/faked\0red\0"sv);
+  run("9", "other\0"sv);
+
+  const Outcome text = fixture.Run({"source", "list", "--discover"});
+
+  REQUIRE(text.code == 0);
+  REQUIRE_THAT(text.out, Catch::Contains("fake/main        7") &&
+                             Catch::Contains("fake/two         8") &&
+                             Catch::Contains("3 processes looked at") &&
+                             Catch::Contains("  - {kind: fake, name: main, color: \"blue\"}\n") &&
+                             !Catch::Contains("color: \"red\"") && Catch::Contains("size: large") &&
+                             !Catch::Contains("\x1b") && Catch::Contains("    paint it\n"));
+  const json document = fixture.Run({"source", "list", "--discover", "--json"}).document();
+  REQUIRE(document["verb"] == "source list");
+  REQUIRE(document["processes"] == 3);
+  REQUIRE(document["unseen"] == json::array());
+  REQUIRE(document["services"].at(0)["configured"] == false);
+  REQUIRE(document["services"].at(1)["configured"] == true);
+  REQUIRE(document["services"].at(1)["name"] == "two");
+  REQUIRE(document["services"].at(1)["unit"].is_null());
+
+  REQUIRE_OK(RemoveTree(fixture.Path("agent.yaml")));
+  REQUIRE(fixture.Run({"source", "list"}).code == 2);
+  REQUIRE_THAT(fixture.Run({"source", "list", "--discover"}).out,
+               Catch::Contains("color: \"red\"") && Catch::Contains("/agent.yaml:"));
+  REQUIRE_OK(RemoveTree(fixture.Path("proc")));
+  Unwrap(MakeDirectories(fixture.Path("proc")));
+  REQUIRE_THAT(fixture.Run({"source", "list", "--discover"}).out,
+               Catch::Contains("no service that can be saved by a kind of its own runs here"));
 }
 
 TEST_CASE("program: config show reads back as the same configuration") {

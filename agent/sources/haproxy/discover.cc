@@ -1,0 +1,110 @@
+#include "agent/sources/haproxy/discover.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::haproxy {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 4096;
+
+// Options whose value is the next word; "-sf" and "-st" take all numbers that follow.
+constexpr std::array<std::string_view, 9> kWithValue = {"-f", "-p", "-n", "-N", "-m",
+                                                        "-L", "-C", "-x", "-S"};
+
+// "hapee" is the enterprise edition: "hapee-lb".
+bool IsHaproxy(std::string_view name) { return name == "haproxy" || name.starts_with("hapee-lb"); }
+
+struct CommandLine {
+  std::vector<std::string> configs;  // as after -f
+  std::string pid_file;
+  std::string master_socket;
+  std::string directory;  // -C
+  bool is_master = false;
+};
+
+CommandLine ReadCommandLine(const std::vector<std::string>& words) {
+  CommandLine line;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") {
+      line.configs.insert(line.configs.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                          words.end());
+      break;
+    }
+    if (word.starts_with("-W")) line.is_master = true;
+    if (std::ranges::find(kWithValue, word) == kWithValue.end() || i + 1 == words.size()) continue;
+    const std::string& value = words[++i];
+    if (word == "-f") line.configs.push_back(value);
+    if (word == "-p") line.pid_file = value;
+    if (word == "-C") line.directory = value;
+    if (word == "-S") line.master_socket = value.substr(0, value.find(','));
+  }
+  return line;
+}
+
+// A worker is started as its master was, and so is a process that one of them helps itself with.
+bool IsChildOfHaproxy(const host::LocalProcess& process) {
+  const std::string parent =
+      fmt::format("{}/{}/cmdline", process.proc.substr(0, process.proc.rfind('/')), process.parent);
+  const auto text = host::ReadRegularFile(parent, std::size_t{4} << 20);
+  if (!text || !*text) return false;
+  std::string_view first = std::string_view(**text).substr(0, kNameBytesMax);
+  first = first.substr(0, first.find('\0'));
+  return IsHaproxy(first.substr(first.rfind('/') + 1));
+}
+
+}  // namespace
+
+std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
+                                         const host::Places& places) {
+  if (!IsHaproxy(process.Name()) || IsChildOfHaproxy(process)) return std::nullopt;
+  const CommandLine line = ReadCommandLine(process.command);
+  if (line.configs.empty()) return std::nullopt;  // it only says its version, or checks
+  DiscoveredSource found;
+  std::vector<std::string> configs;
+  bool has_relative = false;
+  for (const std::string& config : line.configs) {
+    has_relative = has_relative || !config.starts_with('/');
+    configs.push_back(process.Absolute(config));
+    found.known_by.emplace_back("config", configs.back());
+  }
+  found.Set("config", std::move(configs));
+  if (!line.is_master) {
+    found.notes.emplace_back(
+        "it runs without a master process (-W or -Ws), so it cannot be restored in place");
+  } else if (!process.unit.empty()) {
+    found.Set("reload", "systemd:" + process.unit);
+  } else if (line.pid_file.starts_with('/')) {
+    found.Set("reload", "pidfile:" + line.pid_file);
+  } else if (line.master_socket.starts_with('/')) {
+    found.Set("reload", "master:" + line.master_socket);
+  } else {
+    found.notes.emplace_back(
+        "how it is reloaded could not be found out: add \"reload\" for restores in place");
+  }
+  constexpr std::string_view kDeleted = " (deleted)";
+  std::string program = process.program;
+  if (program.ends_with(kDeleted)) program.resize(program.size() - kDeleted.size());
+  const bool is_on_path = program.starts_with("/usr/sbin/") || program.starts_with("/usr/bin/") ||
+                          program.starts_with("/usr/local/");
+  if (!program.empty() && (!is_on_path || !program.ends_with("/haproxy")))
+    found.Set("binary", program);
+  const host::UnitFiles unit = host::FindUnitFiles(process.unit, places);
+  if (!unit.environment.empty()) found.Set("environment_file", unit.environment.front());
+  const std::string directory =
+      line.directory.empty() ? process.directory : process.Absolute(line.directory);
+  if (!directory.empty() && directory != "/") found.Set("directory", directory);
+  if (has_relative && process.directory.empty()) {
+    found.notes.push_back(fmt::format(
+        "the directory that it runs in may not be seen: make \"config\" absolute (hint: {})",
+        host::kLookHint));
+  }
+  return found;
+}
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,308 @@
+// What each kind makes of a process.
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "agent/settings/settings.h"
+#include "agent/sources/all_sources.h"
+#include "agent/sources/discovery.h"
+#include "tests/support/fake_processes.h"
+
+namespace holdfast {
+namespace {
+
+using testing::FakeProcess;
+using testing::FakeProcesses;
+using testing::Unwrap;
+
+std::optional<DiscoveredSource> TryDiscover(const FakeProcesses& machine, std::string_view kind,
+                                            const FakeProcess& process) {
+  machine.Run(process);
+  return FindSourceKind(kind)->discover(machine.Read(process.pid), machine.places());
+}
+
+// As agent.yaml would have the line; it must be right as it is.
+std::string LineOf(std::string_view kind, const DiscoveredSource& found) {
+  const std::string line = SourceLine(kind, found.name, "", found.options);
+  KindSchemas schemas;
+  for (const SourceKind& one : AllSourceKinds()) schemas.emplace(one.kind, one.options);
+  const std::string text =
+      "repositories:\n  main: {url: \"file:/r\", password_file: /p}\nsources:\n  " + line + "\n";
+  INFO(text);
+  const Settings settings = Unwrap(ParseSettings(text, "/agent.yaml", {}, schemas));
+  const config::Values& values = settings.sources.at(0).values;
+  const SourceKind& source = *FindSourceKind(kind);
+  if (!values.Has("environment_file")) {
+    SourceContext context;
+    context.kind = kind;
+    REQUIRE(source.open(context, values));
+  }
+  REQUIRE(IsConfiguredBy(found, values, source.options));
+  return line;
+}
+
+std::string LineOf(const FakeProcesses& machine, std::string_view kind,
+                   const FakeProcess& process) {
+  const auto found = TryDiscover(machine, kind, process);
+  REQUIRE(found);
+  return LineOf(kind, *found);
+}
+
+std::string Notes(const FakeProcesses& machine, std::string_view kind, const FakeProcess& process) {
+  const auto found = TryDiscover(machine, kind, process);
+  REQUIRE(found);
+  std::string text;
+  for (const std::string& note : found->notes) text += note + "\n";
+  return text;
+}
+
+TEST_CASE("discovery: the line holds what YAML might take for something else") {
+  REQUIRE(SourceLine("files", "app", "main",
+                     {{"text", std::string("a\"b\\c\n\x01: #é")},
+                      {"list", std::vector<std::string>{"x, y", "]"}},
+                      {"number", std::int64_t{3}},
+                      {"flag", true},
+                      {"map", std::map<std::string, std::string>{{"k", "v"}}},
+                      {"lists", std::map<std::string, std::vector<std::string>>{{"k", {"v"}}}}}) ==
+          "- {kind: files, name: app, repository: main, text: \"a\\\"b\\\\c\\n\\u0001: #é\", "
+          "list: [\"x, y\", \"]\"], number: 3, flag: true, map: {\"k\": \"v\"}, "
+          "lists: {\"k\": [\"v\"]}}");
+  REQUIRE(SourceLine("files", "app", "", {{"t", std::string("\xff")}}) ==
+          "- {kind: files, name: app, t: \"\xEF\xBF\xBD\"}");
+}
+
+TEST_CASE("discovery: other processes are nobody's") {
+  FakeProcesses machine;
+  for (const SourceKind& kind : AllSourceKinds()) {
+    if (!kind.discover) continue;
+    INFO(kind.kind);
+    int pid = 10;
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"bash", "etcd", "haproxy", "-f", "x"},
+          {"vim", "/etc/etcd"},
+          {"java", "kafka.Kafka"},
+          {"java", "-cp", "kafka", "other.Main", "server.properties"},
+          {"haproxy", "-v"},
+          {"etcdctl"},
+          {""},
+          {"/"},
+          {"-"}}) {
+      REQUIRE_FALSE(TryDiscover(machine, kind.kind, {.pid = ++pid, .command = command}));
+      REQUIRE_OK(RemoveTree(fmt::format("{}/{}", machine.places().proc, pid)));
+    }
+  }
+}
+
+TEST_CASE("discovery: etcd by its flags") {
+  FakeProcesses machine;
+  REQUIRE(LineOf(machine, "etcd", {.pid = 2, .command = {"etcd"}, .directory = "/var"}) ==
+          "- {kind: etcd, name: main, endpoints: [\"http://localhost:2379\"]}");
+  REQUIRE(LineOf(machine, "etcd",
+                 {.pid = 3,
+                  .command = {"/usr/bin/etcd", "--listen-client-urls",
+                              "http://0.0.0.0:12379,unix://x", "--name=n1"}}) ==
+          "- {kind: etcd, name: main, endpoints: [\"http://127.0.0.1:12379\"]}");
+  const auto found = TryDiscover(
+      machine, "etcd", {.pid = 4, .command = {"etcd", "--name", "n1"}, .directory = "/var/lib"});
+  REQUIRE(found->facts == std::map<std::string, std::string>{
+                              {"member", "n1"}, {"data directory", "/var/lib/n1.etcd"}});
+}
+
+TEST_CASE("discovery: etcd with TLS") {
+  FakeProcesses machine;
+  const std::vector<std::string> command = {"etcd",
+                                            "--listen-client-urls=https://0.0.0.0:2379",
+                                            "--advertise-client-urls=https://db-1:2379",
+                                            "--cert-file=tls/s.crt",
+                                            "--key-file=tls/s.key",
+                                            "--trusted-ca-file=/ca.crt",
+                                            "--client-cert-auth"};
+  const FakeProcess process{.pid = 2, .command = command, .directory = "/etc/etcd"};
+  REQUIRE(LineOf(machine, "etcd", process) ==
+          "- {kind: etcd, name: main, endpoints: [\"https://db-1:2379\"], ca: \"/ca.crt\", "
+          "cert: \"/etc/etcd/tls/s.crt\", key: \"/etc/etcd/tls/s.key\", files: [\"/ca.crt\", "
+          "\"/etc/etcd/tls/s.crt\", \"/etc/etcd/tls/s.key\"]}");
+  FakeProcesses other;
+  REQUIRE_THAT(Notes(other, "etcd", process), Catch::Contains("has to be good for clients"));
+}
+
+TEST_CASE("discovery: etcd of kubeadm") {
+  FakeProcesses machine;
+  REQUIRE(LineOf(machine, "etcd",
+                 {.pid = 2,
+                  .command = {"etcd",
+                              "--listen-client-urls=https://10.0.0.1:2379,https://127.0.0.1:2379",
+                              "--cert-file=/etc/kubernetes/pki/etcd/server.crt",
+                              "--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt",
+                              "--client-cert-auth=true"}}) ==
+          "- {kind: etcd, name: main, endpoints: [\"https://127.0.0.1:2379\"], "
+          "ca: \"/etc/kubernetes/pki/etcd/ca.crt\", "
+          "cert: \"/etc/kubernetes/pki/etcd/healthcheck-client.crt\", "
+          "key: \"/etc/kubernetes/pki/etcd/healthcheck-client.key\", kubeadm: true}");
+}
+
+TEST_CASE("discovery: etcd by its environment, which a flag overrides") {
+  FakeProcesses machine;
+  const FakeProcess process{
+      .pid = 2,
+      .command = {"etcd", "--name=flag"},
+      .environment = {"ETCD_NAME=variable", "ETCD_LISTEN_CLIENT_URLS=http://127.0.0.1:7"}};
+  const auto found = TryDiscover(machine, "etcd", process);
+  REQUIRE(LineOf("etcd", *found) ==
+          "- {kind: etcd, name: main, endpoints: [\"http://127.0.0.1:7\"]}");
+  REQUIRE(found->facts.at("member") == "flag");
+}
+
+TEST_CASE("discovery: where etcd's environment may not be seen its unit's files tell") {
+  FakeProcesses machine;
+  const std::string file = machine.Write("env", "ETCD_LISTEN_CLIENT_URLS=\"http://127.0.0.1:8\"\n");
+  machine.Write("etc/systemd/system/etcd.service", "[Service]\nEnvironmentFile=-" + file + "\n");
+  const std::string proc =
+      machine.Run({.pid = 2, .command = {"etcd"}, .cgroup = "0::/system.slice/etcd.service\n"});
+  REQUIRE(::unlink((proc + "/environ").c_str()) == 0);
+
+  const auto found = FindSourceKind("etcd")->discover(machine.Read(2), machine.places());
+
+  REQUIRE(LineOf("etcd", *found) ==
+          fmt::format("- {{kind: etcd, name: main, endpoints: [\"http://127.0.0.1:8\"], "
+                      "files: [\"{}\"]}}",
+                      file));
+  REQUIRE_THAT(found->notes.at(0), Catch::Contains("that of its unit's files was taken") &&
+                                       Catch::Contains("CAP_SYS_PTRACE"));
+}
+
+TEST_CASE("discovery: of etcd with a configuration file nothing else counts") {
+  FakeProcesses machine;
+  const std::string file = machine.Write(
+      "etcd.yaml",
+      "name: file\ndata-dir: /data\nlisten-client-urls: https://127.0.0.1:9\n"
+      "client-transport-security:\n  client-cert-auth: true\n  trusted-ca-file: /c/ca.crt\n");
+  const auto found = TryDiscover(
+      machine, "etcd",
+      {.pid = 2,
+       .command = {"etcd", "--config-file", "etcd.yaml", "--listen-client-urls=http://x:1"},
+       .environment = {"ETCD_NAME=variable"},
+       .directory = machine.top()});
+  REQUIRE(LineOf("etcd", *found) ==
+          fmt::format("- {{kind: etcd, name: main, endpoints: [\"https://127.0.0.1:9\"], "
+                      "ca: \"/c/ca.crt\", files: [\"/c/ca.crt\", \"{}\"]}}",
+                      file));
+  REQUIRE(found->facts.at("data directory") == "/data");
+  REQUIRE_THAT(found->notes.at(0), Catch::Contains("add \"cert\" and \"key\""));
+
+  machine.Write("etcd.yaml", "{broken");
+  REQUIRE_THAT(Notes(machine, "etcd", {.pid = 3, .command = {"etcd", "--config-file=" + file}}),
+               Catch::Contains("is not understood"));
+  REQUIRE_THAT(Notes(machine, "etcd", {.pid = 4, .command = {"etcd", "--config-file=/none"}}),
+               Catch::Contains("cannot be read: not there"));
+}
+
+TEST_CASE("discovery: Kafka by its configuration") {
+  FakeProcesses machine;
+  const std::string config = machine.Write(
+      "kafka/server.properties",
+      "process.roles=broker,controller\nnode.id=3\n"
+      "listeners=CONTROLLER://:9093,TLS://db-1:9094,PLAIN://:9092\n"
+      "controller.listener.names=CONTROLLER\n"
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,TLS:SSL,PLAIN:PLAINTEXT\n"
+      "advertised.listeners=TLS://db-1:9094,PLAIN://db-1:9092\nlog.dirs=/d/1, /d/2\n");
+  const auto found =
+      TryDiscover(machine, "kafka",
+                  {.pid = 2,
+                   .command = {"java", "-cp", "x", "kafka.Kafka", "kafka/server.properties"},
+                   .directory = machine.top()});
+  REQUIRE(LineOf("kafka", *found) ==
+          "- {kind: kafka, name: main, bootstrap: [\"127.0.0.1:9092\"], "
+          "log_dirs: [\"/d/1\", \"/d/2\"]}");
+  REQUIRE(found->facts ==
+          std::map<std::string, std::string>{{"broker", "3"}, {"configuration", config}});
+  const std::pair<std::string, std::string> advertised = {"bootstrap", "db-1:9094"};
+  REQUIRE(std::ranges::find(found->known_by, advertised) != found->known_by.end());
+}
+
+TEST_CASE("discovery: Kafka that asks for a login, one without a configuration, and a controller") {
+  FakeProcesses machine;
+  const std::string secure = machine.Write("a", "listeners=SASL_SSL://db-1:9094\n");
+  const FakeProcess process{.pid = 2, .command = {"java", "kafka.Kafka", secure}};
+  const auto found = TryDiscover(machine, "kafka", process);
+  REQUIRE(
+      SourceLine("kafka", "main", "", found->options) ==
+      "- {kind: kafka, name: main, bootstrap: [\"db-1:9094\"], log_dirs: [\"/tmp/kafka-logs\"], "
+      "client: {\"security.protocol\": \"SASL_SSL\"}}");
+  REQUIRE_THAT(found->notes.at(0), Catch::Contains("ssl.ca.location"));
+
+  REQUIRE_THAT(Notes(machine, "kafka", {.pid = 3, .command = {"java", "kafka.Kafka", "/none"}}),
+               Catch::Contains("is a guess"));
+  const std::string controller =
+      machine.Write("c", "process.roles=controller\nlisteners=CONTROLLER://:9093\n");
+  REQUIRE_FALSE(
+      TryDiscover(machine, "kafka", {.pid = 4, .command = {"java", "kafka.Kafka", controller}}));
+}
+
+TEST_CASE("discovery: HAProxy's master, and not its workers") {
+  FakeProcesses machine;
+  const std::vector<std::string> command = {"/usr/sbin/haproxy",
+                                            "-sf",
+                                            "12",
+                                            "13",
+                                            "-x",
+                                            "sockpair@4",
+                                            "-Ws",
+                                            "-f",
+                                            "/etc/h/h.cfg",
+                                            "-f",
+                                            "conf.d",
+                                            "-p",
+                                            "/run/haproxy.pid"};
+  machine.Write("usr/lib/systemd/system/haproxy.service", "[Service]\n");
+  const std::string unit = "0::/system.slice/haproxy.service\n";
+  const FakeProcess master{.pid = 2,
+                           .command = command,
+                           .directory = "/etc/h",
+                           .cgroup = unit,
+                           .program = "/usr/sbin/haproxy (deleted)"};
+  REQUIRE(LineOf(machine, "haproxy", master) ==
+          "- {kind: haproxy, name: main, config: [\"/etc/h/h.cfg\", \"/etc/h/conf.d\"], "
+          "reload: \"systemd:haproxy.service\", directory: \"/etc/h\"}");
+  REQUIRE_FALSE(
+      TryDiscover(machine, "haproxy", {.pid = 3, .command = command, .cgroup = unit, .parent = 2}));
+}
+
+TEST_CASE("discovery: HAProxy without systemd") {
+  FakeProcesses machine;
+  REQUIRE(LineOf(machine, "haproxy",
+                 {.pid = 2,
+                  .command = {"haproxy", "-W", "-p", "/run/h.pid", "-S", "/run/m,mode,600", "--",
+                              "/a.cfg", "/b.cfg"},
+                  .program = "/opt/h/haproxy"}) ==
+          "- {kind: haproxy, name: main, config: [\"/a.cfg\", \"/b.cfg\"], "
+          "reload: \"pidfile:/run/h.pid\", binary: \"/opt/h/haproxy\"}");
+  REQUIRE(
+      LineOf(machine, "haproxy",
+             {.pid = 3, .command = {"haproxy", "-Ws", "-S", "/run/m,mode,600", "-f", "/a.cfg"}}) ==
+      "- {kind: haproxy, name: main, config: [\"/a.cfg\"], reload: \"master:/run/m\"}");
+  REQUIRE_THAT(Notes(machine, "haproxy", {.pid = 4, .command = {"haproxy", "-W", "-f", "/a.cfg"}}),
+               Catch::Contains("add \"reload\""));
+  const std::string notes = Notes(
+      machine, "haproxy", {.pid = 5, .command = {"haproxy", "-D", "-f", "a.cfg"}, .directory = ""});
+  REQUIRE_THAT(notes, Catch::Contains("without a master process") &&
+                          Catch::Contains("make \"config\" absolute"));
+}
+
+TEST_CASE("discovery: the file of HAProxy's variables is that of its unit") {
+  FakeProcesses machine;
+  const std::string file = machine.Write("env", "CERTS=/c\n");
+  machine.Write("lib/systemd/system/x", "");
+  machine.Write("usr/lib/systemd/system/haproxy.service", "[Service]\nEnvironmentFile=" + file);
+  REQUIRE(LineOf(machine, "haproxy",
+                 {.pid = 2,
+                  .command = {"haproxy", "-Ws", "-f", "/a.cfg"},
+                  .cgroup = "0::/system.slice/haproxy.service\n"}) ==
+          fmt::format("- {{kind: haproxy, name: main, config: [\"/a.cfg\"], "
+                      "reload: \"systemd:haproxy.service\", environment_file: \"{}\"}}",
+                      file));
+}
+
+}  // namespace
+}  // namespace holdfast
