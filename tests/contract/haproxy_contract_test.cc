@@ -1,5 +1,6 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "tests/contract/source_contract.h"
+#include "tests/support/fake_haproxy.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/seeded_random.h"
@@ -23,6 +24,13 @@ TEST_CASE("haproxy: the contract of every source") {
   ManualClock clock(machine.Now().time_since_epoch() / std::chrono::seconds(1) + 3600);
   SeededRandom random;
 
+  FakeHaproxy haproxy(top + "/admin.sock",
+                      {{"show cli level", "operator\n"},
+                       {"show info", "Version: 2.6.12\nPid: 7\n"},
+                       {"show servers state", "1\n# be_id be_name srv_name\n"},
+                       {"show table", "# table: t, type: ip, size:10, used:1\n"},
+                       {"show table t", "0x5: key=::1 use=0 exp=9 gpc0=2\n"}});
+
   SourceUnderTest test;
   test.open = [&] {
     SourceContext context;
@@ -35,6 +43,7 @@ TEST_CASE("haproxy: the contract of every source") {
     config::Values values;
     values.Set("config", std::vector<std::string>{top + "/etc/h.cfg"});
     values.Set("binary", top + "/haproxy");
+    values.Set("socket", top + "/admin.sock");
     return Unwrap(HaproxyKind().open(context, values));
   };
   test.fingerprint = [&] {
@@ -44,7 +53,8 @@ TEST_CASE("haproxy: the contract of every source") {
   };
   test.reuses_unchanged = true;
   test.expected_paths = {"members/node/files" + top + "/etc/h.cfg",
-                         "members/node/files" + top + "/etc/certs/a.pem"};
+                         "members/node/files" + top + "/etc/certs/a.pem",
+                         "members/node/live/live.json", "members/node/live/1/tables/t"};
   CheckSourceContract(test);
 }
 

@@ -344,6 +344,25 @@ void WriteKafka() {
   WriteSeed("broker_texts", "topic-id", "version: 0\ntopic_id: RbuwiR-FRg6IW9NkrCIH7w");
   WriteSeed("broker_texts", "epochs", "0\n3\n0 0\n2 1001\n4 9223372036854775807\n");
   WriteSeed("broker_texts", "partition", "orders-of-today-12");
+  WriteSeed("haproxy_live", "workers",
+            "#<PID>          <type>          <reloads>       <uptime>        <version>\n"
+            "7465            master          0 [failed: 0]   0d00h00m07s     2.6.12\n# workers\n"
+            "7576            worker          0               0d00h00m07s     2.6.12\n# programs\n");
+  WriteSeed("haproxy_live", "patterns",
+            "# id (file) description\n3 (/m.map) pattern loaded from file '/m.map' used by map at "
+            "file 'h.cfg' line 27. curr_ver=0 next_ver=0 entry_cnt=3\n"
+            "1 () acl 'hdr' file 'h.cfg' line 23. curr_ver=0 next_ver=0 entry_cnt=0\n");
+  WriteSeed("haproxy_live", "entry", "0x564eb6e46f90 b two words");
+  WriteSeed("haproxy_live", "table",
+            "# table: st_src, type: ip, size:1048576, used:1\n"
+            "0x564eb6ff44f0: key=127.0.0.1 use=0 exp=3599736 gpt0=0 gpc0=0 conn_cnt=4\n");
+  WriteSeed("haproxy_live", "servers",
+            "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
+            "srv_iweight srv_port\n5 b 1 s1 127.0.0.1 2 0 10 10 18390\n");
+  WriteSeed("haproxy_live", "certificate",
+            "Filename: /site.pem\nStatus: Used\nSerial: 16A6\nSHA1 FingerPrint: 16F4\n");
+  WriteSeed("haproxy_live", "pem",
+            "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n");
 }
 
 TEST_CASE("fuzz: write what the corpora begin with", "[.][seeds]") {

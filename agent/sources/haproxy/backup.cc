@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/config_check.h"
+#include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/survey.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
@@ -52,15 +53,28 @@ class Session final : public BackupSession {
     return {};
   }
 
+  // What the process alone knows comes first: of all that is saved it changes the quickest.
   Result<std::optional<Item>> Next() override {
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "backup stopped by request");
+    if (!settings_.socket.empty()) {
+      if (!live_) {
+        HF_ASSIGN(live_, LiveState::Take({.settings = &settings_,
+                                          .state_dir = context_.state_dir,
+                                          .clock = context_.clock},
+                                         stop_));
+      }
+      HF_ASSIGN(auto item, live_->Next(LivePrefix(context_.node)));
+      if (item) return item;
+    }
     return walker_->Next();
   }
 
   Result<Manifest> Finish() override {
     Manifest manifest;
     manifest.identity = std::move(identity_);
-    manifest.method = "files named by the configuration";
+    manifest.method = live_ && !live_->is_cold()
+                          ? "files named by the configuration, and its runtime API"
+                          : "files named by the configuration";
     manifest.consistency = "per file";
     manifest.cut_time = cut_;
     manifest.details[std::string(kConfigDetail)] = settings_.config;
@@ -77,6 +91,7 @@ class Session final : public BackupSession {
     manifest.warnings.insert(manifest.warnings.end(), notes_.begin(), notes_.end());
     const std::vector<std::string>& walked = walker_->warnings();
     manifest.warnings.insert(manifest.warnings.end(), walked.begin(), walked.end());
+    if (live_) live_->Describe(manifest);
     if (TakeSurvey(settings_) != survey_) {
       manifest.warnings.emplace_back(
           "the configuration came to name other files while it was saved; back up again");
@@ -120,6 +135,7 @@ class Session final : public BackupSession {
   std::map<std::string, std::string> identity_;
   std::vector<std::string> notes_;
   std::unique_ptr<filetree::Walker> walker_;
+  std::optional<LiveState> live_;
   std::uint64_t bytes_total_ = 0;
   WallTime cut_{};
   std::stop_token stop_;
@@ -128,6 +144,7 @@ class Session final : public BackupSession {
 }  // namespace
 
 std::string MemberPrefix(const std::string& node) { return fmt::format("members/{}/files", node); }
+std::string LivePrefix(const std::string& node) { return fmt::format("members/{}/live", node); }
 
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec) {

@@ -1,4 +1,5 @@
-// Saves the files behind a HAProxy configuration below "members/<node>/files".
+// Saves the files behind a HAProxy configuration below "members/<node>/files", and what only the
+// running process knows (live_state.h) below "members/<node>/live".
 #pragma once
 
 #include <memory>
@@ -21,5 +22,7 @@ inline constexpr std::string_view kConfigDirectories = "config_directories";
 
 // "members/<node>/files"
 std::string MemberPrefix(const std::string& node);
+// "members/<node>/live"
+std::string LivePrefix(const std::string& node);
 
 }  // namespace holdfast::haproxy

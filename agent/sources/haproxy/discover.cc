@@ -5,12 +5,14 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/sources/haproxy/tokenizer.h"
 #include "common/base/format.h"
 
 namespace holdfast::haproxy {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 4096;
+constexpr std::size_t kConfigBytesMax = std::size_t{4} << 20;
 
 // Options whose value is the next word; "-sf" and "-st" take all numbers that follow.
 constexpr std::array<std::string_view, 9> kWithValue = {"-f", "-p", "-n", "-N", "-m",
@@ -58,6 +60,38 @@ bool IsChildOfHaproxy(const host::LocalProcess& process) {
   return IsHaproxy(first.substr(first.rfind('/') + 1));
 }
 
+// "/run/admin.sock" of "stats socket /run/admin.sock mode 600 level admin"; empty for what gives no
+// way to read everything.
+std::string SocketOfLine(const std::vector<Word>& words) {
+  if (words.size() < 3 || words[0].text != "stats" || words[1].text != "socket") return "";
+  std::string_view path = words[2].text;
+  if (path.starts_with("unix@")) path.remove_prefix(5);
+  if (!path.starts_with('/')) return "";
+  for (std::size_t i = 3; i + 1 < words.size(); ++i)
+    if (words[i].text == "level" && words[i + 1].text == "user") return "";
+  return std::string(path);
+}
+
+// One by which everything can be read: of the configuration, or the master's.
+std::string FindSocket(const host::LocalProcess& process, const CommandLine& line,
+                       const std::vector<std::string>& configs) {
+  Variables variables;
+  if (auto environment = process.ReadEnvironment()) variables = *std::move(environment);
+  for (const std::string& config : configs) {
+    // Directories are left out: what stands in many files hardly has the one global section.
+    const auto text = process.ReadFile(config, kConfigBytesMax);
+    std::string_view rest = text && *text ? std::string_view(**text) : std::string_view();
+    while (!rest.empty()) {
+      const std::size_t feed = std::min(rest.find('\n'), rest.size());
+      const auto words = SplitWords(rest.substr(0, feed), variables);
+      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      std::string socket = words ? SocketOfLine(*words) : std::string();
+      if (!socket.empty()) return socket;
+    }
+  }
+  return line.master_socket.starts_with('/') ? line.master_socket : "";
+}
+
 }  // namespace
 
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
@@ -73,7 +107,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
     configs.push_back(process.Absolute(config));
     found.known_by.emplace_back("config", configs.back());
   }
-  found.Set("config", std::move(configs));
+  found.Set("config", configs);
   if (!line.is_master) {
     found.notes.emplace_back(
         "it runs without a master process (-W or -Ws), so it cannot be restored in place");
@@ -86,6 +120,14 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   } else {
     found.notes.emplace_back(
         "how it is reloaded could not be found out: add \"reload\" for restores in place");
+  }
+  const std::string socket = FindSocket(process, line, configs);
+  if (!socket.empty()) {
+    found.Set("socket", socket);
+  } else {
+    found.notes.emplace_back(
+        "no \"stats socket\" of level operator was found: with one in \"socket\", what only the "
+        "running process knows is saved, too");
   }
   constexpr std::string_view kDeleted = " (deleted)";
   std::string program = process.program;

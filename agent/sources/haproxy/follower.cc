@@ -309,6 +309,7 @@ class Follower {
 
   void ReadServerState() {
     if (Text(0) == "load-server-state-from-file") {
+      out_.loads_state = out_.loads_state || Text(1) == "global" || Text(1) == "local";
       if (Text(1) != "local") return;
       state_is_local_ = true;
       if (section_ == "backend" || section_ == "listen") NameStateFile();
@@ -316,7 +317,12 @@ class Follower {
     }
     // "server-state-file-name" alone, or with "use-backend-name", stands for the backend's name.
     if (words_.size() < 2 || Text(1) == "use-backend-name") return;
+    const std::size_t before = file_->names.size();
     AddWhole(Role::kOptional, 1, bases_.server_state);
+    if (file_->names.size() == before) return;
+    const bool is_local = Text(0) == "server-state-file-name";
+    if (is_local && section_ == "defaults") return;
+    out_.state_files.push_back({file_->names.back().path, is_local ? section_name_ : ""});
   }
 
   // The file that nothing names: a backend's state, called like the backend.
@@ -325,6 +331,7 @@ class Follower {
     std::string directory = AbsolutePath(bases_.directory, bases_.server_state);
     // No word of the line holds the name, so nothing can be replaced: a place past its end.
     Add(Role::kOptional, AbsolutePath(directory, section_name_), words_.size(), 0, 0);
+    out_.state_files.push_back({AbsolutePath(directory, section_name_), section_name_});
   }
 
   void ReadStoreLoad() {
@@ -413,6 +420,8 @@ class Follower {
     if (first == "bind" && depth_ == 0) {
       out_.listens.emplace_back(Text(1), fmt::format("{}:{}", file_->path, line_));
     }
+    if (first == "server") AddServer();
+    if (first == "server-template") out_.servers.templated.insert(section_name_);
     while (i < words_.size()) {
       const std::string& word = Text(i);
       if (word == "crt") {
@@ -436,6 +445,12 @@ class Follower {
       }
       i += 2;
     }
+  }
+
+  void AddServer() {
+    const bool is_certain = depth_ == 0 && words_.size() > 2 && words_[2].unset.empty();
+    out_.servers.addresses.insert_or_assign(fmt::format("{}/{}", section_name_, Text(1)),
+                                            is_certain ? Text(2) : std::string());
   }
 
   // --- names inside expressions

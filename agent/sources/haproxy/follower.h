@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,12 +68,28 @@ struct FollowOptions {
   Variables environment;
 };
 
+// Servers as a configuration has them.
+struct ConfiguredServers {
+  // "backend/server" -> its address as written; empty where a condition or a variable decides it.
+  std::map<std::string, std::string> addresses;
+  std::set<std::string> templated;  // backends some of whose servers a template makes
+};
+
+// A file that HAProxy loads servers' state from when it starts.
+struct StateFile {
+  std::string path;     // absolute
+  std::string backend;  // whose servers; empty: all
+};
+
 struct Followed {
   std::vector<ConfigFile> files;                // those after -f first, in HAProxy's order
   std::size_t config_files = 0;                 // how many of them those are
   std::vector<std::string> config_directories;  // directories after -f
   // First arguments of "bind" lines that are not under a condition, and where they stand.
   std::vector<std::pair<std::string, std::string>> listens;
+  ConfiguredServers servers;
+  std::vector<StateFile> state_files;
+  bool loads_state = false;           // any server's state is loaded from one of them
   std::vector<Missing> missing;       // configuration files that cannot be read
   std::vector<std::string> warnings;  // lines that HAProxy would refuse, with their place
 };

@@ -11,6 +11,7 @@
 #include "agent/sources/haproxy/discover.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/restore.h"
+#include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
 #include "common/base/format.h"
@@ -49,6 +50,7 @@ class HaproxySource final : public Source {
     }
     ProbeConfiguration(info, stop);
     if (info.healthy) ProbeProcess(info, stop);
+    if (!settings_.socket.empty()) ProbeSocket(info, std::move(stop));
     return info;
   }
 
@@ -100,6 +102,20 @@ class HaproxySource final : public Source {
     }
   }
 
+  void ProbeSocket(SourceInfo& info, std::stop_token stop) const {
+    const auto api = RuntimeApi::Open(settings_.socket, *context_.clock, std::move(stop));
+    if (!api) {
+      info.warnings.push_back(fmt::format(
+          "what only the running process knows would not be saved: {}", api.error().Text()));
+      return;
+    }
+    info.would_save.push_back("live state by " + settings_.socket);
+    if (api->MayOperate()) return;
+    info.missing.push_back({"stick tables and certificates of HAProxy",
+                            fmt::format("{} has only the level \"user\"", settings_.socket),
+                            "add \"level operator\" to its \"stats socket\" line"});
+  }
+
   SourceContext context_;
   Settings settings_;
 };
@@ -112,7 +128,7 @@ SourceKind HaproxyKind() {
   SourceKind kind;
   kind.kind = "haproxy";
   kind.topology = Topology::kLocal;
-  kind.summary = "HAProxy: its configuration and every file that it names";
+  kind.summary = "HAProxy: its configuration, every file that it names, what it knows besides";
   kind.options = haproxy::SettingsSchema();
   kind.discover = haproxy::Discover;
   kind.open = [](const SourceContext& context,

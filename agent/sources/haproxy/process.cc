@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,12 +11,12 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <string_view>
 #include <utility>
 
+#include "agent/sources/haproxy/runtime_api.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
@@ -143,22 +142,6 @@ bool EndsWithin(std::initializer_list<int> pid_fds, milliseconds time) {
   std::vector<pollfd> polled;
   for (int fd : pid_fds) polled.push_back({fd, POLLIN, 0});
   return ::poll(polled.data(), polled.size(), static_cast<int>(time.count())) > 0;
-}
-
-Result<Fd> ConnectSocket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the path of the socket {} is too long", Quote(path)));
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.is_open()) return Fail(ErrnoError(errno, "make a socket"));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return Fail(ErrnoError(errno, fmt::format("connect to the master socket {}", Quote(path))));
-  }
-  return fd;
 }
 
 // Sends one command to the master and reads its answer to the end.

@@ -61,6 +61,9 @@ config::Schema SettingsSchema() {
   add("reload", OptionType::kString, false,
       "how the running HAProxy is reloaded: systemd:UNIT, pidfile:FILE (SIGUSR2) or master:SOCKET; "
       "without it there is no restore in place");
+  add("socket", OptionType::kPath, false,
+      "HAProxy's \"stats socket\", level operator, or its master's (-S); what only the running "
+      "process knows is saved by it");
   add("binary", OptionType::kString, false, "the program; by default \"haproxy\" from PATH");
   add("files", OptionType::kPathList, false,
       "further files and directories to save, e.g. what Lua scripts read");
@@ -86,6 +89,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
     }
     settings.reload = *method;
   }
+  settings.socket = values.Text("socket");
   settings.binary = values.Text("binary", "haproxy");
   settings.files = values.List("files");
   settings.directory = values.Text("directory", "/");

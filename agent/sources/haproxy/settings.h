@@ -28,6 +28,7 @@ struct ReloadMethod {
 struct Settings {
   std::vector<std::string> config;  // absolute files and directories, as after -f
   std::optional<ReloadMethod> reload;
+  std::string socket;  // of the runtime API; empty: what only the process knows is not saved
   std::string binary = "haproxy";
   std::vector<std::string> files;  // further absolute paths to save
   Variables environment;           // of HAProxy, where its configuration uses variables

@@ -9,8 +9,8 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import (Alertmanager, Authority, Case, EtcdCluster, Finished, MetricsEndpoint, Prometheus, agent_program,
-                 free_port, main, run, service_program, wait_until)
+from lib import (Alertmanager, Authority, Case, EtcdCluster, Finished, HAProxy, MetricsEndpoint, Prometheus,
+                 agent_program, free_port, main, run, service_program, wait_until)
 from lib.agent import write_config
 from lib.cluster import Cluster, program
 from lib.places import ROOT
@@ -187,6 +187,36 @@ frontend tls
         self.assertIn("not checked", saved["warnings"][0])
         self.assertIn("MemoryDenyWriteExecute=no", saved["warnings"][0])
         self.assertIn("PRIVATE KEY", self.restored(saved, "site.pem").read_text())
+
+    def test_what_only_haproxy_knows_is_read_by_a_socket_of_the_agents_group(self) -> None:
+        run_directory = self.directory / "run"
+        run_directory.mkdir(mode=0o755)
+        (self.secret / "a.map").write_text("a 1\n")
+        config = self.secret / "haproxy.cfg"
+        config.write_text(
+            f"""global
+    stats socket {run_directory}/admin.sock gid {UID} mode 660 level operator
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+frontend plain
+    bind 127.0.0.1:{free_port()}
+    http-request set-header X-To %[path,map({self.secret}/a.map)]
+    http-request return status 200
+""")
+        haproxy = HAProxy(run_directory, [config])
+        haproxy.start()
+        self.addCleanup(haproxy.stop)
+        haproxy.admin(f"add map {self.secret}/a.map b 2")
+        self.configure({"kind": "haproxy", "name": "edge", "config": [str(config)],
+                        "binary": service_program("haproxy", "haproxy"), "socket": f"{run_directory}/admin.sock"})
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
+        self.assertIn("2 entries, 1 in the file", self.restored(saved, "manifest.json").read_text())
 
     def test_both_daemons_do_their_work_and_tell_systemd(self) -> None:
         (self.secret / "a").write_text("a\n")

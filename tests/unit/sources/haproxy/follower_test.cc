@@ -347,3 +347,26 @@ TEST_CASE("haproxy file space: symlinks on the way are part of what a name needs
   CHECK(AbsolutePath("/a/b", "../c/./d//e") == "/a/c/d/e");
   CHECK(AbsolutePath("/a", "/x/../..") == "/");
 }
+
+TEST_CASE("haproxy follower: where servers stand, and where their state is loaded from") {
+  Tree tree;
+  tree.Add("h.cfg",
+           "global\n server-state-base ~/state\n server-state-file all\n"
+           "defaults\n load-server-state-from-file local\n server-state-file-name x\n"
+           "backend a\n server s1 10.0.0.1:80 weight 1\n server s2 \"$NONE:80\"\n"
+           ".if defined(X)\n server s3 10.0.0.3:80\n.endif\n"
+           "backend b\n server-state-file-name other\n server-template t 3 app:80\n");
+  const Followed followed = tree.Follow();
+  CHECK(followed.servers.addresses ==
+        std::map<std::string, std::string>{{"a/s1", "10.0.0.1:80"}, {"a/s2", ""}, {"a/s3", ""}});
+  CHECK(followed.servers.templated == std::set<std::string>{"b"});
+  CHECK(followed.loads_state);
+  Names files;
+  for (const StateFile& file : followed.state_files)
+    files.push_back(tree.Relative(file.path) + " " + file.backend);
+  CHECK(files == Names{"~/state/all ", "~/state/a a", "~/state/b b", "~/state/other b"});
+
+  tree.Add("h.cfg",
+           "global\n server-state-file ~/all\ndefaults\n load-server-state-from-file none\n");
+  CHECK_FALSE(tree.Follow().loads_state);
+}

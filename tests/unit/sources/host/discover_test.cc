@@ -277,17 +277,33 @@ TEST_CASE("discovery: HAProxy without systemd") {
                               "/a.cfg", "/b.cfg"},
                   .program = "/opt/h/haproxy"}) ==
           "- {kind: haproxy, name: main, config: [\"/a.cfg\", \"/b.cfg\"], "
-          "reload: \"pidfile:/run/h.pid\", binary: \"/opt/h/haproxy\"}");
+          "reload: \"pidfile:/run/h.pid\", socket: \"/run/m\", binary: \"/opt/h/haproxy\"}");
   REQUIRE(
       LineOf(machine, "haproxy",
              {.pid = 3, .command = {"haproxy", "-Ws", "-S", "/run/m,mode,600", "-f", "/a.cfg"}}) ==
-      "- {kind: haproxy, name: main, config: [\"/a.cfg\"], reload: \"master:/run/m\"}");
+      "- {kind: haproxy, name: main, config: [\"/a.cfg\"], reload: \"master:/run/m\", "
+      "socket: \"/run/m\"}");
   REQUIRE_THAT(Notes(machine, "haproxy", {.pid = 4, .command = {"haproxy", "-W", "-f", "/a.cfg"}}),
                Catch::Contains("add \"reload\""));
   const std::string notes = Notes(
       machine, "haproxy", {.pid = 5, .command = {"haproxy", "-D", "-f", "a.cfg"}, .directory = ""});
   REQUIRE_THAT(notes, Catch::Contains("without a master process") &&
                           Catch::Contains("make \"config\" absolute"));
+}
+
+TEST_CASE("discovery: HAProxy's socket is one by which everything can be read") {
+  FakeProcesses machine;
+  const std::string config = machine.Write(
+      "h.cfg",
+      "global\n stats socket /run/u level user\n stats socket ipv4@127.0.0.1:9\n"
+      " stats socket \"unix@$RUN/a.sock\" mode 600 level admin\n stats socket /run/late\n");
+  const FakeProcess process{
+      .pid = 2,
+      .command = {"haproxy", "-Ws", "-p", "/run/p", "-S", "/run/m", "-f", config},
+      .environment = {"RUN=/run/h"}};
+  REQUIRE_THAT(LineOf(machine, "haproxy", process), Catch::EndsWith("socket: \"/run/h/a.sock\"}"));
+  REQUIRE_THAT(Notes(machine, "haproxy", {.pid = 3, .command = {"haproxy", "-W", "-f", "/a.cfg"}}),
+               Catch::Contains("no \"stats socket\" of level operator"));
 }
 
 TEST_CASE("discovery: the file of HAProxy's variables is that of its unit") {

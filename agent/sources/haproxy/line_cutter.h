@@ -1,0 +1,29 @@
+// Cuts text that arrives in pieces into lines.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+
+namespace holdfast::haproxy {
+
+class LineCutter {
+ public:
+  using Sink = std::function<Result<void>(std::string_view line)>;  // without its line feed
+
+  explicit LineCutter(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
+
+  // kCorrupt for a line beyond the limit, or the sink's error.
+  Result<void> Feed(std::string_view piece, const Sink& sink);
+  // What came after the last line feed.
+  const std::string& rest() const { return pending_; }
+
+ private:
+  const std::size_t line_bytes_max_;
+  std::string pending_;
+};
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,198 @@
+"""What only the running HAProxy knows: saved beside its files, and told apart from them."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge import Edge
+from lib import Case, WebServer, free_port, main, run, wait_until
+from lib.haproxy import get
+
+_LIVE = """
+backend sources
+    stick-table type ip size 1m expire 1h store gpc0,conn_cnt,http_req_rate(10s)
+backend names
+    stick-table type string len 64 size 1k expire 1h store gpc0
+frontend counted
+    bind 127.0.0.1:{counted}
+    acl known path -f {etc}/lists/known.lst
+    http-request track-sc0 src table sources
+    http-request deny if known
+    default_backend app
+backend app
+    server s1 127.0.0.1:{web}
+    server s2 127.0.0.1:{web} weight 10
+"""
+
+
+class Live(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.web = WebServer()
+        self.addCleanup(self.web.stop)
+        self.counted = free_port()
+
+    def made(self, socket: str = "admin.sock", **options) -> Edge:
+        edge = Edge(self.directory, socket=str(self.directory / socket), cheap_key=True, **options)
+        (edge.etc / "lists" / "known.lst").write_text("/no\n/neither\n")
+        edge.write("v1", extra=_LIVE.format(counted=self.counted, etc=edge.etc, web=self.web.port))
+        self.addCleanup(edge.haproxy.stop)
+        return edge
+
+    def say(self, edge: Edge, *commands: str) -> None:
+        for command in commands:
+            self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
+
+    def change(self, edge: Edge) -> None:
+        """By hand, what no file of it knows."""
+        self.say(
+            edge,
+            "set server app/s1 state drain",
+            "set server app/s2 weight 3",
+            f"set map {edge.etc}/maps/version.map version changed",
+            f"add map {edge.etc}/maps/version.map more words\\ of\\ it",
+            f"del acl {edge.etc}/lists/known.lst /neither",
+            "set table names key some\\ thing data.gpc0 7",
+        )
+        for _ in range(3):
+            self.assertEqual(get(self.counted)[0], 200)
+
+    def restored(self, snapshot: str) -> Path:
+        target = self.directory / f"restored-{snapshot[:8]}"
+        self.edge.agent.run("restore", snapshot, "--to", str(target))
+        return target
+
+    def live(self, snapshot: str) -> tuple[dict, dict, Path]:
+        """The manifest, live.json and where the first worker's state lies."""
+        target = self.restored(snapshot)
+        live = target / "members" / "test-1" / "live"
+        return json.loads((target / "manifest.json").read_text()), json.loads((live / "live.json").read_text()), live / "1"
+
+    def test_state_tables_maps_and_acls_are_saved_and_drift_is_named(self) -> None:
+        self.edge = edge = self.made()
+        edge.haproxy.start()
+        report = edge.backup()
+        self.assertEqual(report["missing"], [])
+        manifest, index, _ = self.live(report["snapshot"])
+        self.assertEqual(manifest["details"]["drift"], [])
+        self.assertEqual(manifest["details"]["live"], ["saved"])
+        self.assertEqual(manifest["identity"]["running_version"].split("-")[0], "2.6.12")
+        self.assertEqual(index["workers"][0]["pid"], edge.haproxy.workers()[0])
+
+        self.change(edge)
+        manifest, index, worker = self.live(edge.backup()["snapshot"])
+
+        map_file, acl_file = f"{edge.etc}/maps/version.map", f"{edge.etc}/lists/known.lst"
+        self.assertEqual(
+            manifest["details"]["drift"],
+            [
+                "server app/s1: drained",
+                "server app/s2: weight 3, configured 10",
+                f"map {map_file}: 2 entries, 1 in the file",
+                f"acl {acl_file}: 1 entries, 2 in the file",
+            ],
+        )
+        # In the form of the file: what HAProxy would load is what it has.
+        self.assertEqual((worker / f"maps{map_file}").read_text(), "version changed\nmore words of it\n")
+        self.assertEqual((worker / f"acls{acl_file}").read_text(), "/no\n")
+        self.assertIn(" app ", (worker / "servers-state").read_text())
+        rows = (worker / "tables" / "sources").read_text().splitlines()
+        self.assertRegex(rows[1], r"^key=127\.0\.0\.1 use=\d+ exp=\d+ gpc0=0 conn_cnt=3 ")
+        self.assertRegex((worker / "tables" / "names").read_text(), r"key=some\\ thing use=0 exp=\d+ gpc0=7\n")
+        tables = {table["name"]: table["rows"] for table in index["workers"][0]["tables"]}
+        self.assertEqual(tables, {"sources": 1, "names": 1})
+
+    def test_a_certificate_replaced_at_run_time_is_drift(self) -> None:
+        self.edge = edge = self.made()
+        edge.haproxy.start()
+        other = edge.authority.issue("other")
+        pem = other.cert.read_text() + other.key.read_text()
+        site = f"{edge.etc}/certs/site.pem"
+        edge.haproxy.admin(f"set ssl cert {site} <<\n{pem}")
+        self.assertIn("Success!", edge.haproxy.admin(f"commit ssl cert {site}"))
+
+        manifest, _, worker = self.live(edge.backup()["snapshot"])
+
+        sums = {
+            name: run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", path])
+            .stdout.strip().split("=")[1].replace(":", "")
+            for name, path in (("memory", str(other.cert)), ("file", site))
+        }
+        told = [one for one in manifest["details"]["drift"] if one.startswith("certificate ")]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn(f"SHA-1 {sums['memory']} in memory; SHA-1 {sums['file']} in the file", told[0])
+        listed = json.loads((worker / "certificates.json").read_text())["certificates"]
+        differing = [one for one in listed if one["differs"]]
+        self.assertEqual([one["sha1"] for one in differing], [sums["memory"]])
+        self.assertNotIn("PRIVATE KEY", (worker / "certificates.json").read_text())
+
+    def test_by_the_masters_socket(self) -> None:
+        self.edge = edge = self.made("master.sock")
+        edge.haproxy.start()
+        self.change(edge)
+        edge.haproxy.reload()  # the worker before may still be leaving
+        report = edge.backup()
+        self.assertEqual(report["missing"], [])
+        _, index, worker = self.live(report["snapshot"])
+        self.assertTrue(index["master"])
+        self.assertEqual([one["pid"] for one in index["workers"]], edge.haproxy.workers())
+        self.assertTrue((worker / "servers-state").exists())
+
+    def test_a_configuration_changed_since_it_was_read_is_drift(self) -> None:
+        self.edge = edge = self.made()
+        edge.haproxy.start()
+        started = int(edge.haproxy.admin("show info").split("Start_time_sec: ")[1].split()[0])
+        text = edge.config.read_text()
+
+        def is_younger() -> bool:
+            edge.config.write_text(text + "\n")
+            return edge.config.stat().st_ctime_ns // 10**9 > started
+
+        wait_until("the second after HAProxy's start", is_younger)
+        manifest, _, _ = self.live(edge.backup()["snapshot"])
+        self.assertEqual(
+            manifest["details"]["drift"], [f"configuration {edge.config}: changed after HAProxy has read it"]
+        )
+
+    def test_too_low_a_level_is_named(self) -> None:
+        self.edge = edge = self.made()
+        edge.config.write_text(edge.config.read_text().replace("level admin", "level user"))
+        edge.haproxy.start()
+        report = edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]
+        self.assertEqual(len(report["missing"]), 1, report)
+        self.assertIn('has only the level "user"', report["missing"][0]["reason"])
+        self.assertIn("level operator", report["missing"][0]["remedy"])
+        _, _, worker = self.live(report["snapshot"])
+        self.assertTrue((worker / "servers-state").exists())
+        self.assertFalse((worker / "tables").exists())
+
+    def test_where_haproxy_does_not_run_its_files_are_saved(self) -> None:
+        self.edge = edge = self.made()
+        report = edge.backup()
+        self.assertEqual(report["missing"], [])
+        self.assertTrue(any(warning.startswith("cold: ") for warning in report["warnings"]), report)
+        target = self.restored(report["snapshot"])
+        self.assertEqual(json.loads((target / "manifest.json").read_text())["details"]["live"], ["cold"])
+        self.assertFalse((target / "members" / "test-1" / "live").exists())
+
+    def test_a_socket_that_is_not_there_although_haproxy_runs_is_missing(self) -> None:
+        self.edge = edge = self.made("other.sock")
+        edge.haproxy.start()
+        report = edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]
+        self.assertIn("other.sock", report["missing"][0]["what"])
+        self.assertFalse(any("cold" in warning for warning in report["warnings"]), report)
+
+    def test_a_large_map_is_compared_and_saved(self) -> None:
+        self.edge = edge = self.made()
+        path = edge.etc / "maps" / "version.map"
+        lines = [f"key-{number} value of {number}" for number in range(200_000)]
+        path.write_text("version v1\n" + "\n".join(lines) + "\n")
+        edge.haproxy.start()
+        manifest, _, worker = self.live(edge.backup()["snapshot"])
+        self.assertEqual(manifest["details"]["drift"], [])
+        self.assertEqual((worker / f"maps{path}").read_bytes(), path.read_bytes())
+
+
+if __name__ == "__main__":
+    main("haproxy", "restic")
