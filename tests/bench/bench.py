@@ -1,6 +1,7 @@
 """What the repository engine takes beside its peers (repository.py), what grows with a repository (large.py), what
-the bus takes (fleet.py), and what Kafka's source takes beside bare loops (kafka.py). Started by scripts/bench; never
-part of a test run. Numbers of one run are within about a tenth.
+the bus takes (fleet.py), what Kafka's source takes beside bare loops (kafka.py), and what services feel of being saved
+and restored (sources.py). Started by scripts/bench; never part of a test run. Numbers of one run are within about a
+tenth.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import fleet
 import kafka
 import large
 import repository
+import sources
 from lib import places
 
 
@@ -44,8 +46,8 @@ def bus(rounds: int, nodes: int = 200) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("name", choices=["repository", "index", "directory", "bus", "kafka"])
-    parts = {"repository": repository.PARTS, "kafka": kafka.PARTS}
+    parser.add_argument("name", choices=["repository", "index", "directory", "bus", "kafka", "sources"])
+    parts = {"repository": repository.PARTS, "kafka": kafka.PARTS, "sources": sources.PARTS}
     told = "; ".join(f"of {name}: {' '.join(those)}" for name, those in parts.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=told)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
@@ -64,6 +66,8 @@ def main() -> None:
     if arguments.name == "kafka":
         chosen = arguments.parts or kafka.PARTS
         return kafka.bench(arguments.directory / "kafka", arguments.rounds, chosen, arguments.gigabytes)
+    if arguments.name == "sources":
+        return sources.bench(arguments.directory / "sources", arguments.rounds, arguments.parts or sources.PARTS)
     repository.bench(arguments.directory / "repository", arguments.rounds, arguments.parts or repository.USUAL_PARTS)
 
 

@@ -15,6 +15,7 @@
 #include "agent/sources/haproxy/backup.h"
 #include "agent/sources/haproxy/config_check.h"
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/haproxy/live_handover.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/restore_plan.h"
 #include "agent/sources/haproxy/survey.h"
@@ -37,12 +38,9 @@ constexpr std::string_view kSwapping = "swapping";
 constexpr std::string_view kCommitting = "committing";
 
 std::string EncodeState(std::string_view step, std::string_view reload, bool was_running,
-                        std::string_view swap) {
-  nlohmann::json json = {{"format", kStateFormat},
-                         {"step", step},
-                         {"reload", reload},
-                         {"was_running", was_running},
-                         {"swap", swap}};
+                        std::string_view swap, std::string_view live) {
+  nlohmann::json json = {{"format", kStateFormat},     {"step", step}, {"reload", reload},
+                         {"was_running", was_running}, {"swap", swap}, {"live", live}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -58,20 +56,6 @@ std::string Alerts(const CheckVerdict& verdict) {
   return text;
 }
 
-// Reloads after files were put back, so that disk and process agree. Says what came of it.
-Result<std::string> TakeBack(const Process& process, bool was_running) {
-  std::stop_token never;
-  HF_ASSIGN(ProcessState state, process.Look(never));
-  if (!state.is_running) {
-    if (!was_running) return std::string("haproxy does not run");
-    HF_TRY(process.Start(never));
-    return std::string("haproxy was started again");
-  }
-  HF_TRY(process.Reload(state, never));
-  HF_TRY(process.AwaitReload(state, never));
-  return std::string("haproxy was reloaded");
-}
-
 class Session final : public RestoreSession {
  public:
   Session(const SourceContext& context, const Settings& settings, const RestoreSpec& spec)
@@ -80,6 +64,8 @@ class Session final : public RestoreSession {
         view_(*spec.snapshot),
         journal_(*spec.journal),
         process_(*settings.reload, *context.clock),
+        id_(MakeId(*context.random)),
+        live_(context, settings, view_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
   ~Session() override {
@@ -98,7 +84,7 @@ class Session final : public RestoreSession {
     HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_), stop));
     HF_TRY(CheckRoom(plan_, view_));
     changes_.insert(changes_.end(), plan_.skipped.begin(), plan_.skipped.end());
-    id_ = MakeId();
+    HF_TRY(live_.Preflight(before_, changes_, stop));
     for (Target& target : plan_.targets) {
       if (target.action == Target::Action::kRemove) {
         HF_TRY(swap_.AddRemoval(target.path, id_));
@@ -112,6 +98,7 @@ class Session final : public RestoreSession {
   Result<void> Stage(Progress& progress, std::stop_token stop) override {
     progress.SetPhase("stage");
     progress.items_total = plan_.targets.size();
+    if (before_.is_running) HF_TRY(live_.Keep(stop));
     has_staged_ = true;
     HF_TRY(swap_.BeginStaging());
     std::map<std::string, std::unique_ptr<filetree::TreeWriter>> writers;
@@ -157,7 +144,10 @@ class Session final : public RestoreSession {
     HF_ASSIGN(ProcessState now, process_.Look(stop));
     if (!now.is_running) return {};
     before_ = std::move(now);
+    live_.FindStateFiles();
+    HF_TRY(Record(recorded_swap_));
     is_reloaded_ = true;
+    HF_TRY(live_.BeforeReload());
     return process_.Reload(before_, std::move(stop));
   }
 
@@ -165,19 +155,26 @@ class Session final : public RestoreSession {
     if (!is_reloaded_) return {};
     HF_TRY(process_.AwaitReload(before_, stop));
     changes_.push_back(fmt::format("reloaded haproxy ({})", settings_.reload->Text()));
-    return {};
+    return live_.AfterReload(before_, changes_, std::move(stop));
   }
 
   Result<void> Commit() override {
     step_ = kCommitting;
-    return swap_.Commit();
+    HF_TRY(swap_.Commit());
+    live_.Forget();
+    return {};
   }
 
   Result<void> Rollback() override {
+    const std::string record = live_.Record();
+    HF_TRY(TakeStateFilesBack(record));
     HF_TRY(swap_.Rollback());
     has_staged_ = false;
-    if (!is_reloaded_) return {};
-    Result<std::string> done = TakeBack(process_, true);
+    if (!is_reloaded_) {
+      live_.Forget();
+      return {};
+    }
+    Result<std::string> done = ReloadWithFormer(process_, record, true, *context_.clock);
     if (!done) {
       return Fail(std::move(done).error().While(
           "the former files are back, but haproxy did not take them"));
@@ -201,12 +198,14 @@ class Session final : public RestoreSession {
 
  private:
   Result<void> Record(std::string_view swap) {
-    return journal_.Record(EncodeState(step_, settings_.reload->Text(), before_.is_running, swap));
+    if (swap.data() != recorded_swap_.data()) recorded_swap_ = swap;
+    return journal_.Record(
+        EncodeState(step_, settings_.reload->Text(), before_.is_running, swap, live_.Record()));
   }
 
-  std::string MakeId() const {
+  static std::string MakeId(Random& random) {
     std::array<std::uint8_t, 6> bytes{};
-    context_.random->Fill(bytes);
+    random.Fill(bytes);
     return HexEncode(bytes);
   }
 
@@ -280,13 +279,15 @@ class Session final : public RestoreSession {
   SnapshotView& view_;
   SwapJournal& journal_;
   Process process_;
+  const std::string id_;
+  LiveHandover live_;
   filetree::SwapSet swap_;
+  std::string recorded_swap_;  // what the journal has of swap_
   std::string_view step_ = kStaging;
   bool has_staged_ = false;
   bool is_reloaded_ = false;
   ProcessState before_;
   RestorePlan plan_;
-  std::string id_;
   std::vector<std::string> changes_;
 };
 
@@ -341,14 +342,21 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   std::string step = json["step"];
   std::string reload = json["reload"];
   bool was_running = json.contains("was_running") && json["was_running"] == true;
+  // An older version has none of it.
+  std::string live = json.contains("live") && json["live"].is_string() ? json["live"] : "";
   HF_ASSIGN(ReloadMethod method, ReloadMethod::Parse(reload));
+  HF_TRY(TakeStateFilesBack(live));
   HF_ASSIGN(std::string done,
             filetree::SwapSet::Recover(std::string(json["swap"]), [](std::string_view) {
               // The caller keeps what was recorded until all is done; done again, it does no harm.
               return Result<void>{};
             }));
-  if (step != kSwapping) return done;
-  HF_ASSIGN(std::string told, TakeBack(Process(method, *context.clock), was_running));
+  if (step != kSwapping) {
+    HF_TRY(ForgetKept(live));
+    return done;
+  }
+  HF_ASSIGN(std::string told,
+            ReloadWithFormer(Process(method, *context.clock), live, was_running, *context.clock));
   return done + "; " + told;
 }
 

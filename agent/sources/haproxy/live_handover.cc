@@ -1,0 +1,356 @@
+#include "agent/sources/haproxy/live_handover.h"
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "agent/sources/haproxy/backup.h"
+#include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/haproxy/follower.h"
+#include "agent/sources/haproxy/live_state.h"
+#include "agent/sources/haproxy/runtime_api.h"
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kIndexBytesMax = std::size_t{64} << 20;
+constexpr std::size_t kStateBytesMax = std::size_t{64} << 20;
+constexpr std::chrono::seconds kNewWorker{10};
+constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr const char* kIndex = "live.json";
+constexpr const char* kServers = "/servers-state";
+
+// The runtime API as soon as none of `before` answers there any more.
+Result<RuntimeApi> OpenNew(const std::string& socket, const ProcessState& before,
+                           const Clock& clock, const std::stop_token& stop) {
+  const auto is_old = [&](pid_t pid) {
+    return std::ranges::find(before.workers, pid, &Worker::pid) != before.workers.end();
+  };
+  const Instant deadline = clock.Monotonic() + kNewWorker;
+  for (;;) {
+    auto api = RuntimeApi::Open(socket, clock, stop);
+    bool is_new = api.has_value();
+    if (api && api->is_master()) {
+      is_new = std::ranges::none_of(api->workers(), is_old);
+    } else if (api) {
+      auto info = api->AskText(0, "show info");
+      is_new = info && std::ranges::none_of(before.workers, [&](const Worker& worker) {
+                 return ParseInfo(*info)["Pid"] == std::to_string(worker.pid);
+               });
+    }
+    if (is_new) return api;
+    if (!api && api.error().code() == ErrorCode::kCancelled) return api;
+    if (clock.Monotonic() >= deadline) {
+      if (!api) return api;
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("HAProxy's former worker still answers on {}", Quote(socket)));
+    }
+    (void)::poll(nullptr, 0, static_cast<int>(kLookAgain.count()));
+  }
+}
+
+// Which servers are not as they were.
+Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text, bool was_loaded,
+                          std::vector<std::string>& left) {
+  const auto wanted = ParseServerStates(wanted_text);
+  HF_ASSIGN(const std::string text,
+            api.AskText(api.workers().front(), "show servers state", kStateBytesMax));
+  const auto now = ParseServerStates(text);
+  if (!wanted || !now) {
+    left.emplace_back("servers' state is in a form that is not known, and was not compared");
+    return {};
+  }
+  // A name may lead elsewhere by now, and an agent's check may weigh a server anew: it is told, and
+  // what to do about it is not ours to say.
+  for (const std::string& one : ServersThatDiffer(*wanted, *now)) {
+    left.push_back(one + (was_loaded ? ""
+                                     : " (only what \"server-state-file\" and "
+                                       "\"load-server-state-from-file\" load comes back)"));
+  }
+  return {};
+}
+
+OpenLive OpenInDirectory(std::string directory) {
+  class FileReader final : public ByteReader {
+   public:
+    FileReader(Fd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+    Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+      return ReadSome(file_.get(), buffer, path_);
+    }
+
+   private:
+    Fd file_;
+    std::string path_;
+  };
+  return [directory = std::move(directory)](
+             const std::string& path) -> Result<std::unique_ptr<ByteReader>> {
+    const std::string whole = fmt::format("{}/{}", directory, path);
+    HF_ASSIGN(Fd file, OpenFile(whole, O_RDONLY | O_NOFOLLOW));
+    return std::make_unique<FileReader>(std::move(file), whole);
+  };
+}
+
+Result<void> WriteItem(const Item& item, ByteReader& reader, const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", directory, item.path);
+  HF_TRY(MakeDirectories(ParentPath(path), 0700));
+  HF_ASSIGN(const Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  Bytes buffer(std::size_t{64} << 10);
+  for (;;) {
+    HF_ASSIGN(const std::size_t count, reader.Read(buffer));
+    if (count == 0) break;
+    HF_TRY(WriteAll(file.get(), ByteView(buffer).first(count), path));
+  }
+  return SyncFile(file.get(), path);
+}
+
+struct DecodedRecord {
+  std::string socket;
+  std::string kept;
+  std::string id;
+  std::vector<StateFile> snapshot_files;
+  std::vector<StateFile> former_files;
+};
+
+json EncodeFiles(const std::vector<StateFile>& files) {
+  json list = json::array();
+  for (const StateFile& file : files)
+    list.push_back({{"path", file.path}, {"backend", file.backend}});
+  return list;
+}
+
+std::vector<StateFile> DecodeFiles(const json& object, const char* name) {
+  std::vector<StateFile> files;
+  const auto list = object.find(name);
+  if (list == object.end() || !list->is_array()) return files;
+  for (const json& one : *list) {
+    if (!one.is_object() || !one.contains("path") || !one["path"].is_string() ||
+        !one.contains("backend") || !one["backend"].is_string())
+      continue;
+    files.push_back({one["path"], one["backend"]});
+  }
+  return files;
+}
+
+std::optional<DecodedRecord> Decode(std::string_view text) {
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  DecodedRecord record;
+  for (const auto& [name, value] :
+       {std::pair{"socket", &record.socket}, {"kept", &record.kept}, {"id", &record.id}}) {
+    if (!object.contains(name) || !object[name].is_string()) return std::nullopt;
+    *value = object[name];
+  }
+  // It is removed when all is done.
+  if (!record.kept.starts_with('/') || record.kept.find("/live-") == std::string::npos)
+    return std::nullopt;
+  record.snapshot_files = DecodeFiles(object, "snapshot_files");
+  record.former_files = DecodeFiles(object, "former_files");
+  return record;
+}
+
+}  // namespace
+
+LiveHandover::LiveHandover(const SourceContext& context, const Settings& settings,
+                           SnapshotView& view, std::string id)
+    : context_(context), settings_(settings), view_(view), id_(std::move(id)) {}
+
+LiveHandover::~LiveHandover() {
+  if (!is_swapped_) Forget();
+}
+
+void LiveHandover::Forget() {
+  if (!kept_.empty()) (void)RemoveTree(kept_);
+  kept_.clear();
+}
+
+Result<void> LiveHandover::Preflight(const ProcessState& process, std::vector<std::string>& changes,
+                                     std::stop_token stop) {
+  const std::string prefix = LivePrefix(context_.node);
+  HF_ASSIGN(const auto entry, view_.Find(fmt::format("{}/{}", prefix, kIndex)));
+  if (!entry) return {};
+  if (settings_.socket.empty()) {
+    changes.emplace_back(
+        "left alone what only the process knows: the source has no \"socket\" to set it by");
+    return {};
+  }
+  if (!process.is_running) {
+    changes.emplace_back(
+        "left alone what only the process knew: haproxy does not run; it lies in the snapshot");
+    return {};
+  }
+  const OpenLive open = [&](const std::string& path) {
+    return view_.Open(fmt::format("{}/{}", prefix, path));
+  };
+  HF_ASSIGN(const std::string index, ReadLive(open, kIndex, kIndexBytesMax));
+  HF_ASSIGN(StoredLive stored, DecodeLive(index));
+  HF_ASSIGN(servers_, ReadLive(open, stored.workers.front().directory + kServers, kStateBytesMax));
+  HF_ASSIGN(const RuntimeApi api, RuntimeApi::Open(settings_.socket, *context_.clock, stop));
+  if (!api.MayOperate()) {
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("{} has only the level \"user\", by which what only the process knew "
+                    "cannot be put back",
+                    settings_.socket),
+        "add \"level operator\" to its \"stats socket\" line and reload, or leave \"socket\" "
+        "out and restore the files alone");
+  }
+  stored_ = std::move(stored);
+  return {};
+}
+
+Result<void> LiveHandover::Keep(std::stop_token stop) {
+  if (settings_.socket.empty()) return {};
+  const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
+  if (followed.loads_state) former_files_ = followed.state_files;
+  HF_ASSIGN(LiveState live,
+            LiveState::Take(
+                {.settings = &settings_, .state_dir = context_.state_dir, .clock = context_.clock},
+                std::move(stop)));
+  if (live.is_cold()) return {};
+  kept_ = fmt::format("{}/live-{}", context_.state_dir, id_);
+  HF_TRY(MakeDirectories(kept_, 0700));
+  bool has_index = false;
+  for (;;) {
+    HF_ASSIGN(const auto item, live.Next("live"));
+    if (!item) break;
+    has_index = has_index || item->path == fmt::format("live/{}", kIndex);
+    HF_TRY(WriteItem(*item, *std::get<std::unique_ptr<ByteReader>>(item->content), kept_));
+  }
+  if (has_index) return SyncDirectory(kept_);
+  // What could not be had now would be lost on the way back.
+  Manifest manifest;
+  live.Describe(manifest);
+  return Fail(
+      ErrorCode::kUnavailable,
+      fmt::format("what HAProxy knows now cannot be kept for the way back: {}",
+                  manifest.missing.empty() ? "it says nothing" : manifest.missing.front().reason),
+      "leave \"socket\" out to restore the files alone");
+}
+
+std::string LiveHandover::Record() const {
+  if (kept_.empty()) return "";
+  return json{{"socket", settings_.socket},
+              {"kept", kept_},
+              {"id", id_},
+              {"snapshot_files", EncodeFiles(snapshot_files_)},
+              {"former_files", EncodeFiles(former_files_)}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void LiveHandover::FindStateFiles() {
+  is_swapped_ = true;
+  if (!stored_ || kept_.empty()) return;
+  const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
+  if (followed.loads_state) snapshot_files_ = followed.state_files;
+}
+
+Result<void> LiveHandover::BeforeReload() {
+  if (!stored_ || stored_->is_of_other_configuration || snapshot_files_.empty()) return {};
+  was_loaded_ = true;
+  return StateFiles(snapshot_files_, id_).Put(servers_);
+}
+
+Result<void> LiveHandover::AfterReload(const ProcessState& before,
+                                       std::vector<std::string>& changes, std::stop_token stop) {
+  HF_TRY(StateFiles(snapshot_files_, id_).TakeBack());
+  if (!stored_) return {};
+  HF_ASSIGN(const RuntimeApi api, OpenNew(settings_.socket, before, *context_.clock, stop));
+  LiveChanges live;
+  const std::string prefix = LivePrefix(context_.node);
+  HF_TRY(PutBackLive(
+      api, *stored_,
+      [&](const std::string& path) { return view_.Open(fmt::format("{}/{}", prefix, path)); },
+      live));
+  HF_TRY(CheckServers(api, servers_, was_loaded_, live.left));
+  if (stored_->is_of_other_configuration) {
+    live.left.emplace_back(
+        "servers' state belongs to a configuration that HAProxy had read and no file had any more");
+  } else if (was_loaded_) {
+    live.done.emplace_back("servers' state was loaded from its file");
+  }
+  changes.insert(changes.end(), live.done.begin(), live.done.end());
+  for (const std::string& one : live.left) changes.push_back("not put back: " + one);
+  return {};
+}
+
+Result<void> TakeStateFilesBack(std::string_view record) {
+  const auto decoded = Decode(record);
+  if (!decoded) return {};
+  HF_TRY(StateFiles(decoded->snapshot_files, decoded->id).TakeBack());
+  return StateFiles(decoded->former_files, decoded->id).TakeBack();
+}
+
+Result<void> ForgetKept(std::string_view record) {
+  const auto decoded = Decode(record);
+  return decoded ? RemoveTree(decoded->kept) : Result<void>{};
+}
+
+namespace {
+
+// What the process knew before, to the one that runs now. In words what came of it.
+std::string HandOverKept(const DecodedRecord& record, const StoredLive& kept, const OpenLive& open,
+                         const ProcessState& before, const Clock& clock) {
+  const auto put = [&]() -> Result<void> {
+    HF_ASSIGN(const RuntimeApi api, OpenNew(record.socket, before, clock, {}));
+    LiveChanges changes;
+    return PutBackLive(api, kept, open, changes);
+  };
+  const auto done = put();
+  return done ? std::string("what it knew was put back")
+              : "what it knew could not be put back: " + done.error().Text();
+}
+
+}  // namespace
+
+Result<std::string> ReloadWithFormer(const Process& process, std::string_view record_text,
+                                     bool was_running, const Clock& clock) {
+  const std::stop_token never;
+  const auto record = Decode(record_text);
+  std::optional<StoredLive> kept;
+  OpenLive open;
+  std::string servers;
+  if (record) {
+    open = OpenInDirectory(record->kept + "/live");
+    // Gone, or half of it: the reload matters more.
+    auto index = ReadLive(open, kIndex, kIndexBytesMax);
+    auto decoded = index ? DecodeLive(*index) : Result<StoredLive>(Fail(index.error()));
+    if (decoded) kept = *std::move(decoded);
+    if (kept && !kept->is_of_other_configuration) {
+      auto text = ReadLive(open, kept->workers.front().directory + kServers, kStateBytesMax);
+      if (text) servers = *std::move(text);
+    }
+  }
+  const StateFiles files = record ? StateFiles(record->former_files, record->id) : StateFiles();
+  HF_TRY(files.TakeBack());  // of a run that crashed in the same place
+  HF_ASSIGN(const ProcessState state, process.Look(never));
+  std::string said = "haproxy does not run";
+  if (state.is_running || was_running) {
+    if (!servers.empty()) {
+      if (auto put = files.Put(servers); !put) {
+        HF_TRY(files.TakeBack());
+        return Fail(std::move(put).error());
+      }
+    }
+    auto told = state.is_running ? process.Reload(state, never) : process.Start(never);
+    if (told && state.is_running) told = process.AwaitReload(state, never);
+    HF_TRY(files.TakeBack());
+    HF_TRY(std::move(told));
+    said = state.is_running ? "haproxy was reloaded" : "haproxy was started again";
+    if (kept) said += "; " + HandOverKept(*record, *kept, open, state, clock);
+  }
+  if (record && !record->kept.empty()) HF_TRY(RemoveTree(record->kept));
+  return said;
+}
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,117 @@
+#include "agent/sources/haproxy/state_files.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "agent/sources/haproxy/file_space.h"
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+#include "common/filetree/swap_set.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::haproxy {
+
+namespace {
+
+constexpr unsigned kMode = 0600;  // HAProxy reads it before it gives up its rights
+
+bool Exists(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+std::string AsideOf(const std::string& path, std::string_view id, std::string_view what) {
+  const std::size_t slash = path.rfind('/');
+  return fmt::format("{}/{}{}-{}-{}", path.substr(0, slash), filetree::kStagedPrefix, id, what,
+                     path.substr(slash + 1));
+}
+
+Result<void> Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return {};
+  return Fail(ErrnoError(errno, fmt::format("rename {} to {}", Quote(from), Quote(to))));
+}
+
+Result<void> Remove(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return Fail(ErrnoError(errno, "remove " + Quote(path)));
+}
+
+}  // namespace
+
+StateFiles::StateFiles(std::vector<StateFile> files, std::string id) : id_(std::move(id)) {
+  for (StateFile& file : files) {
+    // Where symlinks lead, there the file is exchanged.
+    file.path = ResolvedPaths(file.path).back();
+    const auto same = std::ranges::find(files_, file.path, &StateFile::path);
+    if (same == files_.end()) {
+      files_.push_back(std::move(file));
+    } else if (same->backend != file.backend) {
+      same->backend.clear();  // one file for several; HAProxy takes of it what it needs
+    }
+  }
+}
+
+std::vector<std::string> StateFiles::paths() const {
+  std::vector<std::string> paths;
+  for (const StateFile& file : files_) paths.push_back(file.path);
+  return paths;
+}
+
+Result<void> StateFiles::Put(std::string_view state) const {
+  for (const StateFile& file : files_) {
+    const std::string content =
+        file.backend.empty() ? std::string(state) : OfBackend(state, file.backend);
+    struct stat status {};
+    const bool was_there = ::lstat(file.path.c_str(), &status) == 0;
+    if (was_there) {
+      HF_TRY(Rename(file.path, AsideOf(file.path, id_, "state")));
+    } else {
+      HF_TRY(WriteFileAtomic(AsideOf(file.path, id_, "none"), {}, kMode));
+    }
+    HF_TRY(SyncDirectory(ParentPath(file.path)));
+    HF_TRY(
+        WriteFileAtomic(file.path, AsBytes(content), was_there ? status.st_mode & 07777U : kMode));
+    if (was_there && ::geteuid() == 0 &&
+        ::chown(file.path.c_str(), status.st_uid, status.st_gid) != 0)
+      return Fail(ErrnoError(errno, "set the owner of " + Quote(file.path)));
+  }
+  return {};
+}
+
+Result<void> StateFiles::TakeBack() const {
+  for (const StateFile& file : files_) {
+    const std::string aside = AsideOf(file.path, id_, "state");
+    const std::string none = AsideOf(file.path, id_, "none");
+    if (Exists(aside)) {
+      HF_TRY(Rename(aside, file.path));
+    } else if (Exists(none)) {
+      HF_TRY(Remove(file.path));
+      HF_TRY(Remove(none));
+    } else {
+      continue;
+    }
+    HF_TRY(SyncDirectory(ParentPath(file.path)));
+  }
+  return {};
+}
+
+std::string StateFiles::OfBackend(std::string_view state, std::string_view backend) {
+  std::string text;
+  for (int line_number = 0; !state.empty(); ++line_number) {
+    const std::size_t feed = std::min(state.find('\n'), state.size());
+    const std::string_view line = state.substr(0, feed);
+    state.remove_prefix(std::min(feed + 1, state.size()));
+    // "5 app 1 s1 ...": the second word is the backend's name.
+    const std::size_t begin = line.find(' ') + 1;
+    const bool is_row = begin > 0 && line.substr(begin, line.find(' ', begin) - begin) == backend;
+    if (line_number < 2 || is_row) text.append(line).push_back('\n');
+  }
+  return text;
+}
+
+}  // namespace holdfast::haproxy

@@ -1,0 +1,84 @@
+#include "agent/sources/haproxy/state_files.h"
+
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/file_trees.h"
+#include "tests/support/results.h"
+
+namespace holdfast::haproxy {
+namespace {
+
+using testing::Exists;
+using testing::ReadText;
+using testing::Unwrap;
+using testing::WriteText;
+
+constexpr std::string_view kState =
+    "1\n# be_id be_name srv_id srv_name\n5 app 1 s1\n6 app2 1 s1\n5 app 2 s2\n";
+
+std::vector<std::string> Names(const std::string& directory) {
+  std::vector<std::string> lines;
+  for (const std::string& line : testing::DescribeTree(directory)) lines.push_back(line);
+  return lines;
+}
+
+TEST_CASE("haproxy state files: another content for a while, and everything back") {
+  const TempDir directory = Unwrap(TempDir::Create("state-files"));
+  const std::string& top = directory.path();
+  WriteText(top + "/all", "former\n", 0640);
+  REQUIRE(::symlink("all", (top + "/link").c_str()) == 0);
+  const std::vector<std::string> before = Names(top);
+  const StateFiles files({{top + "/link", ""}, {top + "/app", "app"}}, "id");
+  REQUIRE(files.paths() == std::vector<std::string>{top + "/all", top + "/app"});
+
+  REQUIRE_OK(files.TakeBack());
+  REQUIRE(Names(top) == before);
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE_OK(files.Put(kState));
+    REQUIRE(ReadText(top + "/link") == kState);
+    REQUIRE(ReadText(top + "/app") ==
+            "1\n# be_id be_name srv_id srv_name\n5 app 1 s1\n5 app 2 s2\n");
+    struct stat status {};
+    REQUIRE(::stat((top + "/all").c_str(), &status) == 0);
+    REQUIRE((status.st_mode & 07777U) == 0640);
+    // As after a crash: whoever knows the names can do it.
+    REQUIRE_OK(StateFiles({{top + "/all", ""}, {top + "/app", ""}}, "id").TakeBack());
+    REQUIRE(ReadText(top + "/all") == "former\n");
+    REQUIRE_FALSE(Exists(top + "/app"));
+    REQUIRE_OK(files.TakeBack());
+    REQUIRE(ReadText(top + "/all") == "former\n");
+  }
+  REQUIRE(Names(top).size() == before.size());
+}
+
+TEST_CASE("haproxy state files: a crash between two steps is undone") {
+  const TempDir directory = Unwrap(TempDir::Create("state-files"));
+  const std::string& top = directory.path();
+  const StateFiles files({{top + "/all", ""}}, "id");
+  SECTION("the former file was set aside") {
+    WriteText(top + "/.holdfast-id-state-all", "former\n");
+    REQUIRE_OK(files.TakeBack());
+    REQUIRE(ReadText(top + "/all") == "former\n");
+  }
+  SECTION("it was noted that there was none") {
+    WriteText(top + "/.holdfast-id-none-all", "");
+    REQUIRE_OK(files.TakeBack());
+    REQUIRE_FALSE(Exists(top + "/all"));
+  }
+  REQUIRE_FALSE(Exists(top + "/.holdfast-id-state-all"));
+  REQUIRE_FALSE(Exists(top + "/.holdfast-id-none-all"));
+}
+
+TEST_CASE("haproxy state files: one file of two backends holds both") {
+  const TempDir directory = Unwrap(TempDir::Create("state-files"));
+  const std::string file = directory.path() + "/both";
+  const StateFiles files({{file, "app"}, {file, "app2"}}, "id");
+  REQUIRE_OK(files.Put(kState));
+  REQUIRE(ReadText(file) == kState);
+  REQUIRE_OK(files.TakeBack());
+}
+
+}  // namespace
+}  // namespace holdfast::haproxy
