@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "agent/sources/host/flags.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
@@ -93,7 +94,7 @@ class MemberSettings {
     }
     // What systemd read at its start is as good as long as nobody changed it.
     for (const std::string& file : files_) {
-      const auto text = host::ReadRegularFile(file, kTextBytesMax);
+      const auto text = ReadForeignFile(file, kTextBytesMax);
       if (!text || !*text) continue;
       for (auto& [name, value] : host::ParseEnvironment(**text)) environment_[name] = value;
     }

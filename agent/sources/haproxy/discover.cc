@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "agent/sources/haproxy/tokenizer.h"
 #include "common/base/format.h"
 
@@ -53,7 +54,7 @@ CommandLine ReadCommandLine(const std::vector<std::string>& words) {
 bool IsChildOfHaproxy(const host::LocalProcess& process) {
   const std::string parent =
       fmt::format("{}/{}/cmdline", process.proc.substr(0, process.proc.rfind('/')), process.parent);
-  const auto text = host::ReadRegularFile(parent, std::size_t{4} << 20);
+  const auto text = ReadForeignFile(parent, std::size_t{4} << 20);
   if (!text || !*text) return false;
   std::string_view first = std::string_view(**text).substr(0, kNameBytesMax);
   first = first.substr(0, first.find('\0'));

@@ -17,7 +17,7 @@
 #include <system_error>
 #include <utility>
 
-#include "common/base/bytes.h"
+#include "agent/sources/foreign_file.h"
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"
 #include "common/io/fd.h"
@@ -50,48 +50,10 @@ std::string_view TrimBlanks(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
 }
 
-std::vector<std::string> SplitAtNul(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\0'), text.size());
-    parts.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
-bool IsRegularFile(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
 std::string LinkTarget(const std::string& path) {
   std::error_code error;
   const auto target = std::filesystem::read_symlink(path, error);
   return error ? std::string() : target.string();
-}
-
-Result<std::optional<std::string>> ReadOpened(Result<Fd> file, const std::string& path,
-                                              std::size_t bytes_max) {
-  if (!file) {
-    if (file.error().code() == ErrorCode::kNotFound) return std::nullopt;
-    return Fail(std::move(file).error());
-  }
-  struct stat status {};
-  if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
-  std::string text;
-  Bytes buffer(64U << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, ReadSome(file->get(), buffer, path));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > bytes_max) {
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
-    }
-  }
 }
 
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -111,7 +73,7 @@ void AddUnitFile(const std::string& path, std::set<std::string>& units,
                  std::set<std::string>& environment) {
   if (!IsRegularFile(path)) return;
   units.insert(path);
-  const auto text = ReadRegularFile(path, kUnitBytesMax);
+  const auto text = ReadForeignFile(path, kUnitBytesMax);
   if (!text || !*text) return;
   std::string_view rest = **text;
   constexpr std::string_view kName = "EnvironmentFile=";
@@ -178,7 +140,7 @@ class Reader {
     process.uid = status.st_uid;
     process.user = names_.User(status.st_uid);
     if (process.user.empty()) process.user = std::to_string(status.st_uid);
-    const auto command = ReadRegularFile(process.proc + "/cmdline", kCommandBytesMax);
+    const auto command = ReadForeignFile(process.proc + "/cmdline", kCommandBytesMax);
     if (!command) {
       // Of one that has ended reading fails so.
       if (command.error().code() != ErrorCode::kNotFound &&
@@ -189,11 +151,11 @@ class Reader {
     if (!*command || (*command)->empty()) return std::nullopt;
     ++sweep.processes;
     process.command = SplitAtNul(**command);
-    if (const auto stat = ReadRegularFile(process.proc + "/stat", kProcBytesMax); stat && *stat)
+    if (const auto stat = ReadForeignFile(process.proc + "/stat", kProcBytesMax); stat && *stat)
       process.parent = ParentOf(**stat);
     process.directory = LinkTarget(process.proc + "/cwd");
     process.program = LinkTarget(process.proc + "/exe");
-    const auto cgroup = ReadRegularFile(process.proc + "/cgroup", kProcBytesMax);
+    const auto cgroup = ReadForeignFile(process.proc + "/cgroup", kProcBytesMax);
     const std::string_view group = cgroup && *cgroup ? std::string_view(**cgroup) : "";
     process.unit = UnitOfControlGroup(group);
     const std::string mounts = LinkTarget(process.proc + "/ns/mnt");
@@ -218,7 +180,7 @@ class Reader {
 
 // Where /proc is mounted with hidepid, others' processes are not even listed.
 void WarnOfHidden(const Places& places, Sweep& sweep) {
-  const auto mounts = ReadRegularFile(places.proc + "/mounts", kProcBytesMax);
+  const auto mounts = ReadForeignFile(places.proc + "/mounts", kProcBytesMax);
   if (!mounts || !*mounts || ::access((places.proc + "/1").c_str(), F_OK) == 0) return;
   std::string_view rest = **mounts;
   while (!rest.empty()) {
@@ -249,8 +211,8 @@ Result<std::optional<std::string>> LocalProcess::ReadFile(const std::string& pat
   const std::string root = proc + "/root";
   // Who may not look below its root reads his own file of that name, most often the same.
   if (!is_contained || ::access((root + "/.").c_str(), F_OK) != 0)
-    return ReadRegularFile(path, bytes_max);
-  return ReadOpened(OpenWithin(root, path, kReadFlags), path, bytes_max);
+    return ReadForeignFile(path, bytes_max);
+  return ReadForeignFile(OpenWithin(root, path, kReadFlags), path, bytes_max);
 }
 
 bool LocalProcess::SeesAsWeDo(const std::string& path) const {
@@ -265,7 +227,7 @@ bool LocalProcess::SeesAsWeDo(const std::string& path) const {
 }
 
 Result<Environment> LocalProcess::ReadEnvironment() const {
-  HF_ASSIGN(const auto text, ReadRegularFile(proc + "/environ", kProcBytesMax));
+  HF_ASSIGN(const auto text, ReadForeignFile(proc + "/environ", kProcBytesMax));
   if (!text) return Fail(ErrorCode::kNotFound, "its process has ended");
   Environment environment;
   for (const std::string& entry : SplitAtNul(*text)) {
@@ -296,10 +258,6 @@ Result<Sweep> VisitProcesses(const Places& places,
     if (process && !visit(*process)) break;
   }
   return sweep;
-}
-
-Result<std::optional<std::string>> ReadRegularFile(const std::string& path, std::size_t bytes_max) {
-  return ReadOpened(OpenFile(path, kReadFlags), path, bytes_max);
 }
 
 UnitFiles FindUnitFiles(const std::string& unit, const Places& places) {

@@ -17,15 +17,12 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/local_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::host {
 
-// Where to look; tests have their own.
-struct Places {
-  std::string proc = "/proc";
-  std::string etc_root = "";  // before "/etc", "/run" and "/usr"
-};
+using Places = ProcessPlaces;
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 
@@ -48,7 +45,7 @@ struct LocalProcess {
   std::string_view Name() const;
   // `path` as the process means it.
   std::string Absolute(std::string_view path) const;
-  // A regular file under the process's own root directory, as ReadRegularFile(). REQUIRES: `path`
+  // A regular file under the process's own root directory, as ReadForeignFile(). REQUIRES: `path`
   // is absolute.
   Result<std::optional<std::string>> ReadFile(const std::string& path, std::size_t bytes_max) const;
   // Whether `path` is the same file for the process as for this host, or nothing for neither of
@@ -81,10 +78,6 @@ inline constexpr std::size_t kUnseenMax = 100;
 // meanwhile is left out.
 Result<Sweep> VisitProcesses(const Places& places,
                              const std::function<bool(const LocalProcess&)>& visit);
-
-// A regular file as text; nullopt when it is not there. kCorrupt when it is something else, which
-// is not opened for long, or larger than `bytes_max`.
-Result<std::optional<std::string>> ReadRegularFile(const std::string& path, std::size_t bytes_max);
 
 // The files of a unit that are there, sorted.
 struct UnitFiles {

@@ -124,18 +124,6 @@ TEST_CASE("host processes: the environment") {
   REQUIRE_FAILS(machine.Read(9).ReadEnvironment(), ErrorCode::kNotFound, "has ended");
 }
 
-TEST_CASE("host processes: what is no file, or too large, is not waited for") {
-  FakeProcesses machine;
-  const std::string file = machine.Write("file", "0123456789");
-  const std::string pipe = machine.top() + "/pipe";
-  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  REQUIRE(Unwrap(ReadRegularFile(file, 10)) == "0123456789");
-  REQUIRE_FAILS(ReadRegularFile(file, 9), ErrorCode::kCorrupt, "larger than");
-  REQUIRE_FAILS(ReadRegularFile(pipe, 9), ErrorCode::kCorrupt, "no regular file");
-  REQUIRE_FAILS(ReadRegularFile(machine.top(), 9), ErrorCode::kCorrupt, "no regular file");
-  REQUIRE_FALSE(Unwrap(ReadRegularFile(machine.top() + "/none", 9)));
-}
-
 TEST_CASE("host processes: a unit, its drop-ins and the files of its environment") {
   FakeProcesses machine;
   const std::string env = machine.Write("env", "A=b\n");
