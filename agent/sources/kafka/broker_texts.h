@@ -8,20 +8,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/java_properties.h"
 #include "agent/sources/kafka/documents.h"
 #include "common/base/result.h"
 
 namespace holdfast::kafka {
-
-// A file of Java's Properties; of what is there twice the last counts.
-using JavaProperties = std::map<std::string, std::string>;
-Result<JavaProperties> ParseProperties(std::string_view text);
 
 // meta.properties, of each log directory.
 struct MetaProperties {

@@ -8,7 +8,7 @@
 FUZZ_TARGET(broker_texts) {
   using namespace holdfast;
   const std::string_view text = AsText(input);
-  const auto properties = kafka::ParseProperties(text);
+  const auto properties = ParseProperties(text);
   FUZZ_REQUIRE_CLEAR(properties);
   const auto meta = kafka::ParseMetaProperties(text);
   FUZZ_REQUIRE_CLEAR(meta);
