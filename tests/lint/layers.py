@@ -65,6 +65,7 @@ THIRD_PARTY = [
     (r"yaml-cpp/", "yaml-cpp", {"common/config"}, False),
     (r"(zstd|zstd_errors|zdict)\.h", "zstd", {"common/repository"}, False),
     (r"xxhash\.h", "xxhash", {"agent/sources"}, False),
+    (r"zlib\.h", "zlib", {"agent/sources"}, False),
     (r"nlohmann/", "nlohmann-json", set(), True),
     (r"CLI/", "CLI11", {"agent/cli", "controller/cli", "controller/daemon"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),

@@ -1,0 +1,68 @@
+// How ZooKeeper writes its records ("jute"), in files as on the wire: numbers with the highest byte
+// first, one after the other; a buffer or a text has its length before it, four bytes, -1 for null;
+// a vector the number of its elements. What the records consist of is in zookeeper.jute of its
+// sources.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "common/base/bytes.h"
+
+namespace holdfast::zookeeper {
+
+inline std::uint64_t LoadNumber(ByteView bytes) {
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : bytes) number = number << 8 | byte;
+  return number;
+}
+
+// Takes a record apart. Who asks for more than there is gets nothing but zeros from then on, and
+// ok() says so. What it gives refers to the bytes it was made of.
+class JuteReader {
+ public:
+  explicit JuteReader(ByteView bytes) : left_(bytes) {}
+
+  bool ok() const { return is_ok_; }
+  std::size_t left() const { return left_.size(); }
+
+  std::uint8_t Byte() { return static_cast<std::uint8_t>(Number(1)); }
+  bool Bool() { return Number(1) != 0; }
+  std::int32_t Int() { return static_cast<std::int32_t>(Number(4)); }
+  std::int64_t Long() { return static_cast<std::int64_t>(Number(8)); }
+  // nullopt: null, which is not the same as empty.
+  std::optional<ByteView> Buffer() {
+    const std::int32_t length = Int();
+    if (length == -1 || !is_ok_) return std::nullopt;
+    return Take(length < 0 ? SIZE_MAX : static_cast<std::size_t>(length));
+  }
+  // Null as empty.
+  std::string_view Text() { return AsText(Buffer().value_or(ByteView())); }
+  // How many elements follow, each of which takes `element_bytes_min` at least; null as none.
+  std::size_t Count(std::size_t element_bytes_min) {
+    const std::int32_t count = Int();
+    if (count == -1) return 0;
+    if (count < 0 || static_cast<std::size_t>(count) > left_.size() / element_bytes_min) Fail();
+    return is_ok_ ? static_cast<std::size_t>(count) : 0;
+  }
+
+ private:
+  ByteView Take(std::size_t bytes) {
+    if (bytes > left_.size()) Fail();
+    if (!is_ok_) return {};
+    const ByteView taken = left_.first(bytes);
+    left_ = left_.subspan(bytes);
+    return taken;
+  }
+  std::uint64_t Number(std::size_t bytes) { return LoadNumber(Take(bytes)); }
+  void Fail() {
+    is_ok_ = false;
+    left_ = {};
+  }
+
+  ByteView left_;
+  bool is_ok_ = true;
+};
+
+}  // namespace holdfast::zookeeper

@@ -1,0 +1,17 @@
+// The checksums of ZooKeeper's files.
+#pragma once
+
+#include <cstdint>
+
+#include "common/base/bytes.h"
+
+namespace holdfast::zookeeper {
+
+constexpr std::uint32_t kAdlerOfNothing = 1;
+
+// Of all that `sum` is of and `bytes` behind it.
+std::uint32_t Adler32(std::uint32_t sum, ByteView bytes);
+// The same; of nothing it is 0.
+std::uint32_t Crc32(std::uint32_t sum, ByteView bytes);
+
+}  // namespace holdfast::zookeeper
