@@ -8,12 +8,14 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "agent/sources/kafka/kafka.h"
 #include "agent/sources/prometheus/prometheus.h"
+#include "agent/sources/zookeeper/zookeeper.h"
 
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds() {
-  static const std::vector<SourceKind> kinds = {EtcdKind(),         KafkaKind(),   PrometheusKind(),
-                                                AlertmanagerKind(), HaproxyKind(), FilesKind()};
+  static const std::vector<SourceKind> kinds = {
+      EtcdKind(),         KafkaKind(),   ZooKeeperKind(), PrometheusKind(),
+      AlertmanagerKind(), HaproxyKind(), FilesKind()};
   return kinds;
 }
 

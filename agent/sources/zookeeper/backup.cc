@@ -1,0 +1,270 @@
+#include "agent/sources/zookeeper/backup.h"
+
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "agent/sources/zookeeper/member_files.h"
+#include "agent/sources/zookeeper/pinned_files.h"
+#include "agent/sources/zookeeper/survey.h"
+#include "agent/sources/zookeeper/tree_facts.h"
+#include "common/base/format.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+constexpr std::string_view kDataPath = "data";
+constexpr std::string_view kVersionPath = "data/version-2";
+
+std::string SumText(std::uint32_t sum) { return fmt::format("adler32:{:08x}", sum); }
+
+std::string PathOf(const PinnedFile& file) { return fmt::format("{}/{}", kVersionPath, file.name); }
+
+void DescribeServer(const Survey& survey, Manifest& manifest) {
+  manifest.identity = survey.Identity();
+  manifest.members = survey.Members();
+  if (survey.config.client) manifest.endpoint = survey.config.client->Text();
+  manifest.details["service"] = {survey.is_live() ? "live" : "cold"};
+  manifest.details["health"] = {survey.Health()};
+  for (const char* name : {"acceptedEpoch", "currentEpoch"})
+    if (const auto epoch = ReadEpoch(survey.config, name))
+      manifest.details[name == std::string_view("acceptedEpoch") ? "accepted_epoch"
+                                                                 : "current_epoch"] = {
+          std::to_string(*epoch)};
+  manifest.details["data_dir"] = {survey.config.data_dir};
+  if (survey.config.log_dir != survey.config.data_dir)
+    manifest.details["data_log_dir"] = {survey.config.log_dir};
+}
+
+class Session final : public BackupSession {
+ public:
+  Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    HF_ASSIGN(survey_, LookAtServer(settings_, stop_));
+    if (survey_.is_left_behind())
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("this member has no part in the ensemble while others serve, so its "
+                              "files are behind theirs: {}",
+                              survey_.silence->message()),
+                  "start it, or save another member");
+    HF_TRY(OpenFiles());
+    HF_TRY(CatchUp());
+    HF_ASSIGN(member_files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
+    return {};
+  }
+
+  Result<void> Cut() override {
+    const bool was_whole = files_->damages().empty();
+    HF_TRY(files_->Advance(stop_));
+    // The run waited for so long that logs came and were purged: then there are newer snapshots.
+    if (was_whole && !files_->damages().empty()) HF_TRY(OpenFiles());
+    return {};
+  }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    const std::size_t step = next_++;
+    if (step == 0) return DirectoryItem(kDataPath, survey_.config.data_dir);
+    if (step == 1) return DirectoryItem(kVersionPath, survey_.config.data_dir + "/version-2");
+    if (step == 2) return FileItem(files_->snapshot());
+    if (step - 3 < files_->logs().size()) return FileItem(files_->logs()[step - 3].file);
+    return member_files_->Next();
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    DescribeServer(survey_, manifest);
+    manifest.method =
+        survey_.is_live() ? "snapshot and transaction logs" : "snapshot and transaction logs, cold";
+    manifest.consistency = "fuzzy";
+    manifest.position["zxid"] = ZxidText(files_->zxid());
+    manifest.position["epoch"] = std::to_string(files_->zxid() >> 32);
+    manifest.position["snapshot_zxid"] = ZxidText(files_->snapshot().zxid);
+    manifest.details["snapshot_compression"] = {
+        std::string(CompressionName(CompressionOf(files_->snapshot().name)))};
+    manifest.details["sessions"] = {std::to_string(files_->summary().sessions)};
+    manifest.checksums[PathOf(files_->snapshot())] = SumText(files_->snapshot().sum);
+    for (const PinnedLog& log : files_->logs())
+      manifest.checksums[PathOf(log.file)] = SumText(log.file.sum);
+    DescribeDoubts(manifest);
+    HF_TRY(DescribeTree(manifest));
+    member_files_->Describe(manifest, warnings_);
+    manifest.warnings = std::move(warnings_);
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override {
+    return (files_ ? files_->bytes() : 0) + (member_files_ ? member_files_->bytes() : 0);
+  }
+
+ private:
+  Result<void> OpenFiles() {
+    HF_ASSIGN(files_, PinnedFiles::Open({.data_dir = survey_.config.data_dir,
+                                         .log_dir = survey_.config.log_dir,
+                                         .is_live = survey_.is_live()},
+                                        stop_));
+    return {};
+  }
+
+  // What anybody was told before this is to be in the copy. Others may have had it confirmed before
+  // this member has it.
+  Result<void> CatchUp() {
+    const std::int64_t confirmed = survey_.confirmed_zxid();
+    HF_ASSIGN(const bool has_it, files_->AdvanceTo(confirmed, stop_));
+    if (has_it || !files_->damages().empty()) return {};
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("this member's log ends at {:#x}, behind the ensemble at {:#x}",
+                            files_->zxid(), confirmed),
+                "wait until it has caught up, or save another member; \"config\" must be the file "
+                "that this server was started with");
+  }
+
+  Result<std::optional<Item>> DirectoryItem(std::string_view path, const std::string& directory) {
+    Item item;
+    item.path = path;
+    HF_ASSIGN(item.attributes, filetree::ReadAttributes(directory));
+    if (item.attributes.type == NodeType::kSymlink) {
+      HF_ASSIGN(item.attributes, filetree::ReadAttributes(directory + "/."));
+    }
+    return item;
+  }
+
+  // Snapshots and logs that the server has left behind never change.
+  std::optional<Item> FileItem(const PinnedFile& file) {
+    Item item;
+    item.path = PathOf(file);
+    item.attributes = file.attributes;
+    if (IsSaved(item.path, file)) {
+      item.content =
+          Reuse{.path = item.path, .read = [&file]() {
+                  return Result<std::unique_ptr<ByteReader>>(PinnedFiles::OpenContent(file));
+                }};
+    } else {
+      item.content = PinnedFiles::OpenContent(file);
+    }
+    return item;
+  }
+
+  // Another member's file of that name may be another one: each writes its own snapshots.
+  bool IsSaved(const std::string& path, const PinnedFile& file) {
+    if (previous_ == nullptr || !previous_->manifest()) return false;
+    const auto& sums = previous_->manifest()->checksums;
+    const auto sum = sums.find(path);
+    if (sum == sums.end() || sum->second != SumText(file.sum)) return false;
+    const auto saved = previous_->Stat(path);
+    return saved && *saved && (*saved)->size == file.attributes.size &&
+           (*saved)->mtime == file.attributes.mtime && (*saved)->inode == file.attributes.inode;
+  }
+
+  void DescribeDoubts(Manifest& manifest) {
+    for (const PassedOver& one : files_->passed_over()) {
+      const std::string text = fmt::format("{}: {}", one.path, one.reason);
+      manifest.details["snapshots_passed_over"].push_back(text);
+      // One that is being written is none that was lost.
+      if (!one.is_written)
+        warnings_.push_back(
+            fmt::format("a newer snapshot cannot be used, and {} was taken in its "
+                        "place: {}",
+                        files_->snapshot().name, text));
+    }
+    for (const std::string& damage : files_->damages())
+      manifest.missing.push_back({"transactions",
+                                  fmt::format("{}; the copy ends at {:#x}", damage, files_->zxid()),
+                                  "save another member, and look at this server's disk"});
+    if (!files_->is_covered())
+      manifest.missing.push_back(
+          {"transactions",
+           fmt::format("the logs end at {:#x}, and the snapshot may have parts of transactions up "
+                       "to {:#x}: multis may be torn",
+                       files_->zxid(), files_->summary().fuzzy_end()),
+           "save another member"});
+  }
+
+  Result<void> DescribeTree(Manifest& manifest) {
+    auto facts = ReadTreeFacts(files_->Tree(), stop_);
+    if (!facts) {
+      const ErrorCode code = facts.error().code();
+      if (code != ErrorCode::kUnsupported && code != ErrorCode::kCorrupt)
+        return Fail(std::move(facts).error());
+      warnings_.push_back("node count and digest are not known: " + facts.error().Text());
+      return {};
+    }
+    manifest.details["znodes"] = {std::to_string(facts->nodes)};
+    manifest.details["digest"] = {fmt::format("{:#x}", facts->digest)};
+    if (facts->first_difference) {
+      warnings_.push_back(fmt::format(
+          "from {:#x} on the tree's digest is not the one that the log says (hint: a server whose "
+          "file.encoding is not UTF-8 computes others for paths that are not ASCII; else compare "
+          "with another member)",
+          *facts->first_difference));
+    } else if (facts->logged) {
+      manifest.details["digest_confirmed_at"] = {ZxidText(facts->logged->zxid)};
+    }
+    return {};
+  }
+
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_token stop_;
+  Survey survey_;
+  std::optional<PinnedFiles> files_;
+  std::optional<MemberFiles> member_files_;
+  std::vector<std::string> warnings_;
+  std::size_t next_ = 0;
+};
+
+// Saves this member's files only. Whose server does not run wants them all the more, so what it
+// says, or that it says nothing, is never in the way.
+class MemberSession final : public BackupSession {
+ public:
+  MemberSession(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
+      : context_(context), settings_(settings), previous_(spec.previous) {}
+
+  Result<void> Prepare(std::stop_token stop) override {
+    stop_ = std::move(stop);
+    HF_ASSIGN(survey_, LookAtServer(settings_, stop_));
+    HF_ASSIGN(files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
+    return {};
+  }
+
+  Result<void> Cut() override { return {}; }
+
+  Result<std::optional<Item>> Next() override {
+    if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    return files_->Next();
+  }
+
+  Result<Manifest> Finish() override {
+    Manifest manifest;
+    DescribeServer(survey_, manifest);
+    manifest.method = "files of the member";
+    manifest.consistency = "per file";
+    files_->Describe(manifest, manifest.warnings);
+    return manifest;
+  }
+
+  std::uint64_t bytes_total() const override { return files_ ? files_->bytes() : 0; }
+
+ private:
+  const SourceContext& context_;
+  const Settings& settings_;
+  SnapshotView* previous_;
+  std::stop_token stop_;
+  Survey survey_;
+  std::optional<MemberFiles> files_;
+};
+
+}  // namespace
+
+std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
+                                                 const Settings& settings, const BackupSpec& spec) {
+  if (spec.scope == BackupScope::kMember)
+    return std::make_unique<MemberSession>(context, settings, spec);
+  return std::make_unique<Session>(context, settings, spec);
+}
+
+}  // namespace holdfast::zookeeper

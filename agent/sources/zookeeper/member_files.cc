@@ -1,0 +1,86 @@
+#include "agent/sources/zookeeper/member_files.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "agent/sources/text_item.h"
+#include "common/base/format.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+constexpr std::uint64_t kFilesCounted = 100'000;
+
+UnixTime UnixTimeOf(WallTime time) {
+  const auto since = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+}
+
+// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
+WallTime LookedAt(const Manifest& manifest, const std::string& node) {
+  for (const PartManifest& part : manifest.parts)
+    if (part.node == node && part.cut_time) return *part.cut_time;
+  return manifest.cut_time;
+}
+
+}  // namespace
+
+std::vector<std::string> MemberFilePaths(const Settings& settings, const Survey& survey) {
+  std::vector<std::string> paths = settings.files;
+  paths.insert(paths.end(), survey.config.files.begin(), survey.config.files.end());
+  if (survey.process)
+    paths.insert(paths.end(), survey.process->files.begin(), survey.process->files.end());
+  std::ranges::sort(paths);
+  const auto again = std::ranges::unique(paths);
+  paths.erase(again.begin(), again.end());
+  return paths;
+}
+
+Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Settings& settings,
+                                         const Survey& survey, SnapshotView* previous) {
+  MemberFiles files;
+  files.prefix_ = fmt::format("members/{}", context.node);
+  files.warnings_ = survey.config.warnings;
+  if (survey.process) {
+    const std::vector<std::string>& warnings = survey.process->warnings;
+    files.warnings_.insert(files.warnings_.end(), warnings.begin(), warnings.end());
+    files.process_ = EncodeServerProcess(*survey.process);
+    Attributes& attributes = files.process_attributes_;
+    attributes.mode = 0600;
+    attributes.mtime = attributes.atime = attributes.ctime = UnixTimeOf(context.clock->Now());
+    attributes.uid = ::geteuid();
+    attributes.gid = ::getegid();
+  }
+  filetree::WalkOptions walk;
+  walk.roots = MemberFilePaths(settings, survey);
+  walk.prefix = files.prefix_ + "/files";
+  walk.previous = previous;
+  if (previous != nullptr && previous->manifest()) {
+    const std::chrono::seconds step(filetree::kClockStepSeconds);
+    walk.previous_cut = UnixTimeOf(LookedAt(*previous->manifest(), context.node) - step);
+  }
+  HF_ASSIGN(files.walker_, filetree::Walker::Create(std::move(walk)));
+  files.bytes_ = files.walker_->Estimate(kFilesCounted).bytes;
+  return files;
+}
+
+Result<std::optional<Item>> MemberFiles::Next() {
+  HF_ASSIGN(std::optional<Item> item, walker_->Next());
+  if (item || !process_) return item;
+  std::string text = *std::exchange(process_, std::nullopt);
+  return TextItem(prefix_ + "/process.json", std::move(text), process_attributes_);
+}
+
+void MemberFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {
+  warnings.insert(warnings.end(), warnings_.begin(), warnings_.end());
+  const std::vector<Missing>& missing = walker_->missing();
+  manifest.missing.insert(manifest.missing.end(), missing.begin(), missing.end());
+  const std::vector<std::string>& walked = walker_->warnings();
+  warnings.insert(warnings.end(), walked.begin(), walked.end());
+}
+
+}  // namespace holdfast::zookeeper

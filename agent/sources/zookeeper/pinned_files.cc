@@ -1,0 +1,364 @@
+#include "agent/sources/zookeeper/pinned_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "agent/sources/zookeeper/sums.h"
+#include "common/base/format.h"
+#include "common/base/wait.h"
+#include "common/filetree/metadata.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+constexpr std::string_view kVersionDirectory = "/version-2";
+constexpr int kTriesMax = 5;
+constexpr std::chrono::milliseconds kBetweenLooks{20};
+constexpr int kLooksMax = 500;   // until the server has written what it confirmed: ten seconds
+constexpr int kRereadsMax = 10;  // of a record that is being written
+// In the log that the server writes to, tens of megabytes of which are not written yet: a cut is to
+// be short.
+constexpr std::uint64_t kLookBehind = 1U << 20;
+constexpr std::size_t kSumBytes = 1U << 20;
+constexpr const char* kLetRead = "let the agent read ZooKeeper's data directories";
+
+// From an offset on, to the end that it has then.
+class FdContent final : public ByteReader {
+ public:
+  FdContent(int fd, std::uint64_t at, std::uint64_t end, const std::string& shown)
+      : fd_(fd), at_(at), end_(end), shown_(shown) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), end_ - at_);
+    for (;;) {
+      const ssize_t count = ::pread(fd_, buffer.data(), wanted, static_cast<off_t>(at_));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return Fail(ErrnoError(errno, "read " + Quote(shown_)));
+      at_ += static_cast<std::uint64_t>(count);
+      return static_cast<std::size_t>(count);
+    }
+  }
+
+ private:
+  const int fd_;
+  std::uint64_t at_;
+  const std::uint64_t end_;
+  const std::string shown_;
+};
+
+// The same, and the sum of all that was read.
+class CheckedContent final : public ByteReader {
+ public:
+  explicit CheckedContent(const PinnedFile& file)
+      : content_(file.fd.get(), 0, file.attributes.size, file.path),
+        attributes_(file.attributes),
+        sum_(file.sum),
+        shown_(file.path) {}
+  Result<std::size_t> Read(std::span<std::uint8_t> buffer) override {
+    HF_ASSIGN(const std::size_t count, content_.Read(buffer));
+    read_sum_ = Adler32(read_sum_, buffer.first(count));
+    read_ += count;
+    const bool is_at_end = count == 0 && !buffer.empty();
+    if (is_at_end && (read_ != attributes_.size || read_sum_ != sum_))
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("{} is not what it was when it was checked", Quote(shown_)),
+                  "a new leader had the server take records back; back up again");
+    return count;
+  }
+  Result<Outcome> Finish() override { return Outcome{.attributes = attributes_}; }
+
+ private:
+  FdContent content_;
+  const Attributes attributes_;
+  const std::uint32_t sum_;
+  const std::string shown_;
+  std::uint32_t read_sum_ = kAdlerOfNothing;
+  std::uint64_t read_ = 0;
+};
+
+Result<std::uint32_t> SumOf(std::uint32_t sum, const PinnedFile& file, std::uint64_t from,
+                            std::uint64_t to) {
+  FdContent content(file.fd.get(), from, to, file.path);
+  Bytes buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kSumBytes, to - from)));
+  for (std::uint64_t at = from; at < to;) {
+    HF_ASSIGN(const std::size_t count, content.Read(buffer));
+    if (count == 0)
+      return Fail(ErrorCode::kUnavailable, fmt::format("{} became shorter", Quote(file.path)),
+                  "a new leader had the server take records back; back up again");
+    sum = Adler32(sum, ByteView(buffer).first(count));
+    at += count;
+  }
+  return sum;
+}
+
+// So that it is not taken for something that was purged.
+Result<void> CheckDirectory(const std::string& directory) {
+  const std::string path = directory + std::string(kVersionDirectory);
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return {};
+  return Fail(ErrnoError(errno, "look at " + Quote(path)).WithHint(kLetRead));
+}
+
+struct NamedFile {
+  std::int64_t zxid = 0;
+  std::string name;
+};
+
+// Of "version-2" in `directory`, by ascending zxid. Of several of one zxid, which differ by their
+// compression, all.
+Result<std::vector<NamedFile>> ListFiles(const std::string& directory, std::string_view prefix) {
+  const std::string path = directory + std::string(kVersionDirectory);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), &::closedir);
+  if (!stream) return Fail(ErrnoError(errno, "list " + Quote(path)).WithHint(kLetRead));
+  std::vector<NamedFile> files;
+  while (const dirent* entry = ::readdir(stream.get()))
+    if (const auto zxid = ZxidOf(entry->d_name, prefix)) files.push_back({*zxid, entry->d_name});
+  std::ranges::sort(files, {}, [](const NamedFile& file) {
+    return std::pair<std::int64_t, const std::string&>(file.zxid, file.name);
+  });
+  return files;
+}
+
+Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
+  PinnedFile file;
+  file.name = named.name;
+  file.zxid = named.zxid;
+  file.path = fmt::format("{}{}/{}", directory, kVersionDirectory, named.name);
+  HF_ASSIGN(file.fd, OpenFile(file.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+  struct stat status {};
+  if (::fstat(file.fd.get(), &status) != 0)
+    return Fail(ErrnoError(errno, "stat " + Quote(file.path)));
+  if (!S_ISREG(status.st_mode))
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(file.path)));
+  file.attributes = filetree::FromStat(status);
+  filetree::NameCache names;
+  file.attributes.user = names.User(file.attributes.uid);
+  file.attributes.group = names.Group(file.attributes.gid);
+  return file;
+}
+
+bool IsOfNextEpoch(std::int64_t zxid, std::int64_t last) { return zxid >> 32 > last >> 32; }
+
+}  // namespace
+
+Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop_token& stop) {
+  HF_TRY(CheckDirectory(options.data_dir));
+  HF_TRY(CheckDirectory(options.log_dir));
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    HF_ASSIGN(const std::vector<NamedFile> snapshots, ListFiles(options.data_dir, "snapshot"));
+    if (snapshots.empty())
+      return Fail(
+          ErrorCode::kNotFound,
+          fmt::format("there is no snapshot in {}{}", Quote(options.data_dir), kVersionDirectory),
+          "has this server ever run? \"config\" must be the file that it was started with");
+    PinnedFiles files(options);
+    files.is_last_try_ = tries + 1 == kTriesMax;
+    std::optional<PinnedFiles> not_covered;
+    bool has_vanished = false;
+    for (auto one = snapshots.rbegin(); one != snapshots.rend() && !has_vanished; ++one) {
+      auto taken = files.TakeSnapshot(one->name, stop);
+      has_vanished = !taken && taken.error().code() == ErrorCode::kNotFound;
+      if (!taken && !has_vanished) return Fail(std::move(taken).error());
+      if (!taken || !*taken) continue;
+      if (files.is_covered()) return files;
+      // An older snapshot does better than one whose log was never written.
+      PinnedFiles older(options);
+      older.is_last_try_ = files.is_last_try_;
+      older.passed_over_ = files.passed_over_;
+      older.LeaveOut(files.snapshot_,
+                     fmt::format("the logs end at {:#x}, and it may have parts of transactions up "
+                                 "to {:#x}",
+                                 files.zxid(), files.summary_.fuzzy_end()));
+      if (!not_covered) not_covered = std::move(files);
+      files = std::move(older);
+    }
+    if (has_vanished) continue;
+    if (not_covered) return *std::move(not_covered);
+    const PassedOver& newest = files.passed_over_.front();
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("none of the {} snapshots in {}{} is whole; {}: {}", snapshots.size(),
+                    Quote(options.data_dir), kVersionDirectory, Quote(newest.path), newest.reason),
+        "have another member saved, and look at this server's disk");
+  }
+  return Fail(ErrorCode::kBusy,
+              fmt::format("snapshots in {} go as fast as they come", Quote(options.data_dir)));
+}
+
+// False for one that cannot be used; kNotFound where something was purged meanwhile.
+Result<bool> PinnedFiles::TakeSnapshot(const std::string& name, const std::stop_token& stop) {
+  HF_ASSIGN(const bool is_whole, OpenSnapshot(name, stop));
+  if (!is_whole) return false;
+  if (options_.between) options_.between();
+  logs_.clear();
+  HF_TRY(Advance(stop));
+  if (options_.is_live && !damages_.empty() && !is_last_try_)
+    return Fail(ErrorCode::kNotFound, "the logs have a gap");
+  // What the server applied may not be in its log yet.
+  HF_TRY(AdvanceTo(summary_.fuzzy_end(), stop));
+  return true;
+}
+
+Result<bool> PinnedFiles::OpenSnapshot(const std::string& name, const std::stop_token& stop) {
+  HF_ASSIGN(snapshot_, Pin(options_.data_dir, {ZxidOf(name, "snapshot").value_or(0), name}));
+  HF_ASSIGN(snapshot_.sum, SumOf(kAdlerOfNothing, snapshot_, 0, snapshot_.attributes.size));
+  const std::unique_ptr<ByteReader> content =
+      Decompress(CompressionOf(name), OpenContent(snapshot_));
+  auto summary = ReadSnapshot(*content, {}, stop);
+  if (summary) {
+    summary_ = *summary;
+    return true;
+  }
+  const ErrorCode code = summary.error().code();
+  if (code != ErrorCode::kCorrupt && code != ErrorCode::kUnsupported &&
+      code != ErrorCode::kUnavailable)
+    return Fail(std::move(summary).error());
+  LeaveOut(snapshot_, summary.error().message());
+  return false;
+}
+
+void PinnedFiles::LeaveOut(const PinnedFile& file, std::string reason) {
+  struct stat status {};
+  const bool has_changed = ::fstat(file.fd.get(), &status) == 0 &&
+                           static_cast<std::uint64_t>(status.st_size) != file.attributes.size;
+  passed_over_.push_back({file.path, std::move(reason), options_.is_live && has_changed});
+}
+
+// Those that are not open yet: at first the one that has the snapshot's zxid and all behind it.
+Result<bool> PinnedFiles::OpenLogs() {
+  HF_ASSIGN(const std::vector<NamedFile> listed, ListFiles(options_.log_dir, "log"));
+  std::int64_t from = 0;
+  if (!logs_.empty()) {
+    from = logs_.back().file.zxid + 1;
+  } else {
+    for (const NamedFile& one : listed)
+      if (one.zxid <= snapshot_.zxid) from = one.zxid;
+  }
+  bool has_new = false;
+  for (const NamedFile& one : listed) {
+    if (one.zxid < from) continue;
+    PinnedLog log;
+    HF_ASSIGN(log.file, Pin(options_.log_dir, one));
+    log.file.attributes.size = 0;
+    log.file.sum = kAdlerOfNothing;
+    logs_.push_back(std::move(log));
+    has_new = true;
+  }
+  return has_new;
+}
+
+// A record that is being written is whole a moment later, and what seems to be damaged may be read
+// while it was.
+Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_token& stop) {
+  for (int rereads = 0;; ++rereads) {
+    struct stat status {};
+    if (::fstat(log.file.fd.get(), &status) != 0)
+      return Fail(ErrnoError(errno, "stat " + Quote(log.file.path)));
+    FdContent content(log.file.fd.get(), log.position.bytes,
+                      static_cast<std::uint64_t>(status.st_size), log.file.path);
+    const bool is_written = options_.is_live && is_last;
+    LogReader reader(content, log.position, is_written ? kLookBehind : UINT64_MAX);
+    for (;;) {
+      if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+      auto record = reader.Next();
+      if (!record) return Fail(std::move(record).error().While(Quote(log.file.path)));
+      if (!*record) break;
+    }
+    log.position = reader.position();
+    log.end = reader.end();
+    PinnedFile& file = log.file;
+    HF_ASSIGN(file.sum, SumOf(file.sum, file, file.attributes.size, log.position.bytes));
+    const Attributes now = filetree::FromStat(status);
+    file.attributes.mtime = now.mtime;
+    file.attributes.ctime = now.ctime;
+    file.attributes.size = log.position.bytes;
+    const bool may_change = is_written && log.end != LogEnd::kClean;
+    if (!may_change || rereads == kRereadsMax || !WaitFor(kBetweenLooks, stop)) return {};
+  }
+}
+
+// Whether the records of one log follow those before, which all were; tells what is missing.
+bool PinnedFiles::IsGoodUpTo(std::size_t log) {
+  const PinnedLog& here = logs_[log];
+  const std::int64_t follows = here.position.first_zxid;
+  if (log == 0) {
+    if (follows > snapshot_.zxid + 1 && !IsOfNextEpoch(follows, snapshot_.zxid))
+      damages_.push_back(fmt::format("the transactions from {:#x} to {:#x} are missing behind {}",
+                                     snapshot_.zxid + 1, follows - 1, Quote(snapshot_.path)));
+    return true;
+  }
+  const PinnedLog& before = logs_[log - 1];
+  const std::int64_t last = before.position.last_zxid;
+  if (before.end == LogEnd::kDamaged) return false;
+  const bool has_gap = last != 0 && follows > last + 1 && !IsOfNextEpoch(follows, last);
+  if (!has_gap) return true;
+  damages_.push_back(
+      fmt::format("the transactions from {:#x} to {:#x} are missing between {} and {}", last + 1,
+                  follows - 1, Quote(before.file.path), Quote(here.file.path)));
+  return before.end == LogEnd::kClean;
+}
+
+Result<void> PinnedFiles::Advance(const std::stop_token& stop) {
+  HF_TRY(OpenLogs());
+  damages_.clear();
+  for (std::size_t i = 0; i < logs_.size(); ++i) {
+    PinnedLog& log = logs_[i];
+    HF_TRY(ReadOn(log, i + 1 == logs_.size(), stop));
+    if (!IsGoodUpTo(i)) {
+      // What follows a gap is of no use, and would do harm.
+      logs_.erase(logs_.begin() + static_cast<std::ptrdiff_t>(i), logs_.end());
+      return {};
+    }
+    if (log.end != LogEnd::kDamaged) continue;
+    damages_.push_back(
+        fmt::format("{} is damaged behind {:#x}: what follows is not saved, and "
+                    "ZooKeeper does not start on it",
+                    Quote(log.file.path), log.position.last_zxid));
+  }
+  return {};
+}
+
+Result<bool> PinnedFiles::AdvanceTo(std::int64_t zxid, const std::stop_token& stop) {
+  for (int looks = 0; this->zxid() < zxid; ++looks) {
+    if (!options_.is_live || looks == kLooksMax) return false;
+    if (!WaitFor(kBetweenLooks, stop)) return Fail(ErrorCode::kCancelled, "stopped by request");
+    HF_TRY(Advance(stop));
+  }
+  return true;
+}
+
+std::int64_t PinnedFiles::zxid() const {
+  std::int64_t zxid = snapshot_.zxid;
+  for (const PinnedLog& log : logs_) zxid = std::max(zxid, log.position.last_zxid);
+  return zxid;
+}
+
+std::uint64_t PinnedFiles::bytes() const {
+  std::uint64_t bytes = snapshot_.attributes.size;
+  for (const PinnedLog& log : logs_) bytes += log.file.attributes.size;
+  return bytes;
+}
+
+TreeFiles PinnedFiles::Tree() const {
+  TreeFiles tree;
+  tree.snapshot_zxid = snapshot_.zxid;
+  tree.snapshot = [this]() -> Result<std::unique_ptr<ByteReader>> {
+    return Decompress(CompressionOf(snapshot_.name), OpenContent(snapshot_));
+  };
+  for (const PinnedLog& log : logs_)
+    tree.logs.emplace_back(
+        [&log]() -> Result<std::unique_ptr<ByteReader>> { return OpenContent(log.file); });
+  return tree;
+}
+
+std::unique_ptr<ByteReader> PinnedFiles::OpenContent(const PinnedFile& file) {
+  return std::make_unique<CheckedContent>(file);
+}
+
+}  // namespace holdfast::zookeeper

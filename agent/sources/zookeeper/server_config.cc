@@ -1,0 +1,170 @@
+#include "agent/sources/zookeeper/server_config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <utility>
+
+#include "agent/sources/foreign_file.h"
+#include "agent/sources/local_process.h"
+#include "common/base/format.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+constexpr std::size_t kConfigBytesMax = 1U << 20;
+constexpr std::size_t kNumberBytesMax = 64;
+constexpr std::string_view kServer = "server.";
+constexpr std::string_view kAnyHost = "0.0.0.0";
+
+std::string ValueOf(const JavaProperties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+Result<JavaProperties> ReadProperties(const std::string& path) {
+  HF_ASSIGN(const auto text, ReadForeignFile(path, kConfigBytesMax));
+  if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(path)));
+  auto properties = ParseProperties(*text);
+  if (!properties) return Fail(std::move(properties).error().While(Quote(path)));
+  return properties;
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+void AddMembers(const JavaProperties& properties, std::vector<ConfiguredMember>& members) {
+  for (const auto& [name, value] : properties) {
+    if (!name.starts_with(kServer)) continue;
+    if (auto member = ParseMember(std::string_view(name).substr(kServer.size()), value))
+      members.push_back(*std::move(member));
+  }
+  std::ranges::sort(members, {}, [](const ConfiguredMember& member) {
+    return std::pair(member.id.size(), member.id);
+  });
+}
+
+}  // namespace
+
+std::optional<ConfiguredMember> ParseMember(std::string_view id, std::string_view value) {
+  value = Trimmed(value);
+  if (!IsNumber(id) || value.empty()) return std::nullopt;
+  ConfiguredMember member;
+  member.id = id;
+  const std::size_t semicolon = std::min(value.find(';'), value.size());
+  member.address = Trimmed(value.substr(0, semicolon));
+  // Of several addresses of one server the first.
+  const std::string_view first =
+      std::string_view(member.address).substr(0, member.address.find('|'));
+  const bool is_bracketed = first.starts_with('[');
+  const std::size_t host_end = is_bracketed ? std::min(first.find(']'), first.size())
+                                            : std::min(first.find(':'), first.size());
+  member.host = is_bracketed ? first.substr(1, host_end - 1) : first.substr(0, host_end);
+  if (member.host.empty()) return std::nullopt;
+  member.is_observer = member.address.ends_with(":observer");
+  if (semicolon < value.size()) {
+    const std::string client(Trimmed(value.substr(semicolon + 1)));
+    member.client = ParseAddress(IsNumber(client) ? member.host + ":" + client : client);
+    if (member.client && (member.client->host == kAnyHost || member.client->host == "::"))
+      member.client->host = member.host;
+  }
+  return member;
+}
+
+std::vector<Address> ServerConfig::OtherClients() const {
+  std::vector<Address> others;
+  for (const ConfiguredMember& member : members) {
+    if (member.id == my_id) continue;
+    std::optional<Address> address = member.client;
+    if (!address && client) address = Address{member.host, client->port};
+    if (address && address != client) others.push_back(*std::move(address));
+  }
+  return others;
+}
+
+Result<ServerConfig> ReadServerConfig(const Settings& settings) {
+  ServerConfig config;
+  auto read = ReadProperties(settings.config);
+  if (!read)
+    return Fail(std::move(read).error().WithHint("correct \"config\", and let the agent read it"));
+  config.properties = *std::move(read);
+  const std::string home = DirectoryOf(settings.config);
+  const auto directory = [&](const std::string& given, const std::string& name) {
+    const std::string said(Trimmed(ValueOf(config.properties, name)));
+    if (!given.empty() || said.empty()) return WithoutSlashes(given);
+    return WithoutSlashes(AbsoluteIn(home, said));
+  };
+  config.data_dir = directory(settings.data_dir, "dataDir");
+  if (config.data_dir.empty())
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} has no dataDir", Quote(settings.config)),
+                "\"config\" must be the zoo.cfg that the server is started with");
+  config.log_dir = directory(settings.data_log_dir, "dataLogDir");
+  if (config.log_dir.empty()) config.log_dir = config.data_dir;
+
+  std::set<std::string> files = {settings.config};
+  const std::string dynamic = ValueOf(config.properties, "dynamicConfigFile");
+  if (!dynamic.empty()) {
+    config.dynamic_file = AbsoluteIn(home, dynamic);
+    files.insert(config.dynamic_file);
+    auto members = ReadProperties(config.dynamic_file);
+    if (members) {
+      AddMembers(*members, config.members);
+    } else {
+      config.warnings.push_back("the other members are not known: " + members.error().Text());
+    }
+  }
+  if (config.members.empty()) AddMembers(config.properties, config.members);
+  const std::string id_file = config.data_dir + "/myid";
+  if (const auto id = ReadForeignFile(id_file, kNumberBytesMax); id && *id) {
+    config.my_id = Trimmed(**id);
+    files.insert(id_file);
+  } else if (config.is_ensemble()) {
+    config.warnings.push_back(fmt::format("{} cannot be read: {}", Quote(id_file),
+                                          id ? "not there" : id.error().message()));
+  }
+  for (const auto& [name, value] : config.properties)
+    if (value.starts_with('/') && IsRegularFile(value)) files.insert(value);
+  config.files = {files.begin(), files.end()};
+
+  const auto own = std::ranges::find(config.members, config.my_id, &ConfiguredMember::id);
+  if (!settings.endpoint.empty()) {
+    config.client = ParseAddress(settings.endpoint);
+  } else if (const std::string port = ValueOf(config.properties, "clientPort"); !port.empty()) {
+    std::string host = ValueOf(config.properties, "clientPortAddress");
+    if (host.empty() || host == kAnyHost) host = "127.0.0.1";
+    config.client = ParseAddress(fmt::format("{}:{}", host, Trimmed(port)));
+  } else if (own != config.members.end()) {
+    config.client = own->client;
+  }
+  return config;
+}
+
+std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_view name) {
+  // Beside the snapshots, or, as of some version, beside the logs.
+  for (const std::string& directory : {config.data_dir, config.log_dir}) {
+    const auto text =
+        ReadForeignFile(fmt::format("{}/version-2/{}", directory, name), kNumberBytesMax);
+    if (!text || !*text) continue;
+    const std::string_view digits = Trimmed(**text);
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc() && end == digits.data() + digits.size()) return number;
+  }
+  return std::nullopt;
+}
+
+}  // namespace holdfast::zookeeper

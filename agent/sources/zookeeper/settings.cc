@@ -1,0 +1,57 @@
+#include "agent/sources/zookeeper/settings.h"
+
+#include "agent/sources/zookeeper/tcp.h"
+#include "common/base/format.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+Result<void> CheckAddress(const config::Values& values, std::string_view option,
+                          const std::string& text) {
+  if (text.empty() || ParseAddress(text)) return {};
+  return values.Invalid(
+      option, fmt::format("{} is no server's address; expected one such as \"127.0.0.1:2181\"",
+                          Quote(text)));
+}
+
+}  // namespace
+
+config::Schema SettingsSchema() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {{
+      OptionSpec{.name = "config",
+                 .type = OptionType::kPath,
+                 .required = true,
+                 .help = "zoo.cfg of the server on this node: says where its data are and what "
+                         "else it needs"},
+      OptionSpec{.name = "data_dir",
+                 .type = OptionType::kPath,
+                 .help = "where the agent finds dataDir, if not where zoo.cfg says"},
+      OptionSpec{.name = "data_log_dir", .type = OptionType::kPath, .help = "likewise dataLogDir"},
+      OptionSpec{.name = "endpoint",
+                 .help = "host:port at which this server answers \"srvr\", if not that of zoo.cfg"},
+      OptionSpec{.name = "members",
+                 .type = OptionType::kStringList,
+                 .help = "host:port of the other members, if not those of zoo.cfg"},
+      OptionSpec{.name = "files",
+                 .type = OptionType::kPathList,
+                 .help = "files and directories of this node to save as well"},
+  }};
+}
+
+Result<Settings> ReadSettings(const config::Values& values) {
+  Settings settings;
+  settings.config = values.Text("config");
+  settings.data_dir = values.Text("data_dir");
+  settings.data_log_dir = values.Text("data_log_dir");
+  settings.endpoint = values.Text("endpoint");
+  HF_TRY(CheckAddress(values, "endpoint", settings.endpoint));
+  settings.members = values.List("members");
+  for (const std::string& member : settings.members)
+    HF_TRY(CheckAddress(values, "members", member));
+  settings.files = values.List("files");
+  return settings;
+}
+
+}  // namespace holdfast::zookeeper

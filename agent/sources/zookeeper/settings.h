@@ -1,0 +1,24 @@
+// What a source of this kind is told.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/config/schema.h"
+
+namespace holdfast::zookeeper {
+
+struct Settings {
+  std::string config;                // zoo.cfg of the server on this node
+  std::string data_dir;              // empty: what `config` says
+  std::string data_log_dir;          // likewise
+  std::string endpoint;              // host:port of this node's server; empty: what `config` says
+  std::vector<std::string> members;  // host:port of the others; empty: what `config` says
+  std::vector<std::string> files;
+};
+
+config::Schema SettingsSchema();
+Result<Settings> ReadSettings(const config::Values& values);
+
+}  // namespace holdfast::zookeeper

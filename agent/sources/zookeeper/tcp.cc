@@ -1,0 +1,88 @@
+#include "agent/sources/zookeeper/tcp.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "common/base/format.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+bool IsPatienceOver(int error) { return error == EAGAIN || error == EINPROGRESS; }
+
+std::unexpected<Error> Broken(int error, const std::string& shown) {
+  if (IsPatienceOver(error))
+    return Fail(ErrorCode::kTimedOut, fmt::format("{} does not answer", shown));
+  return Fail(ErrorCode::kUnavailable, ErrnoError(error, shown).message());
+}
+
+}  // namespace
+
+std::optional<Address> ParseAddress(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  Address address{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+  if (address.host.starts_with('[') && address.host.ends_with(']'))
+    address.host = address.host.substr(1, address.host.size() - 2);
+  std::uint16_t port = 0;
+  const char* port_end = address.port.data() + address.port.size();
+  const auto [end, error] = std::from_chars(address.port.data(), port_end, port);
+  const bool is_port = error == std::errc() && end == port_end && port != 0;
+  if (!is_port || address.host.empty() ||
+      address.host.find_first_of(", \t\r\n/") != std::string::npos)
+    return std::nullopt;
+  return address;
+}
+
+Result<TcpConnection> TcpConnection::Connect(const Address& address,
+                                             std::chrono::seconds patience) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int outcome = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &wanted, &found);
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> keep(found, &::freeaddrinfo);
+  if (outcome != 0)
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("{}: {}", address.Text(), ::gai_strerror(outcome)));
+  const timeval limit{patience.count(), 0};
+  int error = 0;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    Fd socket(::socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, one->ai_protocol));
+    if (socket.is_open()) {
+      // That for sending counts for connecting, too.
+      (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+      (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0)
+        return TcpConnection(std::move(socket), address.Text());
+    }
+    error = errno;
+  }
+  return Broken(error, address.Text());
+}
+
+Result<void> TcpConnection::Send(ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Broken(errno, shown_);
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<std::size_t> TcpConnection::Receive(std::span<std::uint8_t> buffer) {
+  for (;;) {
+    const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Broken(errno, shown_);
+    return static_cast<std::size_t>(count);
+  }
+}
+
+}  // namespace holdfast::zookeeper

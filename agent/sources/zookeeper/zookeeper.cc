@@ -1,0 +1,96 @@
+#include "agent/sources/zookeeper/zookeeper.h"
+
+#include <memory>
+#include <utility>
+
+#include "agent/sources/zookeeper/backup.h"
+#include "agent/sources/zookeeper/member_files.h"
+#include "agent/sources/zookeeper/pinned_files.h"
+#include "agent/sources/zookeeper/settings.h"
+#include "agent/sources/zookeeper/survey.h"
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace zookeeper {
+namespace {
+
+class ZooKeeperSource final : public Source {
+ public:
+  ZooKeeperSource(SourceContext context, Settings settings)
+      : context_(std::move(context)), settings_(std::move(settings)) {}
+
+  Result<SourceInfo> Probe(std::stop_token stop) override {
+    HF_ASSIGN(const Survey survey, LookAtServer(settings_, stop));
+    SourceInfo info;
+    info.identity = survey.Identity();
+    info.members = survey.Members();
+    info.healthy = survey.answer.has_value();
+    info.health = survey.Health();
+    info.warnings = survey.config.warnings;
+    const auto files = PinnedFiles::Open({.data_dir = survey.config.data_dir,
+                                          .log_dir = survey.config.log_dir,
+                                          .is_live = survey.is_live()},
+                                         stop);
+    if (files) {
+      info.would_save.push_back(files->snapshot().path);
+      for (const PinnedLog& log : files->logs()) info.would_save.push_back(log.file.path);
+      info.identity["zxid"] = ZxidText(files->zxid());
+      for (const std::string& damage : files->damages()) info.warnings.push_back(damage);
+    } else {
+      if (files.error().code() == ErrorCode::kCancelled) return Fail(files.error());
+      info.healthy = false;
+      info.missing.push_back(
+          {survey.config.data_dir, files.error().message(), files.error().hint()});
+    }
+    for (const std::string& path : MemberFilePaths(settings_, survey)) {
+      auto there = filetree::ReadAttributes(path);
+      if (there) {
+        info.would_save.push_back(path);
+      } else {
+        info.missing.push_back({path, there.error().message(), "let the agent read it"});
+      }
+    }
+    return info;
+  }
+
+  Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
+    return OpenBackupSession(context_, settings_, spec);
+  }
+
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
+    return Fail(ErrorCode::kUnsupported,
+                "ZooKeeper cannot be restored in place by one node: all members must begin anew "
+                "together",
+                "restore \"data\" with --to DIR, stop all members, and let each begin with a copy "
+                "of it (docs/sources/zookeeper.md)");
+  }
+
+  Result<std::string> RecoverRestore(std::string_view) override {
+    return Fail(ErrorCode::kUnsupported, "ZooKeeper has no restore in place to finish");
+  }
+
+ private:
+  SourceContext context_;
+  Settings settings_;
+};
+
+}  // namespace
+}  // namespace zookeeper
+
+SourceKind ZooKeeperKind() {
+  SourceKind kind;
+  kind.kind = "zookeeper";
+  kind.topology = Topology::kReplicated;
+  kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
+  kind.summary =
+      "ZooKeeper: a snapshot of its tree with the logs behind it, and each member's files";
+  kind.options = zookeeper::SettingsSchema();
+  kind.open = [](const SourceContext& context,
+                 const config::Values& values) -> Result<std::unique_ptr<Source>> {
+    HF_ASSIGN(zookeeper::Settings settings, zookeeper::ReadSettings(values));
+    return std::make_unique<zookeeper::ZooKeeperSource>(context, std::move(settings));
+  };
+  return kind;
+}
+
+}  // namespace holdfast

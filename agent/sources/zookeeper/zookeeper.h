@@ -1,0 +1,10 @@
+// The kind `zookeeper`: docs/sources/zookeeper.md.
+#pragma once
+
+#include "agent/sources/source.h"
+
+namespace holdfast {
+
+SourceKind ZooKeeperKind();
+
+}  // namespace holdfast

@@ -1,0 +1,238 @@
+#include "agent/sources/zookeeper/pinned_files.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "tests/support/fake_snapshot_view.h"
+#include "tests/unit/sources/zookeeper/data_directory.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+using testing::BuildSnapshot;
+using testing::DataDirectory;
+using testing::TestLog;
+using testing::Unwrap;
+
+PinnedFiles OpenIn(const DataDirectory& data, std::function<void()> between = nullptr) {
+  return Unwrap(PinnedFiles::Open(
+      {.data_dir = data.path(), .log_dir = data.path(), .between = std::move(between)}, {}));
+}
+
+Bytes SnapshotOf(std::int64_t fuzzy_end = 0,
+                 std::vector<testing::TestNode> nodes = {{.path = ""}}) {
+  testing::TestSnapshot snapshot{.nodes = std::move(nodes)};
+  if (fuzzy_end != 0) snapshot.digest = ZxidDigest{.zxid = fuzzy_end, .version = 2, .digest = 0};
+  return BuildSnapshot(snapshot);
+}
+
+TestLog LogOf(std::int64_t first, std::int64_t last) {
+  TestLog log;
+  for (std::int64_t zxid = first; zxid <= last; ++zxid)
+    log.Add(zxid, 5, TestLog::SetData("/", std::to_string(zxid), static_cast<int>(zxid)));
+  return log;
+}
+
+std::vector<std::string> NamesOf(const PinnedFiles& files) {
+  std::vector<std::string> names = {files.snapshot().name};
+  for (const PinnedLog& log : files.logs()) names.push_back(log.file.name);
+  return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("zookeeper files: the newest snapshot and the logs from the one that has its zxid") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("snapshot.5", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  data.Write("log.4", LogOf(4, 6).bytes());
+  data.Write("log.7", LogOf(7, 9).Raw(std::string(100, '\0')).bytes());
+  data.Write("snapshot.6.tmp", SnapshotOf());
+  const PinnedFiles files = OpenIn(data);
+  REQUIRE(NamesOf(files) == Names{"snapshot.5", "log.4", "log.7"});
+  REQUIRE(files.zxid() == 9);
+  REQUIRE(files.is_covered());
+  REQUIRE(files.damages().empty());
+  REQUIRE(files.passed_over().empty());
+  REQUIRE(files.logs()[1].file.attributes.size == LogOf(7, 9).bytes().size());
+}
+
+TEST_CASE("zookeeper files: real directories, logs apart or not, compressed or not") {
+  for (const char* version : {"38", "39", "39-gz", "39-snappy"}) {
+    INFO(version);
+    DataDirectory data;
+    data.CopyReal(version);
+    const PinnedFiles files = OpenIn(data);
+    REQUIRE(files.snapshot().zxid == 0x2a);
+    // The log that has 0x2a, although the server began another one behind it.
+    REQUIRE(files.logs().size() == 2);
+    REQUIRE(files.zxid() == 0x38);
+    const TreeFacts facts = Unwrap(ReadTreeFacts(files.Tree(), {}));
+    REQUIRE(facts.nodes == 44);
+    REQUIRE(facts.logged->digest == facts.digest);
+
+    std::filesystem::create_directories(data.top() + "/log/version-2");
+    for (const char* name : {"log.1", "log.2b"})
+      std::filesystem::rename(data.PathOf(name), data.top() + "/log/version-2/" + name);
+    const auto apart =
+        Unwrap(PinnedFiles::Open({.data_dir = data.path(), .log_dir = data.top() + "/log"}, {}));
+    REQUIRE(apart.zxid() == 0x38);
+  }
+}
+
+// The order. A server goes on between both steps: it ends the snapshot that it was writing, which
+// by then has parts of what it did last, and writes to its log. Whoever had looked at the logs
+// before the snapshots would now take a snapshot that his logs do not make whole.
+TEST_CASE("zookeeper files: logs are read after the snapshot was taken") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  int looks = 0;
+  const PinnedFiles files = OpenIn(data, [&] {
+    if (looks++ > 0) return;
+    data.Append("log.1", ByteView(LogOf(4, 6).bytes()).subspan(16));
+    data.Write("snapshot.5", SnapshotOf(6));
+    data.Write("log.7", LogOf(7, 8).bytes());
+  });
+  REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1", "log.7"});
+  REQUIRE(files.zxid() == 8);
+  REQUIRE(files.is_covered());
+}
+
+TEST_CASE("zookeeper files: what is written later is read on, in new logs, too") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  PinnedFiles files = OpenIn(data);
+  REQUIRE(files.zxid() == 3);
+  const std::uint32_t sum = files.logs()[0].file.sum;
+  data.Append("log.1", ByteView(LogOf(4, 6).bytes()).subspan(16));
+  data.Write("log.7", LogOf(7, 8).bytes());
+  REQUIRE_OK(files.Advance({}));
+  REQUIRE(files.zxid() == 8);
+  REQUIRE(files.logs()[0].file.sum != sum);
+  for (const PinnedLog& log : files.logs())
+    REQUIRE(Unwrap(testing::ReadAll(*PinnedFiles::OpenContent(log.file))).size() ==
+            log.file.attributes.size);
+}
+
+TEST_CASE("zookeeper files: a purge does not take away what was opened, and is outrun") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  const PinnedFiles files = OpenIn(data);
+  data.Remove("snapshot.0");
+  data.Remove("log.1");
+  REQUIRE(Unwrap(testing::ReadAll(*PinnedFiles::OpenContent(files.snapshot()))) == SnapshotOf());
+  REQUIRE(Unwrap(ReadTreeFacts(files.Tree(), {})).zxid == 3);
+
+  // Both went between being listed and being opened, as newer ones came.
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  bool has_purged = false;
+  const PinnedFiles newer = OpenIn(data, [&] {
+    if (std::exchange(has_purged, true)) return;
+    data.Write("snapshot.9", SnapshotOf());
+    data.Write("log.a", LogOf(10, 12).bytes());
+    data.Remove("snapshot.0");
+    data.Remove("log.1");
+  });
+  // The older snapshot was open, and what it lacks is told; see the next case.
+  REQUIRE(newer.zxid() == 12);
+}
+
+TEST_CASE("zookeeper files: a torn snapshot gives way to an older one, and is told") {
+  DataDirectory data;
+  const Bytes whole = SnapshotOf(5);
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("snapshot.5", ByteView(whole).first(whole.size() - 20));
+  data.Write("log.1", LogOf(1, 7).bytes());
+  const PinnedFiles files = OpenIn(data);
+  REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1"});
+  REQUIRE(files.passed_over().size() == 1);
+  REQUIRE(files.passed_over()[0].path == data.PathOf("snapshot.5"));
+  REQUIRE_THAT(files.passed_over()[0].reason, Catch::Contains("ends in the middle"));
+
+  data.Write("snapshot.0", {});
+  REQUIRE_FAILS(PinnedFiles::Open({.data_dir = data.path(), .log_dir = data.path()}, {}),
+                ErrorCode::kCorrupt, "none of the 2 snapshots");
+}
+
+TEST_CASE("zookeeper files: a snapshot whose logs were never written gives way, too") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("snapshot.5", SnapshotOf(9));
+  data.Write("log.1", LogOf(1, 7).bytes());
+  const PinnedFiles files = OpenIn(data);
+  REQUIRE(files.snapshot().zxid == 0);
+  REQUIRE(files.is_covered());
+  REQUIRE_THAT(files.passed_over().at(0).reason, Catch::Contains("0x9"));
+  data.Remove("snapshot.0");
+  REQUIRE_FALSE(OpenIn(data).is_covered());
+}
+
+TEST_CASE("zookeeper files: behind a damaged record nothing is taken") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  Bytes log = LogOf(1, 5).bytes();
+  log[log.size() - 30] ^= 1;  // of the last record
+  data.Write("log.1", log);
+  REQUIRE(OpenIn(data).zxid() == 4);
+  REQUIRE(OpenIn(data).damages().empty());  // torn, as far as can be told
+
+  const Bytes more = LogOf(6, 6).bytes();
+  log.insert(log.end(), more.begin() + 16, more.end());
+  data.Write("log.1", log);
+  data.Write("log.7", LogOf(7, 9).bytes());
+  const PinnedFiles files = OpenIn(data);
+  REQUIRE(files.zxid() == 4);
+  REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1"});
+  REQUIRE(files.damages().size() == 1);
+  REQUIRE_THAT(files.damages()[0], Catch::Contains("damaged behind 0x4"));
+}
+
+TEST_CASE("zookeeper files: missing transactions are told") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  data.Write("log.6", LogOf(6, 7).bytes());
+  REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x4 to 0x5 are missing"));
+  data.Remove("log.1");
+  REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x1 to 0x5 are missing"));
+  // A new leader begins a new epoch, and with it its own count.
+  data.Write("log.1", LogOf(1, 3).bytes());
+  data.Write("log.6", LogOf(0x100000001, 0x100000002).bytes());
+  REQUIRE(OpenIn(data).damages().empty());
+}
+
+TEST_CASE("zookeeper files: a server that never ran, or may not be read, is an error") {
+  DataDirectory data;
+  const auto open = [&](const std::string& path) {
+    return PinnedFiles::Open({.data_dir = path, .log_dir = path}, {});
+  };
+  REQUIRE_FAILS(open(data.path()), ErrorCode::kNotFound, "there is no snapshot");
+  REQUIRE_FAILS(open(data.top() + "/none"), ErrorCode::kNotFound, "version-2");
+  data.Write("snapshot.0", SnapshotOf());
+  std::stop_source stop;
+  stop.request_stop();
+  REQUIRE_FAILS(
+      PinnedFiles::Open({.data_dir = data.path(), .log_dir = data.path()}, stop.get_token()),
+      ErrorCode::kCancelled, "");
+}
+
+TEST_CASE("zookeeper files: a log that was taken back while it was saved is noticed") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  const PinnedFiles files = OpenIn(data);
+  const auto content = PinnedFiles::OpenContent(files.logs()[0].file);
+  const Fd log = Unwrap(OpenFile(data.PathOf("log.1"), O_RDWR));
+  REQUIRE(::pwrite(log.get(), "x", 1, 40) == 1);
+  REQUIRE_FAILS(testing::ReadAll(*content), ErrorCode::kUnavailable, "not what it was");
+}
+
+}  // namespace holdfast::zookeeper
