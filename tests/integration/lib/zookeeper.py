@@ -177,6 +177,12 @@ class ZooKeeperEnsemble:
 
     # -- files
 
+    def purge(self, number: int, keep: int = 3) -> None:
+        """What autopurge does once an hour."""
+        member = self.members[number]
+        argv = [service_program(self.service, "zookeeper-purge"), str(member.log_dir), str(member.data_dir)]
+        run([*argv, "-n", str(keep)], env={"JVMFLAGS": _JAVA.format(member.directory / "tmp", member.directory)})
+
     def dump_log(self, file: Path) -> str:
         """What ZooKeeper's own tool reads in it: a line per transaction."""
         return run([service_program(self.service, "zookeeper-logs"), "-d", str(file)], expect=None).stdout

@@ -156,6 +156,25 @@ class Rights(Case):
         self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
         self.assertIn(b"planned", self.restored(saved, "silences").read_bytes())
 
+    def test_zookeeper_whose_data_only_its_user_may_read(self) -> None:
+        """The files that a real server left."""
+        data = self.secret / "data"
+        shutil.copytree(ROOT / "tests" / "unit" / "sources" / "zookeeper" / "data" / "39", data / "version-2")
+        (data / "myid").write_text("1\n")
+        config = self.secret / "zoo.cfg"
+        config.write_text(f"dataDir={data}\nclientPort={free_port()}\nclientPortAddress=127.0.0.1\n")
+        for path in (config, data, *data.rglob("*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            os.chown(path, 1, 1)
+        self.configure({"kind": "zookeeper", "name": "main", "config": str(config)})
+
+        saved = self.backup()
+
+        self.assertEqual((saved["state"], saved["missing"]), ("done", []), saved)
+        self.assertEqual(saved["position"]["zxid"], "0x38")
+        snapshot = data / "version-2" / "snapshot.2a"
+        self.assertEqual(self.restored(saved, snapshot.name).read_bytes(), snapshot.read_bytes())
+
     def test_haproxy_with_regular_expressions_and_closed_keys(self) -> None:
         """`haproxy -c` compiles them into memory that it both writes and runs, which the unit denies."""
         etc = self.secret

@@ -1,0 +1,71 @@
+"""Three members with an agent beside each, ordered by a controller: one snapshot, of one member's data and every
+member's files."""
+
+import json
+
+from rig import begin_with, ensemble, run_tests, source_of
+from lib import Case, wait_until
+from lib.cluster import Cluster
+from lib.zookeeper_client import create
+
+NODES = {1: "zk-1", 2: "zk-2", 3: "zk-3"}
+
+
+class ThreeAgents(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.zookeeper = ensemble(self.directory / "zk")
+        self.addCleanup(self.zookeeper.kill)
+        self.zookeeper.start()
+        with self.zookeeper.client(1) as client:
+            client.fill(create(f"/n{number}", b"x" * 100) for number in range(200))
+        self.cluster = Cluster(self.directory).start()
+        for number, node in NODES.items():
+            self.cluster.add(node, [source_of(self.zookeeper, number)])
+
+    def back_up(self, states: tuple[str, ...] = ("done",)) -> dict:
+        [run] = self.cluster.json("backup", "--all", expect=None)["runs"]
+        self.assertIn(run["state"], states, json.dumps(run, indent=1))
+        return run
+
+    def restored(self, name: str) -> dict:
+        target = self.directory / name
+        self.cluster.agent(NODES[1]).run("restore", "latest:zookeeper/main", "--to", str(target))
+        return json.loads((target / "manifest.json").read_text())
+
+    def test_one_saves_the_data_and_each_its_files(self) -> None:
+        self.back_up()
+        manifest = self.restored("out")
+        self.assertEqual(manifest["missing"], [])
+        self.assertTrue(manifest["cut_barrier"])
+        self.assertEqual(len(manifest["parts"]), 3)
+        for number, node in NODES.items():
+            files = self.directory / "out" / "members" / node / "files"
+            member = self.zookeeper.members[number]
+            for path in (member.config, member.data_dir / "myid"):
+                self.assertEqual((files / str(path).lstrip("/")).read_bytes(), path.read_bytes())
+        epochs = [values for key, values in manifest["details"].items() if key.endswith("current_epoch")]
+        self.assertEqual(epochs, [["1"]] * 3)
+
+    def test_another_takes_over_from_one_that_is_down(self) -> None:
+        self.back_up()
+        first = self.restored("first")
+        chosen = first["identity"]["member_id"]
+        self.zookeeper.members[int(chosen)].process.kill()
+        wait_until("a leader among the rest", lambda: self.zookeeper.leader() != int(chosen))
+        other = next(number for number in NODES if str(number) != chosen)
+        with self.zookeeper.client(other) as client:
+            client.create("/after")
+        self.back_up(("done", "partly_done"))
+        second = self.restored("second")
+        self.assertNotEqual(second["identity"]["member_id"], chosen)
+        self.assertEqual(len({part["node"] for part in second["parts"]}), 3)
+        new = ensemble(self.directory / "new", 1)
+        self.addCleanup(new.kill)
+        begin_with(new, self.directory / "second" / "data")
+        with new.client() as client:
+            self.assertIsNotNone(client.stat("/after"))
+
+
+if __name__ == "__main__":
+    run_tests()

@@ -1,0 +1,177 @@
+"""What becomes of a backup of ZooKeeper when something is wrong: members that are down or behind, torn and damaged
+files, and rights that are missing."""
+
+import os
+import shutil
+
+from rig import begin_with, ensemble, make_agent, restored, run_tests, source_of
+from lib import Agent, Case, ZooKeeperEnsemble, wait_until
+from lib.zookeeper_client import create
+
+
+def fill(zookeeper: ZooKeeperEnsemble, name: str, count: int = 100, number: int = 1) -> None:
+    with zookeeper.client(number) as client:
+        client.fill(create(f"/{name}-{one}", b"x" * 100) for one in range(count))
+
+
+class Alone(Case):
+    """One server, started twice, so that it has two snapshots."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = ensemble(self.directory / "zk", 1)
+        self.addCleanup(self.server.kill)
+        for name in ("first", "second"):
+            self.server.start()
+            fill(self.server, name)
+            self.count = self.server.srvr()["Node count"]
+            self.zxid = self.server.zxid()
+            self.server.stop()
+        self.member = self.server.members[1]
+        self.agent = make_agent(self.directory / "agent", source_of(self.server))
+
+    def back_up(self, name: str = "out", expect: int = 0) -> dict:
+        self.agent.run("backup", "zookeeper/main", expect=expect)
+        return restored(self.agent, self.directory / name)[1]
+
+    def test_a_server_that_is_down(self) -> None:
+        manifest = self.back_up()
+        self.assertEqual(manifest["details"]["service"], ["cold"])
+        self.assertEqual(manifest["details"]["znodes"], [self.count])
+        self.assertGreaterEqual(int(manifest["position"]["zxid"], 16), self.zxid)
+        [source] = self.agent.json("source", "list")["sources"]
+        self.assertFalse(source["healthy"])
+        self.assertEqual(source["identity"]["zxid"], manifest["position"]["zxid"])
+
+    def test_a_torn_snapshot(self) -> None:
+        newest = self.member.snapshots()[-1]
+        os.truncate(newest, newest.stat().st_size - 30)
+        manifest = self.back_up()
+        self.assertIn(newest.name, manifest["warnings"][0])
+        self.assertNotIn(newest.name, " ".join(manifest["checksums"]))
+        self.assertEqual(manifest["details"]["znodes"], [self.count])
+        other = ensemble(self.directory / "other", 1)
+        self.addCleanup(other.kill)
+        begin_with(other, self.directory / "out" / "data")
+        self.assertEqual(other.srvr()["Node count"], self.count)
+        for snapshot in self.member.snapshots():
+            os.truncate(snapshot, 10)
+        done = self.agent.run("backup", "zookeeper/main", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("is whole", done.stderr)
+
+    def test_a_damaged_record(self) -> None:
+        log = self.member.logs()[-1]
+        content = bytearray(log.read_bytes())
+        used = len(bytes(content).rstrip(b"\0"))
+        content[used // 2] ^= 1
+        log.write_bytes(content)
+        manifest = self.back_up(expect=3)
+        zxid = int(manifest["position"]["zxid"], 16)
+        self.assertLess(zxid, self.zxid)
+        self.assertIn(f"the copy ends at {zxid:#x}", manifest["missing"][0]["reason"])
+        # ZooKeeper itself would not have started on it, and starts on what was saved.
+        other = ensemble(self.directory / "other", 1)
+        self.addCleanup(other.kill)
+        begin_with(other, self.directory / "out" / "data")
+        self.assertEqual(other.zxid(), zxid)
+        self.assertEqual([other.srvr()["Node count"]], manifest["details"]["znodes"])
+
+    def test_a_second_run_reads_little(self) -> None:
+        self.agent.run("backup", "zookeeper/main")
+        again = self.agent.json("backup", "zookeeper/main")["sources"][0]
+        self.assertEqual(again["state"], "done")
+        self.assertGreater(again["bytes"], 20_000)
+        self.assertLess(again["bytes_read"], 5_000)
+
+    def test_compressed_snapshots(self) -> None:
+        for method in ("gz", "snappy"):
+            with self.subTest(method):
+                self.server.flags = f"-Dzookeeper.snapshot.compression.method={method}"
+                self.server.start()
+                fill(self.server, method)
+                count = self.server.srvr()["Node count"]
+                manifest = self.back_up(f"out-{method}")
+                self.assertEqual(manifest["details"]["snapshot_compression"], [method])
+                self.assertEqual(manifest["details"]["znodes"], [count])
+                self.server.stop()
+
+    def test_a_configuration_that_is_not_there(self) -> None:
+        self.member.config.unlink()
+        done = self.agent.run("backup", "zookeeper/main", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("zoo.cfg", done.stderr)
+
+
+class Three(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.zookeeper = ensemble(self.directory / "zk")
+        self.addCleanup(self.zookeeper.kill)
+        self.zookeeper.start()
+        fill(self.zookeeper, "first")
+
+    def agent_of(self, number: int, **options) -> Agent:
+        return make_agent(self.directory / f"agent-{number}", source_of(self.zookeeper, number, **options))
+
+    def test_a_member_that_is_down_while_others_serve(self) -> None:
+        self.zookeeper.members[2].process.kill()
+        wait_until("a leader among the rest", lambda: self.zookeeper.leader() != 2)
+        fill(self.zookeeper, "second")
+        done = self.agent_of(2).run("backup", "zookeeper/main", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("no part in the ensemble", done.stderr)
+
+    def test_an_ensemble_that_is_down(self) -> None:
+        self.zookeeper.stop()
+        agent = self.agent_of(2)
+        agent.run("backup", "zookeeper/main")
+        files, manifest = restored(agent, self.directory / "out")
+        self.assertEqual(manifest["details"]["service"], ["cold"])
+        other = ensemble(self.directory / "other", 3)
+        self.addCleanup(other.kill)
+        begin_with(other, files / "data")
+        with other.client(2) as client:
+            self.assertEqual(len(client.children("/")), 101)
+
+    def test_the_words_are_switched_off(self) -> None:
+        self.zookeeper.stop()
+        self.zookeeper.properties["4lw.commands.whitelist"] = "ruok"
+        for number in self.zookeeper.members:
+            self.zookeeper._launch(self.zookeeper.members[number])
+
+        def writes() -> bool:
+            with self.zookeeper.client(3, timeout=2) as client:
+                client.create("/after")
+            return True
+
+        wait_until("the ensemble", writes)
+        agent = self.agent_of(3)
+        agent.run("backup", "zookeeper/main")
+        files, manifest = restored(agent, self.directory / "out")
+        self.assertEqual(manifest["details"]["service"], ["live"])  # its process is seen
+        self.assertEqual(manifest["missing"], [])
+        other = ensemble(self.directory / "other", 1)
+        self.addCleanup(other.kill)
+        begin_with(other, files / "data")
+        with other.client() as client:
+            self.assertIsNotNone(client.stat("/after"))
+
+    def test_a_user_who_may_not_read_the_data(self) -> None:
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        for path in (self.directory, self.zookeeper.directory, self.zookeeper.members[1].directory):
+            path.chmod(0o711)
+        self.zookeeper.members[1].config.chmod(0o644)
+        self.zookeeper.members[1].data_dir.chmod(0o700)
+        agent = self.agent_of(1)
+        for path in (self.directory / "agent-1", *(self.directory / "agent-1").rglob("*")):
+            shutil.chown(path, "nobody")
+        other = Agent(agent.config, user="nobody")
+        done = other.run("backup", "zookeeper/main", expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn("let the agent read ZooKeeper's data directories", done.stderr)
+
+
+if __name__ == "__main__":
+    run_tests()
