@@ -7,6 +7,7 @@
 #include "agent/sources/zookeeper/member_files.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/settings.h"
+#include "agent/sources/zookeeper/stage.h"
 #include "agent/sources/zookeeper/survey.h"
 #include "common/base/format.h"
 
@@ -61,12 +62,18 @@ class ZooKeeperSource final : public Source {
     return Fail(ErrorCode::kUnsupported,
                 "ZooKeeper cannot be restored in place by one node: all members must begin anew "
                 "together",
-                "restore \"data\" with --to DIR, stop all members, and let each begin with a copy "
-                "of it (docs/sources/zookeeper.md)");
+                "stop all members, and make each one's data with --stage-data-dir DIR "
+                "(docs/sources/zookeeper.md)");
   }
 
   Result<std::string> RecoverRestore(std::string_view) override {
     return Fail(ErrorCode::kUnsupported, "ZooKeeper has no restore in place to finish");
+  }
+
+  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
+                                        std::stop_token stop) override {
+    HF_ASSIGN(auto lines, StageDataDirectory(spec, progress, stop));
+    return SpecialRestore{.lines = std::move(lines)};
   }
 
  private:
@@ -85,6 +92,7 @@ SourceKind ZooKeeperKind() {
   kind.summary =
       "ZooKeeper: a snapshot of its tree with the logs behind it, and each member's files";
   kind.options = zookeeper::SettingsSchema();
+  kind.restore_options = zookeeper::StageOptions();
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(zookeeper::Settings settings, zookeeper::ReadSettings(values));

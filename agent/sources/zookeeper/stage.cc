@@ -1,0 +1,234 @@
+#include "agent/sources/zookeeper/stage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "agent/sources/zookeeper/pinned_files.h"
+#include "agent/sources/zookeeper/survey.h"
+#include "agent/sources/zookeeper/tree_facts.h"
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+
+namespace holdfast::zookeeper {
+namespace {
+
+constexpr std::string_view kSavedFiles = "data/version-2";
+constexpr const char* kAside =
+    "stop ZooKeeper on all members and move version-2 aside on each of them: what is left beside "
+    "an older snapshot is played back";
+
+struct StageRequest {
+  std::string data_dir;
+  std::string log_dir;  // the same, or that for logs
+  std::string id;       // empty: myid is left alone
+  std::optional<std::int64_t> until;
+};
+
+bool IsThere(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
+  const config::Values& options = spec.options;
+  StageRequest request;
+  request.data_dir = options.Text("stage_data_dir");
+  if (request.data_dir.empty())
+    return options.Invalid("stage_data_dir", "--stage-data-dir says where to make the directory");
+  request.log_dir = options.Text("stage_data_log_dir", request.data_dir);
+  request.id = options.Text("member");
+  if (request.id.find_first_not_of("0123456789") != std::string::npos || request.id.size() > 3)
+    return options.Invalid("member", fmt::format("{} is no member's number", Quote(request.id)));
+  const std::string until = options.Text("until_zxid");
+  if (until.empty()) return request;
+  std::uint64_t zxid = 0;
+  const char* end = until.data() + until.size();
+  const bool has_mark = until.starts_with("0x");
+  const auto [stopped, error] = std::from_chars(until.data() + (has_mark ? 2 : 0), end, zxid, 16);
+  if (!has_mark || error != std::errc() || stopped != end || zxid > INT64_MAX)
+    return options.Invalid(
+        "until_zxid", fmt::format("{} is no zxid; expected one such as 0x10000002a", Quote(until)));
+  request.until = static_cast<std::int64_t>(zxid);
+  return request;
+}
+
+// What the snapshot has, as paths to extract.
+struct SavedPaths {
+  std::vector<std::string> snapshots;
+  std::vector<std::string> logs;
+};
+
+Result<SavedPaths> ListSaved(SnapshotView& view) {
+  SavedPaths saved;
+  HF_ASSIGN(const auto found, view.Stat(kSavedFiles));
+  if (found) {
+    HF_TRY(view.List(kSavedFiles, [&saved](const ViewEntry& entry) -> Result<void> {
+      std::string path = fmt::format("{}/{}", kSavedFiles, entry.name);
+      if (ZxidOf(entry.name, "snapshot"))
+        saved.snapshots.push_back(std::move(path));
+      else if (ZxidOf(entry.name, "log"))
+        saved.logs.push_back(std::move(path));
+      return {};
+    }));
+  }
+  if (saved.snapshots.empty())
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("this snapshot has no {}/snapshot.*", kSavedFiles),
+                "`holdfast-agent list` shows the others");
+  return saved;
+}
+
+Result<void> Extract(SnapshotView& view, std::vector<std::string> paths, const std::string& to,
+                     Progress& progress, const std::stop_token& stop) {
+  HF_TRY(MakeDirectories(to + "/version-2", 0700));
+  if (paths.empty()) return {};
+  ExtractOptions options;
+  options.paths = std::move(paths);
+  options.strip = "data";
+  options.restore_owner = ::geteuid() == 0;
+  HF_TRY(view.Extract(to, options, progress, stop));
+  return {};
+}
+
+// How much of a log has transactions up to `until`.
+Result<std::uint64_t> BytesUntil(const PinnedLog& log, std::int64_t until) {
+  const auto content = PinnedFiles::OpenContent(log.file);
+  LogReader reader(*content);
+  for (std::uint64_t bytes = 0;;) {
+    HF_ASSIGN(const auto record, reader.Next());
+    if (!record || reader.position().last_zxid > until) return bytes;
+    bytes = reader.position().bytes;
+  }
+}
+
+Result<void> CutLogs(const PinnedFiles& files, std::int64_t until) {
+  const std::int64_t first = std::max(files.snapshot().zxid, files.summary().fuzzy_end());
+  if (until < first)
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("this snapshot may have parts of transactions up to {:#x}, so the tree "
+                            "as it was after {:#x} cannot be made of it",
+                            first, until),
+                "take an earlier snapshot: `holdfast-agent list` shows them");
+  if (until > files.zxid())
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("this snapshot ends at {:#x}, before {:#x}", files.zxid(), until),
+                "take a later snapshot: `holdfast-agent list` shows them");
+  for (const PinnedLog& log : files.logs()) {
+    HF_ASSIGN(const std::uint64_t bytes, BytesUntil(log, until));
+    if (bytes == 0) {
+      if (::unlink(log.file.path.c_str()) != 0)
+        return Fail(ErrnoError(errno, "remove " + Quote(log.file.path)));
+    } else if (::truncate(log.file.path.c_str(), static_cast<off_t>(bytes)) != 0) {
+      return Fail(ErrnoError(errno, "shorten " + Quote(log.file.path)));
+    }
+  }
+  return {};
+}
+
+Result<void> SyncTree(const std::string& path) {
+  HF_ASSIGN(const Fd top, OpenFile(path, O_RDONLY | O_DIRECTORY));
+  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(path)));
+  return {};
+}
+
+Result<void> Rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return Fail(ErrnoError(errno, "rename to " + Quote(to)));
+  return {};
+}
+
+// Logs first: a server would not begin without a snapshot.
+Result<void> PutInPlace(const StageRequest& request, const std::string& made_data,
+                        const std::string& made_logs) {
+  const bool is_apart = request.log_dir != request.data_dir;
+  const std::string logs = request.log_dir + "/version-2";
+  HF_TRY(SyncTree(made_data));
+  if (is_apart) {
+    HF_TRY(SyncTree(made_logs));
+    HF_TRY(Rename(made_logs + "/version-2", logs));
+    HF_TRY(SyncDirectory(request.log_dir));
+  }
+  auto done = Rename(made_data + "/version-2", request.data_dir + "/version-2");
+  if (!done && is_apart) (void)Rename(logs, made_logs + "/version-2");  // the first error counts
+  HF_TRY(std::move(done));
+  return SyncDirectory(request.data_dir);
+}
+
+std::vector<std::string> Guide(const StageRequest& request, const TreeFacts& facts) {
+  std::vector<std::string> lines = {
+      fmt::format("made {}/version-2: the tree as it was after {}, {} nodes as srvr counts them",
+                  request.data_dir, ZxidText(facts.zxid), facts.nodes)};
+  if (facts.logged && !facts.first_difference)
+    lines.push_back(
+        fmt::format("its digest is what ZooKeeper wrote into its log: {:#x}", facts.digest));
+  lines.emplace_back(
+      "make the same on every other member, from this snapshot, while all of them are stopped");
+  lines.push_back(fmt::format(
+      "give it to the user that ZooKeeper runs as: chown -R zookeeper: {}{}", request.data_dir,
+      request.log_dir == request.data_dir ? "" : " " + request.log_dir));
+  lines.emplace_back("then start all members");
+  return lines;
+}
+
+}  // namespace
+
+std::vector<config::OptionSpec> StageOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{.name = "stage_data_dir",
+                 .type = OptionType::kPath,
+                 .help = "make version-2 of a member's dataDir there, for all members alike"},
+      OptionSpec{.name = "stage_data_log_dir",
+                 .type = OptionType::kPath,
+                 .help = "put the logs there instead, where the member has a dataLogDir"},
+      OptionSpec{.name = "until_zxid",
+                 .help = "the tree as it was after this transaction, e.g. 0x10000002a; with "
+                         "--stage-data-dir"},
+      OptionSpec{.name = "member", .help = "the member's number, for its myid"},
+  };
+}
+
+Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
+                                                    const std::stop_token& stop) {
+  HF_ASSIGN(const StageRequest request, ReadStageRequest(spec));
+  HF_ASSIGN(SavedPaths saved, ListSaved(*spec.snapshot));
+  for (const std::string& directory : {request.data_dir, request.log_dir}) {
+    if (IsThere(directory + "/version-2"))
+      return Fail(ErrorCode::kAlreadyExists,
+                  fmt::format("{} is there already", Quote(directory + "/version-2")), kAside);
+    HF_TRY(MakeDirectories(directory, 0750));
+  }
+  HF_ASSIGN(const TempDir data, TempDir::Create(".holdfast-zookeeper", request.data_dir));
+  HF_ASSIGN(const TempDir logs, TempDir::Create(".holdfast-zookeeper", request.log_dir));
+  const bool is_apart = request.log_dir != request.data_dir;
+  const std::string& log_place = is_apart ? logs.path() : data.path();
+  progress.SetPhase("extract");
+  HF_TRY(Extract(*spec.snapshot, std::move(saved.snapshots), data.path(), progress, stop));
+  HF_TRY(Extract(*spec.snapshot, std::move(saved.logs), log_place, progress, stop));
+
+  progress.SetPhase("verify");
+  const PinOptions places{.data_dir = data.path(), .log_dir = log_place};
+  if (request.until) {
+    HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
+    HF_TRY(CutLogs(files, *request.until));
+  }
+  HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
+  HF_ASSIGN(const TreeFacts facts, ReadTreeFacts(files.Tree(), stop));
+  progress.SetPhase("put in place");
+  if (!request.id.empty())
+    HF_TRY(WriteFileAtomic(request.data_dir + "/myid", AsBytes(request.id + "\n"), 0644));
+  HF_TRY(PutInPlace(request, data.path(), log_place));
+  return Guide(request, facts);
+}
+
+}  // namespace holdfast::zookeeper
