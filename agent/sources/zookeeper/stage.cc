@@ -48,43 +48,8 @@ Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   request.id = options.Text("member");
   if (request.id.find_first_not_of("0123456789") != std::string::npos || request.id.size() > 3)
     return options.Invalid("member", fmt::format("{} is no member's number", Quote(request.id)));
-  const std::string until = options.Text("until_zxid");
-  if (until.empty()) return request;
-  std::uint64_t zxid = 0;
-  const char* end = until.data() + until.size();
-  const bool has_mark = until.starts_with("0x");
-  const auto [stopped, error] = std::from_chars(until.data() + (has_mark ? 2 : 0), end, zxid, 16);
-  if (!has_mark || error != std::errc() || stopped != end || zxid > INT64_MAX)
-    return options.Invalid(
-        "until_zxid", fmt::format("{} is no zxid; expected one such as 0x10000002a", Quote(until)));
-  request.until = static_cast<std::int64_t>(zxid);
+  HF_ASSIGN(request.until, ReadUntil(options));
   return request;
-}
-
-// What the snapshot has, as paths to extract.
-struct SavedPaths {
-  std::vector<std::string> snapshots;
-  std::vector<std::string> logs;
-};
-
-Result<SavedPaths> ListSaved(SnapshotView& view) {
-  SavedPaths saved;
-  HF_ASSIGN(const auto found, view.Stat(kSavedFiles));
-  if (found) {
-    HF_TRY(view.List(kSavedFiles, [&saved](const ViewEntry& entry) -> Result<void> {
-      std::string path = fmt::format("{}/{}", kSavedFiles, entry.name);
-      if (ZxidOf(entry.name, "snapshot"))
-        saved.snapshots.push_back(std::move(path));
-      else if (ZxidOf(entry.name, "log"))
-        saved.logs.push_back(std::move(path));
-      return {};
-    }));
-  }
-  if (saved.snapshots.empty())
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("this snapshot has no {}/snapshot.*", kSavedFiles),
-                "`holdfast-agent list` shows the others");
-  return saved;
 }
 
 Result<void> Extract(SnapshotView& view, std::vector<std::string> paths, const std::string& to,
@@ -111,17 +76,8 @@ Result<std::uint64_t> BytesUntil(const PinnedLog& log, std::int64_t until) {
 }
 
 Result<void> CutLogs(const PinnedFiles& files, std::int64_t until) {
-  const std::int64_t first = std::max(files.snapshot().zxid, files.summary().fuzzy_end());
-  if (until < first)
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("this snapshot may have parts of transactions up to {:#x}, so the tree "
-                            "as it was after {:#x} cannot be made of it",
-                            first, until),
-                "take an earlier snapshot: `holdfast-agent list` shows them");
-  if (until > files.zxid())
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("this snapshot ends at {:#x}, before {:#x}", files.zxid(), until),
-                "take a later snapshot: `holdfast-agent list` shows them");
+  HF_TRY(CheckNotBefore(until, std::max(files.snapshot().zxid, files.summary().fuzzy_end())));
+  HF_TRY(CheckNotBehind(until, files.zxid()));
   for (const PinnedLog& log : files.logs()) {
     HF_ASSIGN(const std::uint64_t bytes, BytesUntil(log, until));
     if (bytes == 0) {
@@ -181,6 +137,56 @@ std::vector<std::string> Guide(const StageRequest& request, const TreeFacts& fac
 
 }  // namespace
 
+Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options) {
+  const std::string until = options.Text("until_zxid");
+  if (until.empty()) return std::nullopt;
+  std::uint64_t zxid = 0;
+  const char* end = until.data() + until.size();
+  const bool has_mark = until.starts_with("0x");
+  const auto [stopped, error] = std::from_chars(until.data() + (has_mark ? 2 : 0), end, zxid, 16);
+  if (!has_mark || error != std::errc() || stopped != end || zxid > INT64_MAX)
+    return options.Invalid(
+        "until_zxid", fmt::format("{} is no zxid; expected one such as 0x10000002a", Quote(until)));
+  return static_cast<std::int64_t>(zxid);
+}
+
+Result<void> CheckNotBefore(std::int64_t until, std::int64_t first) {
+  if (until >= first) return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("this snapshot may have parts of transactions up to {:#x}, so the tree as "
+                  "it was after {:#x} cannot be made of it",
+                  first, until),
+      "take an earlier snapshot: `holdfast-agent list` shows them");
+}
+
+Result<void> CheckNotBehind(std::int64_t until, std::int64_t last) {
+  if (until <= last) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("this snapshot ends at {:#x}, before {:#x}", last, until),
+              "take a later snapshot: `holdfast-agent list` shows them");
+}
+
+Result<SavedPaths> ListSaved(SnapshotView& view) {
+  SavedPaths saved;
+  HF_ASSIGN(const auto found, view.Stat(kSavedFiles));
+  if (found) {
+    HF_TRY(view.List(kSavedFiles, [&saved](const ViewEntry& entry) -> Result<void> {
+      std::string path = fmt::format("{}/{}", kSavedFiles, entry.name);
+      if (ZxidOf(entry.name, "snapshot"))
+        saved.snapshots.push_back(std::move(path));
+      else if (ZxidOf(entry.name, "log"))
+        saved.logs.push_back(std::move(path));
+      return {};
+    }));
+  }
+  if (saved.snapshots.empty())
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("this snapshot has no {}/snapshot.*", kSavedFiles),
+                "`holdfast-agent list` shows the others");
+  return saved;
+}
+
 std::vector<config::OptionSpec> StageOptions() {
   using config::OptionSpec;
   using config::OptionType;
@@ -192,8 +198,7 @@ std::vector<config::OptionSpec> StageOptions() {
                  .type = OptionType::kPath,
                  .help = "put the logs there instead, where the member has a dataLogDir"},
       OptionSpec{.name = "until_zxid",
-                 .help = "the tree as it was after this transaction, e.g. 0x10000002a; with "
-                         "--stage-data-dir"},
+                 .help = "the tree as it was after this transaction, e.g. 0x10000002a"},
       OptionSpec{.name = "member", .help = "the member's number, for its myid"},
   };
 }

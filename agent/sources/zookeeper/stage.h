@@ -2,6 +2,8 @@
 // the tree was after an earlier transaction: the logs are cut behind that.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -9,6 +11,21 @@
 #include "agent/sources/source.h"
 
 namespace holdfast::zookeeper {
+
+// --until-zxid; nullopt where it was not given.
+Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options);
+// kInvalidArgument where the tree after `until` cannot be made of a snapshot that may have parts of
+// transactions up to `first`, and where it ends at `last`.
+Result<void> CheckNotBefore(std::int64_t until, std::int64_t first);
+Result<void> CheckNotBehind(std::int64_t until, std::int64_t last);
+
+// What a snapshot of this kind has, as paths in it.
+struct SavedPaths {
+  std::vector<std::string> snapshots;
+  std::vector<std::string> logs;
+};
+// kNotFound without a snapshot of ZooKeeper's own.
+Result<SavedPaths> ListSaved(SnapshotView& view);
 
 // The flags of `restore` that StageDataDirectory() understands.
 std::vector<config::OptionSpec> StageOptions();

@@ -9,6 +9,7 @@
 #include "agent/sources/zookeeper/settings.h"
 #include "agent/sources/zookeeper/stage.h"
 #include "agent/sources/zookeeper/survey.h"
+#include "agent/sources/zookeeper/znode_restore.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -72,6 +73,14 @@ class ZooKeeperSource final : public Source {
 
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
+    const bool is_staged = spec.options.Has("stage_data_dir");
+    if (spec.options.Has("znode") || spec.options.Has("to_ensemble")) {
+      if (is_staged)
+        return spec.options.Invalid("znode", "--znode and --stage-data-dir are two ways; take one");
+      return RestoreZnodes(spec, progress, stop);
+    }
+    if (spec.dry_run)
+      return Fail(ErrorCode::kInvalidArgument, "--dry-run is known with --znode and --to only");
     HF_ASSIGN(auto lines, StageDataDirectory(spec, progress, stop));
     return SpecialRestore{.lines = std::move(lines)};
   }
@@ -93,6 +102,9 @@ SourceKind ZooKeeperKind() {
       "ZooKeeper: a snapshot of its tree with the logs behind it, and each member's files";
   kind.options = zookeeper::SettingsSchema();
   kind.restore_options = zookeeper::StageOptions();
+  for (config::OptionSpec& option : zookeeper::ZnodeOptions())
+    kind.restore_options.push_back(std::move(option));
+  kind.has_dry_restore = true;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(zookeeper::Settings settings, zookeeper::ReadSettings(values));

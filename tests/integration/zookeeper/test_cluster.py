@@ -21,7 +21,17 @@ class ThreeAgents(Case):
             client.fill(create(f"/n{number}", b"x" * 100) for number in range(200))
         self.cluster = Cluster(self.directory).start()
         for number, node in NODES.items():
-            self.cluster.add(node, [source_of(self.zookeeper, number)])
+            self.cluster.add(node, [source_of(self.zookeeper, number)], policy=self.policy())
+
+    def policy(self) -> dict:
+        """A restore may go into the ensemble itself."""
+        hosts = [f"127.0.0.1:{member.client_port}" for member in self.zookeeper.members.values()]
+        target = {"kind": "zookeeper", "options": {"to_ensemble": hosts}, "may_set": ["znode"]}
+        return {"restore": "in-place", "restore_targets": {"live": target}}
+
+    def order(self, *arguments: str) -> dict:
+        argv = ("restore", "latest:zookeeper/main", "--node", NODES[1], "--to-target", "live", "--yes")
+        return self.cluster.json(*argv, *arguments, operator=True, expect=None)["run"]
 
     def back_up(self, states: tuple[str, ...] = ("done",)) -> dict:
         [run] = self.cluster.json("backup", "--all", expect=None)["runs"]
@@ -46,6 +56,24 @@ class ThreeAgents(Case):
                 self.assertEqual((files / str(path).lstrip("/")).read_bytes(), path.read_bytes())
         epochs = [values for key, values in manifest["details"].items() if key.endswith("current_epoch")]
         self.assertEqual(epochs, [["1"]] * 3)
+
+    def test_nodes_come_back_by_an_order(self) -> None:
+        with self.zookeeper.client(1) as client:
+            client.create("/app", b"1")
+            client.create("/app/below", b"2")
+            self.back_up()
+            client.delete("/app/below")
+            client.delete("/app")
+            dry = self.order("--option", "znode=/app", "--dry-run")
+            self.assertEqual(dry["state"], "done", json.dumps(dry, indent=1))
+            self.assertIsNone(client.stat("/app"))
+            run = self.order("--option", "znode=/app")
+            self.assertEqual(run["state"], "done", json.dumps(run, indent=1))
+            client.sync()
+            self.assertEqual(client.get("/app/below")[0], b"2")
+            # Where it goes is not for the order to say.
+            refused = self.order("--option", "znode=/app", "--option", "to_ensemble=127.0.0.1:1")
+            self.assertNotEqual(refused["state"], "done")
 
     def test_another_takes_over_from_one_that_is_down(self) -> None:
         self.back_up()

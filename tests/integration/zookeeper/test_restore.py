@@ -1,8 +1,11 @@
-"""Data directories made of a snapshot: an ensemble as it was before somebody deleted what he should not have."""
+"""What is made of a snapshot: data directories of an ensemble as it was before somebody deleted what he should not have,
+and nodes in one that works."""
 
 from rig import ensemble, make_agent, run_tests, source_of
 from lib import Case, ZooKeeperEnsemble
-from lib.zookeeper_client import create
+from lib.zookeeper_client import EPHEMERAL, create
+
+SECRET = ((31, "digest", "anna:Wap/fLaD11BLJBT+7fkDcVxaT7c="),)  # of "anna:secret"
 
 
 class BeforeTheDelete(Case):
@@ -43,6 +46,96 @@ class BeforeTheDelete(Case):
             self.assertEqual(client.tree("/app"), tree)
             self.assertIsNone(client.stat("/later"))
             client.create("/goes-on")
+
+
+class IntoALiveEnsemble(Case):
+    """Nodes are put back where others work on."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.zookeeper = ensemble(self.directory / "zk", 3, flags="-Dzookeeper.extendedTypesEnabled=true")
+        self.addCleanup(self.zookeeper.kill)
+        self.zookeeper.start()
+        self.client = self.zookeeper.client(1)
+        self.client.login("digest", "anna:secret")
+        self.addCleanup(self.client.drop)
+        self.client.create("/apps")
+        self.client.create("/apps/one", b"1")
+        self.client.create("/apps/one/none", None)
+        self.client.create("/apps/one/ephemeral", b"", flags=EPHEMERAL)
+        self.client.create("/apps/one/secret", b"s", acl=SECRET)
+        self.client.create("/apps/one/secret/below", b"b", acl=SECRET)
+        self.client.create_container("/apps/one/container")
+        self.client.create_with_ttl("/apps/one/ttl", 10_000_000)
+        self.client.fill(create(f"/apps/one/n{number}", b"x" * 1000) for number in range(300))
+        self.client.create("/apps/two", b"2")
+        self.tree = self.client.tree("/apps/one")
+        del self.tree["/apps/one/ephemeral"]
+        self.agent = make_agent(self.directory / "agent", source_of(self.zookeeper, 2))
+        self.agent.run("backup", "zookeeper/main")
+        self.auth = self.directory / "auth"
+        self.auth.write_text("digest:anna:secret\n")
+        hosts = [f"127.0.0.1:{member.client_port}" for member in self.zookeeper.members.values()]
+        self.where = ["--to-ensemble", ",".join(hosts), "--auth-file", str(self.auth)]
+
+    def restore(self, *arguments: str, **options):
+        return self.agent.run("restore", "latest:zookeeper/main", *arguments, **options)
+
+    def delete(self, path: str) -> None:
+        for child in self.client.children(path):
+            self.delete(f"{path}/{child}")
+        self.client.delete(path)
+
+    def test_a_tree_comes_back(self) -> None:
+        self.delete("/apps")
+        told = self.restore("--znode", "/apps/one", *self.where, "--dry-run")
+        self.assertIn("would be made", told.stdout)
+        self.assertIsNone(self.client.stat("/apps"))
+        self.restore("--znode", "/apps/one", *self.where)
+        self.client.sync()
+        self.assertEqual(self.client.tree("/apps/one"), self.tree)
+        self.assertEqual(self.client.stat("/apps/one/n7").owner, 0)
+        self.assertIsNone(self.client.stat("/apps/two"))
+        self.assertEqual(self.client.stat("/apps/one/n7").version, 0)
+        again = self.restore("--znode", "/apps/one", *self.where)
+        self.assertIn("made 0 nodes", again.stdout)
+
+    def test_what_is_there_is_compared_and_left(self) -> None:
+        self.client.set("/apps/one/n7", b"newer")
+        self.client.delete("/apps/one/n8")
+        self.client.set_acl("/apps/one/n9", SECRET)
+        done = self.restore("--znode", "/apps/one", *self.where, expect=3)
+        self.assertIn('"/apps/one/n7"', done.stderr + done.stdout)
+        self.assertIn('"/apps/one/n9"', done.stderr + done.stdout)
+        self.client.sync()
+        self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
+        self.assertEqual(self.client.get("/apps/one/n8")[0], b"x" * 1000)
+        self.assertEqual(self.client.acl("/apps/one/n9"), [*SECRET])
+
+    def test_what_may_not_be_made_is_told(self) -> None:
+        self.delete("/apps/one")
+        done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
+        self.assertIn("for want of rights", done.stderr + done.stdout)
+        self.client.sync()
+        self.assertIsNone(self.client.stat("/apps/one/secret/below"))
+        self.assertIsNotNone(self.client.stat("/apps/one/n7"))
+        self.restore("--znode", "/apps/one", *self.where)
+        self.client.sync()
+        self.assertEqual(self.client.tree("/apps/one"), self.tree)
+
+    def test_what_makes_no_sense_is_refused(self) -> None:
+        for arguments, text in (
+            (["--znode", "/zookeeper/config", *self.where], "the ensemble's own"),
+            (["--znode", "apps", *self.where], "no path"),
+            (["--znode", "/apps/three", *self.where], "there is no"),
+            (["--znode", "/apps"], "--to-ensemble"),
+            (["--znode", "/apps", "--to-ensemble", "localhost"], "HOST:PORT"),
+            (["--znode", "/apps", "--to-ensemble", "127.0.0.1:1"], "127.0.0.1:1"),
+        ):
+            with self.subTest(arguments):
+                done = self.restore(*arguments, expect=None)
+                self.assertNotEqual(done.code, 0)
+                self.assertIn(text, done.stderr)
 
 
 if __name__ == "__main__":
