@@ -34,6 +34,8 @@ struct Scene {
   testing::SeededRandom random;
   S3Server server;
   Settings settings;
+  // Short where a stalled server is to be given up; else a busy machine would look like one.
+  std::chrono::milliseconds stall_timeout = 30s;
   int waits = 0;
 
   explicit Scene(S3ServerOptions options = {}) : server(std::move(options), clock) {
@@ -42,8 +44,8 @@ struct Scene {
                                           {"AWS_SECRET_ACCESS_KEY", S3Key{}.secret}}};
   }
   std::unique_ptr<S3Storage> Open(std::string_view prefix = "p") {
-    return Unwrap(
-        S3Storage::Open(server.url(prefix), settings, {.clock = &clock, .stall_timeout = 150ms}));
+    return Unwrap(S3Storage::Open(server.url(prefix), settings,
+                                  {.clock = &clock, .stall_timeout = stall_timeout}));
   }
   // Gives up after three tries.
   std::unique_ptr<Storage> OpenRetrying() {
@@ -201,6 +203,7 @@ TEST_CASE("s3 storage: a server that says nothing is given up, and asked again")
     INFO(call.name);
     Scene scene;
     Fill(scene);
+    scene.stall_timeout = 300ms;
     scene.server.Break(S3Fault::kStall, "", "", 1, 1);
     REQUIRE_FAILS(call.make(*scene.Open()), ErrorCode::kTimedOut, "sent nothing for");
     scene.server.Break(S3Fault::kStall, "", "", 1, 1);
