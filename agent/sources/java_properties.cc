@@ -4,17 +4,10 @@
 #include <charconv>
 #include <cstdint>
 
+#include "agent/sources/text_lines.h"
+
 namespace holdfast {
 namespace {
-
-// Takes a line off the front, without its end.
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
 

@@ -6,20 +6,13 @@
 #include <charconv>
 #include <utility>
 
+#include "agent/sources/text_lines.h"
 #include "common/crypto/sha1.h"
 
 namespace holdfast::haproxy {
 namespace {
 
 constexpr std::string_view kBlank = " \t";
-
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
 
 std::string_view Trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kBlank);

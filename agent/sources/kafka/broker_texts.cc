@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "agent/sources/text_lines.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
@@ -27,15 +28,6 @@ std::optional<T> Number(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   if (number < 0 || (text.size() > 1 && text.front() == '0')) return std::nullopt;
   return number;
-}
-
-// Takes a line off the front, without its end.
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
 }
 
 std::string PropertyOf(const JavaProperties& properties, const std::string& name) {
