@@ -12,12 +12,14 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <system_error>
 #include <utility>
 
 #include "agent/sources/foreign_file.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"
 #include "common/io/fd.h"
@@ -48,6 +50,16 @@ std::string_view TrimBlanks(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kBlank);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::vector<std::string> SplitAtNul(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\0'), text.size());
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
 }
 
 std::string LinkTarget(const std::string& path) {
@@ -229,6 +241,11 @@ bool LocalProcess::SeesAsWeDo(const std::string& path) const {
 Result<Environment> LocalProcess::ReadEnvironment() const {
   HF_ASSIGN(const auto text, ReadForeignFile(proc + "/environ", kProcBytesMax));
   if (!text) return Fail(ErrorCode::kNotFound, "its process has ended");
+bool LocalProcess::MayWrite(const std::string& path) const {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && (uid == status.st_uid || uid == 0);
+}
+
   Environment environment;
   for (const std::string& entry : SplitAtNul(*text)) {
     const std::size_t equals = entry.find('=');
@@ -263,6 +280,12 @@ Result<Sweep> VisitProcesses(const Places& places,
 UnitFiles FindUnitFiles(const std::string& unit, const Places& places) {
   if (unit.empty()) return {};
   std::vector<std::string> names = {unit};
+std::vector<std::string> UnitFiles::All() const {
+  std::vector<std::string> files;
+  std::ranges::set_union(units, environment, std::back_inserter(files));
+  return files;
+}
+
   // "kafka@1.service" is made of "kafka@.service".
   if (const std::size_t at = unit.find('@'); at != std::string::npos)
     names.push_back(unit.substr(0, at + 1) + std::string(kServiceEnding));

@@ -17,12 +17,15 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/local_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::host {
 
-using Places = ProcessPlaces;
+// Where to look; tests have their own.
+struct Places {
+  std::string proc = "/proc";
+  std::string etc_root = "";  // before "/etc" and "/usr/lib"
+};
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 
@@ -51,6 +54,9 @@ struct LocalProcess {
   // Whether `path` is the same file for the process as for this host, or nothing for neither of
   // them; what cannot be known counts as the same.
   bool SeesAsWeDo(const std::string& path) const;
+  // It is whoever owns `path`, or root: what it says of itself is believed no further than it may
+  // change what lies there anyway.
+  bool MayWrite(const std::string& path) const;
   // What it was started with; kDenied for the process of another user.
   Result<Environment> ReadEnvironment() const;
 };
@@ -83,6 +89,7 @@ Result<Sweep> VisitProcesses(const Places& places,
 struct UnitFiles {
   std::vector<std::string> units;        // its own and its drop-ins
   std::vector<std::string> environment;  // their EnvironmentFiles
+  std::vector<std::string> All() const;  // both; sorted
 };
 UnitFiles FindUnitFiles(const std::string& unit, const Places& places = {});
 

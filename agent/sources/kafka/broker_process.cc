@@ -1,7 +1,6 @@
 #include "agent/sources/kafka/broker_process.h"
 
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
@@ -42,7 +42,7 @@ class FileSet {
   void Add(std::string_view path) {
     std::string text(path);
     if (text.starts_with("file:")) text = text.substr(text.starts_with("file://") ? 7 : 5);
-    if (text.starts_with('/') && IsRegularFile(text)) paths_.insert(std::move(text));
+    if (text.starts_with('/') && host::IsRegularFile(text)) paths_.insert(std::move(text));
   }
   std::vector<std::string> Sorted() const { return {paths_.begin(), paths_.end()}; }
 
@@ -111,10 +111,8 @@ bool Uses(const host::LocalProcess& process, const JavaProperties& properties,
           std::span<const std::string> log_dirs) {
   const std::vector<std::string> used = LogDirsOf(properties);
   return std::ranges::any_of(log_dirs, [&](const std::string& directory) {
-    struct stat owned {};
-    return std::ranges::find(used, WithoutSlashes(directory)) != used.end() &&
-           ::stat(directory.c_str(), &owned) == 0 &&
-           (process.uid == owned.st_uid || process.uid == 0);
+    return std::ranges::find(used, host::WithoutSlashes(directory)) != used.end() &&
+           process.MayWrite(directory);
   });
 }
 
@@ -163,9 +161,7 @@ BrokerProcess Describe(const host::LocalProcess& process, BrokerConfig config,
   for (const std::string& argument : broker.command) AddNamedInArgument(argument, files);
   for (const auto& [name, value] : broker.properties) AddNamedInValue(value, files);
   files.Add(places.etc_root + std::string(kDefaults));
-  const host::UnitFiles unit = host::FindUnitFiles(broker.unit, places);
-  for (const std::string& file : unit.units) files.Add(file);
-  for (const std::string& file : unit.environment) files.Add(file);
+  for (const std::string& file : host::FindUnitFiles(broker.unit, places).All()) files.Add(file);
   broker.files = files.Sorted();
   return broker;
 }
@@ -182,7 +178,7 @@ std::vector<std::string> LogDirsOf(const JavaProperties& properties) {
   while (!value.empty()) {
     const std::size_t end = std::min(value.find(','), value.size());
     const std::string_view one = TrimBlanks(value.substr(0, end));
-    if (!one.empty()) directories.push_back(WithoutSlashes(std::string(one)));
+    if (!one.empty()) directories.push_back(host::WithoutSlashes(std::string(one)));
     value.remove_prefix(std::min(end + 1, value.size()));
   }
   return directories;

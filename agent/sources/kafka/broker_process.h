@@ -15,7 +15,6 @@
 
 #include "agent/sources/host/process.h"
 #include "agent/sources/kafka/broker_texts.h"
-#include "agent/sources/local_process.h"
 #include "common/base/result.h"
 
 namespace holdfast::kafka {

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "agent/sources/foreign_file.h"
-#include "agent/sources/local_process.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
 
@@ -54,7 +54,7 @@ class Search {
 
   void Found(const config::Node& value, bool is_list, bool is_config) {
     if (value.scalar.empty()) return;
-    const std::filesystem::path path = AbsoluteIn(directory_, value.scalar);
+    const std::filesystem::path path = host::AbsoluteIn(directory_, value.scalar);
     found_.push_back(
         {.path = path.lexically_normal(),
          .is_pattern = is_list && value.scalar.find_first_of("*?[\\") != std::string::npos,
@@ -73,7 +73,7 @@ std::vector<std::string> Match(const std::string& pattern) {
   glob_t found{};
   if (::glob(pattern.c_str(), GLOB_PERIOD, nullptr, &found) == 0) {
     for (std::size_t i = 0; i < found.gl_pathc; ++i)
-      if (IsRegularFile(found.gl_pathv[i])) paths.emplace_back(found.gl_pathv[i]);
+      if (host::IsRegularFile(found.gl_pathv[i])) paths.emplace_back(found.gl_pathv[i]);
   }
   ::globfree(&found);
   return paths;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/sources/host/paths.h"
 #include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
@@ -64,8 +65,8 @@ void NodeFiles::FindConfig() {
   for (const std::string& path : options_.config_defaults) {
     if (!path.starts_with('/') && (!process_ || process_->directory.empty())) continue;
     std::string absolute = path.starts_with('/') ? options_.places.etc_root + path
-                                                 : AbsoluteIn(process_->directory, path);
-    if (!IsRegularFile(absolute)) continue;
+                                                 : host::AbsoluteIn(process_->directory, path);
+    if (!host::IsRegularFile(absolute)) continue;
     config_ = std::move(absolute);
     return;
   }
@@ -106,13 +107,14 @@ Result<void> NodeFiles::Gather() {
   if (process_) {
     add(process_->files);
   } else {
-    for (const std::string& unit : options_.units) add(UnitFiles(unit, options_.places.etc_root));
+    for (const std::string& unit : options_.units)
+      add(host::FindUnitFiles(unit, options_.places).All());
     for (const std::string& path : options_.server.defaults)
-      if (IsRegularFile(options_.places.etc_root + path))
+      if (host::IsRegularFile(options_.places.etc_root + path))
         roots_.push_back(options_.places.etc_root + path);
   }
   for (const std::string& path : options_.storage_files)
-    if (IsRegularFile(path)) roots_.push_back(path);
+    if (host::IsRegularFile(path)) roots_.push_back(path);
   std::ranges::sort(roots_);
   roots_.erase(std::ranges::unique(roots_).begin(), roots_.end());
   return {};

@@ -25,7 +25,7 @@ struct NodeFilesOptions {
   std::vector<std::string> files;            // files and directories to save, too
   std::vector<std::string> storage_files;    // absolute paths; no matter if they are not there
   bool missing_is_failure = false;           // what the configuration names and is not there
-  ProcessPlaces places = {};
+  host::Places places = {};
 };
 
 // Used by one thread at a time. The previous snapshot outlives it.

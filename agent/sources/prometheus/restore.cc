@@ -11,7 +11,7 @@
 #include <tuple>
 #include <utility>
 
-#include "agent/sources/local_process.h"
+#include "agent/sources/host/paths.h"
 #include "agent/sources/prometheus/flags.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
@@ -47,7 +47,7 @@ Result<std::optional<std::int64_t>> ReadTime(const config::Values& options, cons
 Result<Request> ReadRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
   Request request;
-  request.directory = WithoutSlashes(options.Text("to_data_dir"));
+  request.directory = host::WithoutSlashes(options.Text("to_data_dir"));
   if (request.directory.empty())
     return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to-data-dir DIR",
                 "or everything to a directory: --to DIR (docs/sources/prometheus.md)");

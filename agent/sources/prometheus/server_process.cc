@@ -2,18 +2,19 @@
 
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast::prometheus {
 namespace {
-
-constexpr std::size_t kCommandBytesMax = 4U << 20;  // the kernel's own bound for a command line
 
 // Of the same file, or of a name that is written alike.
 bool IsSamePlace(const std::string& one, const std::string& other) {
@@ -21,18 +22,13 @@ bool IsSamePlace(const std::string& one, const std::string& other) {
   struct stat b {};
   if (::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0)
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-  return WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
-         WithoutSlashes(std::filesystem::path(other).lexically_normal());
+  return host::WithoutSlashes(std::filesystem::path(one).lexically_normal()) ==
+         host::WithoutSlashes(std::filesystem::path(other).lexically_normal());
 }
 
-// Whether whoever runs the process may write the directory anyway: what it says of itself is
-// believed no further.
-bool MayOwn(const std::string& process, const std::string& directory) {
-  struct stat runs {};
-  struct stat owned {};
-  if (::stat(process.c_str(), &runs) != 0) return false;
-  if (::stat(directory.c_str(), &owned) != 0) return true;  // nothing is there to be lied about
-  return runs.st_uid == owned.st_uid || runs.st_uid == 0;
+// What it says of itself is believed where it may write there anyway, and where nothing is.
+bool MayOwn(const host::LocalProcess& process, const std::string& directory) {
+  return process.MayWrite(directory) || ::access(directory.c_str(), F_OK) != 0;
 }
 
 bool Uses(const ServerProcess& process, const ServerQuery& query) {
@@ -44,8 +40,27 @@ bool Uses(const ServerProcess& process, const ServerQuery& query) {
   }
   return !is_said && std::ranges::any_of(query.storage_defaults, [&](const std::string& path) {
     return (path.starts_with('/') || !process.directory.empty()) &&
-           IsSamePlace(AbsoluteIn(process.directory, path), query.storage);
+           IsSamePlace(host::AbsoluteIn(process.directory, path), query.storage);
   });
+}
+
+ServerProcess Describe(const host::LocalProcess& process) {
+  return {.command = process.command,
+          .flags = Flags::Parse(std::span(process.command).subspan(1)),
+          .directory = process.directory,
+          .user = process.user,
+          .unit = process.unit,
+          .files = {}};
+}
+
+std::vector<std::string> FilesOf(const std::string& unit, const ServerQuery& query,
+                                 const host::Places& places) {
+  std::vector<std::string> files = host::FindUnitFiles(unit, places).All();
+  for (const std::string& path : query.defaults)
+    if (host::IsRegularFile(places.etc_root + path)) files.push_back(places.etc_root + path);
+  std::ranges::sort(files);
+  files.erase(std::ranges::unique(files).begin(), files.end());
+  return files;
 }
 
 }  // namespace
@@ -54,38 +69,25 @@ std::string ServerProcess::PathOf(std::string_view flag) const {
   const auto value = flags.Last(flag);
   if (!value || value->empty()) return "";
   if (directory.empty() && !value->starts_with('/')) return "";
-  return std::filesystem::path(AbsoluteIn(directory, *value)).lexically_normal();
+  return std::filesystem::path(host::AbsoluteIn(directory, *value)).lexically_normal();
 }
 
-Result<ServerProcess> FindServerProcess(const ServerQuery& query, const ProcessPlaces& places) {
-  HF_ASSIGN(const auto ids, ListProcesses(places.proc));
-  std::vector<std::string> others;
-  for (const std::string& id : ids) {
-    const std::string proc = fmt::format("{}/{}", places.proc, id);
-    const auto text = ReadForeignFile(proc + "/cmdline", kCommandBytesMax);
-    if (!text || !*text) continue;
-    ServerProcess process;
-    process.command = SplitAtNul(**text);
-    if (process.command.empty()) continue;
-    const std::string& program = process.command.front();
-    if (std::ranges::find(query.programs, program.substr(program.rfind('/') + 1)) ==
-        query.programs.end())
-      continue;
-    process.flags = Flags::Parse(std::span(process.command).subspan(1));
-    process.directory = WorkingDirectory(proc);
-    if (!Uses(process, query) || !MayOwn(proc, query.storage)) {
-      others.push_back(id);
-      continue;
+Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places) {
+  std::optional<ServerProcess> found;
+  std::vector<pid_t> others;
+  const auto visit = [&](const host::LocalProcess& one) {
+    if (std::ranges::find(query.programs, one.Name()) == query.programs.end()) return true;
+    ServerProcess process = Describe(one);
+    if (!Uses(process, query) || !MayOwn(one, query.storage)) {
+      others.push_back(one.pid);
+      return true;
     }
-    process.user = UserOf(proc);
-    process.unit = UnitOfProcess(proc);
-    if (!process.unit.empty()) process.files = UnitFiles(process.unit, places.etc_root);
-    for (const std::string& path : query.defaults)
-      if (IsRegularFile(places.etc_root + path)) process.files.push_back(places.etc_root + path);
-    std::ranges::sort(process.files);
-    process.files.erase(std::ranges::unique(process.files).begin(), process.files.end());
-    return process;
-  }
+    process.files = FilesOf(process.unit, query, places);
+    found = std::move(process);
+    return false;
+  };
+  HF_TRY(host::VisitProcesses(places, visit));
+  if (found) return *std::move(found);
   const std::string name = query.programs.front();
   return Fail(ErrorCode::kNotFound,
               others.empty() ? fmt::format("no {} runs here", name)

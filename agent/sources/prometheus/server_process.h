@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sources/local_process.h"
+#include "agent/sources/host/process.h"
 #include "agent/sources/prometheus/flags.h"
 #include "common/base/result.h"
 
@@ -35,7 +35,7 @@ struct ServerProcess {
 };
 
 // kNotFound where none that can be seen keeps its data there.
-Result<ServerProcess> FindServerProcess(const ServerQuery& query, const ProcessPlaces& places = {});
+Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places = {});
 
 // "process.json": stable as long as the server is started the same way.
 std::string EncodeServerProcess(const ServerProcess& process);

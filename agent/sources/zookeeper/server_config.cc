@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "agent/sources/foreign_file.h"
-#include "agent/sources/local_process.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {
@@ -104,8 +104,8 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   const std::string home = DirectoryOf(settings.config);
   const auto directory = [&](const std::string& given, const std::string& name) {
     const std::string said(Trimmed(ValueOf(config.properties, name)));
-    if (!given.empty() || said.empty()) return WithoutSlashes(given);
-    return WithoutSlashes(AbsoluteIn(home, said));
+    if (!given.empty() || said.empty()) return host::WithoutSlashes(given);
+    return host::WithoutSlashes(host::AbsoluteIn(home, said));
   };
   config.data_dir = directory(settings.data_dir, "dataDir");
   if (config.data_dir.empty())
@@ -118,7 +118,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   std::set<std::string> files = {settings.config};
   const std::string dynamic = ValueOf(config.properties, "dynamicConfigFile");
   if (!dynamic.empty()) {
-    config.dynamic_file = AbsoluteIn(home, dynamic);
+    config.dynamic_file = host::AbsoluteIn(home, dynamic);
     files.insert(config.dynamic_file);
     auto members = ReadProperties(config.dynamic_file);
     if (members) {
@@ -137,7 +137,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
                                           id ? "not there" : id.error().message()));
   }
   for (const auto& [name, value] : config.properties)
-    if (value.starts_with('/') && IsRegularFile(value)) files.insert(value);
+    if (value.starts_with('/') && host::IsRegularFile(value)) files.insert(value);
   config.files = {files.begin(), files.end()};
 
   const auto own = std::ranges::find(config.members, config.my_id, &ConfiguredMember::id);

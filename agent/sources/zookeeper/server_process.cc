@@ -10,13 +10,12 @@
 #include <string_view>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {
 namespace {
 
-constexpr std::size_t kProcBytesMax = 4U << 20;  // the kernel's own bound for a command line
 constexpr std::array<std::string_view, 2> kMainClasses = {
     "org.apache.zookeeper.server.quorum.QuorumPeerMain",
     "org.apache.zookeeper.server.ZooKeeperServerMain"};
@@ -65,77 +64,63 @@ bool IsSameFile(const std::string& one, const std::string& other) {
          a.st_ino == b.st_ino;
 }
 
-bool MayWrite(const std::string& process, const std::string& data_dir) {
-  struct stat status {};
-  struct stat owned {};
-  return ::stat(process.c_str(), &status) == 0 && ::stat(data_dir.c_str(), &owned) == 0 &&
-         (status.st_uid == owned.st_uid || status.st_uid == 0);
-}
-
-// Nullopt for what is no server.
-std::optional<ServerProcess> ReadCommand(const std::string& proc) {
-  const auto text = ReadForeignFile(proc + "/cmdline", kProcBytesMax);
-  if (!text || !*text) return std::nullopt;
-  ServerProcess process;
-  process.command = SplitAtNul(**text);
-  const auto main = std::ranges::find_first_of(process.command, kMainClasses);
-  if (main == process.command.end() || main + 1 == process.command.end()) return std::nullopt;
-  process.directory = WorkingDirectory(proc);
-  process.config = AbsoluteIn(process.directory, *(main + 1));
-  return process;
-}
-
-void ReadEnvironment(const std::string& proc, ServerProcess& process) {
-  const auto text = ReadForeignFile(proc + "/environ", kProcBytesMax);
-  if (!text || !*text) {
+void ReadEnvironment(const host::LocalProcess& server, ServerProcess& process) {
+  const auto environment = server.ReadEnvironment();
+  if (!environment) {
     process.warnings.push_back(
-        fmt::format("the environment that the server was started with is not saved: {} (hint: let "
-                    "the agent run as root, or give it CAP_SYS_PTRACE)",
-                    text ? "its process has ended" : text.error().message()));
+        fmt::format("the environment that the server was started with is not saved: {} (hint: {})",
+                    environment.error().message(), host::kLookHint));
     return;
   }
-  for (const std::string& entry : SplitAtNul(**text)) {
-    const std::size_t equals = entry.find('=');
+  for (const auto& [name, value] : *environment) {
     const bool is_wanted = std::ranges::any_of(
-        kVariables, [&](std::string_view name) { return entry.starts_with(name); });
-    if (equals != std::string::npos && is_wanted)
-      process.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
+        kVariables, [&](std::string_view wanted) { return name.starts_with(wanted); });
+    if (is_wanted) process.environment[name] = value;
   }
 }
 
-void FindFiles(const ProcessPlaces& places, ServerProcess& process) {
+std::vector<std::string> FindFiles(const host::LocalProcess& server, const host::Places& places) {
   std::set<std::string> files;
-  for (const std::string& argument : process.command) {
+  const auto add = [&files](std::string path) {
+    if (host::IsRegularFile(path)) files.insert(std::move(path));
+  };
+  for (const std::string& argument : server.command) {
     const std::string_view named = FileNamedIn(argument);
-    if (named.empty()) continue;
-    std::string path = AbsoluteIn(process.directory, std::string(named));
-    if (IsRegularFile(path)) files.insert(std::move(path));
+    if (!named.empty()) add(server.Absolute(named));
   }
-  for (const std::string_view path : kDefaults)
-    if (const std::string file = places.etc_root + std::string(path); IsRegularFile(file))
-      files.insert(file);
-  if (!process.unit.empty())
-    for (std::string& file : UnitFiles(process.unit, places.etc_root))
-      files.insert(std::move(file));
-  process.files = {files.begin(), files.end()};
+  for (const std::string_view path : kDefaults) add(places.etc_root + std::string(path));
+  for (std::string& file : host::FindUnitFiles(server.unit, places).All()) add(std::move(file));
+  return {files.begin(), files.end()};
 }
 
 }  // namespace
 
+std::span<const std::string> ServerArguments(const host::LocalProcess& process) {
+  const auto main = std::ranges::find_first_of(process.command, kMainClasses);
+  return {main == process.command.end() ? main : main + 1, process.command.end()};
+}
+
 Result<ServerProcess> FindServerProcess(const std::string& config, const std::string& data_dir,
-                                        const ProcessPlaces& places) {
-  HF_ASSIGN(const std::vector<std::string> ids, ListProcesses(places.proc));
-  for (const std::string& id : ids) {
-    const std::string proc = fmt::format("{}/{}", places.proc, id);
-    std::optional<ServerProcess> process = ReadCommand(proc);
-    if (!process || !IsSameFile(process->config, config) || !MayWrite(proc, data_dir)) continue;
-    process->user = UserOf(proc);
-    process->unit = UnitOfProcess(proc);
-    process->version = VersionIn(process->command);
-    ReadEnvironment(proc, *process);
-    FindFiles(places, *process);
-    return *std::move(process);
-  }
+                                        const host::Places& places) {
+  std::optional<ServerProcess> found;
+  const auto visit = [&](const host::LocalProcess& server) {
+    const auto arguments = ServerArguments(server);
+    if (arguments.empty()) return true;
+    ServerProcess process;
+    process.config = server.Absolute(arguments.front());
+    if (!IsSameFile(process.config, config) || !server.MayWrite(data_dir)) return true;
+    process.command = server.command;
+    process.directory = server.directory;
+    process.user = server.user;
+    process.unit = server.unit;
+    process.version = VersionIn(server.command);
+    process.files = FindFiles(server, places);
+    ReadEnvironment(server, process);
+    found = std::move(process);
+    return false;
+  };
+  HF_TRY(host::VisitProcesses(places, visit));
+  if (found) return *std::move(found);
   return Fail(ErrorCode::kNotFound, fmt::format("no server runs here with {}", Quote(config)));
 }
 

@@ -7,10 +7,11 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "agent/sources/local_process.h"
+#include "agent/sources/host/process.h"
 #include "common/base/result.h"
 
 namespace holdfast::zookeeper {
@@ -27,10 +28,14 @@ struct ServerProcess {
   std::vector<std::string> warnings;
 };
 
+// What follows the main class of a server on its command line, first of it zoo.cfg; empty for what
+// is no server.
+std::span<const std::string> ServerArguments(const host::LocalProcess& process);
+
 // The process that was started with `config` and may write `data_dir`. kNotFound where there is
 // none.
 Result<ServerProcess> FindServerProcess(const std::string& config, const std::string& data_dir,
-                                        const ProcessPlaces& places = {});
+                                        const host::Places& places = {});
 
 // "process.json": stable as long as the server is started the same way.
 std::string EncodeServerProcess(const ServerProcess& process);

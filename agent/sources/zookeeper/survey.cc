@@ -84,7 +84,7 @@ std::vector<std::map<std::string, std::string>> Survey::Members() const {
 }
 
 Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& stop,
-                            const ProcessPlaces& places) {
+                            const host::Places& places) {
   Survey survey;
   HF_ASSIGN(survey.config, ReadServerConfig(settings));
   if (auto process = FindServerProcess(settings.config, survey.config.data_dir, places))

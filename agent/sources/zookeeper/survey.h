@@ -39,7 +39,7 @@ struct Survey {
 
 // Errors only for what is wrong on this side: a configuration that cannot be read, or a stop.
 Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& stop,
-                            const ProcessPlaces& places = {});
+                            const host::Places& places = {});
 
 // "0x10000002a".
 std::string ZxidText(std::int64_t zxid);

@@ -115,6 +115,18 @@ TEST_CASE("host processes: a container is known by its control group where nothi
   REQUIRE(Unwrap(process.ReadFile(file, 100)) == "x");
 }
 
+TEST_CASE("host processes: whoever owns a file may write it, and root") {
+  FakeProcesses machine;
+  machine.Run({.pid = 9, .command = {"etcd"}});
+  LocalProcess process = machine.Read(9);
+  REQUIRE(process.MayWrite(machine.top()));
+  REQUIRE_FALSE(process.MayWrite(machine.top() + "/none"));
+  process.uid = ::getuid() + 1;
+  REQUIRE_FALSE(process.MayWrite(machine.top()));
+  process.uid = 0;
+  REQUIRE(process.MayWrite(machine.top()));
+}
+
 TEST_CASE("host processes: the environment") {
   FakeProcesses machine;
   const std::string proc =

@@ -40,7 +40,7 @@ struct Machine {
             .defaults = {"/etc/default/prometheus"}};
   }
   TempDir top = Unwrap(TempDir::Create("server-process"));
-  ProcessPlaces places{top.path() + "/proc", ""};
+  host::Places places{top.path() + "/proc", ""};
 };
 
 TEST_CASE("server process: the one whose data lie there, with what started it") {

@@ -37,7 +37,7 @@ TEST_CASE("zookeeper process: the one that was started with this configuration")
         0600));
   };
   const std::string main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-  const ProcessPlaces places{.proc = proc, .etc_root = data.top() + "/root"};
+  const host::Places places{.proc = proc, .etc_root = data.top() + "/root"};
   REQUIRE_OK(MakeDirectories(proc));
   REQUIRE_FAILS(FindServerProcess(config, data.path(), places), ErrorCode::kNotFound, "no server");
 

@@ -1,0 +1,21 @@
+#include "agent/sources/host/paths.h"
+
+#include <sys/stat.h>
+
+namespace holdfast::host {
+
+bool IsRegularFile(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+std::string WithoutSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+std::string AbsoluteIn(const std::string& directory, const std::string& path) {
+  return path.starts_with('/') ? path : directory + "/" + path;
+}
+
+}  // namespace holdfast::host
