@@ -220,6 +220,9 @@ std::string LocalProcess::Absolute(std::string_view path) const {
 
 Result<std::optional<std::string>> LocalProcess::ReadFile(const std::string& path,
                                                           std::size_t bytes_max) const {
+  if (!path.starts_with('/'))
+    return Fail(ErrorCode::kDenied, "the directory that it runs in may not be seen",
+                std::string(kLookHint));
   const std::string root = proc + "/root";
   // Who may not look below its root reads his own file of that name, most often the same.
   if (!is_contained || ::access((root + "/.").c_str(), F_OK) != 0)
@@ -238,14 +241,14 @@ bool LocalProcess::SeesAsWeDo(const std::string& path) const {
   return have_ours && ours.st_dev == status.st_dev && ours.st_ino == status.st_ino;
 }
 
-Result<Environment> LocalProcess::ReadEnvironment() const {
-  HF_ASSIGN(const auto text, ReadForeignFile(proc + "/environ", kProcBytesMax));
-  if (!text) return Fail(ErrorCode::kNotFound, "its process has ended");
 bool LocalProcess::MayWrite(const std::string& path) const {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && (uid == status.st_uid || uid == 0);
 }
 
+Result<Environment> LocalProcess::ReadEnvironment() const {
+  HF_ASSIGN(const auto text, ReadForeignFile(proc + "/environ", kProcBytesMax));
+  if (!text) return Fail(ErrorCode::kNotFound, "its process has ended");
   Environment environment;
   for (const std::string& entry : SplitAtNul(*text)) {
     const std::size_t equals = entry.find('=');
@@ -277,15 +280,15 @@ Result<Sweep> VisitProcesses(const Places& places,
   return sweep;
 }
 
-UnitFiles FindUnitFiles(const std::string& unit, const Places& places) {
-  if (unit.empty()) return {};
-  std::vector<std::string> names = {unit};
 std::vector<std::string> UnitFiles::All() const {
   std::vector<std::string> files;
   std::ranges::set_union(units, environment, std::back_inserter(files));
   return files;
 }
 
+UnitFiles FindUnitFiles(const std::string& unit, const Places& places) {
+  if (unit.empty()) return {};
+  std::vector<std::string> names = {unit};
   // "kafka@1.service" is made of "kafka@.service".
   if (const std::size_t at = unit.find('@'); at != std::string::npos)
     names.push_back(unit.substr(0, at + 1) + std::string(kServiceEnding));

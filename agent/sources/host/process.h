@@ -48,8 +48,8 @@ struct LocalProcess {
   std::string_view Name() const;
   // `path` as the process means it.
   std::string Absolute(std::string_view path) const;
-  // A regular file under the process's own root directory, as ReadForeignFile(). REQUIRES: `path`
-  // is absolute.
+  // A regular file under the process's own root directory, as ReadForeignFile(). `path` is one of
+  // Absolute(); kDenied where that could not make it absolute.
   Result<std::optional<std::string>> ReadFile(const std::string& path, std::size_t bytes_max) const;
   // Whether `path` is the same file for the process as for this host, or nothing for neither of
   // them; what cannot be known counts as the same.

@@ -115,6 +115,14 @@ TEST_CASE("host processes: a container is known by its control group where nothi
   REQUIRE(Unwrap(process.ReadFile(file, 100)) == "x");
 }
 
+TEST_CASE("host processes: a path that is relative to what may not be seen is no path of ours") {
+  FakeProcesses machine;
+  machine.Run({.pid = 9, .command = {"etcd"}, .directory = ""});
+  const LocalProcess process = machine.Read(9);
+  REQUIRE_FAILS(process.ReadFile(process.Absolute("CMakeLists.txt"), 100), ErrorCode::kDenied,
+                "may not be seen");
+}
+
 TEST_CASE("host processes: whoever owns a file may write it, and root") {
   FakeProcesses machine;
   machine.Run({.pid = 9, .command = {"etcd"}});
