@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/sources/alertmanager/backup.h"
+#include "agent/sources/alertmanager/discover.h"
 #include "agent/sources/alertmanager/restore.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
@@ -94,6 +95,7 @@ SourceKind AlertmanagerKind() {
   kind.options = alertmanager::SettingsSchema();
   kind.restore_options = alertmanager::RestoreOptions();
   kind.has_dry_restore = true;
+  kind.discover = alertmanager::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     // A snapshot may be restored where its source is not configured.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/sources/prometheus/backup.h"
+#include "agent/sources/prometheus/discover.h"
 #include "agent/sources/prometheus/facts.h"
 #include "agent/sources/prometheus/pinned_file.h"
 #include "agent/sources/prometheus/restore.h"
@@ -105,6 +106,7 @@ SourceKind PrometheusKind() {
   kind.options = prometheus::SettingsSchema();
   kind.restore_options = prometheus::RestoreOptions();
   kind.has_dry_restore = true;
+  kind.discover = prometheus::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     // A snapshot may be restored where its source is not configured.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/sources/zookeeper/backup.h"
+#include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/settings.h"
@@ -105,6 +106,7 @@ SourceKind ZooKeeperKind() {
   for (config::OptionSpec& option : zookeeper::ZnodeOptions())
     kind.restore_options.push_back(std::move(option));
   kind.has_dry_restore = true;
+  kind.discover = zookeeper::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(zookeeper::Settings settings, zookeeper::ReadSettings(values));

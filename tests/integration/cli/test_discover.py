@@ -8,11 +8,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import (  # noqa: E402
     Agent,
+    Alertmanager,
     Authority,
     Case,
     EtcdCluster,
     HAProxy,
     KafkaCluster,
+    Prometheus,
+    ZooKeeperEnsemble,
     free_port,
     main,
     service_program,
@@ -39,6 +42,19 @@ class Discover(Case):
         )
         cls.haproxy = HAProxy(directory, [config]).start()
         cls.addClassCleanup(cls.haproxy.stop)
+        cls.zookeeper = ZooKeeperEnsemble(directory / "zk", members=1, own_log_dir=True)
+        cls.addClassCleanup(cls.zookeeper.kill)
+        cls.zookeeper.start()
+        flags = ("--web.external-url=http://mon.example.com/prom/",)
+        cls.prometheus = Prometheus(directory / "prometheus", flags=flags)
+        cls.prometheus.api.url += "/prom"
+        cls.addClassCleanup(cls.prometheus.kill)
+        cls.prometheus.start()
+        first = Alertmanager(directory / "am-1", peers=[])
+        cls.alertmanager = Alertmanager(directory / "am-2", peers=[first])
+        for one in (first, cls.alertmanager):
+            cls.addClassCleanup(one.kill)
+            one.start()
 
     def ours(self, document: dict) -> dict[str, dict]:
         """Services of this test by kind; the machine may have others."""
@@ -47,6 +63,9 @@ class Discover(Case):
             "etcd": self.etcd.members[0].client_url,
             "kafka": str(broker.log_dirs[0]),
             "haproxy": str(self.haproxy.configs[0]),
+            "zookeeper": str(self.zookeeper.members[1].config),
+            "prometheus": str(self.prometheus.data),
+            "alertmanager": str(self.alertmanager.storage),
         }
         found = {}
         for kind, mark in marks.items():
@@ -61,6 +80,11 @@ class Discover(Case):
         self.assertEqual(found["etcd"]["process"], self.etcd.members[0].process.pid)
         self.assertEqual(found["haproxy"]["process"], self.haproxy.process.pid)
         self.assertEqual(found["kafka"]["process"], self.kafka.brokers[1].process.pid)
+        self.assertEqual(found["zookeeper"]["process"], self.zookeeper.members[1].process.pid)
+        self.assertEqual(found["prometheus"]["process"], self.prometheus.process.pid)
+        self.assertEqual(found["alertmanager"]["process"], self.alertmanager.process.pid)
+        [note] = found["alertmanager"]["notes"]
+        self.assertIn("add the URLs of these", note)
         for service in found.values():
             self.assertFalse(service["configured"])
 
@@ -93,7 +117,8 @@ class Discover(Case):
         agent = Agent(self.directory / "none.yaml", user="nobody")
         found = self.ours_of_nobody(agent.json("source", "list", "--discover"))
         self.assertTrue(any("CAP_SYS_PTRACE" in note for note in found["etcd"]["notes"]), found)
-        self.assertTrue(any("let the agent read it" in note for note in found["kafka"]["notes"]), found)
+        for kind in ("kafka", "zookeeper"):
+            self.assertTrue(any("let the agent read it" in note for note in found[kind]["notes"]), found)
 
     def ours_of_nobody(self, document: dict) -> dict[str, dict]:
         """By process: what the lines of others say may be a guess."""
@@ -101,10 +126,11 @@ class Discover(Case):
             "etcd": self.etcd.members[0].process.pid,
             "kafka": self.kafka.brokers[1].process.pid,
             "haproxy": self.haproxy.process.pid,
+            "zookeeper": self.zookeeper.members[1].process.pid,
         }
         by_pid = {service["process"]: service for service in document["services"]}
         return {kind: by_pid[pid] for kind, pid in pids.items()}
 
 
 if __name__ == "__main__":
-    main("etcd34", "haproxy", "kafka41")
+    main("alertmanager", "etcd34", "haproxy", "kafka41", "prometheus", "zookeeper39")

@@ -85,6 +85,12 @@ TEST_CASE("discovery: other processes are nobody's") {
           {"java", "-cp", "kafka", "other.Main", "server.properties"},
           {"haproxy", "-v"},
           {"etcdctl"},
+          {"promtool", "prometheus"},
+          {"prometheus", "--version"},
+          {"alertmanager", "--help"},
+          {"amtool", "alertmanager"},
+          {"java", "org.apache.zookeeper.server.quorum.QuorumPeerMain"},
+          {"java", "org.apache.zookeeper.ZooKeeperMain", "-server", "zk:2181"},
           {""},
           {"/"},
           {"-"}}) {
@@ -318,6 +324,182 @@ TEST_CASE("discovery: the file of HAProxy's variables is that of its unit") {
           fmt::format("- {{kind: haproxy, name: main, config: [\"/a.cfg\"], "
                       "reload: \"systemd:haproxy.service\", environment_file: \"{}\"}}",
                       file));
+}
+
+constexpr const char* kZooKeeper = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+
+TEST_CASE("discovery: ZooKeeper by its configuration") {
+  FakeProcesses machine;
+  machine.Write("data/myid", "3\n");
+  const std::string config = machine.Write(
+      "conf/zoo.cfg", fmt::format("dataDir={0}/data \ndataLogDir={0}/log\n", machine.top()));
+  const auto found = TryDiscover(machine, "zookeeper",
+                                 {.pid = 2,
+                                  .command = {"java", "-cp", "x", kZooKeeper, "conf/zoo.cfg"},
+                                  .directory = machine.top()});
+  REQUIRE(LineOf("zookeeper", *found) ==
+          fmt::format("- {{kind: zookeeper, name: main, config: \"{}\"}}", config));
+  REQUIRE(found->facts ==
+          std::map<std::string, std::string>{{"data directory", machine.top() + "/data"},
+                                             {"log directory", machine.top() + "/log"},
+                                             {"member", "3"}});
+  REQUIRE(found->notes.empty());
+}
+
+TEST_CASE("discovery: ZooKeeper takes relative directories from where it runs") {
+  FakeProcesses machine;
+  const std::string config = machine.Write("conf/zoo.cfg", "dataDir=data\ndataLogDir=./log\n");
+  REQUIRE(LineOf(machine, "zookeeper",
+                 {.pid = 2, .command = {"java", kZooKeeper, config}, .directory = "/srv/zk"}) ==
+          fmt::format("- {{kind: zookeeper, name: main, config: \"{}\", data_dir: "
+                      "\"/srv/zk/data\", data_log_dir: \"/srv/zk/log\"}}",
+                      config));
+}
+
+TEST_CASE("discovery: in a container ZooKeeper's directories are the container's") {
+  FakeProcesses machine;
+  machine.Write("root/conf/zoo.cfg", "dataDir=/data\n");
+  machine.Write("root/data/myid", "2");
+  const auto found = TryDiscover(machine, "zookeeper",
+                                 {.pid = 2,
+                                  .command = {"java", kZooKeeper, "/conf/zoo.cfg"},
+                                  .root = machine.top() + "/root"});
+  REQUIRE(LineOf("zookeeper", *found) ==
+          "- {kind: zookeeper, name: main, config: \"/conf/zoo.cfg\", data_dir: \"/data\"}");
+  REQUIRE(found->facts.at("member") == "2");
+}
+
+TEST_CASE("discovery: ZooKeeper whose configuration is not known, or is none") {
+  FakeProcesses machine;
+  REQUIRE_THAT(Notes(machine, "zookeeper", {.pid = 2, .command = {"java", kZooKeeper, "/none"}}),
+               Catch::Contains("\"/none\" cannot be read"));
+  REQUIRE_THAT(Notes(machine, "zookeeper",
+                     {.pid = 3, .command = {"java", kZooKeeper, "zoo.cfg"}, .directory = ""}),
+               Catch::Contains("make \"config\" absolute") && Catch::Contains("CAP_SYS_PTRACE"));
+  const auto bare = TryDiscover(
+      machine, "zookeeper",
+      {.pid = 4,
+       .command = {"java", "org.apache.zookeeper.server.ZooKeeperServerMain", "2181", "data"},
+       .directory = "/srv"});
+  REQUIRE(LineOf("zookeeper", *bare) ==
+          "- {kind: zookeeper, name: main, config: \"/etc/zookeeper/zoo.cfg\", "
+          "data_dir: \"/srv/data\"}");
+  REQUIRE_THAT(bare->notes.at(0), Catch::Contains("write \"dataDir=/srv/data\""));
+}
+
+TEST_CASE("discovery: Prometheus by its flags") {
+  FakeProcesses machine;
+  const auto found = TryDiscover(
+      machine, "prometheus",
+      {.pid = 2,
+       .command = {"/usr/bin/prometheus", "--config.file", "../p.yml", "--storage.tsdb.path=/data/",
+                   "--web.listen-address=10.0.0.1:9091", "--web.listen-address=[::]:9092"},
+       .directory = "/etc/x"});
+  REQUIRE(LineOf("prometheus", *found) ==
+          "- {kind: prometheus, name: main, data_dir: \"/data\", url: \"http://127.0.0.1:9092\", "
+          "config: \"/etc/p.yml\"}");
+  REQUIRE(found->facts == std::map<std::string, std::string>{{"mode", "server"}});
+  REQUIRE(found->notes.empty());
+  REQUIRE(LineOf(machine, "prometheus",
+                 {.pid = 3,
+                  .command = {"prometheus", "--web.listen-address", "[fd00::1]:80"},
+                  .directory = "/srv"}) ==
+          "- {kind: prometheus, name: main, data_dir: \"/srv/data\", "
+          "url: \"http://[fd00::1]:80\"}");
+}
+
+TEST_CASE("discovery: Prometheus without flags keeps its data where there are some") {
+  FakeProcesses machine;
+  machine.Write("one/data/wal/0", "");
+  machine.Write("two/data-agent/wal/0", "");
+  REQUIRE(LineOf(machine, "prometheus",
+                 {.pid = 2, .command = {"prometheus"}, .directory = machine.top() + "/one"}) ==
+          fmt::format("- {{kind: prometheus, name: main, data_dir: \"{}/one/data\", "
+                      "url: \"http://127.0.0.1:9090\"}}",
+                      machine.top()));
+  const auto agent = TryDiscover(machine, "prometheus",
+                                 {.pid = 3,
+                                  .command = {"prometheus", "--enable-feature=agent"},
+                                  .directory = machine.top() + "/two"});
+  REQUIRE_THAT(LineOf("prometheus", *agent), Catch::Contains("/two/data-agent\""));
+  REQUIRE(agent->facts.at("mode") == "agent");
+  REQUIRE_THAT(
+      Notes(machine, "prometheus",
+            {.pid = 4, .command = {"prometheus", "--storage.tsdb.path=x"}, .directory = ""}),
+      Catch::Contains("make \"data_dir\" absolute"));
+}
+
+TEST_CASE("discovery: below which path Prometheus answers") {
+  FakeProcesses machine;
+  int pid = 1;
+  const auto url = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"prometheus", "--storage.tsdb.path=/d"});
+    const std::string line =
+        LineOf(machine, "prometheus", {.pid = ++pid, .command = std::move(flags)});
+    const std::size_t begin = line.find("http");
+    return line.substr(begin, line.find('"', begin) - begin);
+  };
+  REQUIRE(url({"--web.external-url=https://mon.example.com/prom/"}) ==
+          "http://127.0.0.1:9090/prom");
+  REQUIRE(url({"--web.external-url=https://mon.example.com"}) == "http://127.0.0.1:9090");
+  REQUIRE(url({"--web.external-url=/a/b?x#y"}) == "http://127.0.0.1:9090/a/b");
+  REQUIRE(url({"--web.external-url=http://x/prom", "--web.route-prefix=/"}) ==
+          "http://127.0.0.1:9090");
+  REQUIRE(url({"--web.route-prefix", "p"}) == "http://127.0.0.1:9090/p");
+}
+
+TEST_CASE("discovery: what Prometheus asks of who comes") {
+  FakeProcesses machine;
+  machine.Write("web.yml",
+                "tls_server_config: {cert_file: a, key_file: b, client_auth_type: "
+                "RequireAndVerifyClientCert}\nbasic_auth_users: {anna: x}\n");
+  const std::vector<std::string> command = {"prometheus", "--storage.tsdb.path=/d",
+                                            "--web.config.file=web.yml"};
+  const FakeProcess process{.pid = 2, .command = command, .directory = machine.top()};
+  REQUIRE(LineOf(machine, "prometheus", process) ==
+          "- {kind: prometheus, name: main, data_dir: \"/d\", url: \"https://127.0.0.1:9090\"}");
+  FakeProcesses other;
+  REQUIRE_THAT(Notes(other, "prometheus", process),
+               Catch::Contains("let \"url\" have a host") &&
+                   Catch::Contains("add \"user\" and \"password_file\"") &&
+                   Catch::Contains("add \"cert\" and \"key\""));
+  int pid = 10;
+  for (const char* text : {"{", "- a", "tls_server_config: x\nbasic_auth_users: y\n"}) {
+    machine.Write("web.yml", text);
+    REQUIRE_THAT(LineOf(machine, "prometheus",
+                        {.pid = ++pid, .command = command, .directory = machine.top()}),
+                 Catch::Contains("\"http://127.0.0.1:9090\""));
+  }
+  REQUIRE_THAT(Notes(machine, "prometheus", {.pid = 3, .command = command, .directory = ""}),
+               Catch::Contains("TLS and logins") && Catch::Contains("CAP_SYS_PTRACE"));
+}
+
+TEST_CASE("discovery: Alertmanager, alone and in a cluster") {
+  FakeProcesses machine;
+  const auto alone = TryDiscover(
+      machine, "alertmanager",
+      {.pid = 2,
+       .command = {"/bin/alertmanager", "--storage.path=/data", "--config.file=/etc/a.yml",
+                   "--web.route-prefix=/am", "--cluster.listen-address="}});
+  REQUIRE(LineOf("alertmanager", *alone) ==
+          "- {kind: alertmanager, name: main, endpoints: [\"http://127.0.0.1:9093/am\"], "
+          "storage: \"/data\", config: \"/etc/a.yml\"}");
+  REQUIRE(alone->facts.empty());
+  REQUIRE(alone->notes.empty());
+  const auto peer =
+      TryDiscover(machine, "alertmanager",
+                  {.pid = 3,
+                   .command = {"prometheus-alertmanager", "--web.listen-address=:9193",
+                               "--cluster.peer=am-2:9094", "--cluster.peer", "am-3:9094"},
+                   .directory = "/srv"});
+  REQUIRE(LineOf("alertmanager", *peer) ==
+          "- {kind: alertmanager, name: main, endpoints: [\"http://127.0.0.1:9193\"], "
+          "storage: \"/srv/data\"}");
+  REQUIRE(peer->facts.at("cluster address") == "0.0.0.0:9094");
+  REQUIRE_THAT(peer->notes.at(0), Catch::Contains("am-2:9094, am-3:9094"));
+  REQUIRE_THAT(Notes(machine, "alertmanager",
+                     {.pid = 4, .command = {"alertmanager", "--web.systemd-socket"}}),
+               Catch::Contains("\"endpoints\" is a guess"));
 }
 
 }  // namespace

@@ -1,0 +1,34 @@
+#include "agent/sources/alertmanager/discover.h"
+
+#include <string>
+#include <vector>
+
+#include "agent/sources/alertmanager/backup.h"
+#include "agent/sources/prometheus/discover.h"
+#include "common/base/format.h"
+
+namespace holdfast::alertmanager {
+
+std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
+                                         const host::Places& /*places*/) {
+  const auto query = NodeOptions({}).server;
+  const auto server = prometheus::FoundServer::Read(process, query.programs);
+  if (!server) return std::nullopt;
+  DiscoveredSource found;
+  found.Set("endpoints", std::vector<std::string>{server->Url("endpoints", "9093", found)});
+  server->SetStorage("storage", "storage.path", query.storage_defaults, found);
+  server->SetConfig(found);
+  const std::string cluster =
+      server->flags().Last("cluster.listen-address").value_or("0.0.0.0:9094");
+  if (cluster.empty()) return found;
+  found.facts["cluster address"] = cluster;
+  // Theirs for gossip are known here, and not the URLs.
+  const std::vector<std::string> peers = server->flags().All("cluster.peer");
+  if (!peers.empty())
+    found.notes.push_back(fmt::format(
+        "it is in a cluster with {}: add the URLs of these to \"endpoints\", behind its own",
+        fmt::join(peers, ", ")));
+  return found;
+}
+
+}  // namespace holdfast::alertmanager

@@ -1,0 +1,14 @@
+// Recognises a running Alertmanager and says how to save it.
+#pragma once
+
+#include <optional>
+
+#include "agent/sources/discovery.h"
+#include "agent/sources/host/process.h"
+
+namespace holdfast::alertmanager {
+
+std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
+                                         const host::Places& places);
+
+}  // namespace holdfast::alertmanager

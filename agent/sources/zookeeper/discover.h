@@ -1,0 +1,14 @@
+// Recognises a running ZooKeeper server and says how to save it.
+#pragma once
+
+#include <optional>
+
+#include "agent/sources/discovery.h"
+#include "agent/sources/host/process.h"
+
+namespace holdfast::zookeeper {
+
+std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
+                                         const host::Places& places);
+
+}  // namespace holdfast::zookeeper
