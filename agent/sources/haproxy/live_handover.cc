@@ -209,16 +209,23 @@ Result<void> LiveHandover::Preflight(const ProcessState& process, std::vector<st
   return {};
 }
 
-Result<void> LiveHandover::Keep(std::stop_token stop) {
-  if (settings_.socket.empty()) return {};
+void LiveHandover::PrepareToKeep() {
+  if (settings_.socket.empty()) return;
+  kept_ = fmt::format("{}/live-{}", context_.state_dir, id_);
   const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
   if (followed.loads_state) former_files_ = followed.state_files;
+}
+
+Result<void> LiveHandover::Keep(std::stop_token stop) {
+  if (kept_.empty()) return {};
   HF_ASSIGN(LiveState live,
             LiveState::Take(
                 {.settings = &settings_, .state_dir = context_.state_dir, .clock = context_.clock},
                 std::move(stop)));
-  if (live.is_cold()) return {};
-  kept_ = fmt::format("{}/live-{}", context_.state_dir, id_);
+  if (live.is_cold()) {
+    kept_.clear();
+    return {};
+  }
   HF_TRY(MakeDirectories(kept_, 0700));
   bool has_index = false;
   for (;;) {

@@ -36,9 +36,12 @@ class LiveHandover {
   // what will not be.
   Result<void> Preflight(const ProcessState& process, std::vector<std::string>& changes,
                          std::stop_token stop);
-  // Keeps what the process knows now. Nothing where it does not run, or no socket is known.
+  // Settles where Keep() will keep it: Record() says so from then on, and whoever comes after a
+  // crash finds it. Nothing where no socket is known.
+  void PrepareToKeep();
+  // Keeps what the process knows now. Nothing where it does not run.
   Result<void> Keep(std::stop_token stop);
-  // What the way back needs to know, for the journal; empty where nothing was kept.
+  // What the way back needs to know, for the journal; empty where nothing is kept.
   std::string Record() const;
   // After the files were exchanged: finds the files that HAProxy will load. Record() changes.
   void FindStateFiles();

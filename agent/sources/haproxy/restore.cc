@@ -98,9 +98,10 @@ class Session final : public RestoreSession {
   Result<void> Stage(Progress& progress, std::stop_token stop) override {
     progress.SetPhase("stage");
     progress.items_total = plan_.targets.size();
-    if (before_.is_running) HF_TRY(live_.Keep(stop));
+    if (before_.is_running) live_.PrepareToKeep();
     has_staged_ = true;
     HF_TRY(swap_.BeginStaging());
+    if (before_.is_running) HF_TRY(live_.Keep(stop));
     std::map<std::string, std::unique_ptr<filetree::TreeWriter>> writers;
     for (const Target& target : plan_.targets) {
       if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
