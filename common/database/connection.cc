@@ -23,6 +23,12 @@ constexpr char kWriterSettings[] =
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA query_only = ON;";
+// Its memory is bounded by the cache, in KiB; what a large transaction changes goes to the file.
+constexpr char kScratchSettings[] =
+    "PRAGMA locking_mode = EXCLUSIVE;"
+    "PRAGMA journal_mode = MEMORY;"
+    "PRAGMA synchronous = OFF;"
+    "PRAGMA cache_size = -32768;";
 constexpr char kSettings[] =
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA cell_size_check = ON;"
@@ -52,9 +58,12 @@ Result<bool> LookForFile(const DatabaseOptions& options, DatabaseMode mode) {
   std::string name = fmt::format("open {} {}", options.what, Quote(options.path));
   if (::stat(options.path.c_str(), &status) != 0) {
     int number = errno;
-    if (number == ENOENT && mode == DatabaseMode::kCreate) return false;
+    const bool may_make = mode == DatabaseMode::kCreate || mode == DatabaseMode::kScratch;
+    if (number == ENOENT && may_make) return false;
     return Fail(ErrnoError(number, name));
   }
+  if (mode == DatabaseMode::kScratch)
+    return Fail(ErrorCode::kAlreadyExists, name + ": is there already");
   if (!S_ISREG(status.st_mode)) {
     return Fail(ErrorCode::kInvalidArgument, name + ": is no regular file");
   }
@@ -133,12 +142,15 @@ Connection::~Connection() = default;
 Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) {
   HF_TRY(CheckLibrary());
   HF_ASSIGN(bool is_there, LookForFile(options, mode));
+  const bool is_scratch = mode == DatabaseMode::kScratch;
   auto handle = std::make_unique<DatabaseHandle>();
   handle->is_read_only = mode == DatabaseMode::kRead;
   handle->options = std::move(options);
   const std::string& path = handle->options.path;
   if (!handle->is_read_only) {
-    HF_ASSIGN(handle->lock, LockAsWriter(handle->options));
+    if (!is_scratch) {
+      HF_ASSIGN(handle->lock, LockAsWriter(handle->options));
+    }
     if (!is_there) HF_TRY(MakeEmptyFile(path));
   }
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE |
@@ -154,6 +166,10 @@ Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) 
   }
   Connection connection(std::move(handle));
   HF_TRY(ExecuteText(*connection.handle_, kSettings));
+  if (is_scratch) {
+    HF_TRY(ExecuteText(*connection.handle_, kScratchSettings));
+    return connection;
+  }
   HF_TRY(CheckHeader(connection, mode));
   if (connection.is_read_only()) {
     HF_TRY(ExecuteText(*connection.handle_, kReaderSettings));

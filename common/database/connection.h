@@ -21,6 +21,10 @@ enum class DatabaseMode : std::uint8_t {
   kRead,    // never changes the file, never checkpoints
   kWrite,   // kNotFound when there is no file, kCorrupt when it is empty
   kCreate,  // as kWrite; an absent or empty file becomes an empty database, mode 0600
+  // For more than memory should hold, for one connection: an empty database in a file that is not
+  // there yet, mode 0600. Nothing in it is durable, and nobody else may open it; the file may be
+  // removed as soon as it is open, so that nothing stays however the process ends. kAlreadyExists.
+  kScratch,
 };
 
 struct DatabaseOptions {
@@ -36,11 +40,11 @@ struct DatabaseOptions {
   std::chrono::milliseconds busy_timeout{5'000};
 };
 
-// Settings of every connection: WAL, synchronous=FULL, so that what was committed survives a power
-// cut, foreign keys, no trust in the schema, cells checked, no memory map, defensive mode.
-// One thread at a time; another thread opens a reader of its own.
-// Errors: kBusy with the other process where it can be found, kNoSpace, kCorrupt, kDenied,
-// kNotFound, kAlreadyExists for a key that is there already.
+// Settings of every connection but kScratch: WAL, synchronous=FULL, so that what was committed
+// survives a power cut; of all: foreign keys, no trust in the schema, cells checked, no memory map,
+// defensive mode. One thread at a time; another thread opens a reader of its own. Errors: kBusy
+// with the other process where it can be found, kNoSpace, kCorrupt, kDenied, kNotFound,
+// kAlreadyExists for a key that is there already.
 class Connection {
  public:
   static Result<Connection> Open(DatabaseOptions options, DatabaseMode mode);

@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "common/io/atomic_file.h"
@@ -196,6 +198,25 @@ TEST_CASE("connection: a writer that goes leaves one file") {
   REQUIRE(::stat((Options(directory).path + "-wal").c_str(), &status) != 0);
   Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
   REQUIRE(Count(reader) == 1);
+}
+
+TEST_CASE("connection: a scratch one works without its file, and leaves nothing") {
+  std::optional<TempDir> directory = Unwrap(TempDir::Create("database"));
+  const std::string path = directory->path();
+  Connection scratch = Unwrap(Connection::Open(Options(*directory), DatabaseMode::kScratch));
+  REQUIRE_FAILS(Connection::Open(Options(*directory), DatabaseMode::kScratch),
+                ErrorCode::kAlreadyExists, "ledger");
+  directory.reset();
+  REQUIRE(::access(path.c_str(), F_OK) != 0);
+
+  REQUIRE_OK(scratch.Execute("CREATE TABLE item(id INTEGER PRIMARY KEY, body BLOB) STRICT; BEGIN"));
+  // More than its cache.
+  const Bytes body(1U << 20, 7);
+  for (int i = 0; i < 100; ++i) REQUIRE_OK(scratch.Run("INSERT INTO item VALUES (?, ?)", i, body));
+  REQUIRE_OK(scratch.Execute("COMMIT"));
+  REQUIRE(Unwrap(scratch.Value<std::int64_t>("SELECT sum(length(body)) FROM item")) ==
+          100 * (1 << 20));
+  REQUIRE(::access(path.c_str(), F_OK) != 0);
 }
 
 }  // namespace
