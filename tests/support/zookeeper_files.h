@@ -70,6 +70,7 @@ struct TestNode {
   std::string path;
   std::optional<std::string> data = "";
   zookeeper::NodeStat stat = {};
+  std::int64_t acl = 1;  // the only one that BuildSnapshot() writes
 };
 
 struct TestSnapshot {
@@ -86,7 +87,7 @@ inline Bytes BuildSnapshot(const TestSnapshot& snapshot) {
     file.Text(node.path);
     node.data ? file.Text(*node.data) : file.Null();
     const zookeeper::NodeStat& stat = node.stat;
-    file.Long(1).Long(stat.czxid).Long(stat.mzxid).Long(stat.ctime).Long(stat.mtime);
+    file.Long(node.acl).Long(stat.czxid).Long(stat.mzxid).Long(stat.ctime).Long(stat.mtime);
     file.Int(stat.version).Int(stat.cversion).Int(stat.aversion).Long(stat.owner).Long(stat.pzxid);
   }
   file.Text("/").Seal();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/sources/zookeeper/jute.h"
+#include "agent/sources/zookeeper/sasl_digest.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {
@@ -19,10 +20,13 @@ constexpr std::size_t kPieceBytes = 1U << 20;
 enum Request : std::int32_t {
   kCreateNode = 1,
   kGetNodeData = 4,
+  kSetNodeData = 5,
   kGetNodeAcl = 6,
+  kSetNodeAcl = 7,
   kCreateContainerNode = 19,
   kCreateTtlNode = 21,
   kSetAuth = 100,
+  kSasl = 102,
   kEndSession = -11,
 };
 enum Refusal : std::int32_t {
@@ -30,10 +34,12 @@ enum Refusal : std::int32_t {
   kBadArguments = -8,
   kNoNode = -101,
   kNoAuth = -102,
+  kBadVersion = -103,
   kNoChildrenForEphemerals = -108,
   kNodeExists = -110,
   kInvalidAcl = -114,
   kAuthFailed = -115,
+  kWantsSasl = -124,
   kQuotaExceeded = -125,
 };
 constexpr std::int32_t kAuthXid = -4;
@@ -53,8 +59,16 @@ std::unexpected<Error> Refused(std::int32_t error, std::string_view what) {
     case kNoAuth:
       return fail(ErrorCode::kDenied, "the server refuses it for want of rights",
                   "give --auth-file with an identity that the ACLs name");
+    case kBadVersion:
+      return fail(ErrorCode::kBusy, "somebody else changed it meanwhile");
     case kAuthFailed:
-      return fail(ErrorCode::kDenied, "the server takes no login of this kind");
+      return fail(ErrorCode::kDenied, "the server refuses the login, or takes none of this kind",
+                  "check the line of --auth-file; of SASL only DIGEST-MD5 is spoken, not Kerberos "
+                  "(GSSAPI)");
+    case kWantsSasl:
+      return fail(ErrorCode::kDenied, "the server takes nobody who did not log in by SASL",
+                  "give --auth-file with a line sasl:USER:PASSWORD, which is DIGEST-MD5; Kerberos "
+                  "(GSSAPI) is not spoken");
     case kInvalidAcl:
       return fail(ErrorCode::kInvalidArgument, "the server does not know its ACL",
                   "set up the same authentication there as the ensemble had that was saved");
@@ -71,49 +85,25 @@ std::unexpected<Error> Refused(std::int32_t error, std::string_view what) {
   }
 }
 
-// A record, part by part.
-class JuteWriter {
- public:
-  JuteWriter& Int(std::int32_t value) { return Number(static_cast<std::uint32_t>(value), 4); }
-  JuteWriter& Long(std::int64_t value) { return Number(static_cast<std::uint64_t>(value), 8); }
-  JuteWriter& Bool(bool value) { return Number(value ? 1 : 0, 1); }
-  JuteWriter& Text(std::string_view text) { return Buffer(AsBytes(text)); }
-  JuteWriter& Buffer(ByteView bytes) {
-    Int(static_cast<std::int32_t>(bytes.size()));
-    return Raw(bytes);
-  }
-  JuteWriter& Raw(ByteView bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-    return *this;
-  }
-  const Bytes& bytes() const { return bytes_; }
-
- private:
-  JuteWriter& Number(std::uint64_t value, int count) {
-    for (int shift = 8 * (count - 1); shift >= 0; shift -= 8)
-      bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
-    return *this;
-  }
-  Bytes bytes_;
-};
-
 std::unexpected<Error> BadAnswer(const std::string& server) {
   return Fail(ErrorCode::kCorrupt, fmt::format("{} answers what no ZooKeeper does", server),
-              "name the client port, and not that for TLS, which is not spoken here");
+              "name the client port; for that of TLS (secureClientPort) give --target-ca");
 }
 
 }  // namespace
 
-Result<Client> Client::Connect(std::span<const Address> servers,
-                               std::span<const Credentials> credentials) {
+Result<Client> Client::Connect(const ClientAccess& access, Random& random) {
   std::optional<Error> first;
-  for (const Address& server : servers) {
-    auto connection = TcpConnection::Connect(server, kPatienceOfClient);
+  for (const Address& server : access.servers) {
+    auto connection =
+        TcpConnection::Connect(server, kPatienceOfClient, access.tls ? &*access.tls : nullptr);
     if (connection) {
       Client client(*std::move(connection));
-      auto begun = client.Begin(credentials);
+      auto begun = client.Begin(access, random);
       if (begun) return client;
-      if (begun.error().code() == ErrorCode::kDenied) return Fail(std::move(begun).error());
+      const ErrorCode code = begun.error().code();
+      if (code == ErrorCode::kDenied || code == ErrorCode::kUnsupported)
+        return Fail(std::move(begun).error());
       if (!first) first = std::move(begun).error();
     } else if (!first) {
       first = std::move(connection).error();
@@ -123,7 +113,7 @@ Result<Client> Client::Connect(std::span<const Address> servers,
   return Fail(*std::move(first));
 }
 
-Result<void> Client::Begin(std::span<const Credentials> credentials) {
+Result<void> Client::Begin(const ClientAccess& access, Random& random) {
   JuteWriter request;
   const Bytes no_password(16, 0);
   request.Int(0).Long(0).Int(kSessionMs).Long(0).Buffer(no_password).Bool(false);
@@ -132,21 +122,56 @@ Result<void> Client::Begin(std::span<const Credentials> credentials) {
   HF_TRY(connection_.Send(packet.bytes()));
   auto answer = ReceivePacket();
   if (!answer)
-    return Fail(
-        std::move(answer).error().WithHint("is it a client port, and does the server take "
-                                           "part in an ensemble?"));
+    return Fail(std::move(answer).error().WithHint(
+        "is it a client port (for that of TLS give --target-ca), and does the server take part "
+        "in an ensemble?"));
   JuteReader reader(*answer);
   (void)reader.Int();
   const std::int32_t session_ms = reader.Int();
   if (!reader.ok() || session_ms <= 0) return BadAnswer(server());
-  for (const Credentials& one : credentials) {
-    JuteWriter body;
-    body.Int(0).Text(one.scheme).Text(one.secret);
-    std::int32_t error = 0;
-    HF_TRY(Call(kAuthXid, kSetAuth, body.bytes(), error));
-    if (error != 0) return Refused(error, fmt::format("log in by {}", Quote(one.scheme)));
-  }
+  // Some servers take no other request before that by SASL.
+  for (const Credentials& one : access.credentials)
+    if (one.scheme == kSaslScheme) HF_TRY(LogInBySasl(one, random));
+  for (const Credentials& one : access.credentials)
+    if (one.scheme != kSaslScheme) HF_TRY(LogIn(one));
+  // One that wants a login says so with the first request only, and hangs up.
+  JuteWriter root;
+  root.Text("/").Bool(false);
+  std::int32_t error = 0;
+  HF_TRY(Call(NextXid(), kGetNodeData, root.bytes(), error));
+  if (error == kWantsSasl) return Refused(error, server());
   return {};
+}
+
+Result<void> Client::LogIn(const Credentials& credentials) {
+  JuteWriter body;
+  body.Int(0).Text(credentials.scheme).Text(credentials.secret.Reveal());
+  std::int32_t error = 0;
+  HF_TRY(Call(kAuthXid, kSetAuth, body.bytes(), error));
+  if (error != 0) return Refused(error, fmt::format("log in by {}", Quote(credentials.scheme)));
+  return {};
+}
+
+Result<void> Client::LogInBySasl(const Credentials& credentials, Random& random) {
+  HF_ASSIGN(const std::string challenge, SaySasl(""));
+  if (challenge.empty())
+    return Fail(ErrorCode::kDenied, fmt::format("{} knows no login by SASL", server()),
+                "its JAAS configuration (java.security.auth.login.config) needs a section Server");
+  HF_ASSIGN(const SaslDigest digest, SaslDigest::Answer(challenge, credentials.secret, random));
+  HF_ASSIGN(const std::string answer, SaySasl(digest.response()));
+  return digest.Check(answer);
+}
+
+Result<std::string> Client::SaySasl(std::string_view text) {
+  JuteWriter body;
+  body.Text(text);
+  std::int32_t error = 0;
+  HF_ASSIGN(const Bytes answer, Call(NextXid(), kSasl, body.bytes(), error));
+  if (error != 0) return Refused(error, "log in by SASL");
+  JuteReader reader(answer);
+  std::string said(reader.Text());
+  if (!reader.ok()) return BadAnswer(server());
+  return said;
 }
 
 void Client::Close() {
@@ -196,19 +221,24 @@ Result<Bytes> Client::Call(std::int32_t xid, std::int32_t type, ByteView body,
   }
 }
 
-Result<std::optional<Bytes>> Client::GetData(const std::string& path, bool& is_there) {
+Result<std::optional<LiveNode>> Client::Get(const std::string& path) {
   JuteWriter body;
   body.Text(path).Bool(false);
   std::int32_t error = 0;
   HF_ASSIGN(const Bytes answer, Call(NextXid(), kGetNodeData, body.bytes(), error));
-  is_there = error != kNoNode;
-  if (!is_there) return std::nullopt;
+  if (error == kNoNode) return std::nullopt;
   if (error != 0) return Refused(error, Quote(path));
   JuteReader reader(answer);
-  const std::optional<ByteView> data = reader.Buffer();
+  LiveNode node;
+  if (const std::optional<ByteView> data = reader.Buffer())
+    node.data.emplace(data->begin(), data->end());
+  for (int i = 0; i < 4; ++i) (void)reader.Long();  // czxid, mzxid, ctime, mtime
+  node.version = reader.Int();
+  (void)reader.Int();  // cversion
+  node.acl_version = reader.Int();
+  node.is_ephemeral = reader.Long() != 0;
   if (!reader.ok()) return BadAnswer(server());
-  if (!data) return std::nullopt;
-  return Bytes(data->begin(), data->end());
+  return node;
 }
 
 Result<std::vector<AclEntry>> Client::GetAcl(const std::string& path) {
@@ -218,27 +248,31 @@ Result<std::vector<AclEntry>> Client::GetAcl(const std::string& path) {
   HF_ASSIGN(const Bytes answer, Call(NextXid(), kGetNodeAcl, body.bytes(), error));
   if (error != 0) return Refused(error, Quote(path));
   JuteReader reader(answer);
-  std::vector<AclEntry> acl(reader.Count(12));
-  for (AclEntry& entry : acl) {
-    entry.permissions = reader.Int();
-    entry.scheme = reader.Text();
-    entry.id = reader.Text();
-  }
+  std::vector<AclEntry> acl = ReadAcl(reader);
   if (!reader.ok()) return BadAnswer(server());
   return acl;
 }
 
-Result<void> Client::Create(const std::string& path, const SavedNode& node) {
+Result<void> Client::SetData(const std::string& path, const std::optional<Bytes>& data,
+                             std::int32_t version) {
+  JuteWriter body;
+  body.Text(path).BufferOrNull(data).Int(version);
+  return Change(kSetNodeData, path, body.bytes());
+}
+
+Result<void> Client::SetAcl(const std::string& path, const std::vector<AclEntry>& acl,
+                            std::int32_t acl_version) {
   JuteWriter body;
   body.Text(path);
-  if (node.data) {
-    body.Buffer(*node.data);
-  } else {
-    body.Int(-1);
-  }
-  body.Int(static_cast<std::int32_t>(node.acl.size()));
-  for (const AclEntry& entry : node.acl)
-    body.Int(entry.permissions).Text(entry.scheme).Text(entry.id);
+  WriteAcl(acl, body);
+  body.Int(acl_version);
+  return Change(kSetNodeAcl, path, body.bytes());
+}
+
+Result<void> Client::Create(const std::string& path, const SavedNode& node) {
+  JuteWriter body;
+  body.Text(path).BufferOrNull(node.data);
+  WriteAcl(node.acl, body);
   std::int32_t type = kCreateNode;
   switch (KindOf(node.owner)) {
     case NodeKind::kContainer:
@@ -254,8 +288,12 @@ Result<void> Client::Create(const std::string& path, const SavedNode& node) {
       body.Int(0);
       break;
   }
+  return Change(type, path, body.bytes());
+}
+
+Result<void> Client::Change(std::int32_t type, const std::string& path, ByteView body) {
   std::int32_t error = 0;
-  HF_TRY(Call(NextXid(), type, body.bytes(), error));
+  HF_TRY(Call(NextXid(), type, body, error));
   if (error != 0) return Refused(error, Quote(path));
   return {};
 }

@@ -1,10 +1,9 @@
 // A session with an ensemble, as far as putting nodes into one needs it. Spoken as zookeeper.jute
-// in ZooKeeper's sources has it, in clear text.
+// in ZooKeeper's sources has it, in clear text or by TLS.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,15 +11,33 @@
 #include "agent/sources/zookeeper/saved_tree.h"
 #include "agent/sources/zookeeper/tcp.h"
 #include "common/base/bytes.h"
+#include "common/base/random.h"
 #include "common/base/result.h"
+#include "common/base/secret.h"
+#include "common/crypto/tls.h"
 
 namespace holdfast::zookeeper {
 
 // What a server may say to the identity of who asks: scheme and credentials, e.g. "digest" and
-// "anna:secret".
+// "anna:secret". With the scheme "sasl" they are user and password of a login by DIGEST-MD5.
 struct Credentials {
   std::string scheme;
-  std::string secret;
+  Secret secret;
+};
+
+struct ClientAccess {
+  std::vector<Address> servers;
+  std::optional<crypto::TlsFiles> tls;  // of their secure ports; nullopt: in clear text
+  std::vector<Credentials> credentials;
+};
+
+// A node as it is in the ensemble. (Of containers, and of nodes with a time to live, a server tells
+// nobody that they are some.)
+struct LiveNode {
+  std::optional<Bytes> data;
+  bool is_ephemeral = false;
+  std::int32_t version = 0;
+  std::int32_t acl_version = 0;
 };
 
 // Used by one thread at a time. Every call waits for its answer, half a minute at most. Errors:
@@ -30,22 +47,31 @@ struct Credentials {
 // without a parent, or none at all.
 class Client {
  public:
-  // The first of `servers` that takes part in an ensemble.
-  static Result<Client> Connect(std::span<const Address> servers,
-                                std::span<const Credentials> credentials);
+  // The first of `access.servers` that takes part in an ensemble.
+  static Result<Client> Connect(const ClientAccess& access, Random& random);
   // Ends the session, so that no server waits for its end.
   void Close();
   const std::string& server() const { return connection_.shown(); }
 
   // nullopt: there is no such node.
-  Result<std::optional<Bytes>> GetData(const std::string& path, bool& is_there);
+  Result<std::optional<LiveNode>> Get(const std::string& path);
   Result<std::vector<AclEntry>> GetAcl(const std::string& path);
+  // kBusy where the node, or its ACL, is of another version than this; -1: of whatever version.
+  Result<void> SetData(const std::string& path, const std::optional<Bytes>& data,
+                       std::int32_t version);
+  Result<void> SetAcl(const std::string& path, const std::vector<AclEntry>& acl,
+                      std::int32_t acl_version);
   // kAlreadyExists.
   Result<void> Create(const std::string& path, const SavedNode& node);
 
  private:
   explicit Client(TcpConnection connection) : connection_(std::move(connection)) {}
-  Result<void> Begin(std::span<const Credentials> credentials);
+  Result<void> Begin(const ClientAccess& access, Random& random);
+  Result<void> LogIn(const Credentials& credentials);
+  Result<void> LogInBySasl(const Credentials& credentials, Random& random);
+  // What the server says to what is said in an exchange of SASL.
+  Result<std::string> SaySasl(std::string_view text);
+  Result<void> Change(std::int32_t type, const std::string& path, ByteView body);
   // The body of the answer, and the server's error in `error`.
   Result<Bytes> Call(std::int32_t xid, std::int32_t type, ByteView body, std::int32_t& error);
   Result<Bytes> ReceivePacket();

@@ -65,4 +65,33 @@ class JuteReader {
   bool is_ok_ = true;
 };
 
+// Puts a record together.
+class JuteWriter {
+ public:
+  JuteWriter& Int(std::int32_t value) { return Number(static_cast<std::uint32_t>(value), 4); }
+  JuteWriter& Long(std::int64_t value) { return Number(static_cast<std::uint64_t>(value), 8); }
+  JuteWriter& Bool(bool value) { return Number(value ? 1 : 0, 1); }
+  JuteWriter& Text(std::string_view text) { return Buffer(AsBytes(text)); }
+  JuteWriter& Buffer(ByteView bytes) {
+    Int(static_cast<std::int32_t>(bytes.size()));
+    return Raw(bytes);
+  }
+  JuteWriter& BufferOrNull(const std::optional<Bytes>& bytes) {
+    return bytes ? Buffer(*bytes) : Int(-1);
+  }
+  JuteWriter& Raw(ByteView bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    return *this;
+  }
+  const Bytes& bytes() const { return bytes_; }
+
+ private:
+  JuteWriter& Number(std::uint64_t value, int count) {
+    for (int shift = 8 * (count - 1); shift >= 0; shift -= 8)
+      bytes_.push_back(static_cast<std::uint8_t>(value >> shift));
+    return *this;
+  }
+  Bytes bytes_;
+};
+
 }  // namespace holdfast::zookeeper

@@ -1,89 +1,121 @@
 #include "agent/sources/zookeeper/saved_tree.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 
+#include "agent/sources/zookeeper/jute.h"
 #include "agent/sources/zookeeper/txn_log.h"
 #include "common/base/format.h"
+#include "common/io/atomic_file.h"
 
 namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::uint64_t kTtlMark = 0xff00000000000000;
 constexpr std::uint64_t kTtlBits = 0xffffffffff;
-constexpr std::size_t kNodeBytes = 200;  // about, besides path and data
 constexpr std::uint64_t kTxnsBetweenLooks = 4096;
+constexpr std::int64_t kOpenAcl = -1;  // no list, but leave for everybody
+
+// Rows lie in the order in which they come, so that large ones are written once; only places are
+// sorted. Ephemeral nodes are looked for by their session.
+constexpr char kTables[] =
+    "CREATE TABLE acl(number INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;"
+    "CREATE TABLE node(id INTEGER PRIMARY KEY, place BLOB NOT NULL UNIQUE, owner INTEGER NOT NULL,"
+    " acl BLOB NOT NULL, data BLOB) STRICT;"
+    "CREATE INDEX node_of_session ON node(owner) WHERE owner <> 0;"
+    "BEGIN;";
 
 // "/" for the root, which files call "".
 std::string NameOf(std::string_view path) { return path.empty() ? "/" : std::string(path); }
 
+// A path in a form in which the order of bytes is depth-first: no name has a zero in it, and "/a-b"
+// would be between "/a" and "/a/b" else.
+Bytes PlaceOf(std::string_view name) {
+  Bytes place = ToBytes(name);
+  std::ranges::replace(place, '/', 0);
+  return place;
+}
+
+std::string NameAt(const Bytes& place) {
+  std::string name(AsText(place));
+  std::ranges::replace(name, '\0', '/');
+  return name;
+}
+
+Bytes EncodeAcl(const std::vector<AclEntry>& acl) {
+  JuteWriter writer;
+  WriteAcl(acl, writer);
+  return writer.bytes();
+}
+
+std::vector<AclEntry> DecodeAcl(const Bytes& bytes) {
+  JuteReader reader(bytes);
+  std::vector<AclEntry> acl = ReadAcl(reader);
+  HF_CHECK(reader.ok());  // it was written here
+  return acl;
+}
+
+Result<Connection> OpenScratch(const std::string& directory) {
+  HF_ASSIGN(const TempDir place, TempDir::Create(".holdfast-znodes", directory));
+  DatabaseOptions options;
+  options.path = place.path() + "/nodes";
+  options.what = "temporary file for nodes";
+  HF_ASSIGN(Connection nodes, Connection::Open(std::move(options), DatabaseMode::kScratch));
+  HF_TRY(nodes.Execute(kTables));
+  return nodes;
+}
+
+}  // namespace
+
 class SubtreeReader {
  public:
   SubtreeReader(const TreeFiles& files, std::string_view path, std::int64_t until,
-                std::size_t bytes_max, const std::stop_token& stop)
-      : files_(files), path_(path), until_(until), bytes_max_(bytes_max), stop_(stop) {}
+                const std::stop_token& stop, SavedTree& tree)
+      : files_(files), path_(path), until_(until), stop_(stop), tree_(tree), nodes_(tree.nodes_) {}
 
-  Result<SavedTree> Read() {
+  Result<void> Read() {
     HF_TRY(ReadNodes());
-    tree_.zxid = files_.snapshot_zxid;
+    tree_.zxid_ = files_.snapshot_zxid;
     HF_TRY(PlayBack());
-    if (tree_.nodes.empty())
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("there is no {} in the tree as it was after {:#x}", Quote(path_),
-                              tree_.zxid));
-    return std::move(tree_);
+    HF_TRY(nodes_.Execute("COMMIT"));
+    HF_ASSIGN(tree_.size_, nodes_.Value<std::uint64_t>("SELECT count(*) FROM node"));
+    if (tree_.size_ > 0) return {};
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("there is no {} in the tree as it was after {:#x}", Quote(path_), tree_.zxid_));
   }
 
  private:
-  // Null where the path is of no concern.
-  std::map<std::string, SavedNode>* PlaceOf(const std::string& name) {
-    if (path_ == "/" || name == path_ || (name.starts_with(path_) && name[path_.size()] == '/'))
-      return &tree_.nodes;
-    const bool is_above = name == "/" || (path_.starts_with(name) && path_[name.size()] == '/');
-    return is_above ? &tree_.above : nullptr;
+  bool IsBelow(const std::string& name) const {
+    return path_ == "/" || name == path_ || (name.starts_with(path_) && name[path_.size()] == '/');
   }
-
-  Result<void> Put(std::map<std::string, SavedNode>& place, std::string name, SavedNode node) {
-    bytes_ += name.size() + (node.data ? node.data->size() : 0) + kNodeBytes;
-    if (bytes_ > bytes_max_)
-      return Fail(
-          ErrorCode::kUnsupported,
-          fmt::format("what is below {} is more than {}", Quote(path_), FormatBytes(bytes_max_)),
-          "restore parts of it one by one, or a whole data directory with "
-          "--stage-data-dir");
-    place[std::move(name)] = std::move(node);
-    return {};
-  }
-
-  static std::optional<Bytes> CopyOf(const std::optional<ByteView>& data) {
-    if (!data) return std::nullopt;
-    return Bytes(data->begin(), data->end());
+  bool IsAbove(const std::string& name) const {
+    return name == "/" || (path_.starts_with(name) && path_[name.size()] == '/');
   }
 
   Result<void> ReadNodes() {
     HF_ASSIGN(const std::unique_ptr<ByteReader> content, files_.snapshot());
-    std::unordered_map<std::int64_t, std::vector<AclEntry>> acls;
     SnapshotVisitor visitor;
-    visitor.acl = [&](std::int64_t number, std::vector<AclEntry>&& acl) -> Result<void> {
-      acls[number] = std::move(acl);
-      return {};
+    visitor.acl = [&](std::int64_t number, std::vector<AclEntry>&& acl) {
+      return nodes_.Run("INSERT OR REPLACE INTO acl VALUES (?, ?)", number, EncodeAcl(acl));
     };
     visitor.node = [&](const SnapshotNode& node) -> Result<void> {
-      std::string name = NameOf(node.path);
-      std::map<std::string, SavedNode>* place = PlaceOf(name);
-      if (place == nullptr) return {};
-      SavedNode saved{.data = CopyOf(node.data), .acl = {}, .owner = node.stat.owner};
-      const auto acl = acls.find(node.acl);
-      if (acl != acls.end()) {
-        saved.acl = acl->second;
-      } else {
-        saved.acl = {{31, "world", "anyone"}};
-      }
-      return Put(*place, std::move(name), std::move(saved));
+      const std::string name = NameOf(node.path);
+      if (!IsBelow(name) && !IsAbove(name)) return {};
+      HF_ASSIGN(const Bytes acl, FindAcl(node.acl));
+      return Put(name, node.data, acl, node.stat.owner);
     };
     HF_TRY(ReadSnapshot(*content, visitor, stop_));
     return {};
+  }
+
+  // A list that was made while the snapshot was written may not be in it; then the log has it, and
+  // nobody may do anything until that is read.
+  Result<Bytes> FindAcl(std::int64_t number) {
+    if (number == kOpenAcl) return EncodeAcl({{31, "world", "anyone"}});
+    auto found = nodes_.Value<Bytes>("SELECT entries FROM acl WHERE number = ?", number);
+    if (!found && found.error().code() == ErrorCode::kNotFound) return EncodeAcl({});
+    return found;
   }
 
   Result<void> PlayBack() {
@@ -97,68 +129,90 @@ class SubtreeReader {
           return Fail(ErrorCode::kCancelled, "stopped by request");
         HF_ASSIGN(const std::optional<ByteView> record, log.Next());
         if (!record) break;
-        if (log.position().last_zxid <= tree_.zxid) continue;
-        tree_.has_later = log.position().last_zxid > until_;
-        if (tree_.has_later) return {};
+        if (log.position().last_zxid <= tree_.zxid_) continue;
+        tree_.has_later_ = log.position().last_zxid > until_;
+        if (tree_.has_later_) return {};
         HF_TRY(DecodeTxn(*record, txn));
-        tree_.zxid = txn.header.zxid;
-        for (TxnOperation& operation : txn.operations) HF_TRY(Apply(operation));
-        if (txn.closes_session) Close(txn);
+        tree_.zxid_ = txn.header.zxid;
+        for (const TxnOperation& operation : txn.operations) HF_TRY(Apply(operation));
+        if (txn.closes_session) HF_TRY(Close(txn));
       }
     }
     return {};
   }
 
-  Result<void> Apply(TxnOperation& operation) {
-    std::string name = NameOf(operation.path);
-    std::map<std::string, SavedNode>* place = PlaceOf(name);
-    if (place == nullptr) return {};
-    const auto found = place->find(name);
-    const bool is_there = found != place->end();
+  // What it cannot do for want of a node it leaves, as ZooKeeper does.
+  Result<void> Apply(const TxnOperation& operation) {
+    const std::string name = NameOf(operation.path);
+    if (!IsBelow(name)) {
+      if (IsAbove(name)) ApplyAbove(operation, name);
+      return {};
+    }
+    const Bytes place = PlaceOf(name);
     switch (operation.kind) {
       case TxnOperation::Kind::kCreate:
         // Of a node that the snapshot has already only the ACL counts.
-        if (is_there) found->second.acl = std::move(operation.acl);
-        if (is_there) return {};
-        return Put(*place, std::move(name),
-                   {.data = CopyOf(operation.data),
-                    .acl = std::move(operation.acl),
-                    .owner = operation.owner});
+        return nodes_.Run(
+            "INSERT INTO node(place, owner, acl, data) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT(place) DO UPDATE SET acl = excluded.acl",
+            place, operation.owner, EncodeAcl(operation.acl), operation.data);
       case TxnOperation::Kind::kDelete:
-        if (is_there) place->erase(found);
-        return {};
+        return nodes_.Run("DELETE FROM node WHERE place = ?", place);
       case TxnOperation::Kind::kSetData:
-        if (!is_there) return {};
-        found->second.data = CopyOf(operation.data);
-        bytes_ += operation.data ? operation.data->size() : 0;
-        return {};
+        return nodes_.Run("UPDATE node SET data = ?2 WHERE place = ?1", place, operation.data);
       case TxnOperation::Kind::kSetAcl:
-        if (is_there) found->second.acl = std::move(operation.acl);
-        return {};
+        return nodes_.Run("UPDATE node SET acl = ?2 WHERE place = ?1", place,
+                          EncodeAcl(operation.acl));
     }
     return {};
   }
 
-  void Close(const Txn& txn) {
+  void ApplyAbove(const TxnOperation& operation, const std::string& name) {
+    auto& above = tree_.above_;
+    if (operation.kind == TxnOperation::Kind::kDelete) {
+      above.erase(name);
+      return;
+    }
+    const auto found = above.find(name);
+    if (operation.kind == TxnOperation::Kind::kCreate && found == above.end()) {
+      above[name] = {CopyOf(operation.data), operation.acl, operation.owner};
+    } else if (found != above.end() && operation.kind == TxnOperation::Kind::kSetData) {
+      found->second.data = CopyOf(operation.data);
+    } else if (found != above.end()) {
+      found->second.acl = operation.acl;
+    }
+  }
+
+  Result<void> Close(const Txn& txn) {
     for (const std::string_view path : txn.closed) {
       const std::string name = NameOf(path);
-      if (auto* place = PlaceOf(name)) place->erase(name);
+      if (IsBelow(name)) HF_TRY(nodes_.Run("DELETE FROM node WHERE place = ?", PlaceOf(name)));
     }
-    if (txn.header.session == 0) return;
-    std::erase_if(tree_.nodes,
-                  [&](const auto& entry) { return entry.second.owner == txn.header.session; });
+    if (txn.header.session == 0) return {};
+    return nodes_.Run("DELETE FROM node WHERE owner = ? AND owner <> 0", txn.header.session);
+  }
+
+  Result<void> Put(const std::string& name, const std::optional<ByteView>& data, const Bytes& acl,
+                   std::int64_t owner) {
+    if (IsBelow(name))
+      return nodes_.Run("INSERT INTO node(place, owner, acl, data) VALUES (?, ?, ?, ?)",
+                        PlaceOf(name), owner, acl, data);
+    tree_.above_[name] = {CopyOf(data), DecodeAcl(acl), owner};
+    return {};
+  }
+
+  static std::optional<Bytes> CopyOf(const std::optional<ByteView>& data) {
+    if (!data) return std::nullopt;
+    return Bytes(data->begin(), data->end());
   }
 
   const TreeFiles& files_;
   const std::string path_;
   const std::int64_t until_;
-  const std::size_t bytes_max_;
   const std::stop_token& stop_;
-  SavedTree tree_;
-  std::size_t bytes_ = 0;
+  SavedTree& tree_;
+  Connection& nodes_;
 };
-
-}  // namespace
 
 NodeKind KindOf(std::int64_t owner) {
   if (owner == 0) return NodeKind::kPersistent;
@@ -171,9 +225,28 @@ std::int64_t TtlOf(std::int64_t owner) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(owner) & kTtlBits);
 }
 
-Result<SavedTree> ReadSavedTree(const TreeFiles& files, std::string_view path, std::int64_t until,
-                                std::size_t bytes_max, const std::stop_token& stop) {
-  return SubtreeReader(files, path, until, bytes_max, stop).Read();
+Result<SavedTree> SavedTree::Read(const TreeFiles& files, const std::string& path,
+                                  std::int64_t until, const std::string& directory,
+                                  const std::stop_token& stop) {
+  HF_ASSIGN(Connection nodes, OpenScratch(directory));
+  SavedTree tree(std::move(nodes));
+  HF_TRY(SubtreeReader(files, path, until, stop, tree).Read());
+  return tree;
+}
+
+Result<void> SavedTree::ForEach(const Visit& visit) {
+  HF_ASSIGN(Statement rows,
+            nodes_.Query("SELECT place, owner, acl, data FROM node ORDER BY place"));
+  Bytes place;
+  Bytes acl;
+  SavedNode node;
+  for (;;) {
+    HF_ASSIGN(const bool has_row, rows.Next());
+    if (!has_row) return {};
+    HF_TRY(rows.Read(place, node.owner, acl, node.data));
+    node.acl = DecodeAcl(acl);
+    HF_TRY(visit(NameAt(place), node));
+  }
 }
 
 }  // namespace holdfast::zookeeper

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/sources/zookeeper/acl.h"
 #include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/stream/item.h"
@@ -42,13 +43,6 @@ struct NodeStat {
   std::int64_t owner = 0;  // a session, or a mark of another kind of node
   std::int64_t pzxid = 0;
   bool operator==(const NodeStat&) const = default;
-};
-
-struct AclEntry {
-  std::int32_t permissions = 0;
-  std::string scheme;
-  std::string id;
-  bool operator==(const AclEntry&) const = default;
 };
 
 // Valid while it is visited.

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <memory>
@@ -13,6 +15,11 @@
 
 namespace holdfast::zookeeper {
 namespace {
+
+constexpr std::size_t kTlsRecordBytes = 16U << 10;
+// What a server that breaks off may want.
+constexpr const char* kTlsHint =
+    "does it speak TLS at this port, and want a certificate of the client's?";
 
 bool IsPatienceOver(int error) { return error == EAGAIN || error == EINPROGRESS; }
 
@@ -40,8 +47,8 @@ std::optional<Address> ParseAddress(std::string_view text) {
   return address;
 }
 
-Result<TcpConnection> TcpConnection::Connect(const Address& address,
-                                             std::chrono::seconds patience) {
+Result<TcpConnection> TcpConnection::Connect(const Address& address, std::chrono::seconds patience,
+                                             const crypto::TlsFiles* tls) {
   addrinfo wanted{};
   wanted.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -58,15 +65,69 @@ Result<TcpConnection> TcpConnection::Connect(const Address& address,
       // That for sending counts for connecting, too.
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-      if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0)
-        return TcpConnection(std::move(socket), address.Text());
+      if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0) {
+        TcpConnection connection(std::move(socket), address.Text());
+        if (tls != nullptr) HF_TRY(connection.BeginTls(address.host, *tls));
+        return connection;
+      }
     }
     error = errno;
   }
   return Broken(error, address.Text());
 }
 
+Result<void> TcpConnection::BeginTls(const std::string& host, const crypto::TlsFiles& files) {
+  HF_ASSIGN(tls_, crypto::TlsSession::Open(files, host));
+  for (;;) {
+    auto is_done = tls_->Shake();
+    const auto told = Flush();  // of an error, too
+    if (!is_done) return Fail(std::move(is_done).error().While(shown_));
+    HF_TRY(told);
+    if (*is_done) return {};
+    HF_TRY(Listen());
+  }
+}
+
+Result<void> TcpConnection::Flush() {
+  auto sent = SendBytes(tls_->Drain());
+  if (!sent) return Fail(std::move(sent).error().WithHint(kTlsHint));
+  return {};
+}
+
+Result<void> TcpConnection::Listen() {
+  std::array<std::uint8_t, kTlsRecordBytes> buffer;  // NOLINT: filled before it is read
+  auto received = ReceiveBytes(buffer);
+  if (!received) return Fail(std::move(received).error().WithHint(kTlsHint));
+  if (*received == 0)
+    return Fail(ErrorCode::kUnavailable, fmt::format("{} hung up", shown_), kTlsHint);
+  tls_->Feed(ByteView(buffer).first(*received));
+  return {};
+}
+
 Result<void> TcpConnection::Send(ByteView bytes) {
+  if (!tls_) return SendBytes(bytes);
+  while (!bytes.empty()) {
+    const ByteView some = bytes.first(std::min(bytes.size(), kTlsRecordBytes));
+    if (auto sealed = tls_->Seal(some); !sealed)
+      return Fail(std::move(sealed).error().While(shown_));
+    HF_TRY(Flush());
+    bytes = bytes.subspan(some.size());
+  }
+  return {};
+}
+
+Result<std::size_t> TcpConnection::Receive(std::span<std::uint8_t> buffer) {
+  if (!tls_) return ReceiveBytes(buffer);
+  for (;;) {
+    auto count = tls_->Unseal(buffer);
+    if (!count) return Fail(std::move(count).error().While(shown_));
+    HF_TRY(Flush());
+    if (*count) return **count;
+    HF_TRY(Listen());
+  }
+}
+
+Result<void> TcpConnection::SendBytes(ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
@@ -76,7 +137,7 @@ Result<void> TcpConnection::Send(ByteView bytes) {
   return {};
 }
 
-Result<std::size_t> TcpConnection::Receive(std::span<std::uint8_t> buffer) {
+Result<std::size_t> TcpConnection::ReceiveBytes(std::span<std::uint8_t> buffer) {
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (count < 0 && errno == EINTR) continue;

@@ -1,4 +1,5 @@
-// A connection to a server, in clear text: what ZooKeeper speaks on its client port.
+// A connection to a server: in clear text, which ZooKeeper speaks on its client port, or by TLS, on
+// its secure one.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
+#include "common/crypto/tls.h"
 #include "common/io/fd.h"
 
 namespace holdfast::zookeeper {
@@ -24,10 +26,13 @@ struct Address {
 std::optional<Address> ParseAddress(std::string_view text);
 
 // Used by one thread at a time. kUnavailable where nobody answers or the connection broke off,
-// kTimedOut where nothing happened for `patience`; errors name the server.
+// kTimedOut where nothing happened for `patience`, and the errors of crypto::TlsSession; they name
+// the server.
 class TcpConnection {
  public:
-  static Result<TcpConnection> Connect(const Address& address, std::chrono::seconds patience);
+  // By TLS where `tls` is not null.
+  static Result<TcpConnection> Connect(const Address& address, std::chrono::seconds patience,
+                                       const crypto::TlsFiles* tls = nullptr);
   Result<void> Send(ByteView bytes);
   // What there is, at least one byte; 0 at the end.
   Result<std::size_t> Receive(std::span<std::uint8_t> buffer);
@@ -36,8 +41,16 @@ class TcpConnection {
  private:
   TcpConnection(Fd socket, std::string shown)
       : socket_(std::move(socket)), shown_(std::move(shown)) {}
+  Result<void> BeginTls(const std::string& host, const crypto::TlsFiles& files);
+  // What the server is to be told by TLS, and what it says next.
+  Result<void> Flush();
+  Result<void> Listen();
+  Result<void> SendBytes(ByteView bytes);
+  Result<std::size_t> ReceiveBytes(std::span<std::uint8_t> buffer);
+
   Fd socket_;
   std::string shown_;
+  std::optional<crypto::TlsSession> tls_;
 };
 
 }  // namespace holdfast::zookeeper

@@ -39,18 +39,7 @@ constexpr std::size_t kTxnHeaderBytes = 8 + 4 + 8 + 8 + 4;
 // A record's checksum and length, and the byte behind it.
 constexpr std::size_t kFrameBytes = 12;
 constexpr std::size_t kRecordBytesMax = 1U << 30;
-constexpr std::size_t kAclEntryBytesMin = 12;
 constexpr std::size_t kSubTxnBytesMin = 8;
-
-std::vector<AclEntry> ReadAcl(JuteReader& reader) {
-  std::vector<AclEntry> acl(reader.Count(kAclEntryBytesMin));
-  for (AclEntry& entry : acl) {
-    entry.permissions = reader.Int();
-    entry.scheme = reader.Text();
-    entry.id = reader.Text();
-  }
-  return acl;
-}
 
 std::string_view ReadPath(JuteReader& reader) {
   const std::string_view path = reader.Text();

@@ -1,9 +1,10 @@
 #include "agent/sources/zookeeper/znode_restore.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "agent/sources/zookeeper/client.h"
@@ -16,15 +17,15 @@
 namespace holdfast::zookeeper {
 namespace {
 
-constexpr std::size_t kTreeBytesMax = 512U << 20;
 constexpr std::size_t kAuthFileBytesMax = 64U << 10;
 constexpr std::size_t kNamedMax = 100;  // of what could not be made
+constexpr int kOverwritesMax = 5;       // of one node that others change all the time
 constexpr std::string_view kOwnTree = "/zookeeper";
 
 struct ZnodeRequest {
   std::string path;
-  std::vector<Address> servers;
-  std::vector<Credentials> credentials;
+  ClientAccess access;
+  bool overwrite = false;
   std::int64_t until = INT64_MAX;
 };
 
@@ -38,7 +39,7 @@ bool IsOwn(std::string_view path) {
   return path == kOwnTree || path.starts_with(std::string(kOwnTree) + "/");
 }
 
-// Lines "scheme:credentials", e.g. "digest:anna:secret".
+// Lines "scheme:credentials", e.g. "digest:anna:secret", or "sasl:anna:secret" for DIGEST-MD5.
 Result<std::vector<Credentials>> ReadCredentials(const std::string& path) {
   std::vector<Credentials> credentials;
   if (path.empty()) return credentials;
@@ -55,10 +56,30 @@ Result<std::vector<Credentials>> ReadCredentials(const std::string& path) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} has a line that is no \"scheme:credentials\"", Quote(path)),
                   "write e.g. digest:anna:secret");
-    credentials.push_back(
-        {std::string(line.substr(0, colon)), std::string(line.substr(colon + 1))});
+    const std::string_view scheme = line.substr(0, colon);
+    if (scheme == "kerberos" || scheme == "gssapi" || scheme == "GSSAPI")
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("{}: a login by Kerberos (GSSAPI) is not spoken", Quote(path)),
+                  "give a line sasl:USER:PASSWORD, which is DIGEST-MD5, digest:USER:PASSWORD, or a "
+                  "client certificate");
+    credentials.push_back({std::string(scheme), Secret(std::string(line.substr(colon + 1)))});
   }
   return credentials;
+}
+
+Result<std::optional<crypto::TlsFiles>> ReadTlsFiles(const config::Values& options) {
+  const crypto::TlsFiles files = {.ca_file = options.Text("target_ca"),
+                                  .cert_file = options.Text("target_cert"),
+                                  .key_file = options.Text("target_key")};
+  if (files.cert_file.empty() != files.key_file.empty())
+    return options.Invalid(files.cert_file.empty() ? "target_key" : "target_cert",
+                           "--target-cert and --target-key belong together");
+  if (!files.ca_file.empty()) return files;
+  if (!files.cert_file.empty())
+    return options.Invalid("target_cert",
+                           "--target-cert needs --target-ca, which says who signed the servers' "
+                           "certificates");
+  return std::nullopt;
 }
 
 Result<ZnodeRequest> ReadZnodeRequest(const config::Values& options) {
@@ -79,11 +100,13 @@ Result<ZnodeRequest> ReadZnodeRequest(const config::Values& options) {
       if (!address)
         return options.Invalid("to_ensemble",
                                fmt::format("{} is no HOST:PORT", Quote(rest.substr(0, end))));
-      request.servers.push_back(*std::move(address));
+      request.access.servers.push_back(*std::move(address));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
-  HF_ASSIGN(request.credentials, ReadCredentials(options.Text("auth_file")));
+  HF_ASSIGN(request.access.tls, ReadTlsFiles(options));
+  HF_ASSIGN(request.access.credentials, ReadCredentials(options.Text("auth_file")));
+  request.overwrite = options.Flag("overwrite_znodes");
   HF_ASSIGN(const std::optional<std::int64_t> until, ReadUntil(options));
   request.until = until.value_or(INT64_MAX);
   return request;
@@ -118,7 +141,7 @@ Result<void> CheckUntil(const TreeFiles& files, std::int64_t until, const std::s
 
 class ZnodeRestore {
  public:
-  ZnodeRestore(const ZnodeRequest& request, const SavedTree& tree, Client& client, bool is_dry,
+  ZnodeRestore(const ZnodeRequest& request, SavedTree& tree, Client& client, bool is_dry,
                Progress& progress, const std::stop_token& stop)
       : request_(request),
         tree_(tree),
@@ -128,30 +151,29 @@ class ZnodeRestore {
         stop_(stop) {}
 
   Result<void> Run() {
-    progress_.items_total = tree_.nodes.size();
+    progress_.items_total = tree_.size();
     progress_.SetPhase(is_dry_ ? "compare" : "create");
     // What the path leads through is made where it is missing, and not looked at else.
-    for (const auto& [path, node] : tree_.above) {
-      if (path == "/") continue;
-      HF_TRY(Take(path, node, true));
-    }
-    for (const auto& [path, node] : tree_.nodes) {
+    for (const auto& [path, node] : tree_.above())
+      if (path != "/") HF_TRY(Take(path, node, true));
+    return tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       ++progress_.items;
-      if (IsOwn(path)) continue;
+      if (IsOwn(path)) return {};
       if (KindOf(node.owner) == NodeKind::kEphemeral) {
         ++ephemeral_;
-        continue;
+        return {};
       }
-      HF_TRY(Take(path, node, false));
-    }
-    return {};
+      return Take(path, node, false);
+    });
   }
 
   SpecialRestore Report() && {
     SpecialRestore report;
-    const std::string there =
+    std::string there =
         fmt::format("{} are there and the same, {} are there and differ", same_, differing_count_);
+    if (request_.overwrite)
+      there += fmt::format(", {} {} overwritten", overwritten_, is_dry_ ? "would be" : "were");
     if (is_dry_) {
       report.plan.push_back({.what = "tree",
                              .name = request_.path,
@@ -160,88 +182,131 @@ class ZnodeRestore {
                              .bytes = created_bytes_,
                              .there = there,
                              .action = fmt::format("{} nodes would be made", created_)});
-      for (const std::string& path : differing_)
+      for (const auto& [path, how] : differing_)
         report.plan.push_back({.what = "node",
                                .name = path,
                                .target = client_.server(),
-                               .there = "other data or another ACL",
-                               .action = "is left as it is"});
+                               .there = how,
+                               .action = request_.overwrite && how != kEphemeralThere
+                                             ? "would be overwritten"
+                                             : "is left as it is"});
     } else {
       report.lines.push_back(
           fmt::format("made {} nodes below {} on {}, as they were after {:#x}; {}", created_,
-                      Quote(request_.path), client_.server(), tree_.zxid, there));
+                      Quote(request_.path), client_.server(), tree_.zxid(), there));
     }
     if (ephemeral_ > 0)
       report.lines.push_back(
           fmt::format("left out {} ephemeral nodes: their sessions are gone", ephemeral_));
     for (const std::string& failure : failures_) report.warnings.push_back(failure);
-    if (is_dry_ || (differing_count_ == 0 && failure_count_ == 0)) return report;
+    const std::uint64_t left = differing_count_ - overwritten_;
+    if (is_dry_ || (left == 0 && failure_count_ == 0)) return report;
     std::string text;
-    for (const std::string& path : differing_)
-      text += fmt::format("{}{}", text.empty() ? "" : ", ", Quote(path));
+    for (const auto& [path, how] : differing_)
+      if (!request_.overwrite || how == kEphemeralThere)
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", Quote(path));
     report.partly =
         Error(ErrorCode::kAlreadyExists,
-              fmt::format("{} nodes are there with other data or another ACL and were left as they "
-                          "are{}{}; {} could not be made",
-                          differing_count_, text.empty() ? "" : ": ", text, failure_count_))
-            .WithHint("compare them, delete those that are to come back, and restore once more");
+              fmt::format("{} nodes are there and differ, and were left as they are{}{}; {} could "
+                          "not be made or looked at",
+                          left, text.empty() ? "" : ": ", text, failure_count_))
+            .WithHint(request_.overwrite
+                          ? "compare them, delete those that are to come back, and restore once "
+                            "more"
+                          : "--dry-run shows how they differ; --overwrite-znodes gives them the "
+                            "data and the ACL that were saved");
     return report;
   }
 
  private:
-  static std::string_view ParentIn(std::string_view path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == 0 ? "/" : path.substr(0, slash);
+  static constexpr std::string_view kEphemeralThere = "an ephemeral node";
+
+  // What is known of a node below which the next may be.
+  struct Passed {
+    std::string path;
+    bool is_new = false;      // it was made here, or would be: nothing is below it yet
+    bool has_failed = false;  // and nothing can be made below it
+  };
+
+  static bool IsBelow(std::string_view path, std::string_view parent) {
+    return path.starts_with(parent) && (parent == "/" || path[parent.size()] == '/');
   }
 
+  // Nodes come depth-first, so that the way to one is enough to know.
   Result<void> Take(const std::string& path, const SavedNode& node, bool is_above) {
-    // Below what could not be made nothing can be.
-    if (failed_.contains(ParentIn(path))) {
-      failed_.insert(path);
+    while (!way_.empty() && !IsBelow(path, way_.back().path)) way_.pop_back();
+    const bool has_failed = !way_.empty() && way_.back().has_failed;
+    const bool is_missing = !way_.empty() && way_.back().is_new;
+    way_.push_back({.path = path, .has_failed = has_failed});
+    if (has_failed) {
       ++failure_count_;
       return {};
     }
-    if (!missing_.contains(ParentIn(path))) {
-      auto is_there = Compare(path, node, is_above);
-      if (!is_there) return Note(path, std::move(is_there).error());
-      if (*is_there) return {};
+    auto is_there = is_missing ? Result<bool>(false) : Compare(path, node, is_above);
+    if (is_there && !*is_there) {
+      is_there = Make(path, node, is_above);
+      way_.back().has_failed = !is_there;
     }
-    if (is_dry_) {
-      missing_.insert(path);
-    } else if (auto made = client_.Create(path, node); !made) {
-      if (made.error().code() != ErrorCode::kAlreadyExists)
-        return Note(path, std::move(made).error());
-      // Somebody else made it meanwhile.
-      auto is_there = Compare(path, node, is_above);
-      if (!is_there) return Note(path, std::move(is_there).error());
-      return {};
-    } else {
-      missing_.insert(path);  // it has nothing below it yet
-    }
-    ++created_;
-    created_bytes_ += node.data ? node.data->size() : 0;
-    progress_.bytes += node.data ? node.data->size() : 0;
+    if (!is_there) return Note(path, std::move(is_there).error());
     return {};
   }
 
-  // Whether it is there.
-  Result<bool> Compare(const std::string& path, const SavedNode& node, bool is_above) {
-    bool is_there = false;
-    auto data = client_.GetData(path, is_there);
-    if (is_above && !data && data.error().code() == ErrorCode::kDenied) return true;
-    if (!data) return Fail(std::move(data).error());
-    if (!is_there) return false;
-    if (is_above) return true;
-    // The root is there always, and nobody asked for it by itself.
-    if (path == "/") return true;
-    HF_ASSIGN(const std::vector<AclEntry> acl, client_.GetAcl(path));
-    if (*data == node.data && acl == node.acl) {
-      ++same_;
-    } else {
-      ++differing_count_;
-      if (differing_.size() < kNamedMax) differing_.push_back(path);
+  // True where somebody else made it meanwhile.
+  Result<bool> Make(const std::string& path, const SavedNode& node, bool is_above) {
+    if (!is_dry_) {
+      if (auto made = client_.Create(path, node); !made) {
+        if (made.error().code() != ErrorCode::kAlreadyExists) return Fail(std::move(made).error());
+        return Compare(path, node, is_above);
+      }
     }
-    return true;
+    way_.back().is_new = true;
+    ++created_;
+    created_bytes_ += node.data ? node.data->size() : 0;
+    progress_.bytes += node.data ? node.data->size() : 0;
+    return false;
+  }
+
+  // Whether it is there; then it is as it was saved afterwards, or told of.
+  Result<bool> Compare(const std::string& path, const SavedNode& node, bool is_above) {
+    for (int tries = 1;; ++tries) {
+      auto live = client_.Get(path);
+      if (is_above && !live && live.error().code() == ErrorCode::kDenied) return true;
+      if (!live) return Fail(std::move(live).error());
+      if (!*live) return false;
+      // The root is there always, and nobody asked for it by itself.
+      if (is_above || path == "/") return true;
+      HF_ASSIGN(const std::vector<AclEntry> acl, client_.GetAcl(path));
+      const std::string how = Difference(node, **live, acl);
+      if (how.empty()) {
+        ++same_;
+        return true;
+      }
+      if (request_.overwrite && !is_dry_ && how != kEphemeralThere) {
+        auto done = Overwrite(path, node, **live, acl);
+        const bool has_changed = !done && done.error().code() == ErrorCode::kBusy;
+        if (has_changed && tries < kOverwritesMax) continue;
+        if (!done) return Fail(std::move(done).error());
+      }
+      ++differing_count_;
+      if (request_.overwrite && how != kEphemeralThere) ++overwritten_;
+      if (differing_.size() < kNamedMax) differing_.emplace_back(path, how);
+      return true;
+    }
+  }
+
+  static std::string Difference(const SavedNode& saved, const LiveNode& live,
+                                const std::vector<AclEntry>& acl) {
+    if (live.is_ephemeral) return std::string(kEphemeralThere);
+    if (saved.data == live.data) return acl == saved.acl ? "" : "another ACL";
+    return acl == saved.acl ? "other data" : "other data and another ACL";
+  }
+
+  // The ACL last: it may be what lets this session write.
+  Result<void> Overwrite(const std::string& path, const SavedNode& node, const LiveNode& live,
+                         const std::vector<AclEntry>& acl) {
+    if (node.data != live.data) HF_TRY(client_.SetData(path, node.data, live.version));
+    if (node.acl != acl) HF_TRY(client_.SetAcl(path, node.acl, live.acl_version));
+    return {};
   }
 
   // What the server refuses of one node is told at the end; what it does not answer ends it all.
@@ -251,14 +316,13 @@ class ZnodeRestore {
         code == ErrorCode::kCorrupt || code == ErrorCode::kCancelled)
       return Fail(std::move(error).While(
           fmt::format("{} nodes are made; at {}", is_dry_ ? 0 : created_, Quote(path))));
-    failed_.insert(path);
     ++failure_count_;
     if (failures_.size() < kNamedMax) failures_.push_back(error.Text());
     return {};
   }
 
   const ZnodeRequest& request_;
-  const SavedTree& tree_;
+  SavedTree& tree_;
   Client& client_;
   const bool is_dry_;
   Progress& progress_;
@@ -268,12 +332,19 @@ class ZnodeRestore {
   std::uint64_t same_ = 0;
   std::uint64_t ephemeral_ = 0;
   std::uint64_t differing_count_ = 0;
+  std::uint64_t overwritten_ = 0;
   std::uint64_t failure_count_ = 0;
-  std::vector<std::string> differing_;
+  std::vector<std::pair<std::string, std::string>> differing_;  // path, and how
   std::vector<std::string> failures_;
-  std::set<std::string, std::less<>> missing_;  // on the server before this
-  std::set<std::string, std::less<>> failed_;
+  std::vector<Passed> way_;  // to the node that came last, from above
 };
+
+// Where the tree lies meanwhile: beside the agent's own files, where there are any.
+std::string ScratchDirectory(const SourceContext& context) {
+  const bool may_use =
+      !context.state_dir.empty() && ::access(context.state_dir.c_str(), W_OK | X_OK) == 0;
+  return may_use ? context.state_dir : "";
+}
 
 }  // namespace
 
@@ -284,26 +355,40 @@ std::vector<config::OptionSpec> ZnodeOptions() {
       OptionSpec{.name = "znode",
                  .help = "put this node with all below it into --to-ensemble: what is missing is "
                          "made, what is there compared"},
+      OptionSpec{.name = "overwrite_znodes",
+                 .type = OptionType::kBool,
+                 .help = "give nodes that are there and differ the data and the ACL that were "
+                         "saved"},
       OptionSpec{.name = "to_ensemble",
                  .type = OptionType::kStringList,
                  .help = "HOST:PORT,... of servers of a working ensemble"},
       OptionSpec{.name = "auth_file",
                  .type = OptionType::kPath,
-                 .help = "file with lines such as digest:anna:secret, to log in there"},
+                 .help = "file with lines such as digest:anna:secret, or sasl:anna:secret for "
+                         "SASL's DIGEST-MD5, to log in there"},
+      OptionSpec{.name = "target_ca",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of the authority that signed the servers' certificates; "
+                         "--to-ensemble then names ports for TLS"},
+      OptionSpec{.name = "target_cert",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of a client certificate for the servers"},
+      OptionSpec{
+          .name = "target_key", .type = OptionType::kPath, .help = "PEM file of its private key"},
   };
 }
 
-Result<SpecialRestore> RestoreZnodes(const RestoreSpec& spec, Progress& progress,
-                                     const std::stop_token& stop) {
+Result<SpecialRestore> RestoreZnodes(const SourceContext& context, const RestoreSpec& spec,
+                                     Progress& progress, const std::stop_token& stop) {
   HF_ASSIGN(const ZnodeRequest request, ReadZnodeRequest(spec.options));
   HF_ASSIGN(const TreeFiles files, FilesOf(*spec.snapshot));
   progress.SetPhase("read");
   HF_TRY(CheckUntil(files, request.until, stop));
-  HF_ASSIGN(const SavedTree tree,
-            ReadSavedTree(files, request.path, request.until, kTreeBytesMax, stop));
-  if (request.until != INT64_MAX && !tree.has_later)
-    HF_TRY(CheckNotBehind(request.until, tree.zxid));
-  HF_ASSIGN(Client client, Client::Connect(request.servers, request.credentials));
+  HF_ASSIGN(SavedTree tree,
+            SavedTree::Read(files, request.path, request.until, ScratchDirectory(context), stop));
+  if (request.until != INT64_MAX && !tree.has_later())
+    HF_TRY(CheckNotBehind(request.until, tree.zxid()));
+  HF_ASSIGN(Client client, Client::Connect(request.access, *context.random));
   ZnodeRestore restore(request, tree, client, spec.dry_run, progress, stop);
   auto done = restore.Run();
   client.Close();

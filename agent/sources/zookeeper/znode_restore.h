@@ -1,7 +1,8 @@
-// Puts a node with all below it out of a snapshot into an ensemble that works. Nothing that is
-// there is changed: what is missing is made, with its data and its ACL, and what is there is
-// compared. Ephemeral nodes are left out, as nobody has their sessions, and so is what ZooKeeper
-// keeps for itself below /zookeeper. Zxids, versions and times are the ensemble's own.
+// Puts a node with all below it out of a snapshot into an ensemble that works. What is missing is
+// made, with its data and its ACL; what is there is compared, and left as it is unless the request
+// says otherwise. Nothing is taken away. Ephemeral nodes are left out, as nobody has their
+// sessions, and so is what ZooKeeper keeps for itself below /zookeeper. Zxids, versions and times
+// are the ensemble's own.
 #pragma once
 
 #include <stop_token>
@@ -15,7 +16,7 @@ namespace holdfast::zookeeper {
 std::vector<config::OptionSpec> ZnodeOptions();
 
 // May be done again after it broke off: what it has made is there then, and the same.
-Result<SpecialRestore> RestoreZnodes(const RestoreSpec& spec, Progress& progress,
-                                     const std::stop_token& stop);
+Result<SpecialRestore> RestoreZnodes(const SourceContext& context, const RestoreSpec& spec,
+                                     Progress& progress, const std::stop_token& stop);
 
 }  // namespace holdfast::zookeeper

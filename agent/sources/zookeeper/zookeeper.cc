@@ -78,7 +78,7 @@ class ZooKeeperSource final : public Source {
     if (spec.options.Has("znode") || spec.options.Has("to_ensemble")) {
       if (is_staged)
         return spec.options.Invalid("znode", "--znode and --stage-data-dir are two ways; take one");
-      return RestoreZnodes(spec, progress, stop);
+      return RestoreZnodes(context_, spec, progress, stop);
     }
     if (spec.dry_run)
       return Fail(ErrorCode::kInvalidArgument, "--dry-run is known with --znode and --to only");

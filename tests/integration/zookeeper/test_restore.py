@@ -3,7 +3,7 @@ and nodes in one that works."""
 
 from rig import ensemble, make_agent, run_tests, source_of
 from lib import Case, ZooKeeperEnsemble
-from lib.zookeeper_client import EPHEMERAL, create
+from lib.zookeeper_client import EPHEMERAL, OPEN_ACL, create
 
 SECRET = ((31, "digest", "anna:Wap/fLaD11BLJBT+7fkDcVxaT7c="),)  # of "anna:secret"
 
@@ -111,6 +111,44 @@ class IntoALiveEnsemble(Case):
         self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
         self.assertEqual(self.client.get("/apps/one/n8")[0], b"x" * 1000)
         self.assertEqual(self.client.acl("/apps/one/n9"), [*SECRET])
+
+    def test_what_differs_is_overwritten_on_request(self) -> None:
+        self.client.set("/apps/one/n7", b"newer")
+        self.client.set("/apps/one/none", b"something")
+        self.client.set("/apps/one/secret", b"other")
+        self.client.set_acl("/apps/one/n9", ((31, "world", "anyone"), *SECRET))
+        self.client.delete("/apps/one/n8")
+        self.client.create("/apps/one/came-since", b"stays")
+        self.client.delete("/apps/one/n10")
+        self.client.create("/apps/one/n10", b"x" * 1000, flags=EPHEMERAL)
+        told = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", "--dry-run")
+        for text in ("would be overwritten", "other data", "another ACL", "an ephemeral node"):
+            self.assertIn(text, told.stdout)
+        self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
+        # A session's node cannot become one that stays.
+        done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", expect=3)
+        self.assertIn('1 nodes are there and differ, and were left as they are: "/apps/one/n10"', done.stderr)
+        self.assertIn("4 were overwritten", done.stdout)
+        self.client.delete("/apps/one/n10")
+        again = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
+        self.assertIn("made 1 nodes", again.stdout)
+        self.client.sync()
+        expected = self.tree | {"/apps/one/came-since": (b"stays", [*OPEN_ACL])}
+        there = self.client.tree("/apps/one")
+        del there["/apps/one/ephemeral"]  # its session goes on
+        self.assertTrue(there == expected, there.keys() ^ expected.keys())
+
+    def test_names_beside_and_below(self) -> None:
+        """By the bytes "/apps/one-two" lies between "/apps/one" and what is below that."""
+        self.client.create("/apps/one-two", b"3")
+        self.client.create("/apps/one-two/deep", b"4")
+        tree = self.client.tree("/apps")
+        del tree["/apps/one/ephemeral"]
+        self.agent.run("backup", "zookeeper/main")
+        self.delete("/apps")
+        self.restore("--znode", "/apps", *self.where)
+        self.client.sync()
+        self.assertEqual(self.client.tree("/apps"), tree)
 
     def test_what_may_not_be_made_is_told(self) -> None:
         self.delete("/apps/one")

@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "tests/unit/sources/zookeeper/real_files.h"
 
 namespace holdfast::zookeeper {
@@ -13,8 +17,6 @@ using testing::RealFile;
 using testing::TestLog;
 using testing::Unwrap;
 
-constexpr std::size_t kMuch = 1U << 20;
-
 TreeFiles RealTree() {
   TreeFiles files;
   files.snapshot = Opening(RealFile("39/snapshot.2a"));
@@ -23,55 +25,83 @@ TreeFiles RealTree() {
   return files;
 }
 
-std::string TextOf(const SavedTree& tree, const std::string& path) {
-  return std::string(AsText(tree.nodes.at(path).data.value()));
+using Nodes = std::map<std::string, SavedNode>;
+
+SavedTree Read(const TreeFiles& files, const std::string& path, std::int64_t until = INT64_MAX) {
+  return Unwrap(SavedTree::Read(files, path, until, "", {}));
+}
+
+std::vector<std::string> Order(SavedTree& tree) {
+  std::vector<std::string> paths;
+  REQUIRE_OK(tree.ForEach([&](const std::string& path, const SavedNode&) -> Result<void> {
+    paths.push_back(path);
+    return {};
+  }));
+  return paths;
+}
+
+Nodes AllOf(SavedTree& tree) {
+  Nodes nodes;
+  REQUIRE_OK(tree.ForEach([&](const std::string& path, const SavedNode& node) -> Result<void> {
+    nodes[path] = node;
+    return {};
+  }));
+  REQUIRE(nodes.size() == tree.size());
+  return nodes;
+}
+
+std::string TextOf(const Nodes& nodes, const std::string& path) {
+  return std::string(AsText(nodes.at(path).data.value()));
 }
 
 }  // namespace
 
 TEST_CASE("zookeeper saved tree: a node with all below it, as the logs left it") {
-  const SavedTree tree = Unwrap(ReadSavedTree(RealTree(), "/a", INT64_MAX, kMuch, {}));
-  REQUIRE(tree.zxid == 0x38);
-  REQUIRE_FALSE(tree.has_later);
-  REQUIRE(TextOf(tree, "/a") == "behind the snapshot");
-  REQUIRE(TextOf(tree, "/a/later") == "l");
-  REQUIRE(TextOf(tree, "/a/n1") == "m2");
-  REQUIRE(TextOf(tree, "/a/n5") == "again");
-  REQUIRE(tree.nodes.contains("/a/n5/below"));
-  REQUIRE(tree.nodes.at("/a/none").data == std::nullopt);
+  SavedTree tree = Read(RealTree(), "/a");
+  REQUIRE(tree.zxid() == 0x38);
+  REQUIRE_FALSE(tree.has_later());
+  const Nodes nodes = AllOf(tree);
+  REQUIRE(TextOf(nodes, "/a") == "behind the snapshot");
+  REQUIRE(TextOf(nodes, "/a/later") == "l");
+  REQUIRE(TextOf(nodes, "/a/n1") == "m2");
+  REQUIRE(TextOf(nodes, "/a/n5") == "again");
+  REQUIRE(nodes.contains("/a/n5/below"));
+  REQUIRE(nodes.at("/a/none").data == std::nullopt);
   for (const char* gone : {"/a/n3", "/a/n7", "/a/e4", "/m", "/"})
-    REQUIRE_FALSE(tree.nodes.contains(gone));
+    REQUIRE_FALSE(nodes.contains(gone));
   // Its session had not ended.
-  REQUIRE(KindOf(tree.nodes.at("/a/e1").owner) == NodeKind::kEphemeral);
-  REQUIRE(tree.above.size() == 1);
-  REQUIRE(tree.above.contains("/"));
+  REQUIRE(KindOf(nodes.at("/a/e1").owner) == NodeKind::kEphemeral);
+  REQUIRE(tree.above().size() == 1);
+  REQUIRE(tree.above().contains("/"));
 }
 
 TEST_CASE("zookeeper saved tree: as it was after an earlier transaction") {
-  const SavedTree tree = Unwrap(ReadSavedTree(RealTree(), "/a", 0x2c, kMuch, {}));
-  REQUIRE(tree.zxid == 0x2c);
-  REQUIRE(tree.has_later);
-  REQUIRE(TextOf(tree, "/a") == "behind the snapshot");
-  REQUIRE_FALSE(tree.nodes.contains("/a/later"));
-  REQUIRE(TextOf(tree, "/a/n1") == "data 1");
-  REQUIRE(tree.nodes.contains("/a/n7"));
+  SavedTree tree = Read(RealTree(), "/a", 0x2c);
+  REQUIRE(tree.zxid() == 0x2c);
+  REQUIRE(tree.has_later());
+  const Nodes nodes = AllOf(tree);
+  REQUIRE(TextOf(nodes, "/a") == "behind the snapshot");
+  REQUIRE_FALSE(nodes.contains("/a/later"));
+  REQUIRE(TextOf(nodes, "/a/n1") == "data 1");
+  REQUIRE(nodes.contains("/a/n7"));
 }
 
 TEST_CASE("zookeeper saved tree: ACLs and kinds of nodes") {
-  const SavedTree all = Unwrap(ReadSavedTree(RealTree(), "/", INT64_MAX, kMuch, {}));
-  REQUIRE(all.nodes.at("/secret").acl ==
+  SavedTree all = Read(RealTree(), "/");
+  const Nodes nodes = AllOf(all);
+  REQUIRE(nodes.at("/secret").acl ==
           std::vector<AclEntry>{{31, "digest", "anna:Wap/fLaD11BLJBT+7fkDcVxaT7c="},
                                 {1, "world", "anyone"}});
-  REQUIRE(all.nodes.at("/m").acl ==
+  REQUIRE(nodes.at("/m").acl ==
           std::vector<AclEntry>{{31, "world", "anyone"}, {1, "ip", "127.0.0.1"}});
-  REQUIRE(KindOf(all.nodes.at("/c").owner) == NodeKind::kContainer);
-  REQUIRE(KindOf(all.nodes.at("/t").owner) == NodeKind::kTtl);
-  REQUIRE(TtlOf(all.nodes.at("/t").owner) == 1'000'000);
-  REQUIRE(all.nodes.size() == 43);  // the root is one node here
-  REQUIRE(TextOf(all, "/") == "root");
-  const SavedTree below = Unwrap(ReadSavedTree(RealTree(), "/a/n5/below", INT64_MAX, kMuch, {}));
-  REQUIRE(below.nodes.size() == 1);
-  REQUIRE(below.above.size() == 3);
+  REQUIRE(KindOf(nodes.at("/c").owner) == NodeKind::kContainer);
+  REQUIRE(KindOf(nodes.at("/t").owner) == NodeKind::kTtl);
+  REQUIRE(TtlOf(nodes.at("/t").owner) == 1'000'000);
+  REQUIRE(nodes.size() == 43);  // the root is one node here
+  REQUIRE(TextOf(nodes, "/") == "root");
+  SavedTree below = Read(RealTree(), "/a/n5/below");
+  REQUIRE(below.size() == 1);
+  REQUIRE(below.above().size() == 3);
 }
 
 TEST_CASE("zookeeper saved tree: what is alike in name is not below") {
@@ -81,16 +111,40 @@ TEST_CASE("zookeeper saved tree: what is alike in name is not below") {
   TestLog log;
   log.Add(4, 1, TestLog::Create("/a-b", ""));
   files.logs = {Opening(log.bytes())};
-  const SavedTree tree = Unwrap(ReadSavedTree(files, "/a", INT64_MAX, kMuch, {}));
-  REQUIRE(tree.nodes.size() == 2);
-  REQUIRE_FALSE(tree.above.contains("/ab"));
+  SavedTree tree = Read(files, "/a");
+  REQUIRE(Order(tree) == std::vector<std::string>{"/a", "/a/b"});
+  REQUIRE_FALSE(tree.above().contains("/ab"));
 }
 
-TEST_CASE("zookeeper saved tree: what is not there, and what is too much") {
-  REQUIRE_FAILS(ReadSavedTree(RealTree(), "/a/n3", INT64_MAX, kMuch, {}), ErrorCode::kNotFound,
+TEST_CASE("zookeeper saved tree: what is below a node comes before all others") {
+  TreeFiles files;
+  files.snapshot = Opening(
+      BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a"}, {.path = "/a/b"}, {.path = "/z"}}}));
+  TestLog log;
+  log.Add(4, 1, TestLog::Create("/a-b", ""));
+  log.Add(5, 1, TestLog::Create("/a/b/c", ""));
+  log.Add(6, 1, TestLog::Create("/a!", ""));
+  files.logs = {Opening(log.bytes())};
+  SavedTree tree = Read(files, "/");
+  REQUIRE(Order(tree) ==
+          std::vector<std::string>{"/", "/a", "/a/b", "/a/b/c", "/a!", "/a-b", "/z"});
+}
+
+TEST_CASE("zookeeper saved tree: an ACL that the snapshot does not have lets nobody in") {
+  TreeFiles files;
+  files.snapshot = Opening(BuildSnapshot({.nodes = {{.path = ""}, {.path = "/a", .acl = 7}}}));
+  SavedTree tree = Read(files, "/a");
+  REQUIRE(AllOf(tree).at("/a").acl.empty());
+}
+
+TEST_CASE("zookeeper saved tree: what is not there, and an end that the visitor makes") {
+  REQUIRE_FAILS(SavedTree::Read(RealTree(), "/a/n3", INT64_MAX, "", {}), ErrorCode::kNotFound,
                 "/a/n3");
-  REQUIRE_FAILS(ReadSavedTree(RealTree(), "/a", INT64_MAX, 2000, {}), ErrorCode::kUnsupported,
-                "one by one");
+  SavedTree tree = Read(RealTree(), "/a");
+  REQUIRE_FAILS(tree.ForEach([](const std::string&, const SavedNode&) -> Result<void> {
+    return Fail(ErrorCode::kCancelled, "enough");
+  }),
+                ErrorCode::kCancelled, "enough");
 }
 
 }  // namespace holdfast::zookeeper

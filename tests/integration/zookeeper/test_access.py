@@ -1,0 +1,164 @@
+"""Nodes go back into ensembles that do not let everybody in: by TLS with certificates of both sides, and after a login by
+SASL's DIGEST-MD5. What cannot be done is said, and nothing is made."""
+
+from pathlib import Path
+
+from rig import ensemble, make_agent, run_tests, source_of
+from lib import Authority, Case, ZooKeeperEnsemble, free_port, run
+
+SUPER = "super:lK75jTNcA+U9vtVEw5vB51mj/w4="  # of "super:secret"
+OF_BOB = ((31, "sasl", "bob"),)
+JAAS = """\
+Server {{
+  {module} required
+  {options};
+}};
+"""
+DIGEST_MODULE = "org.apache.zookeeper.server.auth.DigestLoginModule"
+
+
+class Guarded(Case):
+    """A server with what it was saved from: /app with a node below it."""
+
+    def start(self, **options) -> ZooKeeperEnsemble:
+        server = ensemble(self.directory / "zk", 1, **options)
+        self.addCleanup(server.kill)
+        return server.start()
+
+    def save(self, server: ZooKeeperEnsemble) -> None:
+        """REQUIRES: /app is there."""
+        self.agent = make_agent(self.directory / "agent", source_of(server))
+        self.agent.run("backup", "zookeeper/main")
+
+    def auth(self, *lines: str) -> list[str]:
+        file = self.directory / "auth"
+        file.write_text("".join(f"{line}\n" for line in lines))
+        return ["--auth-file", str(file)]
+
+    def restore(self, where: str, *arguments: str, **options):
+        return self.agent.run("restore", "latest:zookeeper/main", "--znode", "/app", "--to-ensemble", where, *arguments,
+                              **options)
+
+    def refused(self, text: str, where: str, *arguments: str) -> None:
+        done = self.restore(where, *arguments, expect=None)
+        self.assertNotEqual(done.code, 0)
+        self.assertIn(text, done.stderr)
+        self.assertRegex(done.stderr, r"hint:|--target-cert: ")  # what to do
+
+
+class ByTls(Guarded):
+    def setUp(self) -> None:
+        super().setUp()
+        self.authority = Authority(self.directory / "tls")
+        self.secure_port = free_port()
+        self.server = self.start(
+            properties={
+                "secureClientPort": str(self.secure_port),
+                # Its certificate is for 127.0.0.1 and localhost, and not for all that it listens at.
+                "secureClientPortAddress": "0.0.0.0",
+                "ssl.keyStore.location": str(self.pem("server")),
+                "ssl.trustStore.location": str(self.authority.ca),
+                "ssl.hostnameVerification": "false",  # of clients, which have no fixed names
+            },
+            flags="-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+        )
+        with self.server.client() as client:
+            client.create("/app", b"1")
+            client.create("/app/large", b"x" * 300_000)
+            self.tree = client.tree("/app")
+            self.save(self.server)
+            client.delete("/app/large")
+            client.delete("/app")
+        own = self.authority.issue("agent")
+        self.ca = ["--target-ca", str(self.authority.ca)]
+        self.own = ["--target-cert", str(own.cert), "--target-key", str(own.key)]
+        self.where = f"localhost:{self.secure_port}"
+
+    def pem(self, name: str) -> Path:
+        """Key and certificate in one file, as ZooKeeper wants them."""
+        issued = self.authority.issue(name)
+        key = run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", str(issued.key)]).stdout
+        file = self.directory / "tls" / f"{name}-both.pem"
+        file.write_text(key + issued.cert.read_text())
+        return file
+
+    def test_a_tree_comes_back(self) -> None:
+        for where in (self.where, f"127.0.0.1:{self.secure_port}"):
+            with self.subTest(where), self.server.client() as client:
+                self.restore(where, *self.ca, *self.own)
+                self.assertEqual(client.tree("/app"), self.tree)
+                client.delete("/app/large")
+                client.delete("/app")
+
+    def test_who_is_not_trusted_is_refused(self) -> None:
+        stranger = Authority(self.directory / "stranger")
+        strange = stranger.issue("agent")
+        self.refused("mismatch", f"127.0.0.2:{self.secure_port}", *self.ca, *self.own)
+        self.refused("not to be trusted", self.where, "--target-ca", str(stranger.ca), *self.own)
+        self.refused("certificate", self.where, *self.ca)
+        self.refused("certificate", self.where, *self.ca, "--target-cert", str(strange.cert), "--target-key", str(strange.key))
+        self.refused("belong together", self.where, *self.ca, *self.own[:2])
+        self.refused("--target-ca", self.where, *self.own)
+        self.refused("No such file", self.where, "--target-ca", str(self.directory / "none"))
+        # Each port speaks its own language.
+        self.refused("--target-ca", self.where)
+        self.refused("TLS", f"localhost:{self.server.members[1].client_port}", *self.ca, *self.own)
+        with self.server.client() as client:
+            self.assertIsNone(client.stat("/app"))
+
+
+class BySasl(Guarded):
+    def start_with(self, module: str, options: str, **properties: str) -> str:
+        jaas = self.directory / "jaas.conf"
+        jaas.write_text(JAAS.format(module=module, options=options))
+        server = self.start(
+            properties={"authProvider.sasl": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"} | properties,
+            flags=f"-Djava.security.auth.login.config={jaas} -Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER}",
+        )
+        self.server = server
+        return f"127.0.0.1:{server.members[1].client_port}"
+
+    def test_a_tree_of_a_user_comes_back(self) -> None:
+        where = self.start_with(DIGEST_MODULE, 'user_bob="bob:secret"')
+        with self.server.client() as client:
+            client.login("digest", "super:secret")
+            client.create("/app", b"1", acl=OF_BOB)
+            client.create("/app/below", b"2", acl=OF_BOB)
+            self.tree = client.tree("/app")
+            self.save(self.server)
+            client.delete("/app/below")
+            # Nobody but bob may make anything there, and nobody else may look.
+            denied = self.restore(where, expect=3)
+            self.assertIn("for want of rights", denied.stderr + denied.stdout)
+            self.refused("refuses the login", where, *self.auth("sasl:bob:wrong"))
+            self.refused("refuses the login", where, *self.auth("sasl:eve:secret"))
+            self.refused("a user and a password", where, *self.auth("sasl:bob"))
+            self.refused("GSSAPI", where, *self.auth("kerberos:bob@EXAMPLE.ORG"))
+            self.assertEqual(client.children("/app"), [])
+            self.restore(where, *self.auth("sasl:bob:bob:secret"))
+            self.assertEqual(client.tree("/app"), self.tree)
+
+    def test_a_server_that_takes_nobody_else(self) -> None:
+        where = self.start_with(DIGEST_MODULE, 'user_bob="secret"')
+        with self.server.client() as client:
+            client.create("/app", b"1")
+            self.save(self.server)
+            client.delete("/app")
+        self.server.stop()
+        self.server.properties |= {"enforce.auth.enabled": "true", "enforce.auth.schemes": "sasl"}
+        self.server.start()
+        self.refused("log in by SASL", where)
+        self.restore(where, *self.auth("sasl:bob:secret"))
+        again = self.restore(where, *self.auth("digest:anna:secret", "sasl:bob:secret"))
+        self.assertIn("1 are there and the same", again.stdout)
+
+    def test_a_server_without_sasl(self) -> None:
+        server = self.start()
+        with server.client() as client:
+            client.create("/app", b"1")
+        self.save(server)
+        self.refused("no login by SASL", f"127.0.0.1:{server.members[1].client_port}", *self.auth("sasl:bob:secret"))
+
+
+if __name__ == "__main__":
+    run_tests()
