@@ -27,6 +27,14 @@ WallTime LookedAt(const Manifest& manifest, const std::string& node) {
   return manifest.cut_time;
 }
 
+Result<void> CheckThere(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths)
+    if (auto there = filetree::ReadAttributes(path); !there)
+      return Fail(std::move(there).error().WithHint(
+          "put it there, or correct what names it; \"on_missing: warn\" saves without it"));
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::string> MemberFilePaths(const Settings& settings, const Survey& survey) {
@@ -57,6 +65,7 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
   }
   filetree::WalkOptions walk;
   walk.roots = MemberFilePaths(settings, survey);
+  if (settings.missing_is_failure) HF_TRY(CheckThere(walk.roots));
   walk.prefix = files.prefix_ + "/files";
   walk.previous = previous;
   if (previous != nullptr && previous->manifest()) {

@@ -1,6 +1,7 @@
 #include "agent/sources/zookeeper/server_config.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 #include <utility>
@@ -137,7 +138,8 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
                                           id ? "not there" : id.error().message()));
   }
   for (const auto& [name, value] : config.properties)
-    if (value.starts_with('/') && host::IsRegularFile(value)) files.insert(value);
+    if (value.starts_with('/') && (NamesFile(name) || host::IsRegularFile(value)))
+      files.insert(value);
   config.files = {files.begin(), files.end()};
 
   const auto own = std::ranges::find(config.members, config.my_id, &ConfiguredMember::id);
@@ -151,6 +153,14 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
     config.client = own->client;
   }
   return config;
+}
+
+bool NamesFile(std::string_view property) {
+  constexpr std::array<std::string_view, 4> kEndings = {"Store.location", "Store.passwordPath",
+                                                        "java.security.auth.login.config",
+                                                        "java.security.krb5.conf"};
+  return std::ranges::any_of(kEndings,
+                             [&](std::string_view ending) { return property.ends_with(ending); });
 }
 
 std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_view name) {

@@ -39,7 +39,7 @@ struct ServerConfig {
   std::vector<ConfiguredMember> members;  // by id; empty: standalone
   std::string my_id;                      // empty: none
   std::optional<Address> client;          // of this server
-  std::vector<std::string> files;         // of the configuration and named by it, that are there
+  std::vector<std::string> files;  // of the configuration and named by it, there or not; sorted
   std::vector<std::string> warnings;
 
   bool is_ensemble() const { return !members.empty(); }
@@ -50,6 +50,10 @@ struct ServerConfig {
 
 // `settings` go before what the files say.
 Result<ServerConfig> ReadServerConfig(const Settings& settings);
+
+// Whether the value of a property is a file that the server needs: a key store, a password, what
+// JAAS and Kerberos are set up by. What else is a path may be one or not.
+bool NamesFile(std::string_view property);
 
 // A number that a server keeps in "version-2", such as currentEpoch; nullopt where it has none.
 std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_view name);

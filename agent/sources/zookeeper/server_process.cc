@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/zookeeper/server_config.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {
@@ -86,7 +87,13 @@ std::vector<std::string> FindFiles(const host::LocalProcess& server, const host:
   };
   for (const std::string& argument : server.command) {
     const std::string_view named = FileNamedIn(argument);
-    if (!named.empty()) add(server.Absolute(named));
+    if (named.empty()) continue;
+    std::string path = server.Absolute(named);
+    const std::string_view property = std::string_view(argument).substr(0, argument.find('='));
+    if (NamesFile(property) && path.starts_with('/'))
+      files.insert(std::move(path));
+    else
+      add(std::move(path));
   }
   for (const std::string_view path : kDefaults) add(places.etc_root + std::string(path));
   for (std::string& file : host::FindUnitFiles(server.unit, places).All()) add(std::move(file));

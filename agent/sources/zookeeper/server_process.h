@@ -21,10 +21,11 @@ struct ServerProcess {
   std::map<std::string, std::string> environment;  // what ZooKeeper, Java and their scripts look at
   std::string directory;                           // that it runs in
   std::string user;
-  std::string version;             // e.g. "3.9.4", as its class path says; empty: not known
-  std::string unit;                // of systemd; empty: none
-  std::string config;              // zoo.cfg, absolute
-  std::vector<std::string> files;  // named by the command line and the unit, and there; sorted
+  std::string version;  // e.g. "3.9.4", as its class path says; empty: not known
+  std::string unit;     // of systemd; empty: none
+  std::string config;   // zoo.cfg, absolute
+  // Named by the command line and the unit, and there, or such that it needs them; sorted.
+  std::vector<std::string> files;
   std::vector<std::string> warnings;
 };
 

@@ -37,6 +37,10 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
                  .help = "files and directories of this node to save as well"},
+      OptionSpec{.name = "on_missing",
+                 .help = "what becomes of a backup without a file that the configuration names: "
+                         "warn (partly done, the default) or fail",
+                 .choices = {"warn", "fail"}},
   }};
 }
 
@@ -51,6 +55,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   for (const std::string& member : settings.members)
     HF_TRY(CheckAddress(values, "members", member));
   settings.files = values.List("files");
+  settings.missing_is_failure = values.Text("on_missing") == "fail";
   return settings;
 }
 

@@ -16,6 +16,7 @@ struct Settings {
   std::string endpoint;              // host:port of this node's server; empty: what `config` says
   std::vector<std::string> members;  // host:port of the others; empty: what `config` says
   std::vector<std::string> files;
+  bool missing_is_failure = false;  // of files that the configuration names
 };
 
 config::Schema SettingsSchema();

@@ -38,11 +38,13 @@ class Cold {
     context.random = &random;
     config::Values values;
     values.Set("config", config);
+    if (!on_missing.empty()) values.Set("on_missing", on_missing);
     return Unwrap(ZooKeeperKind().open(context, values));
   }
 
   DataDirectory data;
   const std::string config = data.top() + "/zoo.cfg";
+  std::string on_missing;
   SystemClock clock;
   testing::SeededRandom random;
 };
@@ -106,6 +108,23 @@ TEST_CASE("zookeeper: a damaged log tells the zxid that was reached") {
   REQUIRE_THAT(manifest.missing[0].reason,
                Catch::Contains("damaged") &&
                    Catch::Contains("the copy ends at " + manifest.position.at("zxid")));
+}
+
+TEST_CASE("zookeeper: a file that the configuration names and that is not there") {
+  Cold cold;
+  const std::string keys = cold.data.top() + "/keys";
+  REQUIRE_OK(WriteFileAtomic(
+      cold.config,
+      AsBytes(fmt::format("dataDir={}\nssl.keyStore.location={}\n", cold.data.path(), keys)),
+      0600));
+  TakenSnapshot taken;
+  testing::TakeSnapshot(*Unwrap(cold.Open()->OpenBackup({})), taken);
+  REQUIRE(taken.view.the_manifest->missing.size() == 1);
+  REQUIRE(taken.view.the_manifest->missing[0].what == keys);
+  cold.on_missing = "fail";
+  const auto source = cold.Open();
+  const auto session = Unwrap(source->OpenBackup({}));
+  REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, "on_missing: warn");
 }
 
 TEST_CASE("zookeeper: a server that is down is not healthy, and its position is known") {

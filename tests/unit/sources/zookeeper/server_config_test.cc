@@ -50,8 +50,9 @@ TEST_CASE("zookeeper config: an ensemble, its members in zoo.cfg") {
   REQUIRE(config.client == Address{"127.0.0.1", "2181"});
   // They answer on the port that this one does, as far as anybody can tell.
   REQUIRE(config.OtherClients() == std::vector<Address>{{"a", "2181"}, {"j", "2181"}});
+  // One that the server needs and that is not there is to be told of.
   REQUIRE(config.files == std::vector<std::string>{data.path() + "/myid", data.top() + "/keys",
-                                                   data.top() + "/zoo.cfg"});
+                                                   data.top() + "/none", data.top() + "/zoo.cfg"});
   REQUIRE(config.warnings.empty());
 }
 

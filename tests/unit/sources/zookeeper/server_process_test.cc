@@ -44,7 +44,8 @@ TEST_CASE("zookeeper process: the one that was started with this configuration")
   add("7", {"vi", config});
   add("8", {"java", main, "/elsewhere/zoo.cfg"});
   add("9", {"java", "-cp", "/lib/netty-4.jar:/lib/zookeeper-3.9.4.jar",
-            "-Djava.security.auth.login.config=" + jaas, "-Dzookeeper.x=/not/there", main, config});
+            "-Djava.security.auth.login.config=" + jaas, "-Dzookeeper.x=/not/there",
+            "-Dzookeeper.ssl.keyStore.location=/not/there/keys", main, config});
   REQUIRE_OK(MakeDirectories(places.etc_root + "/etc/default"));
   REQUIRE_OK(WriteFileAtomic(places.etc_root + "/etc/default/zookeeper", AsBytes("x"), 0600));
   const ServerProcess process = Unwrap(FindServerProcess(config, data.path(), places));
@@ -53,7 +54,8 @@ TEST_CASE("zookeeper process: the one that was started with this configuration")
   REQUIRE(process.environment ==
           std::map<std::string, std::string>{{"SERVER_JVMFLAGS", "-Xmx1g"},
                                              {"ZOO_LOG_DIR", "/var/log/zookeeper"}});
-  std::vector<std::string> files = {jaas, places.etc_root + "/etc/default/zookeeper"};
+  std::vector<std::string> files = {jaas, "/not/there/keys",
+                                    places.etc_root + "/etc/default/zookeeper"};
   std::ranges::sort(files);
   REQUIRE(process.files == files);
   REQUIRE_THAT(EncodeServerProcess(process), Catch::Contains("\"format_version\": 1"));
