@@ -47,7 +47,7 @@ def bus(rounds: int, nodes: int = 200) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("name", choices=["repository", "index", "directory", "bus", "kafka", "sources"])
-    parts = {"repository": repository.PARTS, "kafka": kafka.PARTS, "sources": sources.PARTS}
+    parts = {"repository": repository.PARTS, "kafka": kafka.PARTS, "sources": list(sources.PARTS)}
     told = "; ".join(f"of {name}: {' '.join(those)}" for name, those in parts.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=told)
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
@@ -67,7 +67,7 @@ def main() -> None:
         chosen = arguments.parts or kafka.PARTS
         return kafka.bench(arguments.directory / "kafka", arguments.rounds, chosen, arguments.gigabytes)
     if arguments.name == "sources":
-        return sources.bench(arguments.directory / "sources", arguments.rounds, arguments.parts or sources.PARTS)
+        return sources.bench(arguments.directory / "sources", arguments.rounds, arguments.parts or list(sources.PARTS))
     repository.bench(arguments.directory / "repository", arguments.rounds, arguments.parts or repository.USUAL_PARTS)
 
 

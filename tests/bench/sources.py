@@ -1,18 +1,39 @@
 """What saving a service and putting it back costs those who use it meanwhile. Started by scripts/bench."""
 
+import json
+import os
+import random
 import shutil
 import statistics
+import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "haproxy"))
 from edge import Edge
-from lib import Load
-
-PARTS = ["haproxy"]
+from kafka import Saving
+from lib import Load, MetricsEndpoint, Prometheus, ZooKeeperEnsemble, run, wait_until
+from repository import drop_from_page_cache, measure, tool
 
 REQUESTS = 20_000
+
+ZNODES = 1_000_000
+ZNODE_BYTES = 420  # of data: about 500 with what a snapshot has of a node beside them
+WRITES_PER_SECOND = 2_000
+WRITERS = 40
+PAIRS = 7
+WARM_UP_SECONDS = 30  # until Java has compiled what it needs
+REST_SECONDS = 3
+PROMISED_LATENCY = 1.25  # of the baseline's
+PROMISED_READ_SECONDS = 3
+
+BLOCKS = 88
+BLOCK_SECONDS = 7200
+BLOCK_SERIES = 1000
+BLOCK_SAMPLES = 3000  # of each series: 25 MB, as they do not compress
+SCRAPES = 10
 
 
 def haproxy(directory: Path, rounds: int) -> None:
@@ -44,6 +65,274 @@ def haproxy(directory: Path, rounds: int) -> None:
     print(f"{'restore, median, s':44}{statistics.median(seconds):10.2f}")
 
 
+# -- ZooKeeper
+
+
+@dataclass
+class Writes:
+    """How long writes took, by when they were due; seconds of the monotonic clock."""
+
+    due: list[float]
+    took: list[float]
+
+    @staticmethod
+    def read(path: Path) -> "Writes":
+        lines = [line.split() for line in path.read_text().splitlines()]
+        return Writes([int(due) / 1e6 for due, _ in lines], [int(took) / 1e6 for _, took in lines])
+
+    def between(self, begin: float, end: float) -> list[float]:
+        return sorted(took for due, took in zip(self.due, self.took, strict=True) if begin <= due < end)
+
+
+def percentile(values: list[float], part: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * part))]
+
+
+class LargeEnsemble:
+    """Three members with the same large tree, and one of them to save. ZooKeeper writes no snapshots of its own while
+    it is measured: three that do would be all that is seen."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+        self.zookeeper = ZooKeeperEnsemble(
+            directory / "ensemble",
+            flags="-Dzookeeper.snapCount=100000000",
+            heap="-Xmx2500m",
+        )
+
+    def start(self) -> None:
+        made = self.directory / "snapshot.0"
+        run([tool("zookeeper_bench"), "make", str(made), str(ZNODES), str(ZNODE_BYTES)], timeout=600)
+        for member in self.zookeeper.members.values():
+            place = member.data_dir / "version-2"
+            place.mkdir(parents=True)
+            shutil.copy(made, place)
+        made.unlink()
+        self.zookeeper.start()
+        # It took a snapshot of its own when it was elected.
+        self.number = self.zookeeper.leader()
+        self.member = self.zookeeper.members[self.number]
+
+    def source(self) -> dict:
+        return {"kind": "zookeeper", "config": str(self.member.config)}
+
+    def read(self) -> list[str]:
+        """What our reader says of the member's files, the seconds first."""
+        return run([tool("zookeeper_bench"), "read", str(self.member.data_dir), str(self.member.log_dir)]).stdout.split()
+
+    def writers(self, output: Path) -> subprocess.Popen:
+        hosts = ",".join(f"127.0.0.1:{member.client_port}" for member in self.zookeeper.members.values())
+        argv = [tool("zookeeper_bench"), "write", hosts, *map(str, (ZNODES, ZNODE_BYTES, WRITES_PER_SECOND, WRITERS))]
+        with open(output, "w") as file:
+            return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file)
+
+
+def backup_window(program: Saving) -> tuple[float, float]:
+    """Into an empty repository, as all is new then; when it began and ended."""
+    program.reset()
+    begin = time.monotonic()
+    measure(program.backup(), {})
+    end = time.monotonic()
+    return begin, end
+
+
+def zookeeper_windows(ensemble: LargeEnsemble, program: Saving) -> list[dict[str, tuple[float, float]]]:
+    """PAIRS of a backup and of as long a time without one, now the one first, now the other."""
+    seconds = 0.0
+    pairs = []
+    for number in range(-1, PAIRS):  # the first backup says how long one takes
+        windows = {}
+        for what in ("baseline", "backup") if number % 2 == 0 else ("backup", "baseline"):
+            time.sleep(REST_SECONDS)
+            if what == "backup":
+                windows[what] = backup_window(program)
+                seconds = windows[what][1] - windows[what][0]
+            else:
+                begin = time.monotonic()
+                time.sleep(seconds)
+                windows[what] = (begin, time.monotonic())
+        pairs.append(windows)
+    return pairs[1:]
+
+
+def zookeeper(directory: Path, _rounds: int) -> None:
+    """Writes to an ensemble while a member is saved, and without; and our reader alone."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    ensemble = LargeEnsemble(directory)
+    program = Saving(directory, "agent", {})
+    try:
+        ensemble.start()
+        program.source = ensemble.source() | {"name": "main"}
+        size = ensemble.member.snapshots()[-1].stat().st_size
+        reads = [ensemble.read() for _ in range(PAIRS)]
+        nodes = ensemble.zookeeper.srvr(ensemble.number)["Node count"]
+        output = directory / "writes"
+        writers = ensemble.writers(output)
+        try:
+            time.sleep(WARM_UP_SECONDS)
+            pairs = zookeeper_windows(ensemble, program)
+            if writers.poll() is not None:
+                sys.exit("bench: the writers ended too early")
+        finally:
+            writers.communicate()
+        after = ensemble.read()
+        program.call(program.argv("restore", "latest:zookeeper/main", "--to", str(directory / "restored")))
+        manifest = json.loads((directory / "restored" / "manifest.json").read_text())
+    finally:
+        ensemble.zookeeper.kill()
+    show_zookeeper(pairs, Writes.read(output))
+    seconds = statistics.median(float(words[0]) for words in reads)
+    print(f"\nOur reader, {size / 1e6:.0f} MB, {reads[0][2]} nodes (ZooKeeper says {nodes}), zxid {reads[0][1]}, digest "
+          f"{reads[0][3]}: {seconds:.2f} s, median of {PAIRS}{missed(seconds > PROMISED_READ_SECONDS)}; after the writes "
+          f"{after[0]} s, the same digest as ZooKeeper's at {after[4]} of {after[1]}")
+    print(f"the last backup: {manifest['position']}, digest confirmed at {manifest['details'].get('digest_confirmed_at')}")
+    shutil.rmtree(directory)
+
+
+def missed(is_missed: bool) -> str:
+    return ", MISSED" if is_missed else ""
+
+
+def show_zookeeper(pairs: list[dict[str, tuple[float, float]]], writes: Writes) -> None:
+    print(f"\n### {ZNODES} znodes, {WRITES_PER_SECOND} writes/s\n")
+    print("| pair | seconds | writes/s: without, during | median, ms: without, during | p99, ms: without, during | p99 by p99 |")
+    print("|---|---:|---|---|---|---:|")
+    ratios = []
+    for number, windows in enumerate(pairs, 1):
+        columns: dict[str, list[str]] = {"rate": [], "median": [], "p99": []}
+        p99 = {}
+        for what in ("baseline", "backup"):
+            begin, end = windows[what]
+            took = writes.between(begin, end)
+            p99[what] = percentile(took, 0.99)
+            columns["rate"].append(f"{len(took) / (end - begin):.0f}")
+            columns["median"].append(f"{percentile(took, 0.5) * 1000:.2f}")
+            columns["p99"].append(f"{p99[what] * 1000:.2f}")
+        ratios.append(p99["backup"] / p99["baseline"])
+        begin, end = windows["backup"]
+        print(f"| {number} | {end - begin:.1f} | {' | '.join(', '.join(column) for column in columns.values())} | {ratios[-1]:.2f} |")
+    middle = statistics.median(ratios)
+    print(f"\nmedian of the {len(ratios)}: {middle:.2f}{missed(middle > PROMISED_LATENCY)}", flush=True)
+
+
+# -- Prometheus
+
+
+def ulid(number: int) -> str:
+    """Any that no other block has."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "01" + "".join(random.Random(number).choices(letters, k=24))
+
+
+class Blocks:
+    """Closed blocks of two hours each: one that promtool makes, and copies of it, each of a time of its own. (They hold
+    the samples of the first, which nobody looks at here.)"""
+
+    def __init__(self, server: Prometheus, scratch: Path):
+        self.server = server
+        self.end = int(time.time()) // BLOCK_SECONDS * BLOCK_SECONDS - BLOCK_SECONDS
+        self.made: list[Path] = []
+        self.first = self.make(scratch)
+
+    def make(self, scratch: Path) -> Path:
+        text, blocks = scratch / "samples", scratch / "blocks"
+        blocks.mkdir(parents=True)
+        step = BLOCK_SECONDS / BLOCK_SAMPLES
+        with open(text, "w") as file:
+            file.write("# TYPE load gauge\n")
+            for series in range(BLOCK_SERIES):
+                for sample in range(BLOCK_SAMPLES):
+                    stamp = self.end - BLOCK_SECONDS + sample * step
+                    file.write(f'load{{series="{series}"}} {random.random()} {stamp:.3f}\n')
+            file.write("# EOF\n")
+        self.server.promtool("tsdb", "create-blocks-from", "openmetrics", str(text), str(blocks), timeout=600)
+        text.unlink()
+        [block] = [one for one in blocks.iterdir() if (one / "meta.json").exists()]
+        return block
+
+    def add(self) -> Path:
+        number = len(self.made)
+        block = self.server.data / ulid(number)
+        making = self.server.data.parent / "making"
+        shutil.copytree(self.first, making)
+        meta = json.loads((making / "meta.json").read_text())
+        end = (self.end - number * BLOCK_SECONDS) * 1000
+        meta |= {"ulid": block.name, "minTime": end - BLOCK_SECONDS * 1000, "maxTime": end}
+        meta["compaction"] |= {"sources": [block.name]}
+        (making / "meta.json").write_text(json.dumps(meta))
+        self.server.data.mkdir(exist_ok=True)
+        making.rename(block)
+        self.made.append(block)
+        return block
+
+
+def size_of(paths: list[Path]) -> int:
+    return sum(file.stat().st_size for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+
+
+def cached_pages(files: list[Path]) -> int:
+    """How much of them is in the page cache: what somebody reads gets there."""
+    said = run(["fincore", "--noheadings", "--output", "PAGES", *map(str, files)]).stdout
+    return sum(map(int, said.split()))
+
+
+def counted_backup(program: Saving) -> tuple[dict, int]:
+    """What the source's report says, and the bytes that the process read by the kernel's count: of whatever file."""
+    argv = [*program.backup(), "--json"]  # with progress as errors, line by line
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    report = child.stdout.read()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    counts = dict(line.split(": ") for line in Path(f"/proc/{child.pid}/io").read_text().splitlines())
+    if child.wait() != 0:
+        sys.exit(f"bench: the backup ended with {child.returncode}\n{report}")
+    return json.loads(report)["sources"][0], int(counts["rchar"])
+
+
+def prometheus(directory: Path, _rounds: int) -> None:
+    """What a second backup reads of blocks that the first one has."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    endpoint = MetricsEndpoint()
+    server = Prometheus(directory / "server", targets=[f"127.0.0.1:{endpoint.port}"], block="2h")
+    server.block_max = "2h"
+    program = Saving(directory, "agent", server.source())
+    blocks = Blocks(server, directory / "scratch")
+    for _ in range(BLOCKS):
+        blocks.add()
+    try:
+        server.start()
+        wait_until("scrapes", lambda: endpoint.turns > SCRAPES)
+        program.reset()
+        first, first_read = counted_backup(program)
+        closed = [file for block in blocks.made for file in block.rglob("*") if file.is_file() and file.name != "meta.json"]
+        wait_until("more scrapes", lambda: endpoint.turns > 2 * SCRAPES)
+        new = blocks.add()
+        for block in blocks.made[:-1]:
+            drop_from_page_cache(block)
+        before = cached_pages(closed)  # what the server maps stays
+        second, second_read = counted_backup(program)
+        after = cached_pages(closed)
+        fresh = size_of([new, server.data / "wal", server.data / "chunks_head"])
+        metas = size_of([block / "meta.json" for block in blocks.made])
+    finally:
+        server.kill()
+        endpoint.stop()
+    closed_bytes = size_of(closed)
+    print(f"\n### {len(blocks.made) - 1} closed blocks of {closed_bytes / 1e6:.0f} MB\n")
+    print("| run | bytes saved, MB | read by the agent's count, MB | by the kernel's, MB | pages of closed blocks that it read |")
+    print("|---|---:|---:|---:|---:|")
+    print(f"| first | {first['bytes'] / 1e6:.1f} | {first['bytes_read'] / 1e6:.1f} | {first_read / 1e6:.1f} | |")
+    print(f"| second | {second['bytes'] / 1e6:.1f} | {second['bytes_read'] / 1e6:.1f} | {second_read / 1e6:.1f} | {after - before}"
+          f"{missed(after != before)} |")
+    print(f"\nnew block, WAL and head have {fresh / 1e6:.1f} MB; the blocks' meta.json, which are looked at, {metas / 1e3:.0f} KB",
+          flush=True)
+    shutil.rmtree(directory)
+
+
+PARTS = {"haproxy": haproxy, "zookeeper": zookeeper, "prometheus": prometheus}
+
+
 def bench(directory: Path, rounds: int, parts: list[str]) -> None:
     for part in parts:
-        {"haproxy": haproxy}[part](directory / part, rounds)
+        PARTS[part](directory / part, rounds)
