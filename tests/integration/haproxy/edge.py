@@ -1,10 +1,13 @@
-"""A HAProxy of two versions: "v1" and "v2" differ in configuration, map and certificates."""
+"""A HAProxy of two versions: "v1" and "v2" differ in configuration, map and certificates. And one that knows more
+than its files say."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Authority, HAProxy, Restic, free_port, service_program, write_config
+from lib import Agent, Authority, Case, HAProxy, Restic, WebServer, free_port, run, service_program, write_config
+from lib.places import ROOT
 
 ERROR_PAGE = (
     "HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nsorry\r\n"
@@ -86,4 +89,100 @@ frontend tls
             str(path.relative_to(self.etc)): path.read_bytes()
             for path in sorted(self.etc.rglob("*"))
             if path.is_file()
+        }
+
+    def way_out(self, *arguments: str, **options):
+        """scripts/exit/haproxy with restic and haproxy alone."""
+        restic = Path(service_program("restic", "restic")).parent
+        env = {"PATH": f"{restic}:{os.environ['PATH']}", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
+        argv = [str(ROOT / "scripts" / "exit" / "haproxy"), "--repository", str(self.restic.repository)]
+        argv += ["--password-file", str(self.restic.password_file), "--haproxy", service_program("haproxy", "haproxy")]
+        return run([*argv, *arguments, "edge"], env=env, **options)
+
+
+_LIVE = """
+backend sources
+    stick-table type ip size 1m expire 1h store gpc0,conn_cnt,http_req_rate(10s)
+backend names
+    stick-table type string len 64 size 10k expire 1h store gpc0
+frontend counted
+    bind 127.0.0.1:{counted}
+    acl known path -f {etc}/lists/known.lst
+    http-request track-sc0 src table sources
+    http-request deny if known
+    default_backend app
+backend app
+    server s1 127.0.0.1:{web} weight 20
+    server s2 127.0.0.1:{web} weight 10
+    server s3 127.0.0.1:{web}
+"""
+
+
+class LiveCase(Case):
+    """Of an Edge whose process can be made to know what no file says."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.web = WebServer()
+        self.addCleanup(self.web.stop)
+        self.counted = free_port()
+        self.state = self.directory / "servers-state"  # where HAProxy loads servers' state from, if it does
+
+    def made(self, socket: str = "admin.sock", *, state_file: bool = False, **options) -> Edge:
+        edge = Edge(self.directory, socket=str(self.directory / socket), cheap_key=True, **options)
+        self.map, self.acl = f"{edge.etc}/maps/version.map", f"{edge.etc}/lists/known.lst"
+        Path(self.acl).write_text("/no\n/neither\n")
+        self.loads_state = state_file
+        self.write(edge, "v1")
+        self.addCleanup(edge.haproxy.stop)
+        return edge
+
+    def write(self, edge: Edge, version: str, extra: str = "") -> None:
+        edge.write(version, extra=_LIVE.format(counted=self.counted, etc=edge.etc, web=self.web.port) + extra)
+        if self.loads_state:
+            text = edge.config.read_text()
+            text = text.replace("global\n", f"global\n    server-state-file {self.state}\n")
+            edge.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
+
+    def say(self, edge: Edge, *commands: str) -> None:
+        for command in commands:
+            self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
+
+    def change(self, edge: Edge) -> None:
+        """By hand, what no file of it knows."""
+        self.say(
+            edge,
+            "set server app/s1 state drain",
+            "set server app/s2 weight 3",
+            "set server app/s3 state maint",
+            f"set map {self.map} version changed",
+            f"add map {self.map} more words\\ of\\ it",
+            f"del acl {self.acl} /neither",
+            f"add acl {self.acl} /two\\ words",
+            "set table names key some\\ thing data.gpc0 7",
+            "set table sources key 192.0.2.1 data.gpc0 5 data.conn_cnt 9",
+        )
+
+    def servers(self, edge: Edge) -> dict[str, tuple[int, str]]:
+        """What is set by hand (maintenance and drain), and the weight, by name."""
+        rows = [line.split() for line in edge.haproxy.admin("show servers state").splitlines()[2:] if line]
+        return {row[3]: (int(row[6]) & 0x09, row[7]) for row in rows if row[1] == "app"}
+
+    def entries(self, edge: Edge, kind: str, path: str) -> list[str]:
+        lines = edge.haproxy.admin(f"show {kind} {path}").splitlines()
+        return [line.split(" ", 1)[1] for line in lines if line.startswith("0x")]
+
+    def knows(self, edge: Edge) -> dict:
+        """All that change() changes, without what every reload counts anew."""
+        rows = {}
+        for table in ("names", "sources"):
+            for line in edge.haproxy.admin(f"show table {table}").splitlines():
+                if line.startswith("0x"):
+                    words = line.split(": ", 1)[1]
+                    rows[words.split(" use=")[0]] = [one for one in words.split() if one.startswith(("gpc0=", "conn_cnt="))]
+        return {
+            "servers": self.servers(edge),
+            "map": self.entries(edge, "map", self.map),
+            "acl": self.entries(edge, "acl", self.acl),
+            "rows": rows,
         }

@@ -5,59 +5,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from edge import Edge
-from lib import Case, WebServer, free_port, main, run, wait_until
+from edge import LiveCase
+from lib import main, run, wait_until
 from lib.haproxy import get
 
-_LIVE = """
-backend sources
-    stick-table type ip size 1m expire 1h store gpc0,conn_cnt,http_req_rate(10s)
-backend names
-    stick-table type string len 64 size 1k expire 1h store gpc0
-frontend counted
-    bind 127.0.0.1:{counted}
-    acl known path -f {etc}/lists/known.lst
-    http-request track-sc0 src table sources
-    http-request deny if known
-    default_backend app
-backend app
-    server s1 127.0.0.1:{web}
-    server s2 127.0.0.1:{web} weight 10
-"""
 
-
-class Live(Case):
-    def setUp(self) -> None:
-        super().setUp()
-        self.web = WebServer()
-        self.addCleanup(self.web.stop)
-        self.counted = free_port()
-
-    def made(self, socket: str = "admin.sock", **options) -> Edge:
-        edge = Edge(self.directory, socket=str(self.directory / socket), cheap_key=True, **options)
-        (edge.etc / "lists" / "known.lst").write_text("/no\n/neither\n")
-        edge.write("v1", extra=_LIVE.format(counted=self.counted, etc=edge.etc, web=self.web.port))
-        self.addCleanup(edge.haproxy.stop)
-        return edge
-
-    def say(self, edge: Edge, *commands: str) -> None:
-        for command in commands:
-            self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
-
-    def change(self, edge: Edge) -> None:
-        """By hand, what no file of it knows."""
-        self.say(
-            edge,
-            "set server app/s1 state drain",
-            "set server app/s2 weight 3",
-            f"set map {edge.etc}/maps/version.map version changed",
-            f"add map {edge.etc}/maps/version.map more words\\ of\\ it",
-            f"del acl {edge.etc}/lists/known.lst /neither",
-            "set table names key some\\ thing data.gpc0 7",
-        )
-        for _ in range(3):
-            self.assertEqual(get(self.counted)[0], 200)
-
+class Live(LiveCase):
     def restored(self, snapshot: str) -> Path:
         target = self.directory / f"restored-{snapshot[:8]}"
         self.edge.agent.run("restore", snapshot, "--to", str(target))
@@ -81,27 +34,29 @@ class Live(Case):
         self.assertEqual(index["workers"][0]["pid"], edge.haproxy.workers()[0])
 
         self.change(edge)
+        for _ in range(3):
+            self.assertEqual(get(self.counted)[0], 200)
         manifest, index, worker = self.live(edge.backup()["snapshot"])
 
-        map_file, acl_file = f"{edge.etc}/maps/version.map", f"{edge.etc}/lists/known.lst"
         self.assertEqual(
             manifest["details"]["drift"],
             [
                 "server app/s1: drained",
                 "server app/s2: weight 3, configured 10",
-                f"map {map_file}: 2 entries, 1 in the file",
-                f"acl {acl_file}: 1 entries, 2 in the file",
+                "server app/s3: put into maintenance",
+                f"map {self.map}: 2 entries, 1 in the file",
+                f"acl {self.acl}: 2 entries, and others than in the file",
             ],
         )
         # In the form of the file: what HAProxy would load is what it has.
-        self.assertEqual((worker / f"maps{map_file}").read_text(), "version changed\nmore words of it\n")
-        self.assertEqual((worker / f"acls{acl_file}").read_text(), "/no\n")
+        self.assertEqual((worker / f"maps{self.map}").read_text(), "version changed\nmore words of it\n")
+        self.assertEqual((worker / f"acls{self.acl}").read_text(), "/no\n/two words\n")
         self.assertIn(" app ", (worker / "servers-state").read_text())
-        rows = (worker / "tables" / "sources").read_text().splitlines()
-        self.assertRegex(rows[1], r"^key=127\.0\.0\.1 use=\d+ exp=\d+ gpc0=0 conn_cnt=3 ")
+        rows = (worker / "tables" / "sources").read_text()
+        self.assertRegex(rows, r"\nkey=127\.0\.0\.1 use=\d+ exp=\d+ gpc0=0 conn_cnt=3 ")
         self.assertRegex((worker / "tables" / "names").read_text(), r"key=some\\ thing use=0 exp=\d+ gpc0=7\n")
         tables = {table["name"]: table["rows"] for table in index["workers"][0]["tables"]}
-        self.assertEqual(tables, {"sources": 1, "names": 1})
+        self.assertEqual(tables, {"sources": 2, "names": 1})
 
     def test_a_certificate_replaced_at_run_time_is_drift(self) -> None:
         self.edge = edge = self.made()
