@@ -1,14 +1,11 @@
-"""What a backup of a HAProxy holds, and that restic and haproxy alone bring it back."""
+"""What a backup of a HAProxy holds."""
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from edge import Edge
-from lib import Case, Restic, main, run, service_program
-from lib.places import ROOT
+from lib import Case, main
 
 
 class Backup(Case):
@@ -60,38 +57,6 @@ class Backup(Case):
         report = self.edge.backup()
         self.assertEqual(report["missing"], [])
         self.assertIn("archive/1.http", self.restored(report["snapshot"]))
-
-    def test_restic_and_haproxy_bring_it_back(self) -> None:
-        report = self.edge.backup()
-        before = self.edge.contents()
-        repository = self.directory / "agent" / "repository"
-        password = self.directory / "agent" / "password"
-        Restic(repository, password, self.directory / "cache").check()
-        arguments = ["--repository", str(repository), "--password-file", str(password)]
-        arguments += ["--haproxy", service_program("haproxy", "haproxy")]
-        script = str(ROOT / "scripts" / "exit" / "haproxy")
-        restic = Path(service_program("restic", "restic")).parent
-        env = {"PATH": f"{restic}:{os.environ['PATH']}", "RESTIC_CACHE_DIR": str(self.directory / "cache")}
-
-        run([script, *arguments, "--to", str(self.directory / "only"), "edge"], env=env)
-        self.assertEqual(self.edge.contents(), before)
-
-        shutil.rmtree(self.edge.etc / "certs")
-        (self.edge.etc / "maps" / "version.map").write_text("version other\n")
-        run([script, *arguments, "--to", str(self.directory / "out"), "--apply", "edge"], env=env)
-        self.assertEqual(self.edge.contents(), before)
-        self.assertTrue(self.edge.haproxy.check())
-
-        # A snapshot that haproxy refuses leaves all as it is.
-        (self.edge.etc / "certs" / "site.pem").write_text("no certificate\n")
-        bad = self.edge.backup()["snapshot"]
-        self.edge.write("v2")
-        now = self.edge.contents()
-        refused = [*arguments, "--snapshot", bad, "--to", str(self.directory / "bad"), "--apply", "edge"]
-        done = run([script, *refused], env=env, expect=1)
-        self.assertIn("the former ones are back", done.stderr)
-        self.assertEqual(self.edge.contents(), now)
-        self.assertNotEqual(report["snapshot"], bad)
 
     def test_probe_tells_health_files_and_what_is_missing(self) -> None:
         (self.edge.etc / "errors" / "503.http").unlink()

@@ -1,0 +1,147 @@
+"""docs/exit/haproxy.md: restic, haproxy and a shell script alone bring back its files, and what only the process knew."""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edge import Edge, LiveCase
+from lib import main
+from lib.haproxy import get
+
+
+class Files(LiveCase):
+    def test_files_come_back_or_the_former_ones_stay(self) -> None:
+        edge = self.made()
+        before = edge.contents()
+        saved = edge.backup()["snapshot"]
+        edge.restic.check()
+
+        edge.way_out("--to", str(self.directory / "only"))
+        self.assertEqual(edge.contents(), before)
+
+        shutil.rmtree(edge.etc / "certs")
+        Path(self.map).write_text("version other\n")
+        edge.way_out("--to", str(self.directory / "out"), "--apply")
+        self.assertEqual(edge.contents(), before)
+        self.assertTrue(edge.haproxy.check())
+
+        # A snapshot that haproxy refuses leaves all as it is.
+        (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
+        bad = edge.backup()["snapshot"]
+        self.assertNotEqual(bad, saved)
+        edge.write("v2")
+        now = edge.contents()
+        done = edge.way_out("--snapshot", bad, "--to", str(self.directory / "bad"), "--apply", expect=1)
+        self.assertIn("the former ones are back", done.stderr)
+        self.assertEqual(edge.contents(), now)
+
+
+class Live(LiveCase):
+    def way_out(self, edge: Edge, *arguments: str, **options):
+        target = self.directory / f"out-{len(list(self.directory.glob('out-*')))}"
+        return edge.way_out("--to", str(target), *arguments, **options)
+
+    def reload(self, edge: Edge) -> list[str]:
+        return ["--apply", "--reload", f"kill -USR2 $(head -n 1 {edge.haproxy.pidfile})"]
+
+    def test_what_only_the_process_knew_comes_back(self) -> None:
+        edge = self.made()
+        edge.haproxy.start()
+        self.change(edge)
+        known = self.knows(edge)
+        edge.backup()
+        self.write(edge, "v2")
+        edge.haproxy.reload()
+        self.assertNotEqual(self.knows(edge), known)
+
+        there = ["--socket", str(edge.haproxy.admin_socket)]
+        done = self.way_out(edge, *self.reload(edge), *there)
+        self.assertEqual(self.knows(edge), known)
+        self.assertEqual(get(edge.port)[1], "v1 changed")
+        self.assertEqual(Path(self.map).read_text(), "version v1\n")
+        for line in (
+            "server app/s1: state drain",
+            "server app/s2: weight 3",
+            f"map {self.map} is as it was in memory",
+            f"acl {self.acl} is as it was in memory",
+            "table names: 1 rows set",
+            "HAProxy was reloaded",
+        ):
+            self.assertIn(line, done.stdout.splitlines())
+        self.assertNotIn("not put back", done.stdout)
+
+        # Into the process that runs, files left alone; nothing is done that is done already.
+        self.say(edge, "set server app/s1 state ready", f"set map {self.map} version mine")
+        files, workers = edge.contents(), edge.haproxy.workers()
+        done = self.way_out(edge, *there)
+        self.assertEqual(self.knows(edge), known)
+        self.assertEqual((edge.contents(), edge.haproxy.workers()), (files, workers))
+        self.assertIn("server app/s1: state drain", done.stdout)
+        self.assertNotIn("server app/s2", done.stdout)
+        self.assertNotIn(self.acl, done.stdout)
+
+    def test_all_of_it_and_a_large_map_by_the_masters_socket(self) -> None:
+        edge = self.made("master.sock")
+        entries = [f"key-{number} value of {number}" for number in range(5000)]
+        Path(self.map).write_text("\n".join(["version v1", *entries]) + "\n")
+        edge.haproxy.start()
+        self.change(edge)
+        known = self.knows(edge)
+        edge.backup()
+        Path(self.map).write_text("version v2\n")
+        edge.haproxy.reload()
+
+        self.way_out(edge, *self.reload(edge), "--socket", str(edge.haproxy.master_socket))
+        self.assertEqual(self.knows(edge), known)
+
+    def test_what_the_level_of_the_socket_refuses_is_told(self) -> None:
+        edge = self.made()
+        edge.haproxy.start()
+        self.change(edge)
+        known = self.knows(edge)
+        edge.backup()
+        edge.config.write_text(edge.config.read_text().replace("level admin", "level operator"))
+        edge.haproxy.reload()
+        done = self.way_out(edge, "--socket", str(edge.haproxy.admin_socket))
+        now = self.knows(edge)
+        for part in ("map", "acl", "rows"):
+            self.assertEqual(now[part], known[part])
+        self.assertIn("not put back: server app/s1: state ready, was state drain: Permission denied", done.stdout)
+
+    def test_files_that_no_new_worker_comes_with_go_again(self) -> None:
+        edge = self.made()
+        edge.haproxy.start()
+        # `haproxy -c` takes what a start does not.
+        self.write(edge, "v1", extra=f"frontend more\n    bind {self.directory}/no-such-directory/socket\n")
+        edge.backup()
+        self.write(edge, "v2")
+        edge.haproxy.reload()
+        files = edge.contents()
+        done = self.way_out(edge, *self.reload(edge), "--socket", str(edge.haproxy.admin_socket), expect=1)
+        self.assertIn("the former ones are back", done.stderr)
+        self.assertEqual(edge.contents(), files)
+        self.assertEqual(get(edge.port)[1], "v2 v2")
+
+    def test_what_is_refused_before_anything_is_touched(self) -> None:
+        edge = self.made()
+        edge.backup()
+        there = ["--socket", str(edge.haproxy.admin_socket)]
+        done = self.way_out(edge, *self.reload(edge), *there, expect=1)
+        self.assertIn("nothing of the running process", done.stderr)
+        edge.haproxy.start()
+        edge.backup()
+        edge.config.write_text(edge.config.read_text().replace("level admin", "level user").replace("v1", "v2"))
+        edge.haproxy.reload()
+        files, workers = edge.contents(), edge.haproxy.workers()
+        for arguments, said in (
+            ([*self.reload(edge), *there], "its level is 'user'"),
+            ([*self.reload(edge), "--socket", str(self.directory / "none.sock")], "none.sock"),
+            (["--apply", *there], "--reload COMMAND"),
+        ):
+            self.assertIn(said, self.way_out(edge, *arguments, expect=1).stderr)
+            self.assertEqual((edge.contents(), edge.haproxy.workers()), (files, workers))
+
+
+if __name__ == "__main__":
+    main("haproxy", "restic")
