@@ -95,9 +95,7 @@ Result<void> JudgeByPolicy(const ForgetOptions& options, unsigned min_keep, cons
   std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
     return !IsChosen(snapshot, options.selector);
   });
-  const auto since_epoch = clock.Now().time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
-  const UnixTime now{seconds.count(), static_cast<std::uint32_t>((since_epoch - seconds).count())};
+  const UnixTime now = ToUnixTime(clock.Now());
   std::vector<RetentionVerdict> all;
   std::vector<std::size_t> sizes;
   for (repository::SnapshotGroup& group :

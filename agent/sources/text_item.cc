@@ -1,5 +1,7 @@
 #include "agent/sources/text_item.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -25,6 +27,15 @@ class TextReader final : public ByteReader {
 };
 
 }  // namespace
+
+Attributes DocumentAttributes(WallTime time) {
+  Attributes attributes;
+  attributes.mode = 0600;
+  attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(time);
+  attributes.uid = ::geteuid();
+  attributes.gid = ::getegid();
+  return attributes;
+}
 
 Item TextItem(std::string path, std::string text, const Attributes& attributes) {
   Item item;

@@ -78,6 +78,11 @@ std::string FormatTime(WallTime time) {
   return FormatTime(seconds.time_since_epoch().count(), static_cast<std::uint32_t>(rest.count()));
 }
 
+UnixTime ToUnixTime(WallTime time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};
+}
+
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
   constexpr std::size_t kShownBytesMax = 60;  // whoever wrote it may have written anything
   const auto invalid = [whole = text] {

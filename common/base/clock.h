@@ -46,6 +46,7 @@ struct UnixTime {
 };
 // `utc_offset_s`, unless null, is set to the offset that the text has, in seconds east of UTC.
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s = nullptr);
+UnixTime ToUnixTime(WallTime time);
 Result<WallTime> ParseTime(std::string_view text);  // kInvalidArgument also outside 1678..2261
 
 }  // namespace holdfast

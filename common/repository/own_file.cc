@@ -4,11 +4,6 @@
 
 namespace holdfast::repository {
 
-UnixTime ToUnixTime(WallTime time) {
-  auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};
-}
-
 Attributes OwnAttributes(NodeType type, std::uint32_t mode, WallTime time) {
   Attributes attributes;
   attributes.type = type;

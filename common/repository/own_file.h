@@ -11,8 +11,6 @@
 
 namespace holdfast::repository {
 
-UnixTime ToUnixTime(WallTime time);
-
 // Attributes of what no file system ever had.
 Attributes OwnAttributes(NodeType type, std::uint32_t mode, WallTime time);
 

@@ -136,6 +136,13 @@ bool IsTooDeep(std::string_view text) {
 
 }  // namespace
 
+WallTime Manifest::CutTimeOf(std::string_view node_name) const {
+  for (const PartManifest& part : parts) {
+    if (part.node == node_name && part.cut_time) return *part.cut_time;
+  }
+  return cut_time;
+}
+
 std::string EncodeManifest(const Manifest& manifest) {
   Json json = {
       {"format_version", manifest.format_version},

@@ -68,6 +68,8 @@ struct Manifest {
   std::vector<PartManifest> parts;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
+  // When the files of node `node_name` were looked at, by that node's own clock where it is known.
+  WallTime CutTimeOf(std::string_view node_name) const;
   bool operator==(const Manifest&) const = default;
 };
 

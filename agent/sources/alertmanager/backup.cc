@@ -207,7 +207,7 @@ class Session final : public BackupSession {
   }
 
   void QueueAnswers() {
-    const Attributes attributes = prometheus::OwnAttributes(cut_);
+    const Attributes attributes = DocumentAttributes(cut_);
     const auto queue = [&](std::string path, std::string text) {
       bytes_ += text.size();
       documents_.push_back(TextItem(std::move(path), std::move(text), attributes));

@@ -1,7 +1,6 @@
 #include "agent/sources/alertmanager/restore.h"
 
 #include <algorithm>
-#include <chrono>
 #include <tuple>
 #include <utility>
 
@@ -36,12 +35,6 @@ std::string MatcherText(const Silence& silence) {
                                            : "=",
                         Quote(matcher.value));
   return "{" + text + "}";
-}
-
-UnixTime ToUnix(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
 }
 
 struct Target {
@@ -252,7 +245,7 @@ Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Setti
   HF_ASSIGN(const std::string answer, api.Get("/api/v2/silences", stop));
   auto there = ParseSilences(answer);
   if (!there) return Fail(std::move(there).error().While(Quote(target.url)));
-  auto plans = PlanSilences(saved, *there, ToUnix(context.clock->Now()));
+  auto plans = PlanSilences(saved, *there, ToUnixTime(context.clock->Now()));
   progress.items_total = plans.size();
 
   SpecialRestore outcome;

@@ -1,16 +1,15 @@
 #include "agent/sources/etcd/backup.h"
 
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "agent/sources/etcd/database_facts.h"
 #include "agent/sources/etcd/member_files.h"
 #include "agent/sources/etcd/snapshot_feed.h"
 #include "agent/sources/etcd/survey.h"
+#include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::etcd {
@@ -18,12 +17,6 @@ namespace {
 
 // Left to others on the spool's file system.
 constexpr std::uint64_t kSpoolMargin = 256U << 20;
-
-UnixTime ToUnixTime(WallTime time) {
-  auto since = time.time_since_epoch();
-  auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
 
 std::string Join(const std::vector<std::string>& texts) {
   std::string joined;
@@ -106,11 +99,7 @@ class Session final : public BackupSession {
 
   Result<std::optional<Item>> Next() override {
     if (std::exchange(is_snapshot_given_, true)) return files_->Next();
-    Attributes attributes;
-    attributes.mode = 0600;
-    attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);
-    attributes.uid = ::geteuid();
-    attributes.gid = ::getegid();
+    Attributes attributes = DocumentAttributes(cut_time_);
     attributes.size = feed_->size();
     Item item;
     item.path = kSnapshotPath;

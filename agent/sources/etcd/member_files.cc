@@ -1,6 +1,5 @@
 #include "agent/sources/etcd/member_files.h"
 
-#include <chrono>
 #include <utility>
 
 #include "common/base/format.h"
@@ -8,23 +7,7 @@
 namespace holdfast::etcd {
 namespace {
 
-// The coarsest clock step of a file system: FAT's.
-constexpr std::chrono::seconds kClockStep{2};
 constexpr std::uint64_t kEstimateItemsMax = 100'000;
-
-UnixTime ToUnixTime(WallTime time) {
-  auto since = time.time_since_epoch();
-  auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
-
-// When this node's files were looked at for `manifest`: other members' clocks are not ours.
-WallTime CutTimeOf(const Manifest& manifest, const std::string& node) {
-  for (const PartManifest& part : manifest.parts) {
-    if (part.node == node && part.cut_time) return *part.cut_time;
-  }
-  return manifest.cut_time;
-}
 
 }  // namespace
 
@@ -40,7 +23,7 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
   options.prefix = fmt::format("members/{}/files", context.node);
   options.previous = previous;
   if (previous != nullptr && previous->manifest()) {
-    options.previous_cut = ToUnixTime(CutTimeOf(*previous->manifest(), context.node) - kClockStep);
+    options.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
   }
   HF_ASSIGN(files.walker_, filetree::Walker::Create(std::move(options)));
   files.bytes_ = files.walker_->Estimate(kEstimateItemsMax).bytes;

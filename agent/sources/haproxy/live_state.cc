@@ -17,6 +17,7 @@
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/runtime_api.h"
+#include "agent/sources/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 
@@ -495,15 +496,9 @@ Result<LiveState> LiveState::Take(const Options& options, std::stop_token stop) 
 Result<std::optional<Item>> LiveState::Next(const std::string& prefix) {
   if (next_ == pieces_.size()) return std::nullopt;
   const Piece& piece = pieces_[next_++];
-  const auto since = time_.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
   Item item;
   item.path = fmt::format("{}/{}", prefix, piece.path);
-  item.attributes.mode = 0600;
-  item.attributes.uid = ::geteuid();
-  item.attributes.gid = ::getegid();
-  item.attributes.mtime = item.attributes.atime = item.attributes.ctime =
-      UnixTime{seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
+  item.attributes = DocumentAttributes(time_);
   item.attributes.size = piece.size;
   item.content = std::make_unique<SpoolReader>(spool_.get(), piece.begin, piece.size);
   return item;

@@ -1,7 +1,5 @@
 #include "agent/sources/kafka/backup.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -16,6 +14,7 @@
 #include "agent/sources/kafka/partition_saver.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/visibility.h"
+#include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
@@ -27,12 +26,6 @@ constexpr std::size_t kAhead = 128;
 // there are many, or none knows, nothing hangs.
 constexpr std::size_t kOpenMax = 100;
 constexpr std::chrono::milliseconds kOpenLimit{3'000};
-
-UnixTime ToUnixTime(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
 
 Error Stopped() { return Error(ErrorCode::kCancelled, "stopped by request"); }
 
@@ -243,11 +236,7 @@ class Session final : public BackupSession {
         open, stop_, RecordFetcher::Limits{}, [this](std::span<const std::string> topics) {
           return rdkafka::LookUpTopics(*client_, topics, stop_);
         });
-    Attributes& attributes = tools_.attributes;
-    attributes.mode = 0600;
-    attributes.mtime = attributes.atime = attributes.ctime = ToUnixTime(cut_time_);
-    attributes.uid = ::geteuid();
-    attributes.gid = ::getegid();
+    tools_.attributes = DocumentAttributes(cut_time_);
     tools_.fetcher = fetcher_.get();
     tools_.open_reader = open;
     tools_.previous = spec_.previous;

@@ -1,10 +1,8 @@
 #include "agent/sources/kafka/member_files.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "agent/sources/text_item.h"
@@ -14,23 +12,8 @@
 namespace holdfast::kafka {
 namespace {
 
-// The coarsest clock step of a file system: FAT's.
-constexpr std::chrono::seconds kFileClockStep{2};
 constexpr std::uint64_t kEstimateMax = 100'000;
 constexpr std::string_view kMetadataLog = "__cluster_metadata-0";
-
-UnixTime SinceEpoch(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
-
-// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
-WallTime CutOf(const Manifest& manifest, const std::string& node) {
-  for (const PartManifest& part : manifest.parts)
-    if (part.node == node && part.cut_time) return *part.cut_time;
-  return manifest.cut_time;
-}
 
 bool IsThere(const std::string& path) {
   struct stat status {};
@@ -127,7 +110,7 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
   walk.prefix = prefix_ + "/files";
   walk.previous = previous;
   if (previous != nullptr && previous->manifest())
-    walk.previous_cut = SinceEpoch(CutOf(*previous->manifest(), context.node) - kFileClockStep);
+    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
   HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
   bytes_ += walker_->Estimate(kEstimateMax).bytes;
   return {};
@@ -135,12 +118,8 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
 
 std::optional<Item> MemberFiles::TakeProcess() {
   if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  Attributes attributes;
-  attributes.mode = 0600;
-  attributes.mtime = attributes.atime = attributes.ctime = SinceEpoch(now_);
-  attributes.uid = ::geteuid();
-  attributes.gid = ::getegid();
-  return TextItem(prefix_ + "/process.json", EncodeBrokerProcess(*process_), attributes);
+  return TextItem(prefix_ + "/process.json", EncodeBrokerProcess(*process_),
+                  DocumentAttributes(now_));
 }
 
 Result<std::optional<Item>> MemberFiles::Next() {

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -37,9 +36,8 @@ Result<std::unique_ptr<ByteReader>> OpenLater(const std::string& directory, cons
 BlockFiles::BlockFiles(int data, std::string data_shown, SnapshotView* previous)
     : data_(data), shown_(std::move(data_shown)), previous_(previous) {
   if (previous_ == nullptr || !previous_->manifest()) return;
-  const auto cut = previous_->manifest()->cut_time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(cut);
-  trusted_before_ = UnixTime{seconds.count() - filetree::kClockStepSeconds, 0};
+  trusted_before_ = ToUnixTime(previous_->manifest()->cut_time);
+  trusted_before_->seconds -= filetree::kClockStepSeconds;
 }
 
 std::vector<BlockMeta> BlockFiles::blocks() const {

@@ -1,9 +1,6 @@
 #include "agent/sources/prometheus/node_files.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <utility>
 
@@ -16,29 +13,7 @@ namespace {
 
 constexpr std::uint64_t kEstimateItemsMax = 100'000;
 
-UnixTime ToSeconds(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
-
-// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
-WallTime LookedAt(const Manifest& manifest, const std::string& node) {
-  for (const PartManifest& part : manifest.parts)
-    if (part.node == node && part.cut_time) return *part.cut_time;
-  return manifest.cut_time;
-}
-
 }  // namespace
-
-Attributes OwnAttributes(WallTime now) {
-  Attributes attributes;
-  attributes.mode = 0600;
-  attributes.mtime = attributes.atime = attributes.ctime = ToSeconds(now);
-  attributes.uid = ::geteuid();
-  attributes.gid = ::getegid();
-  return attributes;
-}
 
 Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
                                      SnapshotView* previous) {
@@ -127,7 +102,7 @@ Result<void> NodeFiles::OpenWalker(const SourceContext& context, SnapshotView* p
   walk.prefix = prefix_ + "/files";
   walk.previous = previous;
   if (previous != nullptr && previous->manifest())
-    walk.previous_cut = ToSeconds(LookedAt(*previous->manifest(), context.node));
+    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
   HF_ASSIGN(walker_, filetree::Walker::Create(std::move(walk)));
   bytes_ = walker_->Estimate(kEstimateItemsMax).bytes;
   return {};
@@ -139,7 +114,8 @@ Result<std::optional<Item>> NodeFiles::Next() {
     if (item) return item;
   }
   if (!process_ || std::exchange(is_process_given_, true)) return std::nullopt;
-  return TextItem(prefix_ + "/process.json", EncodeServerProcess(*process_), OwnAttributes(now_));
+  return TextItem(prefix_ + "/process.json", EncodeServerProcess(*process_),
+                  DocumentAttributes(now_));
 }
 
 void NodeFiles::Describe(Manifest& manifest, std::vector<std::string>& warnings) const {

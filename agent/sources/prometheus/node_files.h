@@ -65,7 +65,4 @@ class NodeFiles {
   bool is_process_given_ = false;
 };
 
-// Times and owner of what a backup makes up itself.
-Attributes OwnAttributes(WallTime now);
-
 }  // namespace holdfast::prometheus

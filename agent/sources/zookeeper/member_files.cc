@@ -1,9 +1,6 @@
 #include "agent/sources/zookeeper/member_files.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "agent/sources/text_item.h"
@@ -13,19 +10,6 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::uint64_t kFilesCounted = 100'000;
-
-UnixTime UnixTimeOf(WallTime time) {
-  const auto since = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  return {seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
-}
-
-// When this node's files were looked at for `manifest`: other nodes' clocks are not ours.
-WallTime LookedAt(const Manifest& manifest, const std::string& node) {
-  for (const PartManifest& part : manifest.parts)
-    if (part.node == node && part.cut_time) return *part.cut_time;
-  return manifest.cut_time;
-}
 
 Result<void> CheckThere(const std::vector<std::string>& paths) {
   for (const std::string& path : paths)
@@ -57,21 +41,15 @@ Result<MemberFiles> MemberFiles::Prepare(const SourceContext& context, const Set
     const std::vector<std::string>& warnings = survey.process->warnings;
     files.warnings_.insert(files.warnings_.end(), warnings.begin(), warnings.end());
     files.process_ = EncodeServerProcess(*survey.process);
-    Attributes& attributes = files.process_attributes_;
-    attributes.mode = 0600;
-    attributes.mtime = attributes.atime = attributes.ctime = UnixTimeOf(context.clock->Now());
-    attributes.uid = ::geteuid();
-    attributes.gid = ::getegid();
+    files.process_attributes_ = DocumentAttributes(context.clock->Now());
   }
   filetree::WalkOptions walk;
   walk.roots = MemberFilePaths(settings, survey);
   if (settings.missing_is_failure) HF_TRY(CheckThere(walk.roots));
   walk.prefix = files.prefix_ + "/files";
   walk.previous = previous;
-  if (previous != nullptr && previous->manifest()) {
-    const std::chrono::seconds step(filetree::kClockStepSeconds);
-    walk.previous_cut = UnixTimeOf(LookedAt(*previous->manifest(), context.node) - step);
-  }
+  if (previous != nullptr && previous->manifest())
+    walk.previous_cut = ToUnixTime(previous->manifest()->CutTimeOf(context.node));
   HF_ASSIGN(files.walker_, filetree::Walker::Create(std::move(walk)));
   files.bytes_ = files.walker_->Estimate(kFilesCounted).bytes;
   return files;
