@@ -176,8 +176,8 @@ class Source {
   // Restore in place. kUnsupported, with a hint naming the way that works, where there is none.
   virtual Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) = 0;
   // After a crash: finishes or undoes what `state`, last recorded in the journal, began. Returns
-  // what it did, in words. Idempotent.
-  virtual Result<std::string> RecoverRestore(std::string_view state) = 0;
+  // what it did, in words. Idempotent. kUnsupported by default: OpenRestore() is, too.
+  virtual Result<std::string> RecoverRestore(std::string_view state);
   // A kind's own way of restoring beside --to and --in-place, chosen by its restore_options (e.g.
   // etcd's --stage-data-dir). kUnsupported by default.
   virtual Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,

@@ -60,10 +60,6 @@ class AlertmanagerSource final : public Source {
                 "\"data/storage\" that --to DIR gives (docs/sources/alertmanager.md)");
   }
 
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "Alertmanager has no restore in place to finish");
-  }
-
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
     return RestoreSilences(context_, settings_, spec, progress, std::move(stop));

@@ -62,10 +62,6 @@ class EtcdSource final : public Source {
                 "follow the lines it prints (docs/sources/etcd.md)");
   }
 
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "etcd has no restore in place to finish");
-  }
-
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
     HF_ASSIGN(auto lines, StageDataDirectory(spec, context_.name, progress, std::move(stop)));

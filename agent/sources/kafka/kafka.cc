@@ -63,10 +63,6 @@ class KafkaSource final : public Source {
                 "brokers with --to-log-dirs DIR (docs/sources/kafka.md)");
   }
 
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "Kafka has no restore in place to finish");
-  }
-
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
     const RestoreSurroundings surroundings = {

@@ -66,10 +66,6 @@ class PrometheusSource final : public Source {
                 "(docs/sources/prometheus.md)");
   }
 
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "Prometheus has no restore in place to finish");
-  }
-
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
     return RestoreDataDirectory(context_, spec, progress, std::move(stop));

@@ -68,10 +68,6 @@ class ZooKeeperSource final : public Source {
                 "(docs/sources/zookeeper.md)");
   }
 
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "ZooKeeper has no restore in place to finish");
-  }
-
   Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
                                         std::stop_token stop) override {
     const bool is_staged = spec.options.Has("stage_data_dir");
