@@ -3,6 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "common/base/bytes.h"
 #include "common/base/format.h"
@@ -29,6 +31,25 @@ Result<void> CheckReadable(const std::string& path, std::string_view option) {
 }
 
 }  // namespace
+
+void AddHttpAccessOptions(config::Schema& schema, std::string user_help) {
+  using config::OptionSpec;
+  using config::OptionType;
+  std::vector<OptionSpec> options = {
+      {.name = "ca",
+       .type = OptionType::kPath,
+       .help = "PEM file of the authority that signed the server's certificate"},
+      {.name = "cert", .type = OptionType::kPath, .help = "PEM file of the client certificate"},
+      {.name = "key",
+       .type = OptionType::kPath,
+       .help = "PEM file of the client certificate's private key"},
+      {.name = "user", .help = std::move(user_help)},
+      {.name = "password_file",
+       .type = OptionType::kPath,
+       .help = "file whose first line is that user's password"},
+  };
+  std::ranges::move(options, std::back_inserter(schema.options));
+}
 
 Result<std::string> ReadServerUrl(const config::Values& values, std::string_view name,
                                   std::string_view example, std::string_view url,

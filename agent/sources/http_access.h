@@ -30,6 +30,12 @@ struct HttpAccess {
   Secret password;
 };
 
+// The five options; `user_help` says whose name and password are wanted.
+std::vector<config::OptionSpec> HttpAccessOptions(std::string user_help);
+
+// Adds the five options; `user_help` says whose name and password are wanted.
+void AddHttpAccessOptions(config::Schema& schema, std::string user_help);
+
 // `name` with `example` in messages: "endpoints", "https://127.0.0.1:2379". Without the slash at
 // the end.
 Result<std::string> ReadServerUrl(const config::Values& values, std::string_view name,

@@ -282,20 +282,18 @@ class Session final : public BackupSession {
 
 prometheus::NodeFilesOptions NodeOptions(const Settings& settings) {
   prometheus::NodeFilesOptions options;
+  static_cast<prometheus::NodeFilesSettings&>(options) = settings;
   options.server = {
       .programs = {"alertmanager", "prometheus-alertmanager"},
       .storage_flags = {"storage.path"},
       .storage_defaults = {"data", "/var/lib/prometheus/alertmanager"},
       .storage = settings.storage,
       .defaults = {"/etc/default/prometheus-alertmanager", "/etc/default/alertmanager"}};
-  options.config = settings.config;
   options.config_defaults = {"alertmanager.yml", "/etc/prometheus/alertmanager.yml",
                              "/etc/alertmanager/alertmanager.yml"};
   options.config_flags = {"web.config.file", "cluster.tls-config"};
   options.units = {"alertmanager.service", "prometheus-alertmanager.service"};
-  options.files = settings.files;
   options.storage_files = {settings.storage + "/silences", settings.storage + "/nflog"};
-  options.missing_is_failure = settings.missing_is_failure;
   return options;
 }
 

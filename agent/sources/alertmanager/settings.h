@@ -5,17 +5,15 @@
 #include <vector>
 
 #include "agent/sources/http_access.h"
+#include "agent/sources/prometheus/node_files.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 
 namespace holdfast::alertmanager {
 
-struct Settings : HttpAccessSettings {
+struct Settings : HttpAccessSettings, prometheus::NodeFilesSettings {
   std::vector<std::string> endpoints;  // without a slash at the end; empty: only good for restores
   std::string storage;                 // --storage.path of the one on this node; absolute
-  std::string config;                  // empty: where the process says
-  std::vector<std::string> files;      // further absolute paths to save
-  bool missing_is_failure = false;
 };
 
 config::Schema SettingsSchema();

@@ -19,11 +19,7 @@ config::Schema SettingsSchema() {
   add("endpoints", OptionType::kStringList,
       "Client URLs of members; the first healthy, caught-up one is read");
   schema.options.back().required = true;
-  add("ca", OptionType::kPath, "PEM file of the authority that signed the servers' certificates");
-  add("cert", OptionType::kPath, "PEM file of the client certificate");
-  add("key", OptionType::kPath, "PEM file of the client certificate's private key");
-  add("user", OptionType::kString, "User with the role root, where authentication is on");
-  add("password_file", OptionType::kPath, "File whose first line is that user's password");
+  AddHttpAccessOptions(schema, "user with the role root, where authentication is on");
   add("files", OptionType::kPathList, "Files and directories of this member to save as well");
   add("kubeadm", OptionType::kBool, "Also save what a kubeadm control plane needs to live again");
   add("kubernetes_dir", OptionType::kPath, "Where kubeadm keeps its files, /etc/kubernetes");

@@ -155,18 +155,16 @@ class Session final : public BackupSession {
 
 NodeFilesOptions NodeOptions(const Settings& settings) {
   NodeFilesOptions options;
+  static_cast<NodeFilesSettings&>(options) = settings;
   options.server = {.programs = {"prometheus"},
                     .storage_flags = {"storage.tsdb.path", "storage.agent.path"},
                     .storage_defaults = {"data", "data-agent", "/var/lib/prometheus/metrics2",
                                          "/var/lib/prometheus/data-agent"},
                     .storage = settings.data_dir,
                     .defaults = {"/etc/default/prometheus"}};
-  options.config = settings.config;
   options.config_defaults = {"prometheus.yml", "/etc/prometheus/prometheus.yml"};
   options.config_flags = {"web.config.file"};
   options.units = {"prometheus.service"};
-  options.files = settings.files;
-  options.missing_is_failure = settings.missing_is_failure;
   return options;
 }
 

@@ -15,6 +15,30 @@ constexpr std::uint64_t kEstimateItemsMax = 100'000;
 
 }  // namespace
 
+void AddNodeFilesOptions(config::Schema& schema) {
+  using config::OptionSpec;
+  using config::OptionType;
+  schema.options.push_back(OptionSpec{
+      .name = "config",
+      .type = OptionType::kPath,
+      .help = "its configuration, where it is not the one that the running process names"});
+  schema.options.push_back(
+      OptionSpec{.name = "files",
+                 .type = OptionType::kPathList,
+                 .help = "files and directories of this node to save as well"});
+  schema.options.push_back(
+      OptionSpec{.name = "on_missing",
+                 .help = "what becomes of a backup without a file that the configuration names: "
+                         "warn (partly done, the default) or fail",
+                 .choices = {"warn", "fail"}});
+}
+
+void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings) {
+  settings.config = values.Text("config");
+  settings.files = values.List("files");
+  settings.missing_is_failure = values.Text("on_missing") == "fail";
+}
+
 Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
                                      SnapshotView* previous) {
   NodeFiles files;

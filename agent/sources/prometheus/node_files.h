@@ -12,19 +12,29 @@
 #include "agent/sources/prometheus/named_files.h"
 #include "agent/sources/prometheus/server_process.h"
 #include "agent/sources/source.h"
+#include "common/config/schema.h"
 #include "common/filetree/walker.h"
 
 namespace holdfast::prometheus {
 
-struct NodeFilesOptions {
-  ServerQuery server;
-  std::string config;                        // empty: where the process says
+// What agent.yaml says of them.
+struct NodeFilesSettings {
+  std::string config;               // empty: where the process says
+  std::vector<std::string> files;   // files and directories to save, too
+  bool missing_is_failure = false;  // what the configuration names and is not there
+};
+
+// Adds the options config, files and on_missing.
+void AddNodeFilesOptions(config::Schema& schema);
+// Takes them out of `values`.
+void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings);
+
+struct NodeFilesOptions : NodeFilesSettings {
+  ServerQuery server = {};
   std::vector<std::string> config_defaults;  // where it lies without a word; relative ones as well
   std::vector<std::string> config_flags;     // further configurations, e.g. "web.config.file"
   std::vector<std::string> units;            // that are looked for where no process is seen
-  std::vector<std::string> files;            // files and directories to save, too
   std::vector<std::string> storage_files;    // absolute paths; no matter if they are not there
-  bool missing_is_failure = false;           // what the configuration names and is not there
   host::Places places = {};
 };
 

@@ -7,7 +7,7 @@ namespace holdfast::prometheus {
 config::Schema SettingsSchema() {
   using config::OptionSpec;
   using config::OptionType;
-  return {{
+  config::Schema schema = {{
       OptionSpec{.name = "data_dir",
                  .type = OptionType::kPath,
                  .required = true,
@@ -15,30 +15,10 @@ config::Schema SettingsSchema() {
                          "agent --storage.agent.path"},
       OptionSpec{.name = "url",
                  .help = "its URL, e.g. http://127.0.0.1:9090; asked for its version and health"},
-      OptionSpec{.name = "ca",
-                 .type = OptionType::kPath,
-                 .help = "PEM file of the authority that signed the server's certificate"},
-      OptionSpec{
-          .name = "cert", .type = OptionType::kPath, .help = "PEM file of the client certificate"},
-      OptionSpec{.name = "key",
-                 .type = OptionType::kPath,
-                 .help = "PEM file of the client certificate's private key"},
-      OptionSpec{.name = "user", .help = "user of the web configuration's basic_auth_users"},
-      OptionSpec{.name = "password_file",
-                 .type = OptionType::kPath,
-                 .help = "file whose first line is that user's password"},
-      OptionSpec{.name = "config",
-                 .type = OptionType::kPath,
-                 .help = "its configuration, where it is not the one that the running process "
-                         "names"},
-      OptionSpec{.name = "files",
-                 .type = OptionType::kPathList,
-                 .help = "files and directories of this node to save as well"},
-      OptionSpec{.name = "on_missing",
-                 .help = "what becomes of a backup without a file that the configuration names: "
-                         "warn (partly done, the default) or fail",
-                 .choices = {"warn", "fail"}},
   }};
+  AddHttpAccessOptions(schema, "user of the web configuration's basic_auth_users");
+  AddNodeFilesOptions(schema);
+  return schema;
 }
 
 Result<Settings> ReadSettings(const config::Values& values) {
@@ -53,9 +33,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   HF_TRY(ReadHttpAccess(values, urls, settings));
   if (settings.url.empty() && !settings.user.empty())
     return values.Invalid("user", "\"user\" is of no use without \"url\"");
-  settings.config = values.Text("config");
-  settings.files = values.List("files");
-  settings.missing_is_failure = values.Text("on_missing") == "fail";
+  ReadNodeFiles(values, settings);
   return settings;
 }
 

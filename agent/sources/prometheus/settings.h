@@ -5,17 +5,15 @@
 #include <vector>
 
 #include "agent/sources/http_access.h"
+#include "agent/sources/prometheus/node_files.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 
 namespace holdfast::prometheus {
 
-struct Settings : HttpAccessSettings {
-  std::string data_dir;            // --storage.tsdb.path, or --storage.agent.path; absolute
-  std::string url;                 // without a slash at the end; empty: the server is not asked
-  std::string config;              // empty: where the process says
-  std::vector<std::string> files;  // further absolute paths to save
-  bool missing_is_failure = false;
+struct Settings : HttpAccessSettings, NodeFilesSettings {
+  std::string data_dir;  // --storage.tsdb.path, or --storage.agent.path; absolute
+  std::string url;       // without a slash at the end; empty: the server is not asked
 };
 
 config::Schema SettingsSchema();
