@@ -7,6 +7,9 @@
 #include <memory>
 #include <utility>
 
+#include "common/base/bytes.h"
+#include "common/base/format.h"
+
 namespace holdfast {
 namespace {
 
@@ -44,6 +47,26 @@ Item TextItem(std::string path, std::string text, const Attributes& attributes) 
   item.attributes.size = text.size();
   item.content = std::make_unique<TextReader>(std::move(text));
   return item;
+}
+
+Result<std::string> ReadText(ByteReader& reader, std::string_view path, std::size_t bytes_max) {
+  std::string text;
+  Bytes buffer(std::size_t{64} << 10);
+  for (;;) {
+    Result<std::size_t> count = reader.Read(buffer);
+    if (!count) return Fail(std::move(count).error().While(Quote(path)));
+    if (*count == 0) return text;
+    text += AsText(ByteView(buffer).first(*count));
+    if (text.size() > bytes_max)
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
+  }
+}
+
+Result<std::string> ReadText(SnapshotView& snapshot, const std::string& path,
+                             std::size_t bytes_max) {
+  HF_ASSIGN(const std::unique_ptr<ByteReader> reader, snapshot.Open(path));
+  return ReadText(*reader, path, bytes_max);
 }
 
 }  // namespace holdfast

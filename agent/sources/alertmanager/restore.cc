@@ -6,6 +6,7 @@
 
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::alertmanager {
@@ -76,19 +77,8 @@ Result<std::vector<Silence>> ReadSaved(SnapshotView& snapshot) {
                             Quote(kSilencesPath)),
                 fmt::format("start an Alertmanager on its {}: restore it by --to DIR",
                             Quote(kStoragePath)));
-  if (there->size > kSilencesBytesMax)
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is larger than {}", Quote(kSilencesPath),
-                                                 FormatBytes(kSilencesBytesMax)));
-  HF_ASSIGN(const auto reader, snapshot.Open(kSilencesPath));
-  std::string text;
-  Bytes buffer(256U << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
-    if (count == 0) break;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > kSilencesBytesMax)
-      return Fail(ErrorCode::kCorrupt, fmt::format("{} is too large", Quote(kSilencesPath)));
-  }
+  HF_ASSIGN(const std::string text,
+            ReadText(snapshot, std::string(kSilencesPath), kSilencesBytesMax));
   auto silences = ParseSilences(text);
   if (!silences) return Fail(std::move(silences).error().While(Quote(kSilencesPath)));
   return silences;

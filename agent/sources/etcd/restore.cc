@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agent/sources/etcd/backup.h"
+#include "agent/sources/new_directory.h"
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
@@ -96,24 +97,6 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
     return Fail(ErrorCode::kInvalidArgument, "--bump-revision and --mark-compacted belong together",
                 "give both, e.g. --bump-revision 1000000000 --mark-compacted");
   return request;
-}
-
-// The target must not be there, or be an empty directory.
-Result<void> CheckTarget(const std::string& directory) {
-  struct stat status {};
-  if (::lstat(directory.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
-  }
-  if (!S_ISDIR(status.st_mode))
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is no directory", Quote(directory)),
-                "name a directory that is not there yet, or is empty");
-  std::error_code error;
-  bool is_empty = std::filesystem::is_empty(directory, error);
-  if (error) return Fail(ErrnoError(error.value(), "look into " + Quote(directory)));
-  if (is_empty) return {};
-  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is not empty", Quote(directory)),
-              "stop etcd, move its old data directory aside, and never restore over it");
 }
 
 Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_bytes) {
@@ -441,7 +424,9 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
                                                     const std::string& name, Progress& progress,
                                                     std::stop_token stop) {
   HF_ASSIGN(StageRequest request, ReadRequest(spec));
-  HF_TRY(CheckTarget(request.directory));
+  HF_TRY(
+      CheckNewDirectory(request.directory,
+                        "stop etcd, move its old data directory aside, and never restore over it"));
   HF_ASSIGN(auto found, spec.snapshot->Stat(kSnapshotPath));
   if (!found)
     return Fail(

@@ -10,6 +10,7 @@
 
 #include "agent/sources/haproxy/line_cutter.h"
 #include "agent/sources/haproxy/pattern_sum.h"
+#include "agent/sources/text_item.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 
@@ -373,16 +374,7 @@ Result<StoredLive> DecodeLive(std::string_view text) {
 
 Result<std::string> ReadLive(const OpenLive& open, const std::string& path, std::size_t bytes_max) {
   HF_ASSIGN(const std::unique_ptr<ByteReader> reader, open(path));
-  std::string text;
-  Bytes buffer(std::size_t{64} << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > bytes_max)
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} is larger than {}", Quote(path), FormatBytes(bytes_max)));
-  }
+  return ReadText(*reader, path, bytes_max);
 }
 
 Result<void> PutBackLive(const RuntimeApi& api, const StoredLive& live, const OpenLive& open,

@@ -8,23 +8,11 @@
 #include "agent/sources/kafka/first_few.h"
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/settings.h"
+#include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {
 namespace {
-
-Result<std::string> ReadText(SnapshotView& snapshot, const std::string& path) {
-  HF_ASSIGN(auto reader, snapshot.Open(path));
-  std::string text;
-  Bytes buffer(64U << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > kDocumentBytesMax)
-      return Fail(ErrorCode::kCorrupt, "it is larger than any such document");
-  }
-}
 
 // nullopt where the snapshot has no such path.
 template <typename T>
@@ -34,9 +22,8 @@ Result<std::optional<T>> ReadDocument(SnapshotView& snapshot, const std::string&
   if (!found) return std::nullopt;
   if (found->type != NodeType::kFile || found->size > kDocumentBytesMax)
     return Fail(ErrorCode::kCorrupt, fmt::format("{} is no document", Quote(path)));
-  Result<std::string> text = ReadText(snapshot, path);
-  if (!text) return Fail(std::move(text).error().While(Quote(path)));
-  Result<T> document = decode(*text);
+  HF_ASSIGN(const std::string text, ReadText(snapshot, path, kDocumentBytesMax));
+  Result<T> document = decode(text);
   if (!document) return Fail(std::move(document).error().While(Quote(path)));
   return *std::move(document);
 }

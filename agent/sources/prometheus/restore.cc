@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/new_directory.h"
 #include "agent/sources/prometheus/flags.h"
+#include "agent/sources/text_item.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
@@ -71,32 +73,6 @@ Result<Request> ReadRequest(const RestoreSpec& spec) {
   return request;
 }
 
-Result<void> CheckTarget(const std::string& directory) {
-  struct stat status {};
-  if (::lstat(directory.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
-  }
-  std::error_code error;
-  if (S_ISDIR(status.st_mode) && std::filesystem::is_empty(directory, error) && !error) return {};
-  return Fail(
-      ErrorCode::kAlreadyExists, fmt::format("{} is there and not empty", Quote(directory)),
-      "stop Prometheus and move its old data directory aside: blocks of both would overlap");
-}
-
-Result<std::string> ReadSmall(SnapshotView& snapshot, const std::string& path) {
-  HF_ASSIGN(const auto reader, snapshot.Open(path));
-  std::string text;
-  Bytes buffer(64U << 10);
-  for (;;) {
-    HF_ASSIGN(const std::size_t count, reader->Read(buffer));
-    if (count == 0) return text;
-    text += AsText(ByteView(buffer).first(count));
-    if (text.size() > kMetaMax)
-      return Fail(ErrorCode::kCorrupt, fmt::format("{} is too large", Quote(path)));
-  }
-}
-
 struct Stored {
   std::vector<BlockMeta> blocks;
   std::vector<std::string> logs;  // paths in the snapshot
@@ -113,7 +89,7 @@ Result<Stored> ReadStored(SnapshotView& snapshot) {
     if (name == "wal" || name == "wbl") stored.logs.push_back(fmt::format("{}/{}", kData, name));
     if (!IsUlid(name)) continue;
     const std::string path = fmt::format("{}/{}/meta.json", kData, name);
-    HF_ASSIGN(const std::string text, ReadSmall(snapshot, path));
+    HF_ASSIGN(const std::string text, ReadText(snapshot, path, kMetaMax));
     auto meta = ParseBlockMeta(text);
     if (!meta) return Fail(std::move(meta).error().While(Quote(path)));
     stored.blocks.push_back(*std::move(meta));
@@ -268,7 +244,9 @@ std::vector<BlockMeta> BeyondRetention(const RestoreChoice& choice,
 Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
                                             Progress& progress, std::stop_token stop) {
   HF_ASSIGN(const Request request, ReadRequest(spec));
-  HF_TRY(CheckTarget(request.directory));
+  HF_TRY(CheckNewDirectory(request.directory,
+                           "stop Prometheus and move its old data directory aside: blocks of both "
+                           "would overlap"));
   HF_ASSIGN(const auto top, spec.snapshot->Stat(kData));
   if (!top) return Fail(ErrorCode::kNotFound, "the snapshot has no data", "see its manifest.json");
   HF_ASSIGN(Stored stored, ReadStored(*spec.snapshot));

@@ -191,7 +191,7 @@ class Backup(Case):
         self.assertIn(blocks[0]["name"], [one.name for one in data.iterdir()])
         self.assertNotIn("wal", [one.name for one in data.iterdir()])
         self.assertNotIn(blocks[-1]["name"], [one.name for one in data.iterdir()])
-        self.assertIn("is there and not empty", agent.run(*words, expect=1).stderr)
+        self.assertIn("is not empty", agent.run(*words, expect=1).stderr)
 
     def test_restic_and_prometheus_bring_it_back(self) -> None:
         live = self.loaded()
