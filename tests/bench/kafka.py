@@ -131,7 +131,7 @@ class KafkaBench:
         rows: dict[str, list[Row]] = {PRODUCE: [], RESTORE: []}
         for number in range(self.rounds):
             for title in rotated([PRODUCE, RESTORE], number):
-                topic = f"again-{len(rows[title])}-{title.split()[0]}"
+                topic = f"again-{number}-{'produced' if title == PRODUCE else 'restored'}"
                 if title == PRODUCE:
                     self.cluster.create_topic(topic, config=config)
                     size = [str(self.bytes // RECORD_BYTES), str(RECORD_BYTES), str(random_bytes)]

@@ -474,12 +474,14 @@ def show_machine(versions: list[str]) -> None:
 
 
 USUAL_PARTS = ("big", "small", "prune", "etcd", "s3", "verification", "stages")
+ALONE = ("verification", "stages", "scaling", "interrupted")  # without a peer beside it
 PARTS = (*USUAL_PARTS, "scaling", "interrupted")
 
 
 def bench(directory: Path, rounds: int, parts: list[str]) -> None:
     one = RepositoryBench(directory, rounds)
-    show_machine([kind(directory, directory).version() for kind in (Holdfast, Restic, Rustic)])
+    programs = (Holdfast,) if set(parts) <= set(ALONE) else (Holdfast, Restic, Rustic)
+    show_machine([kind(directory, directory).version() for kind in programs])
     for part in parts:
         if part == "big":
             one.main_work("big", one.data("big", "large", "16", "128"))
