@@ -77,6 +77,8 @@ class FreshCluster(Case):
         self.assertTrue(any(end > RECORDS // PARTITIONS for end in ends.values()), "nothing was written before the cut")
         self.assertTrue(any(now[key].last >= ends[key] for key in now), "nothing was written behind the cut")
         positions = {group: client.committed(group) for group in self.groups()}
+        words = {group: client.commit_metadata(group) for group in positions}
+        self.assertTrue(all(set(said.values()) == {"said by " + group} for group, said in words.items()), words)
         following = {group: self.follow(client, at, ends) for group, at in positions.items()}
         state = self.state(self.source)
         self.source.kill()
@@ -97,6 +99,7 @@ class FreshCluster(Case):
             at = client.committed(group)
             self.assertEqual(set(at), set(positions[group]), group)
             self.assertEqual(self.follow(client, at, {}), before, group)
+            self.assertEqual(client.commit_metadata(group), words[group])
         self.assertEqual(self.state(self.fresh), state)
 
     # -- the cluster that is lost

@@ -152,6 +152,10 @@ class KafkaClient:
         lines = self._ask_coordinator("committed", [], group=group)
         return {(line["topic"], line["partition"]): line["offset"] for line in lines}
 
+    def commit_metadata(self, group: str) -> dict[tuple[str, int], str]:
+        lines = self._ask_coordinator("committed", [], group=group)
+        return {(line["topic"], line["partition"]): line["metadata"] for line in lines}
+
     def _ask_coordinator(self, command: str, lines: list[dict], **options) -> list[dict]:
         """Of a group, whose broker reads what it has to know when it is asked first."""
 
