@@ -9,10 +9,12 @@ The program is started with HOLDFAST_CRASH_POINT=NAME or NAME:k and ends itself 
 Every name in common/base/crash_point.h must have been reached by at least one scenario.
 
     crash_points.py SCENARIO     init | backup | compose | restore_to | in_place_files | in_place_haproxy | rollback | forget |
-                                 key_add | passwd | prune | repair_index | repair_packs | copy | import | list
+                                 key_add | passwd | prune | repair_index | repair_packs | copy | import | save_services |
+                                 restore_services | list
 """
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -25,10 +27,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "haproxy"))
 from edge import Edge
-from lib import Agent, Case, Restic, Tree, differences, main, scan, wait_until, write_config
+from lib import (
+    Agent,
+    Alertmanager,
+    Case,
+    HAProxy,
+    MetricsEndpoint,
+    Prometheus,
+    Restic,
+    Tree,
+    ZooKeeperEnsemble,
+    differences,
+    free_port,
+    main,
+    scan,
+    wait_until,
+    write_config,
+)
 from lib.haproxy import get
 from lib.places import ROOT
 from lib.ring import Ring
+from lib.zookeeper_client import create
 
 # Where each scenario passes, and at which of the passings it is killed.
 _SAVING = {
@@ -81,7 +100,8 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     "compose": _COMPOSING,
     "restore_to": _EXTRACTING | {"repository.lock.after_put": [1]},
     "in_place_files": _SWAPPING | _EXTRACTING | {"repository.snapshot.after_put": [1]},
-    "in_place_haproxy": _SWAPPING,
+    # What the process knew is kept, lies ready for the reload, has been loaded, was put back.
+    "in_place_haproxy": _SWAPPING | {"haproxy.live.handover": [1, 2, 3, 4]},
     "rollback": {"swap.rollback": [1, 2]},
     "forget": {"repository.lock.after_put": [1], "jobs.forget.after_remove": [1, 2]},
     "repair_index": {
@@ -118,6 +138,19 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
     # There are two locks.
     "copy": _STORING | {"repository.lock.after_put": [1, 2], "storage.posix.after_rename": [1, 3, 4, 5]},
     "import": _STORING | {"repository.lock.after_put": [1], "storage.posix.after_rename": [1, 2, 4]},
+    # One source after the other: ZooKeeper, Prometheus, Alertmanager, HAProxy.
+    "save_services": {
+        "repository.pack.before_put": [1, 4],
+        "jobs.part.after_save": [1, 2, 3, 4],
+        "repository.snapshot.after_put": [3],
+    },
+    # Logs, then the snapshot, into the places of a member that has a dataLogDir.
+    "restore_services": {
+        "zookeeper.stage.swap": [1, 2, 3],
+        "zookeeper.znode.after_create": [1, 3],
+        "prometheus.data_dir.swap": [1, 2],
+        "alertmanager.silence.after_make": [1, 3],
+    },
 }
 
 
@@ -621,24 +654,61 @@ class Import(FilesCrashes):
         self.each_crash("import", body)
 
 
+_LIVE = """
+backend names
+    stick-table type string len 64 size 1k expire 1h store gpc0
+backend app
+    server s1 127.0.0.1:9 weight 20
+"""
+
+
 class InPlaceHaproxy(Crashes):
+    """Two versions that differ in every file, and in what only the process knows: the map in memory, a row of a table,
+    a server's weight."""
+
     def setUp(self) -> None:
         super().setUp()
-        self.edge = Edge(self.directory, cheap_key=True)
+        self.edge = Edge(self.directory, cheap_key=True, socket=str(self.directory / "admin.sock"))
         self.agent = self.edge.agent
         self.restic = self.edge.restic
+        self.write("v1")
         self.edge.haproxy.start()
         self.addCleanup(self.edge.haproxy.stop)
+        self.set_live("one", 1)
         self.first = self.edge.backup()["snapshot"]
 
+    def write(self, version: str) -> None:
+        self.edge.write(version, extra=_LIVE)
+        text = self.edge.config.read_text()
+        text = text.replace("global\n", f"global\n    server-state-file {self.directory}/servers-state\n")
+        self.edge.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
+
+    def set_live(self, word: str, number: int) -> None:
+        for command in (
+            f"set map {self.edge.etc}/maps/version.map version {word}",
+            f"set table names key k data.gpc0 {number}",
+            f"set server app/s1 weight {number}",
+        ):
+            self.assertEqual(self.edge.haproxy.admin(command).strip(), "", command)
+
+    def live(self) -> tuple[str, int, int]:
+        """What is answered, the row's counter, and the server's weight; of a worker that is starting, less."""
+        rows = re.findall(r"gpc0=(\d+)", self.edge.haproxy.admin("show table names"))
+        servers = [line.split() for line in self.edge.haproxy.admin("show servers state app").splitlines()]
+        weights = [int(words[7]) for words in servers if words[3:4] == ["s1"]]
+        return get(self.edge.port)[1], *map(int, rows), *weights
+
     def test_in_place(self) -> None:
+        known = {"v1": ("v1 one", 1, 1), "v2": ("v2 two", 2, 2)}
+
         def body(point: str, passing: int) -> None:
             self.edge.restore(self.first)
             v1 = self.edge.contents()
-            self.edge.write("v2")
+            self.write("v2")
             v2 = self.edge.contents()
             self.edge.haproxy.reload()
-            self.serves("v2")
+            wait_until("answers of v2", lambda: get(self.edge.port)[1].startswith("v2"))
+            self.set_live("two", 2)
             self.crash(point, passing, "restore", self.first, "--in-place")
             self.check_repository()
 
@@ -646,13 +716,190 @@ class InPlaceHaproxy(Crashes):
             now = self.edge.contents()
             self.assertIn(now, (v1, v2), "half of it was restored")
             self.assertTrue(self.edge.haproxy.check())
-            # What runs is what lies there.
-            self.serves("v1" if now == v1 else "v2")
+            # What runs is what lies there, and knows what it knew with that.
+            version = "v1" if now == v1 else "v2"
+            wait_until(f"the state of {version}", lambda: self.live() == known[version])
+            left = [str(path) for path in (self.directory / "agent" / "state").rglob("live-*")]
+            left += [str(path) for path in self.directory.rglob(".holdfast-*")]
+            self.assertEqual(left, [])
+            self.assertFalse((self.directory / "servers-state").exists())
 
         self.each_crash("in_place_haproxy", body)
 
-    def serves(self, version: str) -> None:
-        wait_until(f"answers of {version}", lambda: get(self.edge.port)[1].split() == [version, version])
+
+class Services(Crashes):
+    """An agent that saves one service of each kind. They run all the time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.zookeeper = ZooKeeperEnsemble(self.directory / "zookeeper", members=1)
+        self.addCleanup(self.zookeeper.kill)
+        self.zookeeper.start()
+        metrics = MetricsEndpoint(series=5)
+        self.addCleanup(metrics.stop)
+        self.prometheus = Prometheus(self.directory / "prometheus", targets=[f"127.0.0.1:{metrics.port}"])
+        self.addCleanup(self.prometheus.kill)
+        self.prometheus.start()
+        self.alertmanager = Alertmanager(self.directory / "alertmanager")
+        self.addCleanup(self.alertmanager.kill)
+        self.alertmanager.start()
+        self.haproxy = self.start_haproxy()
+        wait_until("samples", lambda: metrics.turns > 1)
+        self.work = self.directory / "work"
+        zookeeper = {"kind": "zookeeper", "name": "main", "config": str(self.zookeeper.members[1].config)}
+        haproxy = {"kind": "haproxy", "name": "edge", "config": [str(self.haproxy.configs[0])],
+                   "binary": self.haproxy.program, "socket": str(self.haproxy.admin_socket)}
+        sources = [zookeeper, self.prometheus.source(), self.alertmanager.source(), haproxy]
+        self.agent = Agent(write_config(self.work, sources))
+        (self.work / "password").write_text("secret\n")
+        self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
+        self.restic.init_cheaply()
+
+    def start_haproxy(self) -> HAProxy:
+        etc = self.directory / "haproxy"
+        etc.mkdir()
+        self.map = etc / "names.map"
+        self.map.write_text("/ file\n")
+        config = etc / "haproxy.cfg"
+        config.write_text(
+            f"global\n    stats socket {etc}/admin.sock mode 600 level admin\n"
+            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
+            f"frontend plain\n    bind 127.0.0.1:{free_port()}\n"
+            f"    http-request return status 200 content-type text/plain lf-string %[path,map({self.map})]\n")
+        haproxy = HAProxy(etc, [config]).start()
+        self.addCleanup(haproxy.stop)
+        return haproxy
+
+    def save_all(self) -> dict[str, str]:
+        """Snapshots by kind."""
+        return {source["kind"]: source["snapshot"] for source in self.agent.json("backup")["sources"]}
+
+    def restored(self, snapshot: str, name: str, *way: str) -> Path:
+        target = self.directory / name
+        shutil.rmtree(target, ignore_errors=True)
+        self.agent.run("restore", snapshot, *(way or ("--to",)), str(target))
+        return target
+
+    def active(self) -> list[str]:
+        """Comments of the silences that are not over."""
+        there = self.alertmanager.silences().values()
+        return sorted(one["comment"] for one in there if one["status"]["state"] != "expired")
+
+
+class SaveServices(Services):
+    def test_save(self) -> None:
+        self.save_all()
+        with self.zookeeper.client() as client:
+            client.create("/later", b"x")
+        self.alertmanager.add_silence(comment="later")
+        self.haproxy.admin(f"set map {self.map} / memory")
+        before = self.snapshots()
+        template = self.directory / "template"
+        shutil.copytree(self.work, template, symlinks=True)
+
+        def body(point: str, passing: int) -> None:
+            shutil.rmtree(self.work)
+            shutil.copytree(template, self.work, symlinks=True)
+            self.crash(point, passing, "backup")
+            self.check_repository()
+            left = self.restic.snapshots()
+            self.assertEqual([one["id"] for one in left][:4], before)
+            for one in left[4:]:
+                getattr(self, "check_" + one["paths"][0].split("/")[1])(one["id"])
+            self.save_all()
+            self.assertEqual(len(self.snapshots()), len(left) + 4)
+            self.restic.check()
+
+        self.each_crash("save_services", body)
+
+    def check_zookeeper(self, snapshot: str) -> None:
+        """The digest of the tree is compared as it is staged."""
+        self.restored(snapshot, "zookeeper-out", "--stage-data-dir")
+
+    def check_prometheus(self, snapshot: str) -> None:
+        for saved in (self.restored(snapshot, "prometheus-out") / "data" / "wal").glob("0*"):
+            live = self.prometheus.data / "wal" / saved.name
+            if live.exists():
+                self.assertTrue(live.read_bytes().startswith(saved.read_bytes()), saved)
+
+    def check_alertmanager(self, snapshot: str) -> None:
+        saved = (self.restored(snapshot, "alertmanager-out") / "data" / "silences.json").read_text()
+        self.assertEqual([one["comment"] for one in json.loads(saved)], ["later"])
+
+    def check_haproxy(self, snapshot: str) -> None:
+        (members,) = (self.restored(snapshot, "haproxy-out") / "members").iterdir()
+        self.assertEqual((members / "live" / "1" / f"maps{self.map}").read_text(), "/ memory\n")
+
+
+class RestoreServices(Services):
+    """What a restore has not finished is not there, or is gone on with by the same command."""
+
+    def test_restore(self) -> None:
+        with self.zookeeper.client() as client:
+            client.fill(create(f"/app{name}", name.encode()) for name in ("", "/a", "/b", "/c"))
+        for number in range(4):
+            self.alertmanager.add_silence(comment=f"number {number}")
+        self.saved = self.save_all()
+        bodies = {"zookeeper.stage": self.stage, "zookeeper.znode": self.put_znodes,
+                  "prometheus.data_dir": self.make_data_dir, "alertmanager.silence": self.make_silences}
+        self.each_crash("restore_services", lambda point, passing: bodies[point.rpartition(".")[0]](point, passing))
+        self.check_repository()
+
+    def stage(self, point: str, passing: int) -> None:
+        whole = self.files(self.restored(self.saved["zookeeper"], "whole", "--stage-data-dir") / "version-2")
+        data, log = self.directory / "staged-data", self.directory / "staged-log"
+        for directory in (data, log):
+            shutil.rmtree(directory, ignore_errors=True)
+        places = [directory / "version-2" for directory in (log, data)]
+        arguments = ["restore", self.saved["zookeeper"], "--stage-data-dir", str(data), "--stage-data-log-dir", str(log)]
+        self.crash(point, passing, *arguments)
+        # The logs first: on those alone no server starts.
+        self.assertEqual([place.exists() for place in places], [passing > 1, passing > 2])
+        if passing > 1:
+            self.assertIn("is there already", self.agent.run(*arguments, expect=None).stderr)
+        if passing < 3:
+            shutil.rmtree(places[0], ignore_errors=True)
+            self.agent.run(*arguments)
+        self.assertEqual(self.files(*places), whole)
+
+    def put_znodes(self, point: str, passing: int) -> None:
+        paths = ("/app", "/app/a", "/app/b", "/app/c")
+        host = f"127.0.0.1:{self.zookeeper.members[1].client_port}"
+        arguments = ["restore", self.saved["zookeeper"], "--znode", "/app", "--to-ensemble", host]
+        with self.zookeeper.client() as client:
+            for path in reversed(paths):
+                client.delete(path)
+            self.crash(point, passing, *arguments)
+            self.assertEqual(sum(client.stat(path) is not None for path in paths), passing)
+            self.agent.run(*arguments)
+            self.assertEqual([client.get(path)[0] for path in paths], [b"", b"/a", b"/b", b"/c"])
+
+    def make_data_dir(self, point: str, passing: int) -> None:
+        whole = self.files(self.restored(self.saved["prometheus"], "whole", "--to-data-dir"))
+        target = self.directory / "made"
+        shutil.rmtree(target, ignore_errors=True)
+        arguments = ["restore", self.saved["prometheus"], "--to-data-dir", str(target)]
+        self.crash(point, passing, *arguments)
+        self.assertEqual(target.exists(), passing > 1)
+        if passing == 1:
+            self.agent.run(*arguments)
+        self.assertEqual(self.files(target), whole)
+
+    def make_silences(self, point: str, passing: int) -> None:
+        for identity, one in self.alertmanager.silences().items():
+            if one["status"]["state"] != "expired":
+                self.alertmanager.expire(identity)
+        arguments = ["restore", self.saved["alertmanager"], "--to-api", self.alertmanager.url]
+        self.crash(point, passing, *arguments)
+        self.assertEqual(len(self.active()), passing)
+        self.agent.run(*arguments)
+        self.assertEqual(self.active(), [f"number {number}" for number in range(4)])
+
+    @staticmethod
+    def files(*directories: Path) -> dict[str, bytes]:
+        """By their names below any of the directories."""
+        return {str(path.relative_to(directory)): path.read_bytes()
+                for directory in directories for path in directory.rglob("*") if path.is_file()}
 
 
 _TESTS = {
@@ -671,6 +918,8 @@ _TESTS = {
     "key_add": KeyAdd,
     "copy": Copy,
     "import": Import,
+    "save_services": SaveServices,
+    "restore_services": RestoreServices,
 }
 
 
@@ -689,4 +938,9 @@ if __name__ == "__main__":
     if wanted not in _TESTS:
         sys.exit(f"usage: crash_points.py {' | '.join(_TESTS)}")
     sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
-    main("restic", *(["haproxy"] if wanted == "in_place_haproxy" else []))
+    services = {
+        "in_place_haproxy": ["haproxy"],
+        "save_services": ["alertmanager", "haproxy", "prometheus", "zookeeper39"],
+        "restore_services": ["alertmanager", "haproxy", "prometheus", "zookeeper39"],
+    }
+    main("restic", *services.get(wanted, []))

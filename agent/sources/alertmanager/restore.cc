@@ -7,6 +7,7 @@
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/survey.h"
 #include "agent/sources/text_item.h"
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 
 namespace holdfast::alertmanager {
@@ -141,6 +142,7 @@ class Restorer {
     if (id) {
       plan.target = *std::move(id);
       ++made_;
+      CrashPoint("alertmanager.silence.after_make");
       return {};
     }
     if (id.error().code() != ErrorCode::kInvalidArgument)

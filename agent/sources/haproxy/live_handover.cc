@@ -14,6 +14,7 @@
 #include "agent/sources/haproxy/follower.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/runtime_api.h"
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -234,7 +235,11 @@ Result<void> LiveHandover::Keep(std::stop_token stop) {
     has_index = has_index || item->path == fmt::format("live/{}", kIndex);
     HF_TRY(WriteItem(*item, *std::get<std::unique_ptr<ByteReader>>(item->content), kept_));
   }
-  if (has_index) return SyncDirectory(kept_);
+  if (has_index) {
+    HF_TRY(SyncDirectory(kept_));
+    CrashPoint("haproxy.live.handover");
+    return {};
+  }
   // What could not be had now would be lost on the way back.
   Manifest manifest;
   live.Describe(manifest);
@@ -265,13 +270,16 @@ void LiveHandover::FindStateFiles() {
 Result<void> LiveHandover::BeforeReload() {
   if (!stored_ || stored_->is_of_other_configuration || snapshot_files_.empty()) return {};
   was_loaded_ = true;
-  return StateFiles(snapshot_files_, id_).Put(servers_);
+  HF_TRY(StateFiles(snapshot_files_, id_).Put(servers_));
+  CrashPoint("haproxy.live.handover");
+  return {};
 }
 
 Result<void> LiveHandover::AfterReload(const ProcessState& before,
                                        std::vector<std::string>& changes, std::stop_token stop) {
   HF_TRY(StateFiles(snapshot_files_, id_).TakeBack());
   if (!stored_) return {};
+  CrashPoint("haproxy.live.handover");
   HF_ASSIGN(const RuntimeApi api, OpenNew(settings_.socket, before, *context_.clock, stop));
   LiveChanges live;
   const std::string prefix = LivePrefix(context_.node);
@@ -279,6 +287,7 @@ Result<void> LiveHandover::AfterReload(const ProcessState& before,
       api, *stored_,
       [&](const std::string& path) { return view_.Open(fmt::format("{}/{}", prefix, path)); },
       live));
+  CrashPoint("haproxy.live.handover");
   HF_TRY(CheckServers(api, servers_, was_loaded_, live.left));
   if (stored_->is_of_other_configuration) {
     live.left.emplace_back(

@@ -15,6 +15,7 @@
 #include "agent/sources/new_directory.h"
 #include "agent/sources/prometheus/flags.h"
 #include "agent/sources/text_item.h"
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/io/atomic_file.h"
@@ -135,8 +136,10 @@ Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
   if (::fchmod(top.get(), attributes.mode) != 0)
     return Fail(ErrnoError(errno, "chmod " + Quote(made)));
   if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
+  CrashPoint("prometheus.data_dir.swap");
   if (::rename(made.c_str(), directory.c_str()) != 0)
     return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
+  CrashPoint("prometheus.data_dir.swap");
   return SyncDirectory(std::filesystem::path(directory).parent_path().string());
 }
 

@@ -14,6 +14,7 @@
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/survey.h"
 #include "agent/sources/zookeeper/tree_facts.h"
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -110,12 +111,15 @@ Result<void> PutInPlace(const StageRequest& request, const std::string& made_dat
   HF_TRY(SyncTree(made_data));
   if (is_apart) {
     HF_TRY(SyncTree(made_logs));
+    CrashPoint("zookeeper.stage.swap");
     HF_TRY(Rename(made_logs + "/version-2", logs));
     HF_TRY(SyncDirectory(request.log_dir));
   }
+  CrashPoint("zookeeper.stage.swap");
   auto done = Rename(made_data + "/version-2", request.data_dir + "/version-2");
   if (!done && is_apart) (void)Rename(logs, made_logs + "/version-2");  // the first error counts
   HF_TRY(std::move(done));
+  CrashPoint("zookeeper.stage.swap");
   return SyncDirectory(request.data_dir);
 }
 

@@ -11,6 +11,7 @@
 #include "agent/sources/zookeeper/compression.h"
 #include "agent/sources/zookeeper/saved_tree.h"
 #include "agent/sources/zookeeper/stage.h"
+#include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 
@@ -258,6 +259,7 @@ class ZnodeRestore {
         if (made.error().code() != ErrorCode::kAlreadyExists) return Fail(std::move(made).error());
         return Compare(path, node, is_above);
       }
+      CrashPoint("zookeeper.znode.after_create");
     }
     way_.back().is_new = true;
     ++created_;
