@@ -206,7 +206,7 @@ class Follower {
     if (section_ == "program" || section_ == "userlist") return;
     if (ReadSetting() || ReadBase()) return;
     ReadFileDirective();
-    ReadPatternFiles();
+    ReadAcls();
     for (std::size_t i = 0; i < words_.size(); ++i) ReadConverters(i);
   }
 
@@ -455,17 +455,21 @@ class Follower {
 
   // --- names inside expressions
 
-  // "-f FILE" among the flags of an ACL, named or between braces.
-  void ReadPatternFiles() {
-    if (Text(0) == "acl") ReadAclFlags(3);
+  // ACLs, named or between braces.
+  void ReadAcls() {
+    if (Text(0) == "acl") ReadAcl(2, words_.size());
     for (std::size_t i = 1; i < words_.size(); ++i) {
       if (Text(i) != "{" && Text(i) != "!{") continue;
-      ReadAclFlags(Text(i + 1) == "!" ? i + 3 : i + 2);
+      std::size_t end = i + 1;
+      while (end < words_.size() && Text(end) != "}") ++end;
+      ReadAcl(Text(i + 1) == "!" ? i + 2 : i + 1, end);
     }
   }
 
-  void ReadAclFlags(std::size_t i) {
-    while (i < words_.size() && Text(i).starts_with('-') && Text(i) != "--") {
+  // "hdr(host) -i -f FILE a.example": the criterion at `begin`, then flags, then patterns.
+  void ReadAcl(std::size_t begin, std::size_t end) {
+    std::size_t i = begin + 1;
+    while (i < end && Text(i).starts_with('-') && Text(i) != "--") {
       if (Text(i) == "-f") {
         if (i + 1 < words_.size()) AddPatternFile(i + 1, 0, Text(i + 1).size(), Text(i + 1), false);
         i += 2;
@@ -475,6 +479,18 @@ class Follower {
         ++i;
       }
     }
+    if (begin >= end) return;
+    if (Text(i) == "--") ++i;
+    const std::string& word = Text(begin);
+    InlinePatterns acl{.file = file_->path, .line = line_, .criterion = {}, .patterns = {}};
+    acl.criterion = word.substr(
+        0, static_cast<std::size_t>(std::ranges::find_if_not(word, IsIdentifier) - word.begin()));
+    // HAProxy takes an empty one for the end.
+    for (; i < end && (!Text(i).empty() || !words_[i].unset.empty()); ++i) {
+      acl.is_known = acl.is_known && words_[i].unset.empty();
+      acl.patterns.push_back(Text(i));
+    }
+    out_.inline_patterns.push_back(std::move(acl));
   }
 
   // map(FILE), map_beg_int(FILE,DEFAULT), jwt_verify(ALG,FILE).

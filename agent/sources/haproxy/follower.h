@@ -81,6 +81,15 @@ struct StateFile {
   std::string backend;  // whose servers; empty: all
 };
 
+// Patterns that an ACL has in the configuration itself, named ("acl") or between braces.
+struct InlinePatterns {
+  std::string file;  // absolute
+  int line = 0;
+  std::string criterion;  // "hdr" of "hdr(host)"
+  std::vector<std::string> patterns;
+  bool is_known = true;  // false where a variable in them has no value
+};
+
 struct Followed {
   std::vector<ConfigFile> files;                // those after -f first, in HAProxy's order
   std::size_t config_files = 0;                 // how many of them those are
@@ -88,6 +97,7 @@ struct Followed {
   // First arguments of "bind" lines that are not under a condition, and where they stand.
   std::vector<std::pair<std::string, std::string>> listens;
   ConfiguredServers servers;
+  std::vector<InlinePatterns> inline_patterns;  // in their order; also empty ones
   std::vector<StateFile> state_files;
   bool loads_state = false;           // any server's state is loaded from one of them
   std::vector<Missing> missing;       // configuration files that cannot be read

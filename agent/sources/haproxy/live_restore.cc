@@ -85,7 +85,8 @@ class WorkerRestore {
   WorkerRestore(const RuntimeApi& api, pid_t worker, const OpenLive& open, LiveChanges& changes)
       : api_(api), worker_(worker), open_(open), changes_(changes) {}
 
-  Result<void> PutBack(const StoredWorker& stored) {
+  // `is_other`: of another configuration than the one that runs.
+  Result<void> PutBack(const StoredWorker& stored, bool is_other) {
     std::map<std::string, std::vector<PatternSet>> there;
     for (const char* kind : {"map", "acl"}) {
       HF_ASSIGN(const std::string list,
@@ -93,18 +94,28 @@ class WorkerRestore {
       there[kind] = ParsePatternSets(list);
     }
     for (const StoredPatterns& patterns : stored.patterns) {
+      const bool is_inline = patterns.file.empty();
       const auto& sets = there[patterns.kind];
-      const auto set = std::ranges::find(sets, patterns.file, &PatternSet::file);
-      if (set == sets.end()) {
-        changes_.left.push_back(
-            fmt::format("{} {}: HAProxy has none by that name", patterns.kind, patterns.file));
+      const auto set = std::ranges::find_if(sets, [&](const PatternSet& one) {
+        return one.file == patterns.file &&
+               (!is_inline || (one.id == patterns.id && one.place == patterns.place));
+      });
+      if (set == sets.end() || (is_inline && is_other)) {
+        changes_.left.push_back(fmt::format(
+            "{}: {}", NameOf(patterns),
+            is_inline && is_other ? "it belongs to a configuration that no file had any more"
+            : is_inline           ? "HAProxy has none in that place"
+                                  : "HAProxy has none by that name"));
         continue;
       }
       auto done = PutBackPatterns(patterns, set->id);
-      if (!done) {
-        return Fail(std::move(done).error().While(
-            fmt::format("put {} {} back", patterns.kind, patterns.file)));
+      if (done) continue;
+      // What the configuration says of it is there, and nothing was changed.
+      if (is_inline && done.error().code() == ErrorCode::kUnsupported) {
+        changes_.left.push_back(fmt::format("{}: {}", NameOf(patterns), done.error().message()));
+        continue;
       }
+      return Fail(std::move(done).error().While(fmt::format("put {} back", NameOf(patterns))));
     }
     if (stored.tables.empty()) return {};
     HF_ASSIGN(const std::string list, api_.AskText(worker_, "show table", kListBytesMax));
@@ -137,6 +148,12 @@ class WorkerRestore {
 
   // ---- maps and lists
 
+  static std::string NameOf(const StoredPatterns& patterns) {
+    return patterns.file.empty()
+               ? fmt::format("{} #{} ({})", patterns.kind, patterns.id, patterns.place)
+               : fmt::format("{} {}", patterns.kind, patterns.file);
+  }
+
   Result<void> PutBackPatterns(const StoredPatterns& patterns, std::uint64_t id) {
     HF_ASSIGN(const std::string now, SumOf(fmt::format("show {} #{}", patterns.kind, id)));
     if (now == patterns.sha256) return {};
@@ -156,8 +173,7 @@ class WorkerRestore {
       (void)Command(fmt::format("clear {} {}", patterns.kind, target));
       return done;
     }
-    changes_.done.push_back(
-        fmt::format("{} {} is as it was in memory", patterns.kind, patterns.file));
+    changes_.done.push_back(fmt::format("{} is as it was in memory", NameOf(patterns)));
     return {};
   }
 
@@ -337,6 +353,20 @@ Result<StoredWorker> DecodeWorker(const json& object) {
       worker.patterns.push_back(std::move(patterns));
     }
   }
+  for (const json& one : ListOf(object, "inline_acls")) {
+    StoredPatterns patterns{.kind = "acl",
+                            .file = "",
+                            .path = TextOf(one, "path"),
+                            .sha256 = TextOf(one, "sha256"),
+                            .id = 0,
+                            .place = TextOf(one, "used_by")};
+    const auto id = one.is_object() ? one.find("id") : one.end();
+    if (!IsPath(patterns.path) || patterns.sha256.size() != 64 || patterns.place.empty() ||
+        !one.is_object() || id == one.end() || !id->is_number_unsigned())
+      return NoIndex("has a broken entry of inline_acls");
+    patterns.id = id->get<std::uint64_t>();
+    worker.patterns.push_back(std::move(patterns));
+  }
   for (const json& one : ListOf(object, "tables")) {
     StoredTable table{
         .name = TextOf(one, "name"), .type = TextOf(one, "type"), .path = TextOf(one, "path")};
@@ -390,7 +420,8 @@ Result<void> PutBackLive(const RuntimeApi& api, const StoredLive& live, const Op
   }
   for (std::size_t i = 0; i < api.workers().size(); ++i) {
     const StoredWorker& stored = live.workers[i < live.workers.size() ? i : 0];
-    HF_TRY(WorkerRestore(api, api.workers()[i], open, changes).PutBack(stored));
+    HF_TRY(WorkerRestore(api, api.workers()[i], open, changes)
+               .PutBack(stored, live.is_of_other_configuration));
   }
   return {};
 }

@@ -23,9 +23,12 @@ namespace holdfast::haproxy {
 // live.json, as far as a restore needs it.
 struct StoredPatterns {
   std::string kind;    // "map" or "acl"
-  std::string file;    // as the configuration names it
+  std::string file;    // as the configuration names it; empty: it stands in the configuration
   std::string path;    // below the live state's directory
   std::string sha256;  // of its entries
+  // Of a list without a file.
+  std::uint64_t id = 0;
+  std::string place = {};
   bool operator==(const StoredPatterns&) const = default;
 };
 struct StoredTable {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "agent/sources/haproxy/file_space.h"
+#include "agent/sources/haproxy/inline_lists.h"
 #include "agent/sources/haproxy/line_cutter.h"
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "agent/sources/haproxy/process.h"
@@ -201,6 +202,7 @@ class LiveReader {
     state_ = LiveState();
     paths_.clear();
     buffered_.clear();
+    changed_.clear();
     state_.time_ = options_.clock->Now();
     HF_ASSIGN(const RuntimeApi api, RuntimeApi::Open(settings_.socket, *options_.clock, stop_));
     is_open_ = true;
@@ -264,8 +266,9 @@ class LiveReader {
       const std::string& path = followed_.files[i].path;
       struct stat status {};
       if (::stat(path.c_str(), &status) != 0) continue;
-      if (std::cmp_greater(status.st_ctim.tv_sec, start_time))
-        Tell("configuration", path, "changed after HAProxy has read it");
+      if (!std::cmp_greater(status.st_ctim.tv_sec, start_time)) continue;
+      changed_.insert(path);
+      Tell("configuration", path, "changed after HAProxy has read it");
     }
   }
 
@@ -286,15 +289,73 @@ class LiveReader {
 
   Result<void> ReadPatterns(const std::string& kind, Json& json) {
     HF_ASSIGN(const std::string list, api_->AskText(worker_, "show " + kind, kListBytesMax));
-    Json sets = Json::array();
-    for (const PatternSet& set : ParsePatternSets(list)) {
-      // Those that stand in the configuration itself; some are HAProxy's own.
+    const std::vector<PatternSet> sets = ParsePatternSets(list);
+    Json saved = Json::array();
+    for (const PatternSet& set : sets) {
       if (set.file.empty()) continue;
       HF_ASSIGN(Json one, ReadPatternSet(kind, set));
-      sets.push_back(std::move(one));
+      saved.push_back(std::move(one));
     }
-    json[kind + "s"] = std::move(sets);
+    json[kind + "s"] = std::move(saved);
+    return kind == "acl" ? ReadInlineLists(sets, json) : Result<void>{};
+  }
+
+  // Those that are as they are configured are saved with the configuration.
+  Result<void> ReadInlineLists(const std::vector<PatternSet>& sets, Json& json) {
+    InlineLists lists(followed_.inline_patterns, settings_.directory, changed_);
+    for (const PatternSet& set : sets) {
+      if (!set.file.empty() || !lists.Knows(set.place)) continue;
+      PatternSum sum;
+      HF_TRY(AskPatterns("acl", set.id, [&](std::string_view entry) -> Result<void> {
+        sum.Add(entry);
+        return {};
+      }));
+      const std::uint64_t entries = sum.entries();
+      lists.Add({.id = set.id, .place = set.place, .entries = entries, .sum = sum.Digest()});
+    }
+    Json saved = Json::array();
+    for (const InlineLists::Difference& one : lists.Differences()) {
+      const std::string path = fmt::format("inline-acls/{}", one.list->id);
+      HF_ASSIGN(PatternSum live, SavePatterns("acl", one.list->id, path));
+      Json entry = {{"id", one.list->id},
+                    {"used_by", one.list->place},
+                    {"path", fmt::format("{}/{}", directory_, path)},
+                    {"entries", live.entries()},
+                    {"sha256", HexEncode(live.Digest())},
+                    {"differs", nullptr}};
+      if (one.is_compared) {
+        entry["differs"] = true;
+        Tell("acl", fmt::format("#{} ({})", one.list->id, one.list->place),
+             one.configured && *one.configured != live.entries()
+                 ? fmt::format("{} entries, {} in the configuration", live.entries(),
+                               *one.configured)
+                 : fmt::format("{} entries, and others than in the configuration", live.entries()));
+      }
+      saved.push_back(std::move(entry));
+    }
+    json["inline_acls"] = std::move(saved);
     return {};
+  }
+
+  Result<void> AskPatterns(const std::string& kind, std::uint64_t id,
+                           const RuntimeApi::Line& take) {
+    return api_->Ask(worker_, fmt::format("show {} #{}", kind, id),
+                     [&](std::string_view line) -> Result<void> {
+                       const auto entry = PatternOf(line);
+                       return entry ? take(*entry) : Result<void>{};
+                     });
+  }
+
+  Result<PatternSum> SavePatterns(const std::string& kind, std::uint64_t id,
+                                  const std::string& path) {
+    PatternSum sum;
+    HF_TRY(BeginPiece(path));
+    HF_TRY(AskPatterns(kind, id, [&](std::string_view entry) -> Result<void> {
+      sum.Add(entry);
+      return Write(entry, "\n");
+    }));
+    HF_TRY(EndPiece());
+    return sum;
   }
 
   Result<Json> ReadPatternSet(const std::string& kind, const PatternSet& set) {
@@ -306,16 +367,7 @@ class LiveReader {
     std::string path = kind + "s" + (is_virtual ? "/virt@" + Component(file) : disk);
     // One file may be named in two ways, and be two objects then.
     if (paths_.contains(fmt::format("{}/{}", directory_, path))) path += fmt::format("#{}", set.id);
-    PatternSum live;
-    HF_TRY(BeginPiece(path));
-    HF_TRY(api_->Ask(worker_, fmt::format("show {} #{}", kind, set.id),
-                     [&](std::string_view line) -> Result<void> {
-                       const auto entry = PatternOf(line);
-                       if (!entry) return {};
-                       live.Add(*entry);
-                       return Write(*entry, "\n");
-                     }));
-    HF_TRY(EndPiece());
+    HF_ASSIGN(PatternSum live, SavePatterns(kind, set.id, path));
     const crypto::Digest digest = live.Digest();
     Json json = {{"file", set.file},          {"id", set.id},
                  {"used_by", set.place},      {"path", fmt::format("{}/{}", directory_, path)},
@@ -484,6 +536,7 @@ class LiveReader {
   pid_t worker_ = 0;
   std::string directory_;
   std::set<std::string> paths_;
+  std::set<std::string> changed_;  // files of the configuration, after HAProxy has read them
   std::string buffered_;
   LiveState state_;
 };

@@ -109,6 +109,25 @@ std::vector<PatternSet> ParsePatternSets(std::string_view text) {
   return sets;
 }
 
+std::optional<ListPlace> ParseListPlace(std::string_view place) {
+  constexpr std::string_view kBegin = "acl '";
+  constexpr std::string_view kFile = "' file '";
+  constexpr std::string_view kLine = "' line ";
+  if (!place.starts_with(kBegin)) return std::nullopt;
+  place.remove_prefix(kBegin.size());
+  const std::size_t file = place.find(kFile);
+  const std::size_t line = place.rfind(kLine);
+  if (file == std::string_view::npos || line == std::string_view::npos ||
+      line < file + kFile.size())
+    return std::nullopt;
+  const auto number = ParseNumber<int>(place.substr(line + kLine.size()));
+  if (!number || *number < 0) return std::nullopt;
+  return ListPlace{
+      .criterion = std::string(place.substr(0, file)),
+      .file = std::string(place.substr(file + kFile.size(), line - file - kFile.size())),
+      .line = *number};
+}
+
 std::optional<std::string_view> PatternOf(std::string_view line) {
   std::optional<std::string_view> rest = BehindAddress(line);
   if (!rest || !rest->starts_with(' ')) return std::nullopt;

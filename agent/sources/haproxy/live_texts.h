@@ -36,6 +36,15 @@ struct PatternSet {
 };
 std::vector<PatternSet> ParsePatternSets(std::string_view text);
 
+// "acl 'hdr' file 'h.cfg' line 23", of PatternSet::place.
+struct ListPlace {
+  std::string criterion;
+  std::string file;
+  int line = 0;
+  bool operator==(const ListPlace&) const = default;
+};
+std::optional<ListPlace> ParseListPlace(std::string_view place);
+
 // "a 1" of "0x564eb6e46f00 a 1", as `show map` and `show acl` list entries; nullopt for what is
 // none.
 std::optional<std::string_view> PatternOf(std::string_view line);

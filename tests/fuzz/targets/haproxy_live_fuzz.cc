@@ -13,7 +13,11 @@ FUZZ_TARGET(haproxy_live) {
   const auto workers = haproxy::ParseWorkers(text);
   if (workers) FUZZ_REQUIRE(std::ranges::all_of(*workers, [](pid_t pid) { return pid > 0; }));
   const auto sets = haproxy::ParsePatternSets(text);
-  for (const haproxy::PatternSet& set : sets) FUZZ_REQUIRE(is_line(set.file + set.place));
+  for (const haproxy::PatternSet& set : sets) {
+    FUZZ_REQUIRE(is_line(set.file + set.place));
+    const auto place = haproxy::ParseListPlace(set.place);
+    FUZZ_REQUIRE(!place || place->line >= 0);
+  }
   const auto entry = haproxy::PatternOf(text);
   FUZZ_REQUIRE(!entry || text.ends_with(*entry));
   const auto row = haproxy::RowOf(text);

@@ -109,7 +109,9 @@ frontend counted
     bind 127.0.0.1:{counted}
     acl known path -f {etc}/lists/known.lst
     http-request track-sc0 src table sources
+    acl office src 10.0.0.1 10.1.0.0/16
     http-request deny if known
+    http-request deny if office {{ path_beg /admin /root }}
     default_backend app
 backend app
     server s1 127.0.0.1:{web} weight 20
@@ -144,6 +146,12 @@ class LiveCase(Case):
             text = text.replace("global\n", f"global\n    server-state-file {self.state}\n")
             edge.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
 
+    def inline(self, edge: Edge, criterion: str) -> str:
+        """The number of a list that stands in the configuration."""
+        lines = edge.haproxy.admin("show acl").splitlines()
+        return next("#" + line.split()[0] for line in lines if f"() acl '{criterion}' file '{edge.config}'" in line
+                    and not line.endswith("entry_cnt=0"))
+
     def say(self, edge: Edge, *commands: str) -> None:
         for command in commands:
             self.assertEqual(edge.haproxy.admin(command).strip(), "", command)
@@ -159,6 +167,8 @@ class LiveCase(Case):
             f"add map {self.map} more words\\ of\\ it",
             f"del acl {self.acl} /neither",
             f"add acl {self.acl} /two\\ words",
+            f"add acl {self.inline(edge, 'path_beg')} /more\\ of\\ it",
+            f"del acl {self.inline(edge, 'src')} 10.0.0.1",
             "set table names key some\\ thing data.gpc0 7",
             "set table sources key 192.0.2.1 data.gpc0 5 data.conn_cnt 9",
         )
@@ -184,5 +194,6 @@ class LiveCase(Case):
             "servers": self.servers(edge),
             "map": self.entries(edge, "map", self.map),
             "acl": self.entries(edge, "acl", self.acl),
+            "inline": [self.entries(edge, "acl", self.inline(edge, criterion)) for criterion in ("path_beg", "src")],
             "rows": rows,
         }

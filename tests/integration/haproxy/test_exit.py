@@ -105,7 +105,7 @@ class Live(LiveCase):
         edge.haproxy.reload()
         done = self.way_out(edge, "--socket", str(edge.haproxy.admin_socket))
         now = self.knows(edge)
-        for part in ("map", "acl", "rows"):
+        for part in ("map", "acl", "inline", "rows"):
             self.assertEqual(now[part], known[part])
         self.assertIn("not put back: server app/s1: state ready, was state drain: Permission denied", done.stdout)
 

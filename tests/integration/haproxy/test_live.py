@@ -38,6 +38,8 @@ class Live(LiveCase):
             self.assertEqual(get(self.counted)[0], 200)
         manifest, index, worker = self.live(edge.backup()["snapshot"])
 
+        office, paths = self.inline(edge, "src"), self.inline(edge, "path_beg")
+        line = 1 + next(i for i, text in enumerate(edge.config.read_text().splitlines()) if "acl office" in text)
         self.assertEqual(
             manifest["details"]["drift"],
             [
@@ -46,11 +48,15 @@ class Live(LiveCase):
                 "server app/s3: put into maintenance",
                 f"map {self.map}: 2 entries, 1 in the file",
                 f"acl {self.acl}: 2 entries, and others than in the file",
+                f"acl {office} (acl 'src' file '{edge.config}' line {line}): 1 entries, 2 in the configuration",
+                f"acl {paths} (acl 'path_beg' file '{edge.config}' line {line + 2}): 3 entries, 2 in the configuration",
             ],
         )
         # In the form of the file: what HAProxy would load is what it has.
         self.assertEqual((worker / f"maps{self.map}").read_text(), "version changed\nmore words of it\n")
         self.assertEqual((worker / f"acls{self.acl}").read_text(), "/no\n/two words\n")
+        self.assertEqual((worker / "inline-acls" / office[1:]).read_text(), "10.1.0.0/16\n")
+        self.assertEqual((worker / "inline-acls" / paths[1:]).read_text(), "/admin\n/root\n/more of it\n")
         self.assertIn(" app ", (worker / "servers-state").read_text())
         rows = (worker / "tables" / "sources").read_text()
         self.assertRegex(rows, r"\nkey=127\.0\.0\.1 use=\d+ exp=\d+ gpc0=0 conn_cnt=3 ")

@@ -53,7 +53,7 @@ class LiveRestore(LiveCase):
         edge.haproxy.reload()
         done = edge.restore(snapshot)
         now = self.knows(edge)
-        for part in ("map", "acl", "rows"):
+        for part in ("map", "acl", "inline", "rows"):
             self.assertEqual(now[part], known[part])
         self.assertIn("not put back: server app/s1: it was drained", done.stdout)
         self.assertIn("server-state-file", done.stdout)

@@ -168,6 +168,28 @@ TEST_CASE("haproxy follower: maps and lists inside expressions") {
   CHECK(tree.named().missing.empty());
 }
 
+TEST_CASE("haproxy follower: patterns that stand in the configuration itself") {
+  Tree tree;
+  tree.Add("h.cfg",
+           "frontend f\n"
+           " acl hosts hdr(host) -i -f ~/a1 -m beg -- -x 'b two' # no pattern\n"
+           " http-request deny if { path_beg /x /y } !{ src -f ~/a2 } or METH_GET { method PUT }\n"
+           " acl of_env src \"${NET}\" 10.0.0.1\n"
+           " acl alone req.hdr(x),lower\n");
+
+  const Followed followed = tree.Follow();
+
+  std::vector<std::string> texts;
+  for (const InlinePatterns& one : followed.inline_patterns) {
+    CHECK(one.file == tree.Path("h.cfg"));
+    std::string text = std::to_string(one.line) + " " + one.criterion;
+    for (const std::string& pattern : one.patterns) text += "|" + pattern;
+    texts.push_back(text + (one.is_known ? "" : "?"));
+  }
+  CHECK(texts == std::vector<std::string>{"2 hdr|-x|b two", "3 path_beg|/x|/y", "3 src",
+                                          "3 method|PUT", "4 src||10.0.0.1?", "5 req.hdr"});
+}
+
 TEST_CASE("haproxy follower: prefixes of pattern files") {
   Tree tree;
   tree.Add("m");

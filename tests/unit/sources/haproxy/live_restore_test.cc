@@ -111,6 +111,42 @@ TEST_CASE("haproxy live restore: a map and a list in one step each") {
   REQUIRE(rig.WasAsked("commit acl @5 #1"));
 }
 
+TEST_CASE(
+    "haproxy live restore: a list that stands in the configuration, by its number and place") {
+  Rig rig;
+  const std::string place = "acl 'src' file 'h' line 2";
+  rig.answers["show acl"] = "1 () " + place + ". curr_ver=0\n";
+  rig.files["1/inline-acls/1"] = "10.0.0.2\n";
+  rig.live.workers[0].patterns.push_back(
+      {"acl", "", "1/inline-acls/1", SumOf({"10.0.0.2"}), 1, place});
+  rig.answers["show acl @5 #1"] = "0x1 10.0.0.2\n";
+  rig.raw["add acl @5 #1 10.0.0.2"] = [] { return std::string("\n"); };
+  SECTION("it comes back") {
+    REQUIRE_OK(rig.PutBack());
+    REQUIRE(rig.changes.done == Texts{"acl #1 (" + place + ") is as it was in memory"});
+    REQUIRE(rig.WasAsked("commit acl @5 #1"));
+    return;
+  }
+  std::string why;
+  SECTION("it stands elsewhere") {
+    rig.live.workers[0].patterns[0].place = "acl 'src' file 'h' line 3";
+    why = "HAProxy has none in that place";
+  }
+  SECTION("it is of another configuration") {
+    rig.live.is_of_other_configuration = true;
+    why = "it belongs to a configuration that no file had any more";
+  }
+  SECTION("HAProxy lets nobody set it") {
+    rig.answers["prepare acl #1"] = "This ACL is shared with a map containing samples.\n";
+    why = "HAProxy began no transaction: This ACL is shared with a map containing samples.";
+  }
+  REQUIRE_OK(rig.PutBack());
+  REQUIRE(rig.changes.done.empty());
+  REQUIRE(rig.changes.left.size() == 1);
+  REQUIRE(rig.changes.left[0].ends_with("): " + why));
+  REQUIRE_FALSE(rig.WasAsked("commit acl @5 #1"));
+}
+
 TEST_CASE("haproxy live restore: what was not taken whole never counts") {
   Rig rig;
   rig.StoreMap({"k 2"});
@@ -229,6 +265,15 @@ TEST_CASE("haproxy live restore: the index") {
   REQUIRE(live.workers[0].patterns == std::vector<StoredPatterns>{{"map", "/a", "1/maps/a", sum}});
   REQUIRE(live.workers[0].tables == std::vector<StoredTable>{{"t", "ip", "1/tables/t", 3}});
   REQUIRE_FALSE(live.is_of_other_configuration);
+  const auto with_list = [&](const std::string& id) {
+    return DecodeLive(fmt::format(
+        R"({{"format_version":1,"workers":[{{"directory":"1","inline_acls":[{{"id":{},"path":"1/x",)"
+        R"("used_by":"acl 'src' file 'h' line 2","sha256":"{}"}}]}}]}})",
+        id, sum));
+  };
+  REQUIRE(Unwrap(with_list("7")).workers[0].patterns ==
+          std::vector<StoredPatterns>{{"acl", "", "1/x", sum, 7, "acl 'src' file 'h' line 2"}});
+  REQUIRE_FAILS(with_list("-7"), ErrorCode::kCorrupt, "index");
 
   const auto with = [&](std::string_view from, std::string_view to) {
     std::string changed = text;

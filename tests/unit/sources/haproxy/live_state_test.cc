@@ -159,6 +159,37 @@ TEST_CASE("haproxy live state: what differs from the files is named, one by one"
                           rig.Path("site.pem"), kPemSum)});
 }
 
+TEST_CASE("haproxy live state: a list that stands in the configuration and was changed is saved") {
+  Rig rig;
+  WriteText(rig.Path("h.cfg"),
+            "backend b\n server s1 127.0.0.1:1\n server s2 127.0.0.1:2\n"
+            " acl a src 10.0.0.1 10.0.0.2\n acl b hdr(x) y\n");
+  const auto place = [&](int id, const std::string& criterion, const std::string& file, int line) {
+    return fmt::format("{} () acl '{}' file '{}' line {}. curr_ver=0 next_ver=0 entry_cnt=1\n", id,
+                       criterion, file, line);
+  };
+  rig.answers["show acl"] = place(1, "src", rig.Path("h.cfg"), 4) +
+                            place(2, "hdr", rig.Path("h.cfg"), 5) +
+                            place(3, "var", "httpclient", 0);
+  rig.answers["show acl #1"] = "0x1 10.0.0.1\n0x2 10.0.0.2\n0x3 10.0.0.3\n";
+  rig.answers["show acl #2"] = "0x1 y\n";
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+
+  LiveState live = rig.Take();
+
+  REQUIRE(Rig::Describe(live).details.at("drift") ==
+          std::vector<std::string>{
+              fmt::format("acl #1 (acl 'src' file '{}' line 4): 3 entries, 2 in the configuration",
+                          rig.Path("h.cfg"))});
+  const auto items = Rig::Items(live);
+  REQUIRE(items.at("1/inline-acls/1") == "10.0.0.1\n10.0.0.2\n10.0.0.3\n");
+  REQUIRE_FALSE(items.contains("1/inline-acls/2"));
+  const json saved = json::parse(items.at("live.json"))["workers"].at(0)["inline_acls"];
+  REQUIRE(saved.size() == 1);
+  REQUIRE(saved.at(0)["id"] == 1);
+  REQUIRE(saved.at(0)["entries"] == 3);
+}
+
 TEST_CASE("haproxy live state: servers that are not as the configuration has them") {
   const ConfiguredServers configured{
       .addresses = {{"b/s1", "10.0.0.1:80"}, {"b/s2", "app:80"}, {"b/s3", ""}, {"c/t1", ""}},

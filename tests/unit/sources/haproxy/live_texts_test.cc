@@ -49,6 +49,16 @@ TEST_CASE("haproxy live texts: maps and ACLs") {
     REQUIRE_FALSE(PatternOf(other));
 }
 
+TEST_CASE("haproxy live texts: where a list of the configuration stands") {
+  REQUIRE(ParseListPlace("acl 'hdr' file 'h.cfg' line 23") == ListPlace{"hdr", "h.cfg", 23});
+  REQUIRE(ParseListPlace("acl 'src' file '/a' line 1' line 2") ==
+          ListPlace{"src", "/a' line 1", 2});
+  for (const char* other : {"", "map at file 'h.cfg' line 27", "acl 'hdr' file 'h.cfg'",
+                            "acl 'hdr' file 'h.cfg' line x", "acl 'hdr' file 'h.cfg' line -1",
+                            "acl 'hdr' line 3", "acl 'hdr' file ' line 3"})
+    REQUIRE_FALSE(ParseListPlace(other));
+}
+
 TEST_CASE("haproxy live texts: a line of a file is loaded as HAProxy loads it") {
   REQUIRE(LoadedPattern("a 1\n", true) == "a 1");
   REQUIRE(LoadedPattern(" \tb\t  two words \t\r\n", true) == "b two words");
