@@ -72,13 +72,14 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
 
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
-                              const std::string& note, bool rehash) {
+                              const std::string& note, bool rehash, bool before_restore) {
   const StopWhenRefused stop(repository, context.stop);
   JobContext own = context;
   own.stop = stop.token();
   BackupTask task(own, {.settings = &settings,
                         .note = note,
                         .rehash = rehash,
+                        .before_restore = before_restore,
                         .source = &source,
                         .repository = &repository});
   const auto take_steps = [&]() -> Result<void> {

@@ -28,6 +28,7 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
 // Saves one source that is locked already into a repository that is open already.
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
-                              const std::string& note, bool rehash = false);
+                              const std::string& note, bool rehash = false,
+                              bool before_restore = false);
 
 }  // namespace holdfast::jobs

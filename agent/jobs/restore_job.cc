@@ -356,7 +356,8 @@ class Restore {
     }
     report_.safety_snapshot =
         BackUpSource(context_, settings, source, *target,
-                     fmt::format("safety snapshot before restore of {}", report_.snapshot));
+                     fmt::format("safety snapshot before restore of {}", report_.snapshot),
+                     /*rehash=*/false, /*before_restore=*/true);
     if (!report_.safety_snapshot->error) return {};
     return Fail(
         Error(*report_.safety_snapshot->error)

@@ -69,6 +69,8 @@ struct BackupSpec {
   BackupScope scope = BackupScope::kWhole;  // REQUIRES: the kind declares it
   // kRest: what the run has of this source so far, each as a snapshot of its own.
   std::vector<SnapshotView*> others = {};
+  // For a restore that follows at once: what is missing may be why, and is no reason to refuse.
+  bool before_restore = false;
 };
 
 // One consistent view of the service. The destructor gives back whatever holds it (open files,

@@ -8,6 +8,7 @@
 #include "agent/sources/haproxy/config_check.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/survey.h"
+#include "agent/sources/missing_policy.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 
@@ -20,7 +21,10 @@ constexpr std::uint64_t kEstimateItemsMax = 100'000;
 class Session final : public BackupSession {
  public:
   Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
-      : context_(context), settings_(settings), previous_(spec.previous) {}
+      : context_(context),
+        settings_(settings),
+        previous_(spec.previous),
+        may_refuse_(settings.missing_is_failure && !spec.before_restore) {}
 
   Result<void> Prepare(std::stop_token stop) override {
     survey_ = TakeSurvey(settings_);
@@ -30,6 +34,7 @@ class Session final : public BackupSession {
                   fmt::format("no configuration: {}: {}", Quote(first.what), first.reason),
                   "correct the source's \"config\", and let the agent read the file");
     }
+    if (may_refuse_) HF_TRY(RefuseMissing(survey_.missing));
     stop_ = std::move(stop);
     HF_TRY(AskHaproxy(stop_));
     filetree::WalkOptions options;
@@ -131,6 +136,7 @@ class Session final : public BackupSession {
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
+  const bool may_refuse_;  // what is missing
   Survey survey_;
   std::map<std::string, std::string> identity_;
   std::vector<std::string> notes_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/sources/host/process.h"
+#include "agent/sources/missing_policy.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
@@ -72,6 +73,7 @@ config::Schema SettingsSchema() {
       "a file of such variables, as systemd's EnvironmentFile; it is saved too");
   add("directory", OptionType::kPath, false,
       "where HAProxy runs, for relative names in its configuration; by default \"/\"");
+  schema.options.push_back(OnMissingOption());
   return schema;
 }
 
@@ -92,6 +94,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   settings.socket = values.Text("socket");
   settings.binary = values.Text("binary", "haproxy");
   settings.files = values.List("files");
+  settings.missing_is_failure = IsMissingFailure(values);
   settings.directory = values.Text("directory", "/");
   settings.environment_file = values.Text("environment_file");
   if (!settings.environment_file.empty()) {

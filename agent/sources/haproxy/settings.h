@@ -31,9 +31,10 @@ struct Settings {
   std::string socket;  // of the runtime API; empty: what only the process knows is not saved
   std::string binary = "haproxy";
   std::vector<std::string> files;  // further absolute paths to save
-  Variables environment;           // of HAProxy, where its configuration uses variables
-  std::string environment_file;    // empty: none
-  std::string directory = "/";     // where HAProxy runs
+  bool missing_is_failure = false;
+  Variables environment;         // of HAProxy, where its configuration uses variables
+  std::string environment_file;  // empty: none
+  std::string directory = "/";   // where HAProxy runs
 
   FollowOptions Follow() const { return {config, directory, environment}; }
 };

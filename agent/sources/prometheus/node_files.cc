@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/sources/host/paths.h"
+#include "agent/sources/missing_policy.h"
 #include "agent/sources/text_item.h"
 #include "common/base/format.h"
 
@@ -26,17 +27,13 @@ void AddNodeFilesOptions(config::Schema& schema) {
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
                  .help = "files and directories of this node to save as well"});
-  schema.options.push_back(
-      OptionSpec{.name = "on_missing",
-                 .help = "what becomes of a backup without a file that the configuration names: "
-                         "warn (partly done, the default) or fail",
-                 .choices = {"warn", "fail"}});
+  schema.options.push_back(OnMissingOption());
 }
 
 void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings) {
   settings.config = values.Text("config");
   settings.files = values.List("files");
-  settings.missing_is_failure = values.Text("on_missing") == "fail";
+  settings.missing_is_failure = IsMissingFailure(values);
 }
 
 Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOptions options,
@@ -94,10 +91,7 @@ Result<void> NodeFiles::Gather() {
     }
   }
   missing_.insert(missing_.end(), named.missing().begin(), named.missing().end());
-  if (options_.missing_is_failure && !missing_.empty())
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("{}: {}", missing_.front().what, missing_.front().reason),
-                missing_.front().remedy + "; \"on_missing: warn\" saves without it");
+  if (options_.missing_is_failure) HF_TRY(RefuseMissing(missing_));
   roots_ = named.roots();
   const auto add = [this](const std::vector<std::string>& paths) {
     roots_.insert(roots_.end(), paths.begin(), paths.end());

@@ -1,6 +1,7 @@
 #include "agent/sources/zookeeper/settings.h"
 
 #include "agent/sources/zookeeper/tcp.h"
+#include "agent/sources/missing_policy.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {
@@ -37,10 +38,7 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
                  .help = "files and directories of this node to save as well"},
-      OptionSpec{.name = "on_missing",
-                 .help = "what becomes of a backup without a file that the configuration names: "
-                         "warn (partly done, the default) or fail",
-                 .choices = {"warn", "fail"}},
+      OnMissingOption(),
   }};
 }
 
@@ -55,7 +53,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   for (const std::string& member : settings.members)
     HF_TRY(CheckAddress(values, "members", member));
   settings.files = values.List("files");
-  settings.missing_is_failure = values.Text("on_missing") == "fail";
+  settings.missing_is_failure = IsMissingFailure(values);
   return settings;
 }
 

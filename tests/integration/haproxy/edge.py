@@ -28,21 +28,25 @@ class Edge:
             (self.etc / name).mkdir(parents=True)
         self.write("v1")
         self.haproxy = HAProxy(directory, [self.config])
-        source = {
+        self._source = {
             "kind": "haproxy",
             "name": "edge",
             "config": [str(self.config)],
             "binary": service_program("haproxy", "haproxy"),
         } | options
         if reload != "":
-            source["reload"] = reload or f"pidfile:{self.haproxy.pidfile}"
-        self.agent = Agent(write_config(directory / "agent", [source]))
+            self._source["reload"] = reload or f"pidfile:{self.haproxy.pidfile}"
+        self.configure()
         (directory / "agent" / "password").write_text("secret\n")
         self.restic = Restic(directory / "agent" / "repository", directory / "agent" / "password", directory / "cache")
         if cheap_key:
             self.restic.init_cheaply()
         else:
             self.agent.run("repository", "init", "--repository", "main")
+
+    def configure(self, **options) -> None:
+        """Gives the agent's source further options."""
+        self.agent = Agent(write_config(self.directory / "agent", [self._source | options]))
 
     def write(self, version: str, extra: str = "") -> None:
         """Puts the files of `version` in place; answers are "VERSION from the configuration and VERSION from

@@ -35,6 +35,9 @@ class Backup(Case):
         self.assertEqual(self.restored(report["snapshot"]), expected)
 
     def test_missing_files_are_named_and_the_rest_is_saved(self) -> None:
+        self.edge.haproxy.start()
+        self.addCleanup(self.edge.haproxy.stop)
+        good, before = self.edge.backup()["snapshot"], self.edge.contents()
         (self.edge.etc / "maps" / "version.map").unlink()
         report = self.edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]
 
@@ -42,6 +45,14 @@ class Backup(Case):
         self.assertEqual([entry["what"] for entry in missing], [f"{self.edge.etc}/maps/version.map"])
         self.assertIn(f"{self.edge.config}:11", missing[0]["reason"])
         self.assertIn("haproxy.cfg", self.restored(report["snapshot"]))
+
+        self.edge.configure(on_missing="fail")
+        refused = self.edge.agent.run("backup", "haproxy/edge", expect=1).stderr
+        self.assertIn("maps/version.map", refused)
+        self.assertIn("on_missing: warn", refused)
+        # A restore in place is there to put it back.
+        self.edge.restore(good)
+        self.assertEqual(self.edge.contents(), before)
 
     def test_a_configuration_that_is_not_there_is_an_error(self) -> None:
         self.edge.config.unlink()

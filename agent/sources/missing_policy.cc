@@ -1,0 +1,24 @@
+#include "agent/sources/missing_policy.h"
+
+#include "common/base/format.h"
+
+namespace holdfast {
+
+config::OptionSpec OnMissingOption() {
+  return {.name = "on_missing",
+          .help =
+              "what becomes of a backup without a file that the configuration names: warn "
+              "(partly done, the default) or fail",
+          .choices = {"warn", "fail"}};
+}
+
+bool IsMissingFailure(const config::Values& values) { return values.Text("on_missing") == "fail"; }
+
+Result<void> RefuseMissing(const std::vector<Missing>& missing) {
+  if (missing.empty()) return {};
+  const Missing& first = missing.front();
+  return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", first.what, first.reason),
+              first.remedy + "; \"on_missing: warn\" saves without it");
+}
+
+}  // namespace holdfast
