@@ -1,7 +1,10 @@
 #include "agent/sources/prometheus/backup.h"
 
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 
+#include "agent/sources/prometheus/block_files.h"
+#include "common/io/fd.h"
 #include "tests/unit/sources/prometheus/data_directory.h"
 
 namespace holdfast::prometheus {
@@ -91,6 +94,28 @@ TEST_CASE("prometheus backup: a block that goes while others are read is in the 
   REQUIRE_FALSE(view.nodes.contains("data/" + UlidOf(2)));
   REQUIRE(TextIn(view, "data/" + UlidOf(3) + "/index") == "index 3");
   REQUIRE(manifest.details.at("vanished_blocks") == Texts{UlidOf(2)});
+}
+
+TEST_CASE("prometheus backup: blocks that go and go are followed, but not for ever") {
+  DataDirectory data;
+  const auto going = GENERATE(999, 1000);
+  for (int number = 0; number < going; ++number)
+    REQUIRE_OK(MakeDirectories(data.path + "/" + UlidOf(1000 + number)));
+  const Fd directory = Unwrap(OpenFile(data.path, O_RDONLY | O_DIRECTORY));
+  BlockFiles blocks(directory.get(), data.path, nullptr);
+  REQUIRE(Unwrap(blocks.Next()));
+  for (int number = 0; number < going; ++number) data.Remove(UlidOf(1000 + number));
+  Result<std::optional<Item>> last = std::nullopt;
+  do {
+    last = blocks.Next();
+  } while (last && *last);
+  REQUIRE(blocks.vanished().size() == static_cast<std::size_t>(going));
+  if (going < 1000) {
+    REQUIRE_OK(last);
+    REQUIRE(blocks.blocks().size() == 2);
+  } else {
+    REQUIRE_FAILS(last, ErrorCode::kBusy, "changes faster than it can be read: 1000 blocks went");
+  }
 }
 
 TEST_CASE("prometheus backup: closed blocks are not read again, what is written anew is") {
