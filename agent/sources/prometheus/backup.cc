@@ -6,12 +6,10 @@
 #include <chrono>
 #include <utility>
 
-#include "agent/sources/foreign_file.h"
 #include "agent/sources/prometheus/block_files.h"
 #include "agent/sources/prometheus/facts.h"
 #include "agent/sources/prometheus/log_files.h"
 #include "common/base/format.h"
-#include "common/config/yaml.h"
 
 namespace holdfast::prometheus {
 namespace {
@@ -99,15 +97,12 @@ class Session final : public BackupSession {
       warnings_.push_back(
           fmt::format("Prometheus says that its log was corrupt {} times", *facts_->corruptions));
     if (!settings_.url.empty()) manifest.endpoint = settings_.url;
+    const std::optional<ConfigFacts> config = ReadConfigFacts(node_->config());
     if (const ServerProcess* process = node_->process()) {
-      manifest.details["mode"] = {IsAgentMode(process->flags) ? "agent" : "server"};
-      if (!IsAgentMode(process->flags))
-        manifest.details["retention"] = {RetentionText(process->flags)};
+      const Mode mode = ModeOf(process->flags, config);
+      manifest.details["mode"] = {std::string(ModeText(mode))};
+      if (mode != Mode::kAgent) manifest.details["retention"] = {RetentionText(process->flags)};
     }
-    if (node_->config().empty()) return;
-    const auto text = ReadForeignFile(node_->config(), config::kForeignYamlBytesMax);
-    if (!text || !*text) return;  // said by whoever saves it
-    const auto config = ReadConfigFacts(**text, node_->config());
     if (!config) return;
     std::string labels;
     for (const auto& [name, value] : config->external_labels) {

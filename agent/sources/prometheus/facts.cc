@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <initializer_list>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "agent/sources/prometheus/json_depth.h"
 #include "common/base/format.h"
 #include "common/config/yaml.h"
@@ -14,6 +16,7 @@ namespace holdfast::prometheus {
 namespace {
 
 constexpr std::size_t kQuotedMax = 200;
+constexpr std::chrono::hours kKeptForSending{24};
 
 const config::Node* At(const config::Node& node, std::initializer_list<std::string_view> keys) {
   const config::Node* at = &node;
@@ -23,6 +26,11 @@ const config::Node* At(const config::Node& node, std::initializer_list<std::stri
     if (at == nullptr) return nullptr;
   }
   return at;
+}
+
+std::optional<std::string> RetentionTime(const Flags& flags) {
+  auto time = flags.Last("storage.tsdb.retention.time");
+  return time ? time : flags.Last("storage.tsdb.retention");
 }
 
 }  // namespace
@@ -41,6 +49,14 @@ Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& fi
   return facts;
 }
 
+std::optional<ConfigFacts> ReadConfigFacts(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  const auto text = ReadForeignFile(path, config::kForeignYamlBytesMax);
+  if (!text || !*text) return std::nullopt;
+  auto facts = ReadConfigFacts(**text, path);
+  return facts ? std::optional(*std::move(facts)) : std::nullopt;
+}
+
 bool IsAgentMode(const Flags& flags) {
   if (flags.Last("agent") == "") return true;  // Prometheus 3
   for (const std::string& value : flags.All("enable-feature")) {
@@ -54,9 +70,28 @@ bool IsAgentMode(const Flags& flags) {
   return false;
 }
 
+Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config) {
+  if (IsAgentMode(flags)) return Mode::kAgent;
+  const auto retention = ParseDuration(RetentionTime(flags).value_or(""));
+  // 0 is none said, which is 15 days.
+  const bool is_short = retention && retention->count() > 0 && *retention <= kKeptForSending;
+  return is_short && config && config->remote_writes > 0 ? Mode::kRemoteWriteOnly : Mode::kServer;
+}
+
+std::string_view ModeText(Mode mode) {
+  switch (mode) {
+    case Mode::kAgent:
+      return "agent";
+    case Mode::kRemoteWriteOnly:
+      return "remote-write-only";
+    case Mode::kServer:
+      break;
+  }
+  return "server";
+}
+
 std::string RetentionText(const Flags& flags) {
-  auto time = flags.Last("storage.tsdb.retention.time");
-  if (!time) time = flags.Last("storage.tsdb.retention");
+  const auto time = RetentionTime(flags);
   const auto size = flags.Last("storage.tsdb.retention.size");
   if (size && !size->empty() && size != "0") return time ? *time + ", " + *size : *size;
   return time.value_or("15d");

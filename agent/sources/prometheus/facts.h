@@ -24,9 +24,18 @@ struct ConfigFacts {
 };
 // kInvalidArgument for what is no YAML.
 Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& file);
+// The same of the file at `path`; nullopt where that cannot be had, which whoever saves it says.
+std::optional<ConfigFacts> ReadConfigFacts(const std::string& path);
 
-// How it is run: as a server, or as an agent, which keeps no blocks and only hands samples on.
+// How it is run, and so what its data are worth.
+enum class Mode : std::uint8_t {
+  kServer,           // keeps its samples itself
+  kRemoteWriteOnly,  // hands them on by remote_write, and keeps them for a day at most
+  kAgent,            // hands them on, and keeps no blocks at all
+};
 bool IsAgentMode(const Flags& flags);
+Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config);
+std::string_view ModeText(Mode mode);  // "server", "remote-write-only", "agent"
 // "15d", "512MB", "15d, 512MB": as the flags say, or the default.
 std::string RetentionText(const Flags& flags);
 

@@ -37,8 +37,9 @@ class PrometheusSource final : public Source {
     SourceInfo info;
     HF_TRY(AskVersion(info, stop));
     const ServerProcess* process = node.process();
+    info.would_save.push_back(fmt::format("{} blocks and the logs", blocks));
     if (process != nullptr)
-      info.identity["mode"] = IsAgentMode(process->flags) ? "agent" : "server";
+      DescribeMode(*process, node.config(), info);
     else
       info.warnings.push_back(
           "no Prometheus that keeps its data in \"data_dir\" is seen to run "
@@ -49,7 +50,6 @@ class PrometheusSource final : public Source {
                               answers              ? "it answers"
                               : process != nullptr ? "it runs"
                                                    : "it does not run");
-    info.would_save.push_back(fmt::format("{} blocks and the logs", blocks));
     info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
     info.missing = node.missing();
     return info;
@@ -72,6 +72,21 @@ class PrometheusSource final : public Source {
   }
 
  private:
+  // What its data are worth is told apart where it hands its samples on.
+  static void DescribeMode(const ServerProcess& process, const std::string& config,
+                           SourceInfo& info) {
+    const std::optional<ConfigFacts> facts = ReadConfigFacts(config);
+    const Mode mode = ModeOf(process.flags, facts);
+    info.identity["mode"] = ModeText(mode);
+    if (facts && facts->remote_writes > 0)
+      info.identity["remote_writes"] = std::to_string(facts->remote_writes);
+    if (mode == Mode::kAgent)
+      info.would_save = {"the log: samples that were not handed on yet"};
+    else if (mode == Mode::kRemoteWriteOnly)
+      info.would_save.back() +=
+          fmt::format(": samples of {}, the others were handed on", RetentionText(process.flags));
+  }
+
   Result<void> AskVersion(SourceInfo& info, const std::stop_token& stop) const {
     if (settings_.url.empty()) return {};
     auto facts = AskServer(settings_, stop);

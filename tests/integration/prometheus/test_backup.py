@@ -173,6 +173,23 @@ class Backup(Case):
         details = json.loads((target / "manifest.json").read_text())["details"]
         self.assertEqual((details["mode"], details["remote_writes"]), (["agent"], ["1"]))
         self.assertNotIn("blocks", details)
+        probed = agent.json("source", "list")["sources"][0]
+        self.assertEqual(probed["identity"]["mode"], "agent")
+        self.assertIn("not handed on yet", probed["would_save"][0])
+
+    def test_one_that_only_hands_on_what_it_has_is_told_from_one_that_keeps_it(self) -> None:
+        server = Prometheus(self.directory / "live", retention="2h", targets=[self.address])
+        server.config.write_text(server.config.read_text() + "remote_write: [{url: 'http://127.0.0.1:9/'}]\n")
+        self.addCleanup(server.kill)
+        server.start()
+        agent = self.agent_of(server.source())
+        probed = agent.json("source", "list")["sources"][0]
+        self.assertEqual((probed["identity"]["mode"], probed["identity"]["remote_writes"]), ("remote-write-only", "1"))
+        self.assertIn("samples of 2h", probed["would_save"][0])
+        target = self.directory / "restored"
+        agent.run("restore", agent.json("backup")["sources"][0]["snapshot"], "--to", str(target))
+        details = json.loads((target / "manifest.json").read_text())["details"]
+        self.assertEqual((details["mode"], details["retention"]), (["remote-write-only"], ["2h"]))
 
     def test_blocks_of_a_time(self) -> None:
         live = self.loaded()

@@ -12,10 +12,26 @@ using testing::Unwrap;
 
 Flags FlagsOf(const std::vector<std::string>& arguments) { return Flags::Parse(arguments); }
 
-TEST_CASE("prometheus facts: an agent is told from a server") {
-  REQUIRE(IsAgentMode(FlagsOf({"--enable-feature=exemplar-storage,agent"})));
-  REQUIRE(IsAgentMode(FlagsOf({"--agent", "--config.file=x"})));
-  REQUIRE_FALSE(IsAgentMode(FlagsOf({"--enable-feature=agents", "--storage.agent.path=x"})));
+TEST_CASE("prometheus facts: who keeps samples is told from who hands them on") {
+  const ConfigFacts own;
+  ConfigFacts sending;
+  sending.remote_writes = 1;
+  for (const char* flag : {"--enable-feature=exemplar-storage,agent", "--agent"})
+    REQUIRE(ModeOf(FlagsOf({flag, "--config.file=x"}), sending) == Mode::kAgent);
+  REQUIRE(ModeOf(FlagsOf({"--enable-feature=agents", "--storage.agent.path=x"}), own) ==
+          Mode::kServer);
+  for (const char* flag : {"--storage.tsdb.retention.time=1d", "--storage.tsdb.retention=2h"}) {
+    REQUIRE(ModeOf(FlagsOf({flag}), sending) == Mode::kRemoteWriteOnly);
+    REQUIRE(ModeOf(FlagsOf({flag}), own) == Mode::kServer);
+    REQUIRE(ModeOf(FlagsOf({flag}), std::nullopt) == Mode::kServer);
+  }
+  for (const char* flag : {"--storage.tsdb.retention.time=25h", "--storage.tsdb.retention.time=0s",
+                           "--storage.tsdb.retention.size=1MB", "--web.enable-lifecycle"})
+    REQUIRE(ModeOf(FlagsOf({flag}), sending) == Mode::kServer);
+  REQUIRE(ModeText(Mode::kRemoteWriteOnly) == "remote-write-only");
+}
+
+TEST_CASE("prometheus facts: retention") {
   REQUIRE(RetentionText(FlagsOf({})) == "15d");
   REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention=3d"})) == "3d");
   REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention.time=3d",
