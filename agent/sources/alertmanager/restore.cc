@@ -69,20 +69,39 @@ Result<Target> ReadTarget(const config::Values& options, const Settings& setting
   return target;
 }
 
-Result<std::vector<Silence>> ReadSaved(SnapshotView& snapshot) {
-  HF_ASSIGN(const auto there, snapshot.Stat(kSilencesPath));
-  if (!there)
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("the snapshot has no {}: it was made of an Alertmanager that did not "
-                            "run",
-                            Quote(kSilencesPath)),
-                fmt::format("start an Alertmanager on its {}: restore it by --to DIR",
-                            Quote(kStoragePath)));
-  HF_ASSIGN(const std::string text,
-            ReadText(snapshot, std::string(kSilencesPath), kSilencesBytesMax));
-  auto silences = ParseSilences(text);
-  if (!silences) return Fail(std::move(silences).error().While(Quote(kSilencesPath)));
-  return silences;
+// nullopt where the snapshot has no such file.
+Result<std::optional<std::string>> ReadWhole(SnapshotView& snapshot, const std::string& path) {
+  HF_ASSIGN(const auto there, snapshot.Stat(path));
+  if (!there) return std::nullopt;
+  HF_ASSIGN(std::string text, ReadText(snapshot, path, kSilencesBytesMax));
+  return text;
+}
+
+struct Saved {
+  std::vector<Silence> silences;
+  bool is_cold = false;  // of the file that an Alertmanager left which did not run
+};
+
+Result<Saved> ReadSaved(SnapshotView& snapshot) {
+  const std::string answer(kSilencesPath);
+  const std::string file = fmt::format("{}/silences", kStoragePath);
+  HF_ASSIGN(const auto text, ReadWhole(snapshot, answer));
+  if (text) {
+    auto silences = ParseSilences(*text);
+    if (!silences) return Fail(std::move(silences).error().While(Quote(answer)));
+    return Saved{*std::move(silences)};
+  }
+  HF_ASSIGN(const auto storage, ReadWhole(snapshot, file));
+  if (!storage)
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("the snapshot has no silences: neither {} nor {}, for it was made of an "
+                    "Alertmanager that did not run and had written none",
+                    Quote(answer), Quote(file)),
+        "take a snapshot that was made while it ran");
+  auto silences = DecodeStorage(AsBytes(*storage));
+  if (!silences) return Fail(std::move(silences).error().While(Quote(file)));
+  return Saved{*std::move(silences), true};
 }
 
 std::string ThereText(const SilencePlan& plan) {
@@ -231,7 +250,8 @@ Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Setti
                                        const RestoreSpec& spec, Progress& progress,
                                        std::stop_token stop) {
   HF_ASSIGN(const Target target, ReadTarget(spec.options, settings));
-  HF_ASSIGN(const std::vector<Silence> saved, ReadSaved(*spec.snapshot));
+  HF_ASSIGN(const Saved read, ReadSaved(*spec.snapshot));
+  const std::vector<Silence>& saved = read.silences;
   HF_ASSIGN(const HttpAccess access, OpenHttpAccess(target.access));
   HF_ASSIGN(auto api, prometheus::HttpApi::Open(target.url, access));
   HF_ASSIGN(const std::string answer, api.Get("/api/v2/silences", stop));
@@ -241,6 +261,10 @@ Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Setti
   progress.items_total = plans.size();
 
   SpecialRestore outcome;
+  if (read.is_cold)
+    outcome.warnings.emplace_back(
+        "the snapshot is of an Alertmanager that did not run: silences that it made after it had "
+        "written its file, and had not written when it ended, are not in it");
   Restorer restorer(api, saved);
   if (!spec.dry_run) HF_TRY(restorer.Run(plans, progress, stop));
   using Action = SilencePlan::Action;

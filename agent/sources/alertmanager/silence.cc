@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <utility>
 
 #include "agent/sources/etcd/proto_wire.h"
@@ -12,6 +13,7 @@ namespace holdfast::alertmanager {
 namespace {
 
 using Json = nlohmann::json;
+using etcd::ProtoReader;
 using etcd::ProtoWriter;
 
 constexpr std::size_t kShownMax = 200;
@@ -143,6 +145,139 @@ std::string SilenceMessage(const Silence& silence) {
   return std::string(AsText(writer.bytes()));
 }
 
+std::unexpected<Error> NotStorage(std::string_view why) {
+  return Fail(ErrorCode::kCorrupt, fmt::format("no file of silences: {}", why),
+              "was it written by an Alertmanager, and whole?");
+}
+
+// Calls `visit` for each field of a message.
+template <typename Visit>
+Result<void> EachField(ByteView message, Visit visit) {
+  ProtoReader reader(message);
+  for (;;) {
+    const auto more = reader.Next();
+    if (!more) return NotStorage(more.error().message());
+    if (!*more) return {};
+    HF_TRY(visit(reader));
+  }
+}
+
+Result<UnixTime> DecodeTime(ByteView message) {
+  constexpr std::int64_t kYear1 = -62'135'596'800;
+  constexpr std::int64_t kYear9999 = 253'402'300'799;
+  constexpr std::uint64_t kMillisecond = 1'000'000;
+  std::int64_t seconds = 0;
+  std::uint64_t nanoseconds = 0;
+  HF_TRY(EachField(message, [&](const ProtoReader& field) -> Result<void> {
+    if (field.field() == 1) seconds = static_cast<std::int64_t>(field.number());
+    if (field.field() == 2) nanoseconds = field.number();
+    return {};
+  }));
+  if (seconds < kYear1 || seconds > kYear9999 || nanoseconds >= 1000 * kMillisecond)
+    return NotStorage("a time is none");
+  return UnixTime{seconds, static_cast<std::uint32_t>(nanoseconds - nanoseconds % kMillisecond)};
+}
+
+Result<Matcher> DecodeMatcher(ByteView message) {
+  Matcher matcher;
+  std::uint64_t type = 0;
+  HF_TRY(EachField(message, [&](const ProtoReader& field) -> Result<void> {
+    if (field.field() == 1) type = field.number();
+    if (field.field() == 2) matcher.name = field.text();
+    if (field.field() == 3) matcher.value = field.text();
+    return {};
+  }));
+  if (type > 3)
+    return Fail(ErrorCode::kUnsupported, fmt::format("a matcher has the type {}", type),
+                "use a newer Holdfast");
+  if (matcher.name.empty()) return NotStorage("a matcher has no name");
+  matcher.is_regex = (type & 1U) != 0;
+  matcher.is_equal = (type & 2U) == 0;
+  return matcher;
+}
+
+// Before 0.11 who made a silence and why stood in a list of comments.
+Result<void> DecodeComment(ByteView message, Silence& silence) {
+  return EachField(message, [&](const ProtoReader& field) -> Result<void> {
+    if (field.field() == 1 && silence.created_by.empty()) silence.created_by = field.text();
+    if (field.field() == 2 && silence.comment.empty()) silence.comment = field.text();
+    return {};
+  });
+}
+
+std::string JsonText(const Silence& silence) {
+  Json matchers = Json::array();
+  for (const Matcher& matcher : silence.matchers) matchers.push_back(MatcherJson(matcher));
+  const auto time = [](UnixTime one) { return FormatTime(one.seconds, one.nanoseconds); };
+  const Json json = {{"id", silence.id},
+                     {"status", {{"state", silence.state}}},
+                     {"updatedAt", time(silence.updated)},
+                     {"comment", silence.comment},
+                     {"createdBy", silence.created_by},
+                     {"endsAt", time(silence.ends)},
+                     {"matchers", std::move(matchers)},
+                     {"startsAt", time(silence.starts)}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Silence> DecodeSilence(ByteView message) {
+  Silence silence;
+  HF_TRY(EachField(message, [&](const ProtoReader& field) -> Result<void> {
+    switch (field.field()) {
+      case 1:
+        silence.id = field.text();
+        break;
+      case 2: {
+        HF_ASSIGN(Matcher matcher, DecodeMatcher(field.bytes()));
+        silence.matchers.push_back(std::move(matcher));
+        break;
+      }
+      case 3: {
+        HF_ASSIGN(silence.starts, DecodeTime(field.bytes()));
+        break;
+      }
+      case 4: {
+        HF_ASSIGN(silence.ends, DecodeTime(field.bytes()));
+        break;
+      }
+      case 5: {
+        HF_ASSIGN(silence.updated, DecodeTime(field.bytes()));
+        break;
+      }
+      case 7:
+        return DecodeComment(field.bytes(), silence);
+      case 8:
+        silence.created_by = field.text();
+        break;
+      case 9:
+        silence.comment = field.text();
+        break;
+      default:
+        break;
+    }
+    return {};
+  }));
+  if (silence.id.empty()) return NotStorage("a silence has no id");
+  if (silence.matchers.empty())
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("silence {} has no matchers that are known",
+                            Quote(silence.id.substr(0, kShownMax))),
+                "use a newer Holdfast");
+  silence.json = JsonText(silence);
+  return silence;
+}
+
+std::optional<std::uint64_t> TakeVarint(ByteView& bytes) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
+    const std::uint8_t byte = bytes.front();
+    bytes = bytes.subspan(1);
+    value |= std::uint64_t{byte & 0x7fU} << shift;
+    if (byte < 0x80) return value;
+  }
+  return std::nullopt;
+}
+
 UnixTime After(UnixTime time, std::chrono::milliseconds duration) {
   const std::int64_t nanoseconds = time.nanoseconds + duration.count() % 1000 * 1'000'000;
   return {time.seconds + duration.count() / 1000 + nanoseconds / 1'000'000'000,
@@ -194,6 +329,23 @@ Result<std::string> ParseSilenceId(std::string_view text) {
   std::string id = reader.Text("silenceID");
   if (id.empty()) return NotSilences("no id of a new one");
   return id;
+}
+
+Result<std::vector<Silence>> DecodeStorage(ByteView file) {
+  std::vector<Silence> silences;
+  while (!file.empty()) {
+    const auto size = TakeVarint(file);
+    if (!size || *size > file.size()) return NotStorage("it ends in the middle of a silence");
+    ByteView message;
+    HF_TRY(EachField(file.first(*size), [&](const ProtoReader& field) -> Result<void> {
+      if (field.field() == 1) message = field.bytes();
+      return {};
+    }));
+    HF_ASSIGN(Silence silence, DecodeSilence(message));
+    silences.push_back(std::move(silence));
+    file = file.subspan(*size);
+  }
+  return silences;
 }
 
 Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds retention) {

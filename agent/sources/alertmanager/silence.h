@@ -50,5 +50,9 @@ Result<std::string> ParseSilenceId(std::string_view text);
 
 // The file "silences"; `retention` is the server's --data.retention.
 Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds retention);
+// The same file, as Alertmanager wrote it: states are not told there, and times are cut to what the
+// API tells. kCorrupt for what is no such file or ends too soon, kUnsupported for a silence that a
+// later version made.
+Result<std::vector<Silence>> DecodeStorage(ByteView file);
 
 }  // namespace holdfast::alertmanager

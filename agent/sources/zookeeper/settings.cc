@@ -1,7 +1,7 @@
 #include "agent/sources/zookeeper/settings.h"
 
-#include "agent/sources/zookeeper/tcp.h"
 #include "agent/sources/missing_policy.h"
+#include "agent/sources/zookeeper/tcp.h"
 #include "common/base/format.h"
 
 namespace holdfast::zookeeper {

@@ -120,10 +120,24 @@ TEST_CASE("alertmanager restore: a server that fails ends it, and so does a succ
   REQUIRE_FAILS(other.Restore(), ErrorCode::kUnavailable, "not today");
 }
 
-TEST_CASE("alertmanager restore: a cold snapshot has no silences for the API") {
-  Scene scene({});
+TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
+  Scene scene({}, ListJson({SilenceJson("9", "y")}));
   scene.view.nodes.clear();
-  REQUIRE_FAILS(scene.Restore(), ErrorCode::kUnsupported, "did not run");
+  REQUIRE_FAILS(scene.Restore(), ErrorCode::kNotFound, "did not run");
+  const Bytes file = EncodeStorage(
+      Parsed({SilenceJson("1", "x"), SilenceJson("2", "y"), SilenceJson("3", "z", 0, 10)}),
+      std::chrono::hours(1));
+  const std::string path = std::string(kStoragePath) + "/silences";
+  scene.Put(path, std::string(AsText(file)));
+  const auto done = Unwrap(scene.Restore());
+  REQUIRE_THAT(
+      done.lines.at(0),
+      Catch::Contains("1 silences made, 1 were there, 0 left as they were changed since, 1 "
+                      "expired"));
+  REQUIRE_THAT(done.warnings.at(0), Catch::Contains("did not run"));
+  REQUIRE(scene.server.posted().size() == 1);
+  scene.Put(path, "no such file");
+  REQUIRE_FAILS(scene.Restore(), ErrorCode::kCorrupt, path);
 }
 
 TEST_CASE("alertmanager restore: the source's login goes to its own endpoints only") {

@@ -73,5 +73,45 @@ TEST_CASE("silences: Alertmanager's own file") {
           "4a0770656e64696e67120b08bf87a8d80610c0a9d33a");
 }
 
+TEST_CASE("silences: Alertmanager's own file is read") {
+  const auto silences = Unwrap(ParseSilences(kAnswer));
+  const Bytes file = EncodeStorage(silences, std::chrono::hours(120));
+  const auto read = Unwrap(DecodeStorage(file));
+  REQUIRE(read.size() == 1);
+  REQUIRE(read[0].matchers == silences[0].matchers);
+  REQUIRE(read[0].state.empty());
+  // What goes to the API is what came from it, but for what the file does not have.
+  std::string same = EncodeNewSilence(silences[0]);
+  const std::string only_there = R"("annotations":{"x":"y"},)";
+  same.replace(same.find(only_there), only_there.size(), "");
+  REQUIRE(EncodeNewSilence(read[0]) == same);
+  REQUIRE(EncodeStorage(read, std::chrono::hours(120)) == file);
+  REQUIRE(Unwrap(DecodeStorage({})).empty());
+
+  Bytes two = file;
+  two.insert(two.end(), file.begin(), file.end());
+  REQUIRE(Unwrap(DecodeStorage(two)).size() == 2);
+  for (const std::size_t size : {std::size_t{1}, std::size_t{40}, file.size() - 1})
+    REQUIRE_FAILS(DecodeStorage(ByteView(file).first(size)), ErrorCode::kCorrupt, "ends in the");
+  for (const char* wrong : {"02ffff", "00", "020a00", "ffffffffffffffffffffff"})
+    REQUIRE_FAILS(DecodeStorage(*HexDecode(wrong)), ErrorCode::kCorrupt, "no file of silences");
+}
+
+TEST_CASE("silences: the file of another version") {
+  // Times of nanoseconds, as of a silence that was never told by the API; comments as before 0.11.
+  const auto old = Unwrap(DecodeStorage(*HexDecode(
+      "2f0a2d0a017812061201611a01622207080110bf8db7013a170a04616e6e611207706c616e6e65641a06080110f0"
+      "9b30")));
+  REQUIRE(old[0].created_by == "anna");
+  REQUIRE(old[0].comment == "planned");
+  REQUIRE(old[0].ends == UnixTime{1, 2'000'000});
+  REQUIRE_FAILS(DecodeStorage(*HexDecode("050a030a0178")), ErrorCode::kUnsupported, "no matchers");
+  REQUIRE_FAILS(DecodeStorage(*HexDecode("0b0a090a01781204080412ff")), ErrorCode::kCorrupt,
+                "no file of silences");
+  REQUIRE_FAILS(DecodeStorage(*HexDecode("090a070a017812020801")), ErrorCode::kCorrupt, "no name");
+  REQUIRE_FAILS(DecodeStorage(*HexDecode("090a070a017812020804")), ErrorCode::kUnsupported,
+                "type 4");
+}
+
 }  // namespace
 }  // namespace holdfast::alertmanager
