@@ -1,6 +1,7 @@
 """What only the running HAProxy knows: saved beside its files, and told apart from them."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -92,13 +93,42 @@ class Live(LiveCase):
         self.edge = edge = self.made("master.sock")
         edge.haproxy.start()
         self.change(edge)
-        edge.haproxy.reload()  # the worker before may still be leaving
+        edge.haproxy.reload()
         report = edge.backup()
         self.assertEqual(report["missing"], [])
         _, index, worker = self.live(report["snapshot"])
-        self.assertTrue(index["master"])
+        self.assertEqual((index["master"], index["level"]), (True, "admin"))
         self.assertEqual([one["pid"] for one in index["workers"]], edge.haproxy.workers())
         self.assertTrue((worker / "servers-state").exists())
+
+    def test_a_worker_that_only_finishes_what_it_has_begun_is_left_out(self) -> None:
+        self.edge = edge = self.made("master.sock", state_file=True)
+        edge.haproxy.start()
+        leaving = edge.haproxy.workers()
+        with socket.create_connection(("127.0.0.1", self.counted), timeout=30) as slow, slow.makefile("rb") as answer:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while answer.readline().strip():
+                pass
+            answer.readline()  # "hello", so that the first worker has this connection
+            slow.sendall(b"GET / HTTP/1.1\r\n")
+            edge.haproxy.reload()
+            self.assertEqual(edge.haproxy.old_workers(), leaving)
+            self.change(edge)
+            known = self.knows(edge)
+
+            report = edge.backup()
+
+            self.assertEqual(report["missing"], [])
+            _, index, _ = self.live(report["snapshot"])
+            self.assertEqual([one["pid"] for one in index["workers"]], edge.haproxy.workers())
+            # Nor does it keep what comes back from the worker that it is for.
+            self.write(edge, "v2")
+            edge.haproxy.reload()
+            edge.restore(report["snapshot"])
+            self.assertEqual(self.knows(edge), known)
+            self.assertIn(leaving[0], edge.haproxy.old_workers())
+            slow.sendall(b"Host: x\r\n\r\n")
+            self.assertIn(b" 200 ", answer.readline())
 
     def test_a_configuration_changed_since_it_was_read_is_drift(self) -> None:
         self.edge = edge = self.made()

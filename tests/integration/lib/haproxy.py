@@ -100,11 +100,18 @@ class HAProxy:
 
     def workers(self) -> list[int]:
         """The process ids of the current workers, without those that are only finishing."""
-        pids, current = [], False
+        return self._listed("# workers")
+
+    def old_workers(self) -> list[int]:
+        """Those that are only finishing what they have begun."""
+        return self._listed("# old workers")
+
+    def _listed(self, head: str) -> list[int]:
+        pids, is_below = [], False
         for line in self.master("show proc").splitlines():
             if line.startswith("#"):
-                current = line.strip() == "# workers"
-            elif current and line.split()[1:2] == ["worker"]:
+                is_below = line.strip() == head
+            elif is_below and line.split()[1:2] == ["worker"]:
                 pids.append(int(line.split()[0]))
         return pids
 
