@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import (Agent, Authority, Case, MetricsEndpoint, Prometheus, Restic, main, run, service_program, wait_until,
                  write_config)
+from lib.cluster import Cluster
 from lib.places import ROOT
 
 TOOLS = ":".join([str(Path(service_program("prometheus", "promtool")).parent),
@@ -209,6 +210,34 @@ class Backup(Case):
         self.assertNotIn("wal", [one.name for one in data.iterdir()])
         self.assertNotIn(blocks[-1]["name"], [one.name for one in data.iterdir()])
         self.assertIn("is not empty", agent.run(*words, expect=1).stderr)
+
+    def test_a_target_of_the_policy_gets_it(self) -> None:
+        live = self.loaded()
+        live.stop()
+        data = self.directory / "look"
+        policy = {"restore": "in-place", "restore_targets": {
+            "look": {"kind": "prometheus", "options": {"to_data_dir": str(data)}, "may_set": ["until", "retention"]}}}
+        cluster = Cluster(self.directory).start()
+        cluster.add("prom-1", [live.source(config=str(live.config))], policy=policy)
+        done = cluster.json("backup", "--all")["runs"][0]
+        self.assertEqual((done["state"], len(done["snapshots"])), ("done", 1), done)
+
+        def restore(*arguments: str, **options) -> str:
+            said = cluster.call("restore", "latest:prometheus/main", "--node", "prom-1", "--to-target", "look", "--yes",
+                                *arguments, operator=True, **options)
+            return said.stdout + said.stderr
+
+        refused = restore("--option", f"to-data-dir={self.directory}/mine", expect=4)
+        self.assertIn('fixes option "to_data_dir"', refused)
+        self.assertIn('no order may give option "from"', restore("--option", "from=2026-01-01T00:00:00Z", expect=4))
+        self.assertIn(live.blocks()[0], restore("--dry-run"))
+        self.assertFalse(data.exists() or (self.directory / "mine").exists())
+
+        restore("--option", "retention=15d")
+        self.assertEqual({one.name for one in data.iterdir() if len(one.name) == 26}, set(live.blocks()))
+        totals = self.on_data(data).totals(0, int(time.time() * 1000), "load")
+        self.assertTrue(totals)
+        self.assertIn("is there and not empty", restore(expect=1))
 
     def test_restic_and_prometheus_bring_it_back(self) -> None:
         live = self.loaded()
