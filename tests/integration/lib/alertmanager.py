@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from .certificates import Authority
-from .metrics_api import PASSWORD, USER, HttpApi, write_web_config
+from .metrics_api import MetricsServer
 from .places import service_program
-from .processes import Process, free_port, wait_until
+from .processes import free_port
 
 
 def api_time(seconds_from_now: float) -> str:
@@ -20,34 +20,20 @@ def api_time(seconds_from_now: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-class Alertmanager:
-    """One server below `directory`: its configuration with a template and a password file, and its storage. `peers` are
-    others of its cluster, started before. With `authority` it has TLS and wants a login."""
+class Alertmanager(MetricsServer):
+    """Its configuration with a template and a password file, and its storage. `peers` are others of its cluster, started
+    before."""
 
     def __init__(self, directory: Path, *, peers: list["Alertmanager"] | None = None,
                  authority: Authority | None = None, flags: tuple[str, ...] = ()):
-        self.directory = directory
-        self.etc = directory / "etc"
+        super().__init__(directory, "alertmanager", authority)
         self.storage = directory / "storage"
-        self.etc.mkdir(parents=True, exist_ok=True)
         self.peers = peers
         self.flags = flags
-        self.port = free_port()
         self.cluster_port = free_port()
         self.config = self.etc / "alertmanager.yml"
         self.template = self.etc / "templates" / "mail.tmpl"
         self.password_file = self.etc / "smtp.password"
-        self.web_config = self.etc / "web.yml" if authority else None
-        self.access: dict = {}
-        self.process: Process | None = None
-        if authority is not None:
-            self.access = write_web_config(self.web_config, authority, f"alertmanager-{self.port}")
-            password = directory / "api.password"
-            password.write_text(PASSWORD + "\n")
-            self.access["password_file"] = str(password)
-        scheme = "https" if authority else "http"
-        self.url = f"{scheme}://127.0.0.1:{self.port}"
-        self.api = HttpApi(self.url, authority.ca if authority else None, (USER, PASSWORD) if authority else None)
         self.write_config()
 
     def write_config(self) -> None:
@@ -67,32 +53,15 @@ class Alertmanager:
 
     def start(self) -> "Alertmanager":
         argv = [service_program("alertmanager", "alertmanager"), f"--config.file={self.config}",
-                f"--storage.path={self.storage}", f"--web.listen-address=127.0.0.1:{self.port}", *self.flags]
-        if self.web_config is not None:
-            argv.append(f"--web.config.file={self.web_config}")
+                f"--storage.path={self.storage}", *self.flags]
         if self.peers is None:
             argv.append("--cluster.listen-address=")
         else:
             argv += [f"--cluster.listen-address=127.0.0.1:{self.cluster_port}", "--cluster.settle-timeout=2s",
                      "--cluster.pushpull-interval=1s"]
             argv += [f"--cluster.peer=127.0.0.1:{one.cluster_port}" for one in self.peers]
-        self.process = Process(argv, self.directory / "alertmanager.log")
-
-        def serves() -> bool:
-            self.process.require_running()
-            return self.api.ask("/-/ready")[0] == 200
-
-        wait_until("Alertmanager to serve", serves)
+        self.launch(argv)
         return self
-
-    def stop(self) -> None:
-        """Cleanly: it writes its files."""
-        if self.process is not None:
-            self.process.stop()
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
 
     def silences(self) -> dict[str, dict]:
         """By id."""

@@ -67,14 +67,7 @@ class HAProxy:
         argv += ["-S", f"{self.master_socket},mode,600"]
         self.process = Process(argv, self.directory / "haproxy.log")
 
-        def serves() -> bool:
-            self.process.require_running()
-            return self.pidfile.exists() and bool(self.workers())
-
-        try:
-            wait_until("haproxy to serve", serves)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.process.tail()}") from None
+        self.process.wait_until_it_serves("haproxy", lambda: self.pidfile.exists() and self.workers())
         return self
 
     def stop(self) -> None:

@@ -1,10 +1,14 @@
-"""Asking Prometheus and Alertmanager over HTTP, and what their web configurations look like."""
+"""What Prometheus and Alertmanager have in common: how one is started, stopped, and asked over HTTP."""
 
 import base64
 import json
 import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
+
+from .certificates import Authority
+from .processes import Process, free_port
 
 # "backup" with the password "a secret", and its hash by bcrypt of the lowest cost.
 USER, PASSWORD = "backup", "a secret"
@@ -44,13 +48,43 @@ class HttpApi:
         return answer
 
 
-def write_web_config(path, authority, name: str) -> dict:
-    """A web configuration with TLS and a login, at `path`. Returns how a source reaches such a server, but for the
-    password's file."""
-    issued = authority.issue(name)
-    config = {
-        "tls_server_config": {"cert_file": str(issued.cert), "key_file": str(issued.key)},
-        "basic_auth_users": {USER: BCRYPT},
-    }
-    path.write_text(json.dumps(config, indent=1) + "\n")
-    return {"ca": str(authority.ca), "user": USER}
+class MetricsServer:
+    """One server below `directory`, not yet started, with `etc` for its configuration. With `authority` it has TLS and
+    wants a login; `access` is what a source needs for that."""
+
+    def __init__(self, directory: Path, program: str, authority: Authority | None):
+        self.directory = directory
+        self.etc = directory / "etc"
+        self.etc.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.process: Process | None = None
+        self.access: dict = {}
+        self.web_config = self.etc / "web.yml" if authority else None
+        self._program = program
+        if authority is not None:
+            issued = authority.issue(f"{program}-{self.port}")
+            self.web_config.write_text(json.dumps({
+                "tls_server_config": {"cert_file": str(issued.cert), "key_file": str(issued.key)},
+                "basic_auth_users": {USER: BCRYPT},
+            }, indent=1) + "\n")
+            password = directory / "api.password"
+            password.write_text(PASSWORD + "\n")
+            self.access = {"ca": str(authority.ca), "user": USER, "password_file": str(password)}
+        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        self.api = HttpApi(self.url, authority.ca if authority else None, (USER, PASSWORD) if authority else None)
+
+    def launch(self, argv: list[str]) -> None:
+        """Returns when it serves."""
+        web = [f"--web.config.file={self.web_config}"] if self.web_config is not None else []
+        self.process = Process([*argv, f"--web.listen-address=127.0.0.1:{self.port}", *web],
+                               self.directory / f"{self._program}.log")
+        self.process.wait_until_it_serves(self._program, lambda: self.api.ask("/-/ready")[0] == 200)
+
+    def stop(self) -> None:
+        """Cleanly: it writes its files."""
+        if self.process is not None:
+            self.process.stop()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()

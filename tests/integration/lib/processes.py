@@ -130,6 +130,18 @@ class Process:
                 f"{self.argv[0]} ended with {self._child.returncode}; it said:\n{self.tail()}"
             )
 
+    def wait_until_it_serves(self, what: str, serves: Callable[[], object], seconds: float = 30.0) -> None:
+        """Fails the test with what it said last when it ended, or `serves` stays false."""
+
+        def is_so():
+            return not self.is_running() or serves()
+
+        try:
+            wait_until(f"{what} to serve", is_so, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from None
+        self.require_running()
+
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

@@ -8,9 +8,9 @@ import urllib.parse
 from pathlib import Path
 
 from .certificates import Authority
-from .metrics_api import PASSWORD, USER, HttpApi, write_web_config
+from .metrics_api import MetricsServer
 from .places import service_program
-from .processes import Process, free_port, run, wait_until
+from .processes import free_port, run
 
 
 class MetricsEndpoint:
@@ -57,33 +57,20 @@ class MetricsEndpoint:
         self._server.server_close()
 
 
-class Prometheus:
-    """One server below `directory`. Blocks are made every few seconds and compacted soon after. `etc` has what a
-    configuration can name: rules, targets, a password, a web configuration with `authority`."""
+class Prometheus(MetricsServer):
+    """Blocks are made every few seconds and compacted soon after. `etc` has what a configuration can name: rules,
+    targets, a password, a web configuration with `authority`."""
 
     def __init__(self, directory: Path, *, targets: list[str] | None = None, authority: Authority | None = None,
                  late: str = "", flags: tuple[str, ...] = (), data: Path | None = None, block: str = "10s",
                  retention: str = "15d"):
-        self.directory = directory
-        self.etc = directory / "etc"
+        super().__init__(directory, "prometheus", authority)
         self.data = data or directory / "data"
-        self.etc.mkdir(parents=True, exist_ok=True)
         self.config = self.etc / "prometheus.yml"
-        self.port = free_port()
         self.flags = flags
         self.block = block
         self.block_max = "5m"
         self.retention = retention
-        self.web_config = self.etc / "web.yml" if authority else None
-        self.access: dict = {}
-        self.process: Process | None = None
-        if authority is not None:
-            self.access = write_web_config(self.web_config, authority, f"prometheus-{self.port}")
-            password = directory / "api.password"
-            password.write_text(PASSWORD + "\n")
-            self.access["password_file"] = str(password)
-        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
-        self.api = HttpApi(self.url, authority.ca if authority else None, (USER, PASSWORD) if authority else None)
         self.write_config(targets or [], late)
 
     def write_config(self, targets: list[str], late: str = "") -> None:
@@ -105,32 +92,12 @@ class Prometheus:
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self) -> "Prometheus":
-        argv = [service_program("prometheus", "prometheus"), f"--config.file={self.config}",
-                f"--web.listen-address=127.0.0.1:{self.port}"]
+        argv = [service_program("prometheus", "prometheus"), f"--config.file={self.config}"]
         if not any(flag.startswith("--enable-feature=agent") for flag in self.flags):
             argv += [f"--storage.tsdb.path={self.data}", f"--storage.tsdb.min-block-duration={self.block}",
                      f"--storage.tsdb.max-block-duration={self.block_max}", f"--storage.tsdb.retention.time={self.retention}"]
-        if self.web_config is not None:
-            argv.append(f"--web.config.file={self.web_config}")
-        self.process = Process([*argv, *self.flags], self.directory / "prometheus.log")
-
-        def serves() -> bool:
-            self.process.require_running()
-            return self.api.ask("/-/ready")[0] == 200
-
-        try:
-            wait_until("Prometheus to serve", serves)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.process.tail()}") from None
+        self.launch([*argv, *self.flags])
         return self
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.stop()
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
 
     def query(self, expression: str, at: float | None = None) -> list[dict]:
         arguments = {"query": expression} | ({"time": f"{at:.3f}"} if at is not None else {})
