@@ -22,18 +22,9 @@ TEST_CASE("files: the contract of every source") {
   SeededRandom random;
 
   SourceUnderTest test;
-  test.open = [&] {
-    SourceContext context;
-    context.kind = "files";
-    context.name = "app";
-    context.node = "node";
-    context.state_dir = top;
-    context.clock = &clock;
-    context.random = &random;
-    config::Values values;
-    values.Set("paths", std::vector<std::string>{top + "/etc"});
-    return Unwrap(FilesKind().open(context, values));
-  };
+  config::Values values;
+  values.Set("paths", std::vector<std::string>{top + "/etc"});
+  test.open = Opener(FilesKind(), values, top, clock, random);
   test.fingerprint = [&] {
     std::string text = std::to_string(CountEntries("/proc/self/fd"));
     for (const std::string& line : DescribeTree(top)) text += "\n" + line;

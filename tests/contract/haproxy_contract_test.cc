@@ -32,20 +32,11 @@ TEST_CASE("haproxy: the contract of every source") {
                        {"show table t", "0x5: key=::1 use=0 exp=9 gpc0=2\n"}});
 
   SourceUnderTest test;
-  test.open = [&] {
-    SourceContext context;
-    context.kind = "haproxy";
-    context.name = "edge";
-    context.node = "node";
-    context.state_dir = top;
-    context.clock = &clock;
-    context.random = &random;
-    config::Values values;
-    values.Set("config", std::vector<std::string>{top + "/etc/h.cfg"});
-    values.Set("binary", top + "/haproxy");
-    values.Set("socket", top + "/admin.sock");
-    return Unwrap(HaproxyKind().open(context, values));
-  };
+  config::Values values;
+  values.Set("config", std::vector<std::string>{top + "/etc/h.cfg"});
+  values.Set("binary", top + "/haproxy");
+  values.Set("socket", top + "/admin.sock");
+  test.open = Opener(HaproxyKind(), values, top, clock, random);
   test.fingerprint = [&] {
     std::string text = std::to_string(CountEntries("/proc/self/fd"));
     for (const std::string& line : DescribeTree(top)) text += "\n" + line;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -41,6 +42,32 @@ struct SourceUnderTest {
   // shards.
   std::function<std::unique_ptr<Source>()> open_other = {};
 };
+
+// A SourceUnderTest::open: what `kind` makes of `values`, with its own space below `state_dir`.
+// Clock and random outlive it.
+inline std::function<std::unique_ptr<Source>()> Opener(SourceKind kind, config::Values values,
+                                                       std::string state_dir, const Clock& clock,
+                                                       Random& random) {
+  return [kind = std::move(kind), values = std::move(values), state_dir = std::move(state_dir),
+          &clock, &random] {
+    const SourceContext context{.kind = kind.kind,
+                                .name = "main",
+                                .node = "node",
+                                .cluster = "",
+                                .state_dir = state_dir,
+                                .clock = &clock,
+                                .random = &random};
+    return Unwrap(kind.open(context, values));
+  };
+}
+
+// What the Python test that started a real service says of it: the lines of the file "server".
+inline std::vector<std::string> ServerLines(std::size_t count) {
+  std::ifstream file("server");
+  std::vector<std::string> lines(count);
+  for (std::string& line : lines) REQUIRE(std::getline(file, line));
+  return lines;
+}
 
 // One whole backup; `previous` may be null.
 struct TakenSnapshot {
@@ -141,6 +168,13 @@ inline std::size_t CountEntries(const std::string& path) {
   std::error_code none;
   const std::filesystem::directory_iterator entries(path, none);
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+// Of this process and the source's own space, for fingerprints.
+inline std::string HeldText(const std::string& state_dir) {
+  return std::to_string(CountEntries("/proc/self/fd")) + " descriptors, " +
+         std::to_string(CountEntries("/proc/self/task")) + " threads, " +
+         std::to_string(CountEntries(state_dir)) + " left behind";
 }
 
 inline void CheckSourceContract(const SourceUnderTest& test) {

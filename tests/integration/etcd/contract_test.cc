@@ -11,7 +11,6 @@
 namespace holdfast {
 namespace {
 
-using testing::CountEntries;
 using testing::Unwrap;
 
 // The runner writes it into the working directory.
@@ -34,26 +33,15 @@ TEST_CASE("etcd: the contract of every source") {
   testing::SeededRandom random;
 
   testing::SourceUnderTest test;
-  test.open = [&] {
-    SourceContext context;
-    context.kind = "etcd";
-    context.name = "main";
-    context.node = "node";
-    context.state_dir = state;
-    context.clock = &clock;
-    context.random = &random;
-    config::Values values;
-    values.Set("endpoints", std::vector<std::string>{endpoint});
-    values.Set("files", std::vector<std::string>{own});
-    return Unwrap(EtcdKind().open(context, values));
-  };
+  config::Values values;
+  values.Set("endpoints", std::vector<std::string>{endpoint});
+  values.Set("files", std::vector<std::string>{own});
+  test.open = testing::Opener(EtcdKind(), values, state, clock, random);
   test.fingerprint = [&] {
     auto connection = Unwrap(etcd::Connection::Open(endpoint, {}));
     auto status = Unwrap(connection->Status({}));
     connection.reset();
-    return fmt::format("revision {}, {} descriptors, {} threads, {} left behind",
-                       status.header.revision, CountEntries("/proc/self/fd"),
-                       CountEntries("/proc/self/task"), CountEntries(state));
+    return fmt::format("revision {}, {}", status.header.revision, testing::HeldText(state));
   };
   test.scopes = EtcdKind().scopes;
   test.expected_paths = {"data/snapshot.db", "members/node/files" + own};

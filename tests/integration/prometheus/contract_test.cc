@@ -1,7 +1,5 @@
 // The contract of every source, over a running Prometheus: test_contract.py starts one and says
 // where.
-#include <fstream>
-
 #include "agent/sources/prometheus/prometheus.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
@@ -18,15 +16,10 @@ using testing::Unwrap;
 }  // namespace
 
 TEST_CASE("prometheus: the contract of every source") {
-  std::string url;
-  std::string data;
-  std::string config;
-  std::string block;
-  std::ifstream said("server");
-  REQUIRE(std::getline(said, url));
-  REQUIRE(std::getline(said, data));
-  REQUIRE(std::getline(said, config));
-  REQUIRE(std::getline(said, block));
+  const auto lines = testing::ServerLines(4);
+  const std::string& data = lines[1];
+  const std::string& config = lines[2];
+  const std::string& block = lines[3];
   TempDir temp = Unwrap(TempDir::Create("prometheus-contract"));
   // Later than what is there, so that it is believed to stay.
   testing::ManualClock clock(SystemClock().Now().time_since_epoch() / std::chrono::seconds(1) +
@@ -34,23 +27,13 @@ TEST_CASE("prometheus: the contract of every source") {
   testing::SeededRandom random;
 
   testing::SourceUnderTest test;
-  test.open = [&] {
-    SourceContext context;
-    context.kind = "prometheus";
-    context.name = "main";
-    context.node = "node";
-    context.state_dir = temp.path();
-    context.clock = &clock;
-    context.random = &random;
-    config::Values values;
-    values.Set("url", url);
-    values.Set("data_dir", data);
-    return Unwrap(PrometheusKind().open(context, values));
-  };
+  config::Values values;
+  values.Set("url", lines[0]);
+  values.Set("data_dir", data);
+  test.open = testing::Opener(PrometheusKind(), values, temp.path(), clock, random);
   test.fingerprint = [&] {
-    return fmt::format("{} in the data directory, {} descriptors, {} threads, {} left behind",
-                       CountEntries(data), CountEntries("/proc/self/fd"),
-                       CountEntries("/proc/self/task"), CountEntries(temp.path()));
+    return fmt::format("{} in the data directory, {}", CountEntries(data),
+                       testing::HeldText(temp.path()));
   };
   test.scopes = PrometheusKind().scopes;
   test.reuses_unchanged = true;
