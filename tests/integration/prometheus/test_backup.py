@@ -1,10 +1,14 @@
 """Backups of a real Prometheus under load, and the ways back."""
 
 import calendar
+import concurrent.futures
+import itertools
 import json
 import os
 import sys
+import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -88,6 +92,45 @@ class Backup(Case):
             before = set(live.blocks())
             if number < 2:
                 wait_until("compaction", lambda: not before <= set(live.blocks()), 120)
+
+    def test_blocks_that_are_rewritten_meanwhile(self) -> None:
+        live = self.loaded(flags=("--web.enable-admin-api", "--web.enable-lifecycle"))
+        agent = self.agent_of(live.source())
+        ended = threading.Event()
+        rounds = []
+
+        def rewrite() -> None:
+            """Deletes a series after the other, and has their blocks written anew, and the configuration read."""
+            for number in itertools.cycle(range(40)):
+                if ended.is_set():
+                    return
+                series = urllib.parse.quote(f'load_total{{number="{number}"}}')
+                for path in (f"/api/v1/admin/tsdb/delete_series?match[]={series}",
+                             "/api/v1/admin/tsdb/clean_tombstones", "/-/reload"):
+                    status, answer = live.api.ask(path, method="POST")
+                    self.assertIn(status, (200, 204), answer)
+                rounds.append(number)
+
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            rewriting = threads.submit(rewrite)
+            try:
+                for number in range(5):
+                    seen = len(rounds)
+                    report = agent.json("backup")["sources"][0]
+                    self.assertEqual((report["state"], report["missing"]), ("done", []), report)
+                    wait_until("another round", lambda: rewriting.done() or len(rounds) > seen)
+            finally:
+                ended.set()
+            rewriting.result()
+        data = self.directory / "made"
+        agent.run("restore", "latest:prometheus/main", "--to-data-dir", str(data), env={"PATH": TOOLS})
+        fresh = self.on_data(data)
+        # Series that nobody deleted are whole.
+        moment = calendar.timegm(time.strptime(report["position"]["time"][:19], "%Y-%m-%dT%H:%M:%S")) - 2
+        wanted, found = ({key: value for key, value in one.totals(0, moment * 1000, "load").items()
+                          if "('number', '49')" in key} for one in (live, fresh))
+        self.assertTrue(wanted)
+        self.assertEqual(found, wanted)
 
     def test_closed_blocks_are_not_read_again(self) -> None:
         live = self.loaded()
