@@ -111,6 +111,7 @@ backend names
     stick-table type string len 64 size 10k expire 1h store gpc0
 frontend counted
     bind 127.0.0.1:{counted}
+    timeout client 5m  # a connection that holds a leaving worker outlasts what is done meanwhile
     acl known path -f {etc}/lists/known.lst
     http-request track-sc0 src table sources
     acl office src 10.0.0.1 10.1.0.0/16
