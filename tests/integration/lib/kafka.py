@@ -1,6 +1,7 @@
 """Real Kafka clusters on loopback: by KRaft or ZooKeeper, with or without TLS, logins and rights."""
 
 import base64
+import re
 import secrets
 import socket
 from collections.abc import Iterable
@@ -327,13 +328,18 @@ class KafkaCluster:
         wait_until("leaders of all partitions", have_leaders, _PATIENCE)
 
     def delete_topic(self, topic: str) -> None:
-        """Nobody knows of it then."""
+        """Nobody knows of it then, and no broker that runs has a directory of its name."""
         self.admin().run("delete", [{"topic": topic}])
-        running = [broker.number for broker in self.brokers.values() if broker.is_running()]
-        wait_until(
-            f'topic "{topic}" to be gone',
-            lambda: not any(topic in self.admin(number).metadata()["topics"] for number in running),
-        )
+        running = [broker for broker in self.brokers.values() if broker.is_running()]
+
+        def is_gone() -> bool:
+            if any(topic in self.admin(broker.number).metadata()["topics"] for broker in running):
+                return False
+            # Where ZooKeeper keeps the metadata a topic is forgotten before its directories are renamed.
+            directories = (path for broker in running for log_dir in broker.log_dirs for path in log_dir.iterdir())
+            return not any(re.fullmatch(re.escape(topic) + r"-\d+", path.name) for path in directories)
+
+        wait_until(f'topic "{topic}" to be gone', is_gone)
 
     def leader(self, topic: str, partition: int = 0) -> int:
         """The broker's number; -1 where there is none."""
