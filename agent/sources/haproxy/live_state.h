@@ -6,9 +6,9 @@
 //   tables/<name>            `show table`, without addresses in memory
 //   maps/<absolute path>     in the form of the file
 //   acls/<absolute path>     likewise
-//   inline-acls/<number>     a list that stands in the configuration itself and is another in
-//   memory certificates.json        fingerprints; HAProxy gives no certificate out live.json what
-//   there is of all that, and where it differs from the files
+//   inline-acls/<number>     a list of the configuration itself that is another one in memory
+//   certificates.json        fingerprints; HAProxy gives no certificate out
+//   live.json                what there is of all that, and where it differs from the files
 //
 // Everything is read at once, right after the cut, into a file without a name, and given from
 // there: HAProxy ends the connection of whoever does not read. A reload meanwhile begins it anew.

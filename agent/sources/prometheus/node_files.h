@@ -1,7 +1,7 @@
 // What only this node has of a server, below "members/<node>/":
 //
-//   files/<absolute path>   its configuration and every file that this names, its unit, further
-//   ones process.json            how it was started
+//   files/<absolute path>   its configuration and every file that this names, its unit, others
+//   process.json            how it was started
 #pragma once
 
 #include <memory>
