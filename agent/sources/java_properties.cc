@@ -104,4 +104,9 @@ Result<JavaProperties> ParseProperties(std::string_view text) {
   }
 }
 
+std::string PropertyOf(const JavaProperties& properties, const std::string& name) {
+  const auto found = properties.find(name);
+  return found == properties.end() ? std::string() : found->second;
+}
+
 }  // namespace holdfast

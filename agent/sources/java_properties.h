@@ -16,4 +16,7 @@ using JavaProperties = std::map<std::string, std::string>;
 // kCorrupt when the text is not of that form.
 Result<JavaProperties> ParseProperties(std::string_view text);
 
+// Empty: not there.
+std::string PropertyOf(const JavaProperties& properties, const std::string& name);
+
 }  // namespace holdfast

@@ -30,11 +30,6 @@ std::optional<T> Number(std::string_view text) {
   return number;
 }
 
-std::string PropertyOf(const JavaProperties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  return found == properties.end() ? std::string() : found->second;
-}
-
 bool IsTopicLetter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '_' || c == '-';

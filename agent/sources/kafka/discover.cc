@@ -14,11 +14,6 @@ using host::ServerUrl;
 
 constexpr std::string_view kDefaultListeners = "PLAINTEXT://:9092";
 
-std::string PropertyOf(const JavaProperties& properties, const char* name) {
-  const auto found = properties.find(name);
-  return found == properties.end() ? "" : found->second;
-}
-
 // Listeners for clients, with the protocol of each in the place of its name.
 std::vector<ServerUrl> ListenersOf(const JavaProperties& properties, const char* property) {
   std::string text = PropertyOf(properties, property);

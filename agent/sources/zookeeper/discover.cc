@@ -41,7 +41,7 @@ Result<JavaProperties> ReadConfig(const host::LocalProcess& process, const std::
 std::string AddDirectory(const host::LocalProcess& process, const JavaProperties& properties,
                          const std::string& property, const std::string& option,
                          const std::string& fact, DiscoveredSource& found) {
-  const std::string said = PropertyOf(properties, property);
+  const std::string said = TrimmedPropertyOf(properties, property);
   if (said.empty()) return said;
   const std::string path = process.Absolute(said);
   found.facts[fact] = path;

@@ -55,9 +55,8 @@ void AddMembers(const JavaProperties& properties, std::vector<ConfiguredMember>&
 
 }  // namespace
 
-std::string PropertyOf(const JavaProperties& properties, const std::string& name) {
-  const auto found = properties.find(name);
-  return found == properties.end() ? std::string() : std::string(Trimmed(found->second));
+std::string TrimmedPropertyOf(const JavaProperties& properties, const std::string& name) {
+  return std::string(Trimmed(PropertyOf(properties, name)));
 }
 
 std::optional<ConfiguredMember> ParseMember(std::string_view id, std::string_view value) {
@@ -104,7 +103,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   config.properties = *std::move(read);
   const std::string home = DirectoryOf(settings.config);
   const auto directory = [&](const std::string& given, const std::string& name) {
-    const std::string said = PropertyOf(config.properties, name);
+    const std::string said = TrimmedPropertyOf(config.properties, name);
     if (!given.empty() || said.empty()) return host::WithoutSlashes(given);
     return host::WithoutSlashes(host::AbsoluteIn(home, said));
   };
@@ -117,7 +116,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   if (config.log_dir.empty()) config.log_dir = config.data_dir;
 
   std::set<std::string> files = {settings.config};
-  const std::string dynamic = PropertyOf(config.properties, "dynamicConfigFile");
+  const std::string dynamic = TrimmedPropertyOf(config.properties, "dynamicConfigFile");
   if (!dynamic.empty()) {
     config.dynamic_file = host::AbsoluteIn(home, dynamic);
     files.insert(config.dynamic_file);
@@ -145,8 +144,9 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   const auto own = std::ranges::find(config.members, config.my_id, &ConfiguredMember::id);
   if (!settings.endpoint.empty()) {
     config.client = ParseAddress(settings.endpoint);
-  } else if (const std::string port = PropertyOf(config.properties, "clientPort"); !port.empty()) {
-    std::string host = PropertyOf(config.properties, "clientPortAddress");
+  } else if (const std::string port = TrimmedPropertyOf(config.properties, "clientPort");
+             !port.empty()) {
+    std::string host = TrimmedPropertyOf(config.properties, "clientPortAddress");
     if (host.empty() || host == kAnyHost) host = "127.0.0.1";
     config.client = ParseAddress(fmt::format("{}:{}", host, port));
   } else if (own != config.members.end()) {

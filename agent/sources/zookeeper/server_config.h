@@ -17,7 +17,7 @@
 namespace holdfast::zookeeper {
 
 // As a server takes it, without blanks around; empty: not there.
-std::string PropertyOf(const JavaProperties& properties, const std::string& name);
+std::string TrimmedPropertyOf(const JavaProperties& properties, const std::string& name);
 
 // One line "server.<id>=<host>:<port>:<port>[:<role>][|...][;[<client host>:]<client port>]".
 struct ConfiguredMember {
