@@ -39,6 +39,12 @@ std::string ValueText(const std::map<std::string, Value>& values) {
 
 }  // namespace
 
+void DiscoveredSource::NoteRelative(std::string_view option) {
+  notes.push_back(
+      fmt::format("the directory that it runs in may not be seen: make \"{}\" absolute (hint: {})",
+                  option, host::kLookHint));
+}
+
 bool IsConfiguredBy(const DiscoveredSource& found, const config::Values& values,
                     const config::Schema& options) {
   return std::ranges::any_of(found.known_by, [&](const auto& known) {

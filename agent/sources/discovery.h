@@ -29,6 +29,8 @@ struct DiscoveredSource {
   void SetList(std::string option, std::vector<std::string> values) {
     if (!values.empty()) Set(std::move(option), std::move(values));
   }
+  // The value of `option` is relative to a directory that is not known.
+  void NoteRelative(std::string_view option);
 };
 
 // Whether `values` are those of a source that saves what was found.

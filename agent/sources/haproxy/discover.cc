@@ -142,11 +142,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   const std::string directory =
       line.directory.empty() ? process.directory : process.Absolute(line.directory);
   if (!directory.empty() && directory != "/") found.Set("directory", directory);
-  if (has_relative && process.directory.empty()) {
-    found.notes.push_back(fmt::format(
-        "the directory that it runs in may not be seen: make \"config\" absolute (hint: {})",
-        host::kLookHint));
-  }
+  if (has_relative && process.directory.empty()) found.NoteRelative("config");
   return found;
 }
 

@@ -70,11 +70,7 @@ void FoundServer::SetStorage(std::string option, std::string_view flag,
   }
   path = std::filesystem::path(process_->Absolute(path)).lexically_normal();
   path = host::WithoutSlashes(std::move(path));
-  if (!path.starts_with('/'))
-    found.notes.push_back(
-        fmt::format("the directory that it runs in may not be seen: make \"{}\" absolute (hint: "
-                    "{})",
-                    option, host::kLookHint));
+  if (!path.starts_with('/')) found.NoteRelative(option);
   found.known_by.emplace_back(option, path);
   found.Set(std::move(option), std::move(path));
 }

@@ -61,10 +61,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   found.Set("config", path);
   found.known_by.emplace_back("config", path);
   if (!path.starts_with('/')) {
-    found.notes.push_back(
-        fmt::format("the directory that it runs in may not be seen: make \"config\" absolute "
-                    "(hint: {})",
-                    host::kLookHint));
+    found.NoteRelative("config");
     return found;
   }
   const auto properties = ReadConfig(process, path);
