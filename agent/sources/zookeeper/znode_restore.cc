@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/text_lines.h"
 #include "agent/sources/zookeeper/client.h"
 #include "agent/sources/zookeeper/compression.h"
 #include "agent/sources/zookeeper/saved_tree.h"
@@ -47,10 +48,7 @@ Result<std::vector<Credentials>> ReadCredentials(const std::string& path) {
   HF_ASSIGN(const Bytes content, ReadWholeFile(path, kAuthFileBytesMax));
   std::string_view text = AsText(content);
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
+    const std::string_view line = TakeLine(text);
     if (line.empty()) continue;
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0)
