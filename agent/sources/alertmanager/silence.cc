@@ -267,27 +267,10 @@ Result<Silence> DecodeSilence(ByteView message) {
   return silence;
 }
 
-std::optional<std::uint64_t> TakeVarint(ByteView& bytes) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
-    const std::uint8_t byte = bytes.front();
-    bytes = bytes.subspan(1);
-    value |= std::uint64_t{byte & 0x7fU} << shift;
-    if (byte < 0x80) return value;
-  }
-  return std::nullopt;
-}
-
 UnixTime After(UnixTime time, std::chrono::milliseconds duration) {
   const std::int64_t nanoseconds = time.nanoseconds + duration.count() % 1000 * 1'000'000;
   return {time.seconds + duration.count() / 1000 + nanoseconds / 1'000'000'000,
           static_cast<std::uint32_t>(nanoseconds % 1'000'000'000)};
-}
-
-void AppendVarint(std::uint64_t value, Bytes& bytes) {
-  for (; value >= 0x80; value >>= 7)
-    bytes.push_back(static_cast<std::uint8_t>((value & 0x7f) | 0x80));
-  bytes.push_back(static_cast<std::uint8_t>(value));
 }
 
 }  // namespace
@@ -334,7 +317,7 @@ Result<std::string> ParseSilenceId(std::string_view text) {
 Result<std::vector<Silence>> DecodeStorage(ByteView file) {
   std::vector<Silence> silences;
   while (!file.empty()) {
-    const auto size = TakeVarint(file);
+    const auto size = etcd::TakeVarint(file);
     if (!size || *size > file.size()) return NotStorage("it ends in the middle of a silence");
     ByteView message;
     HF_TRY(EachField(file.first(*size), [&](const ProtoReader& field) -> Result<void> {
@@ -354,7 +337,7 @@ Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds
     ProtoWriter mesh;
     mesh.Add(1, SilenceMessage(silence));
     mesh.Add(2, TimeMessage(After(silence.ends, retention)));
-    AppendVarint(mesh.bytes().size(), file);
+    etcd::AppendVarint(mesh.bytes().size(), file);
     file.insert(file.end(), mesh.bytes().begin(), mesh.bytes().end());
   }
   return file;

@@ -14,38 +14,38 @@ std::unexpected<Error> Torn() {
 
 }  // namespace
 
-void ProtoWriter::AddVarint(std::uint64_t value) {
+void AppendVarint(std::uint64_t value, Bytes& bytes) {
   while (value >= 0x80) {
-    bytes_.push_back(static_cast<std::uint8_t>(value | 0x80));
+    bytes.push_back(static_cast<std::uint8_t>(value | 0x80));
     value >>= 7;
   }
-  bytes_.push_back(static_cast<std::uint8_t>(value));
+  bytes.push_back(static_cast<std::uint8_t>(value));
 }
 
-void ProtoWriter::Add(std::uint32_t field, std::uint64_t value) {
-  if (value == 0) return;
-  AddVarint(std::uint64_t{field} << 3 | kVarint);
-  AddVarint(value);
-}
-
-void ProtoWriter::Add(std::uint32_t field, std::string_view value) {
-  if (value.empty()) return;
-  AddVarint(std::uint64_t{field} << 3 | kLengthDelimited);
-  AddVarint(value.size());
-  bytes_.insert(bytes_.end(), value.begin(), value.end());
-}
-
-Result<std::uint64_t> ProtoReader::TakeVarint() {
+Result<std::uint64_t> TakeVarint(ByteView& bytes) {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {
-    if (rest_.empty()) return Torn();
-    std::uint8_t byte = rest_.front();
-    rest_ = rest_.subspan(1);
+    if (bytes.empty()) return Torn();
+    const std::uint8_t byte = bytes.front();
+    bytes = bytes.subspan(1);
     if (shift == 63 && byte > 1) break;  // beyond 64 bits
     value |= std::uint64_t{byte & 0x7fU} << shift;
     if ((byte & 0x80) == 0) return value;
   }
   return Fail(ErrorCode::kCorrupt, "protobuf number is longer than 64 bits");
+}
+
+void ProtoWriter::Add(std::uint32_t field, std::uint64_t value) {
+  if (value == 0) return;
+  AppendVarint(std::uint64_t{field} << 3 | kVarint, bytes_);
+  AppendVarint(value, bytes_);
+}
+
+void ProtoWriter::Add(std::uint32_t field, std::string_view value) {
+  if (value.empty()) return;
+  AppendVarint(std::uint64_t{field} << 3 | kLengthDelimited, bytes_);
+  AppendVarint(value.size(), bytes_);
+  bytes_.insert(bytes_.end(), value.begin(), value.end());
 }
 
 Result<std::uint64_t> ProtoReader::TakeFixed(std::size_t width) {
@@ -58,7 +58,7 @@ Result<std::uint64_t> ProtoReader::TakeFixed(std::size_t width) {
 
 Result<bool> ProtoReader::Next() {
   if (rest_.empty()) return false;
-  HF_ASSIGN(std::uint64_t tag, TakeVarint());
+  HF_ASSIGN(std::uint64_t tag, TakeVarint(rest_));
   std::uint64_t field = tag >> 3;
   if (field == 0 || field > 0x1fffffff)
     return Fail(ErrorCode::kCorrupt, "protobuf field number is out of range");
@@ -68,7 +68,7 @@ Result<bool> ProtoReader::Next() {
   bytes_ = {};
   switch (tag & 7) {
     case kVarint: {
-      HF_ASSIGN(number_, TakeVarint());
+      HF_ASSIGN(number_, TakeVarint(rest_));
       return true;
     }
     case kFixed64: {
@@ -80,7 +80,7 @@ Result<bool> ProtoReader::Next() {
       return true;
     }
     case kLengthDelimited: {
-      HF_ASSIGN(std::uint64_t length, TakeVarint());
+      HF_ASSIGN(std::uint64_t length, TakeVarint(rest_));
       if (length > rest_.size()) return Torn();
       is_bytes_ = true;
       bytes_ = rest_.first(static_cast<std::size_t>(length));

@@ -11,6 +11,11 @@
 
 namespace holdfast::etcd {
 
+// A number in seven bits a byte, as it also stands before a message in a stream of them.
+void AppendVarint(std::uint64_t value, Bytes& bytes);
+// Takes one off the front. kCorrupt when it is torn or longer than 64 bits.
+Result<std::uint64_t> TakeVarint(ByteView& bytes);
+
 // Appends fields to a message. Zero and empty values are left out, as proto3 does.
 class ProtoWriter {
  public:
@@ -20,7 +25,6 @@ class ProtoWriter {
   const Bytes& bytes() const { return bytes_; }
 
  private:
-  void AddVarint(std::uint64_t value);
   Bytes bytes_;
 };
 
@@ -40,7 +44,6 @@ class ProtoReader {
   std::string text() const { return std::string(AsText(bytes_)); }
 
  private:
-  Result<std::uint64_t> TakeVarint();
   Result<std::uint64_t> TakeFixed(std::size_t width);
   ByteView rest_;
   std::uint32_t field_ = 0;
