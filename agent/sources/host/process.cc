@@ -20,6 +20,7 @@
 
 #include "agent/sources/foreign_file.h"
 #include "agent/sources/host/paths.h"
+#include "agent/sources/text_lines.h"
 #include "common/base/format.h"
 #include "common/filetree/metadata.h"
 #include "common/io/fd.h"
@@ -37,13 +38,6 @@ constexpr std::array<std::string_view, 4> kUnitDirectories = {
 // What container engines call the control groups of their making.
 constexpr std::array<std::string_view, 6> kEngines = {"docker", "kubepods", "libpod",
                                                       "crio",   "lxc",      "containerd"};
-
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
-}
 
 std::string_view TrimBlanks(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r";

@@ -1,10 +1,10 @@
 #include "agent/sources/zookeeper/server_words.h"
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <optional>
 
+#include "agent/sources/text_lines.h"
 #include "common/base/bytes.h"
 #include "common/base/format.h"
 
@@ -14,13 +14,6 @@ namespace {
 constexpr std::chrono::seconds kPatience{2};
 constexpr std::size_t kAnswerBytesMax = 16U << 10;
 constexpr int kReadsMax = 64;  // of a server that trickles
-
-std::string_view TakeLine(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
-}
 
 }  // namespace
 
