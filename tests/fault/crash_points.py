@@ -31,14 +31,13 @@ from lib import (
     Agent,
     Alertmanager,
     Case,
-    HAProxy,
+    MapHAProxy,
     MetricsEndpoint,
     Prometheus,
     Restic,
     Tree,
     ZooKeeperEnsemble,
     differences,
-    free_port,
     main,
     scan,
     wait_until,
@@ -679,9 +678,7 @@ class InPlaceHaproxy(Crashes):
 
     def write(self, version: str) -> None:
         self.edge.write(version, extra=_LIVE)
-        text = self.edge.config.read_text()
-        text = text.replace("global\n", f"global\n    server-state-file {self.directory}/servers-state\n")
-        self.edge.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
+        self.edge.load_state(self.directory / "servers-state")
 
     def set_live(self, word: str, number: int) -> None:
         for command in (
@@ -743,32 +740,18 @@ class Services(Crashes):
         self.alertmanager = Alertmanager(self.directory / "alertmanager")
         self.addCleanup(self.alertmanager.kill)
         self.alertmanager.start()
-        self.haproxy = self.start_haproxy()
+        self.haproxy = MapHAProxy(self.directory / "edge")
+        self.haproxy.start()
+        self.addCleanup(self.haproxy.stop)
         wait_until("samples", lambda: metrics.turns > 1)
         self.work = self.directory / "work"
         zookeeper = {"kind": "zookeeper", "name": "main", "config": str(self.zookeeper.members[1].config)}
-        haproxy = {"kind": "haproxy", "name": "edge", "config": [str(self.haproxy.configs[0])],
-                   "binary": self.haproxy.program, "socket": str(self.haproxy.admin_socket)}
+        haproxy = self.haproxy.source()
         sources = [zookeeper, self.prometheus.source(), self.alertmanager.source(), haproxy]
         self.agent = Agent(write_config(self.work, sources))
         (self.work / "password").write_text("secret\n")
         self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
         self.restic.init_cheaply()
-
-    def start_haproxy(self) -> HAProxy:
-        etc = self.directory / "haproxy"
-        etc.mkdir()
-        self.map = etc / "names.map"
-        self.map.write_text("/ file\n")
-        config = etc / "haproxy.cfg"
-        config.write_text(
-            f"global\n    stats socket {etc}/admin.sock mode 600 level admin\n"
-            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
-            f"frontend plain\n    bind 127.0.0.1:{free_port()}\n"
-            f"    http-request return status 200 content-type text/plain lf-string %[path,map({self.map})]\n")
-        haproxy = HAProxy(etc, [config]).start()
-        self.addCleanup(haproxy.stop)
-        return haproxy
 
     def save_all(self) -> dict[str, str]:
         """Snapshots by kind."""
@@ -792,7 +775,7 @@ class SaveServices(Services):
         with self.zookeeper.client() as client:
             client.create("/later", b"x")
         self.alertmanager.add_silence(comment="later")
-        self.haproxy.admin(f"set map {self.map} / memory")
+        self.haproxy.change_in_memory()
         before = self.snapshots()
         template = self.directory / "template"
         shutil.copytree(self.work, template, symlinks=True)
@@ -828,7 +811,7 @@ class SaveServices(Services):
 
     def check_haproxy(self, snapshot: str) -> None:
         (members,) = (self.restored(snapshot, "haproxy-out") / "members").iterdir()
-        self.assertEqual((members / "live" / "1" / f"maps{self.map}").read_text(), "/ memory\n")
+        self.assertEqual((members / "live" / "1" / f"maps{self.haproxy.map}").read_text(), "/ memory\n")
 
 
 class RestoreServices(Services):

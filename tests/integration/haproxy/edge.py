@@ -75,6 +75,12 @@ frontend tls
 {extra}"""
         )
 
+    def load_state(self, path: Path) -> None:
+        """Lets the configuration say that a worker begins with the servers' state in `path`."""
+        text = self.config.read_text()
+        text = text.replace("global\n", f"global\n    server-state-file {path}\n")
+        self.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
+
     def _certificate(self, name: str, version: str) -> None:
         issued = self.authority.issue(f"{name}-{version}")
         (self.etc / "certs" / name).write_text(issued.cert.read_text() + issued.key.read_text())
@@ -147,9 +153,7 @@ class LiveCase(Case):
     def write(self, edge: Edge, version: str, extra: str = "") -> None:
         edge.write(version, extra=_LIVE.format(counted=self.counted, etc=edge.etc, web=self.web.port) + extra)
         if self.loads_state:
-            text = edge.config.read_text()
-            text = text.replace("global\n", f"global\n    server-state-file {self.state}\n")
-            edge.config.write_text(text.replace("defaults\n", "defaults\n    load-server-state-from-file global\n"))
+            edge.load_state(self.state)
 
     def inline(self, edge: Edge, criterion: str) -> str:
         """The number of a list that stands in the configuration."""

@@ -18,7 +18,7 @@ from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
 from .exclusive import ExclusiveLocks
-from .haproxy import HAProxy, Load, WebServer
+from .haproxy import HAProxy, Load, MapHAProxy, WebServer
 from .kafka import KafkaCluster
 from .kafka_client import KafkaClient, KafkaError, Record, odd_records
 from .kafka_room import KafkaRoom, RoomError
@@ -47,6 +47,7 @@ __all__ = [
     "KafkaRoom",
     "Load",
     "ManyAtOnce",
+    "MapHAProxy",
     "MetricsEndpoint",
     "MinIO",
     "MultiWriter",

@@ -132,6 +132,32 @@ def get(port: int, path: str = "/") -> tuple[int, str]:
         connection.close()
 
 
+class MapHAProxy(HAProxy):
+    """One that answers with what `map`, a file in `directory`, has for the path; the file itself has "/ file"."""
+
+    def __init__(self, directory: Path):
+        directory.mkdir()
+        self.map = directory / "names.map"
+        self.map.write_text("/ file\n")
+        config = directory / "haproxy.cfg"
+        config.write_text(
+            f"global\n    stats socket {directory}/admin.sock mode 600 level admin\n"
+            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
+            f"frontend plain\n    bind 127.0.0.1:{free_port()}\n"
+            f"    http-request return status 200 content-type text/plain lf-string %[path,map({self.map})]\n")
+        super().__init__(directory, [config])
+
+    def source(self) -> dict:
+        return {"kind": "haproxy", "name": "edge", "config": [str(self.configs[0])], "binary": self.program,
+                "socket": str(self.admin_socket)}
+
+    def change_in_memory(self) -> None:
+        """The map has "/ memory" then, and the file what it had."""
+        answer = self.admin(f"set map {self.map} / memory").strip()
+        if answer:
+            raise AssertionError(answer)
+
+
 class Load:
     """Asks without pause on a few connections at a time until the `with` block ends, and counts."""
 

@@ -11,12 +11,11 @@ from lib import (
     Alertmanager,
     Case,
     EtcdCluster,
-    HAProxy,
+    MapHAProxy,
     MetricsEndpoint,
     Prometheus,
     Restic,
     ZooKeeperEnsemble,
-    free_port,
     main,
     wait_until,
 )
@@ -52,26 +51,13 @@ class OneRun(Case):
         for one in self.alertmanagers.values():
             self.addCleanup(one.kill)
             one.start()
-        self.haproxy = self.start_haproxy()
+        self.haproxy = MapHAProxy(self.directory / "edge")
+        self.haproxy.start()
+        self.addCleanup(self.haproxy.stop)
         self.cluster = Cluster(self.directory).start()
         self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
         for number, node in enumerate(NODES, 1):
             self.cluster.add(node, self.sources_of(number, node))
-
-    def start_haproxy(self) -> HAProxy:
-        etc = self.directory / "edge"
-        etc.mkdir()
-        self.map = etc / "names.map"
-        self.map.write_text("/ file\n")
-        config = etc / "haproxy.cfg"
-        config.write_text(
-            f"global\n    stats socket {etc}/admin.sock mode 600 level admin\n"
-            "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
-            f"frontend plain\n    bind 127.0.0.1:{free_port()}\n"
-            f"    http-request return status 200 content-type text/plain lf-string %[path,map({self.map})]\n")
-        haproxy = HAProxy(etc, [config]).start()
-        self.addCleanup(haproxy.stop)
-        return haproxy
 
     def own_file(self, node: str) -> Path:
         """What only this node's member of etcd has."""
@@ -86,8 +72,7 @@ class OneRun(Case):
             {"kind": "zookeeper", "name": "main", "config": str(self.zookeeper.members[number].config)},
         ]
         if node == "node-1":
-            sources.append({"kind": "haproxy", "name": "edge", "config": [str(self.haproxy.configs[0])],
-                            "binary": self.haproxy.program, "socket": str(self.haproxy.admin_socket)})
+            sources.append(self.haproxy.source())
         if node == "node-2":
             sources.append(self.prometheus.source())
         if node in self.alertmanagers:
@@ -104,7 +89,7 @@ class OneRun(Case):
         one, other = self.alertmanagers.values()
         self.silence = one.add_silence()
         wait_until("the silence on both", lambda: self.silence in other.silences())
-        self.assertEqual(self.haproxy.admin(f"set map {self.map} / memory").strip(), "")
+        self.haproxy.change_in_memory()
         wait_until("samples", lambda: self.metrics.turns > 2)
 
     def test_one_snapshot_each_cut_at_once(self) -> None:
@@ -170,10 +155,10 @@ class OneRun(Case):
                 self.assertTrue(live.read_bytes().startswith(path.read_bytes()), path)
 
     def check_haproxy(self, out: Path) -> None:
-        files = [path for path in out.rglob(self.map.name) if "live" not in path.parts]
+        files = [path for path in out.rglob(self.haproxy.map.name) if "live" not in path.parts]
         self.assertEqual([path.read_text() for path in files], ["/ file\n"])
         live = out / "members" / "node-1" / "live" / "1"
-        self.assertEqual((live / f"maps{self.map}").read_text(), "/ memory\n")
+        self.assertEqual((live / f"maps{self.haproxy.map}").read_text(), "/ memory\n")
 
 
 if __name__ == "__main__":
