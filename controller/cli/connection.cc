@@ -27,7 +27,11 @@ class LocalConnection final : public Connection {
   LocalConnection(LocalClient client, std::string path, const Surroundings& surroundings)
       : client_(std::move(client)), path_(std::move(path)), surroundings_(surroundings) {}
 
-  Result<void> Send(ByteView message) override { return Named(client_.Send(message)); }
+  Result<void> Send(ByteView message) override {
+    const Result<void> sent = client_.Send(message);
+    if (!sent) return Failed(sent.error());
+    return {};
+  }
 
   Result<Bytes> Receive(milliseconds timeout) override {
     const Instant deadline = surroundings_.clock->Monotonic() + timeout;
@@ -43,14 +47,13 @@ class LocalConnection final : public Connection {
       if (code == ErrorCode::kCancelled)
         continue;  // a signal; the stop token says whether it counts
       if (code == ErrorCode::kTimedOut && is_time_left) continue;
-      return Named(std::move(message));
+      return Failed(message.error());
     }
   }
 
  private:
-  template <typename T>
-  Result<T> Named(Result<T> result) const {
-    if (result || result.error().code() != ErrorCode::kUnavailable) return result;
+  std::unexpected<Error> Failed(const Error& error) const {
+    if (error.code() != ErrorCode::kUnavailable) return std::unexpected(error);
     return Fail(ErrorCode::kUnavailable, fmt::format("the controller at {} has gone", Quote(path_)),
                 "see `systemctl status holdfast-controller`");
   }
