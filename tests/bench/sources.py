@@ -23,7 +23,8 @@ ZNODES = 1_000_000
 ZNODE_BYTES = 420  # of data: about 500 with what a snapshot has of a node beside them
 WRITES_PER_SECOND = 2_000
 WRITERS = 40
-PAIRS = 7
+ROUNDS = 7
+SLOW_MIB_S = 20
 WARM_UP_SECONDS = 30  # until Java has compiled what it needs
 REST_SECONDS = 3
 PROMISED_LATENCY = 1.25  # of the baseline's
@@ -127,32 +128,59 @@ class LargeEnsemble:
             return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=file)
 
 
-def backup_window(program: Saving) -> tuple[float, float]:
-    """Into an empty repository, as all is new then; when it began and ended."""
-    program.reset()
-    begin = time.monotonic()
-    measure(program.backup(), {})
-    end = time.monotonic()
-    return begin, end
+class Meanwhile:
+    """What is done while writes go on. Each returns when it began and ended."""
 
+    def __init__(self, ensemble: LargeEnsemble, program: Saving):
+        self.ensemble = ensemble
+        self.program = program
+        self.seconds = 0.0  # that the last backup took, and so what it is compared with
 
-def zookeeper_windows(ensemble: LargeEnsemble, program: Saving) -> list[dict[str, tuple[float, float]]]:
-    """PAIRS of a backup and of as long a time without one, now the one first, now the other."""
-    seconds = 0.0
-    pairs = []
-    for number in range(-1, PAIRS):  # the first backup says how long one takes
-        windows = {}
-        for what in ("baseline", "backup") if number % 2 == 0 else ("backup", "baseline"):
-            time.sleep(REST_SECONDS)
-            if what == "backup":
-                windows[what] = backup_window(program)
-                seconds = windows[what][1] - windows[what][0]
-            else:
-                begin = time.monotonic()
-                time.sleep(seconds)
-                windows[what] = (begin, time.monotonic())
-        pairs.append(windows)
-    return pairs[1:]
+    def backup(self, **options) -> tuple[float, float]:
+        """Into an empty repository, as all is new then."""
+        self.program.source = self.ensemble.source() | {"name": "main"} | options
+        self.program.reset()
+        begin = time.monotonic()
+        measure(self.program.backup(), {})
+        return begin, time.monotonic()
+
+    def fast_backup(self) -> tuple[float, float]:
+        begin, end = self.backup()
+        self.seconds = end - begin
+        return begin, end
+
+    def slow_backup(self) -> tuple[float, float]:
+        return self.backup(read_mib_s=SLOW_MIB_S)
+
+    def nothing(self) -> tuple[float, float]:
+        begin = time.monotonic()
+        time.sleep(self.seconds)
+        return begin, time.monotonic()
+
+    def idle_loops(self) -> tuple[float, float]:
+        """A loop without end for each processor, in the class that gets what nobody else wants."""
+        argv = ["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"]
+        loops = [subprocess.Popen(argv) for _ in range(os.cpu_count() or 1)]
+        try:
+            return self.nothing()
+        finally:
+            for loop in loops:
+                loop.kill()
+                loop.wait()
+
+    def rounds(self, count: int) -> list[dict[str, tuple[float, float]]]:
+        """Each of them in every round, each time another one first."""
+        self.fast_backup()
+        works = {"baseline": self.nothing, "backup": self.fast_backup, "slow": self.slow_backup, "loops": self.idle_loops}
+        rounds = []
+        for number in range(count):
+            names = list(works)
+            windows = {}
+            for name in names[number % len(names):] + names[:number % len(names)]:
+                time.sleep(REST_SECONDS)
+                windows[name] = works[name]()
+            rounds.append(windows)
+        return rounds
 
 
 def zookeeper(directory: Path, _rounds: int) -> None:
@@ -163,15 +191,14 @@ def zookeeper(directory: Path, _rounds: int) -> None:
     program = Saving(directory, "agent", {})
     try:
         ensemble.start()
-        program.source = ensemble.source() | {"name": "main"}
         size = ensemble.member.snapshots()[-1].stat().st_size
-        reads = [ensemble.read() for _ in range(PAIRS)]
+        reads = [ensemble.read() for _ in range(ROUNDS)]
         nodes = ensemble.zookeeper.srvr(ensemble.number)["Node count"]
         output = directory / "writes"
         writers = ensemble.writers(output)
         try:
             time.sleep(WARM_UP_SECONDS)
-            pairs = zookeeper_windows(ensemble, program)
+            rounds = Meanwhile(ensemble, program).rounds(ROUNDS)
             if writers.poll() is not None:
                 sys.exit("bench: the writers ended too early")
         finally:
@@ -181,10 +208,10 @@ def zookeeper(directory: Path, _rounds: int) -> None:
         manifest = json.loads((directory / "restored" / "manifest.json").read_text())
     finally:
         ensemble.zookeeper.kill()
-    show_zookeeper(pairs, Writes.read(output))
+    show_zookeeper(rounds, Writes.read(output))
     seconds = statistics.median(float(words[0]) for words in reads)
     print(f"\nOur reader, {size / 1e6:.0f} MB, {reads[0][2]} nodes (ZooKeeper says {nodes}), zxid {reads[0][1]}, digest "
-          f"{reads[0][3]}: {seconds:.2f} s, median of {PAIRS}{missed(seconds > PROMISED_READ_SECONDS)}; after the writes "
+          f"{reads[0][3]}: {seconds:.2f} s, median of {ROUNDS}{missed(seconds > PROMISED_READ_SECONDS)}; after the writes "
           f"{after[0]} s, the same digest as ZooKeeper's at {after[4]} of {after[1]}")
     print(f"the last backup: {manifest['position']}, digest confirmed at {manifest['details'].get('digest_confirmed_at')}")
     shutil.rmtree(directory)
@@ -194,26 +221,24 @@ def missed(is_missed: bool) -> str:
     return ", MISSED" if is_missed else ""
 
 
-def show_zookeeper(pairs: list[dict[str, tuple[float, float]]], writes: Writes) -> None:
-    print(f"\n### {ZNODES} znodes, {WRITES_PER_SECOND} writes/s\n")
-    print("| pair | seconds | writes/s: without, during | median, ms: without, during | p99, ms: without, during | p99 by p99 |")
-    print("|---|---:|---|---|---|---:|")
-    ratios = []
-    for number, windows in enumerate(pairs, 1):
-        columns: dict[str, list[str]] = {"rate": [], "median": [], "p99": []}
-        p99 = {}
-        for what in ("baseline", "backup"):
-            begin, end = windows[what]
+def show_zookeeper(rounds: list[dict[str, tuple[float, float]]], writes: Writes) -> None:
+    title = {"baseline": "nothing", "backup": "backup", "slow": f"backup at {SLOW_MIB_S} MiB/s", "loops": "idle loops"}
+    print(f"\n### {ZNODES} znodes, {WRITES_PER_SECOND} writes/s, and meanwhile\n")
+    print("| round | meanwhile | seconds | writes/s | median, ms | p99, ms | by nothing's |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    ratios: dict[str, list[float]] = {name: [] for name in title}
+    for number, windows in enumerate(rounds, 1):
+        p99 = {name: percentile(writes.between(*windows[name]), 0.99) for name in title}
+        for name in title:
+            begin, end = windows[name]
             took = writes.between(begin, end)
-            p99[what] = percentile(took, 0.99)
-            columns["rate"].append(f"{len(took) / (end - begin):.0f}")
-            columns["median"].append(f"{percentile(took, 0.5) * 1000:.2f}")
-            columns["p99"].append(f"{p99[what] * 1000:.2f}")
-        ratios.append(p99["backup"] / p99["baseline"])
-        begin, end = windows["backup"]
-        print(f"| {number} | {end - begin:.1f} | {' | '.join(', '.join(column) for column in columns.values())} | {ratios[-1]:.2f} |")
-    middle = statistics.median(ratios)
-    print(f"\nmedian of the {len(ratios)}: {middle:.2f}{missed(middle > PROMISED_LATENCY)}", flush=True)
+            ratios[name].append(p99[name] / p99["baseline"])
+            print(f"| {number} | {title[name]} | {end - begin:.1f} | {len(took) / (end - begin):.0f} | "
+                  f"{percentile(took, 0.5) * 1000:.1f} | {p99[name] * 1000:.1f} | {ratios[name][-1]:.2f} |")
+    for name in ("backup", "slow", "loops"):
+        middle = statistics.median(ratios[name])
+        verdict = missed(middle > PROMISED_LATENCY) if name == "backup" else ""
+        print(f"\n{title[name]}: p99 by nothing's, median of {len(rounds)}: {middle:.2f}{verdict}", flush=True)
 
 
 # -- Prometheus
