@@ -204,9 +204,17 @@ Result<Bytes> Client::ReceivePacket() {
 
 Result<Bytes> Client::Call(std::int32_t xid, std::int32_t type, ByteView body,
                            std::int32_t& error) {
+  HF_TRY(Ask(xid, type, body));
+  return Take(xid, error);
+}
+
+Result<void> Client::Ask(std::int32_t xid, std::int32_t type, ByteView body) {
   JuteWriter packet;
   packet.Int(static_cast<std::int32_t>(body.size() + 8)).Int(xid).Int(type).Raw(body);
-  HF_TRY(connection_.Send(packet.bytes()));
+  return connection_.Send(packet.bytes());
+}
+
+Result<Bytes> Client::Take(std::int32_t xid, std::int32_t& error) {
   for (;;) {
     HF_ASSIGN(Bytes answer, ReceivePacket());
     JuteReader reader(answer);
@@ -221,11 +229,31 @@ Result<Bytes> Client::Call(std::int32_t xid, std::int32_t type, ByteView body,
   }
 }
 
-Result<std::optional<LiveNode>> Client::Get(const std::string& path) {
+Result<void> Client::AskLater(std::int32_t type, const std::string& path, ByteView body) {
+  const std::int32_t xid = NextXid();
+  HF_TRY(Ask(xid, type, body));
+  asked_.push_back({.xid = xid, .path = path});
+  return {};
+}
+
+Result<Bytes> Client::TakeFirst(std::string& path, std::int32_t& error) {
+  HF_CHECK(!asked_.empty());
+  const Asked asked = std::move(asked_.front());
+  asked_.pop_front();
+  path = asked.path;
+  return Take(asked.xid, error);
+}
+
+Result<void> Client::AskForNode(const std::string& path) {
   JuteWriter body;
   body.Text(path).Bool(false);
+  return AskLater(kGetNodeData, path, body.bytes());
+}
+
+Result<std::optional<LiveNode>> Client::TakeNode() {
+  std::string path;
   std::int32_t error = 0;
-  HF_ASSIGN(const Bytes answer, Call(NextXid(), kGetNodeData, body.bytes(), error));
+  HF_ASSIGN(const Bytes answer, TakeFirst(path, error));
   if (error == kNoNode) return std::nullopt;
   if (error != 0) return Refused(error, Quote(path));
   JuteReader reader(answer);
@@ -241,11 +269,16 @@ Result<std::optional<LiveNode>> Client::Get(const std::string& path) {
   return node;
 }
 
-Result<std::vector<AclEntry>> Client::GetAcl(const std::string& path) {
+Result<void> Client::AskForAcl(const std::string& path) {
   JuteWriter body;
   body.Text(path);
+  return AskLater(kGetNodeAcl, path, body.bytes());
+}
+
+Result<std::vector<AclEntry>> Client::TakeAcl() {
+  std::string path;
   std::int32_t error = 0;
-  HF_ASSIGN(const Bytes answer, Call(NextXid(), kGetNodeAcl, body.bytes(), error));
+  HF_ASSIGN(const Bytes answer, TakeFirst(path, error));
   if (error != 0) return Refused(error, Quote(path));
   JuteReader reader(answer);
   std::vector<AclEntry> acl = ReadAcl(reader);
@@ -269,7 +302,7 @@ Result<void> Client::SetAcl(const std::string& path, const std::vector<AclEntry>
   return Change(kSetNodeAcl, path, body.bytes());
 }
 
-Result<void> Client::Create(const std::string& path, const SavedNode& node) {
+Result<void> Client::AskToCreate(const std::string& path, const SavedNode& node) {
   JuteWriter body;
   body.Text(path).BufferOrNull(node.data);
   WriteAcl(node.acl, body);
@@ -288,7 +321,15 @@ Result<void> Client::Create(const std::string& path, const SavedNode& node) {
       body.Int(0);
       break;
   }
-  return Change(type, path, body.bytes());
+  return AskLater(type, path, body.bytes());
+}
+
+Result<void> Client::TakeCreated() {
+  std::string path;
+  std::int32_t error = 0;
+  HF_TRY(TakeFirst(path, error));
+  if (error != 0) return Refused(error, Quote(path));
+  return {};
 }
 
 Result<void> Client::Change(std::int32_t type, const std::string& path, ByteView body) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,11 +41,15 @@ struct LiveNode {
   std::int32_t acl_version = 0;
 };
 
-// Used by one thread at a time. Every call waits for its answer, half a minute at most. Errors:
+// Used by one thread at a time. What waits for an answer does so for half a minute at most. Errors:
 // kUnavailable and kTimedOut where the connection broke off, and nothing is known of what was
 // asked last; kDenied where the server refused for want of rights; kInvalidArgument for an ACL that
 // it does not know; kUnsupported for a kind of node that it does not know; kNotFound for a node
 // without a parent, or none at all.
+//
+// Ask...() goes on at once: a server confirms a node when it is on the disks of most members, and
+// takes many at once. Take...() waits for the answer; in the order in which was asked, and all of
+// them before any other call.
 class Client {
  public:
   // The first of `access.servers` that takes part in an ensemble.
@@ -53,16 +58,19 @@ class Client {
   void Close();
   const std::string& server() const { return connection_.shown(); }
 
+  Result<void> AskForNode(const std::string& path);
   // nullopt: there is no such node.
-  Result<std::optional<LiveNode>> Get(const std::string& path);
-  Result<std::vector<AclEntry>> GetAcl(const std::string& path);
+  Result<std::optional<LiveNode>> TakeNode();
+  Result<void> AskForAcl(const std::string& path);
+  Result<std::vector<AclEntry>> TakeAcl();
+  Result<void> AskToCreate(const std::string& path, const SavedNode& node);
+  // kAlreadyExists.
+  Result<void> TakeCreated();
   // kBusy where the node, or its ACL, is of another version than this; -1: of whatever version.
   Result<void> SetData(const std::string& path, const std::optional<Bytes>& data,
                        std::int32_t version);
   Result<void> SetAcl(const std::string& path, const std::vector<AclEntry>& acl,
                       std::int32_t acl_version);
-  // kAlreadyExists.
-  Result<void> Create(const std::string& path, const SavedNode& node);
 
  private:
   explicit Client(TcpConnection connection) : connection_(std::move(connection)) {}
@@ -74,11 +82,22 @@ class Client {
   Result<void> Change(std::int32_t type, const std::string& path, ByteView body);
   // The body of the answer, and the server's error in `error`.
   Result<Bytes> Call(std::int32_t xid, std::int32_t type, ByteView body, std::int32_t& error);
+  Result<void> Ask(std::int32_t xid, std::int32_t type, ByteView body);
+  Result<Bytes> Take(std::int32_t xid, std::int32_t& error);
+  Result<void> AskLater(std::int32_t type, const std::string& path, ByteView body);
+  // The answer to what was asked first, and its path.
+  Result<Bytes> TakeFirst(std::string& path, std::int32_t& error);
   Result<Bytes> ReceivePacket();
   std::int32_t NextXid() { return ++xid_; }
 
+  struct Asked {
+    std::int32_t xid = 0;
+    std::string path;
+  };
+
   TcpConnection connection_;
   std::int32_t xid_ = 0;
+  std::deque<Asked> asked_;
 };
 
 }  // namespace holdfast::zookeeper

@@ -1,6 +1,8 @@
 #include "agent/sources/zookeeper/tcp.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -65,6 +67,8 @@ Result<TcpConnection> TcpConnection::Connect(const Address& address, std::chrono
       // That for sending counts for connecting, too.
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
       (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      const int on = 1;  // what is asked goes out at once, and not when the last is confirmed
+      (void)::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0) {
         TcpConnection connection(std::move(socket), address.Text());
         if (tls != nullptr) HF_TRY(connection.BeginTls(address.host, *tls));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,8 +21,10 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::size_t kAuthFileBytesMax = 64U << 10;
-constexpr std::size_t kNamedMax = 100;  // of what could not be made
-constexpr int kOverwritesMax = 5;       // of one node that others change all the time
+constexpr std::size_t kNamedMax = 100;              // of what could not be made
+constexpr int kOverwritesMax = 5;                   // of one node that others change all the time
+constexpr std::size_t kAskedMax = 128;              // nodes that a server is asked for at once
+constexpr std::size_t kLargeNodeBytes = 64U << 10;  // of which it is asked for one at a time
 constexpr std::string_view kOwnTree = "/zookeeper";
 
 struct ZnodeRequest {
@@ -155,7 +158,7 @@ class ZnodeRestore {
     // What the path leads through is made where it is missing, and not looked at else.
     for (const auto& [path, node] : tree_.above())
       if (path != "/") HF_TRY(Take(path, node, true));
-    return tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
+    HF_TRY(tree_.ForEach([this](const std::string& path, const SavedNode& node) -> Result<void> {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       ++progress_.items;
       if (IsOwn(path)) return {};
@@ -164,7 +167,8 @@ class ZnodeRestore {
         return {};
       }
       return Take(path, node, false);
-    });
+    }));
+    return Settle(0);
   }
 
   SpecialRestore Report() && {
@@ -220,77 +224,146 @@ class ZnodeRestore {
  private:
   static constexpr std::string_view kEphemeralThere = "an ephemeral node";
 
-  // What is known of a node below which the next may be.
-  struct Passed {
+  // A node that the server was asked for, or asked to make.
+  struct Asked {
     std::string path;
-    bool is_new = false;      // it was made here, or would be: nothing is below it yet
-    bool has_failed = false;  // and nothing can be made below it
+    SavedNode node;
+    bool is_above = false;
+    bool is_made = false;
   };
 
   static bool IsBelow(std::string_view path, std::string_view parent) {
     return path.starts_with(parent) && (parent == "/" || path[parent.size()] == '/');
   }
+  static std::size_t SizeOf(const SavedNode& node) { return node.data ? node.data->size() : 0; }
 
-  // Nodes come depth-first, so that the way to one is enough to know.
   Result<void> Take(const std::string& path, const SavedNode& node, bool is_above) {
-    while (!way_.empty() && !IsBelow(path, way_.back().path)) way_.pop_back();
-    const bool has_failed = !way_.empty() && way_.back().has_failed;
-    const bool is_missing = !way_.empty() && way_.back().is_new;
-    way_.push_back({.path = path, .has_failed = has_failed});
-    if (has_failed) {
-      ++failure_count_;
-      return {};
+    // A server hangs up on whoever sends too much in one node; the error names that one.
+    const bool is_large = SizeOf(node) > kLargeNodeBytes;
+    HF_TRY(Settle(is_large ? 0 : kAskedMax - 1));
+    if (IsBelowFailed(path)) return {};
+    HF_TRY(Heard(path, client_.AskForNode(path)));
+    if (!is_above) HF_TRY(Heard(path, client_.AskForAcl(path)));
+    asked_.push_back({.path = path, .node = node, .is_above = is_above});
+    return is_large ? Settle(0) : Result<void>{};
+  }
+
+  // Nothing can be below a node that could not be made or looked at.
+  bool IsBelowFailed(const std::string& path) {
+    const bool is_below = std::ranges::any_of(
+        failed_, [&](const std::string& failed) { return IsBelow(path, failed); });
+    if (is_below) ++failure_count_;
+    return is_below;
+  }
+
+  // Waits until no more than `left` are asked for.
+  Result<void> Settle(std::size_t left) {
+    while (asked_.size() > left) {
+      Asked asked = std::move(asked_.front());
+      asked_.pop_front();
+      HF_TRY(asked.is_made ? SettleMade(std::move(asked)) : SettleLook(std::move(asked)));
+      if (later_.size() >= kAskedMax) left = 0;
     }
-    auto is_there = is_missing ? Result<bool>(false) : Compare(path, node, is_above);
-    if (is_there && !*is_there) {
-      is_there = Make(path, node, is_above);
-      way_.back().has_failed = !is_there;
-    }
-    if (!is_there) return Note(path, std::move(is_there).error());
+    if (!asked_.empty()) return {};
+    for (const Asked& one : std::exchange(later_, {}))
+      if (!IsBelowFailed(one.path)) HF_TRY(LookAgain(one));
     return {};
   }
 
-  // True where somebody else made it meanwhile.
-  Result<bool> Make(const std::string& path, const SavedNode& node, bool is_above) {
-    if (!is_dry_) {
-      if (auto made = client_.Create(path, node); !made) {
-        if (made.error().code() != ErrorCode::kAlreadyExists) return Fail(std::move(made).error());
-        return Compare(path, node, is_above);
-      }
-      CrashPoint("zookeeper.znode.after_create");
+  Result<void> SettleLook(Asked asked) {
+    const auto live = client_.TakeNode();
+    HF_TRY(Heard(asked.path, live));
+    Result<std::vector<AclEntry>> acl;
+    if (!asked.is_above) acl = client_.TakeAcl();
+    HF_TRY(Heard(asked.path, acl));
+    if (asked.is_above && !live && live.error().code() == ErrorCode::kDenied) return {};
+    if (!live) return Note(asked.path, live.error());
+    if (!*live) return Make(std::move(asked));
+    // The root is there always, and nobody asked for it by itself.
+    if (asked.is_above || asked.path == "/") return {};
+    if (!acl) return Note(asked.path, acl.error());
+    const std::string how = Difference(asked.node, **live, *acl);
+    if (how.empty()) {
+      ++same_;
+    } else if (MayOverwrite(how)) {
+      later_.push_back(std::move(asked));
+    } else {
+      NoteDifference(asked.path, how);
     }
-    way_.back().is_new = true;
-    ++created_;
-    created_bytes_ += node.data ? node.data->size() : 0;
-    progress_.bytes += node.data ? node.data->size() : 0;
-    return false;
+    return {};
   }
 
-  // Whether it is there; then it is as it was saved afterwards, or told of.
-  Result<bool> Compare(const std::string& path, const SavedNode& node, bool is_above) {
+  Result<void> Make(Asked asked) {
+    if (IsBelowFailed(asked.path)) return {};
+    if (is_dry_) {
+      CountMade(asked.node);
+      return {};
+    }
+    HF_TRY(Heard(asked.path, client_.AskToCreate(asked.path, asked.node)));
+    asked.is_made = true;
+    asked_.push_back(std::move(asked));
+    return {};
+  }
+
+  Result<void> SettleMade(Asked asked) {
+    const auto made = client_.TakeCreated();
+    HF_TRY(Heard(asked.path, made));
+    if (made) {
+      CrashPoint("zookeeper.znode.after_create");
+      CountMade(asked.node);
+    } else if (made.error().code() == ErrorCode::kAlreadyExists) {
+      if (!asked.is_above) later_.push_back(std::move(asked));  // somebody else made it meanwhile
+    } else if (!IsBelowFailed(asked.path)) {
+      return Note(asked.path, made.error());
+    }
+    return {};
+  }
+
+  void CountMade(const SavedNode& node) {
+    ++created_;
+    created_bytes_ += SizeOf(node);
+    progress_.bytes += SizeOf(node);
+  }
+
+  bool MayOverwrite(std::string_view how) const {
+    return request_.overwrite && !is_dry_ && how != kEphemeralThere;
+  }
+
+  void NoteDifference(const std::string& path, const std::string& how) {
+    ++differing_count_;
+    if (request_.overwrite && how != kEphemeralThere) ++overwritten_;
+    if (differing_.size() < kNamedMax) differing_.emplace_back(path, how);
+  }
+
+  // One that is there; REQUIRES: nothing is asked for.
+  Result<void> LookAgain(const Asked& asked) {
+    auto looked = Compare(asked.path, asked.node);
+    if (!looked) return Note(asked.path, std::move(looked).error());
+    return {};
+  }
+
+  Result<void> Compare(const std::string& path, const SavedNode& node) {
     for (int tries = 1;; ++tries) {
-      auto live = client_.Get(path);
-      if (is_above && !live && live.error().code() == ErrorCode::kDenied) return true;
-      if (!live) return Fail(std::move(live).error());
-      if (!*live) return false;
-      // The root is there always, and nobody asked for it by itself.
-      if (is_above || path == "/") return true;
-      HF_ASSIGN(const std::vector<AclEntry> acl, client_.GetAcl(path));
-      const std::string how = Difference(node, **live, acl);
+      HF_TRY(client_.AskForNode(path));
+      HF_ASSIGN(const std::optional<LiveNode> live, client_.TakeNode());
+      if (!live)
+        return Fail(ErrorCode::kBusy,
+                    fmt::format("{}: somebody else deleted it meanwhile", Quote(path)));
+      HF_TRY(client_.AskForAcl(path));
+      HF_ASSIGN(const std::vector<AclEntry> acl, client_.TakeAcl());
+      const std::string how = Difference(node, *live, acl);
       if (how.empty()) {
         ++same_;
-        return true;
+        return {};
       }
-      if (request_.overwrite && !is_dry_ && how != kEphemeralThere) {
-        auto done = Overwrite(path, node, **live, acl);
+      if (MayOverwrite(how)) {
+        auto done = Overwrite(path, node, *live, acl);
         const bool has_changed = !done && done.error().code() == ErrorCode::kBusy;
         if (has_changed && tries < kOverwritesMax) continue;
         if (!done) return Fail(std::move(done).error());
       }
-      ++differing_count_;
-      if (request_.overwrite && how != kEphemeralThere) ++overwritten_;
-      if (differing_.size() < kNamedMax) differing_.emplace_back(path, how);
-      return true;
+      NoteDifference(path, how);
+      return {};
     }
   }
 
@@ -309,16 +382,27 @@ class ZnodeRestore {
     return {};
   }
 
-  // What the server refuses of one node is told at the end; what it does not answer ends it all.
-  Result<void> Note(const std::string& path, Error error) {
-    const ErrorCode code = error.code();
-    if (code == ErrorCode::kUnavailable || code == ErrorCode::kTimedOut ||
-        code == ErrorCode::kCorrupt || code == ErrorCode::kCancelled)
-      return Fail(std::move(error).While(
-          fmt::format("{} nodes are made; at {}", is_dry_ ? 0 : created_, Quote(path))));
+  // What the server refuses of one node is told at the end.
+  Result<void> Note(const std::string& path, const Error& error) {
+    HF_TRY(Heard(path, Result<void>(Fail(error))));
+    failed_.push_back(path);
+    if (failed_.size() > 2 * kAskedMax) failed_.pop_front();
     ++failure_count_;
     if (failures_.size() < kNamedMax) failures_.push_back(error.Text());
     return {};
+  }
+
+  // What it does not answer ends it all.
+  template <typename T>
+  Result<void> Heard(const std::string& path, const Result<T>& answer) const {
+    if (answer) return {};
+    const ErrorCode code = answer.error().code();
+    if (code != ErrorCode::kUnavailable && code != ErrorCode::kTimedOut &&
+        code != ErrorCode::kCorrupt && code != ErrorCode::kCancelled)
+      return {};
+    return Fail(Error(answer.error())
+                    .While(fmt::format("at least {} nodes are made; at {}", is_dry_ ? 0 : created_,
+                                       Quote(path))));
   }
 
   const ZnodeRequest& request_;
@@ -336,7 +420,9 @@ class ZnodeRestore {
   std::uint64_t failure_count_ = 0;
   std::vector<std::pair<std::string, std::string>> differing_;  // path, and how
   std::vector<std::string> failures_;
-  std::vector<Passed> way_;  // to the node that came last, from above
+  std::deque<Asked> asked_;         // answers come in this order
+  std::vector<Asked> later_;        // are looked at when nothing is asked for
+  std::deque<std::string> failed_;  // as many as may have something below them that is yet to come
 };
 
 // Where the tree lies meanwhile: beside the agent's own files, where there are any.

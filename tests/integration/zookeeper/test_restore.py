@@ -3,7 +3,7 @@ and nodes in one that works."""
 
 from rig import ensemble, make_agent, run_tests, source_of
 from lib import Case, ZooKeeperEnsemble
-from lib.zookeeper_client import EPHEMERAL, OPEN_ACL, create
+from lib.zookeeper_client import EPHEMERAL, OPEN_ACL, change, create
 
 SECRET = ((31, "digest", "anna:Wap/fLaD11BLJBT+7fkDcVxaT7c="),)  # of "anna:secret"
 
@@ -65,6 +65,7 @@ class IntoALiveEnsemble(Case):
         self.client.create("/apps/one/ephemeral", b"", flags=EPHEMERAL)
         self.client.create("/apps/one/secret", b"s", acl=SECRET)
         self.client.create("/apps/one/secret/below", b"b", acl=SECRET)
+        self.client.create("/apps/one/secret/below/deep", b"d")
         self.client.create_container("/apps/one/container")
         self.client.create_with_ttl("/apps/one/ttl", 10_000_000)
         self.client.fill(create(f"/apps/one/n{number}", b"x" * 1000) for number in range(300))
@@ -138,6 +139,15 @@ class IntoALiveEnsemble(Case):
         del there["/apps/one/ephemeral"]  # its session goes on
         self.assertTrue(there == expected, there.keys() ^ expected.keys())
 
+    def test_more_differ_than_are_asked_for_at_once(self) -> None:
+        self.client.fill(change(f"/apps/one/n{number}", b"newer") for number in range(300))
+        done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
+        self.assertIn("300 were overwritten", done.stdout)
+        self.client.sync()
+        there = self.client.tree("/apps/one")
+        del there["/apps/one/ephemeral"]
+        self.assertEqual(there, self.tree)
+
     def test_names_beside_and_below(self) -> None:
         """By the bytes "/apps/one-two" lies between "/apps/one" and what is below that."""
         self.client.create("/apps/one-two", b"3")
@@ -154,6 +164,7 @@ class IntoALiveEnsemble(Case):
         self.delete("/apps/one")
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
         self.assertIn("for want of rights", done.stderr + done.stdout)
+        self.assertIn("2 could not be made", done.stderr)  # what is below it, too
         self.client.sync()
         self.assertIsNone(self.client.stat("/apps/one/secret/below"))
         self.assertIsNotNone(self.client.stat("/apps/one/n7"))
