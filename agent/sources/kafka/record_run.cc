@@ -1,6 +1,10 @@
 #include "agent/sources/kafka/record_run.h"
 
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the same sums by the widest registers that the processor has
+#else
 #include <xxhash.h>
+#endif
 
 #include <algorithm>
 #include <utility>
