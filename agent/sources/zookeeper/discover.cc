@@ -36,8 +36,8 @@ Result<JavaProperties> ReadConfig(const host::LocalProcess& process, const std::
   return ParseProperties(*text);
 }
 
-// The server takes a relative directory from where it runs, the source from beside zoo.cfg; in a
-// container it is the container's. Either has to be told.
+// A relative directory is below where the server was started, and one in a container is the
+// container's. The source has to be told either.
 std::string AddDirectory(const host::LocalProcess& process, const JavaProperties& properties,
                          const std::string& property, const std::string& option,
                          const std::string& fact, DiscoveredSource& found) {

@@ -33,11 +33,6 @@ Result<JavaProperties> ReadProperties(const std::string& path) {
   return properties;
 }
 
-std::string DirectoryOf(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
-}
-
 bool IsNumber(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -101,24 +96,35 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
   if (!read)
     return Fail(std::move(read).error().WithHint("correct \"config\", and let the agent read it"));
   config.properties = *std::move(read);
-  const std::string home = DirectoryOf(settings.config);
-  const auto directory = [&](const std::string& given, const std::string& name) {
+  const auto directory = [&](const std::string& given, const std::string& name,
+                             std::string_view option) -> Result<std::string> {
+    if (!given.empty()) return host::WithoutSlashes(given);
     const std::string said = TrimmedPropertyOf(config.properties, name);
-    if (!given.empty() || said.empty()) return host::WithoutSlashes(given);
-    return host::WithoutSlashes(host::AbsoluteIn(home, said));
+    if (!said.empty() && !said.starts_with('/'))
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} has {} {}, below the directory that the server was started in",
+                              Quote(settings.config), name, Quote(said)),
+                  fmt::format("say where that is: give the source \"{}\"", option));
+    return host::WithoutSlashes(said);
   };
-  config.data_dir = directory(settings.data_dir, "dataDir");
+  HF_ASSIGN(config.data_dir, directory(settings.data_dir, "dataDir", "data_dir"));
   if (config.data_dir.empty())
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} has no dataDir", Quote(settings.config)),
                 "\"config\" must be the zoo.cfg that the server is started with");
-  config.log_dir = directory(settings.data_log_dir, "dataLogDir");
+  HF_ASSIGN(config.log_dir, directory(settings.data_log_dir, "dataLogDir", "data_log_dir"));
   if (config.log_dir.empty()) config.log_dir = config.data_dir;
 
   std::set<std::string> files = {settings.config};
   const std::string dynamic = TrimmedPropertyOf(config.properties, "dynamicConfigFile");
-  if (!dynamic.empty()) {
-    config.dynamic_file = host::AbsoluteIn(home, dynamic);
+  if (!dynamic.empty() && !dynamic.starts_with('/')) {
+    config.warnings.push_back(
+        fmt::format("the other members are not known: {} has dynamicConfigFile {}, below the "
+                    "directory that the server was started in (hint: give the source \"members\", "
+                    "and that file under \"files\")",
+                    Quote(settings.config), Quote(dynamic)));
+  } else if (!dynamic.empty()) {
+    config.dynamic_file = dynamic;
     files.insert(config.dynamic_file);
     auto members = ReadProperties(config.dynamic_file);
     if (members) {

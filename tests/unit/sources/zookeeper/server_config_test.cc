@@ -102,4 +102,25 @@ TEST_CASE("zookeeper config: one that is none") {
   REQUIRE_FAILS(ReadServerConfig(settings), ErrorCode::kInvalidArgument, "no dataDir");
 }
 
+// A server takes them from where it was started, which its configuration does not say.
+TEST_CASE("zookeeper config: relative paths") {
+  DataDirectory data;
+  Settings settings;
+  settings.config = data.top() + "/zoo.cfg";
+  const auto write = [&](const std::string& text) {
+    REQUIRE_OK(WriteFileAtomic(settings.config, AsBytes(text), 0600));
+  };
+  write("dataDir=data\ndataLogDir=log\ndynamicConfigFile=zoo.cfg.dynamic\n");
+  REQUIRE_FAILS(ReadServerConfig(settings), ErrorCode::kInvalidArgument, "dataDir \"data\"");
+  settings.data_dir = data.path();
+  REQUIRE_FAILS(ReadServerConfig(settings), ErrorCode::kInvalidArgument, "dataLogDir \"log\"");
+  settings.data_log_dir = data.top() + "/log";
+  const ServerConfig config = Unwrap(ReadServerConfig(settings));
+  REQUIRE(config.data_dir == data.path());
+  REQUIRE(config.log_dir == data.top() + "/log");
+  REQUIRE(config.dynamic_file.empty());
+  REQUIRE(config.warnings.size() == 1);
+  REQUIRE(config.warnings[0].find("dynamicConfigFile \"zoo.cfg.dynamic\"") != std::string::npos);
+}
+
 }  // namespace holdfast::zookeeper
