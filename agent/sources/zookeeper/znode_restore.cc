@@ -233,7 +233,8 @@ class ZnodeRestore {
   };
 
   static bool IsBelow(std::string_view path, std::string_view parent) {
-    return path.starts_with(parent) && (parent == "/" || path[parent.size()] == '/');
+    return path.size() > parent.size() && path.starts_with(parent) &&
+           (parent == "/" || path[parent.size()] == '/');
   }
   static std::size_t SizeOf(const SavedNode& node) { return node.data ? node.data->size() : 0; }
 
@@ -276,6 +277,7 @@ class ZnodeRestore {
     Result<std::vector<AclEntry>> acl;
     if (!asked.is_above) acl = client_.TakeAcl();
     HF_TRY(Heard(asked.path, acl));
+    if (IsBelowFailed(asked.path)) return {};
     if (asked.is_above && !live && live.error().code() == ErrorCode::kDenied) return {};
     if (!live) return Note(asked.path, live.error());
     if (!*live) return Make(std::move(asked));
@@ -294,7 +296,6 @@ class ZnodeRestore {
   }
 
   Result<void> Make(Asked asked) {
-    if (IsBelowFailed(asked.path)) return {};
     if (is_dry_) {
       CountMade(asked.node);
       return {};

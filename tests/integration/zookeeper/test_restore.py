@@ -161,6 +161,8 @@ class IntoALiveEnsemble(Case):
         self.assertEqual(self.client.tree("/apps"), tree)
 
     def test_what_may_not_be_made_is_told(self) -> None:
+        done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
+        self.assertIn("3 could not be made or looked at", done.stderr)  # one, and what is below it
         self.delete("/apps/one")
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
         self.assertIn("for want of rights", done.stderr + done.stdout)
