@@ -49,6 +49,8 @@ class PackRepair {
     progress_.SetPhase("remove");
     for (const Id& pack : packs_) HF_TRY(Remove(pack));
     HF_TRY(repository_.LoadIndex(stop_));
+    for (const auto& [type, id] : unreadable_)
+      if (!repository_.Find(type, id)) ++report_.blobs_lost;
     return report_;
   }
 
@@ -100,7 +102,7 @@ class PackRepair {
       if (failure == nullptr) {
         HF_TRY(Save(blob, *sealed));
       } else if (IsDamage(*failure) || failure->code() == ErrorCode::kNotFound) {
-        ++report_.blobs_lost;
+        unreadable_.emplace_back(blob.type, blob.id);
       } else {
         return Fail(Error(*failure).While("read pack " + pack.Hex()));
       }
@@ -146,6 +148,7 @@ class PackRepair {
   std::unordered_map<Id, std::vector<PackContents::Blob>, IdHash> blobs_;
   std::array<OpenPack, 2> open_;  // data and trees apart, as everywhere
   IndexRewrite new_packs_;
+  std::vector<std::pair<BlobType, Id>> unreadable_;  // here; another pack may have them
 };
 
 }  // namespace

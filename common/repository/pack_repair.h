@@ -21,7 +21,7 @@ struct PackRepairReport {
   std::uint64_t packs_removed = 0;
   std::uint64_t blobs_saved = 0;  // that were whole, in new packs now
   std::uint64_t bytes_saved = 0;
-  std::uint64_t blobs_lost = 0;  // that were not; another pack may still have them
+  std::uint64_t blobs_lost = 0;  // that were not, and no other pack of the index has
   IndexRepairReport index;
 };
 

@@ -132,6 +132,20 @@ TEST_CASE("repair packs: what is whole is saved, and after a rehash nothing is w
   CHECK(after.packs_unreferenced == 0);
 }
 
+TEST_CASE("repair packs: what a rehash has stored again is not lost") {
+  Mending mending;
+  mending.Save();
+  const Id pack = mending.Damage(GENERATE(Harm::kFlipped, Harm::kGone));
+  mending.Rehash();
+  Progress progress;
+
+  const PackRepairReport report =
+      Unwrap(RepairPacks(*mending.Open(), std::vector<Id>{pack}, {}, progress, {}));
+
+  CHECK(report.blobs_lost == 0);
+  CHECK(mending.Check().errors.empty());
+}
+
 TEST_CASE("repair packs: a missing pack goes from the index by itself") {
   Mending mending;
   mending.Save();
