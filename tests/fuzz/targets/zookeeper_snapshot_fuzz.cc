@@ -57,7 +57,7 @@ bool TrySnapshot(ByteView bytes) {
 FUZZ_TARGET(zookeeper_snapshot) {
   using namespace holdfast;
   bool is_taken = fuzz::TrySnapshot(input);
-  for (const std::size_t seals : {1, 2, 3})
+  for (const std::size_t seals : {1U, 2U, 3U})
     is_taken = fuzz::TrySnapshot(fuzz::WithSeals(input, seals)) || is_taken;
   return is_taken;
 }
