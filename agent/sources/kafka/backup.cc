@@ -449,7 +449,13 @@ class Session final : public BackupSession {
     }
     if (state_) {
       add(state_->missing);
-      if (!member_ || !member_->has_metadata_log()) add(state_->only_in_metadata_log);
+      if (IsInZooKeeper()) {
+        for (const Missing& secret : state_->only_in_metadata_log)
+          warnings_.push_back(fmt::format("{}: {}, but the cluster's ZooKeeper has it (hint: {})",
+                                          secret.what, secret.reason, secret.remedy));
+      } else if (!member_ || !member_->has_metadata_log()) {
+        add(state_->only_in_metadata_log);
+      }
       warnings_.insert(warnings_.end(), state_->warnings.begin(), state_->warnings.end());
     }
     const std::size_t count = lacking_.size();
@@ -457,6 +463,11 @@ class Session final : public BackupSession {
     if (count > 0) manifest.details["partitions_missing"] = {std::to_string(count)};
     add(lacking_);
     add(made_again_);
+  }
+
+  // Then what brokers tell nobody is another service's state, and another source's to save.
+  bool IsInZooKeeper() const {
+    return !directories_.cluster_id().empty() && !directories_.is_kraft();
   }
 
   const SourceContext& context_;
