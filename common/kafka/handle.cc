@@ -210,8 +210,11 @@ void Handle::TakeEvent(rd_kafka_event_t* event) {
       const char* facility = nullptr;
       const char* line = nullptr;
       int level = 0;
-      if (observer_ && rd_kafka_event_log(event, &facility, &line, &level) == 0)
-        observer_(LevelOf(level), fmt::format("{}: {}", facility, line));
+      if (rd_kafka_event_log(event, &facility, &line, &level) != 0) return;
+      // Of a broker that it gave up, a later librdkafka sends an error only where it takes that
+      // for the application's fault.
+      if (std::string_view(facility) == "FAIL") Remember(RD_KAFKA_RESP_ERR__TRANSPORT, line);
+      if (observer_) observer_(LevelOf(level), fmt::format("{}: {}", facility, line));
       return;
     }
     case RD_KAFKA_EVENT_DR:

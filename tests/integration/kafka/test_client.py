@@ -1,7 +1,11 @@
 """common/kafka with real brokers: Kafka 4.1 and 3.9, by the librdkafka of the build (2.0.2 on Debian 12) and that of
 today. What each of the two cannot do is said, not guessed."""
 
+import concurrent.futures
+import contextlib
+import socket
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -525,6 +529,46 @@ class Kraft41(WithRights, Case):
             found = [record.as_written() for record in admin.consume(f"led-{today}")]
             self.assertEqual(found, numbered(f"led-{today}", range(3000), size))
         self.cluster.start_broker(2)
+
+
+class Strangers(Case):
+    """Where no broker listens. Later librdkafkas tell that only in what they log."""
+
+    def told(self, listener: socket.socket, today: bool) -> RoomError:
+        properties = {"bootstrap.servers": f"127.0.0.1:{listener.getsockname()[1]}"}
+        # A request for versions, the first of all, is waited for 10 s.
+        with KafkaRoom(properties, self.directory, today=today, time_limit_ms=12_000) as room:
+            with self.assertRaises(RoomError) as raised:
+                room.do("cluster")
+        return raised.exception
+
+    def test_what_listens_there_is_told(self) -> None:
+        mute, rude = (socket.create_server(("127.0.0.1", 0), backlog=100) for _ in range(2))
+        self.addCleanup(mute.close)
+        self.addCleanup(rude.close)
+        threading.Thread(target=self.hang_up, args=[rude], daemon=True).start()
+        cases = [
+            (listener, today, says, hint)
+            for listener, says, hint in (
+                (mute, "ApiVersionRequest failed", "does not answer as a broker does"),
+                (rude, "Disconnected", "security.protocol"),
+            )
+            for today in BOTH
+        ]
+        with concurrent.futures.ThreadPoolExecutor(len(cases)) as threads:
+            for (listener, today, says, hint), error in zip(
+                cases, threads.map(lambda case: self.told(*case[:2]), cases), strict=True
+            ):
+                with self.subTest(today=today, says=says):
+                    self.assertEqual(error.code, "unavailable")
+                    self.assertIn(says, error.message)
+                    self.assertIn(hint, error.hint)
+
+    @staticmethod
+    def hang_up(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                listener.accept()[0].close()
 
 
 class Kraft39(Whole, Case):
