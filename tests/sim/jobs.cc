@@ -23,12 +23,11 @@ void World::PerformAgent(Agent& agent, const agent::Action& action) {
 // Does something for a job some time later, unless the process or the job has ended meanwhile.
 void World::Later(Agent& agent, const agent::TaskKey& key, std::int64_t ms,
                   std::function<void(Job&)> what) {
-  In(ms,
-     [this, &agent, key, life = agent.life, step = ++agent.jobs[key].step, what = std::move(what)] {
-       if (life != agent.life) return;
-       auto job = agent.jobs.find(key);
-       if (job != agent.jobs.end() && job->second.step == step) what(job->second);
-     });
+  In(ms, [&agent, key, life = agent.life, step = ++agent.jobs[key].step, what = std::move(what)] {
+    if (life != agent.life) return;
+    auto job = agent.jobs.find(key);
+    if (job != agent.jobs.end() && job->second.step == step) what(job->second);
+  });
 }
 
 void World::EndJob(Agent& agent, const agent::TaskKey& key, agent::Event event) {
