@@ -35,6 +35,14 @@ const Settings kCommonSettings = {
     {"enable.metrics.push", "false", true},
 };
 
+// 2.10: once it knows one broker of the cluster it drops the addresses it was given. If that one is
+// the only one that runs, and dies when another comes back, it tries nothing but the dead one.
+constexpr int kForgetsBootstrap = 0x020a0000;
+
+std::string Joined(const std::vector<std::string>& bootstrap) {
+  return fmt::format("{}", fmt::join(bootstrap, ","));
+}
+
 std::string_view TrimText(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const std::size_t begin = text.find_first_not_of(kBlank);
@@ -115,9 +123,8 @@ Result<ConfigPtr> MakeConfig(const ClientOptions& options, const Settings& setti
     HF_TRY(SetProperty(config.get(), name, value));
   for (const Setting& setting : settings) HF_TRY(Set(config.get(), setting));
   ErrorText text{};
-  const std::string bootstrap = fmt::format("{}", fmt::join(options.bootstrap, ","));
-  if (rd_kafka_conf_set(config.get(), "bootstrap.servers", bootstrap.c_str(), text.data(),
-                        text.size()) != RD_KAFKA_CONF_OK)
+  if (rd_kafka_conf_set(config.get(), "bootstrap.servers", Joined(options.bootstrap).c_str(),
+                        text.data(), text.size()) != RD_KAFKA_CONF_OK)
     return Fail(ErrorCode::kInvalidArgument, std::string(text.data()), "give brokers as host:port");
   return config;
 }
@@ -167,6 +174,7 @@ Handle::Handle(rd_kafka_t* kafka, const ClientOptions& options, LogObserver obse
     : kafka_(kafka),
       main_(rd_kafka_queue_get_main(kafka)),
       name_(NameOf(options.bootstrap)),
+      bootstrap_(Joined(options.bootstrap)),
       time_limit_(options.time_limit),
       observer_(std::move(observer)) {
   HF_CHECK(rd_kafka_set_log_queue(kafka_, nullptr) == RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -213,7 +221,10 @@ void Handle::TakeEvent(rd_kafka_event_t* event) {
       if (rd_kafka_event_log(event, &facility, &line, &level) != 0) return;
       // Of a broker that it gave up, a later librdkafka sends an error only where it takes that
       // for the application's fault.
-      if (std::string_view(facility) == "FAIL") Remember(RD_KAFKA_RESP_ERR__TRANSPORT, line);
+      if (std::string_view(facility) == "FAIL") {
+        Remember(RD_KAFKA_RESP_ERR__TRANSPORT, line);
+        AddBootstrap();
+      }
       if (observer_) observer_(LevelOf(level), fmt::format("{}: {}", facility, line));
       return;
     }
@@ -224,6 +235,12 @@ void Handle::TakeEvent(rd_kafka_event_t* event) {
     default:
       return;  // none other is enabled
   }
+}
+
+void Handle::AddBootstrap() {
+  // https://github.com/confluentinc/librdkafka/pull/5600. It has each address only once; of the
+  // list it keeps a copy each time, and gives a broker up a few times a minute.
+  if (rd_kafka_version() >= kForgetsBootstrap) rd_kafka_brokers_add(kafka_, bootstrap_.c_str());
 }
 
 void Handle::Remember(rd_kafka_resp_err_t code, std::string text) {

@@ -122,11 +122,14 @@ class Handle {
     std::string text;
   };
   void TakeEvent(rd_kafka_event_t* event);
+  // A broker was given up: there may be others where the first was found.
+  void AddBootstrap();
   void Remember(rd_kafka_resp_err_t code, std::string text);
 
   rd_kafka_t* kafka_;
   QueuePtr main_;
-  const std::string name_;  // "kafka at \"host:9092\""
+  const std::string name_;       // "kafka at \"host:9092\""
+  const std::string bootstrap_;  // as librdkafka takes it
   const std::chrono::milliseconds time_limit_;
   const LogObserver observer_;
   Deliver deliver_;

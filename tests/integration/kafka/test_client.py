@@ -531,6 +531,43 @@ class Kraft41(WithRights, Case):
         self.cluster.start_broker(2)
 
 
+class Pair(Case):
+    """Two brokers of which either may be alone, for ZooKeeper is behind them."""
+
+    def test_the_only_broker_dies_when_the_other_comes_back(self) -> None:
+        cluster = KafkaCluster(self.directory / "kafka", "kafka39", 2, zookeeper=True)
+        self.addCleanup(cluster.kill)
+        cluster.start()
+        cluster.create_topic("moves", config=FOR_EVER, assignment=[[1, 2]])
+        cluster.admin().load("moves", 3000, 1000)
+        cluster.kill_broker(1)
+
+        def is_alone() -> bool:
+            told = cluster.admin(2).metadata()
+            return len(told["brokers"]) == 1 and told["topics"]["moves"]["0"]["leader"] == 2
+
+        wait_until("broker 2 to lead", is_alone)
+        rooms = {
+            today: KafkaRoom(cluster.client_properties(), self.directory, today=today, ahead_bytes=100_000)
+            for today in BOTH
+        }
+        read = {}
+        for today, room in rooms.items():
+            self.addCleanup(room.close)
+            self.assertEqual([one["id"] for one in room.do("cluster")["brokers"]], [2])
+            room.do("start", partition=["moves", 0], offset=0, tag=1)
+            read[today] = room.do("next")
+        cluster.start_broker(1)
+        wait_until("broker 1 to follow", lambda: cluster.admin().metadata()["topics"]["moves"]["0"]["isr"] == [2, 1])
+        cluster.kill_broker(2)
+        for today, room in rooms.items():
+            with self.subTest(today=today):
+                while read[today][-1]["kind"] != "end":
+                    read[today] += room.do("next")
+                self.assertEqual([one["offset"] for one in read[today][:-1]], list(range(3000)))
+                self.assertEqual([one["id"] for one in room.do("cluster")["brokers"]], [1])
+
+
 class Strangers(Case):
     """Where no broker listens. Later librdkafkas tell that only in what they log."""
 
