@@ -101,7 +101,8 @@ class Session final : public BackupSession {
     if (const ServerProcess* process = node_->process()) {
       const Mode mode = ModeOf(process->flags, config);
       manifest.details["mode"] = {std::string(ModeText(mode))};
-      if (mode != Mode::kAgent) manifest.details["retention"] = {RetentionText(process->flags)};
+      if (mode != Mode::kAgent)
+        manifest.details["retention"] = {RetentionText(process->flags, config)};
     }
     if (!config) return;
     std::string labels;

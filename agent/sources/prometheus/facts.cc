@@ -28,9 +28,18 @@ const config::Node* At(const config::Node& node, std::initializer_list<std::stri
   return at;
 }
 
-std::optional<std::string> RetentionTime(const Flags& flags) {
+// Empty: none is said. The configuration goes before the flags.
+std::string RetentionTime(const Flags& flags, const std::optional<ConfigFacts>& config) {
+  if (config && !config->retention_time.empty()) return config->retention_time;
   auto time = flags.Last("storage.tsdb.retention.time");
-  return time ? time : flags.Last("storage.tsdb.retention");
+  if (!time) time = flags.Last("storage.tsdb.retention");
+  return time.value_or("");
+}
+
+std::string RetentionSize(const Flags& flags, const std::optional<ConfigFacts>& config) {
+  if (config && !config->retention_size.empty()) return config->retention_size;
+  const auto size = flags.Last("storage.tsdb.retention.size");
+  return size && size != "0" ? *size : "";
 }
 
 }  // namespace
@@ -46,6 +55,15 @@ Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& fi
     facts.remote_writes = writes->items.size();
   if (const config::Node* window = At(root, {"storage", "tsdb", "out_of_order_time_window"}))
     facts.out_of_order_window = window->scalar;
+  const auto retention = [&root](std::string_view key) -> std::string {
+    const config::Node* value = At(root, {"storage", "tsdb", "retention", key});
+    return value != nullptr && value->scalar != "0" ? value->scalar : "";
+  };
+  facts.retention_time = retention("time");
+  facts.retention_size = retention("size");
+  // Of the file system, and goes before a size.
+  if (const std::string part = retention("percentage"); !part.empty())
+    facts.retention_size = part + "%";
   return facts;
 }
 
@@ -72,7 +90,7 @@ bool IsAgentMode(const Flags& flags) {
 
 Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config) {
   if (IsAgentMode(flags)) return Mode::kAgent;
-  const auto retention = ParseDuration(RetentionTime(flags).value_or(""));
+  const auto retention = ParseDuration(RetentionTime(flags, config));
   // 0 is none said, which is 15 days.
   const bool is_short = retention && retention->count() > 0 && *retention <= kKeptForSending;
   return is_short && config && config->remote_writes > 0 ? Mode::kRemoteWriteOnly : Mode::kServer;
@@ -90,11 +108,11 @@ std::string_view ModeText(Mode mode) {
   return "server";
 }
 
-std::string RetentionText(const Flags& flags) {
-  const auto time = RetentionTime(flags);
-  const auto size = flags.Last("storage.tsdb.retention.size");
-  if (size && !size->empty() && size != "0") return time ? *time + ", " + *size : *size;
-  return time.value_or("15d");
+std::string RetentionText(const Flags& flags, const std::optional<ConfigFacts>& config) {
+  const std::string time = RetentionTime(flags, config);
+  const std::string size = RetentionSize(flags, config);
+  if (size.empty()) return time.empty() ? "15d" : time;
+  return time.empty() ? size : time + ", " + size;
 }
 
 Result<std::string> DataOf(std::string_view answer) {

@@ -21,6 +21,9 @@ struct ConfigFacts {
   std::map<std::string, std::string> external_labels;
   std::size_t remote_writes = 0;
   std::string out_of_order_window;  // empty: none is set
+  // As it is written, such as "30d" and "512MB" or "80%"; empty: none is set. Since Prometheus 3.
+  std::string retention_time;
+  std::string retention_size;
 };
 // kInvalidArgument for what is no YAML.
 Result<ConfigFacts> ReadConfigFacts(std::string_view text, const std::string& file);
@@ -36,8 +39,8 @@ enum class Mode : std::uint8_t {
 bool IsAgentMode(const Flags& flags);
 Mode ModeOf(const Flags& flags, const std::optional<ConfigFacts>& config);
 std::string_view ModeText(Mode mode);  // "server", "remote-write-only", "agent"
-// "15d", "512MB", "15d, 512MB": as the flags say, or the default.
-std::string RetentionText(const Flags& flags);
+// "15d", "512MB", "15d, 512MB": as the configuration says, or else the flags, or the default.
+std::string RetentionText(const Flags& flags, const std::optional<ConfigFacts>& config);
 
 // The answers of a server that runs. Every part may be missing.
 struct ServerFacts {

@@ -83,8 +83,8 @@ class PrometheusSource final : public Source {
     if (mode == Mode::kAgent)
       info.would_save = {"the log: samples that were not handed on yet"};
     else if (mode == Mode::kRemoteWriteOnly)
-      info.would_save.back() +=
-          fmt::format(": samples of {}, the others were handed on", RetentionText(process.flags));
+      info.would_save.back() += fmt::format(": samples of {}, the others were handed on",
+                                            RetentionText(process.flags, facts));
   }
 
   Result<void> AskVersion(SourceInfo& info, const std::stop_token& stop) const {

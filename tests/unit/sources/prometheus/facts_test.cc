@@ -32,10 +32,28 @@ TEST_CASE("prometheus facts: who keeps samples is told from who hands them on") 
 }
 
 TEST_CASE("prometheus facts: retention") {
-  REQUIRE(RetentionText(FlagsOf({})) == "15d");
-  REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention=3d"})) == "3d");
-  REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention.time=3d",
-                                 "--storage.tsdb.retention.size=1GB"})) == "3d, 1GB");
+  const Flags none = FlagsOf({});
+  const Flags both =
+      FlagsOf({"--storage.tsdb.retention.time=3d", "--storage.tsdb.retention.size=1GB"});
+  REQUIRE(RetentionText(none, std::nullopt) == "15d");
+  REQUIRE(RetentionText(FlagsOf({"--storage.tsdb.retention=3d"}), std::nullopt) == "3d");
+  REQUIRE(RetentionText(both, std::nullopt) == "3d, 1GB");
+  REQUIRE(RetentionText(both, ConfigFacts{}) == "3d, 1GB");
+
+  // What the configuration says goes before the flags, each by itself.
+  const auto of = [](const std::string& retention) {
+    return Unwrap(ReadConfigFacts("storage: {tsdb: {retention: " + retention + "}}\n", "/f"));
+  };
+  REQUIRE(RetentionText(none, of("{time: 90d}")) == "90d");
+  REQUIRE(RetentionText(none, of("{size: 5GB}")) == "5GB");
+  REQUIRE(RetentionText(both, of("{time: 90d}")) == "90d, 1GB");
+  REQUIRE(RetentionText(both, of("{size: 5GB, percentage: 80}")) == "3d, 80%");
+  REQUIRE(RetentionText(both, of("{time: 0, size: 0, percentage: 0}")) == "3d, 1GB");
+  REQUIRE(RetentionText(both, of("90d")) == "3d, 1GB");
+
+  ConfigFacts sending = of("{time: 1d}");
+  sending.remote_writes = 1;
+  REQUIRE(ModeOf(both, sending) == Mode::kRemoteWriteOnly);
 }
 
 TEST_CASE("prometheus facts: of the configuration") {
