@@ -2,11 +2,20 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,6 +25,8 @@
 namespace holdfast {
 namespace {
 
+constexpr std::string_view kRandomSuffix = "-XXXXXX";
+
 std::string ParentOf(const std::string& path) {
   std::size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
@@ -24,8 +35,11 @@ std::string ParentOf(const std::string& path) {
 
 // Writes, syncs and renames; the caller removes `temporary` when this fails.
 Result<void> WriteAndRename(int fd, const std::string& temporary, const std::string& path,
-                            ByteView content, unsigned mode) {
+                            ByteView content, unsigned mode, std::optional<FileOwner> owner) {
   HF_TRY(WriteAll(fd, content, path));
+  // By its descriptor: whoever may write to the directory could put a link in its place.
+  if (owner && fchown(fd, owner->uid, owner->gid) != 0)
+    return Fail(ErrnoError(errno, "set the owner of " + Quote(path)));
   if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(path)));
   HF_TRY(SyncFile(fd, path));
   if (rename(temporary.c_str(), path.c_str()) != 0) {
@@ -124,13 +138,45 @@ Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
   return outcome;
 }
 
+// Whether locks there are seen by all who could hold some: elsewhere flock() on a directory is the
+// kernel's own, of which other hosts know nothing.
+bool IsOfThisHost(const std::string& directory) {
+  constexpr auto kLocal = std::to_array<std::uint32_t>({
+      EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC,
+      OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1,  // ZFS
+  });
+  struct statfs status {};
+  return statfs(directory.c_str(), &status) == 0 &&
+         std::ranges::find(kLocal, static_cast<std::uint32_t>(status.f_type)) != kLocal.end();
+}
+
+// What cannot be listed, claimed or removed stays: it is in nobody's way.
+void RemoveUnclaimed(const std::string& prefix, const std::string& parent) {
+  if (!IsOfThisHost(parent)) return;
+  std::error_code error;
+  std::vector<std::string> found;
+  for (std::filesystem::directory_iterator at(parent, error), end; !error && at != end;
+       at.increment(error)) {
+    std::string name = at->path().filename().string();
+    if (name.starts_with(prefix + "-") && name.size() == prefix.size() + kRandomSuffix.size())
+      found.push_back(parent + "/" + name);
+  }
+  for (const std::string& path : found) {
+    const auto fd = OpenFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    struct stat status {};
+    if (!fd || fstat(fd->get(), &status) != 0 || status.st_uid != geteuid()) continue;
+    if (flock(fd->get(), LOCK_EX | LOCK_NB) == 0) (void)RemoveTree(path);
+  }
+}
+
 }  // namespace
 
-Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode) {
+Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode,
+                             std::optional<FileOwner> owner) {
   std::string temporary = path + ".tmp-XXXXXX";
   Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
-  Result<void> written = WriteAndRename(fd.get(), temporary, path, content, mode);
+  Result<void> written = WriteAndRename(fd.get(), temporary, path, content, mode, owner);
   if (!written) (void)unlink(temporary.c_str());  // gone already where only the last sync failed
   return written;
 }
@@ -141,15 +187,30 @@ Result<TempDir> TempDir::Create(const std::string& prefix, const std::string& pa
     const char* from_environment = std::getenv("TMPDIR");
     where = from_environment != nullptr && *from_environment != '\0' ? from_environment : "/tmp";
   }
-  std::string path = where + "/" + prefix + "-XXXXXX";
+  std::string path = where + "/" + prefix + std::string(kRandomSuffix);
   if (mkdtemp(path.data()) == nullptr) {
     return Fail(ErrnoError(errno, "make a directory in " + Quote(where)));
   }
   return TempDir(path);
 }
 
+Result<TempDir> TempDir::CreateClaimed(const std::string& prefix, const std::string& parent) {
+  RemoveUnclaimed(prefix, parent);
+  for (;;) {
+    HF_ASSIGN(TempDir made, Create(prefix, parent));
+    auto claim = OpenFile(made.path_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (claim) {
+      while (flock(claim->get(), LOCK_EX) != 0 && errno == EINTR) continue;
+      made.claim_ = *std::move(claim);
+    }
+    // Another process may have taken it for a dead one's before it was locked.
+    if (access(made.path_.c_str(), F_OK) == 0) return made;
+  }
+}
+
 TempDir& TempDir::operator=(TempDir&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(claim_, other.claim_);
   return *this;
 }
 

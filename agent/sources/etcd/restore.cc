@@ -439,8 +439,8 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
 
   std::string parent = std::filesystem::path(request.directory).parent_path().string();
   HF_TRY(MakeDirectories(parent));
+  HF_ASSIGN(TempDir work, TempDir::CreateClaimed(".holdfast-etcd", parent));
   HF_TRY(CheckSpace(parent, found->size));
-  HF_ASSIGN(TempDir work, TempDir::Create(".holdfast-etcd", parent));
   std::string file = work.path() + "/snapshot.db";
   progress.items_total = 1;
   progress.bytes_total = found->size;

@@ -131,11 +131,13 @@ Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
 Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
                         const std::string& directory) {
   HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
+  // This takes long; as long as it is nobody else's, what a kill leaves of it can be removed.
+  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
   if (::geteuid() == 0 && ::fchown(top.get(), attributes.uid, attributes.gid) != 0)
     return Fail(ErrnoError(errno, "chown " + Quote(made)));
   if (::fchmod(top.get(), attributes.mode) != 0)
     return Fail(ErrnoError(errno, "chmod " + Quote(made)));
-  if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
+  HF_TRY(SyncFile(top.get(), made));
   CrashPoint("prometheus.data_dir.swap");
   if (::rename(made.c_str(), directory.c_str()) != 0)
     return Fail(ErrnoError(errno, "rename to " + Quote(directory)));
@@ -279,7 +281,7 @@ Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const 
                 "--dry-run shows what it has");
   const std::string parent = std::filesystem::path(request.directory).parent_path().string();
   HF_TRY(MakeDirectories(parent));
-  HF_ASSIGN(TempDir made, TempDir::Create(".prometheus-restore", parent));
+  HF_ASSIGN(TempDir made, TempDir::CreateClaimed(".holdfast-prometheus", parent));
   HF_ASSIGN(const ExtractOutcome extracted,
             spec.snapshot->Extract(made.path(), extract, progress, stop));
   outcome.warnings.insert(outcome.warnings.end(), extracted.warnings.begin(),

@@ -217,8 +217,8 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec, Pro
                   fmt::format("{} is there already", Quote(directory + "/version-2")), kAside);
     HF_TRY(MakeDirectories(directory, 0750));
   }
-  HF_ASSIGN(const TempDir data, TempDir::Create(".holdfast-zookeeper", request.data_dir));
-  HF_ASSIGN(const TempDir logs, TempDir::Create(".holdfast-zookeeper", request.log_dir));
+  HF_ASSIGN(const TempDir data, TempDir::CreateClaimed(".holdfast-zookeeper", request.data_dir));
+  HF_ASSIGN(const TempDir logs, TempDir::CreateClaimed(".holdfast-zookeeper", request.log_dir));
   const bool is_apart = request.log_dir != request.data_dir;
   const std::string& log_place = is_apart ? logs.path() : data.path();
   progress.SetPhase("extract");

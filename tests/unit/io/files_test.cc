@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -42,6 +45,38 @@ TEST_CASE("atomic file: replaces the whole content and leaves nothing beside it"
   REQUIRE(unlink(path.c_str()) == 0);
   REQUIRE(rmdir(dir.path().c_str()) == 0);  // empty: no temporary file stayed
   dir.Keep();
+}
+
+TEST_CASE("claimed directories: what a killed process left goes with the next") {
+  const TempDir parent = Unwrap(TempDir::Create("hf-io"));
+  const auto left = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(parent.path()))
+      names.insert(entry.path().filename().string());
+    return names;
+  };
+  // As a killed one leaves it: there, and claimed by nobody.
+  const std::string old = Unwrap(TempDir::CreateClaimed(".holdfast-x", parent.path())).Keep();
+  REQUIRE(std::filesystem::create_directories(old + "/deep/below"));
+  // Others', by name, kind or claim.
+  REQUIRE(mkdir((parent.path() + "/.holdfast-x-notes").c_str(), 0700) == 0);
+  REQUIRE(mkdir((parent.path() + "/.holdfast-y-abcdef").c_str(), 0700) == 0);
+  REQUIRE_OK(WriteFileAtomic(parent.path() + "/.holdfast-x-abcdef", AsBytes("x"), 0600));
+  const std::set<std::string> others = {".holdfast-x-notes", ".holdfast-y-abcdef",
+                                        ".holdfast-x-abcdef"};
+  {
+    const TempDir first = Unwrap(TempDir::CreateClaimed(".holdfast-x", parent.path()));
+    REQUIRE_FALSE(std::filesystem::exists(old));
+    TempDir second = Unwrap(TempDir::CreateClaimed(".holdfast-x", parent.path()));
+    const TempDir moved = std::move(second);
+    const TempDir third = Unwrap(TempDir::CreateClaimed(".holdfast-x", parent.path()));
+    for (const TempDir* one : {&first, &moved, &third})
+      REQUIRE(std::filesystem::is_directory(one->path()));
+    REQUIRE(left().size() == others.size() + 3);
+  }
+  REQUIRE(left() == others);
+  REQUIRE_FAILS(TempDir::CreateClaimed(".holdfast-x", parent.path() + "/none"),
+                ErrorCode::kNotFound, "none");
 }
 
 TEST_CASE("atomic file: a missing directory is an error that names the file") {
