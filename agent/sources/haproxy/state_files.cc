@@ -74,11 +74,10 @@ Result<void> StateFiles::Put(std::string_view state) const {
       HF_TRY(WriteFileAtomic(AsideOf(file.path, id_, "none"), {}, kMode));
     }
     HF_TRY(SyncDirectory(ParentPath(file.path)));
-    HF_TRY(
-        WriteFileAtomic(file.path, AsBytes(content), was_there ? status.st_mode & 07777U : kMode));
-    if (was_there && ::geteuid() == 0 &&
-        ::chown(file.path.c_str(), status.st_uid, status.st_gid) != 0)
-      return Fail(ErrnoError(errno, "set the owner of " + Quote(file.path)));
+    std::optional<FileOwner> owner;
+    if (was_there && ::geteuid() == 0) owner = {status.st_uid, status.st_gid};
+    HF_TRY(WriteFileAtomic(file.path, AsBytes(content), was_there ? status.st_mode & 07777U : kMode,
+                           owner));
   }
   return {};
 }
