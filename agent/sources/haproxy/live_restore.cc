@@ -233,12 +233,17 @@ class WorkerRestore {
     not_set_.clear();
     std::uint64_t set = 0;
     std::uint64_t impossible = 0;
-    std::vector<std::string> first_keys;
+    std::uint64_t without_room = 0;
+    std::size_t tried = 0;
+    std::size_t kept = 0;
+    std::size_t gone = 0;
     std::string pending;
     const auto send = [&]() -> Result<void> {
-      Result<void> sent = pending.empty() ? Result<void>{} : Command(pending);
+      if (pending.empty()) return {};
+      HF_ASSIGN(const std::uint64_t refused, SetRows(pending));
+      without_room += refused;
       pending.clear();
-      return sent;
+      return {};
     };
     const auto set_row = [&](std::string_view line) -> Result<void> {
       if (line.starts_with('#')) return {};
@@ -255,8 +260,18 @@ class WorkerRestore {
         ++impossible;
         return {};
       }
-      if (first_keys.size() < kReadBackRows) first_keys.push_back(*key);
       ++set;
+      // Each of the first by itself, and at once: later ones and traffic push rows out of a table
+      // that is full, and time takes those that expire soon.
+      if (tried < kReadBackRows) {
+        ++tried;
+        HF_ASSIGN(const std::uint64_t refused, SetRows(command + data));
+        without_room += refused;
+        if (refused > 0) return {};
+        HF_ASSIGN(const bool is_there, HasRow(table.name, *key));
+        ++(is_there ? kept : gone);
+        return {};
+      }
       if (pending.size() + command.size() + data.size() > kCommandBytesMax) HF_TRY(send());
       if (!pending.empty()) pending += ";" + Prefix();
       pending += command + data;
@@ -264,10 +279,44 @@ class WorkerRestore {
     };
     HF_TRY(ReadLines(open_, table.path, set_row));
     HF_TRY(send());
-    for (const std::string& key : first_keys) HF_TRY(ReadBack(table.name, key));
-    if (set > 0) changes_.done.push_back(fmt::format("table {}: {} rows set", table.name, set));
+    if (gone > 0 && kept == 0)
+      return Fail(ErrorCode::kInternal,
+                  fmt::format("HAProxy has none of {} rows that were looked for as soon as they "
+                              "were set",
+                              gone));
+    if (gone > 0)
+      changes_.left.push_back(fmt::format(
+          "table {}: of the first {} rows {} were gone as soon as they were set: it is full, or "
+          "they expire",
+          table.name, kept + gone, gone));
+    if (without_room > 0)
+      changes_.left.push_back(
+          fmt::format("table {}: it is full, and took {} rows not", table.name, without_room));
+    if (set > without_room)
+      changes_.done.push_back(fmt::format("table {}: {} rows set", table.name, set - without_room));
     TellWhatIsLeft(table, impossible);
     return {};
+  }
+
+  static bool IsNoRoom(std::string_view said) {
+    return said.find("Unable to allocate a new entry") != std::string_view::npos;
+  }
+
+  // How many of them a full table did not take; it drops older ones unless it has `nopurge`.
+  Result<std::uint64_t> SetRows(std::string_view commands) {
+    HF_ASSIGN(const std::string answer, api_.AskText(worker_, commands));
+    std::uint64_t refused = 0;
+    for (std::string_view rest = answer; !rest.empty();) {
+      const std::size_t feed = std::min(rest.find('\n'), rest.size());
+      const std::string said = Trimmed(std::string(rest.substr(0, feed)));
+      rest.remove_prefix(std::min(feed + 1, rest.size()));
+      if (IsNoRoom(said)) {
+        ++refused;
+      } else if (!said.empty()) {
+        return Fail(ErrorCode::kUnsupported, fmt::format("HAProxy says: {}", said));
+      }
+    }
+    return refused;
   }
 
   // " data.gpc0 1 data.conn_cnt 2". A field that comes for the first time is tried alone: whether
@@ -285,6 +334,7 @@ class WorkerRestore {
       if (known == settable_.end()) {
         HF_ASSIGN(const std::string answer, api_.AskText(worker_, command + one));
         const std::string said = Trimmed(answer);
+        if (IsNoRoom(said)) return data;  // which says nothing of the field
         // Keys of such a table, e.g. binary ones, come from nowhere but traffic.
         if (said.find("not supported") != std::string::npos && said.find("key") != said.npos) {
           refused_ = true;
@@ -299,16 +349,14 @@ class WorkerRestore {
     return data;
   }
 
-  Result<void> ReadBack(const std::string& table, const std::string& key) {
+  Result<bool> HasRow(const std::string& table, const std::string& key) {
     bool is_there = false;
     HF_TRY(api_.Ask(worker_, fmt::format("show table {} key {}", table, key),
                     [&](std::string_view line) -> Result<void> {
                       is_there = is_there || RowOf(line).has_value();
                       return {};
                     }));
-    if (is_there) return {};
-    return Fail(ErrorCode::kInternal,
-                fmt::format("HAProxy has no row {} although it was set", key));
+    return is_there;
   }
 
   void TellWhatIsLeft(const StoredTable& table, std::uint64_t impossible) {
