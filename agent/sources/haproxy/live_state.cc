@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "agent/sources/foreign_file.h"
 #include "agent/sources/haproxy/file_space.h"
 #include "agent/sources/haproxy/inline_lists.h"
 #include "agent/sources/haproxy/line_cutter.h"
@@ -176,10 +177,16 @@ class LiveReader {
     const bool is_silent =
         error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kUnavailable;
     bool runs = is_open_;
+    std::string reason = error.message();
+    std::string remedy = error.hint();
     if (is_silent && !is_open_ && settings_.reload) {
       const auto process = Process(*settings_.reload, *options_.clock).Look(stop_);
       if (!process && process.error().code() == ErrorCode::kCancelled) return Fail(process.error());
-      runs = process && process->is_running;
+      runs = !process || process->is_running;
+      if (!process) {
+        reason += "; whether HAProxy runs cannot be told: " + process.error().message();
+        remedy = process.error().hint();
+      }
     }
     if (is_silent && !runs) {
       state_.is_cold_ = true;
@@ -188,12 +195,11 @@ class LiveReader {
                       error.message()));
       return {};
     }
-    std::string remedy = error.hint();
     if (remedy.empty() && error.code() == ErrorCode::kDenied)
       remedy = "let the agent write to the socket: its \"mode\", \"user\" and \"group\"";
     if (remedy.empty()) remedy = "back up again; if it stays so, see HAProxy's log";
     state_.missing_.push_back(
-        {"live state of " + settings_.socket, error.message(), std::move(remedy)});
+        {"live state of " + settings_.socket, std::move(reason), std::move(remedy)});
     return {};
   }
 
@@ -437,12 +443,13 @@ class LiveReader {
   }
 
   void CompareCertificate(const LiveCertificate& live, const std::string& disk, Json& json) {
-    const auto pem = ReadWholeFile(disk, kCertificateBytesMax);
-    if (!pem) {
-      Tell("certificate", disk, "the file cannot be compared: " + pem.error().message());
+    const auto pem = ReadForeignFile(disk, kCertificateBytesMax);
+    if (!pem || !*pem) {
+      Tell("certificate", disk,
+           "the file cannot be compared: " + (pem ? "it is not there" : pem.error().message()));
       return;
     }
-    const std::string sum = FingerprintOfPem(AsText(*pem));
+    const std::string sum = FingerprintOfPem(**pem);
     json["sha1_on_disk"] = sum;
     json["differs"] = sum != live.sha1;
     if (sum == live.sha1) return;

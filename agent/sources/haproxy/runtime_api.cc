@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -24,7 +25,7 @@ constexpr std::size_t kShownMax = 200;
 
 }  // namespace
 
-Result<Fd> ConnectSocket(const std::string& path) {
+Result<Fd> ConnectSocket(const std::string& path, std::chrono::milliseconds patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
@@ -34,7 +35,16 @@ Result<Fd> ConnectSocket(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.is_open()) return Fail(ErrnoError(errno, "make a socket"));
+  // Of a socket whose queue is full connect() would wait for ever.
+  const timeval limit{.tv_sec = patience.count() / 1000, .tv_usec = patience.count() % 1000 * 1000};
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
+    return Fail(ErrnoError(errno, "make a socket"));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    if (errno == EAGAIN)
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("HAProxy took no connection for {} on {}", FormatDuration(patience),
+                              Quote(path)),
+                  "it may be stopped (SIGSTOP), or have too many connections to this socket");
     return Fail(ErrnoError(errno, fmt::format("connect to the socket {}", Quote(path))));
   }
   return fd;

@@ -24,9 +24,6 @@
 
 namespace holdfast::haproxy {
 
-// kNotFound: there is no socket; kUnavailable: nobody listens on it.
-Result<Fd> ConnectSocket(const std::string& path);
-
 class RuntimeApi {
  public:
   // Of an answer, from one piece of it to the next.
@@ -66,5 +63,10 @@ class RuntimeApi {
   std::vector<pid_t> workers_;
   std::string level_;
 };
+
+// kNotFound: there is no socket; kUnavailable: nobody listens on it; kTimedOut: whoever does takes
+// no more connections.
+Result<Fd> ConnectSocket(const std::string& path,
+                         std::chrono::milliseconds patience = RuntimeApi::kPatience);
 
 }  // namespace holdfast::haproxy

@@ -2,7 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "agent/sources/haproxy/runtime_api.h"
 #include "common/base/format.h"
@@ -251,6 +254,46 @@ TEST_CASE("haproxy live state: where HAProxy does not run it is cold") {
   REQUIRE(manifest.missing.empty());
   REQUIRE_THAT(manifest.warnings.at(0), Catch::StartsWith("cold: HAProxy does not run"));
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"cold"});
+}
+
+TEST_CASE("haproxy live state: what cannot be told is not taken for an HAProxy that is down") {
+  Rig rig;
+  WriteText(rig.Path("pid"), fmt::format("{}\n", ::getpid()));
+  rig.settings.reload = ReloadMethod{ReloadMethod::Via::kPidFile, rig.Path("pid")};
+  const Manifest manifest = Rig::Describe(rig.Take());
+  REQUIRE_THAT(manifest.missing.at(0).reason, Catch::Contains("cannot be told: process "));
+  REQUIRE_THAT(manifest.missing.at(0).remedy, Catch::Contains("name its master"));
+  REQUIRE(manifest.details.at("live") == std::vector<std::string>{"missing"});
+}
+
+TEST_CASE("haproxy live state: a certificate's file that is none is not waited for") {
+  Rig rig;
+  const std::string pipe = rig.Path("site.pem");
+  REQUIRE(::unlink(pipe.c_str()) == 0);
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+  LiveState live = rig.Take();
+  REQUIRE_THAT(Rig::Items(live).at("live.json"), Catch::Contains("is no regular file"));
+}
+
+TEST_CASE("haproxy live state: a socket whose queue is full is not waited for without end") {
+  Rig rig;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = rig.Path("s");
+  REQUIRE(path.size() < sizeof address.sun_path);
+  std::ranges::copy(path, address.sun_path);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  const Fd listener(::socket(AF_UNIX, SOCK_STREAM, 0));
+  REQUIRE(::bind(listener.get(), name, sizeof address) == 0);
+  REQUIRE(::listen(listener.get(), 0) == 0);
+  std::vector<Fd> waiting;
+  do {
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+  } while (::connect(waiting.back().get(), name, sizeof address) == 0);
+  REQUIRE(errno == EAGAIN);
+  REQUIRE_FAILS(ConnectSocket(path, std::chrono::milliseconds(20)), ErrorCode::kTimedOut,
+                "took no connection for 20ms");
 }
 
 TEST_CASE("haproxy live state: what listens there is no HAProxy") {
