@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -103,6 +105,7 @@ class FakeSnapshotView final : public SnapshotView {
     Attributes its;
   };
   Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) override {
+    if (on_find) on_find(path);
     HF_ASSIGN(std::optional<Attributes> found, Stat(path));
     if (!found) return nullptr;
     return std::make_unique<const Entry>(*std::move(found));
@@ -158,6 +161,7 @@ class FakeSnapshotView final : public SnapshotView {
   std::optional<Manifest> the_manifest;
   std::map<std::string, Node> nodes;
   std::vector<std::string> changed;
+  std::function<void(std::string_view path)> on_find;  // what happens meanwhile
   int files_read = 0;
   int files_reused = 0;
   std::uint64_t extract_items_max = 0;  // Extract() fails after so many; 0: never

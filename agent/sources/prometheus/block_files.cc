@@ -133,12 +133,15 @@ Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int dir
                 Add(chunks->get(), ulid, "chunks/" + name, number.has_value()));
       if (number) has_chunks = has_chunks && is_there && *number == expected++;
     }
+    if (expected == 1 && blocks_.back().samples > 0) has_chunks = false;
   } else if (chunks.error().code() != ErrorCode::kNotFound) {
     return Fail(std::move(chunks).error());
   }
-  if (has_index && has_chunks) return Opened::kYes;
+  // Prometheus takes the name away before it removes what is below, so with the name still there
+  // all of that was listed.
   struct stat status {};
   if (::fstatat(data_, ulid.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return Opened::kGone;
+  if (has_index && has_chunks) return Opened::kYes;
   return Fail(ErrorCode::kCorrupt, fmt::format("{} lacks its index or chunks", Quote(shown)));
 }
 

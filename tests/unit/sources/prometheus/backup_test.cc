@@ -96,6 +96,27 @@ TEST_CASE("prometheus backup: a block that goes while others are read is in the 
   REQUIRE(manifest.details.at("vanished_blocks") == Texts{UlidOf(2)});
 }
 
+TEST_CASE("prometheus backup: a block that goes while its files are opened is not half saved") {
+  DataDirectory data;
+  FakeSnapshotView before;
+  before.the_manifest = Unwrap(data.Save(before));
+  // Prometheus gives it another name, and then removes what is below.
+  before.on_find = [&, was = false](std::string_view path) mutable {
+    if (was || path != "data/" + UlidOf(1) + "/index") return;
+    was = true;
+    const std::string doomed = data.path + "/" + UlidOf(1) + ".tmp-for-deletion";
+    REQUIRE(std::rename((data.path + "/" + UlidOf(1)).c_str(), doomed.c_str()) == 0);
+    REQUIRE(::unlink((doomed + "/chunks/000001").c_str()) == 0);
+    data.AddBlock(3, {UlidOf(1)});
+  };
+  FakeSnapshotView view;
+  const Manifest manifest = Unwrap(data.Save(
+      view, [] {}, &before));
+  REQUIRE(manifest.details.at("vanished_blocks") == Texts{UlidOf(1)});
+  REQUIRE(TextIn(view, "data/" + UlidOf(3) + "/index") == "index 3");
+  for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(1)) == std::string::npos);
+}
+
 TEST_CASE("prometheus backup: blocks that go and go are followed, but not for ever") {
   DataDirectory data;
   const auto going = GENERATE(999, 1000);
@@ -137,15 +158,18 @@ TEST_CASE("prometheus backup: closed blocks are not read again, what is written 
 TEST_CASE("prometheus backup: blocks without meta.json and broken ones are told apart") {
   DataDirectory data;
   data.AddBlock(3);
+  data.AddBlock(4);
   data.Remove(UlidOf(1) + "/meta.json");
   data.Remove(UlidOf(2) + "/index");
   data.Write(UlidOf(3) + "/meta.json", "{");
+  data.Remove(UlidOf(4) + "/chunks/000001");
   FakeSnapshotView view;
   const Manifest manifest = Unwrap(data.Save(view));
   REQUIRE_FALSE(manifest.details.contains("blocks"));
-  REQUIRE(manifest.missing.size() == 2);
+  REQUIRE(manifest.missing.size() == 3);
   REQUIRE_THAT(manifest.missing[0].reason, Catch::Contains("lacks its index or chunks"));
   REQUIRE_THAT(manifest.missing[1].reason, Catch::Contains("no meta.json of a block"));
+  REQUIRE_THAT(manifest.missing[2].reason, Catch::Contains("lacks its index or chunks"));
   REQUIRE_THAT(manifest.warnings.at(0) + manifest.warnings.at(1),
                Catch::Contains("it has no meta.json"));
   for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(2)) == std::string::npos);
