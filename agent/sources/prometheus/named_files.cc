@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "agent/sources/foreign_file.h"
 #include "agent/sources/host/paths.h"
@@ -67,16 +69,35 @@ class Search {
   std::vector<NamedPath> found_;
 };
 
-// Regular files whose paths match, in order.
-std::vector<std::string> Match(const std::string& pattern) {
-  std::vector<std::string> paths;
+struct Matches {
+  std::vector<std::string> paths;  // of what is no directory or the like, in order
+  struct Unlisted {
+    std::string directory;
+    int number;  // errno
+  };
+  std::vector<Unlisted> unlisted;
+};
+
+// glob() hands its callback nothing of the caller's.
+thread_local Matches* matching = nullptr;
+
+Matches Match(const std::string& pattern) {
+  Matches matches;
+  matching = &matches;
+  const auto note = [](const char* directory, int number) {
+    if (number != ENOENT && number != ENOTDIR) matching->unlisted.push_back({directory, number});
+    return 0;
+  };
   glob_t found{};
-  if (::glob(pattern.c_str(), GLOB_PERIOD, nullptr, &found) == 0) {
-    for (std::size_t i = 0; i < found.gl_pathc; ++i)
-      if (host::IsRegularFile(found.gl_pathv[i])) paths.emplace_back(found.gl_pathv[i]);
+  const int outcome = ::glob(pattern.c_str(), GLOB_PERIOD, note, &found);
+  if (outcome != 0 && outcome != GLOB_NOMATCH) matches.unlisted.push_back({pattern, ENOMEM});
+  for (std::size_t i = 0; outcome == 0 && i < found.gl_pathc; ++i) {
+    struct stat status {};
+    const bool is_there = ::stat(found.gl_pathv[i], &status) == 0;
+    if (!is_there || S_ISREG(status.st_mode)) matches.paths.emplace_back(found.gl_pathv[i]);
   }
   ::globfree(&found);
-  return paths;
+  return matches;
 }
 
 }  // namespace
@@ -88,10 +109,10 @@ Result<std::vector<NamedPath>> FindNamedPaths(std::string_view text, const std::
   return search.Take();
 }
 
-void NamedFiles::AddMissing(const std::string& path, const std::string& place, std::string reason) {
+void NamedFiles::AddMissing(const std::string& path, const std::string& place, std::string reason,
+                            std::string remedy) {
   if (std::ranges::find(missing_, path, &Missing::what) != missing_.end()) return;
-  missing_.push_back({path, fmt::format("named by {}: {}", place, reason),
-                      "put it there, or correct what names it"});
+  missing_.push_back({path, fmt::format("named by {}: {}", place, reason), std::move(remedy)});
 }
 
 // The links on the last component are things of their own: what lies at the end of them is needed
@@ -141,7 +162,13 @@ void NamedFiles::AddNamed(const NamedPath& named) {
   // A pattern that matches nothing is none of the server's errors, a name without file is mostly
   // one of the operator's.
   std::vector<std::string> paths = {named.path};
-  if (named.is_pattern) paths = Match(named.path);
+  if (named.is_pattern) {
+    Matches matches = Match(named.path);
+    for (const Matches::Unlisted& one : matches.unlisted)
+      AddMissing(one.directory, named.place, ErrnoError(one.number, "list").message(),
+                 "let the agent read it");
+    paths = std::move(matches.paths);
+  }
   for (const std::string& path : paths) {
     if (named.is_config) {
       AddNested(path, named.place);

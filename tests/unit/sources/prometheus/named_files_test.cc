@@ -65,6 +65,22 @@ TEST_CASE("named files: patterns, links and configurations within are followed")
                                  etc + "/secret"});
 }
 
+TEST_CASE("named files: what a pattern cannot look into is named, and a dead link it finds") {
+  Folder folder;
+  const std::string& etc = folder.etc;
+  REQUIRE(::symlink("nowhere", (etc + "/more/dead.yml").c_str()) == 0);
+  WriteText(etc + "/p.yml", "rule_files: ['rules/*.yml', 'more/*.yml', 'none/*.yml']\n");
+  REQUIRE(::rmdir((etc + "/rules").c_str()) == 0);
+  REQUIRE(::symlink("rules", (etc + "/rules").c_str()) == 0);
+  NamedFiles files;
+  REQUIRE_OK(files.AddConfig(etc + "/p.yml", "it"));
+  REQUIRE(files.missing().size() == 2);
+  REQUIRE(files.missing()[0].what == etc + "/rules");
+  REQUIRE_THAT(files.missing()[0].reason, Catch::Contains("p.yml:1: list"));
+  REQUIRE(files.missing()[0].remedy == "let the agent read it");
+  REQUIRE(files.missing()[1].what == etc + "/more/dead.yml");
+}
+
 TEST_CASE("named files: what is not there is named with the line that names it") {
   Folder folder;
   const std::string& etc = folder.etc;
