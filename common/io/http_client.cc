@@ -174,12 +174,15 @@ class Client final : public HttpClient {
       : options_(std::move(options)), multi_(std::move(multi)) {}
   Result<std::unique_ptr<HttpExchange>> Start(const HttpRequest& request,
                                               std::stop_token stop) override {
+    found_nobody_ = false;
     auto exchange = std::make_unique<Exchange>(*this, request, std::move(stop));
     HF_TRY(exchange->Begin());
     return std::unique_ptr<HttpExchange>(std::move(exchange));
   }
   const HttpClientOptions& options() const { return options_; }
   CURLM* multi() const { return multi_.get(); }
+  bool found_nobody() const override { return found_nobody_; }
+  void FindNobody() { found_nobody_ = true; }
   // Moves what can be moved and tells exchanges that ended so.
   void Perform() {
     int running = 0;
@@ -196,6 +199,7 @@ class Client final : public HttpClient {
  private:
   HttpClientOptions options_;
   MultiHandle multi_;
+  bool found_nobody_ = false;
 };
 
 Exchange::Exchange(Client& client, const HttpRequest& request, std::stop_token stop)
@@ -415,6 +419,7 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
   std::string_view detail = ShortTlsText(Trim(error_text_));
   if (detail.empty()) detail = curl_easy_strerror(code);
   std::string name = Quote(server_);
+  if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) client_.FindNobody();
   if (code == CURLE_OPERATION_TIMEDOUT)
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{}: no connection within {}", name,

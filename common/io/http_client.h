@@ -88,6 +88,9 @@ class HttpClient {
   // Sends the request and waits for the answer's header. `stop` ends this and every later Read().
   virtual Result<std::unique_ptr<HttpExchange>> Start(const HttpRequest& request,
                                                       std::stop_token stop) = 0;
+  // Whether nobody listens there, or nobody has that name, as of the last exchange that was
+  // started. Any other failure, also one to answer in time, is no sign that a service is down.
+  virtual bool found_nobody() const = 0;
   // The whole answer at once; kCorrupt when its body is larger than `body_max` bytes.
   Result<HttpReply> Fetch(const HttpRequest& request, std::size_t body_max, std::stop_token stop);
 };

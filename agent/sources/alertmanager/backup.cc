@@ -149,9 +149,8 @@ class Session final : public BackupSession {
 
   // Only what does not run is taken from its files: of a server that runs they are not the truth.
   Result<void> BecomeCold() {
-    const bool is_down = std::ranges::all_of(members_, [](const Member& member) {
-      return member.failure->code() == ErrorCode::kUnavailable;
-    });
+    const bool is_down = std::ranges::all_of(
+        members_, [](const Member& member) { return member.api && member.api->found_nobody(); });
     struct stat status {};
     const bool has_storage = ::stat(settings_.storage.c_str(), &status) == 0;
     if (!is_down || node_->process() != nullptr || !has_storage)

@@ -26,6 +26,8 @@ class HttpApi {
   Result<std::string> Post(std::string_view path, std::string_view json, std::stop_token stop);
 
   const std::string& url() const { return url_; }
+  // Whether nobody listened there when it was asked last.
+  bool found_nobody() const { return client_->found_nobody(); }
 
  private:
   Result<std::string> Ask(HttpRequest request, std::string_view path, std::stop_token stop);

@@ -119,6 +119,17 @@ TEST_CASE("alertmanager backup: a refused login is not taken for a server that i
   REQUIRE_FAILS(node.Save(), ErrorCode::kDenied, "password_file");
 }
 
+TEST_CASE("alertmanager backup: whoever answers is not taken for a server that is down") {
+  Node node;
+  WriteText(node.settings.storage + "/silences", "old");
+  testing::LoopbackHttp http(
+      [](const testing::ServedRequest&) { return testing::ServedAnswer{.status = 503}; });
+  SECTION("by an error") { node.settings.endpoints = {http.url()}; }
+  SECTION("without TLS") { node.settings.endpoints = {"https://" + http.authority()}; }
+  SECTION("one of two") { node.settings.endpoints = {"http://127.0.0.1:1", http.url()}; }
+  REQUIRE_FAILS(node.Save(), ErrorCode::kUnavailable, "no endpoint can be asked");
+}
+
 TEST_CASE("alertmanager backup: of one that does not run the files are saved, and it is said") {
   Node node;
   node.settings.endpoints = {"http://127.0.0.1:1"};
