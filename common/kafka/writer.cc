@@ -33,7 +33,9 @@ Settings WriterSettings(const WriterOptions& options) {
       {"linger.ms", std::to_string(options.linger.count())},
       {"message.max.bytes",
        std::to_string(std::max(kBatchBytes, options.record_bytes_max) + kFrameBytes)},
-      {"message.timeout.ms", std::to_string(options.delivery_limit.count())},
+      // Those behind a record that was given up would still be sent, and leave a hole; so all are
+      // given up at once, by WaitForOne().
+      {"message.timeout.ms", "0"},
       {"compression.codec", options.compression},
   };
 }
@@ -84,6 +86,7 @@ class QueueWriter final : public Writer {
   QueueWriter(std::unique_ptr<Handle> handle, const WriterOptions& options, OnDelivery on_delivery)
       : handle_(std::move(handle)),
         buffer_bytes_(options.buffer_bytes),
+        delivery_limit_(options.delivery_limit),
         on_delivery_(std::move(on_delivery)) {
     handle_->set_deliver([this](const rd_kafka_message_t& message) { Deliver(message); });
   }
@@ -100,14 +103,19 @@ class QueueWriter final : public Writer {
   void Deliver(const rd_kafka_message_t& message);
   Error FailureOf(const rd_kafka_message_t& message, std::string_view topic) const;
   Result<void> WaitForOne(const std::stop_token& stop);
+  void GiveUp();
 
   std::unique_ptr<Handle> handle_;
   const std::size_t buffer_bytes_;
+  const std::chrono::milliseconds delivery_limit_;
   OnDelivery on_delivery_;
   std::map<std::string, TopicPtr, std::less<>> topics_;
   std::size_t pending_ = 0;
   std::size_t pending_bytes_ = 0;
   bool was_answered_ = false;
+  SystemClock clock_;
+  Instant last_progress_{};  // a delivery, or the first record after nothing was pending
+  bool is_given_up_ = false;
 };
 
 QueueWriter::~QueueWriter() {
@@ -162,6 +170,7 @@ Result<void> QueueWriter::Write(const NewRecord& record, const std::stop_token& 
     return Fail(ErrorCode::kUnsupported,
                 where() + ": a timestamp of 0 would become the present time");
   }
+  if (is_given_up_) return Fail(handle_->Explain(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT).While(where()));
   HF_ASSIGN(rd_kafka_topic_t * topic, TopicOf(record.topic));
   const std::size_t bytes = BytesOf(record);
   while (pending_ > 0 && pending_bytes_ + bytes > buffer_bytes_) HF_TRY(WaitForOne(stop));
@@ -174,7 +183,7 @@ Result<void> QueueWriter::Write(const NewRecord& record, const std::stop_token& 
     }
     HF_TRY(WaitForOne(stop));
   }
-  ++pending_;
+  if (pending_++ == 0) last_progress_ = clock_.Monotonic();
   pending_bytes_ += bytes;
   handle_->Serve();
   return {};
@@ -185,7 +194,7 @@ Result<void> QueueWriter::Flush(const std::stop_token& stop) {
   return {};
 }
 
-// Each ends by being delivered, or failing, within its own limit.
+// Each ends by being delivered, or failing.
 Result<void> QueueWriter::WaitForOne(const std::stop_token& stop) {
   std::stop_callback wake(stop, [this] { rd_kafka_queue_yield(handle_->main_queue()); });
   const std::size_t before = pending_;
@@ -194,13 +203,22 @@ Result<void> QueueWriter::WaitForOne(const std::stop_token& stop) {
     handle_->Serve(kSlice);
     if (!was_answered_ && handle_->MustGiveUp())
       return Fail(handle_->Explain(RD_KAFKA_RESP_ERR__TIMED_OUT));
+    if (pending_ == before && clock_.Monotonic() - last_progress_ >= delivery_limit_) GiveUp();
   }
   return {};
 }
 
+void QueueWriter::GiveUp() {
+  is_given_up_ = true;
+  (void)rd_kafka_purge(handle_->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+}
+
 Error QueueWriter::FailureOf(const rd_kafka_message_t& message, std::string_view topic) const {
   // The message's own text is its value, before librdkafka 2.2.
-  const auto code = message.err;
+  auto code = message.err;
+  const bool is_purged =
+      code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+  if (is_given_up_ && is_purged) code = RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
   if (code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__FATAL)
     if (auto fatal = handle_->Fatal(kRight)) return *std::move(fatal);
   return handle_->Explain(code, {}, {fmt::format("topic {}", Quote(topic)), "WRITE"});
@@ -217,6 +235,7 @@ void QueueWriter::Deliver(const rd_kafka_message_t& message) {
   delivery.partition = message.partition;
   if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     was_answered_ = true;
+    last_progress_ = clock_.Monotonic();
     handle_->Answered();
     if (message.offset >= 0) delivery.offset = message.offset;
   } else {

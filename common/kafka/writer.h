@@ -29,7 +29,8 @@ struct WriterOptions {
   std::size_t buffer_bytes = 64U << 20;      // written and not delivered; Write() waits beyond
   std::size_t record_bytes_max = 1'048'588;  // brokers' default; a topic says max.message.bytes
   std::chrono::milliseconds linger{50};      // what a record may wait for others of its batch
-  // How long one record may be tried before it fails.
+  // How long nothing may be delivered before all that is pending fails, and all that comes later:
+  // so what was written has no hole, whatever is given up.
   std::chrono::milliseconds delivery_limit{300'000};
   std::string compression = "none";  // gzip, snappy, lz4, zstd
 };
