@@ -238,10 +238,15 @@ Result<void> PartitionSaver::Compare() {
       epoch = work_.fetched->records.leader_epoch(0);
     }
   } else {
-    HF_TRY(tools_.fetcher->Begin(range));
-    is_streaming_ = true;
-    Result<const Record*> record = tools_.fetcher->Next();
-    is_streaming_ = tools_.fetcher->is_streaming();
+    Result<const Record*> record = nullptr;
+    Result<void> begun = tools_.fetcher->Begin(range);
+    if (!begun) {
+      record = Fail(std::move(begun).error());
+    } else {
+      is_streaming_ = true;
+      record = tools_.fetcher->Next();
+      is_streaming_ = tools_.fetcher->is_streaming();
+    }
     if (!record) {
       if (record.error().code() == ErrorCode::kCancelled) return Fail(std::move(record).error());
       if (record.error().code() != ErrorCode::kNotFound) failure = std::move(record).error();
@@ -400,6 +405,8 @@ Result<const Record*> PartitionSaver::NextFed() {
   work_.fetched.reset();
   work_.plan.grows = true;
   read_to_ = std::max({fed_to_, work_.previous->files[fed_].run.first_offset, work_.now.low});
+  // Where Kafka gives nothing, either, this is how far it goes.
+  if (is_read_) document_.end = read_to_;
   return nullptr;
 }
 

@@ -390,6 +390,40 @@ TEST_CASE("partition saver: a brokerless cluster ends what is read, not the back
   REQUIRE(scene.Stored() == SaverScene::Numbers(0, 110));
 }
 
+TEST_CASE("partition saver: what cannot be asked for any more ends the partition, not the backup") {
+  SaverScene scene;
+  scene.now_.epochs.clear();  // so that the last record has to be compared
+  scene.Write(100);
+  scene.Save();
+  const std::string all = SaverScene::Numbers(0, 100);
+  RecordFetcher closed(
+      []() -> Result<std::unique_ptr<rdkafka::Reader>> {
+        return Fail(ErrorCode::kUnavailable, "the topic was deleted");
+      },
+      {});
+  scene.tools_.fetcher = &closed;
+  SECTION("all that is stored stays") {
+    scene.Save();
+    REQUIRE(scene.document_.end == 100);
+    REQUIRE(scene.Stored() == all);
+  }
+  SECTION("and where that cannot be read, no more is claimed than is there") {
+    scene.now_.low = 1;
+    const SegmentFacts first = scene.document_.files.front();
+    scene.snapshot_->nodes["data/topics/t/0/" + SegmentName(first.run.first_offset)].content.resize(
+        10);
+    scene.Save();
+    REQUIRE(scene.document_.end <= 1);
+    REQUIRE(scene.Stored() == "");
+  }
+  REQUIRE(scene.document_.incomplete == "the topic was deleted");
+  scene.tools_.fetcher = &scene.fetcher_;
+  const int low = static_cast<int>(scene.now_.low);
+  scene.Save();
+  REQUIRE(scene.document_.incomplete.empty());
+  REQUIRE(scene.Stored() == SaverScene::Numbers(low, 100));
+}
+
 TEST_CASE("partition saver: a file that the repository has lost comes from Kafka again") {
   SaverScene scene;
   scene.Write(100);
