@@ -43,6 +43,19 @@ Error AboutGroup(const Error& error, const std::string& group) {
 }
 
 // A coordinator that was asked for just now, or that another broker was, reads its ledger first.
+// What the cluster answers of a group; the others may be better off.
+bool IsOfOneGroup(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kDenied:
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kBusy:
+    case ErrorCode::kNotFound:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<std::vector<std::optional<Error>>> Commit(rdkafka::Client& client, const std::string& group,
                                                  std::span<const rdkafka::GroupOffset> offsets,
                                                  const std::stop_token& stop) {
@@ -95,9 +108,14 @@ Result<GroupOutcome> CommitGroups(rdkafka::Client& client, SnapshotView& snapsho
                          .metadata = stored.metadata});
     }
     if (offsets.empty()) return {};
-    HF_ASSIGN(const auto outcomes, Commit(client, group.name, offsets, stop));
+    auto outcomes = Commit(client, group.name, offsets, stop);
+    if (!outcomes && !IsOfOneGroup(outcomes.error())) return Fail(std::move(outcomes).error());
+    if (!outcomes) {
+      outcome.failed.push_back(AboutGroup(outcomes.error(), group.name));
+      return {};
+    }
     std::optional<Error> failure;
-    for (const auto& error : outcomes) {
+    for (const auto& error : *outcomes) {
       if (!error) {
         ++outcome.offsets;
       } else if (!failure) {
@@ -188,9 +206,15 @@ Result<std::map<TopicPartition, rdkafka::Bounds>> FindExactPartitions(
         asked.push_back(&probe);
       }
     }
-    HF_ASSIGN(const auto fetched, fetcher.FetchSmall(ranges));
+    HF_ASSIGN(auto fetched, fetcher.FetchSmall(ranges));
     for (std::size_t i = 0; i < asked.size(); ++i) {
+      // Together with the others it would have been too much.
+      if (!fetched[i].failure && !fetched[i].is_whole) {
+        HF_ASSIGN(auto alone, fetcher.FetchSmall(std::span(ranges).subspan(i, 1)));
+        fetched[i] = std::move(alone.front());
+      }
       HF_ASSIGN(const bool has_last, HasLast(fetched[i], *asked[i]));
+      fetched[i] = {};
       if (has_last) exact[asked[i]->stored] = asked[i]->bounds;
     }
   }

@@ -131,7 +131,7 @@ std::optional<Error> RecordFetcher::WhyGone(const rdkafka::TopicPartition& parti
 }
 
 Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange& range,
-                                      Fetched& into, bool& is_done) {
+                                      Fetched& into, std::size_t& held, bool& is_done) {
   switch (event.kind) {
     case ReadEvent::Kind::kFailed:
       into.failure = *event.failure;
@@ -143,13 +143,20 @@ Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange&
     case ReadEvent::Kind::kRecord:
       break;
   }
+  bool is_too_much = false;
   if (event.offset < range.end) {
     HF_ASSIGN(const Record record, RecordOf(*reader_, event, headers_));
+    const std::size_t before = into.records.bytes();
     into.records.Add(record, event.leader_epoch);
+    const std::size_t others = std::exchange(held, held + into.records.bytes() - before);
+    is_too_much = others > 0 && held > kAtOnceBytesMax;
   }
-  into.is_whole = event.offset >= range.end - 1;
-  is_done = into.is_whole || into.records.bytes() > kSmallBytesMax;
-  if (is_done && !into.is_whole) into.records = {};
+  into.is_whole = !is_too_much && event.offset >= range.end - 1;
+  is_done = into.is_whole || is_too_much || into.records.bytes() > kSmallBytesMax;
+  if (is_done && !into.is_whole) {
+    held -= into.records.bytes();
+    into.records = {};
+  }
   return {};
 }
 
@@ -183,6 +190,7 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
     silence = std::max(silence, SilenceOf(ranges[i].leader));
   }
   std::vector<std::size_t> done;
+  std::size_t held = 0;
   while (!open.empty()) {
     auto events = Wait(silence, [&] {
       std::set<std::string> silent;
@@ -214,7 +222,7 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
       if (!open.contains(i)) continue;
       silent_leaders_.erase(ranges[i].leader);
       bool is_done = false;
-      HF_TRY(TakeSmall(event, ranges[i], fetched[i], is_done));
+      HF_TRY(TakeSmall(event, ranges[i], fetched[i], held, is_done));
       if (!is_done) continue;
       open.erase(i);
       if (event.kind != ReadEvent::Kind::kFailed) done.push_back(i);

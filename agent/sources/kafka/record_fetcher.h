@@ -63,6 +63,9 @@ class RecordFetcher {
  public:
   // Of a range that is read at once with others: more than that is read as a stream instead.
   static constexpr std::size_t kSmallBytesMax = 128U << 10;
+  // Of all ranges that are read at once: a record with which they came to more is left to a stream,
+  // unless it is the only one.
+  static constexpr std::size_t kAtOnceBytesMax = std::size_t{16} << 20;
   // Offsets, of a range that is worth trying.
   static constexpr std::int64_t kSmallRange = 256;
 
@@ -121,8 +124,9 @@ class RecordFetcher {
                                                    const Topics& topics);
   bool FindGone(const std::set<std::string>& topics);
   std::optional<Error> WhyGone(const rdkafka::TopicPartition& partition) const;
+  // `held`: the bytes that all ranges have.
   Result<void> TakeSmall(const rdkafka::ReadEvent& event, const RecordRange& range, Fetched& into,
-                         bool& is_done);
+                         std::size_t& held, bool& is_done);
 
   const OpenReader open_;
   const std::stop_token stop_;

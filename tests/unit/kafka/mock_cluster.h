@@ -21,6 +21,7 @@ enum class Api : std::int16_t {
   kMetadata = 3,
   kOffsetCommit = 8,
   kOffsetFetch = 9,
+  kFindCoordinator = 10,
   kInitProducerId = 22
 };
 

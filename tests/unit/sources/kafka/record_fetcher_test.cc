@@ -110,6 +110,37 @@ TEST_CASE("record fetcher: what is not small after all is left to a stream") {
   REQUIRE(Stream(fetcher, range).size() == 3 * large.size() + 3 + 4);
 }
 
+TEST_CASE("record fetcher: large records of many partitions are not held together") {
+  constexpr int kPartitions = 20;
+  Scene scene;
+  scene.kafka.CreateTopic("t", kPartitions);
+  const std::string large(RecordFetcher::kAtOnceBytesMax / 18, 'x');
+  std::vector<RecordRange> ranges;
+  for (int i = 0; i < kPartitions; ++i) {
+    WriteAll(scene.kafka.options(), {"t", i}, {{.value = large}});
+    ranges.push_back(RangeOf("t", i, 0, 1));
+  }
+  RecordFetcher fetcher(scene.Open(), {});
+
+  const auto fetched = Unwrap(fetcher.FetchSmall(ranges));
+
+  std::size_t held = 0;
+  int left = 0;
+  for (const auto& one : fetched) {
+    held += one.records.bytes();
+    if (!one.is_whole) ++left;
+  }
+  REQUIRE(held <= RecordFetcher::kAtOnceBytesMax);
+  REQUIRE(left > 0);
+  REQUIRE(left < 5);
+  for (int i = 0; i < kPartitions; ++i) {
+    if (fetched[static_cast<std::size_t>(i)].is_whole) continue;
+    REQUIRE(Stream(fetcher, RangeOf("t", i, 0, 1)) == large + " ");
+    const RecordRange alone = RangeOf("t", i, 0, 1);
+    REQUIRE(Unwrap(fetcher.FetchSmall({&alone, 1}))[0].is_whole);
+  }
+}
+
 TEST_CASE("record fetcher: records are kept as they are") {
   HeaderList list;
   list.Add(AsBytes("name"), std::nullopt);

@@ -320,6 +320,29 @@ TEST_CASE("kafka group restore: a group in use does not keep the others from the
   CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\" has active members"));
 }
 
+TEST_CASE("kafka group restore: a group that is refused does not keep the others from theirs") {
+  MockCluster kafka;
+  kafka.CreateTopic("orders", 1);
+  StoredSnapshot snapshot;
+  snapshot.AddTopic("orders", 1);
+  snapshot.AddGroup("a", {{"orders", 0, 5, -1, ""}});
+  snapshot.AddGroup("b", {{"orders", 0, 6, -1, ""}});
+  const auto topics = Unwrap(ReadStoredTopics(snapshot.view, {}));
+  auto client = Unwrap(rdkafka::Client::Open(kafka.options()));
+  std::set<std::string> done;
+  // GROUP_AUTHORIZATION_FAILED
+  kafka.FailNext(rdkafka::testing::Api::kFindCoordinator, {30});
+
+  const GroupOutcome outcome = Unwrap(CommitGroups(
+      *client, snapshot.view, topics, false,
+      [](const TopicPartition&, std::int64_t offset) { return std::optional(offset); }, done, {}));
+
+  CHECK(done == std::set<std::string>{"b"});
+  REQUIRE(outcome.failed.size() == 1);
+  CHECK(outcome.failed[0].code() == ErrorCode::kDenied);
+  CHECK_THAT(outcome.failed[0].message(), Catch::Contains("group \"a\""));
+}
+
 TEST_CASE("kafka group restore: offsets are exact where the last record is where it was") {
   MockCluster kafka;
   kafka.CreateTopic("orders", 5);
