@@ -279,9 +279,21 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
 
 }  // namespace
 
+bool IsInSync(const LogDirectories& directories, const rdkafka::Cluster& cluster,
+              std::string_view topic, std::int32_t partition) {
+  const bool is_other = !cluster.id.empty() && !directories.cluster_id().empty() &&
+                        cluster.id != directories.cluster_id();
+  if (!directories.broker_id() || is_other) return false;
+  const auto found = std::ranges::find(cluster.topics, topic, &rdkafka::Topic::name);
+  if (found == cluster.topics.end()) return false;
+  const auto one = std::ranges::find(found->partitions, partition, &rdkafka::Partition::id);
+  return one != found->partitions.end() &&
+         std::ranges::find(one->in_sync, *directories.broker_id()) != one->in_sync.end();
+}
+
 Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& directories,
-                         std::vector<TopicDocument>& topics, std::vector<std::string>& warnings,
-                         const std::stop_token& stop) {
+                         const rdkafka::Cluster& cluster, std::vector<TopicDocument>& topics,
+                         std::vector<std::string>& warnings, const std::stop_token& stop) {
   std::vector<std::string> names;
   for (const TopicDocument& topic : topics) names.push_back(topic.name);
   if (rdkafka::LibraryCapabilities().topic_ids && !names.empty()) {
@@ -297,6 +309,7 @@ Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& director
   for (TopicDocument& topic : topics) {
     for (std::int32_t partition = 0; partition < topic.partitions && topic.id.empty();
          ++partition) {
+      if (!IsInSync(directories, cluster, topic.name, partition)) continue;
       auto id = directories.TopicId(topic.name, partition);
       if (!id)
         warnings.push_back(id.error().Text());
@@ -322,7 +335,7 @@ Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& 
     state.missing.push_back(
         MissingFor(fmt::format("topic {}", Quote(topic.name)), topic.error.value_or(unknown)));
   }
-  HF_TRY(AddTopicIds(client, directories, state.topics, state.warnings, stop));
+  HF_TRY(AddTopicIds(client, directories, state.cluster, state.topics, state.warnings, stop));
   HF_TRY(AddTopicConfigs(client, state, stop));
   CompareDirectories(directories, wants, state);
   return state;

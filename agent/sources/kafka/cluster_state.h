@@ -45,10 +45,15 @@ struct TopicsState {
 Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& directories,
                                  const TopicFilter& wants, std::stop_token stop);
 
+// Whether the files of this broker tell the partition's present history: it is one of the cluster,
+// and in sync. Those of one that is stopped or lags behind tell of a past that may be void.
+bool IsInSync(const LogDirectories& directories, const rdkafka::Cluster& cluster,
+              std::string_view topic, std::int32_t partition);
+
 // Gives `topics` their ids as they are now; those that nothing tells stay as they are.
 Result<void> AddTopicIds(rdkafka::Client& client, const LogDirectories& directories,
-                         std::vector<TopicDocument>& topics, std::vector<std::string>& warnings,
-                         const std::stop_token& stop);
+                         const rdkafka::Cluster& cluster, std::vector<TopicDocument>& topics,
+                         std::vector<std::string>& warnings, const std::stop_token& stop);
 
 // What one of them asks.
 struct ClusterState {

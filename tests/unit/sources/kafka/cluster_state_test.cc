@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "agent/sources/kafka/settings.h"
+#include "common/base/format.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 #include "tests/unit/kafka/mock_cluster.h"
@@ -48,6 +49,30 @@ struct Cluster {
   TempDir top = Unwrap(TempDir::Create("kafka-state"));
   std::string log_dir = top.path() + "/data";
 };
+
+TEST_CASE("kafka state: files of a broker that is not in sync tell nothing") {
+  Cluster cluster;
+  cluster.AddDirectory("orders-1");
+  testing::WriteText(cluster.log_dir + "/orders-1/partition.metadata",
+                     "version: 0\ntopic_id: RbuwiR-FRg6IW9NkrCIH7w");
+  testing::WriteText(cluster.log_dir + "/meta.properties", "version=1\nnode.id=7\n");
+  const TopicsState state = cluster.Ask();
+  const auto orders = std::ranges::find(state.topics, "orders", &TopicDocument::name);
+  REQUIRE(orders != state.topics.end());
+  REQUIRE(orders->id.empty());
+  const std::vector<std::string> log_dirs = {cluster.log_dir};
+  for (const char* id : {"1", "7"}) {
+    testing::WriteText(cluster.log_dir + "/meta.properties",
+                       fmt::format("version=1\nnode.id={}\n", id));
+    const LogDirectories directories = LogDirectories::Open(log_dirs);
+    REQUIRE(IsInSync(directories, state.cluster, "orders", 1) == (*id == '1'));
+    REQUIRE_FALSE(IsInSync(directories, state.cluster, "orders", 2));
+    REQUIRE_FALSE(IsInSync(directories, state.cluster, "none", 0));
+  }
+  testing::WriteText(cluster.log_dir + "/meta.properties",
+                     "version=1\nnode.id=1\ncluster.id=other\n");
+  REQUIRE_FALSE(IsInSync(LogDirectories::Open(log_dirs), state.cluster, "orders", 1));
+}
 
 TEST_CASE("kafka state: topics are saved but for the brokers' own") {
   Cluster cluster;
