@@ -189,6 +189,7 @@ class Session final : public BackupSession {
         if (found) lacks_documents_ = false;
       }
     }
+    if (spec_.scope == BackupScope::kRest && !lacks_documents_) HF_TRY(LeaveOutNewTopics());
     for (std::size_t t = 0; t < topics_.topics.size(); ++t) {
       const std::string& name = topics_.topics[t].name;
       const auto seen = std::ranges::find(topics_.cluster.topics, name, &rdkafka::Topic::name);
@@ -203,6 +204,28 @@ class Session final : public BackupSession {
         partitions_.push_back(chosen);
       }
     }
+    return {};
+  }
+
+  // Topics that were made after the lead had asked for all: nobody has their documents, without
+  // which records of theirs are of no use.
+  Result<void> LeaveOutNewTopics() {
+    std::vector<TopicDocument> known;
+    for (TopicDocument& topic : topics_.topics) {
+      bool has_document = false;
+      for (SnapshotView* other : spec_.others) {
+        HF_ASSIGN(const auto found, other->Stat(TopicDocumentPath(topic.name)));
+        has_document = has_document || found.has_value();
+      }
+      if (has_document) {
+        known.push_back(std::move(topic));
+      } else {
+        warnings_.push_back(
+            fmt::format("topic {} was made while the cluster was saved: the next backup has it",
+                        Quote(topic.name)));
+      }
+    }
+    topics_.topics = std::move(known);
     return {};
   }
 
@@ -246,6 +269,8 @@ class Session final : public BackupSession {
       return bounds.front();
     };
     tools_.epochs = [this](const rdkafka::TopicPartition& partition) {
+      if (!IsInSync(directories_, topics_.cluster, partition.topic, partition.partition))
+        return std::vector<EpochStart>();
       return directories_.Epochs(partition.topic, partition.partition)
           .value_or(std::vector<EpochStart>());
     };
@@ -412,7 +437,7 @@ class Session final : public BackupSession {
   Result<void> TellMadeAgain() {
     std::vector<TopicDocument> now = read_topics_;
     for (TopicDocument& topic : now) topic.id.clear();
-    HF_TRY(AddTopicIds(*client_, directories_, now, warnings_, stop_));
+    HF_TRY(AddTopicIds(*client_, directories_, topics_.cluster, now, warnings_, stop_));
     for (std::size_t i = 0; i < now.size(); ++i) {
       const std::string& before = read_topics_[i].id;
       if (before.empty() || now[i].id.empty() || now[i].id == before) continue;

@@ -75,12 +75,13 @@ Result<void> CheckNames(const std::vector<std::string>& stored, const RestoreReq
   return {};
 }
 
-Result<StoredTopic> ReadTopic(SnapshotView& snapshot, const std::string& name,
-                              const RestoreRequest& request) {
+// nullopt where the topic has no document: it was made while the cluster was saved, and a node that
+// was late had some of its partitions.
+Result<std::optional<StoredTopic>> ReadTopic(SnapshotView& snapshot, const std::string& name,
+                                             const RestoreRequest& request) {
   const std::string path = TopicDocumentPath(name);
   HF_ASSIGN(auto document, ReadDocument(snapshot, path, DecodeTopic));
-  if (!document)
-    return Fail(ErrorCode::kCorrupt, fmt::format("the snapshot has no {}", Quote(path)));
+  if (!document) return std::nullopt;
   if (document->name != name || !IsTopicName(name))
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{} is of topic {}", Quote(path), Quote(document->name)));
@@ -173,14 +174,22 @@ Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
   std::map<std::string, std::string> by_target;
   for (const std::string& name : names) {
     if (!request.topics.empty() && !MatchesAny(request.topics, name)) continue;
-    HF_ASSIGN(StoredTopic topic, ReadTopic(snapshot, name, request));
-    const auto [other, is_new] = by_target.emplace(topic.target, name);
+    HF_ASSIGN(auto topic, ReadTopic(snapshot, name, request));
+    const bool is_named = std::ranges::find(request.topics, name) != request.topics.end();
+    if (!topic && is_named)
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("topic {} was made while the cluster was saved, and the snapshot has "
+                              "not all of it",
+                              Quote(name)),
+                  "restore it from a later snapshot");
+    if (!topic) continue;
+    const auto [other, is_new] = by_target.emplace(topic->target, name);
     if (!is_new)
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("topics {} and {} would both be called {}", Quote(other->second),
-                              Quote(name), Quote(topic.target)),
+                              Quote(name), Quote(topic->target)),
                   "give one of them another name: --rename OLD=NEW");
-    topics.push_back(std::move(topic));
+    topics.push_back(*std::move(topic));
   }
   return topics;
 }

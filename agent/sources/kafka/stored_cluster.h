@@ -48,8 +48,9 @@ Result<void> ForEachStoredGroup(SnapshotView& snapshot,
                                 const std::function<Result<void>(const GroupDocument&)>& visit);
 
 // The topics that are asked for, in the order in which they are restored: those whose name begins
-// with '_' before what relies on them. kNotFound for a pattern or a name that none has,
-// kInvalidArgument where two would get the same name.
+// with '_' before what relies on them; without those that were made while the cluster was saved, of
+// which the backup warned, and which it is kNotFound to name. kNotFound also for a pattern or a
+// name that none has, kInvalidArgument where two would get the same name.
 Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
                                                   const RestoreRequest& request);
 

@@ -116,6 +116,30 @@ class ThreeBrokers(Case):
             self.kafka.start_broker(3)
             self.kafka.wait_for_isr("safe", {1, 3})
 
+    def test_a_topic_made_meanwhile(self) -> None:
+        """Is the next run's; of this one no restore stumbles over it."""
+        leaders = [[1], [2], [3]]
+        self.kafka.create_topic("made-early", config=FOR_EVER, assignment=leaders)
+        for partition in range(3):
+            self.client.load("made-early", 40_000, 1000, random=1.0, partition=partition)
+        self.add_agents("made-*", read_mib_s=8)
+        run_id = self.cluster.json("backup", "--all", "--no-wait")["runs"][0]["run"]
+        wait_until("records on their way", lambda: self.is_saving(run_id), 60)
+        self.kafka.create_topic("made-late", config=FOR_EVER, assignment=leaders)
+        self.client.load("made-late", 30, 100)
+        view = self.cluster.wait_for_end(run_id, 400)
+        self.assertEqual(view["state"], "done", json.dumps(view, indent=1))
+        directory = self.restore()
+        self.compare(directory, "made-early")
+        self.assertFalse((directory / "data" / "topics" / "made-late").exists())
+        manifest = json.loads((directory / "manifest.json").read_text())
+        self.assertIn('topic "made-late" was made while the cluster was saved', " ".join(manifest["warnings"]))
+        target = ["--to-cluster", self.kafka.bootstrap(), "--prefix", "again-"]
+        self.cluster.agent(NODES[1]).run("restore", "latest:kafka/main", *target)
+        self.assert_same("made-early", "again-made-early")
+        self.back_up()
+        self.compare(self.restore("next"), "made-early", "made-late")
+
     def test_restores_by_order(self) -> None:
         """Into the same cluster, with options that the policy leaves open: interrupted, gone on with, in the way of what
         is there, and with a group that is in use."""

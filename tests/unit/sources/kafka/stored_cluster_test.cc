@@ -48,6 +48,20 @@ TEST_CASE("kafka stored cluster: topics are chosen and named as asked for") {
                 "which no topic can");
 }
 
+TEST_CASE("kafka stored cluster: a topic that was made during the backup is passed over") {
+  StoredSnapshot snapshot;
+  snapshot.AddTopic("orders", 1);
+  snapshot.AddRecords("late", 0, {});
+  CHECK(NamesOf(Unwrap(ReadStoredTopics(snapshot.view, {}))) ==
+        std::vector<std::string>{"orders>orders"});
+  RestoreRequest request;
+  request.topics = {"*"};
+  CHECK(Unwrap(ReadStoredTopics(snapshot.view, request)).size() == 1);
+  request.topics = {"orders", "late"};
+  REQUIRE_FAILS(ReadStoredTopics(snapshot.view, request), ErrorCode::kNotFound,
+                "topic \"late\" was made while");
+}
+
 TEST_CASE("kafka stored cluster: a document that is damaged is named") {
   StoredSnapshot snapshot;
   snapshot.AddTopic("orders", 1);
