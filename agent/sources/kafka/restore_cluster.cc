@@ -86,6 +86,7 @@ class ClusterRestore {
         state_.is_written || std::ranges::any_of(targets_, [](const TargetTopic& topic) {
           return topic.action == Action::kGoOn;
         });
+    HF_TRY(CheckReplaced());
     WarnOfReplicas();
     WarnOfMissing();
     if (request_.records) FindHoles();
@@ -112,6 +113,21 @@ class ClusterRestore {
       for (std::int32_t id = 0; id < topic.document.partitions; ++id)
         if (auto hole = HoleIn(topic, id)) holes_.push_back(*std::move(hole));
     if (!holes_.empty()) Warn("{}", HolesError(holes_).message());
+  }
+
+  // What would go without being in the safety snapshot.
+  Result<void> CheckReplaced() const {
+    if (!spec_.save_first) return {};
+    for (const TargetTopic& topic : targets_) {
+      if (topic.action != Action::kReplace || topic.withheld == 0) continue;
+      return Fail(ErrorCode::kBusy,
+                  fmt::format("topic {} has an open transaction, and {} offsets behind its "
+                              "beginning: the safety snapshot could not have them",
+                              Quote(topic.name()), topic.withheld),
+                  "stop its producers; one that hangs is ended by kafka-transactions.sh "
+                  "(find-hanging, abort). --no-safety-snapshot does without");
+    }
+    return {};
   }
 
   // Of the rest, of which its documents say nothing.

@@ -122,6 +122,7 @@ Result<TargetTopic> TargetTopics::LookAt(const rdkafka::Cluster& cluster,
     if (bound.error) return AboutTopic(*bound.error, "look at", stored.target);
     topic.offsets += static_cast<std::uint64_t>(bound.high - bound.low);
     topic.end += bound.high;
+    topic.withheld += static_cast<std::uint64_t>(bound.high - bound.last_stable);
   }
   topic.there = topic.offsets == 0 ? There::kEmpty : There::kOffsets;
   return topic;

@@ -35,6 +35,8 @@ struct TargetTopic {
   std::int32_t partitions = 0;  // that are there
   std::uint64_t offsets = 0;    // from the first to the end of each
   std::int64_t end = 0;         // of all together
+  // Behind the beginning of a transaction that is open, so that no consumer may have them yet.
+  std::uint64_t withheld = 0;
   Action action = Action::kLeave;
 
   const std::string& name() const { return stored->target; }

@@ -180,6 +180,21 @@ class Both:
         self.assertEqual((record.offset, record.value, record.timestamp), (1, b"1", 5))
         self.assertIn("retention.ms=12345678", self.configs("empty"))
 
+    def test_a_topic_with_an_open_transaction_is_not_replaced(self) -> None:
+        """Its safety snapshot could not have what stands behind the transaction's beginning."""
+        self.cluster.create_topic("withheld", 1)
+        snapshot = self.store({"topic": "withheld", "partitions": 1})
+        with self.cluster.admin().producing() as producing:
+            producing.begin("x")
+            producing.produce([Record("withheld", 0, value=b"open")], "x")
+            producing.produce([Record("withheld", 0, value=b"committed")])
+            for dry_run in (True, False):
+                refused = self.try_restore(snapshot, replace_topic=True, dry_run=dry_run)
+                self.assert_refused(refused, "busy", '"withheld" has an open transaction, and 2 offsets behind')
+            producing.commit("x")
+            wait_until("all of it", lambda: len(self.values("withheld")) == 2)
+        self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], ["withheld"])
+
     def test_times_of_zero(self) -> None:
         snapshot = self.store(
             {"topic": "zero", "partitions": 1},
