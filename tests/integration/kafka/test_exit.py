@@ -200,7 +200,12 @@ class WithoutUs(Case):
         for number in sorted(BROKERS):
             self.assertIn("9 partitions are in place, 0 have no directory here", self.files(number))
         self.assertIn("there are records already in: ", self.files(2, expect=1))
+        [place] = [one for one in self.new.brokers[2].log_dirs if (one / "large-0").is_dir()]
+        starts = place / "log-start-offset-checkpoint"
+        starts.write_text("0\n3\nlarge 0 300\nother 0 7\nlarge 00 1\n")
         self.assertIn("9 partitions", self.files(2, "--replace"))
+        self.assertEqual(starts.read_text(), "0\n2\nother 0 7\nlarge 00 1\n")
+        starts.unlink()
         told = self.exit("files", "--replace", "--log-dir", str(self.new.log_dir(3)), str(self.out))
         self.assertRegex(told, r"no directory here: \w+-\d")
         self.assertIn("has no meta.properties", self.exit("files", "--log-dir", str(self.out), str(self.out), expect=1))
