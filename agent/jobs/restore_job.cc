@@ -9,6 +9,7 @@
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/jobs/source_session.h"
 #include "agent/journal/restore_journal.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/config/reader.h"
 
@@ -147,6 +148,7 @@ class Restore {
     HF_TRY(CheckSource());
     HF_TRY(repository_->repository().LoadIndex(context_.stop));
     HF_ASSIGN(view_, repository::OpenSnapshot(repository_->repository(), snapshot_));
+    WarnOfMissing();
     switch (options_.mode) {
       case RestoreMode::kDirectory:
       case RestoreMode::kStaging:
@@ -157,6 +159,15 @@ class Restore {
         return Special();
     }
     return {};
+  }
+
+  // Nobody takes what was only partly saved for the whole.
+  void WarnOfMissing() {
+    if (!view_->manifest() || view_->manifest()->missing.empty()) return;
+    std::vector<std::string> missing;
+    for (const Missing& one : view_->manifest()->missing)
+      missing.push_back(fmt::format("{} ({})", one.what, one.reason));
+    report_.warnings.push_back("this snapshot does not have: " + FirstFew(missing));
   }
 
   Result<void> ToDirectory() {

@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "agent/sources/kafka/acl_restore.h"
-#include "agent/sources/kafka/first_few.h"
 #include "agent/sources/kafka/group_restore.h"
 #include "agent/sources/kafka/record_restore.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/retention_outlook.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/target_topics.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/kafka/acls.h"
 #include "common/kafka/cluster.h"
@@ -88,7 +88,6 @@ class ClusterRestore {
         });
     HF_TRY(CheckReplaced());
     WarnOfReplicas();
-    WarnOfMissing();
     if (request_.records) FindHoles();
     if (request_.records && !state_.is_written) HF_TRY(CheckRecords());
     return request_.MakesTopics() ? WarnOfRetention() : Result<void>();
@@ -128,16 +127,6 @@ class ClusterRestore {
                   "(find-hanging, abort). --no-safety-snapshot does without");
     }
     return {};
-  }
-
-  // Of the rest, of which its documents say nothing.
-  void WarnOfMissing() {
-    const std::optional<Manifest>& manifest = snapshot().manifest();
-    if (!manifest || !request_.topics.empty()) return;
-    std::vector<std::string> missing;
-    for (const Missing& one : manifest->missing)
-      missing.push_back(fmt::format("{} ({})", one.what, one.reason));
-    if (!missing.empty()) Warn("what the backup did not have: {}", FirstFew(missing));
   }
 
   Result<void> CheckRecords() {

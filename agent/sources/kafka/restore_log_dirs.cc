@@ -14,13 +14,13 @@
 #include <optional>
 #include <utility>
 
-#include "agent/sources/kafka/first_few.h"
 #include "agent/sources/kafka/record_batch.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/segment_reader.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "common/base/crash_point.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "agent/sources/kafka/broker_texts.h"
-#include "agent/sources/kafka/first_few.h"
 #include "agent/sources/kafka/record_fetcher.h"
 #include "agent/sources/kafka/settings.h"
 #include "agent/sources/text_item.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 
 namespace holdfast::kafka {

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "agent/sources/kafka/first_few.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/wait.h"
 #include "common/kafka/configs.h"

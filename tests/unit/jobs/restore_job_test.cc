@@ -115,6 +115,22 @@ TEST_CASE("restore job: a directory gets what was saved") {
   REQUIRE(std::filesystem::exists(to + "/manifest.json"));
 }
 
+TEST_CASE("restore job: what a snapshot does not have is told of every restore") {
+  SavedFixture fixture;
+  REQUIRE(fixture.Restore({.directory = fixture.directory.path() + "/whole"}).warnings.empty());
+  fixture.world.missing = {{"data/c", "permission denied", "let the agent read it"}};
+  REQUIRE(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].state ==
+          TaskState::kPartlyDone);
+  for (const bool in_place : {false, true}) {
+    RestoreReport report = in_place
+                               ? fixture.InPlace()
+                               : fixture.Restore({.directory = fixture.directory.path() + "/part"});
+    RequireDone(report);
+    REQUIRE_THAT(report.warnings.at(0),
+                 Catch::Equals("this snapshot does not have: data/c (permission denied)"));
+  }
+}
+
 TEST_CASE("restore job: one path of it, also written with slashes around") {
   SavedFixture fixture;
   std::string to = fixture.directory.path() + "/new";

@@ -7,7 +7,7 @@
 
 #include "common/base/format.h"
 
-namespace holdfast::kafka {
+namespace holdfast {
 
 // "a, b, c and 7 more".
 inline std::string FirstFew(const std::vector<std::string>& texts) {
@@ -25,4 +25,4 @@ inline std::string FirstFewQuoted(std::vector<std::string> texts) {
   return FirstFew(texts);
 }
 
-}  // namespace holdfast::kafka
+}  // namespace holdfast
