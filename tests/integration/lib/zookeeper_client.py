@@ -1,16 +1,19 @@
 """A client of ZooKeeper for tests: one session, over its own protocol, as zookeeper.jute in its sources has it."""
 
 import itertools
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _CREATE, _DELETE, _EXISTS, _GET, _SET, _GET_ACL, _SET_ACL, _CHILDREN = 1, 2, 3, 4, 5, 6, 7, 8
 _SYNC, _PING, _CREATE_CONTAINER, _MULTI, _AUTH, _CREATE_TTL, _CLOSE = 9, 11, 19, 14, 100, 21, -11
-_AUTH_XID = -4
+_PING_XID, _AUTH_XID = -2, -4
 _NO_NODE = -101
+_SESSION_PATIENCE = 5
 
 EPHEMERAL = 1
 SEQUENTIAL = 2
@@ -105,17 +108,32 @@ def multi(operations: Iterable[tuple[int, bytes]]) -> tuple[int, bytes]:
 
 
 class ZooKeeperClient:
-    """`address` is host and port of one member. Not for several threads at once."""
+    """`address` is host and port of one member. Not for several threads at once. As every client does, it begins anew where
+    it gets no session, and says that it is alive while it waits for an answer: a member that has just begun and is busy
+    leaves a commit lying now and then until something else comes."""
 
     def __init__(self, address: tuple[str, int], *, timeout: float = 30, session_ms: int = 30_000):
-        self._socket = socket.create_connection(address, timeout)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._input = self._socket.makefile("rb")
+        self._timeout = timeout
         self._xid = itertools.count(1)
+        until = time.monotonic() + timeout
+        while not self._begin(address, session_ms):
+            if time.monotonic() > until:
+                raise TimeoutError(f"no session for {timeout} s")
+
+    def _begin(self, address: tuple[str, int], session_ms: int) -> bool:
+        self._socket = socket.create_connection(address, self._timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = bytearray()
         self._send(struct.pack(">iqiq", 0, 0, session_ms, 0) + _buffer(bytes(16)) + b"\0")
+        if not select.select([self._socket], [], [], min(self._timeout, _SESSION_PATIENCE))[0]:
+            self._socket.close()
+            return False
+        self._quiet = self._timeout
         _, self.session_ms, self.session, *_ = _Reader(self._receive()).take("iiq")
         if self.session_ms <= 0:
             raise ConnectionError("no session")
+        self._quiet = min(self._timeout, self.session_ms / 3000)
+        return True
 
     def __enter__(self) -> "ZooKeeperClient":
         return self
@@ -133,7 +151,6 @@ class ZooKeeperClient:
 
     def drop(self) -> None:
         """Leaves the session to its timeout."""
-        self._input.close()
         self._socket.close()
 
     # -- requests and answers
@@ -149,7 +166,7 @@ class ZooKeeperClient:
         while True:
             reader = _Reader(self._receive())
             xid, zxid, error = reader.take("iqi")
-            if xid not in (-1, -2):  # a watch, a ping
+            if xid not in (-1, _PING_XID):  # a watch, a ping
                 break
         if xid != expected:
             raise ConnectionError(f"answer {xid} where {expected} was due")
@@ -168,10 +185,20 @@ class ZooKeeperClient:
         return self._exactly(length)
 
     def _exactly(self, count: int) -> bytes:
-        data = self._input.read(count)
-        if len(data) < count:
-            raise EOFError("the server hung up")
-        return data
+        until = time.monotonic() + self._timeout
+        while len(self._received) < count:
+            if select.select([self._socket], [], [], self._quiet)[0]:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    raise EOFError("the server hung up")
+                self._received += data
+            elif time.monotonic() > until:
+                raise TimeoutError(f"no answer for {self._timeout} s")
+            else:
+                self._send(struct.pack(">ii", _PING_XID, _PING))
+        taken = bytes(self._received[:count])
+        del self._received[:count]
+        return taken
 
     # -- what it can do
 
