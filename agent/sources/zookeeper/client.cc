@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatienceOfClient{30};
 constexpr std::int32_t kSessionMs = 40'000;
+constexpr std::int32_t kPingMsMin = 100;
 constexpr std::size_t kPacketBytesMax = 256U << 20;
 constexpr std::size_t kPieceBytes = 1U << 20;
 
@@ -23,6 +24,7 @@ enum Request : std::int32_t {
   kSetNodeData = 5,
   kGetNodeAcl = 6,
   kSetNodeAcl = 7,
+  kPing = 11,
   kCreateContainerNode = 19,
   kCreateTtlNode = 21,
   kSetAuth = 100,
@@ -42,6 +44,8 @@ enum Refusal : std::int32_t {
   kWantsSasl = -124,
   kQuotaExceeded = -125,
 };
+constexpr std::int32_t kWatchXid = -1;
+constexpr std::int32_t kPingXid = -2;
 constexpr std::int32_t kAuthXid = -4;
 // Flags of the request, which say again what its type says.
 constexpr std::int32_t kContainerFlag = 4;
@@ -129,6 +133,11 @@ Result<void> Client::Begin(const ClientAccess& access, Random& random) {
   (void)reader.Int();
   const std::int32_t session_ms = reader.Int();
   if (!reader.ok() || session_ms <= 0) return BadAnswer(server());
+  JuteWriter ping;
+  ping.Int(8).Int(kPingXid).Int(kPing);
+  const std::chrono::milliseconds interval(std::max(session_ms / 3, kPingMsMin));
+  connection_.KeepAlive(interval, ping.bytes());
+  pings_max_ = kPatienceOfClient / interval;
   // Some servers take no other request before that by SASL.
   for (const Credentials& one : access.credentials)
     if (one.scheme == kSaslScheme) HF_TRY(LogInBySasl(one, random));
@@ -215,18 +224,20 @@ Result<void> Client::Ask(std::int32_t xid, std::int32_t type, ByteView body) {
 }
 
 Result<Bytes> Client::Take(std::int32_t xid, std::int32_t& error) {
-  for (;;) {
+  for (std::int64_t pings = 0; pings <= pings_max_;) {
     HF_ASSIGN(Bytes answer, ReceivePacket());
     JuteReader reader(answer);
     const std::int32_t answered = reader.Int();
     (void)reader.Long();
     error = reader.Int();
     if (!reader.ok()) return BadAnswer(server());
-    if (answered == -1 || answered == -2) continue;  // of a watch, or of a ping
+    if (answered == kPingXid) ++pings;
+    if (answered == kWatchXid || answered == kPingXid) continue;
     if (answered != xid) return BadAnswer(server());
     answer.erase(answer.begin(), answer.end() - static_cast<std::ptrdiff_t>(reader.left()));
     return answer;
   }
+  return Fail(ErrorCode::kTimedOut, fmt::format("{} answers to pings alone", server()));
 }
 
 Result<void> Client::AskLater(std::int32_t type, const std::string& path, ByteView body) {

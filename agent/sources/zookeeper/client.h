@@ -41,7 +41,9 @@ struct LiveNode {
   std::int32_t acl_version = 0;
 };
 
-// Used by one thread at a time. What waits for an answer does so for half a minute at most. Errors:
+// Used by one thread at a time. What waits for an answer does so for half a minute at most, and
+// says meanwhile that it is alive: a session ends that a server does not hear of, and now and then
+// a busy one (seen of 3.8.0) leaves a commit lying until something else comes. Errors:
 // kUnavailable and kTimedOut where the connection broke off, and nothing is known of what was
 // asked last; kDenied where the server refused for want of rights; kInvalidArgument for an ACL that
 // it does not know; kUnsupported for a kind of node that it does not know; kNotFound for a node
@@ -97,6 +99,7 @@ class Client {
 
   TcpConnection connection_;
   std::int32_t xid_ = 0;
+  std::int64_t pings_max_ = 0;  // answers to them while nothing else is answered
   std::deque<Asked> asked_;
 };
 

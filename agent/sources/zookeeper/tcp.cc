@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -70,7 +71,7 @@ Result<TcpConnection> TcpConnection::Connect(const Address& address, std::chrono
       const int on = 1;  // what is asked goes out at once, and not when the last is confirmed
       (void)::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       if (::connect(socket.get(), one->ai_addr, one->ai_addrlen) == 0) {
-        TcpConnection connection(std::move(socket), address.Text());
+        TcpConnection connection(std::move(socket), address.Text(), patience);
         if (tls != nullptr) HF_TRY(connection.BeginTls(address.host, *tls));
         return connection;
       }
@@ -141,7 +142,23 @@ Result<void> TcpConnection::SendBytes(ByteView bytes) {
   return {};
 }
 
+void TcpConnection::KeepAlive(std::chrono::milliseconds interval, Bytes packet) {
+  interval_ = interval;
+  keep_alive_ = std::move(packet);
+}
+
+Result<void> TcpConnection::WaitAlive() {
+  for (auto waited = interval_; waited < patience_; waited += interval_) {
+    pollfd one{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    // Not 0: there is something, or an error, which receiving tells.
+    if (::poll(&one, 1, static_cast<int>(interval_.count())) != 0) return {};
+    HF_TRY(Send(keep_alive_));
+  }
+  return {};
+}
+
 Result<std::size_t> TcpConnection::ReceiveBytes(std::span<std::uint8_t> buffer) {
+  if (!keep_alive_.empty()) HF_TRY(WaitAlive());
   for (;;) {
     const ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
     if (count < 0 && errno == EINTR) continue;

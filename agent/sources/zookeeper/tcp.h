@@ -33,23 +33,30 @@ class TcpConnection {
   // By TLS where `tls` is not null.
   static Result<TcpConnection> Connect(const Address& address, std::chrono::seconds patience,
                                        const crypto::TlsFiles* tls = nullptr);
+  // From now on `packet` is sent whenever nothing came for `interval`; the patience stays what it
+  // is.
+  void KeepAlive(std::chrono::milliseconds interval, Bytes packet);
   Result<void> Send(ByteView bytes);
   // What there is, at least one byte; 0 at the end.
   Result<std::size_t> Receive(std::span<std::uint8_t> buffer);
   const std::string& shown() const { return shown_; }
 
  private:
-  TcpConnection(Fd socket, std::string shown)
-      : socket_(std::move(socket)), shown_(std::move(shown)) {}
+  TcpConnection(Fd socket, std::string shown, std::chrono::milliseconds patience)
+      : socket_(std::move(socket)), shown_(std::move(shown)), patience_(patience) {}
   Result<void> BeginTls(const std::string& host, const crypto::TlsFiles& files);
   // What the server is to be told by TLS, and what it says next.
   Result<void> Flush();
   Result<void> Listen();
+  Result<void> WaitAlive();
   Result<void> SendBytes(ByteView bytes);
   Result<std::size_t> ReceiveBytes(std::span<std::uint8_t> buffer);
 
   Fd socket_;
   std::string shown_;
+  std::chrono::milliseconds patience_;
+  std::chrono::milliseconds interval_{0};
+  Bytes keep_alive_;
   std::optional<crypto::TlsSession> tls_;
 };
 

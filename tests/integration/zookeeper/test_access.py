@@ -1,6 +1,10 @@
 """Nodes go back into ensembles that do not let everybody in: by TLS with certificates of both sides, and after a login by
 SASL's DIGEST-MD5. What cannot be done is said, and nothing is made."""
 
+import contextlib
+import socket
+import struct
+import threading
 from pathlib import Path
 
 from rig import ensemble, make_agent, run_tests, source_of
@@ -14,6 +18,8 @@ Server {{
   {options};
 }};
 """
+CREATE, PING_KIND, PING, NO_NODE = 1, 11, -2, -101
+SHORT_SESSION_MS = 1000
 DIGEST_MODULE = "org.apache.zookeeper.server.auth.DigestLoginModule"
 
 
@@ -158,6 +164,68 @@ class BySasl(Guarded):
             client.create("/app", b"1")
         self.save(server)
         self.refused("no login by SASL", f"127.0.0.1:{server.members[1].client_port}", *self.auth("sasl:bob:secret"))
+
+
+class Unheard(Guarded):
+    """What a busy server does now and then that has just begun: a commit lies until something else comes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        server = self.start()
+        with server.client() as client:
+            client.create("/app", b"1")
+        self.save(server)
+
+    def serve(self, on_create) -> str:
+        """One session; `on_create` answers (or does not) what is to be made. Returns where."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        thread = threading.Thread(target=self.speak, args=(listener, on_create))
+        thread.start()
+        self.addCleanup(thread.join)
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    def speak(self, listener: socket.socket, on_create) -> None:
+        connection, _ = listener.accept()
+        # Who has its answer hangs up.
+        with connection, connection.makefile("rb") as requests, contextlib.suppress(ConnectionError):
+
+            def read() -> bytes:
+                length = requests.read(4)
+                return requests.read(int.from_bytes(length, "big"))
+
+            def answer(xid: int, error: int = 0, body: bytes = b"") -> None:
+                packet = struct.pack(">iqi", xid, 1, error) + body
+                connection.sendall(struct.pack(">i", len(packet)) + packet)
+
+            read()
+            begun = struct.pack(">iiqi", 0, SHORT_SESSION_MS, 1, 16) + bytes(17)
+            connection.sendall(struct.pack(">i", len(begun)) + begun)
+            later = []
+            while request := read():
+                xid, kind = struct.unpack_from(">ii", request)
+                if kind == CREATE:
+                    later += on_create(lambda xid=xid: answer(xid, body=struct.pack(">i", 0)), lambda: answer(PING))
+                elif kind == PING_KIND:
+                    while later:
+                        later.pop(0)()
+                    answer(PING)
+                else:
+                    answer(xid, NO_NODE)
+
+    def test_who_waits_says_that_he_is_alive(self) -> None:
+        done = self.restore(self.serve(lambda made, _: [made]))
+        self.assertIn("made 1 nodes", done.stdout)
+
+    def test_answers_to_pings_alone_are_none(self) -> None:
+        def on_create(_, ping) -> list:
+            for _ in range(1000):
+                ping()
+            return []
+
+        done = self.restore(self.serve(on_create), expect=1)
+        self.assertIn("answers to pings alone", done.stderr)
+        self.assertIn("at least 0 nodes are made", done.stderr)
 
 
 if __name__ == "__main__":
