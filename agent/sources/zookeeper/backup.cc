@@ -61,6 +61,7 @@ class Session final : public BackupSession {
     HF_TRY(files_->Advance(stop_));
     // The run waited for so long that logs came and were purged: then there are newer snapshots.
     if (was_whole && !files_->damages().empty()) HF_TRY(OpenFiles());
+    files_->DropUnbegun();
     return {};
   }
 

@@ -28,6 +28,7 @@ constexpr int kRereadsMax = 10;  // of a record that is being written
 constexpr std::uint64_t kLookBehind = 1U << 20;
 constexpr std::size_t kSumBytes = 1U << 20;
 constexpr const char* kLetRead = "let the agent read ZooKeeper's data directories";
+constexpr const char* kSaveAnother = "have another member saved, and look at this server's disk";
 
 // From an offset on, to the end that it has then.
 class FdContent final : public ByteReader {
@@ -143,7 +144,11 @@ Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
   return file;
 }
 
-bool IsOfNextEpoch(std::int64_t zxid, std::int64_t last) { return zxid >> 32 > last >> 32; }
+// A new leader begins a new epoch, and with it its own count, at 1.
+bool FollowsOn(std::int64_t zxid, std::int64_t last) {
+  const bool begins_epoch = zxid >> 32 > last >> 32 && (zxid & 0xffffffff) == 1;
+  return zxid <= last + 1 || begins_epoch;
+}
 
 }  // namespace
 
@@ -185,7 +190,7 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
         ErrorCode::kCorrupt,
         fmt::format("none of the {} snapshots in {}{} is whole; {}: {}", snapshots.size(),
                     Quote(options.data_dir), kVersionDirectory, Quote(newest.path), newest.reason),
-        "have another member saved, and look at this server's disk");
+        kSaveAnother);
   }
   return Fail(ErrorCode::kBusy,
               fmt::format("snapshots in {} go as fast as they come", Quote(options.data_dir)));
@@ -207,10 +212,7 @@ Result<bool> PinnedFiles::TakeSnapshot(const std::string& name, const std::stop_
 
 Result<bool> PinnedFiles::OpenSnapshot(const std::string& name, const std::stop_token& stop) {
   HF_ASSIGN(snapshot_, Pin(options_.data_dir, {ZxidOf(name, "snapshot").value_or(0), name}));
-  HF_ASSIGN(snapshot_.sum, SumOf(kAdlerOfNothing, snapshot_, 0, snapshot_.attributes.size));
-  const std::unique_ptr<ByteReader> content =
-      Decompress(CompressionOf(name), OpenContent(snapshot_));
-  auto summary = ReadSnapshot(*content, {}, stop);
+  Result<SnapshotSummary> summary = ReadWhole(stop);
   if (summary) {
     summary_ = *summary;
     return true;
@@ -221,6 +223,13 @@ Result<bool> PinnedFiles::OpenSnapshot(const std::string& name, const std::stop_
     return Fail(std::move(summary).error());
   LeaveOut(snapshot_, summary.error().message());
   return false;
+}
+
+Result<SnapshotSummary> PinnedFiles::ReadWhole(const std::stop_token& stop) {
+  HF_ASSIGN(snapshot_.sum, SumOf(kAdlerOfNothing, snapshot_, 0, snapshot_.attributes.size));
+  const std::unique_ptr<ByteReader> content =
+      Decompress(CompressionOf(snapshot_.name), OpenContent(snapshot_));
+  return ReadSnapshot(*content, {}, stop);
 }
 
 void PinnedFiles::LeaveOut(const PinnedFile& file, std::string reason) {
@@ -267,7 +276,8 @@ Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_t
     for (;;) {
       if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       auto record = reader.Next();
-      if (!record) return Fail(std::move(record).error().While(Quote(log.file.path)));
+      if (!record)
+        return Fail(std::move(record).error().While(Quote(log.file.path)).WithHint(kSaveAnother));
       if (!*record) break;
     }
     log.position = reader.position();
@@ -283,50 +293,47 @@ Result<void> PinnedFiles::ReadOn(PinnedLog& log, bool is_last, const std::stop_t
   }
 }
 
-// Whether the records of one log follow those before, which all were; tells what is missing.
-bool PinnedFiles::IsGoodUpTo(std::size_t log) {
-  const PinnedLog& here = logs_[log];
-  const std::int64_t follows = here.position.first_zxid;
-  if (log == 0) {
-    if (follows > snapshot_.zxid + 1 && !IsOfNextEpoch(follows, snapshot_.zxid))
-      damages_.push_back(fmt::format("the transactions from {:#x} to {:#x} are missing behind {}",
-                                     snapshot_.zxid + 1, follows - 1, Quote(snapshot_.path)));
-    return true;
-  }
-  const PinnedLog& before = logs_[log - 1];
-  const std::int64_t last = before.position.last_zxid;
-  if (before.end == LogEnd::kDamaged) return false;
-  const bool has_gap = last != 0 && follows > last + 1 && !IsOfNextEpoch(follows, last);
-  if (!has_gap) return true;
-  damages_.push_back(
-      fmt::format("the transactions from {:#x} to {:#x} are missing between {} and {}", last + 1,
-                  follows - 1, Quote(before.file.path), Quote(here.file.path)));
-  return before.end == LogEnd::kClean;
+// Whether what comes after `last` goes on in this log; tells what is missing. What the snapshot has
+// is not missing where a log of before it ends early: a server that was given a snapshot by its
+// leader goes on behind that.
+bool PinnedFiles::GoesOn(const PinnedLog& log, std::int64_t last) {
+  const std::int64_t follows = log.position.first_zxid;
+  if (FollowsOn(follows, last)) return true;
+  damages_.push_back(fmt::format(
+      "the transactions from {:#x} to {:#x} are missing in front of {}: what follows is not saved",
+      last + 1, follows - 1, Quote(log.file.path)));
+  return false;
 }
 
 Result<void> PinnedFiles::Advance(const std::stop_token& stop) {
   HF_TRY(OpenLogs());
   damages_.clear();
-  for (std::size_t i = 0; i < logs_.size(); ++i) {
+  std::int64_t last = snapshot_.zxid;
+  // What follows damage or a gap is of no use, and would do harm: a server plays it back all the
+  // same.
+  for (std::size_t i = 0; i < logs_.size() && damages_.empty(); ++i) {
     PinnedLog& log = logs_[i];
     HF_TRY(ReadOn(log, i + 1 == logs_.size(), stop));
-    if (!IsGoodUpTo(i)) {
-      // What follows a gap is of no use, and would do harm.
-      logs_.erase(logs_.begin() + static_cast<std::ptrdiff_t>(i), logs_.end());
-      return {};
-    }
-    if (log.end != LogEnd::kDamaged) continue;
-    damages_.push_back(
-        fmt::format("{} is damaged behind {:#x}: what follows is not saved, and "
-                    "ZooKeeper does not start on it",
-                    Quote(log.file.path), log.position.last_zxid));
+    const bool goes_on = GoesOn(log, last);
+    if (goes_on && log.end == LogEnd::kDamaged)
+      damages_.push_back(
+          fmt::format("{} is damaged behind {:#x}: what follows is not saved, and "
+                      "ZooKeeper does not start on it",
+                      Quote(log.file.path), log.position.last_zxid));
+    if (!damages_.empty()) logs_.resize(goes_on ? i + 1 : i);
+    last = std::max(last, log.position.last_zxid);
   }
   return {};
 }
 
+void PinnedFiles::DropUnbegun() {
+  std::erase_if(logs_, [](const PinnedLog& log) { return log.position.bytes == 0; });
+}
+
 Result<bool> PinnedFiles::AdvanceTo(std::int64_t zxid, const std::stop_token& stop) {
   for (int looks = 0; this->zxid() < zxid; ++looks) {
-    if (!options_.is_live || looks == kLooksMax) return false;
+    // What is lost does not come back.
+    if (!options_.is_live || looks == kLooksMax || !damages_.empty()) return false;
     if (!WaitFor(kBetweenLooks, stop)) return Fail(ErrorCode::kCancelled, "stopped by request");
     HF_TRY(Advance(stop));
   }

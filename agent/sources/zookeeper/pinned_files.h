@@ -73,10 +73,14 @@ class PinnedFiles {
   static Result<PinnedFiles> Open(const PinOptions& options, const std::stop_token& stop);
 
   // Reads on to the last record that is whole now, in logs that were begun since as well. Where a
-  // long time has passed some of these may have come and gone: damages() tells of the gap.
+  // long time has passed some of these may have come and gone: damages() tells of the gap, and what
+  // is behind it is left out.
   Result<void> Advance(const std::stop_token& stop);
   // Advances until the logs have `zxid`; false where they have not after a while.
   Result<bool> AdvanceTo(std::int64_t zxid, const std::stop_token& stop);
+  // Leaves logs out in which not even the header is written: there are servers that do not start on
+  // one (ZOOKEEPER-1621). The last thing to do with logs.
+  void DropUnbegun();
 
   const PinnedFile& snapshot() const { return snapshot_; }
   const SnapshotSummary& summary() const { return summary_; }
@@ -102,9 +106,10 @@ class PinnedFiles {
   explicit PinnedFiles(PinOptions options) : options_(std::move(options)) {}
   Result<bool> TakeSnapshot(const std::string& name, const std::stop_token& stop);
   Result<bool> OpenSnapshot(const std::string& name, const std::stop_token& stop);
+  Result<SnapshotSummary> ReadWhole(const std::stop_token& stop);
   Result<bool> OpenLogs();
   Result<void> ReadOn(PinnedLog& log, bool is_last, const std::stop_token& stop);
-  bool IsGoodUpTo(std::size_t log);
+  bool GoesOn(const PinnedLog& log, std::int64_t last);
   void LeaveOut(const PinnedFile& file, std::string reason);
 
   PinOptions options_;

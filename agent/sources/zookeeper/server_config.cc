@@ -142,9 +142,10 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
     config.warnings.push_back(fmt::format("{} cannot be read: {}", Quote(id_file),
                                           id ? "not there" : id.error().message()));
   }
-  for (const auto& [name, value] : config.properties)
-    if (value.starts_with('/') && (NamesFile(name) || host::IsRegularFile(value)))
-      files.insert(value);
+  for (const auto& [name, value] : config.properties) {
+    const std::string path(Trimmed(value));
+    if (path.starts_with('/') && (NamesFile(name) || host::IsRegularFile(path))) files.insert(path);
+  }
   config.files = {files.begin(), files.end()};
 
   const auto own = std::ranges::find(config.members, config.my_id, &ConfiguredMember::id);

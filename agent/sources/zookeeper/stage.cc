@@ -123,20 +123,33 @@ Result<void> PutInPlace(const StageRequest& request, const std::string& made_dat
   return SyncDirectory(request.data_dir);
 }
 
-std::vector<std::string> Guide(const StageRequest& request, const TreeFacts& facts) {
-  std::vector<std::string> lines = {
-      fmt::format("made {}/version-2: the tree as it was after {}, {} nodes as srvr counts them",
-                  request.data_dir, ZxidText(facts.zxid), facts.nodes)};
-  if (facts.logged && !facts.first_difference)
-    lines.push_back(
-        fmt::format("its digest is what ZooKeeper wrote into its log: {:#x}", facts.digest));
+// What the backup did not have is in its manifest, and told of every restore.
+void TellTree(const StageRequest& request, const PinnedFiles& files, const Result<TreeFacts>& facts,
+              SpecialRestore& told) {
+  told.lines.push_back(fmt::format("made {}/version-2: the tree as it was after {}",
+                                   request.data_dir, ZxidText(files.zxid())));
+  if (facts) told.lines[0] += fmt::format(", {} nodes as srvr counts them", facts->nodes);
+  if (!facts) {
+    told.warnings.push_back("node count and digest are not known: " + facts.error().Text());
+  } else if (facts->first_difference) {
+    told.warnings.push_back(
+        fmt::format("from {:#x} on the tree's digest is not the one that ZooKeeper wrote into its "
+                    "log (hint: compare with a backup of another member; a server whose "
+                    "file.encoding is not UTF-8 computes others for paths that are not ASCII)",
+                    *facts->first_difference));
+  } else if (facts->logged) {
+    told.lines.push_back(
+        fmt::format("its digest is what ZooKeeper wrote into its log: {:#x}", facts->digest));
+  }
+}
+
+void TellSteps(const StageRequest& request, std::vector<std::string>& lines) {
   lines.emplace_back(
       "make the same on every other member, from this snapshot, while all of them are stopped");
   lines.push_back(fmt::format(
       "give it to the user that ZooKeeper runs as: chown -R zookeeper: {}{}", request.data_dir,
       request.log_dir == request.data_dir ? "" : " " + request.log_dir));
   lines.emplace_back("then start all members");
-  return lines;
 }
 
 }  // namespace
@@ -207,8 +220,8 @@ std::vector<config::OptionSpec> StageOptions() {
   };
 }
 
-Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
-                                                    const std::stop_token& stop) {
+Result<SpecialRestore> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
+                                          const std::stop_token& stop) {
   HF_ASSIGN(const StageRequest request, ReadStageRequest(spec));
   HF_ASSIGN(SavedPaths saved, ListSaved(*spec.snapshot));
   for (const std::string& directory : {request.data_dir, request.log_dir}) {
@@ -232,12 +245,20 @@ Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec, Pro
     HF_TRY(CutLogs(files, *request.until));
   }
   HF_ASSIGN(const PinnedFiles files, PinnedFiles::Open(places, stop));
-  HF_ASSIGN(const TreeFacts facts, ReadTreeFacts(files.Tree(), stop));
+  // Every seal is right. Records of a newer ZooKeeper that are not understood here are for the
+  // server to play back.
+  const Result<TreeFacts> facts = ReadTreeFacts(files.Tree(), stop);
+  const bool is_strange = !facts && (facts.error().code() == ErrorCode::kUnsupported ||
+                                     facts.error().code() == ErrorCode::kCorrupt);
+  if (!facts && !is_strange) return Fail(facts.error());
   progress.SetPhase("put in place");
   if (!request.id.empty())
     HF_TRY(WriteFileAtomic(request.data_dir + "/myid", AsBytes(request.id + "\n"), 0644));
   HF_TRY(PutInPlace(request, data.path(), log_place));
-  return Guide(request, facts);
+  SpecialRestore told;
+  TellTree(request, files, facts, told);
+  TellSteps(request, told.lines);
+  return told;
 }
 
 }  // namespace holdfast::zookeeper

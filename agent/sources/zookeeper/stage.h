@@ -31,8 +31,9 @@ Result<SavedPaths> ListSaved(SnapshotView& view);
 std::vector<config::OptionSpec> StageOptions();
 
 // Extracts beside the place, reads all of it, cuts the logs, and puts "version-2" in its place as
-// the last step: on an error nothing is left of it. Returns what was made, and what is left to do.
-Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
-                                                    const std::stop_token& stop);
+// the last step: on an error nothing is left of it. Its lines are what was made, and what is left
+// to do; where the tree is not what the ensemble had, its warnings say so.
+Result<SpecialRestore> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
+                                          const std::stop_token& stop);
 
 }  // namespace holdfast::zookeeper

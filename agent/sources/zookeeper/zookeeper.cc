@@ -78,8 +78,7 @@ class ZooKeeperSource final : public Source {
     }
     if (spec.dry_run)
       return Fail(ErrorCode::kInvalidArgument, "--dry-run is known with --znode and --to only");
-    HF_ASSIGN(auto lines, StageDataDirectory(spec, progress, stop));
-    return SpecialRestore{.lines = std::move(lines)};
+    return StageDataDirectory(spec, progress, stop);
   }
 
  private:

@@ -134,6 +134,55 @@ class Three(Case):
         with other.client(2) as client:
             self.assertEqual(len(client.children("/")), 101)
 
+    def follower(self) -> int:
+        return next(number for number in self.zookeeper.members if number != self.zookeeper.leader())
+
+    def test_a_member_that_its_leader_gave_the_tree(self) -> None:
+        """Its older log ends long before the snapshot that it was given, and nothing is missing."""
+        self.zookeeper.stop()
+        self.zookeeper.flags = "-Dzookeeper.snapshotSizeFactor=-1"  # what was missed is not taken from logs
+        self.zookeeper.start()
+        fill(self.zookeeper, "second")
+        number = self.follower()
+        away = self.zookeeper.members[number]
+        away.process.kill()
+        old = {log.name for log in away.logs()}
+        leader = self.zookeeper.leader()
+        fill(self.zookeeper, "third", 2000, leader)  # more than a leader keeps in memory
+        missed = self.zookeeper.zxid(leader)
+        self.zookeeper.start_member(number)
+        fill(self.zookeeper, "fourth", number=leader)
+        given = int(away.snapshots()[-1].name.split(".")[1], 16)
+        self.assertGreaterEqual(given, missed)
+        self.assertEqual(given >> 32, missed >> 32)  # under the same leader
+        agent = self.agent_of(number)
+        agent.run("backup", "zookeeper/main")
+        files, manifest = restored(agent, self.directory / "out")
+        self.assertEqual(manifest["missing"], [])
+        self.assertEqual(manifest["details"]["digest_confirmed_at"], [manifest["position"]["zxid"]])
+        saved = {log.name for log in (files / "data" / "version-2").glob("log.*")}
+        self.assertTrue(saved & old)  # ZooKeeper reads it, too: it cannot know where it ends
+        self.assertTrue(saved - old)
+        other = ensemble(self.directory / "other", 1)
+        self.addCleanup(other.kill)
+        begin_with(other, files / "data")
+        self.assertEqual([other.srvr()["Node count"]], manifest["details"]["znodes"])
+
+    def test_new_leaders(self) -> None:
+        """Each begins an epoch, whose count begins anew: nothing is missing between."""
+        for turn in range(3):
+            was = self.zookeeper.leader()
+            self.zookeeper.members[was].process.kill()
+            wait_until("another leader", lambda was=was: self.zookeeper.leader() != was)
+            fill(self.zookeeper, f"turn-{turn}", number=self.zookeeper.leader())
+            self.zookeeper.start_member(was)
+        for number in self.zookeeper.members:
+            with self.subTest(number):
+                agent = self.agent_of(number)
+                agent.run("backup", "zookeeper/main")
+                manifest = restored(agent, self.directory / f"out-{number}")[1]
+                self.assertEqual((manifest["missing"], manifest["position"]["epoch"]), ([], "4"))
+
     def test_the_words_are_switched_off(self) -> None:
         self.zookeeper.stop()
         self.zookeeper.properties["4lw.commands.whitelist"] = "ruok"

@@ -134,15 +134,18 @@ TEST_CASE("zookeeper files: a purge does not take away what was opened, and is o
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
   bool has_purged = false;
-  const PinnedFiles newer = OpenIn(data, [&] {
+  const auto purge = [&] {
     if (std::exchange(has_purged, true)) return;
     data.Write("snapshot.9", SnapshotOf());
     data.Write("log.a", LogOf(10, 12).bytes());
     data.Remove("snapshot.0");
     data.Remove("log.1");
-  });
-  // The older snapshot was open, and what it lacks is told; see the next case.
+  };
+  const PinnedFiles newer = Unwrap(PinnedFiles::Open(
+      {.data_dir = data.path(), .log_dir = data.path(), .is_live = true, .between = purge}, {}));
+  REQUIRE(NamesOf(newer) == Names{"snapshot.9", "log.a"});
   REQUIRE(newer.zxid() == 12);
+  REQUIRE(newer.damages().empty());
 }
 
 TEST_CASE("zookeeper files: a torn snapshot gives way to an older one, and is told") {
@@ -200,13 +203,69 @@ TEST_CASE("zookeeper files: missing transactions are told") {
   data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
   data.Write("log.6", LogOf(6, 7).bytes());
+  data.Write("log.8", LogOf(8, 9).bytes());
   REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x4 to 0x5 are missing"));
+  // A server would play it back over the hole.
+  REQUIRE(NamesOf(OpenIn(data)) == Names{"snapshot.0", "log.1"});
+  REQUIRE(OpenIn(data).zxid() == 3);
+  // One that nothing was written to hides none.
+  data.Write("log.1", LogOf(1, 0).bytes());
+  REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x1 to 0x5 are missing"));
   data.Remove("log.1");
   REQUIRE_THAT(OpenIn(data).damages().at(0), Catch::Contains("from 0x1 to 0x5 are missing"));
-  // A new leader begins a new epoch, and with it its own count.
+  REQUIRE(NamesOf(OpenIn(data)) == Names{"snapshot.0"});
+}
+
+TEST_CASE("zookeeper files: a new leader begins a new epoch, and with it its own count") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
   data.Write("log.1", LogOf(1, 3).bytes());
-  data.Write("log.6", LogOf(0x100000001, 0x100000002).bytes());
+  data.Write("log.100000001", LogOf(0x100000001, 0x100000002).bytes());
   REQUIRE(OpenIn(data).damages().empty());
+  REQUIRE(OpenIn(data).zxid() == 0x100000002);
+  // What it began with was in a snapshot that is not there.
+  data.Remove("log.100000001");
+  data.Write("log.100000003", LogOf(0x100000003, 0x100000004).bytes());
+  REQUIRE_THAT(OpenIn(data).damages().at(0),
+               Catch::Contains("from 0x4 to 0x100000002 are missing"));
+}
+
+// A follower that was away for long is given the leader's tree, writes it down as a snapshot, and
+// goes on behind that: its older logs end before.
+TEST_CASE("zookeeper files: what a snapshot has is not missing from logs before it") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  const Bytes torn = LogOf(1, 4).bytes();
+  data.Write("log.1", ByteView(torn).first(torn.size() - 5));
+  data.Write("snapshot.9", SnapshotOf());
+  data.Write("log.a", LogOf(10, 12).bytes());
+  const PinnedFiles files = OpenIn(data);
+  REQUIRE(NamesOf(files) == Names{"snapshot.9", "log.1", "log.a"});
+  REQUIRE(files.damages().empty());
+  REQUIRE(files.zxid() == 12);
+}
+
+TEST_CASE("zookeeper files: a log without a header is left out, and read on before") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", LogOf(1, 3).bytes());
+  data.Write("log.4", {});
+  PinnedFiles files = OpenIn(data);
+  data.Append("log.4", LogOf(4, 5).bytes());
+  data.Write("log.6", {});
+  REQUIRE_OK(files.Advance({}));
+  files.DropUnbegun();
+  REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1", "log.4"});
+  REQUIRE(files.zxid() == 5);
+}
+
+TEST_CASE("zookeeper files: a log that is none names a way on") {
+  DataDirectory data;
+  data.Write("snapshot.0", SnapshotOf());
+  data.Write("log.1", AsBytes("no log of any kind, for long"));
+  const auto files = PinnedFiles::Open({.data_dir = data.path(), .log_dir = data.path()}, {});
+  REQUIRE_FAILS(files, ErrorCode::kCorrupt, "log.1");
+  REQUIRE_THAT(files.error().hint(), Catch::Contains("another member"));
 }
 
 TEST_CASE("zookeeper files: a server that never ran, or may not be read, is an error") {

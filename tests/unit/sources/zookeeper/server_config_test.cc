@@ -38,8 +38,8 @@ TEST_CASE("zookeeper config: an ensemble, its members in zoo.cfg") {
   REQUIRE_OK(WriteFileAtomic(data.path() + "/myid", AsBytes("2\n"), 0600));
   REQUIRE_OK(WriteFileAtomic(data.top() + "/keys", AsBytes("k"), 0600));
   const ServerConfig config = ReadText(
-      data, fmt::format("dataDir={0}/data/\nclientPort=2181\nssl.keyStore.location={0}/keys\n"
-                        "ssl.trustStore.location={0}/none\nserver.10=j:2888:3888\n"
+      data, fmt::format("dataDir={0}/data/\nclientPort=2181\nssl.keyStore.location={0}/keys \n"
+                        "ssl.trustStore.location={0}/none \nserver.10=j:2888:3888\n"
                         "server.1=a:2888:3888\nserver.2=b:2888:3888\n",
                         data.top()));
   REQUIRE(config.data_dir == data.path());
@@ -50,7 +50,8 @@ TEST_CASE("zookeeper config: an ensemble, its members in zoo.cfg") {
   REQUIRE(config.client == Address{"127.0.0.1", "2181"});
   // They answer on the port that this one does, as far as anybody can tell.
   REQUIRE(config.OtherClients() == std::vector<Address>{{"a", "2181"}, {"j", "2181"}});
-  // One that the server needs and that is not there is to be told of.
+  // As a server takes it, without blanks around; one that it needs and that is not there is to be
+  // told of.
   REQUIRE(config.files == std::vector<std::string>{data.path() + "/myid", data.top() + "/keys",
                                                    data.top() + "/none", data.top() + "/zoo.cfg"});
   REQUIRE(config.warnings.empty());

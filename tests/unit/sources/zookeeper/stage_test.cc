@@ -15,16 +15,19 @@ using testing::Unwrap;
 class Staging {
  public:
   Staging() : temp(Unwrap(TempDir::Create("zookeeper-stage"))) {
-    for (const char* name : {"snapshot.2a", "log.1", "log.2b"}) {
-      auto& node = view.nodes[std::string("data/version-2/") + name];
-      node.attributes.mode = 0600;
-      node.content = RealFile(std::string("39/") + name);
-      node.attributes.size = node.content.size();
-    }
+    for (const char* name : {"snapshot.2a", "log.1", "log.2b"})
+      Write(name, RealFile(std::string("39/") + name));
     view.Complete();
   }
 
-  Result<std::vector<std::string>> Stage(const std::map<std::string, std::string>& options) {
+  void Write(const std::string& name, Bytes content) {
+    auto& node = view.nodes["data/version-2/" + name];
+    node.attributes.mode = 0600;
+    node.attributes.size = content.size();
+    node.content = std::move(content);
+  }
+
+  Result<SpecialRestore> Stage(const std::map<std::string, std::string>& options) {
     RestoreSpec spec;
     spec.snapshot = &view;
     for (const auto& [name, value] : options) spec.options.Set(name, value);
@@ -57,9 +60,11 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("zookeeper stage: a data directory as the snapshot has it") {
   Staging staging;
-  const auto lines = Unwrap(staging.Stage({{"stage_data_dir", staging.data}, {"member", "3"}}));
-  REQUIRE_THAT(lines.at(0), Catch::Contains("after 0x38, 44 nodes"));
-  REQUIRE_THAT(lines.at(1), Catch::Contains("digest"));
+  const SpecialRestore told =
+      Unwrap(staging.Stage({{"stage_data_dir", staging.data}, {"member", "3"}}));
+  REQUIRE_THAT(told.lines.at(0), Catch::Contains("after 0x38, 44 nodes"));
+  REQUIRE_THAT(told.lines.at(1), Catch::Contains("digest"));
+  REQUIRE(told.warnings.empty());
   REQUIRE(staging.NamesIn(staging.data) == Names{"myid", "version-2"});
   REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"log.1", "log.2b", "snapshot.2a"});
   REQUIRE(AsText(Unwrap(ReadWholeFile(staging.data + "/myid"))) == "3\n");
@@ -88,6 +93,30 @@ TEST_CASE("zookeeper stage: logs apart") {
   REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"snapshot.2a"});
   REQUIRE(staging.NamesIn(logs + "/version-2") == Names{"log.1", "log.2b"});
   REQUIRE(staging.FactsIn(staging.data, logs).zxid == 0x38);
+}
+
+TEST_CASE("zookeeper stage: a tree that is not what ZooKeeper had is told") {
+  Staging staging;
+  staging.Write("snapshot.2a", RealFile("38/snapshot.2a"));
+  const SpecialRestore told = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
+  REQUIRE_THAT(told.lines.at(0), Catch::Contains("after 0x38"));
+  REQUIRE_THAT(told.lines.at(1), !Catch::Contains("digest"));
+  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("digest is not the one"));
+}
+
+// The files are whole, and a server that knows the type plays them back.
+TEST_CASE("zookeeper stage: a transaction of a type that is not known is no obstacle") {
+  constexpr std::int32_t kNewType = 999;
+  Staging staging;
+  Bytes log = RealFile("39/log.2b");
+  log.resize(log.size() - 64);  // what it was made larger by before it is written
+  const Bytes more = testing::TestLog().Add(0x39, kNewType, {}).bytes();
+  log.insert(log.end(), more.begin() + 16, more.end());
+  staging.Write("log.2b", std::move(log));
+  const SpecialRestore told = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
+  REQUIRE_THAT(told.lines.at(0), Catch::EndsWith("after 0x39"));
+  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("node count and digest are not known"));
+  REQUIRE(staging.NamesIn(staging.data + "/version-2") == Names{"log.1", "log.2b", "snapshot.2a"});
 }
 
 TEST_CASE("zookeeper stage: what cannot be made leaves nothing") {
