@@ -26,6 +26,7 @@ class Rig(Case):
         totals = server.totals(now - 30_000, now)
         self.assertTrue(any(key.startswith("late_total") for key in totals))
         self.assertTrue(any(key.startswith("load_total") for key in totals))
+        server.stop()  # else blocks go while they are listed
         self.assertIn(server.blocks()[0], server.promtool("tsdb", "list", str(server.data)))
 
     def test_tls_and_a_login(self) -> None:
