@@ -6,6 +6,7 @@ import unittest
 import calls
 import files
 import layers
+import wording
 from tree import Tree, code_only
 
 ROOM = "holdfast_room(io SOURCES fd.cc LINKS base)\n"
@@ -45,6 +46,7 @@ class Lint(unittest.TestCase):
             files.check_references,
             files.check_scripts,
             files.check_crash_points,
+            wording.check,
         ):
             self.assertEqual(check(project()), [], check.__name__)
 
@@ -186,6 +188,73 @@ class Lint(unittest.TestCase):
             **{"common/base/crash_point.h": header, "common/io/fd.cc": 'CrashPoint("a.b"); CrashPoint("c");\n'}
         )
         self.assert_found(files.check_crash_points(tree), '"c" is not in')
+
+    def test_every_marker_word_is_found(self):
+        for text in (
+            "It is made anew.",
+            "The pack lies there.",
+            "the words behind it",
+            "a time that is none",
+            "Its id comes by and by.",
+            "Somebody writes meanwhile.",
+            "Who has the key reads it.",
+            "of who wrote it",
+            "for whom it waits",
+            "Nobody asks.",
+            "The other does not, neither.",
+            "It shall end.",
+            "a file that is one such.",
+            "what is to be done",
+            "a key of its own",
+            "the way out",
+            "It goes back by itself.",
+            "It runs to its end.",
+            "what is taken for dead",
+            "as it was told",
+            "a mended pack",
+            "what is there.",
+            "It lacks a pack.",
+        ):
+            tree = project(**{"docs/a.md": f"# A\n\n{text}\n"})
+            self.assert_found(wording.check(tree), "docs/a.md:3")
+
+    def test_a_marker_that_wraps_is_found_on_the_line_where_it_begins(self):
+        tree = project(**{"docs/a.md": "a key of\nits own\n"})
+        self.assert_found(wording.check(tree), "docs/a.md:1", "of its own")
+
+    def test_plain_sentences_are_let_through(self):
+        for text in (
+            "The agent, who is not a person, runs on the node.",
+            "An agent behind a proxy connects first.",
+            "Files such as these; is there a lock?",
+            "There is one snapshot. Neither file changes.",
+            "The program prints `nobody is told`.",
+            "```\nit lies behind\n```",
+        ):
+            self.assertEqual(wording.check(project(**{"docs/a.md": f"{text}\n"})), [], text)
+
+    def test_markers_in_units_and_in_strings_are_found(self):
+        tree = project(**{"packaging/systemd/a.service.in": "# Nobody asks.\n[Unit]\nDescription=Files\nUser=told\n"})
+        self.assert_found(wording.check(tree), "a.service.in:1")
+        tree = project(**{"common/io/fd.cc": '// told\nauto text = "told";\n'})
+        self.assert_found(wording.check(tree), "common/io/fd.cc:2")
+
+    def test_long_lines_are_found_but_for_tables_code_and_links(self):
+        long = "word " * 25
+        self.assert_found(wording.check(project(**{"docs/a.md": f"{long}\n"})), "docs/a.md:1", "100 columns")
+        for text in (f"| {long}|", f"```\n{long}\n```", "[x](https://" + "a" * 120 + ")"):
+            self.assertEqual(wording.check(project(**{"docs/a.md": f"{text}\n"})), [], text)
+
+    def test_an_allowance_is_a_limit_and_is_taken_back_when_it_is_not_needed(self):
+        def with_allowance(number: int, text: str) -> Tree:
+            allowances = f'{{"words": {{"docs/a.md": {number}}}}}'
+            return project(**{"docs/a.md": text, wording.ALLOWANCES: allowances})
+
+        two = "It was told, and told again.\n"
+        self.assertEqual(wording.check(with_allowance(2, two)), [])
+        self.assertEqual(len(wording.check(with_allowance(1, two))), 3)
+        self.assert_found(wording.check(with_allowance(1, "It ends.\n")), "needs no allowance")
+        self.assertIn('"docs/a.md": 2', wording.lowered(with_allowance(5, two)))
 
 
 if __name__ == "__main__":

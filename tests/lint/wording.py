@@ -1,0 +1,188 @@
+"""Plain English where users read: marker words of a translation, and lines of Markdown that are too long.
+
+Checked are README, CHANGELOG, CONTRIBUTING, SECURITY, docs/, changelog/, the comments and descriptions of units and
+configuration in packaging/, and the string literals of the programs.
+
+- Code does not count: fenced blocks and `inline code` show what programs print.
+- A line of Markdown has at most 100 columns. Excepted are rows of tables, fenced blocks, and a line without a
+  space to break at, such as a long link.
+- wording_allowances.json holds what older text still has: marker words and long lines of a file, marker words in
+  the strings of a room. A number may only shrink; `lint.py --lower-allowances` lowers them to what is there.
+"""
+
+import bisect
+import json
+import re
+from pathlib import Path
+
+from tree import _TOKENS, Tree, room_of
+
+COLUMNS = 100
+ALLOWANCES = "tests/lint/wording_allowances.json"
+
+_TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+_FOLDERS = ("docs/", "changelog/")
+_PROGRAMS = ("agent/", "controller/", "common/")
+
+# What a reader of English stumbles over, and what to write instead.
+MARKERS = [
+    (r"\banew\b", "again, or a plain verb: recreate, restart"),
+    (r"\blies\b", '"is", or "is stored"'),
+    (r"\bbehind\b(?! (?:an?|the) (?:\w+ )?(?:proxy|ingress|firewall|balancer|NAT)\b)", '"after", or a number: "lags by"'),
+    (r"\b(?:is|are|was|were) none\b", "say what is wrong: malformed, invalid, missing"),
+    (r"\bby and by\b", "later, gradually"),
+    (r"\bmeanwhile\b", "leave it out, or name the time"),
+    (
+        r"(?:(?<=[.;:(] )|(?<=^)|(?<=\band )|(?<=\bor )|(?<=\bof )|(?<=\bto )|(?<=\bfor )|(?<=\bby )|(?<=\bfrom )"
+        r"|(?<=\bwith )|(?<=\bbut )|(?<=\bthan )|(?<=\bnot )|(?<=\bas ))[Ww]ho\b",
+        "name the person or program",
+    ),
+    (r"\bwhom\b", "name the person or program"),
+    (r"\bnobody\b", '"no one", or name who does not'),
+    (r"\bneither(?=[.,;:)]|$)", '"nor does ...", "also not"'),
+    (r"\bshall\b", '"must", or present tense'),
+    (r"\b[Ss]uch(?=[.,;:)]|$| (?:is|are|was|were|has|have|goes?|that)\b)", "name the noun"),
+    (r"\bwhat is to be\b", "name it"),
+    (r"\bof (?:its|his|her|their|one's|our|your) own\b", '"its own X"'),
+    (r"\bways? out\b", '"exit", "recovery without Holdfast"'),
+    (r"\b(?:go|goes|going|went|gone) back by (?:itself|themselves)\b", '"rolls back"'),
+    (r"\bto (?:its|their) end\b", '"until it ends"'),
+    (r"\btaken for\b", '"treated as", "mistaken for"'),
+    (r"\btold\b", "name who says what to whom"),
+    (r"\bmended\b", '"repaired"'),
+    (r"\b(?:is|are|was|were) (?:not |already )?there(?=[.,;:)]|$| (?:already|and|or|in|at|as|when|where)\b)", '"exists"'),
+    (r"\blacks\b", '"has no", "is missing"'),
+]
+_ANY = re.compile("|".join(f"(?P<m{number}>{pattern})" for number, (pattern, _) in enumerate(MARKERS)), re.I)
+
+
+def instead(match: re.Match) -> str:
+    number = next(key for key, value in match.groupdict().items() if value is not None)
+    return MARKERS[int(number[1:])][1]
+
+
+def user_files(tree: Tree) -> list[str]:
+    """The files of text that users read."""
+    return [name for name in tree.texts if name in _TOP or name.startswith((*_FOLDERS, "packaging/"))]
+
+
+def _prose(name: str, text: str) -> list[tuple[int, str]]:
+    """(line, text) of what is read as English; code is blanked, so that lines keep their numbers."""
+    found, fenced = [], False
+    markdown = name.endswith(".md") or name.startswith("changelog/")
+    for number, line in enumerate(text.splitlines(), 1):
+        if markdown:
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+                line = ""
+            elif fenced:
+                line = ""
+            line = re.sub(r"`[^`]*`", "`x`", line)
+        elif not line.lstrip().startswith("#") and not re.match(r"Description=|u |<", line):
+            line = ""
+        found.append((number, line.lstrip("# ").strip()))
+    return found
+
+
+def markers_of_text(name: str, text: str) -> list[tuple[int, str, str]]:
+    """(line, marker, what to write instead). Lines of a paragraph are read as one, as a reader does."""
+    found = []
+    paragraph: list[tuple[int, str]] = []
+
+    def flush() -> None:
+        starts, joined = [], ""
+        for _, line in paragraph:
+            starts.append(len(joined))
+            joined += line + " "
+        for match in _ANY.finditer(joined.rstrip()):
+            where = bisect.bisect_right(starts, match.start()) - 1
+            found.append((paragraph[where][0], match[0], instead(match)))
+        paragraph.clear()
+
+    for number, line in _prose(name, text):
+        if not line or re.match(r"[-*|>]|\d+\. ", line):
+            flush()
+        if line:
+            paragraph.append((number, line))
+    flush()
+    return found
+
+
+def long_lines(name: str, text: str) -> list[int]:
+    found, fenced = [], False
+    if not name.endswith(".md"):
+        return found
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        breakable = " " in re.sub(r"^\s*(?:[-*>]|\d+\.)?\s*", "", line)
+        if len(line) > COLUMNS and not fenced and not line.lstrip().startswith("|") and breakable:
+            found.append(number)
+    return found
+
+
+def markers_of_strings(text: str) -> list[tuple[int, str, str]]:
+    """Of C++, the markers in its string literals."""
+    found = []
+    for match in _TOKENS.finditer(text):
+        if match["text"] or match["raw"]:
+            for marker in _ANY.finditer(match[0]):
+                line = text.count("\n", 0, match.start() + marker.start()) + 1
+                found.append((line, marker[0], instead(marker)))
+    return found
+
+
+def measured(tree: Tree) -> dict[str, dict[str, list[str]]]:
+    """What there is: of each sort, findings by file or room."""
+    words: dict[str, list[str]] = {}
+    lines: dict[str, list[str]] = {}
+    strings: dict[str, list[str]] = {}
+    for name in user_files(tree):
+        text = tree.texts[name]
+        for number, word, better in markers_of_text(name, text):
+            words.setdefault(name, []).append(f'{name}:{number}: "{word}": {better}')
+        for number in long_lines(name, text):
+            lines.setdefault(name, []).append(f"{name}:{number}: more than {COLUMNS} columns")
+    for name in tree.sources():
+        if name.startswith(_PROGRAMS):
+            for number, word, better in markers_of_strings(tree.texts[name]):
+                strings.setdefault(room_of(name), []).append(f'{name}:{number}: "{word}": {better}')
+    return {"words": words, "long lines": lines, "strings": strings}
+
+
+def _allowances(tree: Tree) -> dict[str, dict[str, int]]:
+    return json.loads(tree.texts.get(ALLOWANCES, "{}"))
+
+
+def check(tree: Tree) -> list[str]:
+    findings = []
+    allowances = _allowances(tree)
+    for sort, places in measured(tree).items():
+        allowed_here = allowances.get(sort, {})
+        for place, found in places.items():
+            allowed = allowed_here.get(place, 0)
+            if len(found) > allowed:
+                if allowed:
+                    findings.append(f"{place}:1: {len(found)} {sort} where {allowed} are allowed:")
+                findings += found
+        for place in allowed_here.keys() - places.keys():
+            findings.append(f'{ALLOWANCES}:1: "{place}" needs no allowance of {sort}: lint.py --lower-allowances')
+    return findings
+
+
+def lowered(tree: Tree) -> str:
+    """The allowances, none higher than what is there."""
+    places = measured(tree)
+    kept = {
+        sort: {
+            place: min(allowed, len(places[sort][place]))
+            for place, allowed in sorted(allowed_here.items())
+            if place in places[sort]
+        }
+        for sort, allowed_here in _allowances(tree).items()
+    }
+    return json.dumps(kept, indent=2) + "\n"
+
+
+def lower(tree: Tree, root: Path) -> None:
+    (root / ALLOWANCES).write_text(lowered(tree))
