@@ -284,7 +284,8 @@ class NodeReader {
   bool ReadTime(UnixTime& time) {
     std::string_view text;
     if (!json_.Text(text)) return false;
-    if (text.empty() || text != time_text_) {  // the second of a node's three is mostly the first once more
+    if (text.empty() ||
+        text != time_text_) {  // the second of a node's three is mostly the first once more
       Result<UnixTime> parsed = ParseUnixTime(text);
       if (!parsed) return json_.Reject(parsed.error().message());
       time_ = *parsed;

@@ -1,5 +1,5 @@
-// Makes a repository whose key costs next to nothing to open, for tests that open theirs hundreds of
-// times: scrypt at the price that users pay takes 0.3 s each time, for restic and for us.
+// Makes a repository whose key costs next to nothing to open, for tests that open theirs hundreds
+// of times: scrypt at the price that users pay takes 0.3 s each time, for restic and for us.
 //
 //   init_tool DIRECTORY PASSWORD_FILE
 #include <iostream>
@@ -25,8 +25,8 @@ Result<void> Make(const std::string& directory, const std::string& password_file
   options.scrypt = crypto::ScryptParameters{.n = 1024, .r = 8, .p = 1};
   SystemRandom random;
   SystemClock clock;
-  HF_TRY(repository::Repository::Init(storage, Secret(std::string(password)), options,
-                                      random, clock));
+  HF_TRY(
+      repository::Repository::Init(storage, Secret(std::string(password)), options, random, clock));
   return {};
 }
 
