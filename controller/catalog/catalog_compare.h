@@ -15,7 +15,7 @@
 
 namespace holdfast::controller {
 
-// Where what differs can be had again from (docs/catalog.md#what-can-be-had-again).
+// Where what differs can be had again from (docs/catalog.md#what-can-be-recovered).
 enum class Recovery : std::uint8_t {
   kRepositories = 0,  // an inventory finds it
   kReports = 1,       // an agent's journal tells of it for 30 days
