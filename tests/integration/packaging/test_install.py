@@ -1,0 +1,175 @@
+"""What `holdfast init` prints gives the controller's unit its keys, `config check` finds what the unit cannot open, and
+root's own commands leave nothing that the unit's user cannot use."""
+
+import os
+import shlex
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from lib import Case, Finished, agent_program, main, run, wait_until
+from lib.agent import write_config
+from lib.cluster import program
+from lib.places import ROOT
+from lib.processes import Process, free_port
+from lib.unit import UID, Unit
+
+UNITS = ROOT / "packaging" / "systemd"
+
+
+@unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
+class Controller(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory.chmod(0o711)
+        self.made = self.directory / "made"
+        self.etc = self.directory / "etc"
+        self.state = self.directory / "state"
+        self.state.mkdir(mode=0o700)
+        os.chown(self.state, UID, UID)
+        done = run([program("holdfast"), "init", "--dir", str(self.made), "--cluster", "prod", "--operator", "anna",
+                    "--host", "127.0.0.1", "--no-passphrase", "--json"])
+        self.init = Finished(done.returncode, done.stdout, done.stderr).document
+
+    def configure(self, directory: Path) -> None:
+        config = directory / "controller.yaml"
+        text = config.read_text().replace("admin:\n", f"admin:\n  socket: {self.state}/socket\n")
+        for port in ("7733", "7734", "7735"):
+            text = text.replace(f":{port}", f":{free_port()}")
+        config.write_text(text + f"state_dir: {self.state}\n")
+
+    def controller(self, *words: str, directory: Path) -> list[str]:
+        unit = Unit(UNITS / "holdfast-controller.service.in", [self.state])
+        return unit.argv([program("holdfast-controller"), *words, "--config", str(directory / "controller.yaml")])
+
+    def test_config_check_names_every_key_that_the_unit_cannot_read(self) -> None:
+        files = self.made / "controller"
+        self.configure(files)
+        self.made.chmod(0o755)
+        files.chmod(0o755)
+
+        done = run(self.controller("config", "check", directory=files), expect=None)
+
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertIn("controller.key", done.stderr)
+        self.assertIn("bus.curve", done.stderr)
+
+    def test_controller_starts_with_files_installed_as_init_prints(self) -> None:
+        for placement in self.init["placements"]:
+            if placement["host"] != "controller":
+                continue
+            line = placement["command"].replace("/etc/holdfast/", f"{self.etc}/")
+            line = line.replace("-o holdfast-controller -g holdfast ", f"-o {UID} -g {UID} ")
+            run(shlex.split(line), cwd=self.made / "controller")
+        self.configure(self.etc)
+
+        checked = run(self.controller("config", "check", directory=self.etc))
+        running = Process(self.controller("run", directory=self.etc), self.directory / "log")
+        self.addCleanup(running.kill)
+
+        self.assertIn("cluster prod", checked.stdout)
+        wait_until("the controller's socket", lambda: running.require_running() or (self.state / "socket").exists())
+        running.signal(15)
+        self.assertEqual(running.wait(), 0, running.tail())
+
+    def test_config_check_as_another_user(self) -> None:
+        files = self.made / "controller"
+        self.configure(files)
+        self.made.chmod(0o755)
+        files.chmod(0o755)
+        check = [program("holdfast-controller"), "config", "check", "--config", str(files / "controller.yaml")]
+
+        run(check)
+        denied = run([*check, "--as", "nobody"], expect=None)
+        unknown = run([*check, "--as", "no-such-user"], expect=None)
+
+        self.assertNotEqual(denied.returncode, 0)
+        self.assertIn("controller.key", denied.stderr)
+        self.assertIn('user "no-such-user" not found', unknown.stderr)
+
+
+@unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
+class RootBesideTheService(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory.chmod(0o711)
+        self.state = self.directory / "state"
+        self.repository = self.directory / "repository"
+        self.live = self.directory / "live"
+        for path in (self.state, self.repository, self.live):
+            path.mkdir(mode=0o700)
+        for path in (self.state, self.repository):
+            os.chown(path, UID, UID)
+        (self.live / "a").write_text("one\n")
+        self.config = write_config(
+            self.directory / "etc", [{"kind": "files", "name": "app", "paths": [str(self.live)]}],
+            state_dir=str(self.state), repository=self.repository)
+        self.root("repository", "init")
+
+    def root(self, *words: str, expect: int | None = 0) -> Finished:
+        done = run([agent_program(), *words, "--config", str(self.config)], expect=expect)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def service(self, *words: str) -> Finished:
+        unit = Unit(UNITS / "holdfast-agent.service.in", [self.state, self.repository])
+        done = run(unit.argv([agent_program(), *words, "--config", str(self.config)]))
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def check_owners(self) -> None:
+        for top in (self.state, self.repository):
+            foreign = [str(path) for path in top.rglob("*") if path.stat().st_uid != UID]
+            self.assertEqual(foreign, [])
+
+    def test_service_backs_up_after_roots_backup(self) -> None:
+        self.root("backup")
+        self.root("list")
+        self.root("check")
+
+        self.check_owners()
+        self.service("backup")
+        self.service("check")
+
+    def test_service_backs_up_after_roots_restore_in_place(self) -> None:
+        self.service("backup")
+        (self.live / "a").write_text("damaged\n")
+
+        self.root("restore", "latest:files/app", "--in-place")
+
+        self.assertEqual((self.live / "a").read_text(), "one\n")
+        self.assertEqual((self.live / "a").stat().st_uid, 0)
+        self.check_owners()
+        self.service("backup")
+
+    def test_config_check_reports_all_errors_at_once(self) -> None:
+        config = write_config(
+            self.directory / "bad", [], state_dir=str(self.state),
+            repositories={name: {"url": f"file:{self.repository}", "password_file": f"/nowhere/{name}"}
+                          for name in ("first", "second")}
+            | {"third": {"url": f"file:{self.repository}", "password_file": "${CREDENTIALS_DIRECTORY}/third"}})
+
+        done = run([agent_program(), "config", "check", "--config", str(config)], expect=None)
+
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/nowhere/first", done.stderr)
+        self.assertIn("/nowhere/second", done.stderr)
+
+    def test_config_check_lists_credentials_that_only_the_unit_has(self) -> None:
+        config = write_config(
+            self.directory / "unit", [], state_dir=str(self.state),
+            repositories={"main": {"url": f"file:{self.repository}",
+                                   "password_file": "${CREDENTIALS_DIRECTORY}/main"}})
+
+        done = run([agent_program(), "config", "check", "--config", str(config)])
+
+        self.assertIn("cannot be checked outside the unit", done.stdout)
+
+    def test_config_check_opens_everything_as_the_user(self) -> None:
+        done = run([agent_program(), "config", "check", "--as", "nobody", "--config", str(self.config)], expect=None)
+
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(str(self.repository), done.stderr)
+        self.assertIn(str(self.state), done.stderr)
+
+
+main()
