@@ -343,8 +343,11 @@ class Parser {
 
   void AddConfig() {
     CLI::App* group = AddGroup("config", "look at the configuration");
-    AddVerb(group, Verb::kConfigCheck, "check", "say whether the configuration is right",
-            "  holdfast-agent config check --config agent.yaml\n");
+    CLI::App* check = AddVerb(group, Verb::kConfigCheck, "check", "check the configuration",
+                              "  holdfast-agent config check --config agent.yaml\n"
+                              "  holdfast-agent config check --as holdfast\n");
+    check->add_option("--as", arguments_.as_user, "open everything as this user; needs root")
+        ->type_name("USER");
     AddVerb(group, Verb::kConfigShow, "show",
             "print it as it is understood, defaults and environment variables included",
             "  holdfast-agent config show --config agent.yaml\n");

@@ -111,6 +111,8 @@ struct Arguments {
 
   std::string file;  // import
 
+  std::string as_user;  // config check
+
   std::string token_file;  // join; "-" is stdin
 };
 

@@ -18,9 +18,11 @@
 #include "agent/daemon/agent_daemon.h"
 #include "agent/daemon/join_cluster.h"
 #include "agent/daemon/restore_helper.h"
+#include "agent/daemon/service_owner.h"
 #include "agent/jobs/bandwidth.h"
 #include "agent/jobs/discover_job.h"
 #include "agent/jobs/source_session.h"
+#include "agent/settings/policy.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
@@ -29,6 +31,7 @@
 #include "common/io/fd.h"
 #include "common/repository/lock.h"
 #include "common/service/notify.h"
+#include "common/service/privileges.h"
 
 namespace holdfast::cli {
 namespace {
@@ -48,6 +51,8 @@ int ExitCodeOfBackup(const jobs::BackupReport& report) {
 // Verbs that read a file system of somebody else's making name a repository so; its place in
 // messages is the flag.
 constexpr const char* kPasswordFlag = "--password-file";
+// Where systemd puts the credentials of the agent's unit.
+constexpr std::string_view kUnitCredentials = "/run/credentials/holdfast-agent.service";
 
 // One verb with everything set up.
 class Program {
@@ -74,6 +79,40 @@ class Program {
  private:
   bool IsDaemon() const {
     return arguments_.verb == Verb::kRun || arguments_.verb == Verb::kRestoreHelper;
+  }
+
+  // `config check` works outside the unit, where systemd sets no directory of credentials.
+  config::Environment ConfigEnvironment() const {
+    config::Environment environment = context_.environment;
+    if (arguments_.verb == Verb::kConfigCheck) {
+      environment.emplace("CREDENTIALS_DIRECTORY", kUnitCredentials);
+    }
+    return environment;
+  }
+
+  // These verbs write files of other users, or files that the caller names.
+  bool StaysRoot() const {
+    switch (arguments_.verb) {
+      case Verb::kRestore:
+      case Verb::kRestoreHelper:
+      case Verb::kExport:
+      case Verb::kJoin:
+      case Verb::kConfigCheck:
+      case Verb::kRepositoryInit:
+      case Verb::kRepositoryKeyAdd:
+      case Verb::kRepositoryKeyPasswd:
+        return true;
+      case Verb::kRepositoryDump:
+        return !arguments_.to.empty();
+      default:
+        return false;
+    }
+  }
+
+  // The agent must be able to open what root has created.
+  void GiveToService() {
+    const Result<void> given = agent::GiveToOwnerOfState(*settings_);
+    if (!given) Log(LogLevel::kWarning, "{}", given.error().Text());
   }
 
   // What there is to save may be asked for before there is any configuration.
@@ -103,10 +142,11 @@ class Program {
   Result<int> Start(const std::string& run) {
     schemas_ = jobs::SchemasOf(*context_.kinds);
     if (arguments_.repository_url.empty() && !IsBeforeConfiguration()) {
-      HF_ASSIGN(settings_, LoadSettings(arguments_.config, context_.environment, schemas_));
+      HF_ASSIGN(settings_, LoadSettings(arguments_.config, ConfigEnvironment(), schemas_));
       for (const std::string& warning : settings_->warnings) {
         Log(LogLevel::kWarning, "{}", warning);
       }
+      if (!StaysRoot()) HF_TRY(agent::BecomeOwnerOfState(settings_->state_dir));
     }
     job_.settings = settings_ ? &*settings_ : nullptr;
     if (settings_) bandwidth_ = jobs::Bandwidth(*settings_, *context_.clock);
@@ -125,6 +165,7 @@ class Program {
     Log(LogLevel::kInfo, "{} begins", VerbName(arguments_.verb));
     Result<int> code = RunVerb();
     printer_.reset();
+    if (settings_ && StaysRoot()) GiveToService();
     if (code) Log(LogLevel::kInfo, "{} ends with exit code {}", VerbName(arguments_.verb), *code);
     return code;
   }
@@ -225,6 +266,10 @@ class Program {
   Result<int> RepositoryInit() {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     HF_ASSIGN(jobs::InitReport report, jobs::RunInit(job_, repository));
+    if (settings_) {
+      HF_TRY(agent::GiveNewRepository(*settings_, repository.url,
+                                      report.password_made ? repository.password_file : ""));
+    }
     return Finish(
         0, [&] { return InitText(report); }, [&] { return InitJson(report); });
   }
@@ -612,14 +657,25 @@ class Program {
   }
 
   Result<int> ConfigCheck() {
+    if (!arguments_.as_user.empty()) {
+      HF_ASSIGN(const ServiceUser user, FindUser(arguments_.as_user));
+      HF_TRY(BecomeUser(user, KeptRights::kReadAllFiles));
+    }
+    std::vector<Error> errors;
     for (const RepositorySettings& repository : settings_->repositories) {
-      HF_TRY(jobs::ReadPassword(jobs::AddressOf(repository)));
-      auto storage = context_.open_storage({repository.url, repository.s3});
-      if (!storage) return repository.values.Invalid("url", storage.error().message());
-      HF_TRY(CheckFilesOf(repository));
+      CheckRepository(repository, errors);
     }
     for (const SourceSettings& source : settings_->sources) {
-      HF_TRY(jobs::OpenSource(job_, *job_.FindKind(source.kind), source.name, source.values));
+      const auto opened =
+          jobs::OpenSource(job_, *job_.FindKind(source.kind), source.name, source.values);
+      if (!opened) errors.push_back(opened.error());
+    }
+    CheckStateDirectory(errors);
+    CheckPolicy(errors);
+    if (!errors.empty()) {
+      // The last error ends the verb, and is shown there.
+      for (std::size_t i = 0; i + 1 < errors.size(); ++i) ShowError(errors[i]);
+      return Fail(std::move(errors.back()));
     }
     return Finish(
         0, [&] { return ConfigCheckText(*settings_); },
@@ -637,6 +693,42 @@ class Program {
                 fmt::format("{} has {} repositories; expected --repository NAME",
                             Quote(settings_->file), settings_->repositories.size()),
                 fmt::format("there are: {}", RepositoryNames()));
+  }
+
+  void CheckRepository(const RepositorySettings& repository, std::vector<Error>& errors) {
+    if (repository.password_file.starts_with(kUnitCredentials)) {
+      settings_->warnings.push_back(
+          fmt::format("{} is a systemd credential: it cannot be checked outside the unit",
+                      Quote(repository.password_file)));
+    } else if (const auto password = jobs::ReadPassword(jobs::AddressOf(repository)); !password) {
+      errors.push_back(password.error());
+    }
+    const auto storage = context_.open_storage({repository.url, repository.s3});
+    if (!storage) {
+      errors.push_back(
+          std::move(repository.values.Invalid("url", storage.error().message())).error());
+    }
+    if (const Result<void> files = CheckFilesOf(repository); !files) {
+      errors.push_back(files.error());
+    }
+    const std::string path = repository.url.substr(repository.url.find(':') + 1);
+    if (repository.url.starts_with("file:") && ::access(path.c_str(), F_OK) == 0 &&
+        ::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+      errors.push_back(ErrnoError(errno, "write to repository " + Quote(repository.url)));
+    }
+  }
+
+  void CheckStateDirectory(std::vector<Error>& errors) const {
+    const std::string& path = settings_->state_dir;
+    if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return;  // the first run makes it
+    if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+      errors.push_back(ErrnoError(errno, "write to the state directory " + Quote(path)));
+    }
+  }
+
+  void CheckPolicy(std::vector<Error>& errors) const {
+    const auto policy = LoadPolicy(PolicyPath(*settings_), jobs::RestoreSchemasOf(*context_.kinds));
+    if (!policy) errors.push_back(policy.error());
   }
 
   // The files that a repository's options name are there and may be read.

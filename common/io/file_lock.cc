@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/base/format.h"
+#include "common/io/ownership.h"
 
 namespace holdfast {
 namespace {
@@ -19,12 +20,26 @@ std::string HolderOf(int fd) {
   return holder.empty() ? "another process" : holder;
 }
 
+// The directory belongs to the owner of the one above it, if root makes it.
+Result<void> MakeLockDirectory(const std::string& directory) {
+  HF_TRY(MakeDirectories(directory, 0755));
+  const std::size_t slash = directory.rfind('/');
+  if (slash == std::string::npos || slash == 0) return {};
+  Result<FileOwner> owner = OwnerOfFile(directory.substr(0, slash));
+  if (!owner) return Fail(std::move(owner).error());
+  return GiveFilesOfRoot(directory, *owner, 0);
+}
+
 }  // namespace
 
 Result<FileLock> FileLock::Acquire(const std::string& path, const std::string& holder) {
   std::size_t slash = path.rfind('/');
-  if (slash != std::string::npos && slash > 0) HF_TRY(MakeDirectories(path.substr(0, slash), 0755));
+  const std::string directory =
+      slash != std::string::npos && slash > 0 ? path.substr(0, slash) : "";
+  if (!directory.empty()) HF_TRY(MakeLockDirectory(directory));
   HF_ASSIGN(Fd fd, OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0644));
+  // The service must be able to take the lock after root did, also if root's process is killed.
+  if (!directory.empty()) HF_TRY(InheritOwner(fd.get(), path, directory));
   if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return Fail(ErrnoError(errno, "lock " + Quote(path)));
     return Fail(ErrorCode::kBusy, fmt::format("held by {}", HolderOf(fd.get())),

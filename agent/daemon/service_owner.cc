@@ -1,0 +1,83 @@
+#include "agent/daemon/service_owner.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/io/ownership.h"
+#include "common/service/privileges.h"
+
+namespace holdfast::agent {
+namespace {
+
+constexpr std::string_view kFileUrl = "file:";
+// A repository has at most "data/xx/file".
+constexpr unsigned kRepositoryDepth = 3;
+
+struct StatePart {
+  std::string_view name;
+  unsigned depth;
+};
+
+// Restore journals are files; restored files may lie deeper under the same name.
+constexpr std::array kStateParts = {StatePart{"cache", 4}, StatePart{"locks", 1},
+                                    StatePart{"resume", 3}, StatePart{"restore", 1},
+                                    StatePart{"sources", 4}};
+
+// Null unless root runs this and another user owns the directory.
+std::optional<FileOwner> ServiceOwner(const std::string& state_dir) {
+  if (::geteuid() != 0) return {};
+  Result<FileOwner> owner = OwnerOfFile(state_dir);
+  if (!owner || owner->user == 0) return {};
+  return *owner;
+}
+
+std::string LocalPath(std::string_view url) {
+  return url.starts_with(kFileUrl) ? std::string(url.substr(kFileUrl.size())) : std::string();
+}
+
+}  // namespace
+
+Result<void> BecomeOwnerOfState(const std::string& state_dir) {
+  const std::optional<FileOwner> owner = ServiceOwner(state_dir);
+  if (!owner) return {};
+  const ServiceUser user = UserOfNumber(owner->user, owner->group);
+  Log(LogLevel::kInfo, "root becomes user {}, the owner of {}", user.name, state_dir);
+  Result<void> done = BecomeUser(user, KeptRights::kReadAllFiles);
+  if (done) return {};
+  return Fail(std::move(done).error().WithHint(
+      fmt::format("run it as the agent's user: runuser -u {} -- holdfast-agent ...", user.name)));
+}
+
+Result<void> GiveToOwnerOfState(const Settings& settings) {
+  const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
+  if (!owner) return {};
+  for (const StatePart& part : kStateParts) {
+    HF_TRY(
+        GiveFilesOfRoot(fmt::format("{}/{}", settings.state_dir, part.name), *owner, part.depth));
+  }
+  for (const RepositorySettings& repository : settings.repositories) {
+    const std::string path = LocalPath(repository.url);
+    if (path.empty()) continue;
+    const Result<FileOwner> owned = OwnerOfFile(path);
+    if (!owned || owned->user != owner->user) continue;
+    HF_TRY(GiveFilesOfRoot(path, *owner, kRepositoryDepth));
+  }
+  return {};
+}
+
+Result<void> GiveNewRepository(const Settings& settings, const std::string& url,
+                               const std::string& password_file) {
+  const std::optional<FileOwner> owner = ServiceOwner(settings.state_dir);
+  if (!owner) return {};
+  if (!password_file.empty()) HF_TRY(GiveFilesOfRoot(password_file, *owner, 0));
+  const std::string path = LocalPath(url);
+  return path.empty() ? Result<void>{} : GiveFilesOfRoot(path, *owner, kRepositoryDepth);
+}
+
+}  // namespace holdfast::agent
