@@ -364,6 +364,11 @@ std::string InitClusterJson(const InitClusterReport& report) {
                                      {"directory", person.directory},
                                      {"root_key_file", person.root_key_file}});
   }
+  document["placements"] = Json::array();
+  for (const InitClusterReport::Placement& one : report.placements) {
+    document["placements"].push_back(
+        {{"host", one.host}, {"file", one.file}, {"target", one.target}, {"command", one.command}});
+  }
   document["expires"] = TimeOrNull(report.expires_ms);
   document["warnings"] = List(report.warnings);
   return Dump(document);

@@ -205,7 +205,7 @@ std::string InitClusterText(const InitClusterReport& report) {
       report.cluster_id, Printable(report.directory), TimeText(report.expires_ms));
   std::vector<std::pair<std::string, std::string>> places = {
       {"controller/",
-       "to the controller's host, as /etc/holdfast; nothing else of this goes there"}};
+       "to the controller's host, into /etc/holdfast; nothing else of this goes there"}};
   for (const InitClusterReport::Person& person : report.operators) {
     places.emplace_back("operators/" + person.name + "/",
                         fmt::format("to {}'s own machine, as ~/.config/holdfast", person.name));
@@ -214,6 +214,16 @@ std::string InitClusterText(const InitClusterReport& report) {
         fmt::format("to {}, offline: a stick in a safe; it says who is trusted", person.name));
   }
   text += Aligned(places);
+  std::string host;
+  for (const InitClusterReport::Placement& one : report.placements) {
+    if (one.host != host) {
+      host = one.host;
+      const bool is_controller = host == "controller";
+      text += is_controller ? "\nOn the controller's host, as root, in controller/:\n"
+                            : fmt::format("\nOn {0}'s machine, as {0}, in operators/{0}/:\n", host);
+    }
+    text += fmt::format("  {}\n", one.command);
+  }
   text +=
       "\nThe keys of operators and of root must leave this machine, and never lie on the "
       "controller:\nwhoever has them may restore over live data, or change whom agents obey.\n\n"

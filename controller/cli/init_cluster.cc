@@ -241,6 +241,30 @@ std::vector<std::string> WarningsOf(const InitClusterOptions& options) {
   return warnings;
 }
 
+// holdfast-controller.service runs as holdfast-controller, which must be able to read the keys.
+void AddPlacements(InitClusterReport& report) {
+  constexpr std::string_view kConfig = "/etc/holdfast/";
+  for (const char* name : {"controller.key", "bus.curve"}) {
+    const std::string target = fmt::format("{}{}", kConfig, name);
+    report.placements.push_back(
+        {"controller", fmt::format("controller/{}", name), target,
+         fmt::format("install -D -o holdfast-controller -g holdfast -m 0600 {} {}", name, target)});
+  }
+  for (const char* name : {"root.holdfast", "controller.yaml"}) {
+    const std::string target = fmt::format("{}{}", kConfig, name);
+    report.placements.push_back(
+        {"controller", fmt::format("controller/{}", name), target,
+         fmt::format("install -D -o root -g root -m 0644 {} {}", name, target)});
+  }
+  for (const InitClusterReport::Person& person : report.operators) {
+    for (const char* name : {"operator.key", "operator.curve", "cli.yaml"}) {
+      const std::string target = fmt::format("~/.config/holdfast/{}", name);
+      report.placements.push_back({person.name, fmt::format("operators/{}/{}", person.name, name),
+                                   target, fmt::format("install -D -m 0600 {} {}", name, target)});
+    }
+  }
+}
+
 }  // namespace
 
 Result<void> CheckName(std::string_view what, std::string_view name) {
@@ -290,6 +314,7 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
   report.directory = directory;
   report.controller_directory = directory + "/controller";
   report.expires_ms = document.expires_at_ms();
+  AddPlacements(report);
   report.warnings = WarningsOf(options);
   return report;
 }

@@ -38,6 +38,14 @@ struct InitClusterReport {
     std::string root_key_file;
   };
   std::vector<Person> operators;
+  // How each file gets to its place, with the owner and the mode that the units need.
+  struct Placement {
+    std::string host;     // "controller", or the person's name
+    std::string file;     // in `directory`
+    std::string target;   // absolute, or below the person's home: "~/..."
+    std::string command;  // in the directory that holds the host's files
+  };
+  std::vector<Placement> placements;
   std::int64_t expires_ms = 0;  // of the root document and all of its keys
   std::vector<std::string> warnings;
 };

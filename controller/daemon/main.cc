@@ -3,6 +3,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/base/format.h"
 #include "common/base/log.h"
@@ -11,7 +13,9 @@
 #include "common/config/config_file.h"
 #include "common/service/logging.h"
 #include "common/service/notify.h"
+#include "common/service/privileges.h"
 #include "common/service/signals.h"
+#include "controller/daemon/config_check.h"
 #include "controller/daemon/controller_daemon.h"
 #include "controller/daemon/settings.h"
 
@@ -23,7 +27,7 @@ using holdfast::Result;
 
 constexpr const char* kFooter = R"(Examples:
   holdfast-controller run --config /etc/holdfast/controller.yaml
-  holdfast-controller config check
+  holdfast-controller config check --as holdfast-controller
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 another controller runs, 130 interrupted.)";
 
@@ -31,6 +35,7 @@ struct Arguments {
   std::string config{holdfast::controller::kDefaultControllerConfig};
   std::string log_level = "info";
   std::string log_target = "auto";
+  std::string as_user;  // config check
 };
 
 void AddOptions(CLI::App& app, Arguments& arguments) {
@@ -60,21 +65,39 @@ Result<void> SetUpLog(const Arguments& arguments, const holdfast::config::Enviro
   return {};
 }
 
+void ShowError(const Error& error, holdfast::cli::Terminal& terminal) {
+  terminal.WriteErrorLine("holdfast-controller: " + error.message());
+  if (!error.hint().empty()) terminal.WriteErrorLine("hint: " + error.hint());
+}
+
+Result<void> CheckConfig(const holdfast::controller::ControllerSettings& settings,
+                         holdfast::cli::Terminal& terminal) {
+  std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings);
+  if (errors.empty()) {
+    return terminal.WriteOut(fmt::format("{}: right: cluster {}, agents at {}\n", settings.file,
+                                         settings.cluster, settings.bus.endpoint));
+  }
+  // The last error ends the program, and is shown there.
+  for (std::size_t i = 0; i + 1 < errors.size(); ++i) ShowError(errors[i], terminal);
+  return holdfast::Fail(std::move(errors.back()));
+}
+
 Result<void> Act(const CLI::App& app, const Arguments& arguments,
                  holdfast::cli::Terminal& terminal) {
   const holdfast::SystemClock clock;
   holdfast::SystemRandom random;
   const holdfast::config::Environment environment = holdfast::config::EnvironmentOfThisProcess();
   HF_TRY(SetUpLog(arguments, environment, terminal, clock));
+  if (!arguments.as_user.empty()) {
+    HF_ASSIGN(const holdfast::ServiceUser user, holdfast::FindUser(arguments.as_user));
+    HF_TRY(holdfast::BecomeUser(user, holdfast::KeptRights::kNone));
+  }
   HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
             holdfast::controller::LoadControllerSettings(arguments.config, environment));
   for (const std::string& warning : settings.warnings) {
     holdfast::Log(holdfast::LogLevel::kWarning, "{}", warning);
   }
-  if (app.got_subcommand("config")) {
-    return terminal.WriteOut(fmt::format("{}: right: cluster {}, agents at {}\n", settings.file,
-                                         settings.cluster, settings.bus.endpoint));
-  }
+  if (app.got_subcommand("config")) return CheckConfig(settings, terminal);
   HF_ASSIGN(const auto signals, holdfast::StopOnSignals::Begin());
   HF_ASSIGN(const holdfast::Notifier notifier,
             holdfast::Notifier::Create(holdfast::NotifyEnvironment::OfThisProcess()));
@@ -94,7 +117,10 @@ int main(int argc, char** argv) {
   AddOptions(*app.add_subcommand("run", "run until stopped"), arguments);
   CLI::App* config = app.add_subcommand("config", "look at the configuration");
   config->require_subcommand(1);
-  AddOptions(*config->add_subcommand("check", "say whether the configuration is right"), arguments);
+  CLI::App* check = config->add_subcommand("check", "check the configuration and its files");
+  AddOptions(*check, arguments);
+  check->add_option("--as", arguments.as_user, "open everything as this user; needs root")
+      ->type_name("USER");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -105,7 +131,6 @@ int main(int argc, char** argv) {
   }
   const Result<void> done = Act(app, arguments, terminal);
   if (done) return holdfast::cli::kExitDone;
-  terminal.WriteErrorLine("holdfast-controller: " + done.error().message());
-  if (!done.error().hint().empty()) terminal.WriteErrorLine("hint: " + done.error().hint());
+  ShowError(done.error(), terminal);
   return holdfast::cli::ExitCodeOf(done.error());
 }

@@ -1,0 +1,14 @@
+// `holdfast-controller config check`: opens every file that controller.yaml names.
+#pragma once
+
+#include <vector>
+
+#include "common/base/result.h"
+#include "controller/daemon/settings.h"
+
+namespace holdfast::controller {
+
+// All errors at once; empty when the controller can start with these files as the present user.
+std::vector<Error> CheckControllerFiles(const ControllerSettings& settings);
+
+}  // namespace holdfast::controller
