@@ -220,7 +220,8 @@ Result<void> CheckRepository(Examination& examination) {
 Result<void> CheckPolicy(Examination& examination) {
   if (!IsRestore(examination.kind())) return {};
   const RestoreRight right = examination.context().policy.restore();
-  const char* hint = "policy.yaml on this node says what may be restored";
+  const char* hint =
+      "edit policy.yaml on the node, then restart its agent: systemctl restart holdfast-agent";
   if (right == RestoreRight::kNever) {
     return Refuse("the node's policy allows no restore", hint);
   }
@@ -235,7 +236,8 @@ Result<void> CheckRestoreRoot(Examination& examination) {
   const std::string& root = examination.plan().restore().staging().root();
   if (examination.context().policy.HasRestoreRoot(root)) return {};
   return Refuse(fmt::format("restore root {} is not in the node's policy", Quote(root)),
-                "policy.yaml names the restore roots");
+                "add it to restore_roots in policy.yaml on the node, then restart its agent: "
+                "systemctl restart holdfast-agent");
 }
 
 Result<void> CheckRestoreTarget(Examination& examination) {
