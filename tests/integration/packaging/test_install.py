@@ -3,6 +3,7 @@ root's own commands leave nothing that the unit's user cannot use."""
 
 import os
 import shlex
+import shutil
 import sys
 import unittest
 from pathlib import Path
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Case, Finished, agent_program, main, run, wait_until
 from lib.agent import write_config
 from lib.cluster import program
-from lib.places import ROOT
+from lib.places import BUILD, ROOT
 from lib.processes import Process, free_port
 from lib.unit import UID, Unit
 
@@ -170,6 +171,76 @@ class RootBesideTheService(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(self.repository), done.stderr)
         self.assertIn(str(self.state), done.stderr)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("systemd-sysusers"), "needs root and systemd-sysusers")
+class Script(Case):
+    """scripts/install into a root directory that holds only the tables of users and groups."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.system = self.directory / "system"
+        (self.system / "etc").mkdir(parents=True)
+        for name in ("passwd", "group", "shadow", "gshadow"):
+            lines = Path("/etc", name).read_text().splitlines(keepends=True)
+            (self.system / "etc" / name).write_text("".join(line for line in lines if "holdfast" not in line))
+        self.before = self.users()
+
+    def users(self) -> dict[str, str]:
+        return {name: (self.system / "etc" / name).read_text() for name in ("passwd", "group")}
+
+    def install(self, *words: str) -> str:
+        return run([str(ROOT / "scripts" / "install"), *words, "--destdir", str(self.system)]).stdout
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.system)) for path in self.system.rglob("*")
+                if path.is_file() and path.parent != self.system / "etc"}
+
+    def test_uninstall_reverses_install(self) -> None:
+        self.install("all", "--build", str(BUILD))
+
+        for name in ("holdfast", "holdfast-agent", "holdfast-controller"):
+            self.assertTrue((self.system / "usr/local/bin" / name).is_file(), name)
+        self.assertIn("holdfast-controller:", self.users()["passwd"])
+        agent = self.system / "var/lib/holdfast/agent"
+        owner = next(line for line in self.users()["passwd"].splitlines() if line.startswith("holdfast:")).split(":")[2]
+        self.assertEqual((agent.stat().st_uid, agent.stat().st_mode & 0o777), (int(owner), 0o700))
+
+        self.install("--uninstall")
+
+        self.assertEqual(self.files(), set())
+        self.assertEqual(self.users(), self.before)
+        self.assertFalse((self.system / "var/lib/holdfast").exists())
+
+    def test_uninstall_keeps_configuration_and_state(self) -> None:
+        self.install("agent", "--build", str(BUILD))
+        self.assertFalse((self.system / "usr/local/bin/holdfast-controller").exists())
+        kept = [self.system / "etc/holdfast/agent.yaml", self.system / "var/lib/holdfast/agent/journal.db"]
+        for path in kept:
+            path.write_text("data\n")
+
+        told = self.install("--uninstall")
+
+        self.assertEqual([path.read_text() for path in kept], ["data\n"] * 2)
+        self.assertIn("holdfast:", self.users()["passwd"])
+        self.assertIn("holds data", told)
+
+    def test_examples_are_valid(self) -> None:
+        self.install("all", "--build", str(BUILD))
+        examples = self.system / "usr/local/share/doc/holdfast/examples"
+        etc = self.directory / "etc"
+        shutil.copytree(examples, etc)
+        (self.directory / "main.password").write_text("secret\n")
+        (self.directory / "main.password").chmod(0o600)
+        config = etc / "agent.yaml"
+        config.write_text(config.read_text().replace("/etc/holdfast/", f"{self.directory}/")
+                          + f"state_dir: {self.directory}/state\n")
+
+        done = run([agent_program(), "config", "check", "--config", str(config)])
+        command = run([program("holdfast"), "status", "--config", str(etc / "cli.yaml")], expect=None)
+
+        self.assertIn("1 repository, 1 source", done.stdout)
+        self.assertNotIn("cli.yaml", command.stderr)
 
 
 main()
