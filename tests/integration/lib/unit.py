@@ -4,7 +4,8 @@ a test sees what the unit lacks.
 Of the unit: User with its uid, AmbientCapabilities, CapabilityBoundingSet, NoNewPrivileges, ProtectSystem=strict with
 ReadWritePaths, MemoryDenyWriteExecute (by the kernel's own switch), SystemCallFilter with the groups of
 systemd-analyze and its error number, RestrictAddressFamilies, UMask. Not: what only makes devices, /tmp, clocks or
-other processes invisible. Only root can, in a mount namespace of its own; the system's users stay as they are.
+other processes invisible. Only root can, in a separate mount namespace; the system's users stay as they are. If the system knows the unit's
+user, the program runs as that user with its groups and the unit's Group; otherwise as UID.
 
 The second half of this file is the launcher, in two steps: as root, then as the user.
 """
@@ -13,6 +14,7 @@ import ctypes
 import errno
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -46,6 +48,7 @@ class Unit:
             raise AssertionError("ambient capabilities beyond the bounding set")
         task = {
             "user": self.one("User"),
+            "group": self.one("Group"),
             "bounding": [name.removeprefix("cap_") for name in capabilities],
             "ambient": [name.removeprefix("cap_") for name in self.one("AmbientCapabilities").lower().split()],
             "no_new_privs": self.one("NoNewPrivileges") == "yes",
@@ -111,7 +114,13 @@ def _as_root(task: dict) -> None:
     _call("unshare", _CLONE_NEWNS)
     _call("mount", b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
     user = task["user"]
+    if is_known := user in {entry.pw_name for entry in pwd.getpwall()}:
+        identity = [f"--reuid={user}", f"--regid={task['group']}", "--init-groups"]
+    else:
+        identity = [f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
     for name, line in (("passwd", f"{user}:x:{UID}:{UID}::/:/bin/false\n"), ("group", f"{user}:x:{UID}:\n")):
+        if is_known:
+            break
         target = f"/etc/{name}"
         file = os.memfd_create(name)
         os.write(file, Path(target).read_bytes() + line.encode())
@@ -123,7 +132,7 @@ def _as_root(task: dict) -> None:
         _mount_attributes("/", set_bits=_RDONLY, clear_bits=0, flags=_AT_RECURSIVE)
         for path in ("/dev", "/proc", "/sys", *task["read_write"]):
             _mount_attributes(path, set_bits=0, clear_bits=_RDONLY, flags=_AT_RECURSIVE)
-    argv = ["/usr/bin/setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+    argv = ["/usr/bin/setpriv", *identity]
     argv.append("--bounding-set=" + ",".join(["-all", *(f"+{name}" for name in task["bounding"])]))
     for kind in ("inh", "ambient"):
         argv.append(f"--{kind}-caps=" + ",".join(["-all", *(f"+{name}" for name in task["ambient"])]))
