@@ -33,7 +33,7 @@ constexpr std::array kStateParts = {StatePart{"cache", 4}, StatePart{"locks", 1}
 std::optional<FileOwner> ServiceOwner(const std::string& state_dir) {
   if (::geteuid() != 0) return {};
   Result<FileOwner> owner = OwnerOfFile(state_dir);
-  if (!owner || owner->user == 0) return {};
+  if (!owner || owner->uid == 0) return {};
   return *owner;
 }
 
@@ -46,7 +46,7 @@ std::string LocalPath(std::string_view url) {
 Result<void> BecomeOwnerOfState(const std::string& state_dir) {
   const std::optional<FileOwner> owner = ServiceOwner(state_dir);
   if (!owner) return {};
-  const ServiceUser user = UserOfNumber(owner->user, owner->group);
+  const ServiceUser user = UserOfNumber(owner->uid, owner->gid);
   Log(LogLevel::kInfo, "root becomes user {}, the owner of {}", user.name, state_dir);
   Result<void> done = BecomeUser(user, KeptRights::kReadAllFiles);
   if (done) return {};
@@ -65,7 +65,7 @@ Result<void> GiveToOwnerOfState(const Settings& settings) {
     const std::string path = LocalPath(repository.url);
     if (path.empty()) continue;
     const Result<FileOwner> owned = OwnerOfFile(path);
-    if (!owned || owned->user != owner->user) continue;
+    if (!owned || owned->uid != owner->uid) continue;
     HF_TRY(GiveFilesOfRoot(path, *owner, kRepositoryDepth));
   }
   return {};

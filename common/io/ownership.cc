@@ -28,7 +28,7 @@ Result<struct stat> StatusOf(int fd, const std::string& shown) {
 
 // By descriptor: the name may lead elsewhere by now.
 Result<void> Give(int fd, const FileOwner& owner, const std::string& shown) {
-  if (::fchownat(fd, "", owner.user, owner.group, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0) {
+  if (::fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) == 0) {
     return {};
   }
   return Fail(ErrnoError(errno, "change the owner of " + Quote(shown)));
@@ -74,7 +74,7 @@ Result<void> GiveAt(int directory, const std::string& name, const std::string& s
 Result<FileOwner> OwnerOfFile(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
-  return FileOwner{.user = status.st_uid, .group = status.st_gid};
+  return FileOwner{.uid = status.st_uid, .gid = status.st_gid};
 }
 
 Result<void> InheritOwner(int fd, const std::string& path, const std::string& directory) {
@@ -84,11 +84,11 @@ Result<void> InheritOwner(int fd, const std::string& path, const std::string& di
   HF_ASSIGN(const Fd above, OpenFile(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW));
   HF_ASSIGN(const struct stat status, StatusOf(above.get(), directory));
   if (status.st_uid == 0) return {};
-  return Give(fd, {.user = status.st_uid, .group = status.st_gid}, path);
+  return Give(fd, {.uid = status.st_uid, .gid = status.st_gid}, path);
 }
 
 Result<void> GiveFilesOfRoot(const std::string& path, const FileOwner& owner, unsigned depth) {
-  if (::geteuid() != 0 || owner.user == 0) return {};
+  if (::geteuid() != 0 || owner.uid == 0) return {};
   return GiveAt(AT_FDCWD, path, path, owner, depth);
 }
 

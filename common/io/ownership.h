@@ -4,15 +4,9 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "common/io/atomic_file.h"
 
 namespace holdfast {
-
-struct FileOwner {
-  unsigned user = 0;
-  unsigned group = 0;
-
-  bool operator==(const FileOwner&) const = default;
-};
 
 Result<FileOwner> OwnerOfFile(const std::string& path);
 
