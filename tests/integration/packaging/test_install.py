@@ -1,6 +1,7 @@
 """What `holdfast init` prints gives the controller's unit its keys, `config check` finds what the unit cannot open, and
 root's own commands leave nothing that the unit's user cannot use."""
 
+import concurrent.futures
 import os
 import shlex
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Case, Finished, agent_program, main, run, wait_until
 from lib.agent import write_config
-from lib.cluster import program
+from lib.cluster import Cluster, program
 from lib.places import BUILD, ROOT
 from lib.processes import Process, free_port
 from lib.unit import UID, Unit
@@ -171,6 +172,60 @@ class RootBesideTheService(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(self.repository), done.stderr)
         self.assertIn(str(self.state), done.stderr)
+
+
+@unittest.skipUnless(Unit.is_possible(), "needs root, setpriv and a kernel of 6.3")
+class HelperBesideTheService(Case):
+    """An agent under its unit's user, and the restore helper as root with its unit's capabilities."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.directory.chmod(0o711)
+        self.state = self.directory / "var" / "agent"
+        self.repository = self.directory / "repository"
+        self.live = self.directory / "live"
+        for path in (self.state.parent, self.state, self.repository, self.live):
+            path.mkdir(mode=0o755)
+        for path in (self.state, self.repository):
+            os.chown(path, UID, UID)
+        (self.live / "a").write_text("one\n")
+        self.config = write_config(
+            self.directory / "etc", [{"kind": "files", "name": "app", "paths": [str(self.live)]}],
+            state_dir=str(self.state), repository=self.repository)
+        (self.directory / "etc" / "policy.yaml").write_text("restore: in-place\n")
+        self.cluster = Cluster(self.directory / "cluster").start()
+        run(self.words("repository", "init"))
+        run(self.words("join", "--token-file", "-"), input=self.cluster.call("agent", "token", "test-1").stdout)
+        unit = Unit(UNITS / "holdfast-agent.service.in", [self.state, self.repository])
+        agent = Process(unit.argv(self.words("run")), self.directory / "agent.log")
+        self.addCleanup(agent.kill)
+        wait_until("the agent connected", lambda: self.cluster.state_of("test-1")["connected"])
+
+    def words(self, *words: str) -> list[str]:
+        return [agent_program(), *words, "--config", str(self.config)]
+
+    def helper(self) -> None:
+        rights = Unit(UNITS / "holdfast-restore.service.in", []).one("CapabilityBoundingSet").lower().split()
+        bounding = ",".join(["-all", *("+" + right.removeprefix("cap_") for right in rights)])
+        run(["setpriv", f"--bounding-set={bounding}", "--no-new-privs", *self.words("restore-helper")])
+
+    def test_agent_backs_up_after_the_helpers_restore(self) -> None:
+        self.assertEqual(self.cluster.json("backup", "--all")["runs"][0]["state"], "done")
+        (self.live / "a").write_text("damaged\n")
+        plans = self.state / "restores"
+
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            restore = threads.submit(self.cluster.call, "restore", "latest:files/app", "--node", "test-1",
+                                     "--in-place", "--yes", operator=True)
+            wait_until("the plan for the helper", lambda: restore.done() or list(plans.glob("*.plan")))
+            self.helper()
+            restore.result()
+
+        self.assertEqual((self.live / "a").read_text(), "one\n")
+        foreign = [str(path) for top in (self.state, self.repository) for path in top.rglob("*")
+                   if path.lstat().st_uid != UID]
+        self.assertEqual(foreign, [])
+        self.assertEqual(self.cluster.json("backup", "--all")["runs"][0]["state"], "done")
 
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("systemd-sysusers"), "needs root and systemd-sysusers")
