@@ -97,13 +97,14 @@ class Program {
       case Verb::kRestoreHelper:
       case Verb::kExport:
       case Verb::kJoin:
-      case Verb::kConfigCheck:
       case Verb::kRepositoryInit:
       case Verb::kRepositoryKeyAdd:
       case Verb::kRepositoryKeyPasswd:
         return true;
       case Verb::kRepositoryDump:
         return !arguments_.to.empty();
+      case Verb::kConfigCheck:
+        return !arguments_.as_user.empty();  // which it becomes later
       default:
         return false;
     }

@@ -1,5 +1,6 @@
 // holdfast-controller: the program.
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 #include "common/config/config_file.h"
+#include "common/io/ownership.h"
 #include "common/service/logging.h"
 #include "common/service/notify.h"
 #include "common/service/privileges.h"
@@ -70,8 +72,18 @@ void ShowError(const Error& error, holdfast::cli::Terminal& terminal) {
   if (!error.hint().empty()) terminal.WriteErrorLine("hint: " + error.hint());
 }
 
+// Root may open everything, which says nothing about the service: root becomes the owner of
+// `state_dir`.
+Result<void> BecomeService(const holdfast::controller::ControllerSettings& settings) {
+  const Result<holdfast::FileOwner> owner = holdfast::OwnerOfFile(settings.state_dir);
+  if (::geteuid() != 0 || !owner || owner->uid == 0) return {};
+  return holdfast::BecomeUser(holdfast::UserOfNumber(owner->uid, owner->gid),
+                              holdfast::KeptRights::kNone);
+}
+
 Result<void> CheckConfig(const holdfast::controller::ControllerSettings& settings,
                          holdfast::cli::Terminal& terminal) {
+  HF_TRY(BecomeService(settings));
   std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings);
   if (errors.empty()) {
     return terminal.WriteOut(fmt::format("{}: right: cluster {}, agents at {}\n", settings.file,

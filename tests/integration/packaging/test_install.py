@@ -82,10 +82,13 @@ class Controller(Case):
         files.chmod(0o755)
         check = [program("holdfast-controller"), "config", "check", "--config", str(files / "controller.yaml")]
 
-        run(check)
+        by_root = run(check, expect=None)
         denied = run([*check, "--as", "nobody"], expect=None)
         unknown = run([*check, "--as", "no-such-user"], expect=None)
+        os.chown(self.state, 0, 0)
+        run(check)
 
+        self.assertIn("controller.key", by_root.stderr, "root checks as the owner of state_dir")
         self.assertNotEqual(denied.returncode, 0)
         self.assertIn("controller.key", denied.stderr)
         self.assertIn('user "no-such-user" not found', unknown.stderr)
