@@ -1,6 +1,13 @@
-// Catch2's main program, compiled once for all tests.
+// Catch2's main program, compiled once for all tests. Version 2 makes it where this is defined;
+// version 3 is a library.
 #define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
+
+#if __has_include(<catch2/catch_session.hpp>)
+#include <catch2/catch_session.hpp>
+
+int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
+#endif
 
 #ifdef HOLDFAST_THREAD_SANITIZER
 // Libraries that are not built with the sanitizer, and whose threads hand memory to one another by

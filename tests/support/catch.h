@@ -1,0 +1,25 @@
+// Catch2 for all tests, which include this header and none of Catch2's own: version 2 (Debian 12)
+// and version 3 (Debian 13) have different headers and names.
+#pragma once
+
+#if __has_include(<catch2/catch.hpp>)
+#include <catch2/catch.hpp>
+#else
+#include <catch2/catch_message.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_adapters.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <string>
+
+// Version 2's names of the matchers.
+namespace Catch {
+using Matchers::EndsWith;
+using Matchers::Equals;
+using Matchers::StartsWith;
+inline auto Contains(const std::string& text) { return Matchers::ContainsSubstring(text); }
+}  // namespace Catch
+#endif
