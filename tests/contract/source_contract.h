@@ -3,8 +3,6 @@
 // each promise.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -19,6 +17,7 @@
 #include <vector>
 
 #include "agent/sources/source.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/results.h"
 

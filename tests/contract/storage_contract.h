@@ -2,8 +2,6 @@
 // storages and calls RunStorageContract() in a TEST_CASE of its own.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -16,6 +14,7 @@
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/storage/storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::testing {

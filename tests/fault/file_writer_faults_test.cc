@@ -2,7 +2,6 @@
 //
 // This program has its own openat and linkat, which are those of such file systems where a test
 // says so.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <string>
 
 #include "common/filetree/file_writer.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

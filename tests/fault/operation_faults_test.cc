@@ -1,10 +1,10 @@
 // Every storage call of everything that changes a repository goes wrong in turn, in every way that
 // a storage has. Afterwards no damage is found, every snapshot that was there restores, and the
 // same again does its work.
-#include <catch2/catch.hpp>
 
 #include <mutex>
 
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/operations.h"

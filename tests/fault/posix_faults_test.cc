@@ -3,7 +3,6 @@
 //
 // This program has its own fsync, rename and the like. They take note, fail where a test says so,
 // and otherwise ask the kernel.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,6 +25,7 @@
 #include "common/io/atomic_file.h"
 #include "common/storage/posix_storage.h"
 #include "common/storage/retry_storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_storage.h"
 #include "tests/support/results.h"

@@ -1,11 +1,11 @@
 // Everything that changes a repository, over S3, while the service fails: whichever request it is
 // that goes wrong, and however, the work is done in the end or fails with a clear error, and what
 // was there stays whole.
-#include <catch2/catch.hpp>
 
 #include "common/repository/pack_repair.h"
 #include "common/storage/retry_storage.h"
 #include "common/storage/s3_storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/operations.h"
 #include "tests/support/s3_server.h"
 

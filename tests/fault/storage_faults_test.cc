@@ -1,10 +1,10 @@
 // Every storage call of a backup fails in turn. Afterwards nothing half is visible: earlier
 // snapshots are whole, the new one is there whole or not at all, and the check finds no damage.
-#include <catch2/catch.hpp>
 
 #include "common/io/atomic_file.h"
 #include "common/repository/check.h"
 #include "common/repository/lock.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/items.h"

@@ -1,6 +1,5 @@
 // Both directions with stock restic below the level of trees: what we write restic lists and
 // checks, what restic writes we open and load. Each test runs with an old and a new one.
-#include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "common/repository/lock.h"
 #include "common/repository/records.h"
 #include "common/repository/repository.h"
+#include "tests/support/catch.h"
 #include "tests/support/restic.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

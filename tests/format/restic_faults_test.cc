@@ -1,6 +1,5 @@
 // What everything that changes a repository leaves when the machine goes down at any change, as
 // stock restic sees it.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/subprocess.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/operations.h"
 #include "tests/support/restic.h"

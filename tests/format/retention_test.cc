@@ -3,7 +3,6 @@
 // is one list, so that each of restic's runs judges hundreds of lists.
 #include "common/repository/retention.h"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <cstdlib>
@@ -16,6 +15,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/subprocess.h"
 #include "common/repository/repository.h"
+#include "tests/support/catch.h"
 #include "tests/support/restic.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

@@ -1,12 +1,12 @@
 // Every fuzz target, in every build: its corpus, spoiled copies of it from a seed, and what is
 // hostile to any decoder. scripts/fuzz looks further.
-#include <catch2/catch.hpp>
 
 #include <filesystem>
 
 #include "common/io/fd.h"
 #include "tests/fuzz/mutator.h"
 #include "tests/fuzz/target.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 // With the address sanitizer no input may make a decoder ask for so much at once.

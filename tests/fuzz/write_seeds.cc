@@ -5,7 +5,6 @@
 //
 // HOLDFAST_TEST_FUZZ_REPOSITORY and HOLDFAST_TEST_FUZZ_PASSWORD name a small repository, of stock
 // restic's best, whose files are taken as well.
-#include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -28,6 +27,7 @@
 #include "common/trust/fresh.h"
 #include "common/trust/report.h"
 #include "tests/fuzz/trust_seeds.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

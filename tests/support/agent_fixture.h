@@ -2,8 +2,6 @@
 // say.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +9,7 @@
 
 #include "agent/core/agent_core.h"
 #include "proto/holdfast/v1/agent.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/cheap_agent_trust.h"
 #include "tests/support/memory_journal.h"
 #include "tests/support/seeded_random.h"

@@ -2,13 +2,14 @@
 // child is forked from a program with one thread and must not use Catch2's macros.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <functional>
 #include <string>
+
+#include "tests/support/catch.h"
 
 namespace holdfast::testing {
 

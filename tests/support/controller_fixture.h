@@ -2,8 +2,6 @@
 // say.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +10,7 @@
 #include "controller/core/controller_core.h"
 #include "proto/holdfast/v1/agent.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/cheap_trust.h"
 #include "tests/support/memory_catalog.h"
 #include "tests/support/seeded_random.h"

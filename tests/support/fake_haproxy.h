@@ -1,7 +1,6 @@
 // Answers on a UNIX socket as a HAProxy does, for tests.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,6 +17,7 @@
 
 #include "common/base/bytes.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::testing {

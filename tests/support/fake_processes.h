@@ -1,7 +1,6 @@
 // A /proc of processes that nobody runs.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include <map>
@@ -10,6 +9,7 @@
 
 #include "agent/sources/host/process.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

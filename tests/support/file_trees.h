@@ -1,7 +1,6 @@
 // Makes files for tests, and tells trees apart.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include "common/filetree/walker.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::testing {

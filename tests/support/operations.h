@@ -2,8 +2,6 @@
 // and what must hold afterwards, whatever happened.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <memory>
 #include <string>
@@ -20,6 +18,7 @@
 #include "common/repository/lock.h"
 #include "common/repository/pack_repair.h"
 #include "common/repository/prune.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

@@ -2,7 +2,6 @@
 // real UNIX socket.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 
 #include <deque>
@@ -21,6 +20,7 @@
 #include "common/trust/key_file.h"
 #include "controller/cli/program.h"
 #include "proto/holdfast/v1/admin.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/trust_fixture.h"
 

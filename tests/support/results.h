@@ -1,11 +1,10 @@
 // Matchers for Result: REQUIRE_THAT(Open(x), IsOk()), REQUIRE_THAT(Open(x), FailsWith(kNotFound)).
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "common/base/result.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::testing {
 

@@ -2,8 +2,6 @@
 // that happens, and has a deadline far away.
 #pragma once
 
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +12,7 @@
 #include "common/bus/bus_client.h"
 #include "common/bus/bus_server.h"
 #include "common/bus/curve_key.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

@@ -2,7 +2,6 @@
 // damage, of which the check must name exactly the paths that need what is damaged, and of which
 // all else must still be restored. What lies where, and how it was made:
 // tests/format/golden/README.md.
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "common/repository/index_repair.h"
 #include "common/repository/key_cache.h"
 #include "common/repository/snapshot_reader.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/memory_storage.h"
 #include "tests/support/results.h"

@@ -1,9 +1,8 @@
 #include "agent/core/records.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/core/events.h"
 #include "agent/core/trust.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::agent {
 namespace {

@@ -1,11 +1,11 @@
 #include "agent/daemon/identity.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <filesystem>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/trust_fixture.h"

@@ -1,7 +1,5 @@
 #include "agent/daemon/join_cluster.h"
 
-#include <catch2/catch.hpp>
-
 #include <thread>
 
 #include "agent/daemon/identity.h"
@@ -9,6 +7,7 @@
 #include "common/bus/join_token.h"
 #include "common/io/atomic_file.h"
 #include "common/trust/envelope.h"
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

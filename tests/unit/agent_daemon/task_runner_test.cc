@@ -1,7 +1,5 @@
 #include "agent/daemon/task_runner.h"
 
-#include <catch2/catch.hpp>
-
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -14,6 +12,7 @@
 #include "common/io/atomic_file.h"
 #include "common/trust/envelope.h"
 #include "proto/holdfast/v1/plan.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
 #include "tests/support/sharded_source.h"

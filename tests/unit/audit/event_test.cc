@@ -1,9 +1,8 @@
 #include "common/audit/event.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/crypto/sha256.h"
 #include "proto/holdfast/v1/audit.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

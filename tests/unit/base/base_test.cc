@@ -1,5 +1,3 @@
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "common/base/bytes.h"
@@ -7,6 +5,7 @@
 #include "common/base/format.h"
 #include "common/base/result.h"
 #include "common/base/ulid.h"
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

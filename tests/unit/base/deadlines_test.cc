@@ -1,8 +1,8 @@
 #include "common/base/deadlines.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
+
+#include "tests/support/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,11 +1,10 @@
 #include "common/base/parallel.h"
 
-#include <catch2/catch.hpp>
-
 #include <atomic>
 #include <latch>
 #include <vector>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,6 +1,6 @@
 #include "common/base/pattern.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace holdfast {
 namespace {

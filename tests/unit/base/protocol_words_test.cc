@@ -1,9 +1,9 @@
 #include "common/base/protocol_words.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
 #include <string>
+
+#include "tests/support/catch.h"
 
 namespace holdfast {
 namespace {

@@ -1,7 +1,6 @@
 #include "common/base/rate_limit.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 
 using namespace holdfast;

@@ -1,8 +1,8 @@
 #include "common/base/raw_buffer.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+
+#include "tests/support/catch.h"
 
 using namespace holdfast;
 

@@ -1,10 +1,9 @@
 #include "common/base/wait.h"
 
-#include <catch2/catch.hpp>
-
 #include <thread>
 
 #include "common/base/clock.h"
+#include "tests/support/catch.h"
 
 using namespace holdfast;
 using namespace std::chrono_literals;

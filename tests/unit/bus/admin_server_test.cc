@@ -1,7 +1,6 @@
 #include "common/bus/admin_server.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/test_bus.h"
 
 namespace holdfast::bus {

@@ -1,7 +1,6 @@
 #include "controller/catalog/catalog_compare.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/unit/catalog/records.h"
 

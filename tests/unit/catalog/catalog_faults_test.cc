@@ -1,5 +1,4 @@
 // What the outside world does to a catalog, and what the operator is told of it.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sched.h>
 #include <sqlite3.h>
@@ -11,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/results.h"
 #include "tests/unit/catalog/records.h"

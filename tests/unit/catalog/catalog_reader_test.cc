@@ -1,8 +1,8 @@
 #include "controller/catalog/catalog_reader.h"
 
-#include <catch2/catch.hpp>
 #include <sqlite3.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/unit/catalog/records.h"
 

@@ -1,10 +1,9 @@
 #include "agent/cli/arguments.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 #include <vector>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/results.h"
 

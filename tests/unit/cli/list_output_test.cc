@@ -1,11 +1,11 @@
 #include "agent/cli/list_output.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::cli {

@@ -1,11 +1,10 @@
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "agent/cli/progress_printer.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::cli {
 namespace {

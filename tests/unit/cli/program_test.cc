@@ -1,7 +1,6 @@
 // The verbs from arguments to exit code, over a fake source and repositories in memory.
 #include "agent/cli/program.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/repository_fixture.h"
 

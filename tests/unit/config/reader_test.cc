@@ -1,9 +1,8 @@
 #include "common/config/reader.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::config {

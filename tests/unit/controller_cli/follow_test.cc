@@ -1,11 +1,11 @@
 // Following a run through whatever happens to the connection.
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <pty.h>
 
 #include <atomic>
 
 #include "controller/cli/run_display.h"
+#include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
 
 namespace holdfast::cli {

@@ -1,6 +1,5 @@
 #include "controller/cli/init_cluster.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "common/io/fd.h"
 #include "common/trust/key_file.h"
 #include "common/trust/root_document.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,13 +1,13 @@
 // Every command from arguments to exit code, once as it should be and once with a mistake.
 #include "controller/cli/program.h"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <thread>
 
 #include "common/bus/admin_server.h"
 #include "controller/cli/command_line.h"
+#include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
 #include "tests/support/test_bus.h"
 

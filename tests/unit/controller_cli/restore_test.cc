@@ -1,10 +1,10 @@
 // That an operator's key signs what the operator asked for, and nothing else.
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 
 #include "common/trust/envelope.h"
+#include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
 
 namespace holdfast::cli {

@@ -1,5 +1,4 @@
 // `holdfast init` and `holdfast trust`, as people type them.
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -8,6 +7,7 @@
 #include "common/trust/messages.h"
 #include "common/trust/root_document.h"
 #include "controller/cli/root_change.h"
+#include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
 
 namespace holdfast::cli {

@@ -1,9 +1,8 @@
 #include "controller/core/records.h"
 
-#include <catch2/catch.hpp>
-
 #include "controller/core/events.h"
 #include "controller/core/trust.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::controller {
 namespace {

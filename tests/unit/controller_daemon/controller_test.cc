@@ -1,6 +1,5 @@
 // The whole controller in this process, asked over its own doors.
 #include <arpa/inet.h>
-#include <catch2/catch.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -24,6 +23,7 @@
 #include "controller/daemon/controller_daemon.h"
 #include "proto/holdfast/v1/admin.pb.h"
 #include "proto/holdfast/v1/agent.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

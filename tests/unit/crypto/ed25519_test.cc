@@ -1,7 +1,6 @@
 #include "common/crypto/ed25519.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

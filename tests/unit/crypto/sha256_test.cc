@@ -1,6 +1,6 @@
 #include "common/crypto/sha256.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace holdfast::crypto {
 namespace {

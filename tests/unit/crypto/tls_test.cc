@@ -1,6 +1,5 @@
 #include "common/crypto/tls.h"
 
-#include <catch2/catch.hpp>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
@@ -10,6 +9,7 @@
 #include <memory>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::crypto {

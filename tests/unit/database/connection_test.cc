@@ -1,6 +1,5 @@
 #include "common/database/connection.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <string>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,5 +1,4 @@
 // What the outside world does to a database file, and what the operator is told of it.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sched.h>
 #include <sqlite3.h>
@@ -16,6 +15,7 @@
 #include "common/database/schema.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/crash_child.h"
 #include "tests/support/results.h"

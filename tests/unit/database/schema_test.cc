@@ -1,13 +1,12 @@
 #include "common/database/schema.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 #include <vector>
 
 #include "common/database/backup.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,10 +1,10 @@
 #include "common/filetree/existing_tree.h"
 
-#include <catch2/catch.hpp>
 #include <sys/xattr.h>
 
 #include <algorithm>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

@@ -1,6 +1,5 @@
 #include "common/filetree/file_writer.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -8,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

@@ -1,10 +1,9 @@
 #include "common/filetree/swap_set.h"
 
-#include <catch2/catch.hpp>
-
 #include <cstdlib>
 
 #include "common/base/crash_point.h"
+#include "tests/support/catch.h"
 #include "tests/support/crash_child.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"

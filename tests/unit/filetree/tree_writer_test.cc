@@ -1,11 +1,11 @@
 #include "common/filetree/tree_writer.h"
 
-#include <catch2/catch.hpp>
 #include <sys/resource.h>
 #include <sys/xattr.h>
 
 #include <csignal>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"

@@ -1,6 +1,5 @@
 #include "common/filetree/walker.h"
 
-#include <catch2/catch.hpp>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
@@ -8,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"

@@ -1,4 +1,3 @@
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "common/io/file_lock.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

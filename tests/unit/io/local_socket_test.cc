@@ -1,6 +1,5 @@
 #include "common/io/local_socket.h"
 
-#include <catch2/catch.hpp>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +11,7 @@
 
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,11 +1,11 @@
 #include "common/io/new_file.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <filesystem>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,6 +1,5 @@
 #include "common/io/ownership.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include <filesystem>
@@ -8,6 +7,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/io/file_lock.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

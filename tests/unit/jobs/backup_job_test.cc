@@ -1,12 +1,11 @@
 #include "agent/jobs/backup_job.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
+#include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {

@@ -1,11 +1,10 @@
 #include "agent/jobs/backup_task.h"
 
-#include <catch2/catch.hpp>
-
 #include <filesystem>
 
 #include "agent/jobs/part_record.h"
 #include "common/repository/repository_view.h"
+#include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {

@@ -1,7 +1,6 @@
 #include "agent/jobs/bandwidth.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 
 namespace holdfast::jobs {

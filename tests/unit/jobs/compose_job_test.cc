@@ -1,13 +1,12 @@
 #include "agent/jobs/compose_job.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <set>
 
 #include "agent/jobs/held_parts.h"
 #include "common/repository/own_locks.h"
 #include "common/storage/retry_storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"

@@ -1,8 +1,7 @@
 #include "agent/jobs/discover_job.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/all_sources.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_processes.h"
 
 namespace holdfast::jobs {

@@ -1,9 +1,8 @@
 #include "agent/jobs/forget_job.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/jobs/lock_job.h"
 #include "common/repository/records.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 

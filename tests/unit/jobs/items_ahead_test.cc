@@ -1,13 +1,12 @@
 #include "agent/jobs/items_ahead.h"
 
-#include <catch2/catch.hpp>
-
 #include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
 
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::jobs {

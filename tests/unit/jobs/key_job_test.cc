@@ -1,10 +1,10 @@
 #include "agent/jobs/key_job.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"

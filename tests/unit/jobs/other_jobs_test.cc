@@ -1,4 +1,3 @@
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 

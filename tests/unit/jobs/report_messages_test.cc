@@ -1,11 +1,10 @@
 #include "agent/jobs/report_messages.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "common/base/format.h"
 #include "proto/holdfast/v1/plan.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::jobs {

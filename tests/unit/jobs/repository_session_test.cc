@@ -1,8 +1,7 @@
 #include "agent/jobs/repository_session.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/repository/blob_writer.h"
+#include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {

@@ -1,7 +1,5 @@
 #include "agent/jobs/restore_job.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <filesystem>
 #include <string>
@@ -9,6 +7,7 @@
 #include "agent/jobs/restore_target.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace holdfast::jobs {

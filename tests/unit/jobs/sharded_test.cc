@@ -1,10 +1,10 @@
 // A sharded source from its nodes' parts to the snapshot.
-#include <catch2/catch.hpp>
 
 #include <map>
 
 #include "agent/jobs/compose_job.h"
 #include "agent/jobs/part_record.h"
+#include "tests/support/catch.h"
 #include "tests/support/sharded_source.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 

@@ -1,12 +1,11 @@
 #include "agent/journal/plan_log.h"
 
-#include <catch2/catch.hpp>
-
 #include <csignal>
 #include <string>
 
 #include "common/io/atomic_file.h"
 #include "common/trust/orders.h"
+#include "tests/support/catch.h"
 #include "tests/support/child_process.h"
 #include "tests/support/results.h"
 

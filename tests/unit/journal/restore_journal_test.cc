@@ -1,12 +1,12 @@
 #include "agent/journal/restore_journal.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <string>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,8 +1,6 @@
 // What tar's own programs make of it: tests/integration/cli/test_repository.py.
 #include "common/repository/archive.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/format.h"
 #include "common/repository/archive_entry.h"
 #include "common/repository/check.h"
@@ -10,6 +8,7 @@
 #include "common/repository/tree_walk.h"
 #include "common/stream/tar_reader.h"
 #include "common/stream/tar_writer.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

@@ -1,7 +1,5 @@
 #include "common/repository/blob_writer.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <atomic>
 #include <set>
@@ -10,6 +8,7 @@
 #include "common/crypto/sha256.h"
 #include "common/repository/index_schedule.h"
 #include "common/repository/pack_format.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
 

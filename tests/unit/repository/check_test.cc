@@ -1,10 +1,9 @@
 #include "common/repository/check.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

@@ -1,12 +1,11 @@
 #include "common/repository/chunker.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <numeric>
 #include <set>
 
 #include "common/crypto/sha256.h"
+#include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {

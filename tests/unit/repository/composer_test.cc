@@ -1,7 +1,6 @@
 #include "common/repository/composer.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

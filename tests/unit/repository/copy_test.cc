@@ -1,12 +1,11 @@
 #include "common/repository/copy.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "common/base/format.h"
 #include "common/repository/check.h"
 #include "common/repository/snapshot_codec.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

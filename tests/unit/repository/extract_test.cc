@@ -1,6 +1,5 @@
 #include "common/repository/extract.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <mutex>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

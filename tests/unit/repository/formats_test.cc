@@ -1,6 +1,5 @@
 // The private parts of the room that have rules of their own: pack header, index in memory,
 // compression, polynomial.
-#include <catch2/catch.hpp>
 
 #include <numeric>
 
@@ -10,6 +9,7 @@
 #include "common/repository/pack_format.h"
 #include "common/repository/polynomial.h"
 #include "common/repository/records.h"
+#include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {

@@ -1,6 +1,5 @@
 #include "common/repository/index_cache.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/repository/index_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {

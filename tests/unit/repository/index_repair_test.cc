@@ -1,9 +1,8 @@
 #include "common/repository/index_repair.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/repository/check.h"
 #include "common/repository/index_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

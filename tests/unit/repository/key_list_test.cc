@@ -1,7 +1,6 @@
 #include "common/repository/key_list.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {

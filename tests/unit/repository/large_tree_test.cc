@@ -1,7 +1,6 @@
 // Directories whose tree blob is not held in memory, and those that lie very deep.
 #include "common/repository/large_tree.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -14,6 +13,7 @@
 #include "common/repository/prune.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_blobs.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

@@ -1,9 +1,9 @@
 // The largest things that the format lets anybody write, as others may have written them.
-#include <catch2/catch.hpp>
 
 #include "common/crypto/sha256.h"
 #include "common/repository/check.h"
 #include "common/repository/pack_format.h"
+#include "tests/support/catch.h"
 #include "tests/support/repository_fixture.h"
 
 namespace holdfast::repository {

@@ -1,6 +1,5 @@
 #include "common/repository/lock.h"
 
-#include <catch2/catch.hpp>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "common/repository/prune.h"
 #include "common/repository/records.h"
 #include "common/storage/retry_storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

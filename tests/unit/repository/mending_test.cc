@@ -1,5 +1,4 @@
 // What is damaged is stored again, and damaged packs go.
-#include <catch2/catch.hpp>
 
 #include <algorithm>
 
@@ -7,6 +6,7 @@
 #include "common/repository/index_repair.h"
 #include "common/repository/pack_repair.h"
 #include "common/repository/prune.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"

@@ -1,12 +1,11 @@
 #include "common/repository/pack_presence.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <utility>
 
 #include "common/repository/blob_writer.h"
 #include "common/repository/tree_codec.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

@@ -1,8 +1,7 @@
 #include "common/repository/part_writer.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/repository/tree_codec.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

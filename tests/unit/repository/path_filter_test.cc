@@ -1,7 +1,6 @@
 #include "common/repository/path_filter.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::repository {

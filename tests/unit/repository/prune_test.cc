@@ -1,11 +1,10 @@
 #include "common/repository/prune.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <set>
 
 #include "common/repository/check.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

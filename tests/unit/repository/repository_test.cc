@@ -1,10 +1,9 @@
 #include "common/repository/repository.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/crypto/sha256.h"
 #include "common/repository/key_cache.h"
 #include "common/repository/key_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
 

@@ -1,6 +1,5 @@
 #include "common/repository/resume_log.h"
 
-#include <catch2/catch.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"

@@ -2,8 +2,7 @@
 // tests/format/retention_test.cc.
 #include "common/repository/retention.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::repository {

@@ -1,8 +1,7 @@
-#include <catch2/catch.hpp>
-
 #include "common/crypto/sha256.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/repository_fixture.h"
 #include "tests/support/results.h"

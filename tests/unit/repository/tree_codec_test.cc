@@ -1,8 +1,7 @@
 #include "common/repository/tree_codec.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::repository {

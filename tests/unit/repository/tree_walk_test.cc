@@ -2,10 +2,9 @@
 // tests/integration/cli/test_repository.py.
 #include "common/repository/tree_walk.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/repository/tree_diff.h"
 #include "common/repository/tree_stats.h"
+#include "tests/support/catch.h"
 #include "tests/support/items.h"
 #include "tests/support/repository_fixture.h"
 

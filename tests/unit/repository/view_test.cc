@@ -1,4 +1,3 @@
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -7,6 +6,7 @@
 #include "common/io/atomic_file.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_codec.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/forwarding_storage.h"
 #include "tests/support/items.h"

@@ -1,10 +1,9 @@
 #include "agent/settings/s3_options.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "agent/settings/settings.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,11 +1,10 @@
 #include "agent/settings/settings.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,8 +1,8 @@
 #include "agent/sources/foreign_file.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

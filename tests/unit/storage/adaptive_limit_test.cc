@@ -1,10 +1,9 @@
 #include "common/storage/adaptive_limit.h"
 
-#include <catch2/catch.hpp>
-
 #include <optional>
 #include <thread>
 
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"
 

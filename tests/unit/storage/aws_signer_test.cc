@@ -1,10 +1,9 @@
 #include "common/storage/aws_signer.h"
 
-#include <catch2/catch.hpp>
-
 #include <chrono>
 
 #include "common/base/bytes.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::s3 {
 namespace {

@@ -1,10 +1,9 @@
 #include "common/storage/credentials.h"
 
-#include <catch2/catch.hpp>
-
 #include <atomic>
 
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/loopback_http.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"

@@ -1,9 +1,8 @@
 #include "common/storage/limited_storage.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_storage.h"
 #include "tests/support/results.h"

@@ -1,6 +1,5 @@
 #include "common/storage/posix_storage.h"
 
-#include <catch2/catch.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "common/base/raw_buffer.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

@@ -1,7 +1,6 @@
 #include "common/storage/retry_storage.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_storage.h"

@@ -1,7 +1,6 @@
 #include "common/storage/s3_answers.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::s3 {

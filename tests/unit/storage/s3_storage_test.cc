@@ -1,13 +1,12 @@
 #include "common/storage/s3_storage.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <functional>
 
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"
 #include "common/storage/retry_storage.h"
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"
 #include "tests/support/s3_server.h"

@@ -1,13 +1,12 @@
 #include "common/stream/tar_reader.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include "common/base/format.h"
 #include "common/stream/tar_writer.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

@@ -1,8 +1,7 @@
 // What tar's own programs make of it: tests/integration/cli/test_repository.py.
 #include "common/stream/tar_writer.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast {

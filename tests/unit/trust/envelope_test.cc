@@ -1,11 +1,10 @@
 #include "common/trust/envelope.h"
 
-#include <catch2/catch.hpp>
-
 #include <array>
 
 #include "common/trust/messages.h"
 #include "proto/holdfast/v1/trust.pb.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

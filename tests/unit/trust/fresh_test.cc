@@ -1,9 +1,8 @@
 #include "common/trust/fresh.h"
 
-#include <catch2/catch.hpp>
-
 #include <functional>
 
+#include "tests/support/catch.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/trust_fixture.h"
 

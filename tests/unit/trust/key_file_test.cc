@@ -1,12 +1,12 @@
 #include "common/trust/key_file.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
 #include <filesystem>
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 

@@ -1,11 +1,10 @@
 #include "common/trust/plan_checks.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
 #include <sstream>
 
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/unit/trust/forged_plans.h"
 
 namespace holdfast::trust {

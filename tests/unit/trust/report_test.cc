@@ -1,9 +1,8 @@
 #include "common/trust/report.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/trust/envelope.h"
 #include "common/trust/messages.h"
+#include "tests/support/catch.h"
 #include "tests/support/trust_fixture.h"
 
 namespace holdfast::trust {

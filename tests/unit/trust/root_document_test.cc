@@ -1,9 +1,8 @@
 #include "common/trust/root_document.h"
 
-#include <catch2/catch.hpp>
-
 #include <functional>
 
+#include "tests/support/catch.h"
 #include "tests/support/trust_fixture.h"
 
 namespace holdfast::trust {

@@ -1,8 +1,7 @@
 #include "agent/sources/alertmanager/backup.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/alertmanager/survey.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"

@@ -1,9 +1,8 @@
 #include "agent/sources/alertmanager/restore.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/alertmanager/backup.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/seeded_random.h"

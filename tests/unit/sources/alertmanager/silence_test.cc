@@ -1,7 +1,6 @@
 #include "agent/sources/alertmanager/silence.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::alertmanager {

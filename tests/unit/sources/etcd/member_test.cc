@@ -1,10 +1,10 @@
 // A member's own files, saved while no etcd answers. With one that does: tests/integration/etcd.
-#include <catch2/catch.hpp>
 
 #include "agent/sources/etcd/etcd.h"
 #include "common/base/clock.h"
 #include "common/io/atomic_file.h"
 #include "tests/contract/source_contract.h"
+#include "tests/support/catch.h"
 #include "tests/support/seeded_random.h"
 
 namespace holdfast::etcd {

@@ -1,6 +1,5 @@
 #include "agent/sources/haproxy/backup.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"

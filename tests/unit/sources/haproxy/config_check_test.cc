@@ -2,13 +2,13 @@
 // tests/integration/haproxy.
 #include "agent/sources/haproxy/config_check.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/sources/haproxy/file_space.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,8 +1,7 @@
 #include "agent/sources/haproxy/inline_lists.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/haproxy/pattern_sum.h"
+#include "tests/support/catch.h"
 
 namespace holdfast::haproxy {
 namespace {

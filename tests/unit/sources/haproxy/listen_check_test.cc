@@ -1,12 +1,12 @@
 #include "agent/sources/haproxy/listen_check.h"
 
 #include <arpa/inet.h>
-#include <catch2/catch.hpp>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,12 +1,11 @@
 #include "agent/sources/haproxy/live_restore.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
 #include "agent/sources/haproxy/pattern_sum.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_haproxy.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"

@@ -1,6 +1,5 @@
 #include "agent/sources/haproxy/live_state.h"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,6 +8,7 @@
 
 #include "agent/sources/haproxy/runtime_api.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_haproxy.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"

@@ -1,9 +1,8 @@
 // Texts are those of HAProxy 2.6.12, but for what is broken on purpose.
 #include "agent/sources/haproxy/live_texts.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/haproxy/line_cutter.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::haproxy {

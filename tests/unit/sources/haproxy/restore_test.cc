@@ -2,7 +2,6 @@
 // in tests/integration/haproxy.
 #include "agent/sources/haproxy/restore.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/results.h"

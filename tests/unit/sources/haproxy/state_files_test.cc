@@ -1,9 +1,9 @@
 #include "agent/sources/haproxy/state_files.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

@@ -1,7 +1,6 @@
 #include "agent/sources/haproxy/tokenizer.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 using namespace holdfast;

@@ -1,5 +1,4 @@
 // What each kind makes of a process.
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include "agent/settings/settings.h"
 #include "agent/sources/all_sources.h"
 #include "agent/sources/discovery.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_processes.h"
 
 namespace holdfast {

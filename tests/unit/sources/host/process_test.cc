@@ -1,9 +1,9 @@
 #include "agent/sources/host/process.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_processes.h"
 
 namespace holdfast::host {

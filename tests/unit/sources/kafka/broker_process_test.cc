@@ -1,9 +1,9 @@
 #include "agent/sources/kafka/broker_process.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

@@ -1,8 +1,7 @@
 #include "agent/sources/kafka/broker_texts.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {

@@ -1,10 +1,9 @@
 // The mock cluster answers few of the questions; with real brokers: tests/integration/kafka.
 #include "agent/sources/kafka/cluster_state.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/kafka/settings.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 #include "tests/unit/kafka/mock_cluster.h"

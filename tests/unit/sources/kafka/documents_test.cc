@@ -1,10 +1,9 @@
 #include "agent/sources/kafka/documents.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "common/base/bytes.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {

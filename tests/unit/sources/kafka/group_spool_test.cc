@@ -1,8 +1,8 @@
 #include "agent/sources/kafka/group_spool.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 
 namespace holdfast::kafka {

@@ -1,8 +1,7 @@
 #include "agent/sources/kafka/log_directory.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

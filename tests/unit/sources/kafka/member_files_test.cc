@@ -1,9 +1,8 @@
 #include "agent/sources/kafka/member_files.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/kafka/record_batch.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/manual_clock.h"

@@ -1,10 +1,9 @@
 #include "agent/sources/kafka/metadata_log.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/kafka/record_batch.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
 

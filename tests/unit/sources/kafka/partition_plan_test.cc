@@ -1,8 +1,8 @@
 #include "agent/sources/kafka/partition_plan.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
+
+#include "tests/support/catch.h"
 
 namespace holdfast::kafka {
 namespace {

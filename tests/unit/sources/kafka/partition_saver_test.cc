@@ -1,7 +1,5 @@
 #include "agent/sources/kafka/partition_saver.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/results.h"
 #include "tests/unit/kafka/mock_cluster.h"

@@ -1,7 +1,5 @@
 #include "agent/sources/kafka/record_fetcher.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/unit/kafka/mock_cluster.h"
 

@@ -1,12 +1,11 @@
 #include "agent/sources/kafka/record_restore.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 #include <set>
 
 #include "agent/sources/kafka/group_restore.h"
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/unit/kafka/mock_cluster.h"
 #include "tests/unit/sources/kafka/snapshots.h"
 

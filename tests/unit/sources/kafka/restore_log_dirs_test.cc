@@ -1,6 +1,5 @@
 #include "agent/sources/kafka/restore_log_dirs.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/support/crash_child.h"
 #include "tests/support/manual_clock.h"
 #include "tests/unit/sources/kafka/snapshots.h"

@@ -1,9 +1,8 @@
 #include "agent/sources/kafka/restore_request.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/config/reader.h"
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {

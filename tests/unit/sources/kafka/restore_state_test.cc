@@ -1,8 +1,7 @@
 #include "agent/sources/kafka/restore_state.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {

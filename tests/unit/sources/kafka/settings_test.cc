@@ -1,11 +1,10 @@
 #include "agent/sources/kafka/settings.h"
 
-#include <catch2/catch.hpp>
-
 #include <string>
 
 #include "common/config/reader.h"
 #include "common/config/yaml.h"
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::kafka {

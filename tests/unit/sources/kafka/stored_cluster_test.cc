@@ -1,12 +1,11 @@
 #include "agent/sources/kafka/stored_cluster.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/kafka/acl_restore.h"
 #include "agent/sources/kafka/group_restore.h"
 #include "agent/sources/kafka/record_restore.h"
 #include "agent/sources/kafka/retention_outlook.h"
 #include "agent/sources/kafka/stored_records.h"
+#include "tests/support/catch.h"
 #include "tests/unit/sources/kafka/snapshots.h"
 
 namespace holdfast::kafka {

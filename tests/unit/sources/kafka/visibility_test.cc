@@ -1,9 +1,9 @@
 // With real authorizers: tests/integration/kafka.
 #include "agent/sources/kafka/visibility.h"
 
-#include <catch2/catch.hpp>
 #include <librdkafka/rdkafka.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/kafka/mock_cluster.h"

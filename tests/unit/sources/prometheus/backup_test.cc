@@ -1,10 +1,10 @@
 #include "agent/sources/prometheus/backup.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 
 #include "agent/sources/prometheus/block_files.h"
 #include "common/io/fd.h"
+#include "tests/support/catch.h"
 #include "tests/unit/sources/prometheus/data_directory.h"
 
 namespace holdfast::prometheus {

@@ -1,7 +1,6 @@
 #include "agent/sources/prometheus/block_meta.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/unit/sources/prometheus/data_directory.h"
 
 namespace holdfast::prometheus {

@@ -1,7 +1,6 @@
 #include "agent/sources/prometheus/facts.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/loopback_http.h"
 #include "tests/support/results.h"
 

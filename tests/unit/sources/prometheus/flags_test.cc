@@ -1,6 +1,6 @@
 #include "agent/sources/prometheus/flags.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace holdfast::prometheus {
 namespace {

@@ -1,8 +1,8 @@
 #include "agent/sources/prometheus/named_files.h"
 
-#include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/file_trees.h"
 #include "tests/support/results.h"
 

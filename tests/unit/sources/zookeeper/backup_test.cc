@@ -1,11 +1,10 @@
 // The source over a directory, without a server: as it is when the server is down.
 #include "agent/sources/zookeeper/backup.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/zookeeper/zookeeper.h"
 #include "common/base/format.h"
 #include "tests/contract/source_contract.h"
+#include "tests/support/catch.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 

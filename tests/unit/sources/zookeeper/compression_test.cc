@@ -1,7 +1,6 @@
 #include "agent/sources/zookeeper/compression.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/unit/sources/zookeeper/real_files.h"
 

@@ -1,9 +1,9 @@
 #include "agent/sources/zookeeper/pinned_files.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 

@@ -1,9 +1,8 @@
 #include "agent/sources/zookeeper/sasl_digest.h"
 
-#include <catch2/catch.hpp>
-
 #include <numeric>
 
+#include "tests/support/catch.h"
 #include "tests/support/results.h"
 
 namespace holdfast::zookeeper {

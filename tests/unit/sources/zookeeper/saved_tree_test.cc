@@ -1,11 +1,10 @@
 #include "agent/sources/zookeeper/saved_tree.h"
 
-#include <catch2/catch.hpp>
-
 #include <map>
 #include <string>
 #include <vector>
 
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/real_files.h"
 
 namespace holdfast::zookeeper {

@@ -1,8 +1,7 @@
 #include "agent/sources/zookeeper/server_config.h"
 
-#include <catch2/catch.hpp>
-
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 
 namespace holdfast::zookeeper {

@@ -1,10 +1,9 @@
 #include "agent/sources/zookeeper/server_process.h"
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
 #include "common/base/format.h"
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 
 namespace holdfast::zookeeper {

@@ -1,9 +1,8 @@
 #include "agent/sources/zookeeper/snapshot_file.h"
 
-#include <catch2/catch.hpp>
-
 #include <map>
 
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/real_files.h"
 
 namespace holdfast::zookeeper {

@@ -1,8 +1,7 @@
 #include "agent/sources/zookeeper/stage.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/zookeeper/pinned_files.h"
+#include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/unit/sources/zookeeper/data_directory.h"
 

@@ -1,8 +1,7 @@
 #include "agent/sources/zookeeper/tree_facts.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/sources/zookeeper/txn_log.h"
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/real_files.h"
 
 namespace holdfast::zookeeper {

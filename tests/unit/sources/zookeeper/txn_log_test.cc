@@ -1,7 +1,6 @@
 #include "agent/sources/zookeeper/txn_log.h"
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/unit/sources/zookeeper/real_files.h"
 
 namespace holdfast::zookeeper {
