@@ -319,6 +319,79 @@ TEST_CASE("backup: a snapshot that comes to light after the end makes the run wh
   CHECK(fixture.AuditCount("run.amended") == 1);
 }
 
+TEST_CASE("backup: a lost task names the reason and the next command") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  fixture.Accept("a", OrderKind::kBackup);
+
+  fixture.Pass(10 * kMinute);
+
+  const TaskRecord& task = fixture.catalog.tasks.at({run, 0});
+  CHECK(task.state == TaskState::kLost);
+  REQUIRE(task.error.has_value());
+  CHECK(task.error->code == "unavailable");
+  CHECK_THAT(task.error->message, Catch::Contains("node \"a\" has been silent for 4m"));
+  CHECK_THAT(task.error->hint, Catch::Contains("on a: systemctl status holdfast-agent"));
+  CHECK_THAT(task.error->hint, Catch::Contains("holdfast backup files/app@a"));
+}
+
+TEST_CASE("backup: a task that is no longer lost has no error") {
+  Fixture fixture;
+  for (const char* node : {"a", "b"}) fixture.AddAgent(node, {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  for (const char* node : {"a", "b"}) fixture.Accept(node, OrderKind::kBackup);
+  fixture.PassAlive(5 * kMinute, {"b"});
+  const std::uint32_t number = fixture.catalog.tasks.at({run, 0}).node == "a" ? 0 : 1;
+  REQUIRE(fixture.catalog.tasks.at({run, number}).state == TaskState::kLost);
+  fixture.Composed("b", OrderKind::kBackup, 'b');
+  fixture.Hello("a");
+
+  fixture.Composed("a", OrderKind::kBackup, 'a');
+
+  CHECK(fixture.catalog.tasks.at({run, number}).state == TaskState::kComposed);
+  CHECK_FALSE(fixture.catalog.tasks.at({run, number}).error.has_value());
+  CHECK(fixture.StateOf(run) == RunState::kDone);
+}
+
+TEST_CASE("backup: the answer to the end of a run does not replace lost") {
+  Fixture fixture;
+  fixture.AddAgent("a", {Local("files/app")});
+  fixture.StartWithAgents();
+  const std::string run = fixture.Backup({"*"});
+  fixture.Accept("a", OrderKind::kBackup);
+  fixture.Pass(10 * kMinute);
+  fixture.Hello("a");
+  v1::Report report = fixture.ReportOf("a", OrderKind::kBackup);
+  report.mutable_cancelled()->set_code("cancelled");
+  report.mutable_cancelled()->set_message("the run has ended");
+
+  fixture.Report("a", report);
+
+  const TaskRecord& task = fixture.catalog.tasks.at({run, 0});
+  CHECK(task.state == TaskState::kLost);
+  REQUIRE(task.error.has_value());
+  CHECK_THAT(task.error->message, Catch::Contains("has been silent"));
+  CHECK_THAT(task.error->message, Catch::Contains("the agent has stopped the task"));
+  CHECK(fixture.StateOf(run) == RunState::kFailed);
+}
+
+TEST_CASE("backup: cancelling a run does not replace lost") {
+  Cluster cluster;
+  const std::string run = cluster.Backup({"*"});
+  cluster.PrepareAll();
+  cluster.PassAlive(5 * kMinute, {"b", "c"});
+  REQUIRE(cluster.catalog.tasks.at({run, 0}).state == TaskState::kLost);
+
+  cluster.Step(event::CancelRequested{8, run, "uid:0"});
+
+  CHECK(cluster.StateOf(run) == RunState::kCancelled);
+  CHECK(cluster.catalog.tasks.at({run, 0}).state == TaskState::kLost);
+  CHECK(cluster.catalog.tasks.at({run, 1}).state == TaskState::kCancelled);
+}
+
 TEST_CASE("backup: where nobody has told of a source, everything is nothing, and it says so") {
   Fixture fixture;
   fixture.StartWithAgents();

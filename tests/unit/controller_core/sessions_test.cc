@@ -268,6 +268,37 @@ TEST_CASE("restore: a target's name and options go to the operators as they were
   CHECK(one.StateOf(name) == RunState::kPartlyDone);
 }
 
+TEST_CASE("restore: a lost restore waits for its agent and says so") {
+  One one;
+  one.Step(event::RestoreRequested{.request = 5,
+                                   .node = "a",
+                                   .source = "files/app",
+                                   .repository = "main",
+                                   .snapshot = Bytes(32, 1),
+                                   .root = "staging",
+                                   .directory = "x",
+                                   .actor = "uid:0"});
+  const Answer draft = *one.replies.back().answer;
+  const std::string& run = draft.runs.front();
+  const Bytes key = testing::CheapKey("anna");
+  one.Step(event::ApprovalGiven{
+      6, run, key, testing::CheapSignature(key, testing::kPlanType, draft.payload), "uid:0"});
+  one.Accept("a", OrderKind::kRestore);
+
+  one.Pass(10 * kMinute);
+
+  const TaskRecord& task = one.catalog.tasks.at({run, 0});
+  CHECK(one.StateOf(run) == RunState::kRunning);
+  CHECK(task.state == TaskState::kLost);
+  REQUIRE(task.error.has_value());
+  CHECK_THAT(task.error->message, Catch::Contains("the restore waits for its agent"));
+  CHECK_THAT(task.error->hint, Catch::Contains("holdfast run watch " + run));
+
+  one.Hello("a");
+  CHECK(one.catalog.tasks.at({run, 0}).state == TaskState::kAccepted);
+  CHECK_FALSE(one.catalog.tasks.at({run, 0}).error.has_value());
+}
+
 TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gone") {
   One one;
   const bool is_denied = GENERATE(false, true);
