@@ -19,6 +19,8 @@ constexpr std::size_t kShortBytes = 4;
 // How a task that did not get there counts.
 int ExitCodeOfTask(const v1::TaskView& task) {
   if (task.progress().state() == v1::TASK_STATE_REFUSED) return kExitRefused;
+  // A lost task may have begun: its agent was heard before and is silent now.
+  if (task.progress().state() == v1::TASK_STATE_LOST) return kExitFailed;
   if (!task.has_error()) return kExitFailed;
   const Error error(ErrorCodeNamed(task.error().code()), "");
   return ExitCodeOf(error, task.error().began());
@@ -35,7 +37,10 @@ int ExitCodeOfFailure(const v1::RunView& run) {
   for (const v1::TaskView& task : run.tasks()) {
     const v1::TaskState state = task.progress().state();
     // A task that was good, or was never the reason, says nothing about why.
-    if (state != v1::TASK_STATE_FAILED && state != v1::TASK_STATE_REFUSED) continue;
+    if (state != v1::TASK_STATE_FAILED && state != v1::TASK_STATE_REFUSED &&
+        state != v1::TASK_STATE_LOST) {
+      continue;
+    }
     const int own = ExitCodeOfTask(task);
     if (code != 0 && own != code) return kExitFailed;
     code = own;

@@ -207,6 +207,17 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
   } else if (report.has_failed()) {
     task.record.report = payload;
     SetState(run, task, TaskState::kFailed, ErrorOf(report.failed()));
+  } else if (report.has_cancelled() && task.record.state == TaskState::kLost) {
+    // The agent answers the end of a run that went on without it. The run has no snapshot of this
+    // task because the agent was away, so the task stays lost. No report is stored: it would end
+    // the task, and a snapshot that comes to light later must still count.
+    const v1::Failure& cancelled = report.cancelled();
+    if (!task.record.error) task.record.error.emplace();
+    TaskError& error = *task.record.error;
+    error.message += "; the agent has stopped the task since";
+    error.began = cancelled.began();
+    error.rolled_back = cancelled.rolled_back();
+    Dirty(task);
   } else if (report.has_cancelled()) {
     task.record.report = payload;
     SetState(run, task, TaskState::kCancelled, ErrorOf(report.cancelled()));

@@ -29,7 +29,10 @@ v1::Report ReportOf(const Task& task) {
 void Machine::SetState(Run& run, Task& task, TaskState state, std::optional<TaskError> error) {
   task.record.state = state;
   task.live = state;
-  if (error) task.record.error = std::move(error);
+  const bool is_well = state == TaskState::kPlanned || state == TaskState::kAccepted ||
+                       state == TaskState::kSaved || state == TaskState::kComposed ||
+                       state == TaskState::kDone;
+  if (error || is_well) task.record.error = std::move(error);
   if (IsSettled(task.record)) {
     task.record.ended_ms = now_.wall_ms;
     task.retry_ms = now_.mono_ms + options_.retry_after_ms;
@@ -509,7 +512,8 @@ void Machine::EndRun(Run& run) {
   // What is sent from here on is the end; so nothing of it may be counted before it is decided.
   for (Task& task : run.tasks) {
     const TaskState state = task.record.state;
-    if (IsFinal(state) || (state == TaskState::kLost && verdict != "cancelled")) continue;
+    // Nobody knows what became of a lost task, so no end of the run replaces that.
+    if (IsFinal(state) || state == TaskState::kLost) continue;
     if (verdict == "cancelled") {
       SetState(run, task, TaskState::kCancelled);
     } else if (verdict == "timed_out") {

@@ -1,5 +1,6 @@
 // Who is there: joins, Hellos, leases, and what progress says.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "common/base/format.h"
@@ -238,7 +239,38 @@ void Machine::TakeProgress(Agent& agent, const v1::Progress& progress) {
   }
 }
 
-// A lease has passed without a word of it.
+namespace {
+
+// Why a task of a silent agent is lost, and what an operator does about it.
+TaskError LostError(const TaskRecord& task, std::int64_t silent_ms) {
+  TaskError error{.code = "unavailable",
+                  .message = fmt::format("node {} has been silent for {}", Quote(task.node),
+                                         FormatDuration(std::chrono::milliseconds(silent_ms))),
+                  .hint = fmt::format("on {}: systemctl status holdfast-agent", task.node),
+                  .retryable = true};
+  switch (task.kind) {
+    case OrderKind::kRestore:
+    case OrderKind::kRestoreInPlace:
+      error.message += "; the restore waits for its agent, which continues it on its return";
+      error.hint += fmt::format("; then: holdfast run watch {}", task.run);
+      break;
+    case OrderKind::kBackup:
+    case OrderKind::kCompose:
+      error.hint += fmt::format("; then: holdfast backup {}{}", task.source,
+                                task.topology == Topology::kLocal ? "@" + task.node : "");
+      break;
+    case OrderKind::kVerify:
+      error.hint += fmt::format("; then: holdfast check --repository {}", task.repository);
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
+}  // namespace
+
+// A whole lease has passed without a message of the agent.
 void Machine::Lose(Agent& agent) {
   if (agent.lost) return;
   agent.lost = true;
@@ -250,7 +282,7 @@ void Machine::Lose(Agent& agent) {
     Task& task = run->tasks[number];
     if (task.record.state != TaskState::kPlanned && task.record.state != TaskState::kAccepted)
       continue;
-    SetState(*run, task, TaskState::kLost);
+    SetState(*run, task, TaskState::kLost, LostError(task.record, now_.mono_ms - agent.heard_ms));
     ++lost;
     if (runs.size() < 200) runs += (runs.empty() ? "" : " ") + name;
   }
