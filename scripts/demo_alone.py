@@ -13,7 +13,7 @@ from lib import Agent, differences, run, scan, service_program, write_config
 # The agent looks for etcdctl and haproxy where it looks for every program.
 PATH = {
     "PATH": ":".join(
-        [str(Path(service_program(name, "x")).parent) for name in ("etcd34", "haproxy", "restic")]
+        [str(Path(service_program(name, "x")).parent) for name in ("etcd", "haproxy", "restic")]
         + [os.environ["PATH"]]
     )
 }

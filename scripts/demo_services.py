@@ -18,7 +18,7 @@ class Services:
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self.etcd = EtcdCluster(directory / "etcd", "34", 3, authority=Authority(directory / "ca"))
+        self.etcd = EtcdCluster(directory / "etcd", "etcd", 3, authority=Authority(directory / "ca"))
         self.etc = self.home("node-1") / "haproxy"
         self.etc.mkdir(parents=True)
         self.config = self.etc / "haproxy.cfg"

@@ -14,6 +14,7 @@ from demo_cluster import Cluster
 from demo_services import KEYS, Services
 from demo_told import BOLD, GREEN, PLAIN, Failed, Told
 from lib import scan
+from lib.places import service_version
 from lib.processes import Process
 
 
@@ -22,7 +23,7 @@ def story(directory: Path, told: Told) -> None:
     told.chapter("Three nodes, and what runs on them")
     services = Services(directory)
     services.start()
-    told.say(f"etcd 3.4: a member on each node, with TLS and client certificates, {KEYS:,} keys")
+    told.say(f"etcd {service_version('etcd')}: a member on each node, with TLS and client certificates, {KEYS:,} keys")
     told.say(f'HAProxy on node-1: master and worker; it answers "{services.answer().strip()}"')
     entries = len(scan(services.app("node-1")))
     told.say(f"a directory on each node: {entries} entries with hard links, holes, odd names, attributes, a setuid program")

@@ -51,6 +51,14 @@ installed() {
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# The release of Debian that this is, 12 or 13; empty on any other distribution.
+debian_release=$(. /etc/os-release 2>/dev/null && [ "${ID:-}" = debian ] && echo "${VERSION_ID:-}") || true
+case $debian_release in
+  12 | 13) ;;
+  *) debian_release='' ;;
+esac
+debian_name=Debian${debian_release:+ $debian_release}
+
 # Go 1.24 or later, in the PATH?
 good_go() {
   local version

@@ -201,7 +201,7 @@ def overhead(directory: Path, rounds: int) -> list[Row]:
     """One etcd, saved by the standalone verb and by a run in turns; both find the same state."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    etcd = EtcdCluster(directory / "etcd", "34").start()
+    etcd = EtcdCluster(directory / "etcd", "etcd").start()
     etcd.fill(20_000)
     cluster = Cluster(directory).start()
     cluster.add("db-1", [etcd.source()])

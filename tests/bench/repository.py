@@ -317,7 +317,7 @@ class RepositoryBench:
 
     def etcd(self) -> None:
         """A database of about 1 GB: durable in the repository, against `etcdctl snapshot save` into a plain file."""
-        cluster = EtcdCluster(self.directory / "etcd", "34").start()
+        cluster = EtcdCluster(self.directory / "etcd", "etcd").start()
         cluster.fill(400_000, value_bytes=2000)
         table = Table(f"etcd, a database of 1 GB, median of {self.rounds}")
         ours = Holdfast(self.directory, self.directory)
@@ -335,7 +335,7 @@ class RepositoryBench:
                 table.repositories[ours.name] = megabytes(ours.repository)
                 return
             file = self.directory / "snapshot.db"
-            argv = [service_program("etcd34", "etcdctl"), "--endpoints", cluster.endpoints[0], "snapshot", "save", str(file)]
+            argv = [service_program("etcd", "etcdctl"), "--endpoints", cluster.endpoints[0], "snapshot", "save", str(file)]
             table.add("first backup", theirs, measure(argv, {"ETCDCTL_API": "3"}))
             file.unlink()
 

@@ -63,7 +63,7 @@ SCENARIOS: dict[str, dict[str, list[int]]] = {
 class ClusterCrashes(Case):
     def setUp(self) -> None:
         super().setUp()
-        self.etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
+        self.etcd = EtcdCluster(self.directory / "etcd", "etcd", members=3).start()
         self.etcd.fill(200)
         self.cluster = Cluster(self.directory).start()
         self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
@@ -248,4 +248,4 @@ if __name__ == "__main__":
     if wanted not in _TESTS:
         sys.exit(f"usage: cluster_crash_points.py {' | '.join(_TESTS)}")
     sys.argv.append(_TESTS[wanted].__name__)  # the only class that unittest is to run
-    main("etcd34", "restic")
+    main("etcd", "restic")

@@ -133,4 +133,4 @@ class Discover(Case):
 
 
 if __name__ == "__main__":
-    main("alertmanager", "etcd34", "haproxy", "kafka41", "prometheus", "zookeeper39")
+    main("alertmanager", "etcd", "haproxy", "kafka41", "prometheus", "zookeeper39")

@@ -45,7 +45,7 @@ class WholeCluster(Case):
         return Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
 
     def test_one_run_over_etcd_haproxy_and_files_on_three_nodes(self) -> None:
-        etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
+        etcd = EtcdCluster(self.directory / "etcd", "etcd", members=3).start()
         etcd.fill(500)
         edge = self.start_haproxy()
         for number, (node, member) in enumerate(zip(NODES, etcd.members, strict=True)):
@@ -95,7 +95,7 @@ class WholeCluster(Case):
         for node in NODES:
             saved = top / "members" / node / "files" / str(self.directory / f"{node}.conf")[1:]
             self.assertEqual(saved.read_text(), f"only {node} has this\n")
-        again = EtcdCluster(self.directory / "again", "34")
+        again = EtcdCluster(self.directory / "again", "etcd")
         again.restore_by_etcd(top / "data" / "snapshot.db", again.members[0])
         self.assertEqual(again.start().state(), etcd.state())
 
@@ -139,9 +139,9 @@ class WholeCluster(Case):
         self.assertFalse((self.directory / "staged" / "y").exists())
 
     def test_a_restore_by_a_kinds_own_way_goes_where_the_policy_says(self) -> None:
-        etcd = EtcdCluster(self.directory / "etcd", "34").start()
+        etcd = EtcdCluster(self.directory / "etcd", "etcd").start()
         etcd.fill(500)
-        again = EtcdCluster(self.directory / "again", "34")
+        again = EtcdCluster(self.directory / "again", "etcd")
         by_helper = self.directory / "by-helper"
         fixed = {"stage_data_dir": str(again.members[0].data_dir), "member": again.members[0].name,
                  "initial_cluster": again.initial_cluster}
@@ -151,7 +151,7 @@ class WholeCluster(Case):
         self.cluster.add("db-1", [{"kind": "etcd", "name": "main", "endpoints": [etcd.members[0].client_url]}],
                          policy=policy)
         self.cluster.agents["db-1"].kill()
-        tools = Path(service_program("etcd34", "etcdctl")).parent
+        tools = Path(service_program("etcd", "etcdctl")).parent
         self.cluster.launch_agent("db-1", env={"PATH": f"{tools}:{os.environ['PATH']}"})
         self.cluster.wait_for("db-1")
         self.cluster.call("backup", "--all")
@@ -214,4 +214,4 @@ class WholeCluster(Case):
         self.assertEqual(self.cluster.state_of("db-2")["incarnation"], 2)
 
 
-main("etcd34", "haproxy", "restic")
+main("etcd", "haproxy", "restic")

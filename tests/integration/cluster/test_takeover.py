@@ -36,16 +36,16 @@ class TakeOver(Case):
     def start_etcd(self) -> EtcdCluster:
         """Three members of a large database. One is filled, and the others begin with a copy of it: so no
         member has half a gigabyte in its log, too."""
-        first = EtcdCluster(self.directory / "first", "34").start()
+        first = EtcdCluster(self.directory / "first", "etcd").start()
         first.fill(2000)
         fill_big(first)
         self.expected = content(first)
         first.stop()
-        etcd = EtcdCluster(self.directory / "etcd", "34", members=3)
+        etcd = EtcdCluster(self.directory / "etcd", "etcd", members=3)
         for member in etcd.members:
             run(
                 [
-                    *(service_program("etcd34", "etcdctl"), "snapshot", "restore"),
+                    *(service_program("etcd", "etcdctl"), "snapshot", "restore"),
                     *(str(first.members[0].data_dir / "member" / "snap" / "db"), "--skip-hash-check"),
                     *("--name", member.name, "--data-dir", str(member.data_dir)),
                     *("--initial-cluster", etcd.initial_cluster, "--initial-cluster-token", etcd.token),
@@ -133,12 +133,12 @@ class TakeOver(Case):
         database = top / "data" / "snapshot.db"
         self.assertGreaterEqual(database.stat().st_size, DATABASE_BYTES)
         status = run(
-            [service_program("etcd34", "etcdctl"), "snapshot", "status", str(database)], env={"ETCDCTL_API": "3"}
+            [service_program("etcd", "etcdctl"), "snapshot", "status", str(database)], env={"ETCDCTL_API": "3"}
         )
         self.assertIn(",", status.stdout)
-        again = EtcdCluster(self.directory / "again", "34")
+        again = EtcdCluster(self.directory / "again", "etcd")
         again.restore_by_etcd(database, again.members[0])
         self.assertEqual(content(again.start()), self.expected)
 
 
-main("etcd34", "restic")
+main("etcd", "restic")

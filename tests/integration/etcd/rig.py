@@ -10,24 +10,24 @@ from lib import Agent, Authority, EtcdCluster, main, write_config  # noqa: E402
 from lib.places import SERVICES, service_program  # noqa: E402
 
 # The last argument says which etcd; unittest gets the others.
-VERSION = sys.argv.pop() if sys.argv[-1] in ("34", "36") else "34"
+SERVICE = sys.argv.pop() if sys.argv[-1] in ("etcd", "etcd36") else "etcd"
 USER = ("backup", "a secret, with spaces")
 KEYS = int(os.environ.get("HOLDFAST_ETCD_KEYS", "200000"))
 
 
 def run_tests(*services: str) -> None:
-    main(f"etcd{VERSION}", *services)
+    main(SERVICE, *services)
 
 
 def tools_path() -> str:
     """PATH with this version's etcdctl and etcdutl, and restic, in front."""
     restic = Path(service_program("restic", "restic")).parent
-    return f"{SERVICES}/etcd{VERSION}/bin:{restic}:{os.environ['PATH']}"
+    return f"{SERVICES}/{SERVICE}/bin:{restic}:{os.environ['PATH']}"
 
 
 def secured_cluster(directory: Path, members: int = 3) -> EtcdCluster:
     authority = Authority(directory / "pki")
-    cluster = EtcdCluster(directory, VERSION, members, authority=authority, user=USER)
+    cluster = EtcdCluster(directory, SERVICE, members, authority=authority, user=USER)
     cluster.start()
     cluster.enable_auth()
     return cluster
@@ -52,5 +52,5 @@ def source_of(cluster: EtcdCluster, directory: Path, **options) -> dict:
 def fresh_cluster(directory: Path, like: EtcdCluster, members: int | None = None) -> EtcdCluster:
     """Not started: the same kind of cluster with other URLs, to be given restored data."""
     return EtcdCluster(
-        directory, VERSION, members or len(like.members), authority=like.authority, user=like.user
+        directory, SERVICE, members or len(like.members), authority=like.authority, user=like.user
     )

@@ -3,9 +3,9 @@
 import json
 import shutil
 
-from rig import KEYS, VERSION, fresh_cluster, make_agent, run_tests, secured_cluster, source_of, tools_path
+from rig import KEYS, SERVICE, fresh_cluster, make_agent, run_tests, secured_cluster, source_of, tools_path
 from lib import Case, Restic, Writer, run
-from lib.places import ROOT
+from lib.places import ROOT, service_version
 
 
 class Backup(Case):
@@ -69,7 +69,7 @@ class Backup(Case):
             {member["peer_urls"] for member in manifest["members"]},
             {member.peer_url for member in self.cluster.members},
         )
-        self.assertTrue(manifest["identity"]["server_version"].startswith(f"3.{VERSION[1]}."))
+        self.assertEqual(manifest["identity"]["server_version"], service_version(SERVICE))
         self.assertEqual(manifest["endpoint"], self.cluster.endpoints[0])
         self.assertEqual(manifest["consistency"], "exact")
         self.assertEqual(manifest["details"]["auth"], ["on"])
@@ -140,7 +140,7 @@ class Backup(Case):
 
         self.assertTrue(report["healthy"], report)
         self.assertEqual(report["health"], "3 of 3 endpoints can be read")
-        self.assertTrue(report["identity"]["server_version"].startswith(f"3.{VERSION[1]}."))
+        self.assertEqual(report["identity"]["server_version"], service_version(SERVICE))
         members = {member["name"]: member for member in report["members"]}
         self.assertEqual(set(members), {"m1", "m2", "m3"})
         self.assertEqual(sum(member.get("leader") == "true" for member in members.values()), 1)

@@ -1,13 +1,13 @@
 """The suite that every source passes, over a real etcd; see tests/contract/source_contract.h."""
 
-from rig import VERSION, EtcdCluster, run_tests
+from rig import SERVICE, EtcdCluster, run_tests
 from lib import Case, run
 from lib.places import BUILD
 
 
 class Contract(Case):
     def test_the_contract_of_every_source(self) -> None:
-        cluster = EtcdCluster(self.directory / "cluster", VERSION, 1).start()
+        cluster = EtcdCluster(self.directory / "cluster", SERVICE, 1).start()
         self.addCleanup(cluster.stop)
         cluster.fill(5000)
         (self.directory / "endpoint").write_text(cluster.endpoints[0] + "\n")

@@ -1,7 +1,7 @@
 """What goes wrong in front of an etcd: every message names the thing, and nothing half becomes visible."""
 
 from proxy import Proxy
-from rig import VERSION, EtcdCluster, make_agent, run_tests, secured_cluster, source_of
+from rig import SERVICE, EtcdCluster, make_agent, run_tests, secured_cluster, source_of
 from lib import Authority, Case, Restic, free_port
 
 MARK = "spoil-me-spoil-me-spoil-me"
@@ -89,7 +89,7 @@ class Stream(Case):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.cluster = EtcdCluster(cls.shared_directory() / "cluster", VERSION, 1)
+        cls.cluster = EtcdCluster(cls.shared_directory() / "cluster", SERVICE, 1)
         cls.addClassCleanup(cls.cluster.stop)
         cls.cluster.start()
         cls.cluster.put_many({f"key/{n:05d}": MARK * 4 for n in range(20_000)})

@@ -1,6 +1,6 @@
 """restore --stage-data-dir: a member's data directory by etcd's own tool, and the guide for the others."""
 
-from rig import VERSION, EtcdCluster, fresh_cluster, make_agent, run_tests, tools_path
+from rig import SERVICE, EtcdCluster, fresh_cluster, make_agent, run_tests, tools_path
 from lib import Case
 
 
@@ -8,7 +8,7 @@ class Stage(Case):
     @classmethod
     def setUpClass(cls) -> None:
         shared = cls.shared_directory()
-        cls.cluster = EtcdCluster(shared / "cluster", VERSION, 3).start()
+        cls.cluster = EtcdCluster(shared / "cluster", SERVICE, 3).start()
         cls.addClassCleanup(cls.cluster.stop)
         cls.cluster.fill(2000)
         cls.agent = make_agent(shared / "agent", cls.cluster.source())
@@ -46,7 +46,7 @@ class Stage(Case):
         fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
         member = fresh.members[0]
         bump = ["--bump-revision", "1000000000", "--mark-compacted"]
-        if VERSION == "34":
+        if self.cluster.is_3_4:
             said = self.stage(fresh, member, *bump, expect=1).stderr
             self.assertIn("etcdctl 3.4", said)
             self.assertFalse(member.data_dir.exists())

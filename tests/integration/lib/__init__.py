@@ -7,7 +7,7 @@ A test file begins with
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from lib import Case, main, ...
 
-and ends with `main("etcd34", "restic")`, naming the services it needs: where one is absent the file ends
+and ends with `main("etcd", "restic")`, naming the services it needs: where one is absent the file ends
 with 77, which ctest counts as skipped. Services run as the current user, on loopback, on free ports below
 32768, with data in a temporary directory, and end with the test whatever happens to it.
 """

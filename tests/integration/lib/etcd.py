@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .certificates import Authority
-from .places import service_program
+from .places import service_program, service_version
 from .processes import Process, free_port, run, wait_until
 
 # Keys per transaction: below --max-txn-ops, and 100-byte values stay below etcd's request limit.
@@ -32,13 +32,13 @@ class Member:
 
 
 class EtcdCluster:
-    """`version` is "34" or "36". Nothing runs before start(). To bring restored data up, make a cluster,
+    """`service` is "etcd" or "etcd36". Nothing runs before start(). To bring restored data up, make a cluster,
     put a data directory where each member's `data_dir` says, then start(): etcd takes what is there."""
 
     def __init__(
         self,
         directory: Path,
-        version: str = "34",
+        service: str = "etcd",
         members: int = 1,
         *,
         authority: Authority | None = None,
@@ -46,7 +46,8 @@ class EtcdCluster:
     ):
         """`authority` turns TLS and client certificates on; `user` is (name, password), see enable_auth()."""
         self.directory = directory
-        self.service = f"etcd{version}"
+        self.service = service
+        self.is_3_4 = service_version(service).startswith("3.4.")
         self.authority = authority
         self.user = user
         self.token = f"test-{os.getpid()}-{free_port()}"
@@ -118,7 +119,7 @@ class EtcdCluster:
             argv += ["--client-cert-auth", "--peer-client-cert-auth", "--peer-trusted-ca-file", ca]
             argv += ["--peer-cert-file", cert, "--peer-key-file", key]
         # Tests measure what we do, not how the disk flushes; killed processes lose nothing by it.
-        argv += ["--unsafe-no-fsync"] if self.service != "etcd34" else []
+        argv += ["--unsafe-no-fsync"] if not self.is_3_4 else []
         return Process(argv, self.directory / f"{member.name}.log")
 
     def stop(self) -> None:
@@ -226,7 +227,7 @@ class EtcdCluster:
 
     def restore_by_etcd(self, snapshot: Path, member: Member) -> None:
         """Makes the member's data directory by etcd's own tool, as docs/exit/etcd.md tells an operator."""
-        tool = "etcdctl" if self.service == "etcd34" else "etcdutl"
+        tool = "etcdctl" if self.is_3_4 else "etcdutl"
         run(
             [
                 *(service_program(self.service, tool), "snapshot", "restore", str(snapshot)),

@@ -17,8 +17,13 @@ def agent_program() -> str:
 
 
 def service_program(service: str, program: str) -> str:
-    """E.g. ("etcd34", "etcdctl"); what scripts/services fetched."""
+    """E.g. ("etcd", "etcdctl"); what scripts/services fetched."""
     return str(SERVICES / service / "bin" / program)
+
+
+def service_version(service: str) -> str:
+    """E.g. "3.4.23": Debian 12 and 13 have different versions of the same service."""
+    return (SERVICES / service / "version").read_text().strip()
 
 
 def have_service(service: str) -> bool:

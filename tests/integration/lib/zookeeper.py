@@ -49,7 +49,7 @@ def _by_zxid(directory: Path, prefix: str) -> list[Path]:
 
 
 class ZooKeeperEnsemble:
-    """`service` is "zookeeper38" or "zookeeper39". One member alone is a standalone server. Nothing runs before start().
+    """`service` is "zookeeper" or "zookeeper39". One member alone is a standalone server. Nothing runs before start().
     `properties` are lines of each zoo.cfg, `flags` those of Java; with `own_log_dir` logs lie apart from snapshots."""
 
     def __init__(

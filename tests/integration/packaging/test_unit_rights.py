@@ -116,7 +116,7 @@ class Rights(Case):
         self.assertNotEqual(refused.returncode, 0)
 
     def test_etcd_with_a_key_that_only_root_may_read(self) -> None:
-        etcd = EtcdCluster(self.directory / "etcd", "34", authority=Authority(self.directory / "ca")).start()
+        etcd = EtcdCluster(self.directory / "etcd", "etcd", authority=Authority(self.directory / "ca")).start()
         etcd.fill(200)
         conf = self.secret / "etcd.conf"
         conf.write_text("name: m1\n")
@@ -301,4 +301,4 @@ frontend plain
 
 
 shutil.which("systemd-analyze") or sys.exit(77)
-main("etcd34", "haproxy", "prometheus", "alertmanager")
+main("etcd", "haproxy", "prometheus", "alertmanager")

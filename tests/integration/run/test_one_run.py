@@ -39,7 +39,7 @@ class OneRun(Case):
         self.zookeeper = ZooKeeperEnsemble(self.directory / "zookeeper")
         self.addCleanup(self.zookeeper.kill)
         self.zookeeper.start()
-        self.etcd = EtcdCluster(self.directory / "etcd", "34", members=3).start()
+        self.etcd = EtcdCluster(self.directory / "etcd", "etcd", members=3).start()
         self.metrics = MetricsEndpoint()
         self.addCleanup(self.metrics.stop)
         self.prometheus = Prometheus(self.directory / "prometheus", targets=[f"127.0.0.1:{self.metrics.port}"])
@@ -134,7 +134,7 @@ class OneRun(Case):
 
     def check_etcd(self, out: Path) -> None:
         self.assert_members(out, {node: [self.directory / f"etcd-of-{node}.conf"] for node in NODES})
-        again = EtcdCluster(self.directory / "again", "34")
+        again = EtcdCluster(self.directory / "again", "etcd")
         again.restore_by_etcd(out / "data" / "snapshot.db", again.members[0])
         self.assertEqual(again.start().state(), self.etcd.state())
 
@@ -162,4 +162,4 @@ class OneRun(Case):
 
 
 if __name__ == "__main__":
-    main("alertmanager", "etcd34", "haproxy", "prometheus", "restic", "zookeeper39")
+    main("alertmanager", "etcd", "haproxy", "prometheus", "restic", "zookeeper39")

@@ -10,8 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Agent, ZooKeeperEnsemble, main, write_config  # noqa: E402
 
 # The last argument says which ZooKeeper; unittest gets the others.
-VERSION = sys.argv.pop() if sys.argv[-1] in ("38", "39") else "39"
-SERVICE = f"zookeeper{VERSION}"
+SERVICE = sys.argv.pop() if sys.argv[-1] in ("zookeeper", "zookeeper39") else "zookeeper39"
 
 
 def run_tests(*services: str) -> None:
