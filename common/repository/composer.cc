@@ -168,7 +168,7 @@ class Merger {
       if (level.next[i] == level.sources[i].size()) continue;
       std::string_view name = level.sources[i].name(level.next[i]);
       if (holders.empty() || name < smallest) {
-        holders = {i};
+        holders.assign(1, i);  // `= {i}` makes GCC 14 warn of array bounds
         smallest = name;
       } else if (name == smallest) {
         holders.push_back(i);
