@@ -69,7 +69,7 @@ class Rebuilt(Case):
         before = self.cluster.json("snapshot", "list")["snapshots"]
         self.assertEqual(len(before), 5)
         # All that is on its way has come.
-        wait_until("every report", lambda: not self.cluster.json("status")["running"])
+        wait_until("every report", lambda: not self.cluster.status()["running"])
         copy = self.directory / "copy.db"
         self.cluster.call("catalog", "backup", str(copy))
 
@@ -83,7 +83,7 @@ class Rebuilt(Case):
         told = [one for one in before if one["host"] != "gone"]
         self.assertEqual([one for one in after if one["host"] != "gone"], told)
         self.assertEqual({one["id"] for one in after}, {one["id"] for one in before})
-        self.assertEqual(self.cluster.json("status")["root_version"], 2)
+        self.assertEqual(self.cluster.status()["root_version"], 2)
         counts, where = self.differences(copy)
         self.assertEqual({name: counts[name] for name in ("repositories", "reports", "agents", "files")},
                          {"repositories": 0, "reports": 0, "agents": 0, "files": 0}, where)

@@ -32,7 +32,7 @@ class ChangedTrust(Case):
         key.write_bytes(new.read_bytes())
         self.cluster.start()
         self.cluster.rotate("--days", "400")
-        self.assertEqual(self.cluster.json("status")["root_version"], 3)
+        self.assertEqual(self.cluster.status()["root_version"], 3)
 
         self.cluster.start_agent("db-1")
 
