@@ -88,11 +88,23 @@ Result<void> Catalog::Take(const AgentRecord& record) {
 }
 
 Result<void> Catalog::Take(const RootRecord& record) { return PutRecord(connection_, record); }
-Result<void> Catalog::Take(const RunRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const TaskRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const PlanRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const SnapshotRecord& record) { return PutRecord(connection_, record); }
 Result<void> Catalog::Take(const TokenRecord& record) { return PutRecord(connection_, record); }
+
+// A run that has ended is the last run of each of its sources, unless a newer one has ended before.
+// A step hands out the tasks of a run before the run.
+Result<void> Catalog::Take(const RunRecord& record) {
+  HF_TRY(PutRecord(connection_, record));
+  if (record.kind != OrderKind::kBackup || !IsFinal(record.state)) return {};
+  return connection_.Run(
+      "INSERT INTO source_run(source, node, run) "
+      "SELECT DISTINCT source, iif(topology = ?, node, ''), run FROM task "
+      "WHERE run = ? AND kind = ? AND source <> '' "
+      "ON CONFLICT(source, node) DO UPDATE SET run = excluded.run WHERE excluded.run > run",
+      Topology::kLocal, record.run, OrderKind::kBackup);
+}
 
 Result<void> Catalog::Take(const DraftRecord& record) {
   HF_TRY(PutRecord(connection_, record));

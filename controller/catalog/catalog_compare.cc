@@ -87,6 +87,8 @@ constexpr ComparedColumn kTask[] = {
     {"ended_ms", kNothing},   {"late", kNothing},      {"cut_barrier_met", kNothing},
     {"rest", kNothing},       {"error", kNothing},     {"snapshot", kNothing},
     {"report", kNothing}};
+constexpr ComparedColumn kSourceRun[] = {
+    {"source", kNothing}, {"node", kNothing}, {"run", kNothing}};
 constexpr ComparedColumn kPlan[] = {
     {"plan_id", kNothing},    {"run", kNothing},  {"node", kNothing},    {"incarnation", kNothing},
     {"sequence", kNothing},   {"kind", kNothing}, {"state", kNothing},   {"issued_ms", kNothing},
@@ -132,6 +134,7 @@ constexpr ComparedTable kTables[] = {
     {"token", 1, kToken},
     {"run", 1, kRun, kUntoldRun},
     {"task", 2, kTask},
+    {"source_run", 2, kSourceRun},
     {"plan", 1, kPlan},
     {"snapshot", 2, kSnapshot, kUntoldSnapshot},
     {"draft", 1, kDraft},

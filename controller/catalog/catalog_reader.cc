@@ -132,20 +132,64 @@ Result<std::vector<RunRecord>> CatalogReader::Runs(const RunQuery& query) {
   conditions.Add(!query.before.empty(), "run < ?1");
   conditions.Add(query.kind.has_value(), "kind = ?2");
   conditions.Add(query.state.has_value(), "state = ?3");
-  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?4"), query.before,
-                         query.kind, query.state, Rows(query.limit));
+  conditions.Add(query.open_only, "closed = 0 AND state <= 2");
+  // A run that is only known from reports has snapshots and no tasks.
+  const bool is_pattern = query.source.find('*') != std::string::npos;
+  conditions.Add(!query.source.empty() && !is_pattern,
+                 "(EXISTS (SELECT 1 FROM task WHERE task.source = ?4 AND task.run = run.run AND "
+                 "task.node GLOB ?5) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
+                 "run.run AND snapshot.source = ?4 AND snapshot.host GLOB ?5))");
+  conditions.Add(is_pattern,
+                 "(EXISTS (SELECT 1 FROM task WHERE task.run = run.run AND task.source GLOB ?4 "
+                 "AND task.node GLOB ?5) OR EXISTS (SELECT 1 FROM snapshot WHERE snapshot.run = "
+                 "run.run AND snapshot.source GLOB ?4 AND snapshot.host GLOB ?5))");
+  return Read<RunRecord>(connection_, conditions.With("ORDER BY run DESC LIMIT ?6"), query.before,
+                         query.kind, query.state, is_pattern ? GlobOf(query.source) : query.source,
+                         query.node.empty() ? "*" : GlobOf(query.node), Rows(query.limit));
 }
+
+namespace {
+
+// A report has up to 1 MiB; a list of tasks has no use for it.
+std::string SelectTasks(std::string_view rest) {
+  std::string text = SelectText<TaskRecord>(rest);
+  std::string_view column = ", report FROM";
+  return text.replace(text.find(column), column.size(), ", x'' FROM");
+}
+
+}  // namespace
 
 Result<std::vector<TaskRecord>> CatalogReader::Tasks(std::string_view run, std::uint32_t first,
                                                      std::uint32_t limit) {
-  // A report has up to 1 MiB; a list of tasks has no use for it.
-  static const std::string kSql = [] {
-    std::string text =
-        SelectText<TaskRecord>("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
-    std::string_view column = ", report FROM";
-    return text.replace(text.find(column), column.size(), ", x'' FROM");
-  }();
+  static const std::string kSql =
+      SelectTasks("WHERE run = ? AND number >= ? ORDER BY number LIMIT ?");
   HF_ASSIGN(Statement statement, connection_.Query(kSql, run, first, Rows(limit)));
+  return ReadRecords<TaskRecord>(std::move(statement));
+}
+
+Result<std::optional<std::string>> CatalogReader::LastRun(std::string_view source,
+                                                          std::string_view node) {
+  HF_ASSIGN(
+      Statement row,
+      connection_.Query("SELECT run FROM source_run WHERE source = ? AND node = ?", source, node));
+  HF_ASSIGN(bool has_row, row.Next());
+  if (!has_row) return std::nullopt;
+  std::string run;
+  HF_TRY(row.Read(run));
+  return run;
+}
+
+Result<std::vector<TaskRecord>> CatalogReader::TasksOfSource(std::string_view run,
+                                                             std::string_view source,
+                                                             std::string_view node) {
+  static const std::string kAll = SelectTasks("WHERE source = ?1 AND run = ?2 ORDER BY number");
+  static const std::string kOne =
+      SelectTasks("WHERE source = ?1 AND run = ?2 AND node = ?3 ORDER BY number");
+  if (node.empty()) {
+    HF_ASSIGN(Statement statement, connection_.Query(kAll, source, run));
+    return ReadRecords<TaskRecord>(std::move(statement));
+  }
+  HF_ASSIGN(Statement statement, connection_.Query(kOne, source, run, node));
   return ReadRecords<TaskRecord>(std::move(statement));
 }
 

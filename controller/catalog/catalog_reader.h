@@ -28,6 +28,9 @@ struct RunQuery {
   std::string before = {};  // a run; those that began before it
   std::optional<OrderKind> kind = {};
   std::optional<RunState> state = {};
+  bool open_only = false;   // queued or running
+  std::string source = {};  // of a task or a snapshot: "kind/name", may have `*`
+  std::string node = {};    // with `source`: of that task, may have `*`
   std::uint32_t limit = 20;
 };
 
@@ -85,6 +88,12 @@ class CatalogReader {
   // By number, from `first` on, without their reports.
   Result<std::vector<TaskRecord>> Tasks(std::string_view run, std::uint32_t first,
                                         std::uint32_t limit);
+  // The newest backup run of the source that has ended; `node` only of a local source. nullopt:
+  // none is known.
+  Result<std::optional<std::string>> LastRun(std::string_view source, std::string_view node);
+  // All tasks of the run over this source, by number, without their reports. `node` empty: of all.
+  Result<std::vector<TaskRecord>> TasksOfSource(std::string_view run, std::string_view source,
+                                                std::string_view node);
   // The payload of the report that ended the task; empty before. kNotFound without such a task.
   Result<Bytes> TaskReport(std::string_view run, std::uint32_t number);
 

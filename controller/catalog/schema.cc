@@ -211,9 +211,27 @@ constexpr std::string_view kVersion2 = R"sql(
 ALTER TABLE task ADD COLUMN rest INTEGER NOT NULL DEFAULT 0 CHECK (rest IN (0, 1));
 )sql";
 
+// task_by_source finds the runs of a source, and the tasks of a source in one run.
+constexpr std::string_view kVersion3 = R"sql(
+CREATE INDEX task_by_source ON task(source, run, node);
+
+CREATE TABLE source_run(
+  source TEXT NOT NULL,
+  node   TEXT NOT NULL,  -- of a local source; empty for the others
+  run    TEXT NOT NULL REFERENCES run(run) DEFERRABLE INITIALLY DEFERRED,
+  PRIMARY KEY (source, node)
+) STRICT, WITHOUT ROWID;
+INSERT INTO source_run(source, node, run)
+  SELECT source, iif(topology = 1, task.node, '') AS member, max(run)
+  FROM task JOIN run USING (run)
+  WHERE run.kind = 1 AND run.state >= 3 AND task.kind = 1 AND source <> ''
+  GROUP BY source, member;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{"first tables", kVersion1},
     Migration{"tasks that save the rest of a sharded source", kVersion2},
+    Migration{"the last run of each source", kVersion3},
 };
 
 }  // namespace

@@ -374,8 +374,8 @@ std::string InitClusterJson(const InitClusterReport& report) {
   return Dump(document);
 }
 
-std::string StatusJson(const v1::StatusReply& status) {
-  Json document = Document("status", 0);
+std::string StatusJson(const v1::StatusReply& status, int exit_code) {
+  Json document = Document("status", exit_code);
   document["cluster_id"] = status.cluster_id();
   document["cluster"] = status.cluster();
   document["epoch"] = status.epoch();
@@ -400,10 +400,23 @@ std::string StatusJson(const v1::StatusReply& status) {
                                    {"last_time", TimeOrNull(source.last_ms())},
                                    {"last_partial", source.last_partial()},
                                    {"last_run", OrNull(source.last_run())},
-                                   {"last_error", OrNull(source.last_error())}});
+                                   {"last_error", OrNull(source.last_error())},
+                                   {"last_state", OrNull(source.last_state())},
+                                   {"last_node", OrNull(source.last_node())},
+                                   {"last_ended", TimeOrNull(source.last_ended_ms())},
+                                   {"last_reason", OrNull(source.last_reason())},
+                                   {"last_hint", OrNull(source.last_hint())}});
   }
   document["drafts_open"] = status.drafts_open();
   document["warnings"] = List(status.warnings());
+  document["problems"] = Json::array();
+  for (const v1::Problem& problem : status.problems()) {
+    document["problems"].push_back({{"condition", problem.condition()},
+                                    {"subject", problem.subject()},
+                                    {"message", problem.message()},
+                                    {"hint", OrNull(problem.hint())}});
+  }
+  document["problem_count"] = status.problem_count();
   return Dump(document);
 }
 

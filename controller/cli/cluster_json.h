@@ -17,7 +17,7 @@ namespace holdfast::cli {
 
 // Each ends in a newline. What is not UTF-8 in a name becomes U+FFFD.
 std::string InitClusterJson(const InitClusterReport& report);
-std::string StatusJson(const v1::StatusReply& status);
+std::string StatusJson(const v1::StatusReply& status, int exit_code);
 std::string AgentsJson(const std::vector<v1::AgentView>& agents);
 std::string TokenJson(const std::string& node, const v1::TokenReply& token);
 // Runs with their tasks, snapshots and reports; `error` is why they were left.

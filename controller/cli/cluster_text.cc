@@ -239,6 +239,27 @@ std::string InitClusterText(const InitClusterReport& report) {
   return text;
 }
 
+namespace {
+
+// Why `status` ends with 1.
+std::string ProblemsText(const v1::StatusReply& status) {
+  if (status.problem_count() == 0) return "";
+  std::string text = "\nproblems:\n";
+  const int shown = std::min(status.problems_size(), static_cast<int>(kListedMax));
+  for (int i = 0; i < shown; ++i) {
+    const v1::Problem& problem = status.problems(i);
+    text += fmt::format("  {}: {}\n", Printable(problem.subject()), Printable(problem.message()));
+    if (!problem.hint().empty()) text += fmt::format("    hint: {}\n", Printable(problem.hint()));
+  }
+  const std::uint64_t rest = status.problem_count() - static_cast<std::uint64_t>(shown);
+  if (rest > 0) {
+    text += fmt::format("  and {} more: holdfast status --json\n", FormatCount(rest));
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t width) {
   std::string text = Aligned({
       {"cluster", fmt::format("{} ({})", status.cluster(), status.cluster_id())},
@@ -258,29 +279,25 @@ std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t 
   if (status.sources_size() > 0) {
     Rows rows;
     for (const v1::SourceStatus& source : status.sources()) {
-      const bool is_behind = source.last_ms() > source.last_good_ms();
-      std::string last = source.last_error();
-      if (last.empty() && is_behind && source.last_partial()) {
-        last = fmt::format("partial {}", Ago(source.last_ms(), now));
-      }
-      rows.push_back({source.source(), source.topology(),
+      rows.push_back({source.source(),
                       fmt::format("{}/{}", source.nodes_connected_size(), source.nodes_size()),
-                      source.repository(), Ago(source.last_good_ms(), now), last});
+                      source.last_good_ms() == 0 ? "never" : Ago(source.last_good_ms(), now),
+                      source.last_state(),
+                      source.last_run().empty() ? "" : Ago(source.last_ended_ms(), now),
+                      source.last_node()});
     }
     text += "\n" + FormatTable({{"SOURCE", false, true},
-                                {"TOPOLOGY"},
                                 {"NODES", true},
-                                {"REPOSITORY", false, true},
                                 {"LAST GOOD", true},
-                                {"LAST RUN", false, true}},
+                                {"LAST RUN"},
+                                {"ENDED", true},
+                                {"ON", false, true}},
                                rows, width);
   }
   if (status.running_size() > 0) {
     text += "\n" + RunListText({status.running().begin(), status.running().end()}, false, width);
   }
-  if (status.warnings_size() > 0) text += "\n";
-  AddLines(text, "warnings", Copied(status.warnings()));
-  return text;
+  return text + ProblemsText(status);
 }
 
 std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, std::size_t width) {

@@ -1,5 +1,6 @@
 // `holdfast status` and `holdfast agent ...`
 #include "common/base/format.h"
+#include "common/cli/exit_code.h"
 #include "controller/cli/cluster_json.h"
 #include "controller/cli/cluster_text.h"
 #include "controller/cli/commands.h"
@@ -11,9 +12,10 @@ Result<int> RunStatus(Session& session) {
   v1::AdminRequest request;
   request.mutable_status();
   HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kStatus));
+  const int code = reply.status().problem_count() > 0 ? kExitFailed : kExitDone;
   return session.Finish(
-      0, [&] { return StatusText(reply.status(), session.now(), session.width()); },
-      [&] { return StatusJson(reply.status()); });
+      code, [&] { return StatusText(reply.status(), session.now(), session.width()); },
+      [&] { return StatusJson(reply.status(), code); });
 }
 
 Result<int> RunAgentList(Session& session) {

@@ -38,8 +38,17 @@ constexpr std::array<CommandText, 25> kCommands{{
      "  holdfast init --dir prod --cluster prod --operator anna\n"
      "  holdfast init --dir prod --cluster prod --operator anna --operator ben \\\n"
      "      --host backup-1 --root-threshold 2 --restore-in-place-operators 2\n"},
-    {Command::kStatus, "", "status", "show the cluster: agents, runs, the last good snapshots",
-     "  holdfast status\n  holdfast status --json\n"},
+    {Command::kStatus, "", "status",
+     "show the cluster: agents, sources and their last runs, problems",
+     "  holdfast status\n  holdfast status --json\n\n"
+     "Ends with 1 and names each problem when\n"
+     "  - an agent is away (agent_away)\n"
+     "  - the last run of a source made no snapshot of it (source_failed)\n"
+     "  - the last run of a source saved it only in part (source_partly_saved)\n"
+     "  - a source has no good snapshot a day after its node joined (source_never_saved)\n"
+     "  - a task of a running run is lost (task_lost)\n"
+     "  - two agents use the key of one node (key_used_twice)\n"
+     "  - the root document expires within 60 days (trust_expires)\n"},
     {Command::kCheck, "", "check", "let agents look for damage in the repositories",
      "  holdfast check\n  holdfast check --repository main --read-data\n"},
     {Command::kAgentList, "agent", "list", "show the nodes that have joined",
@@ -58,7 +67,8 @@ constexpr std::array<CommandText, 25> kCommands{{
     {Command::kRunList, "run", "list", "show runs, newest first",
      "  holdfast run list\n  holdfast run list --source etcd/main --limit 5\n"},
     {Command::kRunShow, "run", "show", "show one run with its tasks",
-     "  holdfast run show 01J9\n  holdfast run show 01J9 --json\n"},
+     "  holdfast run show 01J9\n  holdfast run show 01J9 --json\n\n"
+     "Ends as the run has ended; with 0 while it runs.\n"},
     {Command::kRunWatch, "run", "watch", "follow a run until it ends",
      "  holdfast run watch 01J9\n"},
     {Command::kRunCancel, "run", "cancel", "end a run; what it has saved stays unseen",

@@ -93,7 +93,8 @@ Result<int> RunRunList(Session& session) {
     list.set_running_only(line.running_only);
     HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kRuns));
     runs.insert(runs.end(), reply.runs().runs().begin(), reply.runs().runs().end());
-    more = reply.runs().more() && reply.runs().runs_size() > 0;
+    more = reply.runs().more();
+    if (reply.runs().runs_size() == 0) break;  // nothing names where the next page begins
   }
   return session.Finish(
       0, [&] { return RunListText(runs, more, session.width()); },
@@ -102,9 +103,10 @@ Result<int> RunRunList(Session& session) {
 
 Result<int> RunRunShow(Session& session) {
   HF_ASSIGN(const v1::RunView run, FindRun(session, session.line().name));
+  const int code = IsRunEnded(run) ? ExitCodeOfRun(run) : kExitDone;
   return session.Finish(
-      0, [&] { return RunDetailsText(run, session.width()); },
-      [&] { return RunsJson(session.command(), {run}, std::nullopt, 0); });
+      code, [&] { return RunDetailsText(run, session.width()); },
+      [&] { return RunsJson(session.command(), {run}, std::nullopt, code); });
 }
 
 Result<int> RunRunWatch(Session& session) {

@@ -24,9 +24,12 @@ constexpr std::uint32_t kAgentsDefault = 1'000;
 constexpr std::uint32_t kRunsDefault = 50;
 constexpr std::uint32_t kSnapshotsDefault = 200;
 constexpr std::size_t kWatchesMax = 512;
-// How far back `status` looks for what became of each source, and `run list` for a source's runs.
-constexpr std::uint32_t kRunsLookedAt = 50;
-constexpr int kPagesLookedAt = 20;
+constexpr int kProblemsMax = 1'000;
+// A reply is one message, and there may be 10,000 sources.
+constexpr std::size_t kReasonBytesMax = 300;
+constexpr std::int64_t kDayMs = 24LL * 3'600 * 1'000;
+constexpr std::int64_t kFirstBackupMs = kDayMs;
+constexpr std::int64_t kRootExpiryWarningMs = 60 * kDayMs;
 constexpr std::size_t kDifferencesShown = 200;
 // Of a run with more tasks than this, what the agents signed is left out.
 constexpr std::size_t kReportsShownMax = 200;
@@ -279,6 +282,7 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
   HF_TRY(FillSources(agents, status));
   HF_ASSIGN(const std::vector<DraftRecord> drafts, reader_.Drafts(true, "", kPageRowsMax));
   status.set_drafts_open(static_cast<std::uint32_t>(drafts.size()));
+  FillProblems(agents, runs, status);
   const auto left = std::chrono::system_clock::time_point(
                         std::chrono::milliseconds(root.document().expires_at_ms())) -
                     std::chrono::time_point_cast<std::chrono::milliseconds>(clock_.Now());
@@ -321,36 +325,170 @@ Result<void> AdminService::FillSources(const std::vector<AgentStatus>& agents,
     status.set_last_good(HexEncode(good.front().snapshot));
     status.set_last_good_ms(good.front().time_ms);
   }
-  HF_TRY(FillLastRuns(sources));
+  Runs runs;
+  for (auto& [key, status] : sources) {
+    const std::size_t at = key.find('@');
+    const std::string node = at == std::string::npos ? "" : key.substr(at + 1);
+    HF_TRY(FillLastRun(key.substr(0, at), node, runs, status));
+  }
   for (auto& [key, status] : sources) *reply.add_sources() = std::move(status);
   return {};
 }
 
-// What the newest backup runs say of each source.
-Result<void> AdminService::FillLastRuns(std::map<std::string, v1::SourceStatus>& sources) {
-  RunQuery query;
-  query.kind = OrderKind::kBackup;
-  query.limit = kRunsLookedAt;
-  HF_ASSIGN(const std::vector<RunRecord> runs, reader_.Runs(query));
-  for (const RunRecord& run : runs) {
-    if (!IsFinal(run.state)) continue;
-    HF_ASSIGN(const std::vector<TaskRecord> tasks, reader_.Tasks(run.run, 0, kPageRowsMax));
-    std::map<std::string, std::string> errors;  // of those that ended without a snapshot
-    std::set<std::string> composed;
-    for (const TaskRecord& task : tasks) {
-      const std::string key =
-          task.topology == Topology::kLocal ? task.source + "@" + task.node : task.source;
-      if (task.state == TaskState::kComposed) composed.insert(key);
-      errors[key] = task.error ? task.error->message : errors[key];
+namespace {
+
+// The task that tells why a source has no whole snapshot of a run; null where none failed. What
+// only ended because the others did (`cancelled`) says nothing, where another task says more.
+const TaskRecord* TellingTask(const std::vector<TaskRecord>& tasks) {
+  const TaskRecord* telling = nullptr;
+  auto rank = [](const TaskRecord& task) {
+    const bool is_own = task.state != TaskState::kCancelled && task.error.has_value() &&
+                        task.error->code != "cancelled";
+    return std::pair(is_own, task.number);
+  };
+  for (const TaskRecord& task : tasks) {
+    const bool is_well = task.state == TaskState::kComposed || task.state == TaskState::kSaved ||
+                         task.state == TaskState::kDone;
+    if (is_well) continue;
+    if (telling == nullptr || rank(*telling) < rank(task)) telling = &task;
+  }
+  return telling;
+}
+
+}  // namespace
+
+Result<void> AdminService::FillLastRun(const std::string& source, const std::string& node,
+                                       Runs& runs, v1::SourceStatus& status) {
+  HF_ASSIGN(const std::optional<std::string> name, reader_.LastRun(source, node));
+  if (!name) return {};
+  auto run = runs.find(*name);
+  if (run == runs.end()) {
+    HF_ASSIGN(std::optional<RunRecord> record, reader_.Run(*name));
+    if (!record) return {};
+    run = runs.emplace(*name, *std::move(record)).first;
+  }
+  HF_ASSIGN(const std::vector<TaskRecord> tasks, reader_.TasksOfSource(*name, source, node));
+  SnapshotQuery query;
+  query.source = source;
+  query.host = node;
+  query.run = *name;
+  query.limit = 1;
+  HF_ASSIGN(const std::vector<SnapshotRecord> snapshots, reader_.Snapshots(query));
+  status.set_last_run(*name);
+  status.set_last_ended_ms(run->second.ended_ms);
+  const auto composed = std::ranges::find(tasks, TaskState::kComposed, &TaskRecord::state);
+  const bool is_partial =
+      !snapshots.empty() && (snapshots.front().partial || snapshots.front().missing_count > 0);
+  const bool has_snapshot = !snapshots.empty() || composed != tasks.end();
+  if (has_snapshot && !is_partial) {
+    status.set_last_state("done");
+    status.set_last_node(snapshots.empty() ? composed->node : snapshots.front().node);
+    return {};
+  }
+  const TaskRecord* telling = TellingTask(tasks);
+  const bool is_told = telling != nullptr && telling->error.has_value();
+  std::string reason = is_told ? telling->error->message : run->second.message;
+  std::string hint = is_told ? telling->error->hint : run->second.hint;
+  if (telling != nullptr) {
+    status.set_last_node(telling->node);
+    if (telling->ended_ms != 0) status.set_last_ended_ms(telling->ended_ms);
+  }
+  if (has_snapshot) {
+    status.set_last_state("partly done");
+    if (status.last_node().empty()) status.set_last_node(snapshots.front().node);
+    if (reason.empty()) {
+      reason =
+          snapshots.front().missing_count > 0
+              ? fmt::format("{} of its items could not be saved", snapshots.front().missing_count)
+              : "a part of the source is not in the snapshot";
     }
-    for (const auto& [key, error] : errors) {
-      const auto found = sources.find(key);
-      if (found == sources.end() || !found->second.last_run().empty()) continue;
-      found->second.set_last_run(run.run);
-      if (!composed.contains(key)) found->second.set_last_error(error);
+  } else {
+    status.set_last_state(telling != nullptr ? std::string(TaskStateName(telling->state))
+                                             : std::string(RunStateName(run->second.state)));
+    if (reason.empty())
+      reason = fmt::format("the run ended as {}", RunStateName(run->second.state));
+    status.set_last_error(reason.substr(0, kReasonBytesMax));
+  }
+  status.set_last_reason(reason.substr(0, kReasonBytesMax));
+  status.set_last_hint(hint.empty() ? fmt::format("holdfast run show {}", *name)
+                                    : hint.substr(0, kReasonBytesMax));
+  return {};
+}
+
+// The conditions of docs/errors.md#of-status.
+void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
+                                const std::vector<RunStatus>& runs, v1::StatusReply& reply) const {
+  auto add = [&](std::string_view condition, const std::string& subject, const std::string& message,
+                 const std::string& hint) {
+    reply.set_problem_count(reply.problem_count() + 1);
+    if (reply.problems_size() >= kProblemsMax) return;
+    v1::Problem& problem = *reply.add_problems();
+    problem.set_condition(std::string(condition));
+    problem.set_subject(subject);
+    problem.set_message(message);
+    problem.set_hint(hint);
+  };
+  const std::int64_t now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now().time_since_epoch())
+          .count();
+  std::map<std::string, std::int64_t> joined_ms;
+  for (const AgentStatus& agent : agents) {
+    const AgentRecord& record = agent.record;
+    if (record.revoked) continue;
+    joined_ms[record.node] = record.joined_ms;
+    if (agent.conflict) {
+      add("key_used_twice", record.node, "two agents speak with the key of this node",
+          fmt::format("holdfast agent revoke {0}; then: holdfast agent token {0}", record.node));
+    }
+    if (agent.connected) continue;
+    add("agent_away", record.node,
+        record.last_seen_ms > 0 ? fmt::format("its agent is away, last seen {}",
+                                              FormatTime(record.last_seen_ms / 1'000, 0))
+                                : "its agent has never connected",
+        fmt::format("on {}: systemctl status holdfast-agent", record.node));
+  }
+  for (const v1::SourceStatus& source : reply.sources()) {
+    const std::string where = source.last_node().empty() ? "" : " on " + source.last_node();
+    if (source.last_state() == "partly done") {
+      add("source_partly_saved", source.source(),
+          fmt::format("run {} has saved it in part{}: {}", source.last_run(), where,
+                      source.last_reason()),
+          source.last_hint());
+    } else if (!source.last_state().empty() && source.last_state() != "done") {
+      add("source_failed", source.source(),
+          fmt::format("{}{} in run {}: {}", source.last_state(), where, source.last_run(),
+                      source.last_reason()),
+          source.last_hint());
+    }
+    // A node that has just joined may wait for its first scheduled backup.
+    const bool is_new = std::ranges::any_of(source.nodes(), [&](const std::string& node) {
+      return now_ms - joined_ms[node] < kFirstBackupMs;
+    });
+    if (source.last_good().empty() && !is_new) {
+      add("source_never_saved", source.source(), "it has no good snapshot",
+          fmt::format("holdfast backup {}", source.source()));
     }
   }
-  return {};
+  for (const RunStatus& run : runs) {
+    if (IsFinal(run.record.state)) continue;
+    for (const TaskStatus& task : run.tasks) {
+      const TaskRecord& record = task.record;
+      if (record.state != TaskState::kLost) continue;
+      add("task_lost", run.record.run,
+          fmt::format("{} of {} on {}: {}", OrderKindName(record.kind),
+                      record.source.empty() ? record.repository : record.source, record.node,
+                      record.error ? record.error->message : "its agent is silent"),
+          record.error ? record.error->hint : fmt::format("holdfast run show {}", record.run));
+    }
+  }
+  const std::int64_t left_ms = reply.root_expires_ms() - now_ms;
+  if (left_ms < kRootExpiryWarningMs) {
+    add("trust_expires", fmt::format("root document {}", reply.root_version()),
+        left_ms <= 0 ? std::string("it has expired: agents accept no orders")
+                     : fmt::format("it expires in {} days: agents accept no orders after that",
+                                   left_ms / kDayMs),
+        "holdfast trust rotate");
+  }
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::AgentListRequest& request) {
@@ -372,40 +510,26 @@ AdminService::ReplyResult AdminService::Do(const v1::AgentListRequest& request) 
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::RunListRequest& request) {
-  const std::uint32_t limit = LimitOf(request.limit(), kRunsDefault);
-  Selector selector;
-  if (!request.source().empty()) {
-    HF_ASSIGN(selector, ParseSelector(request.source()));
-  }
-  auto is_wanted = [&](const RunRecord& run) -> Result<bool> {
-    if (request.running_only() && IsFinal(run.state)) return false;
-    if (request.source().empty()) return true;
-    HF_ASSIGN(const std::vector<TaskRecord> tasks, reader_.Tasks(run.run, 0, kPageRowsMax));
-    return std::ranges::any_of(tasks, [&](const TaskRecord& task) {
-      return MatchesPattern(selector.source, task.source) &&
-             (selector.node.empty() || MatchesPattern(selector.node, task.node));
-    });
-  };
-  v1::AdminReply reply;
-  v1::RunListReply& list = *reply.mutable_runs();
+  const std::uint32_t limit = std::min(LimitOf(request.limit(), kRunsDefault), kPageRowsMax - 1);
   RunQuery query;
   query.before = request.before();
-  query.limit = kRunsDefault;
-  for (int page = 0; page < kPagesLookedAt; ++page) {
-    HF_ASSIGN(const std::vector<RunRecord> runs, reader_.Runs(query));
-    for (const RunRecord& run : runs) {
-      HF_ASSIGN(const bool wanted, is_wanted(run));
-      if (!wanted) continue;
-      if (static_cast<std::uint32_t>(list.runs_size()) >= limit) {
-        list.set_more(true);
-        return reply;
-      }
-      FillRun(run, *list.add_runs());
-    }
-    if (runs.size() < query.limit) return reply;
-    query.before = runs.back().run;
+  query.open_only = request.running_only();
+  if (!request.source().empty()) {
+    HF_ASSIGN(const Selector selector, ParseSelector(request.source()));
+    query.source = selector.source;
+    query.node = selector.node;
   }
-  list.set_more(true);
+  query.limit = limit + 1;  // the one more says whether there are more
+  HF_ASSIGN(const std::vector<RunRecord> runs, reader_.Runs(query));
+  v1::AdminReply reply;
+  v1::RunListReply& list = *reply.mutable_runs();
+  for (const RunRecord& run : runs) {
+    if (static_cast<std::uint32_t>(list.runs_size()) == limit) {
+      list.set_more(true);
+      break;
+    }
+    FillRun(run, *list.add_runs());
+  }
   return reply;
 }
 

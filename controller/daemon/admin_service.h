@@ -92,7 +92,12 @@ class AdminService {
   bool Show(Watch& watch);
   Result<v1::RunView> ViewOf(const std::string& run);
   Result<void> FillSources(const std::vector<AgentStatus>& agents, v1::StatusReply& reply);
-  Result<void> FillLastRuns(std::map<std::string, v1::SourceStatus>& sources);
+  using Runs = std::map<std::string, RunRecord>;
+  // What became of the source in its last run. `runs`: those that were read before.
+  Result<void> FillLastRun(const std::string& source, const std::string& node, Runs& runs,
+                           v1::SourceStatus& status);
+  void FillProblems(const std::vector<AgentStatus>& agents, const std::vector<RunStatus>& runs,
+                    v1::StatusReply& reply) const;
   Result<DraftRecord> DraftOf(const std::string& run);
   void BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& request, const Sink& sink);
 

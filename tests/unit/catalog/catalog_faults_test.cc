@@ -78,7 +78,7 @@ TEST_CASE("catalog: tables of a newer release are refused") {
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
 
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kUnsupported,
-                "has version 99 of its tables; this program knows 2");
+                "has version 99 of its tables; this program knows 3");
   REQUIRE_FAILS(CatalogReader::Open(PathIn(directory)), ErrorCode::kUnsupported,
                 "use the program that wrote it");
 }
@@ -92,7 +92,9 @@ TEST_CASE("catalog: of tables from before there were sharded sources no task sav
   }
   sqlite3* database = nullptr;
   REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(database, "ALTER TABLE task DROP COLUMN rest; PRAGMA user_version = 1",
+  REQUIRE(sqlite3_exec(database,
+                       "DROP TABLE source_run; DROP INDEX task_by_source; "
+                       "ALTER TABLE task DROP COLUMN rest; PRAGMA user_version = 1",
                        nullptr, nullptr, nullptr) == SQLITE_OK);
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
 
@@ -100,6 +102,27 @@ TEST_CASE("catalog: of tables from before there were sharded sources no task sav
 
   task.rest = false;
   REQUIRE(Unwrap(catalog.Load()).tasks == std::vector{task});
+}
+
+TEST_CASE("catalog: an older catalog gets the last run of each source from its runs") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  {
+    Catalog catalog = NewCatalog(directory);
+    REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeTask(1, 0), SomeRun(1, RunState::kDone),
+                                                 SomeTask(2, 0), SomeRun(2, RunState::kFailed),
+                                                 SomeTask(3, 0), SomeRun(3, RunState::kRunning)}));
+  }
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database,
+                       "DROP TABLE source_run; DROP INDEX task_by_source; PRAGMA user_version = 2",
+                       nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  { (void)Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite)); }
+
+  CatalogReader reader = Unwrap(CatalogReader::Open(PathIn(directory)));
+
+  REQUIRE(Unwrap(reader.LastRun("etcd/main", "")) == RunName(2));
 }
 
 TEST_CASE("catalog: a damaged page is named with what helps") {

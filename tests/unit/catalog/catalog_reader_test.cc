@@ -43,6 +43,67 @@ TEST_CASE("catalog reader: runs are paged, newest first") {
   REQUIRE(Unwrap(reader.Run("nonsense")) == std::nullopt);
 }
 
+TEST_CASE("catalog reader: runs are filtered by source, node and state") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  Changes changes;
+  for (unsigned i = 0; i < 2'000; ++i) {
+    changes.emplace_back(SomeRun(i, i == 3 ? RunState::kRunning : RunState::kDone));
+    TaskRecord task = SomeTask(i, 0);
+    if (i == 7) task.source = "files/app";
+    if (i == 7) task.node = "web-1";
+    changes.emplace_back(task);
+  }
+  SnapshotRecord reported = SomeSnapshot(9);
+  reported.source = "files/old";
+  reported.host = "web-2";
+  reported.run = RunName(9);
+  changes.emplace_back(reported);
+  REQUIRE_OK(catalog.Apply(changes));
+  CatalogReader reader = ReaderOf(directory);
+  auto names = [&](const RunQuery& query) {
+    std::string all;
+    for (const RunRecord& run : Unwrap(reader.Runs(query))) all += run.run.back();
+    return all;
+  };
+  REQUIRE(names({.source = "files/app"}) == "7");
+  REQUIRE(names({.source = "files/*"}) == "97");
+  REQUIRE(names({.source = "files/app", .node = "web-*"}) == "7");
+  REQUIRE(names({.source = "files/app", .node = "db-1"}).empty());
+  REQUIRE(names({.source = "files/old", .node = "web-2"}) == "9");
+  REQUIRE(names({.open_only = true}) == "3");
+  REQUIRE(names({.open_only = true, .source = "files/app"}).empty());
+  REQUIRE(names({.source = "*", .limit = 2}) == "98");
+}
+
+TEST_CASE("catalog reader: the last run of a source is the newest that has ended") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  CatalogReader reader = ReaderOf(directory);
+  auto local = [](unsigned run, const std::string& node, std::uint32_t number) {
+    TaskRecord task = SomeTask(run, number);
+    task.source = "files/app";
+    task.topology = Topology::kLocal;
+    task.node = node;
+    return task;
+  };
+  REQUIRE_OK(catalog.Apply(
+      Changes{SomeTask(1, 0), local(1, "a", 1), local(1, "b", 2), SomeRun(1, RunState::kRunning)}));
+  REQUIRE(Unwrap(reader.LastRun("etcd/main", "")) == std::nullopt);
+
+  REQUIRE_OK(catalog.Apply(Changes{SomeRun(1, RunState::kDone)}));
+  REQUIRE_OK(catalog.Apply(Changes{local(3, "b", 0), SomeRun(3, RunState::kFailed)}));
+  REQUIRE_OK(catalog.Apply(Changes{local(2, "b", 0), SomeRun(2, RunState::kDone)}));
+  REQUIRE_OK(catalog.Apply(Changes{SomeTask(4, 0), SomeRun(4, RunState::kRunning)}));
+
+  REQUIRE(Unwrap(reader.LastRun("etcd/main", "")) == RunName(1));
+  REQUIRE(Unwrap(reader.LastRun("files/app", "a")) == RunName(1));
+  REQUIRE(Unwrap(reader.LastRun("files/app", "b")) == RunName(3));
+  REQUIRE(Unwrap(reader.LastRun("files/app", "c")) == std::nullopt);
+  REQUIRE(Unwrap(reader.TasksOfSource(RunName(1), "files/app", "b")).size() == 1);
+  REQUIRE(Unwrap(reader.TasksOfSource(RunName(1), "files/app", "")).size() == 2);
+}
+
 TEST_CASE("catalog reader: tasks come without their reports, which can be asked for") {
   TempDir directory = Unwrap(TempDir::Create("catalog"));
   Catalog catalog = NewCatalog(directory);

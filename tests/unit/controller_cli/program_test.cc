@@ -36,7 +36,29 @@ void FillStatus(v1::StatusReply& status) {
   source.add_nodes_connected("db-1");
   source.set_last_good(std::string(64, 'a'));
   source.set_last_good_ms(kTrustNowMs - 3'600'000);
-  status.add_warnings("the root document expires in 5 days");
+  source.set_last_run("01J90000000000000000000001");
+  source.set_last_state("done");
+  source.set_last_node("db-1");
+  source.set_last_ended_ms(kTrustNowMs - 60'000);
+}
+
+void FillProblem(v1::StatusReply& status) {
+  v1::SourceStatus& source = *status.add_sources();
+  source.set_source("files/a-source-with-a-rather-long-name-here@db-2");
+  source.add_nodes("db-2");
+  source.set_last_run("01J90000000000000000000002");
+  source.set_last_state("lost");
+  source.set_last_node("db-2");
+  source.set_last_ended_ms(kTrustNowMs - 120'000);
+  source.set_last_error("node \"db-2\" has been silent for 2m 00s");
+  source.set_last_reason(source.last_error());
+  source.set_last_hint("on db-2: systemctl status holdfast-agent");
+  v1::Problem& problem = *status.add_problems();
+  problem.set_condition("source_failed");
+  problem.set_subject(source.source());
+  problem.set_message("lost on db-2 in run 01J90000000000000000000002: it has been silent");
+  problem.set_hint(source.last_hint());
+  status.set_problem_count(1);
 }
 
 v1::SnapshotView Snapshot(char byte) {
@@ -87,7 +109,7 @@ TEST_CASE("holdfast: status says what operators look for first") {
   REQUIRE(text.code == 0);
   REQUIRE_THAT(text.out, Contains("prod (" + std::string(kCluster) + ")") &&
                              Contains("2 of 3 connected") && Contains("etcd/main") &&
-                             Contains("1h 00m 00s ago") && Contains("expires in 5 days") &&
+                             Contains("1h 00m 00s ago") && Contains("done") &&
                              Contains("holdfast approval list"));
 
   const auto document = fixture.Run({"status", "--json"}).document<Json>();
@@ -95,6 +117,32 @@ TEST_CASE("holdfast: status says what operators look for first") {
   REQUIRE(document["verb"] == "status");
   REQUIRE(document["agents"]["connected"] == 2);
   REQUIRE(document["sources"][0]["nodes_connected"].size() == 1);
+  REQUIRE(document["problems"].empty());
+}
+
+TEST_CASE("holdfast: status ends with 1 and names the next command when there is a problem") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kStatus, [](const Request&) {
+    v1::AdminReply reply;
+    FillStatus(*reply.mutable_status());
+    FillProblem(*reply.mutable_status());
+    return Reply(reply);
+  });
+
+  const Outcome text = fixture.Run({"status"});
+  CHECK(text.code == 1);
+  CHECK_THAT(text.out, Contains("lost") && Contains("2m 00s ago") &&
+                           Contains("hint: on db-2: systemctl status holdfast-agent"));
+
+  const Outcome json = fixture.Run({"status", "--json"});
+  CHECK(json.code == 1);
+  const auto document = json.document<Json>();
+  CHECK(document["exit_code"] == 1);
+  CHECK(document["problem_count"] == 1);
+  CHECK(document["problems"][0]["condition"] == "source_failed");
+  CHECK(document["sources"][1]["last_state"] == "lost");
+  CHECK(document["sources"][1]["last_node"] == "db-2");
+  CHECK(document["sources"][1]["last_hint"] == "on db-2: systemctl status holdfast-agent");
 }
 
 TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
