@@ -266,10 +266,14 @@ Json RunObject(const v1::RunView& run) {
   for (const v1::TaskView& task : run.tasks()) object["tasks"].push_back(TaskObject(task));
   object["task_count"] =
       std::max<std::uint64_t>(run.task_count(), static_cast<std::uint64_t>(run.tasks_size()));
+  object["tasks_left_out"] =
+      object["task_count"].get<std::uint64_t>() - static_cast<std::uint64_t>(run.tasks_size());
+  object["reports_left_out"] = run.reports_left_out();
   object["snapshots"] = Json::array();
   for (const auto& snapshot : run.snapshots()) {
     object["snapshots"].push_back(SnapshotObject(snapshot));
   }
+  object["more_snapshots"] = run.more_snapshots();
   return object;
 }
 
@@ -514,10 +518,11 @@ std::string DraftJson(std::string_view command, const v1::DraftView& draft,
   return Dump(document);
 }
 
-std::string DraftsJson(const std::vector<v1::DraftView>& drafts) {
+std::string DraftsJson(const std::vector<v1::DraftView>& drafts, bool more) {
   Json document = Document("approval list", 0);
   document["drafts"] = Json::array();
   for (const v1::DraftView& draft : drafts) document["drafts"].push_back(DraftObject(draft));
+  document["more"] = more;
   return Dump(document);
 }
 

@@ -31,7 +31,7 @@ std::string SnapshotJson(const v1::SnapshotView& snapshot);
 std::string DraftJson(std::string_view command, const v1::DraftView& draft,
                       const std::optional<v1::RunView>& run, const std::optional<Error>& error,
                       int exit_code);
-std::string DraftsJson(const std::vector<v1::DraftView>& drafts);
+std::string DraftsJson(const std::vector<v1::DraftView>& drafts, bool more);
 std::string TrustJson(const v1::RootDocument& document, WallTime now);
 std::string RotateJson(const v1::RootDocument& next, const std::vector<std::string>& differences,
                        const RootSignatures& signatures, const std::string& file, bool sent);

@@ -329,7 +329,7 @@ std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, s
 }
 
 std::string RunListText(const std::vector<v1::RunView>& runs, bool more, std::size_t width) {
-  if (runs.empty()) return "no runs\n";
+  if (runs.empty() && !more) return "no runs\n";
   Rows rows;
   for (const v1::RunView& run : runs) {
     std::string what = Joined(run.selectors(), run.repository());
@@ -366,10 +366,18 @@ std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
   if (run.tasks_size() > 0) text += "\n" + TaskTable(run, width);
   const std::uint64_t shown = static_cast<std::uint64_t>(run.tasks_size());
   if (run.task_count() > shown) {
-    text += fmt::format("and {} tasks more\n", FormatCount(run.task_count() - shown));
+    text += fmt::format("and {} more tasks: holdfast run show {}\n",
+                        FormatCount(run.task_count() - shown), run.run());
+  }
+  if (run.reports_left_out() > 0) {
+    text += fmt::format("without the details of {} tasks: holdfast run show {}\n",
+                        FormatCount(run.reports_left_out()), run.run());
   }
   if (run.snapshots_size() > 0) {
     text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, width);
+  }
+  if (run.more_snapshots()) {
+    text += fmt::format("there are more: holdfast snapshot list --run {} --limit 0\n", run.run());
   }
   for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task, width);
   return text;
@@ -461,7 +469,7 @@ std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan) {
   return text + "\n" + PlanText(plan);
 }
 
-std::string DraftsText(const std::vector<v1::DraftView>& drafts, std::size_t width) {
+std::string DraftsText(const std::vector<v1::DraftView>& drafts, bool more, std::size_t width) {
   if (drafts.empty()) return "nothing waits for signatures\n";
   Rows rows;
   for (const v1::DraftView& draft : drafts) {
@@ -474,15 +482,17 @@ std::string DraftsText(const std::vector<v1::DraftView>& drafts, std::size_t wid
          fmt::format("{}/{}", draft.persons_size(), draft.operators()),
          TimeText(draft.expires_ms())});
   }
-  return FormatTable({{"DRAFT"},
-                      {"STATE"},
-                      {"ORDER"},
-                      {"SOURCE", false, true},
-                      {"NODE", false, true},
-                      {"BY", false, true},
-                      {"SIGNED", true},
-                      {"UNTIL"}},
-                     rows, width);
+  std::string text = FormatTable({{"DRAFT"},
+                                  {"STATE"},
+                                  {"ORDER"},
+                                  {"SOURCE", false, true},
+                                  {"NODE", false, true},
+                                  {"BY", false, true},
+                                  {"SIGNED", true},
+                                  {"UNTIL"}},
+                                 rows, width);
+  if (more) text += "there are more: --limit 0 shows all\n";
+  return text;
 }
 
 std::string TrustText(const v1::RootDocument& document, WallTime now, std::size_t width) {

@@ -25,7 +25,7 @@ std::string SnapshotDetailsText(const v1::SnapshotView& snapshot);
 // What would be signed.
 std::string PlanText(const v1::Plan& plan);
 std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan);
-std::string DraftsText(const std::vector<v1::DraftView>& drafts, std::size_t width);
+std::string DraftsText(const std::vector<v1::DraftView>& drafts, bool more, std::size_t width);
 std::string TrustText(const v1::RootDocument& document, WallTime now, std::size_t width);
 std::string RotateText(const std::vector<std::string>& differences,
                        const RootSignatures& signatures, const std::string& file, bool sent);

@@ -334,9 +334,10 @@ class Parser {
                         "also say what is different from this copy on the controller's host")
             ->type_name("PATH");
         return;
+      case Command::kApprovalList:
+        return AddLimit(sub, kRunsShown);
       case Command::kStatus:
       case Command::kAgentList:
-      case Command::kApprovalList:
         return;
     }
   }
@@ -523,7 +524,7 @@ class Parser {
 
   // What the parser cannot express.
   Result<void> Check() {
-    line_.limit = line_.command == Command::kRunList ? kRunsShown : kSnapshotsShown;
+    line_.limit = line_.command == Command::kSnapshotList ? kSnapshotsShown : kRunsShown;
     if (!limit_.empty()) {
       HF_ASSIGN(line_.limit, ReadNumber("--limit", limit_, 1'000'000));
     }

@@ -215,14 +215,22 @@ Result<int> RunApprove(Session& session) {
 }
 
 Result<int> RunApprovalList(Session& session) {
-  v1::AdminRequest request;
-  request.mutable_approval_list();
-  HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDrafts));
-  const std::vector<v1::DraftView> drafts(reply.drafts().drafts().begin(),
-                                          reply.drafts().drafts().end());
+  const std::uint32_t limit = session.line().limit;
+  std::vector<v1::DraftView> drafts;
+  bool more = true;
+  while (more && (limit == 0 || drafts.size() < limit)) {
+    v1::AdminRequest request;
+    v1::ApprovalListRequest& list = *request.mutable_approval_list();
+    list.set_before(drafts.empty() ? "" : drafts.back().draft());
+    list.set_limit(limit == 0 ? 0 : limit - static_cast<std::uint32_t>(drafts.size()));
+    HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDrafts));
+    drafts.insert(drafts.end(), reply.drafts().drafts().begin(), reply.drafts().drafts().end());
+    more = reply.drafts().more();
+    if (reply.drafts().drafts_size() == 0) break;  // nothing names where the next page begins
+  }
   return session.Finish(
-      kExitDone, [&] { return DraftsText(drafts, session.width()); },
-      [&] { return DraftsJson(drafts); });
+      kExitDone, [&] { return DraftsText(drafts, more, session.width()); },
+      [&] { return DraftsJson(drafts, more); });
 }
 
 Result<int> RunApprovalShow(Session& session) {

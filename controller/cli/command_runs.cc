@@ -23,6 +23,28 @@ Result<v1::RunView> FindRun(Session& session, const std::string& run) {
   return std::move(*reply.mutable_run());
 }
 
+// The run with all of its tasks and their reports, page by page.
+Result<v1::RunView> ReadWholeRun(Session& session, const std::string& run) {
+  v1::RunView whole;
+  for (std::uint32_t first = 0;;) {
+    v1::AdminRequest request;
+    request.mutable_run_show()->set_run(first == 0 ? run : whole.run());
+    request.mutable_run_show()->set_paged(true);
+    request.mutable_run_show()->set_first_task(first);
+    HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kRun));
+    const std::uint32_t next = reply.run().next_task();
+    if (first == 0) {
+      whole = std::move(*reply.mutable_run());
+    } else {
+      for (v1::TaskView& task : *reply.mutable_run()->mutable_tasks()) {
+        *whole.add_tasks() = std::move(task);
+      }
+    }
+    if (next <= first) return whole;
+    first = next;
+  }
+}
+
 // A probe's code is that of its sources: one that is not healthy was looked at all the same.
 int ExitCodeOfProbe(const v1::RunView& run, int code) {
   std::vector<int> codes;
@@ -102,7 +124,7 @@ Result<int> RunRunList(Session& session) {
 }
 
 Result<int> RunRunShow(Session& session) {
-  HF_ASSIGN(const v1::RunView run, FindRun(session, session.line().name));
+  HF_ASSIGN(const v1::RunView run, ReadWholeRun(session, session.line().name));
   const int code = IsRunEnded(run) ? ExitCodeOfRun(run) : kExitDone;
   return session.Finish(
       code, [&] { return RunDetailsText(run, session.width()); },

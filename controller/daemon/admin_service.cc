@@ -31,7 +31,7 @@ constexpr std::int64_t kDayMs = 24LL * 3'600 * 1'000;
 constexpr std::int64_t kFirstBackupMs = kDayMs;
 constexpr std::int64_t kRootExpiryWarningMs = 60 * kDayMs;
 constexpr std::size_t kDifferencesShown = 200;
-// Of a run with more tasks than this, what the agents signed is left out.
+// So many reports of a closed run are read for one reply.
 constexpr std::size_t kReportsShownMax = 200;
 
 std::uint32_t LimitOf(std::uint32_t asked, std::uint32_t fallback) {
@@ -560,11 +560,16 @@ AdminService::ReplyResult AdminService::Do(const v1::SnapshotShowRequest& reques
   return reply;
 }
 
-AdminService::ReplyResult AdminService::Do(const v1::ApprovalListRequest&) {
-  HF_ASSIGN(const std::vector<DraftRecord> drafts, reader_.Drafts(false, "", kRunsDefault));
+AdminService::ReplyResult AdminService::Do(const v1::ApprovalListRequest& request) {
+  HF_ASSIGN(const std::vector<DraftRecord> drafts,
+            reader_.Drafts(false, request.before(), LimitOf(request.limit(), kRunsDefault)));
   v1::AdminReply reply;
   v1::DraftListReply& list = *reply.mutable_drafts();
   for (const DraftRecord& draft : drafts) FillDraft(draft, *list.add_drafts());
+  if (!drafts.empty()) {
+    HF_ASSIGN(const std::vector<DraftRecord> older, reader_.Drafts(false, drafts.back().run, 1));
+    list.set_more(!older.empty());
+  }
   return reply;
 }
 
@@ -748,33 +753,71 @@ AdminService::ReplyResult AdminService::Do(const v1::CatalogRebuildRequest&,
 
 // ---- watches
 
-Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
-  v1::RunView view;
+Result<RunStatus> AdminService::StatusOfRun(const std::string& run) {
   std::optional<RunStatus> status;
   HF_TRY(core_.Look([&](const ControllerCore& core) { status = core.Status(run); }));
-  if (!status) {
-    HF_ASSIGN(const std::optional<RunRecord> record, reader_.Run(run));
-    if (!record) return Fail(ErrorCode::kNotFound, fmt::format("no run {}", run));
-    status = RunStatus{.record = *record, .tasks = {}};
-    for (std::uint32_t first = 0;;) {
-      HF_ASSIGN(std::vector<TaskRecord> tasks, reader_.Tasks(run, first, kPageRowsMax));
-      const bool is_last = tasks.size() < kPageRowsMax;
-      if (!tasks.empty()) first = tasks.back().number + 1;
-      for (TaskRecord& task : tasks) status->tasks.push_back(StatusOf(std::move(task)));
-      if (is_last) break;
-    }
-    for (TaskStatus& task : status->tasks) {
-      if (status->tasks.size() > kReportsShownMax) break;
-      HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
-    }
+  if (status) return *std::move(status);
+  HF_ASSIGN(const std::optional<RunRecord> record, reader_.Run(run));
+  if (!record) return Fail(ErrorCode::kNotFound, fmt::format("no run {}", run));
+  RunStatus closed{.record = *record, .tasks = {}};
+  for (std::uint32_t first = 0;;) {
+    HF_ASSIGN(std::vector<TaskRecord> tasks, reader_.Tasks(run, first, kPageRowsMax));
+    const bool is_last = tasks.size() < kPageRowsMax;
+    if (!tasks.empty()) first = tasks.back().number + 1;
+    for (TaskRecord& task : tasks) closed.tasks.push_back(StatusOf(std::move(task)));
+    if (is_last) return closed;
   }
-  FillRun(status->record, view);
-  FillTasks(std::move(status->tasks), view);
+}
+
+Result<void> AdminService::FillSnapshots(const std::string& run, v1::RunView& view) {
   SnapshotQuery query;
   query.run = run;
   query.limit = kPageRowsMax;
   HF_ASSIGN(const std::vector<SnapshotRecord> snapshots, reader_.Snapshots(query));
   for (const SnapshotRecord& snapshot : snapshots) FillSnapshot(snapshot, *view.add_snapshots());
+  view.set_more_snapshots(snapshots.size() == kPageRowsMax);
+  return {};
+}
+
+Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
+  HF_ASSIGN(RunStatus status, StatusOfRun(run));
+  v1::RunView view;
+  FillRun(status.record, view);
+  SortByNeed(status.tasks);
+  // The core has the reports of an open run in memory; those of a closed run are read here.
+  std::size_t read = 0;
+  for (TaskStatus& task : status.tasks) {
+    if (!status.record.closed || task.record.ended_ms == 0) continue;
+    if (read++ >= kReportsShownMax) {
+      view.set_reports_left_out(view.reports_left_out() + 1);
+      continue;
+    }
+    HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
+  }
+  FillTasks(std::move(status.tasks), view);
+  HF_TRY(FillSnapshots(run, view));
+  return view;
+}
+
+Result<v1::RunView> AdminService::PageOf(const std::string& run, std::uint32_t first) {
+  HF_ASSIGN(RunStatus status, StatusOfRun(run));
+  v1::RunView view;
+  FillRun(status.record, view);
+  view.set_task_count(status.tasks.size());
+  std::vector<TaskStatus> page;
+  for (TaskStatus& task : status.tasks) {
+    if (task.record.number < first || page.size() >= kReportsShownMax) continue;
+    if (status.record.closed) {
+      HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
+    }
+    page.push_back(std::move(task));
+  }
+  if (first == 0) HF_TRY(FillSnapshots(run, view));
+  const std::size_t taken = FillTaskPage(page, view);
+  if (taken > 0) {
+    const std::uint32_t next = page[taken - 1].record.number + 1;
+    if (next < status.tasks.size()) view.set_next_task(next);
+  }
   return view;
 }
 
@@ -797,7 +840,8 @@ void AdminService::BeginWatch(std::uint64_t connection, std::uint64_t id,
     if (!Show(watch)) watches_.push_back(std::move(watch));
     return;
   }
-  Result<v1::RunView> view = ViewOf(watch.run);
+  Result<v1::RunView> view =
+      request.paged() ? PageOf(watch.run, request.first_task()) : ViewOf(watch.run);
   if (!view) return refuse(view.error());
   v1::AdminReply reply;
   reply.set_id(id);

@@ -90,7 +90,13 @@ class AdminService {
                   const Sink& sink);
   // Sends what is new; whether the run has ended, or cannot be shown.
   bool Show(Watch& watch);
+  // With all tasks; the reports of a closed run are not read.
+  Result<RunStatus> StatusOfRun(const std::string& run);
+  Result<void> FillSnapshots(const std::string& run, v1::RunView& view);
+  // What fits into one reply, and what was left out.
   Result<v1::RunView> ViewOf(const std::string& run);
+  // Tasks by number from `first` on, with their reports.
+  Result<v1::RunView> PageOf(const std::string& run, std::uint32_t first);
   Result<void> FillSources(const std::vector<AgentStatus>& agents, v1::StatusReply& reply);
   using Runs = std::map<std::string, RunRecord>;
   // What became of the source in its last run. `runs`: those that were read before.

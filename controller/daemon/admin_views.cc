@@ -122,22 +122,42 @@ void FillRun(const RunRecord& record, v1::RunView& view) {
   view.set_hint(record.hint);
 }
 
+void SortByNeed(std::vector<TaskStatus>& tasks) {
+  std::ranges::stable_sort(tasks, {}, [](const TaskStatus& task) { return PlaceOf(task.state); });
+}
+
 void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view) {
   view.set_task_count(tasks.size());
-  if (tasks.size() > kTasksShownMax) {
-    std::ranges::stable_sort(tasks, {}, [](const TaskStatus& task) { return PlaceOf(task.state); });
-    tasks.resize(kTasksShownMax);
-    std::ranges::sort(tasks, {}, [](const TaskStatus& task) { return task.record.number; });
+  SortByNeed(tasks);
+  std::size_t bytes = view.ByteSizeLong();
+  for (const TaskStatus& task : tasks) {
+    if (static_cast<std::size_t>(view.tasks_size()) >= kTasksShownMax) break;
+    v1::TaskView one;
+    FillTask(task, one);
+    if (bytes + one.ByteSizeLong() > kRunBytesMax && one.has_report()) {
+      one.clear_report();
+      view.set_reports_left_out(view.reports_left_out() + 1);
+    }
+    bytes += one.ByteSizeLong();
+    if (bytes > kRunBytesMax) break;
+    *view.add_tasks() = std::move(one);
   }
-  for (const TaskStatus& task : tasks) FillTask(task, *view.add_tasks());
-  // A reply is one message. What the agents signed goes first; it stays in the catalog.
-  if (view.ByteSizeLong() > kRunBytesMax) {
-    for (v1::TaskView& task : *view.mutable_tasks()) task.clear_report();
+  std::sort(view.mutable_tasks()->begin(), view.mutable_tasks()->end(),
+            [](const v1::TaskView& a, const v1::TaskView& b) { return a.number() < b.number(); });
+}
+
+std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, v1::RunView& view) {
+  std::size_t taken = 0;
+  std::size_t bytes = view.ByteSizeLong();
+  for (const TaskStatus& task : tasks) {
+    v1::TaskView one;
+    FillTask(task, one);
+    bytes += one.ByteSizeLong();
+    if (taken > 0 && bytes > kRunBytesMax) break;
+    *view.add_tasks() = std::move(one);
+    ++taken;
   }
-  while (view.ByteSizeLong() > kRunBytesMax) {
-    view.mutable_tasks()->DeleteSubrange(view.tasks_size() / 2,
-                                         view.tasks_size() - view.tasks_size() / 2);
-  }
+  return taken;
 }
 
 void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view) {

@@ -17,9 +17,15 @@ void FillError(const Error& error, v1::AdminError& view);
 void FillAgent(const AgentStatus& status, v1::AgentView& view);
 // Without tasks.
 void FillRun(const RunRecord& record, v1::RunView& view);
-// Of a run that the core still works on, and of one that only the catalog knows: kTasksShownMax of
-// them, those first that are not over or did not go well.
+// Sorts tasks for a reply that does not hold all of them: those first that did not go well, then
+// those that are not over.
+void SortByNeed(std::vector<TaskStatus>& tasks);
+// At most kTasksShownMax tasks, by need, and their reports as far as both fit into one reply. The
+// view says what was left out.
 void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view);
+// One page: these tasks with their reports, until the page is full. Returns how many it took, at
+// least one of several.
+std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, v1::RunView& view);
 void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view);
 void FillDraft(const DraftRecord& record, v1::DraftView& view);
 

@@ -309,6 +309,75 @@ TEST_CASE("holdfast: source list is a probe, as a table") {
   REQUIRE(some.document<Json>()["sources"][1]["error"]["code"] == "unavailable");
 }
 
+TEST_CASE("holdfast: an empty page with more behind it is not the end of the runs") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunList, [](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_runs()->set_more(true);
+    return Reply(reply);
+  });
+
+  CHECK(fixture.Run({"run", "list", "--json"}).document<Json>()["more"] == true);
+}
+
+TEST_CASE("holdfast: run show reads the tasks of all pages and ends as the run has ended") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunShow, [](const Request& request) {
+    v1::AdminReply reply = RunReply("failed", v1::TASK_STATE_LOST);
+    v1::RunView& run = *reply.mutable_run();
+    run.set_task_count(2);
+    run.mutable_tasks(0)->set_number(request.run_show().first_task());
+    if (request.run_show().first_task() == 0) run.set_next_task(1);
+    return Reply(reply);
+  });
+
+  const Outcome outcome = fixture.Run({"run", "show", "01HF7", "--json"});
+
+  CHECK(outcome.code == 1);
+  const auto run = outcome.document<Json>()["runs"][0];
+  REQUIRE(run["tasks"].size() == 2);
+  CHECK(run["tasks"][1]["number"] == 1);
+  CHECK(run["tasks_left_out"] == 0);
+  for (const Request& request : fixture.controller.Got(Request::kRunShow)) {
+    CHECK(request.run_show().paged());
+  }
+}
+
+TEST_CASE("holdfast: a view that leaves something out says what and where to find it") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunShow, [](const Request&) {
+    v1::AdminReply reply = RunReply("done");
+    reply.mutable_run()->set_task_count(3'001);
+    reply.mutable_run()->set_reports_left_out(7);
+    reply.mutable_run()->set_more_snapshots(true);
+    return Reply(reply);
+  });
+
+  const std::string text = fixture.Run({"run", "watch", "01HF7"}).out;
+
+  CHECK_THAT(text, Contains("and 3,000 more tasks: holdfast run show"));
+  CHECK_THAT(text, Contains("without the details of 7 tasks"));
+  CHECK_THAT(text, Contains("there are more: holdfast snapshot list --run"));
+}
+
+TEST_CASE("holdfast: drafts are listed page by page, up to the limit") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kApprovalList, [](const Request& request) {
+    v1::AdminReply reply;
+    const bool is_first = request.approval_list().before().empty();
+    v1::DraftView& draft = *reply.mutable_drafts()->add_drafts();
+    draft.set_draft(is_first ? "01HF8" : "01HF7");
+    draft.set_state("expired");
+    reply.mutable_drafts()->set_more(is_first);
+    return Reply(reply);
+  });
+
+  const auto all = fixture.Run({"approval", "list", "--json"}).document<Json>();
+  CHECK(all["drafts"].size() == 2);
+  CHECK(all["more"] == false);
+  CHECK_THAT(fixture.Run({"approval", "list", "--limit", "1"}).out, Contains("there are more"));
+}
+
 TEST_CASE("holdfast: runs and snapshots are listed page by page, up to the limit") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunList, [](const Request& request) {
