@@ -254,6 +254,27 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
   CHECK(status.agents_connected() == 0);
 }
 
+TEST_CASE("controller: an agent is away as soon as its connection closes") {
+  Cluster cluster;
+  Running controller(cluster);
+  Agent agent(cluster, TokenFor(controller, "db-1"));
+  (void)agent.SayHello();
+  v1::AdminRequest list;
+  list.mutable_agent_list();
+  REQUIRE(controller.Good(list).agents().agents(0).connected());
+
+  agent.client.reset();
+
+  // Far less than a lease, which is 120 s.
+  const Instant deadline = cluster.clock.Monotonic() + 20s;
+  while (controller.Good(list).agents().agents(0).connected()) {
+    REQUIRE(cluster.clock.Monotonic() < deadline);
+    REQUIRE_FALSE(controller.EndsWithin(20ms));
+  }
+  const v1::StatusReply status = controller.Good(StatusRequest()).status();
+  CHECK(status.agents_connected() == 0);
+}
+
 TEST_CASE("controller: who belongs to it is known without the catalog, and who does not") {
   Cluster cluster;
   std::optional<Agent> kept;
