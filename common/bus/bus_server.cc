@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -115,6 +116,18 @@ class DoorBusServer final : public BusServer {
     return Fail(std::move(sent).error().While(fmt::format("send to node {}", Quote(node))));
   }
 
+  std::vector<std::string> TakeClosed() override {
+    std::set<std::string> closed = std::exchange(gone_, {});
+    if (const std::uint64_t now = door_->closed(); std::exchange(closed_seen_, now) != now) {
+      for (auto& [node, peer] : peers_) {
+        if (peer.is_closed || door_->IsOpen(peer.connection)) continue;
+        peer.is_closed = true;
+        closed.insert(node);
+      }
+    }
+    return {closed.begin(), closed.end()};
+  }
+
   void Drop(const std::string& node) override {
     first_session_[node] = gate_.next_session();
     auto peer = peers_.find(node);
@@ -146,6 +159,7 @@ class DoorBusServer final : public BusServer {
     std::string routing_id;
     std::uint64_t session = 0;
     ConnectionId connection;
+    bool is_closed = false;  // and TakeClosed() has said so
   };
   using Peers = std::unordered_map<std::string, Peer>;
 
@@ -193,10 +207,12 @@ class DoorBusServer final : public BusServer {
       owner->second = peer->first;
     }
     peer->second = {message.routing_id, session, message.connection};
+    gone_.erase(peer->first);
   }
 
   std::unexpected<Error> Gone(Peers::iterator peer) {
     std::string text = fmt::format("node {} is not connected any more", Quote(peer->first));
+    if (!peer->second.is_closed) gone_.insert(peer->first);
     Unbind(peer);
     return Fail(ErrorCode::kUnavailable, std::move(text));
   }
@@ -211,6 +227,8 @@ class DoorBusServer final : public BusServer {
   Peers peers_;
   std::unordered_map<std::string, std::string> owner_;            // routing id -> node
   std::unordered_map<std::string, std::uint64_t> first_session_;  // of nodes that were dropped
+  std::set<std::string> gone_;     // that a send found closed before TakeClosed() did
+  std::uint64_t closed_seen_ = 0;  // of the door's closed connections
   BusCounters counters_;
   std::unique_ptr<Door> door_;  // last: its thread calls gate_
 };

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
@@ -87,6 +88,9 @@ class BusServer {
   // The next message. nullopt: the deadline has passed, Wake() was called, or what came was not to
   // be listened to; call again. A deadline in the past never waits.
   virtual Result<std::optional<BusMessage>> Receive(Instant deadline) = 0;
+  // Nodes whose newest connection has closed since the last call, each once per connection. To be
+  // called when Receive() has nothing left: a closed connection may have left messages.
+  virtual std::vector<std::string> TakeClosed() = 0;
   // Queues the message for the node's newest connection; never waits. kBusy: the node does not take
   // what was sent before; kUnavailable: it is not connected, or has not said a word yet.
   virtual Result<void> Send(const std::string& node, ByteView bytes) = 0;

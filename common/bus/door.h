@@ -80,7 +80,12 @@ class Connections {
   // Connections are cut only when they lead to this port.
   void set_port(std::uint16_t port) { port_ = port; }
   void Accepted(int fd, Instant now);
-  void Disconnected(int fd) { open_.erase(fd); }
+  void Disconnected(int fd) {
+    open_.erase(fd);
+    ++closed_;
+  }
+  // How many have closed so far.
+  std::uint64_t closed() const { return closed_; }
   // A message came by this descriptor.
   ConnectionId Spoke(int fd);
   // Cuts what has been silent for too long; when to look again, nullopt when nothing can be due.
@@ -108,6 +113,7 @@ class Connections {
   std::unordered_map<int, Connection> open_;
   std::deque<Silent> silent_;  // by time: the limit is the same for all
   std::uint64_t accepted_ = 0;
+  std::uint64_t closed_ = 0;
   std::uint64_t turned_away_ = 0;
   std::uint64_t cut_silent_ = 0;
   std::uint16_t port_ = 0;
@@ -137,6 +143,8 @@ class Door {
   Result<void> Send(std::string_view routing_id, ByteView bytes);
   void Cut(ConnectionId connection) const { connections_.Cut(connection); }
   bool IsOpen(ConnectionId connection) const { return connections_.IsOpen(connection); }
+  // How many connections have closed so far.
+  std::uint64_t closed() const { return connections_.closed(); }
 
   const std::string& endpoint() const { return endpoint_; }
   // The endpoint as this machine reaches it.

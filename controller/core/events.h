@@ -40,6 +40,12 @@ struct MessageReceived {
   Bytes message = {};
 };
 
+// The node's connection has closed. It may come back before its lease ends, so this changes only
+// what operators see: its tasks and its lease stay as they are.
+struct ConnectionClosed {
+  std::string node = {};
+};
+
 // Requests of operators. Each is answered by exactly one Reply of the same number. `actor` is who
 // asked: "uid:1000(anna)@admin-1".
 
@@ -121,10 +127,11 @@ struct JoinReceived {
 
 }  // namespace event
 
-using Event = std::variant<event::Started, event::TimePassed, event::MessageReceived,
-                           event::RunRequested, event::CancelRequested, event::RestoreRequested,
-                           event::ApprovalGiven, event::ApprovalDenied, event::TokenMinted,
-                           event::AgentRevoked, event::RootChanged, event::JoinReceived>;
+using Event =
+    std::variant<event::Started, event::TimePassed, event::MessageReceived, event::ConnectionClosed,
+                 event::RunRequested, event::CancelRequested, event::RestoreRequested,
+                 event::ApprovalGiven, event::ApprovalDenied, event::TokenMinted,
+                 event::AgentRevoked, event::RootChanged, event::JoinReceived>;
 
 // What an operator's request came to.
 struct Answer {

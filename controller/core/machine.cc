@@ -366,7 +366,7 @@ std::optional<AgentStatus> Machine::AgentOf(const std::string& node) const {
   if (found == agents_.end()) return std::nullopt;
   const Agent& agent = found->second;
   return AgentStatus{.record = agent.record,
-                     .connected = agent.is_connected(),
+                     .connected = agent.is_connected() && !agent.away,
                      .conflict = agent.conflict,
                      .boot_id = agent.boot_id,
                      .tasks = static_cast<std::uint32_t>(agent.tasks.size()),

@@ -45,6 +45,7 @@ using Timer = std::pair<TimerKind, std::string>;
 struct Agent {
   AgentRecord record = {};
   bool present = false;  // said Hello since this core was made
+  bool away = false;     // its connection has closed, and it has not spoken since
   bool lost = false;     // a lease passed without a word
   Bytes process_id = {};
   std::string boot_id = {};
@@ -190,6 +191,7 @@ class Machine {
 
   // sessions.cc
   void Handle(const event::MessageReceived& event);
+  void Handle(const event::ConnectionClosed& event);
   void Hear(Agent& agent);
   void TakeHello(Agent& agent, const v1::Hello& hello);
   bool IsTwin(Agent& agent, const std::string& boot_id);

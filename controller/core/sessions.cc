@@ -58,6 +58,10 @@ void Machine::Handle(const event::MessageReceived& event) {
   }
 }
 
+void Machine::Handle(const event::ConnectionClosed& event) {
+  if (Agent* agent = FindAgent(event.node)) agent->away = true;
+}
+
 void Machine::SendTo(const Agent& agent, const v1::ControllerMessage& message) {
   if (!agent.present || agent.record.revoked) return;
   Perform(action::Send{agent.record.node, ToBytes(message.SerializeAsString())});
@@ -73,6 +77,7 @@ std::int64_t Machine::LeaseMs() const { return 3 * HeartbeatMs() + 30'000; }
 
 void Machine::Hear(Agent& agent) {
   agent.heard_ms = now_.mono_ms;
+  agent.away = false;
   agent.record.last_seen_ms = now_.wall_ms;
   if (seen_dirty_.empty())
     deadlines_.Set({TimerKind::kFlush, ""}, now_.mono_ms + options_.flush_ms);

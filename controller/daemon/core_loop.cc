@@ -142,6 +142,9 @@ bool CoreLoop::Drain() {
     if (*message)
       Feed(event::MessageReceived{std::move((*message)->node), std::move((*message)->bytes)});
   }
+  if (is_idle) {
+    for (std::string& node : bus_.TakeClosed()) Feed(event::ConnectionClosed{std::move(node)});
+  }
   bool is_join_idle = false;
   for (int i = 0; i < kJoinsAtOnce && !is_join_idle; ++i) {
     Result<std::optional<bus::JoinCall>> call = join_.Receive(Instant{});

@@ -35,6 +35,10 @@ class KilledAgent(Case):
 
     def test_status_names_the_lost_task_until_a_backup_is_good(self) -> None:
         run_id = self.kill_in_mid_run()
+        wait_until("the agent is away", lambda: not self.cluster.state_of("db-1")["connected"], 20)
+        running = self.cluster.run_of(run_id)
+        self.assertEqual((running["state"], running["tasks"][0]["state"]), ("running", "saving"))
+        self.assertIn("agent_away", [one["condition"] for one in self.cluster.status()["problems"]])
         view = self.cluster.wait_for_end(run_id, 400)
         self.assertEqual(view["tasks"][0]["state"], "lost")
 

@@ -120,6 +120,27 @@ TEST_CASE("sessions: whose next root document is not there is told of once, and 
   CHECK(notes == 1);
 }
 
+TEST_CASE("sessions: an agent whose connection closes is away, and its tasks stay") {
+  One one;
+  const std::string run = one.Backup({"*"});
+  one.Accept("a", OrderKind::kBackup);
+
+  one.Step(event::ConnectionClosed{"a"});
+
+  CHECK_FALSE(one.core->AgentOf("a")->connected);
+  CHECK(one.core->AgentOf("a")->tasks == 1);
+  CHECK(one.last.changes.empty());
+  CHECK(one.catalog.tasks.at({run, 0}).state == TaskState::kAccepted);
+
+  one.PassAlive(20'000, {"a"});
+  CHECK(one.core->AgentOf("a")->connected);
+
+  // An agent that stays away loses its tasks after its lease.
+  one.Step(event::ConnectionClosed{"a"});
+  one.Pass(5 * kMinute);
+  CHECK(one.catalog.tasks.at({run, 0}).state == TaskState::kLost);
+}
+
 TEST_CASE("sessions: two boots that both speak are a conflict, one late word is none") {
   One one;
   one.Hello("a", "second");
