@@ -199,7 +199,7 @@ Json ReportObject(const v1::Report& report) {
   return object;
 }
 
-Json TaskObject(const v1::TaskView& task) {
+Json TaskObject(const v1::TaskView& task, const Attempt& attempt) {
   const v1::TaskProgress& progress = task.progress();
   return {
       {"number", task.number()},
@@ -208,6 +208,8 @@ Json TaskObject(const v1::TaskView& task) {
       {"source", OrNull(task.source())},
       {"repository", OrNull(task.repository())},
       {"round", task.round()},
+      {"attempt", attempt.number},
+      {"attempt_of", attempt.of},
       {"data", task.data()},
       {"rest", task.rest()},
       {"state", TaskStateText(progress.state())},
@@ -263,7 +265,10 @@ Json RunHead(const v1::RunView& run) {
 Json RunObject(const v1::RunView& run) {
   Json object = RunHead(run);
   object["tasks"] = Json::array();
-  for (const v1::TaskView& task : run.tasks()) object["tasks"].push_back(TaskObject(task));
+  const std::map<std::uint32_t, Attempt> attempts = AttemptsOf(run);
+  for (const v1::TaskView& task : run.tasks()) {
+    object["tasks"].push_back(TaskObject(task, attempts.at(task.number())));
+  }
   object["task_count"] =
       std::max<std::uint64_t>(run.task_count(), static_cast<std::uint64_t>(run.tasks_size()));
   object["tasks_left_out"] =

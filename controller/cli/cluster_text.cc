@@ -78,10 +78,18 @@ std::string ItemsText(std::uint64_t items) { return items == 0 ? "" : FormatCoun
 std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatBytes(bytes); }
 
 std::string TaskTable(const v1::RunView& run, std::size_t width) {
+  // Attempts of one task stand below it.
+  const std::map<std::uint32_t, Attempt> attempts = AttemptsOf(run);
+  std::vector<const v1::TaskView*> tasks;
+  for (const v1::TaskView& task : run.tasks()) tasks.push_back(&task);
+  std::ranges::stable_sort(
+      tasks, {}, [&](const v1::TaskView* task) { return attempts.at(task->number()).of; });
   Rows rows;
-  for (const v1::TaskView& task : run.tasks()) {
+  for (const v1::TaskView* one : tasks) {
+    const v1::TaskView& task = *one;
+    const std::uint32_t attempt = attempts.at(task.number()).number;
     rows.push_back(
-        {TaskLabel(task),
+        {attempt == 1 ? TaskLabel(task) : fmt::format("  attempt {}: {}", attempt, TaskLabel(task)),
          fmt::format("{}{}", trust::OrderKindText(task.kind()), task.rest() ? " rest" : ""),
          std::string(TaskStateText(task.progress().state())), ItemsText(task.progress().items()),
          BytesText(task.progress().bytes()), Took(run.started_ms(), task.ended_ms())});

@@ -102,4 +102,43 @@ int ExitCodeOfRun(const v1::RunView& run) {
   return run.state() == "failed" ? ExitCodeOfFailure(run) : kExitFailed;
 }
 
+namespace {
+
+// Whether `later` does again what `earlier` was to do.
+bool IsAttemptOf(const v1::TaskView& later, const v1::TaskView& earlier, bool on_same_node) {
+  if (later.kind() != earlier.kind() || later.source() != earlier.source()) return false;
+  if (later.kind() == v1::ORDER_KIND_COMPOSE) return true;
+  if (later.kind() != v1::ORDER_KIND_BACKUP || earlier.round() >= later.round()) return false;
+  if (later.rest() || earlier.rest()) return later.rest() && earlier.rest();
+  if (later.data() != earlier.data()) return false;
+  // Only the data of a source may be saved by another node instead.
+  return on_same_node ? later.node() == earlier.node() : later.data();
+}
+
+}  // namespace
+
+std::map<std::uint32_t, Attempt> AttemptsOf(const v1::RunView& run) {
+  // Only few tasks are tried again, so only these look for what they repeat. A new task of a local
+  // source on another node begins with round 0 and is no attempt.
+  std::map<std::string, std::vector<const v1::TaskView*>> by_source;
+  std::map<std::uint32_t, Attempt> attempts;
+  std::map<std::uint32_t, std::uint32_t> counts;  // by the number of the first attempt
+  for (const v1::TaskView& task : run.tasks()) {
+    std::vector<const v1::TaskView*>& before = by_source[task.source()];
+    Attempt attempt{.of = task.number()};
+    const bool may_repeat = task.round() > 0 || task.kind() == v1::ORDER_KIND_COMPOSE;
+    for (const bool on_same_node : {true, false}) {
+      if (!may_repeat || attempt.of != task.number()) break;
+      const auto first = std::ranges::find_if(before, [&](const v1::TaskView* earlier) {
+        return IsAttemptOf(task, *earlier, on_same_node);
+      });
+      if (first != before.end()) attempt.of = attempts.at((*first)->number()).of;
+    }
+    attempt.number = ++counts[attempt.of];
+    attempts[task.number()] = attempt;
+    before.push_back(&task);
+  }
+  return attempts;
+}
+
 }  // namespace holdfast::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,14 @@ std::string Hex(std::string_view bytes);
 // refused or found their sources busy is 4; because no service could be reached before anything
 // began, 5. Of a check that found damage: 1.
 int ExitCodeOfRun(const v1::RunView& run);
+
+// Which attempt a task is. A task that failed, or whose agent was lost, is tried again as a task of
+// its own, perhaps on another node.
+struct Attempt {
+  std::uint32_t of = 0;      // the number of the first attempt
+  std::uint32_t number = 1;  // 1: the first
+};
+// By the number of the task.
+std::map<std::uint32_t, Attempt> AttemptsOf(const v1::RunView& run);
 
 }  // namespace holdfast::cli

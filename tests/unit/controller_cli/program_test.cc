@@ -343,6 +343,39 @@ TEST_CASE("holdfast: run show reads the tasks of all pages and ends as the run h
   }
 }
 
+TEST_CASE("holdfast: attempts of one task are shown as attempts of that task") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunShow, [](const Request&) {
+    v1::AdminReply reply = RunReply("done", v1::TASK_STATE_LOST);
+    v1::RunView& run = *reply.mutable_run();
+    run.mutable_tasks(0)->set_data(true);
+    auto add = [&](const char* node, std::uint32_t round, bool data) {
+      v1::TaskView& task = *run.add_tasks();
+      task = run.tasks(0);
+      task.set_number(static_cast<std::uint32_t>(run.tasks_size()) - 1);
+      task.set_node(node);
+      task.set_round(round);
+      task.set_data(data);
+      task.mutable_progress()->set_state(v1::TASK_STATE_COMPOSED);
+    };
+    add("db-2", 0, false);
+    add("db-2", 1, true);
+    return Reply(reply);
+  });
+
+  const std::string text = fixture.Run({"run", "show", "01HF7"}).out;
+  const std::size_t first = text.find("etcd/main@db-1");
+  const std::size_t second = text.find("  attempt 2: etcd/main@db-2");
+  CHECK(first < second);
+  CHECK(second < text.find("\netcd/main@db-2"));
+
+  const auto tasks =
+      fixture.Run({"run", "show", "01HF7", "--json"}).document<Json>()["runs"][0]["tasks"];
+  CHECK(tasks[1]["attempt_of"] == 1);
+  CHECK(tasks[2]["attempt_of"] == 0);
+  CHECK(tasks[2]["attempt"] == 2);
+}
+
 TEST_CASE("holdfast: a view that leaves something out says what and where to find it") {
   OperatorFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request&) {
