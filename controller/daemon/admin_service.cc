@@ -359,8 +359,17 @@ const TaskRecord* TellingTask(const std::vector<TaskRecord>& tasks) {
 
 Result<void> AdminService::FillLastRun(const std::string& source, const std::string& node,
                                        Runs& runs, v1::SourceStatus& status) {
-  HF_ASSIGN(const std::optional<std::string> name, reader_.LastRun(source, node));
-  if (!name) return {};
+  HF_ASSIGN(std::optional<std::string> name, reader_.LastRun(source, node));
+  if (!name) {
+    // A rebuilt catalog has snapshots and no tasks.
+    SnapshotQuery newest;
+    newest.source = source;
+    newest.host = node;
+    newest.limit = 1;
+    HF_ASSIGN(const std::vector<SnapshotRecord> known, reader_.Snapshots(newest));
+    if (known.empty() || known.front().run.empty()) return {};
+    name = known.front().run;
+  }
   auto run = runs.find(*name);
   if (run == runs.end()) {
     HF_ASSIGN(std::optional<RunRecord> record, reader_.Run(*name));

@@ -15,7 +15,7 @@ NEVER_TOLD = {
     *(("run", column) for column in (
         "state", "requester", "reason", "selectors", "queue_if_busy", "splay_ms", "created_ms", "started_ms",
         "deadline_ms", "cut_ms", "ended_ms", "message")),
-    ("task", ""), ("plan", ""), ("token", ""),
+    ("task", ""), ("source_run", ""), ("plan", ""), ("token", ""),
     ("snapshot", "recorded_ms"),
     ("agent", "plan_sequence"), ("agent", "last_seen_ms"),
     ("audit", "leaf"), ("audit", ""),
