@@ -140,7 +140,8 @@ class Parser {
                               return AddVerb(parent, verb, name, description, examples);
                             },
                         .add_choice = [this](CLI::App* added) { AddRepositoryChoice(added); },
-                        .add_retry_lock = [this](CLI::App* added) { AddRetryLock(added); }});
+                        .add_retry_lock = [this](CLI::App* added) { AddRetryLock(added); },
+                        .add_latest_rule = [this](CLI::App* added) { AddLatestRule(added); }});
     repository_verbs_->AddTo(group);
     // Where people look for it who know the other verbs of a repository.
     AddCheck(group, "repository check");
@@ -210,7 +211,17 @@ class Parser {
     sub->add_option("source", arguments_.selectors, "kind/name, * allowed; all without one")
         ->type_name("KIND/NAME")
         ->expected(0, 1);
+    sub->add_flag("--safety", arguments_.with_safety,
+                  "show safety snapshots too: what restores in place replaced");
     AddRepositoryChoice(sub);
+  }
+
+  // What `latest` accepts besides complete and valid snapshots.
+  void AddLatestRule(CLI::App* sub, const std::string& more_of_invalid = "") {
+    sub->add_flag("--allow-partial", arguments_.latest.allow_partial,
+                  "let `latest` be a partial snapshot");
+    sub->add_flag("--allow-invalid", arguments_.latest.allow_invalid,
+                  "let `latest` be an invalid snapshot" + more_of_invalid);
   }
 
   void AddRestore() {
@@ -222,10 +233,12 @@ class Parser {
         "      --delete --dry-run\n"
         "  holdfast-agent restore latest:files/app --to /tmp/app --include '*.conf'\n"
         "  holdfast-agent restore latest:haproxy/edge --in-place\n"
+        "  holdfast-agent restore haproxy/edge --undo\n"
         "  holdfast-agent restore latest:files/app --to /tmp/app \\\n"
         "      --repository-url file:/srv/backup/main --password-file p\n");
     sub->add_option("snapshot", arguments_.snapshot,
-                    "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name")
+                    "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name; with "
+                    "--undo: kind/name, or a safety snapshot")
         ->required()
         ->type_name("SNAPSHOT");
     AddRepositoryChoice(sub);
@@ -247,6 +260,10 @@ class Parser {
                   "with --to, and some options of one kind: list what would change, and change "
                   "nothing");
     sub->add_flag("--in-place", arguments_.in_place, "over the live source, with a way back");
+    sub->add_flag("--undo", arguments_.undo,
+                  "put back in place what the last restore in place replaced");
+    AddLatestRule(sub,
+                  "; in place: restore what the service's own checker refuses, with a warning");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
                   "do not save first what --in-place, or an option of one kind, replaces");
     AddRetryLock(sub);
@@ -305,6 +322,7 @@ class Parser {
                             "write a snapshot into one file, which is not encrypted",
                             "  holdfast-agent export latest:etcd/main --to /media/stick\n"
                             "  tar --zstd -tf prod_etcd_main_20260102T030405Z.tar.zst\n");
+    AddLatestRule(out);
     out->add_option("snapshot", arguments_.snapshot, "as of `restore`")
         ->required()
         ->type_name("SNAPSHOT");
@@ -428,6 +446,10 @@ class Parser {
   Result<void> CheckRestore() {
     arguments_.safety_snapshot = !no_safety_snapshot_;
     bool has_to = !arguments_.to.empty();
+    if (arguments_.undo && (has_to || !arguments_.kind_options.empty())) {
+      return Wrong("--undo restores in place; it does not go with other ways to restore");
+    }
+    arguments_.in_place = arguments_.in_place || arguments_.undo;
     if (has_to && arguments_.in_place) return Wrong("--to and --in-place; expected one of them");
     if (!has_to && !arguments_.in_place && arguments_.kind_options.empty()) {
       return Wrong("restore to where; expected --to DIR or --in-place");

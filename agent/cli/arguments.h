@@ -65,6 +65,7 @@ struct Arguments {
 
   std::vector<std::string> selectors;  // source list, backup, list
   bool discover = false;               // source list
+  bool with_safety = false;            // list
   std::string note;                    // backup
   bool rehash = false;                 // likewise
 
@@ -72,9 +73,11 @@ struct Arguments {
   std::string to;
   std::string path;
   bool in_place = false;
+  bool undo = false;
   bool safety_snapshot = true;
-  std::vector<std::string> include;                              // restore, with `to`
-  std::vector<std::string> exclude;                              // likewise
+  repository::LatestRule latest;     // of every verb that takes a snapshot; and restore --in-place
+  std::vector<std::string> include;  // restore, with `to`
+  std::vector<std::string> exclude;  // likewise
   std::optional<Overwrite> overwrite;                            // likewise
   bool remove_others = false;                                    // likewise
   std::map<std::string, std::vector<std::string>> kind_options;  // "stage_data_dir" -> text

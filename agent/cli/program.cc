@@ -161,6 +161,7 @@ class Program {
     job_.open_storage = context_.open_storage;
     job_.lock_options = context_.lock_options;
     job_.retry_lock = arguments_.retry_lock;
+    job_.latest = arguments_.latest;
     printer_.emplace(Style(), terminal_, *context_.clock);
     job_.observer = &*printer_;
     Log(LogLevel::kInfo, "{} begins", VerbName(arguments_.verb));
@@ -551,7 +552,7 @@ class Program {
                   fmt::format("source {}; expected kind/name, `*` allowed", Quote(selector)));
     }
     std::vector<jobs::RepositoryListing> listings =
-        jobs::ListRepositories(job_, repositories, selector);
+        jobs::ListRepositories(job_, repositories, selector, arguments_.with_safety);
     std::vector<int> codes;
     for (const jobs::RepositoryListing& listing : listings) {
       codes.push_back(listing.error ? ExitCodeOf(*listing.error) : kExitDone);
@@ -574,6 +575,8 @@ class Program {
     options.remove_others = arguments_.remove_others;
     options.dry_run = arguments_.dry_run;
     options.safety_snapshot = arguments_.safety_snapshot;
+    options.undo = arguments_.undo;
+    options.allow_invalid = arguments_.latest.allow_invalid;
     options.kind_options = arguments_.kind_options;
     HF_ASSIGN(options.working_directory, WorkingDirectory());
     if (!arguments_.to.empty()) {

@@ -82,6 +82,7 @@ Json BackupTask(const jobs::BackupTaskReport& task) {
       {"seconds", Object(task.seconds)},
       {"warnings", List(task.warnings)},
       {"missing", MissingList(task.manifest.missing)},
+      {"invalid", List(task.manifest.invalid)},
       {"recovered", OrNull(task.recovered)},
       {"error", ErrorOrNull(task.error)},
   };
@@ -97,6 +98,8 @@ Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
       {"run", OrNull(snapshot.run)},
       {"cluster", OrNull(snapshot.cluster)},
       {"partial", snapshot.is_partial},
+      {"invalid", snapshot.is_invalid},
+      {"safety", snapshot.is_safety},
       {"parent", snapshot.parent ? Json(snapshot.parent->Hex()) : Json(nullptr)},
       {"paths", List(snapshot.paths)},
       {"tags", List(snapshot.tags)},
@@ -300,6 +303,13 @@ std::string ForgetJson(const jobs::ForgetReport& report, int exit_code) {
                                   {"keep", std::move(keep)},
                                   {"forget", std::move(forget)}});
   }
+  document["safety"] = Json::array();
+  for (const repository::RetentionVerdict& verdict : report.safety) {
+    Json snapshot = SnapshotObject(*verdict.snapshot);
+    snapshot["keep"] = verdict.keep;
+    snapshot["reasons"] = List(verdict.reasons);
+    document["safety"].push_back(std::move(snapshot));
+  }
   document["error"] = ErrorOrNull(report.error);
   return Dump(document);
 }
@@ -490,6 +500,7 @@ std::string PruneJson(const jobs::PruneReport& report) {
   Json document = Document("repository prune", kExitDone);
   document["repository"] = report.repository;
   document["dry_run"] = report.dry_run;
+  document["safety_forgotten"] = report.safety_forgotten;
   document["snapshots"] = prune.snapshots;
   document["blobs_needed"] = prune.blobs_needed;
   document["bytes_needed"] = prune.bytes_needed;

@@ -67,6 +67,7 @@ std::string BackupDetails(const jobs::BackupTaskReport& task) {
     if (!task.manifest.endpoint.empty()) where += " at " + Printable(task.manifest.endpoint);
     text += fmt::format("  position: {}\n", where);
   }
+  AddLines(text, "invalid", task.manifest.invalid);
   AddMissing(text, task.manifest.missing);
   AddLines(text, "warnings", task.warnings);
   if (!text.empty()) text = fmt::format("\n{}\n{}", task.label(), text);
@@ -86,6 +87,10 @@ std::string OtherTags(const repository::SnapshotInfo& snapshot) {
   for (const std::string& tag : snapshot.tags) {
     if (tag.starts_with("run:") || tag.starts_with("kind:")) continue;
     text += (text.empty() ? "" : ", ") + tag;
+  }
+  // Builds that knew no tag for it saved safety snapshots as well.
+  if (snapshot.is_safety && text.find(repository::kSafetyTag) == std::string::npos) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", repository::kSafetyTag);
   }
   return text;
 }
@@ -374,6 +379,14 @@ std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
                         rows, width);
     text += "\n";
   }
+  if (!report.safety.empty()) {
+    const auto stay = static_cast<std::size_t>(
+        std::ranges::count(report.safety, true, &repository::RetentionVerdict::keep));
+    text +=
+        fmt::format("safety snapshots: {} kept, {} {}forgotten\n", FormatCount(stay),
+                    FormatCount(report.safety.size() - stay), report.dry_run ? "would be " : "");
+    kept += stay;
+  }
   text += fmt::format("{}: {} {}forgotten, {} kept\n", Printable(report.repository),
                       Count(report.forgotten, "snapshot"), report.dry_run ? "would be " : "", kept);
   if (report.kept_by_floor > 0) {
@@ -577,6 +590,10 @@ std::string PruneText(const jobs::PruneReport& report) {
                   Printable(report.repository), Count(prune.snapshots, "snapshot"),
                   FormatBytes(prune.bytes_needed), Count(prune.blobs_needed, "blob"),
                   FormatBytes(prune.bytes_unneeded), Count(prune.blobs_unneeded, "blob"));
+  if (report.safety_forgotten > 0) {
+    text += fmt::format("  {} {}forgotten first\n",
+                        Count(report.safety_forgotten, "expired safety snapshot"), would);
+  }
   text += fmt::format("  {}{} of {} copied to new packs\n", would,
                       FormatBytes(prune.bytes_repacked), Count(prune.packs_repacked, "pack"));
   text += fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,

@@ -79,6 +79,7 @@ void RepositoryVerbs::AddForget(CLI::App* group) {
       "  holdfast-agent repository forget --keep-within 30d --source 'etcd/*'\n");
   sub->add_option("snapshot", arguments_.snapshots, "as of `restore`; or a policy instead")
       ->type_name("SNAPSHOT");
+  common_.add_latest_rule(sub);
   common_.add_choice(sub);
   repository::RetentionPolicy& policy = arguments_.policy;
   const std::tuple<const char*, int*, const char*> counts[] = {
@@ -192,6 +193,7 @@ void RepositoryVerbs::AddNumbers(CLI::App* group) {
                        "  holdfast-agent repository stats --mode raw-data latest:etcd/main\n");
   stats->add_option("snapshot", arguments_.snapshots, "as of `restore`; all without one")
       ->type_name("SNAPSHOT");
+  common_.add_latest_rule(stats);
   stats
       ->add_option("--mode", stats_mode_,
                    "restore-size (the default), files-by-contents, blobs-per-file or raw-data")
@@ -205,6 +207,7 @@ void RepositoryVerbs::AddBrowsing(CLI::App* group) {
     sub->add_option("snapshot", arguments_.snapshot, "as of `restore`")
         ->required()
         ->type_name("SNAPSHOT");
+    common_.add_latest_rule(sub);
   };
   CLI::App* ls = common_.add_verb(group, Verb::kRepositoryLs, "ls", "show what lies in a snapshot",
                                   "  holdfast-agent repository ls latest:files/app\n"
@@ -249,6 +252,7 @@ void RepositoryVerbs::AddDiff(CLI::App* group) {
       ->required()
       ->expected(2)
       ->type_name("SNAPSHOT");
+  common_.add_latest_rule(diff);
   diff->add_flag("--metadata", arguments_.with_attributes,
                  "show what differs in owner, mode, times and such alone, too");
   common_.add_choice(diff);
@@ -310,6 +314,7 @@ void RepositoryVerbs::AddCopy(CLI::App* group) {
       "      --to-url file:/srv/new --to-password-file q\n");
   copy->add_option("snapshot", arguments_.snapshots, "as of `restore`; all without one")
       ->type_name("SNAPSHOT");
+  common_.add_latest_rule(copy);
   copy->add_option("--to", arguments_.to, "the other repository, of the configuration, too")
       ->type_name("NAME");
   copy->add_option("--to-url", arguments_.to_url, "or the other repository by its URL")

@@ -26,8 +26,9 @@ class RepositoryVerbs {
     std::function<CLI::App*(CLI::App* parent, Verb verb, const std::string& name,
                             const std::string& description, std::string_view examples)>
         add_verb;
-    std::function<void(CLI::App*)> add_choice;      // --repository, or a URL and a password
-    std::function<void(CLI::App*)> add_retry_lock;  // --retry-lock
+    std::function<void(CLI::App*)> add_choice;       // --repository, or a URL and a password
+    std::function<void(CLI::App*)> add_retry_lock;   // --retry-lock
+    std::function<void(CLI::App*)> add_latest_rule;  // --allow-partial, --allow-invalid
   };
   // `arguments` outlives it, and neither moves: CLI11 keeps addresses.
   RepositoryVerbs(Arguments& arguments, Common common)

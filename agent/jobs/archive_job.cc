@@ -49,7 +49,7 @@ Result<ExportJobReport> RunExport(const JobContext& context,
                                   const std::vector<RepositoryAddress>& repositories,
                                   const std::string& snapshot, const std::string& directory) {
   HF_ASSIGN(FoundSnapshot found,
-            FindInRepositories(context, repositories, snapshot, LockUse::kIfCan));
+            FindInRepositories(context, repositories, {.selector = snapshot}, LockUse::kIfCan));
   ExportJobReport report;
   report.repository = found.session->address().label();
   report.snapshot = found.snapshot;

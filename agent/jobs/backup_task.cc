@@ -376,7 +376,9 @@ BackupTaskReport BackupTask::TakeReport(const Result<void>& outcome) {
   timer_.End();
   report_.seconds = timer_.seconds();
   if (outcome) {
-    report_.state = report_.manifest.missing.empty() ? TaskState::kDone : TaskState::kPartlyDone;
+    report_.state = !report_.manifest.invalid.empty()   ? TaskState::kInvalid
+                    : !report_.manifest.missing.empty() ? TaskState::kPartlyDone
+                                                        : TaskState::kDone;
   } else {
     report_.state = StateOfError(outcome.error());
     report_.error = outcome.error();

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/jobs/snapshot_finder.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
 #include "common/repository/repository_view.h"
@@ -176,7 +177,7 @@ Result<void> RunLs(const JobContext& context, const RepositoryAddress& address,
                    const LsOptions& options, const LsVisitor& visitor) {
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   HF_ASSIGN(const SnapshotInfo snapshot,
-            repository::FindSnapshot(opened.snapshots, options.snapshot));
+            ChooseSnapshot(context, address.label(), opened.snapshots, options.snapshot));
   HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), snapshot, options.path));
   HF_TRY(visitor.begin(snapshot));
   const std::string path = Trimmed(options.path);
@@ -210,8 +211,9 @@ Result<SnapshotDiff> RunDiff(
     const std::function<Result<void>(const repository::TreeChange&)>& visit) {
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   SnapshotDiff diff;
-  HF_ASSIGN(diff.first, repository::FindSnapshot(opened.snapshots, options.first));
-  HF_ASSIGN(diff.second, repository::FindSnapshot(opened.snapshots, options.second));
+  HF_ASSIGN(diff.first, ChooseSnapshot(context, address.label(), opened.snapshots, options.first));
+  HF_ASSIGN(diff.second,
+            ChooseSnapshot(context, address.label(), opened.snapshots, options.second));
   HF_ASSIGN(const TreeNode first, repository::FindNode(opened.repository(), diff.first, ""));
   HF_ASSIGN(const TreeNode second, repository::FindNode(opened.repository(), diff.second, ""));
   HF_ASSIGN(diff.counts, repository::DiffTrees(opened.repository(), *first.subtree, *second.subtree,
@@ -224,7 +226,7 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
                            const std::function<Result<void>(ByteView)>& write) {
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   DumpReport report;
-  HF_ASSIGN(report.snapshot, repository::FindSnapshot(opened.snapshots, snapshot));
+  HF_ASSIGN(report.snapshot, ChooseSnapshot(context, address.label(), opened.snapshots, snapshot));
   HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), report.snapshot, path));
   ObservedProgress progress(context, "dump from " + address.label());
   progress.progress().SetPhase("dump");

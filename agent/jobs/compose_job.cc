@@ -130,6 +130,7 @@ class ComposeJob {
     manifest.parts.clear();
     manifest.missing.clear();
     manifest.warnings.clear();
+    manifest.invalid.clear();
     // Of a single node everybody knows whose words they are.
     const bool is_alone = request_.parts.size() == 1 && request_.lacking.empty();
     for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -159,6 +160,9 @@ class ComposeJob {
     }
     for (const std::string& warning : record.manifest.warnings) {
       manifest.warnings.push_back(whose + warning);
+    }
+    for (const std::string& reason : record.manifest.invalid) {
+      manifest.invalid.push_back(whose + reason);
     }
     if (!part.has_data) {
       for (auto& [key, values] : record.manifest.details) {

@@ -8,6 +8,7 @@
 
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
+#include "common/base/source_name.h"
 #include "common/repository/pack_presence.h"
 
 namespace holdfast::jobs {
@@ -17,6 +18,12 @@ using repository::SnapshotInfo;
 
 bool IsOf(const SnapshotInfo& snapshot, const SnapshotSlot& slot) {
   return snapshot.kind == slot.kind && snapshot.name == slot.name && snapshot.host == slot.host;
+}
+
+// A safety snapshot is compared with the backups of its source.
+bool IsOfSource(const SnapshotInfo& snapshot, const SnapshotSlot& slot) {
+  return snapshot.kind == slot.kind && snapshot.host == slot.host &&
+         (snapshot.name == slot.name || SafetyNameOf(snapshot.name) == slot.name);
 }
 
 WallTime ToWallTime(UnixTime time) {
@@ -29,6 +36,7 @@ ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
           .host = snapshot.host,
           .time = ToWallTime(snapshot.time),
           .is_partial = snapshot.is_partial,
+          .is_invalid = snapshot.is_invalid,
           .was_there = false,
           .manifest = std::move(manifest)};
 }
@@ -87,7 +95,7 @@ const SnapshotInfo* FindPrevious(const std::vector<SnapshotInfo>& snapshots,
                                  const SnapshotSlot& slot, Topology topology) {
   const SnapshotInfo* newest = nullptr;
   for (const SnapshotInfo& snapshot : snapshots) {
-    if (!IsOf(snapshot, slot)) continue;
+    if (snapshot.is_safety || !IsOfSource(snapshot, slot)) continue;
     bool is_worse = topology == Topology::kSharded && snapshot.is_partial && newest != nullptr &&
                     !newest->is_partial;
     if (!is_worse) newest = &snapshot;
@@ -141,7 +149,11 @@ Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySessio
   options.tags = {"run:" + context.run};
   if (!manifest.cluster.empty()) options.tags.push_back("cluster:" + manifest.cluster);
   options.tags.push_back("kind:" + composition.slot.kind);
-  if (composition.is_partial) options.tags.push_back("partial");
+  if (composition.is_partial) options.tags.emplace_back(repository::kPartialTag);
+  if (!manifest.invalid.empty()) options.tags.emplace_back(repository::kInvalidTag);
+  if (IsSafetyName(composition.slot.name)) {
+    options.tags.emplace_back(repository::kSafetyTag);
+  }
   options.parent = composition.parent;
   options.user = context.user;
   options.lock = session.lock();

@@ -31,6 +31,7 @@ struct ComposedSnapshot {
   std::string host;
   WallTime time;
   bool is_partial = false;
+  bool is_invalid = false;
   bool was_there = false;  // it existed already, nothing was written
   Manifest manifest;
 };
@@ -81,8 +82,9 @@ struct Composition {
   repository::SameFile same_file = repository::SameFile::kRefuse;
 };
 
-// The newest snapshot of the source, to compare with; of a sharded source one that lacks shards
-// would tell nothing about them. Null where there is none.
+// The newest backup of the source, to compare with; never a safety snapshot. Of a sharded source,
+// complete backups are preferred: a partial one says nothing about the shards it has not. Null
+// without one. The slot of a safety snapshot yields a backup of its source.
 const repository::SnapshotInfo* FindPrevious(const std::vector<repository::SnapshotInfo>& snapshots,
                                              const SnapshotSlot& slot, Topology topology);
 

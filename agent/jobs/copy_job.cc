@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/jobs/snapshot_finder.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
 #include "common/repository/snapshot_reader.h"
@@ -12,7 +13,8 @@ namespace {
 
 using repository::SnapshotInfo;
 
-Result<std::vector<SnapshotInfo>> Choose(std::vector<SnapshotInfo> all,
+Result<std::vector<SnapshotInfo>> Choose(const JobContext& context, const std::string& label,
+                                         std::vector<SnapshotInfo> all,
                                          const CopyJobOptions& options) {
   if (options.snapshots.empty()) {
     std::erase_if(all, [&](const SnapshotInfo& snapshot) {
@@ -24,7 +26,7 @@ Result<std::vector<SnapshotInfo>> Choose(std::vector<SnapshotInfo> all,
   }
   std::vector<SnapshotInfo> chosen;
   for (const std::string& selector : options.snapshots) {
-    HF_ASSIGN(SnapshotInfo snapshot, repository::FindSnapshot(all, selector));
+    HF_ASSIGN(SnapshotInfo snapshot, ChooseSnapshot(context, label, all, selector));
     const bool is_new = std::ranges::find(chosen, snapshot.id, &SnapshotInfo::id) == chosen.end();
     if (is_new) chosen.push_back(std::move(snapshot));
   }
@@ -64,7 +66,7 @@ Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress
   if (!all) return in(from, std::move(all).error());
   auto present = repository::ListSnapshots(target->repository());
   if (!present) return in(to, std::move(present).error());
-  auto chosen = Choose(*std::move(all), options);
+  auto chosen = Choose(context, from.label(), *std::move(all), options);
   if (!chosen) return in(from, std::move(chosen).error());
   if (auto loaded = source->repository().LoadIndex(context.stop); !loaded) {
     return in(from, std::move(loaded).error());

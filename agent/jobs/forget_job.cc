@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/jobs/snapshot_finder.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
@@ -46,10 +47,12 @@ Result<void> AddNamedDamage(const std::vector<std::string>& selectors,
 }
 
 // Verdicts about named snapshots; nobody else is touched.
-Result<void> JudgeNamed(const ForgetOptions& options, unsigned min_keep, ForgetReport& report) {
+Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options, unsigned min_keep,
+                        ForgetReport& report) {
   std::set<repository::Id> named;
   for (const std::string& selector : options.snapshots) {
-    HF_ASSIGN(const SnapshotInfo snapshot, repository::FindSnapshot(report.snapshots, selector));
+    HF_ASSIGN(const SnapshotInfo snapshot,
+              ChooseSnapshot(context, report.repository, report.snapshots, selector));
     named.insert(snapshot.id);
   }
   std::vector<RetentionVerdict> verdicts;
@@ -93,13 +96,16 @@ Result<void> RequireKept(const ForgetReport& report) {
 Result<void> JudgeByPolicy(const ForgetOptions& options, unsigned min_keep, const Clock& clock,
                            ForgetReport& report) {
   std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
-    return !IsChosen(snapshot, options.selector);
+    return !snapshot.is_safety && !IsChosen(snapshot, options.selector);
   });
   const UnixTime now = ToUnixTime(clock.Now());
   std::vector<RetentionVerdict> all;
   std::vector<std::size_t> sizes;
   for (repository::SnapshotGroup& group :
        repository::GroupSnapshots(report.snapshots, options.grouping)) {
+    std::erase_if(group.snapshots,
+                  [](const SnapshotInfo* snapshot) { return snapshot->is_safety; });
+    if (group.snapshots.empty()) continue;
     std::vector<RetentionVerdict> verdicts =
         repository::ApplyRetention(group.snapshots, options.policy, now);
     sizes.push_back(verdicts.size());
@@ -118,26 +124,57 @@ Result<void> JudgeByPolicy(const ForgetOptions& options, unsigned min_keep, cons
   return RequireKept(report);
 }
 
+// A safety snapshot that is named is judged by that alone.
+void LeaveToNamed(ForgetReport& report) {
+  std::erase_if(report.safety, [&](const RetentionVerdict& verdict) {
+    return std::ranges::count(report.groups.front().verdicts, verdict.snapshot,
+                              &RetentionVerdict::snapshot) > 0;
+  });
+}
+
 // One by one, oldest first: who is interrupted has the newest left.
-Result<void> Remove(const JobContext& context, RepositorySession& session, ForgetReport& report) {
-  for (const ForgetReport::Group& group : report.groups) {
-    for (auto verdict = group.verdicts.rbegin(); verdict != group.verdicts.rend(); ++verdict) {
-      if (verdict->keep) continue;
-      if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-      const std::string id = verdict->snapshot->id.Hex();
-      Result<void> removed = session.repository().storage().RemoveWhile(
-          {FileKind::kSnapshot, id}, repository::WhileHeld(session.lock()));
-      if (!removed && removed.error().code() != ErrorCode::kNotFound) {
-        return Fail(std::move(removed).error().While("forget snapshot " + id.substr(0, 8)));
-      }
-      ++report.forgotten;
-      CrashPoint("jobs.forget.after_remove");
+Result<void> Remove(const JobContext& context, RepositorySession& session,
+                    const std::vector<RetentionVerdict>& verdicts, unsigned& forgotten) {
+  for (auto verdict = verdicts.rbegin(); verdict != verdicts.rend(); ++verdict) {
+    if (verdict->keep) continue;
+    if (context.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    const std::string id = verdict->snapshot->id.Hex();
+    Result<void> removed = session.repository().storage().RemoveWhile(
+        {FileKind::kSnapshot, id}, repository::WhileHeld(session.lock()));
+    if (!removed && removed.error().code() != ErrorCode::kNotFound) {
+      return Fail(std::move(removed).error().While("forget snapshot " + id.substr(0, 8)));
     }
+    ++forgotten;
+    CrashPoint("jobs.forget.after_remove");
   }
   return {};
 }
 
+Result<void> RemoveAll(const JobContext& context, RepositorySession& session,
+                       ForgetReport& report) {
+  for (const ForgetReport::Group& group : report.groups) {
+    HF_TRY(Remove(context, session, group.verdicts, report.forgotten));
+  }
+  return Remove(context, session, report.safety, report.forgotten);
+}
+
+unsigned CountForgotten(const std::vector<RetentionVerdict>& verdicts) {
+  return static_cast<unsigned>(std::ranges::count(verdicts, false, &RetentionVerdict::keep));
+}
+
 }  // namespace
+
+Result<unsigned> ForgetOldSafetySnapshots(const JobContext& context, RepositorySession& session,
+                                          bool dry_run) {
+  HF_ASSIGN(const repository::SnapshotListing listing,
+            repository::ListReadableSnapshots(session.repository()));
+  const std::vector<RetentionVerdict> verdicts =
+      repository::JudgeSafetySnapshots(listing.snapshots, ToUnixTime(context.clock->Now()));
+  if (dry_run) return CountForgotten(verdicts);
+  unsigned forgotten = 0;
+  HF_TRY(Remove(context, session, verdicts, forgotten));
+  return forgotten;
+}
 
 Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddress& address,
                                const ForgetOptions& options) {
@@ -163,16 +200,19 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
       options.allow_below_floor ? 0 : options.min_keep.value_or(address.min_keep);
   Result<void> judged = options.snapshots.empty()
                             ? JudgeByPolicy(options, min_keep, *context.clock, report)
-                            : JudgeNamed(options, min_keep, report);
+                            : JudgeNamed(context, options, min_keep, report);
   if (!judged) return Fail(std::move(judged).error().While(what));
+  report.safety =
+      repository::JudgeSafetySnapshots(report.snapshots, ToUnixTime(context.clock->Now()));
+  if (!options.snapshots.empty()) LeaveToNamed(report);
   if (options.dry_run) {
     for (const ForgetReport::Group& group : report.groups) {
-      report.forgotten +=
-          static_cast<unsigned>(std::ranges::count(group.verdicts, false, &RetentionVerdict::keep));
+      report.forgotten += CountForgotten(group.verdicts);
     }
+    report.forgotten += CountForgotten(report.safety);
     return report;
   }
-  Result<void> removed = Remove(context, *session, report);
+  Result<void> removed = RemoveAll(context, *session, report);
   if (!removed) report.error = std::move(removed).error().While(what);
   return report;
 }

@@ -40,17 +40,24 @@ struct ForgetReport {
   std::string repository;
   bool dry_run = false;
   std::vector<repository::SnapshotInfo> snapshots;
-  std::vector<Group> groups;   // of named snapshots one, with those alone
-  unsigned forgotten = 0;      // with dry_run: would be
-  unsigned kept_by_floor = 0;  // that the policy alone would have forgotten
-  std::optional<Error> error;  // why not all were forgotten that were to be
+  std::vector<Group> groups;                         // of named snapshots one, with those alone
+  std::vector<repository::RetentionVerdict> safety;  // newest first; of `snapshots`
+  unsigned forgotten = 0;                            // with dry_run: would be
+  unsigned kept_by_floor = 0;                        // that the policy alone would have forgotten
+  std::optional<Error> error;                        // why not all were forgotten that were to be
 };
 
+// Safety snapshots are judged by JudgeSafetySnapshots() alone, except those that are named.
 // An exclusive lock is held meanwhile; a dry run takes none. kNotFound for a named snapshot that is
 // not there, kDenied for one that belongs to the floor and for a policy that would leave nothing of
 // a group, kUnavailable when a snapshot that is listed is not there, and the error of one that
 // cannot be read now: then none is forgotten.
 Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddress& address,
                                const ForgetOptions& options);
+
+// Removes the safety snapshots that JudgeSafetySnapshots() does not keep and returns how many.
+// REQUIRES: `session` holds an exclusive lock, unless `dry_run`.
+Result<unsigned> ForgetOldSafetySnapshots(const JobContext& context, RepositorySession& session,
+                                          bool dry_run);
 
 }  // namespace holdfast::jobs

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "agent/jobs/snapshot_finder.h"
 #include "common/base/format.h"
 
 namespace holdfast::jobs {
@@ -56,7 +57,8 @@ Result<StatsReport> RunStats(const JobContext& context, const RepositoryAddress&
     if (!snapshots.empty()) {
       std::vector<SnapshotInfo> named;
       for (const std::string& selector : snapshots) {
-        HF_ASSIGN(SnapshotInfo snapshot, repository::FindSnapshot(chosen, selector));
+        HF_ASSIGN(SnapshotInfo snapshot,
+                  ChooseSnapshot(context, address.label(), chosen, selector));
         named.push_back(std::move(snapshot));
       }
       chosen = std::move(named);

@@ -42,11 +42,13 @@ void TakeManifest(const Manifest& manifest, InventoriedSnapshot& entry) {
 InventoriedSnapshot Describe(const SnapshotInfo& snapshot) {
   InventoriedSnapshot entry;
   entry.id = snapshot.id;
-  if (!snapshot.kind.empty()) entry.source = snapshot.kind + "/" + snapshot.name;
+  if (!snapshot.kind.empty()) entry.source = snapshot.kind + "/" + snapshot.source_name();
   entry.host = snapshot.host;
   entry.run = snapshot.run;
   entry.time = snapshot.time;
   entry.is_partial = snapshot.is_partial;
+  entry.is_invalid = snapshot.is_invalid;
+  entry.is_safety = snapshot.is_safety;
   entry.parent = snapshot.parent;
   entry.items = snapshot.files;
   entry.bytes = snapshot.bytes_processed;

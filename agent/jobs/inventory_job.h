@@ -22,6 +22,8 @@ struct InventoriedSnapshot {
   std::string run;
   UnixTime time;
   bool is_partial = false;
+  bool is_invalid = false;
+  bool is_safety = false;  // `source` is the one that it was taken of
   std::optional<repository::Id> parent;
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;

@@ -72,6 +72,8 @@ std::string_view TaskStateName(TaskState state) {
       return "done";
     case TaskState::kPartlyDone:
       return "partly done";
+    case TaskState::kInvalid:
+      return "invalid";
     case TaskState::kFailed:
       return "failed";
     case TaskState::kRefused:

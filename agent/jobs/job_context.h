@@ -18,6 +18,7 @@
 #include "common/base/result.h"
 #include "common/crypto/scrypt.h"
 #include "common/repository/lock.h"
+#include "common/repository/snapshot_reader.h"
 #include "common/storage/storage.h"
 #include "common/stream/progress.h"
 
@@ -57,6 +58,7 @@ struct JobContext {
   // Price of trying the password of a new key; unset: as ScryptOf() says.
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
   const Bandwidth* bandwidth = nullptr;    // null: no limits
+  repository::LatestRule latest = {};      // what `latest` accepts
   RepositoryPool* repositories = nullptr;  // null: every session opens its own
 
   // Of a new key: low for a password that RandomPassword() made, because nobody guesses 256 bits at
@@ -115,7 +117,14 @@ class PhaseTimer {
   PhaseSeconds seconds_;
 };
 
-enum class TaskState : std::uint8_t { kDone, kPartlyDone, kFailed, kRefused, kCancelled };
+enum class TaskState : std::uint8_t {
+  kDone,
+  kPartlyDone,
+  kInvalid,  // saved, but the service's own checker refuses the content
+  kFailed,
+  kRefused,
+  kCancelled,
+};
 // "done", "partly done", "failed", "refused", "cancelled".
 std::string_view TaskStateName(TaskState state);
 // What a task that ended with this error became.

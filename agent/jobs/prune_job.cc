@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/jobs/forget_job.h"
 #include "common/base/format.h"
 
 namespace holdfast::jobs {
@@ -9,7 +10,9 @@ namespace holdfast::jobs {
 Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
                              repository::PruneOptions options) {
   HF_ASSIGN(auto session, RepositorySession::Open(context, address, LockUse::kExclusive));
+  unsigned safety_forgotten = 0;
   const auto prune = [&]() -> Result<repository::PruneReport> {
+    HF_ASSIGN(safety_forgotten, ForgetOldSafetySnapshots(context, *session, options.dry_run));
     HF_TRY(session->repository().LoadIndex(context.stop));
     ObservedProgress progress(context, "prune " + address.label());
     options.lock = session->lock();
@@ -17,7 +20,9 @@ Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress&
                                        context.stop);
   };
   Result<repository::PruneReport> pruned = prune();
-  if (pruned) return PruneReport{address.label(), options.dry_run, *std::move(pruned)};
+  if (pruned) {
+    return PruneReport{address.label(), options.dry_run, safety_forgotten, *std::move(pruned)};
+  }
   return Fail(
       std::move(pruned).error().While(fmt::format("prune repository {}", Quote(address.label()))));
 }

@@ -1,4 +1,4 @@
-// Takes away what no snapshot of a repository needs any more.
+// Removes expired safety snapshots, then all data that no snapshot of a repository needs.
 #pragma once
 
 #include <string>
@@ -13,6 +13,7 @@ namespace holdfast::jobs {
 struct PruneReport {
   std::string repository;
   bool dry_run = false;
+  unsigned safety_forgotten = 0;  // with dry_run: would be, and `prune` counts them as needed
   repository::PruneReport prune;
 };
 // An exclusive lock is held meanwhile, for a dry run too: what it counts is what a prune would

@@ -11,15 +11,13 @@
 #include "agent/journal/restore_journal.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
+#include "common/base/source_name.h"
 #include "common/config/reader.h"
 
 namespace holdfast::jobs {
 namespace {
 
 using repository::SnapshotInfo;
-
-// Behind the name of the source whose snapshot is restored.
-constexpr std::string_view kSavedFirst = "-before-restore";
 
 std::string ShortId(const std::string& id) { return id.substr(0, 8); }
 
@@ -135,13 +133,16 @@ class Restore {
     // What is put into a directory can be gone on with, should the lock turn out to be refused.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
-              FindInRepositories(context_, repositories_, options_.selector, lock_use, wait));
+              FindInRepositories(context_, SearchedRepositories(),
+                                 {.selector = options_.selector, .is_undo = options_.undo},
+                                 lock_use, wait));
     snapshot_ = std::move(found.snapshot);
     repository_ = std::move(found.session);
     report_.repository = repository_->address().label();
     report_.snapshot = snapshot_.id.Hex();
     report_.kind = snapshot_.kind;
     report_.name = snapshot_.name;
+    report_.is_safety = snapshot_.is_safety;
     report_.warnings = std::move(found.warnings);
     report_.warnings.insert(report_.warnings.end(), repository_->warnings().begin(),
                             repository_->warnings().end());
@@ -161,9 +162,26 @@ class Restore {
     return {};
   }
 
+  // An undo looks where the source's safety snapshots are written: into its own repository.
+  std::vector<RepositoryAddress> SearchedRepositories() const {
+    if (!options_.undo || context_.settings == nullptr || repositories_.size() < 2) {
+      return repositories_;
+    }
+    for (const SourceSettings& source : context_.settings->sources) {
+      if (source.label() != options_.selector) continue;
+      const RepositorySettings* own = context_.settings->FindRepository(source.repository);
+      if (own != nullptr) return {AddressOf(*own)};
+    }
+    return repositories_;
+  }
+
   // Nobody takes what was only partly saved for the whole.
   void WarnOfMissing() {
-    if (!view_->manifest() || view_->manifest()->missing.empty()) return;
+    if (!view_->manifest()) return;
+    for (const std::string& reason : view_->manifest()->invalid) {
+      report_.warnings.push_back("this snapshot is invalid: " + reason);
+    }
+    if (view_->manifest()->missing.empty()) return;
     std::vector<std::string> missing;
     for (const Missing& one : view_->manifest()->missing)
       missing.push_back(fmt::format("{} ({})", one.what, one.reason));
@@ -280,7 +298,7 @@ class Restore {
   }
 
   Result<void> CheckSource() const {
-    const std::string source = snapshot_.kind + "/" + snapshot_.name;
+    const std::string source = snapshot_.kind + "/" + snapshot_.source_name();
     if (options_.source.empty() || options_.source == source) return {};
     return Fail(ErrorCode::kDenied,
                 fmt::format("snapshot {} is of {}; expected one of {}", ShortId(report_.snapshot),
@@ -305,11 +323,12 @@ class Restore {
       return Fail(ErrorCode::kInvalidArgument, "restore in place needs the source's configuration",
                   "give --config FILE instead of --repository-url, or restore to a directory");
     }
-    const SourceSettings* source = context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+    const SourceSettings* source =
+        context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
     if (source == nullptr) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("no source {} in {}; expected the one that snapshot {} is of",
-                              Quote(snapshot_.kind + "/" + snapshot_.name),
+                              Quote(snapshot_.kind + "/" + snapshot_.source_name()),
                               Quote(context_.settings->file), ShortId(report_.snapshot)),
                   "add it to the sources, or restore to a directory: --to DIR");
     }
@@ -338,12 +357,16 @@ class Restore {
                                                           .state = ""});
     HF_ASSIGN(std::unique_ptr<RestoreSession> session,
               source->source().OpenRestore(
-                  {.snapshot = view_.get(), .journal = &journal, .options = std::move(values)}));
+                  {.snapshot = view_.get(),
+                   .journal = &journal,
+                   .options = std::move(values),
+                   .allow_invalid = options_.allow_invalid,
+                   // What a partial safety snapshot has not may have been there all the same.
+                   .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
     timer_.Begin("preflight", progress_.progress());
     HF_TRY(session->Preflight(context_.stop));
-    if (options_.safety_snapshot) HF_TRY(TakeSafetySnapshot(*settings, *source));
     report_.began = true;
-    Result<void> steps = TakeSteps(*session);
+    Result<void> steps = TakeSteps(*session, *settings, *source);
     if (!steps) return RollBack(*session, journal, std::move(steps).error());
     timer_.Begin("commit", progress_.progress());
     report_.changes = session->Changes();
@@ -354,7 +377,9 @@ class Restore {
     return {};
   }
 
-  Result<void> TakeSafetySnapshot(const SourceSettings& settings, SourceSession& source) {
+  // Under a name of its own, so that nothing takes it for a backup: see kSafetySuffix.
+  Result<void> TakeSafetySnapshot(SourceSettings settings, SourceSession& source) {
+    settings.name = SafetyNameOf(snapshot_.source_name());
     timer_.Begin("safety snapshot", progress_.progress());
     const RepositorySettings* wanted = context_.settings->FindRepository(settings.repository);
     HF_CHECK(wanted != nullptr);
@@ -376,11 +401,16 @@ class Restore {
             .WithHint("put right what it names; --no-safety-snapshot restores without one"));
   }
 
-  Result<void> TakeSteps(RestoreSession& session) {
+  // The safety snapshot comes when nothing but the swap is left to fail: a restore that changes
+  // nothing leaves none.
+  Result<void> TakeSteps(RestoreSession& session, const SourceSettings& settings,
+                         SourceSession& source) {
     timer_.Begin("stage", progress_.progress());
     HF_TRY(session.Stage(progress_.progress(), context_.stop));
     timer_.Begin("validate", progress_.progress());
     HF_TRY(session.Validate(context_.stop));
+    if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
+    if (options_.safety_snapshot) HF_TRY(TakeSafetySnapshot(settings, source));
     if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     timer_.Begin("swap", progress_.progress());
     HF_TRY(session.Swap(context_.stop));
@@ -395,6 +425,7 @@ class Restore {
     if (undone) undone = journal.Remove();
     if (undone) {
       report_.rolled_back = true;
+      if (report_.safety_snapshot && report_.safety_snapshot->error) report_.began = false;
       return Fail(std::move(cause).While("restore in place, all is as it was before"));
     }
     std::string why = undone.error().Text();
@@ -410,9 +441,9 @@ class Restore {
     const SourceSettings* settings =
         context_.settings == nullptr
             ? nullptr
-            : context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+            : context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
     HF_ASSIGN(std::unique_ptr<Source> source,
-              OpenSource(context_, *kind, snapshot_.name,
+              OpenSource(context_, *kind, snapshot_.source_name(),
                          settings == nullptr ? config::Values() : settings->values));
     RestoreSpec spec = {.snapshot = view_.get(), .options = std::move(values)};
     spec.dry_run = options_.dry_run;
@@ -449,15 +480,16 @@ class Restore {
                   "--repository-url",
                   std::string(hint));
     }
-    const SourceSettings* own = context_.settings->FindSource(snapshot_.kind, snapshot_.name);
+    const SourceSettings* own =
+        context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
     SourceSettings settings = own == nullptr ? SourceSettings() : *own;
     settings.kind = snapshot_.kind;
-    settings.name = snapshot_.name + std::string(kSavedFirst);
+    settings.name = SafetyNameOf(snapshot_.source_name());
     if (own == nullptr) settings.repository = repository_->address().name;
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Adopt(context_, settings, "restore", std::move(what)));
     HF_TRY(TakeSafetySnapshot(settings, *source));
-    if (report_.safety_snapshot->state == TaskState::kPartlyDone) {
+    if (!report_.safety_snapshot->manifest.missing.empty()) {
       return Fail(ErrorCode::kUnavailable,
                   "the safety snapshot has not all of it, so nothing was changed",
                   std::string(hint));

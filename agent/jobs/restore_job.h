@@ -26,7 +26,12 @@ enum class RestoreMode : std::uint8_t {
 struct RestoreOptions {
   std::string selector = {};  // as FindSnapshot takes it
   RestoreMode mode = RestoreMode::kDirectory;
-  std::string source = {};     // "kind/name" that the snapshot must be of; empty: any
+  // kInPlace: that the service's own checker refuses the content is a warning, not an error.
+  bool allow_invalid = false;
+  // kInPlace: `selector` names a source or a safety snapshot, see FindSafetySnapshot().
+  bool undo = false;
+  // "kind/name" that the snapshot must be of, itself or as a safety snapshot; empty: any.
+  std::string source = {};
   std::string root = {};       // kStaging: absolute, and there
   std::string directory = {};  // kDirectory: absolute; kStaging: relative to the root
   std::string path = {};       // of these two: only this path of the snapshot; empty: all
@@ -57,7 +62,8 @@ struct RestoreReport {
   std::string snapshot;
   std::string kind;  // empty for snapshots that Holdfast did not make
   std::string name;
-  std::string directory;  // kDirectory, kStaging: absolute
+  bool is_safety = false;  // a safety snapshot was restored
+  std::string directory;   // kDirectory, kStaging: absolute
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   // kDirectory, kStaging: as ExtractOutcome has them.

@@ -18,7 +18,7 @@ Error Worse(std::optional<Error> before, Error now) {
 
 std::vector<RepositoryListing> ListRepositories(const JobContext& context,
                                                 const std::vector<RepositoryAddress>& repositories,
-                                                std::string_view selector) {
+                                                std::string_view selector, bool with_safety) {
   std::vector<RepositoryListing> listings;
   for (const RepositoryAddress& address : repositories) {
     RepositoryListing& listing = listings.emplace_back();
@@ -38,22 +38,36 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
       listing.error = std::move(snapshots->unreadable.front().error).While(what);
     }
     for (repository::SnapshotInfo& snapshot : snapshots->snapshots) {
-      bool is_chosen =
-          selector.empty() ||
-          (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
-      if (is_chosen) listing.snapshots.push_back(std::move(snapshot));
+      bool is_chosen = selector.empty() ||
+                       (!snapshot.kind.empty() &&
+                        MatchesPattern(selector, snapshot.kind + "/" + snapshot.source_name()));
+      if (is_chosen && (with_safety || !snapshot.is_safety))
+        listing.snapshots.push_back(std::move(snapshot));
     }
   }
   return listings;
 }
 
+Result<repository::SnapshotInfo> ChooseSnapshot(
+    const JobContext& context, const std::string& subject,
+    const std::vector<repository::SnapshotInfo>& snapshots, std::string_view selector) {
+  std::vector<repository::SnapshotInfo> passed_over;
+  auto found = repository::FindSnapshot(snapshots, selector, context.latest, &passed_over);
+  if (found && !passed_over.empty()) {
+    context.Note(subject, repository::DescribePassedOver(passed_over));
+  }
+  return found;
+}
+
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          const std::vector<RepositoryAddress>& repositories,
-                                         std::string_view selector, LockUse lock_use,
+                                         const SnapshotChoice& choice, LockUse lock_use,
                                          LockWait wait) {
+  const std::string& selector = choice.selector;
   std::optional<FoundSnapshot> found;
   std::optional<Error> failure;
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;
   for (const RepositoryAddress& address : repositories) {
     auto session = RepositorySession::Open(context, address, lock_use, wait);
     if (!session) {
@@ -68,11 +82,14 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       failure = Worse(std::move(failure), std::move(snapshots).error().While(what));
       continue;
     }
-    auto match = repository::FindSnapshot(snapshots->snapshots, selector);
+    std::vector<repository::SnapshotInfo> passed_over;
+    auto match = choice.is_undo ? repository::FindSafetySnapshot(snapshots->snapshots, selector)
+                                : repository::FindSnapshot(snapshots->snapshots, selector,
+                                                           context.latest, &passed_over);
     if (!snapshots->unreadable.empty()) {
       Error damage = std::move(snapshots->unreadable.front().error);
       // The damaged one may be the newest: nobody shall get an older state without knowing it.
-      if (match && selector.starts_with("latest")) {
+      if (match && (choice.is_undo || selector.starts_with("latest"))) {
         return Fail(Error(damage.code(), damage.message())
                         .WithHint(fmt::format("of those that can be read the latest is {}; name it "
                                               "if it will do",
@@ -97,10 +114,12 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                   "choose one by --repository NAME");
     }
     found = FoundSnapshot{*std::move(match), *std::move(session), {}};
+    if (!passed_over.empty()) notes.push_back(repository::DescribePassedOver(passed_over));
   }
   bool is_newest_of_all = selector == "latest";
   if (found && (!is_newest_of_all || warnings.empty())) {
     found->warnings = std::move(warnings);
+    found->warnings.insert(found->warnings.end(), notes.begin(), notes.end());
     return *std::move(found);
   }
   if (failure) return Fail(*std::move(failure));

@@ -21,10 +21,12 @@ struct RepositoryListing {
 };
 
 // Lists each repository; takes no lock and writes nothing. `selector` is "kind/name" with `*`,
-// which snapshots that Holdfast did not make never match; empty: all.
+// which snapshots that Holdfast did not make never match; empty: all. `with_safety`: safety
+// snapshots too, which match by the name of their source.
 std::vector<RepositoryListing> ListRepositories(const JobContext& context,
                                                 const std::vector<RepositoryAddress>& repositories,
-                                                std::string_view selector);
+                                                std::string_view selector,
+                                                bool with_safety = false);
 
 struct FoundSnapshot {
   repository::SnapshotInfo snapshot;
@@ -32,13 +34,26 @@ struct FoundSnapshot {
   std::vector<std::string> warnings;  // repositories that could not be looked into
 };
 
-// Finds the snapshot that FindSnapshot() finds by `selector`, in exactly one of the repositories.
+// FindSnapshot() by context.latest; a note of `subject` names the newer snapshots that `latest`
+// passed over.
+Result<repository::SnapshotInfo> ChooseSnapshot(
+    const JobContext& context, const std::string& subject,
+    const std::vector<repository::SnapshotInfo>& snapshots, std::string_view selector);
+
+// Which snapshot is meant.
+struct SnapshotChoice {
+  std::string selector;  // as FindSnapshot() takes it
+  bool is_undo = false;  // `selector` is as FindSafetySnapshot() takes it
+};
+
+// Finds the snapshot that is chosen, in exactly one of the repositories. A warning names newer
+// snapshots that `latest` passed over by context.latest.
 // kNotFound in all of them, kInvalidArgument in more than one. A repository that cannot be looked
 // into is a warning when another one has the snapshot, else the error; of "latest", the newest of
 // all, it always is the error.
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                          const std::vector<RepositoryAddress>& repositories,
-                                         std::string_view selector, LockUse lock_use,
+                                         const SnapshotChoice& choice, LockUse lock_use,
                                          LockWait wait = LockWait::kHere);
 
 }  // namespace holdfast::jobs

@@ -11,6 +11,7 @@
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
+#include "common/base/source_name.h"
 #include "common/config/config_file.h"
 #include "common/io/host.h"
 
@@ -316,6 +317,11 @@ class SettingsReader {
     source.name = source.values.Text("name");
     if (!IsName(source.name, false)) {
       return BadName(source.values.LocationOf("name"), "a source", source.name);
+    }
+    if (IsSafetyName(source.name)) {
+      return source.values.Invalid(
+          "name", fmt::format("source name {} ends in {}, which is reserved for safety snapshots",
+                              Quote(source.name), Quote(kSafetySuffix)));
     }
     if (const SourceSettings* first = settings_.FindSource(source.kind, source.name)) {
       return source.values.Invalid(

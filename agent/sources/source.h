@@ -113,6 +113,10 @@ struct RestoreSpec {
   SwapJournal* journal = nullptr;  // of a restore in place
   // Options given to the verb, checked against SourceKind::restore_options.
   config::Values options;
+  // In place: that the service's own checker refuses the content is a warning, not an error.
+  bool allow_invalid = false;
+  // In place: what the snapshot does not have stays where it is.
+  bool keep_others = false;
   // Of a kind's own way: change nothing, and say what would be.
   // REQUIRES: SourceKind::has_dry_restore.
   bool dry_run = false;

@@ -255,7 +255,7 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   snapshot.host = options.host;
   snapshot.user = options.user;
   snapshot.tags = options.tags;
-  snapshot.program_version = "holdfast " HOLDFAST_VERSION;
+  snapshot.program_version = "holdfast/" HOLDFAST_VERSION;
   std::string json = EncodeSnapshot(snapshot, summary);
   return repository.SealFile(FileKind::kSnapshot, AsBytes(json));
 }

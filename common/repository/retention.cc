@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -281,7 +282,7 @@ std::vector<SnapshotGroup> GroupSnapshots(const std::vector<SnapshotInfo>& snaps
 unsigned KeepFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep) {
   std::vector<RetentionVerdict*> good;
   for (RetentionVerdict& verdict : verdicts) {
-    if (!verdict.snapshot->is_partial) good.push_back(&verdict);
+    if (verdict.snapshot->is_good() && !verdict.snapshot->is_safety) good.push_back(&verdict);
   }
   std::ranges::stable_sort(good, [](const RetentionVerdict* one, const RetentionVerdict* two) {
     return one->snapshot->time > two->snapshot->time;
@@ -300,6 +301,30 @@ unsigned KeepFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep) {
     ++changed;
   }
   return changed;
+}
+
+std::vector<RetentionVerdict> JudgeSafetySnapshots(const std::vector<SnapshotInfo>& snapshots,
+                                                   UnixTime now) {
+  std::vector<RetentionVerdict> verdicts;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.is_safety) verdicts.push_back({&snapshot, false, {}});
+  }
+  std::ranges::stable_sort(verdicts, [](const RetentionVerdict& one, const RetentionVerdict& two) {
+    return one.snapshot->time > two.snapshot->time;
+  });
+  const std::int64_t oldest_kept = now.seconds - std::chrono::seconds(kSafetyRetention).count();
+  std::set<std::tuple<std::string, std::string, std::string>> sources;
+  for (RetentionVerdict& verdict : verdicts) {
+    const SnapshotInfo& snapshot = *verdict.snapshot;
+    if (sources.emplace(snapshot.kind, snapshot.source_name(), snapshot.host).second) {
+      verdict.reasons.emplace_back("newest safety snapshot");
+    } else if (snapshot.time.seconds >= oldest_kept) {
+      verdict.reasons.push_back(
+          fmt::format("safety snapshot of the last {} days", kSafetyRetention.count()));
+    }
+    verdict.keep = !verdict.reasons.empty();
+  }
+  return verdicts;
 }
 
 }  // namespace holdfast::repository

@@ -3,6 +3,7 @@
 // between the two (restic manual, "Removing backup snapshots").
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <span>
@@ -88,8 +89,16 @@ struct SnapshotGroup {
 std::vector<SnapshotGroup> GroupSnapshots(const std::vector<SnapshotInfo>& snapshots,
                                           const SnapshotGrouping& grouping);
 
-// The floor below a policy: of each source's snapshots that are not partial, the `min_keep` newest
+// The floor below a policy: of each source's complete and valid snapshots, the `min_keep` newest
 // are kept, whatever the verdicts say. Returns how many verdicts it changed.
 unsigned KeepFloor(std::span<RetentionVerdict> verdicts, unsigned min_keep);
+
+// How long safety snapshots stay.
+inline constexpr std::chrono::days kSafetyRetention{30};
+// The verdicts on the safety snapshots among `snapshots`, newest first: the newest of each source
+// is kept, the others for kSafetyRetention. No policy and no floor applies to them. The verdicts
+// refer to `snapshots`.
+std::vector<RetentionVerdict> JudgeSafetySnapshots(const std::vector<SnapshotInfo>& snapshots,
+                                                   UnixTime now);
 
 }  // namespace holdfast::repository

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/base/format.h"
+#include "common/base/source_name.h"
 #include "common/repository/go_text.h"
 #include "common/repository/json_reader.h"
 
@@ -142,7 +143,8 @@ void ReadTags(SnapshotInfo& snapshot) {
     if (tag.starts_with("kind:")) kind = tag.substr(5);
     if (tag.starts_with("run:")) snapshot.run = tag.substr(4);
     if (tag.starts_with("cluster:")) snapshot.cluster = tag.substr(8);
-    if (tag == "partial") snapshot.is_partial = true;
+    if (tag == kPartialTag) snapshot.is_partial = true;
+    if (tag == kInvalidTag) snapshot.is_invalid = true;
   }
   std::string head = "/" + kind + "/";
   if (kind.empty() || snapshot.paths.size() != 1 || !snapshot.paths[0].starts_with(head)) return;
@@ -150,6 +152,8 @@ void ReadTags(SnapshotInfo& snapshot) {
   if (name.empty() || name.find('/') != std::string::npos) return;
   snapshot.kind = kind;
   snapshot.name = name;
+  // The name decides, not the tag: anybody may tag a backup, and safety snapshots expire.
+  snapshot.is_safety = IsSafetyName(name);
 }
 
 }  // namespace

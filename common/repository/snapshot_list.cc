@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "common/base/format.h"
+#include "common/base/source_name.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
 
@@ -38,6 +39,11 @@ Result<SourceWords> ParseSource(std::string_view selector, std::string_view text
   return words;
 }
 
+bool IsOfSource(const SnapshotInfo& snapshot, const SourceWords& words) {
+  return snapshot.kind == words.kind && snapshot.source_name() == words.name &&
+         (words.host.empty() || snapshot.host == words.host);
+}
+
 bool Matches(const SnapshotInfo& snapshot, const SourceWords& words) {
   return snapshot.kind == words.kind && snapshot.name == words.name &&
          (words.host.empty() || snapshot.host == words.host);
@@ -61,9 +67,14 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
   if (snapshots.empty()) return std::move(error).WithHint("the repository has no snapshot yet");
   std::set<std::string> sources;
   for (const SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.is_safety) continue;
     sources.insert(snapshot.kind.empty()
                        ? ShortId(snapshot.id)
                        : fmt::format("{}/{}@{}", snapshot.kind, snapshot.name, snapshot.host));
+  }
+  if (sources.empty()) {
+    return std::move(error).WithHint(
+        "the repository has only safety snapshots: --undo restores them");
   }
   return std::move(error).WithHint("there are: " + Join(sources));
 }
@@ -78,16 +89,49 @@ Result<void> CheckOneHost(const std::vector<const SnapshotInfo*>& found,
               fmt::format("add \"@\" and one of: {}", Join(hosts)));
 }
 
+bool Accepts(const LatestRule& rule, const SnapshotInfo& snapshot) {
+  return (rule.allow_partial || !snapshot.is_partial) &&
+         (rule.allow_invalid || !snapshot.is_invalid);
+}
+
+// The newest of `found` that the rule accepts. REQUIRES: `found` is not empty.
+Result<SnapshotInfo> ChooseLatest(std::vector<const SnapshotInfo*> found, std::string_view selector,
+                                  const LatestRule& rule, std::vector<SnapshotInfo>* passed_over) {
+  std::ranges::stable_sort(found, std::ranges::greater(), &SnapshotInfo::time);
+  for (const SnapshotInfo* snapshot : found) {
+    if (Accepts(rule, *snapshot)) return *snapshot;
+    if (passed_over != nullptr) passed_over->push_back(*snapshot);
+  }
+  const SnapshotInfo& newest = *found.front();
+  const bool is_partial = newest.is_partial && !rule.allow_partial;
+  return Fail(
+      ErrorCode::kNotFound, fmt::format("no complete and valid snapshot {}", Quote(selector)),
+      fmt::format("the newest is {}, which is {}: use --allow-{}, or name it", ShortId(newest.id),
+                  is_partial ? kPartialTag : kInvalidTag, is_partial ? kPartialTag : kInvalidTag));
+}
+
 Result<SnapshotInfo> FindLatest(const std::vector<SnapshotInfo>& snapshots,
-                                std::string_view selector, std::string_view source) {
+                                std::string_view selector, std::string_view source,
+                                const LatestRule& rule, std::vector<SnapshotInfo>* passed_over) {
   HF_ASSIGN(SourceWords words, ParseSource(selector, source));
   std::vector<const SnapshotInfo*> found;
   for (const SnapshotInfo& snapshot : snapshots) {
-    if (Matches(snapshot, words)) found.push_back(&snapshot);
+    if (!snapshot.is_safety && Matches(snapshot, words)) found.push_back(&snapshot);
   }
   if (found.empty()) return Fail(NothingFound(snapshots, selector));
   HF_TRY(CheckOneHost(found, selector));
-  return **std::ranges::max_element(found, {}, &SnapshotInfo::time);
+  return ChooseLatest(std::move(found), selector, rule, passed_over);
+}
+
+Result<SnapshotInfo> FindLatestOfAll(const std::vector<SnapshotInfo>& snapshots,
+                                     std::string_view selector, const LatestRule& rule,
+                                     std::vector<SnapshotInfo>* passed_over) {
+  std::vector<const SnapshotInfo*> found;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    if (!snapshot.is_safety) found.push_back(&snapshot);
+  }
+  if (found.empty()) return Fail(NothingFound(snapshots, selector));
+  return ChooseLatest(std::move(found), selector, rule, passed_over);
 }
 
 Result<SnapshotInfo> FindOfRun(const std::vector<SnapshotInfo>& snapshots,
@@ -141,7 +185,36 @@ Result<SnapshotInfo> Decode(const Id& id, Result<Bytes> json) {
   return DecodeSnapshot(id, AsText(*json));
 }
 
+// Builds before kSafetySuffix saved a safety snapshot under the name of its source; only the note
+// in its manifest tells. They wrote this program version, later builds write "holdfast/VERSION", so
+// that no other manifest need be read.
+constexpr std::string_view kVersionBeforeSafetyNames = "holdfast 0.1.0";
+constexpr std::string_view kSafetyNote = "safety snapshot before restore of ";
+
+void RecogniseOldSafetySnapshots(Repository& repository, std::vector<SnapshotInfo>& snapshots) {
+  bool has_index = false;
+  for (SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.kind.empty() || snapshot.is_safety ||
+        snapshot.program_version != kVersionBeforeSafetyNames) {
+      continue;
+    }
+    // What cannot be read stays a backup: whoever opens the snapshot reports the damage.
+    if (!has_index && !repository.LoadIndexWithCache({})) return;
+    has_index = true;
+    auto view = OpenSnapshot(repository, snapshot);
+    if (!view || !(*view)->manifest()) continue;
+    const std::string& note = (*view)->manifest()->note;
+    snapshot.is_safety =
+        note.size() == kSafetyNote.size() + 2 * sizeof(Id) && note.starts_with(kSafetyNote);
+  }
+}
+
 }  // namespace
+
+std::string SnapshotInfo::source_name() const {
+  if (!IsSafetyName(name)) return name;
+  return name.substr(0, name.size() - kSafetySuffix.size());
+}
 
 Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id) {
   return Decode(id, repository.LoadSealed(FileKind::kSnapshot, id));
@@ -175,6 +248,7 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
                   "which lists what it does not have");
     }
   }
+  RecogniseOldSafetySnapshots(repository, listing.snapshots);
   std::ranges::sort(listing.snapshots, {}, [](const SnapshotInfo& snapshot) {
     return std::tie(snapshot.time, snapshot.id);
   });
@@ -188,12 +262,52 @@ Result<std::vector<SnapshotInfo>> ListSnapshots(Repository& repository, Vanished
 }
 
 Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,
-                                  std::string_view selector) {
-  if (selector.starts_with("latest:")) return FindLatest(snapshots, selector, selector.substr(7));
+                                  std::string_view selector, const LatestRule& rule,
+                                  std::vector<SnapshotInfo>* passed_over) {
+  if (selector.starts_with("latest:")) {
+    return FindLatest(snapshots, selector, selector.substr(7), rule, passed_over);
+  }
+  if (selector == "latest") return FindLatestOfAll(snapshots, selector, rule, passed_over);
   if (selector.starts_with("run:")) return FindOfRun(snapshots, selector, selector.substr(4));
-  if (selector != "latest") return FindById(snapshots, selector);
-  if (snapshots.empty()) return Fail(NothingFound(snapshots, selector));
-  return *std::ranges::max_element(snapshots, {}, &SnapshotInfo::time);
+  return FindById(snapshots, selector);
+}
+
+std::string DescribePassedOver(const std::vector<SnapshotInfo>& passed_over) {
+  constexpr std::size_t kShown = 3;
+  std::string text =
+      passed_over.size() == 1 ? "passed over newer snapshot " : "passed over newer snapshots ";
+  for (std::size_t i = 0; i < std::min(passed_over.size(), kShown); ++i) {
+    const SnapshotInfo& snapshot = passed_over[i];
+    text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", ShortId(snapshot.id),
+                        snapshot.is_partial ? kPartialTag : kInvalidTag);
+  }
+  if (passed_over.size() > kShown) text += fmt::format(" and {} more", passed_over.size() - kShown);
+  return text;
+}
+
+Result<SnapshotInfo> FindSafetySnapshot(const std::vector<SnapshotInfo>& snapshots,
+                                        std::string_view selector) {
+  const std::string_view source = selector.starts_with("latest:") ? selector.substr(7) : selector;
+  const bool is_source =
+      !selector.starts_with("run:") && source.find('/') != std::string_view::npos;
+  if (!is_source) {
+    HF_ASSIGN(SnapshotInfo found, FindSnapshot(snapshots, selector));
+    if (found.is_safety) return found;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("snapshot {} is not a safety snapshot", ShortId(found.id)),
+                "`list --safety` shows the safety snapshots");
+  }
+  HF_ASSIGN(SourceWords words, ParseSource(selector, source));
+  std::vector<const SnapshotInfo*> found;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.is_safety && IsOfSource(snapshot, words)) found.push_back(&snapshot);
+  }
+  if (found.empty()) {
+    return Fail(ErrorCode::kNotFound, fmt::format("no safety snapshot of {}", Quote(source)),
+                "only a restore in place leaves one; `list --safety` shows all");
+  }
+  HF_TRY(CheckOneHost(found, selector));
+  return **std::ranges::max_element(found, {}, &SnapshotInfo::time);
 }
 
 }  // namespace holdfast::repository

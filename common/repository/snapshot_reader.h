@@ -40,7 +40,21 @@ struct SnapshotInfo {
   std::string run;
   std::string cluster;
   bool is_partial = false;
+  bool is_invalid = false;  // the service's own checker refused the content
+  // What a restore replaced. Not a backup: `latest`, retention and the next backup ignore it.
+  bool is_safety = false;
+
+  // The name of the source that the content came from: `name`, of a safety snapshot without
+  // kSafetySuffix.
+  std::string source_name() const;
+  // Complete and valid.
+  bool is_good() const { return !is_partial && !is_invalid; }
 };
+
+// Restic tags of Holdfast's snapshots.
+inline constexpr std::string_view kPartialTag = "partial";
+inline constexpr std::string_view kInvalidTag = "invalid";
+inline constexpr std::string_view kSafetyTag = "safety";
 
 // One snapshot. kNotFound; kCorrupt names it.
 Result<SnapshotInfo> LoadSnapshot(Repository& repository, const Id& id);
@@ -68,11 +82,28 @@ struct SnapshotListing {
 Result<SnapshotListing> ListReadableSnapshots(Repository& repository,
                                               Vanished vanished = Vanished::kForgotten);
 
+// Which snapshots `latest` accepts besides complete and valid ones.
+struct LatestRule {
+  bool allow_partial = false;
+  bool allow_invalid = false;
+};
+
 // Finds one by "latest:kind/name[@host]", "run:<ulid>:kind/name", "latest" (of all) or the
-// beginning of an id. The latest is the newest, partial or not. kNotFound with what there is as a
-// hint; kInvalidArgument when two match, or the source is on several hosts and none is named.
+// beginning of an id. The latest is the newest complete and valid snapshot that is not a safety
+// snapshot; `rule` widens that, and newer snapshots that the rule excludes are added to
+// `passed_over` (may be null). kNotFound with the existing sources as a hint; kInvalidArgument when
+// two match, or the source is on several hosts and none is named.
 Result<SnapshotInfo> FindSnapshot(const std::vector<SnapshotInfo>& snapshots,
-                                  std::string_view selector);
+                                  std::string_view selector, const LatestRule& rule = {},
+                                  std::vector<SnapshotInfo>* passed_over = nullptr);
+// One line that names the newer snapshots that `latest` passed over and says why.
+std::string DescribePassedOver(const std::vector<SnapshotInfo>& passed_over);
+
+// Finds the safety snapshot to undo a restore with: the newest one of source "kind/name[@host]", or
+// the one that `selector` names by "latest:kind/name[@host]", by run or by id. kNotFound without
+// one; kInvalidArgument when the snapshot is not a safety snapshot.
+Result<SnapshotInfo> FindSafetySnapshot(const std::vector<SnapshotInfo>& snapshots,
+                                        std::string_view selector);
 
 // The view of one. REQUIRES: repository.LoadIndex() was called after the snapshot was listed; the
 // repository outlives the view. Snapshots of stock restic show their whole tree from "/".

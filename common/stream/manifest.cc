@@ -92,6 +92,7 @@ Result<Manifest> FromJson(const Json& json) {
     manifest.missing.push_back(MissingFromJson(missing));
   }
   manifest.warnings = json.value("warnings", std::vector<std::string>{});
+  manifest.invalid = json.value("invalid", std::vector<std::string>{});
   return manifest;
 }
 
@@ -172,6 +173,7 @@ std::string EncodeManifest(const Manifest& manifest) {
     json["missing"].push_back(MissingToJson(missing));
   }
   json["warnings"] = manifest.warnings;
+  if (!manifest.invalid.empty()) json["invalid"] = manifest.invalid;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -68,6 +68,9 @@ struct Manifest {
   std::vector<PartManifest> parts;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
+  // Why the service's own checker refuses the content, e.g. what `haproxy -c` says. Empty:
+  // accepted, or not checked, which `warnings` then says.
+  std::vector<std::string> invalid;
   // When the files of node `node_name` were looked at, by that node's own clock where it is known.
   WallTime CutTimeOf(std::string_view node_name) const;
   bool operator==(const Manifest&) const = default;

@@ -21,6 +21,7 @@ struct FakeWorld {
   std::map<std::string, Error> failures;       // step -> error, e.g. "prepare", "swap"
   std::map<std::string, Error> unreadable;     // path -> error of reading it
   std::vector<Missing> missing;                // said by Finish() and Probe()
+  std::vector<std::string> invalid;            // said by Finish(); refuses a restore, too
   std::vector<std::string> steps;              // what was called, in order
   std::function<void(const std::string&)> on;  // called before each step
   std::size_t reads = 0;
@@ -131,6 +132,7 @@ class FakeBackupSession final : public BackupSession {
     manifest.method = "copy";
     manifest.consistency = "exact";
     manifest.missing = world_.missing;
+    manifest.invalid = world_.invalid;
     return manifest;
   }
 
@@ -158,9 +160,14 @@ class FakeRestoreSession final : public RestoreSession {
       return {};
     });
   }
-  Result<void> Validate(std::stop_token) override { return world_.Step("validate"); }
+  Result<void> Validate(std::stop_token) override {
+    const bool is_refused = !spec_.snapshot->manifest()->invalid.empty() && !spec_.allow_invalid;
+    if (is_refused) return Fail(ErrorCode::kUnsupported, "the fake refuses it", "--allow-invalid");
+    return world_.Step("validate");
+  }
   Result<void> Swap(std::stop_token) override {
     HF_TRY(spec_.journal->Record("swapping"));
+    if (spec_.keep_others) staged_.insert(world_.live.begin(), world_.live.end());
     old_ = std::exchange(world_.live, staged_);
     return world_.Step("swap");
   }

@@ -143,7 +143,8 @@ class CarryOver::Pass {
   std::string last_parent_;
 };
 
-CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot) : snapshot_(snapshot) {
+CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all)
+    : snapshot_(snapshot), keep_all_(keep_all) {
   const Manifest& manifest = *snapshot.manifest();
   auto detail = [&manifest](const char* key) {
     auto found = manifest.details.find(key);
@@ -157,12 +158,13 @@ CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot) : snapsho
                   std::ranges::find(limits, std::string("skip_cache_dirs")) != limits.end();
   for (std::string& root : detail(kRootsDetail)) roots_.insert(std::move(root));
   for (const Missing& missing : manifest.missing) missing_.insert(missing.what);
-  is_needed_ = !exclude_.empty() || skips_caches_ || !missing_.empty();
+  is_needed_ = keep_all_ || !exclude_.empty() || skips_caches_ || !missing_.empty();
 }
 
 // What decides is the nearest of `at` and the directories above it that is a root or left out.
 bool CarryOver::IsLeftOut(const std::string& from, const std::string& path,
                           const std::string& at) const {
+  if (keep_all_) return true;
   for (std::string one = at; one.size() > path.size(); one = std::string(ParentOf(one))) {
     if (roots_.contains(one)) return false;
     if (missing_.contains(one) || exclude_.MatchesName(NameOf(one)) || exclude_.MatchesPath(one)) {

@@ -20,7 +20,8 @@ namespace holdfast::files {
 // over; whatever else the snapshot does not have came later and is not.
 class CarryOver {
  public:
-  CarryOver(const Settings& settings, SnapshotView& snapshot);
+  // `keep_all`: everything that the snapshot does not have is carried over.
+  CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all = false);
 
   // Whether anything can be left out at all.
   bool is_needed() const { return is_needed_; }
@@ -41,6 +42,7 @@ class CarryOver {
   SnapshotView& snapshot_;
   filetree::ExcludeList exclude_;
   bool skips_caches_ = false;
+  const bool keep_all_;
   std::set<std::string> roots_;
   std::set<std::string> missing_;
   bool is_needed_ = false;

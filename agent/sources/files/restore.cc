@@ -98,7 +98,7 @@ class Session final : public RestoreSession {
       : context_(context),
         settings_(settings),
         snapshot_(*spec.snapshot),
-        carry_over_(settings, snapshot_),
+        carry_over_(settings, snapshot_, spec.keep_others),
         swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
   }
 

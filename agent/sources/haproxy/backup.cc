@@ -92,6 +92,7 @@ class Session final : public BackupSession {
       if (place != survey_.places.end()) missing.reason += ", named in " + place->second;
       manifest.missing.push_back(std::move(missing));
     }
+    manifest.invalid = invalid_;
     manifest.warnings = survey_.warnings;
     manifest.warnings.insert(manifest.warnings.end(), notes_.begin(), notes_.end());
     const std::vector<std::string>& walked = walker_->warnings();
@@ -128,7 +129,11 @@ class Session final : public BackupSession {
       notes_.push_back("haproxy warns: " + warning);
     }
     for (const std::string& alert : verdict->alerts) {
-      notes_.push_back("haproxy refuses this configuration: " + alert);
+      if (verdict->is_accepted) {
+        notes_.push_back("haproxy says: " + alert);
+      } else {
+        invalid_.push_back("haproxy refuses this configuration: " + alert);
+      }
     }
     return {};
   }
@@ -140,6 +145,7 @@ class Session final : public BackupSession {
   Survey survey_;
   std::map<std::string, std::string> identity_;
   std::vector<std::string> notes_;
+  std::vector<std::string> invalid_;  // why HAProxy refuses the configuration
   std::unique_ptr<filetree::Walker> walker_;
   std::optional<LiveState> live_;
   std::uint64_t bytes_total_ = 0;

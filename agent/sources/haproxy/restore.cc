@@ -65,6 +65,8 @@ class Session final : public RestoreSession {
         journal_(*spec.journal),
         process_(*settings.reload, *context.clock),
         id_(MakeId(*context.random)),
+        allow_invalid_(spec.allow_invalid),
+        keep_others_(spec.keep_others),
         live_(context, settings, view_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
@@ -81,7 +83,8 @@ class Session final : public RestoreSession {
       changes_.push_back(
           fmt::format("haproxy does not run ({}): nothing to reload", settings_.reload->Text()));
     }
-    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_), stop));
+    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_),
+                                 keep_others_, stop));
     HF_TRY(CheckRoom(plan_, view_));
     changes_.insert(changes_.end(), plan_.skipped.begin(), plan_.skipped.end());
     HF_TRY(live_.Preflight(before_, changes_, stop));
@@ -132,7 +135,7 @@ class Session final : public RestoreSession {
     HF_ASSIGN(CheckVerdict verdict,
               CheckMirror(settings_, mirror.path(), plan_.removed, std::move(stop)));
     HF_TRY(Judge(verdict, "haproxy refuses the configuration of the snapshot"));
-    if (!before_.is_running) return {};
+    if (!before_.is_running || !verdict.is_accepted) return {};
     return CheckListenAddresses(verdict.listens, before_);
   }
 
@@ -144,6 +147,13 @@ class Session final : public RestoreSession {
     HF_TRY(Judge(verdict, "haproxy refuses the restored configuration"));
     HF_ASSIGN(ProcessState now, process_.Look(stop));
     if (!now.is_running) return {};
+    if (!verdict.is_accepted) {
+      changes_.push_back(
+          fmt::format("haproxy refuses the restored configuration ({}) and was not reloaded: it "
+                      "runs with the former one until it is restarted",
+                      Alerts(verdict)));
+      return {};
+    }
     before_ = std::move(now);
     live_.FindStateFiles();
     HF_TRY(Record(recorded_swap_));
@@ -218,10 +228,11 @@ class Session final : public RestoreSession {
         fmt::format("the snapshot is of haproxy {}, this is {}", saved->second, version));
   }
 
-  static Result<void> Judge(const CheckVerdict& verdict, std::string_view what) {
-    if (verdict.is_accepted) return {};
+  Result<void> Judge(const CheckVerdict& verdict, std::string_view what) const {
+    if (verdict.is_accepted || allow_invalid_) return {};
     return Fail(ErrorCode::kUnsupported, fmt::format("{}: {}", what, Alerts(verdict)),
-                "restore it with --to, correct it there, and copy it by hand");
+                "--allow-invalid restores it all the same; or restore it with --to, correct it "
+                "there, and copy it by hand");
   }
 
   // Below the writer's directory `name` becomes what the snapshot has at `path`.
@@ -281,6 +292,8 @@ class Session final : public RestoreSession {
   SwapJournal& journal_;
   Process process_;
   const std::string id_;
+  const bool allow_invalid_;
+  const bool keep_others_;
   LiveHandover live_;
   filetree::SwapSet swap_;
   std::string recorded_swap_;  // what the journal has of swap_

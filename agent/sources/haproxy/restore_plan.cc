@@ -68,13 +68,14 @@ class Planner {
     plan_.prefix = std::move(prefix);
   }
 
-  Result<RestorePlan> Run() {
+  Result<RestorePlan> Run(bool keep_others) {
     HF_TRY(Compare("/"));
     if (plan_.targets.empty() && plan_.unchanged.empty()) {
       return Fail(
           ErrorCode::kNotFound,
           fmt::format("the snapshot holds no files of HAProxy below {}", Quote(plan_.prefix)));
     }
+    if (keep_others) return std::move(plan_);
     const std::optional<Manifest>& manifest = view_.manifest();
     HF_TRY(FindForeign(Details(*manifest, kCertificateDirectories), false));
     HF_TRY(FindForeign(Details(*manifest, kConfigDirectories), true));
@@ -205,8 +206,8 @@ Result<void> ForEach(
 }  // namespace
 
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
-                                std::stop_token stop) {
-  return Planner(view, prefix, live, std::move(stop)).Run();
+                                bool keep_others, std::stop_token stop) {
+  return Planner(view, prefix, live, std::move(stop)).Run(keep_others);
 }
 
 Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {

@@ -32,10 +32,11 @@ struct RestorePlan {
   std::set<std::string> removed;       // paths of kRemove
 };
 
+// `keep_others`: files that the snapshot does not have are not removed.
 // Compares content and attributes; owners only when run as root, who alone can set them.
 // kAlreadyExists where a directory stands for a file or a file, or a symlink, for a directory.
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
-                                std::stop_token stop);
+                                bool keep_others, std::stop_token stop);
 
 // Rights on, and space in, the directories of all targets. kDenied and kNoSpace name them.
 Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view);

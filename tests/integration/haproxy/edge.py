@@ -85,9 +85,9 @@ frontend tls
         issued = self.authority.issue(f"{name}-{version}")
         (self.etc / "certs" / name).write_text(issued.cert.read_text() + issued.key.read_text())
 
-    def backup(self) -> dict:
+    def backup(self, **options) -> dict:
         """Saves, whatever HAProxy says to the configuration. Returns the source's part of the report."""
-        report = self.agent.json("backup", "haproxy/edge")
+        report = self.agent.json("backup", "haproxy/edge", **options)
         return report["sources"][0]
 
     def restore(self, snapshot: str, *arguments: str, **options):

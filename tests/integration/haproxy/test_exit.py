@@ -28,7 +28,7 @@ class Files(LiveCase):
 
         # A snapshot that haproxy refuses leaves all as it is.
         (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
-        bad = edge.backup()["snapshot"]
+        bad = edge.backup(expect=3)["snapshot"]
         self.assertNotEqual(bad, saved)
         edge.write("v2")
         now = edge.contents()

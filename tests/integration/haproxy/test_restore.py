@@ -49,8 +49,9 @@ class RestoreInPlace(Case):
         edge = self.start()
         edge.write("v1", extra="    no-such-directive here\n")
         line = len(edge.config.read_text().splitlines())
-        saved = edge.backup()
-        self.assertTrue(any("no-such-directive" in warning for warning in saved["warnings"]), saved)
+        saved = edge.backup(expect=3)
+        self.assertEqual(saved["state"], "invalid")
+        self.assertTrue(any("no-such-directive" in reason for reason in saved["invalid"]), saved)
         edge.write("v2")
         edge.haproxy.start()
 
@@ -59,10 +60,28 @@ class RestoreInPlace(Case):
         self.assertIn(f"{edge.config}:{line}", said)
         self.assertIn("no-such-directive", said)
 
+    def test_an_undo_to_a_broken_configuration_needs_allow_invalid(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2()
+        edge.write("v2", extra="    no-such-directive here\n")
+        broken = edge.config.read_bytes()
+        edge.restore(snapshot)
+        self.assertEqual(get(edge.port), (200, V1))
+
+        said = edge.agent.run("restore", "haproxy/edge", "--undo", expect=1).stderr
+        self.assertIn("no-such-directive", said)
+        self.assertIn("--allow-invalid", said)
+        self.assertEqual(get(edge.port), (200, V1))
+
+        undone = edge.agent.json("restore", "haproxy/edge", "--undo", "--allow-invalid")
+        self.assertEqual(edge.config.read_bytes(), broken)
+        self.assertTrue(any("was not reloaded" in change for change in undone["changes"]), undone)
+        # The process goes on with what it read before.
+        self.assertEqual(get(edge.port)[0], 200)
+
     def test_staged_certificates_are_checked_not_live_ones(self) -> None:
         edge = self.start()
         (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
-        snapshot = edge.backup()["snapshot"]
+        snapshot = edge.backup(expect=3)["snapshot"]
         edge.write("v2")
         edge.haproxy.start()
 

@@ -136,14 +136,14 @@ TEST_CASE("list and find: a damaged snapshot does not hide the others") {
   CHECK_THAT(listings.at(0).error->Text(), Catch::Contains(bad.name));
 
   const std::string id = listings.at(0).snapshots.at(0).id.Hex();
-  const auto found =
-      Unwrap(FindInRepositories(fixture.Context(), fixture.AllRepositories(), id, LockUse::kNone));
+  const auto found = Unwrap(FindInRepositories(fixture.Context(), fixture.AllRepositories(),
+                                               {.selector = id}, LockUse::kNone));
   CHECK(found.snapshot.id.Hex() == id);
   REQUIRE(found.warnings.size() == 1);
   CHECK_THAT(found.warnings[0], Catch::Contains(bad.name));
   // It may have been the latest.
-  REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(), "latest:fake/one",
-                                   LockUse::kNone),
+  REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(),
+                                   {.selector = "latest:fake/one"}, LockUse::kNone),
                 ErrorCode::kCorrupt, bad.name);
 
   const BackupReport again = RunBackup(fixture.Context(), fixture.AllSources(), "");

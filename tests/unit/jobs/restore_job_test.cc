@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/jobs/restore_target.h"
+#include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
@@ -120,10 +121,13 @@ TEST_CASE("restore job: what a snapshot does not have is told of every restore")
   fixture.world.missing = {{"data/c", "permission denied", "let the agent read it"}};
   REQUIRE(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].state ==
           TaskState::kPartlyDone);
+  const std::string partial =
+      RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].snapshot;
   for (const bool in_place : {false, true}) {
-    RestoreReport report = in_place
-                               ? fixture.InPlace()
-                               : fixture.Restore({.directory = fixture.directory.path() + "/part"});
+    RestoreReport report = fixture.Restore(
+        in_place
+            ? RestoreOptions{.selector = partial, .mode = RestoreMode::kInPlace}
+            : RestoreOptions{.selector = partial, .directory = fixture.directory.path() + "/part"});
     RequireDone(report);
     REQUIRE_THAT(report.warnings.at(0),
                  Catch::Equals("this snapshot does not have: data/c (permission denied)"));
@@ -321,9 +325,9 @@ TEST_CASE("restore job: in place goes step by step, after a safety snapshot") {
   for (const std::string& step : fixture.world.steps) {
     if (step != "next" && step != "open" && step != "backup closed") steps.push_back(step);
   }
-  REQUIRE(steps == std::vector<std::string>{"open restore", "preflight", "open backup", "prepare",
-                                            "cut", "finish", "stage", "validate", "swap", "verify",
-                                            "commit"});
+  REQUIRE(steps == std::vector<std::string>{"open restore", "preflight", "stage", "validate",
+                                            "open backup", "prepare", "cut", "finish", "swap",
+                                            "verify", "commit"});
   REQUIRE_FALSE(fixture.HasJournal());
   // The way back: the safety snapshot restores what was live.
   RequireDone(fixture.Restore({.selector = report.safety_snapshot->snapshot,
@@ -345,6 +349,114 @@ TEST_CASE("restore job: a safety snapshot that fails stops the restore") {
   REQUIRE_FALSE(report.began);
   fixture.world.steps.clear();
   RequireDone(fixture.InPlace(false));
+}
+
+TEST_CASE("restore job: a safety snapshot is no backup, and undoes the restore") {
+  SavedFixture fixture;
+  const RestoreReport first = fixture.InPlace();
+  RequireDone(first);
+  CHECK(first.safety_snapshot->name == "one-before-restore");
+
+  // Again: the same snapshot, not what the first restore replaced.
+  const RestoreReport second = fixture.InPlace();
+  RequireDone(second);
+  CHECK(second.snapshot == fixture.snapshot);
+  CHECK(fixture.world.live.at("data/a") == "alpha");
+  // And the next backup goes on from the backup.
+  CHECK(RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "").tasks[0].parent ==
+        fixture.snapshot);
+
+  fixture.clock.Advance(std::chrono::hours(1));
+  const RestoreReport undone = fixture.Restore({.selector = first.safety_snapshot->snapshot,
+                                                .mode = RestoreMode::kInPlace,
+                                                .undo = true,
+                                                .source = "fake/one"});
+  RequireDone(undone);
+  CHECK(undone.is_safety);
+  CHECK(fixture.world.live.at("data/a") == "changed");
+  // An undo can be undone.
+  RequireDone(
+      fixture.Restore({.selector = "fake/one", .mode = RestoreMode::kInPlace, .undo = true}));
+  CHECK(fixture.world.live.at("data/a") == "alpha");
+  // Exactly this pair of names belongs together.
+  CHECK(fixture
+            .Restore({.selector = first.safety_snapshot->snapshot,
+                      .mode = RestoreMode::kInPlace,
+                      .source = "fake/two"})
+            .state == TaskState::kRefused);
+}
+
+TEST_CASE(
+    "restore job: safety snapshots of builds without names for them are known by their note") {
+  SavedFixture fixture;
+  const std::string note = "safety snapshot before restore of " + fixture.snapshot;
+  const repository::Id tagless = Unwrap(repository::ParseId(
+      RunBackup(fixture.Context(), {fixture.AllSources()[0]}, note).tasks[0].snapshot));
+  {
+    auto session = Unwrap(RepositorySession::Open(fixture.Context(), fixture.AllRepositories()[0],
+                                                  LockUse::kRequired));
+    repository::Repository& repository = session->repository();
+    std::string json(AsText(Unwrap(repository.LoadSealed(FileKind::kSnapshot, tagless))));
+    json.replace(json.find("holdfast/"), 9, "holdfast ");
+    Unwrap(repository.SaveSealed(FileKind::kSnapshot, AsBytes(json)));
+    REQUIRE_OK(repository.storage().Remove({FileKind::kSnapshot, tagless.Hex()}));
+  }
+  fixture.world.live["data/a"] = "changed again";
+
+  const RestoreReport report = fixture.InPlace(false);
+
+  RequireDone(report);
+  CHECK(report.snapshot == fixture.snapshot);
+  fixture.clock.Advance(std::chrono::hours(1));
+  RequireDone(
+      fixture.Restore({.selector = "fake/one", .mode = RestoreMode::kInPlace, .undo = true}));
+  CHECK(fixture.world.live.at("data/a") == "changed");
+}
+
+TEST_CASE("restore job: a restore that is not swapped leaves no safety snapshot") {
+  for (const char* step : {"stage", "validate"}) {
+    SavedFixture fixture;
+    fixture.world.failures.emplace(step, Error(ErrorCode::kCorrupt, "the tool refuses it"));
+    CHECK_FALSE(fixture.InPlace().safety_snapshot);
+    CHECK(ListRepositories(fixture.Context(), {fixture.AllRepositories()[0]}, "", true)
+              .at(0)
+              .snapshots.size() == 1);
+  }
+}
+
+TEST_CASE("restore job: an undo from a partial safety snapshot removes nothing") {
+  SavedFixture fixture;
+  fixture.world.live["data/c"] = "unreadable, so the safety snapshot does not have it";
+  fixture.world.unreadable.emplace("data/c", Error(ErrorCode::kDenied, "permission denied"));
+  RequireDone(fixture.InPlace());
+  fixture.world.live["data/c"] = "put back by hand";
+  fixture.world.unreadable.clear();
+
+  RequireDone(
+      fixture.Restore({.selector = "fake/one", .mode = RestoreMode::kInPlace, .undo = true}));
+
+  CHECK(fixture.world.live.at("data/a") == "changed");
+  CHECK(fixture.world.live.at("data/c") == "put back by hand");
+}
+
+TEST_CASE("restore job: content that the service's checker refuses needs --allow-invalid") {
+  SavedFixture fixture;
+  fixture.world.invalid = {"fake refuses data/a"};
+  const BackupReport saved = RunBackup(fixture.Context(), {fixture.AllSources()[0]}, "");
+  REQUIRE(saved.tasks[0].state == TaskState::kInvalid);
+  CHECK_FALSE(saved.tasks[0].error);
+  const RestoreReport latest = fixture.Restore({.directory = fixture.directory.path() + "/new"});
+  CHECK(latest.snapshot == fixture.snapshot);
+  CHECK_THAT(latest.warnings.at(0), Catch::Contains("(invalid)"));
+
+  RestoreOptions options{.selector = saved.tasks[0].snapshot, .mode = RestoreMode::kInPlace};
+  const RestoreReport refused = fixture.Restore(options);
+  REQUIRE(refused.error);
+  CHECK_THAT(refused.error->Text(), Catch::Contains("--allow-invalid"));
+  options.allow_invalid = true;
+  const RestoreReport done = fixture.Restore(options);
+  RequireDone(done);
+  CHECK_THAT(done.warnings.at(0), Catch::Contains("is invalid: fake refuses data/a"));
 }
 
 TEST_CASE("restore job: a step that fails rolls back") {

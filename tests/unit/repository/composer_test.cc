@@ -31,7 +31,7 @@ TEST_CASE("composer: one write makes the snapshot visible, with its manifest") {
   CHECK(info.user == "root");
   CHECK(info.kind == "files");
   CHECK(info.run == "01HF7YAT000000000000000000");
-  CHECK(info.program_version.starts_with("holdfast "));
+  CHECK(info.program_version.starts_with("holdfast/"));
   CHECK(info.files == 2);
   auto view = OpenView(*other, id);
   CHECK(view->manifest() == manifest);

@@ -129,6 +129,41 @@ TEST_CASE("retention: the floor keeps the newest good ones of each source") {
   CHECK(KeepFloor(verdicts, 2) == 0);
 }
 
+TEST_CASE("retention: the floor counts neither invalid backups nor safety snapshots") {
+  Snapshots snapshots({"2026-01-04T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z",
+                       "2026-01-01T00:00:00Z"});
+  snapshots.list[0].is_invalid = true;
+  snapshots.list[1].is_safety = true;
+  auto verdicts = snapshots.Apply({.tags = {{"none"}}});
+
+  CHECK(KeepFloor(verdicts, 1) == 1);
+
+  CHECK_FALSE(verdicts[0].keep);
+  CHECK_FALSE(verdicts[1].keep);
+  CHECK(verdicts[2].keep);
+}
+
+TEST_CASE("retention: the newest safety snapshot of a source stays, the others for 30 days") {
+  Snapshots snapshots({"2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-02-28T00:00:00Z",
+                       "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"});
+  for (std::size_t i : {0U, 1U, 2U, 3U}) {
+    snapshots.list[i].name = i == 3 ? "other-before-restore" : "app-before-restore";
+    snapshots.list[i].is_safety = true;
+  }
+  const auto judge = [&](const char* now) {
+    Times kept;
+    for (const RetentionVerdict& verdict :
+         JudgeSafetySnapshots(snapshots.list, Unwrap(ParseUnixTime(now)))) {
+      if (verdict.keep) kept.push_back(verdict.snapshot->user);
+    }
+    return kept;
+  };
+
+  CHECK(judge("2026-03-01T00:00:00Z") ==
+        Times{"2026-02-28T00:00:00Z", "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"});
+  CHECK(judge("2027-01-01T00:00:00Z") == Times{"2026-02-28T00:00:00Z", "2026-01-01T00:00:00Z"});
+}
+
 TEST_CASE("retention: groups by what is asked for, without regard to order") {
   Snapshots snapshots({"2026-01-03T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"});
   snapshots.list[0].paths = {"/b", "/a"};

@@ -216,9 +216,8 @@ TEST_CASE("snapshots: selectors name one") {
   CHECK(found("aab") == first);
   CHECK(found("AACC") == second);
   CHECK(found(third.Hex()) == third);
-  CHECK(found("latest") == fourth);
-  // The newest even if it is partial: an old one in silence would be worse.
-  CHECK(found("latest:etcd/main") == fourth);
+  CHECK(found("latest") == third);
+  CHECK(found("latest:etcd/main") == third);
   CHECK(found("latest:files/app@n2") == second);
   CHECK(found("run:01HF7YAT000000000000000001:files/app") == first);
   CHECK(found("run:01HF7YAT000000000000000004:etcd/main") == fourth);
@@ -238,6 +237,40 @@ TEST_CASE("snapshots: selectors name one") {
   fails("", ErrorCode::kInvalidArgument, "names no snapshot");
   fails("xyz", ErrorCode::kInvalidArgument, "names no snapshot");
   REQUIRE_FAILS(FindSnapshot({}, "latest"), ErrorCode::kNotFound, "no snapshot yet");
+}
+
+TEST_CASE("snapshots: latest is the newest complete and valid backup") {
+  const auto id_of = [](char digit) { return Unwrap(ParseId(std::string(64, digit))); };
+  std::vector<SnapshotInfo> snapshots = {
+      SnapshotOf(id_of('a'), 1, "files", "app", "n1"),
+      SnapshotOf(id_of('b'), 2, "files", "app", "n1"),
+      SnapshotOf(id_of('c'), 3, "files", "app", "n1", true),
+      SnapshotOf(id_of('d'), 4, "files", "app-before-restore", "n1")};
+  snapshots[1].is_invalid = true;
+  snapshots[3].is_safety = true;
+  const auto found = [&](std::string_view selector, const LatestRule& rule) {
+    std::vector<SnapshotInfo> passed_over;
+    const Id id = Unwrap(FindSnapshot(snapshots, selector, rule, &passed_over)).id;
+    return std::pair(id, DescribePassedOver(passed_over));
+  };
+
+  for (const char* selector : {"latest", "latest:files/app", "latest:files/app@n1"}) {
+    const auto [id, passed_over] = found(selector, {});
+    CHECK(id == id_of('a'));
+    CHECK(passed_over == "passed over newer snapshots cccccccc (partial), bbbbbbbb (invalid)");
+    CHECK(found(selector, {.allow_partial = true}).first == id_of('c'));
+    CHECK(found(selector, {.allow_invalid = true}).first == id_of('b'));
+  }
+  CHECK(Unwrap(FindSafetySnapshot(snapshots, "files/app")).id == id_of('d'));
+  CHECK(Unwrap(FindSafetySnapshot(snapshots, "latest:files/app@n1")).id == id_of('d'));
+  CHECK(Unwrap(FindSafetySnapshot(snapshots, "dddd")).id == id_of('d'));
+  REQUIRE_FAILS(FindSafetySnapshot(snapshots, "aaaa"), ErrorCode::kInvalidArgument,
+                "not a safety snapshot");
+  REQUIRE_FAILS(FindSafetySnapshot(snapshots, "files/other"), ErrorCode::kNotFound,
+                "no safety snapshot of");
+  snapshots.erase(snapshots.begin());
+  REQUIRE_FAILS(FindSnapshot(snapshots, "latest:files/app"), ErrorCode::kNotFound,
+                "no complete and valid snapshot");
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ TEST_CASE("haproxy backup: what the configuration names and is not there is name
   REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, rig.Path("gone") + ": not there");
 }
 
-TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved, and the words noted") {
+TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as invalid") {
   Rig rig;
   rig.Add("h.cfg", "refuse\n");
   FakeSnapshotView view;
@@ -126,7 +126,7 @@ TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved, and th
   Manifest manifest = rig.Save(view);
 
   CHECK(rig.Saved(view) == Names{"h.cfg"});
-  CHECK(manifest.warnings == Names{"haproxy refuses this configuration: config : parsing [" +
+  CHECK(manifest.invalid == Names{"haproxy refuses this configuration: config : parsing [" +
                                    rig.Path("h.cfg") + ":1] : bad"});
 }
 

@@ -1,0 +1,22 @@
+// Names of sources, and of the safety snapshots that restores in place take of them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+// A safety snapshot of source "app" is saved as "app-before-restore". A name and therefore a path
+// of its own keep it out of the groups by which `restic forget` counts, and out of `restic
+// snapshots --latest 1`. No configured source may have such a name.
+inline constexpr std::string_view kSafetySuffix = "-before-restore";
+
+inline bool IsSafetyName(std::string_view name) {
+  return name.size() > kSafetySuffix.size() && name.ends_with(kSafetySuffix);
+}
+
+inline std::string SafetyNameOf(std::string_view source_name) {
+  return std::string(source_name) + std::string(kSafetySuffix);
+}
+
+}  // namespace holdfast
