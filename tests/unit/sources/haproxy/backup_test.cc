@@ -127,7 +127,7 @@ TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as inva
 
   CHECK(rig.Saved(view) == Names{"h.cfg"});
   CHECK(manifest.invalid == Names{"haproxy refuses this configuration: config : parsing [" +
-                                   rig.Path("h.cfg") + ":1] : bad"});
+                                  rig.Path("h.cfg") + ":1] : bad"});
 }
 
 TEST_CASE("haproxy backup: without the program the files are saved all the same") {
