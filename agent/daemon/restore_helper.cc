@@ -273,6 +273,7 @@ class Helper {
     } else if (order.has_in_place()) {
       options.mode = jobs::RestoreMode::kInPlace;
       options.safety_snapshot = order.in_place().safety_snapshot();
+      options.allow_invalid = order.in_place().allow_invalid();
     } else {
       options.mode = jobs::RestoreMode::kStaging;
       options.root = policy_.restore_roots.find(order.staging().root())->second;

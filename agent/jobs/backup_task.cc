@@ -361,6 +361,9 @@ Result<ComposedSnapshot> BackupTask::Compose() {
   report_.warnings = saved_.warnings;
   timer_.Begin("verify", progress_.progress());
   HF_ASSIGN(ComposedSnapshot composed, ReadBack(context_, *repository_, snapshot));
+  report_.host = composed.host;
+  report_.time = composed.time;
+  report_.is_partial = composed.is_partial;
   EndResumeLog();
   repository_->KeepIndex(context_);
   return composed;

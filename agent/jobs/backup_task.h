@@ -33,8 +33,11 @@ struct BackupTaskReport {
   std::string recovered;       // see SourceSession
 
   std::string snapshot;  // id; empty without one
-  std::string parent;    // the previous snapshot it was compared with
-  Manifest manifest;     // as it stands in the snapshot
+  std::string host;      // of that snapshot, like the next two
+  WallTime time;
+  bool is_partial = false;
+  std::string parent;  // the previous snapshot it was compared with
+  Manifest manifest;   // as it stands in the snapshot
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;         // content of all files
   std::uint64_t bytes_read = 0;    // of those, really read

@@ -139,6 +139,8 @@ v1::InventoriedSnapshot InventoriedOf(const InventoriedSnapshot& snapshot) {
   message.set_run(Clean(snapshot.run, kNameMax));
   message.set_time_ms(snapshot.time.seconds * 1000 + snapshot.time.nanoseconds / 1'000'000);
   message.set_partial(snapshot.is_partial);
+  message.set_invalid(snapshot.is_invalid);
+  message.set_safety(snapshot.is_safety);
   if (snapshot.parent) message.set_parent(Raw(*snapshot.parent));
   message.set_items(snapshot.items);
   message.set_bytes(snapshot.bytes);
@@ -198,6 +200,7 @@ void FillMessage(const ComposedSnapshot& composed, v1::Composed& message) {
   message.set_snapshot(Raw(composed.id));
   if (composed.parent) message.set_parent(Raw(*composed.parent));
   message.set_partial(composed.is_partial);
+  message.set_invalid(composed.is_invalid);
   message.set_host(Clean(composed.host, kNameMax));
   message.set_time_ms(ToMilliseconds(composed.time));
   message.set_was_there(composed.was_there);
@@ -264,6 +267,17 @@ void FillMessage(const RestoreReport& report, v1::Restored& message, bool to_tar
   if (!report.safety_snapshot) return;
   if (auto id = repository::ParseId(report.safety_snapshot->snapshot)) {
     message.set_safety_snapshot(Raw(*id));
+    const BackupTaskReport& saved = *report.safety_snapshot;
+    v1::SafetySnapshot& safety = *message.mutable_safety();
+    safety.set_snapshot(Raw(*id));
+    safety.set_repository(Clean(saved.repository, kNameMax));
+    safety.set_host(Clean(saved.host, kNameMax));
+    safety.set_time_ms(ToMilliseconds(saved.time));
+    safety.set_partial(saved.is_partial);
+    safety.set_invalid(!saved.manifest.invalid.empty());
+    safety.set_items(saved.items);
+    safety.set_bytes(saved.bytes);
+    safety.set_missing_count(saved.manifest.missing.size());
   }
 }
 

@@ -196,12 +196,13 @@ Result<void> Catalog::Take(const RecoverSnapshot& change) {
       "items = iif(items = 0, ?, items), bytes = iif(bytes = 0, ?, bytes), "
       "missing_count = iif(missing_count = 0, ?, missing_count), "
       "cut_barrier_met = iif(cut_barrier_met = 0, ?, cut_barrier_met), "
-      "position = iif(position = '{}', ?, position), note = iif(note = '', ?, note) "
+      "position = iif(position = '{}', ?, position), note = iif(note = '', ?, note), "
+      "invalid = max(invalid, ?), safety = max(safety, ?) "
       "WHERE repository = ? AND snapshot = ?",
       told.source, told.host, told.run, told.node, told.time_ms, told.parent, Stored(told.items),
       Stored(told.bytes), Stored(told.missing_count), told.cut_barrier_met,
-      ColumnOf<std::map<std::string, std::string>>::Encode(told.position), told.note,
-      told.repository, told.snapshot);
+      ColumnOf<std::map<std::string, std::string>>::Encode(told.position), told.note, told.invalid,
+      told.safety, told.repository, told.snapshot);
 }
 
 Result<void> Catalog::Take(const InventoryEnded& change) {

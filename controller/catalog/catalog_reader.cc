@@ -206,25 +206,63 @@ Result<Bytes> CatalogReader::TaskReport(std::string_view run, std::uint32_t numb
   return report;
 }
 
-Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery& query) {
-  HF_ASSIGN(IdRange range, RangeOf(query.id_prefix));
-  bool is_pattern = query.source.find('*') != std::string::npos;
+namespace {
+
+// What a query of snapshots asks for, with the parameters ?1 to ?9.
+struct SnapshotConditions {
   Conditions conditions;
+  std::string source;
+  IdRange range;
+  SnapshotPlace behind;
+};
+
+Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
+  using Safety = SnapshotQuery::Safety;
+  SnapshotConditions made;
+  HF_ASSIGN(made.range, RangeOf(query.id_prefix));
+  const bool is_pattern = query.source.find('*') != std::string::npos;
+  made.source = is_pattern ? GlobOf(query.source) : query.source;
+  made.behind = query.behind.value_or(SnapshotPlace{});
+  Conditions& conditions = made.conditions;
   conditions.Add(!query.repository.empty(), "repository = ?1");
   conditions.Add(!query.source.empty() && !is_pattern, "source = ?2");
   conditions.Add(is_pattern, "source GLOB ?2");
   conditions.Add(!query.host.empty(), "host = ?3");
   conditions.Add(!query.run.empty(), "run = ?4");
   conditions.Add(!query.id_prefix.empty(), "snapshot BETWEEN ?5 AND ?6");
-  conditions.Add(query.whole_only, "partial = 0");
+  conditions.Add(query.no_partial, "partial = 0");
+  conditions.Add(query.no_invalid, "invalid = 0");
+  conditions.Add(query.safety == Safety::kNone, "safety = 0");
+  conditions.Add(query.safety == Safety::kOnly, "safety = 1");
   conditions.Add(query.behind.has_value(), "(time_ms, snapshot, repository) < (?7, ?8, ?9)");
-  SnapshotPlace behind = query.behind.value_or(SnapshotPlace{});
+  return made;
+}
+
+}  // namespace
+
+Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery& query) {
+  HF_ASSIGN(const SnapshotConditions asked, ConditionsOf(query));
   return Read<SnapshotRecord>(
       connection_,
-      conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
-      query.repository, is_pattern ? GlobOf(query.source) : query.source, query.host, query.run,
-      range.first, range.last, behind.time_ms, behind.snapshot, behind.repository,
-      Rows(query.limit));
+      asked.conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
+      query.repository, asked.source, query.host, query.run, asked.range.first, asked.range.last,
+      asked.behind.time_ms, asked.behind.snapshot, asked.behind.repository, Rows(query.limit));
+}
+
+Result<std::vector<std::string>> CatalogReader::SnapshotHosts(const SnapshotQuery& query) {
+  HF_ASSIGN(const SnapshotConditions asked, ConditionsOf(query));
+  HF_ASSIGN(Statement rows,
+            connection_.Query("SELECT DISTINCT host FROM snapshot " +
+                                  asked.conditions.With("ORDER BY host LIMIT ?10"),
+                              query.repository, asked.source, query.host, query.run,
+                              asked.range.first, asked.range.last, asked.behind.time_ms,
+                              asked.behind.snapshot, asked.behind.repository, Rows(kPageRowsMax)));
+  std::vector<std::string> hosts;
+  for (;;) {
+    HF_ASSIGN(const bool has_row, rows.Next());
+    if (!has_row) return hosts;
+    HF_TRY(rows.Read(hosts.emplace_back()));
+  }
 }
 
 Result<std::optional<DraftRecord>> CatalogReader::Draft(std::string_view run) {

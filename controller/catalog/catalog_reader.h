@@ -43,12 +43,15 @@ struct SnapshotPlace {
 
 // Newest first. Empty or absent: any.
 struct SnapshotQuery {
+  enum class Safety : std::uint8_t { kNone, kOnly, kToo };  // which safety snapshots
   std::string repository = {};
   std::string source = {};  // "kind/name", may have `*`
   std::string host = {};
   std::string run = {};
   std::string id_prefix = {};  // hexadecimal
-  bool whole_only = false;     // no partial ones
+  bool no_partial = false;
+  bool no_invalid = false;
+  Safety safety = Safety::kNone;
   std::optional<SnapshotPlace> behind = {};
   std::uint32_t limit = 20;
 };
@@ -99,6 +102,9 @@ class CatalogReader {
 
   // kInvalidArgument for a prefix that is not hexadecimal.
   Result<std::vector<SnapshotRecord>> Snapshots(const SnapshotQuery& query);
+  // The hosts of the snapshots that Snapshots() would find without its limit, ascending; at most
+  // kPageRowsMax.
+  Result<std::vector<std::string>> SnapshotHosts(const SnapshotQuery& query);
 
   Result<std::optional<DraftRecord>> Draft(std::string_view run);
   // Newest first, those before `before` where it is not empty.

@@ -157,6 +157,8 @@ CREATE TABLE snapshot(
   cut_barrier_met INTEGER NOT NULL CHECK (cut_barrier_met IN (0, 1)),
   position        TEXT    NOT NULL,
   note            TEXT    NOT NULL,
+  invalid         INTEGER NOT NULL CHECK (invalid IN (0, 1)),
+  safety          INTEGER NOT NULL CHECK (safety IN (0, 1)),
   PRIMARY KEY (repository, snapshot)
 ) STRICT;
 CREATE INDEX snapshot_by_id ON snapshot(snapshot);

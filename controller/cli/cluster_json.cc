@@ -235,6 +235,8 @@ Json SnapshotObject(const v1::SnapshotView& snapshot) {
           {"run", OrNull(snapshot.run())},
           {"node", OrNull(snapshot.node())},
           {"partial", snapshot.partial()},
+          {"invalid", snapshot.invalid()},
+          {"safety", snapshot.safety()},
           {"parent", IdOrNull(snapshot.parent())},
           {"items", snapshot.items()},
           {"bytes", snapshot.bytes()},
@@ -314,6 +316,7 @@ Json PlanObject(const v1::Plan& plan) {
   } else {
     object["into"] = nullptr;
     object["safety_snapshot"] = order.in_place().safety_snapshot();
+    object["allow_invalid"] = order.in_place().allow_invalid();
   }
   return object;
 }

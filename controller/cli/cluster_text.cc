@@ -103,13 +103,23 @@ std::string TaskTable(const v1::RunView& run, std::size_t width) {
                      rows, width);
 }
 
+// "partial, safety"; empty for a complete and valid backup.
+std::string SnapshotMarks(const v1::SnapshotView& snapshot) {
+  std::string text;
+  for (const auto& [is_marked, mark] :
+       {std::pair(snapshot.partial(), "partial"), std::pair(snapshot.invalid(), "invalid"),
+        std::pair(snapshot.safety(), "safety")}) {
+    if (is_marked) text += fmt::format("{}{}", text.empty() ? "" : ", ", mark);
+  }
+  return text;
+}
+
 std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, std::size_t width) {
   Rows rows;
   for (const v1::SnapshotView& snapshot : snapshots) {
     rows.push_back({ShortHex(snapshot.id()), TimeText(snapshot.time_ms()), snapshot.source(),
                     snapshot.host(), snapshot.repository(), ItemsText(snapshot.items()),
-                    BytesText(snapshot.bytes()), snapshot.partial() ? "partial" : "",
-                    snapshot.note()});
+                    BytesText(snapshot.bytes()), SnapshotMarks(snapshot), snapshot.note()});
   }
   return FormatTable({{"ID"},
                       {"TIME"},
@@ -455,7 +465,7 @@ std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
       {"run", snapshot.run()},
       {"holds",
        fmt::format("{} items, {}", FormatCount(snapshot.items()), FormatBytes(snapshot.bytes()))},
-      {"state", snapshot.partial() ? "partial" : "whole"},
+      {"state", SnapshotMarks(snapshot).empty() ? "complete" : SnapshotMarks(snapshot)},
       {"missing",
        snapshot.missing_count() > 0 ? FormatCount(snapshot.missing_count()) + " items" : ""},
       {"position", where},

@@ -297,8 +297,11 @@ class Parser {
         sub->add_option("source", line_.source, "only of this source; * allowed")
             ->type_name("KIND/NAME[@HOST]");
         sub->add_option("--run", line_.run, "only of this run")->type_name("RUN");
+        sub->add_flag("--safety", line_.with_safety,
+                      "show safety snapshots too: what restores in place replaced");
         return AddLimit(sub, kSnapshotsShown);
       case Command::kSnapshotShow:
+        AddLatestRule(sub, "");
         return AddSnapshot(sub);
       case Command::kRestore:
         return AddRestore(sub);
@@ -349,6 +352,12 @@ class Parser {
   void AddSnapshot(CLI::App* sub) {
     AddName(sub, "snapshot", "SNAPSHOT",
             "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name");
+  }
+  // What `latest` accepts besides complete and valid snapshots.
+  void AddLatestRule(CLI::App* sub, const std::string& more_of_invalid) {
+    sub->add_flag("--allow-partial", line_.allow_partial, "let `latest` be a partial snapshot");
+    sub->add_flag("--allow-invalid", line_.allow_invalid,
+                  "let `latest` be an invalid snapshot" + more_of_invalid);
   }
   void AddSelectors(CLI::App* sub) {
     sub->add_option("source", line_.selectors, "which ones, * allowed; all without one")
@@ -411,13 +420,19 @@ class Parser {
   }
 
   void AddRestore(CLI::App* sub) {
-    AddSnapshot(sub);
+    AddName(sub, "snapshot", "SNAPSHOT",
+            "the beginning of an id, latest:kind/name[@host] or run:ULID:kind/name; with --undo: "
+            "kind/name[@host], or a safety snapshot");
     sub->add_option("--node", line_.node, "the node that restores")->required()->type_name("NODE");
     sub->add_option("--into", into_, "below a restore root of that node's policy")
         ->type_name("ROOT/DIR");
     sub->add_option("--path", line_.target.path, "with --into: only this path of the snapshot")
         ->type_name("SUBPATH");
     sub->add_flag("--in-place", line_.target.in_place, "over the live source, with a way back");
+    sub->add_flag("--undo", line_.undo,
+                  "put back in place what the last restore in place replaced");
+    AddLatestRule(sub,
+                  "; in place: restore what the service's own checker refuses, with a warning");
     sub->add_option("--to-target", line_.target.named,
                     "by the kind's own restore, to a target of that node's policy")
         ->type_name("NAME");
@@ -615,9 +630,23 @@ class Parser {
                     Quote(name)));
   }
 
+  // "kind/name", "kind/name@host"
+  static bool IsSource(const std::string& name) {
+    const std::size_t slash = name.find('/');
+    return slash != std::string::npos && slash > 0 && slash + 1 < name.size() &&
+           name.find(':') == std::string::npos;
+  }
+
   Result<void> CheckRestore() {
-    HF_TRY(CheckSnapshot());
     RestoreTarget& target = line_.target;
+    if (!line_.undo || !IsSource(line_.name)) HF_TRY(CheckSnapshot());
+    if (line_.undo) {
+      if (!into_.empty() || !target.named.empty()) {
+        return Wrong("--undo restores in place; it goes with neither --into nor --to-target");
+      }
+      target.in_place = true;
+    }
+    target.allow_invalid = target.in_place && line_.allow_invalid;
     const int ways =
         (target.in_place ? 1 : 0) + (into_.empty() ? 0 : 1) + (target.named.empty() ? 0 : 1);
     if (ways != 1) {

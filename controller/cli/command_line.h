@@ -48,6 +48,7 @@ std::string_view CommandName(Command command);
 struct RestoreTarget {
   bool in_place = false;
   bool safety_snapshot = true;  // in place, and to a target
+  bool allow_invalid = false;   // in place
   std::string root;             // to a directory: as the node's policy names it
   std::string directory;        // below it
   std::string path;             // only this of the snapshot; empty: all
@@ -68,6 +69,10 @@ struct CommandLine {
   std::vector<std::string> selectors;  // backup, source list
   std::string source;                  // run list, snapshot list
   std::string run;                     // snapshot list
+  bool with_safety = false;            // likewise
+  bool undo = false;                   // restore
+  bool allow_partial = false;          // restore, snapshot show
+  bool allow_invalid = false;          // likewise
   std::string repository;              // check
   std::string note;
   bool read_data = false;

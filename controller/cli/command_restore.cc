@@ -43,8 +43,14 @@ Result<const CliSettings*> SettingsToSign(Session& session) {
 }
 
 Result<v1::SnapshotView> FindSnapshot(Session& session, const std::string& name) {
+  const CommandLine& line = session.line();
   v1::AdminRequest request;
-  request.mutable_snapshot_show()->set_snapshot(name);
+  v1::SnapshotShowRequest& show = *request.mutable_snapshot_show();
+  show.set_snapshot(name);
+  show.set_allow_partial(line.allow_partial);
+  show.set_allow_invalid(line.allow_invalid);
+  show.set_undo(line.undo);
+  show.set_node(line.node);
   HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kSnapshot));
   return std::move(*reply.mutable_snapshot());
 }
@@ -94,6 +100,7 @@ v1::AdminRequest RestoreOrderOf(const CommandLine& line, const v1::SnapshotView&
   restore.set_note(line.note);
   if (line.target.in_place) {
     restore.mutable_in_place()->set_safety_snapshot(line.target.safety_snapshot);
+    restore.mutable_in_place()->set_allow_invalid(line.target.allow_invalid);
   } else if (!line.target.named.empty()) {
     v1::NamedTarget& target = *restore.mutable_named();
     target.set_name(line.target.named);
@@ -162,12 +169,32 @@ Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_wai
       [&] { return DraftJson(session.command(), draft, run, outcome.left, outcome.code); });
 }
 
+// The node would refuse it later, after somebody has signed.
+Result<void> CheckValidity(const CommandLine& line, const v1::SnapshotView& snapshot) {
+  if (!line.target.in_place || !snapshot.invalid() || line.target.allow_invalid) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("snapshot {} is invalid: its service's own checker refuses the content",
+                          ShortHex(snapshot.id())),
+              "--allow-invalid restores it all the same");
+}
+
 }  // namespace
+
+void TellPassedOver(Session& session, const v1::SnapshotView& snapshot) {
+  if (snapshot.passed_over().empty()) return;
+  std::string text;
+  for (const std::string& one : snapshot.passed_over()) {
+    text += (text.empty() ? "" : ", ") + one;
+  }
+  session.Tell("passed over newer snapshots: " + text);
+}
 
 Result<int> RunRestore(Session& session) {
   const CommandLine& line = session.line();
   HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
   HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, line.name));
+  HF_TRY(CheckValidity(line, snapshot));
+  TellPassedOver(session, snapshot);
   HF_ASSIGN(v1::AdminReply reply,
             session.Ask(RestoreOrderOf(line, snapshot), v1::AdminReply::kDraft));
   const v1::DraftView& draft = reply.draft();
@@ -177,6 +204,7 @@ Result<int> RunRestore(Session& session) {
   expected.node = line.node;
   expected.target = line.target;
   expected.snapshot_selector = line.name;
+  expected.undo = line.undo;
   expected.view = snapshot;
   expected.note = line.note;
   Result<v1::Plan> plan = CheckDraft(draft, expected, session.now());

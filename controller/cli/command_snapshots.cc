@@ -14,6 +14,7 @@ Result<int> RunSnapshotList(Session& session) {
     v1::SnapshotListRequest& list = *request.mutable_snapshot_list();
     list.set_source(line.source);
     list.set_run(line.run);
+    list.set_safety(line.with_safety);
     list.set_before(next);
     list.set_limit(line.limit == 0 ? 0 : line.limit - static_cast<std::uint32_t>(snapshots.size()));
     HF_ASSIGN(const v1::AdminReply reply,
@@ -30,8 +31,12 @@ Result<int> RunSnapshotList(Session& session) {
 
 Result<int> RunSnapshotShow(Session& session) {
   v1::AdminRequest request;
-  request.mutable_snapshot_show()->set_snapshot(session.line().name);
+  v1::SnapshotShowRequest& show = *request.mutable_snapshot_show();
+  show.set_snapshot(session.line().name);
+  show.set_allow_partial(session.line().allow_partial);
+  show.set_allow_invalid(session.line().allow_invalid);
   HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kSnapshot));
+  TellPassedOver(session, reply.snapshot());
   return session.Finish(
       0, [&] { return SnapshotDetailsText(reply.snapshot()); },
       [&] { return SnapshotJson(reply.snapshot()); });

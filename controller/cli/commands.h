@@ -4,6 +4,7 @@
 
 #include "common/base/result.h"
 #include "controller/cli/session.h"
+#include "proto/holdfast/v1/admin.pb.h"
 
 namespace holdfast::cli {
 
@@ -25,6 +26,8 @@ Result<int> RunRunCancel(Session& session);
 Result<int> RunSnapshotList(Session& session);
 Result<int> RunSnapshotShow(Session& session);
 
+// Says which newer snapshots the controller passed over for "latest:...".
+void TellPassedOver(Session& session, const v1::SnapshotView& snapshot);
 Result<int> RunRestore(Session& session);
 Result<int> RunApprove(Session& session);
 Result<int> RunApprovalList(Session& session);

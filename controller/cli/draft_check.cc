@@ -68,6 +68,8 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
   if (target.in_place) {
     comparison.Flag("the safety snapshot", order.in_place().safety_snapshot(),
                     target.safety_snapshot);
+    comparison.Flag("the leave for an invalid state", order.in_place().allow_invalid(),
+                    target.allow_invalid);
     return;
   }
   comparison.Field("the restore root", order.staging().root(), target.root);
@@ -78,7 +80,7 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
 // "latest:kind/name[@host]" and "run:ULID:kind/name" name the source themselves; an id says itself.
 void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
                      const std::optional<v1::SnapshotView>& view, Comparison& comparison) {
-  if (!selector.starts_with("latest:") && !selector.starts_with("run:")) {
+  if (selector.find('/') == std::string::npos) {
     const std::string id = Hex(order.snapshot());
     if (!id.starts_with(selector)) comparison.Differs("the snapshot", id, Quote(selector));
     return;
@@ -153,6 +155,11 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
     CompareSelector(order, expected.snapshot_selector, expected.view, comparison);
   }
   if (expected.view) CompareView(order, *expected.view, comparison);
+  if (expected.view && expected.undo != expected.view->safety() &&
+      (expected.undo || expected.snapshot_selector.starts_with("latest:"))) {
+    comparison.Differs("the snapshot", expected.undo ? "a backup" : "a safety snapshot",
+                       expected.undo ? "a safety snapshot" : "a backup");
+  }
   if (expected.note) comparison.Field("the note", plan.reason(), *expected.note);
   CompareTimes(plan, now, comparison);
   if (comparison.text().empty()) return plan;
@@ -183,6 +190,9 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
       words.emplace_back("before it", order.in_place().safety_snapshot()
                                           ? "a safety snapshot of what is live now"
                                           : "NO safety snapshot");
+      if (order.in_place().allow_invalid()) {
+        words.emplace_back("although", "the service's own checker may refuse it");
+      }
     } else if (order.has_named()) {
       const v1::NamedTarget& named = order.named();
       words.emplace_back("target", fmt::format("{}: where that is, policy.yaml of {} says",

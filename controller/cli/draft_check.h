@@ -23,6 +23,7 @@ struct ExpectedRestore {
   std::string node;
   std::optional<RestoreTarget> target;
   std::string snapshot_selector;         // as the operator typed it
+  bool undo = false;                     // the snapshot must be a safety snapshot
   std::optional<v1::SnapshotView> view;  // what the controller says of the snapshot
   std::optional<std::string> note;
 };

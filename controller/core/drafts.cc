@@ -53,6 +53,7 @@ void Machine::Handle(const event::RestoreRequested& event) {
   order.set_source(event.source);
   if (event.in_place) {
     order.mutable_in_place()->set_safety_snapshot(event.safety_snapshot);
+    order.mutable_in_place()->set_allow_invalid(event.allow_invalid);
   } else if (!event.target.empty()) {
     v1::NamedTarget& target = *order.mutable_named();
     target.set_name(event.target);

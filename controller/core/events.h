@@ -77,6 +77,7 @@ struct RestoreRequested {
   Bytes snapshot = {};  // 32
   bool in_place = false;
   bool safety_snapshot = true;  // in place, and to a target
+  bool allow_invalid = false;   // in place
   std::string root = {};        // staging: of the agent's policy
   std::string directory = {};
   std::string path = {};

@@ -195,7 +195,9 @@ struct SnapshotRecord {
   std::int64_t time_ms = 0;
   std::int64_t recorded_ms = 0;  // when this controller learnt of it
   bool partial = false;
-  Bytes parent = {};  // 32
+  bool invalid = false;  // the service's own checker refused the content
+  bool safety = false;   // taken by a restore of `source`; not a backup
+  Bytes parent = {};     // 32
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;
   std::uint64_t missing_count = 0;

@@ -150,7 +150,9 @@ void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
   if (report.has_probe()) TakeProbe(agent, report);
   if (!report.has_composed() || report.run().empty() || report.source().empty()) return;
   RunRecord run{.run = report.run(),
-                .state = report.composed().partial() ? RunState::kPartlyDone : RunState::kDone,
+                .state = report.composed().partial() || report.composed().invalid()
+                             ? RunState::kPartlyDone
+                             : RunState::kDone,
                 .created_ms = report.composed().time_ms(),
                 .started_ms = report.composed().time_ms(),
                 .ended_ms = report.time_ms(),
@@ -186,7 +188,8 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     task.record.report = payload;
     task.record.snapshot = ToBytes(report.composed().snapshot());
     task.record.cut_barrier_met = report.composed().cut_barrier_met();
-    task.whole = !report.composed().partial() && report.composed().missing_count() == 0;
+    task.whole = !report.composed().partial() && !report.composed().invalid() &&
+                 report.composed().missing_count() == 0;
     task.progress.items = report.composed().part().items();
     task.progress.bytes = report.composed().part().bytes();
     Put(SnapshotOf(&run, &task, task.record.node, report));
@@ -234,6 +237,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
   } else {
     task.record.report = payload;
     if (report.has_inventory()) TakeInventory(run, task, report);
+    if (report.restored().has_safety()) TakeSafetySnapshot(task, report);
     task.partly = report.restored().has_partly();
     SetState(run, task, TaskState::kDone);
   }
@@ -253,6 +257,7 @@ SnapshotRecord Machine::SnapshotOf(const Run* run, const Task* task, const std::
                         .time_ms = composed.time_ms(),
                         .recorded_ms = now_.wall_ms,
                         .partial = composed.partial(),
+                        .invalid = composed.invalid(),
                         .parent = ToBytes(composed.parent()),
                         .items = composed.part().items(),
                         .bytes = composed.part().bytes(),
@@ -289,11 +294,36 @@ void Machine::TakeInventory(Run& run, Task& task, const v1::Report& report) {
                          .time_ms = one.time_ms(),
                          .recorded_ms = now_.wall_ms,
                          .partial = one.partial(),
+                         .invalid = one.invalid(),
+                         .safety = one.safety(),
                          .parent = ToBytes(one.parent()),
                          .items = one.items(),
                          .bytes = one.bytes(),
                          .note = one.note()}});
   }
+}
+
+// The safety snapshot of a restore is known at once, so that the restore can be undone.
+void Machine::TakeSafetySnapshot(const Task& task, const v1::Report& report) {
+  const v1::SafetySnapshot& safety = report.restored().safety();
+  constexpr std::size_t kIdBytes = 32;
+  if (safety.snapshot().size() != kIdBytes) return;
+  Put(RecoverSnapshot{{.repository = safety.repository(),
+                       .snapshot = ToBytes(safety.snapshot()),
+                       .source = task.record.source,
+                       .host = safety.host(),
+                       .run = report.run(),
+                       .node = task.record.node,
+                       .time_ms = safety.time_ms(),
+                       .recorded_ms = now_.wall_ms,
+                       .partial = safety.partial(),
+                       .invalid = safety.invalid(),
+                       .safety = true,
+                       .items = safety.items(),
+                       .bytes = safety.bytes(),
+                       .missing_count = safety.missing_count(),
+                       .note = fmt::format("safety snapshot before restore of {}",
+                                           HexEncode(task.record.snapshot).substr(0, 8))}});
 }
 
 void Machine::TakeProbe(Agent& agent, const v1::Report& report) {

@@ -319,7 +319,7 @@ Result<void> AdminService::FillSources(const std::vector<AgentStatus>& agents,
     if (newest.empty()) continue;
     status.set_last_ms(newest.front().time_ms);
     status.set_last_partial(newest.front().partial);
-    query.whole_only = true;
+    query.no_partial = query.no_invalid = true;
     HF_ASSIGN(const std::vector<SnapshotRecord> good, reader_.Snapshots(query));
     if (good.empty()) continue;
     status.set_last_good(HexEncode(good.front().snapshot));
@@ -553,6 +553,7 @@ AdminService::ReplyResult AdminService::Do(const v1::SnapshotListRequest& reques
   if (!request.before().empty()) {
     HF_ASSIGN(query.behind, ParsePlace(request.before()));
   }
+  if (request.safety()) query.safety = SnapshotQuery::Safety::kToo;
   query.limit = LimitOf(request.limit(), kSnapshotsDefault);
   HF_ASSIGN(const std::vector<SnapshotRecord> snapshots, reader_.Snapshots(query));
   v1::AdminReply reply;
@@ -563,9 +564,14 @@ AdminService::ReplyResult AdminService::Do(const v1::SnapshotListRequest& reques
 }
 
 AdminService::ReplyResult AdminService::Do(const v1::SnapshotShowRequest& request) {
-  HF_ASSIGN(const SnapshotRecord snapshot, FindSnapshot(reader_, request.snapshot()));
+  HF_ASSIGN(const NamedSnapshot found, FindSnapshot(reader_, request.snapshot(),
+                                                    {.allow_partial = request.allow_partial(),
+                                                     .allow_invalid = request.allow_invalid(),
+                                                     .undo = request.undo(),
+                                                     .node = request.node()}));
   v1::AdminReply reply;
-  FillSnapshot(snapshot, *reply.mutable_snapshot());
+  FillSnapshot(found.snapshot, *reply.mutable_snapshot());
+  for (const std::string& one : found.passed_over) reply.mutable_snapshot()->add_passed_over(one);
   return reply;
 }
 
@@ -666,7 +672,8 @@ AdminService::ReplyResult AdminService::Do(const v1::RunCancelRequest& request,
 
 AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
                                            const std::string& actor) {
-  HF_ASSIGN(const SnapshotRecord snapshot, FindSnapshot(reader_, request.snapshot()));
+  HF_ASSIGN(const NamedSnapshot found, FindSnapshot(reader_, request.snapshot()));
+  const SnapshotRecord& snapshot = found.snapshot;
   if (request.target_case() == v1::RestoreRequest::TARGET_NOT_SET) {
     return Fail(ErrorCode::kInvalidArgument,
                 "restore to where; expected a directory, in place or a target of the node's policy",
@@ -686,6 +693,7 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
     wanted.in_place = request.has_in_place();
     wanted.safety_snapshot = request.has_named() ? request.named().safety_snapshot()
                                                  : request.in_place().safety_snapshot();
+    wanted.allow_invalid = request.in_place().allow_invalid();
     wanted.root = request.staging().root();
     wanted.directory = request.staging().directory();
     wanted.path = request.staging().path();
@@ -781,6 +789,7 @@ Result<RunStatus> AdminService::StatusOfRun(const std::string& run) {
 Result<void> AdminService::FillSnapshots(const std::string& run, v1::RunView& view) {
   SnapshotQuery query;
   query.run = run;
+  query.safety = SnapshotQuery::Safety::kToo;
   query.limit = kPageRowsMax;
   HF_ASSIGN(const std::vector<SnapshotRecord> snapshots, reader_.Snapshots(query));
   for (const SnapshotRecord& snapshot : snapshots) FillSnapshot(snapshot, *view.add_snapshots());

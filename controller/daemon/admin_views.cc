@@ -169,6 +169,8 @@ void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view) {
   view.set_node(record.node);
   view.set_time_ms(record.time_ms);
   view.set_partial(record.partial);
+  view.set_invalid(record.invalid);
+  view.set_safety(record.safety);
   view.set_parent(Text(record.parent));
   view.set_items(record.items);
   view.set_bytes(record.bytes);

@@ -13,6 +13,8 @@ constexpr std::size_t kUlidLength = 26;
 constexpr std::size_t kPrefixMin = 4;
 // How far back a run is looked for by the beginning of its name.
 constexpr int kPagesMax = 10;
+// How many newer snapshots are named that `latest` passed over.
+constexpr std::uint32_t kPassedOverMax = 5;
 
 std::string Upper(std::string_view text) {
   std::string upper(text);
@@ -54,33 +56,97 @@ Result<SnapshotRecord> OneOf(std::vector<SnapshotRecord> found, std::string_view
               "name one of them: " + Listed(found));
 }
 
-Result<SnapshotRecord> FindLatest(CatalogReader& reader, std::string_view name) {
+// Of a local source each node has snapshots of its own, and "the latest" of several nodes is not
+// what is meant: the query gets the one host, by `node` if that is one of them.
+Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::string_view name,
+                        SnapshotQuery& query) {
+  if (!query.host.empty()) return {};
+  HF_ASSIGN(const std::vector<std::string> hosts, reader.SnapshotHosts(query));
+  if (std::ranges::find(hosts, node) != hosts.end()) {
+    query.host = node;
+    return {};
+  }
+  if (hosts.size() < 2) return {};
+  constexpr std::size_t kShown = 8;
+  std::string shown;
+  for (std::size_t i = 0; i < std::min(hosts.size(), kShown); ++i) {
+    shown += (i == 0 ? "" : ", ") + hosts[i];
+  }
+  if (hosts.size() > kShown) shown += fmt::format(" and {} more", hosts.size() - kShown);
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} has snapshots of {} hosts", Quote(name), hosts.size()),
+              "add \"@\" and one of: " + shown);
+}
+
+// Newer snapshots than `found` that the rule excluded.
+Result<std::vector<SnapshotRecord>> PassedOver(CatalogReader& reader, SnapshotQuery query,
+                                               const SnapshotRecord* found) {
+  query.no_partial = query.no_invalid = false;
+  query.limit = kPassedOverMax;
+  HF_ASSIGN(std::vector<SnapshotRecord> newest, reader.Snapshots(query));
+  if (found == nullptr) return newest;
+  const auto end = std::ranges::find_if(newest, [&](const SnapshotRecord& one) {
+    return one.snapshot == found->snapshot && one.repository == found->repository;
+  });
+  newest.erase(end, newest.end());
+  return newest;
+}
+
+std::string_view FlawOf(const SnapshotRecord& snapshot, const SnapshotRule& rule) {
+  return snapshot.partial && !rule.allow_partial ? "partial" : "invalid";
+}
+
+Result<NamedSnapshot> FindLatest(CatalogReader& reader, std::string_view name,
+                                 const SnapshotRule& rule) {
   SnapshotQuery query;
   HF_TRY(TakeSource(name.substr(name.find(':') + 1), name, query));
-  query.whole_only = true;
+  HF_TRY(ChooseHost(reader, rule.node, name, query));
+  query.no_partial = !rule.allow_partial;
+  query.no_invalid = !rule.allow_invalid;
   query.limit = 1;
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
-  if (!found.empty() && query.host.empty()) {
-    // Of a local source each node has its own, and "the latest" of several is not what is meant.
-    SnapshotQuery others = query;
-    others.limit = kPageRowsMax;
-    HF_ASSIGN(std::vector<SnapshotRecord> all, reader.Snapshots(others));
-    std::vector<SnapshotRecord> of_hosts;
-    for (SnapshotRecord& snapshot : all) {
-      if (std::ranges::find(of_hosts, snapshot.host, &SnapshotRecord::host) == of_hosts.end()) {
-        of_hosts.push_back(std::move(snapshot));
-      }
-    }
-    return OneOf(std::move(of_hosts), name);
+  HF_ASSIGN(const std::vector<SnapshotRecord> newer,
+            PassedOver(reader, query, found.empty() ? nullptr : &found.front()));
+  if (found.empty() && !newer.empty()) {
+    const std::string_view flaw = FlawOf(newer.front(), rule);
+    return Fail(ErrorCode::kNotFound, fmt::format("no complete and valid snapshot {}", Quote(name)),
+                fmt::format("the newest is {}, which is {}: use --allow-{}, or name it",
+                            HexEncode(newer.front().snapshot).substr(0, 8), flaw, flaw));
   }
-  return OneOf(std::move(found), name);
+  NamedSnapshot named;
+  HF_ASSIGN(named.snapshot, OneOf(std::move(found), name));
+  for (const SnapshotRecord& one : newer) {
+    named.passed_over.push_back(
+        fmt::format("{} ({})", HexEncode(one.snapshot).substr(0, 8), FlawOf(one, rule)));
+  }
+  return named;
+}
+
+Result<SnapshotRecord> FindSafety(CatalogReader& reader, std::string_view name,
+                                  const SnapshotRule& rule) {
+  SnapshotQuery query;
+  query.safety = SnapshotQuery::Safety::kOnly;
+  HF_TRY(TakeSource(name.starts_with("latest:") ? name.substr(7) : name, name, query));
+  HF_TRY(ChooseHost(reader, rule.node, name, query));
+  query.limit = 1;
+  HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
+  if (!found.empty()) return std::move(found.front());
+  return Fail(ErrorCode::kNotFound, fmt::format("no safety snapshot of {}", Quote(name)),
+              "only a restore in place leaves one; `holdfast snapshot list --safety` shows all");
 }
 
 }  // namespace
 
-Result<SnapshotRecord> FindSnapshot(CatalogReader& reader, std::string_view name) {
-  if (name.starts_with("latest:")) return FindLatest(reader, name);
+Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
+                                   const SnapshotRule& rule) {
+  const bool is_source = !name.starts_with("run:") && name.find('/') != std::string_view::npos;
+  if (rule.undo && is_source) {
+    HF_ASSIGN(SnapshotRecord found, FindSafety(reader, name, rule));
+    return NamedSnapshot{std::move(found), {}};
+  }
+  if (name.starts_with("latest:")) return FindLatest(reader, name, rule);
   SnapshotQuery query;
+  query.safety = SnapshotQuery::Safety::kToo;
   query.limit = 5;
   if (name.starts_with("run:")) {
     const std::size_t colon = name.find(':', 4);
@@ -99,7 +165,14 @@ Result<SnapshotRecord> FindSnapshot(CatalogReader& reader, std::string_view name
     query.id_prefix = name;
   }
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
-  return OneOf(std::move(found), name);
+  HF_ASSIGN(SnapshotRecord one, OneOf(std::move(found), name));
+  if (rule.undo && !one.safety) {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("snapshot {} is not a safety snapshot", HexEncode(one.snapshot).substr(0, 8)),
+        "`holdfast snapshot list --safety` shows the safety snapshots");
+  }
+  return NamedSnapshot{std::move(one), {}};
 }
 
 Result<std::string> FindRun(CatalogReader& reader, std::string_view given) {

@@ -212,23 +212,53 @@ class HelperBesideTheService(Case):
         bounding = ",".join(["-all", *("+" + right.removeprefix("cap_") for right in rights)])
         run(["setpriv", f"--bounding-set={bounding}", "--no-new-privs", *self.words("restore-helper")])
 
+    def restore(self, *words: str) -> None:
+        """Restores by an order that the helper executes."""
+        plans = self.state / "restores"
+        before = set(plans.glob("*.plan"))
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            restore = threads.submit(self.cluster.call, "restore", *words, "--node", "test-1", "--yes", operator=True)
+            wait_until("the plan for the helper", lambda: restore.done() or set(plans.glob("*.plan")) - before)
+            self.helper()
+            restore.result()
+
     def test_agent_backs_up_after_the_helpers_restore(self) -> None:
         self.assertEqual(self.cluster.json("backup", "--all")["runs"][0]["state"], "done")
         (self.live / "a").write_text("damaged\n")
-        plans = self.state / "restores"
 
-        with concurrent.futures.ThreadPoolExecutor() as threads:
-            restore = threads.submit(self.cluster.call, "restore", "latest:files/app", "--node", "test-1",
-                                     "--in-place", "--yes", operator=True)
-            wait_until("the plan for the helper", lambda: restore.done() or list(plans.glob("*.plan")))
-            self.helper()
-            restore.result()
+        self.restore("latest:files/app", "--in-place")
 
         self.assertEqual((self.live / "a").read_text(), "one\n")
         foreign = [str(path) for top in (self.state, self.repository) for path in top.rglob("*")
                    if path.lstat().st_uid != UID]
         self.assertEqual(foreign, [])
         self.assertEqual(self.cluster.json("backup", "--all")["runs"][0]["state"], "done")
+
+    def snapshots(self, *words: str) -> list[dict]:
+        return self.cluster.json("snapshot", "list", *words)["snapshots"]
+
+    def test_an_order_undoes_a_restore(self) -> None:
+        self.cluster.call("backup", "--all")
+        backup = self.snapshots()[0]["id"]
+        (self.live / "a").write_text("damaged\n")
+        self.restore("latest:files/app", "--in-place")
+        self.restore("latest:files/app", "--in-place")
+        self.assertEqual((self.live / "a").read_text(), "one\n")
+        self.assertEqual([one["id"] for one in self.snapshots()], [backup])
+        safety = [one for one in self.snapshots("--safety") if one["safety"]]
+        self.assertEqual({one["source"] for one in safety}, {"files/app"})
+        self.assertEqual(len(safety), 2)
+
+        # The marks come back when the catalog is rebuilt from the repository.
+        self.cluster.call("catalog", "rebuild")
+        self.assertEqual({one["id"] for one in self.snapshots("--safety") if one["safety"]},
+                         {one["id"] for one in safety})
+        self.restore(safety[-1]["id"], "--undo")
+        self.assertEqual((self.live / "a").read_text(), "damaged\n")
+        self.restore("files/app", "--undo")
+        self.assertEqual((self.live / "a").read_text(), "one\n")
+        said = self.cluster.call("restore", backup, "--undo", "--node", "test-1", "--yes", operator=True, expect=2)
+        self.assertIn("not a safety snapshot", said.stderr)
 
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("systemd-sysusers"), "needs root and systemd-sysusers")

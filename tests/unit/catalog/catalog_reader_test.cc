@@ -135,7 +135,7 @@ TEST_CASE("catalog reader: snapshots are found by all that names them") {
   REQUIRE(count({.source = "files/app"}) == 10);
   REQUIRE(count({.source = "files/*"}) == 10);
   REQUIRE(count({.source = "*/[a-z]*"}) == 0);
-  REQUIRE(count({.source = "*/main", .whole_only = true, .limit = 100}) == 8);
+  REQUIRE(count({.source = "*/main", .no_partial = true, .limit = 100}) == 8);
   REQUIRE(count({.host = "nobody"}) == 0);
   REQUIRE(count({.run = RunName(20)}) == 2);
   REQUIRE(count({.id_prefix = "00000014"}) == 2);
@@ -144,6 +144,35 @@ TEST_CASE("catalog reader: snapshots are found by all that names them") {
   REQUIRE_FAILS(reader.Snapshots({.id_prefix = "xyz"}), ErrorCode::kInvalidArgument, "0-9 and a-f");
   REQUIRE_FAILS(reader.Snapshots({.id_prefix = std::string(65, '0')}), ErrorCode::kInvalidArgument,
                 "longer");
+}
+
+TEST_CASE("catalog reader: safety and invalid snapshots are found only when asked for") {
+  using Safety = SnapshotQuery::Safety;
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  Catalog catalog = NewCatalog(directory);
+  SnapshotRecord good = SomeSnapshot(1);
+  SnapshotRecord invalid = SomeSnapshot(3);
+  invalid.invalid = true;
+  invalid.host = "other";
+  SnapshotRecord safety = SomeSnapshot(5);
+  safety.safety = true;
+  REQUIRE_OK(catalog.Apply(Changes{good, invalid, safety}));
+  CatalogReader reader = ReaderOf(directory);
+  const auto found = [&](const SnapshotQuery& query) { return Unwrap(reader.Snapshots(query)); };
+
+  CHECK(found({}) == std::vector{invalid, good});
+  CHECK(found({.no_invalid = true}) == std::vector{good});
+  CHECK(found({.safety = Safety::kOnly}) == std::vector{safety});
+  CHECK(found({.safety = Safety::kToo}).size() == 3);
+  CHECK(Unwrap(reader.SnapshotHosts({.source = "files/app"})) ==
+        std::vector<std::string>{"other", "prod"});
+  // What an inventory says of a snapshot adds marks and takes none away.
+  good.safety = good.invalid = true;
+  REQUIRE_OK(catalog.Apply(Changes{RecoverSnapshot{good}}));
+  invalid.invalid = false;
+  REQUIRE_OK(catalog.Apply(Changes{RecoverSnapshot{invalid}}));
+  CHECK(found({.safety = Safety::kOnly}).size() == 2);
+  CHECK(found({.no_invalid = true}).empty());
 }
 
 TEST_CASE("catalog reader: pages of snapshots miss none and repeat none") {

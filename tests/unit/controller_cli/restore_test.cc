@@ -232,6 +232,45 @@ TEST_CASE("restore: in place says so, and whether a way back is saved first") {
   REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes and not no"));
 }
 
+TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing else") {
+  RestoreFixture fixture;
+  bool is_safety = true;
+  bool is_invalid = false;
+  fixture.controller.On(Request::kSnapshotShow, [&](const Request& request) {
+    CHECK(request.snapshot_show().undo());
+    CHECK(request.snapshot_show().node() == "web-1");
+    v1::AdminReply reply;
+    *reply.mutable_snapshot() = TheSnapshot();
+    reply.mutable_snapshot()->set_safety(is_safety);
+    reply.mutable_snapshot()->set_invalid(is_invalid);
+    return Reply(reply);
+  });
+  std::vector<std::string> argv = {"restore", "files/app", "--node", "web-1", "--undo"};
+  const Outcome outcome = fixture.Run(argv);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const v1::InPlaceTarget& order =
+      fixture.controller.Got(Request::kRestore)[0].restore().in_place();
+  CHECK(order.safety_snapshot());
+  CHECK_FALSE(order.allow_invalid());
+
+  is_safety = false;
+  CHECK_THAT(fixture.Run(argv).err, Contains("the snapshot is a backup and not a safety snapshot"));
+
+  is_safety = is_invalid = true;
+  const Outcome refused = fixture.Run(argv);
+  CHECK(refused.code == 4);
+  CHECK_THAT(refused.err, Contains("is invalid") && Contains("--allow-invalid"));
+  argv.emplace_back("--allow-invalid");
+  fixture.prompt.answers = {"y", "y"};
+  const Outcome allowed = fixture.Run(argv);
+  INFO(allowed.err);
+  CHECK(allowed.code == 0);
+  CHECK_THAT(allowed.err, Contains("may refuse it"));
+  argv = {"restore", "files/app", "--node", "web-1", "--undo", "--into", "staging/x"};
+  CHECK(fixture.Run(argv).code == 2);
+}
+
 const std::vector<std::string> kToTarget = {
     "restore",  "latest:files/app", "--node",   "web-1",    "--to-target", "dr",
     "--option", "only=a",           "--option", "only=b=c", "--option",    "keep-time=yes"};

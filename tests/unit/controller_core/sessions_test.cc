@@ -244,8 +244,15 @@ TEST_CASE("restore: nothing is sent before as many operators as it takes have si
   const v1::Plan& plan = one.PlanOf("a", OrderKind::kRestore);
   CHECK(ToBytes(plan.SerializeAsString()) == draft.payload);
   v1::Report report = one.ReportOf("a", OrderKind::kRestore);
-  report.mutable_restored();
+  v1::SafetySnapshot& safety = *report.mutable_restored()->mutable_safety();
+  safety.set_snapshot(std::string(32, 's'));
+  safety.set_repository("main");
+  safety.set_host("a");
   one.Report("a", report);
+  const auto saved = one.catalog.snapshots.find({"main", Bytes(32, 's')});
+  REQUIRE(saved != one.catalog.snapshots.end());
+  CHECK(saved->second.safety);
+  CHECK(saved->second.source == "files/app");
   CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
 }
 
