@@ -22,7 +22,7 @@ ALLOWANCES = "tests/lint/wording_allowances.json"
 
 _TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _FOLDERS = ("docs/", "changelog/")
-_PROGRAMS = ("agent/", "controller/", "common/")
+PROGRAMS = ("agent/", "controller/", "common/")
 
 # What a reader of English stumbles over, and what to write instead.
 MARKERS = [
@@ -66,7 +66,7 @@ def user_files(tree: Tree) -> list[str]:
     return [name for name in tree.texts if name in _TOP or name.startswith((*_FOLDERS, "packaging/"))]
 
 
-def _prose(name: str, text: str) -> list[tuple[int, str]]:
+def prose(name: str, text: str) -> list[tuple[int, str]]:
     """(line, text) of what is read as English; code is blanked, so that lines keep their numbers."""
     found, fenced = [], False
     markdown = name.endswith(".md") or name.startswith("changelog/")
@@ -99,7 +99,7 @@ def markers_of_text(name: str, text: str) -> list[tuple[int, str, str]]:
             found.append((paragraph[where][0], match[0], instead(match)))
         paragraph.clear()
 
-    for number, line in _prose(name, text):
+    for number, line in prose(name, text):
         if not line or re.match(r"[-*|>]|\d+\. ", line):
             flush()
         if line:
@@ -144,7 +144,7 @@ def measured(tree: Tree) -> dict[str, dict[str, list[str]]]:
         for number in long_lines(name, text):
             lines.setdefault(name, []).append(f"{name}:{number}: more than {COLUMNS} columns")
     for name in tree.sources():
-        if name.startswith(_PROGRAMS):
+        if name.startswith(PROGRAMS):
             for number, word, better in markers_of_strings(tree.texts[name]):
                 strings.setdefault(room_of(name), []).append(f'{name}:{number}: "{word}": {better}')
     return {"words": words, "long lines": lines, "strings": strings}
