@@ -1,0 +1,60 @@
+"""Reads the commands and the output that a Markdown page shows, and compares output with what a program printed."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# What differs from run to run: the longest first, because a part of a time looks like a number.
+_VARIABLE = [
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z",
+    r"\b[0-9A-HJKMNP-TV-Z]{26}\b",
+    r"\b(?=[0-9a-f]*\d)[0-9a-f]{64}\b",
+    r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{8}\b|\b[a-f]{8}\b",
+    r"\b\d+(?:\.\d+)? ?(?:B|KiB|MiB|GiB|ns|us|µs|ms|s|m)\b",
+    r"\b\d+\b",
+]
+_ANY = re.compile("|".join(_VARIABLE))
+
+
+@dataclass
+class Step:
+    """A command of a page, on the machine its prompt names, and the output below it; `...` is any output."""
+
+    machine: str
+    command: str
+    output: list[str] = field(default_factory=list)
+
+
+def section(page: Path, title: str) -> str:
+    """The text below the heading `title`, up to the next heading of its level."""
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def steps(text: str) -> list[Step]:
+    """The commands of all console blocks. A line that begins with `$ ` or `machine$ ` is a command."""
+    found: list[Step] = []
+    for block in blocks(text, "console"):
+        for line in block.splitlines():
+            if command := re.fullmatch(r"([a-z0-9-]*)\$ (.*)", line):
+                found.append(Step(command[1], command[2]))
+            else:
+                found[-1].output.append(line)
+    return found
+
+
+def same_form(line: str) -> str:
+    """The line with ids, times, sizes and numbers replaced, runs of spaces as one, and plurals as singulars."""
+    return re.sub(r"\s+", " ", re.sub(r"# (item|path)s\b", r"# \1", _ANY.sub("#", line))).strip()
+
+
+def difference(shown: list[str], printed: list[str]) -> str:
+    """Empty if `printed` has the form of `shown`."""
+    wanted, got = [same_form(line) for line in shown], [same_form(line) for line in printed]
+    pattern = "".join((r"(?:.*\n)*" if line == "..." else re.escape(line) + "\n") for line in wanted)
+    if re.fullmatch(pattern, "".join(line + "\n" for line in got)):
+        return ""
+    return "the page shows:\n" + "\n".join(shown) + "\nthe program prints:\n" + "\n".join(printed)

@@ -1,0 +1,92 @@
+"""README.md and docs/tutorial.md run as they are written, and show what the programs print."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from docs.pages import Step, blocks, difference, section, steps
+from lib import Agent, Case, main, service_program, wait_until, write_config
+from lib.cluster import Cluster
+from lib.places import BUILD, ROOT
+
+README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+PATH = f"{BUILD / 'bin'}:{Path(service_program('restic', 'restic')).parent}:{os.environ['PATH']}"
+
+# Pages show this for the directory in which their commands run.
+_SHOWN_AS = "/srv/demo/"
+
+
+class Pages(Case):
+    def run_step(self, step: Step, directory: Path, **env: str) -> None:
+        done = subprocess.run(
+            ["bash", "-c", step.command], cwd=directory, text=True, timeout=120, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=os.environ | {"PATH": PATH, "TZ": "UTC", "HOME": str(self.directory)} | env)
+
+        self.assertEqual(done.returncode, 0, f"{step.command}\n{done.stdout}")
+        printed = done.stdout.replace(f"{self.directory}/", _SHOWN_AS)
+        if step.output:
+            self.assertEqual(difference(step.output, printed.splitlines()), "", step.command)
+
+    def run_page(self, text: str) -> None:
+        (config,) = blocks(text, "yaml")
+        (self.directory / "agent.yaml").write_text(config)
+        found = steps(text)
+        self.assertGreater(len(found), 5)
+        for step in found:
+            self.run_step(step, self.directory)
+
+    def test_the_tutorial_runs_as_written(self) -> None:
+        self.run_page(TUTORIAL.read_text())
+
+        self.assertEqual((self.directory / "notes/today.txt").read_text(), "buy milk\ncall mother\n")
+
+    def test_the_picture_is_what_its_script_draws(self) -> None:
+        drawn = subprocess.run([ROOT / "scripts" / "overview", "--print"], check=True, text=True, stdout=subprocess.PIPE)
+
+        self.assertEqual((ROOT / "docs" / "overview.svg").read_text(), drawn.stdout)
+
+    def test_readme_one_node_runs_as_written(self) -> None:
+        self.run_page(section(README, "One node in five minutes"))
+
+        self.assertEqual((self.directory / "site/index.html").read_text(), "hello\n")
+
+    def test_readme_cluster_runs_as_written(self) -> None:
+        """Machines are directories, the controller listens on loopback, and the key has no passphrase to ask for."""
+        init, run_controller, *found = steps(section(README, "A cluster"))
+        self.assertEqual(init.command, "holdfast init --dir prod --cluster prod --operator anna --host backup-1")
+        self.assertTrue(run_controller.command.startswith("holdfast-controller run "))
+        cluster = Cluster(self.directory).start()  # both of these
+        shutil.copytree(cluster.operator.parent, self.directory / ".config" / "holdfast")
+        site, staging = self.directory / "site", self.directory / "staging"
+        site.mkdir()
+        (site / "index.html").write_text("hello\n")
+        repository = {"url": f"file:{cluster.repository}", "password_file": str(cluster.password)}
+        config = write_config(self.directory / "node-1", [{"kind": "files", "name": "site", "paths": [str(site)]}],
+                              node="node-1", repositories={"main": repository})
+        policy = {"restore": "staging", "restore_roots": {"staging": str(staging)}}
+        (config.parent / "policy.yaml").write_text(json.dumps(policy))
+        Agent(config).run("repository", "init")
+
+        for step in found:
+            if step.command == "holdfast-agent run":
+                Agent(config).start("run", log=self.directory / "agent.log")
+                wait_until("node-1", lambda: cluster.json("status")["agents"]["connected"] == 1)
+                continue
+            if step.machine == "node-1":
+                step.command += f" --config {shlex.quote(str(config))}"
+            elif step.command.startswith("holdfast restore"):
+                step.command += " --yes"
+            self.run_step(step, self.directory)
+
+        (restored,) = staging.rglob("index.html")
+        self.assertEqual(restored.read_text(), "hello\n")
+
+
+main("restic")
