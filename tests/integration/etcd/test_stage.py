@@ -56,6 +56,31 @@ class Stage(Case):
         fresh.start()
         self.assertGreater(fresh.revision(), 1_000_000_000)
 
+    def test_the_guide_names_an_alarm_of_the_snapshot_and_the_way_to_clear_it(self) -> None:
+        full = EtcdCluster(self.directory / "full", SERVICE, 1, quota=3 << 20).start()
+        self.addCleanup(full.stop)
+        full.fill_to_the_quota()
+        agent = make_agent(self.directory / "agent", full.source())
+        agent.json("backup")
+        fresh = fresh_cluster(self.directory / "fresh", full, members=1)
+        member = fresh.members[0]
+        said = agent.run(
+            *("restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir)),
+            *("--member", member.name, "--initial-cluster", fresh.initial_cluster),
+            env={"PATH": tools_path()},
+        ).stdout
+        self.assertIn("alarm NOSPACE", said)
+        commands = [line.strip() for line in said.splitlines() if line.startswith("  etcdctl ")]
+        self.assertEqual([command.split()[1] for command in commands], ["defrag", "alarm"])
+
+        # With a larger quota and the commands as they are printed, the member takes writes again.
+        self.addCleanup(fresh.stop)
+        fresh.start()
+        self.assertIn("NOSPACE", fresh.ctl("alarm", "list"))
+        for command in commands:
+            fresh.ctl(*command.split()[1:])
+        fresh.ctl("put", "after", "the restore")
+
     def test_mistakes_are_told_and_leave_nothing(self) -> None:
         fresh = fresh_cluster(self.directory / "fresh", self.cluster, members=1)
         member = fresh.members[0]

@@ -37,7 +37,11 @@ class Live(LiveCase):
         self.change(edge)
         for _ in range(3):
             self.assertEqual(get(self.counted)[0], 200)
-        manifest, index, worker = self.live(edge.backup()["snapshot"])
+        report = edge.backup()
+        self.assertEqual(report["missing"], [])
+        for name in (self.map, self.acl):
+            self.assertTrue(any(name in warning for warning in report["warnings"]), report)
+        manifest, index, worker = self.live(report["snapshot"])
 
         office, paths = self.inline(edge, "src"), self.inline(edge, "path_beg")
         line = 1 + next(i for i, text in enumerate(edge.config.read_text().splitlines()) if "acl office" in text)
@@ -65,7 +69,7 @@ class Live(LiveCase):
         tables = {table["name"]: table["rows"] for table in index["workers"][0]["tables"]}
         self.assertEqual(tables, {"sources": 2, "names": 1})
 
-    def test_a_certificate_replaced_at_run_time_is_drift(self) -> None:
+    def test_a_certificate_only_in_memory_makes_the_backup_partial(self) -> None:
         self.edge = edge = self.made()
         edge.haproxy.start()
         other = edge.authority.issue("other")
@@ -74,7 +78,10 @@ class Live(LiveCase):
         edge.haproxy.admin(f"set ssl cert {site} <<\n{pem}")
         self.assertIn("Success!", edge.haproxy.admin(f"commit ssl cert {site}"))
 
-        manifest, _, worker = self.live(edge.backup()["snapshot"])
+        report = edge.agent.json("backup", "haproxy/edge", expect=3)["sources"][0]
+        self.assertEqual([one["what"] for one in report["missing"]], [f"certificate {site} in HAProxy's memory"])
+        self.assertIn(site, report["missing"][0]["remedy"])
+        manifest, _, worker = self.live(report["snapshot"])
 
         sums = {
             name: run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", path])

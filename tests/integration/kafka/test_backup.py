@@ -242,5 +242,25 @@ class OneBroker39(OneBroker):
     test_many_small_runs = test_retention_that_was_faster = test_mistakes = None
 
 
+class MessageFormat0(Case):
+    """Records as brokers before 0.10 wrote them, which brokers before 3.0 keep in this format."""
+
+    def test_records_without_a_timestamp_keep_minus_one(self) -> None:
+        # A 3.9 broker writes old formats while it speaks an older protocol to other brokers.
+        old = {"inter.broker.protocol.version": "2.8", "log.message.format.version": "0.9.0"}
+        cluster = KafkaCluster(self.directory / "kafka", "kafka39", 1, zookeeper=True, properties=AT_ONCE | old)
+        self.addCleanup(cluster.kill)
+        cluster.start()
+        cluster.create_topic("old", config=FOR_EVER)
+        cluster.admin().produce([Record("old", 0, b"key", b"%d" % i, (), 1577880000000) for i in range(3)])
+        self.assertIn("magic: 0", cluster.dump_log(cluster.segments(1, "old")[0]))
+        source = {"kind": "kafka", "name": "main", "repository": "main", "bootstrap": [cluster.bootstrap()]}
+        agent = make_agent(self.directory / "agent", source | {"topics": {"include": ["old"]}})
+        agent.run("backup")
+        agent.run("restore", "latest:kafka/main", "--to", str(self.directory / "restored"))
+        records = partition_records(self.directory / "restored", "old", 0)
+        self.assertEqual([(record.value, record.timestamp) for record in records], [(b"0", -1), (b"1", -1), (b"2", -1)])
+
+
 if __name__ == "__main__":
     main("kafka41", "kafka39")

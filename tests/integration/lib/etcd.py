@@ -43,13 +43,16 @@ class EtcdCluster:
         *,
         authority: Authority | None = None,
         user: tuple[str, str] | None = None,
+        quota: int = 4 << 30,
     ):
-        """`authority` turns TLS and client certificates on; `user` is (name, password), see enable_auth()."""
+        """`authority` turns TLS and client certificates on; `user` is (name, password), see enable_auth(); `quota`
+        is --quota-backend-bytes."""
         self.directory = directory
         self.service = service
         self.is_3_4 = service_version(service).startswith("3.4.")
         self.authority = authority
         self.user = user
+        self.quota = quota
         self.token = f"test-{os.getpid()}-{free_port()}"
         self.client = None
         self._server = None
@@ -111,7 +114,7 @@ class EtcdCluster:
             *("--initial-cluster", self.initial_cluster, "--initial-cluster-token", self.token),
             *("--initial-cluster-state", "new"),
             *("--max-txn-ops", str(_BATCH * 2), "--heartbeat-interval", "100"),
-            *("--election-timeout", "1500", "--quota-backend-bytes", str(4 << 30)),
+            *("--election-timeout", "1500", "--quota-backend-bytes", str(self.quota)),
         ]
         if self._server is not None and self.authority is not None:
             ca, cert, key = str(self.authority.ca), str(self._server.cert), str(self._server.key)
@@ -193,6 +196,14 @@ class EtcdCluster:
         for start in range(0, count, batch):
             stop = min(start + batch, count)
             self.put_many({f"{prefix}/{n:07d}": text(f"{seed}{n}", value_bytes) for n in range(start, stop)})
+
+    def fill_to_the_quota(self) -> None:
+        """Writes until etcd raises the alarm NOSPACE."""
+        value = "x" * 100_000
+        for number in range(2 * self.quota // len(value)):
+            if self._ctl(["put", f"full/{number}", value], expect=None).returncode != 0:
+                break
+        assert "NOSPACE" in self.ctl("alarm", "list")
 
     def revision(self) -> int:
         answer = json.loads(self.ctl("get", "none-such", "--write-out", "json"))

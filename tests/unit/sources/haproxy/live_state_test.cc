@@ -157,9 +157,65 @@ TEST_CASE("haproxy live state: what differs from the files is named, one by one"
               fmt::format("configuration {}: changed after HAProxy has read it", rig.Path("h.cfg")),
               fmt::format("map {}: 3 entries, 2 in the file", rig.Path("a.map")),
               fmt::format("acl {}: 1 entries, and others than in the file", rig.Path("b.acl")),
-              fmt::format("certificate {}: serial 01, SHA-1 00AA in memory; SHA-1 {} in the file: "
-                          "HAProxy does not give it out, so that it is not saved",
+              fmt::format("certificate {}: serial 01, SHA-1 00AA in memory; SHA-1 {} in the file",
                           rig.Path("site.pem"), kPemSum)});
+}
+
+TEST_CASE("haproxy live state: a certificate that no file holds is missing from the snapshot") {
+  Rig rig;
+  const std::string site = rig.Path("site.pem");
+  SECTION("the file holds another one") {
+    rig.answers["show ssl cert " + site] = rig.Certificate("00AA");
+  }
+  SECTION("the file does not exist") { REQUIRE(::unlink(site.c_str()) == 0); }
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+
+  const Manifest manifest = Rig::Describe(rig.Take());
+
+  REQUIRE(manifest.missing.size() == 1);
+  REQUIRE(manifest.missing[0].what == "certificate " + site + " in HAProxy's memory");
+  REQUIRE_THAT(manifest.missing[0].remedy, Catch::Contains("write the certificate and its key to"));
+}
+
+TEST_CASE("haproxy live state: a certificate without content is not missing") {
+  Rig rig;
+  const std::string site = rig.Path("site.pem");
+  rig.answers["show ssl cert " + site] = fmt::format("Filename: {}\nStatus: Empty\n", site);
+  REQUIRE(::unlink(site.c_str()) == 0);
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+  REQUIRE(Rig::Describe(rig.Take()).missing.empty());
+}
+
+TEST_CASE("haproxy live state: a certificate with an alias is looked for in the named files") {
+  Rig rig;
+  WriteText(rig.Path("h.cfg"), fmt::format("frontend f\n bind :443 ssl crt {}\n backend b\n "
+                                           "server s1 127.0.0.1:1\n server s2 127.0.0.1:2\n",
+                                           rig.Path("site.pem")));
+  rig.answers["show ssl cert"] = "# filename\n@web/site\n";
+  rig.answers["show ssl cert @web/site"] =
+      fmt::format("Filename: @web/site\nStatus: Used\nSHA1 FingerPrint: {}\n", kPemSum);
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+  REQUIRE(Rig::Describe(rig.Take()).missing.empty());
+
+  haproxy.Set("show ssl cert @web/site",
+              "Filename: @web/site\nStatus: Used\nSHA1 FingerPrint: 00AA\n");
+  const Manifest manifest = Rig::Describe(rig.Take());
+  REQUIRE(manifest.missing.size() == 1);
+  REQUIRE_THAT(manifest.missing[0].what, Catch::Contains("@web/site"));
+}
+
+TEST_CASE("haproxy live state: maps and lists that no file holds are named in warnings") {
+  Rig rig;
+  rig.answers["show map #3"] = "0x1 k 1\n0x2 l 2\n0x3 m 3\n";
+  rig.answers["show acl #0"] = "0x1 y\n";
+  FakeHaproxy haproxy(rig.Path("s"), rig.answers);
+
+  const Manifest manifest = Rig::Describe(rig.Take());
+
+  REQUIRE(manifest.missing.empty());
+  REQUIRE(manifest.warnings.size() == 2);
+  REQUIRE_THAT(manifest.warnings[0], Catch::Contains("map " + rig.Path("a.map")));
+  REQUIRE_THAT(manifest.warnings[1], Catch::Contains("acl " + rig.Path("b.acl")));
 }
 
 TEST_CASE("haproxy live state: a list that stands in the configuration and was changed is saved") {
