@@ -443,10 +443,23 @@ class LiveReader {
   }
 
   void CompareCertificate(const LiveCertificate& live, const std::string& disk, Json& json) {
+    // An alias of a crt-store is not the name of a file.
+    if (live.file.starts_with('@')) {
+      if (live.sha1.empty()) return;
+      const bool is_in_file = FilesHold(live.sha1);
+      json["differs"] = !is_in_file;
+      if (is_in_file) return;
+      Tell("certificate", live.file,
+           fmt::format("serial {}, SHA-1 {} in memory; no file of the configuration holds it",
+                       live.serial, live.sha1));
+      return AddMissing(live.file, live, "no file of the configuration holds it",
+                        "the file that the crt-store names");
+    }
     const auto pem = ReadForeignFile(disk, kCertificateBytesMax);
     if (!pem || !*pem) {
       Tell("certificate", disk,
            "the file cannot be compared: " + (pem ? "it is not there" : pem.error().message()));
+      if (pem && !live.sha1.empty()) AddMissing(disk, live, "the file does not exist", Quote(disk));
       return;
     }
     const std::string sum = FingerprintOfPem(**pem);
@@ -454,11 +467,37 @@ class LiveReader {
     json["differs"] = sum != live.sha1;
     if (sum == live.sha1) return;
     if (live.sha1.empty()) return Tell("certificate", disk, "empty in memory");
-    Tell(
-        "certificate", disk,
-        fmt::format("serial {}, SHA-1 {} in memory; SHA-1 {} in the file: HAProxy does not give it "
-                    "out, so that it is not saved",
-                    live.serial, live.sha1, sum.empty() ? "none" : sum));
+    const std::string on_disk = sum.empty() ? "none" : sum;
+    Tell("certificate", disk,
+         fmt::format("serial {}, SHA-1 {} in memory; SHA-1 {} in the file", live.serial, live.sha1,
+                     on_disk));
+    AddMissing(disk, live, fmt::format("the file has another one, SHA-1 {}", on_disk), Quote(disk));
+  }
+
+  // Whether a file that the configuration names has this certificate. Reads those files once.
+  bool FilesHold(const std::string& sha1) {
+    if (!fingerprints_) {
+      fingerprints_.emplace();
+      for (const auto& [path, origin] : CollectFiles(followed_, LiveFiles()).files) {
+        const auto pem = ReadForeignFile(path, kCertificateBytesMax);
+        if (pem && *pem) fingerprints_->insert(FingerprintOfPem(**pem));
+      }
+    }
+    return fingerprints_->contains(sha1);
+  }
+
+  // HAProxy does not give certificates out, so the snapshot cannot have this one.
+  void AddMissing(const std::string& name, const LiveCertificate& live, const std::string& reason,
+                  const std::string& file) {
+    Missing missing{fmt::format("certificate {} in HAProxy's memory", name),
+                    fmt::format("HAProxy serves serial {}, SHA-1 {} from memory; {}", live.serial,
+                                live.sha1, reason),
+                    fmt::format("write the certificate and its key to {}, then back up again; "
+                                "or reload HAProxy to drop it",
+                                file)};
+    // Several workers serve the same certificate.
+    if (std::ranges::find(state_.missing_, missing) == state_.missing_.end())
+      state_.missing_.push_back(std::move(missing));
   }
 
   Result<void> AddIndex(Json workers) {
@@ -543,6 +582,7 @@ class LiveReader {
   pid_t worker_ = 0;
   std::string directory_;
   std::set<std::string> paths_;
+  std::optional<std::set<std::string>> fingerprints_;  // of the configuration's certificates
   std::set<std::string> changed_;  // files of the configuration, after HAProxy has read them
   std::string buffered_;
   LiveState state_;
@@ -567,6 +607,13 @@ Result<std::optional<Item>> LiveState::Next(const std::string& prefix) {
 void LiveState::Describe(Manifest& manifest) const {
   manifest.missing.insert(manifest.missing.end(), missing_.begin(), missing_.end());
   manifest.warnings.insert(manifest.warnings.end(), warnings_.begin(), warnings_.end());
+  // The snapshot has these, but a restore of the files alone does not bring them back.
+  for (const Drift& one : drift_) {
+    if (one.object != "map" && one.object != "acl") continue;
+    manifest.warnings.push_back(
+        fmt::format("{} {} differs in HAProxy's memory: {}; the snapshot has it as it is in memory",
+                    one.object, one.name, one.difference));
+  }
   if (!version_.empty()) manifest.identity["running_version"] = version_;
   manifest.details["live"] = {is_cold_ ? "cold" : pieces_.empty() ? "missing" : "saved"};
   std::vector<std::string>& drift = manifest.details["drift"];

@@ -7,7 +7,8 @@
 //   maps/<absolute path>     in the form of the file
 //   acls/<absolute path>     likewise
 //   inline-acls/<number>     a list of the configuration itself that is another one in memory
-//   certificates.json        fingerprints; HAProxy gives no certificate out
+//   certificates.json        fingerprints; HAProxy does not give certificates out. One that no file
+//                            holds is named in the manifest's `missing`
 //   live.json                what there is of all that, and where it differs from the files
 //
 // Everything is read at once, right after the cut, into a file without a name, and given from
