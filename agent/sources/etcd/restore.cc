@@ -270,6 +270,28 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
                                                                   request.directory)));
 }
 
+// An alarm is part of etcd's database, so a restore brings it back.
+void AddAlarms(SnapshotView& snapshot, std::vector<std::string>& lines) {
+  const auto& manifest = snapshot.manifest();
+  if (!manifest) return;
+  const auto alarms = manifest->details.find("alarms");
+  if (alarms == manifest->details.end() || alarms->second.empty()) return;
+  for (const std::string& alarm : alarms->second)
+    lines.push_back(fmt::format("warning: the snapshot contains an alarm: {}", alarm));
+  const bool is_full = std::ranges::any_of(
+      alarms->second, [](const std::string& alarm) { return alarm.ends_with(" NOSPACE"); });
+  if (!is_full) {
+    lines.emplace_back(
+        "etcd refuses requests until the alarm is cleared; check the restored data, then run:");
+  } else {
+    lines.emplace_back(
+        "etcd refuses writes until the alarm is cleared: start all members with a larger "
+        "--quota-backend-bytes than before, or delete keys and compact, then run:");
+    lines.emplace_back("  etcdctl defrag --cluster");
+  }
+  lines.emplace_back("  etcdctl alarm disarm");
+}
+
 std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& tool,
                                SnapshotView& snapshot, std::optional<Version> version) {
   std::vector<std::string> lines;
@@ -289,6 +311,7 @@ std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& t
   lines.emplace_back(
       "then start etcd on all members with that --data-dir, their --name and these "
       "--initial-advertise-peer-urls; none of the old members may still run");
+  AddAlarms(snapshot, lines);
   if (request.bump > 0) {
     lines.emplace_back(
         "Kubernetes: then restart kube-apiserver, kube-controller-manager, kube-scheduler and all "
