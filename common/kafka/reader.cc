@@ -238,8 +238,10 @@ void QueueReader::ReadMessage(rd_kafka_message_t* message) {
     return;
   }
   rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-  event.timestamp_ms = rd_kafka_message_timestamp(message, &type);
+  const std::int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
   event.timestamp_type = TypeOf(type);
+  // Message format 0 has no timestamp. librdkafka gives 0 for it, Kafka's own clients -1.
+  event.timestamp_ms = event.timestamp_type == TimestampType::kNone ? -1 : timestamp_ms;
   event.leader_epoch = LeaderEpochOf(message);
   event.key = BytesOf(message->key, message->key_len);
   event.value = BytesOf(message->payload, message->len);
