@@ -157,8 +157,6 @@ CREATE TABLE snapshot(
   cut_barrier_met INTEGER NOT NULL CHECK (cut_barrier_met IN (0, 1)),
   position        TEXT    NOT NULL,
   note            TEXT    NOT NULL,
-  invalid         INTEGER NOT NULL CHECK (invalid IN (0, 1)),
-  safety          INTEGER NOT NULL CHECK (safety IN (0, 1)),
   PRIMARY KEY (repository, snapshot)
 ) STRICT;
 CREATE INDEX snapshot_by_id ON snapshot(snapshot);
@@ -230,10 +228,16 @@ INSERT INTO source_run(source, node, run)
   GROUP BY source, member;
 )sql";
 
+constexpr std::string_view kVersion4 = R"sql(
+ALTER TABLE snapshot ADD COLUMN invalid INTEGER NOT NULL DEFAULT 0 CHECK (invalid IN (0, 1));
+ALTER TABLE snapshot ADD COLUMN safety INTEGER NOT NULL DEFAULT 0 CHECK (safety IN (0, 1));
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{"first tables", kVersion1},
     Migration{"tasks that save the rest of a sharded source", kVersion2},
     Migration{"the last run of each source", kVersion3},
+    Migration{"invalid and safety snapshots", kVersion4},
 };
 
 }  // namespace

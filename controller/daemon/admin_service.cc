@@ -389,7 +389,8 @@ Result<void> AdminService::FillLastRun(const std::string& source, const std::str
   const bool is_partial =
       !snapshots.empty() && (snapshots.front().partial || snapshots.front().missing_count > 0);
   const bool has_snapshot = !snapshots.empty() || composed != tasks.end();
-  if (has_snapshot && !is_partial) {
+  const bool is_invalid = !snapshots.empty() && snapshots.front().invalid;
+  if (has_snapshot && !is_partial && !is_invalid) {
     status.set_last_state("done");
     status.set_last_node(snapshots.empty() ? composed->node : snapshots.front().node);
     return {};
@@ -403,9 +404,11 @@ Result<void> AdminService::FillLastRun(const std::string& source, const std::str
     if (telling->ended_ms != 0) status.set_last_ended_ms(telling->ended_ms);
   }
   if (has_snapshot) {
-    status.set_last_state("partly done");
+    status.set_last_state(is_invalid ? "invalid" : "partly done");
     if (status.last_node().empty()) status.set_last_node(snapshots.front().node);
-    if (reason.empty()) {
+    if (reason.empty() && is_invalid) {
+      reason = "the service's own checker refuses what was saved";
+    } else if (reason.empty()) {
       reason =
           snapshots.front().missing_count > 0
               ? fmt::format("{} of its items could not be saved", snapshots.front().missing_count)
@@ -461,6 +464,11 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     if (source.last_state() == "partly done") {
       add("source_partly_saved", source.source(),
           fmt::format("run {} has saved it in part{}: {}", source.last_run(), where,
+                      source.last_reason()),
+          source.last_hint());
+    } else if (source.last_state() == "invalid") {
+      add("source_invalid", source.source(),
+          fmt::format("run {} has saved an invalid state{}: {}", source.last_run(), where,
                       source.last_reason()),
           source.last_hint());
     } else if (!source.last_state().empty() && source.last_state() != "done") {

@@ -78,7 +78,7 @@ TEST_CASE("catalog: tables of a newer release are refused") {
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
 
   REQUIRE_FAILS(Catalog::Open(PathIn(directory), DatabaseMode::kWrite), ErrorCode::kUnsupported,
-                "has version 99 of its tables; this program knows 3");
+                "has version 99 of its tables; this program knows 4");
   REQUIRE_FAILS(CatalogReader::Open(PathIn(directory)), ErrorCode::kUnsupported,
                 "use the program that wrote it");
 }
@@ -94,7 +94,9 @@ TEST_CASE("catalog: of tables from before there were sharded sources no task sav
   REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
   REQUIRE(sqlite3_exec(database,
                        "DROP TABLE source_run; DROP INDEX task_by_source; "
-                       "ALTER TABLE task DROP COLUMN rest; PRAGMA user_version = 1",
+                       "ALTER TABLE task DROP COLUMN rest; "
+                       "ALTER TABLE snapshot DROP COLUMN invalid; "
+                       "ALTER TABLE snapshot DROP COLUMN safety; PRAGMA user_version = 1",
                        nullptr, nullptr, nullptr) == SQLITE_OK);
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
 
@@ -115,7 +117,9 @@ TEST_CASE("catalog: an older catalog gets the last run of each source from its r
   sqlite3* database = nullptr;
   REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
   REQUIRE(sqlite3_exec(database,
-                       "DROP TABLE source_run; DROP INDEX task_by_source; PRAGMA user_version = 2",
+                       "DROP TABLE source_run; DROP INDEX task_by_source; "
+                       "ALTER TABLE snapshot DROP COLUMN invalid; "
+                       "ALTER TABLE snapshot DROP COLUMN safety; PRAGMA user_version = 2",
                        nullptr, nullptr, nullptr) == SQLITE_OK);
   REQUIRE(sqlite3_close(database) == SQLITE_OK);
   { (void)Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite)); }
@@ -123,6 +127,26 @@ TEST_CASE("catalog: an older catalog gets the last run of each source from its r
   CatalogReader reader = Unwrap(CatalogReader::Open(PathIn(directory)));
 
   REQUIRE(Unwrap(reader.LastRun("etcd/main", "")) == RunName(2));
+}
+
+TEST_CASE("catalog: snapshots of an older catalog are valid backups") {
+  TempDir directory = Unwrap(TempDir::Create("catalog"));
+  {
+    Catalog catalog = NewCatalog(directory);
+    REQUIRE_OK(catalog.Apply(std::vector<Change>{SomeSnapshot(1)}));
+  }
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(PathIn(directory).c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database,
+                       "ALTER TABLE snapshot DROP COLUMN invalid; "
+                       "ALTER TABLE snapshot DROP COLUMN safety; PRAGMA user_version = 3",
+                       nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_close(database) == SQLITE_OK);
+  { (void)Unwrap(Catalog::Open(PathIn(directory), DatabaseMode::kWrite)); }
+
+  CatalogReader reader = Unwrap(CatalogReader::Open(PathIn(directory)));
+
+  REQUIRE(Unwrap(reader.Snapshots({})) == std::vector{SomeSnapshot(1)});
 }
 
 TEST_CASE("catalog: a damaged page is named with what helps") {
