@@ -45,6 +45,7 @@ constexpr std::array<CommandText, 25> kCommands{{
      "  - an agent is away (agent_away)\n"
      "  - the last run of a source made no snapshot of it (source_failed)\n"
      "  - the last run of a source saved it only in part (source_partly_saved)\n"
+     "  - the last run of a source saved an invalid state (source_invalid)\n"
      "  - a source has no good snapshot a day after its node joined (source_never_saved)\n"
      "  - a task of a running run is lost (task_lost)\n"
      "  - two agents use the key of one node (key_used_twice)\n"

@@ -62,7 +62,7 @@ class LiveRestore(LiveCase):
         edge = self.made(state_file=True)
         edge.haproxy.start()
         self.write(edge, "v1", extra="    no-such-directive\n")
-        snapshot = edge.backup()["snapshot"]
+        snapshot = edge.backup(expect=3)["snapshot"]
         self.write(edge, "v1")
         edge.haproxy.reload()
         self.change(edge)
