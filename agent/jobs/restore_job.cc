@@ -377,7 +377,7 @@ class Restore {
     return {};
   }
 
-  // Under a name of its own, so that nothing takes it for a backup: see kSafetySuffix.
+  // The separate name keeps it apart from the backups of the source: see kSafetySuffix.
   Result<void> TakeSafetySnapshot(SourceSettings settings, SourceSession& source) {
     settings.name = SafetyNameOf(snapshot_.source_name());
     timer_.Begin("safety snapshot", progress_.progress());

@@ -6,9 +6,9 @@
 
 namespace holdfast {
 
-// A safety snapshot of source "app" is saved as "app-before-restore". A name and therefore a path
-// of its own keep it out of the groups by which `restic forget` counts, and out of `restic
-// snapshots --latest 1`. No configured source may have such a name.
+// A safety snapshot of source "app" is saved as "app-before-restore". The separate name gives it a
+// separate path, so that `restic forget` counts it in another group and `restic snapshots --latest
+// 1` still shows the backup. No configured source may have such a name.
 inline constexpr std::string_view kSafetySuffix = "-before-restore";
 
 inline bool IsSafetyName(std::string_view name) {

@@ -56,8 +56,8 @@ Result<SnapshotRecord> OneOf(std::vector<SnapshotRecord> found, std::string_view
               "name one of them: " + Listed(found));
 }
 
-// Of a local source each node has snapshots of its own, and "the latest" of several nodes is not
-// what is meant: the query gets the one host, by `node` if that is one of them.
+// Restricts the query to one host: `node`, if that is one of them, or the only one. Each node has
+// separate snapshots of a local source, so "latest" is ambiguous across nodes.
 Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::string_view name,
                         SnapshotQuery& query) {
   if (!query.host.empty()) return {};
