@@ -109,8 +109,9 @@ class TheWay(Verbs):
         (self.tree / "a").write_text("broken\n")
         in_place = self.agent.json("restore", source["snapshot"][:8], "--in-place")
         self.assertEqual((self.tree / "a").read_text(), "alpha\n")
-        self.assertEqual(len(self.snapshots()), 2)
-        self.assertEqual(in_place["safety_snapshot"]["snapshot"], self.snapshots()[-1]["id"])
+        self.assertEqual([entry["id"] for entry in self.snapshots()], [source["snapshot"]])
+        everything = self.agent.json("list", "--safety")["repositories"][0]["snapshots"]
+        self.assertEqual(in_place["safety_snapshot"]["snapshot"], everything[-1]["id"])
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
 
     def test_the_repository_alone_is_enough(self) -> None:

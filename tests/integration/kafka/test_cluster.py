@@ -167,7 +167,7 @@ class ThreeBrokers(Case):
         restored = self.restored("prefix=new-", "replace-topic=true")
         self.assertIsNotNone(restored["safety_snapshot"])
         self.assert_same("ordered", "new-ordered")
-        [repository] = self.cluster.agent(NODES[1]).json("list")["repositories"]
+        [repository] = self.cluster.agent(NODES[1]).json("list", "--safety")["repositories"]
         self.assertIn("main-before-restore", [snapshot["name"] for snapshot in repository["snapshots"]])
 
         # Nothing is as old as that; and what has members is somebody's.
