@@ -249,8 +249,7 @@ TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing els
   const Outcome outcome = fixture.Run(argv);
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
-  const v1::InPlaceTarget& order =
-      fixture.controller.Got(Request::kRestore)[0].restore().in_place();
+  const v1::InPlaceTarget order = fixture.controller.Got(Request::kRestore)[0].restore().in_place();
   CHECK(order.safety_snapshot());
   CHECK_FALSE(order.allow_invalid());
 
