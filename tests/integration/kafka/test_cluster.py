@@ -43,7 +43,7 @@ class ThreeBrokers(Case):
 
     def restore(self, name: str = "restored") -> Path:
         target = self.directory / name
-        self.cluster.agent(NODES[1]).run("restore", "latest:kafka/main", "--to", str(target))
+        self.cluster.agent(NODES[1]).run("restore", "latest:kafka/main", "--allow-partial", "--to", str(target))
         return target
 
     def compare(self, directory: Path, *topics: str) -> None:

@@ -139,7 +139,7 @@ class Faults(Case):
 
     def restore(self, agent: Agent) -> Path:
         target = self.directory / f"restored-{len(list(self.directory.iterdir()))}"
-        agent.run("restore", "latest:kafka/main", "--to", str(target))
+        agent.run("restore", "latest:kafka/main", "--allow-partial", "--to", str(target))
         return target
 
     def check_whole(self, directory: Path, *topics: str) -> None:
