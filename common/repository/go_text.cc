@@ -83,8 +83,6 @@ bool TakeNumber(std::string_view& text, std::size_t count, char32_t base, char32
   return true;
 }
 
-bool IsScalar(char32_t value) { return value < 0xd800 || (value > 0xdfff && value <= 0x10ffff); }
-
 // Takes one escape sequence, whose backslash is gone already, from `text`'s front.
 bool TakeEscape(std::string_view& text, std::string& out) {
   if (text.empty()) return false;
@@ -107,55 +105,12 @@ bool TakeEscape(std::string_view& text, std::string& out) {
     return true;
   }
   std::size_t digits = letter == 'u' ? 4 : (letter == 'U' ? 8 : 0);
-  if (digits == 0 || !TakeNumber(text, digits, 16, value) || !IsScalar(value)) return false;
+  if (digits == 0 || !TakeNumber(text, digits, 16, value) || !IsUnicodeScalar(value)) return false;
   AppendUtf8(out, value);
   return true;
 }
 
 }  // namespace
-
-CodePoint DecodeUtf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  std::uint8_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1, true};
-  std::size_t length = lead >= 0xf0 ? 4 : (lead >= 0xe0 ? 3 : 2);
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return {};
-  char32_t value = lead & (0x7fU >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    value = (value << 6) | (byte(i) & 0x3fU);
-  }
-  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (value < kSmallest[length] || !IsScalar(value)) return {};
-  return {value, length, true};
-}
-
-void AppendUtf8(std::string& out, char32_t value) {
-  if (value < 0x80) {
-    out += static_cast<char>(value);
-  } else if (value < 0x800) {
-    out += static_cast<char>(0xc0 | (value >> 6));
-    out += static_cast<char>(0x80 | (value & 0x3f));
-  } else if (value < 0x10000) {
-    out += static_cast<char>(0xe0 | (value >> 12));
-    out += static_cast<char>(0x80 | ((value >> 6) & 0x3f));
-    out += static_cast<char>(0x80 | (value & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | (value >> 18));
-    out += static_cast<char>(0x80 | ((value >> 12) & 0x3f));
-    out += static_cast<char>(0x80 | ((value >> 6) & 0x3f));
-    out += static_cast<char>(0x80 | (value & 0x3f));
-  }
-}
-
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    CodePoint point = DecodeUtf8(text);
-    if (!point.valid) return false;
-    text.remove_prefix(point.length);
-  }
-  return true;
-}
 
 bool IsPrintable(char32_t value) {
   const CodePointRange* end = kPrintable + kPrintableCount;

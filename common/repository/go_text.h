@@ -8,26 +8,11 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "common/base/utf8.h"
 
 namespace holdfast::repository {
 
-// One character at the front of UTF-8 text.
-struct CodePoint {
-  char32_t value = 0xfffd;
-  std::size_t length = 1;  // bytes; 1 where the text is invalid
-  bool valid = false;
-};
-// REQUIRES: `text` is not empty. Overlong forms, surrogates and values above U+10FFFF are invalid.
-CodePoint DecodeUtf8(std::string_view text);
-// Appends `value`, which must be a Unicode scalar value.
-void AppendUtf8(std::string& out, char32_t value);
-bool IsUtf8(std::string_view text);
-
-// Both ends belong to the range. The table is written by scripts/generate-printable.
-struct CodePointRange {
-  char32_t first;
-  char32_t last;
-};
+// The table is written by scripts/generate-printable.
 extern const CodePointRange kPrintable[];
 extern const std::size_t kPrintableCount;
 // Go's unicode.IsPrint: letters, marks, numbers, punctuation, symbols and the ASCII space.

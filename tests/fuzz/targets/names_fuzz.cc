@@ -18,12 +18,12 @@ FUZZ_TARGET(names) {
     repository::JsonReader reader(json);
     std::string out;
     FUZZ_REQUIRE(reader.String(out) && reader.End());
-    FUZZ_REQUIRE(repository::IsUtf8(out));
+    FUZZ_REQUIRE(IsUtf8(out));
     return out;
   };
   const std::string once = through_json(text);
   FUZZ_REQUIRE(through_json(once) == once);
-  if (repository::IsUtf8(text)) FUZZ_REQUIRE(once == text);
+  if (IsUtf8(text)) FUZZ_REQUIRE(once == text);
   FUZZ_REQUIRE(through_json(quoted) == quoted);  // so that a name survives both
 
   const Result<std::string> name = repository::GoUnquote(text);

@@ -1,0 +1,30 @@
+// UTF-8: one character at a time.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+// One character at the front of UTF-8 text.
+struct CodePoint {
+  char32_t value = 0xfffd;
+  std::size_t length = 1;  // bytes; 1 where the text is invalid
+  bool valid = false;
+};
+// REQUIRES: `text` is not empty. Overlong forms, surrogates and values above U+10FFFF are invalid.
+CodePoint DecodeUtf8(std::string_view text);
+// Appends `value`, which must be a Unicode scalar value.
+void AppendUtf8(std::string& out, char32_t value);
+bool IsUtf8(std::string_view text);
+// All values but surrogates and what is above U+10FFFF.
+bool IsUnicodeScalar(char32_t value);
+
+// A range of code points; both ends belong to it.
+struct CodePointRange {
+  char32_t first;
+  char32_t last;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,39 @@
+#include "common/base/utf8.h"
+
+#include "tests/support/catch.h"
+
+namespace holdfast {
+namespace {
+
+TEST_CASE("utf8: characters are decoded, and what is invalid takes one byte") {
+  const auto decoded = [](std::string_view text) {
+    const CodePoint point = DecodeUtf8(text);
+    return std::tuple(point.value, point.length, point.valid);
+  };
+  const auto invalid = std::tuple(char32_t{0xfffd}, std::size_t{1}, false);
+  CHECK(decoded("a") == std::tuple(U'a', 1, true));
+  CHECK(decoded("\u00e9x") == std::tuple(U'\u00e9', 2, true));
+  CHECK(decoded("\u4e2d") == std::tuple(U'\u4e2d', 3, true));
+  CHECK(decoded("\U0001f600") == std::tuple(U'\U0001f600', 4, true));
+  CHECK(decoded("\x80") == invalid);
+  CHECK(decoded("\xc0\x80") == invalid);
+  CHECK(decoded("\xe0\x80\x80") == invalid);
+  CHECK(decoded("\xed\xa0\x80") == invalid);
+  CHECK(decoded("\xf4\x90\x80\x80") == invalid);
+  CHECK(decoded("\xe4\xb8") == invalid);
+}
+
+TEST_CASE("utf8: a character is written as it is read") {
+  for (char32_t value :
+       {U'\0', U'a', U'\u0080', U'\u07ff', U'\u0800', U'\uffff', U'\U00010000', U'\U0010ffff'}) {
+    std::string text;
+    AppendUtf8(text, value);
+    CHECK(IsUtf8(text));
+    CHECK(DecodeUtf8(text).value == value);
+    CHECK(DecodeUtf8(text).length == text.size());
+  }
+  CHECK_FALSE(IsUtf8("ab\xff"));
+}
+
+}  // namespace
+}  // namespace holdfast
