@@ -16,7 +16,8 @@ namespace holdfast::cli {
 int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds) {
   SystemClock clock;
   SystemRandom random;
-  Terminal terminal;
+  const config::Environment environment = config::EnvironmentOfThisProcess();
+  Terminal terminal(TerminalTraitsOf(environment));
   auto signals = StopOnSignals::Begin();
   if (!signals) {
     terminal.WriteErrorLine("holdfast-agent: " + signals.error().message());
@@ -24,7 +25,7 @@ int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds)
   }
   ProgramContext context;
   context.kinds = &kinds;
-  context.environment = config::EnvironmentOfThisProcess();
+  context.environment = environment;
   context.clock = &clock;
   context.random = &random;
   context.terminal = &terminal;

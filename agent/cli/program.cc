@@ -290,7 +290,7 @@ class Program {
     if (report.error) ShowError(*report.error);
     const int code = report.error ? ExitCodeOf(*report.error, report.forgotten > 0) : kExitDone;
     return Finish(
-        code, [&] { return ForgetText(report, terminal_.width()); },
+        code, [&] { return ForgetText(report, terminal_.screen()); },
         [&] { return ForgetJson(report, code); });
   }
 
@@ -298,7 +298,7 @@ class Program {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     HF_ASSIGN(const jobs::LockListReport report, jobs::RunLockList(job_, repository));
     return Finish(
-        0, [&] { return LockListText(report, terminal_.width()); },
+        0, [&] { return LockListText(report, terminal_.screen()); },
         [&] { return LockListJson(report); });
   }
 
@@ -314,7 +314,7 @@ class Program {
     HF_ASSIGN(const jobs::RepositoryAddress repository, OneRepository());
     HF_ASSIGN(const jobs::KeyListReport report, jobs::RunKeyList(job_, repository));
     return Finish(
-        0, [&] { return KeyListText(report, terminal_.width()); },
+        0, [&] { return KeyListText(report, terminal_.screen()); },
         [&] { return KeyListJson(report); });
   }
 
@@ -505,7 +505,7 @@ class Program {
   Result<int> SourceDiscover() {
     HF_ASSIGN(const jobs::DiscoveryReport report, jobs::RunDiscovery(job_, context_.places));
     return Finish(
-        kExitDone, [&] { return DiscoveryText(report, arguments_.config, terminal_.width()); },
+        kExitDone, [&] { return DiscoveryText(report, arguments_.config, terminal_.screen()); },
         [&] { return DiscoveryJson(report); });
   }
 
@@ -519,7 +519,7 @@ class Program {
     }
     int code = CombineExitCodes(codes);
     return Finish(
-        code, [&] { return ProbeText(reports, terminal_.width()); },
+        code, [&] { return ProbeText(reports, terminal_.screen()); },
         [&] { return ProbeJson(reports, code); });
   }
 
@@ -540,7 +540,7 @@ class Program {
     }
     int code = ExitCodeOfBackup(report);
     return Finish(
-        code, [&] { return BackupText(report, terminal_.width()); },
+        code, [&] { return BackupText(report, terminal_.screen()); },
         [&] { return BackupJson(report, code); });
   }
 
@@ -560,7 +560,7 @@ class Program {
     }
     int code = CombineExitCodes(codes);
     return Finish(
-        code, [&] { return ListText(listings, terminal_.width()); },
+        code, [&] { return ListText(listings, terminal_.screen()); },
         [&] { return ListJson(listings, code); });
   }
 
@@ -593,7 +593,7 @@ class Program {
     int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
     if (report.state == jobs::TaskState::kPartlyDone) code = kExitPartlyDone;
     return Finish(
-        code, [&] { return RestoreText(report, terminal_.width()); },
+        code, [&] { return RestoreText(report, terminal_.screen()); },
         [&] { return RestoreJson(report, code); });
   }
 
@@ -606,7 +606,7 @@ class Program {
       const jobs::RestoreReport report = jobs::RunRestore(job_, repositories, options);
       if (report.error) return Fail(*report.error);
       return out.is_json() ? RestoreJson(report, kExitDone)
-                           : RestoreText(report, terminal_.width());
+                           : RestoreText(report, terminal_.screen());
     });
   }
 

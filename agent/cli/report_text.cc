@@ -159,9 +159,9 @@ std::string YamlOption(const config::Values& values, const config::OptionSpec& s
 }
 
 // ": 12 items (3 as they were), 4 KiB; 1 removed"; empty where there is nothing to tell.
-std::string PlanText(const std::vector<PlannedChange>& plan, std::size_t width) {
+std::string PlanText(const std::vector<PlannedChange>& plan, Screen screen) {
   if (plan.empty()) return "";
-  std::vector<std::vector<std::string>> rows;
+  Rows rows;
   for (const PlannedChange& change : plan) {
     rows.push_back({change.what, Printable(change.name), Printable(change.target),
                     FormatCount(change.parts), FormatCount(change.items), FormatBytes(change.bytes),
@@ -169,13 +169,13 @@ std::string PlanText(const std::vector<PlannedChange>& plan, std::size_t width) 
   }
   return FormatTable({{.title = "WHAT"},
                       {.title = "NAME", .is_flexible = true},
-                      {.title = "TO", .is_flexible = true},
-                      {.title = "PARTS", .is_right = true},
-                      {.title = "ITEMS", .is_right = true},
-                      {.title = "SIZE", .is_right = true},
-                      {.title = "THERE NOW"},
-                      {.title = "WOULD BE"}},
-                     rows, width);
+                      {.title = "TO", .is_flexible = true, .drop_rank = 2},
+                      {.title = "PARTS", .is_right = true, .drop_rank = 6},
+                      {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                      {.title = "SIZE", .is_right = true, .drop_rank = 4},
+                      {.title = "THERE NOW", .is_flexible = true, .drop_rank = 3},
+                      {.title = "WOULD BE", .is_flexible = true, .drop_rank = 1}},
+                     rows, screen);
 }
 
 std::string RestoreCounts(const jobs::RestoreReport& report) {
@@ -208,8 +208,8 @@ std::string InitText(const jobs::InitReport& report) {
 }
 
 std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string& config,
-                          std::size_t width) {
-  std::vector<std::vector<std::string>> rows;
+                          Screen screen) {
+  Rows rows;
   std::string lines;
   std::string details;
   for (const jobs::FoundService& service : report.services) {
@@ -231,12 +231,12 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
     text =
         fmt::format("no service that can be saved by a kind of its own runs here ({})\n", looked);
   } else {
-    text = FormatTable({{"SOURCE"},
-                        {.title = "PROCESS", .is_right = true},
-                        {"USER"},
-                        {.title = "UNIT", .is_flexible = true},
-                        {"CONFIGURED"}},
-                       rows, width);
+    text = FormatTable({{.title = "SOURCE", .is_flexible = true},
+                        {.title = "PROCESS", .is_right = true, .drop_rank = 2},
+                        {.title = "USER", .is_flexible = true, .drop_rank = 3},
+                        {.title = "UNIT", .is_flexible = true, .drop_rank = 4},
+                        {.title = "CONFIGURED", .drop_rank = 1}},
+                       rows, screen);
     text += fmt::format("\n{}\n", looked);
   }
   std::vector<std::string> unseen;
@@ -250,8 +250,8 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
   return text + details;
 }
 
-std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width) {
-  std::vector<std::vector<std::string>> rows;
+std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, Screen screen) {
+  Rows rows;
   std::string details;
   for (const jobs::ProbeReport& report : reports) {
     std::string label = report.kind + "/" + report.name;
@@ -259,7 +259,9 @@ std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t
     if (version == report.info.identity.end()) version = report.info.identity.find("version");
     rows.push_back({label, report.repository, std::string(TopologyName(report.topology)),
                     version == report.info.identity.end() ? "-" : version->second,
-                    report.error ? "unknown" : (report.info.healthy ? "healthy" : "not healthy"),
+                    StateCell(report.error          ? "unknown"
+                              : report.info.healthy ? "healthy"
+                                                    : "not healthy"),
                     report.error ? report.error->message() : report.info.health});
     std::string text;
     if (!report.info.identity.empty()) {
@@ -285,22 +287,22 @@ std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t
     }
     if (!text.empty()) details += fmt::format("\n{}\n{}", label, text);
   }
-  std::string table = FormatTable({{"SOURCE"},
-                                   {"REPOSITORY"},
-                                   {"TOPOLOGY"},
-                                   {"VERSION"},
-                                   {"HEALTH"},
-                                   {.title = "STATE", .is_flexible = true}},
-                                  rows, width);
+  std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
+                                   {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 3},
+                                   {.title = "TOPOLOGY", .drop_rank = 5},
+                                   {.title = "VERSION", .is_flexible = true, .drop_rank = 4},
+                                   {.title = "HEALTH", .drop_rank = 1},
+                                   {.title = "STATE", .is_flexible = true, .drop_rank = 2}},
+                                  rows, screen);
   return table + details;
 }
 
-std::string BackupText(const jobs::BackupReport& report, std::size_t width) {
-  std::vector<std::vector<std::string>> rows;
+std::string BackupText(const jobs::BackupReport& report, Screen screen) {
+  Rows rows;
   std::string details;
   for (const jobs::BackupTaskReport& task : report.tasks) {
     bool has_snapshot = !task.snapshot.empty();
-    rows.push_back({task.label(), std::string(jobs::TaskStateName(task.state)),
+    rows.push_back({task.label(), StateCell(jobs::TaskStateName(task.state)),
                     has_snapshot ? ShortId(task.snapshot) : "-",
                     has_snapshot ? FormatCount(task.items) : "-",
                     has_snapshot ? FormatBytes(task.bytes) : "-",
@@ -310,32 +312,32 @@ std::string BackupText(const jobs::BackupReport& report, std::size_t width) {
     details += BackupDetails(task);
   }
   std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
-                                   {"STATE"},
-                                   {"SNAPSHOT"},
-                                   {"ITEMS", true},
-                                   {"SIZE", true},
-                                   {"READ", true},
-                                   {"ADDED", true},
-                                   {"STORED", true},
-                                   {"TIME", true}},
-                                  rows, width);
+                                   {.title = "STATE", .drop_rank = 1},
+                                   {.title = "SNAPSHOT", .drop_rank = 2},
+                                   {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                                   {.title = "SIZE", .is_right = true, .drop_rank = 4},
+                                   {.title = "READ", .is_right = true, .drop_rank = 7},
+                                   {.title = "ADDED", .is_right = true, .drop_rank = 6},
+                                   {.title = "STORED", .is_right = true, .drop_rank = 8},
+                                   {.title = "TIME", .is_right = true, .drop_rank = 3}},
+                                  rows, screen);
   return table + details;
 }
 
-std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width) {
+std::string ListText(const std::vector<jobs::RepositoryListing>& listings, Screen screen) {
   bool several = listings.size() > 1;
-  std::vector<std::vector<std::string>> rows;
+  Rows rows;
   for (const jobs::RepositoryListing& listing : listings) {
     for (const repository::SnapshotInfo& snapshot : listing.snapshots) {
       bool has_summary = snapshot.files > 0 || snapshot.bytes_processed > 0;
-      std::vector<std::string> row = {
+      std::vector<Cell> row = {
           ShortId(snapshot.id.Hex()),
           FormatTime(snapshot.time.seconds, 0),
           SourceLabel(snapshot),
           snapshot.host,
           has_summary ? FormatCount(snapshot.files) : "-",
           has_summary ? FormatBytes(snapshot.bytes_processed) : "-",
-          OtherTags(snapshot),
+          StateCell(OtherTags(snapshot)),
       };
       if (several) row.insert(row.begin(), listing.repository);
       rows.push_back(std::move(row));
@@ -346,22 +348,24 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::
         std::ranges::all_of(listings, [](const auto& listing) { return !listing.error; });
     return all_known ? "no snapshots\n" : "";
   }
-  std::vector<Column> columns = {{"ID"},
-                                 {"TIME"},
+  std::vector<Column> columns = {{.title = "ID"},
+                                 {.title = "TIME", .drop_rank = 1},
                                  {.title = "SOURCE", .is_flexible = true},
-                                 {.title = "HOST", .is_flexible = true},
-                                 {"FILES", true},
-                                 {"SIZE", true},
-                                 {.title = "TAGS", .is_flexible = true}};
-  if (several) columns.insert(columns.begin(), Column{.title = "REPOSITORY", .is_flexible = true});
-  return FormatTable(columns, rows, width);
+                                 {.title = "HOST", .is_flexible = true, .drop_rank = 3},
+                                 {.title = "FILES", .is_right = true, .drop_rank = 5},
+                                 {.title = "SIZE", .is_right = true, .drop_rank = 4},
+                                 {.title = "TAGS", .is_flexible = true, .drop_rank = 2}};
+  if (several)
+    columns.insert(columns.begin(),
+                   Column{.title = "REPOSITORY", .is_flexible = true, .drop_rank = 2});
+  return FormatTable(columns, rows, screen);
 }
 
-std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
+std::string ForgetText(const jobs::ForgetReport& report, Screen screen) {
   std::string text;
   std::size_t kept = 0;
   for (const jobs::ForgetReport::Group& group : report.groups) {
-    std::vector<std::vector<std::string>> rows;
+    Rows rows;
     for (const repository::RetentionVerdict& verdict : group.verdicts) {
       if (verdict.keep) ++kept;
       const repository::SnapshotInfo& snapshot = *verdict.snapshot;
@@ -370,13 +374,13 @@ std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
                       fmt::format("{}", fmt::join(verdict.reasons, ", "))});
     }
     if (rows.empty()) continue;
-    text += FormatTable({{""},
-                         {"ID"},
-                         {"TIME"},
+    text += FormatTable({{.title = ""},
+                         {.title = "ID"},
+                         {.title = "TIME", .drop_rank = 2},
                          {.title = "SOURCE", .is_flexible = true},
-                         {.title = "HOST", .is_flexible = true},
-                         {.title = "WHY", .is_flexible = true}},
-                        rows, width);
+                         {.title = "HOST", .is_flexible = true, .drop_rank = 3},
+                         {.title = "WHY", .is_flexible = true, .drop_rank = 1}},
+                        rows, screen);
     text += "\n";
   }
   if (!report.safety.empty()) {
@@ -398,23 +402,23 @@ std::string ForgetText(const jobs::ForgetReport& report, std::size_t width) {
   return text;
 }
 
-std::string LockListText(const jobs::LockListReport& report, std::size_t width) {
+std::string LockListText(const jobs::LockListReport& report, Screen screen) {
   if (report.locks.empty()) return "no locks\n";
-  std::vector<std::vector<std::string>> rows;
+  Rows rows;
   for (const jobs::LockListReport::Entry& entry : report.locks) {
     const repository::LockInfo& lock = entry.lock;
     rows.push_back({ShortId(lock.id.Hex()), FormatTime(lock.time.seconds, 0),
                     lock.exclusive ? "exclusive" : "shared", lock.host, lock.user,
-                    fmt::format("{}", lock.pid), entry.is_stale ? "stale" : "held"});
+                    fmt::format("{}", lock.pid), StateCell(entry.is_stale ? "stale" : "held")});
   }
-  return FormatTable({{"ID"},
-                      {"TIME"},
-                      {"KIND"},
-                      {.title = "HOST", .is_flexible = true},
-                      {.title = "USER", .is_flexible = true},
-                      {"PID", true},
-                      {"STATE"}},
-                     rows, width);
+  return FormatTable({{.title = "ID"},
+                      {.title = "TIME", .drop_rank = 3},
+                      {.title = "KIND", .drop_rank = 4},
+                      {.title = "HOST", .is_flexible = true, .drop_rank = 2},
+                      {.title = "USER", .is_flexible = true, .drop_rank = 6},
+                      {.title = "PID", .is_right = true, .drop_rank = 5},
+                      {.title = "STATE", .drop_rank = 1}},
+                     rows, screen);
 }
 
 std::string UnlockText(const jobs::UnlockReport& report) {
@@ -424,19 +428,19 @@ std::string UnlockText(const jobs::UnlockReport& report) {
   return text + "\n";
 }
 
-std::string KeyListText(const jobs::KeyListReport& report, std::size_t width) {
-  std::vector<std::vector<std::string>> rows;
+std::string KeyListText(const jobs::KeyListReport& report, Screen screen) {
+  Rows rows;
   for (const repository::KeyInfo& key : report.keys) {
     const bool has_time = key.created != WallTime();
     rows.push_back({ShortId(key.id.Hex()), has_time ? FormatTime(key.created) : "-", key.user,
                     key.host, key.is_in_use ? "in use" : ""});
   }
-  return FormatTable({{"ID"},
-                      {"MADE"},
-                      {.title = "USER", .is_flexible = true},
-                      {.title = "HOST", .is_flexible = true},
-                      {""}},
-                     rows, width);
+  return FormatTable({{.title = "ID"},
+                      {.title = "MADE", .drop_rank = 1},
+                      {.title = "USER", .is_flexible = true, .drop_rank = 2},
+                      {.title = "HOST", .is_flexible = true, .drop_rank = 3},
+                      {.title = ""}},
+                     rows, screen);
 }
 
 std::string KeyChangeText(const jobs::KeyChangeReport& report) {
@@ -660,7 +664,7 @@ std::string ImportText(const jobs::ImportJobReport& report) {
                      FormatBytes(counts.bytes_stored));
 }
 
-std::string RestoreText(const jobs::RestoreReport& report, std::size_t width) {
+std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   std::string text;
   if (!report.recovered.empty()) AddLines(text, "recovered first", {report.recovered});
   if (report.safety_snapshot && !report.safety_snapshot->snapshot.empty()) {
@@ -690,7 +694,7 @@ std::string RestoreText(const jobs::RestoreReport& report, std::size_t width) {
                                  ShortId(report.snapshot), Printable(source), what, counts,
                                  Duration(report.seconds));
   for (const std::string& line : report.lines) text += Printable(line) + "\n";
-  return head + PlanText(report.plan, width) + text;
+  return head + PlanText(report.plan, screen) + text;
 }
 
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {

@@ -1,4 +1,4 @@
-// Reports as people read them, for stdout. `width` as in FormatTable().
+// Reports as people read them, for stdout. `screen` as in FormatTable().
 #pragma once
 
 #include <string>
@@ -22,27 +22,28 @@
 #include "agent/jobs/restore_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/settings/settings.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 
 std::string InitText(const jobs::InitReport& report);
 // `config` is where the lines belong.
 std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string& config,
-                          std::size_t width);
-std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, std::size_t width);
-std::string BackupText(const jobs::BackupReport& report, std::size_t width);
-std::string ListText(const std::vector<jobs::RepositoryListing>& listings, std::size_t width);
-// `width` as of ListText().
-std::string RestoreText(const jobs::RestoreReport& report, std::size_t width);
+                          Screen screen);
+std::string ProbeText(const std::vector<jobs::ProbeReport>& reports, Screen screen);
+std::string BackupText(const jobs::BackupReport& report, Screen screen);
+std::string ListText(const std::vector<jobs::RepositoryListing>& listings, Screen screen);
+// `screen` as of ListText().
+std::string RestoreText(const jobs::RestoreReport& report, Screen screen);
 std::string ExtractChangeText(const ExtractChange& change);  // a line without its end
 std::string ExportText(const jobs::ExportJobReport& report);
 std::string ImportText(const jobs::ImportJobReport& report);
 std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports);
 std::string JoinText(const agent::JoinReport& report);
-std::string ForgetText(const jobs::ForgetReport& report, std::size_t width);
-std::string LockListText(const jobs::LockListReport& report, std::size_t width);
+std::string ForgetText(const jobs::ForgetReport& report, Screen screen);
+std::string LockListText(const jobs::LockListReport& report, Screen screen);
 std::string UnlockText(const jobs::UnlockReport& report);
-std::string KeyListText(const jobs::KeyListReport& report, std::size_t width);
+std::string KeyListText(const jobs::KeyListReport& report, Screen screen);
 std::string KeyChangeText(const jobs::KeyChangeReport& report);
 std::string InfoText(const jobs::InfoReport& report);
 std::string StatsText(const jobs::StatsReport& report);

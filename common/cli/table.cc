@@ -1,78 +1,259 @@
 #include "common/cli/table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <iterator>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "common/base/format.h"
 #include "common/base/result.h"
-#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kFlexibleMin = 8;
+// A shortened text that can still be recognised. Below that a column is not worth its place.
+constexpr std::size_t kFlexibleMin = 12;
+// A key of this length holds a kind and a name of 40 characters. A longer one is shortened to it
+// before a column is dropped; to the next when that keeps a column of rank 1; to the last when the
+// keys alone do not fit.
+constexpr std::size_t kKeyReadable = 48;
+constexpr std::size_t kKeyBesideState = 24;
+constexpr std::size_t kKeyMin = 8;
+constexpr std::string_view kCut = "~";
 
-// Cuts flexible columns, the widest first, until all fits or nothing more can go.
-void FitWidths(const std::vector<Column>& columns, std::vector<std::size_t>& widths,
-               std::size_t width) {
-  for (;;) {
-    std::size_t total = kGap * (widths.size() - 1);
-    for (std::size_t column_width : widths) total += column_width;
-    if (total <= width) return;
-    std::size_t widest = columns.size();
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      if (!columns[i].is_flexible || widths[i] <= kFlexibleMin) continue;
-      if (widest == columns.size() || widths[i] > widths[widest]) widest = i;
-    }
-    if (widest == columns.size()) return;
-    --widths[widest];
+bool IsKey(const Column& column) { return column.drop_rank == 0; }
+
+// The columns that are shown, with what each of them takes.
+class Layout {
+ public:
+  // `wanted`: what each column takes as a whole.
+  Layout(const std::vector<Column>& columns, std::vector<std::size_t> wanted)
+      : columns_(columns), widths_(std::move(wanted)), shown_(columns.size()) {
+    std::iota(shown_.begin(), shown_.end(), std::size_t{0});
   }
+
+  void FitInto(std::size_t width) {
+    std::vector<std::size_t> by_rank = std::exchange(shown_, {});
+    std::ranges::stable_sort(by_rank, {}, [&](std::size_t i) { return columns_[i].drop_rank; });
+    for (std::size_t i : by_rank) {
+      const std::size_t key_min = columns_[i].drop_rank == 1 ? kKeyBesideState : kKeyReadable;
+      shown_.push_back(i);
+      if (!IsKey(columns_[i]) && LeastTotal(key_min) > width) shown_.pop_back();
+    }
+    std::ranges::sort(shown_);
+    for (std::size_t key_min : {kKeyReadable, kKeyBesideState, kKeyMin}) Shorten(width, key_min);
+  }
+
+  const std::vector<std::size_t>& shown() const { return shown_; }
+  std::size_t width(std::size_t column) const { return widths_[column]; }
+  std::vector<std::string> DroppedTitles() const {
+    std::vector<std::string> titles;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (!std::ranges::binary_search(shown_, i)) titles.push_back(columns_[i].title);
+    }
+    return titles;
+  }
+
+ private:
+  // What a column can be shortened to.
+  std::size_t Least(std::size_t column, std::size_t key_min) const {
+    if (!columns_[column].is_flexible) return widths_[column];
+    const std::size_t least =
+        IsKey(columns_[column]) ? key_min : std::max(kFlexibleMin, Columns(columns_[column].title));
+    return std::min(widths_[column], least);
+  }
+
+  std::size_t LeastTotal(std::size_t key_min) const {
+    std::size_t total = kGap * (shown_.size() - 1);
+    for (std::size_t i : shown_) total += Least(i, key_min);
+    return total;
+  }
+
+  // Takes from the widest columns until all fit.
+  void Shorten(std::size_t width, std::size_t key_min) {
+    std::size_t total = kGap * (shown_.size() - 1);
+    for (std::size_t i : shown_) total += widths_[i];
+    for (; total > width; --total) {
+      std::optional<std::size_t> widest;
+      for (std::size_t i : shown_) {
+        if (widths_[i] <= Least(i, key_min)) continue;
+        if (!widest || widths_[i] > widths_[*widest]) widest = i;
+      }
+      if (!widest) return;
+      --widths_[*widest];
+    }
+  }
+
+  const std::vector<Column>& columns_;
+  std::vector<std::size_t> widths_;
+  std::vector<std::size_t> shown_;
+};
+
+std::string CutAtEnd(std::string_view text, std::size_t width) {
+  if (Columns(text) <= width) return std::string(text);
+  return fmt::format("{}{}", FrontColumns(text, width - 1), kCut);
 }
 
-std::string Cell(const std::string& text, std::size_t width, bool is_right) {
-  std::size_t columns = Columns(text);
-  if (columns <= width) {
-    std::string padding(width - columns, ' ');
-    return is_right ? padding + text : text + padding;
+// `mark` stands for what is left out; `front` of the columns that remain are the text's front.
+std::string CutInside(std::string_view text, std::size_t width, std::size_t front,
+                      std::string_view mark) {
+  if (Columns(text) <= width) return std::string(text);
+  const std::size_t rest = width > mark.size() ? width - mark.size() : 0;
+  front = std::min(front, rest);
+  return fmt::format("{}{}{}", FrontColumns(text, front), mark, BackColumns(text, rest - front));
+}
+
+// What is shown of each text of a key column: different texts look different.
+std::map<std::string, std::string> ShortenedKeys(const std::set<std::string>& texts,
+                                                 std::size_t width) {
+  std::map<std::string, std::string> keys;
+  // Where the texts differ is not known: the front, the back or the inside may be what matters.
+  const std::array<std::size_t, 4> fronts = {width / 2, width / 4, width * 3 / 4, 0};
+  for (std::size_t front : fronts) {
+    keys.clear();
+    std::set<std::string> seen;
+    for (const std::string& text : texts) {
+      keys[text] = CutInside(text, width, front, kCut);
+      seen.insert(keys[text]);
+    }
+    if (seen.size() == texts.size()) return keys;
   }
-  std::string cut;
-  std::size_t count = 0;
-  for (char c : text) {
-    if (Columns({&c, 1}) == 1 && ++count == width) break;
-    cut += c;
+  // They differ only in what is left out everywhere: number them.
+  keys.clear();
+  std::set<std::string> seen;
+  for (const std::string& text : texts) {
+    std::string key = CutInside(text, width, width / 2, kCut);
+    for (std::size_t number = 2; !seen.insert(key).second; ++number) {
+      key = CutInside(text, width, width / 2, fmt::format("~{}~", number));
+    }
+    keys[text] = std::move(key);
   }
-  return cut + "~";
+  return keys;
+}
+
+void ShortenCells(std::vector<std::vector<Cell>>& rows, const Column& column, std::size_t at,
+                  std::size_t width) {
+  if (!IsKey(column)) {
+    for (std::vector<Cell>& row : rows) row[at].text = CutAtEnd(row[at].text, width);
+    return;
+  }
+  std::set<std::string> texts;
+  for (const std::vector<Cell>& row : rows) texts.insert(row[at].text);
+  const auto keys = ShortenedKeys(texts, width);
+  for (std::vector<Cell>& row : rows) row[at].text = keys.at(row[at].text);
+}
+
+std::string_view ColourCode(StateColour colour) {
+  switch (colour) {
+    case StateColour::kNone:
+      return "";
+    case StateColour::kGreen:
+      return "\x1b[32m";
+    case StateColour::kYellow:
+      return "\x1b[33m";
+    case StateColour::kRed:
+      return "\x1b[31m";
+  }
+  return "";
+}
+
+std::string PaddedCell(const Cell& cell, std::size_t width, bool is_right, bool has_colour) {
+  const std::size_t columns = Columns(cell.text);
+  const std::string padding(width > columns ? width - columns : 0, ' ');
+  std::string text = cell.text;
+  if (has_colour && cell.colour != StateColour::kNone) {
+    text = fmt::format("{}{}\x1b[0m", ColourCode(cell.colour), cell.text);
+  }
+  return is_right ? padding + text : text + padding;
+}
+
+// "columns not shown: READ, ADDED (wider terminal or --json)"; as many lines as it takes.
+std::string DroppedText(const std::vector<std::string>& titles, std::size_t width) {
+  if (titles.empty()) return "";
+  std::vector<std::string> words = {"columns", "not", "shown:"};
+  for (const std::string& title : titles) {
+    words.push_back(title + (&title == &titles.back() ? "" : ","));
+  }
+  for (const char* word : {"(wider", "terminal", "or", "--json)"}) words.emplace_back(word);
+  std::string text;
+  std::string line;
+  for (const std::string& word : words) {
+    if (!line.empty() && Columns(line) + 1 + Columns(word) > width) {
+      text += std::exchange(line, " ") + "\n";
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return text + line + "\n";
+}
+
+StateColour ColourOfWord(std::string_view word) {
+  static constexpr std::pair<std::string_view, StateColour> kWords[] = {
+      {"done", StateColour::kGreen},         {"saved", StateColour::kGreen},
+      {"composed", StateColour::kGreen},     {"complete", StateColour::kGreen},
+      {"healthy", StateColour::kGreen},      {"connected", StateColour::kGreen},
+      {"partly done", StateColour::kYellow}, {"partial", StateColour::kYellow},
+      {"invalid", StateColour::kYellow},     {"away", StateColour::kYellow},
+      {"cancelled", StateColour::kYellow},   {"stale", StateColour::kYellow},
+      {"unknown", StateColour::kYellow},     {"failed", StateColour::kRed},
+      {"lost", StateColour::kRed},           {"refused", StateColour::kRed},
+      {"not healthy", StateColour::kRed},    {"denied", StateColour::kRed},
+  };
+  const auto* found =
+      std::ranges::find(kWords, word, &std::pair<std::string_view, StateColour>::first);
+  return found == std::end(kWords) ? StateColour::kNone : found->second;
 }
 
 }  // namespace
 
-std::string FormatTable(const std::vector<Column>& columns,
-                        const std::vector<std::vector<std::string>>& rows, std::size_t width) {
-  std::vector<std::vector<std::string>> lines;
-  std::vector<std::string>& titles = lines.emplace_back();
-  for (const Column& column : columns) titles.push_back(column.title);
-  for (const std::vector<std::string>& row : rows) {
+Cell StateCell(std::string_view state) {
+  constexpr std::string_view kBetween = ", ";
+  Cell cell(state);
+  for (std::string_view rest = state; !rest.empty();) {
+    const std::size_t end = std::min(rest.find(kBetween), rest.size());
+    cell.colour = std::max(cell.colour, ColourOfWord(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + kBetween.size(), rest.size()));
+  }
+  return cell;
+}
+
+std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Screen screen) {
+  Rows lines;
+  std::vector<std::size_t> wanted;
+  for (const Column& column : columns) wanted.push_back(Columns(column.title));
+  for (const std::vector<Cell>& row : rows) {
     HF_CHECK(row.size() == columns.size());
-    std::vector<std::string>& line = lines.emplace_back();
-    for (const std::string& cell : row) line.push_back(Printable(cell));
+    std::vector<Cell>& line = lines.emplace_back();
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line.emplace_back(Printable(row[i].text), row[i].colour);
+      wanted[i] = std::max(wanted[i], Columns(line[i].text));
+    }
   }
-  std::vector<std::size_t> widths(columns.size(), 0);
-  for (const std::vector<std::string>& line : lines) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Columns(line[i]));
+  Layout layout(columns, wanted);
+  if (screen.width > 0) layout.FitInto(screen.width);
+  for (std::size_t i : layout.shown()) {
+    if (layout.width(i) < wanted[i]) ShortenCells(lines, columns[i], i, layout.width(i));
   }
-  if (width > 0) FitWidths(columns, widths, width);
+  std::vector<Cell>& titles = *lines.emplace(lines.begin());
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    titles.emplace_back(CutAtEnd(columns[i].title, layout.width(i)));
+  }
   std::string text;
-  for (const std::vector<std::string>& line : lines) {
+  for (const std::vector<Cell>& line : lines) {
     std::string row;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      if (i > 0) row += std::string(kGap, ' ');
-      row += Cell(line[i], widths[i], columns[i].is_right);
+    for (std::size_t i : layout.shown()) {
+      if (i != layout.shown().front()) row += std::string(kGap, ' ');
+      row += PaddedCell(line[i], layout.width(i), columns[i].is_right, screen.has_colour);
     }
     row.erase(row.find_last_not_of(' ') + 1);
     text += row + "\n";
   }
-  return text;
+  return text + DroppedText(layout.DroppedTitles(), screen.width);
 }
 
 std::string FormatCount(std::uint64_t count) {

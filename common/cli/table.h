@@ -1,20 +1,52 @@
 // Tables for people.
+//
+// A table for a terminal never wraps: columns are shortened first, then dropped, and a last line
+// says which are not shown. Output that is no terminal is never cut.
 #pragma once
 
+#include <concepts>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 
 struct Column {
   std::string title;
   bool is_right = false;     // numbers
-  bool is_flexible = false;  // may be cut off when the terminal is too narrow
+  bool is_flexible = false;  // may be shortened when the terminal is too narrow
+  // 0: a key, which is never dropped, and never shortened so that two rows look alike. 1: what the
+  // table is for; keys are shortened to make room for it. Of the others the highest goes first.
+  unsigned drop_rank = 0;
 };
 
-// Rows below aligned titles, two blanks between columns. `width` 0: nothing is cut off.
-std::string FormatTable(const std::vector<Column>& columns,
-                        const std::vector<std::vector<std::string>>& rows, std::size_t width);
+// What a cell says about its row. Colours show this and nothing else.
+enum class StateColour : std::uint8_t {
+  kNone,
+  kGreen,   // done, healthy
+  kYellow,  // partly done, invalid, away: look at it
+  kRed,     // failed, lost, refused
+};
+
+struct Cell {
+  Cell(std::convertible_to<std::string_view> auto const& content)  // NOLINT: a cell is its text
+      : text(std::string_view(content)) {}
+  Cell(std::string content, StateColour state_colour)
+      : text(std::move(content)), colour(state_colour) {}
+  std::string text;
+  StateColour colour = StateColour::kNone;
+};
+using Rows = std::vector<std::vector<Cell>>;
+
+// A state in the words of either program, with its colour. Of several words ("partial, safety") the
+// worst one counts.
+Cell StateCell(std::string_view state);
+
+// Rows below aligned titles, two blanks between columns. Screen width 0: nothing is cut or dropped.
+std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Screen screen);
 
 // 1234567 -> "1,234,567".
 std::string FormatCount(std::uint64_t count);

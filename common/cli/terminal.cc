@@ -3,58 +3,122 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
+
 #include "common/base/format.h"
+#include "common/base/utf8.h"
+#include "common/cli/character_widths.h"
 #include "common/io/fd.h"
 
 namespace holdfast::cli {
 namespace {
 
-// 0 where `fd` is no terminal.
-std::size_t TerminalWidth(int fd) {
-  if (::isatty(fd) == 0) return 0;
+struct Size {
+  std::size_t columns = 80;
+  std::size_t lines = 24;
+};
+
+// Of a terminal; it may change at any time.
+Size SizeOf(int fd) {
   struct winsize size {};
-  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0) return {};
+  Size known;
+  if (size.ws_col > 0) known.columns = size.ws_col;
+  if (size.ws_row > 0) known.lines = size.ws_row;
+  return known;
 }
 
-bool BeginsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
-
-std::string CutToColumns(std::string_view text, std::size_t columns) {
-  std::size_t end = 0;
-  std::size_t count = 0;
-  for (; end < text.size(); ++end) {
-    if (BeginsCharacter(text[end]) && ++count > columns) break;
-  }
-  return std::string(text.substr(0, end));
+std::string Escaped(const CodePoint& point, char first_byte) {
+  if (!point.valid) return fmt::format("\\x{:02x}", static_cast<std::uint8_t>(first_byte));
+  const auto value = static_cast<std::uint32_t>(point.value);
+  if (value < 0x80) return fmt::format("\\x{:02x}", value);
+  return value < 0x10000 ? fmt::format("\\u{:04x}", value) : fmt::format("\\U{:08x}", value);
 }
 
 }  // namespace
 
 std::string Printable(std::string_view text) {
   std::string printable;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      printable += fmt::format("\\x{:02x}", byte);
+  printable.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint point = DecodeUtf8(text);
+    if (point.valid && !IsUnsafe(point.value)) {
+      printable += text.substr(0, point.length);
     } else {
-      printable += c;
+      printable += Escaped(point, text.front());
     }
+    text.remove_prefix(point.length);
   }
   return printable;
 }
 
 std::size_t Columns(std::string_view text) {
   std::size_t columns = 0;
-  for (char c : text) columns += BeginsCharacter(c) ? 1 : 0;
+  while (!text.empty()) {
+    const CodePoint point = DecodeUtf8(text);
+    columns += CharacterColumns(point.value);
+    text.remove_prefix(point.length);
+  }
   return columns;
 }
 
-Terminal::Terminal(int out_fd, int error_fd)
+std::string_view FrontColumns(std::string_view text, std::size_t columns) {
+  std::size_t end = 0;
+  std::size_t count = 0;
+  while (end < text.size()) {
+    const CodePoint point = DecodeUtf8(text.substr(end));
+    count += CharacterColumns(point.value);
+    if (count > columns) break;
+    end += point.length;
+  }
+  return text.substr(0, end);
+}
+
+std::string_view BackColumns(std::string_view text, std::size_t columns) {
+  std::size_t rest = Columns(text);
+  bool is_cut = false;  // the character before, so that what combines with it goes as well
+  while (!text.empty()) {
+    const CodePoint point = DecodeUtf8(text);
+    const std::size_t taken = CharacterColumns(point.value);
+    if (rest <= columns && !(is_cut && taken == 0)) break;
+    is_cut = true;
+    rest -= taken;
+    text.remove_prefix(point.length);
+  }
+  return text;
+}
+
+TerminalTraits TerminalTraitsOf(
+    const std::map<std::string, std::string, std::less<>>& environment) {
+  const auto term = environment.find("TERM");
+  const bool has_cursor =
+      term != environment.end() && !term->second.empty() && term->second != "dumb";
+  const auto no_color = environment.find("NO_COLOR");
+  const bool is_plain = no_color != environment.end() && !no_color->second.empty();
+  return {.has_cursor = has_cursor, .has_colour = has_cursor && !is_plain};
+}
+
+Terminal::Terminal(int out_fd, int error_fd, TerminalTraits traits)
     : out_fd_(out_fd),
       error_fd_(error_fd),
-      errors_are_live_(::isatty(error_fd) != 0),
-      error_width_(TerminalWidth(error_fd)),
-      out_width_(TerminalWidth(out_fd)) {}
+      errors_are_live_(traits.has_cursor && ::isatty(error_fd) != 0),
+      has_colour_(traits.has_colour && ::isatty(out_fd) != 0) {}
+
+Screen Terminal::screen() const {
+  if (::isatty(out_fd_) == 0) return {};
+  return {SizeOf(out_fd_).columns, has_colour_};
+}
+
+std::size_t Terminal::status_lines_max() const {
+  // One line stays for the cursor, which stands below them.
+  return errors_are_live_ ? std::max<std::size_t>(SizeOf(error_fd_).lines, 2) - 1 : 0;
+}
+
+std::size_t Terminal::status_width() const {
+  // A line that fills the last column wraps on some terminals.
+  return std::max<std::size_t>(SizeOf(error_fd_).columns, 2) - 1;
+}
 
 Result<void> Terminal::WriteOut(std::string_view text) {
   ShowStatus({});
@@ -79,7 +143,7 @@ void Terminal::ShowStatus(const std::vector<std::string>& lines) {
   status_.clear();
   for (const std::string& line : lines) {
     // A line that wraps would take two rows, and be cleared as one.
-    status_.push_back(CutToColumns(line, error_width_ > 1 ? error_width_ - 1 : 79));
+    status_.emplace_back(FrontColumns(line, status_width()));
     text += status_.back() + "\n";
   }
   WriteError(text);

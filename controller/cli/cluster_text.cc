@@ -15,8 +15,6 @@
 namespace holdfast::cli {
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
-
 constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
 
 template <typename Texts>
@@ -68,16 +66,16 @@ std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pair
   return aligned;
 }
 
-std::string HealthText(const v1::ProbedSource& source) {
-  if (source.has_error()) return source.error().message();
-  if (!source.health().empty()) return source.health();
-  return source.healthy() ? "healthy" : "not healthy";
+Cell HealthCell(const v1::ProbedSource& source) {
+  if (source.has_error()) return {source.error().message(), StateColour::kRed};
+  if (source.health().empty()) return StateCell(source.healthy() ? "healthy" : "not healthy");
+  return {source.health(), source.healthy() ? StateColour::kGreen : StateColour::kRed};
 }
 
 std::string ItemsText(std::uint64_t items) { return items == 0 ? "" : FormatCount(items); }
 std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatBytes(bytes); }
 
-std::string TaskTable(const v1::RunView& run, std::size_t width) {
+std::string TaskTable(const v1::RunView& run, Screen screen) {
   // Attempts of one task stand below it.
   const std::map<std::uint32_t, Attempt> attempts = AttemptsOf(run);
   std::vector<const v1::TaskView*> tasks;
@@ -91,16 +89,16 @@ std::string TaskTable(const v1::RunView& run, std::size_t width) {
     rows.push_back(
         {attempt == 1 ? TaskLabel(task) : fmt::format("  attempt {}: {}", attempt, TaskLabel(task)),
          fmt::format("{}{}", trust::OrderKindText(task.kind()), task.rest() ? " rest" : ""),
-         std::string(TaskStateText(task.progress().state())), ItemsText(task.progress().items()),
+         StateCell(TaskStateText(task.progress().state())), ItemsText(task.progress().items()),
          BytesText(task.progress().bytes()), Took(run.started_ms(), task.ended_ms())});
   }
-  return FormatTable({{"TASK", false, true},
-                      {"ORDER"},
-                      {"STATE"},
-                      {"ITEMS", true},
-                      {"BYTES", true},
-                      {"AFTER", true}},
-                     rows, width);
+  return FormatTable({{.title = "TASK", .is_flexible = true},
+                      {.title = "ORDER", .drop_rank = 3},
+                      {.title = "STATE", .drop_rank = 1},
+                      {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                      {.title = "BYTES", .is_right = true, .drop_rank = 4},
+                      {.title = "AFTER", .is_right = true, .drop_rank = 2}},
+                     rows, screen);
 }
 
 // "partial, safety"; empty for a complete and valid backup.
@@ -114,27 +112,28 @@ std::string SnapshotMarks(const v1::SnapshotView& snapshot) {
   return text;
 }
 
-std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, std::size_t width) {
+std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen screen) {
   Rows rows;
   for (const v1::SnapshotView& snapshot : snapshots) {
     rows.push_back({ShortHex(snapshot.id()), TimeText(snapshot.time_ms()), snapshot.source(),
                     snapshot.host(), snapshot.repository(), ItemsText(snapshot.items()),
-                    BytesText(snapshot.bytes()), SnapshotMarks(snapshot), snapshot.note()});
+                    BytesText(snapshot.bytes()), StateCell(SnapshotMarks(snapshot)),
+                    snapshot.note()});
   }
-  return FormatTable({{"ID"},
-                      {"TIME"},
-                      {"SOURCE", false, true},
-                      {"HOST", false, true},
-                      {"REPOSITORY", false, true},
-                      {"ITEMS", true},
-                      {"BYTES", true},
-                      {"STATE"},
-                      {"NOTE", false, true}},
-                     rows, width);
+  return FormatTable({{.title = "ID"},
+                      {.title = "TIME", .drop_rank = 1},
+                      {.title = "SOURCE", .is_flexible = true},
+                      {.title = "HOST", .is_flexible = true, .drop_rank = 4},
+                      {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 5},
+                      {.title = "ITEMS", .is_right = true, .drop_rank = 7},
+                      {.title = "BYTES", .is_right = true, .drop_rank = 6},
+                      {.title = "STATE", .drop_rank = 2},
+                      {.title = "NOTE", .is_flexible = true, .drop_rank = 3}},
+                     rows, screen);
 }
 
 // What a kind's own restore would do.
-std::string PlannedText(const v1::Restored& restored, std::size_t width) {
+std::string PlannedText(const v1::Restored& restored, Screen screen) {
   if (restored.plan().empty()) return "";
   Rows rows;
   for (const v1::PlannedItem& item : restored.plan()) {
@@ -142,15 +141,15 @@ std::string PlannedText(const v1::Restored& restored, std::size_t width) {
                     FormatCount(item.items()), FormatBytes(item.bytes()), item.there(),
                     item.action()});
   }
-  std::string text = FormatTable({{"WHAT"},
-                                  {"NAME", false, true},
-                                  {"TO", false, true},
-                                  {"PARTS", true},
-                                  {"ITEMS", true},
-                                  {"SIZE", true},
-                                  {"THERE NOW"},
-                                  {"WOULD BE"}},
-                                 rows, width);
+  std::string text = FormatTable({{.title = "WHAT"},
+                                  {.title = "NAME", .is_flexible = true},
+                                  {.title = "TO", .is_flexible = true, .drop_rank = 2},
+                                  {.title = "PARTS", .is_right = true, .drop_rank = 6},
+                                  {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                                  {.title = "SIZE", .is_right = true, .drop_rank = 4},
+                                  {.title = "THERE NOW", .is_flexible = true, .drop_rank = 3},
+                                  {.title = "WOULD BE", .is_flexible = true, .drop_rank = 1}},
+                                 rows, screen);
   const auto shown = static_cast<std::uint64_t>(restored.plan_size());
   if (restored.plan_count() > shown) {
     text += fmt::format("and {} more\n", FormatCount(restored.plan_count() - shown));
@@ -159,7 +158,7 @@ std::string PlannedText(const v1::Restored& restored, std::size_t width) {
 }
 
 // What a table cannot hold of a task.
-std::string TaskDetails(const v1::TaskView& task, std::size_t width) {
+std::string TaskDetails(const v1::TaskView& task, Screen screen) {
   std::string text;
   if (task.has_error()) {
     text += fmt::format("  {}: {}\n", task.error().code(), Printable(task.error().message()));
@@ -206,7 +205,7 @@ std::string TaskDetails(const v1::TaskView& task, std::size_t width) {
         text += fmt::format("  hint: {}\n", Printable(restored.partly().hint()));
       }
     }
-    text += PlannedText(restored, width);
+    text += PlannedText(restored, screen);
     for (const std::string& line : restored.lines()) text += "  " + Printable(line) + "\n";
     AddLines(lists, "  changes", Copied(restored.changes()));
     AddLines(lists, "  warnings", Copied(restored.warnings()));
@@ -278,7 +277,7 @@ std::string ProblemsText(const v1::StatusReply& status) {
 
 }  // namespace
 
-std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t width) {
+std::string StatusText(const v1::StatusReply& status, WallTime now, Screen screen) {
   std::string text = Aligned({
       {"cluster", fmt::format("{} ({})", status.cluster(), status.cluster_id())},
       {"controller", fmt::format("version {}, up since {}, epoch {}", status.version(),
@@ -300,25 +299,25 @@ std::string StatusText(const v1::StatusReply& status, WallTime now, std::size_t 
       rows.push_back({source.source(),
                       fmt::format("{}/{}", source.nodes_connected_size(), source.nodes_size()),
                       source.last_good_ms() == 0 ? "never" : Ago(source.last_good_ms(), now),
-                      source.last_state(),
+                      StateCell(source.last_state()),
                       source.last_run().empty() ? "" : Ago(source.last_ended_ms(), now),
                       source.last_node()});
     }
-    text += "\n" + FormatTable({{"SOURCE", false, true},
-                                {"NODES", true},
-                                {"LAST GOOD", true},
-                                {"LAST RUN"},
-                                {"ENDED", true},
-                                {"ON", false, true}},
-                               rows, width);
+    text += "\n" + FormatTable({{.title = "SOURCE", .is_flexible = true},
+                                {.title = "NODES", .is_right = true, .drop_rank = 5},
+                                {.title = "LAST GOOD", .is_right = true, .drop_rank = 2},
+                                {.title = "LAST RUN", .drop_rank = 1},
+                                {.title = "ENDED", .is_right = true, .drop_rank = 3},
+                                {.title = "ON", .is_flexible = true, .drop_rank = 4}},
+                               rows, screen);
   }
   if (status.running_size() > 0) {
-    text += "\n" + RunListText({status.running().begin(), status.running().end()}, false, width);
+    text += "\n" + RunListText({status.running().begin(), status.running().end()}, false, screen);
   }
   return text + ProblemsText(status);
 }
 
-std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, std::size_t width) {
+std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, Screen screen) {
   if (agents.empty()) return "no node has joined yet: holdfast agent token NODE\n";
   Rows rows;
   std::vector<std::string> warnings;
@@ -326,50 +325,50 @@ std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, s
     std::vector<std::string> sources;
     for (const v1::ConfiguredSource& source : agent.sources()) sources.push_back(source.source());
     rows.push_back({agent.node(),
-                    agent.revoked()     ? "revoked"
-                    : agent.connected() ? "connected"
-                                        : "away",
+                    StateCell(agent.revoked()     ? "revoked"
+                              : agent.connected() ? "connected"
+                                                  : "away"),
                     Ago(agent.last_seen_ms(), now), agent.version(), Joined(sources, "none"),
                     Joined(agent.repositories(), "none")});
     for (const std::string& warning : agent.warnings()) {
       warnings.push_back(agent.node() + ": " + warning);
     }
   }
-  std::string text = FormatTable({{"NODE", false, true},
-                                  {"STATE"},
-                                  {"LAST SEEN", true},
-                                  {"VERSION"},
-                                  {"SOURCES", false, true},
-                                  {"REPOSITORIES", false, true}},
-                                 rows, width);
+  std::string text = FormatTable({{.title = "NODE", .is_flexible = true},
+                                  {.title = "STATE", .drop_rank = 1},
+                                  {.title = "LAST SEEN", .is_right = true, .drop_rank = 2},
+                                  {.title = "VERSION", .drop_rank = 5},
+                                  {.title = "SOURCES", .is_flexible = true, .drop_rank = 3},
+                                  {.title = "REPOSITORIES", .is_flexible = true, .drop_rank = 4}},
+                                 rows, screen);
   AddLines(text, "warnings", warnings);
   return text;
 }
 
-std::string RunListText(const std::vector<v1::RunView>& runs, bool more, std::size_t width) {
+std::string RunListText(const std::vector<v1::RunView>& runs, bool more, Screen screen) {
   if (runs.empty() && !more) return "no runs\n";
   Rows rows;
   for (const v1::RunView& run : runs) {
     std::string what = Joined(run.selectors(), run.repository());
     if (what.empty()) what = "all";
-    rows.push_back({run.run(), RunKindText(run), run.state(), TimeText(run.created_ms()),
+    rows.push_back({run.run(), RunKindText(run), StateCell(run.state()), TimeText(run.created_ms()),
                     Took(run.started_ms(), run.ended_ms()), what, run.requester(),
                     run.message().empty() ? run.note() : run.message()});
   }
-  std::string text = FormatTable({{"RUN"},
-                                  {"KIND"},
-                                  {"STATE"},
-                                  {"ASKED"},
-                                  {"TOOK", true},
-                                  {"WHAT", false, true},
-                                  {"BY", false, true},
-                                  {"NOTE", false, true}},
-                                 rows, width);
+  std::string text = FormatTable({{.title = "RUN"},
+                                  {.title = "KIND", .drop_rank = 2},
+                                  {.title = "STATE", .drop_rank = 1},
+                                  {.title = "ASKED", .drop_rank = 4},
+                                  {.title = "TOOK", .is_right = true, .drop_rank = 6},
+                                  {.title = "WHAT", .is_flexible = true, .drop_rank = 3},
+                                  {.title = "BY", .is_flexible = true, .drop_rank = 7},
+                                  {.title = "NOTE", .is_flexible = true, .drop_rank = 5}},
+                                 rows, screen);
   if (more) text += "there are more: --limit 0 shows all\n";
   return text;
 }
 
-std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
+std::string RunDetailsText(const v1::RunView& run, Screen screen) {
   std::string text = fmt::format("{} {}: {}", RunKindText(run), run.run(), Printable(run.state()));
   const std::string took = Took(run.started_ms(), run.ended_ms());
   if (!took.empty()) text += " after " + took;
@@ -381,7 +380,7 @@ std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
         fmt::format("asked {} by {}{}\n", TimeText(run.created_ms()), Printable(run.requester()),
                     run.note().empty() ? "" : ": " + Printable(run.note()));
   }
-  if (run.tasks_size() > 0) text += "\n" + TaskTable(run, width);
+  if (run.tasks_size() > 0) text += "\n" + TaskTable(run, screen);
   const std::uint64_t shown = static_cast<std::uint64_t>(run.tasks_size());
   if (run.task_count() > shown) {
     text += fmt::format("and {} more tasks: holdfast run show {}\n",
@@ -392,16 +391,16 @@ std::string RunDetailsText(const v1::RunView& run, std::size_t width) {
                         FormatCount(run.reports_left_out()), run.run());
   }
   if (run.snapshots_size() > 0) {
-    text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, width);
+    text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, screen);
   }
   if (run.more_snapshots()) {
     text += fmt::format("there are more: holdfast snapshot list --run {} --limit 0\n", run.run());
   }
-  for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task, width);
+  for (const v1::TaskView& task : run.tasks()) text += TaskDetails(task, screen);
   return text;
 }
 
-std::string SourcesText(const v1::RunView& run, std::size_t width) {
+std::string SourcesText(const v1::RunView& run, Screen screen) {
   Rows rows;
   std::string details;
   for (const v1::TaskView& task : run.tasks()) {
@@ -414,7 +413,7 @@ std::string SourcesText(const v1::RunView& run, std::size_t width) {
     }
     for (const v1::ProbedSource& source : task.report().probe().sources()) {
       rows.push_back({source.source(), task.node(), source.topology(), source.repository(),
-                      HealthText(source)});
+                      HealthCell(source)});
       std::vector<std::string> missing;
       for (const v1::MissingItem& item : source.missing()) {
         missing.push_back(item.what() + ": " + item.reason() +
@@ -431,20 +430,21 @@ std::string SourcesText(const v1::RunView& run, std::size_t width) {
     }
   }
   if (rows.empty()) return "no sources\n";
-  std::ranges::sort(rows);
-  return FormatTable({{"SOURCE", false, true},
-                      {"NODE", false, true},
-                      {"TOPOLOGY"},
-                      {"REPOSITORY", false, true},
-                      {"HEALTH", false, true}},
-                     rows, width) +
+  std::ranges::sort(
+      rows, {}, [](const std::vector<Cell>& row) { return std::pair(row[0].text, row[1].text); });
+  return FormatTable({{.title = "SOURCE", .is_flexible = true},
+                      {.title = "NODE", .is_flexible = true},
+                      {.title = "TOPOLOGY", .drop_rank = 3},
+                      {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 2},
+                      {.title = "HEALTH", .is_flexible = true, .drop_rank = 1}},
+                     rows, screen) +
          details;
 }
 
 std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
-                          std::size_t width) {
+                          Screen screen) {
   if (snapshots.empty()) return "no snapshots\n";
-  std::string text = SnapshotTable(snapshots, width);
+  std::string text = SnapshotTable(snapshots, screen);
   if (more) text += "there are more: --limit 0 shows all\n";
   return text;
 }
@@ -487,33 +487,33 @@ std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan) {
   return text + "\n" + PlanText(plan);
 }
 
-std::string DraftsText(const std::vector<v1::DraftView>& drafts, bool more, std::size_t width) {
+std::string DraftsText(const std::vector<v1::DraftView>& drafts, bool more, Screen screen) {
   if (drafts.empty()) return "nothing waits for signatures\n";
   Rows rows;
   for (const v1::DraftView& draft : drafts) {
     Result<v1::Plan> plan = ReadDraft(draft);
     const bool is_restore = plan && plan->has_restore();
     rows.push_back(
-        {draft.draft(), draft.state(),
+        {draft.draft(), StateCell(draft.state()),
          plan ? std::string(trust::OrderKindText(trust::KindOf(*plan))) : "cannot be read",
          is_restore ? plan->restore().source() : "", plan ? plan->node() : "", draft.requester(),
          fmt::format("{}/{}", draft.persons_size(), draft.operators()),
          TimeText(draft.expires_ms())});
   }
-  std::string text = FormatTable({{"DRAFT"},
-                                  {"STATE"},
-                                  {"ORDER"},
-                                  {"SOURCE", false, true},
-                                  {"NODE", false, true},
-                                  {"BY", false, true},
-                                  {"SIGNED", true},
-                                  {"UNTIL"}},
-                                 rows, width);
+  std::string text = FormatTable({{.title = "DRAFT"},
+                                  {.title = "STATE", .drop_rank = 1},
+                                  {.title = "ORDER", .drop_rank = 3},
+                                  {.title = "SOURCE", .is_flexible = true, .drop_rank = 2},
+                                  {.title = "NODE", .is_flexible = true, .drop_rank = 5},
+                                  {.title = "BY", .is_flexible = true, .drop_rank = 7},
+                                  {.title = "SIGNED", .is_right = true, .drop_rank = 4},
+                                  {.title = "UNTIL", .drop_rank = 6}},
+                                 rows, screen);
   if (more) text += "there are more: --limit 0 shows all\n";
   return text;
 }
 
-std::string TrustText(const v1::RootDocument& document, WallTime now, std::size_t width) {
+std::string TrustText(const v1::RootDocument& document, WallTime now, Screen screen) {
   const bool has_expired = trust::UnixMilliseconds(now) > document.expires_at_ms();
   std::vector<std::pair<std::string, std::string>> words = {
       {"cluster", fmt::format("{} ({})", document.cluster(), document.cluster_id())},
@@ -535,8 +535,12 @@ std::string TrustText(const v1::RootDocument& document, WallTime now, std::size_
                     TimeText(key.not_before_ms()), TimeText(key.not_after_ms())});
   }
   return Aligned(words) + "\n" +
-         FormatTable({{"ROLE"}, {"PERSON", false, true}, {"KEY"}, {"FROM"}, {"UNTIL"}}, rows,
-                     width);
+         FormatTable({{.title = "ROLE"},
+                      {.title = "PERSON", .is_flexible = true},
+                      {.title = "KEY", .drop_rank = 1},
+                      {.title = "FROM", .drop_rank = 3},
+                      {.title = "UNTIL", .drop_rank = 2}},
+                     rows, screen);
 }
 
 std::string RotateText(const std::vector<std::string>& differences,

@@ -14,7 +14,7 @@ Result<int> RunStatus(Session& session) {
   HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kStatus));
   const int code = reply.status().problem_count() > 0 ? kExitFailed : kExitDone;
   return session.Finish(
-      code, [&] { return StatusText(reply.status(), session.now(), session.width()); },
+      code, [&] { return StatusText(reply.status(), session.now(), session.screen()); },
       [&] { return StatusJson(reply.status(), code); });
 }
 
@@ -28,7 +28,7 @@ Result<int> RunAgentList(Session& session) {
     more = reply.agents().more() && reply.agents().agents_size() > 0;
   }
   return session.Finish(
-      0, [&] { return AgentsText(agents, session.now(), session.width()); },
+      0, [&] { return AgentsText(agents, session.now(), session.screen()); },
       [&] { return AgentsJson(agents); });
 }
 

@@ -165,7 +165,7 @@ Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_wai
   HF_ASSIGN(const Session::RunsOutcome outcome, session.Follow({draft.draft()}));
   const v1::RunView& run = outcome.runs.front();
   return session.Finish(
-      outcome.code, [&] { return RunDetailsText(run, session.width()); },
+      outcome.code, [&] { return RunDetailsText(run, session.screen()); },
       [&] { return DraftJson(session.command(), draft, run, outcome.left, outcome.code); });
 }
 
@@ -257,7 +257,7 @@ Result<int> RunApprovalList(Session& session) {
     if (reply.drafts().drafts_size() == 0) break;  // nothing names where the next page begins
   }
   return session.Finish(
-      kExitDone, [&] { return DraftsText(drafts, more, session.width()); },
+      kExitDone, [&] { return DraftsText(drafts, more, session.screen()); },
       [&] { return DraftsJson(drafts, more); });
 }
 

@@ -98,7 +98,7 @@ Result<int> RunSourceList(Session& session) {
   const v1::RunView& probe = outcome.runs.front();
   if (!outcome.left) outcome.code = ExitCodeOfProbe(probe, outcome.code);
   return session.Finish(
-      outcome.code, [&] { return SourcesText(probe, session.width()); },
+      outcome.code, [&] { return SourcesText(probe, session.screen()); },
       [&] { return SourcesJson(probe, outcome.left, outcome.code); });
 }
 
@@ -119,7 +119,7 @@ Result<int> RunRunList(Session& session) {
     if (reply.runs().runs_size() == 0) break;  // nothing names where the next page begins
   }
   return session.Finish(
-      0, [&] { return RunListText(runs, more, session.width()); },
+      0, [&] { return RunListText(runs, more, session.screen()); },
       [&] { return RunListJson(runs, more); });
 }
 
@@ -127,7 +127,7 @@ Result<int> RunRunShow(Session& session) {
   HF_ASSIGN(const v1::RunView run, ReadWholeRun(session, session.line().name));
   const int code = IsRunEnded(run) ? ExitCodeOfRun(run) : kExitDone;
   return session.Finish(
-      code, [&] { return RunDetailsText(run, session.width()); },
+      code, [&] { return RunDetailsText(run, session.screen()); },
       [&] { return RunsJson(session.command(), {run}, std::nullopt, code); });
 }
 
@@ -155,7 +155,7 @@ Result<int> RunRunCancel(Session& session) {
       outcome.code,
       [&] {
         return session.line().no_wait ? fmt::format("run {} is being cancelled\n", run.run())
-                                      : RunDetailsText(outcome.runs.front(), session.width());
+                                      : RunDetailsText(outcome.runs.front(), session.screen());
       },
       [&] { return RunsJson(session.command(), outcome.runs, outcome.left, outcome.code); });
 }

@@ -25,7 +25,7 @@ Result<int> RunSnapshotList(Session& session) {
     next = page.snapshots_size() > 0 ? page.next() : "";
   } while (!next.empty() && (line.limit == 0 || snapshots.size() < line.limit));
   return session.Finish(
-      0, [&] { return SnapshotsText(snapshots, !next.empty(), session.width()); },
+      0, [&] { return SnapshotsText(snapshots, !next.empty(), session.screen()); },
       [&] { return SnapshotsJson(snapshots, !next.empty()); });
 }
 

@@ -111,7 +111,7 @@ Result<void> CheckNewDirectory(const std::string& directory) {
 Result<int> RunTrustShow(Session& session) {
   HF_ASSIGN(const trust::RootDocument root, CurrentRoot(session));
   return session.Finish(
-      kExitDone, [&] { return TrustText(root.document(), session.now(), session.width()); },
+      kExitDone, [&] { return TrustText(root.document(), session.now(), session.screen()); },
       [&] { return TrustJson(root.document(), session.now()); });
 }
 

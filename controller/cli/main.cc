@@ -13,7 +13,8 @@
 int main(int argc, char** argv) {
   holdfast::SystemClock clock;
   holdfast::SystemRandom random;
-  holdfast::cli::Terminal terminal;
+  const auto environment = holdfast::config::EnvironmentOfThisProcess();
+  holdfast::cli::Terminal terminal(holdfast::cli::TerminalTraitsOf(environment));
   auto signals = holdfast::StopOnSignals::Begin();
   if (!signals) {
     terminal.WriteErrorLine("holdfast: " + signals.error().message());
@@ -21,7 +22,7 @@ int main(int argc, char** argv) {
   }
   holdfast::cli::TerminalPrompt prompt((*signals)->token());
   holdfast::cli::OperatorContext context;
-  context.environment = holdfast::config::EnvironmentOfThisProcess();
+  context.environment = environment;
   context.clock = &clock;
   context.random = &random;
   context.terminal = &terminal;

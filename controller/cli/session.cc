@@ -150,7 +150,7 @@ Result<int> Session::FollowAndFinish(const std::vector<std::string>& runs) {
       [&] {
         std::string text;
         for (const v1::RunView& run : outcome.runs) {
-          text += (text.empty() ? "" : "\n") + RunDetailsText(run, width());
+          text += (text.empty() ? "" : "\n") + RunDetailsText(run, screen());
           if (line_.no_wait)
             text += fmt::format("to follow it: holdfast run watch {}\n", run.run());
         }

@@ -24,7 +24,7 @@ class Session {
   const CommandLine& line() const { return line_; }
   std::string_view command() const { return CommandName(line_.command); }
   WallTime now() const { return context_.clock->Now(); }
-  std::size_t width() const { return context_.terminal->width(); }
+  Screen screen() const { return context_.terminal->screen(); }
 
   // cli.yaml; read when it is first asked for.
   Result<const CliSettings*> Settings();

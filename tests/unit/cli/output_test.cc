@@ -2,8 +2,6 @@
 
 #include "agent/cli/progress_printer.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
-#include "common/cli/terminal.h"
 #include "tests/support/catch.h"
 
 namespace holdfast::cli {
@@ -39,39 +37,6 @@ TEST_CASE("exit code: of several, all alike is that, some good is partly done") 
   REQUIRE(CombineExitCodes({4, 4}) == 4);
   REQUIRE(CombineExitCodes({4, 5}) == 1);
   REQUIRE(CombineExitCodes({0, 130}) == 130);
-}
-
-TEST_CASE("table: columns are aligned, numbers to the right") {
-  std::string table = FormatTable({{"NAME"}, {"ITEMS", true}, {"TAGS"}},
-                                  {{"a", "1", "x"}, {"long", "1,000", ""}}, 0);
-
-  REQUIRE(table ==
-          "NAME  ITEMS  TAGS\n"
-          "a         1  x\n"
-          "long  1,000\n");
-}
-
-TEST_CASE("table: what does not fit is cut in flexible columns only") {
-  std::vector<Column> columns = {{"ID"}, {.title = "SOURCE", .is_flexible = true}};
-  std::vector<std::vector<std::string>> rows = {{"12345678", "a-source-of-some-length"}};
-
-  REQUIRE(FormatTable(columns, rows, 20) ==
-          "ID        SOURCE\n"
-          "12345678  a-source-~\n");
-  REQUIRE_THAT(FormatTable(columns, rows, 5), Catch::Contains("12345678  a-sourc~"));
-}
-
-TEST_CASE("table: characters are counted, not bytes, and none commands the terminal") {
-  REQUIRE(FormatTable({{"A"}, {"B"}}, {{"\xc3\xa4", "x"}, {"ab", "y"}}, 0) ==
-          "A   B\n\xc3\xa4   x\nab  y\n");
-  REQUIRE(FormatTable({{"A"}}, {{"a\x1b[2Jb\n"}}, 0) == "A\na\\x1b[2Jb\\x0a\n");
-}
-
-TEST_CASE("table: counts are grouped") {
-  REQUIRE(FormatCount(0) == "0");
-  REQUIRE(FormatCount(999) == "999");
-  REQUIRE(FormatCount(1000) == "1,000");
-  REQUIRE(FormatCount(1234567) == "1,234,567");
 }
 
 TEST_CASE("progress: a line says what is known and nothing else") {

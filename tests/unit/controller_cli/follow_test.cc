@@ -1,12 +1,12 @@
 // Following a run through whatever happens to the connection.
 #include <nlohmann/json.hpp>
-#include <pty.h>
 
 #include <atomic>
 
 #include "controller/cli/run_display.h"
 #include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
+#include "tests/support/pseudo_terminal.h"
 
 namespace holdfast::cli {
 namespace {
@@ -156,21 +156,10 @@ TEST_CASE("display: plain lines tell of changes, JSON lines of every task") {
 
 TEST_CASE("display: on a terminal the lines stand in place, and many tasks are summed up") {
   OperatorFixture fixture;
-  int master = -1;
-  int slave = -1;
-  struct winsize size {
-    .ws_row = 24, .ws_col = 200, .ws_xpixel = 0, .ws_ypixel = 0
-  };
-  REQUIRE(::openpty(&master, &slave, nullptr, nullptr, &size) == 0);
-  const Fd reader(master);
-  const Fd writer(slave);
-  Terminal terminal(writer.get(), writer.get());
+  holdfast::testing::PseudoTerminal pty(200, 24);
+  Terminal terminal(pty.fd(), pty.fd());
   REQUIRE(terminal.errors_are_live());
-  const auto shown = [&] {
-    Bytes bytes(16'384);
-    return std::string(
-        AsText(ByteView(bytes).first(Unwrap(ReadSome(reader.get(), bytes, "terminal")))));
-  };
+  const auto shown = [&] { return pty.Shown(); };
   v1::RunView run = RunReply("running").run();
   for (std::uint32_t number = 1; number < 40; ++number) {
     v1::TaskView& task = *run.add_tasks();

@@ -1,0 +1,124 @@
+#include "common/cli/terminal.h"
+
+#include <fcntl.h>
+
+#include "common/io/atomic_file.h"
+#include "tests/support/catch.h"
+#include "tests/support/pseudo_terminal.h"
+#include "tests/support/results.h"
+
+namespace holdfast::cli {
+namespace {
+using Catch::Contains;
+using testing::PseudoTerminal;
+using testing::Unwrap;
+
+TEST_CASE("terminal: Printable escapes what would command a terminal, and nothing else") {
+  CHECK(Printable("caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b") ==
+        "caf\u00e9 \u4e2d\u6587 \U0001f600 a\\b");
+  CHECK(Printable(std::string_view("\0\x1b[2J\n\x7f", 7)) == "\\x00\\x1b[2J\\x0a\\x7f");
+  // C1 controls: the first and last, and CSI in 8 bits, which is no UTF-8.
+  CHECK(Printable("\u0080\u009b\u009f") == "\\u0080\\u009b\\u009f");
+  CHECK(Printable("\x9b"
+                  "2J") == "\\x9b2J");
+  // Direction of text, zero width, separators, tags.
+  CHECK(Printable("a\u202egpj.exe\u202c") == "a\\u202egpj.exe\\u202c");
+  CHECK(Printable("\u2066\u2069\u200e\u200f\u061c") == "\\u2066\\u2069\\u200e\\u200f\\u061c");
+  CHECK(Printable("\u200b\u200d\u2060\ufeff\u00ad") == "\\u200b\\u200d\\u2060\\ufeff\\u00ad");
+  CHECK(Printable("\u2028\u2029") == "\\u2028\\u2029");
+  CHECK(Printable("\U000e0041") == "\\U000e0041");
+  CHECK(Printable("\u00a0") == "\u00a0");
+  // Invalid: cut off, overlong, a surrogate.
+  CHECK(Printable("a\xe4\xb8") == "a\\xe4\\xb8");
+  CHECK(Printable("\xc0\xaf") == "\\xc0\\xaf");
+  CHECK(Printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
+}
+
+TEST_CASE("terminal: wide characters take two columns and combining ones none") {
+  CHECK(Columns("") == 0);
+  CHECK(Columns("abc") == 3);
+  CHECK(Columns("\u00e4") == 1);
+  CHECK(Columns("a\u0308") == 1);
+  CHECK(Columns("\u4e2d\u6587") == 4);
+  CHECK(Columns("\uff21") == 2);              // full width A
+  CHECK(Columns("\uff71") == 1);              // half width katakana
+  CHECK(Columns("\U0001f600") == 2);          // emoji
+  CHECK(Columns("\ud55c") == 2);              // one syllable of Hangul
+  CHECK(Columns("\u1112\u1161\u11ab") == 2);  // the same in three letters
+  CHECK(Columns("\u0e01\u0e49") == 1);        // Thai with a tone mark
+}
+
+TEST_CASE("terminal: text is cut between characters") {
+  CHECK(FrontColumns("abc", 2) == "ab");
+  CHECK(FrontColumns("abc", 9) == "abc");
+  CHECK(FrontColumns("\u4e2d\u6587", 3) == "\u4e2d");
+  CHECK(FrontColumns("e\u0301x", 1) == "e\u0301");
+  CHECK(BackColumns("abc", 2) == "bc");
+  CHECK(BackColumns("abc", 9) == "abc");
+  CHECK(BackColumns("\u4e2d\u6587", 3) == "\u6587");
+  CHECK(BackColumns("xe\u0301", 1) == "e\u0301");
+  CHECK(BackColumns("e\u0301x", 1) == "x");
+  CHECK(BackColumns("abc", 0).empty());
+}
+
+TEST_CASE("terminal: a dumb one has neither cursor nor colour, NO_COLOR takes the colour") {
+  const auto traits = [](const std::map<std::string, std::string, std::less<>>& environment) {
+    const TerminalTraits found = TerminalTraitsOf(environment);
+    return std::pair(found.has_cursor, found.has_colour);
+  };
+  CHECK(traits({{"TERM", "xterm"}}) == std::pair(true, true));
+  CHECK(traits({{"TERM", "xterm"}, {"NO_COLOR", "1"}}) == std::pair(true, false));
+  CHECK(traits({{"TERM", "xterm"}, {"NO_COLOR", ""}}) == std::pair(true, true));
+  CHECK(traits({{"TERM", "dumb"}}) == std::pair(false, false));
+  CHECK(traits({}) == std::pair(false, false));
+}
+
+TEST_CASE("terminal: a file has no width, no colour and no live lines") {
+  const TempDir directory = Unwrap(TempDir::Create("terminal"));
+  const Fd file = Unwrap(OpenFile(directory.path() + "/out", O_RDWR | O_CREAT, 0600));
+  Terminal terminal(file.get(), file.get());
+  CHECK(terminal.screen().width == 0);
+  CHECK_FALSE(terminal.screen().has_colour);
+  CHECK_FALSE(terminal.errors_are_live());
+  CHECK(terminal.status_lines_max() == 0);
+  terminal.ShowStatus({"live"});
+  terminal.WriteErrorLine("line");
+  CHECK(AsText(Unwrap(ReadWholeFile(directory.path() + "/out"))) == "line\n");
+}
+
+TEST_CASE("terminal: its size is the one it has now") {
+  PseudoTerminal pty(80, 24);
+  Terminal terminal(pty.fd(), pty.fd());
+  CHECK(terminal.screen().width == 80);
+  CHECK(terminal.screen().has_colour);
+  CHECK(terminal.status_width() == 79);
+  CHECK(terminal.status_lines_max() == 23);
+  pty.Resize(40, 10);
+  CHECK(terminal.screen().width == 40);
+  CHECK(terminal.status_width() == 39);
+  CHECK(terminal.status_lines_max() == 9);
+}
+
+TEST_CASE("terminal: traits are obeyed on a terminal") {
+  PseudoTerminal pty;
+  const Terminal plain(pty.fd(), pty.fd(), {.has_cursor = true, .has_colour = false});
+  CHECK(plain.errors_are_live());
+  CHECK_FALSE(plain.screen().has_colour);
+  const Terminal dumb(pty.fd(), pty.fd(), {.has_cursor = false, .has_colour = false});
+  CHECK_FALSE(dumb.errors_are_live());
+  CHECK(dumb.screen().width == 80);
+}
+
+TEST_CASE("terminal: messages go above the live lines, results replace them") {
+  PseudoTerminal pty;
+  Terminal terminal(pty.fd(), pty.fd());
+  terminal.ShowStatus({"one", std::string(200, 'x')});
+  CHECK(pty.Shown() == "one\r\n" + std::string(79, 'x') + "\r\n");
+  terminal.WriteErrorLine("message");
+  CHECK(pty.Shown() == "\x1b[2A\x1b[Jmessage\r\none\r\n" + std::string(79, 'x') + "\r\n");
+  REQUIRE_OK(terminal.WriteOut("result\n"));
+  CHECK(pty.Shown() == "\x1b[2A\x1b[Jresult\r\n");
+}
+
+}  // namespace
+}  // namespace holdfast::cli
