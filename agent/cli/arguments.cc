@@ -12,6 +12,7 @@
 #include "agent/cli/repository_arguments.h"
 #include "agent/settings/settings.h"
 #include "common/base/format.h"
+#include "common/config/method.h"
 #include "common/config/reader.h"
 #include "common/repository/path_filter.h"
 
@@ -24,11 +25,6 @@ constexpr const char* kExitCodes =
 
 std::string Footer(std::string_view examples) {
   return fmt::format("Examples:\n{}\n{}", examples, kExitCodes);
-}
-
-std::string FlagName(std::string option) {
-  std::ranges::replace(option, '_', '-');
-  return "--" + option;
 }
 
 // Builds the parser; its options write into `arguments`.
@@ -280,16 +276,14 @@ class Parser {
 
   void AddKindOptions(CLI::App* sub) {
     for (const SourceKind& kind : kinds_) {
-      for (const config::OptionSpec& spec : kind.restore_options) {
-        std::string name = spec.name;
-        std::ranges::replace(name, '-', '_');
-        std::string flag = FlagName(name);
+      for (const config::OptionSpec& spec : config::AllOptions(kind.MethodSchemas()).options) {
+        const std::string flag = config::FlagText(spec.name);
         if (CLI::Option* present = sub->get_option_no_throw(flag)) {  // of another kind too
           present->description(
               fmt::format("{}; {}: {}", present->get_description(), kind.kind, spec.help));
           continue;
         }
-        AddKindOption(sub, name, flag, fmt::format("{}: {}", kind.kind, spec.help), spec.type);
+        AddKindOption(sub, spec.name, flag, fmt::format("{}: {}", kind.kind, spec.help), spec.type);
       }
     }
   }

@@ -583,8 +583,7 @@ class Program {
       options.mode = jobs::RestoreMode::kDirectory;
       HF_ASSIGN(options.directory, AbsolutePath(arguments_.to));
     } else {
-      options.mode =
-          arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kSpecial;
+      options.mode = arguments_.in_place ? jobs::RestoreMode::kInPlace : jobs::RestoreMode::kMethod;
     }
     if (options.dry_run && options.mode == jobs::RestoreMode::kDirectory)
       return DryRestore(repositories, std::move(options));
@@ -731,7 +730,7 @@ class Program {
   }
 
   void CheckPolicy(std::vector<Error>& errors) const {
-    const auto policy = LoadPolicy(PolicyPath(*settings_), jobs::RestoreSchemasOf(*context_.kinds));
+    const auto policy = LoadPolicy(PolicyPath(*settings_), jobs::TargetMethodsOf(*context_.kinds));
     if (!policy) errors.push_back(policy.error());
   }
 

@@ -75,7 +75,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
                             settings.file, Quote(settings.node)),
                 "set \"node\" back, or join again under the new name");
   }
-  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::RestoreSchemasOf(kinds)));
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));
   const ConfiguredPolicy local(settings, policy);
   HF_ASSIGN(Journal journal, Journal::Open(JournalPath(settings.state_dir), DatabaseMode::kWrite));
   HF_ASSIGN(const std::vector<std::string> damage, journal.Check());

@@ -321,7 +321,7 @@ Result<void> RunRestoreHelper(const Settings& configured, const std::vector<Sour
   Settings settings = configured;
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
   settings.cluster = identity.root.cluster();  // stands in every safety snapshot
-  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::RestoreSchemasOf(kinds)));
+  HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));
   HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
   Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);
   return helper.RunAll();

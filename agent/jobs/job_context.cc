@@ -34,13 +34,16 @@ KindSchemas SchemasOf(const std::vector<SourceKind>& kinds) {
   return schemas;
 }
 
-KindSchemas RestoreSchemasOf(const std::vector<SourceKind>& kinds) {
-  KindSchemas schemas;
+KindMethods TargetMethodsOf(const std::vector<SourceKind>& kinds) {
+  KindMethods all;
   for (const SourceKind& kind : kinds) {
-    if (!kind.restore_options.empty())
-      schemas.emplace(kind.kind, config::Schema{kind.restore_options});
+    std::vector<config::MethodSchema> methods = kind.MethodSchemas();
+    std::erase_if(methods, [&kind](const config::MethodSchema& method) {
+      return kind.FindMethod(method.name) == kind.InPlaceMethod();
+    });
+    if (!methods.empty()) all.emplace(kind.kind, std::move(methods));
   }
-  return schemas;
+  return all;
 }
 
 ObservedProgress::ObservedProgress(const JobContext& context, std::string subject)

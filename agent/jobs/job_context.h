@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/settings/policy.h"
 #include "agent/settings/settings.h"
 #include "agent/sources/source.h"
 #include "common/base/clock.h"
@@ -82,8 +83,8 @@ struct JobContext {
 
 // The schemas by which agent.yaml is read.
 KindSchemas SchemasOf(const std::vector<SourceKind>& kinds);
-// The options of each kind's own restore; a kind that has none is not in it.
-KindSchemas RestoreSchemasOf(const std::vector<SourceKind>& kinds);
+// The methods by which policy.yaml is read.
+KindMethods TargetMethodsOf(const std::vector<SourceKind>& kinds);
 
 // One subject's progress, shown to the observer while it lives.
 class ObservedProgress {

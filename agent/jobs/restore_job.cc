@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <utility>
 
+#include "agent/jobs/method_choice.h"
 #include "agent/jobs/restore_target.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/jobs/source_session.h"
@@ -12,7 +12,7 @@
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/source_name.h"
-#include "common/config/reader.h"
+#include "common/config/method.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -20,55 +20,6 @@ namespace {
 using repository::SnapshotInfo;
 
 std::string ShortId(const std::string& id) { return id.substr(0, 8); }
-
-std::string FlagName(std::string option) {
-  std::ranges::replace(option, '_', '-');
-  return "--" + option;
-}
-
-// The kind's own options, checked as if they stood in a file.
-Result<config::Values> ReadKindOptions(const RestoreOptions& options, const SourceKind& kind) {
-  config::Schema schema{kind.restore_options};
-  for (config::OptionSpec& option : schema.options) {
-    if (options.fixed_options.Has(option.name)) option.required = false;
-  }
-  config::Node map;
-  map.kind = config::Node::Kind::kMap;
-  map.location.file = "command line";
-  for (const auto& [name, texts] : options.kind_options) {
-    const config::OptionSpec* spec = schema.Find(name);
-    if (spec == nullptr) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} is no option of {} snapshots", FlagName(name), Quote(kind.kind)));
-    }
-    if (options.fixed_options.Has(name)) {
-      return Fail(ErrorCode::kDenied, fmt::format("{} is fixed already", FlagName(name)));
-    }
-    config::Node value;
-    value.location.file = FlagName(name);
-    bool is_list = spec->type == config::OptionType::kStringList ||
-                   spec->type == config::OptionType::kPathList;
-    if (!is_list && texts.size() > 1) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is given {} times; expected it once",
-                                                           FlagName(name), texts.size()));
-    }
-    value.kind = is_list ? config::Node::Kind::kSequence : config::Node::Kind::kScalar;
-    if (!is_list) value.scalar = texts.front();
-    for (const std::string& text : texts) {
-      if (!is_list) break;
-      config::Node item;
-      item.kind = config::Node::Kind::kScalar;
-      item.location = value.location;
-      item.scalar = text;
-      value.items.push_back(std::move(item));
-    }
-    map.Set(name, std::move(value));
-  }
-  HF_ASSIGN(config::Values values,
-            config::ReadValues(map, schema, {.directory = options.working_directory}));
-  values.SetAll(options.fixed_options);
-  return values;
-}
 
 // "/data/etc/" as people write it -> "data/etc".
 std::string TrimSlashes(std::string_view path) {
@@ -156,8 +107,8 @@ class Restore {
         return ToDirectory();
       case RestoreMode::kInPlace:
         return InPlace();
-      case RestoreMode::kSpecial:
-        return Special();
+      case RestoreMode::kMethod:
+        return ByMethod();
     }
     return {};
   }
@@ -190,9 +141,9 @@ class Restore {
 
   Result<void> ToDirectory() {
     if (!options_.kind_options.empty()) {
-      return Fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format("{} does not go with --to", FlagName(options_.kind_options.begin()->first)));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} does not go with --to",
+                              config::FlagText(options_.kind_options.begin()->first)));
     }
     HF_ASSIGN(ExtractOptions extract, ReadExtractOptions());
     const RestoreTarget::Use use = {.what = WhatIsRestored(),
@@ -344,8 +295,8 @@ class Restore {
 
   Result<void> InPlace() {
     HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
+    HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
     HF_ASSIGN(const SourceSettings* settings, SourceOfSnapshot(*kind));
-    HF_ASSIGN(config::Values values, ReadKindOptions(options_, *kind));
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, *settings, "restore"));
     report_.recovered = source->recovered();
@@ -356,13 +307,14 @@ class Restore {
                                                           .begin = context_.clock->Now(),
                                                           .state = ""});
     HF_ASSIGN(std::unique_ptr<RestoreSession> session,
-              source->source().OpenRestore(
-                  {.snapshot = view_.get(),
-                   .journal = &journal,
-                   .options = std::move(values),
-                   .allow_invalid = options_.allow_invalid,
-                   // What a partial safety snapshot has not may have been there all the same.
-                   .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
+              std::get<InPlaceRestore>(chosen.method->open)
+                  .open(MakeSourceContext(context_, *kind, settings->name), settings->values,
+                        {.snapshot = view_.get(),
+                         .journal = &journal,
+                         .options = std::move(chosen.options),
+                         .allow_invalid = options_.allow_invalid,
+                         // What a partial safety snapshot has not may have been there all the same.
+                         .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
     timer_.Begin("preflight", progress_.progress());
     HF_TRY(session->Preflight(context_.stop));
     report_.began = true;
@@ -435,30 +387,32 @@ class Restore {
             .WithHint("the next backup or restore of this source tries the way back again"));
   }
 
-  Result<void> Special() {
+  Result<void> ByMethod() {
     HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
-    HF_ASSIGN(config::Values values, ReadKindOptions(options_, *kind));
-    const SourceSettings* settings =
-        context_.settings == nullptr
-            ? nullptr
-            : context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
-    HF_ASSIGN(std::unique_ptr<Source> source,
-              OpenSource(context_, *kind, snapshot_.source_name(),
-                         settings == nullptr ? config::Values() : settings->values));
-    RestoreSpec spec = {.snapshot = view_.get(), .options = std::move(values)};
-    spec.dry_run = options_.dry_run;
-    if (options_.dry_run && !kind->has_dry_restore) {
+    HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
+    const RestoreMethod& method = *chosen.method;
+    if (options_.dry_run && !method.has_dry_run) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("a restore of {} in its own way cannot be tried by --dry-run",
-                              Quote(kind->kind)));
+                  fmt::format("a restore with --{} cannot be tried with --dry-run", method.name));
     }
-    if (options_.safety_snapshot) {
+    const SourceSettings* settings = nullptr;
+    if (method.needs.source_settings) {
+      HF_ASSIGN(settings, SourceOfSnapshot(*kind));
+    } else if (context_.settings != nullptr) {
+      settings = context_.settings->FindSource(snapshot_.kind, snapshot_.source_name());
+    }
+    RestoreSpec spec = {.snapshot = view_.get(), .options = std::move(chosen.options)};
+    spec.dry_run = options_.dry_run;
+    if (options_.safety_snapshot && method.needs.safety_snapshot) {
       spec.save_first = [this](std::unique_ptr<Source> what) { return SaveFirst(std::move(what)); };
     }
     timer_.Begin("restore", progress_.progress());
     report_.began = !options_.dry_run;
-    HF_ASSIGN(SpecialRestore done,
-              source->RestoreSpecial(spec, progress_.progress(), context_.stop));
+    HF_ASSIGN(MethodOutcome done,
+              std::get<OneShotRestore>(method.open)
+                  .run(MakeSourceContext(context_, *kind, snapshot_.source_name()),
+                       settings == nullptr ? config::Values() : settings->values, spec,
+                       progress_.progress(), context_.stop));
     report_.items = progress_.progress().items;
     report_.bytes = progress_.progress().bytes;
     report_.lines = std::move(done.lines);
@@ -470,7 +424,7 @@ class Restore {
     return {};
   }
 
-  // What a kind's own restore is about to take away. It goes by a name of its own: as a snapshot of
+  // What a one-shot method is about to remove. It goes by a name of its own: as a snapshot of
   // the source it would be the one that `latest` means, and that the next backup goes on from.
   Result<std::string> SaveFirst(std::unique_ptr<Source> what) {
     const std::string_view hint = "--no-safety-snapshot restores without one";

@@ -1,4 +1,4 @@
-// Puts a snapshot back: to a directory, in place, or in a kind's own way.
+// Puts a snapshot back: to a directory, or by one of the restore methods of its kind.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ enum class RestoreMode : std::uint8_t {
   kDirectory,  // wherever a person at this node says
   kStaging,    // below a root that the node's policy names
   kInPlace,
-  kSpecial,
+  kMethod,  // by a one-shot method of the kind
 };
 
 struct RestoreOptions {
@@ -45,8 +45,10 @@ struct RestoreOptions {
   // Changes nothing, and tells `on_change` what would be.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
-  bool safety_snapshot = true;  // kInPlace, kSpecial
-  // The kind's own options as given: "stage_data_dir" -> text; lists have several.
+  bool safety_snapshot = true;  // kInPlace, kMethod
+  // kMethod: the method's name, e.g. "to-cluster"; empty: the options choose it.
+  std::string method = {};
+  // The method's options as given: "stage_data_dir" -> text; lists have several.
   std::map<std::string, std::vector<std::string>> kind_options = {};
   config::Values fixed_options = {};   // read already; none of them may be in `kind_options`
   std::string working_directory = {};  // relative paths in kind_options are relative to it
@@ -75,8 +77,8 @@ struct RestoreReport {
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
   std::vector<std::string> changes;  // kInPlace: what is different now
-  std::vector<std::string> lines;    // kSpecial: for the operator
-  std::vector<PlannedChange> plan;   // kSpecial, of a dry run
+  std::vector<std::string> lines;    // kMethod: for the operator
+  std::vector<PlannedChange> plan;   // kMethod, of a dry run
   std::optional<BackupTaskReport> safety_snapshot;
   bool rolled_back = false;  // kInPlace: a step failed, and all is as it was before
   std::string recovered;     // see SourceSession

@@ -27,6 +27,16 @@ Result<FileLock> LockSource(const JobContext& context, const SourceSettings& set
   return lock;
 }
 
+Result<std::string> RecoverInPlace(const SourceKind& kind, const SourceContext& context,
+                                   std::string_view state) {
+  const RestoreMethod* method = kind.InPlaceMethod();
+  if (method == nullptr) {
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} has no restore in place to finish", Quote(kind.kind)));
+  }
+  return std::get<InPlaceRestore>(method->open).recover(context, state);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& context,
@@ -63,7 +73,8 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
   if (!unfinished) return {};
   std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
                                  unfinished->snapshot, unfinished->run);
-  Result<std::string> done = source_->RecoverRestore(unfinished->state);
+  Result<std::string> done =
+      RecoverInPlace(*kind_, MakeSourceContext(context, *kind_, settings.name), unfinished->state);
   if (!done) {
     return Fail(std::move(done).error().While(what).WithHint(
         "put right what it names and run the same again; until then this source is neither saved "
@@ -79,6 +90,11 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
 
 Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const SourceKind& kind,
                                            std::string_view name, const config::Values& values) {
+  return kind.open(MakeSourceContext(context, kind, name), values);
+}
+
+SourceContext MakeSourceContext(const JobContext& context, const SourceKind& kind,
+                                std::string_view name) {
   SourceContext source;
   source.kind = kind.kind;
   source.name = name;
@@ -90,7 +106,7 @@ Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const Sour
   }
   source.clock = context.clock;
   source.random = context.random;
-  return kind.open(source, values);
+  return source;
 }
 
 std::string SnapshotHost(const Settings& settings, Topology topology) {

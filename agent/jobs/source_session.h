@@ -50,6 +50,10 @@ class SourceSession {
 Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const SourceKind& kind,
                                            std::string_view name, const config::Values& values);
 
+// What the source, and its restore methods, are told of this node.
+SourceContext MakeSourceContext(const JobContext& context, const SourceKind& kind,
+                                std::string_view name);
+
 // What the source is called in the repository: the node for local sources, the cluster's name for
 // the others, so that the chain of snapshots is found whichever member wrote it.
 std::string SnapshotHost(const Settings& settings, Topology topology);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -18,7 +19,9 @@
 namespace holdfast {
 namespace {
 
+using config::MethodSchema;
 using config::Node;
+using config::OptionStyle;
 using config::OptionType;
 using config::ReadContext;
 using config::Schema;
@@ -66,7 +69,7 @@ Result<void> ReadRoots(const Node& root, const ReadContext& context, Policy& pol
 Schema MakeTargetSchema() {
   Schema schema;
   schema.options = {
-      {.name = "kind", .required = true, .help = "whose own restore it is"},
+      {.name = "kind", .required = true, .help = "of the snapshots that may be restored there"},
       {.name = "may_set",
        .type = OptionType::kStringList,
        .help = "options that an order may give beside those that stand here"},
@@ -83,7 +86,7 @@ bool MayBeOrdered(const config::OptionSpec& option) {
          option.type == OptionType::kBool || option.type == OptionType::kStringList;
 }
 
-Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& restore,
+Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& options,
                         RestoreTargetSettings& settings) {
   const Node* list = target.Find("may_set");
   std::size_t at = 0;
@@ -96,10 +99,10 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
           fmt::format("{}: \"may_set\" has {}, {}", place.location.Text(), Quote(name), why),
           std::move(hint));
     };
-    const config::OptionSpec* option = restore.Find(name);
+    const config::OptionSpec* option = options.Find(name);
     if (option == nullptr) {
       std::vector<std::string> known;
-      for (const config::OptionSpec& one : restore.options) known.push_back(one.name);
+      for (const config::OptionSpec& one : options.options) known.push_back(one.name);
       const std::string nearest = config::Nearest(name, known);
       return wrong(fmt::format("which is no option of a restore of {}", Quote(settings.kind)),
                    nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
@@ -117,36 +120,60 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
   return {};
 }
 
+// Which of the methods the target uses: the one whose own option the target fixes, or lets an order
+// give. No option of another method may be in it.
+Result<std::string> ReadMethod(const Node& target, const Values& values,
+                               const std::vector<MethodSchema>& methods,
+                               const RestoreTargetSettings& settings) {
+  constexpr OptionStyle kStyle = OptionStyle::kKey;
+  const Node* options = target.Find("options");
+  const auto place_of = [&](std::string_view option) {
+    if (!settings.fixed.contains(option)) return values.LocationOf("may_set");
+    const auto key = std::ranges::find(options->keys, option, &Node::Key::name);
+    return key->location;
+  };
+  config::OptionNames all = settings.fixed;
+  all.insert(settings.may_set.begin(), settings.may_set.end());
+  auto method = config::ChooseMethod(methods, all, kStyle);
+  if (!method) return Fail(std::move(method).error().While(values.LocationOf("kind").Text()));
+  for (const std::string& option : all) {
+    auto belongs = config::CheckOptionsOf(methods, **method, {option}, kStyle);
+    if (!belongs) return Fail(std::move(belongs).error().While(place_of(option).Text()));
+  }
+  return (*method)->name;
+}
+
 Result<RestoreTargetSettings> ReadTarget(const Node& target, const ReadContext& context,
-                                         const KindSchemas& restores) {
+                                         const KindMethods& methods) {
   static const Schema schema = MakeTargetSchema();
   HF_ASSIGN(const Values values, config::ReadValues(target, schema, context, {"options"}));
   RestoreTargetSettings settings;
   settings.kind = values.Text("kind");
   settings.as_root = values.Flag("as_root");
-  const auto kind = restores.find(settings.kind);
-  if (kind == restores.end()) {
+  const auto kind = methods.find(settings.kind);
+  if (kind == methods.end()) {
     std::string known;
-    for (const auto& [name, options] : restores) known += (known.empty() ? "" : ", ") + Quote(name);
-    return values.Invalid("kind", fmt::format("{} is no kind with a restore of its own; expected "
-                                              "one of {}",
+    for (const auto& [name, list] : methods) known += (known.empty() ? "" : ", ") + Quote(name);
+    return values.Invalid("kind", fmt::format("a restore target of {}; expected one of {}",
                                               Quote(settings.kind), known));
   }
+  Schema all = config::AllOptions(kind->second);
   if (const Node* options = target.Find("options");
       options != nullptr && options->kind != Node::Kind::kNull) {
     HF_TRY(config::ExpectKind(*options, Node::Kind::kMap, "options"));
-    Schema fixed = kind->second;  // what is required may come with the order
-    for (config::OptionSpec& option : fixed.options) option.required = false;
-    HF_ASSIGN(settings.options, config::ReadValues(*options, fixed, context));
+    // What is required may come with the order.
+    for (config::OptionSpec& option : all.options) option.required = false;
+    HF_ASSIGN(settings.options, config::ReadValues(*options, all, context));
     for (const Node::Key& key : options->keys) {
       if (settings.options.Has(key.name)) settings.fixed.insert(key.name);
     }
   }
-  HF_TRY(ReadMaySet(target, values, kind->second, settings));
+  HF_TRY(ReadMaySet(target, values, all, settings));
+  HF_ASSIGN(settings.method, ReadMethod(target, values, kind->second, settings));
   return settings;
 }
 
-Result<void> ReadTargets(const Node& root, const ReadContext& context, const KindSchemas& restores,
+Result<void> ReadTargets(const Node& root, const ReadContext& context, const KindMethods& methods,
                          Policy& policy) {
   const Node* targets = root.Find("restore_targets");
   if (targets == nullptr || targets->kind == Node::Kind::kNull) return {};
@@ -155,7 +182,7 @@ Result<void> ReadTargets(const Node& root, const ReadContext& context, const Kin
     const Node::Key& key = targets->keys[i];
     if (!IsName(key.name, false)) return BadName(key.location, "a restore target", key.name);
     HF_TRY(config::ExpectKind(targets->items[i], Node::Kind::kMap, key.name));
-    HF_ASSIGN(RestoreTargetSettings target, ReadTarget(targets->items[i], context, restores));
+    HF_ASSIGN(RestoreTargetSettings target, ReadTarget(targets->items[i], context, methods));
     policy.restore_targets.emplace(key.name, std::move(target));
   }
   return {};
@@ -219,7 +246,7 @@ const RestoreTargetSettings* Policy::FindTarget(std::string_view name) const {
   return found == restore_targets.end() ? nullptr : &found->second;
 }
 
-Result<Policy> LoadPolicy(const std::string& path, const KindSchemas& restores) {
+Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods) {
   std::error_code failure;
   const std::filesystem::path absolute = std::filesystem::absolute(path, failure);
   if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
@@ -233,11 +260,11 @@ Result<Policy> LoadPolicy(const std::string& path, const KindSchemas& restores) 
   if (!fd) return Fail(std::move(fd).error().While("read policy"));
   HF_TRY(CheckPlace(fd->get(), file));
   HF_ASSIGN(std::string text, ReadText(fd->get(), file));
-  return ParsePolicy(text, file, restores);
+  return ParsePolicy(text, file, methods);
 }
 
 Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
-                           const KindSchemas& restores) {
+                           const KindMethods& methods) {
   static const Schema schema = MakePolicySchema();
   HF_ASSIGN(Node root, config::ParseYaml(text, path));
   if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
@@ -253,7 +280,7 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
     if (values.Text("restore") == word) policy.restore = right;
   }
   HF_TRY(ReadRoots(root, context, policy));
-  HF_TRY(ReadTargets(root, context, restores, policy));
+  HF_TRY(ReadTargets(root, context, methods, policy));
   if (policy.restore == RestoreRight::kStaging && policy.restore_roots.empty()) {
     return values.Invalid("restore",
                           "\"restore\" is \"staging\" and there are no \"restore_roots\"; expected "

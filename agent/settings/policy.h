@@ -11,14 +11,20 @@
 
 #include "agent/settings/settings.h"
 #include "common/base/result.h"
+#include "common/config/method.h"
 #include "common/config/schema.h"
 #include "common/trust/local_policy.h"
 
 namespace holdfast {
 
-// Where the own restore of a kind of source may go.
+// The restore methods of each kind that a target may use: all but in place. A kind that has none is
+// not in it.
+using KindMethods = std::map<std::string, std::vector<config::MethodSchema>, std::less<>>;
+
+// Where one of the restore methods of a kind of source may go.
 struct RestoreTargetSettings {
   std::string kind;
+  std::string method;                          // by its name, e.g. "to-cluster"
   config::Values options;                      // fixed: no order gives another
   std::set<std::string, std::less<>> fixed;    // their names
   std::set<std::string, std::less<>> may_set;  // what an order may give beside them
@@ -46,12 +52,11 @@ std::string PolicyPath(const Settings& settings);
 // Reads and checks the file; none is a policy that allows no restore. Every mistake is
 // kInvalidArgument with file, line and column; kDenied when somebody else than root or this
 // process's user owns it, or group or others may write to it or to its directory: it would then be
-// no more than what they say. `restores` has the options of each kind's own restore; a kind that
-// has no such restore is not in it.
-Result<Policy> LoadPolicy(const std::string& path, const KindSchemas& restores);
+// no more than what they say.
+Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods);
 // The same for a text already read; `path` must be absolute.
 Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
-                           const KindSchemas& restores);
+                           const KindMethods& methods);
 
 // What the checks of a plan ask of configuration and policy. Keeps copies.
 class ConfiguredPolicy final : public trust::LocalPolicy {

@@ -20,14 +20,23 @@ bool SourceKind::HasScope(BackupScope scope) const {
   return std::ranges::find(scopes, scope) != scopes.end();
 }
 
-Result<std::string> Source::RecoverRestore(std::string_view /*state*/) {
-  return Fail(ErrorCode::kUnsupported, "this kind of source has no restore in place to finish");
+const RestoreMethod* SourceKind::FindMethod(std::string_view name) const {
+  const auto found = std::ranges::find(restore_methods, name, &RestoreMethod::name);
+  return found == restore_methods.end() ? nullptr : &*found;
 }
 
-Result<SpecialRestore> Source::RestoreSpecial(const RestoreSpec& /*spec*/, Progress& /*progress*/,
-                                              std::stop_token /*stop*/) {
-  return Fail(ErrorCode::kUnsupported, "this kind of source has no other way of restoring",
-              "restore to a directory (--to DIR) or in place (--in-place)");
+const RestoreMethod* SourceKind::InPlaceMethod() const {
+  const auto found = std::ranges::find_if(restore_methods, [](const RestoreMethod& method) {
+    return std::holds_alternative<InPlaceRestore>(method.open);
+  });
+  return found == restore_methods.end() ? nullptr : &*found;
+}
+
+std::vector<config::MethodSchema> SourceKind::MethodSchemas() const {
+  std::vector<config::MethodSchema> schemas;
+  for (const RestoreMethod& method : restore_methods)
+    schemas.push_back({.name = method.name, .options = method.options});
+  return schemas;
 }
 
 }  // namespace holdfast

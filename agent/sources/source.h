@@ -17,13 +17,13 @@
 
 #include "agent/sources/discovery.h"
 #include "agent/sources/host/process.h"
+#include "agent/sources/restore_method.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
 #include "common/stream/item.h"
 #include "common/stream/manifest.h"
-#include "common/stream/progress.h"
 #include "common/stream/snapshot_view.h"
 
 namespace holdfast {
@@ -97,81 +97,6 @@ class BackupSession {
   virtual std::uint64_t bytes_total() const { return 0; }
 };
 
-// Records of a restore in place, durable before the step they announce; the journal's half of the
-// contract. Implemented by agent/journal, handed in by the restore job.
-class SwapJournal {
- public:
-  virtual ~SwapJournal() = default;
-  // Replaces the recorded state by `state` (JSON, the session's own). Durable on return.
-  virtual Result<void> Record(std::string_view state) = 0;
-};
-
-class Source;
-
-struct RestoreSpec {
-  SnapshotView* snapshot = nullptr;
-  SwapJournal* journal = nullptr;  // of a restore in place
-  // Options given to the verb, checked against SourceKind::restore_options.
-  config::Values options;
-  // In place: that the service's own checker refuses the content is a warning, not an error.
-  bool allow_invalid = false;
-  // In place: what the snapshot does not have stays where it is.
-  bool keep_others = false;
-  // Of a kind's own way: change nothing, and say what would be.
-  // REQUIRES: SourceKind::has_dry_restore.
-  bool dry_run = false;
-  // Of a kind's own way that takes something away: saves what is there before, whole, as a snapshot
-  // of a source of this kind whose name the caller makes up, and returns that snapshot's id. The
-  // source is opened on what is about to go and on nothing else. Empty: the operator wants none.
-  std::function<Result<std::string>(std::unique_ptr<Source> source)> save_first = nullptr;
-};
-
-// One thing that a kind's own restore makes or changes.
-struct PlannedChange {
-  std::string what = {};    // "topic", "group"
-  std::string name = {};    // in the snapshot
-  std::string target = {};  // what it is called then
-  std::uint64_t parts = 0;
-  std::uint64_t items = 0;
-  std::uint64_t bytes = 0;
-  std::string there = {};   // what is there now, in words
-  std::string action = {};  // what becomes of it, in words
-};
-
-// What became of a kind's own restore.
-struct SpecialRestore {
-  std::vector<std::string> lines = {};  // for the operator
-  std::vector<std::string> warnings = {};
-  std::vector<PlannedChange> plan = {};  // of a dry run
-  bool resumed = false;                  // an unfinished restore was gone on with
-  // What could not be done, although all the rest is.
-  std::optional<Error> partly = std::nullopt;
-};
-
-// Restore in place. Each step is called once, in this order; after a failure of Swap() or Verify(),
-// or of Validate(), the job calls Rollback(). The destructor removes what was staged and not
-// swapped.
-class RestoreSession {
- public:
-  virtual ~RestoreSession() = default;
-  // Can it be done: rights, space, mount points, the service's state. Changes nothing.
-  virtual Result<void> Preflight(std::stop_token stop) = 0;
-  // Puts the new state beside the live one.
-  virtual Result<void> Stage(Progress& progress, std::stop_token stop) = 0;
-  // Has the service's own tool look at what was staged.
-  virtual Result<void> Validate(std::stop_token stop) = 0;
-  // Exchanges live and staged state, under the journal, and makes the service take it.
-  virtual Result<void> Swap(std::stop_token stop) = 0;
-  // The service runs with the new state.
-  virtual Result<void> Verify(std::stop_token stop) = 0;
-  // Gives up the way back: removes the old state that was set aside.
-  virtual Result<void> Commit() = 0;
-  // Undoes Swap(); harmless when nothing was swapped.
-  virtual Result<void> Rollback() = 0;
-  // What was changed, in words, for the report.
-  virtual std::vector<std::string> Changes() const = 0;
-};
-
 class Source {
  public:
   virtual ~Source() = default;
@@ -179,15 +104,6 @@ class Source {
   // service that is down is `healthy = false`, or kUnavailable naming the endpoint.
   virtual Result<SourceInfo> Probe(std::stop_token stop) = 0;
   virtual Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) = 0;
-  // Restore in place. kUnsupported, with a hint naming the way that works, where there is none.
-  virtual Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) = 0;
-  // After a crash: finishes or undoes what `state`, last recorded in the journal, began. Returns
-  // what it did, in words. Idempotent. kUnsupported by default: OpenRestore() is, too.
-  virtual Result<std::string> RecoverRestore(std::string_view state);
-  // A kind's own way of restoring beside --to and --in-place, chosen by its restore_options (e.g.
-  // etcd's --stage-data-dir). kUnsupported by default.
-  virtual Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                                std::stop_token stop);
 };
 
 // All that other rooms know of a kind.
@@ -197,8 +113,10 @@ struct SourceKind {
   std::vector<BackupScope> scopes = {BackupScope::kWhole};  // that OpenBackup() takes
   std::string summary;                                      // one line for --help
   config::Schema options;                                   // beside kind, name, repository
-  std::vector<config::OptionSpec> restore_options;  // flags of `restore`, e.g. "stage-data-dir"
-  bool has_dry_restore = false;                     // RestoreSpecial() knows RestoreSpec::dry_run
+  // How snapshots are restored, besides to a directory. At most one is an InPlaceRestore.
+  std::vector<RestoreMethod> restore_methods = {};
+  // Why there is no InPlaceRestore, e.g. "its brokers hold one state together".
+  std::string no_in_place = {};
   std::function<Result<std::unique_ptr<Source>>(const SourceContext&, const config::Values&)> open;
   // Whether a process is a service of this kind, for `source list --discover`: once for each
   // service, however many processes it has. Reads what the process itself reads, and asks nobody.
@@ -207,6 +125,11 @@ struct SourceKind {
       discover = nullptr;
 
   bool HasScope(BackupScope scope) const;
+  // Null if there is none.
+  const RestoreMethod* FindMethod(std::string_view name) const;
+  const RestoreMethod* InPlaceMethod() const;
+  // Names and options of the methods, in the order of the list.
+  std::vector<config::MethodSchema> MethodSchemas() const;
 };
 
 }  // namespace holdfast

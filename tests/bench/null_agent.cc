@@ -92,12 +92,6 @@ class NullSource final : public Source {
   Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec&) override {
     return std::make_unique<NullBackup>(seconds_);
   }
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported, "there is nothing to restore to");
-  }
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "there is nothing to recover");
-  }
 
  private:
   const std::int64_t seconds_;

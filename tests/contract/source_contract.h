@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -150,6 +151,49 @@ inline std::set<std::string> StateFiles(const TakenSnapshot& taken) {
     if (is_state && taken.types[i] != NodeType::kDirectory) files.insert(taken.order[i]);
   }
   return files;
+}
+
+// REQUIRES: the kind has it.
+inline InPlaceRestore InPlaceOf(const SourceKind& kind) {
+  const RestoreMethod* method = kind.InPlaceMethod();
+  REQUIRE(method != nullptr);
+  return std::get<InPlaceRestore>(method->open);
+}
+
+// What the list of restore methods promises to command lines, policy.yaml and the restore job.
+inline void CheckRestoreMethods(const SourceKind& kind) {
+  std::set<std::string> names;
+  std::map<std::string, config::OptionType> types;
+  std::size_t in_place = 0;
+  for (const RestoreMethod& method : kind.restore_methods) {
+    INFO(kind.kind << " " << method.name);
+    REQUIRE(names.insert(method.name).second);
+    REQUIRE(method.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos);
+    REQUIRE_FALSE(method.summary.empty());
+    REQUIRE_FALSE(method.summary.ends_with('.'));
+    for (const config::OptionSpec& option : method.options.options) {
+      INFO(option.name);
+      REQUIRE_FALSE(option.help.empty());
+      const auto [known, is_new] = types.emplace(option.name, option.type);
+      REQUIRE((is_new || known->second == option.type));
+    }
+    const config::OptionSpec* own = config::MethodSchema{method.name, method.options}.OwnOption();
+    if (const auto* restore = std::get_if<InPlaceRestore>(&method.open)) {
+      ++in_place;
+      REQUIRE(method.name == kInPlaceName);
+      REQUIRE(own == nullptr);
+      REQUIRE(method.needs.source_settings);
+      REQUIRE(restore->open);
+      SourceContext context;
+      context.kind = kind.kind;
+      REQUIRE_FALSE(restore->recover(context, "no journal of ours").has_value());
+    } else {
+      REQUIRE(own != nullptr);
+      REQUIRE(own->required);
+      REQUIRE(std::get<OneShotRestore>(method.open).run);
+    }
+  }
+  REQUIRE(in_place + (kind.no_in_place.empty() ? 0 : 1) == 1);
 }
 
 // No more than `pieces` of it, and nothing of what is no new content.
@@ -355,11 +399,6 @@ inline void CheckSourceContract(const SourceUnderTest& test) {
         REQUIRE(second.view.nodes.at(path).content == node.content);
       }
     }
-  }
-
-  SECTION("a recovery of what is no journal is refused") {
-    REQUIRE_FALSE(source->RecoverRestore("no journal of ours").has_value());
-    REQUIRE(test.fingerprint() == before);
   }
 }
 

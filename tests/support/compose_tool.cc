@@ -73,12 +73,6 @@ class RingSource final : public Source {
   Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
     return std::make_unique<RingSession>(data_, own_, node_, spec);
   }
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported, "a ring is only saved");
-  }
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kUnsupported, "a ring is only saved");
-  }
 
  private:
   std::string data_;

@@ -147,7 +147,7 @@ class FakeBackupSession final : public BackupSession {
 
 class FakeRestoreSession final : public RestoreSession {
  public:
-  FakeRestoreSession(FakeWorld& world, const RestoreSpec& spec) : world_(world), spec_(spec) {}
+  FakeRestoreSession(FakeWorld& world, const InPlaceSpec& spec) : world_(world), spec_(spec) {}
   Result<void> Preflight(std::stop_token) override { return world_.Step("preflight"); }
   Result<void> Stage(Progress&, std::stop_token) override {
     HF_TRY(spec_.journal->Record("staging"));
@@ -182,7 +182,7 @@ class FakeRestoreSession final : public RestoreSession {
 
  private:
   FakeWorld& world_;
-  RestoreSpec spec_;
+  InPlaceSpec spec_;
   std::map<std::string, std::string> staged_;
   std::optional<std::map<std::string, std::string>> old_;
 };
@@ -204,35 +204,85 @@ class FakeSource final : public Source {
     HF_TRY(world_.Step("open backup"));
     return std::make_unique<FakeBackupSession>(world_, node_, spec);
   }
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
-    HF_TRY(world_.Step("open restore"));
-    return std::make_unique<FakeRestoreSession>(world_, spec);
-  }
-  Result<std::string> RecoverRestore(std::string_view state) override {
-    HF_TRY(world_.Step("recover " + std::string(state)));
-    return std::string("undone");
-  }
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress&,
-                                        std::stop_token) override {
-    HF_TRY(world_.Step("special"));
-    SpecialRestore done;
-    if (spec.dry_run) {
-      done.plan.push_back({.what = "map", .name = "a", .target = "b", .items = 3});
-      return done;
-    }
-    if (spec.options.Integer("bump") == 7 && spec.save_first) {
-      HF_ASSIGN(const std::string id, spec.save_first(std::make_unique<FakeSource>(world_, node_)));
-      done.lines.push_back("saved before as " + id);
-    }
-    done.lines.push_back("staged in " + spec.options.Text("stage_dir"));
-    if (spec.options.Integer("bump") == 3) done.partly = Error(ErrorCode::kBusy, "one is busy");
-    return done;
-  }
 
  private:
   FakeWorld& world_;
   std::string node_;
 };
+
+// `world` must outlive the method.
+inline RestoreMethod FakeInPlaceMethod(FakeWorld& world) {
+  return {
+      .name = std::string(kInPlaceName),
+      .summary = "exchange the map",
+      .needs = {.source_settings = true, .safety_snapshot = true},
+      .open = InPlaceRestore{
+          .open = [&world](const SourceContext&, const config::Values&,
+                           const InPlaceSpec& spec) -> Result<std::unique_ptr<RestoreSession>> {
+            HF_TRY(world.Step("open restore"));
+            return std::make_unique<FakeRestoreSession>(world, spec);
+          },
+          .recover = [&world](const SourceContext&, std::string_view state) -> Result<std::string> {
+            HF_TRY(world.Step("recover " + std::string(state)));
+            return std::string("undone");
+          }}};
+}
+
+// "stage-dir": says what it is given. `world` must outlive the method.
+inline RestoreMethod FakeStageMethod(FakeWorld& world) {
+  RestoreMethod method;
+  method.name = "stage-dir";
+  method.summary = "say where to";
+  method.options.options = {
+      {.name = "stage_dir",
+       .type = config::OptionType::kPath,
+       .required = true,
+       .help = "where to"},
+      {.name = "bump", .type = config::OptionType::kInteger, .help = "by how much"},
+      {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
+  method.needs.safety_snapshot = true;
+  method.has_dry_run = true;
+  method.open = OneShotRestore{[&world](const SourceContext& context, const config::Values&,
+                                        const RestoreSpec& spec, Progress&,
+                                        std::stop_token) -> Result<MethodOutcome> {
+    HF_TRY(world.Step("stage dir"));
+    MethodOutcome done;
+    if (spec.dry_run) {
+      done.plan.push_back({.what = "map", .name = "a", .target = "b", .items = 3});
+      return done;
+    }
+    if (spec.options.Integer("bump") == 7 && spec.save_first) {
+      HF_ASSIGN(const std::string id,
+                spec.save_first(std::make_unique<FakeSource>(world, context.node)));
+      done.lines.push_back("saved before as " + id);
+    }
+    done.lines.push_back("staged in " + spec.options.Text("stage_dir"));
+    if (spec.options.Integer("bump") == 3) done.partly = Error(ErrorCode::kBusy, "one is busy");
+    return done;
+  }};
+  return method;
+}
+
+// "send": to a place that may be any text. It has no dry run, and takes no safety snapshot.
+inline RestoreMethod FakeSendMethod(FakeWorld& world) {
+  RestoreMethod method;
+  method.name = "send";
+  method.summary = "say to whom";
+  method.options.options = {
+      {.name = "send", .required = true, .help = "to whom"},
+      {.name = "only", .type = config::OptionType::kStringList, .help = "some of it"},
+      {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
+  method.open = OneShotRestore{[&world](const SourceContext&, const config::Values& settings,
+                                        const RestoreSpec& spec, Progress&,
+                                        std::stop_token) -> Result<MethodOutcome> {
+    HF_TRY(world.Step("send"));
+    MethodOutcome done;
+    done.lines = {"sent to " + spec.options.Text("send"), "color " + settings.Text("color")};
+    if (spec.save_first) done.lines.push_back("may save");
+    return done;
+  }};
+  return method;
+}
 
 // `world` must outlive the kind.
 inline SourceKind FakeKind(FakeWorld& world, std::string kind = "fake") {
@@ -240,11 +290,7 @@ inline SourceKind FakeKind(FakeWorld& world, std::string kind = "fake") {
   fake.kind = std::move(kind);
   fake.summary = "a map in memory";
   fake.options.options = {{.name = "color", .help = "of no use"}};
-  fake.restore_options = {
-      {.name = "stage_dir", .type = config::OptionType::kPath, .help = "where to"},
-      {.name = "bump", .type = config::OptionType::kInteger, .help = "by how much"},
-      {.name = "mark", .type = config::OptionType::kBool, .help = "whether to"}};
-  fake.has_dry_restore = true;
+  fake.restore_methods = {FakeInPlaceMethod(world), FakeStageMethod(world), FakeSendMethod(world)};
   fake.open = [&world](const SourceContext& context,
                        const config::Values&) -> Result<std::unique_ptr<Source>> {
     HF_TRY(world.Step("open"));

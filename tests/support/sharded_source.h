@@ -139,12 +139,6 @@ class ShardedSource final : public Source {
   Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec& spec) override {
     return std::make_unique<ShardedSession>(world_, node_, spec);
   }
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported, "it cannot be restored in place", "use --to");
-  }
-  Result<std::string> RecoverRestore(std::string_view) override {
-    return Fail(ErrorCode::kCorrupt, "there is no journal of it");
-  }
 
  private:
   ShardedWorld& world_;

@@ -53,18 +53,6 @@ class AlertmanagerSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported,
-                "Alertmanager cannot be restored in place: peers would bring back what they have",
-                "bring silences into a running one with --to-api URL, or start one on the "
-                "\"data/storage\" that --to DIR gives (docs/sources/alertmanager.md)");
-  }
-
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                        std::stop_token stop) override {
-    return RestoreSilences(context_, settings_, spec, progress, std::move(stop));
-  }
-
  private:
   static void Describe(const Member& member, SourceInfo& info) {
     info.identity["server_version"] = member.status.version;
@@ -89,12 +77,11 @@ SourceKind AlertmanagerKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary = "Alertmanager: silences, notification log, configuration with what it names";
   kind.options = alertmanager::SettingsSchema();
-  kind.restore_options = alertmanager::RestoreOptions();
-  kind.has_dry_restore = true;
+  kind.restore_methods = {alertmanager::ToApiMethod()};
+  kind.no_in_place = "its peers would bring back what they have";
   kind.discover = alertmanager::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    // A snapshot may be restored where its source is not configured.
     HF_ASSIGN(alertmanager::Settings settings, alertmanager::ReadSettings(values));
     return std::make_unique<alertmanager::AlertmanagerSource>(context, std::move(settings));
   };

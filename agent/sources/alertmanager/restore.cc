@@ -46,9 +46,6 @@ struct Target {
 
 // The source's own login goes to its own endpoints and nowhere else.
 Result<Target> ReadTarget(const config::Values& options, const Settings& settings) {
-  if (!options.Has("to_api"))
-    return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to-api URL",
-                "or to a directory: --to DIR (docs/sources/alertmanager.md)");
   Target target;
   HF_ASSIGN(target.url, ReadServerUrl(options, "to_api", "http://127.0.0.1:9093",
                                       options.Text("to_api"), true));
@@ -182,13 +179,12 @@ std::size_t CountOf(const std::vector<SilencePlan>& plans, SilencePlan::Action a
   return static_cast<std::size_t>(std::ranges::count(plans, action, &SilencePlan::action));
 }
 
-}  // namespace
-
 std::vector<config::OptionSpec> RestoreOptions() {
   using config::OptionSpec;
   using config::OptionType;
   return {
       OptionSpec{.name = "to_api",
+                 .required = true,
                  .help = "URL of the Alertmanager that gets the silences that are not over"},
       OptionSpec{.name = "target_ca",
                  .type = OptionType::kPath,
@@ -204,6 +200,21 @@ std::vector<config::OptionSpec> RestoreOptions() {
                  .type = OptionType::kPath,
                  .help = "file whose first line is that user's password"},
   };
+}
+
+}  // namespace
+
+RestoreMethod ToApiMethod() {
+  return {.name = "to-api",
+          .summary = "make silences in a running Alertmanager",
+          .options = {RestoreOptions()},
+          .has_dry_run = true,
+          .open = OneShotRestore{[](const SourceContext& context, const config::Values& values,
+                                    const RestoreSpec& spec, Progress& progress,
+                                    std::stop_token stop) -> Result<MethodOutcome> {
+            HF_ASSIGN(const Settings settings, ReadSettings(values));
+            return RestoreSilences(context, settings, spec, progress, std::move(stop));
+          }}};
 }
 
 std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
@@ -246,9 +257,9 @@ std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
   return plans;
 }
 
-Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Settings& settings,
-                                       const RestoreSpec& spec, Progress& progress,
-                                       std::stop_token stop) {
+Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settings& settings,
+                                      const RestoreSpec& spec, Progress& progress,
+                                      std::stop_token stop) {
   HF_ASSIGN(const Target target, ReadTarget(spec.options, settings));
   HF_ASSIGN(const Saved read, ReadSaved(*spec.snapshot));
   const std::vector<Silence>& saved = read.silences;
@@ -260,7 +271,7 @@ Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Setti
   auto plans = PlanSilences(saved, *there, ToUnixTime(context.clock->Now()));
   progress.items_total = plans.size();
 
-  SpecialRestore outcome;
+  MethodOutcome outcome;
   if (read.is_cold)
     outcome.warnings.emplace_back(
         "the snapshot is of an Alertmanager that did not run: silences that it made after it had "

@@ -14,8 +14,8 @@
 
 namespace holdfast::alertmanager {
 
-// The flags of `restore` that RestoreSilences() understands.
-std::vector<config::OptionSpec> RestoreOptions();
+// "to-api", by RestoreSilences().
+RestoreMethod ToApiMethod();
 
 // What becomes of one silence of the snapshot.
 struct SilencePlan {
@@ -36,9 +36,9 @@ struct SilencePlan {
 std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
                                       std::span<const Silence> target, UnixTime now);
 
-// As Source::RestoreSpecial().
-Result<SpecialRestore> RestoreSilences(const SourceContext& context, const Settings& settings,
-                                       const RestoreSpec& spec, Progress& progress,
-                                       std::stop_token stop);
+// `settings` are the source's, without endpoints where it is not configured.
+Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settings& settings,
+                                      const RestoreSpec& spec, Progress& progress,
+                                      std::stop_token stop);
 
 }  // namespace holdfast::alertmanager

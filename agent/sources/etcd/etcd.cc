@@ -54,20 +54,6 @@ class EtcdSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported,
-                "etcd cannot be restored in place by one node: all members must begin anew "
-                "together",
-                "make each member's data directory with --stage-data-dir DIR --member NAME and "
-                "follow the lines it prints (docs/sources/etcd.md)");
-  }
-
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                        std::stop_token stop) override {
-    HF_ASSIGN(auto lines, StageDataDirectory(spec, context_.name, progress, std::move(stop)));
-    return SpecialRestore{.lines = std::move(lines)};
-  }
-
  private:
   void AddFiles(SourceInfo& info) const {
     info.would_save.emplace_back(kSnapshotPath);
@@ -127,7 +113,8 @@ SourceKind EtcdKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary = "etcd: a snapshot of its keys, and files of the control plane around it";
   kind.options = etcd::SettingsSchema();
-  kind.restore_options = etcd::StageOptions();
+  kind.restore_methods = {etcd::StageDataDirMethod()};
+  kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = etcd::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -65,9 +65,6 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
   StageRequest request;
   request.directory = options.Text("stage_data_dir");
   request.member = options.Text("member");
-  if (request.directory.empty())
-    return Fail(ErrorCode::kInvalidArgument, "where to make the data directory is not said",
-                "give --stage-data-dir DIR");
   while (request.directory.size() > 1 && request.directory.ends_with('/'))
     request.directory.pop_back();
   const std::optional<Manifest>& manifest = spec.snapshot->manifest();
@@ -333,8 +330,6 @@ std::optional<Version> SnapshotVersion(SnapshotView& snapshot) {
   return found == manifest->identity.end() ? std::nullopt : ParseVersion(found->second);
 }
 
-}  // namespace
-
 std::vector<config::OptionSpec> StageOptions() {
   using config::OptionType;
   std::vector<config::OptionSpec> options;
@@ -347,6 +342,7 @@ std::vector<config::OptionSpec> StageOptions() {
   };
   add("stage_data_dir", OptionType::kPath,
       "make a member's data directory there by etcd's own tool; not there yet, or empty");
+  options.back().required = true;
   add("member", OptionType::kString, "the member whose data directory it is");
   add("initial_cluster", OptionType::kString,
       "members of the new cluster as NAME=PEER-URL,...; default: those of the snapshot");
@@ -360,6 +356,42 @@ std::vector<config::OptionSpec> StageOptions() {
       "make watchers begin anew; together with --bump-revision");
   return options;
 }
+
+Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
+                                                    const std::string& name, Progress& progress,
+                                                    std::stop_token stop) {
+  HF_ASSIGN(StageRequest request, ReadRequest(spec));
+  HF_TRY(
+      CheckNewDirectory(request.directory,
+                        "stop etcd, move its old data directory aside, and never restore over it"));
+  HF_ASSIGN(auto found, spec.snapshot->Stat(kSnapshotPath));
+  if (!found)
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("this snapshot of {} has no {}", Quote("etcd/" + name), Quote(kSnapshotPath)),
+        "`holdfast-agent list` shows the others");
+  std::optional<Version> version = SnapshotVersion(*spec.snapshot);
+  HF_ASSIGN(auto tools, FindTools(stop));
+  HF_ASSIGN(RestoreTool tool, ChooseTool(tools, version, request.bump > 0));
+
+  std::string parent = std::filesystem::path(request.directory).parent_path().string();
+  HF_TRY(MakeDirectories(parent));
+  HF_ASSIGN(TempDir work, TempDir::CreateClaimed(".holdfast-etcd", parent));
+  HF_TRY(CheckSpace(parent, found->size));
+  std::string file = work.path() + "/snapshot.db";
+  progress.items_total = 1;
+  progress.bytes_total = found->size;
+  progress.SetPhase("extract");
+  HF_TRY(ExtractVerified(*spec.snapshot, file, progress, stop));
+  progress.items = 1;
+  progress.SetPhase(tool.name);
+  HF_TRY(RunTool(tool, request, file, work.path() + "/data", found->size, stop));
+  progress.SetPhase("put in place");
+  HF_TRY(PutInPlace(work.path() + "/data", request.directory));
+  return Guide(request, tool, *spec.snapshot, version);
+}
+
+}  // namespace
 
 std::optional<Version> ParseVersion(std::string_view text) {
   Version version;
@@ -443,38 +475,17 @@ std::string InitialClusterText(const std::vector<PeerEntry>& peers) {
   return Join(entries);
 }
 
-Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
-                                                    const std::string& name, Progress& progress,
-                                                    std::stop_token stop) {
-  HF_ASSIGN(StageRequest request, ReadRequest(spec));
-  HF_TRY(
-      CheckNewDirectory(request.directory,
-                        "stop etcd, move its old data directory aside, and never restore over it"));
-  HF_ASSIGN(auto found, spec.snapshot->Stat(kSnapshotPath));
-  if (!found)
-    return Fail(
-        ErrorCode::kNotFound,
-        fmt::format("this snapshot of {} has no {}", Quote("etcd/" + name), Quote(kSnapshotPath)),
-        "`holdfast-agent list` shows the others");
-  std::optional<Version> version = SnapshotVersion(*spec.snapshot);
-  HF_ASSIGN(auto tools, FindTools(stop));
-  HF_ASSIGN(RestoreTool tool, ChooseTool(tools, version, request.bump > 0));
-
-  std::string parent = std::filesystem::path(request.directory).parent_path().string();
-  HF_TRY(MakeDirectories(parent));
-  HF_ASSIGN(TempDir work, TempDir::CreateClaimed(".holdfast-etcd", parent));
-  HF_TRY(CheckSpace(parent, found->size));
-  std::string file = work.path() + "/snapshot.db";
-  progress.items_total = 1;
-  progress.bytes_total = found->size;
-  progress.SetPhase("extract");
-  HF_TRY(ExtractVerified(*spec.snapshot, file, progress, stop));
-  progress.items = 1;
-  progress.SetPhase(tool.name);
-  HF_TRY(RunTool(tool, request, file, work.path() + "/data", found->size, stop));
-  progress.SetPhase("put in place");
-  HF_TRY(PutInPlace(work.path() + "/data", request.directory));
-  return Guide(request, tool, *spec.snapshot, version);
+RestoreMethod StageDataDirMethod() {
+  return {
+      .name = "stage-data-dir",
+      .summary = "make the data directory of a member of a new cluster",
+      .options = {StageOptions()},
+      .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,
+                                const RestoreSpec& spec, Progress& progress,
+                                std::stop_token stop) -> Result<MethodOutcome> {
+        HF_ASSIGN(auto lines, StageDataDirectory(spec, context.name, progress, std::move(stop)));
+        return MethodOutcome{.lines = std::move(lines)};
+      }}};
 }
 
 }  // namespace holdfast::etcd

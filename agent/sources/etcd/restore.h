@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +10,10 @@
 
 namespace holdfast::etcd {
 
-// The flags of `restore` that StageDataDirectory() understands.
-std::vector<config::OptionSpec> StageOptions();
-
-// Extracts the snapshot beside `stage_data_dir`, verifies its SHA-256, lets etcdutl or etcdctl make
-// the directory, and puts it in its place as the last step: on an error nothing is left of it.
-// Returns what was done and how the other members are made. `name` is the source's, for messages.
-Result<std::vector<std::string>> StageDataDirectory(const RestoreSpec& spec,
-                                                    const std::string& name, Progress& progress,
-                                                    std::stop_token stop);
+// "stage-data-dir": extracts the snapshot beside the directory, verifies its SHA-256, lets etcdutl
+// or etcdctl make the directory, and puts it in its place as the last step: on an error nothing is
+// left of it. Its lines say what was done and how the other members are made.
+RestoreMethod StageDataDirMethod();
 
 struct Version {
   int major = 0;

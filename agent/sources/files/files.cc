@@ -6,7 +6,6 @@
 #include "agent/sources/files/backup.h"
 #include "agent/sources/files/restore.h"
 #include "agent/sources/files/settings.h"
-#include "common/filetree/swap_set.h"
 
 namespace holdfast {
 namespace files {
@@ -25,16 +24,6 @@ class FilesSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
-    return OpenRestoreSession(context_, settings_, spec);
-  }
-
-  // Recovery leads to the same end from the state it was given, however often it is cut off: no
-  // further record is needed.
-  Result<std::string> RecoverRestore(std::string_view state) override {
-    return filetree::SwapSet::Recover(state, [](std::string_view) { return Result<void>(); });
-  }
-
  private:
   SourceContext context_;
   Settings settings_;
@@ -49,6 +38,7 @@ SourceKind FilesKind() {
   kind.topology = Topology::kLocal;
   kind.summary = "plain files and directories with all their metadata";
   kind.options = files::SettingsSchema();
+  kind.restore_methods = {files::InPlaceMethod()};
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(files::Settings settings, files::ReadSettings(values));

@@ -94,16 +94,16 @@ class Comparison {
 
 class Session final : public RestoreSession {
  public:
-  Session(const SourceContext& context, const Settings& settings, const RestoreSpec& spec)
+  Session(const SourceContext& context, Settings settings, const InPlaceSpec& spec)
       : context_(context),
-        settings_(settings),
+        settings_(std::move(settings)),
         snapshot_(*spec.snapshot),
-        carry_over_(settings, snapshot_, spec.keep_others),
+        carry_over_(settings_, snapshot_, spec.keep_others),
         swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
   }
 
   ~Session() override {
-    // What was exchanged waits for Rollback() or, after a crash, RecoverRestore().
+    // What was exchanged waits for Rollback() or, after a crash, InPlaceRestore::recover.
     if (!swap_.is_swapped() && !is_committing_) (void)swap_.Rollback();
   }
 
@@ -273,8 +273,8 @@ class Session final : public RestoreSession {
     return {};
   }
 
-  const SourceContext& context_;
-  const Settings& settings_;
+  const SourceContext context_;
+  const Settings settings_;
   SnapshotView& snapshot_;
   CarryOver carry_over_;
   filetree::SwapSet swap_;
@@ -284,17 +284,31 @@ class Session final : public RestoreSession {
   bool is_committing_ = false;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& context,
-                                                           const Settings& settings,
-                                                           const RestoreSpec& spec) {
+Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context,
+                                                    const config::Values& values,
+                                                    const InPlaceSpec& spec) {
   HF_CHECK(spec.snapshot != nullptr && spec.journal != nullptr);
+  HF_ASSIGN(Settings settings, ReadSettings(values));
   if (!spec.snapshot->manifest()) {
     return Fail(ErrorCode::kUnsupported, "the snapshot has no manifest",
                 "restore it to a directory: --to DIR");
   }
-  return std::make_unique<Session>(context, settings, spec);
+  return std::make_unique<Session>(context, std::move(settings), spec);
+}
+
+// Recovery leads to the same end from the state it was given, however often it is cut off: no
+// further record is needed.
+Result<std::string> Recover(const SourceContext& /*context*/, std::string_view state) {
+  return filetree::SwapSet::Recover(state, [](std::string_view) { return Result<void>(); });
+}
+
+}  // namespace
+
+RestoreMethod InPlaceMethod() {
+  return {.name = std::string(kInPlaceName),
+          .summary = "replace the live files",
+          .needs = {.source_settings = true, .safety_snapshot = true},
+          .open = InPlaceRestore{.open = OpenSession, .recover = Recover}};
 }
 
 }  // namespace holdfast::files

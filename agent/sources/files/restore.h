@@ -2,17 +2,11 @@
 // under a journal.
 #pragma once
 
-#include <memory>
-
-#include "agent/sources/files/settings.h"
 #include "agent/sources/source.h"
 
 namespace holdfast::files {
 
-// Everything referred to outlives the session. kUnsupported when the snapshot does not say what its
-// roots are.
-Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& context,
-                                                           const Settings& settings,
-                                                           const RestoreSpec& spec);
+// "in-place". Its session refuses a snapshot without manifest with kUnsupported.
+RestoreMethod InPlaceMethod();
 
 }  // namespace holdfast::files

@@ -58,14 +58,6 @@ class HaproxySource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec& spec) override {
-    return OpenRestoreSession(context_, settings_, spec);
-  }
-
-  Result<std::string> RecoverRestore(std::string_view state) override {
-    return RecoverSwap(context_, state);
-  }
-
  private:
   void ProbeConfiguration(SourceInfo& info, std::stop_token stop) const {
     Result<std::string> version = AskVersion(settings_, stop);
@@ -130,6 +122,7 @@ SourceKind HaproxyKind() {
   kind.topology = Topology::kLocal;
   kind.summary = "HAProxy: its configuration, every file that it names, what it knows besides";
   kind.options = haproxy::SettingsSchema();
+  kind.restore_methods = {haproxy::InPlaceMethod()};
   kind.discover = haproxy::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -58,20 +58,20 @@ std::string Alerts(const CheckVerdict& verdict) {
 
 class Session final : public RestoreSession {
  public:
-  Session(const SourceContext& context, const Settings& settings, const RestoreSpec& spec)
+  Session(const SourceContext& context, Settings settings, const InPlaceSpec& spec)
       : context_(context),
-        settings_(settings),
+        settings_(std::move(settings)),
         view_(*spec.snapshot),
         journal_(*spec.journal),
-        process_(*settings.reload, *context.clock),
+        process_(*settings_.reload, *context.clock),
         id_(MakeId(*context.random)),
         allow_invalid_(spec.allow_invalid),
         keep_others_(spec.keep_others),
-        live_(context, settings, view_, id_),
+        live_(context_, settings_, view_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
   ~Session() override {
-    // What was exchanged stays for Rollback() or, after a crash, RecoverRestore().
+    // What was exchanged stays for Rollback() or, after a crash, InPlaceRestore::recover.
     if (step_ == kStaging && has_staged_) (void)swap_.Rollback();
   }
 
@@ -286,8 +286,8 @@ class Session final : public RestoreSession {
     return {};
   }
 
-  const SourceContext& context_;
-  const Settings& settings_;
+  const SourceContext context_;
+  const Settings settings_;
   SnapshotView& view_;
   SwapJournal& journal_;
   Process process_;
@@ -305,12 +305,11 @@ class Session final : public RestoreSession {
   std::vector<std::string> changes_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& context,
-                                                           const Settings& settings,
-                                                           const RestoreSpec& spec) {
+Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context,
+                                                    const config::Values& values,
+                                                    const InPlaceSpec& spec) {
   HF_CHECK(spec.snapshot != nullptr && spec.journal != nullptr);
+  HF_ASSIGN(Settings settings, ReadSettings(values));
   const std::optional<Manifest>& manifest = spec.snapshot->manifest();
   if (!manifest || manifest->kind != "haproxy") {
     return Fail(ErrorCode::kInvalidArgument, "the snapshot is none of HAProxy",
@@ -336,7 +335,7 @@ Result<std::unique_ptr<RestoreSession>> OpenRestoreSession(const SourceContext& 
                             Quote(fmt::format("{}", fmt::join(settings.config, " ")))),
                 "set the source's \"config\" as it was, or restore with --to");
   }
-  return std::make_unique<Session>(context, settings, spec);
+  return std::make_unique<Session>(context, std::move(settings), spec);
 }
 
 Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
@@ -372,6 +371,15 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   HF_ASSIGN(std::string told,
             ReloadWithFormer(Process(method, *context.clock), live, was_running, *context.clock));
   return done + "; " + told;
+}
+
+}  // namespace
+
+RestoreMethod InPlaceMethod() {
+  return {.name = std::string(kInPlaceName),
+          .summary = "replace the live configuration and the files that it names, and reload",
+          .needs = {.source_settings = true, .safety_snapshot = true},
+          .open = InPlaceRestore{.open = OpenSession, .recover = RecoverSwap}};
 }
 
 }  // namespace holdfast::haproxy

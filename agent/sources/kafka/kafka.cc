@@ -9,7 +9,8 @@
 #include "agent/sources/kafka/cluster_state.h"
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
-#include "agent/sources/kafka/restore.h"
+#include "agent/sources/kafka/restore_cluster.h"
+#include "agent/sources/kafka/restore_log_dirs.h"
 #include "agent/sources/kafka/settings.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
@@ -56,36 +57,7 @@ class KafkaSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported,
-                "Kafka cannot be restored in place: its brokers hold one state together",
-                "restore into a running cluster with --to-cluster HOST:PORT, or onto stopped "
-                "brokers with --to-log-dirs DIR (docs/sources/kafka.md)");
-  }
-
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                        std::stop_token stop) override {
-    const RestoreSurroundings surroundings = {
-        .context = context_,
-        .client = settings_.client,
-        .open_source = [this](const rdkafka::ClientOptions& cluster,
-                              const std::vector<std::string>& topics) {
-          return OpenOn(cluster, topics);
-        }};
-    return RestoreSnapshot(surroundings, spec, progress, std::move(stop));
-  }
-
  private:
-  // A source of these topics alone, none of whose names is a pattern.
-  Result<std::unique_ptr<Source>> OpenOn(const rdkafka::ClientOptions& cluster,
-                                         const std::vector<std::string>& topics) const {
-    Settings settings;
-    settings.bootstrap = cluster.bootstrap;
-    settings.client = cluster.properties;
-    settings.include = topics;
-    return std::make_unique<KafkaSource>(context_, std::move(settings));
-  }
-
   static void DescribeTopics(const TopicsState& topics, SourceInfo& info) {
     std::size_t partitions = 0;
     std::size_t leaderless = 0;
@@ -113,6 +85,17 @@ class KafkaSource final : public Source {
 };
 
 }  // namespace
+
+std::unique_ptr<Source> OpenTopics(const SourceContext& context,
+                                   const rdkafka::ClientOptions& cluster,
+                                   const std::vector<std::string>& topics) {
+  Settings settings;
+  settings.bootstrap = cluster.bootstrap;
+  settings.client = cluster.properties;
+  settings.include = topics;
+  return std::make_unique<KafkaSource>(context, std::move(settings));
+}
+
 }  // namespace kafka
 
 SourceKind KafkaKind() {
@@ -122,12 +105,11 @@ SourceKind KafkaKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
   kind.summary = "Kafka: committed records of its topics, configuration, rights, groups' offsets";
   kind.options = kafka::SettingsSchema();
-  kind.restore_options = kafka::RestoreOptions();
-  kind.has_dry_restore = true;
+  kind.restore_methods = {kafka::ToClusterMethod(), kafka::ToLogDirsMethod()};
+  kind.no_in_place = "its brokers hold one state together";
   kind.discover = kafka::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    // A snapshot may be restored where its source is not configured.
     HF_ASSIGN(kafka::Settings settings, kafka::ReadSettings(values));
     return std::make_unique<kafka::KafkaSource>(context, std::move(settings));
   };

@@ -2,9 +2,23 @@
 // format, and what is around them. docs/sources/kafka.md.
 #pragma once
 
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "agent/sources/source.h"
+#include "common/kafka/client.h"
 
 namespace holdfast {
+
+namespace kafka {
+
+// A source of these topics of `cluster` and of nothing else. None of the names is a pattern.
+std::unique_ptr<Source> OpenTopics(const SourceContext& context,
+                                   const rdkafka::ClientOptions& cluster,
+                                   const std::vector<std::string>& topics);
+
+}  // namespace kafka
 
 SourceKind KafkaKind();
 

@@ -8,9 +8,11 @@
 
 #include "agent/sources/kafka/acl_restore.h"
 #include "agent/sources/kafka/group_restore.h"
+#include "agent/sources/kafka/kafka.h"
 #include "agent/sources/kafka/record_restore.h"
 #include "agent/sources/kafka/restore_state.h"
 #include "agent/sources/kafka/retention_outlook.h"
+#include "agent/sources/kafka/settings.h"
 #include "agent/sources/kafka/stored_cluster.h"
 #include "agent/sources/kafka/target_topics.h"
 #include "common/base/first_few.h"
@@ -35,7 +37,7 @@ class ClusterRestore {
         progress_(progress),
         stop_(std::move(stop)) {}
 
-  Result<SpecialRestore> Run() {
+  Result<MethodOutcome> Run() {
     HF_TRY(Look());
     if (spec_.dry_run) {
       Plan();
@@ -424,7 +426,7 @@ class ClusterRestore {
   }
 
   // What could not be done, by one error that names it.
-  Result<SpecialRestore> End() {
+  Result<MethodOutcome> End() {
     // What cannot be done by the same command either is no reason to go on with anything.
     const bool may_go_on = std::ranges::any_of(
         failed_, [](const Error& error) { return error.code() != ErrorCode::kUnsupported; });
@@ -450,7 +452,7 @@ class ClusterRestore {
   const RestoreSpec& spec_;
   Progress& progress_;
   const std::stop_token stop_;
-  SpecialRestore done_;
+  MethodOutcome done_;
   std::vector<Error> failed_;  // of what else is done all the same
 
   std::vector<StoredTopic> stored_;
@@ -467,10 +469,33 @@ class ClusterRestore {
 
 }  // namespace
 
-Result<SpecialRestore> RestoreToCluster(const RestoreSurroundings& surroundings,
-                                        const RestoreRequest& request, const RestoreSpec& spec,
-                                        Progress& progress, std::stop_token stop) {
+Result<MethodOutcome> RestoreToCluster(const RestoreSurroundings& surroundings,
+                                       const RestoreRequest& request, const RestoreSpec& spec,
+                                       Progress& progress, std::stop_token stop) {
   return ClusterRestore(surroundings, request, spec, progress, std::move(stop)).Run();
+}
+
+RestoreMethod ToClusterMethod() {
+  return {.name = "to-cluster",
+          .summary = "write the records into a running cluster",
+          .options = {ClusterOptions()},
+          .needs = {.safety_snapshot = true},
+          .has_dry_run = true,
+          .open = OneShotRestore{[](const SourceContext& context, const config::Values& values,
+                                    const RestoreSpec& spec, Progress& progress,
+                                    std::stop_token stop) -> Result<MethodOutcome> {
+            HF_ASSIGN(const Settings settings, ReadSettings(values));
+            HF_ASSIGN(const RestoreRequest request,
+                      ReadClusterRequest(spec.options, settings.client));
+            const RestoreSurroundings surroundings = {
+                .context = context,
+                .open_source = [&context](const rdkafka::ClientOptions& cluster,
+                                          const std::vector<std::string>& topics)
+                    -> Result<std::unique_ptr<Source>> {
+                  return OpenTopics(context, cluster, topics);
+                }};
+            return RestoreToCluster(surroundings, request, spec, progress, std::move(stop));
+          }}};
 }
 
 }  // namespace holdfast::kafka

@@ -94,15 +94,15 @@ class CopyingReader final : public ByteReader {
 
 class LogDirsRestore {
  public:
-  LogDirsRestore(const RestoreSurroundings& surroundings, const RestoreRequest& request,
+  LogDirsRestore(const SourceContext& context, const RestoreRequest& request,
                  const RestoreSpec& spec, Progress& progress, std::stop_token stop)
-      : surroundings_(surroundings),
+      : context_(context),
         request_(request),
         spec_(spec),
         progress_(progress),
         stop_(std::move(stop)) {}
 
-  Result<SpecialRestore> Run() {
+  Result<MethodOutcome> Run() {
     progress_.SetPhase("look");
     HF_ASSIGN(stored_, ReadStoredTopics(*spec_.snapshot, request_));
     for (const std::string& directory : request_.log_dirs) HF_TRY(LockLogDir(directory));
@@ -173,7 +173,7 @@ class LogDirsRestore {
   Result<void> OpenState() {
     using Use = RestoreStateFile::Use;
     const std::string what = fmt::format("{} {}", spec_.snapshot->snapshot_id(), request_.Text());
-    HF_ASSIGN(file_, RestoreStateFile::Open(surroundings_.context.state_dir, what,
+    HF_ASSIGN(file_, RestoreStateFile::Open(context_.state_dir, what,
                                             spec_.dry_run ? Use::kLook : Use::kRestore));
     state_ = file_->found().value_or(RestoreState());
     done_.resumed = file_->found().has_value();
@@ -502,12 +502,12 @@ class LogDirsRestore {
             : ", with the same --topic, --rename and --prefix");
   }
 
-  const RestoreSurroundings& surroundings_;
+  const SourceContext& context_;
   const RestoreRequest& request_;
   const RestoreSpec& spec_;
   Progress& progress_;
   const std::stop_token stop_;
-  SpecialRestore done_;
+  MethodOutcome done_;
   std::vector<StoredTopic> stored_;
   std::vector<Fd> locks_;
   std::optional<RestoreStateFile> file_;
@@ -520,10 +520,24 @@ class LogDirsRestore {
 
 }  // namespace
 
-Result<SpecialRestore> RestoreToLogDirs(const RestoreSurroundings& surroundings,
-                                        const RestoreRequest& request, const RestoreSpec& spec,
-                                        Progress& progress, std::stop_token stop) {
-  return LogDirsRestore(surroundings, request, spec, progress, std::move(stop)).Run();
+Result<MethodOutcome> RestoreToLogDirs(const SourceContext& context, const RestoreRequest& request,
+                                       const RestoreSpec& spec, Progress& progress,
+                                       std::stop_token stop) {
+  return LogDirsRestore(context, request, spec, progress, std::move(stop)).Run();
+}
+
+RestoreMethod ToLogDirsMethod() {
+  return {
+      .name = "to-log-dirs",
+      .summary = "put the files onto the disks of a stopped broker, with the same offsets",
+      .options = {LogDirsOptions()},
+      .has_dry_run = true,
+      .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,
+                                const RestoreSpec& spec, Progress& progress,
+                                std::stop_token stop) -> Result<MethodOutcome> {
+        HF_ASSIGN(const RestoreRequest request, ReadLogDirsRequest(spec.options));
+        return RestoreToLogDirs(context, request, spec, progress, std::move(stop));
+      }}};
 }
 
 }  // namespace holdfast::kafka

@@ -8,16 +8,18 @@
 
 #include <stop_token>
 
-#include "agent/sources/kafka/restore.h"
 #include "agent/sources/kafka/restore_request.h"
 #include "agent/sources/source.h"
 
 namespace holdfast::kafka {
 
+// "to-log-dirs", by RestoreToLogDirs().
+RestoreMethod ToLogDirsMethod();
+
 // All files are written, verified and durable beside those that are there before the first of these
 // goes; a crash in between leaves what the same command finishes. REQUIRES: request.log_dirs.
-Result<SpecialRestore> RestoreToLogDirs(const RestoreSurroundings& surroundings,
-                                        const RestoreRequest& request, const RestoreSpec& spec,
-                                        Progress& progress, std::stop_token stop);
+Result<MethodOutcome> RestoreToLogDirs(const SourceContext& context, const RestoreRequest& request,
+                                       const RestoreSpec& spec, Progress& progress,
+                                       std::stop_token stop);
 
 }  // namespace holdfast::kafka

@@ -113,16 +113,27 @@ Result<void> ReadUntil(const config::Values& options, RestoreRequest& request) {
   return {};
 }
 
-Result<void> CheckLogDirs(const config::Values& options) {
-  // What is in files is taken as it is, and nobody runs who could be told anything else.
-  for (const char* name : {"until", "with", "hold_retention", "target_client",
-                           "zero_timestamp_as_one", "compression"}) {
-    if (!options.Has(name)) continue;
-    std::string flag = name;
-    std::ranges::replace(flag, '_', '-');
-    return Wrong(fmt::format("--{} goes with --to-cluster", flag));
-  }
-  return {};
+// Which topics, and under which names.
+std::vector<config::OptionSpec> TopicOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{.name = "topic",
+                 .type = OptionType::kStringList,
+                 .help = "only topics of this shell pattern; may be given again"},
+      OptionSpec{.name = "rename",
+                 .type = OptionType::kStringList,
+                 .help = "OLD=NEW: the topic gets another name; may be given again"},
+      OptionSpec{.name = "prefix", .help = "put before the names of all topics not renamed"},
+  };
+}
+
+std::vector<config::OptionSpec> Joined(std::vector<config::OptionSpec> first,
+                                       std::vector<config::OptionSpec> second,
+                                       std::vector<config::OptionSpec> third) {
+  first.insert(first.end(), second.begin(), second.end());
+  first.insert(first.end(), third.begin(), third.end());
+  return first;
 }
 
 }  // namespace
@@ -147,57 +158,61 @@ std::string RestoreRequest::Text() const {
   return text;
 }
 
-std::vector<config::OptionSpec> RestoreOptions() {
+std::vector<config::OptionSpec> ClusterOptions() {
   using config::OptionSpec;
   using config::OptionType;
-  return {
-      OptionSpec{.name = "to_cluster",
-                 .help = "into the cluster of these brokers, HOST:PORT,...: its records are "
-                         "written there anew"},
-      OptionSpec{.name = "to_log_dirs",
-                 .type = OptionType::kPathList,
-                 .help = "onto the log directory of a broker that is stopped, file by file with "
-                         "the same offsets; may be given again"},
-      OptionSpec{.name = "topic",
-                 .type = OptionType::kStringList,
-                 .help = "only topics of this shell pattern; may be given again"},
-      OptionSpec{.name = "rename",
-                 .type = OptionType::kStringList,
-                 .help = "OLD=NEW: the topic gets another name; may be given again"},
-      OptionSpec{.name = "prefix", .help = "put before the names of all topics not renamed"},
-      OptionSpec{.name = "until",
-                 .help = "only records whose timestamp is before this time, "
-                         "2026-01-02T03:04:05Z"},
-      OptionSpec{.name = "with", .help = "some of records,configs,acls,groups; all without it"},
-      OptionSpec{.name = "target_client",
-                 .type = OptionType::kPath,
-                 .help = "file of librdkafka's properties for the target, name=value, secrets by "
-                         "NAME_file; without it those of the source"},
-      OptionSpec{.name = "hold_retention",
-                 .type = OptionType::kBool,
-                 .help = "restored topics keep all records, whatever their configuration says"},
-      OptionSpec{.name = "replace_topic",
-                 .type = OptionType::kBool,
-                 .help = "take the place of topics that are there and not empty, which are saved "
-                         "first"},
-      OptionSpec{.name = "zero_timestamp_as_one",
-                 .type = OptionType::kBool,
-                 .help = "write records whose timestamp is 0, which no client can write, with 1"},
-      OptionSpec{.name = "compression",
-                 .help = "write batches so: none, gzip, snappy, lz4 or zstd; none without it",
-                 .choices = {"none", "gzip", "snappy", "lz4", "zstd"}},
-  };
+  return Joined(
+      {OptionSpec{.name = "to_cluster",
+                  .required = true,
+                  .help = "into the cluster of these brokers, HOST:PORT,...: its records are "
+                          "written there anew"}},
+      TopicOptions(),
+      {
+          OptionSpec{.name = "until",
+                     .help = "only records whose timestamp is before this time, "
+                             "2026-01-02T03:04:05Z"},
+          OptionSpec{.name = "with", .help = "some of records,configs,acls,groups; all without it"},
+          OptionSpec{.name = "target_client",
+                     .type = OptionType::kPath,
+                     .help = "file of librdkafka's properties for the target, name=value, secrets "
+                             "by NAME_file; without it those of the source"},
+          OptionSpec{.name = "hold_retention",
+                     .type = OptionType::kBool,
+                     .help = "restored topics keep all records, whatever their configuration says"},
+          OptionSpec{.name = "replace_topic",
+                     .type = OptionType::kBool,
+                     .help = "take the place of topics that are there and not empty, which are "
+                             "saved first"},
+          OptionSpec{.name = "zero_timestamp_as_one",
+                     .type = OptionType::kBool,
+                     .help = "write records whose timestamp is 0, which no client can write, with "
+                             "1"},
+          OptionSpec{.name = "compression",
+                     .help = "write batches so: none, gzip, snappy, lz4 or zstd; none without it",
+                     .choices = {"none", "gzip", "snappy", "lz4", "zstd"}},
+      });
 }
 
-Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
+std::vector<config::OptionSpec> LogDirsOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return Joined({OptionSpec{.name = "to_log_dirs",
+                            .type = OptionType::kPathList,
+                            .required = true,
+                            .help = "onto the log directory of a broker that is stopped, file by "
+                                    "file with the same offsets; may be given again"}},
+                TopicOptions(),
+                {OptionSpec{.name = "replace_topic",
+                            .type = OptionType::kBool,
+                            .help = "also replace the files of topics that are not empty"}});
+}
+
+Result<RestoreRequest> ReadClusterRequest(const config::Values& options,
                                           const rdkafka::Properties& own) {
   RestoreRequest request;
   request.cluster.bootstrap = Split(options.Text("to_cluster"));
-  request.log_dirs = options.List("to_log_dirs");
-  if (request.cluster.bootstrap.empty() == request.log_dirs.empty())
-    return Wrong("restore to where; expected one of --to-cluster HOST:PORT and --to-log-dirs DIR",
-                 "docs/sources/kafka.md says which; or to a directory: --to DIR");
-  if (!request.log_dirs.empty()) HF_TRY(CheckLogDirs(options));
+  if (request.cluster.bootstrap.empty())
+    return Wrong("--to-cluster names no broker; expected HOST:PORT,...");
   HF_TRY(ReadNames(options, request));
   HF_TRY(ReadWith(options, request));
   HF_TRY(ReadUntil(options, request));
@@ -209,6 +224,15 @@ Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
   if (options.Has("target_client")) {
     HF_ASSIGN(request.cluster.properties, ReadPropertiesFile(options.Text("target_client")));
   }
+  return request;
+}
+
+Result<RestoreRequest> ReadLogDirsRequest(const config::Values& options) {
+  RestoreRequest request;
+  request.log_dirs = options.List("to_log_dirs");
+  if (request.log_dirs.empty()) return Wrong("--to-log-dirs names no directory");
+  HF_TRY(ReadNames(options, request));
+  request.replace_topic = options.Flag("replace_topic");
   return request;
 }
 

@@ -39,10 +39,14 @@ struct RestoreRequest {
   std::string Text() const;
 };
 
-std::vector<config::OptionSpec> RestoreOptions();
+// The options of "to-cluster" and of "to-log-dirs".
+std::vector<config::OptionSpec> ClusterOptions();
+std::vector<config::OptionSpec> LogDirsOptions();
 
-// kInvalidArgument for what does not go together. `own` are the properties without --target-client.
-Result<RestoreRequest> ReadRestoreRequest(const config::Values& options,
+// kInvalidArgument for values that the options' types cannot exclude. `own` are the properties
+// without --target-client.
+Result<RestoreRequest> ReadClusterRequest(const config::Values& options,
                                           const rdkafka::Properties& own);
+Result<RestoreRequest> ReadLogDirsRequest(const config::Values& options);
 
 }  // namespace holdfast::kafka

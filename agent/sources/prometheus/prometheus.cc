@@ -59,18 +59,6 @@ class PrometheusSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported,
-                "Prometheus cannot be restored in place: it takes no data while it runs",
-                "make a data directory with --to-data-dir DIR and start it on that "
-                "(docs/sources/prometheus.md)");
-  }
-
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                        std::stop_token stop) override {
-    return RestoreDataDirectory(context_, spec, progress, std::move(stop));
-  }
-
  private:
   // What its data are worth is told apart where it hands its samples on.
   static void DescribeMode(const ServerProcess& process, const std::string& config,
@@ -115,12 +103,11 @@ SourceKind PrometheusKind() {
   kind.topology = Topology::kLocal;
   kind.summary = "Prometheus: its logs and blocks, and its configuration with what it names";
   kind.options = prometheus::SettingsSchema();
-  kind.restore_options = prometheus::RestoreOptions();
-  kind.has_dry_restore = true;
+  kind.restore_methods = {prometheus::ToDataDirMethod()};
+  kind.no_in_place = "it takes no data while it runs";
   kind.discover = prometheus::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
-    // A snapshot may be restored where its source is not configured.
     HF_ASSIGN(prometheus::Settings settings, prometheus::ReadSettings(values));
     return std::make_unique<prometheus::PrometheusSource>(context, std::move(settings));
   };

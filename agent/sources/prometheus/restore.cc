@@ -51,9 +51,6 @@ Result<Request> ReadRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
   Request request;
   request.directory = host::WithoutSlashes(options.Text("to_data_dir"));
-  if (request.directory.empty())
-    return Fail(ErrorCode::kInvalidArgument, "restore to where; expected --to-data-dir DIR",
-                "or everything to a directory: --to DIR (docs/sources/prometheus.md)");
   HF_ASSIGN(request.from, ReadTime(options, "from"));
   HF_ASSIGN(request.until, ReadTime(options, "until"));
   if (request.from && request.until && *request.until < *request.from)
@@ -100,7 +97,7 @@ Result<Stored> ReadStored(SnapshotView& snapshot) {
 
 // What promtool says of it; a warning where there is no promtool.
 Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
-                      SpecialRestore& outcome, const std::stop_token& stop) {
+                      MethodOutcome& outcome, const std::stop_token& stop) {
   const auto program = FindProgram("promtool");
   if (!program) {
     outcome.warnings.emplace_back(
@@ -146,7 +143,7 @@ Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
 }
 
 void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t now,
-               SpecialRestore& outcome) {
+               MethodOutcome& outcome) {
   if (const std::size_t overlaps = CountOverlaps(choice); overlaps > 0)
     outcome.lines.push_back(fmt::format(
         "{} blocks overlap others, as those of samples out of order do: before Prometheus 2.39 it "
@@ -164,7 +161,7 @@ void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t
       gone.size(), (now - oldest) / kDayMs + 2));
 }
 
-void AddPlan(const RestoreChoice& choice, const Stored& stored, SpecialRestore& outcome) {
+void AddPlan(const RestoreChoice& choice, const Stored& stored, MethodOutcome& outcome) {
   for (const BlockChoice& block : choice.blocks)
     outcome.plan.push_back({.what = "block",
                             .name = block.meta.ulid,
@@ -179,8 +176,6 @@ void AddPlan(const RestoreChoice& choice, const Stored& stored, SpecialRestore& 
                             .action = choice.has_logs ? "restored" : "left out: not of that time"});
 }
 
-}  // namespace
-
 std::vector<config::OptionSpec> RestoreOptions() {
   using config::OptionSpec;
   using config::OptionType;
@@ -188,6 +183,7 @@ std::vector<config::OptionSpec> RestoreOptions() {
       OptionSpec{
           .name = "to_data_dir",
           .type = OptionType::kPath,
+          .required = true,
           .help = "make a data directory that Prometheus starts on: not there yet, or empty"},
       OptionSpec{.name = "from", .help = "only blocks with samples since 2026-01-02T03:04:05Z"},
       OptionSpec{.name = "until", .help = "only blocks with samples up to 2026-01-02T03:04:05Z"},
@@ -196,6 +192,20 @@ std::vector<config::OptionSpec> RestoreOptions() {
                      "of the server that will start on it, e.g. 90d, for the check that none of "
                      "it would be removed; without it that of the saved one"},
   };
+}
+
+}  // namespace
+
+RestoreMethod ToDataDirMethod() {
+  return {
+      .name = "to-data-dir",
+      .summary = "make a data directory of all blocks, or of those of a time",
+      .options = {RestoreOptions()},
+      .has_dry_run = true,
+      .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,
+                                const RestoreSpec& spec, Progress& progress, std::stop_token stop) {
+        return RestoreDataDirectory(context, spec, progress, std::move(stop));
+      }}};
 }
 
 RestoreChoice ChooseBlocks(std::vector<BlockMeta> blocks, std::optional<std::int64_t> from,
@@ -246,8 +256,8 @@ std::vector<BlockMeta> BeyondRetention(const RestoreChoice& choice,
   return gone;
 }
 
-Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
-                                            Progress& progress, std::stop_token stop) {
+Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
+                                           Progress& progress, std::stop_token stop) {
   HF_ASSIGN(const Request request, ReadRequest(spec));
   HF_TRY(CheckNewDirectory(request.directory,
                            "stop Prometheus and move its old data directory aside: blocks of both "
@@ -256,7 +266,7 @@ Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const 
   if (!top) return Fail(ErrorCode::kNotFound, "the snapshot has no data", "see its manifest.json");
   HF_ASSIGN(Stored stored, ReadStored(*spec.snapshot));
   const RestoreChoice choice = ChooseBlocks(std::move(stored.blocks), request.from, request.until);
-  SpecialRestore outcome;
+  MethodOutcome outcome;
   const std::int64_t now =
       std::chrono::duration_cast<std::chrono::milliseconds>(context.clock->Now().time_since_epoch())
           .count();

@@ -14,8 +14,8 @@
 
 namespace holdfast::prometheus {
 
-// The flags of `restore` that RestoreDataDirectory() understands.
-std::vector<config::OptionSpec> RestoreOptions();
+// "to-data-dir", by RestoreDataDirectory().
+RestoreMethod ToDataDirMethod();
 
 struct BlockChoice {
   BlockMeta meta;
@@ -42,9 +42,9 @@ std::size_t CountOverlaps(const RestoreChoice& choice);
 std::vector<BlockMeta> BeyondRetention(const RestoreChoice& choice,
                                        std::chrono::milliseconds retention, std::int64_t now);
 
-// As Source::RestoreSpecial(). The directory appears as a whole, as the last step, after promtool
-// has looked at it where there is one.
-Result<SpecialRestore> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
-                                            Progress& progress, std::stop_token stop);
+// The directory appears as a whole, as the last step, after promtool has looked at it where there
+// is one.
+Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
+                                           Progress& progress, std::stop_token stop);
 
 }  // namespace holdfast::prometheus

@@ -43,8 +43,6 @@ Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   const config::Values& options = spec.options;
   StageRequest request;
   request.data_dir = options.Text("stage_data_dir");
-  if (request.data_dir.empty())
-    return options.Invalid("stage_data_dir", "--stage-data-dir says where to make the directory");
   request.log_dir = options.Text("stage_data_log_dir", request.data_dir);
   request.id = options.Text("member");
   if (request.id.find_first_not_of("0123456789") != std::string::npos || request.id.size() > 3)
@@ -125,7 +123,7 @@ Result<void> PutInPlace(const StageRequest& request, const std::string& made_dat
 
 // What the backup did not have is in its manifest, and told of every restore.
 void TellTree(const StageRequest& request, const PinnedFiles& files, const Result<TreeFacts>& facts,
-              SpecialRestore& told) {
+              MethodOutcome& told) {
   told.lines.push_back(fmt::format("made {}/version-2: the tree as it was after {}",
                                    request.data_dir, ZxidText(files.zxid())));
   if (facts) told.lines[0] += fmt::format(", {} nodes as srvr counts them", facts->nodes);
@@ -150,6 +148,22 @@ void TellSteps(const StageRequest& request, std::vector<std::string>& lines) {
       "give it to the user that ZooKeeper runs as: chown -R zookeeper: {}{}", request.data_dir,
       request.log_dir == request.data_dir ? "" : " " + request.log_dir));
   lines.emplace_back("then start all members");
+}
+
+std::vector<config::OptionSpec> StageOptions() {
+  using config::OptionSpec;
+  using config::OptionType;
+  return {
+      OptionSpec{.name = "stage_data_dir",
+                 .type = OptionType::kPath,
+                 .required = true,
+                 .help = "make version-2 of a member's dataDir there, for all members alike"},
+      OptionSpec{.name = "stage_data_log_dir",
+                 .type = OptionType::kPath,
+                 .help = "put the logs there instead, where the member has a dataLogDir"},
+      UntilOption(),
+      OptionSpec{.name = "member", .help = "the member's number, for its myid"},
+  };
 }
 
 }  // namespace
@@ -204,24 +218,24 @@ Result<SavedPaths> ListSaved(SnapshotView& view) {
   return saved;
 }
 
-std::vector<config::OptionSpec> StageOptions() {
-  using config::OptionSpec;
-  using config::OptionType;
-  return {
-      OptionSpec{.name = "stage_data_dir",
-                 .type = OptionType::kPath,
-                 .help = "make version-2 of a member's dataDir there, for all members alike"},
-      OptionSpec{.name = "stage_data_log_dir",
-                 .type = OptionType::kPath,
-                 .help = "put the logs there instead, where the member has a dataLogDir"},
-      OptionSpec{.name = "until_zxid",
-                 .help = "the tree as it was after this transaction, e.g. 0x10000002a"},
-      OptionSpec{.name = "member", .help = "the member's number, for its myid"},
-  };
+config::OptionSpec UntilOption() {
+  return {.name = "until_zxid",
+          .help = "the tree as it was after this transaction, e.g. 0x10000002a"};
 }
 
-Result<SpecialRestore> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
-                                          const std::stop_token& stop) {
+RestoreMethod StageDataDirMethod() {
+  return {.name = "stage-data-dir",
+          .summary = "make the data directory of a member, for all members alike",
+          .options = {StageOptions()},
+          .open = OneShotRestore{[](const SourceContext& /*context*/,
+                                    const config::Values& /*settings*/, const RestoreSpec& spec,
+                                    Progress& progress, const std::stop_token& stop) {
+            return StageDataDirectory(spec, progress, stop);
+          }}};
+}
+
+Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
+                                         const std::stop_token& stop) {
   HF_ASSIGN(const StageRequest request, ReadStageRequest(spec));
   HF_ASSIGN(SavedPaths saved, ListSaved(*spec.snapshot));
   for (const std::string& directory : {request.data_dir, request.log_dir}) {
@@ -255,7 +269,7 @@ Result<SpecialRestore> StageDataDirectory(const RestoreSpec& spec, Progress& pro
   if (!request.id.empty())
     HF_TRY(WriteFileAtomic(request.data_dir + "/myid", AsBytes(request.id + "\n"), 0644));
   HF_TRY(PutInPlace(request, data.path(), log_place));
-  SpecialRestore told;
+  MethodOutcome told;
   TellTree(request, files, facts, told);
   TellSteps(request, told.lines);
   return told;

@@ -12,7 +12,9 @@
 
 namespace holdfast::zookeeper {
 
-// --until-zxid; nullopt where it was not given.
+// --until-zxid, which every method of the kind has.
+config::OptionSpec UntilOption();
+// nullopt where it was not given.
 Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options);
 // kInvalidArgument where the tree after `until` cannot be made of a snapshot that may have parts of
 // transactions up to `first`, and where it ends at `last`.
@@ -27,13 +29,13 @@ struct SavedPaths {
 // kNotFound without a snapshot of ZooKeeper's own.
 Result<SavedPaths> ListSaved(SnapshotView& view);
 
-// The flags of `restore` that StageDataDirectory() understands.
-std::vector<config::OptionSpec> StageOptions();
+// "stage-data-dir", by StageDataDirectory().
+RestoreMethod StageDataDirMethod();
 
 // Extracts beside the place, reads all of it, cuts the logs, and puts "version-2" in its place as
 // the last step: on an error nothing is left of it. Its lines are what was made, and what is left
 // to do; where the tree is not what the ensemble had, its warnings say so.
-Result<SpecialRestore> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
-                                          const std::stop_token& stop);
+Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& progress,
+                                         const std::stop_token& stop);
 
 }  // namespace holdfast::zookeeper

@@ -171,8 +171,8 @@ class ZnodeRestore {
     return Settle(0);
   }
 
-  SpecialRestore Report() && {
-    SpecialRestore report;
+  MethodOutcome Report() && {
+    MethodOutcome report;
     std::string there =
         fmt::format("{} are there and the same, {} are there and differ", same_, differing_count_);
     if (request_.overwrite)
@@ -433,13 +433,12 @@ std::string ScratchDirectory(const SourceContext& context) {
   return may_use ? context.state_dir : "";
 }
 
-}  // namespace
-
 std::vector<config::OptionSpec> ZnodeOptions() {
   using config::OptionSpec;
   using config::OptionType;
   return {
       OptionSpec{.name = "znode",
+                 .required = true,
                  .help = "put this node with all below it into --to-ensemble: what is missing is "
                          "made, what is there compared"},
       OptionSpec{.name = "overwrite_znodes",
@@ -448,7 +447,9 @@ std::vector<config::OptionSpec> ZnodeOptions() {
                          "saved"},
       OptionSpec{.name = "to_ensemble",
                  .type = OptionType::kStringList,
+                 .required = true,
                  .help = "HOST:PORT,... of servers of a working ensemble"},
+      UntilOption(),
       OptionSpec{.name = "auth_file",
                  .type = OptionType::kPath,
                  .help = "file with lines such as digest:anna:secret, or sasl:anna:secret for "
@@ -465,8 +466,8 @@ std::vector<config::OptionSpec> ZnodeOptions() {
   };
 }
 
-Result<SpecialRestore> RestoreZnodes(const SourceContext& context, const RestoreSpec& spec,
-                                     Progress& progress, const std::stop_token& stop) {
+Result<MethodOutcome> RestoreZnodes(const SourceContext& context, const RestoreSpec& spec,
+                                    Progress& progress, const std::stop_token& stop) {
   HF_ASSIGN(const ZnodeRequest request, ReadZnodeRequest(spec.options));
   HF_ASSIGN(const TreeFiles files, FilesOf(*spec.snapshot));
   progress.SetPhase("read");
@@ -481,6 +482,20 @@ Result<SpecialRestore> RestoreZnodes(const SourceContext& context, const Restore
   client.Close();
   HF_TRY(std::move(done));
   return std::move(restore).Report();
+}
+
+}  // namespace
+
+RestoreMethod ToEnsembleMethod() {
+  return {.name = "to-ensemble",
+          .summary = "put a node with all below it into a working ensemble",
+          .options = {ZnodeOptions()},
+          .has_dry_run = true,
+          .open = OneShotRestore{[](const SourceContext& context,
+                                    const config::Values& /*settings*/, const RestoreSpec& spec,
+                                    Progress& progress, const std::stop_token& stop) {
+            return RestoreZnodes(context, spec, progress, stop);
+          }}};
 }
 
 }  // namespace holdfast::zookeeper

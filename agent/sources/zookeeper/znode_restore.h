@@ -5,18 +5,12 @@
 // are the ensemble's own.
 #pragma once
 
-#include <stop_token>
-#include <vector>
-
 #include "agent/sources/source.h"
 
 namespace holdfast::zookeeper {
 
-// The flags of `restore` that RestoreZnodes() understands, but for --until-zxid.
-std::vector<config::OptionSpec> ZnodeOptions();
-
-// May be done again after it broke off: what it has made is there then, and the same.
-Result<SpecialRestore> RestoreZnodes(const SourceContext& context, const RestoreSpec& spec,
-                                     Progress& progress, const std::stop_token& stop);
+// "to-ensemble". It may be done again after it broke off: what it has made is there then, and the
+// same.
+RestoreMethod ToEnsembleMethod();
 
 }  // namespace holdfast::zookeeper

@@ -60,27 +60,6 @@ class ZooKeeperSource final : public Source {
     return OpenBackupSession(context_, settings_, spec);
   }
 
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override {
-    return Fail(ErrorCode::kUnsupported,
-                "ZooKeeper cannot be restored in place by one node: all members must begin anew "
-                "together",
-                "stop all members, and make each one's data with --stage-data-dir DIR "
-                "(docs/sources/zookeeper.md)");
-  }
-
-  Result<SpecialRestore> RestoreSpecial(const RestoreSpec& spec, Progress& progress,
-                                        std::stop_token stop) override {
-    const bool is_staged = spec.options.Has("stage_data_dir");
-    if (spec.options.Has("znode") || spec.options.Has("to_ensemble")) {
-      if (is_staged)
-        return spec.options.Invalid("znode", "--znode and --stage-data-dir are two ways; take one");
-      return RestoreZnodes(context_, spec, progress, stop);
-    }
-    if (spec.dry_run)
-      return Fail(ErrorCode::kInvalidArgument, "--dry-run is known with --znode and --to only");
-    return StageDataDirectory(spec, progress, stop);
-  }
-
  private:
   SourceContext context_;
   Settings settings_;
@@ -97,10 +76,8 @@ SourceKind ZooKeeperKind() {
   kind.summary =
       "ZooKeeper: a snapshot of its tree with the logs behind it, and each member's files";
   kind.options = zookeeper::SettingsSchema();
-  kind.restore_options = zookeeper::StageOptions();
-  for (config::OptionSpec& option : zookeeper::ZnodeOptions())
-    kind.restore_options.push_back(std::move(option));
-  kind.has_dry_restore = true;
+  kind.restore_methods = {zookeeper::StageDataDirMethod(), zookeeper::ToEnsembleMethod()};
+  kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = zookeeper::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -30,7 +30,8 @@ class StolenController(Case):
             self.data[node] = data
             # Both would let anything be restored that an operator signs.
             policy = {"restore": "in-place", "restore_roots": {"staging": str(self.staged[node])},
-                      "restore_targets": {"dr": {"kind": "etcd", "may_set": ["member"]}}}
+                      "restore_targets": {"dr": {
+                          "kind": "etcd", "options": {"stage_data_dir": str(self.directory / "etcd")}, "may_set": ["member"]}}}
             self.cluster.add(node, [{"kind": "files", "name": "app", "paths": [str(data)]}], policy=policy)
         done = self.cluster.json("backup", "--all")["runs"][0]
         self.snapshot = next(one["id"] for one in done["snapshots"] if one["host"] == "db-1")

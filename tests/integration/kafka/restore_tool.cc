@@ -15,8 +15,9 @@
 //   {"group", "offsets": [[topic, partition, offset, metadata], ...]}
 //   {"acls": [[type, name, pattern, principal, host, operation, permission], ...]}
 // A partition's records come in order. OPTIONS is one JSON object: "options", by the names of
-// RestoreOptions(), and "state": a directory, ["client"], ["dry_run"], ["save"]: false, ["seconds"]
-// that a record may wait for a broker. What became of the restore goes out as one JSON line.
+// the kind's restore methods, and "state": a directory, ["client"], ["dry_run"], ["save"]: false,
+// ["seconds"] that a record may wait for a broker. What became of the restore goes out as one JSON
+// line.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 
@@ -32,7 +33,8 @@
 #include <vector>
 
 #include "agent/sources/kafka/documents.h"
-#include "agent/sources/kafka/restore.h"
+#include "agent/sources/kafka/restore_cluster.h"
+#include "agent/sources/kafka/restore_log_dirs.h"
 #include "agent/sources/kafka/segment_reader.h"
 #include "agent/sources/kafka/segment_writer.h"
 #include "common/base/clock.h"
@@ -105,8 +107,6 @@ class NamedTopics final : public Source {
   explicit NamedTopics(std::vector<std::string> names) : topics(std::move(names)) {}
   Result<SourceInfo> Probe(std::stop_token) override { return No(); }
   Result<std::unique_ptr<BackupSession>> OpenBackup(const BackupSpec&) override { return No(); }
-  Result<std::unique_ptr<RestoreSession>> OpenRestore(const RestoreSpec&) override { return No(); }
-  Result<std::string> RecoverRestore(std::string_view) override { return No(); }
   const std::vector<std::string> topics;
 
  private:
@@ -275,9 +275,9 @@ Result<void> Store(const std::string& top) {
   return {};
 }
 
-config::Values ValuesOf(const Json& given) {
+config::Values ValuesOf(const Json& given, const std::vector<config::OptionSpec>& options) {
   config::Values values;
-  for (const config::OptionSpec& spec : RestoreOptions()) {
+  for (const config::OptionSpec& spec : options) {
     if (!given.contains(spec.name)) continue;
     const Json& json = given.at(spec.name);
     if (json.is_boolean()) {
@@ -302,7 +302,6 @@ Json Restore(const std::string& top, const Json& given) {
   RestoreSurroundings surroundings;
   surroundings.context.clock = &clock;
   surroundings.context.state_dir = given.at("state");
-  surroundings.client = given.value("client", rdkafka::Properties());
   surroundings.delivery_limit = std::chrono::seconds(given.value("seconds", 300));
   surroundings.open_source =
       [](const rdkafka::ClientOptions&,
@@ -312,7 +311,8 @@ Json Restore(const std::string& top, const Json& given) {
   std::vector<std::string> saved;
   RestoreSpec spec;
   spec.snapshot = &view;
-  spec.options = ValuesOf(given.at("options"));
+  const bool is_to_disks = given.at("options").contains("to_log_dirs");
+  spec.options = ValuesOf(given.at("options"), is_to_disks ? LogDirsOptions() : ClusterOptions());
   spec.dry_run = given.value("dry_run", false);
   if (given.value("save", true)) {
     spec.save_first = [&saved](std::unique_ptr<Source> source) -> Result<std::string> {
@@ -321,7 +321,12 @@ Json Restore(const std::string& top, const Json& given) {
     };
   }
   const Instant begin = clock.Monotonic();
-  auto done = RestoreSnapshot(surroundings, spec, progress, {});
+  const auto request =
+      is_to_disks ? ReadLogDirsRequest(spec.options)
+                  : ReadClusterRequest(spec.options, given.value("client", rdkafka::Properties()));
+  auto done = !request      ? Fail(request.error())
+              : is_to_disks ? RestoreToLogDirs(surroundings.context, *request, spec, progress, {})
+                            : RestoreToCluster(surroundings, *request, spec, progress, {});
   Json json = {{"saved", saved},
                {"seconds", std::chrono::duration<double>(clock.Monotonic() - begin).count()},
                {"items", progress.items.load()},

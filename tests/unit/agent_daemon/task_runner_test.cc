@@ -41,7 +41,7 @@ class Node {
             ParsePolicy("restore: in-place\n"
                         "restore_targets:\n"
                         "  dr: {kind: fake, options: {stage_dir: /srv/dr}, may_set: [bump]}\n",
-                        directory + "/policy.yaml", jobs::RestoreSchemasOf(kinds_)))),
+                        directory + "/policy.yaml", jobs::TargetMethodsOf(kinds_)))),
         runner_(
             {.settings = &settings_,
              .kinds = &kinds_,
@@ -253,7 +253,7 @@ TEST_CASE("task runner: a restore to a target is the agent's own, by what the po
   v1::Restored restored = nodes.Restored(plan);
   CHECK(restored.lines(0) == "staged in /srv/dr");
   CHECK_FALSE(restored.has_partly());
-  CHECK(nodes.world.steps == std::vector<std::string>{"open", "special"});
+  CHECK(nodes.world.steps == std::vector<std::string>{"stage dir"});
 
   v1::TargetOption& option = *plan.mutable_restore()->mutable_named()->add_options();
   option.set_name("bump");

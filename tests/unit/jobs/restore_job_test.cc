@@ -548,22 +548,98 @@ TEST_CASE("restore job: a source that is busy is not restored") {
   REQUIRE_THAT(report.error->message(), Catch::Contains("held by holdfast-agent backup"));
 }
 
-TEST_CASE("restore job: a kind's own way gets its options, typed and checked") {
+TEST_CASE("restore job: a method gets its options, typed and checked") {
   SavedFixture fixture;
+  const auto refused = [&fixture](std::map<std::string, std::vector<std::string>> options) {
+    return *fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = std::move(options)})
+                .error;
+  };
   RestoreReport report = fixture.Restore(
-      {.mode = RestoreMode::kSpecial,
+      {.mode = RestoreMode::kMethod,
        .kind_options = {{"stage_dir", {"sub"}}, {"bump", {"5"}}, {"mark", {"true"}}}});
   RequireDone(report);
   REQUIRE(report.lines ==
           std::vector<std::string>{"staged in " + fixture.directory.path() + "/sub"});
 
-  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"x"}}}});
-  REQUIRE_THAT(report.error->message(),
+  REQUIRE_THAT(refused({{"stage_dir", {"x"}}, {"bump", {"x"}}}).message(),
                Catch::Contains("--bump: \"bump\" is \"x\"; expected a whole number"));
-  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"member", {"x"}}}});
-  REQUIRE_THAT(report.error->message(), Catch::Contains("--member is no option of \"fake\""));
-  report = fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"1", "2"}}}});
-  REQUIRE_THAT(report.error->message(), Catch::Contains("--bump is given 2 times"));
+  REQUIRE_THAT(refused({{"member", {"x"}}}).message(),
+               Catch::Contains("--member is no option of \"fake\" snapshots"));
+  REQUIRE_THAT(refused({{"stage_dir", {"x"}}, {"bump", {"1", "2"}}}).message(),
+               Catch::Contains("--bump is given 2 times"));
+}
+
+TEST_CASE("restore job: the options choose one method, and only its own options go with it") {
+  SavedFixture fixture;
+  const auto refused = [&fixture](std::map<std::string, std::vector<std::string>> options) {
+    const RestoreReport report =
+        fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = std::move(options)});
+    CHECK_FALSE(report.began);
+    CHECK(report.error->code() == ErrorCode::kInvalidArgument);
+    return report.error->message();
+  };
+  RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kMethod, .kind_options = {{"send", {"anna"}}, {"only", {"a", "b"}}}});
+  RequireDone(report);
+  // A method that takes no safety snapshot is given no way to take one.
+  CHECK(report.lines == std::vector<std::string>{"sent to anna", "color "});
+
+  CHECK_THAT(refused({{"send", {"anna"}}, {"bump", {"5"}}}),
+             Catch::Contains("--bump belongs to --stage-dir, not to --send"));
+  CHECK_THAT(refused({{"stage_dir", {"x"}}, {"only", {"a"}}}),
+             Catch::Contains("--only belongs to --send, not to --stage-dir"));
+  CHECK_THAT(refused({{"stage_dir", {"x"}}, {"send", {"anna"}}}),
+             Catch::Contains("--stage-dir and --send are different restore methods"));
+  CHECK_THAT(refused({{"mark", {"true"}}}),
+             Catch::Contains("no restore method; expected --stage-dir or --send"));
+  report = fixture.Restore({.mode = RestoreMode::kInPlace, .kind_options = {{"bump", {"5"}}}});
+  CHECK_THAT(report.error->message(),
+             Catch::Contains("--bump belongs to --stage-dir, not to --in-place"));
+}
+
+TEST_CASE("restore job: an option of another kind is refused with that kind") {
+  SavedFixture fixture;
+  SourceKind other = testing::FakeKind(fixture.world, "other");
+  other.restore_methods = {{.name = "beam",
+                            .summary = "elsewhere",
+                            .options = {{{.name = "beam", .help = "where"}}},
+                            .open = OneShotRestore{}}};
+  fixture.kinds.push_back(other);
+
+  const RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = {{"beam", {"x"}}}});
+
+  REQUIRE_THAT(report.error->message(), Catch::Contains("--beam is no option of \"fake\""));
+  REQUIRE_THAT(report.error->hint(), Catch::Contains("it is an option of other snapshots"));
+}
+
+TEST_CASE("restore job: a kind without a restore in place says why, and what it has") {
+  SavedFixture fixture;
+  std::erase_if(fixture.kinds[0].restore_methods,
+                [](const RestoreMethod& method) { return method.name == kInPlaceName; });
+  fixture.kinds[0].no_in_place = "all of them must start together";
+
+  const RestoreReport report = fixture.InPlace();
+
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kUnsupported);
+  CHECK_THAT(report.error->message(),
+             Catch::Contains("cannot be restored in place: all of them must start together"));
+  CHECK_THAT(report.error->hint(), Catch::Contains("restore it with --stage-dir or --send"));
+}
+
+TEST_CASE("restore job: a method that needs the source's configuration is refused without it") {
+  SavedFixture fixture;
+  const RestoreOptions options = {.mode = RestoreMode::kMethod,
+                                  .kind_options = {{"send", {"anna"}}}};
+  fixture.kinds[0].restore_methods[2].needs.source_settings = true;
+  RequireDone(fixture.Restore(options));
+
+  fixture.settings.sources.clear();
+
+  const RestoreReport report = fixture.Restore(options);
+  REQUIRE(report.error);
+  CHECK_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
 }
 
 TEST_CASE("restore job: options that are fixed stand beside those that are given") {
@@ -571,12 +647,14 @@ TEST_CASE("restore job: options that are fixed stand beside those that are given
   config::Values fixed;
   fixed.Set("stage_dir", std::string("/srv/fixed"));
 
-  RestoreReport report = fixture.Restore(
-      {.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"3"}}}, .fixed_options = fixed});
+  RestoreReport report = fixture.Restore({.mode = RestoreMode::kMethod,
+                                          .method = "stage-dir",
+                                          .kind_options = {{"bump", {"3"}}},
+                                          .fixed_options = fixed});
   CHECK(report.state == TaskState::kPartlyDone);
   REQUIRE(report.lines == std::vector<std::string>{"staged in /srv/fixed"});
 
-  report = fixture.Restore({.mode = RestoreMode::kSpecial,
+  report = fixture.Restore({.mode = RestoreMode::kMethod,
                             .kind_options = {{"stage_dir", {"/etc"}}},
                             .fixed_options = fixed});
   REQUIRE(report.error);
@@ -584,15 +662,20 @@ TEST_CASE("restore job: options that are fixed stand beside those that are given
   CHECK_THAT(report.error->message(), Catch::Contains("--stage-dir is fixed"));
 
   // What is required may be fixed.
-  fixture.kinds[0].restore_options[0].required = true;
-  RequireDone(fixture.Restore({.mode = RestoreMode::kSpecial, .fixed_options = fixed}));
+  RequireDone(fixture.Restore({.mode = RestoreMode::kMethod, .fixed_options = fixed}));
+  // The method that was chosen before gets what it requires, or is refused.
+  report = fixture.Restore({.mode = RestoreMode::kMethod, .method = "send"});
+  CHECK_THAT(report.error->message(), Catch::Contains("no \"send\"; expected a string: to whom"));
+  report = fixture.Restore(
+      {.mode = RestoreMode::kMethod, .method = "send", .kind_options = {{"bump", {"3"}}}});
+  CHECK_THAT(report.error->message(), Catch::Contains("--bump belongs to --stage-dir"));
 }
 
-TEST_CASE("restore job: a kind's own way may be tried, and changes nothing") {
+TEST_CASE("restore job: a method may be tried, and changes nothing") {
   SavedFixture fixture;
 
   RestoreReport report = fixture.Restore(
-      {.mode = RestoreMode::kSpecial, .dry_run = true, .kind_options = {{"mark", {"true"}}}});
+      {.mode = RestoreMode::kMethod, .dry_run = true, .kind_options = {{"stage_dir", {"x"}}}});
 
   RequireDone(report);
   CHECK(report.lines.empty());
@@ -600,18 +683,18 @@ TEST_CASE("restore job: a kind's own way may be tried, and changes nothing") {
   CHECK(report.plan[0].target == "b");
   CHECK_FALSE(report.began);
 
-  fixture.kinds[0].has_dry_restore = false;
   report = fixture.Restore(
-      {.mode = RestoreMode::kSpecial, .dry_run = true, .kind_options = {{"mark", {"true"}}}});
+      {.mode = RestoreMode::kMethod, .dry_run = true, .kind_options = {{"send", {"anna"}}}});
   REQUIRE(report.error);
   CHECK(report.error->code() == ErrorCode::kInvalidArgument);
+  CHECK_THAT(report.error->message(), Catch::Contains("--send cannot be tried with --dry-run"));
 }
 
-TEST_CASE("restore job: of a kind's own way part may fail") {
+TEST_CASE("restore job: of what a method does part may fail") {
   SavedFixture fixture;
 
-  const RestoreReport report =
-      fixture.Restore({.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"3"}}}});
+  const RestoreReport report = fixture.Restore(
+      {.mode = RestoreMode::kMethod, .kind_options = {{"stage_dir", {"x"}}, {"bump", {"3"}}}});
 
   CHECK(report.state == TaskState::kPartlyDone);
   REQUIRE(report.error);
@@ -619,9 +702,10 @@ TEST_CASE("restore job: of a kind's own way part may fail") {
   CHECK(report.lines.size() == 1);
 }
 
-TEST_CASE("restore job: a kind's own way saves first what it takes away, by another name") {
+TEST_CASE("restore job: a method saves first what it takes away, by another name") {
   SavedFixture fixture;
-  const RestoreOptions options = {.mode = RestoreMode::kSpecial, .kind_options = {{"bump", {"7"}}}};
+  const RestoreOptions options = {.mode = RestoreMode::kMethod,
+                                  .kind_options = {{"stage_dir", {"x"}}, {"bump", {"7"}}}};
 
   RestoreReport report = fixture.Restore(options);
 

@@ -13,14 +13,19 @@ namespace {
 using testing::Unwrap;
 using trust::RestoreRight;
 
-// "map" has a restore of its own.
-KindSchemas Restores() {
+// "map" is restored "to" somewhere, or "stage"d.
+KindMethods Restores() {
   using config::OptionType;
   return {{"map",
-           {{{.name = "to", .type = OptionType::kString, .required = true},
-             {.name = "properties", .type = OptionType::kPath},
-             {.name = "only", .type = OptionType::kStringList},
-             {.name = "count", .type = OptionType::kInteger, .minimum = 1}}}}};
+           {{"to",
+             {{{.name = "to", .type = OptionType::kString, .required = true},
+               {.name = "properties", .type = OptionType::kPath},
+               {.name = "only", .type = OptionType::kStringList},
+               {.name = "count", .type = OptionType::kInteger, .minimum = 1}}}},
+            {"stage",
+             {{{.name = "stage", .type = OptionType::kPath, .required = true},
+               {.name = "only", .type = OptionType::kStringList},
+               {.name = "member", .type = OptionType::kString}}}}}}};
 }
 
 Result<Policy> Parse(const std::string& text) {
@@ -70,7 +75,7 @@ TEST_CASE("policy: mistakes are refused with their place") {
   REQUIRE_FAILS(Parse("restore_roots: {x: \"${HOME}/x\"}\n"), kInvalid, "a variable in");
 }
 
-TEST_CASE("policy: a target fixes options of a kind's own restore, and lets orders give others") {
+TEST_CASE("policy: a target fixes options of a restore method, and lets orders give others") {
   const Policy policy = Unwrap(
       Parse("restore: in-place\n"
             "restore_targets:\n"
@@ -80,12 +85,14 @@ TEST_CASE("policy: a target fixes options of a kind's own restore, and lets orde
   const RestoreTargetSettings* dr = policy.FindTarget("dr");
   REQUIRE(dr != nullptr);
   CHECK(dr->kind == "map");
+  CHECK(dr->method == "to");
   CHECK(dr->options.Text("to") == "dr:1");
   CHECK(dr->options.Text("properties") == "/etc/holdfast/dr.yaml");
   CHECK_FALSE(dr->options.Has("only"));
   CHECK(dr->may_set == std::set<std::string, std::less<>>{"only"});
   CHECK_FALSE(dr->as_root);
   REQUIRE(policy.FindTarget("near") != nullptr);
+  CHECK(policy.FindTarget("near")->method == "to");
   CHECK(policy.FindTarget("near")->may_set.contains("to"));
   CHECK(policy.FindTarget("near")->as_root);
   CHECK(policy.FindTarget("far") == nullptr);
@@ -101,8 +108,7 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
   };
   refuse("{options: {to: x}}", "policy.yaml:2:7");
   refuse("{kind: etcetera}",
-         "policy.yaml:2:14: \"etcetera\" is no kind with a restore of its own; expected one of "
-         "\"map\"");
+         "policy.yaml:2:14: a restore target of \"etcetera\"; expected one of \"map\"");
   refuse("{kind: map, option: {}}", "policy.yaml:2:19: unknown key \"option\"");
   refuse("{kind: map, options: {topic: x}}", "policy.yaml:2:29: unknown key \"topic\"");
   refuse("{kind: map, options: {count: 0}}", "policy.yaml:2:36");
@@ -114,6 +120,13 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
          "policy.yaml:2:47: \"may_set\" has \"to\", which \"options\" fixes");
   // What lies where on this node no order decides.
   refuse("{kind: map, may_set: [properties]}", "which is a path; no order may give it");
+  refuse("{kind: map}", "policy.yaml:2:14: no restore method; expected \"to\" or \"stage\"");
+  refuse("{kind: map, options: {to: x}, may_set: [only, member]}",
+         "policy.yaml:2:46: \"member\" belongs to \"stage\", not to \"to\"");
+  refuse("{kind: map, options: {stage: /x, count: 1}}",
+         "policy.yaml:2:40: \"count\" belongs to \"to\", not to \"stage\"");
+  refuse("{kind: map, options: {stage: /x}, may_set: [to]}",
+         "policy.yaml:2:14: \"to\" and \"stage\" are different restore methods");
   refuse("[map]", "expected a map");
   REQUIRE_FAILS(Parse("restore_targets: [dr]\n"), ErrorCode::kInvalidArgument, "expected a map");
   REQUIRE_FAILS(Parse("restore_targets: {../x: {kind: map}}\n"), ErrorCode::kInvalidArgument,

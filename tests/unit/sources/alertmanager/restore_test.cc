@@ -64,7 +64,7 @@ struct Scene {
     node.content = ToBytes(text);
     node.attributes.size = text.size();
   }
-  Result<SpecialRestore> Restore(bool dry_run = false) {
+  Result<MethodOutcome> Restore(bool dry_run = false) {
     config::Values options;
     options.Set("to_api", server.url());
     RestoreSpec spec{.snapshot = &view, .options = options};

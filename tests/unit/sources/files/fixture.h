@@ -43,14 +43,21 @@ struct FilesFixture {
     values.Set("paths", std::vector<std::string>{live});
   }
 
-  Result<std::unique_ptr<Source>> Open() {
+  SourceContext Context() {
     SourceContext context;
     context.kind = "files";
     context.name = "app";
     context.node = "node";
     context.clock = &clock;
     context.random = &random;
-    return FilesKind().open(context, values);
+    return context;
+  }
+  Result<std::unique_ptr<Source>> Open() { return FilesKind().open(Context(), values); }
+  Result<std::unique_ptr<RestoreSession>> OpenRestore(const InPlaceSpec& spec) {
+    return InPlaceOf(FilesKind()).open(Context(), values, spec);
+  }
+  Result<std::string> Recover(std::string_view state) {
+    return InPlaceOf(FilesKind()).recover(Context(), state);
   }
   std::unique_ptr<FakeSnapshotView> Save(FakeSnapshotView* previous = nullptr) {
     auto source = Unwrap(Open());
@@ -70,11 +77,8 @@ struct FilesFixture {
     return session.Verify({});
   }
   Result<void> Restore(FakeSnapshotView& view) {
-    HF_ASSIGN(std::unique_ptr<Source> source, Open());
-    RestoreSpec spec;
-    spec.snapshot = &view;
-    spec.journal = &journal;
-    HF_ASSIGN(std::unique_ptr<RestoreSession> session, source->OpenRestore(spec));
+    HF_ASSIGN(std::unique_ptr<RestoreSession> session,
+              OpenRestore({.snapshot = &view, .journal = &journal}));
     Result<void> done = Steps(*session);
     if (done) done = session->Commit();
     changes = session->Changes();

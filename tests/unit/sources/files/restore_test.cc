@@ -78,8 +78,7 @@ TEST_CASE_METHOD(Fixture, "files restore: what the snapshot leaves out is kept")
   WriteText(live + "/new/a.log", "log");
   WriteText(live + "/new/dropped", "x");
   Fd log = Unwrap(OpenFile(live + "/d/app.log", O_WRONLY | O_APPEND));
-  auto source = Unwrap(Open());
-  auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+  auto session = Unwrap(OpenRestore({view.get(), &journal}));
   REQUIRE_OK(Steps(*session));
   REQUIRE_OK(WriteAll(log.get(), AsBytes(" goes on"), "log"));
   std::string old = live.substr(0, live.rfind('/')) + "/";
@@ -166,8 +165,7 @@ TEST_CASE_METHOD(Fixture,
     REQUIRE_FAILS(Restore(*view), ErrorCode::kNoSpace, "no space");
   }
   SECTION("what was staged is not what the snapshot has") {
-    auto source = Unwrap(Open());
-    auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+    auto session = Unwrap(OpenRestore({view.get(), &journal}));
     Progress progress;
     REQUIRE_OK(session->Preflight({}));
     REQUIRE_OK(session->Stage(progress, {}));
@@ -176,23 +174,20 @@ TEST_CASE_METHOD(Fixture,
     REQUIRE_OK(session->Rollback());
   }
   SECTION("rolled back after the swap") {
-    auto source = Unwrap(Open());
-    auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+    auto session = Unwrap(OpenRestore({view.get(), &journal}));
     REQUIRE_OK(Steps(*session));
     REQUIRE(ReadText(live + "/top") == "saved");
     REQUIRE_OK(session->Rollback());
     REQUIRE_OK(session->Rollback());
   }
   SECTION("dropped after staging") {
-    auto source = Unwrap(Open());
-    auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+    auto session = Unwrap(OpenRestore({view.get(), &journal}));
     Progress progress;
     REQUIRE_OK(session->Preflight({}));
     REQUIRE_OK(session->Stage(progress, {}));
   }
   SECTION("stopped by request") {
-    auto source = Unwrap(Open());
-    auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+    auto session = Unwrap(OpenRestore({view.get(), &journal}));
     Progress progress;
     std::stop_source stop;
     REQUIRE_OK(session->Preflight({}));
@@ -208,8 +203,7 @@ TEST_CASE_METHOD(Fixture, "files restore: without rights it is refused with a wa
   MakeTree();
   auto view = Save();
   bool is_refused = AsNobody([&] {
-    auto source = Open();
-    auto session = (*source)->OpenRestore({view.get(), &journal, {}});
+    auto session = OpenRestore({view.get(), &journal});
     Result<void> looked = (*session)->Preflight({});
     return !looked && looked.error().code() == ErrorCode::kDenied &&
            looked.error().Text().find("as root") != std::string::npos;
@@ -226,8 +220,7 @@ TEST_CASE("files restore: child", "[.]") {
     if (path == "data" + fixture.live + "/top") node.content = ToBytes("saved!");
   }
   FileJournal journal(fixture.top + "/journal");
-  auto source = Unwrap(fixture.Open());
-  auto session = Unwrap(source->OpenRestore({view.get(), &journal, {}}));
+  auto session = Unwrap(fixture.OpenRestore({view.get(), &journal}));
   REQUIRE_OK(FilesFixture::Steps(*session));
   if (std::string(std::getenv("HOLDFAST_CRASH_POINT")) == "swap.rollback") {
     REQUIRE_OK(session->Rollback());
@@ -245,7 +238,7 @@ TEST_CASE_METHOD(Fixture, "files restore: killed at any place it is done or undo
   WriteText(live + "/top", "broken");
 
   REQUIRE(RunCrashChild("files restore: child", point, top) == kKilled);
-  std::string did = Unwrap(Unwrap(Open())->RecoverRestore(ReadText(top + "/journal")));
+  std::string did = Unwrap(Recover(ReadText(top + "/journal")));
   INFO(did);
 
   REQUIRE(ReadText(live + "/top") == (point == "swap.after_commit" ? "saved!" : "broken"));

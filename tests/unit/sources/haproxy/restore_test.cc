@@ -10,6 +10,7 @@
 #include "agent/sources/haproxy/haproxy.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "tests/contract/source_contract.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/manual_clock.h"
@@ -86,13 +87,8 @@ class Rig {
     return names;
   }
 
-  Source& source() {
-    config::Values values;
-    values.Set("config", Names{Etc("h.cfg")});
-    values.Set("reload", "pidfile:" + Path("pid"));
-    values.Set("binary", Path("haproxy"));
-    source_ = Unwrap(HaproxyKind().open(context_, values));
-    return *source_;
+  Result<std::string> Recover(std::string_view state) {
+    return testing::InPlaceOf(HaproxyKind()).recover(context_, state);
   }
   Manifest& manifest() { return manifest_; }
   Result<std::unique_ptr<RestoreSession>> Open() {
@@ -101,7 +97,12 @@ class Rig {
     if (manifest_.details.empty()) manifest_.details["config"] = {Etc("h.cfg")};
     view_.the_manifest = manifest_;
     view_.Complete();
-    return source().OpenRestore({&view_, &recorder_, {}});
+    config::Values values;
+    values.Set("config", Names{Etc("h.cfg")});
+    values.Set("reload", "pidfile:" + Path("pid"));
+    values.Set("binary", Path("haproxy"));
+    return testing::InPlaceOf(HaproxyKind())
+        .open(context_, values, {.snapshot = &view_, .journal = &recorder_});
   }
   Recorder& recorder() { return recorder_; }
 
@@ -118,7 +119,6 @@ class Rig {
   Manifest manifest_;
   Recorder recorder_;
   testing::FakeSnapshotView view_;
-  std::unique_ptr<Source> source_;
 };
 
 void Prepare(RestoreSession& session) {
@@ -263,12 +263,12 @@ TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything b
   }
   CHECK(rig.Read("h.cfg") == "saved\n");
 
-  std::string done = Unwrap(rig.source().RecoverRestore(state));
+  std::string done = Unwrap(rig.Recover(state));
 
   CHECK_THAT(done, Catch::Contains("haproxy does not run"));
   CHECK(rig.All() == Names{"h.cfg"});
   CHECK(rig.Read("h.cfg") == "live\n");
-  REQUIRE_OK(rig.source().RecoverRestore(state));
+  REQUIRE_OK(rig.Recover(state));
   CHECK(rig.Read("h.cfg") == "live\n");
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("haproxy restore: recovery after the commit began keeps the new state"
   REQUIRE_OK(session->Verify({}));
   REQUIRE_OK(session->Commit());
 
-  REQUIRE_OK(rig.source().RecoverRestore(rig.recorder().states.back()));
+  REQUIRE_OK(rig.Recover(rig.recorder().states.back()));
 
   CHECK(rig.Read("h.cfg") == "saved\n");
   CHECK(rig.All() == Names{"a.map", "h.cfg"});
@@ -317,9 +317,8 @@ TEST_CASE("haproxy restore: what cannot be done is refused before anything is to
 TEST_CASE("haproxy restore: a record that nobody understands is an error") {
   Rig rig;
 
-  REQUIRE_FAILS(rig.source().RecoverRestore("{"), ErrorCode::kCorrupt, "cannot be read");
-  REQUIRE_FAILS(rig.source().RecoverRestore("{}"), ErrorCode::kCorrupt, "cannot be read");
-  REQUIRE_FAILS(rig.source().RecoverRestore(
-                    R"({"format":9,"step":"swapping","reload":"pidfile:/x","swap":"{}"})"),
+  REQUIRE_FAILS(rig.Recover("{"), ErrorCode::kCorrupt, "cannot be read");
+  REQUIRE_FAILS(rig.Recover("{}"), ErrorCode::kCorrupt, "cannot be read");
+  REQUIRE_FAILS(rig.Recover(R"({"format":9,"step":"swapping","reload":"pidfile:/x","swap":"{}"})"),
                 ErrorCode::kUnsupported, "another version");
 }

@@ -59,15 +59,15 @@ struct LogDirs {
     snapshot.AddTopic("orders", 3);
     for (std::int32_t id = 0; id < 3; ++id) snapshot.AddRecords("orders", id, made.records);
   }
-  Result<SpecialRestore> Run(bool dry_run = false) {
+  Result<MethodOutcome> Run(bool dry_run = false) {
     request.log_dirs = {path + "/one", path + "/two"};
-    RestoreSurroundings surroundings;
-    surroundings.context.state_dir = path + "/state";
-    surroundings.context.clock = &clock;
+    SourceContext context;
+    context.state_dir = path + "/state";
+    context.clock = &clock;
     RestoreSpec spec;
     spec.snapshot = &snapshot.view;
     spec.dry_run = dry_run;
-    return RestoreToLogDirs(surroundings, request, spec, progress, {});
+    return RestoreToLogDirs(context, request, spec, progress, {});
   }
   // The names in a partition's directory.
   std::vector<std::string> NamesOf(const std::string& name) const {
@@ -98,7 +98,7 @@ TEST_CASE("kafka restore to log directories: files take the place of new topics'
   dirs.MakeSnapshot();
   fs::permissions(dirs.path + "/two/orders-1", fs::perms(0750));
 
-  const SpecialRestore done = Unwrap(dirs.Run());
+  const MethodOutcome done = Unwrap(dirs.Run());
 
   CHECK(dirs.HasSnapshot("one/orders-0", 0));
   CHECK(dirs.HasSnapshot("two/orders-1", 1));
@@ -148,7 +148,7 @@ TEST_CASE("kafka restore to log directories: what the snapshot lacks is no succe
   dirs.snapshot.view.nodes.erase(PartitionDocumentPath("orders", 1));
   const auto before = dirs.NamesOf("two/orders-1");
 
-  const SpecialRestore done = Unwrap(dirs.Run());
+  const MethodOutcome done = Unwrap(dirs.Run());
 
   REQUIRE(done.partly);
   CHECK_THAT(done.partly->message(), Catch::Contains("partition 1 of topic \"orders\" as a whole"));
@@ -163,7 +163,7 @@ TEST_CASE("kafka restore to log directories: a dry run changes nothing") {
   dirs.MakeSnapshot();
   const auto before = dirs.NamesOf("one/orders-0");
 
-  const SpecialRestore done = Unwrap(dirs.Run(true));
+  const MethodOutcome done = Unwrap(dirs.Run(true));
 
   REQUIRE(done.plan.size() == 2);
   CHECK(done.plan[0].target == dirs.path + "/one/orders-0");
@@ -267,7 +267,7 @@ TEST_CASE("kafka restore to log directories: is finished after a crash anywhere"
     REQUIRE(code == testing::kKilled);
     ++crashes;
 
-    const SpecialRestore done = Unwrap(dirs.Run());
+    const MethodOutcome done = Unwrap(dirs.Run());
 
     CHECK(done.resumed);
     CHECK(dirs.HasSnapshot("one/orders-0", 0));

@@ -18,7 +18,7 @@ config::Values Given(std::vector<std::pair<std::string, config::OptionValue>> op
 
 Result<RestoreRequest> Read(std::vector<std::pair<std::string, config::OptionValue>> options) {
   options.emplace_back("to_cluster", std::string("a:9092, b:9092"));
-  return ReadRestoreRequest(Given(std::move(options)), {{"client.id", "own"}});
+  return ReadClusterRequest(Given(std::move(options)), {{"client.id", "own"}});
 }
 
 TEST_CASE("kafka restore request: everything is restored unless it is said otherwise") {
@@ -71,12 +71,9 @@ TEST_CASE("kafka restore request: mistakes are told") {
   REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a"}}}), wrong, "expected OLD=NEW");
   REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a=b/c"}}}), wrong, "no name of a topic");
   REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a=b", "a=c"}}}), wrong, "two names");
-  REQUIRE_FAILS(Read({{"to_log_dirs", std::vector<std::string>{"/x"}}}), wrong, "expected one of");
-  REQUIRE_FAILS(ReadRestoreRequest({}, {}), wrong, "expected one of");
-  REQUIRE_FAILS(
-      ReadRestoreRequest(
-          Given({{"to_log_dirs", std::vector<std::string>{"/x"}}, {"hold_retention", true}}), {}),
-      wrong, "--hold-retention goes with --to-cluster");
+  REQUIRE_FAILS(ReadClusterRequest(Given({{"to_cluster", std::string(" , ")}}), {}), wrong,
+                "names no broker");
+  REQUIRE_FAILS(ReadLogDirsRequest({}), wrong, "names no directory");
 }
 
 TEST_CASE("kafka restore request: the target's own properties come out of a file") {

@@ -55,8 +55,8 @@ TEST_CASE("prometheus restore: what retention would remove") {
 
 struct Scene {
   Scene() { Unwrap(data.Save(view)); }
-  Result<SpecialRestore> Restore(const std::map<std::string, std::string>& options,
-                                 bool dry_run = false) {
+  Result<MethodOutcome> Restore(const std::map<std::string, std::string>& options,
+                                bool dry_run = false) {
     config::Values values;
     values.Set("to_data_dir", target);
     for (const auto& [name, value] : options) values.Set(name, value);

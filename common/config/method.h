@@ -1,0 +1,51 @@
+// Several ways to do one thing, each with its own options, e.g. to restore a Kafka snapshot
+// "to-cluster" or "to-log-dirs". The option of its own name chooses a method.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/config/schema.h"
+
+namespace holdfast::config {
+
+struct MethodSchema {
+  std::string name;  // as a flag without "--", e.g. "to-cluster"
+  Schema options;
+  // The option that chooses the method, e.g. "to_cluster". Null: only its caller can choose it.
+  const OptionSpec* OwnOption() const;
+};
+
+using OptionNames = std::set<std::string, std::less<>>;
+
+// How a message shows an option.
+enum class OptionStyle : std::uint8_t {
+  kFlag,  // --to-cluster
+  kKey,   // "to_cluster"
+};
+std::string OptionText(std::string_view option, OptionStyle style);
+// "to_cluster" to "--to-cluster".
+inline std::string FlagText(std::string_view option) {
+  return OptionText(option, OptionStyle::kFlag);
+}
+
+// The own options of the methods that have one: "--to-cluster or --to-log-dirs".
+std::string OwnOptionsText(const std::vector<MethodSchema>& methods, OptionStyle style);
+
+// The options of all methods. REQUIRES: an option of several methods has the same type in each.
+Schema AllOptions(const std::vector<MethodSchema>& methods);
+
+// The method whose own option is in `given`. kInvalidArgument if there is none or more than one.
+Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& methods,
+                                         const OptionNames& given, OptionStyle style);
+
+// kInvalidArgument for an option in `given` that `chosen` does not have and another method has:
+// "--until belongs to --to-cluster, not to --to-log-dirs".
+Result<void> CheckOptionsOf(const std::vector<MethodSchema>& methods, const MethodSchema& chosen,
+                            const OptionNames& given, OptionStyle style);
+
+}  // namespace holdfast::config
