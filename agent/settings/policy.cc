@@ -13,6 +13,7 @@
 
 #include "agent/settings/names.h"
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/config/reader.h"
 #include "common/io/fd.h"
 
@@ -103,9 +104,8 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
     if (option == nullptr) {
       std::vector<std::string> known;
       for (const config::OptionSpec& one : options.options) known.push_back(one.name);
-      const std::string nearest = config::Nearest(name, known);
       return wrong(fmt::format("which is no option of a restore of {}", Quote(settings.kind)),
-                   nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+                   DidYouMean(name, known));
     }
     if (settings.fixed.contains(name)) {
       return wrong("which \"options\" fixes", "leave it out of one of them");

@@ -10,6 +10,7 @@
 #include "agent/settings/names.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/base/pattern.h"
 #include "common/base/source_name.h"
 #include "common/config/config_file.h"
@@ -348,11 +349,10 @@ class SettingsReader {
     }
     auto found = kinds_.find(kind->scalar);
     if (found == kinds_.end()) {
-      std::string nearest = config::Nearest(kind->scalar, known);
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}: unknown kind {}; {}", kind->location.Text(), Quote(kind->scalar),
                               choices),
-                  nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+                  DidYouMean(kind->scalar, known));
     }
     return &found->second;
   }

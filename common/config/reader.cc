@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <numeric>
 #include <optional>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 
 namespace holdfast::config {
 namespace {
@@ -34,11 +34,10 @@ std::string QuotedList(const std::vector<std::string>& words) {
 }
 
 std::unexpected<Error> UnknownKey(const Node::Key& key, const std::vector<std::string>& known) {
-  const std::string nearest = Nearest(key.name, known);
   return FailAt(
       key.location,
       fmt::format("unknown key {}; expected one of {}", Quote(key.name), QuotedList(known)),
-      nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest)));
+      DidYouMean(key.name, known));
 }
 
 Result<OptionValue> ReadString(const Node& node, const OptionSpec& spec) {
@@ -170,20 +169,6 @@ Result<OptionValue> ReadOption(const Node& node, const OptionSpec& spec,
   return Fail(ErrorCode::kInternal, "an option of no known type");
 }
 
-// Edits (insert, remove, replace one character) that turn `a` into `b`.
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
-}
-
 Result<std::string> ExpandVariables(std::string_view path, const ReadContext& context) {
   std::string expanded;
   while (true) {
@@ -292,19 +277,6 @@ Result<void> ApplyOverrides(Node& node, const Schema& schema,
     node.Set(spec.name, std::move(value));
   }
   return {};
-}
-
-std::string Nearest(std::string_view text, const std::vector<std::string>& candidates) {
-  std::string nearest;
-  // One mistake in short words, two in longer ones, three in long ones: beyond, a guess misleads.
-  std::size_t distance_max = std::clamp<std::size_t>(text.size() / 3, 1, 3);
-  for (const std::string& candidate : candidates) {
-    std::size_t distance = EditDistance(text, candidate);
-    if (distance > distance_max) continue;
-    nearest = candidate;
-    distance_max = distance == 0 ? 0 : distance - 1;
-  }
-  return nearest;
 }
 
 }  // namespace holdfast::config

@@ -49,7 +49,4 @@ Result<void> ApplyOverrides(Node& node, const Schema& schema,
                             const std::vector<std::string>& prefix, const Environment& environment,
                             std::set<std::string>& used);
 
-// The candidate nearest to `text` as typing errors go; empty when none is near.
-std::string Nearest(std::string_view text, const std::vector<std::string>& candidates);
-
 }  // namespace holdfast::config

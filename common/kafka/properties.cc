@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/base/format.h"
-#include "common/config/reader.h"
+#include "common/base/nearest.h"
 #include "common/kafka/handle.h"
 
 namespace holdfast::rdkafka {
@@ -71,9 +71,8 @@ std::unexpected<Error> Refuse(const std::string& name) {
   }
   std::vector<std::string> names;
   for (const PropertySpec& spec : kAllowed) names.emplace_back(spec.name);
-  const std::string nearest = config::Nearest(name, names);
-  std::string hint = fmt::format("those that can be given: {}", fmt::join(names, ", "));
-  if (!nearest.empty()) hint = fmt::format("did you mean {}?", Quote(nearest));
+  std::string hint = DidYouMean(name, names);
+  if (hint.empty()) hint = fmt::format("those that can be given: {}", fmt::join(names, ", "));
   return Fail(ErrorCode::kInvalidArgument,
               IsKnownProperty(name) ? fmt::format("property {} cannot be given here", Quote(name))
                                     : fmt::format("there is no property {}", Quote(name)),

@@ -125,11 +125,5 @@ TEST_CASE("reader: a variable takes the place of what the file says") {
                 ErrorCode::kInvalidArgument, "could mean more than one setting");
 }
 
-TEST_CASE("reader: the nearest word is found, a far one is not") {
-  REQUIRE(Nearest("repositorys", {"cluster", "repositories"}) == "repositories");
-  REQUIRE(Nearest("nod", {"node", "mode"}) == "node");
-  REQUIRE(Nearest("xyz", {"node", "cluster"}).empty());
-}
-
 }  // namespace
 }  // namespace holdfast::config

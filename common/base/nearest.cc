@@ -1,0 +1,53 @@
+#include "common/base/nearest.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+
+#include "common/base/format.h"
+
+namespace holdfast {
+namespace {
+
+// The optimal string alignment distance: neighbours that were swapped count as one edit.
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] =
+          std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    std::swap(before, last);
+    std::swap(last, row);
+  }
+  return last.back();
+}
+
+}  // namespace
+
+std::string Nearest(std::string_view text, const std::vector<std::string>& candidates) {
+  std::string nearest;
+  // One mistake in short words, two in longer ones, three in long ones: beyond, a guess misleads.
+  std::size_t distance_max = std::clamp<std::size_t>(text.size() / 3, 1, 3);
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = EditDistance(text, candidate);
+    if (distance > distance_max) continue;
+    nearest = candidate;
+    distance_max = distance == 0 ? 0 : distance - 1;
+  }
+  return nearest;
+}
+
+std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates) {
+  const std::string nearest = Nearest(text, candidates);
+  return nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest));
+}
+
+}  // namespace holdfast
