@@ -17,8 +17,9 @@ namespace holdfast::config {
 namespace {
 
 // Variables of other purposes, which override no setting and are no typing errors.
-constexpr std::array<std::string_view, 3> kOtherVariables = {
-    "HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_", "HOLDFAST_CONTROLLER"};
+constexpr std::array<std::string_view, 6> kOtherVariables = {
+    "HOLDFAST_AGENT_CONFIG", "HOLDFAST_CONFIG",      "HOLDFAST_CONTROLLER_CONFIG",
+    "HOLDFAST_CONTROLLER",   "HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_"};
 
 }  // namespace
 
