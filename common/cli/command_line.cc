@@ -148,6 +148,7 @@ struct Parser {
   }
 
   void Add(const Option& option) {
+    if (std::ranges::find(options, option.names, &Option::names) != options.end()) return;
     options.push_back(&option);
     std::vector<std::string>& values = texts.emplace_back();
     if (IsFlag(option)) {
@@ -242,17 +243,6 @@ const Option* OptionList::Find(std::string_view name) const {
     }
   }
   return nullptr;
-}
-
-void OptionList::Describe(std::string_view name, std::string_view more) {
-  for (Group& group : groups_) {
-    for (Option& option : group.options) {
-      if (!HasName(option, name)) continue;
-      option.help += fmt::format("; {}", more);
-      return;
-    }
-  }
-  HF_CHECK(false);
 }
 
 CommandLine::CommandLine(ProgramText program, OptionList globals)

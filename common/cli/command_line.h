@@ -28,7 +28,7 @@ struct Option {
   std::string help = {};
   // Receives the value: a flag sets bool; std::string and ParseValue take one value; a vector takes
   // an option that is repeated, or several positional arguments. Outlives parsing.
-  std::variant<bool*, std::string*, std::vector<std::string>*, ParseValue> value;
+  std::variant<bool*, std::string*, std::vector<std::string>*, ParseValue> value = {};
   bool is_required = false;
   // Of a vector. Of positional arguments, only the last may be one.
   std::size_t count_max = SIZE_MAX;
@@ -46,11 +46,10 @@ class OptionList {
     std::vector<Option> options;
   };
 
+  // --help shows an option that is added to several groups in each. It has the same value in all.
   OptionList& Add(Option option);
   // Options that are added from now on appear below `title` in --help.
   void BeginGroup(std::string title);
-  // Adds `more` to the help of the option `name`. REQUIRES: Find(name) is not null.
-  void Describe(std::string_view name, std::string_view more);
   // Null if no option has this name, e.g. "--to".
   const Option* Find(std::string_view name) const;
 

@@ -1,5 +1,6 @@
 """Checks over files as such: words, headers, dead files, references to documents, scripts, crash points."""
 
+import fnmatch
 import posixpath
 import re
 import subprocess
@@ -65,6 +66,9 @@ def check_dead_files(tree: Tree) -> list[str]:
             text = lists.get(posixpath.join(folder, "CMakeLists.txt"))
             relative = posixpath.relpath(name, folder or ".")
             if text and re.search(rf"(^|[\s(\"]|/){re.escape(relative)}($|[\s)\"])", text):
+                return True
+            globs = re.findall(r"file\(GLOB\b([^)]*)\)", text or "")
+            if any(fnmatch.fnmatch(relative, word) for words in globs for word in words.split()):
                 return True
             if not folder:
                 return False

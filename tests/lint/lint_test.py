@@ -168,6 +168,13 @@ class Lint(unittest.TestCase):
         ):
             self.assert_found(files.check_dead_files(project(**{name: "// Old.\n#pragma once\n"})), name, why)
 
+    def test_a_glob_names_the_sources_that_it_matches(self):
+        lists = "file(GLOB VERBS CONFIGURE_DEPENDS verbs/*.cc)\n"
+        tree = project(**{"agent/cli/CMakeLists.txt": lists, "agent/cli/verbs/list.cc": "// A verb.\n",
+                          "agent/cli/old.cc": "// Old.\n"})
+        self.assertEqual([finding for finding in files.check_dead_files(tree) if "agent/cli/" in finding],
+                         ["agent/cli/old.cc:1: is in no CMake target"])
+
     def test_dead_references_are_found(self):
         tree = project(**{"common/io/fd.cc": "// see docs/gone.md\n"})
         self.assert_found(files.check_references(tree), "docs/gone.md")

@@ -1,0 +1,102 @@
+// One run of holdfast-agent: what a verb finds set up, and how it ends.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cli/agent_verb.h"
+#include "agent/cli/list_output.h"
+#include "agent/cli/program.h"
+#include "agent/cli/progress_printer.h"
+#include "agent/jobs/bandwidth.h"
+#include "agent/jobs/job_context.h"
+#include "agent/jobs/repository_session.h"
+#include "agent/settings/settings.h"
+#include "common/cli/exit_code.h"
+
+namespace holdfast::cli {
+
+// Where systemd puts the credentials of the agent's unit.
+inline constexpr std::string_view kUnitCredentials = "/run/credentials/holdfast-agent.service";
+
+class AgentProgram {
+ public:
+  AgentProgram(const ProgramContext& context, const GlobalOptions& globals, AgentVerb& verb,
+               std::string verb_name);
+
+  // Sets up log, configuration and user, and runs the verb. Returns the exit code.
+  int Run();
+
+  const ProgramContext& context() const { return context_; }
+  Terminal& terminal() { return *context_.terminal; }
+  Screen screen() const { return context_.terminal->screen(); }
+  bool is_json() const { return globals_.json; }
+  const std::string& verb_name() const { return verb_name_; }
+  // The file that was read, or would have been.
+  const std::string& config_file() const { return config_file_; }
+  const jobs::JobContext& job() const { return job_; }
+  const KindSchemas& schemas() const { return schemas_; }
+  // Null if only a repository was named.
+  const Settings* settings() const { return settings_ ? &*settings_ : nullptr; }
+  Settings* settings() { return settings_ ? &*settings_ : nullptr; }
+
+  // The repositories that the verb is about; all if it names none.
+  Result<std::vector<jobs::RepositoryAddress>> Repositories() const;
+  // For verbs that are about one repository; if none is named, not about `other`.
+  Result<jobs::RepositoryAddress> OneRepository(const std::string& other = "") const;
+  // A configured repository. kInvalidArgument with the nearest name if there is none.
+  Result<jobs::RepositoryAddress> NamedRepository(const std::string& name) const;
+  // A repository that only its URL and password file describe; `password_flag` names the file in
+  // messages.
+  Result<jobs::RepositoryAddress> AddressOfUrl(const std::string& url,
+                                               const std::string& password_file,
+                                               const char* password_flag) const;
+
+  // Ends the live progress and prints the report in the form that was asked for. A report that
+  // cannot be written is a failure.
+  template <typename Text, typename Json>
+  Result<int> Finish(int code, Text text, Json json) {
+    EndProgress();
+    Result<void> written = terminal().WriteOut(is_json() ? json() : text());
+    if (written) return code;
+    ShowError(written.error());
+    return code == kExitDone ? kExitFailed : code;
+  }
+  // For a verb whose result begins with a list that is printed while `run` makes it; `run` returns
+  // what follows the list.
+  Result<int> FinishList(const std::string& list,
+                         const std::function<Result<std::string>(ListOutput&)>& run);
+  void EndProgress() { printer_.reset(); }
+  void ShowError(const Error& error);
+
+ private:
+  Result<int> Start(const std::string& run);
+  void SetUpLog();
+  config::Environment ConfigEnvironment() const;
+  bool HasNoConfigYet() const;
+  ProgressStyle Style() const;
+  void GiveToService();
+  std::string RepositoryNames() const;
+  Error UnknownRepository(const std::string& name) const;
+
+  const ProgramContext& context_;
+  const GlobalOptions& globals_;
+  AgentVerb& verb_;
+  const std::string verb_name_;
+  std::string config_file_;
+  bool is_journal_ = false;
+  KindSchemas schemas_;
+  std::optional<Settings> settings_;
+  jobs::Bandwidth bandwidth_;
+  std::optional<ProgressPrinter> printer_;
+  jobs::JobContext job_;
+};
+
+Result<std::string> WorkingDirectory();
+// `path` relative to the working directory.
+Result<std::string> AbsolutePath(const std::string& path);
+
+}  // namespace holdfast::cli

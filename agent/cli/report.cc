@@ -1,0 +1,207 @@
+#include "agent/cli/report.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/cli/table.h"
+#include "common/cli/terminal.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
+
+constexpr int kFormatVersion = 1;
+
+}  // namespace
+
+std::string ShortId(const std::string& id) { return id.substr(0, 8); }
+
+std::string Duration(const PhaseSeconds& phases) {
+  double seconds = 0;
+  for (const auto& [phase, taken] : phases) seconds += taken;
+  return FormatDuration(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds)));
+}
+
+// "revision 4711, raft_index 4800".
+std::string Pairs(const std::map<std::string, std::string>& map) {
+  std::string text;
+  for (const auto& [key, value] : map) {
+    text += (text.empty() ? "" : ", ") + Printable(key) + " " + Printable(value);
+  }
+  return text;
+}
+
+// `lines` may be the first of `total`.
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines,
+              std::uint64_t total) {
+  if (lines.empty()) return;
+  text += fmt::format("  {}:\n", title);
+  const std::size_t shown = std::min(lines.size(), kListedMax);
+  for (std::size_t i = 0; i < shown; ++i) text += fmt::format("    {}\n", Printable(lines[i]));
+  if (total > shown) {
+    text += fmt::format("    and {} more (--json has all)\n", FormatCount(total - shown));
+  }
+}
+
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+  AddLines(text, title, lines, lines.size());
+}
+
+void AddMissing(std::string& text, const std::vector<Missing>& missing) {
+  std::vector<std::string> lines;
+  for (const Missing& entry : missing) {
+    std::string line = entry.what + ": " + entry.reason;
+    if (!entry.remedy.empty()) line += " (hint: " + entry.remedy + ")";
+    lines.push_back(std::move(line));
+  }
+  AddLines(text, "missing", lines);
+}
+
+std::string SourceLabel(const repository::SnapshotInfo& snapshot) {
+  if (!snapshot.kind.empty()) return snapshot.kind + "/" + snapshot.name;
+  std::string paths;
+  for (const std::string& path : snapshot.paths) paths += (paths.empty() ? "" : ", ") + path;
+  return paths;
+}
+
+// The tags that have no column of their own.
+std::string OtherTags(const repository::SnapshotInfo& snapshot) {
+  std::string text;
+  for (const std::string& tag : snapshot.tags) {
+    if (tag.starts_with("run:") || tag.starts_with("kind:")) continue;
+    text += (text.empty() ? "" : ", ") + tag;
+  }
+  // Builds that knew no tag for it saved safety snapshots as well.
+  if (snapshot.is_safety && text.find(repository::kSafetyTag) == std::string::npos) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", repository::kSafetyTag);
+  }
+  return text;
+}
+
+// "1 lock", "3 locks".
+std::string Count(std::uint64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", FormatCount(count), what, count == 1 ? "" : "s");
+}
+
+std::string Dump(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json Document(std::string_view verb, int exit_code) {
+  return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};
+}
+
+Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json ErrorObject(const Error& error) {
+  return {{"code", ErrorCodeName(error.code())},
+          {"message", error.message()},
+          {"hint", OrNull(error.hint())}};
+}
+
+Json ErrorOrNull(const std::optional<Error>& error) {
+  return error ? ErrorObject(*error) : Json(nullptr);
+}
+
+Json MissingList(const std::vector<Missing>& missing) {
+  Json list = Json::array();
+  for (const Missing& entry : missing) {
+    list.push_back(
+        {{"what", entry.what}, {"reason", entry.reason}, {"remedy", OrNull(entry.remedy)}});
+  }
+  return list;
+}
+
+Json BackupTask(const jobs::BackupTaskReport& task) {
+  return {
+      {"kind", task.kind},
+      {"name", task.name},
+      {"repository", task.repository},
+      {"state", jobs::TaskStateName(task.state)},
+      {"snapshot", OrNull(task.snapshot)},
+      {"parent", OrNull(task.parent)},
+      {"position", Object(task.manifest.position)},
+      {"endpoint", OrNull(task.manifest.endpoint)},
+      {"identity", Object(task.manifest.identity)},
+      {"consistency", OrNull(task.manifest.consistency)},
+      {"items", task.items},
+      {"bytes", task.bytes},
+      {"bytes_read", task.bytes_read},
+      {"bytes_added", task.bytes_added},
+      {"bytes_stored", task.bytes_stored},
+      {"blobs_mended", task.blobs_mended},
+      {"seconds", Object(task.seconds)},
+      {"warnings", List(task.warnings)},
+      {"missing", MissingList(task.manifest.missing)},
+      {"invalid", List(task.manifest.invalid)},
+      {"recovered", OrNull(task.recovered)},
+      {"error", ErrorOrNull(task.error)},
+  };
+}
+
+Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
+  return {
+      {"id", snapshot.id.Hex()},
+      {"time", FormatTime(snapshot.time.seconds, snapshot.time.nanoseconds)},
+      {"kind", OrNull(snapshot.kind)},
+      {"name", OrNull(snapshot.name)},
+      {"host", snapshot.host},
+      {"run", OrNull(snapshot.run)},
+      {"cluster", OrNull(snapshot.cluster)},
+      {"partial", snapshot.is_partial},
+      {"invalid", snapshot.is_invalid},
+      {"safety", snapshot.is_safety},
+      {"parent", snapshot.parent ? Json(snapshot.parent->Hex()) : Json(nullptr)},
+      {"paths", List(snapshot.paths)},
+      {"tags", List(snapshot.tags)},
+      {"user", snapshot.user},
+      {"program_version", OrNull(snapshot.program_version)},
+      {"files", snapshot.files},
+      {"bytes", snapshot.bytes_processed},
+      {"bytes_added", snapshot.bytes_added},
+  };
+}
+
+// One line.
+std::string DumpLine(const Json& object) {
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string_view NodeTypeName(NodeType type) {
+  switch (type) {
+    case NodeType::kFile:
+      return "file";
+    case NodeType::kDirectory:
+      return "directory";
+    case NodeType::kSymlink:
+      return "symlink";
+    case NodeType::kBlockDevice:
+      return "block device";
+    case NodeType::kCharDevice:
+      return "character device";
+    case NodeType::kFifo:
+      return "fifo";
+    case NodeType::kSocket:
+      return "socket";
+  }
+  return "";
+}
+
+Json Time(const UnixTime& time) { return FormatTime(time.seconds, time.nanoseconds); }
+
+std::string ErrorJson(std::string_view verb, const Error& error, int exit_code) {
+  Json document = Document(verb, exit_code);
+  document["error"] = ErrorObject(error);
+  return Dump(document);
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,152 @@
+#include <string>
+#include <vector>
+
+#include "agent/cli/agent_program.h"
+#include "agent/cli/agent_verb.h"
+#include "agent/cli/report.h"
+#include "agent/jobs/backup_job.h"
+#include "common/base/format.h"
+#include "common/base/log.h"
+#include "common/cli/exit_code.h"
+#include "common/cli/table.h"
+#include "common/cli/terminal.h"
+
+namespace holdfast::cli {
+namespace {
+
+// What a table cannot hold of one saved source.
+std::string BackupDetails(const jobs::BackupTaskReport& task) {
+  std::string text;
+  if (!task.recovered.empty()) AddLines(text, "recovered", {task.recovered});
+  if (!task.manifest.position.empty()) {
+    std::string where = Pairs(task.manifest.position);
+    if (!task.manifest.endpoint.empty()) where += " at " + Printable(task.manifest.endpoint);
+    text += fmt::format("  position: {}\n", where);
+  }
+  AddLines(text, "invalid", task.manifest.invalid);
+  AddMissing(text, task.manifest.missing);
+  AddLines(text, "warnings", task.warnings);
+  if (!text.empty()) text = fmt::format("\n{}\n{}", task.label(), text);
+  return text;
+}
+
+std::string BackupText(const jobs::BackupReport& report, Screen screen) {
+  Rows rows;
+  std::string details;
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    bool has_snapshot = !task.snapshot.empty();
+    rows.push_back({task.label(), StateCell(jobs::TaskStateName(task.state)),
+                    has_snapshot ? ShortId(task.snapshot) : "-",
+                    has_snapshot ? FormatCount(task.items) : "-",
+                    has_snapshot ? FormatBytes(task.bytes) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_read) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_added) : "-",
+                    has_snapshot ? FormatBytes(task.bytes_stored) : "-", Duration(task.seconds)});
+    details += BackupDetails(task);
+  }
+  std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
+                                   {.title = "STATE", .drop_rank = 1},
+                                   {.title = "SNAPSHOT", .drop_rank = 2},
+                                   {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                                   {.title = "SIZE", .is_right = true, .drop_rank = 4},
+                                   {.title = "READ", .is_right = true, .drop_rank = 7},
+                                   {.title = "ADDED", .is_right = true, .drop_rank = 6},
+                                   {.title = "STORED", .is_right = true, .drop_rank = 8},
+                                   {.title = "TIME", .is_right = true, .drop_rank = 3}},
+                                  rows, screen);
+  return table + details;
+}
+
+std::string BackupJson(const jobs::BackupReport& report, int exit_code) {
+  Json document = Document("backup", exit_code);
+  document["run"] = report.run;
+  document["begin"] = FormatTime(report.begin);
+  document["end"] = FormatTime(report.end);
+  document["sources"] = Json::array();
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    document["sources"].push_back(BackupTask(task));
+  }
+  return Dump(document);
+}
+
+int ExitCodeOfBackup(const jobs::BackupReport& report) {
+  std::vector<int> codes;
+  for (const jobs::BackupTaskReport& task : report.tasks) {
+    if (task.error) {
+      codes.push_back(ExitCodeOf(*task.error, task.began));
+    } else {
+      codes.push_back(task.state == jobs::TaskState::kDone ? kExitDone : kExitPartlyDone);
+    }
+  }
+  return CombineExitCodes(codes);
+}
+
+class BackupVerb final : public AgentVerb {
+ public:
+  using AgentVerb::AgentVerb;
+
+  void Declare(OptionList& options) override {
+    options
+        .Add({.names = "source",
+              .metavar = "KIND/NAME",
+              .help = "sources to save, * is allowed; default: all",
+              .value = &selectors_})
+        .Add({.names = "--note",
+              .metavar = "TEXT",
+              .help = "words to keep with the snapshots",
+              .value = &note_})
+        .Add({.names = "--rehash",
+              .help = "read all data again, and store again what the repository has lost",
+              .value = &rehash_});
+    AddRetryLock(options);
+  }
+
+  std::string Notes() const override {
+    std::string notes = "Kinds of source:\n";
+    for (const SourceKind& kind : kinds()) {
+      notes += fmt::format("  {:<12} {}\n", kind.kind, kind.summary);
+    }
+    return notes;
+  }
+
+  Result<int> Run(AgentProgram& program) override {
+    const Settings& settings = *program.settings();
+    HF_ASSIGN(auto sources, SelectSources(settings, selectors_));
+    if (sources.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("no sources in {}; expected at least one", Quote(settings.file)));
+    }
+    const jobs::BackupReport report = jobs::RunBackup(program.job(), sources, note_, rehash_);
+    for (const jobs::BackupTaskReport& task : report.tasks) {
+      if (task.error) {
+        program.ShowError(Error(*task.error).While(task.label()));
+      } else {
+        Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),
+            task.snapshot);
+      }
+    }
+    const int code = ExitCodeOfBackup(report);
+    return program.Finish(
+        code, [&] { return BackupText(report, program.screen()); },
+        [&] { return BackupJson(report, code); });
+  }
+
+ private:
+  std::vector<std::string> selectors_;
+  std::string note_;
+  bool rehash_ = false;
+};
+
+}  // namespace
+
+VerbEntry BackupEntry() {
+  return {.text = {.names = {"backup"},
+                   .section = "Back up, look and restore",
+                   .summary = "save sources, one snapshot each",
+                   .examples = "  holdfast-agent backup\n"
+                               "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n"
+                               "  holdfast-agent backup files/app --rehash\n"},
+          .make = MakeVerb<BackupVerb>};
+}
+
+}  // namespace holdfast::cli

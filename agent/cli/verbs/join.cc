@@ -1,0 +1,78 @@
+#include <chrono>
+#include <string>
+
+#include "agent/cli/agent_program.h"
+#include "agent/cli/agent_verb.h"
+#include "agent/cli/report.h"
+#include "agent/daemon/join_cluster.h"
+#include "common/base/format.h"
+#include "common/cli/exit_code.h"
+#include "common/io/fd.h"
+
+namespace holdfast::cli {
+namespace {
+
+std::string JoinText(const agent::JoinReport& report) {
+  return fmt::format(
+      "node {} is in cluster {}, incarnation {}\n"
+      "  controller: {}\n"
+      "  its keys: {}\n"
+      "next: systemctl enable --now holdfast-agent holdfast-restore.path\n",
+      report.node, report.cluster, report.incarnation, report.endpoint, report.directory);
+}
+
+std::string JoinJson(const agent::JoinReport& report) {
+  Json document = Document("join", 0);
+  document["node"] = report.node;
+  document["cluster"] = report.cluster;
+  document["cluster_id"] = report.cluster_id;
+  document["incarnation"] = report.incarnation;
+  document["endpoint"] = report.endpoint;
+  document["directory"] = report.directory;
+  return Dump(document);
+}
+
+class JoinVerb final : public AgentVerb {
+ public:
+  using AgentVerb::AgentVerb;
+
+  void Declare(OptionList& options) override {
+    options.Add({.names = "--token-file",
+                 .metavar = "FILE",
+                 .help = "the file that holds the token; - is stdin",
+                 .value = &token_file_,
+                 .is_required = true});
+  }
+
+  bool stays_root() const override { return true; }
+
+  Result<int> Run(AgentProgram& program) override {
+    constexpr std::chrono::seconds kTimeout{30};
+    // From a pipe, the token need not be stored in any file.
+    const std::string file = token_file_ == "-" ? "/dev/stdin" : token_file_;
+    HF_ASSIGN(const Bytes token, ReadWholeFile(file, 64U << 10));
+    const ProgramContext& context = program.context();
+    HF_ASSIGN(const agent::JoinReport report,
+              agent::JoinCluster(*program.settings(), AsText(token), kTimeout, *context.random,
+                                 *context.clock));
+    return program.Finish(
+        kExitDone, [&] { return JoinText(report); }, [&] { return JoinJson(report); });
+  }
+
+ private:
+  std::string token_file_;
+};
+
+}  // namespace
+
+VerbEntry JoinEntry() {
+  return {.text = {.names = {"join"},
+                   .section = "This node",
+                   .summary = "become a node of a cluster, with a token of its controller",
+                   .examples =
+                       "  holdfast agent token db-1 | ssh db-1 holdfast-agent join --token-file -\n"
+                       "  holdfast-agent join --token-file token\n"},
+          .make = MakeVerb<JoinVerb>};
+}
+
+}  // namespace holdfast::cli

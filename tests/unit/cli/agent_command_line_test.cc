@@ -1,0 +1,247 @@
+#include "agent/cli/agent_command_line.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/cli/verbs/all_verbs.h"
+#include "tests/support/catch.h"
+#include "tests/support/fake_source.h"
+#include "tests/support/results.h"
+
+namespace holdfast::cli {
+namespace {
+
+const std::vector<SourceKind>& Kinds() {
+  static testing::FakeWorld world;
+  static const std::vector<SourceKind> kinds = {testing::FakeKind(world),
+                                                testing::FakeKind(world, "second")};
+  return kinds;
+}
+
+ParsedAgentLine Parse(const std::vector<std::string>& argv) {
+  // The verb is looked at no longer than its command line lives.
+  AgentCommandLine line(Kinds());
+  ParsedAgentLine parsed = line.Parse(argv, 80);
+  parsed.verb.reset();
+  return parsed;
+}
+
+std::string NameOf(const std::vector<std::string>& argv) {
+  const ParsedAgentLine parsed = Parse(argv);
+  INFO((parsed.mistake ? parsed.mistake->Text() : ""));
+  REQUIRE_FALSE(parsed.mistake);
+  return parsed.verb_name;
+}
+
+std::string Mistake(const std::vector<std::string>& argv) {
+  const ParsedAgentLine parsed = Parse(argv);
+  REQUIRE(parsed.mistake);
+  REQUIRE(parsed.mistake->code() == ErrorCode::kInvalidArgument);
+  return parsed.mistake->Text();
+}
+
+std::vector<std::string> Words(const std::string& name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (c == ' ') {
+      words.emplace_back();
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+TEST_CASE("agent command line: verbs keep their names, and their names in JSON") {
+  // Typed -> in JSON. Entries are only ever added.
+  const std::map<std::string, std::string> names = {
+      {"backup", "backup"},
+      {"check", "check"},
+      {"config check", "config check"},
+      {"config show", "config show"},
+      {"copy", "repository copy"},
+      {"diff", "repository diff"},
+      {"dump", "repository dump"},
+      {"export", "export"},
+      {"find", "repository find"},
+      {"forget", "repository forget"},
+      {"import", "import"},
+      {"init", "repository init"},
+      {"join", "join"},
+      {"key add", "repository key add"},
+      {"key list", "repository key list"},
+      {"key passwd", "repository key passwd"},
+      {"key remove", "repository key remove"},
+      {"list", "list"},
+      {"lock list", "repository lock list"},
+      {"ls", "repository ls"},
+      {"prune", "repository prune"},
+      {"repair index", "repository repair index"},
+      {"repair packs", "repository repair packs"},
+      {"repository check", "check"},
+      {"repository copy", "repository copy"},
+      {"repository diff", "repository diff"},
+      {"repository dump", "repository dump"},
+      {"repository find", "repository find"},
+      {"repository forget", "repository forget"},
+      {"repository info", "repository info"},
+      {"repository init", "repository init"},
+      {"repository key add", "repository key add"},
+      {"repository key list", "repository key list"},
+      {"repository key passwd", "repository key passwd"},
+      {"repository key remove", "repository key remove"},
+      {"repository lock list", "repository lock list"},
+      {"repository ls", "repository ls"},
+      {"repository prune", "repository prune"},
+      {"repository repair index", "repository repair index"},
+      {"repository repair packs", "repository repair packs"},
+      {"repository stats", "repository stats"},
+      {"repository unlock", "repository unlock"},
+      {"restore", "restore"},
+      {"restore-helper", "restore-helper"},
+      {"run", "run"},
+      {"snapshots", "list"},
+      {"source list", "source list"},
+      {"stats", "repository stats"},
+      {"unlock", "repository unlock"},
+  };
+  std::map<std::string, std::string> found;
+  for (const VerbEntry& entry : AllVerbs()) {
+    for (const std::string& name : entry.text.names) found[name] = entry.text.JsonName();
+  }
+  REQUIRE(found == names);
+}
+
+TEST_CASE("agent command line: options of verbs are accepted") {
+  REQUIRE(NameOf({"restore", "x", "--to", "y"}) == "restore");
+  REQUIRE(NameOf({"restore", "x", "--stage-dir", "d", "--bump", "5", "--mark"}) == "restore");
+  REQUIRE(NameOf({"restore", "x", "--to", "y", "--overwrite", "if-newer", "--delete", "--dry-run",
+                  "--include", "/data/etc", "--include", "*.conf"}) == "restore");
+  REQUIRE(NameOf({"repository", "check", "--read-data"}) == "check");
+  REQUIRE(NameOf({"check", "--read-data-subset", "2.5%"}) == "check");
+  REQUIRE(NameOf({"source", "list", "--discover"}) == "source list");
+  REQUIRE(NameOf({"ls", "3fa2", "data/etc", "-r"}) == "repository ls");
+  REQUIRE(NameOf({"dump", "3fa2", "/", "--to", "f", "--json"}) == "repository dump");
+  REQUIRE(NameOf({"diff", "a", "b", "--metadata"}) == "repository diff");
+  REQUIRE(NameOf({"forget", "3fa2", "latest:a/b"}) == "repository forget");
+  REQUIRE(
+      NameOf({"forget",       "--keep-daily", "14",     "--keep-last", "unlimited", "--keep-within",
+              "1y5m",         "--keep-tag",   "a,b",    "--keep-tag",  "c",         "--group-by",
+              "host",         "--source",     "etcd/*", "--min-keep",  "3",         "-n",
+              "--retry-lock", "10m"}) == "repository forget");
+}
+
+TEST_CASE("agent command line: options that several verbs have reach the program") {
+  AgentCommandLine line(Kinds());
+  const ParsedAgentLine parsed =
+      line.Parse({"-c", "f", "stats", "--retry-lock", "10m", "--repository", "main",
+                  "--allow-partial", "--log-level", "debug"},
+                 80);
+  REQUIRE(parsed.verb != nullptr);
+  REQUIRE(line.globals().config == "f");
+  REQUIRE(line.globals().log_level == LogLevel::kDebug);
+  REQUIRE(parsed.verb->retry_lock() == std::chrono::minutes(10));
+  REQUIRE(parsed.verb->repository() == "main");
+  REQUIRE(parsed.verb->latest().allow_partial);
+  REQUIRE_FALSE(parsed.verb->latest().allow_invalid);
+}
+
+TEST_CASE("agent command line: mistakes are named and hint at the verb's help") {
+  REQUIRE_THAT(Mistake({}), Catch::Contains("see `holdfast-agent --help`"));
+  REQUIRE_THAT(Mistake({"backupp"}), Catch::Contains("--help"));
+  REQUIRE_THAT(Mistake({"backup", "--nite", "x"}),
+               Catch::Contains("--nite") && Catch::Contains("`holdfast-agent backup "
+                                                            "--help`"));
+  REQUIRE_THAT(Mistake({"config"}), Catch::Contains("`holdfast-agent config --help`"));
+  REQUIRE_THAT(Mistake({"restore"}), Catch::Contains("SNAPSHOT is missing"));
+  REQUIRE_THAT(Mistake({"restore", "x"}), Catch::Contains("expected --to DIR or --in-place"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--in-place", "--path", "p"}), Catch::Contains("--to"));
+  for (const char* flag :
+       {"--include=a", "--exclude=a", "--overwrite=never", "--delete", "--dry-run"}) {
+    INFO(flag);
+    REQUIRE_THAT(Mistake({"restore", "x", "--in-place", flag}), Catch::Contains("goes with --to"));
+  }
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "a", "--exclude", "b"}),
+               Catch::Contains("expected one of them"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "[a"}),
+               Catch::Contains("is no pattern"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--delete"}), Catch::Contains("--overwrite"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--overwrite", "sometimes"}),
+               Catch::Contains("expected always, if-changed, if-newer or never"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--no-safety-snapshot"}),
+               Catch::Contains("--in-place"));
+  REQUIRE_THAT(Mistake({"list", "--repository-url", "file:/x"}),
+               Catch::Contains("--password-file"));
+  REQUIRE_THAT(Mistake({"list", "--password-file", "p"}), Catch::Contains("--repository-url"));
+  REQUIRE_THAT(
+      Mistake({"list", "--repository-url", "file:/x", "--password-file", "p", "--config", "c"}),
+      Catch::Contains("--config"));
+  REQUIRE_THAT(
+      Mistake({"restore", "x", "--in-place", "--repository-url", "u", "--password-file", "p"}),
+      Catch::Contains("needs the source's configuration"));
+  REQUIRE_THAT(Mistake({"list", "a/b", "c/d"}), Catch::Contains("unexpected argument \"c/d\""));
+  REQUIRE_THAT(Mistake({"list", "--log-level", "loud"}), Catch::Contains("expected trace"));
+}
+
+TEST_CASE("agent command line: mistakes in looking into a repository") {
+  REQUIRE_THAT(Mistake({"repository", "stats", "--mode", "x"}), Catch::Contains("no way to count"));
+  REQUIRE_THAT(Mistake({"repository", "dump", "a", "/", "--json"}), Catch::Contains("--to FILE"));
+  REQUIRE_THAT(Mistake({"repository", "diff", "a"}), Catch::Contains("1 SNAPSHOT; expected 2"));
+  REQUIRE_THAT(Mistake({"repository", "key", "add"}), Catch::Contains("--new-password-file"));
+  REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("no part of"));
+}
+
+TEST_CASE("agent command line: mistakes in forgetting") {
+  const auto wrong = [](const std::vector<std::string>& more, const std::string& text) {
+    std::vector<std::string> argv = {"repository", "forget"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    REQUIRE_THAT(Mistake(argv), Catch::Contains(text));
+  };
+  wrong({}, "nothing to forget");
+  wrong({"--keep-last", "0"}, "nothing to forget");
+  wrong({"3fa2", "--keep-last", "1"}, "expected one of them");
+  wrong({"3fa2", "--source", "a/b"}, "go with a policy");
+  wrong({"--keep-last", "many"}, "expected a number, or \"unlimited\"");
+  wrong({"--keep-within", "7w"}, "--keep-within: \"7w\" is not a period");
+  wrong({"--keep-last", "1", "--group-by", "age"}, "cannot group by \"age\"");
+  wrong({"--keep-last", "1", "--source", "etcd"}, "expected kind/name");
+  wrong({"--keep-last", "1", "--retry-lock", "10"}, "--retry-lock: \"10\"");
+}
+
+TEST_CASE("agent command line: a mistake knows whether JSON was asked for, and its verb") {
+  ParsedAgentLine parsed = Parse({"config", "show", "--json", "--what"});
+
+  REQUIRE(parsed.json);
+  REQUIRE(parsed.verb_name == "config show");
+}
+
+TEST_CASE("agent command line: help of each verb has an example and the exit codes") {
+  std::vector<std::string> names = {""};
+  for (const VerbEntry& entry : AllVerbs()) {
+    names.insert(names.end(), entry.text.names.begin(), entry.text.names.end());
+  }
+  for (const std::string& name : names) {
+    std::vector<std::string> argv = name.empty() ? std::vector<std::string>{} : Words(name);
+    argv.emplace_back("--help");
+
+    const ParsedAgentLine parsed = Parse(argv);
+
+    INFO(name);
+    REQUIRE_FALSE(parsed.mistake);
+    REQUIRE_THAT(parsed.out, Catch::Contains("Examples:\n  holdfast"));
+    REQUIRE_THAT(parsed.out, Catch::Contains(("holdfast-agent " + name).substr(0, 14)));
+    REQUIRE_THAT(parsed.out, Catch::Contains(name));
+    REQUIRE_THAT(parsed.out, Catch::Contains("Exit codes: 0 done"));
+  }
+  REQUIRE_THAT(Parse({"restore", "--help"}).out, Catch::Contains("--stage-dir"));
+  REQUIRE_THAT(Parse({"backup", "--help"}).out, Catch::Contains("a map in memory"));
+}
+
+TEST_CASE("agent command line: the version") {
+  REQUIRE_THAT(Parse({"--version"}).out, Catch::StartsWith("holdfast-agent 0."));
+}
+
+}  // namespace
+}  // namespace holdfast::cli
