@@ -132,7 +132,7 @@ class Cluster:
             agent = Agent(config)
             if node == services.NODES[0]:
                 done = agent.run("repository", "init", "--repository", "main")
-                told.output(node, "holdfast-agent repository init --repository main --config agent.yaml", done.stdout)
+                told.output(node, "holdfast-agent init --repository main --config agent.yaml", done.stdout)
                 token = _first_line(self.anna_types("agent", "token", node), "hf1.")
             else:
                 token = self.asked("agent", "token", node)["token"]

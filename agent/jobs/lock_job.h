@@ -14,7 +14,7 @@ namespace holdfast::jobs {
 struct LockListReport {
   struct Entry {
     repository::LockInfo lock;
-    bool is_stale = false;  // `repository unlock` removes it
+    bool is_stale = false;  // `unlock` removes it
   };
   std::string repository;
   std::vector<Entry> locks;  // by ascending time

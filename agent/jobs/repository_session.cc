@@ -53,7 +53,7 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
         address.name.empty()
             ? "name the file that holds the repository's password"
             : fmt::format(
-                  "`holdfast-agent repository init --repository {}` makes it for a new "
+                  "`holdfast-agent init --repository {}` makes it for a new "
                   "repository; for one that is there bring its password back",
                   address.name);
     if (!is_missing) {

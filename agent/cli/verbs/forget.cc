@@ -56,7 +56,7 @@ std::string ForgetText(const jobs::ForgetReport& report, Screen screen) {
                         report.kept_by_floor);
   }
   if (report.forgotten > 0 && !report.dry_run)
-    text += "  what only they needed stays until the next `repository prune`\n";
+    text += "  what only they needed stays until the next `prune`\n";
   return text;
 }
 

@@ -401,7 +401,7 @@ class Browsing(Verbs):
 
     def test_mistakes(self) -> None:
         self.wrong(1, "nothing/here", arguments=["ls", self.ours, "nothing/here"])
-        self.wrong(2, "path is required", arguments=["dump", self.ours])
+        self.wrong(2, "PATH is missing", arguments=["dump", self.ours])
         self.wrong(2, "expected --to FILE", arguments=["dump", self.ours, "/", "--json"])
         self.wrong(2, "neither a file nor", arguments=["dump", self.ours, self.inside + "/link", "--to", "x"])
         self.fails(1, "exists", arguments=["repository", "dump", self.ours, "/", "--to", str(self.password)])
