@@ -199,7 +199,7 @@ TEST_CASE("program: a missing configuration and a missing password file end with
     Outcome outcome = fixture.Run({verb});
     REQUIRE(outcome.code == 2);
     REQUIRE_THAT(outcome.err, Catch::Contains("agent.yaml:3:") &&
-                                  Catch::Contains("repository init --repository main"));
+                                  Catch::Contains("`holdfast-agent init --repository main`"));
   }
   REQUIRE(fixture.Run({"config", "check"}).code == 2);
 }
