@@ -49,13 +49,12 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
   Result<Bytes> bytes = ReadWholeFile(address.password_file, kPasswordBytesMax);
   if (!bytes) {
     bool is_missing = bytes.error().code() == ErrorCode::kNotFound;
-    std::string hint =
-        address.name.empty()
-            ? "name the file that holds the repository's password"
-            : fmt::format(
-                  "`holdfast-agent init --repository {}` makes it for a new "
-                  "repository; for one that is there bring its password back",
-                  address.name);
+    std::string hint = address.name.empty()
+                           ? "name the file that holds the repository's password"
+                           : fmt::format(
+                                 "`holdfast-agent init --repository {}` makes it for a new "
+                                 "repository; for one that is there bring its password back",
+                                 address.name);
     if (!is_missing) {
       return Fail(bytes.error().code(), place + bytes.error().message(), bytes.error().hint());
     }

@@ -208,7 +208,7 @@ TEST_CASE("stock restic: our lock keeps its exclusive commands out, and dead one
   dead.pid = 1U << 30;
   const LockRecord record{place.clock.Now(), true, dead};
   Unwrap(repository->SaveSealed(FileKind::kLock, AsBytes(EncodeLock(record))));
-  REQUIRE_FAILS(Lock::AcquireShared(*repository), ErrorCode::kBusy, "repository unlock");
+  REQUIRE_FAILS(Lock::AcquireShared(*repository), ErrorCode::kBusy, "holdfast-agent unlock");
 
   (void)place.ResticOk({"unlock"});
 

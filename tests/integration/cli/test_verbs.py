@@ -180,7 +180,7 @@ class Mistakes(Verbs):
         self.assertIn("holdfast-agent 0.", self.agent.run("--version", config=False).stdout)
 
     def test_no_repository_a_wrong_password_and_one_already_there(self) -> None:
-        self.fails(2, "agent.yaml:", "is not there", "repository init", arguments=["backup"])
+        self.fails(2, "agent.yaml:", "is not there", "`holdfast-agent init --repository main`", arguments=["backup"])
         self.password.write_text("guess\n")
         self.password.chmod(0o600)
         for verb in (["backup"], ["list"], ["check"], ["restore", "latest:files/app", "--to", "x"]):
