@@ -149,8 +149,8 @@ v1::InventoriedSnapshot InventoriedOf(const InventoriedSnapshot& snapshot) {
   return message;
 }
 
-// What only a kind's own restore has.
-void FillSpecial(const RestoreReport& report, v1::Restored& message) {
+// What only a one-shot method and a dry run have.
+void FillMethod(const RestoreReport& report, v1::Restored& message) {
   FillTexts(report.lines, *message.mutable_lines(), kLinesMax);
   for (std::size_t i = 0; i < std::min(report.plan.size(), kLinesMax); ++i) {
     const PlannedChange& change = report.plan[i];
@@ -164,7 +164,7 @@ void FillSpecial(const RestoreReport& report, v1::Restored& message) {
     item.set_there(Clean(change.there));
     item.set_action(Clean(change.action));
   }
-  message.set_plan_count(report.plan.size());
+  message.set_plan_count(report.plan_count);
   message.set_dry_run(report.dry_run);
   message.set_resumed(report.resumed);
   if (report.error) FillMessage(*report.error, report.began, false, *message.mutable_partly());
@@ -256,14 +256,14 @@ void FillMessage(const InventoryPage& page, v1::InventoryResult& message) {
   message.set_more(page.more);
 }
 
-void FillMessage(const RestoreReport& report, v1::Restored& message, bool to_target) {
+void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan) {
   message.set_directory(Clean(report.directory));
   message.set_items(report.items);
   message.set_bytes(report.bytes);
   FillSeconds(report.seconds, *message.mutable_seconds());
   FillTexts(report.changes, *message.mutable_changes());
   FillTexts(report.warnings, *message.mutable_warnings());
-  if (to_target) FillSpecial(report, message);
+  if (with_plan) FillMethod(report, message);
   if (!report.safety_snapshot) return;
   if (auto id = repository::ParseId(report.safety_snapshot->snapshot)) {
     message.set_safety_snapshot(Raw(*id));

@@ -39,8 +39,9 @@ void FillMessage(const std::vector<ProbeReport>& reports, v1::ProbeResult& messa
 void FillMessage(const CheckTaskReport& report, v1::VerifyResult& message);
 // As many snapshots as there is room for; then `more` is set.
 void FillMessage(const InventoryPage& page, v1::InventoryResult& message);
-// `to_target`: with what only a kind's own restore has, which only they understand who ordered it.
-void FillMessage(const RestoreReport& report, v1::Restored& message, bool to_target = false);
+// `with_plan`: with what only a one-shot method and a dry run have. Whoever ordered one of them
+// understands it, and nobody else does.
+void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan = false);
 void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& message);
 
 // What a compose order says of a part. kInvalidArgument for a tree id of the wrong length.

@@ -78,9 +78,9 @@ class Restore {
  private:
   Result<void> Try() {
     timer_.Begin("open", progress_.progress());
-    LockUse lock_use = options_.mode == RestoreMode::kInPlace && options_.safety_snapshot
-                           ? LockUse::kRequired
-                           : LockUse::kIfCan;
+    const bool takes_safety_snapshot =
+        options_.mode == RestoreMode::kInPlace && options_.safety_snapshot && !options_.dry_run;
+    LockUse lock_use = takes_safety_snapshot ? LockUse::kRequired : LockUse::kIfCan;
     // What is put into a directory can be gone on with, should the lock turn out to be refused.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
@@ -296,9 +296,13 @@ class Restore {
   Result<void> InPlace() {
     HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
     HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
+    HF_TRY(CheckDryRun(*chosen.method));
     HF_ASSIGN(const SourceSettings* settings, SourceOfSnapshot(*kind));
+    const std::string path = TrimSlashes(options_.path);
+    if (!path.empty()) HF_TRY(ExpectPath(*view_, path));
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
-              SourceSession::Open(context_, *settings, "restore"));
+              SourceSession::Open(context_, *settings, "restore",
+                                  options_.dry_run ? Unfinished::kRefuse : Unfinished::kRecover));
     report_.recovered = source->recovered();
     RestoreJournal journal(context_.settings->state_dir, {.run = context_.run,
                                                           .kind = settings->kind,
@@ -312,11 +316,13 @@ class Restore {
                         {.snapshot = view_.get(),
                          .journal = &journal,
                          .options = std::move(chosen.options),
+                         .path = path,
                          .allow_invalid = options_.allow_invalid,
                          // What a partial safety snapshot has not may have been there all the same.
                          .keep_others = snapshot_.is_safety && snapshot_.is_partial}));
     timer_.Begin("preflight", progress_.progress());
     HF_TRY(session->Preflight(context_.stop));
+    if (options_.dry_run) return Preview(*session);
     report_.began = true;
     Result<void> steps = TakeSteps(*session, *settings, *source);
     if (!steps) return RollBack(*session, journal, std::move(steps).error());
@@ -326,6 +332,25 @@ class Restore {
     HF_TRY(journal.Remove());
     report_.items = progress_.progress().items;
     report_.bytes = progress_.progress().bytes;
+    return {};
+  }
+
+  Result<void> CheckDryRun(const RestoreMethod& method) const {
+    if (!options_.dry_run || method.has_dry_run) return {};
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a restore with --{} cannot be tried with --dry-run", method.name));
+  }
+
+  Result<void> Preview(RestoreSession& session) {
+    timer_.Begin("preview", progress_.progress());
+    const auto keep = [this](const PlannedChange& change) -> Result<void> {
+      ++report_.plan_count;
+      report_.items += change.items;
+      report_.bytes += change.bytes;
+      if (report_.plan.size() < kPlanMax) report_.plan.push_back(change);
+      return {};
+    };
+    HF_ASSIGN(report_.lines, session.Preview(keep, context_.stop));
     return {};
   }
 
@@ -391,10 +416,7 @@ class Restore {
     HF_ASSIGN(const SourceKind* kind, KindOfSnapshot());
     HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
     const RestoreMethod& method = *chosen.method;
-    if (options_.dry_run && !method.has_dry_run) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("a restore with --{} cannot be tried with --dry-run", method.name));
-    }
+    HF_TRY(CheckDryRun(method));
     const SourceSettings* settings = nullptr;
     if (method.needs.source_settings) {
       HF_ASSIGN(settings, SourceOfSnapshot(*kind));
@@ -417,6 +439,7 @@ class Restore {
     report_.bytes = progress_.progress().bytes;
     report_.lines = std::move(done.lines);
     report_.plan = std::move(done.plan);
+    report_.plan_count = report_.plan.size();
     report_.resumed = done.resumed;
     for (std::string& warning : done.warnings) report_.warnings.push_back(std::move(warning));
     if (done.partly) report_.state = TaskState::kPartlyDone;

@@ -34,7 +34,8 @@ struct RestoreOptions {
   std::string source = {};
   std::string root = {};       // kStaging: absolute, and there
   std::string directory = {};  // kDirectory: absolute; kStaging: relative to the root
-  std::string path = {};       // of these two: only this path of the snapshot; empty: all
+  // kDirectory, kStaging, kInPlace: only this path of the snapshot; empty: all.
+  std::string path = {};
   // kDirectory: only what these select, see repository::PathFilter; and what becomes of what lies
   // in the directory. Unset: it must be new or empty, or hold what an unfinished restore of the
   // same left, which is gone on with.
@@ -42,7 +43,8 @@ struct RestoreOptions {
   std::vector<std::string> exclude = {};
   std::optional<Overwrite> overwrite = std::nullopt;
   bool remove_others = false;  // with `overwrite`
-  // Changes nothing, and tells `on_change` what would be.
+  // Changes nothing. kDirectory tells `on_change` what would be; kInPlace and kMethod report it as
+  // `plan`.
   bool dry_run = false;
   std::function<Result<void>(const ExtractChange&)> on_change = nullptr;
   bool safety_snapshot = true;  // kInPlace, kMethod
@@ -53,6 +55,9 @@ struct RestoreOptions {
   config::Values fixed_options = {};   // read already; none of them may be in `kind_options`
   std::string working_directory = {};  // relative paths in kind_options are relative to it
 };
+
+// A dry run in place keeps no more of what would change.
+inline constexpr std::size_t kPlanMax = 10'000;
 
 // JSON: docs/json.md#restore.
 struct RestoreReport {
@@ -77,8 +82,9 @@ struct RestoreReport {
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
   std::vector<std::string> changes;  // kInPlace: what is different now
-  std::vector<std::string> lines;    // kMethod: for the operator
-  std::vector<PlannedChange> plan;   // kMethod, of a dry run
+  std::vector<std::string> lines;    // kMethod, and kInPlace of a dry run: for the operator
+  std::vector<PlannedChange> plan;   // likewise, of a dry run: the first kPlanMax
+  std::uint64_t plan_count = 0;      // how many there are
   std::optional<BackupTaskReport> safety_snapshot;
   bool rolled_back = false;  // kInPlace: a step failed, and all is as it was before
   std::string recovered;     // see SourceSession

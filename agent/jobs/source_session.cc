@@ -41,7 +41,8 @@ Result<std::string> RecoverInPlace(const SourceKind& kind, const SourceContext& 
 
 Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& context,
                                                            const SourceSettings& settings,
-                                                           std::string_view verb) {
+                                                           std::string_view verb,
+                                                           Unfinished unfinished) {
   HF_ASSIGN(FileLock lock, LockSource(context, settings, verb));
   auto session = std::make_unique<SourceSession>(Key{}, std::move(lock));
   session->kind_ = context.FindKind(settings.kind);
@@ -50,7 +51,7 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Open(const JobContext& con
       fmt::format("{}/sources/{}-{}", context.settings->state_dir, settings.kind, settings.name),
       0700));
   HF_ASSIGN(session->source_, OpenSource(context, *session->kind_, settings.name, settings.values));
-  HF_TRY(session->Recover(context, settings));
+  HF_TRY(session->Recover(context, settings, unfinished));
   return session;
 }
 
@@ -66,11 +67,18 @@ Result<std::unique_ptr<SourceSession>> SourceSession::Adopt(const JobContext& co
   return session;
 }
 
-Result<void> SourceSession::Recover(const JobContext& context, const SourceSettings& settings) {
+Result<void> SourceSession::Recover(const JobContext& context, const SourceSettings& settings,
+                                    Unfinished what_to_do) {
   const std::string& state_dir = context.settings->state_dir;
   HF_ASSIGN(std::optional<UnfinishedRestore> unfinished,
             ReadRestoreJournal(state_dir, settings.kind, settings.name));
   if (!unfinished) return {};
+  if (what_to_do == Unfinished::kRefuse) {
+    return Fail(ErrorCode::kBusy,
+                fmt::format("the restore of snapshot {} that run {} began was interrupted",
+                            unfinished->snapshot.substr(0, 8), unfinished->run),
+                "the next backup or restore of this source finishes or undoes it");
+  }
   std::string what = fmt::format("recover the restore of snapshot {} that run {} began",
                                  unfinished->snapshot, unfinished->run);
   Result<std::string> done =

@@ -2,6 +2,7 @@
 // interrupted restore left.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,13 +14,20 @@
 
 namespace holdfast::jobs {
 
+// What becomes of a restore in place that did not end.
+enum class Unfinished : std::uint8_t {
+  kRecover,  // finish or undo it
+  kRefuse,   // kBusy: the caller changes nothing
+};
+
 class SourceSession {
  public:
-  // Takes the lock, opens the source, and finishes or undoes an unfinished restore in place before
-  // anything else. `verb` is what the lock says of us: "backup". kBusy names the holder.
+  // Takes the lock, opens the source, and deals with an unfinished restore in place before anything
+  // else. `verb` is what the lock says of us: "backup". kBusy names the holder.
   static Result<std::unique_ptr<SourceSession>> Open(const JobContext& context,
                                                      const SourceSettings& settings,
-                                                     std::string_view verb);
+                                                     std::string_view verb,
+                                                     Unfinished unfinished = Unfinished::kRecover);
   // The same for a source that is open already, and that no restore in place was ever begun of.
   static Result<std::unique_ptr<SourceSession>> Adopt(const JobContext& context,
                                                       const SourceSettings& settings,
@@ -38,7 +46,8 @@ class SourceSession {
   SourceSession(Key, FileLock lock) : lock_(std::move(lock)) {}
 
  private:
-  Result<void> Recover(const JobContext& context, const SourceSettings& settings);
+  Result<void> Recover(const JobContext& context, const SourceSettings& settings,
+                       Unfinished what_to_do);
 
   FileLock lock_;
   const SourceKind* kind_ = nullptr;

@@ -33,6 +33,19 @@ class SwapJournal {
   virtual Result<void> Record(std::string_view state) = 0;
 };
 
+// One thing that a restore makes or changes.
+struct PlannedChange {
+  std::string what = {};    // "topic", "group", "file"
+  std::string name = {};    // in the snapshot; in place: the live path
+  std::string target = {};  // what it is called then
+  std::uint64_t parts = 0;
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+  std::string there = {};   // what is there now, in words
+  std::string action = {};  // what becomes of it, in words
+};
+using ChangeVisitor = std::function<Result<void>(const PlannedChange&)>;
+
 // Restore in place. Each step is called once, in this order; after a failure of Swap() or Verify(),
 // or of Validate(), the job calls Rollback(). The destructor removes what was staged and not
 // swapped.
@@ -41,6 +54,11 @@ class RestoreSession {
   virtual ~RestoreSession() = default;
   // Can it be done: rights, space, mount points, the service's state. Changes nothing.
   virtual Result<void> Preflight(std::stop_token stop) = 0;
+  // Instead of all further steps: tells what Swap() would change, and fails as Validate() would if
+  // the service's own checker can look at the new state without staging it. Changes nothing.
+  // Returns what else there is to say.
+  virtual Result<std::vector<std::string>> Preview(const ChangeVisitor& visit,
+                                                   std::stop_token stop) = 0;
   // Puts the new state beside the live one.
   virtual Result<void> Stage(Progress& progress, std::stop_token stop) = 0;
   // Has the service's own tool look at what was staged.
@@ -55,18 +73,6 @@ class RestoreSession {
   virtual Result<void> Rollback() = 0;
   // What was changed, in words, for the report.
   virtual std::vector<std::string> Changes() const = 0;
-};
-
-// One thing that a restore makes or changes.
-struct PlannedChange {
-  std::string what = {};    // "topic", "group"
-  std::string name = {};    // in the snapshot
-  std::string target = {};  // what it is called then
-  std::uint64_t parts = 0;
-  std::uint64_t items = 0;
-  std::uint64_t bytes = 0;
-  std::string there = {};   // what is there now, in words
-  std::string action = {};  // what becomes of it, in words
 };
 
 // What a one-shot restore did.
@@ -84,6 +90,9 @@ struct InPlaceSpec {
   SnapshotView* snapshot = nullptr;
   SwapJournal* journal = nullptr;
   config::Values options = {};  // checked against RestoreMethod::options
+  // Only this path of the snapshot, which it has, e.g. "data/etc/hosts": nothing else is replaced,
+  // removed or made. Empty: all that the snapshot has of the live state.
+  std::string path = {};
   // That the service's own checker refuses the content is a warning, not an error.
   bool allow_invalid = false;
   // What the snapshot does not have stays where it is.

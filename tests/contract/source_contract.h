@@ -183,6 +183,7 @@ inline void CheckRestoreMethods(const SourceKind& kind) {
       REQUIRE(method.name == kInPlaceName);
       REQUIRE(own == nullptr);
       REQUIRE(method.needs.source_settings);
+      REQUIRE(method.has_dry_run);
       REQUIRE(restore->open);
       SourceContext context;
       context.kind = kind.kind;

@@ -149,10 +149,19 @@ class FakeRestoreSession final : public RestoreSession {
  public:
   FakeRestoreSession(FakeWorld& world, const InPlaceSpec& spec) : world_(world), spec_(spec) {}
   Result<void> Preflight(std::stop_token) override { return world_.Step("preflight"); }
+  Result<std::vector<std::string>> Preview(const ChangeVisitor& visit, std::stop_token) override {
+    HF_TRY(world_.Step("preview"));
+    for (const auto& [path, text] : world_.live) {
+      if (!Has(path)) continue;
+      HF_TRY(visit({.what = "value", .name = path, .items = 1, .action = "replaced"}));
+    }
+    return std::vector<std::string>{"the rest is the same"};
+  }
   Result<void> Stage(Progress&, std::stop_token) override {
     HF_TRY(spec_.journal->Record("staging"));
     HF_TRY(world_.Step("stage"));
     return spec_.snapshot->List("data", [&](const ViewEntry& entry) -> Result<void> {
+      if (!Has("data/" + entry.name)) return {};
       HF_ASSIGN(auto reader, spec_.snapshot->Open("data/" + entry.name));
       Bytes bytes(1024);
       HF_ASSIGN(std::size_t count, reader->Read(bytes));
@@ -167,7 +176,8 @@ class FakeRestoreSession final : public RestoreSession {
   }
   Result<void> Swap(std::stop_token) override {
     HF_TRY(spec_.journal->Record("swapping"));
-    if (spec_.keep_others) staged_.insert(world_.live.begin(), world_.live.end());
+    if (spec_.keep_others || !spec_.path.empty())
+      staged_.insert(world_.live.begin(), world_.live.end());
     old_ = std::exchange(world_.live, staged_);
     return world_.Step("swap");
   }
@@ -181,6 +191,8 @@ class FakeRestoreSession final : public RestoreSession {
   std::vector<std::string> Changes() const override { return {"data replaced"}; }
 
  private:
+  bool Has(const std::string& path) const { return spec_.path.empty() || path == spec_.path; }
+
   FakeWorld& world_;
   InPlaceSpec spec_;
   std::map<std::string, std::string> staged_;
@@ -216,6 +228,7 @@ inline RestoreMethod FakeInPlaceMethod(FakeWorld& world) {
       .name = std::string(kInPlaceName),
       .summary = "exchange the map",
       .needs = {.source_settings = true, .safety_snapshot = true},
+      .has_dry_run = true,
       .open = InPlaceRestore{
           .open = [&world](const SourceContext&, const config::Values&,
                            const InPlaceSpec& spec) -> Result<std::unique_ptr<RestoreSession>> {

@@ -33,6 +33,12 @@ class CarryOver {
   Result<void> Bring(const std::string& from, const std::string& to, const std::string& path,
                      std::stop_token stop);
 
+  // Whether Bring() would bring `at`, which is in the live directory `path` and not in the
+  // snapshot.
+  bool Keeps(const std::string& path, const std::string& at) const {
+    return is_needed_ && IsLeftOut(path, path, at);
+  }
+
   std::uint64_t items() const { return items_; }
 
  private:

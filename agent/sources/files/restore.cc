@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/sources/files/carry_over.h"
+#include "agent/sources/files/preview.h"
 #include "agent/sources/files/restore_plan.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
@@ -94,9 +95,11 @@ class Comparison {
 
 class Session final : public RestoreSession {
  public:
-  Session(const SourceContext& context, Settings settings, const InPlaceSpec& spec)
+  Session(const SourceContext& context, Settings settings, RestoreScope scope,
+          const InPlaceSpec& spec)
       : context_(context),
         settings_(std::move(settings)),
+        scope_(std::move(scope)),
         snapshot_(*spec.snapshot),
         carry_over_(settings_, snapshot_, spec.keep_others),
         swap_([journal = spec.journal](std::string_view state) { return journal->Record(state); }) {
@@ -108,13 +111,26 @@ class Session final : public RestoreSession {
   }
 
   Result<void> Preflight(std::stop_token stop) override {
-    HF_ASSIGN(plan_, PlanRestore(settings_, snapshot_, std::move(stop)));
+    HF_ASSIGN(plan_, PlanRestore(settings_, snapshot_, scope_, std::move(stop)));
     std::string id = MakeUlid(*context_.clock, *context_.random);
     for (const Target& target : plan_.targets) {
       HF_ASSIGN(std::string staged, swap_.StagingPath(target.path, id));
       staged_.push_back(std::move(staged));
     }
     return {};
+  }
+
+  Result<std::vector<std::string>> Preview(const ChangeVisitor& visit,
+                                           std::stop_token stop) override {
+    HF_ASSIGN(const PreviewCounts counts,
+              PreviewRestore(plan_, snapshot_, carry_over_, visit, std::move(stop)));
+    std::vector<std::string> lines = plan_.notes;
+    lines.push_back(fmt::format("{} other items are the same", counts.unchanged));
+    if (counts.kept > 0) {
+      lines.push_back(
+          fmt::format("{} items that the snapshot leaves out would be kept", counts.kept));
+    }
+    return lines;
   }
 
   Result<void> Stage(Progress& progress, std::stop_token stop) override {
@@ -275,6 +291,7 @@ class Session final : public RestoreSession {
 
   const SourceContext context_;
   const Settings settings_;
+  const RestoreScope scope_;
   SnapshotView& snapshot_;
   CarryOver carry_over_;
   filetree::SwapSet swap_;
@@ -293,7 +310,8 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
     return Fail(ErrorCode::kUnsupported, "the snapshot has no manifest",
                 "restore it to a directory: --to DIR");
   }
-  return std::make_unique<Session>(context, std::move(settings), spec);
+  HF_ASSIGN(RestoreScope scope, RestoreScope::Of(spec.path, SnapshotPath("")));
+  return std::make_unique<Session>(context, std::move(settings), std::move(scope), spec);
 }
 
 // Recovery leads to the same end from the state it was given, however often it is cut off: no
@@ -308,6 +326,7 @@ RestoreMethod InPlaceMethod() {
   return {.name = std::string(kInPlaceName),
           .summary = "replace the live files",
           .needs = {.source_settings = true, .safety_snapshot = true},
+          .has_dry_run = true,
           .open = InPlaceRestore{.open = OpenSession, .recover = Recover}};
 }
 

@@ -18,10 +18,6 @@ namespace {
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::uint64_t kItemBytes = 512;  // inode and directory entry
 
-bool IsWithin(const std::string& path, const std::string& top) {
-  return path == top || top == "/" || path.starts_with(top + "/");
-}
-
 std::string ParentOf(const std::string& path) {
   std::size_t slash = path.rfind('/');
   return slash == 0 ? "/" : path.substr(0, slash);
@@ -45,8 +41,10 @@ Result<std::string> FindTarget(const std::string& path) {
   return path;
 }
 
-// The snapshot's roots without those that lie below another one; each checked against `settings`.
-Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest) {
+// The snapshot's roots without those that lie below another one, as far as `scope` has them; each
+// checked against `settings`. Where the scope is below a root it takes the root's place.
+Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest,
+                                             const RestoreScope& scope) {
   auto found = manifest.details.find(kRootsDetail);
   if (found == manifest.details.end() || found->second.empty()) {
     return Fail(ErrorCode::kUnsupported, "the snapshot does not say which paths it is of",
@@ -60,17 +58,26 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
   std::vector<std::string> sorted = found->second;
   std::ranges::sort(sorted);
   std::vector<std::string> roots;
-  for (const std::string& root : sorted) {
-    bool is_configured = std::ranges::any_of(
-        configured, [&root](const std::string& path) { return IsWithin(root, path); });
+  for (const std::string& one : sorted) {
+    const bool is_around = scope.IsAbove(one);
+    if (!is_around && !scope.Has(one)) continue;
+    const std::string& root = is_around ? scope.path() : one;
+    bool is_configured = std::ranges::any_of(configured, [&root](const std::string& path) {
+      return RestoreScope::IsWithin(root, path);
+    });
     if (!is_configured) {
       return Fail(ErrorCode::kDenied,
                   fmt::format("{} of the snapshot is not configured any more", Quote(root)),
                   "add it to \"paths\", or restore to a directory: --to DIR");
     }
     bool is_covered = std::ranges::any_of(
-        roots, [&root](const std::string& outer) { return IsWithin(root, outer); });
+        roots, [&root](const std::string& outer) { return RestoreScope::IsWithin(root, outer); });
     if (!is_covered) roots.push_back(root);
+  }
+  if (roots.empty() && scope.is_limited()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is not in a path of the source", Quote(scope.path())),
+                "restore it to a directory: --to DIR --path PATH");
   }
   return roots;
 }
@@ -167,8 +174,8 @@ Result<void> VisitBelow(
 }
 
 Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
-                                std::stop_token stop) {
-  HF_ASSIGN(std::vector<std::string> roots, ChooseRoots(settings, *snapshot.manifest()));
+                                const RestoreScope& scope, std::stop_token stop) {
+  HF_ASSIGN(std::vector<std::string> roots, ChooseRoots(settings, *snapshot.manifest(), scope));
   RestorePlan plan;
   std::map<dev_t, Need> needs;
   for (const std::string& root : roots) {
@@ -178,6 +185,12 @@ Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot
       continue;
     }
     HF_ASSIGN(std::string path, FindTarget(root));
+    if (!scope.Has(path)) {
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("{} does not exist; --path {} may not make it", Quote(path),
+                              SnapshotPath(scope.path())),
+                  fmt::format("restore the directory, too: --path {}", SnapshotPath(path)));
+    }
     HF_TRY(AddNeed(snapshot, root, ParentOf(path), needs, plan, stop));
     auto known = std::ranges::find(plan.targets, path, &Target::path);
     if (known != plan.targets.end()) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/sources/files/settings.h"
+#include "agent/sources/restore_scope.h"
 #include "common/base/result.h"
 #include "common/stream/snapshot_view.h"
 
@@ -36,10 +37,11 @@ Result<void> VisitBelow(
     SnapshotView& snapshot, const std::string& path,
     const std::function<Result<void>(const std::string& path, const Attributes&)>& visit);
 
-// Roots of the snapshot that the configuration still names become targets. Checks rights and free
-// space; mount points are the swap set's to refuse. kDenied, kNoSpace or kUnsupported with the
-// reason.
+// Roots of the snapshot that the configuration still names become targets, or the path in them that
+// `scope` is limited to. Checks rights and free space; mount points are the swap set's to refuse.
+// kDenied, kNoSpace or kUnsupported with the reason; kNotFound where a directory that `scope` does
+// not have would have to be made.
 Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
-                                std::stop_token stop);
+                                const RestoreScope& scope, std::stop_token stop);
 
 }  // namespace holdfast::files

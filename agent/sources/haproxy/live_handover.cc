@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "agent/sources/haproxy/backup.h"
@@ -14,6 +15,7 @@
 #include "agent/sources/haproxy/follower.h"
 #include "agent/sources/haproxy/live_state.h"
 #include "agent/sources/haproxy/runtime_api.h"
+#include "agent/sources/host/paths.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
@@ -80,6 +82,13 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
                                        "\"load-server-state-from-file\" load comes back)"));
   }
   return {};
+}
+
+// Without symlinks, as far as it exists.
+std::string RealPath(const std::string& path) {
+  std::error_code failure;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, failure);
+  return failure ? path : real.string();
 }
 
 OpenLive OpenInDirectory(std::string directory) {
@@ -163,8 +172,8 @@ std::optional<DecodedRecord> Decode(std::string_view text) {
 }  // namespace
 
 LiveHandover::LiveHandover(const SourceContext& context, const Settings& settings,
-                           SnapshotView& view, std::string id)
-    : context_(context), settings_(settings), view_(view), id_(std::move(id)) {}
+                           SnapshotView& view, const RestoreScope& scope, std::string id)
+    : context_(context), settings_(settings), view_(view), scope_(scope), id_(std::move(id)) {}
 
 LiveHandover::~LiveHandover() {
   if (!is_swapped_) Forget();
@@ -177,6 +186,19 @@ void LiveHandover::Forget() {
 
 Result<void> LiveHandover::Preflight(const ProcessState& process, std::vector<std::string>& changes,
                                      std::stop_token stop) {
+  if (!scope_.is_limited()) return PreflightOfSnapshot(process, changes, std::move(stop));
+  if (!process.is_running) return {};
+  if (settings_.socket.empty()) {
+    changes.emplace_back(
+        "the reload loses what only the process knows: the source has no \"socket\" to keep it by");
+    return {};
+  }
+  return CheckRights(stop);
+}
+
+Result<void> LiveHandover::PreflightOfSnapshot(const ProcessState& process,
+                                               std::vector<std::string>& changes,
+                                               std::stop_token stop) {
   const std::string prefix = LivePrefix(context_.node);
   HF_ASSIGN(const auto entry, view_.Find(fmt::format("{}/{}", prefix, kIndex)));
   if (!entry) return {};
@@ -190,21 +212,44 @@ Result<void> LiveHandover::Preflight(const ProcessState& process, std::vector<st
         "left alone what only the process knew: haproxy does not run; it lies in the snapshot");
     return {};
   }
-  const OpenLive open = [&](const std::string& path) {
+  open_ = [this, prefix](const std::string& path) {
     return view_.Open(fmt::format("{}/{}", prefix, path));
   };
-  HF_ASSIGN(const std::string index, ReadLive(open, kIndex, kIndexBytesMax));
+  HF_ASSIGN(const std::string index, ReadLive(open_, kIndex, kIndexBytesMax));
   HF_ASSIGN(StoredLive stored, DecodeLive(index));
-  HF_ASSIGN(servers_, ReadLive(open, stored.workers.front().directory + kServers, kStateBytesMax));
+  HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
+  HF_TRY(CheckRights(stop));
+  stored_ = std::move(stored);
+  return {};
+}
+
+Result<void> LiveHandover::CheckRights(const std::stop_token& stop) const {
   HF_ASSIGN(const RuntimeApi api, RuntimeApi::Open(settings_.socket, *context_.clock, stop));
-  if (!api.MayOperate()) {
-    return Fail(
-        ErrorCode::kDenied,
-        fmt::format("{} has only the level \"user\", by which what only the process knew "
-                    "cannot be put back",
-                    settings_.socket),
-        "add \"level operator\" to its \"stats socket\" line and reload, or leave \"socket\" "
-        "out and restore the files alone");
+  if (api.MayOperate()) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("{} has only the level \"user\", by which what only the process knew "
+                          "cannot be put back",
+                          settings_.socket),
+              "add \"level operator\" to its \"stats socket\" line and reload, or leave "
+              "\"socket\" out and restore the files alone");
+}
+
+// The restore puts other content into files of the scope: their entries in memory belong to the
+// former content. So do lists that stand in a configuration file of the scope.
+Result<void> LiveHandover::UseKept() {
+  open_ = OpenInDirectory(kept_ + "/live");
+  HF_ASSIGN(const std::string index, ReadLive(open_, kIndex, kIndexBytesMax));
+  HF_ASSIGN(StoredLive stored, DecodeLive(index));
+  HF_ASSIGN(servers_, ReadLive(open_, stored.workers.front().directory + kServers, kStateBytesMax));
+  const Followed followed = FollowConfig(settings_.Follow(), LiveFiles());
+  const bool is_config = std::ranges::any_of(
+      followed.files, [this](const ConfigFile& file) { return scope_.Has(RealPath(file.path)); });
+  for (StoredWorker& worker : stored.workers) {
+    std::erase_if(worker.patterns, [&](const StoredPatterns& patterns) {
+      if (patterns.file.empty()) return is_config;
+      const std::string path = host::AbsoluteIn(settings_.directory, patterns.file);
+      return scope_.Has(path) || scope_.Has(RealPath(path));
+    });
   }
   stored_ = std::move(stored);
   return {};
@@ -238,7 +283,7 @@ Result<void> LiveHandover::Keep(std::stop_token stop) {
   if (has_index) {
     HF_TRY(SyncDirectory(kept_));
     CrashPoint("haproxy.live.handover");
-    return {};
+    return scope_.is_limited() ? UseKept() : Result<void>{};
   }
   // What could not be had now would be lost on the way back.
   Manifest manifest;
@@ -282,11 +327,7 @@ Result<void> LiveHandover::AfterReload(const ProcessState& before,
   CrashPoint("haproxy.live.handover");
   HF_ASSIGN(const RuntimeApi api, OpenNew(settings_.socket, before, *context_.clock, stop));
   LiveChanges live;
-  const std::string prefix = LivePrefix(context_.node);
-  HF_TRY(PutBackLive(
-      api, *stored_,
-      [&](const std::string& path) { return view_.Open(fmt::format("{}/{}", prefix, path)); },
-      live));
+  HF_TRY(PutBackLive(api, *stored_, open_, live));
   CrashPoint("haproxy.live.handover");
   HF_TRY(CheckServers(api, servers_, was_loaded_, live.left));
   if (stored_->is_of_other_configuration) {

@@ -2,6 +2,9 @@
 // made is handed to the process that the reload starts; and what it knew before the restore is kept
 // until that is sure, so that a way back leads all the way.
 //
+// A restore of one path (`scope`) brings back nothing of the process from the snapshot. What the
+// process knows now goes to the new one instead, but for maps and lists whose file is in the path.
+//
 // In this order: servers' state lies in its file before the reload, because HAProxy loads it then
 // and at no other time; maps, lists and tables are set after it, because the reload empties them.
 #pragma once
@@ -17,6 +20,7 @@
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/state_files.h"
+#include "agent/sources/restore_scope.h"
 #include "agent/sources/source.h"
 #include "common/base/result.h"
 
@@ -26,7 +30,7 @@ namespace holdfast::haproxy {
 class LiveHandover {
  public:
   LiveHandover(const SourceContext& context, const Settings& settings, SnapshotView& view,
-               std::string id);
+               const RestoreScope& scope, std::string id);
   // What was kept goes with it, unless files were exchanged: then the way back needs it.
   ~LiveHandover();
   LiveHandover(const LiveHandover&) = delete;
@@ -54,12 +58,19 @@ class LiveHandover {
   void Forget();
 
  private:
+  Result<void> PreflightOfSnapshot(const ProcessState& process, std::vector<std::string>& changes,
+                                   std::stop_token stop);
+  Result<void> CheckRights(const std::stop_token& stop) const;
+  Result<void> UseKept();
+
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView& view_;
+  const RestoreScope& scope_;
   const std::string id_;
-  std::optional<StoredLive> stored_;
-  std::string servers_;                    // `show servers state` of the snapshot
+  std::optional<StoredLive> stored_;       // what is handed over: the snapshot's or what is kept
+  OpenLive open_;                          // its files
+  std::string servers_;                    // its `show servers state`
   std::vector<StateFile> snapshot_files_;  // of the snapshot's configuration
   std::vector<StateFile> former_files_;    // of the one before
   std::string kept_;                       // the directory; empty: none

@@ -58,16 +58,18 @@ std::string Alerts(const CheckVerdict& verdict) {
 
 class Session final : public RestoreSession {
  public:
-  Session(const SourceContext& context, Settings settings, const InPlaceSpec& spec)
+  Session(const SourceContext& context, Settings settings, RestoreScope scope,
+          const InPlaceSpec& spec)
       : context_(context),
         settings_(std::move(settings)),
+        scope_(std::move(scope)),
         view_(*spec.snapshot),
         journal_(*spec.journal),
         process_(*settings_.reload, *context.clock),
         id_(MakeId(*context.random)),
         allow_invalid_(spec.allow_invalid),
         keep_others_(spec.keep_others),
-        live_(context_, settings_, view_, id_),
+        live_(context_, settings_, view_, scope_, id_),
         swap_([this](std::string_view state) { return Record(state); }) {}
 
   ~Session() override {
@@ -83,7 +85,7 @@ class Session final : public RestoreSession {
       changes_.push_back(
           fmt::format("haproxy does not run ({}): nothing to reload", settings_.reload->Text()));
     }
-    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_),
+    HF_ASSIGN(plan_, PlanRestore(view_, MemberPrefix(context_.node), TakeSurvey(settings_), scope_,
                                  keep_others_, stop));
     HF_TRY(CheckRoom(plan_, view_));
     changes_.insert(changes_.end(), plan_.skipped.begin(), plan_.skipped.end());
@@ -130,13 +132,31 @@ class Session final : public RestoreSession {
   }
 
   Result<void> Validate(std::stop_token stop) override {
-    HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
-    HF_TRY(FillMirror(plan_, view_, mirror.path()));
-    HF_ASSIGN(CheckVerdict verdict,
-              CheckMirror(settings_, mirror.path(), plan_.removed, std::move(stop)));
-    HF_TRY(Judge(verdict, "haproxy refuses the configuration of the snapshot"));
-    if (!before_.is_running || !verdict.is_accepted) return {};
-    return CheckListenAddresses(verdict.listens, before_);
+    HF_TRY(Check(plan_, std::move(stop)));
+    return {};
+  }
+
+  // HAProxy looks at copies of what would be staged.
+  Result<std::vector<std::string>> Preview(const ChangeVisitor& visit,
+                                           std::stop_token stop) override {
+    HF_TRY(TellChanges(plan_, view_, visit));
+    HF_ASSIGN(TempDir copies, TempDir::Create("holdfast-haproxy"));
+    RestorePlan plan = plan_;
+    HF_ASSIGN(auto writer, filetree::TreeWriter::Open(copies.path(), {.restore_owner = false}));
+    Progress progress;
+    std::size_t number = 0;
+    for (Target& target : plan.targets) {
+      if (target.action == Target::Action::kRemove) continue;
+      const std::string name = std::to_string(number++);
+      target.staged = copies.path() + "/" + name;
+      HF_TRY(StageEntry(*writer, plan.prefix + target.path, name, target.attributes, progress));
+    }
+    HF_ASSIGN(const bool is_accepted, Check(plan, std::move(stop)));
+    std::vector<std::string> lines = changes_;
+    lines.push_back(LeftText());
+    lines.emplace_back(is_accepted ? "haproxy accepts the configuration"
+                                   : "haproxy refuses the configuration");
+    return lines;
   }
 
   Result<void> Swap(std::stop_token stop) override {
@@ -202,12 +222,29 @@ class Session final : public RestoreSession {
                                                                         : "removed";
       changes.push_back(fmt::format("{} {}", verb, target.path));
     }
-    changes.push_back(fmt::format("left {} files as they were", plan_.unchanged.size()));
+    changes.push_back(LeftText());
     changes.insert(changes.end(), changes_.begin(), changes_.end());
     return changes;
   }
 
  private:
+  std::string LeftText() const {
+    return fmt::format("left {} files as they were", plan_.unchanged.size());
+  }
+
+  // Whether HAProxy accepts the planned state; that it does not is an error unless it is allowed.
+  Result<bool> Check(const RestorePlan& plan, std::stop_token stop) const {
+    HF_ASSIGN(TempDir mirror, TempDir::Create("holdfast-haproxy"));
+    HF_TRY(FillMirror(plan, view_, mirror.path()));
+    HF_ASSIGN(CheckVerdict verdict,
+              CheckMirror(settings_, mirror.path(), plan.removed, std::move(stop)));
+    HF_TRY(Judge(verdict, "haproxy refuses the configuration of the snapshot"));
+    if (before_.is_running && verdict.is_accepted) {
+      HF_TRY(CheckListenAddresses(verdict.listens, before_));
+    }
+    return verdict.is_accepted;
+  }
+
   Result<void> Record(std::string_view swap) {
     if (swap.data() != recorded_swap_.data()) recorded_swap_ = swap;
     return journal_.Record(
@@ -288,6 +325,7 @@ class Session final : public RestoreSession {
 
   const SourceContext context_;
   const Settings settings_;
+  const RestoreScope scope_;
   SnapshotView& view_;
   SwapJournal& journal_;
   Process process_;
@@ -335,7 +373,8 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
                             Quote(fmt::format("{}", fmt::join(settings.config, " ")))),
                 "set the source's \"config\" as it was, or restore with --to");
   }
-  return std::make_unique<Session>(context, std::move(settings), spec);
+  HF_ASSIGN(RestoreScope scope, RestoreScope::Of(spec.path, MemberPrefix(context.node)));
+  return std::make_unique<Session>(context, std::move(settings), std::move(scope), spec);
 }
 
 Result<std::string> RecoverSwap(const SourceContext& context, std::string_view state) {
@@ -379,6 +418,7 @@ RestoreMethod InPlaceMethod() {
   return {.name = std::string(kInPlaceName),
           .summary = "replace the live configuration and the files that it names, and reload",
           .needs = {.source_settings = true, .safety_snapshot = true},
+          .has_dry_run = true,
           .open = InPlaceRestore{.open = OpenSession, .recover = RecoverSwap}};
 }
 

@@ -63,8 +63,9 @@ bool SameAttributes(const Attributes& a, const Attributes& b) {
 
 class Planner {
  public:
-  Planner(SnapshotView& view, std::string prefix, const Survey& live, std::stop_token stop)
-      : view_(view), live_(live), stop_(std::move(stop)) {
+  Planner(SnapshotView& view, std::string prefix, const Survey& live, const RestoreScope& scope,
+          std::stop_token stop)
+      : view_(view), live_(live), scope_(scope), stop_(std::move(stop)) {
     plan_.prefix = std::move(prefix);
   }
 
@@ -106,6 +107,7 @@ class Planner {
   }
 
   Result<void> CompareEntry(const std::string& path, const Attributes& wanted) {
+    if (!scope_.Has(path) && !scope_.IsAbove(path)) return {};
     bool is_directory = wanted.type == NodeType::kDirectory;
     if (!is_directory && !IsPlain(wanted.type)) {
       plan_.skipped.push_back(
@@ -116,6 +118,12 @@ class Planner {
     if (!present) {
       if (present.error().code() != ErrorCode::kNotFound) {
         return Fail(std::move(present).error().WithHint("restore as root"));
+      }
+      if (!scope_.Has(path)) {
+        return Fail(ErrorCode::kNotFound,
+                    fmt::format("{} does not exist; --path {} may not make it", Quote(path),
+                                InSnapshot(scope_.path())),
+                    fmt::format("restore the directory, too: --path {}", InSnapshot(path)));
       }
       AddTarget(Target::Action::kAdd, path, wanted);
       return {};
@@ -156,6 +164,7 @@ class Planner {
       for (const std::string& name : names) {
         if (config_only && !name.ends_with(".cfg")) continue;
         std::string path = Join(directory, name);
+        if (!scope_.Has(path)) continue;
         HF_ASSIGN(std::optional<Attributes> wanted, view_.Stat(InSnapshot(path)));
         if (wanted) continue;
         HF_ASSIGN(Attributes present, filetree::ReadAttributes(path));
@@ -181,6 +190,7 @@ class Planner {
 
   SnapshotView& view_;
   const Survey& live_;
+  const RestoreScope& scope_;
   std::stop_token stop_;
   RestorePlan plan_;
 };
@@ -206,8 +216,40 @@ Result<void> ForEach(
 }  // namespace
 
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
-                                bool keep_others, std::stop_token stop) {
-  return Planner(view, prefix, live, std::move(stop)).Run(keep_others);
+                                const RestoreScope& scope, bool keep_others, std::stop_token stop) {
+  return Planner(view, prefix, live, scope, std::move(stop)).Run(keep_others);
+}
+
+Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const ChangeVisitor& visit) {
+  const auto tell = [&visit](const std::string& path, const Attributes& attributes,
+                             std::string there, std::string action) {
+    const bool is_file = attributes.type == NodeType::kFile;
+    return visit({.what = attributes.type == NodeType::kDirectory ? "directory"
+                          : is_file                               ? "file"
+                                                                  : "symlink",
+                  .name = path,
+                  .items = 1,
+                  .bytes = is_file ? attributes.size : 0,
+                  .there = std::move(there),
+                  .action = std::move(action)});
+  };
+  for (const Target& target : plan.targets) {
+    switch (target.action) {
+      case Target::Action::kReplace:
+        HF_TRY(tell(target.path, target.attributes, "other content, owner or rights", "replaced"));
+        break;
+      case Target::Action::kRemove:
+        HF_TRY(tell(target.path, target.attributes, "not in the snapshot", "removed"));
+        break;
+      case Target::Action::kAdd:
+        HF_TRY(ForEach(view, plan.prefix, target.path, target.attributes,
+                       [&](const std::string& path, const Attributes& attributes) {
+                         return tell(path, attributes, "missing", "created");
+                       }));
+        break;
+    }
+  }
+  return {};
 }
 
 Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {

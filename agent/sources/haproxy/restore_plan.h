@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "agent/sources/haproxy/survey.h"
+#include "agent/sources/restore_method.h"
+#include "agent/sources/restore_scope.h"
 #include "common/base/result.h"
 #include "common/stream/attributes.h"
 #include "common/stream/snapshot_view.h"
@@ -32,11 +34,15 @@ struct RestorePlan {
   std::set<std::string> removed;       // paths of kRemove
 };
 
-// `keep_others`: files that the snapshot does not have are not removed.
+// `keep_others`: files that the snapshot does not have are not removed. Nothing outside `scope` is
+// in the plan.
 // Compares content and attributes; owners only when run as root, who alone can set them.
-// kAlreadyExists where a directory stands for a file or a file, or a symlink, for a directory.
+// kAlreadyExists where a directory stands for a file or a file, or a symlink, for a directory;
+// kNotFound where a directory that `scope` does not have would have to be made.
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
-                                bool keep_others, std::stop_token stop);
+                                const RestoreScope& scope, bool keep_others, std::stop_token stop);
+// Tells each change of the plan, for a dry run.
+Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const ChangeVisitor& visit);
 
 // Rights on, and space in, the directories of all targets. kDenied and kNoSpace name them.
 Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view);

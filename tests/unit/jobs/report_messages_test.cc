@@ -160,6 +160,7 @@ TEST_CASE("report messages: what a kind's own restore tells fits, and others do 
   PlannedChange change;
   change.what = change.name = change.target = change.there = change.action = kLong;
   restore.plan = std::vector<PlannedChange>(5000, change);
+  restore.plan_count = 5000;
   restore.dry_run = restore.resumed = true;
   restore.error = Error(ErrorCode::kBusy, "one is busy");
   v1::Restored message;

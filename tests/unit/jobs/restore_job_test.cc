@@ -537,6 +537,90 @@ TEST_CASE("restore job: in place wants the configured source on its own node") {
   REQUIRE_THAT(report.error->message(), Catch::Contains("no source \"fake/one\""));
 }
 
+TEST_CASE("restore job: in place one path is restored, and nothing else") {
+  SavedFixture fixture;
+  fixture.world.live["data/b"] = "changed, too";
+  fixture.world.live["data/new"] = "later";
+
+  RestoreReport report = fixture.Restore({.mode = RestoreMode::kInPlace, .path = "/data/a/"});
+
+  RequireDone(report);
+  CHECK(fixture.world.live == std::map<std::string, std::string>{{"data/a", "alpha"},
+                                                                 {"data/b", "changed, too"},
+                                                                 {"data/new", "later"}});
+  CHECK(report.safety_snapshot);
+  CHECK_FALSE(fixture.HasJournal());
+
+  report = fixture.Restore({.mode = RestoreMode::kInPlace, .path = "data/new"});
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kNotFound);
+  CHECK_THAT(report.error->message(), Catch::Contains("no path \"data/new\" in the snapshot"));
+  CHECK_FALSE(report.began);
+  CHECK_FALSE(report.safety_snapshot);
+  CHECK(fixture.world.live.at("data/new") == "later");
+}
+
+TEST_CASE("restore job: a dry run in place changes nothing and says what would change") {
+  SavedFixture fixture;
+  const std::map<std::string, std::string> before = fixture.world.live;
+
+  RestoreReport report =
+      fixture.Restore({.mode = RestoreMode::kInPlace, .path = "data/a", .dry_run = true});
+
+  RequireDone(report);
+  CHECK(fixture.world.live == before);
+  CHECK(fixture.world.steps ==
+        std::vector<std::string>{"open", "open restore", "preflight", "preview"});
+  REQUIRE(report.plan.size() == 1);
+  CHECK(report.plan[0].name == "data/a");
+  CHECK(report.plan_count == 1);
+  CHECK(report.items == 1);
+  CHECK(report.lines == std::vector<std::string>{"the rest is the same"});
+  CHECK(report.changes.empty());
+  CHECK(report.dry_run);
+  CHECK_FALSE(report.began);
+  CHECK_FALSE(report.safety_snapshot);
+  CHECK_FALSE(fixture.HasJournal());
+
+  fixture.world.failures.emplace("preflight", Error(ErrorCode::kNoSpace, "the disk is full"));
+  report = fixture.Restore({.mode = RestoreMode::kInPlace, .dry_run = true});
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kNoSpace);
+  CHECK_FALSE(report.rolled_back);
+}
+
+TEST_CASE("restore job: a dry run in place keeps the first changes and counts all") {
+  SavedFixture fixture;
+  for (std::size_t i = 0; i < kPlanMax + 5; ++i)
+    fixture.world.live[fmt::format("data/{:06}", i)] = "x";
+
+  const RestoreReport report = fixture.Restore({.mode = RestoreMode::kInPlace, .dry_run = true});
+
+  RequireDone(report);
+  CHECK(report.plan.size() == kPlanMax);
+  CHECK(report.plan_count == kPlanMax + 7);
+}
+
+TEST_CASE("restore job: a dry run in place leaves an interrupted restore alone") {
+  SavedFixture fixture;
+  RestoreJournal journal(fixture.settings.state_dir, {.run = "01HF7YAT00R40M30E209RG50S1",
+                                                      .kind = "fake",
+                                                      .name = "one",
+                                                      .snapshot = fixture.snapshot,
+                                                      .begin = fixture.clock.Now(),
+                                                      .state = ""});
+  REQUIRE_OK(journal.Record("swapping"));
+
+  const RestoreReport report = fixture.Restore({.mode = RestoreMode::kInPlace, .dry_run = true});
+
+  REQUIRE(report.error);
+  CHECK(report.error->code() == ErrorCode::kBusy);
+  CHECK_THAT(report.error->message(), Catch::Contains("was interrupted"));
+  CHECK(fixture.HasJournal());
+  CHECK(fixture.world.live.at("data/a") == "changed");
+  CHECK(std::ranges::find(fixture.world.steps, "recover swapping") == fixture.world.steps.end());
+}
+
 TEST_CASE("restore job: a source that is busy is not restored") {
   SavedFixture fixture;
   JobContext holder = fixture.Context();

@@ -76,9 +76,9 @@ struct FilesFixture {
     HF_TRY(session.Swap({}));
     return session.Verify({});
   }
-  Result<void> Restore(FakeSnapshotView& view) {
+  Result<void> Restore(FakeSnapshotView& view, const std::string& path = "") {
     HF_ASSIGN(std::unique_ptr<RestoreSession> session,
-              OpenRestore({.snapshot = &view, .journal = &journal}));
+              OpenRestore({.snapshot = &view, .journal = &journal, .path = path}));
     Result<void> done = Steps(*session);
     if (done) done = session->Commit();
     changes = session->Changes();

@@ -91,7 +91,7 @@ class Rig {
     return testing::InPlaceOf(HaproxyKind()).recover(context_, state);
   }
   Manifest& manifest() { return manifest_; }
-  Result<std::unique_ptr<RestoreSession>> Open() {
+  Result<std::unique_ptr<RestoreSession>> Open(const std::string& path = "") {
     manifest_.kind = "haproxy";
     if (manifest_.node.empty()) manifest_.node = "n1";
     if (manifest_.details.empty()) manifest_.details["config"] = {Etc("h.cfg")};
@@ -102,7 +102,7 @@ class Rig {
     values.Set("reload", "pidfile:" + Path("pid"));
     values.Set("binary", Path("haproxy"));
     return testing::InPlaceOf(HaproxyKind())
-        .open(context_, values, {.snapshot = &view_, .journal = &recorder_});
+        .open(context_, values, {.snapshot = &view_, .journal = &recorder_, .path = path});
   }
   Recorder& recorder() { return recorder_; }
 
@@ -248,6 +248,108 @@ TEST_CASE(
   std::string copy = kept->substr(kept->find(" as ") + 4);
   copy = copy.substr(0, copy.find(": "));
   CHECK(AsText(Unwrap(ReadWholeFile(copy))) == "later");
+}
+
+TEST_CASE("haproxy restore: one path is restored, and nothing outside it changes") {
+  Rig rig;
+  rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
+                            {"certificate_directories", {rig.Etc("certs"), rig.Etc("tls")}}};
+  rig.Saved("certs/a.pem", "saved");
+  rig.Live("certs/a.pem", "live");
+  rig.Live("certs/later.pem", "later");
+  rig.Saved("maps/a.map", "saved");
+  rig.Saved("tls/b.pem", "saved");
+  rig.Live("tls/b.pem", "live");
+  rig.Live("tls/later.pem", "later");
+  const auto restore = [&rig](const std::string& name) {
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open("members/n1/files" + rig.Etc(name)));
+    Prepare(*session);
+    REQUIRE_OK(session->Swap({}));
+    REQUIRE_OK(session->Verify({}));
+    REQUIRE_OK(session->Commit());
+  };
+
+  restore("certs");
+  CHECK(rig.All() == Names{"certs/a.pem", "h.cfg", "tls/b.pem", "tls/later.pem"});
+  CHECK(rig.Read("certs/a.pem") == "saved");
+  CHECK(rig.Read("tls/b.pem") == "live");
+  CHECK(rig.Read("h.cfg") == "live\n");
+
+  restore("tls/b.pem");
+  CHECK(rig.All() == Names{"certs/a.pem", "h.cfg", "tls/b.pem", "tls/later.pem"});
+  CHECK(rig.Read("tls/b.pem") == "saved");
+
+  restore("maps");
+  CHECK(rig.Read("maps/a.map") == "saved");
+  CHECK(rig.Read("h.cfg") == "live\n");
+}
+
+TEST_CASE("haproxy restore: of one path what haproxy checks is the live rest with it") {
+  Rig rig;
+  rig.Live("h.cfg", "refuse\n");
+  rig.Saved("maps/a.map", "saved");
+  rig.Live("maps/a.map", "live");
+  std::unique_ptr<RestoreSession> session =
+      Unwrap(rig.Open("members/n1/files" + rig.Etc("maps/a.map")));
+  Progress progress;
+  REQUIRE_OK(session->Preflight({}));
+  REQUIRE_OK(session->Stage(progress, {}));
+  REQUIRE_FAILS(session->Validate({}), ErrorCode::kUnsupported, "unknown keyword");
+  REQUIRE_OK(session->Rollback());
+  CHECK(rig.Read("maps/a.map") == "live");
+}
+
+TEST_CASE("haproxy restore: a path that would touch others is refused") {
+  Rig rig;
+  rig.Saved("maps/a.map", "saved");
+  const auto preflight = [&rig](const std::string& path) -> Result<void> {
+    HF_ASSIGN(auto session, rig.Open(path));
+    return session->Preflight({});
+  };
+  const std::string files = "members/n1/files";
+  REQUIRE_FAILS(preflight(files + rig.Etc("maps/a.map")), ErrorCode::kNotFound,
+                rig.Etc("maps") + "\" does not exist");
+  REQUIRE_FAILS(preflight(files + rig.Etc("none")), ErrorCode::kNotFound, "holds no files");
+  REQUIRE_FAILS(preflight("members/n1/live"), ErrorCode::kInvalidArgument,
+                "expected a path below \"members/n1/files\"");
+  CHECK(rig.All() == Names{"h.cfg"});
+}
+
+TEST_CASE("haproxy restore: a dry run says what would change, and changes nothing") {
+  Rig rig;
+  rig.manifest().details = {{"config", {rig.Etc("h.cfg")}},
+                            {"certificate_directories", {rig.Etc("certs")}}};
+  rig.Saved("certs/a.pem", "saved");
+  rig.Live("certs/later.pem", "later");
+  rig.Live("certs/a.pem", "live");
+  rig.Saved("maps/a.map", "saved");
+  const auto preview = [&rig](const std::string& path, Names& lines) {
+    std::unique_ptr<RestoreSession> session = Unwrap(rig.Open(path));
+    REQUIRE_OK(session->Preflight({}));
+    Names changes;
+    const auto visit = [&](const PlannedChange& change) -> Result<void> {
+      changes.push_back(change.action + " " + change.name.substr(rig.Etc("").size()));
+      return {};
+    };
+    Result<Names> said = session->Preview(visit, {});
+    if (said) lines = *said;
+    return said ? Result<Names>(changes) : Fail(said.error());
+  };
+
+  Names lines;
+  CHECK(Unwrap(preview("", lines)) == Names{"replaced certs/a.pem", "replaced h.cfg",
+                                            "created maps", "created maps/a.map",
+                                            "removed certs/later.pem"});
+  CHECK(Contains(lines, "haproxy accepts the configuration"));
+  CHECK(Unwrap(preview("members/n1/files" + rig.Etc("maps"), lines)) ==
+        Names{"created maps", "created maps/a.map"});
+
+  rig.Saved("h.cfg", "refuse\n");
+  REQUIRE_FAILS(preview("", lines), ErrorCode::kUnsupported, "unknown keyword");
+  CHECK(Unwrap(preview("members/n1/files" + rig.Etc("maps"), lines)).size() == 2);
+  CHECK(rig.All() == Names{"certs/a.pem", "certs/later.pem", "h.cfg"});
+  CHECK(rig.Read("h.cfg") == "live\n");
+  CHECK(rig.recorder().states.empty());
 }
 
 TEST_CASE("haproxy restore: recovery after a crash in the swap puts everything back") {

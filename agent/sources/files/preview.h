@@ -1,0 +1,24 @@
+// What a restore in place of files would change, without changing it.
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+
+#include "agent/sources/files/carry_over.h"
+#include "agent/sources/files/restore_plan.h"
+#include "agent/sources/restore_method.h"
+
+namespace holdfast::files {
+
+struct PreviewCounts {
+  std::uint64_t unchanged = 0;
+  std::uint64_t kept = 0;  // left out of the snapshot on purpose, and so not removed
+};
+
+// Compares the live state of each target with the snapshot: types, sizes, times, rights, links.
+// Contents of the same size and time are taken for the same.
+Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, SnapshotView& snapshot,
+                                     const CarryOver& carry_over, const ChangeVisitor& visit,
+                                     std::stop_token stop);
+
+}  // namespace holdfast::files
