@@ -217,6 +217,8 @@ class Helper {
   v1::Report Interrupted(const v1::RestoreOrder& order) {
     const Error error = Error(ErrorCode::kUnavailable, "the restore was interrupted")
                             .WithHint("order it again, to another directory if it was to one");
+    // A dry run has begun nothing, and must not finish what another restore began.
+    if (order.in_place().dry_run()) return Failed(error);
     if (!order.has_in_place()) return Failed(error, true);
     const std::size_t slash = order.source().find('/');
     const SourceSettings* settings =
@@ -274,6 +276,8 @@ class Helper {
       options.mode = jobs::RestoreMode::kInPlace;
       options.safety_snapshot = order.in_place().safety_snapshot();
       options.allow_invalid = order.in_place().allow_invalid();
+      options.path = order.in_place().path();
+      options.dry_run = order.in_place().dry_run();
     } else {
       options.mode = jobs::RestoreMode::kStaging;
       options.root = policy_.restore_roots.find(order.staging().root())->second;
@@ -289,7 +293,8 @@ class Helper {
       return Failed(*done.error, done.began, done.rolled_back);
     }
     v1::Report report;
-    jobs::FillMessage(done, *report.mutable_restored(), order.has_named());
+    jobs::FillMessage(done, *report.mutable_restored(),
+                      order.has_named() || order.in_place().dry_run());
     return report;
   }
 

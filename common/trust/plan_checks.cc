@@ -288,6 +288,10 @@ Result<void> CheckPath(Examination& examination) {
       return RefusePath("path", target.path());
     }
   }
+  if (plan.has_restore() && plan.restore().has_in_place()) {
+    const std::string& path = plan.restore().in_place().path();
+    if (!path.empty() && !IsRelativePath(path)) return RefusePath("path", path);
+  }
   if (plan.has_compose()) {
     // A part's node becomes a directory of the snapshot.
     for (const v1::Part& part : plan.compose().parts()) {

@@ -317,6 +317,8 @@ Json PlanObject(const v1::Plan& plan) {
     object["into"] = nullptr;
     object["safety_snapshot"] = order.in_place().safety_snapshot();
     object["allow_invalid"] = order.in_place().allow_invalid();
+    object["path"] = OrNull(order.in_place().path());
+    object["dry_run"] = order.in_place().dry_run();
   }
   return object;
 }

@@ -427,7 +427,8 @@ class Parser {
     sub->add_option("--node", line_.node, "the node that restores")->required()->type_name("NODE");
     sub->add_option("--into", into_, "below a restore root of that node's policy")
         ->type_name("ROOT/DIR");
-    sub->add_option("--path", line_.target.path, "with --into: only this path of the snapshot")
+    sub->add_option("--path", line_.target.path,
+                    "with --into and --in-place: only this path of the snapshot")
         ->type_name("SUBPATH");
     sub->add_flag("--in-place", line_.target.in_place, "over the live source, with a way back");
     sub->add_flag("--undo", line_.undo,
@@ -440,7 +441,7 @@ class Parser {
     AddList(sub, "--option", target_options_, "NAME=VALUE",
             "with --to-target: an option that the policy lets an order give");
     sub->add_flag("--dry-run", line_.target.dry_run,
-                  "with --to-target: change nothing, and say what would be");
+                  "with --in-place and --to-target: change nothing, and say what would be");
     sub->add_flag("--no-safety-snapshot", no_safety_snapshot_,
                   "with --in-place and --to-target: do not save first what is taken away");
     sub->add_option("--note", line_.note, "why, for the records")->type_name("TEXT");
@@ -655,12 +656,17 @@ class Parser {
           ways == 0 ? "neither --into nor --in-place nor --to-target; expected one of them"
                     : "more than one of --into, --in-place and --to-target; expected one of them");
     }
+    if (target.dry_run && !into_.empty()) {
+      return Wrong("--dry-run goes with --in-place and --to-target");
+    }
     if (target.named.empty()) {
-      if (target.dry_run) return Wrong("--dry-run goes with --to-target");
       if (!target_options_.empty()) return Wrong("--option goes with --to-target");
     }
+    if (!target.path.empty() && !target.named.empty()) {
+      return Wrong("--path goes with --into and --in-place");
+    }
+    HF_TRY(CheckPath(target.path));
     if (into_.empty()) {
-      if (!target.path.empty()) return Wrong("--path goes with --into");
       target.safety_snapshot = !no_safety_snapshot_;
       return ReadTargetOptions();
     }
@@ -676,13 +682,15 @@ class Parser {
     }
     target.root = into_.substr(0, slash);
     target.directory = into_.substr(slash + 1);
-    if (!target.path.empty() && !IsRelativePath(target.path)) {
-      return Wrong(
-          fmt::format("--path {}; expected a path of the snapshot like data/etc/hosts, "
-                      "without \".\" and \"..\"",
-                      Quote(target.path)));
-    }
     return {};
+  }
+
+  Result<void> CheckPath(const std::string& path) const {
+    if (path.empty() || IsRelativePath(path)) return {};
+    return Wrong(
+        fmt::format("--path {}; expected a path of the snapshot like data/etc/hosts, "
+                    "without \".\" and \"..\"",
+                    Quote(path)));
   }
 
   Result<void> ReadTargetOptions() {

@@ -101,6 +101,8 @@ v1::AdminRequest RestoreOrderOf(const CommandLine& line, const v1::SnapshotView&
   if (line.target.in_place) {
     restore.mutable_in_place()->set_safety_snapshot(line.target.safety_snapshot);
     restore.mutable_in_place()->set_allow_invalid(line.target.allow_invalid);
+    restore.mutable_in_place()->set_path(line.target.path);
+    restore.mutable_in_place()->set_dry_run(line.target.dry_run);
   } else if (!line.target.named.empty()) {
     v1::NamedTarget& target = *restore.mutable_named();
     target.set_name(line.target.named);

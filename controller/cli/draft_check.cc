@@ -70,6 +70,8 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
                     target.safety_snapshot);
     comparison.Flag("the leave for an invalid state", order.in_place().allow_invalid(),
                     target.allow_invalid);
+    comparison.Field("the path", order.in_place().path(), target.path);
+    comparison.Flag("the dry run", order.in_place().dry_run(), target.dry_run);
     return;
   }
   comparison.Field("the restore root", order.staging().root(), target.root);
@@ -186,11 +188,17 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
                          fmt::format("{}/{}", order.staging().root(), order.staging().directory()));
       if (!order.staging().path().empty()) words.emplace_back("only", order.staging().path());
     } else if (order.has_in_place()) {
+      const v1::InPlaceTarget& in_place = order.in_place();
       words.emplace_back("into", "its place: over what is live now");
-      words.emplace_back("before it", order.in_place().safety_snapshot()
-                                          ? "a safety snapshot of what is live now"
-                                          : "NO safety snapshot");
-      if (order.in_place().allow_invalid()) {
+      if (!in_place.path().empty()) words.emplace_back("only", in_place.path());
+      if (in_place.dry_run()) {
+        words.emplace_back("as", "a dry run: nothing is changed");
+      } else {
+        words.emplace_back("before it", in_place.safety_snapshot()
+                                            ? "a safety snapshot of what is live now"
+                                            : "NO safety snapshot");
+      }
+      if (in_place.allow_invalid()) {
         words.emplace_back("although", "the service's own checker may refuse it");
       }
     } else if (order.has_named()) {

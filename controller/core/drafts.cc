@@ -54,6 +54,8 @@ void Machine::Handle(const event::RestoreRequested& event) {
   if (event.in_place) {
     order.mutable_in_place()->set_safety_snapshot(event.safety_snapshot);
     order.mutable_in_place()->set_allow_invalid(event.allow_invalid);
+    order.mutable_in_place()->set_path(event.path);
+    order.mutable_in_place()->set_dry_run(event.dry_run);
   } else if (!event.target.empty()) {
     v1::NamedTarget& target = *order.mutable_named();
     target.set_name(event.target);

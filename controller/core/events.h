@@ -80,11 +80,11 @@ struct RestoreRequested {
   bool allow_invalid = false;   // in place
   std::string root = {};        // staging: of the agent's policy
   std::string directory = {};
-  std::string path = {};
+  std::string path = {};  // staging, and in place
   // Where neither is meant: the kind's own restore, to a target of the agent's policy.
   std::string target = {};
   std::vector<std::pair<std::string, std::vector<std::string>>> options = {};
-  bool dry_run = false;
+  bool dry_run = false;  // in place, and to a target
   std::string actor = {};
   std::string reason = {};
 };

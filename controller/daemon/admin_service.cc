@@ -704,13 +704,14 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
     wanted.allow_invalid = request.in_place().allow_invalid();
     wanted.root = request.staging().root();
     wanted.directory = request.staging().directory();
-    wanted.path = request.staging().path();
+    wanted.path = request.has_in_place() ? request.in_place().path() : request.staging().path();
     wanted.target = request.named().name();
     for (const v1::TargetOption& option : request.named().options()) {
       wanted.options.emplace_back(
           option.name(), std::vector<std::string>(option.values().begin(), option.values().end()));
     }
-    wanted.dry_run = request.named().dry_run();
+    wanted.dry_run =
+        request.has_in_place() ? request.in_place().dry_run() : request.named().dry_run();
     wanted.actor = actor;
     wanted.reason = request.note();
     return wanted;

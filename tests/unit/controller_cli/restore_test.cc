@@ -232,6 +232,53 @@ TEST_CASE("restore: in place says so, and whether a way back is saved first") {
   REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes and not no"));
 }
 
+TEST_CASE("restore: in place of one path, or as a dry run, is what is signed") {
+  RestoreFixture fixture;
+  const std::vector<std::string> argv = {"restore",      "latest:files/app", "--node",
+                                         "web-1",        "--in-place",       "--path",
+                                         "data/srv/app", "--dry-run"};
+  const Outcome outcome = fixture.Run(argv);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(outcome.err, Contains("only") && Contains("data/srv/app") &&
+                              Contains("a dry run: nothing is changed") &&
+                              !Contains("safety snapshot"));
+  const v1::InPlaceTarget order = fixture.controller.Got(Request::kRestore)[0].restore().in_place();
+  CHECK(order.path() == "data/srv/app");
+  CHECK(order.dry_run());
+
+  fixture.spoil = [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place()->clear_path(); };
+  CHECK_THAT(fixture.Run(argv).err, Contains("the path is \"\" and not \"data/srv/app\""));
+  fixture.spoil = [](v1::Plan& plan) {
+    plan.mutable_restore()->mutable_in_place()->set_dry_run(false);
+  };
+  CHECK_THAT(fixture.Run(argv).err, Contains("the dry run is no and not yes"));
+
+  fixture.spoil = nullptr;
+  fixture.prompt.answers = {"yes"};
+  std::vector<std::string> with_json = argv;
+  with_json.emplace_back("--json");
+  const Json plan = fixture.Run(with_json).document<Json>()["draft"]["plan"];
+  CHECK(plan["path"] == "data/srv/app");
+  CHECK(plan["dry_run"] == true);
+}
+
+TEST_CASE("restore: a path and a dry run only go where they can") {
+  RestoreFixture fixture;
+  const auto refused = [&fixture](std::vector<std::string> more) {
+    std::vector<std::string> argv = {"restore", "latest:files/app", "--node", "web-1"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    const Outcome outcome = fixture.Run(argv);
+    CHECK(outcome.code == 2);
+    return outcome.err;
+  };
+  CHECK_THAT(refused({"--to-target", "dr", "--path", "data"}),
+             Contains("--path goes with --into and --in-place"));
+  CHECK_THAT(refused({"--into", "staging/x", "--dry-run"}),
+             Contains("--dry-run goes with --in-place and --to-target"));
+  CHECK_THAT(refused({"--in-place", "--path", "data/../etc"}), Contains("without"));
+}
+
 TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing else") {
   RestoreFixture fixture;
   bool is_safety = true;

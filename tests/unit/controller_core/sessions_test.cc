@@ -349,6 +349,27 @@ TEST_CASE("restore: a draft that nobody signs expires, one that is denied is gon
         (is_denied ? DraftState::kDenied : DraftState::kExpired));
 }
 
+TEST_CASE("restore: the plan of a restore in place has its path and whether it is a dry run") {
+  One one;
+  one.Step(event::RestoreRequested{.request = 5,
+                                   .node = "a",
+                                   .source = "files/app",
+                                   .repository = "main",
+                                   .snapshot = Bytes(32, 1),
+                                   .in_place = true,
+                                   .path = "data/srv/app",
+                                   .dry_run = true,
+                                   .actor = "uid:0"});
+  const std::string run = one.replies.back().answer->runs.front();
+
+  const Bytes& payload = one.catalog.drafts.at(run).payload;
+  v1::Plan plan;
+  REQUIRE(plan.ParseFromArray(payload.data(), static_cast<int>(payload.size())));
+  CHECK(plan.restore().in_place().path() == "data/srv/app");
+  CHECK(plan.restore().in_place().dry_run());
+  CHECK(one.catalog.drafts.at(run).kind == OrderKind::kRestoreInPlace);
+}
+
 TEST_CASE("join: a token is good once, for its node and its time") {
   One one;
   const Bytes secret_hash = testing::Hash(AsBytes("secret"));

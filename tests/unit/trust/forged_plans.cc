@@ -413,6 +413,13 @@ void AddWanderingPaths(std::vector<ForgedPlan>& plans) {
                [](v1::StagingTarget& t) { t.set_path("data/../../x"); });
   restore_with("an absolute path in the snapshot",
                [](v1::StagingTarget& t) { t.set_path("/data"); });
+  for (std::string path : {"/data", "data/../etc", "data//x", "data/"}) {
+    plans.push_back({"the path \"" + path + "\" in place", "path", [path](PlanScene& scene) {
+                       v1::Plan plan = scene.RestoreInPlace();
+                       plan.mutable_restore()->mutable_in_place()->set_path(path);
+                       return scene.WithAnnaAndBen(plan);
+                     }});
+  }
   plans.push_back({"a part of a node that is a path", "path", [](PlanScene& scene) {
                      v1::Plan plan = scene.Compose();
                      plan.mutable_compose()->mutable_parts(0)->set_node("../db-2");
