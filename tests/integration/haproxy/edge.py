@@ -44,6 +44,10 @@ class Edge:
         else:
             self.agent.run("repository", "init", "--repository", "main")
 
+    def source(self) -> dict:
+        """The source as agent.yaml has it."""
+        return dict(self._source)
+
     def configure(self, **options) -> None:
         """Gives the agent's source further options."""
         self.agent = Agent(write_config(self.directory / "agent", [self._source | options]))

@@ -78,6 +78,16 @@ class RestoreInPlace(Case):
         # The process goes on with what it read before.
         self.assertEqual(get(edge.port)[0], 200)
 
+    def test_a_safety_snapshot_has_nothing_that_was_staged(self) -> None:
+        edge, snapshot = self.saved_v1_serving_v2()
+        # A directory of the source in which files are replaced.
+        edge.configure(files=[str(edge.etc)])
+        safety = edge.agent.json("restore", snapshot, "--in-place")["safety_snapshot"]["snapshot"]
+        out = self.directory / "safety"
+        edge.agent.run("restore", safety, "--to", str(out))
+        self.assertTrue(list(out.rglob("site.pem")))
+        self.assertEqual([path.name for path in out.rglob(".holdfast-*")], [])
+
     def test_staged_certificates_are_checked_not_live_ones(self) -> None:
         edge = self.start()
         (edge.etc / "certs" / "site.pem").write_text("no certificate\n")
