@@ -72,7 +72,8 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
 
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
-                              const std::string& note, bool rehash, bool before_restore) {
+                              const std::string& note, bool rehash, bool before_restore,
+                              const std::vector<std::string>& staged) {
   const StopWhenRefused stop(repository, context.stop);
   JobContext own = context;
   own.stop = stop.token();
@@ -80,6 +81,7 @@ BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& s
                         .note = note,
                         .rehash = rehash,
                         .before_restore = before_restore,
+                        .staged = staged,
                         .source = &source,
                         .repository = &repository});
   const auto take_steps = [&]() -> Result<void> {

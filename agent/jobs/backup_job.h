@@ -25,10 +25,12 @@ struct BackupReport {
 BackupReport RunBackup(const JobContext& context, const std::vector<const SourceSettings*>& sources,
                        const std::string& note, bool rehash = false);
 
-// Saves one source that is locked already into a repository that is open already.
+// Saves one source that is locked already into a repository that is open already. For a restore
+// that follows at once, `staged` is what it has staged, see BackupSpec.
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
                               const std::string& note, bool rehash = false,
-                              bool before_restore = false);
+                              bool before_restore = false,
+                              const std::vector<std::string>& staged = {});
 
 }  // namespace holdfast::jobs

@@ -126,6 +126,7 @@ Result<void> BackupTask::Prepare() {
   BackupSpec spec{.previous = previous_view_.get(), .scope = options_.scope};
   for (const auto& view : other_views_) spec.others.push_back(view.get());
   spec.before_restore = options_.before_restore;
+  spec.staged = options_.staged;
   HF_ASSIGN(session_, source_->source().OpenBackup(spec));
   timer_.Begin("prepare", progress_.progress());
   HF_TRY(session_->Prepare(context_.stop));

@@ -77,7 +77,8 @@ struct BackupTaskOptions {
   // Reads everything anew, believes neither the previous snapshot nor what the index says is there,
   // and stores what is damaged again.
   bool rehash = false;
-  bool before_restore = false;  // see BackupSpec
+  bool before_restore = false;           // see BackupSpec
+  std::vector<std::string> staged = {};  // likewise
   BackupScope scope = BackupScope::kWhole;
   // A part that the run has of the source already. kRest: all of them.
   struct OtherPart {

@@ -355,7 +355,8 @@ class Restore {
   }
 
   // The separate name keeps it apart from the backups of the source: see kSafetySuffix.
-  Result<void> TakeSafetySnapshot(SourceSettings settings, SourceSession& source) {
+  Result<void> TakeSafetySnapshot(SourceSettings settings, SourceSession& source,
+                                  const std::vector<std::string>& staged = {}) {
     settings.name = SafetyNameOf(snapshot_.source_name());
     timer_.Begin("safety snapshot", progress_.progress());
     const RepositorySettings* wanted = context_.settings->FindRepository(settings.repository);
@@ -370,7 +371,7 @@ class Restore {
     report_.safety_snapshot =
         BackUpSource(context_, settings, source, *target,
                      fmt::format("safety snapshot before restore of {}", report_.snapshot),
-                     /*rehash=*/false, /*before_restore=*/true);
+                     /*rehash=*/false, /*before_restore=*/true, staged);
     if (!report_.safety_snapshot->error) return {};
     return Fail(
         Error(*report_.safety_snapshot->error)
@@ -387,7 +388,9 @@ class Restore {
     timer_.Begin("validate", progress_.progress());
     HF_TRY(session.Validate(context_.stop));
     if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
-    if (options_.safety_snapshot) HF_TRY(TakeSafetySnapshot(settings, source));
+    if (options_.safety_snapshot) {
+      HF_TRY(TakeSafetySnapshot(settings, source, session.StagedPaths()));
+    }
     if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     timer_.Begin("swap", progress_.progress());
     HF_TRY(session.Swap(context_.stop));

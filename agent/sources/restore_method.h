@@ -61,6 +61,8 @@ class RestoreSession {
                                                    std::stop_token stop) = 0;
   // Puts the new state beside the live one.
   virtual Result<void> Stage(Progress& progress, std::stop_token stop) = 0;
+  // The live paths that Stage() made: the safety snapshot, which comes after it, leaves them out.
+  virtual std::vector<std::string> StagedPaths() const = 0;
   // Has the service's own tool look at what was staged.
   virtual Result<void> Validate(std::stop_token stop) = 0;
   // Exchanges live and staged state, under the journal, and makes the service take it.

@@ -71,6 +71,8 @@ struct BackupSpec {
   std::vector<SnapshotView*> others = {};
   // For a restore that follows at once: what is missing may be why, and is no reason to refuse.
   bool before_restore = false;
+  // Then: live paths that the restore has staged. They are no part of the service.
+  std::vector<std::string> staged = {};
 };
 
 // One consistent view of the service. The destructor gives back whatever holds it (open files,

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <string_view>
 
 namespace holdfast::filetree {
 
@@ -24,6 +25,15 @@ bool ExcludeList::MatchesPath(const std::string& path) const {
   return std::ranges::any_of(path_patterns_, [&path](const std::string& pattern) {
     return fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME) == 0;
   });
+}
+
+std::string LiteralPattern(const std::string& path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (std::string_view("*?[]\\").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
 }
 
 }  // namespace holdfast::filetree

@@ -22,4 +22,7 @@ class ExcludeList {
   std::vector<std::string> path_patterns_;
 };
 
+// The pattern that matches this absolute path and no other.
+std::string LiteralPattern(const std::string& path);
+
 }  // namespace holdfast::filetree

@@ -1,6 +1,7 @@
 // A source whose service is a map in memory: what jobs and verbs are tested with.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -79,7 +80,7 @@ class NotedReader final : public ByteReader {
 class FakeBackupSession final : public BackupSession {
  public:
   FakeBackupSession(FakeWorld& world, std::string node, const BackupSpec& spec)
-      : world_(world), own_("members/" + node + "/"), scope_(spec.scope) {}
+      : world_(world), own_("members/" + node + "/"), scope_(spec.scope), staged_(spec.staged) {}
   ~FakeBackupSession() override { world_.steps.push_back("backup closed"); }
   Result<void> Prepare(std::stop_token) override { return world_.Step("prepare"); }
   Result<void> Cut() override {
@@ -87,6 +88,7 @@ class FakeBackupSession final : public BackupSession {
     for (const auto& [path, text] : world_.live) {
       bool is_data = !path.starts_with("members/");
       bool is_given = is_data ? scope_ == BackupScope::kWhole : path.starts_with(own_);
+      if (std::ranges::find(staged_, path) != staged_.end()) continue;
       if (is_given) cut_.emplace_back(path, text);
     }
     saw_directory_ = scope_ == BackupScope::kMember;
@@ -140,6 +142,7 @@ class FakeBackupSession final : public BackupSession {
   FakeWorld& world_;
   std::string own_;
   BackupScope scope_;
+  std::vector<std::string> staged_;
   bool saw_directory_ = false;
   std::size_t at_ = 0;
   std::vector<std::pair<std::string, std::string>> cut_;
@@ -169,6 +172,7 @@ class FakeRestoreSession final : public RestoreSession {
       return {};
     });
   }
+  std::vector<std::string> StagedPaths() const override { return {"data/staged"}; }
   Result<void> Validate(std::stop_token) override {
     const bool is_refused = !spec_.snapshot->manifest()->invalid.empty() && !spec_.allow_invalid;
     if (is_refused) return Fail(ErrorCode::kUnsupported, "the fake refuses it", "--allow-invalid");

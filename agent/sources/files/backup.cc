@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/filetree/exclude.h"
 #include "common/filetree/mounts.h"
 
 namespace holdfast::files {
@@ -40,12 +41,16 @@ std::unexpected<Error> NothingThere(const filetree::Walker& walker) {
 class Session final : public BackupSession {
  public:
   Session(const SourceContext& context, const Settings& settings, const BackupSpec& spec)
-      : context_(context), settings_(settings), previous_(spec.previous) {}
+      : context_(context), settings_(settings), previous_(spec.previous), staged_(spec.staged) {}
 
   Result<void> Prepare(std::stop_token stop) override {
     stop_ = std::move(stop);
     if (stop_.stop_requested()) return Stopped();
-    HF_ASSIGN(walker_, filetree::Walker::Create(MakeWalkOptions(settings_, previous_)));
+    filetree::WalkOptions options = MakeWalkOptions(settings_, previous_);
+    for (const std::string& path : staged_) {
+      options.exclude.push_back(filetree::LiteralPattern(path));
+    }
+    HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
     if (CountThere(walker_->roots()) == 0) return NothingThere(*walker_);
     bytes_total_ = BytesLastTime().value_or(0);
     if (bytes_total_ == 0) bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
@@ -110,6 +115,7 @@ class Session final : public BackupSession {
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
+  const std::vector<std::string> staged_;
   std::stop_token stop_;
   std::unique_ptr<filetree::Walker> walker_;
   WallTime cut_{};

@@ -144,6 +144,8 @@ class Session final : public RestoreSession {
     return {};
   }
 
+  std::vector<std::string> StagedPaths() const override { return staged_; }
+
   Result<void> Validate(std::stop_token stop) override {
     for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
       const Target& target = plan_.targets[i];

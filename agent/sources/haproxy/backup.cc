@@ -10,6 +10,7 @@
 #include "agent/sources/haproxy/survey.h"
 #include "agent/sources/missing_policy.h"
 #include "common/base/format.h"
+#include "common/filetree/exclude.h"
 #include "common/filetree/walker.h"
 
 namespace holdfast::haproxy {
@@ -24,6 +25,7 @@ class Session final : public BackupSession {
       : context_(context),
         settings_(settings),
         previous_(spec.previous),
+        staged_(spec.staged),
         may_refuse_(settings.missing_is_failure && !spec.before_restore) {}
 
   Result<void> Prepare(std::stop_token stop) override {
@@ -39,6 +41,9 @@ class Session final : public BackupSession {
     HF_TRY(AskHaproxy(stop_));
     filetree::WalkOptions options;
     options.roots = survey_.roots;
+    for (const std::string& path : staged_) {
+      options.exclude.push_back(filetree::LiteralPattern(path));
+    }
     options.prefix = MemberPrefix(context_.node);
     options.previous = previous_;
     if (previous_ != nullptr && previous_->manifest()) {
@@ -141,6 +146,7 @@ class Session final : public BackupSession {
   const SourceContext& context_;
   const Settings& settings_;
   SnapshotView* previous_;
+  const std::vector<std::string> staged_;
   const bool may_refuse_;  // what is missing
   Survey survey_;
   std::map<std::string, std::string> identity_;

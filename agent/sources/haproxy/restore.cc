@@ -131,6 +131,12 @@ class Session final : public RestoreSession {
     return {};
   }
 
+  std::vector<std::string> StagedPaths() const override {
+    std::vector<std::string> paths;
+    for (const filetree::SwapSet::Entry& entry : swap_.entries()) paths.push_back(entry.staged);
+    return paths;
+  }
+
   Result<void> Validate(std::stop_token stop) override {
     HF_TRY(Check(plan_, std::move(stop)));
     return {};

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "common/filetree/exclude.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
 #include "tests/support/file_trees.h"
@@ -110,6 +111,16 @@ TEST_CASE_METHOD(Fixture, "walker: all kinds of things keep their metadata") {
     direct.atime = file.atime;
     return direct;
   }());
+}
+
+TEST_CASE("walker: a literal pattern matches its path and no other") {
+  const std::string path = "/a/[b]*?\\c";
+  const filetree::ExcludeList list({filetree::LiteralPattern(path)});
+  CHECK(list.MatchesPath(path));
+  for (const char* other : {"/a/bx?\\c", "/a/[b]xy\\c", "/a/[b]*?c", "/a/[b]*?\\cc"}) {
+    INFO(other);
+    CHECK_FALSE(list.MatchesPath(other));
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "walker: excluded things stay out, roots among them do not") {

@@ -560,6 +560,20 @@ TEST_CASE("restore job: in place one path is restored, and nothing else") {
   CHECK(fixture.world.live.at("data/new") == "later");
 }
 
+TEST_CASE("restore job: a safety snapshot leaves out what was staged") {
+  SavedFixture fixture;
+  fixture.world.live["data/staged"] = "new state";
+
+  const RestoreReport report = fixture.InPlace();
+
+  RequireDone(report);
+  REQUIRE(report.safety_snapshot);
+  const std::string to = fixture.directory.path() + "/before";
+  RequireDone(fixture.Restore({.selector = report.safety_snapshot->snapshot, .directory = to}));
+  CHECK(fixture.TextOf(to + "/data/a") == "changed");
+  CHECK_FALSE(std::filesystem::exists(to + "/data/staged"));
+}
+
 TEST_CASE("restore job: a dry run in place changes nothing and says what would change") {
   SavedFixture fixture;
   const std::map<std::string, std::string> before = fixture.world.live;
