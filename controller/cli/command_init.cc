@@ -6,7 +6,7 @@
 namespace holdfast::cli {
 
 Result<int> RunInit(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   const OperatorContext& context = session.context();
   InitClusterOptions options = line.init;
   if (options.host.empty()) {

@@ -189,8 +189,8 @@ class Parser {
     for (const CommandText& text : kCommands) AddCommand(text);
   }
 
-  ParsedCommandLine Parse(const std::vector<std::string>& argv) {
-    ParsedCommandLine parsed;
+  ParsedOperatorLine Parse(const std::vector<std::string>& argv) {
+    ParsedOperatorLine parsed;
     parsed.json = std::ranges::find(argv, "--json") != argv.end();
     for (const std::string& argument : argv) {
       if (IsUtf8(argument)) continue;
@@ -745,7 +745,7 @@ class Parser {
 
   CLI::App app_;
   std::map<std::string, CLI::App*> groups_;
-  CommandLine line_;
+  OperatorLine line_;
   Command command_ = Command::kStatus;
   bool all_ = false;
   bool no_safety_snapshot_ = false;
@@ -773,7 +773,7 @@ std::string_view CommandName(Command command) {
   return names[static_cast<std::size_t>(&TextOf(command) - kCommands.data())];
 }
 
-ParsedCommandLine ParseCommandLine(const std::vector<std::string>& argv) {
+ParsedOperatorLine ParseCommandLine(const std::vector<std::string>& argv) {
   return Parser().Parse(argv);
 }
 

@@ -58,7 +58,7 @@ struct RestoreTarget {
   bool dry_run = false;  // in place, and to a target
 };
 
-struct CommandLine {
+struct OperatorLine {
   Command command = Command::kStatus;
   std::string config;      // --config; empty: the default, if it is there
   std::string controller;  // --controller
@@ -101,8 +101,8 @@ struct CommandLine {
 };
 
 // Either what to do, or what to print and how to end.
-struct ParsedCommandLine {
-  std::optional<CommandLine> line;
+struct ParsedOperatorLine {
+  std::optional<OperatorLine> line;
   std::string out;               // help or version, for stdout
   std::optional<Error> mistake;  // for stderr; kInvalidArgument
   bool json = false;             // --json stood there, whatever else was wrong
@@ -110,6 +110,6 @@ struct ParsedCommandLine {
 };
 
 // `argv` without the program's name.
-ParsedCommandLine ParseCommandLine(const std::vector<std::string>& argv);
+ParsedOperatorLine ParseCommandLine(const std::vector<std::string>& argv);
 
 }  // namespace holdfast::cli

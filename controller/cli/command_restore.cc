@@ -43,7 +43,7 @@ Result<const CliSettings*> SettingsToSign(Session& session) {
 }
 
 Result<v1::SnapshotView> FindSnapshot(Session& session, const std::string& name) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   v1::AdminRequest request;
   v1::SnapshotShowRequest& show = *request.mutable_snapshot_show();
   show.set_snapshot(name);
@@ -91,7 +91,7 @@ std::unexpected<Error> Withdraw(Session& session, const std::string& draft, Erro
   return Fail(std::move(why));
 }
 
-v1::AdminRequest RestoreOrderOf(const CommandLine& line, const v1::SnapshotView& snapshot) {
+v1::AdminRequest RestoreOrderOf(const OperatorLine& line, const v1::SnapshotView& snapshot) {
   v1::AdminRequest request;
   v1::RestoreRequest& restore = *request.mutable_restore();
   // By its id, so that "latest" means the same in the draft as it did here.
@@ -172,7 +172,7 @@ Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_wai
 }
 
 // The node would refuse it later, after somebody has signed.
-Result<void> CheckValidity(const CommandLine& line, const v1::SnapshotView& snapshot) {
+Result<void> CheckValidity(const OperatorLine& line, const v1::SnapshotView& snapshot) {
   if (!line.target.in_place || !snapshot.invalid() || line.target.allow_invalid) return {};
   return Fail(ErrorCode::kDenied,
               fmt::format("snapshot {} is invalid: its service's own checker refuses the content",
@@ -192,7 +192,7 @@ void TellPassedOver(Session& session, const v1::SnapshotView& snapshot) {
 }
 
 Result<int> RunRestore(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
   HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, line.name));
   HF_TRY(CheckValidity(line, snapshot));

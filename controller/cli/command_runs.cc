@@ -62,7 +62,7 @@ int ExitCodeOfProbe(const v1::RunView& run, int code) {
 }  // namespace
 
 Result<int> RunBackup(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   v1::AdminRequest request;
   v1::RunRequest& run = *request.mutable_run();
   run.set_kind(v1::ORDER_KIND_BACKUP);
@@ -103,7 +103,7 @@ Result<int> RunSourceList(Session& session) {
 }
 
 Result<int> RunRunList(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   std::vector<v1::RunView> runs;
   bool more = true;
   while (more && (line.limit == 0 || runs.size() < line.limit)) {

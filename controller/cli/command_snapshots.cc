@@ -6,7 +6,7 @@
 namespace holdfast::cli {
 
 Result<int> RunSnapshotList(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   std::vector<v1::SnapshotView> snapshots;
   std::string next;
   do {

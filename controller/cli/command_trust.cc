@@ -72,7 +72,7 @@ struct Proposal {
 
 // What was begun before, or a beginning.
 Result<Proposal> BeginOrGoOn(Session& session, const trust::RootDocument& current) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   std::error_code failure;
   if (line.file.empty() || !std::filesystem::exists(line.file, failure)) {
     if (line.root_keys.empty()) {
@@ -116,7 +116,7 @@ Result<int> RunTrustShow(Session& session) {
 }
 
 Result<int> RunTrustRotate(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   HF_ASSIGN(const trust::RootDocument current, CurrentRoot(session));
   HF_ASSIGN(Proposal proposal, BeginOrGoOn(session, current));
   const std::vector<std::string> differences = RootDifferences(current.document(), proposal.next);
@@ -144,7 +144,7 @@ Result<int> RunTrustRotate(Session& session) {
 }
 
 Result<int> RunTrustKey(Session& session) {
-  const CommandLine& line = session.line();
+  const OperatorLine& line = session.line();
   const OperatorContext& context = session.context();
   HF_TRY(CheckName("the operator", line.name));
   const std::string directory =

@@ -75,7 +75,7 @@ void ShowMistake(Terminal& terminal, const Error& mistake) {
 }  // namespace
 
 int RunOperator(const std::vector<std::string>& argv, const OperatorContext& context) {
-  ParsedCommandLine parsed = ParseCommandLine(argv);
+  ParsedOperatorLine parsed = ParseCommandLine(argv);
   Terminal& terminal = *context.terminal;
   if (parsed.line) {
     Session session(context, *std::move(parsed.line));

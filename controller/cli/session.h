@@ -17,11 +17,11 @@ namespace holdfast::cli {
 
 class Session {
  public:
-  Session(const OperatorContext& context, CommandLine line)
+  Session(const OperatorContext& context, OperatorLine line)
       : context_(context), line_(std::move(line)) {}
 
   const OperatorContext& context() const { return context_; }
-  const CommandLine& line() const { return line_; }
+  const OperatorLine& line() const { return line_; }
   std::string_view command() const { return CommandName(line_.command); }
   WallTime now() const { return context_.clock->Now(); }
   Screen screen() const { return context_.terminal->screen(); }
@@ -62,7 +62,7 @@ class Session {
   Result<v1::RunView> LookAtRun(const std::string& run);
 
   const OperatorContext& context_;
-  const CommandLine line_;
+  const OperatorLine line_;
   std::optional<CliSettings> settings_;
   std::optional<ControllerClient> client_;
 };
