@@ -66,7 +66,7 @@ Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo&
                       .error()
                       .While(fmt::format("look at lock \"{}\"", FilePath(file.name)))
                       .WithHint("if nobody else uses the repository, \"holdfast-agent "
-                                "repository unlock --remove-all\" clears it"));
+                                "unlock --remove-all\" clears it"));
     }
     Wait(options, pause);
   }
@@ -86,8 +86,7 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
           "name, run \"holdfast-agent unlock\"";
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
       hint =
-          "it is stale; make sure that process is gone, then run \"holdfast-agent repository "
-          "unlock\"";
+          "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
     }
     return Fail(
         ErrorCode::kBusy,
