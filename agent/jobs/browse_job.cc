@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/snapshot_path.h"
 #include "common/base/format.h"
 #include "common/base/pattern.h"
 #include "common/repository/repository_view.h"
 #include "common/repository/tree_walk.h"
+#include "common/stream/original_path.h"
 #include "common/stream/tar_writer.h"
 
 namespace holdfast::jobs {
@@ -43,11 +45,12 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
   return opened;
 }
 
-// Slashes at either end are nothing that a path is joined with.
-std::string Trimmed(std::string_view path) {
-  while (path.starts_with('/')) path.remove_prefix(1);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return std::string(path);
+// See ResolvePath().
+Result<std::string> PathIn(repository::Repository& repository, const SnapshotInfo& snapshot,
+                           const std::string& typed) {
+  if (!typed.starts_with('/')) return TrimSlashes(typed);
+  HF_ASSIGN(const auto view, repository::OpenSnapshot(repository, snapshot));
+  return ResolvePath(*view, snapshot.kind, typed);
 }
 
 class LsWalk final : public repository::TreeVisitor {
@@ -71,7 +74,7 @@ class FindWalk final : public repository::TreeVisitor {
     if (Result<repository::Id> id = repository::ParseId(wanted)) {
       blob_ = *id;
     } else {
-      pattern_ = Trimmed(wanted);
+      wanted_ = wanted;
       is_path_ = wanted.find('/') != std::string_view::npos;
     }
   }
@@ -80,6 +83,7 @@ class FindWalk final : public repository::TreeVisitor {
                     std::stop_token stop) {
     snapshot_ = &snapshot;
     top_ = snapshot.kind.empty() ? "" : snapshot.kind + "/" + snapshot.name + "/";
+    pattern_ = TrimSlashes(PatternInSnapshot(snapshot.kind, wanted_));
     ++report_.snapshots;
     matches_ = {report_.matches};
     if (blob_ == snapshot.tree) {
@@ -123,7 +127,8 @@ class FindWalk final : public repository::TreeVisitor {
   const std::function<Result<void>(const FoundEntry&)>& visit_;
   FindReport& report_;
   std::optional<repository::Id> blob_;
-  std::string pattern_;
+  std::string wanted_;   // unless a blob is looked for
+  std::string pattern_;  // for the kind of this snapshot
   bool is_path_ = false;
   const SnapshotInfo* snapshot_ = nullptr;
   std::string top_;                     // of this snapshot, as a prefix of paths
@@ -178,9 +183,9 @@ Result<void> RunLs(const JobContext& context, const RepositoryAddress& address,
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   HF_ASSIGN(const SnapshotInfo snapshot,
             ChooseSnapshot(context, address.label(), opened.snapshots, options.snapshot));
-  HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), snapshot, options.path));
+  HF_ASSIGN(const std::string path, PathIn(opened.repository(), snapshot, options.path));
+  HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), snapshot, path));
   HF_TRY(visitor.begin(snapshot));
-  const std::string path = Trimmed(options.path);
   if (!node.subtree) return visitor.entry({path, node});
   LsWalk walk(visitor, options.recursive);
   return repository::WalkTree(opened.repository(), *node.subtree, path, walk, context.stop);
@@ -227,10 +232,11 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   DumpReport report;
   HF_ASSIGN(report.snapshot, ChooseSnapshot(context, address.label(), opened.snapshots, snapshot));
-  HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), report.snapshot, path));
+  HF_ASSIGN(const std::string trimmed, PathIn(opened.repository(), report.snapshot, path));
+  HF_ASSIGN(const TreeNode node,
+            repository::FindNode(opened.repository(), report.snapshot, trimmed));
   ObservedProgress progress(context, "dump from " + address.label());
   progress.progress().SetPhase("dump");
-  const std::string trimmed = Trimmed(path);
   if (node.attributes.type == NodeType::kFile) {
     ++progress.progress().items;
     HF_TRY(Copy(opened.repository(), node, trimmed, progress.progress(), write, context.stop));

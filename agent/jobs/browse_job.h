@@ -15,7 +15,8 @@
 
 namespace holdfast::jobs {
 
-// Paths here are those that `restore --path` takes: relative to the snapshot's top.
+// Paths that are reported are relative to the snapshot's top. Paths that are asked for may also be
+// absolute paths of files of a node, see ResolvePath() and PatternInSnapshot().
 
 struct ListedEntry {
   const std::string& path;

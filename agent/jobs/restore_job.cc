@@ -7,12 +7,14 @@
 #include "agent/jobs/method_choice.h"
 #include "agent/jobs/restore_target.h"
 #include "agent/jobs/snapshot_finder.h"
+#include "agent/jobs/snapshot_path.h"
 #include "agent/jobs/source_session.h"
 #include "agent/journal/restore_journal.h"
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/source_name.h"
 #include "common/config/method.h"
+#include "common/stream/original_path.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -20,13 +22,6 @@ namespace {
 using repository::SnapshotInfo;
 
 std::string ShortId(const std::string& id) { return id.substr(0, 8); }
-
-// "/data/etc/" as people write it -> "data/etc".
-std::string TrimSlashes(std::string_view path) {
-  while (path.starts_with('/')) path.remove_prefix(1);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return std::string(path);
-}
 
 Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
   HF_ASSIGN(std::optional<Attributes> found, view.Stat(path));
@@ -195,15 +190,24 @@ class Restore {
     Result<ExtractOutcome> extracted =
         view_->Extract(directory, extract, progress_.progress(), stop.token());
     HF_TRY(repository_->Settle());
+    if (extracted && extracted->items == 0 && extracted->skipped == 0 && !extract.include.empty()) {
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("no path in snapshot {} matches --include {}",
+                              ShortId(report_.snapshot), FirstFewQuoted(options_.include)),
+                  fmt::format("`holdfast-agent ls {} --recursive` lists its paths",
+                              ShortId(report_.snapshot)));
+    }
     return extracted;
   }
 
   Result<ExtractOptions> ReadExtractOptions() {
     ExtractOptions extract;
-    if (std::string path = TrimSlashes(options_.path); !path.empty()) {
+    HF_ASSIGN(const std::string path, ResolvePath(*view_, snapshot_.kind, options_.path));
+    if (!path.empty()) {
       HF_TRY(ExpectPath(*view_, path));
-      extract.paths.push_back(std::move(path));
+      extract.paths.push_back(path);
     }
+    HF_ASSIGN(extract.strip, StrippedPrefix(*view_, path, options_.strip));
     const bool has_patterns = !options_.include.empty() || !options_.exclude.empty();
     if (options_.remove_others && options_.directory == "/" && !has_patterns) {
       return Fail(ErrorCode::kInvalidArgument,
@@ -212,8 +216,12 @@ class Restore {
     }
     // Without the right to give files away every single one would end in a warning.
     extract.restore_owner = ::geteuid() == 0;
-    extract.include = options_.include;
-    extract.exclude = options_.exclude;
+    for (const std::string& pattern : options_.include) {
+      extract.include.push_back(PatternInSnapshot(snapshot_.kind, pattern));
+    }
+    for (const std::string& pattern : options_.exclude) {
+      extract.exclude.push_back(PatternInSnapshot(snapshot_.kind, pattern));
+    }
     extract.overwrite = options_.overwrite.value_or(Overwrite::kIfChanged);
     extract.remove_others = options_.remove_others;
     extract.spare = RestoreTarget::kMark;
@@ -227,6 +235,7 @@ class Restore {
     std::string what = report_.snapshot + " " + Quote(TrimSlashes(options_.path));
     for (const std::string& pattern : options_.include) what += " include " + Quote(pattern);
     for (const std::string& pattern : options_.exclude) what += " exclude " + Quote(pattern);
+    if (options_.strip > 0) what += fmt::format(" strip {}", options_.strip);
     return what;
   }
 
@@ -298,7 +307,7 @@ class Restore {
     HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
     HF_TRY(CheckDryRun(*chosen.method));
     HF_ASSIGN(const SourceSettings* settings, SourceOfSnapshot(*kind));
-    const std::string path = TrimSlashes(options_.path);
+    HF_ASSIGN(const std::string path, ResolvePath(*view_, snapshot_.kind, options_.path));
     if (!path.empty()) HF_TRY(ExpectPath(*view_, path));
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, *settings, "restore",

@@ -39,10 +39,12 @@ struct RestoreOptions {
   // kDirectory: only what these select, see repository::PathFilter; and what becomes of what lies
   // in the directory. Unset: it must be new or empty, or hold what an unfinished restore of the
   // same left, which is gone on with.
+  // A pattern that selects nothing is kNotFound.
   std::vector<std::string> include = {};
   std::vector<std::string> exclude = {};
   std::optional<Overwrite> overwrite = std::nullopt;
   bool remove_others = false;  // with `overwrite`
+  std::uint32_t strip = 0;     // kDirectory: leading components to leave out, see StrippedPrefix()
   // Changes nothing. kDirectory tells `on_change` what would be; kInPlace and kMethod report it as
   // `plan`.
   bool dry_run = false;

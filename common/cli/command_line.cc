@@ -187,7 +187,7 @@ Result<void> CheckCount(const Option& option, const std::vector<std::string>& va
     return Wrong(fmt::format("{} is given {} times; expected it once", name, values.size()));
   }
   if (values.size() < option.count_min) {
-    return Wrong(fmt::format("{} {}; expected {}", values.size(), name, option.count_min));
+    return Wrong(fmt::format("expected {} of {}, got {}", option.count_min, name, values.size()));
   }
   return {};
 }

@@ -85,8 +85,7 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
           "no process here has that number: unless it is in a container that shares this host's "
           "name, run \"holdfast-agent unlock\"";
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
-      hint =
-          "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
+      hint = "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
     }
     return Fail(
         ErrorCode::kBusy,

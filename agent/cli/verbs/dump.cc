@@ -44,7 +44,7 @@ class DumpFileVerb final : public AgentVerb {
     options
         .Add({.names = "path",
               .metavar = "PATH",
-              .help = "as `ls` shows it; / for everything",
+              .help = "as `ls` shows it, or as it was saved; / for everything",
               .value = &path_,
               .is_required = true})
         .Add({.names = "--to",

@@ -45,11 +45,14 @@ class FindVerb final : public AgentVerb {
   using AgentVerb::AgentVerb;
 
   void Declare(OptionList& options) override {
-    options.Add({.names = "wanted",
-                 .metavar = "PATTERN",
-                 .help = "a name or, with a /, a path, * is allowed; or a blob's whole id",
-                 .value = &wanted_,
-                 .is_required = true});
+    options.Add(
+        {.names = "wanted",
+         .metavar = "PATTERN",
+         .help =
+             "a name or, with a /, a path from the top of the snapshot or as it was saved, * is "
+             "allowed; or a blob's whole id",
+         .value = &wanted_,
+         .is_required = true});
     AddRepositoryChoice(options);
     AddRetryLock(options);
   }

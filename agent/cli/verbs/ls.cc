@@ -77,7 +77,9 @@ class LsVerb final : public AgentVerb {
     options
         .Add({.names = "path",
               .metavar = "PATH",
-              .help = "a directory or a file; default: the top of the snapshot",
+              .help = "a directory or a file, from the top of the snapshot or as it was saved; "
+                      "default: the "
+                      "top",
               .value = &path_})
         .Add({.names = "--recursive,-r",
               .help = "everything below PATH, too",

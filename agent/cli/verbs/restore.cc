@@ -158,11 +158,12 @@ class RestoreVerb final : public AgentVerb {
               .value = &to_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
-              .help = "with --to: only this path of the snapshot",
+              .help = "only this path, as `ls` shows it, or the absolute path that it "
+                      "was saved from",
               .value = &path_})
         .Add({.names = "--include",
               .metavar = "PATTERN",
-              .help = "with --to: only what the pattern matches, e.g. /data/etc or '*.conf'; may "
+              .help = "with --to: only what the pattern matches, e.g. /etc or '*.conf'; may "
                       "be given again",
               .value = &include_})
         .Add({.names = "--exclude",
@@ -180,8 +181,12 @@ class RestoreVerb final : public AgentVerb {
         .Add({.names = "--delete",
               .help = "with --overwrite: remove what exists and is not in the snapshot",
               .value = &remove_others_})
+        .Add({.names = "--strip",
+              .metavar = "N",
+              .help = "with --to: leave out the first N directories of each path",
+              .value = NumberInto(strip_, 1000)})
         .Add({.names = "--dry-run,-n",
-              .help = "with --to, and some options of one kind: list what would change, and "
+              .help = "list what would change, and "
                       "change nothing",
               .value = &dry_run_})
         .Add({.names = "--in-place",
@@ -210,6 +215,7 @@ class RestoreVerb final : public AgentVerb {
     options.exclude = exclude_;
     options.overwrite = overwrite_;
     options.remove_others = remove_others_;
+    options.strip = strip_;
     options.dry_run = dry_run_;
     options.safety_snapshot = !no_safety_snapshot_;
     options.undo = undo_;
@@ -251,7 +257,6 @@ class RestoreVerb final : public AgentVerb {
     if (remove_others_ && !overwrite_) {
       return WrongOptions("--delete goes with --overwrite, which says what becomes of the rest");
     }
-    if (dry_run_ && in_place_) return WrongOptions("--dry-run goes with --to");
     if (no_safety_snapshot_ && has_to) {
       return WrongOptions("--no-safety-snapshot goes with --in-place");
     }
@@ -265,10 +270,15 @@ class RestoreVerb final : public AgentVerb {
  private:
   Result<void> CheckGoesWithTo(bool has_to) const {
     const std::pair<bool, std::string_view> given[] = {
-        {!path_.empty(), "--path"},       {!include_.empty(), "--include"},
-        {!exclude_.empty(), "--exclude"}, {overwrite_.has_value(), "--overwrite"},
+        {!include_.empty(), "--include"},
+        {!exclude_.empty(), "--exclude"},
+        {overwrite_.has_value(), "--overwrite"},
         {remove_others_, "--delete"},
+        {strip_ > 0, "--strip"},
     };
+    if (!path_.empty() && !has_to && !in_place_) {
+      return WrongOptions("--path goes with --to and --in-place");
+    }
     for (const auto& [is_given, flag] : given) {
       if (is_given && !has_to) return WrongOptions(fmt::format("{} goes with --to", flag));
     }
@@ -330,6 +340,7 @@ class RestoreVerb final : public AgentVerb {
   std::vector<std::string> exclude_;
   std::optional<Overwrite> overwrite_;
   bool remove_others_ = false;
+  std::uint32_t strip_ = 0;
   bool dry_run_ = false;
   bool in_place_ = false;
   bool undo_ = false;
@@ -349,7 +360,7 @@ VerbEntry RestoreEntry() {
            .summary = "restore a snapshot to a directory, in place, or in a way of its kind",
            .examples =
                "  holdfast-agent restore latest:files/app --to /tmp/app\n"
-               "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path data/etc/hosts\n"
+               "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path /etc/hosts --strip 2\n"
                "  holdfast-agent restore latest:files/app --to /srv/app --overwrite if-changed \\\n"
                "      --delete --dry-run\n"
                "  holdfast-agent restore latest:files/app --to /tmp/app --include '*.conf'\n"

@@ -317,6 +317,26 @@ class Browsing(Verbs):
         self.assertIn("/link -> a\n", text)
         self.assertEqual(len(self.do("ls", self.ours, self.inside + "/a")["entries"]), 1)
 
+    def test_paths_are_typed_as_they_were_saved(self) -> None:
+        here = str(self.tree)
+        self.assertEqual(self.do("ls", self.ours, here)["entries"], self.do("ls", self.ours, self.inside)["entries"])
+        self.assertEqual(self.agent.run("dump", self.ours, f"{here}/a").stdout, "alpha\n")
+        found = {match["path"] for match in self.do("find", f"{here}/a")["matches"]}
+        self.assertEqual(found, {f"{self.inside}/a", f"{here}/a"[1:]})
+
+        to = self.directory / "one"
+        self.agent.run("restore", self.ours, "--to", str(to), "--path", f"{here}/a",
+                       "--strip", str(self.inside.count("/") + 1))
+        self.assertEqual([path.name for path in to.iterdir()], ["a"])
+        to = self.directory / "some"
+        self.agent.run("restore", self.ours, "--to", str(to), "--include", f"{here}/a")
+        self.assertEqual((to / self.inside / "a").read_text(), "alpha\n")
+        self.fails(1, "matches --include", "hint: `holdfast-agent ls",
+                   arguments=["restore", self.ours, "--to", str(self.directory / "none"), "--include", "*.nothing"])
+        self.fails(2, "cannot strip 90 leading components", "hint: ",
+                   arguments=["restore", self.ours, "--to", str(self.directory / "none"), "--path", here,
+                              "--strip", "90"])
+
     def test_dump(self) -> None:
         done = self.agent.run("repository", "dump", self.ours, f"{self.inside}/a")
         self.assertEqual(done.stdout, "alpha\n")
@@ -405,9 +425,9 @@ class Browsing(Verbs):
         self.wrong(2, "expected --to FILE", arguments=["dump", self.ours, "/", "--json"])
         self.wrong(2, "neither a file nor", arguments=["dump", self.ours, self.inside + "/link", "--to", "x"])
         self.fails(1, "exists", arguments=["repository", "dump", self.ours, "/", "--to", str(self.password)])
-        self.wrong(2, "wanted", arguments=["find"])
+        self.wrong(2, "PATTERN is missing", arguments=["find"])
         self.wrong(1, "0123", arguments=["diff", self.ours, "0123"])
-        self.wrong(2, "snapshots", arguments=["diff", self.ours])
+        self.wrong(2, "expected 2 of SNAPSHOT, got 1", arguments=["diff", self.ours])
         self.alone("repository", "ls", self.ours)
 
 

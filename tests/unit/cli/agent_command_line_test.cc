@@ -118,6 +118,8 @@ TEST_CASE("agent command line: options of verbs are accepted") {
   REQUIRE(NameOf({"restore", "x", "--stage-dir", "d", "--bump", "5", "--mark"}) == "restore");
   REQUIRE(NameOf({"restore", "x", "--to", "y", "--overwrite", "if-newer", "--delete", "--dry-run",
                   "--include", "/data/etc", "--include", "*.conf"}) == "restore");
+  REQUIRE(NameOf({"restore", "x", "--in-place", "--path", "/etc/a", "--dry-run"}) == "restore");
+  REQUIRE(NameOf({"restore", "x", "--to", "y", "--path", "/etc/a", "--strip", "2"}) == "restore");
   REQUIRE(NameOf({"repository", "check", "--read-data"}) == "check");
   REQUIRE(NameOf({"check", "--read-data-subset", "2.5%"}) == "check");
   REQUIRE(NameOf({"source", "list", "--discover"}) == "source list");
@@ -157,9 +159,10 @@ TEST_CASE("agent command line: mistakes are named and hint at the verb's help") 
   REQUIRE_THAT(Mistake({"restore"}), Catch::Contains("SNAPSHOT is missing"));
   REQUIRE_THAT(Mistake({"restore", "x"}), Catch::Contains("expected --to DIR or --in-place"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
-  REQUIRE_THAT(Mistake({"restore", "x", "--in-place", "--path", "p"}), Catch::Contains("--to"));
+  REQUIRE_THAT(Mistake({"restore", "x", "--stage-dir", "d", "--path", "p"}),
+               Catch::Contains("--path goes with --to and --in-place"));
   for (const char* flag :
-       {"--include=a", "--exclude=a", "--overwrite=never", "--delete", "--dry-run"}) {
+       {"--include=a", "--exclude=a", "--overwrite=never", "--delete", "--strip=1"}) {
     INFO(flag);
     REQUIRE_THAT(Mistake({"restore", "x", "--in-place", flag}), Catch::Contains("goes with --to"));
   }
@@ -188,7 +191,8 @@ TEST_CASE("agent command line: mistakes are named and hint at the verb's help") 
 TEST_CASE("agent command line: mistakes in looking into a repository") {
   REQUIRE_THAT(Mistake({"repository", "stats", "--mode", "x"}), Catch::Contains("no way to count"));
   REQUIRE_THAT(Mistake({"repository", "dump", "a", "/", "--json"}), Catch::Contains("--to FILE"));
-  REQUIRE_THAT(Mistake({"repository", "diff", "a"}), Catch::Contains("1 SNAPSHOT; expected 2"));
+  REQUIRE_THAT(Mistake({"repository", "diff", "a"}),
+               Catch::Contains("expected 2 of SNAPSHOT, got 1"));
   REQUIRE_THAT(Mistake({"repository", "key", "add"}), Catch::Contains("--new-password-file"));
   REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("no part of"));
 }

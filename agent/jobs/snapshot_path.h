@@ -1,0 +1,28 @@
+// Paths of a snapshot as people type them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/stream/snapshot_view.h"
+
+namespace holdfast::jobs {
+
+// "/data/etc/" -> "data/etc".
+std::string TrimSlashes(std::string_view path);
+
+// The path in the snapshot that `typed` means, without slashes at its ends: the absolute path of a
+// file of a node, e.g. "/etc/hosts" for "data/etc/hosts", if the snapshot has one; otherwise a path
+// from the top of the snapshot. `kind` is that of the snapshot. kInvalidArgument, with the paths to
+// choose from, if files of several nodes have this absolute path.
+Result<std::string> ResolvePath(SnapshotView& view, std::string_view kind, std::string_view typed);
+
+// The first `count` directories of the way from the top to what is restored, which `--strip` leaves
+// out: along `path`, then through directories that are alone in theirs. kInvalidArgument if a
+// directory on the way has several entries or is none.
+Result<std::string> StrippedPrefix(SnapshotView& view, const std::string& path,
+                                   std::uint32_t count);
+
+}  // namespace holdfast::jobs
