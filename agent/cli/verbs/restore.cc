@@ -83,6 +83,9 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
                                  ShortId(report.snapshot), Printable(source), what, counts,
                                  Duration(report.seconds));
   for (const std::string& line : report.lines) text += Printable(line) + "\n";
+  if (report.plan_count > report.plan.size()) {
+    text = fmt::format("and {} more\n", FormatCount(report.plan_count - report.plan.size())) + text;
+  }
   return head + PlanText(report.plan, screen) + text;
 }
 
@@ -117,6 +120,7 @@ std::string RestoreJson(const jobs::RestoreReport& report, int exit_code) {
                                 {"there", change.there},
                                 {"action", change.action}});
   }
+  document["plan_count"] = report.plan_count;
   document["safety_snapshot"] =
       report.safety_snapshot ? BackupTask(*report.safety_snapshot) : Json(nullptr);
   document["rolled_back"] = report.rolled_back;

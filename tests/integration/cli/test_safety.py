@@ -79,6 +79,27 @@ class SafetySnapshots(Case):
         tags = {snapshot["id"]: snapshot["tags"] for snapshot in self.restic.snapshots()}
         self.assertIn("safety", tags[safety])
 
+    def test_one_path_is_restored_in_place_and_its_undo(self) -> None:
+        other = self.tree / "b"
+        other.write_text("new since the backup\n")
+        self.file.write_text("damaged\n")
+        self.restore_in_place("latest:files/app", "--path", str(self.file))
+        self.assertEqual((self.file.read_text(), other.read_text()), ("good\n", "new since the backup\n"))
+        self.agent.run("restore", "files/app", "--undo")
+        self.assertEqual((self.file.read_text(), other.read_text()), ("damaged\n", "new since the backup\n"))
+
+    def test_a_dry_run_in_place_changes_nothing(self) -> None:
+        (self.tree / "b").write_text("new since the backup\n")
+        self.file.write_text("damaged and longer\n")
+        plan = self.restore_in_place("latest:files/app", "--dry-run")
+        self.assertEqual(plan["plan_count"], len(plan["plan"]))
+        self.assertIn(str(self.file), {change["name"] for change in plan["plan"]})
+        self.assertIn(str(self.tree / "b"), {change["name"] for change in plan["plan"]})
+        self.assertIsNone(plan["safety_snapshot"])
+        self.assertEqual(self.file.read_text(), "damaged and longer\n")
+        text = self.agent.run("restore", "latest:files/app", "--in-place", "--dry-run").stdout
+        self.assertIn("would restore", text)
+
     def test_undo_puts_back_what_the_restore_replaced(self) -> None:
         self.file.write_text("mine\n")
         (self.tree / "extra").write_text("mine too\n")
