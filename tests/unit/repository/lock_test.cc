@@ -121,7 +121,7 @@ TEST_CASE("lock: an exclusive one keeps others out and is named") {
   const auto lock = Lock::AcquireShared(*fixture.repository, fixture.lock_options());
 
   REQUIRE_FAILS(lock, ErrorCode::kBusy, "eve@elsewhere, pid 7");
-  REQUIRE((lock.error().hint().find("repository unlock") != std::string::npos) ==
+  REQUIRE((lock.error().hint().find("holdfast-agent unlock") != std::string::npos) ==
           (age > kLockStaleAge));
   REQUIRE(fixture.CountFiles(FileKind::kLock) == 1);
 }
