@@ -152,7 +152,7 @@ Result<bool> Extraction::TrustFile(const SelectedTree::Found& found, const struc
     if (!is_set) return false;
     if (outcome_.warnings.size() > kWarningsKept) outcome_.warnings.resize(kWarningsKept);
   }
-  progress_.bytes += saved.size;
+  progress_.AddUnchanged(saved.size);
   Count(is_like);
   return true;
 }

@@ -89,6 +89,15 @@ void FileRestorer::AddLost(const std::string& path, const Error& error) {
   lost_.Add(WhileReading(error, path));
 }
 
+// Content that stood in the file before was not fetched.
+void FileRestorer::Moved(std::uint64_t bytes, bool is_unchanged) {
+  if (is_unchanged) {
+    progress_.AddUnchanged(bytes);
+  } else {
+    progress_.bytes += bytes;
+  }
+}
+
 void FileRestorer::Count(std::uint64_t bytes, bool is_unchanged) {
   ++progress_.items;
   std::lock_guard lock(mutex_);
@@ -255,7 +264,7 @@ Result<bool> FileRestorer::KeepIfLike(Worker& worker, const FileToRestore& file,
                                             options_.restore_owner, worker.warnings));
     if (!is_set) return false;
   }
-  progress_.bytes += file.attributes.size;
+  progress_.AddUnchanged(file.attributes.size);
   Count(0, is_like);
   return true;
 }
@@ -266,7 +275,8 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
   std::uint64_t size = 0;
   for (std::size_t i = 0; i < file.content.size(); ++i) {
     Bytes bytes = std::move(small.there[i]);
-    if (bytes.empty()) {
+    const bool is_unchanged = !bytes.empty();
+    if (!is_unchanged) {
       Result<Bytes> loaded = bundle.Open(small.in_bundle[i]);
       if (!loaded) {
         if (!IsOfOneAlone(loaded.error())) {
@@ -279,7 +289,7 @@ Result<void> FileRestorer::WriteOne(Worker& worker, SmallFile& small, BlobBundle
     }
     HF_TRY(made->WriteAt(size, bytes));
     size += bytes.size();
-    progress_.bytes += bytes.size();
+    Moved(bytes.size(), is_unchanged);
   }
   if (size != file.attributes.size) {
     AddLost(file.path, SizeMismatch(size, file.attributes.size));
@@ -355,7 +365,7 @@ std::vector<FileRestorer::Batch> FileRestorer::CutLarge(LargeFile& large,
   for (std::size_t i = 0; i < is_written.size(); ++i) {
     const std::uint64_t bytes = large.offsets[i + 1] - large.offsets[i];
     if (is_written[i]) {
-      progress_.bytes += bytes;
+      progress_.AddUnchanged(bytes);
       continue;
     }
     large.bytes_to_write += bytes;
@@ -396,8 +406,10 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
     const std::uint64_t begin = large.offsets[i];
     const std::uint64_t end = large.offsets[i + 1];
     Bytes bytes;
+    bool is_unchanged = false;
     if (large.is_in_old[i]) {
       bytes = ReadBlobInFile(large.old.get(), content[i], begin, end);
+      is_unchanged = !bytes.empty();
       if (bytes.empty()) {  // somebody has changed it since
         HF_ASSIGN(bytes, LoadNeededBlob(repository_, BlobType::kData, content[i]));
       }
@@ -411,7 +423,7 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
                               bytes.size(), end - begin));
     }
     HF_TRY(large.made->WriteAt(begin, bytes));
-    progress_.bytes += bytes.size();
+    Moved(bytes.size(), is_unchanged);
   }
   return {};
 }

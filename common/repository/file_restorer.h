@@ -101,6 +101,7 @@ class FileRestorer {
 
   Result<void> CheckStop() const;
   void AddLost(const std::string& path, const Error& error);
+  void Moved(std::uint64_t bytes, bool is_unchanged);
   void Count(std::uint64_t bytes, bool is_unchanged);
 
   Repository& repository_;

@@ -330,7 +330,7 @@ class PartWriterImpl final : public PartWriter {
     const bool is_small = reuse.entry != nullptr && reuse.entry->bytes() <= kEntryBytesKept;
     if (is_small && reuse.path == item.path) read.before = std::move(reuse.entry);
     if (is_taken) {
-      if (progress_ != nullptr) progress_->bytes += node.attributes.size;
+      if (progress_ != nullptr) progress_->AddUnchanged(node.attributes.size);
       return std::nullopt;
     }
     if (!reuse.read) return CannotReuse(reuse);
@@ -367,7 +367,7 @@ class PartWriterImpl final : public PartWriter {
     if (!blobs || !HasAll(*blobs)) return false;
     read.node.content = *std::move(blobs);
     read.is_resumable = true;
-    if (progress_ != nullptr) progress_->bytes += read.node.attributes.size;
+    if (progress_ != nullptr) progress_->AddUnchanged(read.node.attributes.size);
     return true;
   }
 
@@ -425,7 +425,7 @@ class PartWriterImpl final : public PartWriter {
     statistics.bytes_processed += below.bytes_processed;
     if (progress_ != nullptr) {
       progress_->items += below.items;
-      progress_->bytes += below.bytes_processed;
+      progress_->AddUnchanged(below.bytes_processed);
     }
     return {};
   }

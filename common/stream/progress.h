@@ -19,8 +19,15 @@ class Progress {
     std::lock_guard lock(mutex_);
     return phase_;
   }
+  // Content that was found where it belongs, so that nothing was read or moved.
+  void AddUnchanged(std::uint64_t count) {
+    // In this order a reader never takes them for moved.
+    bytes_unchanged += count;
+    bytes += count;
+  }
   std::atomic<std::uint64_t> items{0};
-  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> bytes{0};            // moved or found unchanged
+  std::atomic<std::uint64_t> bytes_unchanged{0};  // of these
   std::atomic<std::uint64_t> items_total{0};
   std::atomic<std::uint64_t> bytes_total{0};
 

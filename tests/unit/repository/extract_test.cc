@@ -77,7 +77,10 @@ struct ExtractFixture : RepositoryFixture {
     Progress progress;
     ExtractOptions with_spare = options;
     with_spare.spare = ".spare";
-    return view->Extract(out, with_spare, progress, {});
+    auto outcome = view->Extract(out, with_spare, progress, {});
+    bytes_shown = progress.bytes;
+    bytes_unchanged_shown = progress.bytes_unchanged;
+    return outcome;
   }
   // What a dry run tells, e.g. "M data/etc/hosts".
   std::vector<std::string> Changes(ExtractOptions options) {
@@ -108,6 +111,8 @@ struct ExtractFixture : RepositoryFixture {
     REQUIRE(utimensat(AT_FDCWD, At(path).c_str(), times, 0) == 0);
   }
 
+  std::uint64_t bytes_shown = 0;  // by the last Extract()
+  std::uint64_t bytes_unchanged_shown = 0;
   Bytes big = RandomBytes(random, kBigBytes);
   Bytes sparse = Bytes(9'000'000, 0);
   Id id;
@@ -125,6 +130,8 @@ TEST_CASE("extract: everything comes, small, large, with holes and with two name
   const ExtractOutcome outcome = Unwrap(fixture.Extract());
   CHECK(outcome.items == kItems);
   CHECK(outcome.unchanged == 0);
+  CHECK(fixture.bytes_shown > 0);
+  CHECK(fixture.bytes_unchanged_shown == 0);
   CHECK(outcome.warnings.empty());
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/sparse"))) == fixture.sparse);
@@ -150,6 +157,8 @@ TEST_CASE("extract: what is equal is left alone, by metadata or by hashes") {
     // A second name is not looked at by itself.
     CHECK(outcome.unchanged == kItems - 1);
     CHECK(outcome.bytes == 0);
+    CHECK(fixture.bytes_shown > kBigBytes);
+    CHECK(fixture.bytes_unchanged_shown == fixture.bytes_shown);
     CHECK(fixture.storage_used.bytes < 10'000);  // directories alone
     for (const auto& [path, old] : status) {
       INFO(path);
@@ -203,6 +212,9 @@ TEST_CASE("extract: of a large file only the blobs are read that it lacks") {
   CHECK(Unwrap(ReadWholeFile(fixture.At("data/srv/big"))) == fixture.big);
   CHECK(outcome.bytes == kBigBytes);
   CHECK(fixture.storage_used.bytes < 9'000'000);
+  // The blobs that the file had did not come from the repository.
+  CHECK(fixture.bytes_unchanged_shown >= fixture.bytes_shown - 9'000'000);
+  CHECK(fixture.bytes_unchanged_shown < fixture.bytes_shown);
   // Longer or shorter files, too.
   REQUIRE(truncate(fixture.At("data/srv/big").c_str(), 6'000'000) == 0);
   (void)Unwrap(fixture.Extract({.overwrite = Overwrite::kAlways}));

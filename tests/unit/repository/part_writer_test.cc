@@ -307,6 +307,20 @@ TEST_CASE("part writer: counts what it does while it does it") {
   CHECK(progress.bytes == 5);
 }
 
+TEST_CASE("part writer: what is reused counts as unchanged, what is read as moved") {
+  Previous previous;
+  Progress progress;
+  PartOptions options;
+  options.previous = previous.view.get();
+  options.progress = &progress;
+  WritePart(*previous.repository,
+            Items(Previous::Reused("moved", "content", "d/f"), Previous::ReusedDirectory("d", "d"),
+                  FileItem("new", "12345")),
+            options);
+  CHECK(progress.bytes == 7 + 7 + 3 + 5);
+  CHECK(progress.bytes_unchanged == 7 + 7 + 3);
+}
+
 TEST_CASE("part writer: a path of a thousand levels costs no stack") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
