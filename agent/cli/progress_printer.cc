@@ -1,31 +1,30 @@
 #include "agent/cli/progress_printer.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "common/base/format.h"
 #include "common/base/log.h"
-#include "common/cli/table.h"
 
 namespace holdfast::cli {
 namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kPollEvery(200);
+
 milliseconds IntervalOf(ProgressStyle style) {
   switch (style) {
     case ProgressStyle::kLive:
-      return milliseconds(200);
+      return kPollEvery;
     case ProgressStyle::kJson:
-      return milliseconds(1000);
+      return milliseconds(1'000);
     case ProgressStyle::kPlain:
     case ProgressStyle::kLog:
-      return milliseconds(5000);
+      return milliseconds(10'000);
   }
-  return milliseconds(5000);
+  return milliseconds(10'000);
 }
 
 }  // namespace
@@ -35,6 +34,7 @@ ProgressPrinter::ProgressPrinter(ProgressStyle style, Terminal& terminal, const 
       terminal_(terminal),
       clock_(clock),
       run_(LogRun::Current()),
+      shown_(clock.Monotonic()),
       thread_([this](std::stop_token stop) { Loop(std::move(stop)); }) {}
 
 ProgressPrinter::~ProgressPrinter() {
@@ -43,22 +43,25 @@ ProgressPrinter::~ProgressPrinter() {
   terminal_.ShowStatus({});
 }
 
+void ProgressPrinter::Expect(std::size_t subjects) {
+  std::lock_guard lock(mutex_);
+  expected_ = subjects;
+}
+
 void ProgressPrinter::Begin(const std::string& subject, const Progress& progress) {
   std::lock_guard lock(mutex_);
-  Subject added;
-  added.progress = &progress;
-  added.sampled = clock_.Monotonic();
-  subjects_.emplace_back(subject, added);
+  subjects_.emplace_back(subject, Subject{.progress = &progress, .rate = {}});
 }
 
 void ProgressPrinter::End(const std::string& subject) {
-  {
-    std::lock_guard lock(mutex_);
-    auto found = std::ranges::find(
-        subjects_, subject, [](const auto& entry) -> const std::string& { return entry.first; });
-    HF_CHECK(found != subjects_.end());
-    subjects_.erase(found);
-  }
+  std::lock_guard lock(mutex_);
+  auto found = std::ranges::find(
+      subjects_, subject, [](const auto& entry) -> const std::string& { return entry.first; });
+  HF_CHECK(found != subjects_.end());
+  ++ended_;
+  done_.bytes += found->second.progress->bytes;
+  done_.bytes_unchanged += found->second.progress->bytes_unchanged;
+  subjects_.erase(found);
   if (style_ == ProgressStyle::kLive) Show();
 }
 
@@ -76,50 +79,80 @@ void ProgressPrinter::Loop(std::stop_token stop) {
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, stop, IntervalOf(style_), [] { return false; });
+      wake_.wait_for(lock, stop, kPollEvery, [] { return false; });
     }
-    if (!stop.stop_requested()) Show();
+    if (!stop.stop_requested()) Poll();
   }
 }
 
-void ProgressPrinter::Show() {
+void ProgressPrinter::Poll() {
   std::lock_guard lock(mutex_);
-  std::vector<std::string> lines;
-  for (auto& [name, subject] : subjects_) {
-    ProgressSample sample = Sample(name, subject);
-    lines.push_back(style_ == ProgressStyle::kJson ? ProgressJson(sample) : ProgressText(sample));
-  }
-  if (style_ == ProgressStyle::kLive) return terminal_.ShowStatus(lines);
-  for (const std::string& line : lines) {
-    if (style_ == ProgressStyle::kLog) {
-      Log(LogLevel::kInfo, "{}", line);
-    } else {
-      terminal_.WriteErrorLine(line);
-    }
+  const Instant now = clock_.Monotonic();
+  if (now - shown_ < IntervalOf(style_)) return;
+  shown_ = now;
+  Show();
+}
+
+// REQUIRES: mutex_ is held.
+void ProgressPrinter::Show() {
+  const ProgressBoard board = Board();
+  switch (style_) {
+    case ProgressStyle::kLive:
+      terminal_.ShowStatus(
+          ProgressLines(board, terminal_.status_width(), terminal_.status_lines_max()));
+      return;
+    case ProgressStyle::kJson:
+      for (const ProgressSample& sample : board.tasks) {
+        terminal_.WriteErrorLine(ProgressJson(sample));
+      }
+      return;
+    case ProgressStyle::kPlain:
+    case ProgressStyle::kLog:
+      ShowPlain(board);
+      return;
   }
 }
 
-ProgressSample ProgressPrinter::Sample(const std::string& name, Subject& subject) {
+// One line, however many run; of one inside another, as a safety snapshot in a restore, that.
+void ProgressPrinter::ShowPlain(const ProgressBoard& board) {
+  if (board.tasks.empty()) return;
+  std::string line = ProgressText(board.sum ? *board.sum : board.tasks.back());
+  if (board.sum && board.tasks.size() == 1) line += "; " + ProgressText(board.tasks.back());
+  if (style_ == ProgressStyle::kLog) {
+    Log(LogLevel::kInfo, "{}", line);
+  } else {
+    terminal_.WriteErrorLine(line);
+  }
+}
+
+// REQUIRES: mutex_ is held.
+ProgressBoard ProgressPrinter::Board() {
+  const Instant now = clock_.Monotonic();
+  ProgressBoard board;
+  for (auto& [name, subject] : subjects_) board.tasks.push_back(Sample(name, subject, now));
+  if (expected_ <= 1) return board;
+  const std::size_t tasks = std::max(expected_, ended_ + subjects_.size());
+  board.sum = SumOfProgress(ended_, done_, board.tasks, tasks);
+  // A rate of its own: that of a task begins anew with each of many small ones.
+  rate_.Add(now, board.sum->bytes - std::min(board.sum->bytes, board.sum->bytes_unchanged),
+            board.sum->bytes);
+  board.sum->bytes_per_second = rate_.bytes_per_second();
+  return board;
+}
+
+ProgressSample ProgressPrinter::Sample(const std::string& name, Subject& subject, Instant now) {
   const Progress& progress = *subject.progress;
   ProgressSample sample{.subject = name,
                         .phase = progress.phase(),
                         .items = progress.items,
                         .items_total = progress.items_total,
                         .bytes = progress.bytes,
-                        .bytes_total = progress.bytes_total};
-  Instant now = clock_.Monotonic();
-  double seconds = std::chrono::duration<double>(now - subject.sampled).count();
-  if (seconds > 0.05 && sample.bytes >= subject.bytes) {
-    double rate = static_cast<double>(sample.bytes - subject.bytes) / seconds;
-    // The mean of about the last five seconds: steady to look at, yet it follows.
-    double weight = std::min(1.0, seconds / 5.0);
-    bool is_first = subject.bytes_per_second == 0;
-    subject.bytes_per_second =
-        is_first ? rate : subject.bytes_per_second * (1 - weight) + rate * weight;
-    subject.sampled = now;
-    subject.bytes = sample.bytes;
-  }
-  sample.bytes_per_second = subject.bytes_per_second;
+                        .bytes_total = progress.bytes_total,
+                        .bytes_unchanged = progress.bytes_unchanged};
+  subject.rate.Add(now, sample.bytes - std::min(sample.bytes, sample.bytes_unchanged),
+                   sample.bytes);
+  sample.bytes_per_second = subject.rate.bytes_per_second();
+  sample.seconds_left = subject.rate.SecondsLeft(sample.bytes_total);
   return sample;
 }
 

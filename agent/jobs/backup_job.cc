@@ -65,6 +65,7 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
   report.run = context.run;
   report.begin = context.clock->Now();
   BackupRun run(context, note, rehash);
+  if (context.observer != nullptr) context.observer->Expect(sources.size());
   for (const SourceSettings* source : sources) report.tasks.push_back(run.One(*source));
   report.end = context.clock->Now();
   return report;

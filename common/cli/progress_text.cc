@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <utility>
 
 #include "common/base/format.h"
 #include "common/cli/table.h"
@@ -12,36 +14,166 @@
 namespace holdfast::cli {
 namespace {
 
-std::chrono::nanoseconds Seconds(double seconds) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double>(std::min(seconds, 1e8)));
+// One of two widths, so that a bar does not change with every digit of the numbers beside it.
+constexpr std::size_t kBarMax = 20;
+constexpr std::size_t kBarMin = 10;
+// A live line has room for numbers, whatever its subject is called.
+constexpr std::size_t kSubjectMin = 16;
+
+std::string SecondsText(double seconds) {
+  // Nobody waits for tenths.
+  const auto whole = static_cast<std::int64_t>(std::ceil(std::min(seconds, 1e8)));
+  if (whole < 60) return fmt::format("{}s", whole);
+  return FormatDuration(std::chrono::seconds(whole));
+}
+
+bool IsBeyondTotal(const ProgressSample& sample) { return sample.bytes > sample.bytes_total; }
+
+std::string ItemsText(const ProgressSample& sample) {
+  if (sample.items == 0 && sample.items_total == 0) return "";
+  std::string text = FormatCount(sample.items);
+  if (sample.items_total > 0) text += fmt::format(" of {}", FormatCount(sample.items_total));
+  const bool is_one = (sample.items_total > 0 ? sample.items_total : sample.items) == 1;
+  return text + (is_one ? " item" : " items");
+}
+
+std::string BytesText(const ProgressSample& sample) {
+  if (sample.bytes == 0 && sample.bytes_total == 0) return "";
+  std::string text = FormatBytes(sample.bytes);
+  if (sample.bytes_total > 0 && !IsBeyondTotal(sample)) {
+    text += " of " + FormatBytes(sample.bytes_total);
+  }
+  return text;
+}
+
+std::string UnchangedText(const ProgressSample& sample) {
+  return sample.bytes_unchanged == 0 ? "" : FormatBytes(sample.bytes_unchanged) + " unchanged";
+}
+
+std::string RateText(const ProgressSample& sample) {
+  if (sample.bytes_per_second < 1) return "";
+  return FormatBytes(static_cast<std::uint64_t>(sample.bytes_per_second)) + "/s";
+}
+
+std::string LeftText(const ProgressSample& sample) {
+  return sample.seconds_left ? SecondsText(*sample.seconds_left) + " left" : "";
+}
+
+std::string PercentText(const ProgressSample& sample) {
+  const std::optional<unsigned> percent = sample.percent();
+  return percent ? fmt::format("{}%", *percent) : "";
+}
+
+std::string Bar(unsigned percent, std::size_t width) {
+  const std::size_t inner = width - 2;
+  const std::size_t done = inner * percent / 100;
+  return fmt::format("[{}{}]", std::string(done, '#'), std::string(inner - done, '-'));
 }
 
 }  // namespace
 
-double ProgressSample::seconds_left() const {
-  if (bytes_total == 0 || bytes_per_second < 1 || bytes > bytes_total) return -1;
-  return static_cast<double>(bytes_total - bytes) / bytes_per_second;
+std::optional<unsigned> ProgressSample::percent() const {
+  double done = tasks_done;
+  auto total = static_cast<double>(tasks_total);
+  if (tasks_total == 0) {
+    done = static_cast<double>(bytes_total > 0 ? bytes : items);
+    total = static_cast<double>(bytes_total > 0 ? bytes_total : items_total);
+  }
+  if (total == 0 || done > total) return std::nullopt;
+  return static_cast<unsigned>(100 * (done / total));
 }
 
 std::string ProgressText(const ProgressSample& sample) {
   std::string text = Printable(sample.subject) + ": " + sample.phase;
-  if (sample.items > 0 || sample.items_total > 0) {
-    text += fmt::format(", {}", FormatCount(sample.items));
-    if (sample.items_total > 0) text += fmt::format(" of {}", FormatCount(sample.items_total));
-    text += " items";
-  }
-  if (sample.bytes > 0 || sample.bytes_total > 0) {
-    text += ", " + FormatBytes(sample.bytes);
-    if (sample.bytes_total > 0) text += " of " + FormatBytes(sample.bytes_total);
-  }
-  if (sample.bytes_per_second >= 1) {
-    text += fmt::format(", {}/s", FormatBytes(static_cast<std::uint64_t>(sample.bytes_per_second)));
-  }
-  if (sample.seconds_left() >= 0) {
-    text += fmt::format(", {} left", FormatDuration(Seconds(sample.seconds_left())));
+  for (const std::string& part :
+       {PercentText(sample), ItemsText(sample), BytesText(sample), UnchangedText(sample),
+        RateText(sample), LeftText(sample), sample.remark}) {
+    if (!part.empty()) text += ", " + part;
   }
   return text;
+}
+
+std::string ProgressLine(const ProgressSample& sample, std::size_t width) {
+  // In the order in which they are shown. The lower the rank, the longer a part stays.
+  struct Part {
+    std::string text;
+    int rank;
+  };
+  std::vector<Part> parts = {{BytesText(sample), 3},     {RateText(sample), 2},
+                             {LeftText(sample), 1},      {sample.remark, 0},
+                             {UnchangedText(sample), 4}, {ItemsText(sample), 5}};
+  std::erase_if(parts, [](const Part& part) { return part.text.empty(); });
+  const std::string subject = Printable(sample.subject);
+  const std::string phase = ": " + sample.phase;
+  const std::optional<unsigned> percent = sample.percent();
+  const std::string number = percent ? fmt::format(" {:>3}%", *percent) : "";
+  // All but the subject, with a bar of so many columns.
+  const auto rest = [&](std::size_t bar) {
+    std::size_t columns = Columns(phase) + Columns(number) + (percent ? 1 + bar : 0);
+    for (const Part& part : parts) columns += 2 + Columns(part.text);
+    return columns;
+  };
+  // Parts go until half of the line is the subject's, or all of it is there.
+  const std::size_t wanted = std::min(Columns(subject), std::max(kSubjectMin, width / 2));
+  while (!parts.empty() && rest(kBarMin) + wanted > width) {
+    parts.erase(std::ranges::max_element(parts, {}, &Part::rank));
+  }
+  const std::size_t bar = rest(kBarMax) + Columns(subject) <= width ? kBarMax : kBarMin;
+  const std::size_t room = width - std::min(width, rest(bar));
+  std::string line = ShortenInside(subject, std::max(room, kSubjectMin)) + phase + number;
+  if (percent) line += " " + Bar(*percent, bar);
+  bool is_first = true;
+  for (const Part& part : parts) {
+    line += (std::exchange(is_first, false) && percent ? " " : ", ") + part.text;
+  }
+  return std::string(FrontColumns(line, width));
+}
+
+std::vector<std::string> ProgressLines(const ProgressBoard& board, std::size_t width,
+                                       std::size_t lines_max) {
+  std::vector<std::string> lines;
+  if (board.sum) lines.push_back(ProgressLine(*board.sum, width));
+  const std::size_t room = lines_max - std::min(lines_max, lines.size());
+  std::size_t shown = board.tasks.size();
+  const bool has_rest = !board.waiting.empty();
+  if (shown + (has_rest ? 1 : 0) > room) shown = room > 0 ? room - 1 : 0;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const ProgressSample& task = board.tasks[i];
+    lines.push_back(board.sum ? "  " + ProgressLine(task, width - 2) : ProgressLine(task, width));
+  }
+  if (lines.size() >= lines_max) return lines;
+  std::string rest;
+  if (const std::size_t more = board.tasks.size() - shown; more > 0) {
+    rest = fmt::format("{} more running", FormatCount(more));
+  }
+  if (has_rest) rest += (rest.empty() ? "" : ", ") + board.waiting;
+  if (!rest.empty()) lines.emplace_back(FrontColumns("  and " + rest, width));
+  return lines;
+}
+
+ProgressSample SumOfProgress(std::size_t tasks_done, ProgressSample sum,
+                             const std::vector<ProgressSample>& running, std::size_t tasks_total) {
+  sum.subject = "all";
+  sum.phase = fmt::format("{} of {} done", FormatCount(tasks_done), FormatCount(tasks_total));
+  sum.tasks_done = static_cast<double>(tasks_done);
+  sum.tasks_total = tasks_total;
+  bool has_total = tasks_done + running.size() == tasks_total;
+  bool has_left = has_total && !running.empty();
+  double left = 0;
+  sum.bytes_total = sum.bytes;
+  for (const ProgressSample& one : running) {
+    sum.tasks_done += one.percent().value_or(0) / 100.0;
+    sum.bytes += one.bytes;
+    sum.bytes_total += one.bytes_total;
+    sum.bytes_unchanged += one.bytes_unchanged;
+    sum.bytes_per_second += one.bytes_per_second;
+    has_total = has_total && one.bytes_total > 0 && one.bytes <= one.bytes_total;
+    has_left = has_left && one.seconds_left.has_value();
+    left = std::max(left, one.seconds_left.value_or(0));
+  }
+  if (!has_total) sum.bytes_total = 0;
+  if (has_left) sum.seconds_left = left;
+  return sum;
 }
 
 std::string ProgressJson(const ProgressSample& sample) {
@@ -55,14 +187,17 @@ std::string ProgressJson(const ProgressSample& sample) {
       {"bytes_total", nullptr},
       {"bytes_per_second", static_cast<std::uint64_t>(sample.bytes_per_second)},
       {"seconds_left", nullptr},
+      {"bytes_unchanged", sample.bytes_unchanged},
+      {"percent", nullptr},
   };
   if (!sample.run.empty()) line["run"] = sample.run;
   if (!sample.state.empty()) line["state"] = sample.state;
   if (sample.items_total > 0) line["items_total"] = sample.items_total;
   if (sample.bytes_total > 0) line["bytes_total"] = sample.bytes_total;
-  if (sample.seconds_left() >= 0) {
-    line["seconds_left"] = static_cast<std::uint64_t>(sample.seconds_left() + 0.5);
+  if (sample.seconds_left) {
+    line["seconds_left"] = static_cast<std::uint64_t>(std::lround(*sample.seconds_left));
   }
+  if (const std::optional<unsigned> percent = sample.percent()) line["percent"] = *percent;
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -48,6 +48,9 @@ Cell StateCell(std::string_view state);
 // Rows below aligned titles, two blanks between columns. Screen width 0: nothing is cut or dropped.
 std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Screen screen);
 
+// A text of at most `width` columns, the middle replaced by "~".
+std::string ShortenInside(std::string_view text, std::size_t width);
+
 // 1234567 -> "1,234,567".
 std::string FormatCount(std::uint64_t count);
 

@@ -1,7 +1,5 @@
-#include <string>
-
-#include "agent/cli/progress_printer.h"
 #include "common/cli/exit_code.h"
+
 #include "tests/support/catch.h"
 
 namespace holdfast::cli {
@@ -37,27 +35,6 @@ TEST_CASE("exit code: of several, all alike is that, some good is partly done") 
   REQUIRE(CombineExitCodes({4, 4}) == 4);
   REQUIRE(CombineExitCodes({4, 5}) == 1);
   REQUIRE(CombineExitCodes({0, 130}) == 130);
-}
-
-TEST_CASE("progress: a line says what is known and nothing else") {
-  ProgressSample sample{.subject = "files/app", .phase = "save"};
-  REQUIRE(ProgressText(sample) == "files/app: save");
-
-  sample.items = 1204;
-  sample.bytes = 1U << 30;
-  sample.bytes_total = 3ULL << 30;
-  sample.bytes_per_second = 100 * (1 << 20);
-  REQUIRE(ProgressText(sample) ==
-          "files/app: save, 1,204 items, 1.00 GiB of 3.00 GiB, 100 MiB/s, 20.5s left");
-}
-
-TEST_CASE("progress: the JSON line has null for what is not known") {
-  ProgressSample sample{.subject = "files/\xff", .phase = "save", .items = 2, .bytes = 5};
-
-  REQUIRE(ProgressJson(sample) ==
-          "{\"type\":\"progress\",\"subject\":\"files/\xef\xbf\xbd\",\"phase\":\"save\","
-          "\"items\":2,\"items_total\":null,\"bytes\":5,\"bytes_total\":null,"
-          "\"bytes_per_second\":0,\"seconds_left\":null}");
 }
 
 }  // namespace

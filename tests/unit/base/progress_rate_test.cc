@@ -1,0 +1,154 @@
+#include "common/base/progress_rate.h"
+
+#include "tests/support/catch.h"
+
+namespace holdfast {
+namespace {
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+// Work that goes on in steps of a second.
+struct Work {
+  void Pass(int count, std::uint64_t moved_each, std::uint64_t unchanged_each = 0) {
+    for (int i = 0; i < count; ++i) {
+      now += seconds(1);
+      moved += moved_each;
+      all += moved_each + unchanged_each;
+      rate.Add(now, moved, all);
+    }
+  }
+  std::optional<double> Left(std::uint64_t total) const { return rate.SecondsLeft(total); }
+
+  Instant now{seconds(1'000)};
+  std::uint64_t moved = 0;
+  std::uint64_t all = 0;
+  ProgressRate rate;
+};
+
+TEST_CASE("progress rate: counts what was moved, not what was found unchanged") {
+  Work work;
+  work.Pass(1, 0);
+  work.Pass(20, 10 * kMiB, 990 * kMiB);
+  CHECK(work.rate.bytes_per_second() == Approx(10 * kMiB).epsilon(0.01));
+  work.Pass(60, 0, 1'000 * kMiB);
+  CHECK(work.rate.bytes_per_second() < 1'000);
+}
+
+TEST_CASE("progress rate: is a mean of some seconds") {
+  Work work;
+  work.Pass(10, 10 * kMiB);
+  work.Pass(1, 0);
+  CHECK(work.rate.bytes_per_second() > 7 * kMiB);
+  work.Pass(20, 0);
+  CHECK(work.rate.bytes_per_second() < kMiB);
+}
+
+TEST_CASE("progress rate: samples that follow each other at once change nothing") {
+  Work work;
+  work.Pass(10, 10 * kMiB);
+  const double before = work.rate.bytes_per_second();
+  work.rate.Add(work.now + milliseconds(1), work.moved + 100 * kMiB, work.all + 100 * kMiB);
+  CHECK(work.rate.bytes_per_second() == before);
+}
+
+TEST_CASE("progress rate: the time left needs five seconds of history") {
+  Work work;
+  work.Pass(1, 0);
+  work.Pass(4, kMiB);
+  CHECK_FALSE(work.Left(20 * kMiB));
+  work.Pass(1, kMiB);
+  REQUIRE(work.Left(20 * kMiB));
+  CHECK(*work.Left(20 * kMiB) == Approx(15));
+}
+
+TEST_CASE("progress rate: what passed before the first byte is no history") {
+  Work work;
+  work.Pass(100, 0);
+  work.Pass(4, kMiB);
+  CHECK_FALSE(work.Left(20 * kMiB));
+  work.Pass(2, kMiB);
+  CHECK(*work.Left(20 * kMiB) == Approx(14));
+}
+
+TEST_CASE("progress rate: the time left needs a total that was not passed") {
+  Work work;
+  work.Pass(20, kMiB);
+  CHECK(work.Left(40 * kMiB));
+  CHECK_FALSE(work.Left(0));
+  CHECK_FALSE(work.Left(10 * kMiB));
+  CHECK(*work.Left(20 * kMiB) == 0);
+}
+
+TEST_CASE("progress rate: the time left needs a steady rate") {
+  Work work;
+  work.Pass(10, kMiB);
+  work.Pass(10, 4 * kMiB);
+  CHECK_FALSE(work.Left(100 * kMiB));
+  // The slow begin leaves the last minute, and it is known again.
+  work.Pass(60, 4 * kMiB);
+  REQUIRE(work.Left(work.all + 400 * kMiB));
+  CHECK(*work.Left(work.all + 400 * kMiB) == Approx(100).epsilon(0.05));
+  SECTION("work that stands still") {
+    work.Pass(40, 0);
+    CHECK_FALSE(work.Left(work.all + 400 * kMiB));
+  }
+}
+
+TEST_CASE("progress rate: a time far beyond the history is not told") {
+  Work work;
+  work.Pass(10, kMiB);
+  CHECK(work.Left(work.all + 150 * kMiB));
+  CHECK_FALSE(work.Left(work.all + 250 * kMiB));
+  work.Pass(10, kMiB);
+  CHECK(work.Left(work.all + 250 * kMiB));
+}
+
+TEST_CASE("progress rate: unchanged content brings the end nearer as well") {
+  Work work;
+  work.Pass(20, kMiB, 9 * kMiB);
+  CHECK(*work.Left(work.all + 100 * kMiB) == Approx(10).epsilon(0.1));
+}
+
+// However a backup goes, the time that is told is less than ten times off.
+TEST_CASE("progress rate: told times are never ten times off") {
+  // Each pattern: seconds at a rate, in MiB/s.
+  using Pattern = std::vector<std::pair<int, std::uint64_t>>;
+  const Pattern pattern = GENERATE(
+      Pattern{{300, 10}}, Pattern{{60, 100}, {300, 20}}, Pattern{{30, 10}, {5, 0}, {100, 10}},
+      Pattern{{10, 500}, {600, 60}}, Pattern{{100, 3}, {100, 9}, {100, 27}});
+  std::uint64_t total = 0;
+  int length = 0;
+  for (const auto& [time, rate] : pattern) {
+    total += static_cast<std::uint64_t>(time) * rate * kMiB;
+    length += time;
+  }
+  Work work;
+  int told = 0;
+  int passed = 0;
+  for (const auto& [time, rate] : pattern) {
+    for (int i = 0; i < time; ++i, ++passed) {
+      work.Pass(1, rate * kMiB);
+      const std::optional<double> left = work.Left(total);
+      if (!left) continue;
+      ++told;
+      const double real = length - passed - 1;
+      INFO(passed << " s: " << *left << " told, " << real << " real");
+      CHECK(*left <= 10 * real + 5);
+      CHECK(10 * *left + 5 >= real);
+    }
+  }
+  CHECK(told > length / 3);
+}
+
+TEST_CASE("progress rate: a counter that goes back begins anew") {
+  Work work;
+  work.Pass(20, kMiB);
+  work.rate.Add(work.now + seconds(1), 0, 0);
+  CHECK(work.rate.bytes_per_second() == 0);
+  CHECK_FALSE(work.Left(100 * kMiB));
+}
+
+}  // namespace
+}  // namespace holdfast
