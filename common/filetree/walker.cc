@@ -139,22 +139,7 @@ class WalkerImpl final : public Walker {
   const std::vector<std::string>& warnings() const override { return warnings_; }
   const std::vector<Root>& roots() const override { return roots_; }
 
-  Totals Estimate(std::uint64_t items_max) override {
-    Totals totals;
-    WalkOptions options = options_;
-    options.previous = nullptr;
-    options.tolerate_missing_roots = true;
-    Result<RootTree> tree = MakeRootTree(options.roots);
-    if (!tree) return totals;
-    WalkerImpl look(std::move(options), std::move(*tree), true);
-    while (totals.items < items_max) {
-      Result<std::optional<Item>> item = look.Next();
-      if (!item || !*item) break;
-      ++totals.items;
-      totals.bytes += (*item)->attributes.size;
-    }
-    return totals;
-  }
+  Totals Estimate(std::uint64_t items_max) const override { return Count(options_, items_max, {}); }
 
  private:
   Result<std::optional<Item>> EnterTop() {
@@ -439,6 +424,25 @@ bool HasCacheTag(int directory) {
   std::string content(kCacheSignature.size(), '\0');
   ssize_t count = pread(tag.get(), content.data(), content.size(), 0);
   return count == static_cast<ssize_t>(content.size()) && content == kCacheSignature;
+}
+
+Walker::Totals Walker::Count(WalkOptions options, std::uint64_t items_max,
+                             const std::stop_token& stop) {
+  Totals totals;
+  options.previous = nullptr;
+  options.tolerate_missing_roots = true;
+  Result<RootTree> tree = MakeRootTree(options.roots);
+  if (!tree) return totals;
+  WalkerImpl look(std::move(options), std::move(*tree), true);
+  while (totals.items < items_max && !stop.stop_requested()) {
+    Result<std::optional<Item>> item = look.Next();
+    if (!item) break;
+    totals.is_whole = !*item;
+    if (totals.is_whole) break;
+    ++totals.items;
+    totals.bytes += (*item)->attributes.size;
+  }
+  return totals;
 }
 
 Result<std::unique_ptr<Walker>> Walker::Create(WalkOptions options) {

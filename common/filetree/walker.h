@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -71,8 +72,11 @@ class Walker {
   struct Totals {
     std::uint64_t items = 0;
     std::uint64_t bytes = 0;
+    bool is_whole = false;  // there are no more items
   };
-  virtual Totals Estimate(std::uint64_t items_max) = 0;
+  virtual Totals Estimate(std::uint64_t items_max) const = 0;
+  // The same for a walk with these options, until `stop`.
+  static Totals Count(WalkOptions options, std::uint64_t items_max, const std::stop_token& stop);
 };
 
 inline constexpr std::size_t kOpenDirectoriesMax = 64;

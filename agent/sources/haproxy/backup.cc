@@ -53,7 +53,8 @@ class Session final : public BackupSession {
           UnixTime{seconds.count(), static_cast<std::uint32_t>((since - seconds).count())};
     }
     HF_ASSIGN(walker_, filetree::Walker::Create(std::move(options)));
-    bytes_total_ = walker_->Estimate(kEstimateItemsMax).bytes;
+    const filetree::Walker::Totals totals = walker_->Estimate(kEstimateItemsMax);
+    if (totals.is_whole) bytes_total_ = totals.bytes;
     return {};
   }
 

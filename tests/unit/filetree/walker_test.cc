@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "common/filetree/count_ahead.h"
 #include "common/filetree/exclude.h"
 #include "tests/support/catch.h"
 #include "tests/support/fake_snapshot_view.h"
@@ -395,8 +396,23 @@ TEST_CASE_METHOD(Fixture, "walker: a quick look counts items and bytes up to its
   Walker::Totals all = walker->Estimate(1000);
   REQUIRE(all.bytes == 50);
   REQUIRE(all.items >= 11);
+  REQUIRE(all.is_whole);
   REQUIRE(walker->Estimate(5).items == 5);
+  REQUIRE_FALSE(walker->Estimate(5).is_whole);
   REQUIRE(Unwrap(walker->Next()).has_value());
+}
+
+TEST_CASE_METHOD(Fixture, "walker: what is counted ahead is known at once, or later, or never") {
+  for (int i = 0; i < 10; ++i) WriteText(top + "/f" + std::to_string(i), "12345");
+  SECTION("few items at once") { REQUIRE(CountAhead(Options({top}), 1000).bytes() == 50); }
+  SECTION("many on a thread") {
+    CountAhead count(Options({top}), 5);
+    count.Wait();
+    REQUIRE(count.bytes() == 50);
+  }
+  SECTION("roots that are not there count nothing") {
+    REQUIRE(CountAhead(Options({top + "/none"}), 1000).bytes() == 0);
+  }
 }
 
 }  // namespace
