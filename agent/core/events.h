@@ -75,6 +75,7 @@ struct TaskProgress {
   std::uint64_t bytes = 0;
   std::uint64_t items_total = 0;
   std::uint64_t bytes_total = 0;
+  std::uint64_t bytes_unchanged = 0;
 };
 // Packs and index are durable, nothing is visible. The job is over, but its repository lock stays
 // held until ReleasePart. `part` is a serialised Part, all of its fields set.

@@ -14,6 +14,7 @@
 
 #include "agent/core/agent_core.h"
 #include "common/base/deadlines.h"
+#include "common/base/progress_rate.h"
 
 namespace holdfast::v1 {
 class AgentMessage;
@@ -79,9 +80,7 @@ struct Task {
   std::int64_t write_until_ms = 0;
   bool resumed = false;
   event::TaskProgress progress = {};
-  std::int64_t progress_at_ms = 0;
-  std::uint64_t bytes_before = 0;
-  std::uint64_t bytes_per_s = 0;
+  ProgressRate rate = {};
 };
 
 struct Plan {

@@ -308,7 +308,12 @@ void Machine::SendProgress() {
     one.set_bytes(task.progress.bytes);
     one.set_items_total(task.progress.items_total);
     one.set_bytes_total(task.progress.bytes_total);
-    one.set_bytes_per_s(task.bytes_per_s);
+    one.set_bytes_unchanged(task.progress.bytes_unchanged);
+    one.set_bytes_per_s(static_cast<std::uint64_t>(task.rate.bytes_per_second()));
+    if (const auto left = task.rate.SecondsLeft(task.progress.bytes_total)) {
+      // 0 would say that it is unknown.
+      one.set_seconds_left(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(*left + 0.5)));
+    }
     one.set_cut_time_ms(task.cut_time_ms);
     one.set_cut_alone(task.cut_alone);
   }

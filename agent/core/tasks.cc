@@ -1,5 +1,6 @@
 // What becomes of what was ordered: prepare, cut, save, compose, and every other job.
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "agent/core/machine.h"
@@ -270,15 +271,8 @@ void Machine::Handle(const event::TaskProgress& event) {
   Task* task = FindTask(event.key);
   if (task == nullptr) return;
   task->progress = event;
-  const std::int64_t passed_ms = now_.boot_ms - task->progress_at_ms;
-  if (passed_ms >= 1'000) {
-    const std::uint64_t more =
-        event.bytes > task->bytes_before ? event.bytes - task->bytes_before : 0;
-    task->bytes_per_s =
-        task->progress_at_ms == 0 ? 0 : more * 1'000 / static_cast<std::uint64_t>(passed_ms);
-    task->progress_at_ms = now_.boot_ms;
-    task->bytes_before = event.bytes;
-  }
+  task->rate.Add(Instant(std::chrono::milliseconds(now_.boot_ms)),
+                 event.bytes - std::min(event.bytes, event.bytes_unchanged), event.bytes);
   progress_dirty_.insert(event.key);
 }
 

@@ -144,7 +144,8 @@ class TaskRunner::Job final : public jobs::JobObserver {
                                .items = progress_->items,
                                .bytes = progress_->bytes,
                                .items_total = progress_->items_total,
-                               .bytes_total = progress_->bytes_total};
+                               .bytes_total = progress_->bytes_total,
+                               .bytes_unchanged = progress_->bytes_unchanged};
   }
 
   void Begin(const std::string&, const Progress& progress) override {

@@ -27,6 +27,11 @@ std::string SecondsText(double seconds) {
   return FormatDuration(std::chrono::seconds(whole));
 }
 
+std::string RemarkText(const ProgressSample& sample) {
+  if (sample.silent_seconds == 0) return sample.remark;
+  return SilenceText(sample.silent_seconds);
+}
+
 bool IsBeyondTotal(const ProgressSample& sample) { return sample.bytes > sample.bytes_total; }
 
 std::string ItemsText(const ProgressSample& sample) {
@@ -72,6 +77,10 @@ std::string Bar(unsigned percent, std::size_t width) {
 
 }  // namespace
 
+std::string SilenceText(std::uint64_t seconds) {
+  return fmt::format("no news for {}", SecondsText(static_cast<double>(seconds)));
+}
+
 std::optional<unsigned> ProgressSample::percent() const {
   double done = tasks_done;
   auto total = static_cast<double>(tasks_total);
@@ -87,7 +96,7 @@ std::string ProgressText(const ProgressSample& sample) {
   std::string text = Printable(sample.subject) + ": " + sample.phase;
   for (const std::string& part :
        {PercentText(sample), ItemsText(sample), BytesText(sample), UnchangedText(sample),
-        RateText(sample), LeftText(sample), sample.remark}) {
+        RateText(sample), LeftText(sample), RemarkText(sample)}) {
     if (!part.empty()) text += ", " + part;
   }
   return text;
@@ -100,7 +109,7 @@ std::string ProgressLine(const ProgressSample& sample, std::size_t width) {
     int rank;
   };
   std::vector<Part> parts = {{BytesText(sample), 3},     {RateText(sample), 2},
-                             {LeftText(sample), 1},      {sample.remark, 0},
+                             {LeftText(sample), 1},      {RemarkText(sample), 0},
                              {UnchangedText(sample), 4}, {ItemsText(sample), 5}};
   std::erase_if(parts, [](const Part& part) { return part.text.empty(); });
   const std::string subject = Printable(sample.subject);
@@ -192,6 +201,7 @@ std::string ProgressJson(const ProgressSample& sample) {
   };
   if (!sample.run.empty()) line["run"] = sample.run;
   if (!sample.state.empty()) line["state"] = sample.state;
+  if (!sample.run.empty()) line["silent_seconds"] = sample.silent_seconds;
   if (sample.items_total > 0) line["items_total"] = sample.items_total;
   if (sample.bytes_total > 0) line["bytes_total"] = sample.bytes_total;
   if (sample.seconds_left) {

@@ -24,8 +24,9 @@ struct ProgressSample {
   // there are.
   double tasks_done = 0;
   std::size_t tasks_total = 0;
-  // What follows the numbers: "no news for 40s".
-  std::string remark = {};
+  // How long nobody has heard of it: "no news for 40s" follows the numbers.
+  std::uint64_t silent_seconds = 0;
+  std::string remark = {};  // what follows the numbers else
   // Of a cluster's task: the run that it belongs to and its state. Empty otherwise; in JSON alone.
   std::string run = {};
   std::string state = {};
@@ -34,6 +35,9 @@ struct ProgressSample {
   // unknown or was passed.
   std::optional<unsigned> percent() const;
 };
+
+// "no news for 40s".
+std::string SilenceText(std::uint64_t seconds);
 
 // "files/app: save, 40%, 1,204 items, 1.2 GiB of 3.0 GiB, 600 MiB unchanged, 85 MiB/s, 21s left".
 std::string ProgressText(const ProgressSample& sample);

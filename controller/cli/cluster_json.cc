@@ -218,6 +218,7 @@ Json TaskObject(const v1::TaskView& task, const Attempt& attempt) {
       {"items_total", progress.items_total() > 0 ? Json(progress.items_total()) : Json(nullptr)},
       {"bytes", progress.bytes()},
       {"bytes_total", progress.bytes_total() > 0 ? Json(progress.bytes_total()) : Json(nullptr)},
+      {"bytes_unchanged", progress.bytes_unchanged()},
       {"cut_time", TimeOrNull(progress.cut_time_ms())},
       {"heard", TimeOrNull(task.heard_ms())},
       {"ended", TimeOrNull(task.ended_ms())},

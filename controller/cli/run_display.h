@@ -1,7 +1,6 @@
 // How far runs are: live lines on a terminal, JSON lines with --json, plain lines elsewhere.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,6 +27,8 @@ class RunDisplay {
 
   // The newest view of each run.
   void Show(const std::vector<v1::RunView>& runs);
+  // No view has come for a while: what was shown last has grown older.
+  void Tick();
   // The controller is gone; what was shown last stays, and may be old.
   void ShowAway(std::string_view why);
 
@@ -36,13 +37,22 @@ class RunDisplay {
     v1::TaskState state = v1::TASK_STATE_UNSPECIFIED;
     Instant time;
   };
-  void ShowLive(const std::vector<v1::RunView>& runs);
-  void ShowLines(const v1::RunView& run);
-  void WriteLine(const v1::RunView& run, const v1::TaskView& task);
+  void Render();
+  void ShowLive();
+  void ShowPlain();
+  void ShowChanges(const v1::RunView& run);
+  void ShowJson(const v1::RunView& run);
+  ProgressSample SampleOf(const v1::RunView& run, const v1::TaskView& task) const;
+  ProgressSample SampleForPeople(const v1::RunView& run, const v1::TaskView& task) const;
+  ProgressBoard BoardOf(const v1::RunView& run) const;
+  std::string PlainText(const v1::RunView& run) const;
 
   const DisplayStyle style_;
   Terminal& terminal_;
   const Clock& clock_;
+  std::vector<v1::RunView> runs_;  // that were shown last
+  Instant received_;               // when they came
+  Instant plain_;                  // the last plain line of progress
   std::vector<std::string> live_;
   std::map<std::pair<std::string, std::uint32_t>, Shown> shown_;  // by run and task
   std::map<std::string, std::string> states_;                     // of runs

@@ -12,6 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kTickEvery(1'000);
+
 class Follower {
  public:
   Follower(ControllerClient& client, const std::vector<std::string>& runs,
@@ -67,7 +69,7 @@ class Follower {
       if (!id) return Fail(BeginError(std::move(id).error()));
       watches_[*id] = i;
     }
-    HF_ASSIGN(v1::AdminReply reply, client_.Next(options_.silence_max));
+    HF_ASSIGN(v1::AdminReply reply, NextReply());
     auto watch = watches_.find(reply.id());
     if (watch == watches_.end()) return {};
     const std::size_t index = watch->second;
@@ -90,6 +92,18 @@ class Follower {
                   fmt::format("the controller at {} is going down", Quote(client_.endpoint())));
     }
     return {};
+  }
+
+  // What is shown grows older meanwhile.
+  Result<v1::AdminReply> NextReply() {
+    for (milliseconds waited(0);;) {
+      const milliseconds slice = std::min(kTickEvery, options_.silence_max - waited);
+      Result<v1::AdminReply> reply = client_.Next(slice);
+      if (reply || reply.error().code() != ErrorCode::kTimedOut) return reply;
+      waited += slice;
+      if (waited >= options_.silence_max) return reply;
+      display_.Tick();
+    }
   }
 
   // A controller that is starting breaks off handshakes, which looks as if it refused our key; one

@@ -73,7 +73,10 @@ struct TaskStatus {
   std::uint64_t bytes = 0;
   std::uint64_t items_total = 0;
   std::uint64_t bytes_total = 0;
+  std::uint64_t bytes_unchanged = 0;
   std::uint64_t bytes_per_s = 0;
+  std::uint64_t seconds_left = 0;  // 0: unknown
+  std::int64_t heard_ms = 0;       // when its agent was heard, while that works on it
   std::int64_t cut_time_ms = 0;
   bool cut_alone = false;
 };

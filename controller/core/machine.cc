@@ -351,6 +351,9 @@ std::optional<RunStatus> Machine::Status(const std::string& name) const {
     TaskStatus& one = status.tasks.emplace_back(task.progress);
     one.record = task.record;
     one.state = task.live;
+    const bool is_with_agent = task.live >= TaskState::kAccepted && task.live <= TaskState::kSaving;
+    const auto agent = agents_.find(task.record.node);
+    if (is_with_agent && agent != agents_.end()) one.heard_ms = agent->second.record.last_seen_ms;
   }
   return status;
 }

@@ -233,7 +233,9 @@ void Machine::TakeProgress(Agent& agent, const v1::Progress& progress) {
     task.progress.bytes = one.bytes();
     task.progress.items_total = one.items_total();
     task.progress.bytes_total = one.bytes_total();
+    task.progress.bytes_unchanged = one.bytes_unchanged();
     task.progress.bytes_per_s = one.bytes_per_s();
+    task.progress.seconds_left = one.seconds_left();
     task.progress.cut_time_ms = one.cut_time_ms();
     task.progress.cut_alone = one.cut_alone();
     const auto state = static_cast<TaskState>(one.state());

@@ -440,9 +440,7 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     problem.set_message(message);
     problem.set_hint(hint);
   };
-  const std::int64_t now_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now().time_since_epoch())
-          .count();
+  const std::int64_t now_ms = NowMs();
   std::map<std::string, std::int64_t> joined_ms;
   for (const AgentStatus& agent : agents) {
     const AgentRecord& record = agent.record;
@@ -806,6 +804,11 @@ Result<void> AdminService::FillSnapshots(const std::string& run, v1::RunView& vi
   return {};
 }
 
+std::int64_t AdminService::NowMs() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.Now().time_since_epoch())
+      .count();
+}
+
 Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
   HF_ASSIGN(RunStatus status, StatusOfRun(run));
   v1::RunView view;
@@ -821,7 +824,7 @@ Result<v1::RunView> AdminService::ViewOf(const std::string& run) {
     }
     HF_ASSIGN(task.record.report, reader_.TaskReport(run, task.record.number));
   }
-  FillTasks(std::move(status.tasks), view);
+  FillTasks(std::move(status.tasks), NowMs(), view);
   HF_TRY(FillSnapshots(run, view));
   return view;
 }
@@ -840,7 +843,7 @@ Result<v1::RunView> AdminService::PageOf(const std::string& run, std::uint32_t f
     page.push_back(std::move(task));
   }
   if (first == 0) HF_TRY(FillSnapshots(run, view));
-  const std::size_t taken = FillTaskPage(page, view);
+  const std::size_t taken = FillTaskPage(page, NowMs(), view);
   if (taken > 0) {
     const std::uint32_t next = page[taken - 1].record.number + 1;
     if (next < status.tasks.size()) view.set_next_task(next);

@@ -94,6 +94,7 @@ class AdminService {
   Result<RunStatus> StatusOfRun(const std::string& run);
   Result<void> FillSnapshots(const std::string& run, v1::RunView& view);
   // What fits into one reply, and what was left out.
+  std::int64_t NowMs() const;
   Result<v1::RunView> ViewOf(const std::string& run);
   // Tasks by number from `first` on, with their reports.
   Result<v1::RunView> PageOf(const std::string& run, std::uint32_t first);

@@ -12,6 +12,8 @@ constexpr std::size_t kRunBytesMax = 2U << 20;
 
 std::string Text(const Bytes& bytes) { return std::string(AsText(bytes)); }
 
+constexpr std::int64_t kSilenceStepMs = 5'000;
+
 // What operators look for comes first.
 int PlaceOf(TaskState state) {
   switch (state) {
@@ -37,12 +39,14 @@ void FillProgress(const TaskStatus& status, v1::TaskProgress& view) {
   view.set_bytes(status.bytes);
   view.set_items_total(status.items_total);
   view.set_bytes_total(status.bytes_total);
+  view.set_bytes_unchanged(status.bytes_unchanged);
   view.set_bytes_per_s(status.bytes_per_s);
+  view.set_seconds_left(status.seconds_left);
   view.set_cut_time_ms(status.cut_time_ms);
   view.set_cut_alone(status.cut_alone);
 }
 
-void FillTask(const TaskStatus& status, v1::TaskView& view) {
+void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view) {
   const TaskRecord& record = status.record;
   view.set_number(record.number);
   view.set_kind(static_cast<v1::OrderKind>(record.kind));
@@ -53,6 +57,12 @@ void FillTask(const TaskStatus& status, v1::TaskView& view) {
   view.set_data(record.data);
   view.set_rest(record.rest);
   FillProgress(status, *view.mutable_progress());
+  if (status.heard_ms != 0) {
+    view.set_heard_ms(status.heard_ms);
+    // In steps, so that a watch does not send a view for each millisecond.
+    const std::int64_t silent_ms = std::max<std::int64_t>(0, now_ms - status.heard_ms);
+    view.set_silent_ms(static_cast<std::uint64_t>(silent_ms / kSilenceStepMs * kSilenceStepMs));
+  }
   view.set_ended_ms(record.ended_ms);
   if (record.error) {
     v1::Failure& error = *view.mutable_error();
@@ -126,14 +136,14 @@ void SortByNeed(std::vector<TaskStatus>& tasks) {
   std::ranges::stable_sort(tasks, {}, [](const TaskStatus& task) { return PlaceOf(task.state); });
 }
 
-void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view) {
+void FillTasks(std::vector<TaskStatus> tasks, std::int64_t now_ms, v1::RunView& view) {
   view.set_task_count(tasks.size());
   SortByNeed(tasks);
   std::size_t bytes = view.ByteSizeLong();
   for (const TaskStatus& task : tasks) {
     if (static_cast<std::size_t>(view.tasks_size()) >= kTasksShownMax) break;
     v1::TaskView one;
-    FillTask(task, one);
+    FillTask(task, now_ms, one);
     if (bytes + one.ByteSizeLong() > kRunBytesMax && one.has_report()) {
       one.clear_report();
       view.set_reports_left_out(view.reports_left_out() + 1);
@@ -146,12 +156,13 @@ void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view) {
             [](const v1::TaskView& a, const v1::TaskView& b) { return a.number() < b.number(); });
 }
 
-std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, v1::RunView& view) {
+std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, std::int64_t now_ms,
+                         v1::RunView& view) {
   std::size_t taken = 0;
   std::size_t bytes = view.ByteSizeLong();
   for (const TaskStatus& task : tasks) {
     v1::TaskView one;
-    FillTask(task, one);
+    FillTask(task, now_ms, one);
     bytes += one.ByteSizeLong();
     if (taken > 0 && bytes > kRunBytesMax) break;
     *view.add_tasks() = std::move(one);

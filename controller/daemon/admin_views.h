@@ -22,10 +22,11 @@ void FillRun(const RunRecord& record, v1::RunView& view);
 void SortByNeed(std::vector<TaskStatus>& tasks);
 // At most kTasksShownMax tasks, by need, and their reports as far as both fit into one reply. The
 // view says what was left out.
-void FillTasks(std::vector<TaskStatus> tasks, v1::RunView& view);
+void FillTasks(std::vector<TaskStatus> tasks, std::int64_t now_ms, v1::RunView& view);
 // One page: these tasks with their reports, until the page is full. Returns how many it took, at
 // least one of several.
-std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, v1::RunView& view);
+std::size_t FillTaskPage(const std::vector<TaskStatus>& tasks, std::int64_t now_ms,
+                         v1::RunView& view);
 void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view);
 void FillDraft(const DraftRecord& record, v1::DraftView& view);
 

@@ -142,6 +142,33 @@ TEST_CASE("session: progress goes at once when a state changes, else once a seco
   CHECK(fixture.sent.back().progress().tasks(0).bytes() > 40);
 }
 
+TEST_CASE("session: the rate counts moved bytes, and a time left comes when it can be trusted") {
+  Fixture fixture;
+  fixture.Answer();
+  fixture.Order(fixture.BackupPlan('p', {"files/app"}, true));
+  fixture.Step(event::TaskPrepared{fixture.Key('p')});
+  fixture.OrderCut('c', 'p');
+  fixture.Step(event::TaskCut{fixture.Key('p'), 1});
+  const auto work = [&](std::uint64_t from, std::uint64_t to) {
+    for (std::uint64_t second = from; second < to; ++second) {
+      fixture.Step(event::TaskProgress{.key = fixture.Key('p'),
+                                       .phase = "save",
+                                       .bytes = second * 10'000,
+                                       .bytes_total = 400'000,
+                                       .bytes_unchanged = second * 9'000});
+      fixture.Pass(1'000);
+    }
+    return fixture.sent.back().progress().tasks(0);
+  };
+
+  CHECK(work(0, 4).seconds_left() == 0);
+  const v1::TaskProgress later = work(4, 21);
+  CHECK(later.bytes_unchanged() == 180'000);
+  CHECK(later.bytes_per_s() > 900);
+  CHECK(later.bytes_per_s() < 1'100);
+  CHECK(later.seconds_left() == 20);
+}
+
 TEST_CASE(
     "session: bytes that are no message, and plans that nobody signed, cost no journal without "
     "end") {

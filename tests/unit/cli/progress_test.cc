@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "agent/cli/progress_printer.h"
+#include "common/base/format.h"
 #include "common/cli/progress_text.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
@@ -72,7 +73,7 @@ TEST_CASE("progress: a live line has a bar, and leaves out what does not fit") {
 
 TEST_CASE("progress: a remark stays where numbers go") {
   ProgressSample sample = HalfDone();
-  sample.remark = "no news for 40s";
+  sample.silent_seconds = 40;
   CHECK(ProgressLine(sample, 60) == "files/app: save  33% [##------] 21s left, no news for 40s");
 }
 

@@ -1,8 +1,10 @@
 #include "common/cli/table.h"
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
+#include "common/base/format.h"
 #include "tests/support/catch.h"
 
 namespace holdfast::cli {

@@ -1,10 +1,17 @@
 // Following a run through whatever happens to the connection.
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <sstream>
 
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
 #include "controller/cli/run_display.h"
 #include "tests/support/catch.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/operator_fixture.h"
 #include "tests/support/pseudo_terminal.h"
 
@@ -13,6 +20,7 @@ namespace {
 
 using namespace testing;
 using Catch::Contains;
+using Catch::EndsWith;
 using Json = nlohmann::json;
 using Request = v1::AdminRequest;
 
@@ -37,8 +45,7 @@ TEST_CASE("follow: a watch goes on when the controller was started anew") {
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.err, Contains("has gone; trying again") && Contains("is back") &&
-                                Contains("etcd/main@db-1: prepared") &&
-                                Contains("etcd/main@db-1: saving"));
+                                Contains("running, 0 of 1 tasks ended"));
   REQUIRE(waits == 3);
 }
 
@@ -116,50 +123,120 @@ TEST_CASE("follow: a run that the controller has forgotten is an error") {
   REQUIRE_THAT(outcome.err, Contains("no run of that name"));
 }
 
-TEST_CASE("display: plain lines tell of changes, JSON lines of every task") {
-  OperatorFixture fixture;
-  const Fd err = Unwrap(OpenFile(fixture.Path("lines"), O_RDWR | O_CREAT | O_TRUNC, 0600));
-  Terminal terminal(err.get(), err.get());
-  const auto lines = [&] {
-    return std::string(AsText(Unwrap(ReadWholeFile(fixture.Path("lines")))));
-  };
+// A display that writes to a file, and what it wrote.
+struct DisplayFixture {
+  explicit DisplayFixture(DisplayStyle style) : display(style, terminal, clock) {}
+  std::string Text() { return std::string(AsText(Unwrap(ReadWholeFile(path)))); }
+  // What came since the last call.
+  std::string News() {
+    const std::string all = Text();
+    return all.substr(std::exchange(read, all.size()));
+  }
+  void Pass(int seconds) { clock.Advance(std::chrono::seconds(seconds)); }
+
+  TempDir directory = Unwrap(TempDir::Create("display"));
+  std::string path = directory.path() + "/lines";
+  Fd file = Unwrap(OpenFile(path, O_RDWR | O_CREAT | O_TRUNC, 0600));
+  Terminal terminal{file.get(), file.get()};
+  holdfast::testing::ManualClock clock;
+  RunDisplay display;
+  std::size_t read = 0;
+};
+
+void SetSaving(v1::TaskView& task) {
+  v1::TaskProgress& progress = *task.mutable_progress();
+  progress.set_state(v1::TASK_STATE_SAVING);
+  progress.set_phase("save");
+  progress.set_bytes(4096);
+  progress.set_bytes_total(8192);
+  progress.set_bytes_unchanged(1024);
+  progress.set_bytes_per_s(1024);
+  progress.set_seconds_left(4);
+}
+
+TEST_CASE("display: plain lines tell of failures at once and of progress every ten seconds") {
+  DisplayFixture fixture(DisplayStyle::kPlain);
   v1::RunView run = RunReply("running", v1::TASK_STATE_PLANNED).run();
   v1::TaskView& task = *run.mutable_tasks(0);
-  {
-    RunDisplay display(DisplayStyle::kPlain, terminal, fixture.clock);
-    display.Show({run});
-    REQUIRE_THAT(lines(), Contains("running, 0 of 1 tasks ended") && !Contains("planned"));
-    task.mutable_progress()->set_state(v1::TASK_STATE_SAVING);
-    task.mutable_progress()->set_phase("save");
-    task.mutable_progress()->set_bytes_total(8192);
-    task.mutable_progress()->set_bytes_per_s(1024);
-    display.Show({run});
-    REQUIRE_THAT(lines(), Contains("etcd/main@db-1: saving, 3 items, 4.00 KiB of 8.00 KiB, "
-                                   "1.00 KiB/s, 4.0s left"));
-    const std::string before = lines();
-    display.Show({run});
-    REQUIRE(lines() == before);
-    task.mutable_progress()->set_state(v1::TASK_STATE_FAILED);
-    task.mutable_error()->set_message("torn stream");
-    display.Show({run});
-    REQUIRE_THAT(lines(), Contains("failed") && Contains("torn stream"));
-  }
-  RunDisplay display(DisplayStyle::kJson, terminal, fixture.clock);
-  const std::size_t begin = lines().size();
-  task.mutable_progress()->set_state(v1::TASK_STATE_SAVING);
-  display.Show({run});
-  const auto line = nlohmann::json::parse(lines().substr(begin));
+  fixture.display.Show({run});
+  REQUIRE(fixture.News() == fmt::format("backup {}: running, 0 of 1 tasks ended\n", kRun));
+  SetSaving(task);
+  fixture.display.Show({run});
+  fixture.Pass(9);
+  fixture.display.Show({run});
+  REQUIRE(fixture.News().empty());
+  fixture.Pass(1);
+  fixture.display.Show({run});
+  REQUIRE(fixture.News() ==
+          "etcd/main@db-1: saving, 50%, 3 items, 4.00 KiB of 8.00 KiB, 1.00 KiB unchanged, "
+          "1.00 KiB/s, 4s left\n");
+  // Also when no news come.
+  fixture.Pass(10);
+  fixture.display.Tick();
+  fixture.display.Tick();
+  REQUIRE_THAT(fixture.News(), Catch::Matches("etcd/main@db-1: saving[^\n]*\n"));
+  task.mutable_progress()->set_state(v1::TASK_STATE_FAILED);
+  task.mutable_error()->set_message("torn stream");
+  fixture.display.Show({run});
+  fixture.display.Show({run});
+  REQUIRE(fixture.News() == "etcd/main@db-1: failed: torn stream\n");
+}
+
+TEST_CASE("display: JSON lines tell of every task, with what was unchanged") {
+  DisplayFixture fixture(DisplayStyle::kJson);
+  v1::RunView run = RunReply("running", v1::TASK_STATE_PLANNED).run();
+  SetSaving(*run.mutable_tasks(0));
+  fixture.display.Show({run});
+  const auto line = nlohmann::json::parse(fixture.News());
   REQUIRE(line["subject"] == "etcd/main@db-1");
   REQUIRE(line["phase"] == "save");
   REQUIRE(line["seconds_left"] == 4);
+  REQUIRE(line["bytes_per_second"] == 1024);
+  REQUIRE(line["bytes_unchanged"] == 1024);
+  REQUIRE(line["percent"] == 50);
+  REQUIRE(line["silent_seconds"] == 0);
 }
 
-TEST_CASE("display: on a terminal the lines stand in place, and many tasks are summed up") {
-  OperatorFixture fixture;
-  holdfast::testing::PseudoTerminal pty(200, 24);
-  Terminal terminal(pty.fd(), pty.fd());
-  REQUIRE(terminal.errors_are_live());
-  const auto shown = [&] { return pty.Shown(); };
+TEST_CASE("display: an agent that is silent is named, and its rate is not believed") {
+  DisplayFixture fixture(DisplayStyle::kPlain);
+  v1::RunView run = RunReply("running").run();
+  SetSaving(*run.mutable_tasks(0));
+  run.mutable_tasks(0)->set_heard_ms(kTrustNowMs);
+  run.mutable_tasks(0)->set_silent_ms(10'000);
+  fixture.display.Show({run});
+  (void)fixture.News();
+  fixture.Pass(10);
+  fixture.display.Tick();
+  REQUIRE_THAT(fixture.News(), EndsWith("1.00 KiB unchanged, no news for 20s\n"));
+  run.mutable_tasks(0)->set_silent_ms(40'000);
+  SECTION("alone") {
+    fixture.Pass(10);
+    fixture.display.Show({run});
+    REQUIRE_THAT(fixture.News(), EndsWith("no news for 40s\n"));
+  }
+  SECTION("among others") {
+    v1::TaskView& other = *run.add_tasks();
+    other = run.tasks(0);
+    other.set_number(1);
+    other.set_node("db-2");
+    other.set_silent_ms(0);
+    fixture.Pass(10);
+    fixture.display.Show({run});
+    REQUIRE(fixture.News() ==
+            fmt::format("backup {}: 0 of 2 ended, 50%, 8.00 KiB of 16.0 KiB, 2.00 KiB unchanged, "
+                        "1.00 KiB/s, etcd/main@db-1: no news for 40s\n",
+                        kRun));
+  }
+  SECTION("a task that waits for nobody's agent is not silent") {
+    run.mutable_tasks(0)->set_heard_ms(0);
+    fixture.Pass(10);
+    fixture.display.Show({run});
+    REQUIRE_THAT(fixture.News(), !Contains("no news"));
+  }
+}
+
+// Forty tasks: nine are done, one saves, thirty wait.
+v1::RunView RunOfMany() {
   v1::RunView run = RunReply("running").run();
   for (std::uint32_t number = 1; number < 40; ++number) {
     v1::TaskView& task = *run.add_tasks();
@@ -169,17 +246,49 @@ TEST_CASE("display: on a terminal the lines stand in place, and many tasks are s
     task.mutable_progress()->set_state(number < 10 ? v1::TASK_STATE_COMPOSED
                                                    : v1::TASK_STATE_PREPARED);
   }
-  RunDisplay display(DisplayStyle::kLive, terminal, fixture.clock);
+  return run;
+}
 
-  display.Show({run});
-  const std::string first = shown();
-  REQUIRE_THAT(first, Contains("running, 9 of 40 tasks ended") &&
-                          Contains("etcd/main@db-1: saving") && Contains("files/app@web-10") &&
-                          Contains("and 16 more: 16 prepared") && !Contains("web-24"));
+TEST_CASE("display: on a terminal the lines stand in place, and many tasks are summed up") {
+  holdfast::testing::ManualClock clock;
+  holdfast::testing::PseudoTerminal pty(100, 24);
+  Terminal terminal(pty.fd(), pty.fd());
+  REQUIRE(terminal.errors_are_live());
+  RunDisplay display(DisplayStyle::kLive, terminal, clock);
+
+  display.Show({RunOfMany()});
+  REQUIRE(pty.Shown() == fmt::format("backup {}: running\r\n"
+                                     "  all: 9 of 40 ended  22% [###---------------] 4.00 KiB\r\n"
+                                     "    etcd/main@db-1: saving, 4.00 KiB, 3 items\r\n"
+                                     "    and 30 prepared\r\n",
+                                     kRun));
 
   display.ShowAway("the controller has gone");
-  REQUIRE_THAT(shown(), Contains("\x1b[17A") && Contains("has gone; trying again") &&
-                            Contains("etcd/main@db-1: saving"));
+  REQUIRE_THAT(pty.Shown(), Contains("\x1b[4A") && Contains("has gone; trying again") &&
+                                Contains("etcd/main@db-1: saving"));
+}
+
+TEST_CASE("display: two hundred running tasks fit 80 columns and 24 lines") {
+  holdfast::testing::ManualClock clock;
+  holdfast::testing::PseudoTerminal pty(80, 24);
+  Terminal terminal(pty.fd(), pty.fd());
+  RunDisplay display(DisplayStyle::kLive, terminal, clock);
+  v1::RunView run = RunReply("running").run();
+  run.clear_tasks();
+  for (std::uint32_t number = 0; number < 200; ++number) {
+    v1::TaskView& task = *run.add_tasks();
+    task.set_number(number);
+    task.set_source(fmt::format("files/{}{:03}", std::string(37, 'n'), number));
+    task.set_node("web-1");
+    SetSaving(task);
+  }
+  display.Show({run});
+  const std::string shown = pty.Shown();
+  CHECK(std::ranges::count(shown, '\n') <= 23);
+  std::istringstream lines(shown);
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  CHECK_THAT(shown, Contains("all: 0 of 200 ended") && Contains("000@web-1: saving") &&
+                        Contains("more running"));
 }
 
 }  // namespace
