@@ -50,6 +50,8 @@ std::string DefaultFile(const Environment& environment) {
 // The file as it is, or an empty one where there is none.
 Result<config::ConfigFile> Load(const std::string& config_option, const Environment& environment) {
   if (!config_option.empty()) return config::LoadConfigFile(config_option);
+  const std::string variable = Variable(environment, "HOLDFAST_CONFIG");
+  if (!variable.empty()) return config::LoadConfigFile(variable);
   const std::string path = DefaultFile(environment);
   std::error_code failure;
   if (!path.empty() && std::filesystem::exists(path, failure)) return config::LoadConfigFile(path);

@@ -24,8 +24,8 @@ struct CliSettings {
   std::vector<std::string> warnings;
 };
 
-// `config_option` empty: the default file, which need not be there. kInvalidArgument with file,
-// line and column for what is wrong in it.
+// `config_option` empty: HOLDFAST_CONFIG, or the default file, which need not be there.
+// kInvalidArgument with file, line and column for what is wrong in it.
 Result<CliSettings> LoadCliSettings(const std::string& config_option,
                                     const std::string& controller_option,
                                     const config::Environment& environment);

@@ -10,7 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
-#include "controller/cli/command_line.h"
+#include "controller/cli/restore_target.h"
 #include "proto/holdfast/v1/admin.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
 

@@ -4,17 +4,16 @@
 #include <utility>
 
 #include "common/base/format.h"
-#include "common/cli/exit_code.h"
 #include "common/trust/key_file.h"
-#include "controller/cli/cluster_json.h"
-#include "controller/cli/cluster_text.h"
+#include "controller/cli/run_report.h"
 #include "controller/cli/run_words.h"
 
 namespace holdfast::cli {
 
 Result<const CliSettings*> Session::Settings() {
   if (!settings_) {
-    HF_ASSIGN(settings_, LoadCliSettings(line_.config, line_.controller, context_.environment));
+    HF_ASSIGN(settings_,
+              LoadCliSettings(globals_.config, globals_.controller, context_.environment));
     for (const std::string& warning : settings_->warnings) Tell("warning: " + warning);
   }
   return &*settings_;
@@ -37,7 +36,7 @@ Result<v1::AdminReply> Session::Ask(v1::AdminRequest request, v1::AdminReply::Re
 
 int Session::Finish(int code, const std::function<std::string()>& text,
                     const std::function<std::string()>& json) {
-  Result<void> written = context_.terminal->WriteOut(line_.json ? json() : text());
+  Result<void> written = context_.terminal->WriteOut(globals_.json ? json() : text());
   if (written) return code;
   ShowError(written.error());
   return code == kExitDone ? kExitFailed : code;
@@ -62,14 +61,14 @@ void Session::Tell(std::string_view text) {
 }
 
 Result<void> Session::CheckCanAsk() const {
-  if (line_.yes || context_.prompt->is_there()) return {};
+  if (globals_.yes || context_.prompt->is_there()) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} asks before it acts, and there is no terminal to ask at", command()),
+              fmt::format("{} asks before it acts, and there is no terminal to ask at", verb_name_),
               "--yes answers it");
 }
 
 Result<void> Session::Confirm(std::string_view question, std::string_view otherwise) {
-  if (line_.yes) return {};
+  if (globals_.yes) return {};
   HF_TRY(CheckCanAsk());
   HF_ASSIGN(const std::string answer,
             context_.prompt->AskLine(fmt::format("{} [yes/no] ", question)));
@@ -79,7 +78,7 @@ Result<void> Session::Confirm(std::string_view question, std::string_view otherw
 
 Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
   return trust::ReadSigningKeyFile(path, [&]() -> Result<Secret> {
-    if (!line_.passphrase_file.empty()) return ReadPassphraseFile(line_.passphrase_file);
+    if (!verb_.passphrase_file().empty()) return ReadPassphraseFile(verb_.passphrase_file());
     if (context_.prompt->is_there()) {
       return context_.prompt->AskSecret(fmt::format("Passphrase of {}: ", Quote(path)));
     }
@@ -90,16 +89,30 @@ Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
   });
 }
 
-Result<v1::RunView> Session::LookAtRun(const std::string& run) {
+Result<std::vector<std::string>> Session::MakeRuns(v1::AdminRequest request) {
+  HF_ASSIGN(const v1::AdminReply reply, Ask(std::move(request), v1::AdminReply::kRunsMade));
+  return std::vector<std::string>(reply.runs_made().runs().begin(), reply.runs_made().runs().end());
+}
+
+Result<v1::RunView> Session::FindRun(const std::string& run) {
   v1::AdminRequest request;
   request.mutable_run_show()->set_run(run);
   HF_ASSIGN(v1::AdminReply reply, Ask(std::move(request), v1::AdminReply::kRun));
   return std::move(*reply.mutable_run());
 }
 
+void Session::TellPassedOver(const v1::SnapshotView& snapshot) {
+  if (snapshot.passed_over().empty()) return;
+  std::string text;
+  for (const std::string& one : snapshot.passed_over()) {
+    text += (text.empty() ? "" : ", ") + one;
+  }
+  Tell("passed over newer snapshots: " + text);
+}
+
 Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& runs) {
   HF_ASSIGN(ControllerClient * client, Client());
-  const DisplayStyle style = line_.json                             ? DisplayStyle::kJson
+  const DisplayStyle style = globals_.json                          ? DisplayStyle::kJson
                              : context_.terminal->errors_are_live() ? DisplayStyle::kLive
                                                                     : DisplayStyle::kPlain;
   RunsOutcome outcome;
@@ -122,41 +135,38 @@ Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& run
   std::vector<int> codes;
   for (v1::RunView& run : outcome.runs) {
     // A watch brings no reports. Without them the end is known all the same.
-    if (Result<v1::RunView> whole = LookAtRun(run.run())) run = *std::move(whole);
+    if (Result<v1::RunView> whole = FindRun(run.run())) run = *std::move(whole);
     codes.push_back(ExitCodeOfRun(run));
   }
   outcome.code = CombineExitCodes(codes);
   return outcome;
 }
 
-Result<int> Session::FollowAndFinish(const std::vector<std::string>& runs) {
+Result<int> Session::FollowAndFinish(const std::vector<std::string>& runs, int partly_code) {
   if (runs.empty()) {
     return Fail(ErrorCode::kCorrupt, "the controller made no run and does not say why");
   }
   RunsOutcome outcome;
-  if (line_.no_wait) {
+  if (verb_.no_wait()) {
     for (const std::string& run : runs) {
-      HF_ASSIGN(outcome.runs.emplace_back(), LookAtRun(run));
+      HF_ASSIGN(outcome.runs.emplace_back(), FindRun(run));
     }
   } else {
     HF_ASSIGN(outcome, Follow(runs));
   }
-  // Damage in one repository is a failure, however sound the others are.
-  if (line_.command == Command::kCheck && outcome.code == kExitPartlyDone) {
-    outcome.code = kExitFailed;
-  }
+  if (outcome.code == kExitPartlyDone) outcome.code = partly_code;
   return Finish(
       outcome.code,
       [&] {
         std::string text;
         for (const v1::RunView& run : outcome.runs) {
-          text += (text.empty() ? "" : "\n") + RunDetailsText(run, screen());
-          if (line_.no_wait)
+          text += (text.empty() ? "" : "\n") + cluster::RunDetailsText(run, screen());
+          if (verb_.no_wait())
             text += fmt::format("to follow it: holdfast run watch {}\n", run.run());
         }
         return text;
       },
-      [&] { return RunsJson(command(), outcome.runs, outcome.left, outcome.code); });
+      [&] { return cluster::RunsJson(verb_name_, outcome.runs, outcome.left, outcome.code); });
 }
 
 }  // namespace holdfast::cli

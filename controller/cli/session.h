@@ -1,4 +1,4 @@
-// What every command needs: its arguments, the controller, the person, the way to report.
+// What every verb needs: the global options, the controller, the person, the way to report.
 #pragma once
 
 #include <functional>
@@ -8,21 +8,24 @@
 #include <string_view>
 #include <vector>
 
+#include "common/cli/exit_code.h"
 #include "common/crypto/ed25519.h"
-#include "controller/cli/command_line.h"
 #include "controller/cli/connection.h"
+#include "controller/cli/operator_verb.h"
 #include "controller/cli/program.h"
 
 namespace holdfast::cli {
 
 class Session {
  public:
-  Session(const OperatorContext& context, OperatorLine line)
-      : context_(context), line_(std::move(line)) {}
+  // `verb_name` as in JSON. What is referred to must outlive the session.
+  Session(const OperatorContext& context, const OperatorGlobals& globals, const OperatorVerb& verb,
+          std::string verb_name)
+      : context_(context), globals_(globals), verb_(verb), verb_name_(std::move(verb_name)) {}
 
   const OperatorContext& context() const { return context_; }
-  const OperatorLine& line() const { return line_; }
-  std::string_view command() const { return CommandName(line_.command); }
+  bool is_json() const { return globals_.json; }
+  const std::string& verb_name() const { return verb_name_; }
   WallTime now() const { return context_.clock->Now(); }
   Screen screen() const { return context_.terminal->screen(); }
 
@@ -47,6 +50,13 @@ class Session {
   // A private key, its passphrase from --passphrase-file or asked for.
   Result<crypto::SigningKey> ReadKey(const std::string& path);
 
+  // Sends a request that makes runs, and returns their ULIDs.
+  Result<std::vector<std::string>> MakeRuns(v1::AdminRequest request);
+  // The run with this name, or the only one whose name begins with it, as it is now.
+  Result<v1::RunView> FindRun(const std::string& run);
+  // Says which newer snapshots the controller passed over for "latest:...".
+  void TellPassedOver(const v1::SnapshotView& snapshot);
+
   // What became of runs that were followed.
   struct RunsOutcome {
     std::vector<v1::RunView> runs;
@@ -55,14 +65,16 @@ class Session {
   };
   // Until they have ended, with their reports then. The person has been told when it was left.
   Result<RunsOutcome> Follow(const std::vector<std::string>& runs);
-  // Follow, or with --no-wait a look; then the report of them all.
-  Result<int> FollowAndFinish(const std::vector<std::string>& runs);
+  // Follow, or with --no-wait a look; then the report of them all. `partly_code` is the exit code
+  // of runs that are partly done.
+  Result<int> FollowAndFinish(const std::vector<std::string>& runs,
+                              int partly_code = kExitPartlyDone);
 
  private:
-  Result<v1::RunView> LookAtRun(const std::string& run);
-
   const OperatorContext& context_;
-  const OperatorLine line_;
+  const OperatorGlobals& globals_;
+  const OperatorVerb& verb_;
+  const std::string verb_name_;
   std::optional<CliSettings> settings_;
   std::optional<ControllerClient> client_;
 };

@@ -47,7 +47,7 @@ BANS = [
             "common/base/crash_point.cc": "only in builds for tests, before any setting is read",
             "agent/settings/": "the one place that reads HOLDFAST_*",
             "agent/cli/": "NO_COLOR, COLUMNS: how to speak, not what to do",
-            "controller/cli/": "HOLDFAST_CONTROLLER, HOME: where an operator's controller is",
+            "controller/cli/": "HOLDFAST_CONFIG, HOLDFAST_CONTROLLER, HOME: where an operator's controller is",
             "common/service/": "systemd hands over sockets and credentials by the environment",
             "common/io/subprocess.cc": "what a child inherits",
             "common/io/atomic_file.cc": "TMPDIR, where the system keeps temporary files",

@@ -1,0 +1,70 @@
+#include "controller/cli/operator_command_line.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/base/utf8.h"
+#include "controller/cli/verbs/all_verbs.h"
+
+namespace holdfast::cli {
+namespace {
+
+OptionList Globals(OperatorGlobals& globals) {
+  OptionList options;
+  options
+      .Add({.names = "--config,-c",
+            .metavar = "FILE",
+            .help = "default: $HOLDFAST_CONFIG, or ~/.config/holdfast/cli.yaml if it exists",
+            .value = &globals.config})
+      .Add({.names = "--controller",
+            .metavar = "ENDPOINT",
+            .help = "tcp://HOST:7735, or a socket's path",
+            .value = &globals.controller})
+      .Add({.names = "--json",
+            .help = "one JSON document on stdout, progress on stderr",
+            .value = &globals.json})
+      .Add({.names = "--yes", .help = "do not ask", .value = &globals.yes});
+  return options;
+}
+
+ProgramText Text() {
+  return {.name = "holdfast",
+          .summary = "Holdfast: backs up a cluster's services and puts them back.",
+          .version = HOLDFAST_VERSION,
+          .examples =
+              "  holdfast status\n"
+              "  holdfast backup --all\n"
+              "  holdfast restore latest:files/app --node web-1 --into staging/look\n",
+          .groups = {{"agent", "nodes: who has joined, tokens, revoking"},
+                     {"source", "what can be saved"},
+                     {"run", "look at runs, follow and end them"},
+                     {"snapshot", "look at snapshots"},
+                     {"approval", "restores that wait for signatures"},
+                     {"trust", "who may order what"},
+                     {"catalog", "the controller's own memory"}}};
+}
+
+}  // namespace
+
+ParsedOperatorLine ParseOperatorLine(const std::vector<std::string>& argv, std::size_t width) {
+  ParsedOperatorLine parsed;
+  parsed.globals.json = std::ranges::find(argv, "--json") != argv.end();
+  const auto wrong = std::ranges::find_if_not(argv, IsUtf8);
+  if (wrong != argv.end()) {
+    parsed.mistake =
+        Error(ErrorCode::kInvalidArgument, fmt::format("argument {} is not UTF-8", Quote(*wrong)))
+            .WithHint("names and notes are text; type them in a UTF-8 terminal");
+    return parsed;
+  }
+  CommandLine line(Text(), Globals(parsed.globals));
+  for (const OperatorVerbEntry& entry : AllOperatorVerbs()) line.Add(entry.text, entry.make);
+  ParsedCommandLine words = line.Parse(argv, width);
+  parsed.verb.reset(static_cast<OperatorVerb*>(words.verb.release()));
+  parsed.verb_name = std::move(words.verb_name);
+  parsed.out = std::move(words.out);
+  parsed.mistake = std::move(words.mistake);
+  return parsed;
+}
+
+}  // namespace holdfast::cli

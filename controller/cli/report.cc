@@ -1,0 +1,140 @@
+#include "controller/cli/report.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/base/format.h"
+#include "common/cli/table.h"
+#include "common/trust/orders.h"
+#include "controller/cli/run_words.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+constexpr int kFormatVersion = 1;
+
+Json ErrorObject(std::string_view code, const std::string& message, const std::string& hint) {
+  return {{"code", code}, {"message", message}, {"hint", OrNull(hint)}};
+}
+
+}  // namespace
+
+std::string Ago(std::int64_t unix_ms, WallTime now) {
+  if (unix_ms <= 0) return "never";
+  const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
+  // Two clocks may differ by a little.
+  if (since < 1'000) return "just now";
+  return FormatDuration(std::chrono::seconds(since / 1'000)) + " ago";
+}
+
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {
+  if (lines.empty()) return;
+  text += fmt::format("{}:\n", title);
+  for (std::size_t i = 0; i < std::min(lines.size(), kListedMax); ++i) {
+    text += fmt::format("  {}\n", Printable(lines[i]));
+  }
+  if (lines.size() > kListedMax) {
+    text += fmt::format("  and {} more (--json has all)\n", lines.size() - kListedMax);
+  }
+}
+
+std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  std::size_t width = 0;
+  for (const auto& [title, text] : pairs) width = std::max(width, Columns(title));
+  std::string aligned;
+  for (const auto& [title, text] : pairs) {
+    aligned += fmt::format("  {}{}  {}\n", title, std::string(width - Columns(title), ' '),
+                           Printable(text));
+  }
+  return aligned;
+}
+
+std::string ItemsText(std::uint64_t items) { return items == 0 ? "" : FormatCount(items); }
+
+std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatBytes(bytes); }
+
+std::string SnapshotMarks(const v1::SnapshotView& snapshot) {
+  std::string text;
+  for (const auto& [is_marked, mark] :
+       {std::pair(snapshot.partial(), "partial"), std::pair(snapshot.invalid(), "invalid"),
+        std::pair(snapshot.safety(), "safety")}) {
+    if (is_marked) text += fmt::format("{}{}", text.empty() ? "" : ", ", mark);
+  }
+  return text;
+}
+
+std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen screen) {
+  Rows rows;
+  for (const v1::SnapshotView& snapshot : snapshots) {
+    rows.push_back({ShortHex(snapshot.id()), TimeText(snapshot.time_ms()), snapshot.source(),
+                    snapshot.host(), snapshot.repository(), ItemsText(snapshot.items()),
+                    BytesText(snapshot.bytes()), StateCell(SnapshotMarks(snapshot)),
+                    snapshot.note()});
+  }
+  return FormatTable({{.title = "ID"},
+                      {.title = "TIME", .drop_rank = 1},
+                      {.title = "SOURCE", .is_flexible = true},
+                      {.title = "HOST", .is_flexible = true, .drop_rank = 4},
+                      {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 5},
+                      {.title = "ITEMS", .is_right = true, .drop_rank = 7},
+                      {.title = "BYTES", .is_right = true, .drop_rank = 6},
+                      {.title = "STATE", .drop_rank = 2},
+                      {.title = "NOTE", .is_flexible = true, .drop_rank = 3}},
+                     rows, screen);
+}
+
+std::string Dump(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json Document(std::string_view verb, int exit_code) {
+  return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};
+}
+
+Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json IdOrNull(const std::string& bytes) { return bytes.empty() ? Json(nullptr) : Json(Hex(bytes)); }
+
+Json TimeOrNull(std::int64_t unix_ms) {
+  if (unix_ms <= 0) return nullptr;
+  return FormatTime(unix_ms / 1'000, static_cast<std::uint32_t>(unix_ms % 1'000) * 1'000'000);
+}
+
+Json ErrorOrNull(const std::optional<Error>& error) {
+  if (!error) return nullptr;
+  return ErrorObject(ErrorCodeName(error->code()), error->message(), error->hint());
+}
+
+Json FailureObject(const v1::Failure& failure) {
+  return {{"code", failure.code()},         {"message", failure.message()},
+          {"hint", OrNull(failure.hint())}, {"retryable", failure.retryable()},
+          {"began", failure.began()},       {"rolled_back", failure.rolled_back()}};
+}
+
+Json SnapshotObject(const v1::SnapshotView& snapshot) {
+  return {{"id", Hex(snapshot.id())},
+          {"time", TimeOrNull(snapshot.time_ms())},
+          {"source", snapshot.source()},
+          {"host", snapshot.host()},
+          {"repository", snapshot.repository()},
+          {"run", OrNull(snapshot.run())},
+          {"node", OrNull(snapshot.node())},
+          {"partial", snapshot.partial()},
+          {"invalid", snapshot.invalid()},
+          {"safety", snapshot.safety()},
+          {"parent", IdOrNull(snapshot.parent())},
+          {"items", snapshot.items()},
+          {"bytes", snapshot.bytes()},
+          {"missing_count", snapshot.missing_count()},
+          {"cut_barrier_met", snapshot.cut_barrier_met()},
+          {"position", Object(snapshot.position())},
+          {"note", OrNull(snapshot.note())}};
+}
+
+std::string ErrorJson(std::string_view verb, const Error& error, int exit_code) {
+  Json document = Document(verb, exit_code);
+  document["error"] = ErrorOrNull(error);
+  return Dump(document);
+}
+
+}  // namespace holdfast::cli::cluster

@@ -1,0 +1,95 @@
+// Parts that the reports of several verbs share: as text for people, and as JSON
+// (docs/json.md#cluster). Those that are about runs are in run_report.h.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/cli/terminal.h"
+#include "proto/holdfast/v1/admin.pb.h"
+#include "proto/holdfast/v1/plan.pb.h"
+
+namespace holdfast::cli::cluster {
+
+// ---- Text.
+
+inline constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
+
+// "3m 07s ago", "just now", "never".
+std::string Ago(std::int64_t unix_ms, WallTime now);
+// Appends a titled list to `text`, at most kListedMax lines of it.
+void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines);
+// Titles in one column, texts in the next.
+std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pairs);
+// Empty for 0.
+std::string ItemsText(std::uint64_t items);
+std::string BytesText(std::uint64_t bytes);
+// "partial, safety"; empty for a complete and valid backup.
+std::string SnapshotMarks(const v1::SnapshotView& snapshot);
+std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen screen);
+
+template <typename Texts>
+std::string Joined(const Texts& texts, std::string_view none = "") {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
+  return joined.empty() ? std::string(none) : joined;
+}
+
+template <typename Texts>
+std::vector<std::string> Copied(const Texts& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+// ---- JSON. Keeps the order in which keys are added.
+
+using Json = nlohmann::ordered_json;
+
+// The text of a document, indented; bytes that are not UTF-8 are replaced.
+std::string Dump(const Json& document);
+// A document with the keys that all have.
+Json Document(std::string_view verb, int exit_code);
+Json OrNull(const std::string& text);
+Json IdOrNull(const std::string& bytes);
+// RFC 3339 with milliseconds.
+Json TimeOrNull(std::int64_t unix_ms);
+Json ErrorOrNull(const std::optional<Error>& error);
+Json FailureObject(const v1::Failure& failure);
+Json SnapshotObject(const v1::SnapshotView& snapshot);
+// The document of a verb that failed before it had anything to report.
+std::string ErrorJson(std::string_view verb, const Error& error, int exit_code);
+
+template <typename Texts>
+Json List(const Texts& texts) {
+  Json list = Json::array();
+  for (const auto& text : texts) list.push_back(text);
+  return list;
+}
+template <typename Map>
+Json Object(const Map& map) {
+  // Protobuf's maps have no order of their own.
+  std::map<std::string, Json> sorted;
+  for (const auto& [key, value] : map) sorted[key] = value;
+  Json object = Json::object();
+  for (const auto& [key, value] : sorted) object[key] = value;
+  return object;
+}
+template <typename Items>
+Json MissingList(const Items& missing) {
+  Json list = Json::array();
+  for (const v1::MissingItem& item : missing) {
+    list.push_back(
+        {{"what", item.what()}, {"reason", item.reason()}, {"remedy", OrNull(item.remedy())}});
+  }
+  return list;
+}
+
+}  // namespace holdfast::cli::cluster

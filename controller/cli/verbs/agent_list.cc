@@ -1,0 +1,93 @@
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/cli/table.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/report.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, Screen screen) {
+  if (agents.empty()) return "no node has joined yet: holdfast agent token NODE\n";
+  Rows rows;
+  std::vector<std::string> warnings;
+  for (const v1::AgentView& agent : agents) {
+    std::vector<std::string> sources;
+    for (const v1::ConfiguredSource& source : agent.sources()) sources.push_back(source.source());
+    rows.push_back({agent.node(),
+                    StateCell(agent.revoked()     ? "revoked"
+                              : agent.connected() ? "connected"
+                                                  : "away"),
+                    Ago(agent.last_seen_ms(), now), agent.version(), Joined(sources, "none"),
+                    Joined(agent.repositories(), "none")});
+    for (const std::string& warning : agent.warnings()) {
+      warnings.push_back(agent.node() + ": " + warning);
+    }
+  }
+  std::string text = FormatTable({{.title = "NODE", .is_flexible = true},
+                                  {.title = "STATE", .drop_rank = 1},
+                                  {.title = "LAST SEEN", .is_right = true, .drop_rank = 2},
+                                  {.title = "VERSION", .drop_rank = 5},
+                                  {.title = "SOURCES", .is_flexible = true, .drop_rank = 3},
+                                  {.title = "REPOSITORIES", .is_flexible = true, .drop_rank = 4}},
+                                 rows, screen);
+  AddLines(text, "warnings", warnings);
+  return text;
+}
+
+std::string AgentsJson(const std::vector<v1::AgentView>& agents) {
+  Json document = Document("agent list", 0);
+  document["agents"] = Json::array();
+  for (const v1::AgentView& agent : agents) {
+    Json sources = Json::array();
+    for (const v1::ConfiguredSource& source : agent.sources()) {
+      sources.push_back({{"source", source.source()},
+                         {"repository", OrNull(source.repository())},
+                         {"topology", OrNull(source.topology())}});
+    }
+    document["agents"].push_back({{"node", agent.node()},
+                                  {"incarnation", agent.incarnation()},
+                                  {"version", OrNull(agent.version())},
+                                  {"connected", agent.connected()},
+                                  {"revoked", agent.revoked()},
+                                  {"joined", TimeOrNull(agent.joined_ms())},
+                                  {"last_seen", TimeOrNull(agent.last_seen_ms())},
+                                  {"sources", std::move(sources)},
+                                  {"repositories", List(agent.repositories())},
+                                  {"warnings", List(agent.warnings())}});
+  }
+  return Dump(document);
+}
+
+class AgentListVerb final : public OperatorVerb {
+ public:
+  Result<int> Run(Session& session) override {
+    std::vector<v1::AgentView> agents;
+    for (bool more = true; more;) {
+      v1::AdminRequest request;
+      request.mutable_agent_list()->set_after(agents.empty() ? "" : agents.back().node());
+      HF_ASSIGN(const v1::AdminReply reply,
+                session.Ask(std::move(request), v1::AdminReply::kAgents));
+      agents.insert(agents.end(), reply.agents().agents().begin(), reply.agents().agents().end());
+      more = reply.agents().more() && reply.agents().agents_size() > 0;
+    }
+    return session.Finish(
+        0, [&] { return AgentsText(agents, session.now(), session.screen()); },
+        [&] { return AgentsJson(agents); });
+  }
+};
+
+}  // namespace
+
+OperatorVerbEntry AgentListEntry() {
+  return {.text = {.names = {"agent list"},
+                   .section = "Set up and maintain the cluster",
+                   .summary = "show the nodes that have joined",
+                   .examples = "  holdfast agent list\n"},
+          .make = MakeOperatorVerb<AgentListVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

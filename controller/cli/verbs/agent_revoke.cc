@@ -1,0 +1,56 @@
+#include <string>
+#include <utility>
+
+#include "common/base/format.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/report.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+std::string RevokeJson(const std::string& node) {
+  Json document = Document("agent revoke", 0);
+  document["node"] = node;
+  return Dump(document);
+}
+
+class AgentRevokeVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override { AddName(options, node_, "NODE", "the node"); }
+
+  Result<int> Run(Session& session) override {
+    HF_TRY(session.Confirm(
+        fmt::format("Node {} will be heard no more, and its running tasks are given up. Revoke it?",
+                    node_),
+        fmt::format("node {} was not revoked", node_)));
+    v1::AdminRequest request;
+    request.mutable_revoke()->set_node(node_);
+    HF_TRY(session.Ask(std::move(request), v1::AdminReply::kDone));
+    return session.Finish(
+        0,
+        [&] {
+          return fmt::format(
+              "node {0} is revoked; its key is dead. What it knows of the repository "
+              "it still knows:\nchange its storage credential. To let it in again: "
+              "holdfast agent token {0}\n",
+              node_);
+        },
+        [&] { return RevokeJson(node_); });
+  }
+
+ private:
+  std::string node_;
+};
+
+}  // namespace
+
+OperatorVerbEntry AgentRevokeEntry() {
+  return {.text = {.names = {"agent revoke"},
+                   .section = "Set up and maintain the cluster",
+                   .summary = "take a node's key out of service",
+                   .examples = "  holdfast agent revoke db-1\n"},
+          .make = MakeOperatorVerb<AgentRevokeVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

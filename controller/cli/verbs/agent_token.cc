@@ -1,0 +1,59 @@
+#include <string>
+#include <utility>
+
+#include "common/base/format.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/report.h"
+#include "controller/cli/run_words.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+std::string TokenJson(const std::string& node, const v1::TokenReply& token) {
+  Json document = Document("agent token", 0);
+  document["node"] = node;
+  document["token"] = token.token();
+  document["expires"] = TimeOrNull(token.expires_ms());
+  return Dump(document);
+}
+
+class AgentTokenVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override {
+    AddName(options, node_, "NODE", "the new node's name, as its agent.yaml has it");
+  }
+
+  Result<int> Run(Session& session) override {
+    v1::AdminRequest request;
+    request.mutable_token()->set_node(node_);
+    HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kToken));
+    const v1::TokenReply& token = reply.token();
+    const int code = session.Finish(
+        0, [&] { return token.token() + "\n"; }, [&] { return TokenJson(node_, token); });
+    // Not on stdout, which is meant to end in a file.
+    if (code == 0 && !session.is_json()) {
+      session.Tell(
+          fmt::format("good once, for {}, until {}; whoever has it can be that node\n"
+                      "there: holdfast-agent join --token-file FILE",
+                      node_, TimeText(token.expires_ms())));
+    }
+    return code;
+  }
+
+ private:
+  std::string node_;
+};
+
+}  // namespace
+
+OperatorVerbEntry AgentTokenEntry() {
+  return {.text = {.names = {"agent token"},
+                   .section = "Set up and maintain the cluster",
+                   .summary = "make a token by which a node joins, once",
+                   .examples = "  holdfast agent token db-1 > token      # then, on db-1:\n"
+                               "  holdfast-agent join --token-file token\n"},
+          .make = MakeOperatorVerb<AgentTokenVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

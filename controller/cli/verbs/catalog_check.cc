@@ -1,0 +1,42 @@
+#include <string>
+#include <utility>
+
+#include "controller/cli/catalog_report.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+class CatalogCheckVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override {
+    options.Add({.names = "--against",
+                 .metavar = "PATH",
+                 .help = "also say what is different from this copy on the controller's host",
+                 .value = &against_});
+  }
+
+  Result<int> Run(Session& session) override {
+    v1::AdminRequest request;
+    request.mutable_catalog_check()->set_against(against_);
+    return AskCatalog(session, std::move(request));
+  }
+
+ private:
+  std::string against_;
+};
+
+}  // namespace
+
+OperatorVerbEntry CatalogCheckEntry() {
+  return {
+      .text = {.names = {"catalog check"},
+               .section = "Set up and maintain the cluster",
+               .summary = "look for damage in the controller's catalog",
+               .examples = "  holdfast catalog check\n"
+                           "  holdfast catalog check --against /var/backups/holdfast-catalog.db\n"},
+      .make = MakeOperatorVerb<CatalogCheckVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

@@ -1,0 +1,266 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "controller/cli/draft_check.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/restore_target.h"
+#include "controller/cli/run_words.h"
+#include "controller/cli/session.h"
+#include "controller/cli/signing.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+// What names a directory below a restore root, or a path of a snapshot, as agents take it.
+bool IsRelativePath(std::string_view path) {
+  if (path.empty() || path.size() > 4096 || path.front() == '/' || path.back() == '/') return false;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+// "kind/name", "kind/name@host"
+bool IsSource(const std::string& name) {
+  const std::size_t slash = name.find('/');
+  return slash != std::string::npos && slash > 0 && slash + 1 < name.size() &&
+         name.find(':') == std::string::npos;
+}
+
+// A draft that its own maker did not want must not wait for somebody else to sign it.
+std::unexpected<Error> Withdraw(Session& session, const std::string& draft, Error why) {
+  if (Result<v1::DraftView> denied = DenyDraft(session, draft); !denied) {
+    session.Tell(
+        fmt::format("draft {} could not be withdrawn: {}", draft, denied.error().message()));
+  }
+  return Fail(std::move(why));
+}
+
+// The node would refuse it later, after somebody has signed.
+Result<void> CheckValidity(const RestoreTarget& target, const v1::SnapshotView& snapshot) {
+  if (!target.in_place || !snapshot.invalid() || target.allow_invalid) return {};
+  return Fail(ErrorCode::kDenied,
+              fmt::format("snapshot {} is invalid: its service's own checker refuses the content",
+                          ShortHex(snapshot.id())),
+              "--allow-invalid restores it all the same");
+}
+
+class RestoreVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override {
+    AddSnapshot(options, name_, "; with --undo: kind/name[@host], or a safety snapshot");
+    options
+        .Add({.names = "--node",
+              .metavar = "NODE",
+              .help = "the node that restores",
+              .value = &node_,
+              .is_required = true})
+        .Add({.names = "--into",
+              .metavar = "ROOT/DIR",
+              .help = "below a restore root of that node's policy",
+              .value = &into_})
+        .Add({.names = "--path",
+              .metavar = "SUBPATH",
+              .help = "with --into and --in-place: only this path of the snapshot",
+              .value = &target_.path})
+        .Add({.names = "--in-place",
+              .help = "over the live source, with a way back",
+              .value = &target_.in_place})
+        .Add({.names = "--undo",
+              .help = "put back in place what the last restore in place replaced",
+              .value = &undo_});
+    latest_.Declare(options,
+                    "; in place: restore what the service's own checker refuses, with a warning");
+    options
+        .Add({.names = "--to-target",
+              .metavar = "NAME",
+              .help = "by the kind's own restore, to a target of that node's policy",
+              .value = &target_.named})
+        .Add({.names = "--option",
+              .metavar = "NAME=VALUE",
+              .help = "with --to-target: an option that the policy lets an order give",
+              .value = &target_options_})
+        .Add({.names = "--dry-run",
+              .help = "with --in-place and --to-target: change nothing, and say what would be",
+              .value = &target_.dry_run})
+        .Add({.names = "--no-safety-snapshot",
+              .help = "with --in-place and --to-target: do not save first what is taken away",
+              .value = &no_safety_snapshot_});
+    AddNote(options, "why, for the records");
+    AddPassphraseFile(options);
+    AddNoWait(options);
+  }
+
+  Result<int> Run(Session& session) override {
+    HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
+    HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, SnapshotToShow()));
+    HF_TRY(CheckValidity(target_, snapshot));
+    session.TellPassedOver(snapshot);
+    HF_ASSIGN(v1::AdminReply reply, session.Ask(OrderOf(snapshot), v1::AdminReply::kDraft));
+    const v1::DraftView& draft = reply.draft();
+    ExpectedRestore expected;
+    expected.cluster_id = settings->cluster_id;
+    expected.run = draft.draft();
+    expected.node = node_;
+    expected.target = target_;
+    expected.snapshot_selector = name_;
+    expected.undo = undo_;
+    expected.view = snapshot;
+    expected.note = note_;
+    Result<v1::Plan> plan = CheckDraft(draft, expected, session.now());
+    if (!plan) return Withdraw(session, draft.draft(), std::move(plan).error());
+    if (snapshot.partial()) session.Tell("this snapshot is partial: something is missing in it");
+    Result<v1::DraftView> sent = SignAndSend(session, *settings, draft, *plan);
+    if (!sent) return Withdraw(session, draft.draft(), std::move(sent).error());
+    // What was asked for has not been done when others must sign first.
+    return GoOn(session, *sent, kExitPartlyDone, no_wait());
+  }
+
+ protected:
+  Result<void> CheckOptions() override {
+    if (!undo_ || !IsSource(name_)) HF_TRY(CheckSnapshotName(name_));
+    if (undo_) {
+      if (!into_.empty() || !target_.named.empty()) {
+        return WrongUsage("--undo restores in place; it goes with neither --into nor --to-target");
+      }
+      target_.in_place = true;
+    }
+    target_.allow_invalid = target_.in_place && latest_.allow_invalid;
+    const int ways =
+        (target_.in_place ? 1 : 0) + (into_.empty() ? 0 : 1) + (target_.named.empty() ? 0 : 1);
+    if (ways != 1) {
+      return WrongUsage(
+          ways == 0 ? "neither --into nor --in-place nor --to-target; expected one of them"
+                    : "more than one of --into, --in-place and --to-target; expected one of them");
+    }
+    if (target_.dry_run && !into_.empty()) {
+      return WrongUsage("--dry-run goes with --in-place and --to-target");
+    }
+    if (target_.named.empty()) {
+      if (!target_options_.empty()) return WrongUsage("--option goes with --to-target");
+    }
+    if (!target_.path.empty() && !target_.named.empty()) {
+      return WrongUsage("--path goes with --into and --in-place");
+    }
+    HF_TRY(CheckPath(target_.path));
+    if (into_.empty()) {
+      target_.safety_snapshot = !no_safety_snapshot_;
+      return ReadTargetOptions();
+    }
+    if (no_safety_snapshot_) {
+      return WrongUsage("--no-safety-snapshot goes with --in-place and --to-target");
+    }
+    const std::size_t slash = into_.find('/');
+    if (!IsRelativePath(into_) || slash == std::string::npos) {
+      return WrongUsage(
+          fmt::format("--into {}; expected ROOT/DIR: a restore root of the node's policy "
+                      "and a directory below it, without \".\" and \"..\"",
+                      Quote(into_)));
+    }
+    target_.root = into_.substr(0, slash);
+    target_.directory = into_.substr(slash + 1);
+    return {};
+  }
+
+ private:
+  static Result<void> CheckPath(const std::string& path) {
+    if (path.empty() || IsRelativePath(path)) return {};
+    return WrongUsage(
+        fmt::format("--path {}; expected a path of the snapshot like data/etc/hosts, "
+                    "without \".\" and \"..\"",
+                    Quote(path)));
+  }
+
+  Result<void> ReadTargetOptions() {
+    for (const std::string& text : target_options_) {
+      const std::size_t equals = text.find('=');
+      if (equals == std::string::npos || equals == 0) {
+        return WrongUsage(fmt::format("--option {}; expected NAME=VALUE", Quote(text)));
+      }
+      std::string name = text.substr(0, equals);
+      std::ranges::replace(name, '-', '_');  // as files have it
+      auto& options = target_.options;
+      auto found =
+          std::ranges::find_if(options, [&](const auto& one) { return one.first == name; });
+      if (found == options.end()) found = options.emplace(found, name, std::vector<std::string>());
+      found->second.push_back(text.substr(equals + 1));
+    }
+    return {};
+  }
+
+  v1::SnapshotShowRequest SnapshotToShow() const {
+    v1::SnapshotShowRequest show;
+    show.set_snapshot(name_);
+    show.set_allow_partial(latest_.allow_partial);
+    show.set_allow_invalid(latest_.allow_invalid);
+    show.set_undo(undo_);
+    show.set_node(node_);
+    return show;
+  }
+
+  v1::AdminRequest OrderOf(const v1::SnapshotView& snapshot) const {
+    v1::AdminRequest request;
+    v1::RestoreRequest& restore = *request.mutable_restore();
+    // By its id, so that "latest" means the same in the draft as it did here.
+    restore.set_snapshot(Hex(snapshot.id()));
+    restore.set_node(node_);
+    restore.set_note(note_);
+    if (target_.in_place) {
+      restore.mutable_in_place()->set_safety_snapshot(target_.safety_snapshot);
+      restore.mutable_in_place()->set_allow_invalid(target_.allow_invalid);
+      restore.mutable_in_place()->set_path(target_.path);
+      restore.mutable_in_place()->set_dry_run(target_.dry_run);
+    } else if (!target_.named.empty()) {
+      v1::NamedTarget& target = *restore.mutable_named();
+      target.set_name(target_.named);
+      for (const auto& [name, values] : target_.options) {
+        v1::TargetOption& option = *target.add_options();
+        option.set_name(name);
+        option.mutable_values()->Assign(values.begin(), values.end());
+      }
+      target.set_dry_run(target_.dry_run);
+      target.set_safety_snapshot(target_.safety_snapshot);
+    } else {
+      restore.mutable_staging()->set_root(target_.root);
+      restore.mutable_staging()->set_directory(target_.directory);
+      restore.mutable_staging()->set_path(target_.path);
+    }
+    return request;
+  }
+
+  std::string name_;
+  std::string node_;
+  std::string into_;
+  RestoreTarget target_;
+  bool undo_ = false;
+  LatestOptions latest_;
+  std::vector<std::string> target_options_;
+  bool no_safety_snapshot_ = false;
+};
+
+}  // namespace
+
+OperatorVerbEntry RestoreEntry() {
+  return {
+      .text =
+          {.names = {"restore"},
+           .section = "Back up, look and restore",
+           .summary = "put a snapshot back; signed with your key",
+           .examples =
+               "  holdfast restore latest:files/app --node web-1 --into staging/look\n"
+               "  holdfast restore 3fa2b1c4 --node web-1 --into staging/x --path data/etc/hosts\n"
+               "  holdfast restore latest:haproxy/edge --node lb-1 --in-place\n"
+               "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --dry-run\n"
+               "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --option "
+               "topic=orders\n"},
+      .make = MakeOperatorVerb<RestoreVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

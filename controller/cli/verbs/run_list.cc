@@ -1,0 +1,78 @@
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/report.h"
+#include "controller/cli/run_report.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+std::string RunListJson(const std::vector<v1::RunView>& runs, bool more) {
+  Json document = Document("run list", 0);
+  document["runs"] = Json::array();
+  for (const v1::RunView& run : runs) document["runs"].push_back(RunHead(run));
+  document["more"] = more;
+  return Dump(document);
+}
+
+class RunListVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override {
+    AddLimit(options, limit_);
+    options
+        .Add({.names = "--source",
+              .metavar = "KIND/NAME[@NODE]",
+              .help = "only runs over it; * allowed",
+              .value = &source_})
+        .Add({.names = "--running",
+              .help = "only those that have not ended",
+              .value = &running_only_});
+  }
+
+  Result<int> Run(Session& session) override {
+    std::vector<v1::RunView> runs;
+    bool more = true;
+    while (more && (limit_ == 0 || runs.size() < limit_)) {
+      v1::AdminRequest request;
+      v1::RunListRequest& list = *request.mutable_run_list();
+      list.set_before(runs.empty() ? "" : runs.back().run());
+      list.set_limit(limit_ == 0 ? 0 : limit_ - static_cast<std::uint32_t>(runs.size()));
+      list.set_source(source_);
+      list.set_running_only(running_only_);
+      HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kRuns));
+      runs.insert(runs.end(), reply.runs().runs().begin(), reply.runs().runs().end());
+      more = reply.runs().more();
+      if (reply.runs().runs_size() == 0) break;  // nothing names where the next page begins
+    }
+    return session.Finish(
+        0, [&] { return RunListText(runs, more, session.screen()); },
+        [&] { return RunListJson(runs, more); });
+  }
+
+ protected:
+  Result<void> CheckOptions() override {
+    return source_.empty() ? Result<void>{} : CheckSelector(source_);
+  }
+
+ private:
+  std::uint32_t limit_ = 50;
+  std::string source_;
+  bool running_only_ = false;
+};
+
+}  // namespace
+
+OperatorVerbEntry RunListEntry() {
+  return {.text = {.names = {"run list"},
+                   .section = "Follow runs",
+                   .summary = "show runs, newest first",
+                   .examples =
+                       "  holdfast run list\n  holdfast run list --source etcd/main --limit 5\n"},
+          .make = MakeOperatorVerb<RunListVerb>};
+}
+
+}  // namespace holdfast::cli::cluster

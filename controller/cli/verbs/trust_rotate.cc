@@ -1,0 +1,248 @@
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/base/format.h"
+#include "common/io/atomic_file.h"
+#include "common/io/fd.h"
+#include "common/trust/root_document.h"
+#include "controller/cli/current_root.h"
+#include "controller/cli/operator_verb.h"
+#include "controller/cli/report.h"
+#include "controller/cli/root_change.h"
+#include "controller/cli/session.h"
+
+namespace holdfast::cli::cluster {
+namespace {
+
+std::string RotateText(const std::vector<std::string>& differences,
+                       const RootSignatures& signatures, const std::string& file, bool sent) {
+  std::string text;
+  AddLines(text, "the next root document", differences);
+  text += fmt::format(
+      "signed by {} ({} of {} of the old document, {} of {} of the new)\n",
+      Joined(signatures.old_persons.empty() ? signatures.new_persons : signatures.old_persons,
+             "nobody"),
+      signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
+      signatures.new_needed);
+  if (sent) return text + "it is in force; agents take it when they next hear of the controller\n";
+  if (!signatures.is_enough()) {
+    return text + fmt::format(
+                      "hand {0} to the next person: holdfast trust rotate --file {0} "
+                      "--root-key KEY\n",
+                      file);
+  }
+  return text + fmt::format("all have signed: holdfast trust rotate --file {} --send\n", file);
+}
+
+std::string RotateJson(const v1::RootDocument& next, const std::vector<std::string>& differences,
+                       const RootSignatures& signatures, const std::string& file, bool sent) {
+  Json document = Document("trust rotate", 0);
+  document["file"] = OrNull(file);
+  document["sent"] = sent;
+  document["complete"] = signatures.is_enough();
+  document["signed_by_old"] = List(signatures.old_persons);
+  document["needed_of_old"] = signatures.old_needed;
+  document["signed_by_new"] = List(signatures.new_persons);
+  document["needed_of_new"] = signatures.new_needed;
+  document["changes"] = List(differences);
+  document["root"] = RootObject(next);
+  return Dump(document);
+}
+
+// The envelope with one signature more, or a new one with the first.
+Result<Bytes> SignWith(Session& session, const trust::RootDocument& current,
+                       const v1::RootDocument& next, Bytes envelope, const std::string& file) {
+  HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(file));
+  HF_ASSIGN(const std::string person, RootPersonOf(current.document(), next, key));
+  if (envelope.empty()) {
+    const crypto::SigningKey* first = &key;
+    return trust::SignRootDocument(next, {&first, 1});
+  }
+  Result<Bytes> more = trust::AddSignature(trust::PayloadType::kRoot, envelope, key);
+  if (more) return more;
+  return Fail(std::move(more).error().While(fmt::format("sign for {}", Quote(person))));
+}
+
+Result<void> SendRoot(Session& session, const trust::RootDocument& current, ByteView envelope) {
+  HF_TRY(current.VerifyNext(envelope, session.now()));
+  v1::AdminRequest request;
+  request.mutable_trust_change()->set_root(std::string(AsText(envelope)));
+  HF_TRY(session.Ask(std::move(request), v1::AdminReply::kDone));
+  return {};
+}
+
+struct Proposal {
+  v1::RootDocument next;
+  Bytes envelope;  // empty: nobody has signed yet
+};
+
+Result<std::vector<RootChanges::PersonKey>> ReadPersonKeys(std::string_view option,
+                                                           const std::vector<std::string>& texts) {
+  std::vector<RootChanges::PersonKey> keys;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      return WrongUsage(fmt::format("{} {}; expected PERSON=FILE", option, Quote(text)));
+    }
+    keys.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return keys;
+}
+
+class TrustRotateVerb final : public OperatorVerb {
+ public:
+  void Declare(OptionList& options) override {
+    const auto list = [&](const std::string& name, std::vector<std::string>& values,
+                          const std::string& metavar, const std::string& help) {
+      options.Add({.names = name, .metavar = metavar, .help = help, .value = &values});
+    };
+    const auto number = [&](const std::string& name, std::optional<unsigned>& value,
+                            const std::string& help) {
+      options.Add(
+          {.names = name, .metavar = "N", .help = help, .value = [&value](const std::string& text) {
+             return NumberInto(value.emplace())(text);
+           }});
+    };
+    list("--add-operator", add_operators_, "PERSON=FILE", "with this public key");
+    list("--remove-operator", changes_.remove_operators, "PERSON",
+         "with all of their operator keys");
+    list("--add-root", add_roots_, "PERSON=FILE", "a root key: its public half");
+    list("--remove-root", changes_.remove_roots, "PERSON", "with all of their root keys");
+    options
+        .Add({.names = "--controller-key",
+              .metavar = "FILE",
+              .help = "the controller's new public key, instead of the old",
+              .value = &changes_.controller_key_file})
+        .Add({.names = "--raise-epoch",
+              .help = "agents refuse whatever the controller of before has signed",
+              .value = &changes_.raise_epoch});
+    number("--root-threshold", changes_.root_threshold,
+           "persons who must sign a new root document");
+    number("--restore-operators", changes_.restore_operators,
+           "who must sign a restore to a directory");
+    number("--restore-in-place-operators", changes_.restore_in_place_operators,
+           "who must sign a restore in place");
+    options.Add({.names = "--days",
+                 .metavar = "N",
+                 .help = "how long keys and document are valid from now; default 365",
+                 .value = NumberInto(changes_.valid_days)});
+    list("--root-key", root_keys_, "FILE", "a root key to sign with");
+    options
+        .Add({.names = "--file",
+              .metavar = "FILE",
+              .help = "to begin with, or to go on with: what is handed round",
+              .value = &file_})
+        .Add({.names = "--base",
+              .metavar = "FILE",
+              .help = "the document in force, without asking the controller",
+              .value = &base_})
+        .Add({.names = "--send",
+              .help = "give it to the controller when all have signed",
+              .value = &send_});
+    AddPassphraseFile(options);
+  }
+
+  Result<int> Run(Session& session) override {
+    HF_ASSIGN(const trust::RootDocument current, CurrentRoot(session, base_));
+    HF_ASSIGN(Proposal proposal, BeginOrGoOn(session, current));
+    const std::vector<std::string> differences = RootDifferences(current.document(), proposal.next);
+    if (!root_keys_.empty() || send_) {
+      std::string words = "the next root document:\n";
+      for (const std::string& difference : differences) words += "  " + difference + "\n";
+      session.Tell(words);
+      HF_TRY(session.Confirm(root_keys_.empty() ? "Send it?" : "Sign it?",
+                             "the root document was not signed"));
+    }
+    for (const std::string& file : root_keys_) {
+      HF_ASSIGN(proposal.envelope,
+                SignWith(session, current, proposal.next, std::move(proposal.envelope), file));
+    }
+    HF_ASSIGN(const RootProposal made, ReadRootProposal(current, proposal.envelope));
+    if (!file_.empty() && !root_keys_.empty()) {
+      HF_TRY(WriteFileAtomic(file_, proposal.envelope, 0644));
+    }
+    if (send_) HF_TRY(SendRoot(session, current, proposal.envelope));
+    return session.Finish(
+        kExitDone, [&] { return RotateText(differences, made.signatures, file_, send_); },
+        [&] { return RotateJson(made.document, differences, made.signatures, file_, send_); });
+  }
+
+ protected:
+  Result<void> CheckOptions() override {
+    HF_ASSIGN(changes_.add_operators, ReadPersonKeys("--add-operator", add_operators_));
+    HF_ASSIGN(changes_.add_roots, ReadPersonKeys("--add-root", add_roots_));
+    if (file_.empty() && !send_) {
+      return WrongUsage("neither --file nor --send; expected where the document goes");
+    }
+    if (send_ && !base_.empty()) {
+      return WrongUsage(
+          "--send and --base; expected one of them: what is sent is compared with what the "
+          "controller has");
+    }
+    return {};
+  }
+
+ private:
+  // What was begun before, or a beginning.
+  Result<Proposal> BeginOrGoOn(Session& session, const trust::RootDocument& current) const {
+    std::error_code failure;
+    if (file_.empty() || !std::filesystem::exists(file_, failure)) {
+      if (root_keys_.empty()) {
+        return Fail(ErrorCode::kInvalidArgument,
+                    file_.empty() ? "no root key to sign the next root document with"
+                                  : fmt::format("{} is not there, and there is no root key to "
+                                                "begin it with",
+                                                Quote(file_)),
+                    "--root-key FILE");
+      }
+      HF_ASSIGN(v1::RootDocument next, MakeNextRoot(current, changes_, session.now()));
+      return Proposal{std::move(next), {}};
+    }
+    if (!changes_.is_empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} was begun already: what it changes is what others have signed",
+                              Quote(file_)),
+                  "name a new file for other changes");
+    }
+    HF_ASSIGN(Bytes envelope,
+              ReadWholeFile(file_, trust::EnvelopeBytesMax(trust::PayloadType::kRoot)));
+    Result<RootProposal> proposal = ReadRootProposal(current, envelope);
+    if (!proposal) return Fail(std::move(proposal).error().While("read " + Quote(file_)));
+    return Proposal{std::move(proposal->document), std::move(envelope)};
+  }
+
+  RootChanges changes_;
+  std::vector<std::string> add_operators_;
+  std::vector<std::string> add_roots_;
+  std::vector<std::string> root_keys_;  // files
+  std::string file_;                    // that is handed round
+  std::string base_;                    // the document in force, from a file
+  bool send_ = false;
+};
+
+}  // namespace
+
+OperatorVerbEntry TrustRotateEntry() {
+  return {
+      .text =
+          {.names = {"trust rotate"},
+           .section = "Set up and maintain the cluster",
+           .summary = "make, sign and send the next root document",
+           .examples =
+               "  holdfast trust rotate --root-key root/anna.key --send           # a year more\n"
+               "  holdfast trust rotate --add-operator cleo=cleo.pub --add-root cleo=cleo-root.pub "
+               "\\\n"
+               "      --root-key root/anna.key --file next.holdfast               # anna begins\n"
+               "  holdfast trust rotate --file next.holdfast --base root.holdfast \\\n"
+               "      --root-key root/ben.key                                     # ben, without a "
+               "network\n"
+               "  holdfast trust rotate --file next.holdfast --send\n"},
+      .make = MakeOperatorVerb<TrustRotateVerb>};
+}
+
+}  // namespace holdfast::cli::cluster
