@@ -171,10 +171,9 @@ Error AgentProgram::UnknownRepository(const std::string& name) const {
   for (const RepositorySettings& repository : settings_->repositories) {
     known.push_back(repository.name);
   }
-  std::string message = fmt::format("no repository {} in {}", Quote(name), Quote(settings_->file));
-  const std::string suggestion = DidYouMean(name, known);
-  if (!suggestion.empty()) message += "; " + suggestion;
-  return Error(ErrorCode::kInvalidArgument, std::move(message))
+  const std::string message =
+      fmt::format("no repository {} in {}", Quote(name), Quote(settings_->file));
+  return Error(ErrorCode::kInvalidArgument, WithSuggestion(message, name, known))
       .WithHint(fmt::format("there are: {}", RepositoryNames()));
 }
 

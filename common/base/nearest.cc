@@ -50,4 +50,10 @@ std::string DidYouMean(std::string_view text, const std::vector<std::string>& ca
   return nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest));
 }
 
+std::string WithSuggestion(std::string message, std::string_view text,
+                           const std::vector<std::string>& candidates) {
+  const std::string suggestion = DidYouMean(text, candidates);
+  return suggestion.empty() ? std::move(message) : message + "; " + suggestion;
+}
+
 }  // namespace holdfast

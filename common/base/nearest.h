@@ -13,5 +13,8 @@ std::string Nearest(std::string_view text, const std::vector<std::string>& candi
 
 // "did you mean \"backup\"?", or empty when no candidate is near `text`.
 std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates);
+// "MESSAGE; did you mean \"backup\"?", or `message` when no candidate is near `text`.
+std::string WithSuggestion(std::string message, std::string_view text,
+                           const std::vector<std::string>& candidates);
 
 }  // namespace holdfast

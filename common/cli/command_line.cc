@@ -345,8 +345,7 @@ Result<void> CommandLine::ParseOptions(const OptionList& options,
     for (const Option* option : parser.options) {
       for (std::string& name : Split(option->names, ',')) known.push_back(std::move(name));
     }
-    const std::string suggestion = DidYouMean(NameIn(extra), known);
-    if (!suggestion.empty()) message += "; " + suggestion;
+    message = WithSuggestion(std::move(message), NameIn(extra), known);
     return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, std::move(message)), words));
   } catch (const CLI::ParseError& error) {
     return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, Message(error)), words));

@@ -26,8 +26,7 @@ Answer AnswerOf(const DraftRecord& draft) {
 void Machine::Handle(const event::RestoreRequested& event) {
   Agent* agent = FindAgent(event.node);
   if (agent == nullptr || agent->record.revoked) {
-    Reply(event.request, Fail(ErrorCode::kNotFound, fmt::format("no agent {}", Quote(event.node)),
-                              "see `holdfast agent list`"));
+    Reply(event.request, Fail(UnknownNode(event.node)));
     return;
   }
   if (event.snapshot.size() != 32) {

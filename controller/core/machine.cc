@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/base/ulid.h"
 #include "proto/holdfast/v1/plan.pb.h"
 #include "proto/holdfast/v1/trust.pb.h"
@@ -179,6 +181,16 @@ std::string Machine::NewUlid() { return MakeUlid(StepClock(now_), random_); }
 Agent* Machine::FindAgent(const std::string& node) {
   auto found = agents_.find(node);
   return found == agents_.end() ? nullptr : &found->second;
+}
+
+Error Machine::UnknownNode(const std::string& node) const {
+  std::vector<std::string> known;
+  for (const auto& [name, agent] : agents_) {
+    if (!agent.record.revoked) known.push_back(name);
+  }
+  return Error(ErrorCode::kNotFound,
+               WithSuggestion(fmt::format("no node {}", Quote(node)), node, known))
+      .WithHint("see `holdfast agent list`");
 }
 
 Run* Machine::FindRun(const std::string& run) {

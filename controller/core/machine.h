@@ -155,6 +155,8 @@ class Machine {
   void Reply(std::uint64_t request, Result<Answer> answer);
   std::string NewUlid();
   Agent* FindAgent(const std::string& node);
+  // kNotFound, with the nearest name.
+  Error UnknownNode(const std::string& node) const;
   Run* FindRun(const std::string& run);
   Task* FindTask(const std::string& run, std::uint32_t number);
   void Touch(const Run& run, std::size_t unit) { touched_.emplace(run.record.run, unit); }
@@ -252,6 +254,8 @@ class Machine {
   void Amend(Run& run);
   void NextPage(Run& run, std::size_t unit);
   Agent* LeastBusy(const std::vector<Agent*>& agents);
+  // Of all agents that are not revoked, ascending.
+  std::vector<std::string> Repositories() const;
 
   // drafts.cc
   void Handle(const event::RestoreRequested& event);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/base/pattern.h"
 #include "controller/core/machine.h"
 #include "controller/core/selector.h"
@@ -31,15 +32,10 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
   const bool over_repository =
       event.kind == OrderKind::kVerify || event.kind == OrderKind::kInventory;
   if (over_repository && event.repository.empty()) {
-    std::set<std::string> all;
-    for (const auto& [node, agent] : agents_) {
-      if (agent.record.revoked) continue;
-      all.insert(agent.record.repositories.begin(), agent.record.repositories.end());
-    }
-    if (all.empty()) {
+    repositories = Repositories();
+    if (repositories.empty()) {
       return Fail(ErrorCode::kNotFound, "no agent has a repository", "see `holdfast agent list`");
     }
-    repositories = std::vector<std::string>(all.begin(), all.end());
   }
   if (running + repositories.size() > options_.runs_max) {
     return Fail(ErrorCode::kBusy, fmt::format("there are {} runs already", running),
@@ -70,6 +66,15 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
     }
   }
   return made;
+}
+
+std::vector<std::string> Machine::Repositories() const {
+  std::set<std::string> all;
+  for (const auto& [node, agent] : agents_) {
+    if (agent.record.revoked) continue;
+    all.insert(agent.record.repositories.begin(), agent.record.repositories.end());
+  }
+  return {all.begin(), all.end()};
 }
 
 Run& Machine::NewRun(const event::RunRequested& event, const std::string& repository) {
@@ -150,7 +155,20 @@ Result<std::vector<Wanted>> ParseAll(const std::vector<std::string>& selectors) 
   return all;
 }
 
-Result<void> CheckUsed(const std::vector<Wanted>& wanted) {
+// What a selector may have meant: the sources of the agents, with "@node" if `has_node`.
+std::vector<std::string> KnownSources(const std::map<std::string, Agent>& agents, bool has_node) {
+  std::set<std::string> known;
+  for (const auto& [node, agent] : agents) {
+    if (agent.record.revoked) continue;
+    for (const ConfiguredSource& source : agent.record.sources) {
+      known.insert(has_node ? source.source + "@" + node : source.source);
+    }
+  }
+  return {known.begin(), known.end()};
+}
+
+Result<void> CheckUsed(const std::vector<Wanted>& wanted,
+                       const std::map<std::string, Agent>& agents) {
   for (const Wanted& one : wanted) {
     if (!one.is_used && one.selector.source == "*/*" && one.selector.node.empty()) {
       return Fail(
@@ -159,7 +177,9 @@ Result<void> CheckUsed(const std::vector<Wanted>& wanted) {
           "see `holdfast agent list`");
     }
     if (!one.is_used) {
-      return Fail(ErrorCode::kNotFound, fmt::format("no agent has a source {}", Quote(one.text)),
+      const std::vector<std::string> known = KnownSources(agents, !one.selector.node.empty());
+      return Fail(ErrorCode::kNotFound,
+                  WithSuggestion(fmt::format("no source {}", Quote(one.text)), one.text, known),
                   "see `holdfast source list`");
     }
   }
@@ -211,7 +231,7 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
       if (is_named) members.preferred.insert(node);
     }
   }
-  HF_TRY(CheckUsed(wanted));
+  HF_TRY(CheckUsed(wanted, agents_));
 
   for (auto& [name, members] : shared) {
     if (!members.is_wanted) continue;
@@ -275,7 +295,7 @@ Result<std::vector<TaskWish>> Machine::ChooseProbe(const std::vector<std::string
     }
     if (!wish.sources.empty()) wishes.push_back(std::move(wish));
   }
-  HF_TRY(CheckUsed(wanted));
+  HF_TRY(CheckUsed(wanted, agents_));
   return wishes;
 }
 
@@ -292,9 +312,11 @@ Result<std::vector<TaskWish>> Machine::ChooseRepository(OrderKind kind,
     if (agent.is_connected()) connected.push_back(&agent);
   }
   if (!is_known) {
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("no agent has a repository {}", Quote(repository)),
-                "see `holdfast agent list`");
+    const std::vector<std::string> known = Repositories();
+    return Fail(
+        ErrorCode::kNotFound,
+        WithSuggestion(fmt::format("no repository {}", Quote(repository)), repository, known),
+        "see `holdfast agent list`");
   }
   if (connected.empty()) {
     return Fail(ErrorCode::kUnavailable,

@@ -462,9 +462,7 @@ void Machine::Handle(const event::JoinReceived& event) {
 void Machine::Handle(const event::AgentRevoked& event) {
   Agent* agent = FindAgent(event.node);
   if (agent == nullptr || agent->record.revoked) {
-    Reply(event.request,
-          Fail(ErrorCode::kNotFound, fmt::format("no agent {} to revoke", Quote(event.node)),
-               "see `holdfast agent list`"));
+    Reply(event.request, Fail(UnknownNode(event.node)));
     return;
   }
   DropTasks(*agent, "the node's agent was revoked");

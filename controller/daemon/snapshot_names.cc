@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 
 namespace holdfast::controller {
 namespace {
@@ -78,6 +79,30 @@ Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::str
               "add \"@\" and one of: " + shown);
 }
 
+// The sources of the agents; empty if the catalog cannot be read, as they are only suggestions.
+std::vector<std::string> KnownSources(CatalogReader& reader) {
+  std::vector<std::string> known;
+  const Result<std::vector<AgentRecord>> agents = reader.Agents("", kPageRowsMax);
+  if (!agents) return known;
+  for (const AgentRecord& agent : *agents) {
+    for (const ConfiguredSource& source : agent.sources) known.push_back(source.source);
+  }
+  return known;
+}
+
+// kNotFound: "no WHAT latest:ectd/main", with the nearest source if `source`, which is in `name`,
+// does not exist.
+Error NothingOf(CatalogReader& reader, std::string_view what, std::string_view name,
+                const std::string& source, std::string hint = "see `holdfast snapshot list`") {
+  std::string message = fmt::format("no {} {}", what, Quote(name));
+  const std::string nearest = Nearest(source, KnownSources(reader));
+  if (!nearest.empty() && nearest != source) {
+    const std::string meant = std::string(name).replace(name.find(source), source.size(), nearest);
+    message += fmt::format("; did you mean {}?", Quote(meant));
+  }
+  return Error(ErrorCode::kNotFound, std::move(message)).WithHint(std::move(hint));
+}
+
 // Newer snapshots than `found` that the rule excluded.
 Result<std::vector<SnapshotRecord>> PassedOver(CatalogReader& reader, SnapshotQuery query,
                                                const SnapshotRecord* found) {
@@ -113,8 +138,8 @@ Result<NamedSnapshot> FindLatest(CatalogReader& reader, std::string_view name,
                 fmt::format("the newest is {}, which is {}: use --allow-{}, or name it",
                             HexEncode(newer.front().snapshot).substr(0, 8), flaw, flaw));
   }
-  NamedSnapshot named;
-  HF_ASSIGN(named.snapshot, OneOf(std::move(found), name));
+  if (found.empty()) return Fail(NothingOf(reader, "snapshot", name, query.source));
+  NamedSnapshot named{std::move(found.front()), {}};
   for (const SnapshotRecord& one : newer) {
     named.passed_over.push_back(
         fmt::format("{} ({})", HexEncode(one.snapshot).substr(0, 8), FlawOf(one, rule)));
@@ -131,8 +156,9 @@ Result<SnapshotRecord> FindSafety(CatalogReader& reader, std::string_view name,
   query.limit = 1;
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
   if (!found.empty()) return std::move(found.front());
-  return Fail(ErrorCode::kNotFound, fmt::format("no safety snapshot of {}", Quote(name)),
-              "only a restore in place leaves one; `holdfast snapshot list --safety` shows all");
+  return Fail(
+      NothingOf(reader, "safety snapshot of", name, query.source,
+                "only a restore in place leaves one; `holdfast snapshot list --safety` shows all"));
 }
 
 }  // namespace
@@ -165,6 +191,9 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
     query.id_prefix = name;
   }
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
+  if (found.empty() && !query.source.empty()) {
+    return Fail(NothingOf(reader, "snapshot", name, query.source));
+  }
   HF_ASSIGN(SnapshotRecord one, OneOf(std::move(found), name));
   if (rule.undo && !one.safety) {
     return Fail(
@@ -201,7 +230,13 @@ Result<std::string> FindRun(CatalogReader& reader, std::string_view given) {
     query.before = runs.back().run;
   }
   if (!found.empty()) return found;
-  return Fail(ErrorCode::kNotFound, fmt::format("no run {}", Quote(given)),
+  RunQuery newest;
+  newest.limit = kPageRowsMax;
+  std::vector<std::string> known;
+  HF_ASSIGN(const std::vector<RunRecord> runs, reader.Runs(newest));
+  for (const RunRecord& run : runs) known.push_back(run.run);
+  return Fail(ErrorCode::kNotFound,
+              WithSuggestion(fmt::format("no run {}", Quote(given)), name, known),
               "see `holdfast run list`");
 }
 

@@ -16,6 +16,8 @@ TEST_CASE("nearest: two swapped neighbours are one mistake") {
   REQUIRE(Nearest("bakcup", {"backup", "back"}) == "backup");
   REQUIRE(DidYouMean("bakcup", {"backup"}) == "did you mean \"backup\"?");
   REQUIRE(DidYouMean("xyz", {"backup"}).empty());
+  REQUIRE(WithSuggestion("no x", "bakcup", {"backup"}) == "no x; did you mean \"backup\"?");
+  REQUIRE(WithSuggestion("no x", "xyz", {"backup"}) == "no x");
 }
 
 }  // namespace

@@ -414,5 +414,31 @@ TEST_CASE("backup: selectors that name nothing are refused before anything happe
   }
 }
 
+TEST_CASE("backup: an unknown source gets the nearest name") {
+  Cluster cluster;
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {"ectd/main", "no source \"ectd/main\"; did you mean \"etcd/main\"?"},
+           {"etcd/main@d", "no source \"etcd/main@d\"; did you mean \"etcd/main@a\"?"},
+           {"kafka/other", "no source \"kafka/other\""}}) {
+    for (const OrderKind kind : {OrderKind::kBackup, OrderKind::kProbe}) {
+      cluster.Step(
+          event::RunRequested{.request = 3, .kind = kind, .selectors = {text}, .actor = "uid:0"});
+      const Result<Answer>& answer = cluster.replies.back().answer;
+      REQUIRE_FALSE(answer.has_value());
+      CHECK(answer.error().code() == ErrorCode::kNotFound);
+      CHECK(answer.error().message() == message);
+    }
+  }
+}
+
+TEST_CASE("check: an unknown repository gets the nearest name") {
+  Cluster cluster;
+  cluster.Step(event::RunRequested{
+      .request = 3, .kind = OrderKind::kVerify, .repository = "mian", .actor = "uid:0"});
+  const Result<Answer>& answer = cluster.replies.back().answer;
+  REQUIRE_FALSE(answer.has_value());
+  CHECK(answer.error().message() == "no repository \"mian\"; did you mean \"main\"?");
+}
+
 }  // namespace
 }  // namespace holdfast::controller

@@ -470,5 +470,26 @@ TEST_CASE("inventory: page by page, and what is not seen is gone") {
   CHECK_FALSE(one.catalog.snapshots.contains({"main", gone.snapshot}));
 }
 
+TEST_CASE("sessions: an unknown node gets the nearest name") {
+  Fixture fixture;
+  fixture.AddAgent("web-1", {});
+  fixture.StartWithAgents();
+  fixture.Step(event::AgentRevoked{9, "wbe-1", "uid:0"});
+  REQUIRE_FALSE(fixture.replies.back().answer.has_value());
+  CHECK(fixture.replies.back().answer.error().message() ==
+        "no node \"wbe-1\"; did you mean \"web-1\"?");
+  fixture.Step(event::RestoreRequested{.request = 5,
+                                       .node = "web-2",
+                                       .source = "files/app",
+                                       .repository = "main",
+                                       .snapshot = Bytes(32, 1),
+                                       .root = "staging",
+                                       .directory = "x",
+                                       .actor = "uid:0"});
+  REQUIRE_FALSE(fixture.replies.back().answer.has_value());
+  CHECK(fixture.replies.back().answer.error().message() ==
+        "no node \"web-2\"; did you mean \"web-1\"?");
+}
+
 }  // namespace
 }  // namespace holdfast::controller

@@ -246,6 +246,10 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
     const v1::StatusReply status = controller.Good(StatusRequest()).status();
     REQUIRE(status.sources_size() == 1);
     CHECK(status.sources(0).source() == "files/app@db-1");
+    v1::AdminRequest typo;
+    typo.mutable_snapshot_show()->set_snapshot("latest:files/apb");
+    CHECK(controller.Ask(typo).error().message() ==
+          "no snapshot \"latest:files/apb\"; did you mean \"latest:files/app\"?");
     REQUIRE_OK(controller.Stop());
   }
   Running again(cluster);
@@ -356,6 +360,13 @@ TEST_CASE("controller: a run is watched, cancelled, and found again") {
   REQUIRE(run.tasks_size() == 1);
   CHECK(run.tasks(0).node() == "db-1");
   CHECK(run.requester() == LocalActor(::getuid()));
+
+  std::string typo = made.runs(0);
+  typo.back() = typo.back() == 'A' ? 'B' : 'A';
+  v1::AdminRequest mistyped;
+  mistyped.mutable_run_show()->set_run(typo);
+  CHECK(controller.Ask(mistyped).error().message() ==
+        "no run \"" + typo + "\"; did you mean \"" + made.runs(0) + "\"?");
 
   v1::AdminRequest cancel;
   cancel.mutable_run_cancel()->set_run(made.runs(0));
