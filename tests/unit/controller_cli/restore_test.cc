@@ -422,29 +422,80 @@ TEST_CASE("restore: who says no, or cannot be asked, signs nothing") {
   REQUIRE(fixture.Signatures() == 0);
 }
 
-TEST_CASE("restore: the key is asked for its passphrase once, or takes it from a file") {
-  RestoreFixture fixture;
-  Unwrap(trust::CreateSigningKeyFile(fixture.Path("locked.key"), fixture.keys.anna,
-                                     Secret("open sesame"), fixture.keys.random));
-  fixture.Write("cli.yaml", "controller: " + fixture.Path("socket") + "\ncluster_id: " + kCluster +
-                                "\noperator_key_file: locked.key\n");
+// An operator whose key has a passphrase.
+struct LockedKeyFixture : RestoreFixture {
+  LockedKeyFixture() {
+    Unwrap(trust::CreateSigningKeyFile(Path("locked.key"), keys.anna, Secret("open sesame"),
+                                       keys.random));
+    Write("cli.yaml", "controller: " + Path("socket") + "\ncluster_id: " + kCluster +
+                          "\noperator_key_file: locked.key\n");
+  }
+};
 
-  fixture.prompt.answers = {"yes", "wrong"};
+TEST_CASE("restore: the key is unlocked before a draft is requested, in three tries") {
+  LockedKeyFixture fixture;
+  fixture.prompt.answers = {"wrong", "wrong", "wrong", "open sesame"};
   const Outcome wrong = fixture.Run(kRestore);
-  REQUIRE(wrong.code == 4);
-  REQUIRE_THAT(wrong.err, Contains("locked.key"));
-  REQUIRE(fixture.Signatures() == 0);
+  CHECK(wrong.code == 4);
+  CHECK_THAT(wrong.err, Contains("locked.key") && Contains("the passphrase is wrong"));
+  CHECK(fixture.prompt.asked.size() == 3);
+  CHECK(fixture.controller.Got(Request::kRestore).empty());
+  CHECK(fixture.controller.Got(Request::kDeny).empty());
 
-  fixture.prompt.answers = {"yes", "open sesame"};
-  REQUIRE(fixture.Run(kRestore).code == 0);
+  fixture.prompt.answers = {"wrong", "open sesame", "yes"};
+  const Outcome signed_one = fixture.Run(kRestore);
+  INFO(signed_one.err);
+  CHECK(signed_one.code == 0);
+  CHECK(fixture.prompt.asked.back() == "Sign it? [yes/no] ");
+  CHECK(fixture.Signatures() == 1);
+}
 
+TEST_CASE("restore: the passphrase comes from a file, and a wrong one leaves no draft") {
+  LockedKeyFixture fixture;
   fixture.prompt.is_anybody_there = false;
-  fixture.Write("passphrase", "open sesame\n");
+  fixture.Write("passphrase", "wrong\n");
   std::vector<std::string> argv = kRestore;
   argv.insert(argv.end(), {"--yes", "--passphrase-file", fixture.Path("passphrase"), "--no-wait"});
+  CHECK(fixture.Run(argv).code == 4);
+  CHECK(fixture.controller.Got(Request::kRestore).empty());
+
+  fixture.Write("passphrase", "open sesame\n");
   const Outcome quick = fixture.Run(argv);
-  REQUIRE(quick.code == 0);
-  REQUIRE_THAT(quick.out, Contains("holdfast run watch"));
+  CHECK(quick.code == 0);
+  CHECK_THAT(quick.out, Contains("holdfast run watch"));
+}
+
+TEST_CASE("restore: the screen separates what is signed from what the controller says") {
+  RestoreFixture fixture;
+  fixture.controller.On(Request::kSnapshotShow, [](const Request&) {
+    v1::AdminReply reply;
+    v1::SnapshotView& view = *reply.mutable_snapshot();
+    view = TheSnapshot();
+    view.set_time_ms(kTrustNowMs);
+    view.set_items(12);
+    view.set_bytes(3 << 20);
+    view.set_note("nightly\nSign it");
+    return Reply(reply);
+  });
+  fixture.operators = 2;
+  fixture.prompt.answers = {"yes", "yes"};
+  for (const std::vector<std::string>& argv :
+       {kRestore, std::vector<std::string>{"approve", kRun}}) {
+    const std::string err = fixture.Run(argv).err;
+    INFO(err);
+    const std::size_t order = err.find("this order will carry your signature:");
+    const std::size_t mark =
+        err.find("\n\nnot signed: what the controller says of this snapshot:\n");
+    REQUIRE(order != std::string::npos);
+    REQUIRE(mark != std::string::npos);
+    CHECK(order < err.find("staging/look"));
+    CHECK(err.find("staging/look") < mark);
+    const std::string below = err.substr(mark);
+    CHECK_THAT(below, Contains("time  2023-11-14T22:13:20Z") &&
+                          Contains("size  12 items, 3.00 MiB") && Contains("host  web-1") &&
+                          Contains("note  nightly\\x0aSign it"));
+    CHECK(err.find("nightly") > mark);
+  }
 }
 
 TEST_CASE("restore: without a key or the cluster's id in cli.yaml nothing begins") {
