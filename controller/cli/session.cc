@@ -9,6 +9,11 @@
 #include "controller/cli/run_words.h"
 
 namespace holdfast::cli {
+namespace {
+
+constexpr int kPassphraseTries = 3;
+
+}  // namespace
 
 Result<const CliSettings*> Session::Settings() {
   if (!settings_) {
@@ -77,16 +82,23 @@ Result<void> Session::Confirm(std::string_view question, std::string_view otherw
 }
 
 Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
-  return trust::ReadSigningKeyFile(path, [&]() -> Result<Secret> {
-    if (!verb_.passphrase_file().empty()) return ReadPassphraseFile(verb_.passphrase_file());
-    if (context_.prompt->is_there()) {
-      return context_.prompt->AskSecret(fmt::format("Passphrase of {}: ", Quote(path)));
-    }
-    return Fail(
-        ErrorCode::kDenied,
-        fmt::format("key {} needs its passphrase, and there is no terminal to ask at", Quote(path)),
-        "--passphrase-file FILE");
-  });
+  for (int attempt = 1;; ++attempt) {
+    bool was_asked = false;
+    Result<crypto::SigningKey> key = trust::ReadSigningKeyFile(path, [&]() -> Result<Secret> {
+      if (!verb_.passphrase_file().empty()) return ReadPassphraseFile(verb_.passphrase_file());
+      if (context_.prompt->is_there()) {
+        was_asked = true;
+        return context_.prompt->AskSecret(fmt::format("Passphrase of {}: ", Quote(path)));
+      }
+      return Fail(ErrorCode::kDenied,
+                  fmt::format("key {} needs its passphrase, and there is no terminal to ask at",
+                              Quote(path)),
+                  "--passphrase-file FILE");
+    });
+    const bool is_wrong = !key && was_asked && key.error().code() == ErrorCode::kDenied;
+    if (!is_wrong || attempt == kPassphraseTries) return key;
+    Tell("the passphrase is wrong; try again");
+  }
 }
 
 Result<std::vector<std::string>> Session::MakeRuns(v1::AdminRequest request) {

@@ -47,7 +47,7 @@ class Session {
   Result<void> CheckCanAsk() const;
   // kDenied unless the answer is yes; --yes answers for the person.
   Result<void> Confirm(std::string_view question, std::string_view otherwise);
-  // A private key, its passphrase from --passphrase-file or asked for.
+  // A private key, its passphrase from --passphrase-file or asked for, three times at most.
   Result<crypto::SigningKey> ReadKey(const std::string& path);
 
   // Sends a request that makes runs, and returns their ULIDs.

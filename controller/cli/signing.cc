@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
+#include "common/cli/table.h"
 #include "common/io/fd.h"
 #include "common/trust/envelope.h"
 #include "common/trust/orders.h"
@@ -21,6 +23,20 @@ bool IsBeginningOf(std::string_view typed, std::string_view ulid) {
          std::ranges::equal(typed, ulid.substr(0, typed.size()), [](char a, char b) {
            return a == b || (a >= 'a' && a <= 'z' && a - 'a' + 'A' == b);
          });
+}
+
+// What helps to decide and is no part of the order. The controller may lie about it.
+std::string UnsignedText(const v1::SnapshotView& snapshot) {
+  std::vector<std::pair<std::string, std::string>> words = {
+      {"time", TimeText(snapshot.time_ms())},
+      {"size",
+       fmt::format("{} items, {}", FormatCount(snapshot.items()), FormatBytes(snapshot.bytes()))},
+      {"host", snapshot.host()},
+      {"state", SnapshotMarks(snapshot)},
+      {"note", snapshot.note()},
+  };
+  std::erase_if(words, [](const auto& pair) { return pair.second.empty(); });
+  return "\nnot signed: what the controller says of this snapshot:\n" + Aligned(words);
 }
 
 Json PlanObject(const v1::Plan& plan) {
@@ -110,11 +126,12 @@ Result<v1::DraftView> DenyDraft(Session& session, const std::string& draft) {
   return std::move(*reply.mutable_draft());
 }
 
-Result<v1::DraftView> SignAndSend(Session& session, const CliSettings& settings,
-                                  const v1::DraftView& draft, const v1::Plan& plan) {
-  session.Tell("this order will carry your signature:\n" + PlanText(plan));
+Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& key,
+                                  const v1::DraftView& draft, const v1::Plan& plan,
+                                  const std::optional<v1::SnapshotView>& snapshot) {
+  session.Tell("this order will carry your signature:\n" + PlanText(plan) +
+               (snapshot ? UnsignedText(*snapshot) : ""));
   HF_TRY(session.Confirm("Sign it?", fmt::format("draft {} was not signed", draft.draft())));
-  HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(settings.operator_key_file));
   const trust::Signature signature =
       trust::MakeSignature(trust::PayloadType::kPlan, AsBytes(draft.payload()), key);
   v1::AdminRequest request;

@@ -19,9 +19,11 @@ Result<const CliSettings*> SettingsToSign(Session& session);
 Result<v1::SnapshotView> FindSnapshot(Session& session, v1::SnapshotShowRequest show);
 Result<v1::DraftView> FindDraft(Session& session, const std::string& name);
 Result<v1::DraftView> DenyDraft(Session& session, const std::string& draft);
-// Shows the order, asks, signs its bytes and hands the signature over.
-Result<v1::DraftView> SignAndSend(Session& session, const CliSettings& settings,
-                                  const v1::DraftView& draft, const v1::Plan& plan);
+// Shows the order, and below it what the controller says of the snapshot, which is not signed.
+// Asks, signs the order's bytes and hands the signature over.
+Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& key,
+                                  const v1::DraftView& draft, const v1::Plan& plan,
+                                  const std::optional<v1::SnapshotView>& snapshot);
 // After the signature: the run is followed, or others have to sign first.
 Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_waiting, bool no_wait);
 

@@ -43,7 +43,8 @@ class ApproveVerb final : public OperatorVerb {
       }
     }
     HF_ASSIGN(const v1::Plan plan, CheckDraft(draft, expected, session.now()));
-    HF_ASSIGN(const v1::DraftView sent, SignAndSend(session, *settings, draft, plan));
+    HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
+    HF_ASSIGN(const v1::DraftView sent, SignAndSend(session, key, draft, plan, expected.view));
     return GoOn(session, sent, kExitDone, no_wait());
   }
 

@@ -103,6 +103,8 @@ class RestoreVerb final : public OperatorVerb {
     HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, SnapshotToShow()));
     HF_TRY(CheckValidity(target_, snapshot));
     session.TellPassedOver(snapshot);
+    // Before a draft is requested: a wrong passphrase must leave none.
+    HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
     HF_ASSIGN(v1::AdminReply reply, session.Ask(OrderOf(snapshot), v1::AdminReply::kDraft));
     const v1::DraftView& draft = reply.draft();
     ExpectedRestore expected;
@@ -117,7 +119,7 @@ class RestoreVerb final : public OperatorVerb {
     Result<v1::Plan> plan = CheckDraft(draft, expected, session.now());
     if (!plan) return Withdraw(session, draft.draft(), std::move(plan).error());
     if (snapshot.partial()) session.Tell("this snapshot is partial: something is missing in it");
-    Result<v1::DraftView> sent = SignAndSend(session, *settings, draft, *plan);
+    Result<v1::DraftView> sent = SignAndSend(session, key, draft, *plan, snapshot);
     if (!sent) return Withdraw(session, draft.draft(), std::move(sent).error());
     // What was asked for has not been done when others must sign first.
     return GoOn(session, *sent, kExitPartlyDone, no_wait());
