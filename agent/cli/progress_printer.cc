@@ -48,6 +48,11 @@ void ProgressPrinter::Expect(std::size_t subjects) {
   expected_ = subjects;
 }
 
+void ProgressPrinter::Skip() {
+  std::lock_guard lock(mutex_);
+  ++ended_;
+}
+
 void ProgressPrinter::Begin(const std::string& subject, const Progress& progress) {
   std::lock_guard lock(mutex_);
   subjects_.emplace_back(subject, Subject{.progress = &progress, .rate = {}});

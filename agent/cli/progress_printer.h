@@ -29,6 +29,7 @@ class ProgressPrinter final : public jobs::JobObserver {
   ProgressPrinter(ProgressStyle style, Terminal& terminal, const Clock& clock);
   ~ProgressPrinter() override;
   void Expect(std::size_t subjects) override;
+  void Skip() override;
   void Begin(const std::string& subject, const Progress& progress) override;
   void End(const std::string& subject) override;
   void Note(const std::string& subject, std::string_view text) override;

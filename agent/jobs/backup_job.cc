@@ -21,6 +21,7 @@ class BackupRun {
     report.repository = settings.repository;
     Result<BackupTaskReport> outcome = Try(settings);
     if (outcome) return *std::move(outcome);
+    if (context_.observer != nullptr) context_.observer->Skip();
     report.state = StateOfError(outcome.error());
     report.error = std::move(outcome).error();
     return report;

@@ -34,6 +34,8 @@ class JobObserver {
   virtual ~JobObserver() = default;
   // So many subjects will begin, one after the other or at once.
   virtual void Expect(std::size_t /*subjects*/) {}
+  // One of these ended before it began.
+  virtual void Skip() {}
   // `progress` counts until End() of the same subject, e.g. "files/app".
   virtual void Begin(const std::string& subject, const Progress& progress) = 0;
   virtual void End(const std::string& subject) = 0;

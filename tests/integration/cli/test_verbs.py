@@ -288,7 +288,12 @@ class Others(Verbs):
         self.made()
         self.big_file()
         ours, theirs = pty.openpty()
-        child = subprocess.Popen(self.agent.argv("backup"), stdout=subprocess.DEVNULL, stderr=theirs)
+        child = subprocess.Popen(
+            self.agent.argv("backup"),
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm"},
+        )
         os.close(theirs)
         self.addCleanup(child.kill)
         seen = b""

@@ -169,7 +169,8 @@ TEST_CASE("progress: output that is no terminal has one line every ten seconds")
 
 TEST_CASE("progress: of several sources the line has the sum") {
   Printed printed(ProgressStyle::kPlain);
-  printed.printer.Expect(3);
+  printed.printer.Expect(4);
+  printed.printer.Skip();
   Progress first;
   first.bytes = 2048;
   first.AddUnchanged(1024);
@@ -182,7 +183,7 @@ TEST_CASE("progress: of several sources the line has the sum") {
   printed.printer.Begin("files/two", second);
   printed.Pass(10);
   CHECK(printed.Lines() ==
-        std::vector<std::string>{"all: 1 of 3 done, 50%, 4.00 KiB, 1.00 KiB unchanged; "
+        std::vector<std::string>{"all: 2 of 4 done, 62%, 4.00 KiB, 1.00 KiB unchanged; "
                                  "files/two: save, 50%, 1.00 KiB of 2.00 KiB"});
   printed.printer.End("files/two");
 }
