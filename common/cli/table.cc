@@ -222,7 +222,8 @@ Cell StateCell(std::string_view state) {
   return cell;
 }
 
-std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Screen screen) {
+std::string FormatTable(const std::vector<Column>& declared, const Rows& rows, Screen screen) {
+  std::vector<Column> columns = declared;
   Rows lines;
   std::vector<std::size_t> wanted;
   for (const Column& column : columns) wanted.push_back(Columns(column.title));
@@ -231,6 +232,8 @@ std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Sc
     std::vector<Cell>& line = lines.emplace_back();
     for (std::size_t i = 0; i < row.size(); ++i) {
       line.emplace_back(Printable(row[i].text), row[i].colour);
+      const bool is_alarming = row[i].colour >= StateColour::kYellow;
+      if (is_alarming) columns[i].drop_rank = std::min(columns[i].drop_rank, 1U);
       wanted[i] = std::max(wanted[i], Columns(line[i].text));
     }
   }

@@ -156,6 +156,20 @@ TEST_CASE("table: a key makes room for what the table is for") {
         "aaaaaaaaaaaaa~bbbbbbbbbbbbb  partly done\n");
 }
 
+TEST_CASE("table: a state that needs a look is not dropped") {
+  const std::vector<Column> columns = {{"ID"},
+                                       {.title = "TIME", .drop_rank = 1},
+                                       {.title = "SOURCE", .is_flexible = true},
+                                       {.title = "STATE", .is_flexible = true, .drop_rank = 2}};
+  const std::string name(46, 'n');
+  Rows rows = {{"12345678", "2026-01-02T03:04:05Z", name, StateCell("")}};
+  CHECK_THAT(FormatTable(columns, rows, 80), Contains("columns not shown: STATE"));
+  rows.push_back({"12345679", "2026-01-02T03:04:05Z", name, StateCell("partial")});
+  const std::string table = FormatTable(columns, rows, 80);
+  CHECK_THAT(table, Contains("  partial\n") && !Contains("not shown"));
+  CHECK(Widest(table) <= 80);
+}
+
 TEST_CASE("table: wide characters are shortened by their columns") {
   std::string name;
   for (int i = 0; i < 30; ++i) name += "\u4e2d";
