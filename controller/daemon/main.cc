@@ -1,7 +1,7 @@
 // holdfast-controller: the program.
-#include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +9,7 @@
 
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/cli/command_line.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
 #include "common/config/config_file.h"
@@ -27,44 +28,101 @@ using holdfast::Error;
 using holdfast::ErrorCode;
 using holdfast::Result;
 
-constexpr const char* kFooter = R"(Examples:
-  holdfast-controller run --config /etc/holdfast/controller.yaml
-  holdfast-controller config check --as holdfast-controller
-
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 another controller runs, 130 interrupted.)";
+constexpr const char* kConfigVariable = "HOLDFAST_CONTROLLER_CONFIG";
 
 struct Arguments {
-  std::string config{holdfast::controller::kDefaultControllerConfig};
-  std::string log_level = "info";
-  std::string log_target = "auto";
-  std::string as_user;  // config check
+  std::string config;  // empty: HOLDFAST_CONTROLLER_CONFIG, or the default
+  holdfast::LogLevel log_level = holdfast::LogLevel::kInfo;
+  holdfast::LogTarget log_target = holdfast::LogTarget::kAuto;
+  bool is_check = false;  // config check
+  std::string as_user;    // likewise
 };
 
-void AddOptions(CLI::App& app, Arguments& arguments) {
-  app.add_option("--config", arguments.config, "the configuration")
-      ->type_name("FILE")
-      ->capture_default_str();
-  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warning or error")
-      ->type_name("LEVEL")
-      ->capture_default_str();
-  app.add_option("--log-target", arguments.log_target, "auto, stderr or journald")
-      ->type_name("TARGET")
-      ->capture_default_str();
-  app.footer(kFooter);
+holdfast::cli::OptionList Globals(Arguments& arguments) {
+  holdfast::cli::OptionList options;
+  options
+      .Add({.names = "--config,-c",
+            .metavar = "FILE",
+            .help = fmt::format("the configuration; default: ${}, or {}", kConfigVariable,
+                                holdfast::controller::kDefaultControllerConfig),
+            .value = &arguments.config})
+      .Add({.names = "--log-level",
+            .metavar = "LEVEL",
+            .help = "trace, debug, info (default), warning or error",
+            .value = [&arguments](const std::string& text) -> Result<void> {
+              HF_ASSIGN(arguments.log_level, holdfast::ParseLogLevel(text));
+              return {};
+            }})
+      .Add({.names = "--log-target",
+            .metavar = "TARGET",
+            .help = "auto (default), stderr or journald",
+            .value = [&arguments](const std::string& text) -> Result<void> {
+              HF_ASSIGN(arguments.log_target, holdfast::ParseLogTarget(text));
+              return {};
+            }});
+  return options;
 }
 
-Result<void> SetUpLog(const Arguments& arguments, const holdfast::config::Environment& environment,
-                      holdfast::cli::Terminal& terminal, const holdfast::Clock& clock) {
+class ConfigCheckVerb final : public holdfast::cli::Verb {
+ public:
+  explicit ConfigCheckVerb(Arguments& arguments) : arguments_(arguments) {}
+
+  void Declare(holdfast::cli::OptionList& options) override {
+    options.Add({.names = "--as",
+                 .metavar = "USER",
+                 .help = "open everything as this user; needs root",
+                 .value = &arguments_.as_user});
+  }
+  Result<void> Check() override {
+    arguments_.is_check = true;
+    return {};
+  }
+
+ private:
+  Arguments& arguments_;
+};
+
+holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
+  holdfast::cli::CommandLine line(
+      {.name = "holdfast-controller",
+       .summary = "Holdfast controller: keeps the catalog, signs plans, and listens to agents.",
+       .version = HOLDFAST_VERSION,
+       .examples = "  holdfast-controller run --config /etc/holdfast/controller.yaml\n"
+                   "  holdfast-controller config check --as holdfast-controller\n",
+       .groups = {{"config", "look at the configuration"}}},
+      Globals(arguments));
+  line.Add({.names = {"run"},
+            .section = "Commands",
+            .summary = "run until stopped; ends with 4 if another controller runs",
+            .examples = "  holdfast-controller run\n"},
+           [] { return std::make_unique<holdfast::cli::Verb>(); });
+  line.Add({.names = {"config check"},
+            .section = "Commands",
+            .summary = "check the configuration and its files",
+            .examples = "  holdfast-controller config check --as holdfast-controller\n"},
+           [&arguments] { return std::make_unique<ConfigCheckVerb>(arguments); });
+  return line;
+}
+
+std::string ConfigFile(const Arguments& arguments,
+                       const holdfast::config::Environment& environment) {
+  if (!arguments.config.empty()) return arguments.config;
+  const auto variable = environment.find(kConfigVariable);
+  const bool is_set = variable != environment.end() && !variable->second.empty();
+  return is_set ? variable->second : std::string(holdfast::controller::kDefaultControllerConfig);
+}
+
+void SetUpLog(const Arguments& arguments, const holdfast::config::Environment& environment,
+              holdfast::cli::Terminal& terminal, const holdfast::Clock& clock) {
   holdfast::LogOptions options;
-  HF_ASSIGN(options.level, holdfast::ParseLogLevel(arguments.log_level));
-  HF_ASSIGN(options.target, holdfast::ParseLogTarget(arguments.log_target));
+  options.level = arguments.log_level;
+  options.target = arguments.log_target;
   options.program = "holdfast-controller";
   if (const auto stream = environment.find("JOURNAL_STREAM"); stream != environment.end()) {
     options.journal_stream = stream->second;
   }
   options.write_line = [&terminal](std::string_view line) { terminal.WriteErrorLine(line); };
   (void)holdfast::SetUpLogging(options, clock);
-  return {};
 }
 
 void ShowError(const Error& error, holdfast::cli::Terminal& terminal) {
@@ -94,22 +152,22 @@ Result<void> CheckConfig(const holdfast::controller::ControllerSettings& setting
   return holdfast::Fail(std::move(errors.back()));
 }
 
-Result<void> Act(const CLI::App& app, const Arguments& arguments,
-                 holdfast::cli::Terminal& terminal) {
+Result<void> Act(const Arguments& arguments, holdfast::cli::Terminal& terminal) {
   const holdfast::SystemClock clock;
   holdfast::SystemRandom random;
   const holdfast::config::Environment environment = holdfast::config::EnvironmentOfThisProcess();
-  HF_TRY(SetUpLog(arguments, environment, terminal, clock));
+  SetUpLog(arguments, environment, terminal, clock);
   if (!arguments.as_user.empty()) {
     HF_ASSIGN(const holdfast::ServiceUser user, holdfast::FindUser(arguments.as_user));
     HF_TRY(holdfast::BecomeUser(user, holdfast::KeptRights::kNone));
   }
   HF_ASSIGN(const holdfast::controller::ControllerSettings settings,
-            holdfast::controller::LoadControllerSettings(arguments.config, environment));
+            holdfast::controller::LoadControllerSettings(ConfigFile(arguments, environment),
+                                                         environment));
   for (const std::string& warning : settings.warnings) {
     holdfast::Log(holdfast::LogLevel::kWarning, "{}", warning);
   }
-  if (app.got_subcommand("config")) return CheckConfig(settings, terminal);
+  if (arguments.is_check) return CheckConfig(settings, terminal);
   HF_ASSIGN(const auto signals, holdfast::StopOnSignals::Begin());
   HF_ASSIGN(const holdfast::Notifier notifier,
             holdfast::Notifier::Create(holdfast::NotifyEnvironment::OfThisProcess()));
@@ -121,27 +179,16 @@ Result<void> Act(const CLI::App& app, const Arguments& arguments,
 int main(int argc, char** argv) {
   holdfast::cli::Terminal terminal;
   Arguments arguments;
-  CLI::App app("Holdfast controller: keeps the catalog, signs plans, and listens to agents.",
-               "holdfast-controller");
-  app.set_version_flag("--version", HOLDFAST_VERSION);
-  app.require_subcommand(1);
-  app.footer(kFooter);
-  AddOptions(*app.add_subcommand("run", "run until stopped"), arguments);
-  CLI::App* config = app.add_subcommand("config", "look at the configuration");
-  config->require_subcommand(1);
-  CLI::App* check = config->add_subcommand("check", "check the configuration and its files");
-  AddOptions(*check, arguments);
-  check->add_option("--as", arguments.as_user, "open everything as this user; needs root")
-      ->type_name("USER");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    terminal.WriteErrorLine(fmt::format("holdfast-controller: {}", error.what()));
-    terminal.WriteErrorLine("hint: see `holdfast-controller --help`");
+  const holdfast::cli::ParsedCommandLine parsed = MakeCommandLine(arguments).Parse(
+      std::vector<std::string>(argv + 1, argv + argc), terminal.screen().width);
+  if (parsed.mistake) {
+    ShowError(*parsed.mistake, terminal);
     return holdfast::cli::kExitUsage;
   }
-  const Result<void> done = Act(app, arguments, terminal);
+  if (!parsed.verb) {
+    return terminal.WriteOut(parsed.out) ? holdfast::cli::kExitDone : holdfast::cli::kExitFailed;
+  }
+  const Result<void> done = Act(arguments, terminal);
   if (done) return holdfast::cli::kExitDone;
   ShowError(done.error(), terminal);
   return holdfast::cli::ExitCodeOf(done.error());

@@ -67,7 +67,7 @@ THIRD_PARTY = [
     (r"xxhash\.h", "xxhash", {"agent/sources"}, False),
     (r"zlib\.h", "zlib", {"agent/sources"}, False),
     (r"nlohmann/", "nlohmann-json", {"agent/cli", "controller/cli"}, True),
-    (r"CLI/", "CLI11", {"common/cli", "controller/daemon"}, False),
+    (r"CLI/", "CLI11", {"common/cli"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
     (r"zmq(_\w+)?\.h(pp)?$", "ZeroMQ", {"common/bus"}, False),

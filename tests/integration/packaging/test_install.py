@@ -75,6 +75,24 @@ class Controller(Case):
         running.signal(15)
         self.assertEqual(running.wait(), 0, running.tail())
 
+    def test_controller_finds_its_configuration_by_option_and_by_variable(self) -> None:
+        files = self.made / "controller"
+        self.configure(files)
+        os.chown(self.state, 0, 0)  # the files that init wrote are root's, too
+        config = str(files / "controller.yaml")
+        controller = program("holdfast-controller")
+
+        for words in (["-c", config, "config", "check"], ["config", "check", f"--config={config}"]):
+            self.assertIn("cluster prod", run([controller, *words]).stdout)
+        named = {**os.environ, "HOLDFAST_CONTROLLER_CONFIG": "/nowhere/controller.yaml"}
+        by_variable = run([controller, "config", "check"], expect=2, env=named)
+        by_option = run([controller, "config", "check", "-c", config], env=named)
+        mistyped = run([controller, "config", "chekc"], expect=2)
+
+        self.assertIn("/nowhere/controller.yaml", by_variable.stderr)
+        self.assertIn("cluster prod", by_option.stdout)
+        self.assertIn('did you mean "config check"?', mistyped.stderr)
+
     def test_config_check_as_another_user(self) -> None:
         files = self.made / "controller"
         self.configure(files)
