@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
 
-constexpr int kFormatVersion = 1;
-
 }  // namespace
 
 std::string ShortId(const std::string& id) { return id.substr(0, 8); }
@@ -92,26 +90,6 @@ std::string Count(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", FormatCount(count), what, count == 1 ? "" : "s");
 }
 
-std::string Dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Json Document(std::string_view verb, int exit_code) {
-  return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};
-}
-
-Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
-
-Json ErrorObject(const Error& error) {
-  return {{"code", ErrorCodeName(error.code())},
-          {"message", error.message()},
-          {"hint", OrNull(error.hint())}};
-}
-
-Json ErrorOrNull(const std::optional<Error>& error) {
-  return error ? ErrorObject(*error) : Json(nullptr);
-}
-
 Json MissingList(const std::vector<Missing>& missing) {
   Json list = Json::array();
   for (const Missing& entry : missing) {
@@ -171,11 +149,6 @@ Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
   };
 }
 
-// One line.
-std::string DumpLine(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string_view NodeTypeName(NodeType type) {
   switch (type) {
     case NodeType::kFile:
@@ -197,11 +170,5 @@ std::string_view NodeTypeName(NodeType type) {
 }
 
 Json Time(const UnixTime& time) { return FormatTime(time.seconds, time.nanoseconds); }
-
-std::string ErrorJson(std::string_view verb, const Error& error, int exit_code) {
-  Json document = Document(verb, exit_code);
-  document["error"] = ErrorObject(error);
-  return Dump(document);
-}
 
 }  // namespace holdfast::cli

@@ -1,13 +1,12 @@
 #include "common/cli/progress_text.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/cli/json_document.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
@@ -186,7 +185,7 @@ ProgressSample SumOfProgress(std::size_t tasks_done, ProgressSample sum,
 }
 
 std::string ProgressJson(const ProgressSample& sample) {
-  nlohmann::ordered_json line = {
+  Json line = {
       {"type", "progress"},
       {"subject", sample.subject},
       {"phase", sample.phase},
@@ -208,7 +207,7 @@ std::string ProgressJson(const ProgressSample& sample) {
     line["seconds_left"] = static_cast<std::uint64_t>(std::lround(*sample.seconds_left));
   }
   if (const std::optional<unsigned> percent = sample.percent()) line["percent"] = *percent;
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return DumpLine(line);
 }
 
 }  // namespace holdfast::cli

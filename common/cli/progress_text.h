@@ -24,7 +24,7 @@ struct ProgressSample {
   // there are.
   double tasks_done = 0;
   std::size_t tasks_total = 0;
-  // How long nobody has heard of it: "no news for 40s" follows the numbers.
+  // Time since the last news of it: "no news for 40s" follows the numbers.
   std::uint64_t silent_seconds = 0;
   std::string remark = {};  // what follows the numbers else
   // Of a cluster's task: the run that it belongs to and its state. Empty otherwise; in JSON alone.

@@ -20,7 +20,8 @@ struct Column {
   bool is_flexible = false;  // may be shortened when the terminal is too narrow
   // 0: a key, which is never dropped, and never shortened so that two rows look alike. 1: what the
   // table is for; keys are shortened to make room for it. Of the others the highest goes first. A
-  // column with a yellow or red state counts as 1: nobody should take a partial snapshot for good.
+  // column with a yellow or red state counts as 1: a partial snapshot must not look like a good
+  // one.
   unsigned drop_rank = 0;
 };
 

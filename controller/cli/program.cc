@@ -19,7 +19,7 @@ int RunOperator(const std::vector<std::string>& argv, const OperatorContext& con
     const int exit_code = ExitCodeOf(code.error());
     session.ShowError(code.error());
     if (session.is_json()) {
-      (void)terminal.WriteOut(cluster::ErrorJson(parsed.verb_name, code.error(), exit_code));
+      (void)terminal.WriteOut(ErrorJson(parsed.verb_name, code.error(), exit_code));
     }
     return exit_code;
   }
@@ -29,7 +29,7 @@ int RunOperator(const std::vector<std::string>& argv, const OperatorContext& con
     terminal.WriteErrorLine("hint: " + Printable(parsed.mistake->hint()));
   }
   if (parsed.globals.json) {
-    (void)terminal.WriteOut(cluster::ErrorJson(parsed.verb_name, *parsed.mistake, kExitUsage));
+    (void)terminal.WriteOut(ErrorJson(parsed.verb_name, *parsed.mistake, kExitUsage));
   }
   return kExitUsage;
 }

@@ -9,16 +9,6 @@
 #include "controller/cli/run_words.h"
 
 namespace holdfast::cli::cluster {
-namespace {
-
-constexpr int kFormatVersion = 1;
-
-Json ErrorObject(std::string_view code, const std::string& message, const std::string& hint) {
-  return {{"code", code}, {"message", message}, {"hint", OrNull(hint)}};
-}
-
-}  // namespace
-
 std::string Ago(std::int64_t unix_ms, WallTime now) {
   if (unix_ms <= 0) return "never";
   const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
@@ -83,26 +73,11 @@ std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen
                      rows, screen);
 }
 
-std::string Dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Json Document(std::string_view verb, int exit_code) {
-  return {{"format_version", kFormatVersion}, {"verb", verb}, {"exit_code", exit_code}};
-}
-
-Json OrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
-
 Json IdOrNull(const std::string& bytes) { return bytes.empty() ? Json(nullptr) : Json(Hex(bytes)); }
 
 Json TimeOrNull(std::int64_t unix_ms) {
   if (unix_ms <= 0) return nullptr;
   return FormatTime(unix_ms / 1'000, static_cast<std::uint32_t>(unix_ms % 1'000) * 1'000'000);
-}
-
-Json ErrorOrNull(const std::optional<Error>& error) {
-  if (!error) return nullptr;
-  return ErrorObject(ErrorCodeName(error->code()), error->message(), error->hint());
 }
 
 Json FailureObject(const v1::Failure& failure) {
@@ -129,12 +104,6 @@ Json SnapshotObject(const v1::SnapshotView& snapshot) {
           {"cut_barrier_met", snapshot.cut_barrier_met()},
           {"position", Object(snapshot.position())},
           {"note", OrNull(snapshot.note())}};
-}
-
-std::string ErrorJson(std::string_view verb, const Error& error, int exit_code) {
-  Json document = Document(verb, exit_code);
-  document["error"] = ErrorOrNull(error);
-  return Dump(document);
 }
 
 }  // namespace holdfast::cli::cluster

@@ -2,8 +2,6 @@
 // (docs/json.md#cluster). Those that are about runs are in run_report.h.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/cli/json_document.h"
 #include "common/cli/terminal.h"
 #include "proto/holdfast/v1/admin.pb.h"
 #include "proto/holdfast/v1/plan.pb.h"
@@ -49,39 +48,13 @@ std::vector<std::string> Copied(const Texts& texts) {
   return {texts.begin(), texts.end()};
 }
 
-// ---- JSON. Keeps the order in which keys are added.
+// ---- JSON.
 
-using Json = nlohmann::ordered_json;
-
-// The text of a document, indented; bytes that are not UTF-8 are replaced.
-std::string Dump(const Json& document);
-// A document with the keys that all have.
-Json Document(std::string_view verb, int exit_code);
-Json OrNull(const std::string& text);
 Json IdOrNull(const std::string& bytes);
 // RFC 3339 with milliseconds.
 Json TimeOrNull(std::int64_t unix_ms);
-Json ErrorOrNull(const std::optional<Error>& error);
 Json FailureObject(const v1::Failure& failure);
 Json SnapshotObject(const v1::SnapshotView& snapshot);
-// The document of a verb that failed before it had anything to report.
-std::string ErrorJson(std::string_view verb, const Error& error, int exit_code);
-
-template <typename Texts>
-Json List(const Texts& texts) {
-  Json list = Json::array();
-  for (const auto& text : texts) list.push_back(text);
-  return list;
-}
-template <typename Map>
-Json Object(const Map& map) {
-  // Protobuf's maps have no order of their own.
-  std::map<std::string, Json> sorted;
-  for (const auto& [key, value] : map) sorted[key] = value;
-  Json object = Json::object();
-  for (const auto& [key, value] : sorted) object[key] = value;
-  return object;
-}
 template <typename Items>
 Json MissingList(const Items& missing) {
   Json list = Json::array();

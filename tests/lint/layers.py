@@ -66,7 +66,7 @@ THIRD_PARTY = [
     (r"(zstd|zstd_errors|zdict)\.h", "zstd", {"common/repository"}, False),
     (r"xxhash\.h", "xxhash", {"agent/sources"}, False),
     (r"zlib\.h", "zlib", {"agent/sources"}, False),
-    (r"nlohmann/", "nlohmann-json", {"agent/cli", "controller/cli"}, True),
+    (r"nlohmann/", "nlohmann-json", {"common/cli"}, True),
     (r"CLI/", "CLI11", {"common/cli"}, False),
     (r"systemd/", "libsystemd", {"common/service"}, False),
     (r"(spdlog|fmt)/", "spdlog and fmt", {"common/base"}, False),
