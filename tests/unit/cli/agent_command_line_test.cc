@@ -6,6 +6,7 @@
 
 #include "agent/cli/verbs/all_verbs.h"
 #include "tests/support/catch.h"
+#include "tests/support/command_words.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/results.h"
 
@@ -39,18 +40,6 @@ std::string Mistake(const std::vector<std::string>& argv) {
   REQUIRE(parsed.mistake);
   REQUIRE(parsed.mistake->code() == ErrorCode::kInvalidArgument);
   return parsed.mistake->Text();
-}
-
-std::vector<std::string> Words(const std::string& name) {
-  std::vector<std::string> words(1);
-  for (const char c : name) {
-    if (c == ' ') {
-      words.emplace_back();
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
 }
 
 TEST_CASE("agent command line: verbs keep their names, and their names in JSON") {
@@ -227,7 +216,8 @@ TEST_CASE("agent command line: help of each verb has an example and the exit cod
     names.insert(names.end(), entry.text.names.begin(), entry.text.names.end());
   }
   for (const std::string& name : names) {
-    std::vector<std::string> argv = name.empty() ? std::vector<std::string>{} : Words(name);
+    std::vector<std::string> argv =
+        name.empty() ? std::vector<std::string>{} : holdfast::testing::CommandWords(name);
     argv.emplace_back("--help");
 
     const ParsedAgentLine parsed = Parse(argv);

@@ -6,6 +6,7 @@
 
 #include "controller/cli/verbs/all_verbs.h"
 #include "tests/support/catch.h"
+#include "tests/support/command_words.h"
 
 namespace holdfast::cli {
 namespace {
@@ -17,18 +18,6 @@ std::string Mistake(const std::vector<std::string>& argv) {
   REQUIRE(parsed.mistake);
   REQUIRE(parsed.mistake->code() == ErrorCode::kInvalidArgument);
   return parsed.mistake->Text();
-}
-
-std::vector<std::string> Words(const std::string& name) {
-  std::vector<std::string> words(1);
-  for (const char c : name) {
-    if (c == ' ') {
-      words.emplace_back();
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
 }
 
 TEST_CASE("operator command line: verbs keep their names, and their names in JSON") {
@@ -106,7 +95,8 @@ TEST_CASE("operator command line: help of each verb has an example and the exit 
     names.insert(names.end(), entry.text.names.begin(), entry.text.names.end());
   }
   for (const std::string& name : names) {
-    std::vector<std::string> argv = name.empty() ? std::vector<std::string>{} : Words(name);
+    std::vector<std::string> argv =
+        name.empty() ? std::vector<std::string>{} : holdfast::testing::CommandWords(name);
     argv.emplace_back("--help");
     const ParsedOperatorLine parsed = ParseOperatorLine(argv, 80);
 
