@@ -47,7 +47,7 @@ class AgentProgram {
   Result<std::vector<jobs::RepositoryAddress>> Repositories() const;
   // For verbs that are about one repository; if none is named, not about `other`.
   Result<jobs::RepositoryAddress> OneRepository(const std::string& other = "") const;
-  // A configured repository. kInvalidArgument with the nearest name if there is none.
+  // A configured repository by name. kInvalidArgument, with the nearest name, if it is unknown.
   Result<jobs::RepositoryAddress> NamedRepository(const std::string& name) const;
   // A repository that only its URL and password file describe; `password_flag` names the file in
   // messages.

@@ -138,7 +138,7 @@ ProgressBoard ProgressPrinter::Board() {
   if (expected_ <= 1) return board;
   const std::size_t tasks = std::max(expected_, ended_ + subjects_.size());
   board.sum = SumOfProgress(ended_, done_, board.tasks, tasks);
-  // A rate of its own: that of a task begins anew with each of many small ones.
+  // The sum has a separate rate: the rate of a task restarts with each of many small tasks.
   rate_.Add(now, board.sum->bytes - std::min(board.sum->bytes, board.sum->bytes_unchanged),
             board.sum->bytes);
   board.sum->bytes_per_second = rate_.bytes_per_second();

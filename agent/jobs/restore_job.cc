@@ -459,7 +459,7 @@ class Restore {
     return {};
   }
 
-  // What a one-shot method is about to remove. It goes by a name of its own: as a snapshot of
+  // What a one-shot method is about to remove. It gets a separate name: as a snapshot of
   // the source it would be the one that `latest` means, and that the next backup goes on from.
   Result<std::string> SaveFirst(std::unique_ptr<Source> what) {
     const std::string_view hint = "--no-safety-snapshot restores without one";

@@ -20,8 +20,8 @@ std::string TrimSlashes(std::string_view path);
 Result<std::string> ResolvePath(SnapshotView& view, std::string_view kind, std::string_view typed);
 
 // The first `count` directories of the way from the top to what is restored, which `--strip` leaves
-// out: along `path`, then through directories that are alone in theirs. kInvalidArgument if a
-// directory on the way has several entries or is none.
+// out: along `path`, then through directories that are alone in theirs. kInvalidArgument if an
+// entry on the way is not a directory, or a directory below `path` has several entries.
 Result<std::string> StrippedPrefix(SnapshotView& view, const std::string& path,
                                    std::uint32_t count);
 

@@ -127,7 +127,7 @@ struct SourceKind {
       discover = nullptr;
 
   bool HasScope(BackupScope scope) const;
-  // Null if there is none.
+  // Null if the kind has no such method.
   const RestoreMethod* FindMethod(std::string_view name) const;
   const RestoreMethod* InPlaceMethod() const;
   // Names and options of the methods, in the order of the list.

@@ -1,5 +1,5 @@
 // Several ways to do one thing, each with its own options, e.g. to restore a Kafka snapshot
-// "to-cluster" or "to-log-dirs". The option of its own name chooses a method.
+// "to-cluster" or "to-log-dirs". An option that has the name of a method chooses it.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ std::string OwnOptionsText(const std::vector<MethodSchema>& methods, OptionStyle
 // The options of all methods. REQUIRES: an option of several methods has the same type in each.
 Schema AllOptions(const std::vector<MethodSchema>& methods);
 
-// The method whose own option is in `given`. kInvalidArgument if there is none or more than one.
+// The method whose own option is in `given`. kInvalidArgument if `given` has none of them, or
+// several.
 Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& methods,
                                          const OptionNames& given, OptionStyle style);
 

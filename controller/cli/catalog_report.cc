@@ -9,7 +9,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// A catalog of some gigabytes is read to its end.
+// The check reads the whole catalog, which may have some gigabytes.
 constexpr std::chrono::minutes kCatalogMax(15);
 
 std::string CatalogJson(std::string_view verb, const v1::CatalogReply& reply, int exit_code) {

@@ -1,6 +1,6 @@
 // Orders that carry an operator's signature: what `restore`, `approve` and `approval ...` share.
 //
-// Nothing that the controller says is taken for granted here: the bytes that are signed are decoded
+// Nothing that the controller says is trusted here: the bytes that are signed are decoded
 // and compared by this program, on the operator's machine, with what the operator asked for.
 #pragma once
 

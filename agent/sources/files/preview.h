@@ -16,7 +16,7 @@ struct PreviewCounts {
 };
 
 // Compares the live state of each target with the snapshot: types, sizes, times, rights, links.
-// Contents of the same size and time are taken for the same.
+// Files of the same size and modification time count as equal.
 Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, SnapshotView& snapshot,
                                      const CarryOver& carry_over, const ChangeVisitor& visit,
                                      std::stop_token stop);

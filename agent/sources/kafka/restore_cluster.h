@@ -1,4 +1,4 @@
-// Puts a snapshot of a Kafka cluster back into a cluster that runs, by writing its records anew.
+// Restores a snapshot of a Kafka cluster into a running cluster by writing its records.
 // Offsets are the target's own: a topic's first record gets the offset that is next there. What
 // groups have committed is translated, partition by partition.
 #pragma once
@@ -27,7 +27,7 @@ struct RestoreSurroundings {
   std::function<Result<std::unique_ptr<Source>>(const rdkafka::ClientOptions& cluster,
                                                 const std::vector<std::string>& topics)>
       open_source;
-  // A record that no broker has taken for so long ends the restore.
+  // The restore ends if no broker accepts a record for this long.
   std::chrono::milliseconds delivery_limit = std::chrono::minutes(5);
 };
 

@@ -78,7 +78,7 @@ Result<void> SendRoot(Session& session, const trust::RootDocument& current, Byte
 
 struct Proposal {
   v1::RootDocument next;
-  Bytes envelope;  // empty: nobody has signed yet
+  Bytes envelope;  // empty: without a signature
 };
 
 Result<std::vector<RootChanges::PersonKey>> ReadPersonKeys(std::string_view option,
