@@ -24,7 +24,7 @@ std::string JoinTexts(const std::vector<std::string>& texts, std::string_view la
 
 }  // namespace
 
-const OptionSpec* MethodSchema::OwnOption() const { return options.Find(OwnOptionName(name)); }
+const OptionSpec* MethodSchema::OwnOption() const& { return options.Find(OwnOptionName(name)); }
 
 std::string OptionText(std::string_view option, OptionStyle style) {
   if (style == OptionStyle::kKey) return Quote(option);

@@ -17,7 +17,9 @@ struct MethodSchema {
   std::string name;  // as a flag without "--", e.g. "to-cluster"
   Schema options;
   // The option that chooses the method, e.g. "to_cluster". Null: only its caller can choose it.
-  const OptionSpec* OwnOption() const;
+  // Points into `options`, so a temporary has none to give.
+  const OptionSpec* OwnOption() const&;
+  const OptionSpec* OwnOption() const&& = delete;
 };
 
 using OptionNames = std::set<std::string, std::less<>>;

@@ -177,7 +177,8 @@ inline void CheckRestoreMethods(const SourceKind& kind) {
       const auto [known, is_new] = types.emplace(option.name, option.type);
       REQUIRE((is_new || known->second == option.type));
     }
-    const config::OptionSpec* own = config::MethodSchema{method.name, method.options}.OwnOption();
+    const config::MethodSchema schema{method.name, method.options};
+    const config::OptionSpec* own = schema.OwnOption();
     if (const auto* restore = std::get_if<InPlaceRestore>(&method.open)) {
       ++in_place;
       REQUIRE(method.name == kInPlaceName);
