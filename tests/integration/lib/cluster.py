@@ -13,16 +13,17 @@ def program(name: str) -> str:
 
 
 class Cluster:
-    """Everything lies below `directory`; agents share one repository there. Operator: anna."""
+    """Everything lies below `directory`; agents share one repository there. Operator: anna. `init`: more options of
+    `holdfast init`."""
 
-    def __init__(self, directory: Path, name: str = "prod"):
+    def __init__(self, directory: Path, name: str = "prod", init: tuple[str, ...] = ("--no-passphrase",)):
         self.directory = directory
         self.name = name
         self.repository = directory / "repository"
         self.password = directory / "password"
         made = directory / "made"
         run([program("holdfast"), "init", "--dir", str(made), "--cluster", name, "--operator", "anna",
-             "--host", "127.0.0.1", "--no-passphrase"])
+             "--host", "127.0.0.1", *init])
         self.config = made / "controller" / "controller.yaml"
         self.operator = made / "operators" / "anna" / "cli.yaml"
         self.root_key = made / "root" / "anna.key"

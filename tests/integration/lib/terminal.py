@@ -4,11 +4,16 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from .processes import die_with_parent
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -25,39 +30,70 @@ class Screen:
 
     @property
     def rest(self) -> list[str]:
-        """What stands there in the end: live lines are gone."""
+        """What stands there in the end, without empty lines: live lines are gone."""
+        return [line for line in self.shown if line]
+
+    @property
+    def shown(self) -> list[str]:
+        """The same with empty lines."""
         shown: list[str] = []
         for line in self.raw.replace("\r\n", "\n").split("\n"):
-            while up := re.match(r"\x1b\[([0-9]+)A\x1b\[J", line):
+            while up := re.search(r"\r?\x1b\[([0-9]+)A\x1b\[J", line):
                 del shown[-int(up[1]) :]
                 line = line[up.end() :]
-            shown.append(_CONTROL.sub("", line))
-        return [line for line in shown if line]
+            shown.append(_CONTROL.sub("", line).replace("\r", ""))
+        return shown
 
 
 def run_in_terminal(
-    argv: list[str], *, columns: int = 80, lines: int = 24, timeout: float = 300, **env: str
+    argv: list[str],
+    *,
+    columns: int = 80,
+    lines: int = 24,
+    timeout: float = 300,
+    typed: Sequence[tuple[str, str]] = (),
+    cwd: Path | None = None,
+    **env: str,
 ) -> Screen:
-    """Runs `argv` with its output in a terminal; `env` is added to the environment."""
+    """Runs `argv` in a terminal; `env` is added to the environment. `typed`: pairs of a text that is awaited and what
+    is typed then, in this order, e.g. ("[yes/no] ", "no\\n"). "\\x03" is Ctrl-C."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "TZ": "UTC", **env}
     environment.update({name: env.get(name, "") for name in ("NO_COLOR",)})
-    child = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment
-    )
+
+    def enter_terminal() -> None:
+        die_with_parent()
+        os.login_tty(theirs)
+
+    child = subprocess.Popen(argv, env=environment, cwd=cwd, preexec_fn=enter_terminal)
     os.close(theirs)
-    seen = b""
+    seen, answered = b"", 0
+    left = [(awaited.encode(), answer.encode()) for awaited, answer in typed]
     deadline = time.monotonic() + timeout
     try:
-        while chunk := os.read(ours, 65536):
+        while chunk := _read(ours, deadline):
             seen += chunk
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{argv} did not end within {timeout} s: {seen[-500:]!r}")
-    except OSError:  # the other end is closed
-        pass
+            while left and (found := seen.find(left[0][0], answered)) >= 0:
+                awaited, answer = left.pop(0)
+                answered = found + len(awaited)
+                os.write(ours, answer)
+    except TimeoutError:
+        child.kill()
+        raise AssertionError(f"{argv} did not end within {timeout} s: {seen[-500:]!r}") from None
     finally:
         os.close(ours)
-        if child.poll() is None and time.monotonic() > deadline:
-            child.kill()
-    return Screen(child.wait(60), seen.decode())
+        code = child.wait(60)
+    if left:
+        raise AssertionError(f"{argv} ended and never wrote {left[0][0]!r}: {seen[-500:]!r}")
+    return Screen(code, seen.decode())
+
+
+def _read(terminal: int, deadline: float) -> bytes:
+    """What was written to the terminal; empty once everyone has closed it."""
+    if not select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        raise TimeoutError
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
