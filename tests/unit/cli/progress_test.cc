@@ -217,9 +217,9 @@ TEST_CASE("progress: a terminal shows live lines, messages stand above them") {
   printer.Poll();
   CHECK_THAT(pty.Shown(), Contains("files/app: save  25% [####--------------] 1.00 KiB of 4.00"));
   terminal.WriteErrorLine("a warning");
-  CHECK_THAT(pty.Shown(), Catch::StartsWith("\x1b[1A\x1b[Ja warning\r\nfiles/app: save"));
+  CHECK_THAT(pty.Shown(), Catch::StartsWith("\r\x1b[1A\x1b[Ja warning\r\nfiles/app: save"));
   printer.End("files/app");
-  CHECK(pty.Shown() == "\x1b[1A\x1b[J");
+  CHECK(pty.Shown() == "\r\x1b[1A\x1b[J");
 }
 
 }  // namespace

@@ -115,9 +115,28 @@ TEST_CASE("terminal: messages go above the live lines, results replace them") {
   terminal.ShowStatus({"one", std::string(200, 'x')});
   CHECK(pty.Shown() == "one\r\n" + std::string(79, 'x') + "\r\n");
   terminal.WriteErrorLine("message");
-  CHECK(pty.Shown() == "\x1b[2A\x1b[Jmessage\r\none\r\n" + std::string(79, 'x') + "\r\n");
+  CHECK(pty.Shown() == "\r\x1b[2A\x1b[Jmessage\r\none\r\n" + std::string(79, 'x') + "\r\n");
   REQUIRE_OK(terminal.WriteOut("result\n"));
-  CHECK(pty.Shown() == "\x1b[2A\x1b[Jresult\r\n");
+  CHECK(pty.Shown() == "\r\x1b[2A\x1b[Jresult\r\n");
+}
+
+TEST_CASE("terminal: a long message wraps between words, and only on a terminal") {
+  const std::string message = "holdfast-agent: open \"/srv/backup\": no such file or directory";
+  PseudoTerminal pty(40, 24);
+  Terminal terminal(pty.fd(), pty.fd());
+  terminal.WriteErrorLine(message);
+  CHECK(pty.Shown() ==
+        "holdfast-agent: open \"/srv/backup\": no\r\n"
+        "  such file or directory\r\n");
+  // A path stays whole, so that it can be copied.
+  terminal.WriteErrorLine("open " + std::string(50, 'x') + " failed");
+  CHECK(pty.Shown() == "open\r\n  " + std::string(50, 'x') + "\r\n  failed\r\n");
+
+  const TempDir directory = Unwrap(TempDir::Create("terminal"));
+  const Fd file = Unwrap(OpenFile(directory.path() + "/out", O_RDWR | O_CREAT, 0600));
+  Terminal to_file(file.get(), file.get());
+  to_file.WriteErrorLine(message);
+  CHECK(AsText(Unwrap(ReadWholeFile(directory.path() + "/out"))) == message + "\n");
 }
 
 }  // namespace
