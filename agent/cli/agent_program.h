@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/cli/agent_verb.h"
@@ -16,6 +17,7 @@
 #include "agent/jobs/repository_session.h"
 #include "agent/settings/settings.h"
 #include "common/cli/exit_code.h"
+#include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 
@@ -55,10 +57,16 @@ class AgentProgram {
                                                const std::string& password_file,
                                                const char* password_flag) const;
 
-  // Ends the live progress and prints the report in the form that was asked for. A report that
-  // cannot be written is a failure.
+  // Ends the live progress and prints the report in the form that was asked for, wrapped on a
+  // terminal. A report that cannot be written is a failure.
   template <typename Text, typename Json>
   Result<int> Finish(int code, Text text, Json json) {
+    return FinishVerbatim(
+        code, [&] { return WrapText(text(), terminal().screen().width); }, std::move(json));
+  }
+  // The same for a text with lines to copy, such as commands: it is not wrapped.
+  template <typename Text, typename Json>
+  Result<int> FinishVerbatim(int code, Text text, Json json) {
     EndProgress();
     Result<void> written = terminal().WriteOut(is_json() ? json() : text());
     if (written) return code;

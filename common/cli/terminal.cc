@@ -36,6 +36,45 @@ std::string Escaped(const CodePoint& point, char first_byte) {
   return value < 0x10000 ? fmt::format("\\u{:04x}", value) : fmt::format("\\U{:08x}", value);
 }
 
+// The columns of `text`, which may have colours.
+std::size_t ShownColumns(std::string_view text) {
+  std::size_t columns = 0;
+  for (;;) {
+    const std::size_t colour = text.find("\x1b[");
+    columns += Columns(text.substr(0, colour));
+    const std::size_t end = colour == text.npos ? text.npos : text.find('m', colour);
+    if (end == text.npos) return columns;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string WrapLine(std::string_view line, std::size_t width) {
+  if (ShownColumns(line) <= width) return std::string(line);
+  const std::size_t indent = std::min(line.find_first_not_of(' '), line.size());
+  std::string wrapped(line.substr(0, indent));
+  line.remove_prefix(indent);
+  std::size_t used = indent;
+  bool is_first = true;
+  while (!line.empty()) {
+    const std::size_t end = std::min(line.find(' '), line.size());
+    const std::string_view word = line.substr(0, end);
+    const std::size_t columns = ShownColumns(word);
+    if (is_first) {
+      is_first = false;
+    } else if (used + 1 + columns > width) {
+      wrapped += '\n' + std::string(indent + 2, ' ');
+      used = indent + 2;
+    } else {
+      wrapped += ' ';
+      ++used;
+    }
+    wrapped += word;
+    used += columns;
+    line.remove_prefix(std::min(end + 1, line.size()));
+  }
+  return wrapped;
+}
+
 }  // namespace
 
 std::string Printable(std::string_view text) {
@@ -89,6 +128,18 @@ std::string_view BackColumns(std::string_view text, std::size_t columns) {
   return text;
 }
 
+std::string WrapText(std::string_view text, std::size_t width) {
+  if (width == 0) return std::string(text);
+  std::string wrapped;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    wrapped += WrapLine(text.substr(0, end), width);
+    if (end < text.size()) wrapped += '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return wrapped;
+}
+
 TerminalTraits TerminalTraitsOf(
     const std::map<std::string, std::string, std::less<>>& environment) {
   const auto term = environment.find("TERM");
@@ -129,7 +180,7 @@ Result<void> Terminal::WriteOut(std::string_view text) {
 void Terminal::WriteErrorLine(std::string_view line) {
   std::lock_guard lock(mutex_);
   std::string text = ClearedStatus();
-  text += line;
+  text += WrapText(line, ::isatty(error_fd_) != 0 ? SizeOf(error_fd_).columns : 0);
   text += '\n';
   for (const std::string& status : status_) text += status + "\n";
   WriteError(text);
@@ -151,7 +202,8 @@ void Terminal::ShowStatus(const std::vector<std::string>& lines) {
 
 std::string Terminal::ClearedStatus() {
   if (status_.empty()) return "";
-  return fmt::format("\x1b[{}A\x1b[J", status_.size());
+  // The cursor may have left the first column: a terminal echoes Ctrl-C as ^C.
+  return fmt::format("\r\x1b[{}A\x1b[J", status_.size());
 }
 
 void Terminal::WriteError(std::string_view text) {

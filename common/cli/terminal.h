@@ -25,6 +25,11 @@ std::size_t Columns(std::string_view text);
 std::string_view FrontColumns(std::string_view text, std::size_t columns);
 std::string_view BackColumns(std::string_view text, std::size_t columns);
 
+// `text` with lines of at most `width` columns, broken between words; what follows a break is
+// indented by two columns more than its line. A longer word, such as a path, stays whole. `width`
+// 0: unchanged. Colours take no columns.
+std::string WrapText(std::string_view text, std::size_t width);
+
 // Where text will be read.
 struct Screen {
   Screen(std::size_t screen_width = 0, bool coloured = false)  // NOLINT: a width alone is a screen
@@ -63,7 +68,7 @@ class Terminal {
 
   // kUnavailable when the reader is gone, kNoSpace for a full disk, ...
   Result<void> WriteOut(std::string_view text);
-  // One line to stderr, above the live lines.
+  // One line to stderr, above the live lines; wrapped on a terminal.
   void WriteErrorLine(std::string_view line);
   // Replaces the live lines; only where errors_are_live().
   void ShowStatus(const std::vector<std::string>& lines);

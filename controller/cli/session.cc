@@ -41,6 +41,12 @@ Result<v1::AdminReply> Session::Ask(v1::AdminRequest request, v1::AdminReply::Re
 
 int Session::Finish(int code, const std::function<std::string()>& text,
                     const std::function<std::string()>& json) {
+  return FinishVerbatim(
+      code, [&] { return WrapText(text(), context_.terminal->screen().width); }, json);
+}
+
+int Session::FinishVerbatim(int code, const std::function<std::string()>& text,
+                            const std::function<std::string()>& json) {
   Result<void> written = context_.terminal->WriteOut(globals_.json ? json() : text());
   if (written) return code;
   ShowError(written.error());

@@ -35,10 +35,13 @@ class Session {
   // ControllerClient::Ask with the usual patience.
   Result<v1::AdminReply> Ask(v1::AdminRequest request, v1::AdminReply::ReplyCase expected);
 
-  // Prints what was asked for in the form that was asked for. A report that nobody got is a
-  // failure.
+  // Prints what was asked for in the form that was asked for, wrapped on a terminal. A report that
+  // nobody got is a failure.
   int Finish(int code, const std::function<std::string()>& text,
              const std::function<std::string()>& json);
+  // The same for a text with lines to copy, such as commands: it is not wrapped.
+  int FinishVerbatim(int code, const std::function<std::string()>& text,
+                     const std::function<std::string()>& json);
   void ShowError(const Error& error);
   // Several lines for the person, on stderr.
   void Tell(std::string_view text);

@@ -167,7 +167,7 @@ class ConfigShowVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     const Settings& settings = *program.settings();
-    return program.Finish(
+    return program.FinishVerbatim(
         kExitDone, [&] { return ConfigShowText(settings, program.schemas()); },
         [&] { return ConfigShowJson(settings, program.schemas()); });
   }

@@ -239,9 +239,11 @@ class RestoreVerb final : public AgentVerb {
     if (report.error) program.ShowError(*report.error);
     int code = report.error ? ExitCodeOf(*report.error, report.began) : kExitDone;
     if (report.state == jobs::TaskState::kPartlyDone) code = kExitPartlyDone;
-    return program.Finish(
-        code, [&] { return RestoreText(report, program.screen()); },
-        [&] { return RestoreJson(report, code); });
+    const auto text = [&] { return RestoreText(report, program.screen()); };
+    const auto json = [&] { return RestoreJson(report, code); };
+    // Its lines are commands to copy.
+    if (!report.lines.empty()) return program.FinishVerbatim(code, text, json);
+    return program.Finish(code, text, json);
   }
 
  protected:

@@ -208,7 +208,7 @@ class SourceListVerb final : public AgentVerb {
   static Result<int> Discover(AgentProgram& program) {
     HF_ASSIGN(const jobs::DiscoveryReport report,
               jobs::RunDiscovery(program.job(), program.context().places));
-    return program.Finish(
+    return program.FinishVerbatim(
         kExitDone, [&] { return DiscoveryText(report, program.config_file(), program.screen()); },
         [&] { return DiscoveryJson(report); });
   }

@@ -131,7 +131,7 @@ class InitVerb final : public OperatorVerb {
     }
     HF_ASSIGN(const InitClusterReport report,
               InitCluster(options, *context.random, *context.clock));
-    return session.Finish(
+    return session.FinishVerbatim(
         0, [&] { return InitClusterText(report); }, [&] { return InitClusterJson(report); });
   }
 

@@ -90,7 +90,7 @@ class TrustKeyVerb final : public OperatorVerb {
     HF_TRY(bus::SaveCurvePublicKey(directory + "/operator.curve.pub", curve.public_key));
     const std::vector<std::string> files = {"operator.key", "operator.pub",   "root.key",
                                             "root.pub",     "operator.curve", "operator.curve.pub"};
-    return session.Finish(
+    return session.FinishVerbatim(
         kExitDone,
         [&] { return TrustKeyText(person_, directory, bus::CurveKeyText(curve.public_key)); },
         [&] { return TrustKeyJson(person_, directory, files); });
