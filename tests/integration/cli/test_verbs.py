@@ -179,6 +179,27 @@ class Mistakes(Verbs):
         self.assertIn("Examples:", self.agent.run("restore", "--help", config=False).stdout)
         self.assertIn("holdfast-agent 0.", self.agent.run("--version", config=False).stdout)
 
+    def test_in_names(self) -> None:
+        self.made()
+        self.assertIn("no snapshots of files/app yet", self.agent.run("list", "files/app").stdout)
+        self.agent.run("backup")
+        snapshot = self.snapshots()[0]["id"]
+        typo = snapshot[:6] + ("0" if snapshot[6] != "0" else "1") + snapshot[7]
+        to = ["--to", str(self.directory / "to")]
+        for code, arguments, suggestion in (
+            (2, ["backup", "files/ap"], "files/app"),
+            (1, ["list", "files/ap"], "files/app"),
+            (1, ["list", "fils/*"], ""),
+            (1, ["restore", "latest:flies/app", *to], "latest:files/app"),
+            (1, ["restore", typo, *to], snapshot[:8]),
+            (1, ["ls", typo], snapshot[:8]),
+            (1, ["forget", "--keep-last", "1", "--source", "files/ap"], "files/app"),
+            (2, ["check", "--repository", "mian"], "main"),
+        ):
+            told = self.fails(code, "hint: ", arguments=arguments)
+            if suggestion:
+                self.assertIn(f'did you mean "{suggestion}"?', told)
+
     def test_no_repository_a_wrong_password_and_one_already_there(self) -> None:
         self.fails(2, "agent.yaml:", "is not there", "`holdfast-agent init --repository main`", arguments=["backup"])
         self.password.write_text("guess\n")

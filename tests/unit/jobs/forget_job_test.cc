@@ -91,6 +91,20 @@ TEST_CASE("forget: of other sources nothing is touched") {
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 4);
 }
 
+TEST_CASE("forget: a policy for a source that does not exist is an error") {
+  ForgetFixture fixture;
+  fixture.Save("three", 3);
+  const auto forget = [&](const std::string& selector) {
+    return RunForget(fixture.Context(), fixture.Main(),
+                     {.policy = {.last = 1}, .selector = selector, .min_keep = 1});
+  };
+
+  REQUIRE_FAILS(forget("fake/thre"), ErrorCode::kNotFound, "did you mean \"fake/three\"?");
+  // Configured, and not saved yet.
+  CHECK(Unwrap(forget("fake/one")).forgotten == 0);
+  CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
+}
+
 TEST_CASE("forget: a policy that would leave nothing of a group is refused, and nothing goes") {
   ForgetFixture fixture;
   fixture.Save("one", 3);

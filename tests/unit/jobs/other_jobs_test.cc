@@ -124,6 +124,40 @@ TEST_CASE("list: an unreadable repository does not hide the others") {
               .snapshots.empty());
 }
 
+TEST_CASE("find: latest is looked for in the repository of the source") {
+  JobsFixture fixture;
+  const std::string head =
+      "repositories:\n"
+      "  main: {url: 'memory:main', password_file: password}\n"
+      "  other: {url: 'memory:other', password_file: password}\n"
+      "sources:\n";
+  for (const char* repository : {"main", "other"}) {
+    fixture.Configure(head +
+                      fmt::format("  - {{kind: fake, name: one, repository: {}}}\n", repository));
+    fixture.clock.Advance(std::chrono::hours(1));
+    const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+    REQUIRE(report.tasks.at(0).state == TaskState::kDone);
+  }
+  fixture.Configure(head + "  - {kind: fake, name: one, repository: main}\n");
+  const auto find = [&](const std::vector<RepositoryAddress>& repositories,
+                        const std::string& selector) -> Result<std::string> {
+    HF_ASSIGN(const FoundSnapshot found, FindInRepositories(fixture.Context(), repositories,
+                                                            {.selector = selector},
+                                                            LockUse::kNone));
+    return found.session->address().name;
+  };
+  const std::vector<RepositoryAddress> all = fixture.AllRepositories();
+
+  // The one in "other" is newer.
+  CHECK(Unwrap(find(all, "latest:fake/one")) == "main");
+  CHECK(Unwrap(find(all, "latest:fake/one@n1")) == "main");
+  CHECK(Unwrap(find({all[1]}, "latest:fake/one")) == "other");
+  // A source that another node configures may be anywhere.
+  fixture.settings.node = "n2";
+  REQUIRE_FAILS(find(all, "latest:fake/one@n1"), ErrorCode::kInvalidArgument,
+                "in repositories \"main\" and \"other\"");
+}
+
 TEST_CASE("list and find: a damaged snapshot does not hide the others") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");

@@ -857,7 +857,7 @@ TEST_CASE("restore job: a repository that is gone is a warning when another has 
   fixture.settings.repositories[1].url = "memory:none";
   std::string to = fixture.directory.path() + "/new";
 
-  RestoreReport report = fixture.Restore({.directory = to});
+  RestoreReport report = fixture.Restore({.selector = fixture.snapshot, .directory = to});
   RequireDone(report);
   REQUIRE_THAT(report.warnings.at(0), Catch::Contains("open repository \"other\""));
 

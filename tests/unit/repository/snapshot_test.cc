@@ -225,11 +225,21 @@ TEST_CASE("snapshots: selectors name one") {
     INFO(selector);
     REQUIRE_FAILS(FindSnapshot(snapshots, selector), code, part);
   };
-  fails("aa", ErrorCode::kInvalidArgument, "several");
+  fails("aa", ErrorCode::kInvalidArgument,
+        "aabb00000000 of files/app@n1 at 1970-01-01T00:00:01Z, aacc00000000 of files/app@n2");
   fails("b", ErrorCode::kNotFound, "etcd/main@prod");
   fails("latest:files/app", ErrorCode::kInvalidArgument, "n1, n2");
   fails("latest:files/other", ErrorCode::kNotFound, "files/app@n1");
   fails("latest:files/app@n3", ErrorCode::kNotFound, "n3");
+  fails("latest:files/apb", ErrorCode::kNotFound, "did you mean \"latest:files/app\"?");
+  fails("latest:ectd/main@prod", ErrorCode::kNotFound, "did you mean \"latest:etcd/main@prod\"?");
+  fails("latest:etcd/main@prd", ErrorCode::kNotFound, "did you mean \"latest:etcd/main@prod\"?");
+  fails("run:01HF7YAT000000000000000002:files/ap", ErrorCode::kNotFound,
+        "did you mean \"run:01HF7YAT000000000000000002:files/app\"?");
+  fails("dd1000", ErrorCode::kNotFound, "did you mean \"dd000000\"?");
+  fails("dd1000", ErrorCode::kNotFound, "`holdfast-agent list` shows all");
+  // Two ids are one digit away: neither is suggested.
+  REQUIRE_THAT(FindSnapshot(snapshots, "aabc").error().message(), !Catch::Contains("did you mean"));
   fails("latest:files", ErrorCode::kInvalidArgument, "kind/name");
   fails("latest:files/app@", ErrorCode::kInvalidArgument, "kind/name");
   fails("run:x", ErrorCode::kInvalidArgument, "run:<ulid>");

@@ -269,6 +269,8 @@ TEST_CASE("settings: selectors choose sources in the file's order") {
   REQUIRE(Unwrap(SelectSources(settings, {"*/main"})).size() == 1);
   REQUIRE_FAILS(SelectSources(settings, {"etcd/other"}), ErrorCode::kInvalidArgument,
                 "there are: files/app, etcd/main");
+  REQUIRE_FAILS(SelectSources(settings, {"ectd/main"}), ErrorCode::kInvalidArgument,
+                "did you mean \"etcd/main\"?");
 }
 
 }  // namespace
