@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include <string>
+#include <string_view>
 
 #include "common/base/bytes.h"
 #include "common/io/fd.h"
@@ -35,11 +36,18 @@ class PseudoTerminal {
     REQUIRE(::ioctl(fd(), TIOCSWINSZ, &size) == 0);
   }
 
-  // What was written since the last call. REQUIRES: something was.
+  // What was written since the last call. One read may return a part of that, because the kernel
+  // moves bytes to the reader in the background: a mark that is written last tells where it ends.
   std::string Shown() {
+    constexpr char kMark = '\x1e';
+    REQUIRE_OK(WriteAll(writer_.get(), AsBytes(std::string_view(&kMark, 1)), "terminal"));
+    std::string shown;
     Bytes bytes(65'536);
-    return std::string(
-        AsText(ByteView(bytes).first(Unwrap(ReadSome(reader_.get(), bytes, "terminal")))));
+    while (!shown.ends_with(kMark)) {
+      shown += AsText(ByteView(bytes).first(Unwrap(ReadSome(reader_.get(), bytes, "terminal"))));
+    }
+    shown.pop_back();
+    return shown;
   }
 
  private:
