@@ -184,6 +184,10 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
   REQUIRE(bad.code == 2);
   REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));
 
+  // Nobody is asked about a node that does not exist.
+  const Outcome typo = fixture.Run({"agent", "revoke", "bd-2"});
+  REQUIRE(typo.code == 1);
+  REQUIRE_THAT(typo.err, Contains("no node \"bd-2\"; did you mean \"db-2\"?\nhint: "));
   fixture.prompt.answers = {"no"};
   const Outcome kept = fixture.Run({"agent", "revoke", "db-1"});
   REQUIRE(kept.code == 4);
@@ -452,6 +456,34 @@ TEST_CASE("holdfast: runs and snapshots are listed page by page, up to the limit
   const Outcome one = fixture.Run({"snapshot", "show", "latest:etcd/main"});
   REQUIRE_THAT(one.out, Contains(std::string(64, '1')) && Contains("revision 4711"));
   REQUIRE(fixture.Run({"snapshot", "show", "abcd"}).code == 1);
+  REQUIRE(fixture.Run({"snapshot", "show", "latest:etcd/main", "--node", "db-1"}).code == 0);
+  REQUIRE(fixture.controller.Got(Request::kSnapshotShow).back().snapshot_show().node() == "db-1");
+}
+
+TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
+  OperatorFixture fixture;
+  fixture.controller.On(Request::kRunList, [](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_runs();
+    return Reply(reply);
+  });
+  fixture.controller.On(Request::kSnapshotList, [](const Request&) {
+    v1::AdminReply reply;
+    reply.mutable_snapshots();
+    return Reply(reply);
+  });
+
+  const Outcome runs = fixture.Run({"run", "list", "--source", "etcd/main"});
+  CHECK(runs.code == 0);
+  CHECK(runs.out == "no runs over etcd/main\n");
+  CHECK(fixture.Run({"run", "list"}).out == "no runs\n");
+  const Outcome snapshots = fixture.Run({"snapshot", "list", "etcd/main"});
+  CHECK(snapshots.code == 0);
+  CHECK(snapshots.out == "no snapshots of etcd/main yet\n");
+  CHECK(fixture.Run({"snapshot", "list"}).out == "no snapshots\n");
+  const auto document = fixture.Run({"snapshot", "list", "etcd/main", "--json"}).document<Json>();
+  CHECK(document["snapshots"].empty());
+  CHECK(document["exit_code"] == 0);
 }
 
 TEST_CASE("holdfast: run show, and run cancel to the end") {

@@ -122,6 +122,8 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
                Contains("is no root key of cluster"));
   REQUIRE_THAT(rotate({"--remove-operator", "eve", "--root-key", fixture.Path("anna.key")}).err,
                Contains("\"eve\" has no key"));
+  REQUIRE_THAT(rotate({"--remove-operator", "annna", "--root-key", fixture.Path("anna.key")}).err,
+               Contains("did you mean \"anna\"?"));
   REQUIRE_THAT(rotate({"--root-threshold", "4", "--root-key", fixture.Path("anna.key")}).err,
                Contains("4"));
   REQUIRE_THAT(rotate({"--days", "0", "--root-key", fixture.Path("anna.key")}).err,

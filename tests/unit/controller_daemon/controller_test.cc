@@ -391,6 +391,10 @@ TEST_CASE("controller: operators' mistakes are answered with what to do") {
   refused(request, "not_found", "holdfast run list");
   request.mutable_snapshot_show()->set_snapshot("latest:files/app");
   refused(request, "not_found", "no snapshot \"latest:files/app\"");
+  request.mutable_run_list()->set_source("files/app");
+  refused(request, "not_found", "no source \"files/app\"");
+  request.mutable_snapshot_list()->set_source("files/app@web-*");
+  refused(request, "not_found", "no source \"files/app@web-*\"");
   request.mutable_snapshot_show()->set_snapshot("ab");
   refused(request, "invalid_argument", "at least 4");
   request.mutable_run()->set_kind(v1::ORDER_KIND_RESTORE);
