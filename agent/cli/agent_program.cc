@@ -9,6 +9,7 @@
 
 #include "agent/cli/report.h"
 #include "agent/daemon/service_owner.h"
+#include "agent/jobs/snapshot_finder.h"
 #include "agent/settings/s3_options.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
@@ -157,6 +158,17 @@ Result<jobs::RepositoryAddress> AgentProgram::OneRepository(const std::string& o
               fmt::format("{} has {} repositories; expected --repository NAME",
                           Quote(settings_->file), settings_->repositories.size()),
               fmt::format("there are: {}", RepositoryNames()));
+}
+
+Result<jobs::RepositoryAddress> AgentProgram::RepositoryOf(
+    const std::vector<std::string>& snapshots) const {
+  if (!verb_.repository().empty() || snapshots.empty()) return OneRepository();
+  const RepositorySettings* own = jobs::OwnRepository(job_, snapshots.front());
+  const bool is_own = std::ranges::all_of(snapshots, [&](const std::string& snapshot) {
+    return jobs::OwnRepository(job_, snapshot) == own;
+  });
+  if (own == nullptr || !is_own) return OneRepository();
+  return jobs::AddressOf(*own);
 }
 
 Result<jobs::RepositoryAddress> AgentProgram::NamedRepository(const std::string& name) const {

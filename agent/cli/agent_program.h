@@ -49,6 +49,9 @@ class AgentProgram {
   Result<std::vector<jobs::RepositoryAddress>> Repositories() const;
   // For verbs that are about one repository; if none is named, not about `other`.
   Result<jobs::RepositoryAddress> OneRepository(const std::string& other = "") const;
+  // The same for verbs about snapshots: if no repository is named, the one that the sources of
+  // "latest:kind/name" are configured with.
+  Result<jobs::RepositoryAddress> RepositoryOf(const std::vector<std::string>& snapshots) const;
   // A configured repository by name. kInvalidArgument, with the nearest name, if it is unknown.
   Result<jobs::RepositoryAddress> NamedRepository(const std::string& name) const;
   // A repository that only its URL and password file describe; `password_flag` names the file in

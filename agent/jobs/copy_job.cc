@@ -17,6 +17,9 @@ Result<std::vector<SnapshotInfo>> Choose(const JobContext& context, const std::s
                                          std::vector<SnapshotInfo> all,
                                          const CopyJobOptions& options) {
   if (options.snapshots.empty()) {
+    if (!options.selector.empty()) {
+      HF_TRY(CheckSelector(options.selector, KnownSources(context, all)));
+    }
     std::erase_if(all, [&](const SnapshotInfo& snapshot) {
       return !options.selector.empty() &&
              (snapshot.kind.empty() ||

@@ -93,12 +93,15 @@ Result<void> RequireKept(const ForgetReport& report) {
   return {};
 }
 
-Result<void> JudgeByPolicy(const ForgetOptions& options, unsigned min_keep, const Clock& clock,
-                           ForgetReport& report) {
+Result<void> JudgeByPolicy(const JobContext& context, const ForgetOptions& options,
+                           unsigned min_keep, ForgetReport& report) {
+  if (!options.selector.empty()) {
+    HF_TRY(CheckSelector(options.selector, KnownSources(context, report.snapshots)));
+  }
   std::erase_if(report.snapshots, [&](const SnapshotInfo& snapshot) {
     return !snapshot.is_safety && !IsChosen(snapshot, options.selector);
   });
-  const UnixTime now = ToUnixTime(clock.Now());
+  const UnixTime now = ToUnixTime(context.clock->Now());
   std::vector<RetentionVerdict> all;
   std::vector<std::size_t> sizes;
   for (repository::SnapshotGroup& group :
@@ -199,7 +202,7 @@ Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddres
   const unsigned min_keep =
       options.allow_below_floor ? 0 : options.min_keep.value_or(address.min_keep);
   Result<void> judged = options.snapshots.empty()
-                            ? JudgeByPolicy(options, min_keep, *context.clock, report)
+                            ? JudgeByPolicy(context, options, min_keep, report)
                             : JudgeNamed(context, options, min_keep, report);
   if (!judged) return Fail(std::move(judged).error().While(what));
   report.safety =

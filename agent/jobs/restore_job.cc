@@ -79,7 +79,7 @@ class Restore {
     // What is put into a directory can be gone on with, should the lock turn out to be refused.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
-              FindInRepositories(context_, SearchedRepositories(),
+              FindInRepositories(context_, repositories_,
                                  {.selector = options_.selector, .is_undo = options_.undo},
                                  lock_use, wait));
     snapshot_ = std::move(found.snapshot);
@@ -106,19 +106,6 @@ class Restore {
         return ByMethod();
     }
     return {};
-  }
-
-  // An undo looks where the source's safety snapshots are written: into its own repository.
-  std::vector<RepositoryAddress> SearchedRepositories() const {
-    if (!options_.undo || context_.settings == nullptr || repositories_.size() < 2) {
-      return repositories_;
-    }
-    for (const SourceSettings& source : context_.settings->sources) {
-      if (source.label() != options_.selector) continue;
-      const RepositorySettings* own = context_.settings->FindRepository(source.repository);
-      if (own != nullptr) return {AddressOf(*own)};
-    }
-    return repositories_;
   }
 
   // Nobody takes what was only partly saved for the whole.

@@ -1,15 +1,34 @@
 #include "agent/jobs/snapshot_finder.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
+#include "agent/jobs/source_session.h"
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/base/pattern.h"
 
 namespace holdfast::jobs {
 namespace {
 
+// Of several repositories the one that the source's snapshots are written into, where it is known.
+std::vector<RepositoryAddress> Searched(const JobContext& context,
+                                        const std::vector<RepositoryAddress>& given,
+                                        const SnapshotChoice& choice) {
+  if (given.size() < 2) return given;
+  const bool is_latest = choice.selector.starts_with("latest:");
+  const RepositorySettings* own = OwnRepository(
+      context, choice.is_undo && !is_latest ? "latest:" + choice.selector : choice.selector);
+  if (own == nullptr) return given;
+  return {AddressOf(*own)};
+}
+
 // What a later repository says is nearer to the truth than "not found" in an earlier one.
 Error Worse(std::optional<Error> before, Error now) {
+  if (before && now.code() == ErrorCode::kNotFound && HasSuggestion(before->message())) {
+    return *std::move(before);
+  }
   if (!before || before->code() == ErrorCode::kNotFound) return now;
   return *std::move(before);
 }
@@ -37,15 +56,69 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
     if (!snapshots->unreadable.empty()) {
       listing.error = std::move(snapshots->unreadable.front().error).While(what);
     }
+    std::set<std::string> sources;
     for (repository::SnapshotInfo& snapshot : snapshots->snapshots) {
+      if (!snapshot.kind.empty()) sources.insert(snapshot.kind + "/" + snapshot.source_name());
       bool is_chosen = selector.empty() ||
                        (!snapshot.kind.empty() &&
                         MatchesPattern(selector, snapshot.kind + "/" + snapshot.source_name()));
       if (is_chosen && (with_safety || !snapshot.is_safety))
         listing.snapshots.push_back(std::move(snapshot));
     }
+    listing.sources.assign(sources.begin(), sources.end());
   }
   return listings;
+}
+
+std::vector<std::string> KnownSources(const JobContext& context,
+                                      const std::vector<repository::SnapshotInfo>& snapshots) {
+  std::set<std::string> known;
+  if (context.settings != nullptr) {
+    for (const SourceSettings& source : context.settings->sources) known.insert(source.label());
+  }
+  for (const repository::SnapshotInfo& snapshot : snapshots) {
+    if (!snapshot.kind.empty()) known.insert(snapshot.kind + "/" + snapshot.source_name());
+  }
+  return {known.begin(), known.end()};
+}
+
+Result<void> CheckSelector(std::string_view selector, const std::vector<std::string>& known) {
+  const bool is_known = std::ranges::any_of(
+      known, [&](const std::string& source) { return MatchesPattern(selector, source); });
+  if (is_known) return {};
+  return Fail(ErrorCode::kNotFound,
+              WithSuggestion(fmt::format("no source {}", Quote(selector)), selector, known),
+              "`holdfast-agent source list` shows the configured sources, `holdfast-agent list` "
+              "those with snapshots");
+}
+
+Result<void> CheckListed(const JobContext& context, std::string_view selector,
+                         const std::vector<RepositoryListing>& listings) {
+  if (selector.empty()) return {};
+  std::vector<std::string> known = KnownSources(context, {});
+  for (const RepositoryListing& listing : listings) {
+    if (listing.error) return {};
+    known.insert(known.end(), listing.sources.begin(), listing.sources.end());
+  }
+  return CheckSelector(selector, known);
+}
+
+const RepositorySettings* OwnRepository(const JobContext& context, std::string_view selector) {
+  constexpr std::string_view kLatest = "latest:";
+  if (context.settings == nullptr || !selector.starts_with(kLatest)) return nullptr;
+  const std::string_view text = selector.substr(kLatest.size());
+  const std::size_t at = std::min(text.find('@'), text.size());
+  const std::size_t slash = std::min(text.find('/'), at);
+  const SourceSettings* source =
+      slash == at ? nullptr
+                  : context.settings->FindSource(text.substr(0, slash),
+                                                 text.substr(slash + 1, at - slash - 1));
+  if (source == nullptr) return nullptr;
+  const SourceKind* kind = context.FindKind(source->kind);
+  const bool is_ours =
+      at == text.size() ||
+      (kind != nullptr && text.substr(at + 1) == SnapshotHost(*context.settings, kind->topology));
+  return is_ours ? context.settings->FindRepository(source->repository) : nullptr;
 }
 
 Result<repository::SnapshotInfo> ChooseSnapshot(
@@ -60,10 +133,11 @@ Result<repository::SnapshotInfo> ChooseSnapshot(
 }
 
 Result<FoundSnapshot> FindInRepositories(const JobContext& context,
-                                         const std::vector<RepositoryAddress>& repositories,
+                                         const std::vector<RepositoryAddress>& given,
                                          const SnapshotChoice& choice, LockUse lock_use,
                                          LockWait wait) {
   const std::string& selector = choice.selector;
+  const std::vector<RepositoryAddress> repositories = Searched(context, given, choice);
   std::optional<FoundSnapshot> found;
   std::optional<Error> failure;
   std::vector<std::string> warnings;

@@ -17,6 +17,7 @@ namespace holdfast::jobs {
 struct RepositoryListing {
   std::string repository;
   std::vector<repository::SnapshotInfo> snapshots;  // by ascending time
+  std::vector<std::string> sources;                 // of all its snapshots: "etcd/main", ascending
   std::optional<Error> error;
 };
 
@@ -27,6 +28,19 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
                                                 const std::vector<RepositoryAddress>& repositories,
                                                 std::string_view selector,
                                                 bool with_safety = false);
+
+// The configured sources and those of `snapshots`: what a selector may mean, ascending.
+std::vector<std::string> KnownSources(const JobContext& context,
+                                      const std::vector<repository::SnapshotInfo>& snapshots);
+// kNotFound, with the nearest name, when `selector` ("kind/name" with `*`) matches none of `known`.
+Result<void> CheckSelector(std::string_view selector, const std::vector<std::string>& known);
+// CheckSelector() of a list. What a repository holds that cannot be read is not known: no error.
+Result<void> CheckListed(const JobContext& context, std::string_view selector,
+                         const std::vector<RepositoryListing>& listings);
+
+// The repository that the source of "latest:kind/name[@host]" is configured with on this node; null
+// for other selectors, and for sources that this node does not have.
+const RepositorySettings* OwnRepository(const JobContext& context, std::string_view selector);
 
 struct FoundSnapshot {
   repository::SnapshotInfo snapshot;
@@ -46,7 +60,8 @@ struct SnapshotChoice {
   bool is_undo = false;  // `selector` is as FindSafetySnapshot() takes it
 };
 
-// Finds the snapshot that is chosen, in exactly one of the repositories. A warning names newer
+// Finds the snapshot that is chosen, in exactly one of the repositories: of several, in
+// OwnRepository() alone. A warning names newer
 // snapshots that `latest` passed over by context.latest.
 // kNotFound in all of them, kInvalidArgument in more than one. A repository that cannot be looked
 // into is a warning when another one has the snapshot, else the error; of "latest", the newest of

@@ -448,10 +448,8 @@ Result<Settings> ParseSettings(std::string_view text, const std::string& path,
 Result<std::vector<const SourceSettings*>> SelectSources(
     const Settings& settings, const std::vector<std::string>& selectors) {
   std::set<std::string> chosen;
-  std::string known;
-  for (const SourceSettings& source : settings.sources) {
-    known += (known.empty() ? "" : ", ") + source.label();
-  }
+  std::vector<std::string> known;
+  for (const SourceSettings& source : settings.sources) known.push_back(source.label());
   for (const std::string& selector : selectors) {
     bool found = false;
     for (const SourceSettings& source : settings.sources) {
@@ -460,10 +458,12 @@ Result<std::vector<const SourceSettings*>> SelectSources(
       found = true;
     }
     if (!found) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("no source {} in {}; expected kind/name, `*` allowed",
-                              Quote(selector), Quote(settings.file)),
-                  known.empty() ? "the file has no sources yet" : "there are: " + known);
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          WithSuggestion(fmt::format("no source {} in {}", Quote(selector), Quote(settings.file)),
+                         selector, known),
+          known.empty() ? "the file has no sources yet"
+                        : fmt::format("there are: {}", fmt::join(known, ", ")));
     }
   }
   std::vector<const SourceSettings*> sources;

@@ -9,6 +9,8 @@
 namespace holdfast {
 namespace {
 
+constexpr std::string_view kDidYouMean = "did you mean ";
+
 // The optimal string alignment distance: neighbours that were swapped count as one edit.
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1);
@@ -47,13 +49,43 @@ std::string Nearest(std::string_view text, const std::vector<std::string>& candi
 
 std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates) {
   const std::string nearest = Nearest(text, candidates);
-  return nearest.empty() ? "" : fmt::format("did you mean {}?", Quote(nearest));
+  return nearest.empty() ? "" : fmt::format("{}{}?", kDidYouMean, Quote(nearest));
+}
+
+std::string Suggesting(std::string message, std::string_view meant) {
+  if (meant.empty()) return message;
+  return fmt::format("{}; {}{}?", message, kDidYouMean, Quote(meant));
 }
 
 std::string WithSuggestion(std::string message, std::string_view text,
                            const std::vector<std::string>& candidates) {
-  const std::string suggestion = DidYouMean(text, candidates);
-  return suggestion.empty() ? std::move(message) : message + "; " + suggestion;
+  return Suggesting(std::move(message), Nearest(text, candidates));
+}
+
+bool HasSuggestion(std::string_view message) {
+  return message.ends_with('?') && message.find(kDidYouMean) != std::string_view::npos;
+}
+
+std::set<std::string> DigitsNear(std::string_view digits) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr std::size_t kDigitsMax = 16;
+  std::set<std::string> near;
+  const std::string text(digits.substr(0, kDigitsMax));
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    near.insert(std::string(text).erase(i, 1));
+    if (i > 0) {
+      std::string swapped = text;
+      std::swap(swapped[i - 1], swapped[i]);
+      near.insert(std::move(swapped));
+    }
+    for (const char digit : kDigits) {
+      near.insert(std::string(text).replace(i, 1, 1, digit));
+      near.insert(std::string(text).insert(i, 1, digit));
+    }
+  }
+  near.erase("");
+  if (digits.size() <= kDigitsMax) near.erase(text);
+  return near;
 }
 
 }  // namespace holdfast

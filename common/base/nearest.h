@@ -1,6 +1,7 @@
 // Suggestions for mistyped names.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,16 @@ std::string Nearest(std::string_view text, const std::vector<std::string>& candi
 
 // "did you mean \"backup\"?", or empty when no candidate is near `text`.
 std::string DidYouMean(std::string_view text, const std::vector<std::string>& candidates);
-// "MESSAGE; did you mean \"backup\"?", or `message` when no candidate is near `text`.
+// "MESSAGE; did you mean \"backup\"?", or `message` when nothing is `meant`.
+std::string Suggesting(std::string message, std::string_view meant);
+// The same with the nearest candidate.
 std::string WithSuggestion(std::string message, std::string_view text,
                            const std::vector<std::string>& candidates);
+// Whether `message` ends with a suggestion.
+bool HasSuggestion(std::string_view message);
+
+// The hexadecimal texts that are one edit away from `digits`, of which at most the first 16 count;
+// those 16 themselves if there are more. They find an id by a mistyped beginning of it.
+std::set<std::string> DigitsNear(std::string_view digits);
 
 }  // namespace holdfast

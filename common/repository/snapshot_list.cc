@@ -3,7 +3,9 @@
 #include <set>
 #include <tuple>
 
+#include "common/base/clock.h"
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/base/source_name.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
@@ -62,8 +64,44 @@ std::string Join(const std::set<std::string>& names) {
   return text;
 }
 
+// What `selector`, which is not an id, may have meant: its beginning with another source.
+std::vector<std::string> SelectorsLike(const std::vector<SnapshotInfo>& snapshots,
+                                       std::string_view selector) {
+  const std::size_t colon = selector.rfind(':');
+  const std::string_view before = selector.substr(0, colon + 1);
+  const bool has_host = selector.find('@') != std::string_view::npos;
+  std::set<std::string> like;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    if (snapshot.is_safety || snapshot.kind.empty()) continue;
+    const std::string host = has_host ? "@" + snapshot.host : "";
+    like.insert(fmt::format("{}{}/{}{}", before, snapshot.kind, snapshot.name, host));
+  }
+  return {like.begin(), like.end()};
+}
+
+// The id that begins like `digits` but for one edit; empty if that is not exactly one.
+std::string NearestId(const std::vector<SnapshotInfo>& snapshots, std::string_view digits) {
+  const std::set<std::string> near = DigitsNear(digits);
+  const SnapshotInfo* found = nullptr;
+  for (const SnapshotInfo& snapshot : snapshots) {
+    const std::string id = snapshot.id.Hex();
+    const bool is_near = std::ranges::any_of(
+        near, [&](const std::string& beginning) { return id.starts_with(beginning); });
+    if (!is_near) continue;
+    if (found != nullptr) return "";
+    found = &snapshot;
+  }
+  return found == nullptr ? "" : ShortId(found->id);
+}
+
 Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view selector) {
-  Error error(ErrorCode::kNotFound, fmt::format("no snapshot {}", Quote(selector)));
+  std::string message = fmt::format("no snapshot {}", Quote(selector));
+  if (selector.find(':') != std::string_view::npos) {
+    message = WithSuggestion(std::move(message), selector, SelectorsLike(snapshots, selector));
+  } else {
+    message = Suggesting(std::move(message), NearestId(snapshots, selector));
+  }
+  Error error(ErrorCode::kNotFound, std::move(message));
   if (snapshots.empty()) return std::move(error).WithHint("the repository has no snapshot yet");
   std::set<std::string> sources;
   for (const SnapshotInfo& snapshot : snapshots) {
@@ -76,7 +114,8 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
     return std::move(error).WithHint(
         "the repository has only safety snapshots: --undo restores them");
   }
-  return std::move(error).WithHint("there are: " + Join(sources));
+  return std::move(error).WithHint(
+      fmt::format("there are: {}; `holdfast-agent list` shows all snapshots", Join(sources)));
 }
 
 // Of several hosts' sources with one name none is the obvious one: their states differ.
@@ -153,6 +192,22 @@ Result<SnapshotInfo> FindOfRun(const std::vector<SnapshotInfo>& snapshots,
   return *found.back();
 }
 
+// The first of `found`, each with what tells it from the others.
+std::string Listed(const std::vector<const SnapshotInfo*>& found) {
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(found.size(), kShown); ++i) {
+    const SnapshotInfo& snapshot = *found[i];
+    const std::string source =
+        snapshot.kind.empty() ? "" : fmt::format(" of {}/{}@", snapshot.kind, snapshot.name);
+    text += fmt::format("{}{}{}{} at {}", i == 0 ? "" : ", ", snapshot.id.Hex().substr(0, 12),
+                        source.empty() ? " of " : source, snapshot.host,
+                        FormatTime(snapshot.time.seconds, 0));
+  }
+  if (found.size() > kShown) text += fmt::format(" and {} more", found.size() - kShown);
+  return text;
+}
+
 Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,
                               std::string_view selector) {
   constexpr std::string_view kDigits = "0123456789abcdefABCDEF";
@@ -166,18 +221,15 @@ Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,
   std::ranges::transform(wanted, wanted.begin(), [](char c) {
     return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  const SnapshotInfo* found = nullptr;
+  std::vector<const SnapshotInfo*> found;
   for (const SnapshotInfo& snapshot : snapshots) {
-    if (!snapshot.id.Hex().starts_with(wanted)) continue;
-    if (found != nullptr) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} is the beginning of several snapshots' ids", Quote(selector)),
-                  fmt::format("give more digits, e.g. {}", found->id.Hex().substr(0, 16)));
-    }
-    found = &snapshot;
+    if (snapshot.id.Hex().starts_with(wanted)) found.push_back(&snapshot);
   }
-  if (found == nullptr) return Fail(NothingFound(snapshots, selector));
-  return *found;
+  if (found.empty()) return Fail(NothingFound(snapshots, wanted));
+  if (found.size() == 1) return *found.front();
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is the beginning of several snapshots' ids", Quote(selector)),
+              "name one of them: " + Listed(found));
 }
 
 Result<SnapshotInfo> Decode(const Id& id, Result<Bytes> json) {

@@ -80,7 +80,7 @@ class DiffVerb final : public AgentVerb {
   }
 
   Result<int> Run(AgentProgram& program) override {
-    HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf(snapshots_));
     return program.FinishList("changes", [&](ListOutput& out) -> Result<std::string> {
       HF_ASSIGN(
           const jobs::SnapshotDiff diff,

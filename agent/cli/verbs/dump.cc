@@ -59,7 +59,7 @@ class DumpFileVerb final : public AgentVerb {
   bool stays_root() const override { return !to_.empty(); }
 
   Result<int> Run(AgentProgram& program) override {
-    HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf({snapshot_}));
     const auto dump = [&](const std::function<Result<void>(ByteView)>& write) {
       return jobs::RunDump(program.job(), repository, snapshot_, path_, write);
     };

@@ -141,7 +141,7 @@ class ForgetVerb final : public AgentVerb {
   }
 
   Result<int> Run(AgentProgram& program) override {
-    HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf(snapshots_));
     HF_ASSIGN(const jobs::ForgetReport report,
               jobs::RunForget(program.job(), repository,
                               {.snapshots = snapshots_,

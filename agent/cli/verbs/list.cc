@@ -14,7 +14,8 @@
 namespace holdfast::cli {
 namespace {
 
-std::string ListText(const std::vector<jobs::RepositoryListing>& listings, Screen screen) {
+std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
+                     const std::string& selector, Screen screen) {
   bool several = listings.size() > 1;
   Rows rows;
   for (const jobs::RepositoryListing& listing : listings) {
@@ -36,7 +37,9 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings, Scree
   if (rows.empty()) {
     bool all_known =
         std::ranges::all_of(listings, [](const auto& listing) { return !listing.error; });
-    return all_known ? "no snapshots\n" : "";
+    if (!all_known) return "";
+    return selector.empty() ? "no snapshots\n"
+                            : fmt::format("no snapshots of {} yet\n", Printable(selector));
   }
   std::vector<Column> columns = {{.title = "ID"},
                                  {.title = "TIME", .drop_rank = 1},
@@ -90,6 +93,7 @@ class ListVerb final : public AgentVerb {
     }
     const std::vector<jobs::RepositoryListing> listings =
         jobs::ListRepositories(program.job(), repositories, selector_, with_safety_);
+    HF_TRY(jobs::CheckListed(program.job(), selector_, listings));
     std::vector<int> codes;
     for (const jobs::RepositoryListing& listing : listings) {
       codes.push_back(listing.error ? ExitCodeOf(*listing.error) : kExitDone);
@@ -97,7 +101,7 @@ class ListVerb final : public AgentVerb {
     }
     const int code = CombineExitCodes(codes);
     return program.Finish(
-        code, [&] { return ListText(listings, program.screen()); },
+        code, [&] { return ListText(listings, selector_, program.screen()); },
         [&] { return ListJson(listings, code); });
   }
 

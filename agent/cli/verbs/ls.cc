@@ -90,7 +90,7 @@ class LsVerb final : public AgentVerb {
   }
 
   Result<int> Run(AgentProgram& program) override {
-    HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf({snapshot_}));
     std::optional<repository::SnapshotInfo> snapshot;
     return program.FinishList("entries", [&](ListOutput& out) -> Result<std::string> {
       const jobs::LsVisitor visitor = {

@@ -73,7 +73,7 @@ class StatsVerb final : public AgentVerb {
   }
 
   Result<int> Run(AgentProgram& program) override {
-    HF_ASSIGN(const jobs::RepositoryAddress repository, program.OneRepository());
+    HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf(snapshots_));
     HF_ASSIGN(const jobs::StatsReport report,
               jobs::RunStats(program.job(), repository, snapshots_, mode_));
     return program.Finish(

@@ -20,5 +20,19 @@ TEST_CASE("nearest: two swapped neighbours are one mistake") {
   REQUIRE(WithSuggestion("no x", "xyz", {"backup"}) == "no x");
 }
 
+TEST_CASE("nearest: digits that are one edit away") {
+  const std::set<std::string> near = DigitsNear("3fa2");
+  for (const char* text : {"3fb2", "3af2", "3f2", "3fa12"}) {
+    INFO(text);
+    CHECK(near.contains(text));
+  }
+  CHECK_FALSE(near.contains("3fa2"));
+  CHECK_FALSE(near.contains("4fb2"));
+  // Of a whole id the beginning is enough, and what is looked up stays bounded.
+  const std::set<std::string> whole = DigitsNear(std::string(64, 'a'));
+  CHECK(whole.contains(std::string(16, 'a')));
+  CHECK(whole.size() < 600);
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -141,9 +141,9 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
   fixture.Configure(head + "  - {kind: fake, name: one, repository: main}\n");
   const auto find = [&](const std::vector<RepositoryAddress>& repositories,
                         const std::string& selector) -> Result<std::string> {
-    HF_ASSIGN(const FoundSnapshot found, FindInRepositories(fixture.Context(), repositories,
-                                                            {.selector = selector},
-                                                            LockUse::kNone));
+    HF_ASSIGN(const FoundSnapshot found,
+              FindInRepositories(fixture.Context(), repositories, {.selector = selector},
+                                 LockUse::kNone));
     return found.session->address().name;
   };
   const std::vector<RepositoryAddress> all = fixture.AllRepositories();
@@ -156,6 +156,27 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
   fixture.settings.node = "n2";
   REQUIRE_FAILS(find(all, "latest:fake/one@n1"), ErrorCode::kInvalidArgument,
                 "in repositories \"main\" and \"other\"");
+}
+
+TEST_CASE("list: a selector that names no known source is an error, with the nearest name") {
+  JobsFixture fixture;
+  const auto check = [&](std::string_view selector) {
+    const auto listings = ListRepositories(fixture.Context(), fixture.AllRepositories(), selector);
+    return CheckListed(fixture.Context(), selector, listings);
+  };
+
+  REQUIRE_FAILS(check("fake/oen"), ErrorCode::kNotFound, "did you mean \"fake/one\"?");
+  REQUIRE_FAILS(check("etcd/*"), ErrorCode::kNotFound, "no source \"etcd/*\"");
+  // Configured, and not saved yet.
+  REQUIRE_OK(check("fake/one"));
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  fixture.Configure("repositories:\n  main: {url: 'memory:main', password_file: password}\n");
+  // Saved, and not configured any more.
+  REQUIRE_OK(check("fake/two"));
+  REQUIRE_FAILS(check("fake/tow"), ErrorCode::kNotFound, "did you mean \"fake/two\"?");
+  // An unreadable repository might hold it.
+  fixture.settings.repositories[0].url = "memory:none";
+  REQUIRE_OK(check("fake/tow"));
 }
 
 TEST_CASE("list and find: a damaged snapshot does not hide the others") {
