@@ -1,6 +1,8 @@
 #include "controller/catalog/catalog_reader.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <utility>
 
 #include "common/base/format.h"
@@ -26,6 +28,41 @@ Result<std::optional<Record>> ReadOne(Connection& connection, std::string_view r
   HF_ASSIGN(std::vector<Record> records, Read<Record>(connection, rest, key));
   if (records.empty()) return std::nullopt;
   return std::move(records.front());
+}
+
+// The first column of every row.
+Result<std::vector<std::string>> ReadTexts(Statement rows) {
+  std::vector<std::string> texts;
+  for (;;) {
+    HF_ASSIGN(const bool has_row, rows.Next());
+    if (!has_row) return texts;
+    HF_TRY(rows.Read(texts.emplace_back()));
+  }
+}
+
+// Records with a ULID as `run`, by its beginning or its end. `condition` may be empty.
+template <typename Record>
+Result<std::vector<Record>> ReadNamed(Connection& connection, std::string_view text,
+                                      std::string_view condition, std::uint32_t limit) {
+  // 0x7f sorts behind everything that a ULID has.
+  HF_ASSIGN(std::vector<Record> found,
+            Read<Record>(
+                connection,
+                fmt::format("WHERE run >= ? AND run < ? {} ORDER BY run DESC LIMIT ?", condition),
+                text, std::string(text) + "\x7f", Rows(limit)));
+  static const std::string kEnding = fmt::format(
+      "WHERE run IN (SELECT run FROM (SELECT run FROM {} ORDER BY run DESC LIMIT {}) "
+      "WHERE substr(run, ?) = ?) AND NOT (run >= ? AND run < ?)",
+      TableOf<Record>::kName, kEndsSearched);
+  HF_ASSIGN(
+      std::vector<Record> ending,
+      Read<Record>(connection, fmt::format("{} {} ORDER BY run DESC LIMIT ?", kEnding, condition),
+                   -static_cast<std::int64_t>(text.size()), text, text, std::string(text) + "\x7f",
+                   Rows(limit)));
+  found.insert(found.end(), std::make_move_iterator(ending.begin()),
+               std::make_move_iterator(ending.end()));
+  if (found.size() > limit) found.resize(limit);
+  return found;
 }
 
 // Conditions in one text. Parameters are numbered, and the last one always stands in the text, so
@@ -123,6 +160,83 @@ Result<std::vector<TokenRecord>> CatalogReader::Tokens() {
   return Read<TokenRecord>(connection_, "ORDER BY node");
 }
 
+Result<std::vector<SourceMember>> CatalogReader::SourceMembers(std::string_view source) {
+  HF_ASSIGN(Statement rows,
+            connection_.Query("SELECT node, repository, topology, revoked FROM agent_source JOIN "
+                              "agent USING (node) WHERE source = ? ORDER BY node LIMIT ?",
+                              source, kPageRowsMax));
+  std::vector<SourceMember> members;
+  for (;;) {
+    HF_ASSIGN(const bool has_row, rows.Next());
+    if (!has_row) return members;
+    SourceMember& member = members.emplace_back();
+    ColumnOf<Topology>::Stored topology{};
+    HF_TRY(rows.Read(member.node, member.repository, topology, member.revoked));
+    HF_ASSIGN(member.topology, ColumnOf<Topology>::Decode(topology));
+  }
+}
+
+Result<bool> CatalogReader::KnowsSource(const std::string& source, const std::string& node) {
+  const bool is_pattern = source.find('*') != std::string::npos;
+  const std::string named = source.empty() ? "" : is_pattern ? "source GLOB ?1" : "source = ?1";
+  for (const auto& [table, column] :
+       {std::pair("agent_source", "node"), std::pair("snapshot", "host"),
+        std::pair("source_run", "node")}) {
+    Conditions conditions;
+    conditions.Add(!named.empty(), named);
+    conditions.Add(!node.empty(), fmt::format("{} GLOB ?2", column));
+    HF_ASSIGN(
+        Statement rows,
+        connection_.Query(fmt::format("SELECT 1 FROM {} {}", table, conditions.With("LIMIT ?3")),
+                          is_pattern ? GlobOf(source) : source, GlobOf(node), 1));
+    HF_ASSIGN(const bool has_row, rows.Next());
+    if (has_row) return true;
+  }
+  return false;
+}
+
+Result<std::vector<std::string>> CatalogReader::KnownSources(bool with_nodes) {
+  const std::string_view configured = with_nodes ? "source || '@' || node" : "source";
+  HF_ASSIGN(
+      Statement rows,
+      connection_.Query(fmt::format("SELECT DISTINCT {} FROM agent_source LIMIT ?", configured),
+                        kPageRowsMax));
+  HF_ASSIGN(std::vector<std::string> known, ReadTexts(std::move(rows)));
+  // One step in the index for each source, however many snapshots it has.
+  constexpr std::string_view kSources =
+      "WITH RECURSIVE one(source) AS (SELECT min(source) FROM snapshot UNION ALL SELECT (SELECT "
+      "min(source) FROM snapshot WHERE source > one.source) FROM one WHERE one.source NOTNULL "
+      "LIMIT "
+      "?) SELECT source FROM one WHERE source NOTNULL";
+  HF_ASSIGN(Statement steps, connection_.Query(kSources, kPageRowsMax));
+  HF_ASSIGN(const std::vector<std::string> saved, ReadTexts(std::move(steps)));
+  for (const std::string& source : saved) {
+    if (!with_nodes) {
+      known.push_back(source);
+      continue;
+    }
+    // The newest snapshot stands for the source: others' hosts are those of configured sources.
+    HF_ASSIGN(Statement host,
+              connection_.Query("SELECT source || '@' || host FROM snapshot WHERE source = ? ORDER "
+                                "BY time_ms DESC LIMIT 1",
+                                source));
+    HF_ASSIGN(const std::vector<std::string> newest, ReadTexts(std::move(host)));
+    known.insert(known.end(), newest.begin(), newest.end());
+  }
+  return known;
+}
+
+Result<std::vector<RunRecord>> CatalogReader::RunsNamed(std::string_view text,
+                                                        std::uint32_t limit) {
+  return ReadNamed<RunRecord>(connection_, text, "", limit);
+}
+
+Result<std::vector<std::string>> CatalogReader::NewestRuns() {
+  HF_ASSIGN(Statement rows,
+            connection_.Query("SELECT run FROM run ORDER BY run DESC LIMIT ?", kPageRowsMax));
+  return ReadTexts(std::move(rows));
+}
+
 Result<std::optional<RunRecord>> CatalogReader::Run(std::string_view run) {
   return ReadOne<RunRecord>(connection_, "WHERE run = ?", run);
 }
@@ -212,6 +326,7 @@ namespace {
 struct SnapshotConditions {
   Conditions conditions;
   std::string source;
+  std::string host;
   IdRange range;
   SnapshotPlace behind;
 };
@@ -227,7 +342,9 @@ Result<SnapshotConditions> ConditionsOf(const SnapshotQuery& query) {
   conditions.Add(!query.repository.empty(), "repository = ?1");
   conditions.Add(!query.source.empty() && !is_pattern, "source = ?2");
   conditions.Add(is_pattern, "source GLOB ?2");
-  conditions.Add(!query.host.empty(), "host = ?3");
+  const bool is_host_pattern = query.host.find('*') != std::string::npos;
+  made.host = is_host_pattern ? GlobOf(query.host) : query.host;
+  conditions.Add(!query.host.empty(), is_host_pattern ? "host GLOB ?3" : "host = ?3");
   conditions.Add(!query.run.empty(), "run = ?4");
   conditions.Add(!query.id_prefix.empty(), "snapshot BETWEEN ?5 AND ?6");
   conditions.Add(query.no_partial, "partial = 0");
@@ -245,24 +362,47 @@ Result<std::vector<SnapshotRecord>> CatalogReader::Snapshots(const SnapshotQuery
   return Read<SnapshotRecord>(
       connection_,
       asked.conditions.With("ORDER BY time_ms DESC, snapshot DESC, repository DESC LIMIT ?10"),
-      query.repository, asked.source, query.host, query.run, asked.range.first, asked.range.last,
+      query.repository, asked.source, asked.host, query.run, asked.range.first, asked.range.last,
       asked.behind.time_ms, asked.behind.snapshot, asked.behind.repository, Rows(query.limit));
 }
 
-Result<std::vector<std::string>> CatalogReader::SnapshotHosts(const SnapshotQuery& query) {
-  HF_ASSIGN(const SnapshotConditions asked, ConditionsOf(query));
-  HF_ASSIGN(Statement rows,
-            connection_.Query("SELECT DISTINCT host FROM snapshot " +
-                                  asked.conditions.With("ORDER BY host LIMIT ?10"),
-                              query.repository, asked.source, query.host, query.run,
-                              asked.range.first, asked.range.last, asked.behind.time_ms,
-                              asked.behind.snapshot, asked.behind.repository, Rows(kPageRowsMax)));
-  std::vector<std::string> hosts;
-  for (;;) {
-    HF_ASSIGN(const bool has_row, rows.Next());
-    if (!has_row) return hosts;
-    HF_TRY(rows.Read(hosts.emplace_back()));
+Result<std::vector<SnapshotRecord>> CatalogReader::SnapshotsBeginning(
+    const std::set<std::string>& prefixes, std::size_t limit) {
+  std::map<Bytes, SnapshotRecord> found;
+  for (const std::string& prefix : prefixes) {
+    HF_ASSIGN(const IdRange range, RangeOf(prefix));
+    HF_ASSIGN(std::vector<SnapshotRecord> some,
+              Read<SnapshotRecord>(connection_, "WHERE snapshot BETWEEN ? AND ? LIMIT ?",
+                                   range.first, range.last, limit));
+    for (SnapshotRecord& snapshot : some) {
+      if (found.size() < limit) found.emplace(snapshot.snapshot, std::move(snapshot));
+    }
+    if (found.size() == limit) break;
   }
+  std::vector<SnapshotRecord> snapshots;
+  for (auto& [id, snapshot] : found) snapshots.push_back(std::move(snapshot));
+  return snapshots;
+}
+
+Result<std::vector<std::string>> CatalogReader::Distinct(std::string_view column,
+                                                         const SnapshotQuery& query) {
+  HF_ASSIGN(const SnapshotConditions asked, ConditionsOf(query));
+  HF_ASSIGN(
+      Statement rows,
+      connection_.Query(fmt::format("SELECT DISTINCT {0} FROM snapshot {1} ORDER BY {0} LIMIT ?10",
+                                    column, asked.conditions.With("")),
+                        query.repository, asked.source, asked.host, query.run, asked.range.first,
+                        asked.range.last, asked.behind.time_ms, asked.behind.snapshot,
+                        asked.behind.repository, Rows(kPageRowsMax)));
+  return ReadTexts(std::move(rows));
+}
+
+Result<std::vector<std::string>> CatalogReader::SnapshotHosts(const SnapshotQuery& query) {
+  return Distinct("host", query);
+}
+
+Result<std::vector<std::string>> CatalogReader::SnapshotRepositories(const SnapshotQuery& query) {
+  return Distinct("repository", query);
 }
 
 Result<std::optional<DraftRecord>> CatalogReader::Draft(std::string_view run) {
@@ -271,6 +411,21 @@ Result<std::optional<DraftRecord>> CatalogReader::Draft(std::string_view run) {
   HF_TRY(CompleteDrafts(connection_, drafts));
   if (drafts.empty()) return std::nullopt;
   return std::move(drafts.front());
+}
+
+Result<std::vector<DraftRecord>> CatalogReader::DraftsNamed(std::string_view text, bool open_only,
+                                                            std::uint32_t limit) {
+  HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
+  HF_ASSIGN(std::vector<DraftRecord> drafts,
+            ReadNamed<DraftRecord>(connection_, text, open_only ? "AND state = 1" : "", limit));
+  HF_TRY(CompleteDrafts(connection_, drafts));
+  return drafts;
+}
+
+Result<std::vector<std::string>> CatalogReader::NewestDrafts() {
+  HF_ASSIGN(Statement rows,
+            connection_.Query("SELECT run FROM draft ORDER BY run DESC LIMIT ?", kPageRowsMax));
+  return ReadTexts(std::move(rows));
 }
 
 Result<std::vector<DraftRecord>> CatalogReader::Drafts(bool open_only, std::string_view before,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ namespace holdfast::controller {
 // bytes: a page may be shorter than was asked for, and only an empty one is behind the last.
 inline constexpr std::uint32_t kPageRowsMax = 1'000;
 inline constexpr std::uint64_t kPageBytesMax = 4U << 20;
+// How many of the newest runs are searched for one that ends with a text: no index has the ends.
+inline constexpr std::uint32_t kEndsSearched = 10'000;
 
 // Newest first. Empty or absent: any.
 struct RunQuery {
@@ -56,6 +59,14 @@ struct SnapshotQuery {
   std::uint32_t limit = 20;
 };
 
+// An agent that has a source in its configuration.
+struct SourceMember {
+  std::string node;
+  std::string repository;
+  Topology topology = Topology::kLocal;
+  bool revoked = false;
+};
+
 struct AuditQuery {
   std::uint64_t after = 0;   // oldest first, those behind this sequence
   std::uint64_t before = 0;  // or, where not 0, newest first, those before it
@@ -85,9 +96,22 @@ class CatalogReader {
   Result<std::vector<AgentRecord>> Agents(std::string_view after, std::uint32_t limit);
   Result<std::optional<AgentRecord>> Agent(std::string_view node);
   Result<std::vector<TokenRecord>> Tokens();
+  // By node, at most kPageRowsMax.
+  Result<std::vector<SourceMember>> SourceMembers(std::string_view source);
+  // Whether an agent configures such a source, or a backup or a snapshot is of one. Both may have
+  // `*`; `node` is the host of a snapshot. Empty: any.
+  Result<bool> KnowsSource(const std::string& source, const std::string& node);
+  // Sources that agents configure or snapshots are of, as "kind/name" or "kind/name@node", for
+  // suggestions: at most kPageRowsMax of each.
+  Result<std::vector<std::string>> KnownSources(bool with_nodes);
 
   Result<std::optional<RunRecord>> Run(std::string_view run);
   Result<std::vector<RunRecord>> Runs(const RunQuery& query);
+  // Runs whose names begin with `text`, and those of the newest kEndsSearched that end with it;
+  // each once, at most `limit`.
+  Result<std::vector<RunRecord>> RunsNamed(std::string_view text, std::uint32_t limit);
+  // The names of the newest kPageRowsMax runs.
+  Result<std::vector<std::string>> NewestRuns();
   // By number, from `first` on, without their reports.
   Result<std::vector<TaskRecord>> Tasks(std::string_view run, std::uint32_t first,
                                         std::uint32_t limit);
@@ -102,11 +126,21 @@ class CatalogReader {
 
   // kInvalidArgument for a prefix that is not hexadecimal.
   Result<std::vector<SnapshotRecord>> Snapshots(const SnapshotQuery& query);
+  // Snapshots whose ids begin with one of these hexadecimal texts, at most `limit`.
+  Result<std::vector<SnapshotRecord>> SnapshotsBeginning(const std::set<std::string>& prefixes,
+                                                         std::size_t limit);
+  // The repositories of the snapshots that Snapshots() would find without its limit, ascending; at
+  // most kPageRowsMax.
+  Result<std::vector<std::string>> SnapshotRepositories(const SnapshotQuery& query);
   // The hosts of the snapshots that Snapshots() would find without its limit, ascending; at most
   // kPageRowsMax.
   Result<std::vector<std::string>> SnapshotHosts(const SnapshotQuery& query);
 
   Result<std::optional<DraftRecord>> Draft(std::string_view run);
+  // As RunsNamed() and NewestRuns().
+  Result<std::vector<DraftRecord>> DraftsNamed(std::string_view text, bool open_only,
+                                               std::uint32_t limit);
+  Result<std::vector<std::string>> NewestDrafts();
   // Newest first, those before `before` where it is not empty.
   Result<std::vector<DraftRecord>> Drafts(bool open_only, std::string_view before,
                                           std::uint32_t limit);
@@ -122,6 +156,7 @@ class CatalogReader {
  private:
   friend class CatalogComparison;
   explicit CatalogReader(Connection connection) : connection_(std::move(connection)) {}
+  Result<std::vector<std::string>> Distinct(std::string_view column, const SnapshotQuery& query);
 
   Connection connection_;
 };

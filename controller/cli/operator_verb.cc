@@ -49,11 +49,12 @@ void OperatorVerb::AddName(OptionList& options, std::string& name, const std::st
 }
 
 void OperatorVerb::AddRun(OptionList& options, std::string& run) {
-  AddName(options, run, "RUN", "its ULID, or the beginning of it");
+  AddName(options, run, "RUN", "its ULID, or the beginning or the end of it");
 }
 
 void OperatorVerb::AddDraft(OptionList& options, std::string& draft) {
-  AddName(options, draft, "DRAFT", "as `holdfast approval list` shows it");
+  AddName(options, draft, "DRAFT",
+          "as `holdfast approval list` shows it, or the beginning or the end of that");
 }
 
 void OperatorVerb::AddSnapshot(OptionList& options, std::string& snapshot,

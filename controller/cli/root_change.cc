@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "common/trust/envelope.h"
 #include "common/trust/key_file.h"
 #include "common/trust/messages.h"
@@ -45,10 +46,15 @@ Result<void> RemoveKeys(v1::RootDocument& document, v1::Role role, const std::st
   };
   const auto rest = std::remove_if(keys->begin(), keys->end(), is_meant);
   if (rest == keys->end()) {
+    std::vector<std::string> known;
+    for (const v1::RoleKey& key : *keys) {
+      if (key.role() == role) known.push_back(key.person());
+    }
     return Fail(ErrorCode::kNotFound,
-                fmt::format("{} has no key of {} in the root document", Quote(person),
-                            trust::RoleText(role)),
-                "see `holdfast trust show`");
+                WithSuggestion(fmt::format("{} has no key of {} in the root document",
+                                           Quote(person), trust::RoleText(role)),
+                               person, known),
+                "`holdfast trust show` shows the persons and their keys");
   }
   keys->erase(rest, keys->end());
   return {};

@@ -536,6 +536,9 @@ AdminService::ReplyResult AdminService::Do(const v1::RunListRequest& request) {
   }
   query.limit = limit + 1;  // the one more says whether there are more
   HF_ASSIGN(const std::vector<RunRecord> runs, reader_.Runs(query));
+  if (runs.empty() && !query.source.empty()) {
+    HF_TRY(CheckSourceKnown(reader_, query.source, query.node));
+  }
   v1::AdminReply reply;
   v1::RunListReply& list = *reply.mutable_runs();
   for (const RunRecord& run : runs) {
@@ -562,6 +565,9 @@ AdminService::ReplyResult AdminService::Do(const v1::SnapshotListRequest& reques
   if (request.safety()) query.safety = SnapshotQuery::Safety::kToo;
   query.limit = LimitOf(request.limit(), kSnapshotsDefault);
   HF_ASSIGN(const std::vector<SnapshotRecord> snapshots, reader_.Snapshots(query));
+  if (snapshots.empty() && !query.source.empty()) {
+    HF_TRY(CheckSourceKnown(reader_, query.source, query.host));
+  }
   v1::AdminReply reply;
   v1::SnapshotListReply& list = *reply.mutable_snapshots();
   for (const SnapshotRecord& snapshot : snapshots) FillSnapshot(snapshot, *list.add_snapshots());

@@ -1,9 +1,13 @@
 #include "controller/daemon/snapshot_names.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 
@@ -12,10 +16,12 @@ namespace {
 
 constexpr std::size_t kUlidLength = 26;
 constexpr std::size_t kPrefixMin = 4;
-// How far back a run is looked for by the beginning of its name.
-constexpr int kPagesMax = 10;
+// How many are listed of those that a name fits.
+constexpr std::size_t kListedMax = 5;
 // How many newer snapshots are named that `latest` passed over.
 constexpr std::uint32_t kPassedOverMax = 5;
+// Of an id, where it is suggested.
+constexpr std::size_t kShownDigits = 8;
 
 std::string Upper(std::string_view text) {
   std::string upper(text);
@@ -36,25 +42,97 @@ Result<void> TakeSource(std::string_view text, std::string_view whole, SnapshotQ
               fmt::format("snapshot {}; expected \"kind/name\" in it", Quote(whole)));
 }
 
-std::string Listed(const std::vector<SnapshotRecord>& found) {
-  std::string text;
-  for (const SnapshotRecord& snapshot : found) {
-    text += fmt::format("{}{} of {}@{}", text.empty() ? "" : ", ",
-                        HexEncode(snapshot.snapshot).substr(0, 12), snapshot.source, snapshot.host);
-  }
-  return text;
+// "NAME means 2 WHAT", with each of `texts`; there may be one more than are listed.
+Error Ambiguous(std::string_view name, std::string_view what, std::vector<std::string> texts) {
+  const bool has_more = texts.size() > kListedMax;
+  if (has_more) texts.resize(kListedMax);
+  return Error(ErrorCode::kInvalidArgument,
+               fmt::format("{} means {}{} {}", Quote(name), has_more ? "more than " : "",
+                           texts.size(), what))
+      .WithHint(
+          fmt::format("name one of them: {}{}", fmt::join(texts, ", "), has_more ? ", ..." : ""));
 }
 
-// The one that is meant; several are a mistake unless any will do.
-Result<SnapshotRecord> OneOf(std::vector<SnapshotRecord> found, std::string_view name) {
+std::string TextOf(const SnapshotRecord& snapshot) {
+  return fmt::format("{} of {}@{} at {} in {}", HexEncode(snapshot.snapshot).substr(0, 12),
+                     snapshot.source, snapshot.host, FormatTime(snapshot.time_ms / 1'000, 0),
+                     snapshot.repository);
+}
+
+std::string TextOf(const RunRecord& run) {
+  return fmt::format("{} ({}, {}, {})", run.run, OrderKindName(run.kind), RunStateName(run.state),
+                     FormatTime(run.created_ms / 1'000, 0));
+}
+
+std::string TextOf(const DraftRecord& draft) {
+  return fmt::format("{} ({} on {}, {})", draft.run, draft.source, draft.node,
+                     FormatTime(draft.created_ms / 1'000, 0));
+}
+
+template <typename Record>
+Error AmbiguousOf(std::string_view name, std::string_view what, const std::vector<Record>& found) {
+  std::vector<std::string> texts;
+  for (const Record& record : found) texts.push_back(TextOf(record));
+  return Ambiguous(name, what, std::move(texts));
+}
+
+// The id that begins like `digits` but for one edit; empty if that is not exactly one.
+std::string NearestId(CatalogReader& reader, std::string_view digits) {
+  const auto near = reader.SnapshotsBeginning(DigitsNear(digits), 2);
+  if (!near || near->size() != 1) return "";
+  return HexEncode(near->front().snapshot).substr(0, kShownDigits);
+}
+
+// The one that is meant; several are a mistake.
+Result<SnapshotRecord> OneOf(CatalogReader& reader, std::vector<SnapshotRecord> found,
+                             std::string_view name) {
   if (found.empty()) {
-    return Fail(ErrorCode::kNotFound, fmt::format("no snapshot {}", Quote(name)),
-                "see `holdfast snapshot list`");
+    return Fail(ErrorCode::kNotFound,
+                Suggesting(fmt::format("no snapshot {}", Quote(name)), NearestId(reader, name)),
+                "`holdfast snapshot list` shows the snapshots");
   }
-  if (found.size() == 1) return std::move(found.front());
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} means {} snapshots", Quote(name), found.size()),
-              "name one of them: " + Listed(found));
+  if (found.size() > 1) return Fail(AmbiguousOf(name, "snapshots", found));
+  return std::move(found.front());
+}
+
+// What `name`, a part of a ULID, may have been meant to be: one of `known`, or empty.
+std::string NearestUlid(std::string_view name, const std::vector<std::string>& known) {
+  if (name.size() < kPrefixMin) return "";
+  // By the part that has the length of `name`; empty where several have it.
+  std::map<std::string, std::string> parts;
+  for (const std::string& ulid : known) {
+    for (const bool is_end : {false, true}) {
+      if (is_end && name.size() >= ulid.size()) continue;
+      const std::string part =
+          is_end ? ulid.substr(ulid.size() - name.size()) : ulid.substr(0, name.size());
+      const auto [at, is_new] = parts.emplace(part, ulid);
+      if (!is_new && at->second != ulid) at->second.clear();
+    }
+  }
+  std::vector<std::string> candidates;
+  for (const auto& [part, ulid] : parts) {
+    if (!ulid.empty()) candidates.push_back(part);
+  }
+  const auto nearest = parts.find(Nearest(name, candidates));
+  return nearest == parts.end() ? "" : nearest->second;
+}
+
+Error NoUlid(std::string_view what, std::string_view given,
+             const Result<std::vector<std::string>>& known, std::string hint) {
+  // A catalog that cannot be read suggests nothing.
+  return Error(ErrorCode::kNotFound, Suggesting(fmt::format("no {} {}", what, Quote(given)),
+                                                known ? NearestUlid(Upper(given), *known) : ""))
+      .WithHint(std::move(hint));
+}
+
+std::string Joined(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 8;
+  std::string shown;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    shown += (i == 0 ? "" : ", ") + names[i];
+  }
+  if (names.size() > kShown) shown += fmt::format(" and {} more", names.size() - kShown);
+  return shown;
 }
 
 // Restricts the query to one host: `node`, if that is one of them, or the only one. Each node has
@@ -67,40 +145,73 @@ Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::str
     query.host = node;
     return {};
   }
+  if (hosts.size() == 1) query.host = hosts.front();
   if (hosts.size() < 2) return {};
-  constexpr std::size_t kShown = 8;
-  std::string shown;
-  for (std::size_t i = 0; i < std::min(hosts.size(), kShown); ++i) {
-    shown += (i == 0 ? "" : ", ") + hosts[i];
-  }
-  if (hosts.size() > kShown) shown += fmt::format(" and {} more", hosts.size() - kShown);
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} has snapshots of {} hosts", Quote(name), hosts.size()),
-              "add \"@\" and one of: " + shown);
+              "add \"@\" and one of: " + Joined(hosts));
 }
 
-// The sources of the agents; empty if the catalog cannot be read, as they are only suggestions.
-std::vector<std::string> KnownSources(CatalogReader& reader) {
-  std::vector<std::string> known;
-  const Result<std::vector<AgentRecord>> agents = reader.Agents("", kPageRowsMax);
-  if (!agents) return known;
-  for (const AgentRecord& agent : *agents) {
-    for (const ConfiguredSource& source : agent.sources) known.push_back(source.source);
+// The repositories that the agents have in their configuration for the source, ascending: that of
+// the host for a local source, that of `node` where it is a member, else those of all members.
+// Empty: not known.
+std::vector<std::string> OwnRepositories(const std::vector<SourceMember>& members,
+                                         const std::string& host, const std::string& node) {
+  const auto of_node = [&](const std::string& name) {
+    return std::ranges::find(members, name, &SourceMember::node);
+  };
+  // A revoked node's configuration is the last that is known of it.
+  if (const auto member = of_node(host); member != members.end()) return {member->repository};
+  std::set<std::string> repositories;
+  for (const SourceMember& member : members) {
+    if (member.topology == Topology::kLocal || member.revoked) continue;
+    if (member.node == node) return {member.repository};
+    repositories.insert(member.repository);
   }
-  return known;
+  return {repositories.begin(), repositories.end()};
+}
+
+// Restricts the query to the source's own repository: another one may hold copies, or another
+// source of that name. REQUIRES: ChooseHost() has chosen.
+Result<void> ChooseRepository(CatalogReader& reader, const std::string& node, std::string_view name,
+                              SnapshotQuery& query) {
+  HF_ASSIGN(const std::vector<SourceMember> members, reader.SourceMembers(query.source));
+  std::vector<std::string> own = OwnRepositories(members, query.host, node);
+  const bool is_known = !own.empty();
+  if (!is_known) {
+    HF_ASSIGN(own, reader.SnapshotRepositories(query));
+  }
+  if (own.size() == 1) query.repository = own.front();
+  if (own.size() < 2) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              is_known
+                  ? fmt::format("the nodes of {} save it to {} repositories: {}",
+                                Quote(query.source), own.size(), Joined(own))
+                  : fmt::format("{} has snapshots in {} repositories, and no node saves it: {}",
+                                Quote(name), own.size(), Joined(own)),
+              fmt::format("name a snapshot by its id: `holdfast snapshot list {}`", query.source));
 }
 
 // kNotFound: "no WHAT latest:ectd/main", with the nearest source if `source`, which is in `name`,
 // does not exist.
 Error NothingOf(CatalogReader& reader, std::string_view what, std::string_view name,
-                const std::string& source, std::string hint = "see `holdfast snapshot list`") {
+                const SnapshotQuery& query, std::string hint) {
   std::string message = fmt::format("no {} {}", what, Quote(name));
-  const std::string nearest = Nearest(source, KnownSources(reader));
-  if (!nearest.empty() && nearest != source) {
-    const std::string meant = std::string(name).replace(name.find(source), source.size(), nearest);
-    message += fmt::format("; did you mean {}?", Quote(meant));
+  const Result<std::vector<std::string>> known = reader.KnownSources(false);
+  const std::string nearest = known ? Nearest(query.source, *known) : "";
+  if (!nearest.empty() && nearest != query.source) {
+    const std::string meant =
+        std::string(name).replace(name.find(query.source), query.source.size(), nearest);
+    message = Suggesting(std::move(message), meant);
+  } else if (!query.repository.empty()) {
+    message += fmt::format(" in its repository {}", Quote(query.repository));
   }
   return Error(ErrorCode::kNotFound, std::move(message)).WithHint(std::move(hint));
+}
+
+std::string ListHint(const SnapshotQuery& query) {
+  return fmt::format("`holdfast snapshot list {}` shows its snapshots in all repositories",
+                     query.source);
 }
 
 // Newer snapshots than `found` that the rule excluded.
@@ -126,6 +237,7 @@ Result<NamedSnapshot> FindLatest(CatalogReader& reader, std::string_view name,
   SnapshotQuery query;
   HF_TRY(TakeSource(name.substr(name.find(':') + 1), name, query));
   HF_TRY(ChooseHost(reader, rule.node, name, query));
+  HF_TRY(ChooseRepository(reader, rule.node, name, query));
   query.no_partial = !rule.allow_partial;
   query.no_invalid = !rule.allow_invalid;
   query.limit = 1;
@@ -138,7 +250,7 @@ Result<NamedSnapshot> FindLatest(CatalogReader& reader, std::string_view name,
                 fmt::format("the newest is {}, which is {}: use --allow-{}, or name it",
                             HexEncode(newer.front().snapshot).substr(0, 8), flaw, flaw));
   }
-  if (found.empty()) return Fail(NothingOf(reader, "snapshot", name, query.source));
+  if (found.empty()) return Fail(NothingOf(reader, "snapshot", name, query, ListHint(query)));
   NamedSnapshot named{std::move(found.front()), {}};
   for (const SnapshotRecord& one : newer) {
     named.passed_over.push_back(
@@ -153,11 +265,12 @@ Result<SnapshotRecord> FindSafety(CatalogReader& reader, std::string_view name,
   query.safety = SnapshotQuery::Safety::kOnly;
   HF_TRY(TakeSource(name.starts_with("latest:") ? name.substr(7) : name, name, query));
   HF_TRY(ChooseHost(reader, rule.node, name, query));
+  HF_TRY(ChooseRepository(reader, rule.node, name, query));
   query.limit = 1;
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
   if (!found.empty()) return std::move(found.front());
   return Fail(
-      NothingOf(reader, "safety snapshot of", name, query.source,
+      NothingOf(reader, "safety snapshot of", name, query,
                 "only a restore in place leaves one; `holdfast snapshot list --safety` shows all"));
 }
 
@@ -165,6 +278,7 @@ Result<SnapshotRecord> FindSafety(CatalogReader& reader, std::string_view name,
 
 Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
                                    const SnapshotRule& rule) {
+  if (!rule.node.empty()) HF_TRY(CheckNodeKnown(reader, rule.node));
   const bool is_source = !name.starts_with("run:") && name.find('/') != std::string_view::npos;
   if (rule.undo && is_source) {
     HF_ASSIGN(SnapshotRecord found, FindSafety(reader, name, rule));
@@ -173,7 +287,7 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
   if (name.starts_with("latest:")) return FindLatest(reader, name, rule);
   SnapshotQuery query;
   query.safety = SnapshotQuery::Safety::kToo;
-  query.limit = 5;
+  query.limit = kListedMax + 1;
   if (name.starts_with("run:")) {
     const std::size_t colon = name.find(':', 4);
     if (colon == std::string_view::npos) {
@@ -192,9 +306,9 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
   }
   HF_ASSIGN(std::vector<SnapshotRecord> found, reader.Snapshots(query));
   if (found.empty() && !query.source.empty()) {
-    return Fail(NothingOf(reader, "snapshot", name, query.source));
+    return Fail(NothingOf(reader, "snapshot", name, query, ListHint(query)));
   }
-  HF_ASSIGN(SnapshotRecord one, OneOf(std::move(found), name));
+  HF_ASSIGN(SnapshotRecord one, OneOf(reader, std::move(found), name));
   if (rule.undo && !one.safety) {
     return Fail(
         ErrorCode::kInvalidArgument,
@@ -205,63 +319,50 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
 }
 
 Result<std::string> FindRun(CatalogReader& reader, std::string_view given) {
+  std::vector<RunRecord> found;
   const std::string name = Upper(given);
-  if (name.size() == kUlidLength) {
-    HF_ASSIGN(std::optional<RunRecord> run, reader.Run(name));
-    if (run) return name;
+  if (!name.empty() && name.size() <= kUlidLength) {
+    HF_ASSIGN(found, reader.RunsNamed(name, kListedMax + 1));
   }
-  std::string found;
-  RunQuery query;
-  query.limit = kPageRowsMax;
-  for (int page = 0; page < kPagesMax && name.size() < kUlidLength && !name.empty(); ++page) {
-    HF_ASSIGN(const std::vector<RunRecord> runs, reader.Runs(query));
-    for (const RunRecord& run : runs) {
-      // The end is what differs between runs of one day.
-      if (!run.run.starts_with(name) && !run.run.ends_with(name)) continue;
-      if (!found.empty()) {
-        return Fail(
-            ErrorCode::kInvalidArgument,
-            fmt::format("{} means run {}, {} and perhaps more", Quote(given), found, run.run),
-            "give more of it");
-      }
-      found = run.run;
-    }
-    if (runs.size() < kPageRowsMax) break;
-    query.before = runs.back().run;
-  }
-  if (!found.empty()) return found;
-  RunQuery newest;
-  newest.limit = kPageRowsMax;
-  std::vector<std::string> known;
-  HF_ASSIGN(const std::vector<RunRecord> runs, reader.Runs(newest));
-  for (const RunRecord& run : runs) known.push_back(run.run);
-  return Fail(ErrorCode::kNotFound,
-              WithSuggestion(fmt::format("no run {}", Quote(given)), name, known),
-              "see `holdfast run list`");
+  if (found.size() == 1) return std::move(found.front().run);
+  if (!found.empty()) return Fail(AmbiguousOf(given, "runs", found));
+  return Fail(NoUlid("run", given, reader.NewestRuns(), "`holdfast run list` shows the runs"));
 }
 
 Result<DraftRecord> FindDraft(CatalogReader& reader, std::string_view given) {
-  const std::string name = Upper(given);
-  if (name.size() == kUlidLength) {
-    HF_ASSIGN(std::optional<DraftRecord> draft, reader.Draft(name));
-    if (draft) return *std::move(draft);
-  }
   std::vector<DraftRecord> found;
-  if (!name.empty()) {
-    HF_ASSIGN(std::vector<DraftRecord> drafts, reader.Drafts(true, "", kPageRowsMax));
-    for (DraftRecord& draft : drafts) {
-      if (draft.run.starts_with(name) || draft.run.ends_with(name)) {
-        found.push_back(std::move(draft));
-      }
-    }
+  const std::string name = Upper(given);
+  // One that waits is meant rather than one that is over.
+  for (const bool open_only : {true, false}) {
+    if (!found.empty() || name.empty() || name.size() > kUlidLength) break;
+    HF_ASSIGN(found, reader.DraftsNamed(name, open_only, kListedMax + 1));
   }
   if (found.size() == 1) return std::move(found.front());
-  if (found.empty()) {
-    return Fail(ErrorCode::kNotFound, fmt::format("no draft {}", Quote(given)),
-                "see `holdfast approval list`");
-  }
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} means {} drafts", Quote(given), found.size()), "give more of it");
+  if (!found.empty()) return Fail(AmbiguousOf(given, "drafts", found));
+  return Fail(
+      NoUlid("draft", given, reader.NewestDrafts(), "`holdfast approval list` shows the drafts"));
+}
+
+Result<void> CheckNodeKnown(CatalogReader& reader, const std::string& node) {
+  HF_ASSIGN(const std::optional<AgentRecord> agent, reader.Agent(node));
+  if (agent) return {};
+  std::vector<std::string> known;
+  HF_ASSIGN(const std::vector<AgentRecord> agents, reader.Agents("", kPageRowsMax));
+  for (const AgentRecord& one : agents) known.push_back(one.node);
+  return Fail(ErrorCode::kNotFound,
+              WithSuggestion(fmt::format("no node {}", Quote(node)), node, known),
+              "`holdfast agent list` shows the nodes");
+}
+
+Result<void> CheckSourceKnown(CatalogReader& reader, const std::string& source,
+                              const std::string& node) {
+  HF_ASSIGN(const bool is_known, reader.KnowsSource(source, node));
+  if (is_known) return {};
+  const std::string name = node.empty() ? source : source + "@" + node;
+  HF_ASSIGN(const std::vector<std::string> known, reader.KnownSources(!node.empty()));
+  return Fail(ErrorCode::kNotFound,
+              WithSuggestion(fmt::format("no source {}", Quote(name)), name, known),
+              "`holdfast status` shows the sources");
 }
 
 }  // namespace holdfast::controller

@@ -17,7 +17,8 @@ struct SnapshotRule {
   bool allow_partial = false;  // `latest` may be a partial snapshot
   bool allow_invalid = false;  // `latest` may be an invalid one
   bool undo = false;           // a safety snapshot is meant
-  std::string node = {};       // of several hosts' snapshots, the host that is meant
+  // Of several hosts' snapshots, the host that is meant. kNotFound if no such node is known.
+  std::string node = {};
 };
 
 struct NamedSnapshot {
@@ -26,14 +27,23 @@ struct NamedSnapshot {
   std::vector<std::string> passed_over;
 };
 
-// Finds a snapshot by "latest:kind/name[@host]" (the newest complete and valid backup, as `rule`
-// widens it), "run:ULID:kind/name", or the beginning of an id; with rule.undo also by
-// "kind/name[@host]". kNotFound; kInvalidArgument where several match.
+// Finds a snapshot by "latest:kind/name[@host]" (the newest complete and valid backup in the
+// repository that the source is configured with, as `rule` widens it), "run:ULID:kind/name", or the
+// beginning of an id; with rule.undo also by "kind/name[@host]". kNotFound; kInvalidArgument where
+// several match.
 Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
                                    const SnapshotRule& rule = {});
 
-// A run's ULID from its beginning, in upper or lower case. kNotFound, kInvalidArgument as above.
+// A run's ULID, or a draft, from its beginning or its end, in upper or lower case. kNotFound with
+// the nearest; kInvalidArgument with the first that the name fits. Of drafts those that are open
+// are meant first.
 Result<std::string> FindRun(CatalogReader& reader, std::string_view name);
 Result<DraftRecord> FindDraft(CatalogReader& reader, std::string_view name);
+
+// kNotFound, with the nearest name, if no agent, backup or snapshot is of it. Both of a source may
+// have `*`; `node` may be empty, and is the host of snapshots.
+Result<void> CheckNodeKnown(CatalogReader& reader, const std::string& node);
+Result<void> CheckSourceKnown(CatalogReader& reader, const std::string& source,
+                              const std::string& node);
 
 }  // namespace holdfast::controller

@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/format.h"
+#include "common/base/nearest.h"
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/report.h"
 #include "controller/cli/session.h"
@@ -15,11 +18,28 @@ std::string RevokeJson(const std::string& node) {
   return Dump(document);
 }
 
+// The person is not asked whether to revoke a node that does not exist.
+Result<void> CheckJoined(Session& session, const std::string& node) {
+  std::vector<std::string> known;
+  for (bool more = true; more;) {
+    v1::AdminRequest request;
+    request.mutable_agent_list()->set_after(known.empty() ? "" : known.back());
+    HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kAgents));
+    for (const v1::AgentView& agent : reply.agents().agents()) known.push_back(agent.node());
+    more = reply.agents().more() && reply.agents().agents_size() > 0;
+  }
+  if (std::ranges::find(known, node) != known.end()) return {};
+  return Fail(ErrorCode::kNotFound,
+              WithSuggestion(fmt::format("no node {}", Quote(node)), node, known),
+              "`holdfast agent list` shows the nodes");
+}
+
 class AgentRevokeVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override { AddName(options, node_, "NODE", "the node"); }
 
   Result<int> Run(Session& session) override {
+    HF_TRY(CheckJoined(session, node_));
     HF_TRY(session.Confirm(
         fmt::format("Node {} will be heard no more, and its running tasks are given up. Revoke it?",
                     node_),

@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/format.h"
+#include "common/cli/terminal.h"
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/report.h"
 #include "controller/cli/run_report.h"
@@ -49,7 +51,14 @@ class RunListVerb final : public OperatorVerb {
       if (reply.runs().runs_size() == 0) break;  // nothing names where the next page begins
     }
     return session.Finish(
-        0, [&] { return RunListText(runs, more, session.screen()); },
+        0,
+        [&] {
+          if (!runs.empty() || more || source_.empty()) {
+            return RunListText(runs, more, session.screen());
+          }
+          return fmt::format("no {}runs over {}\n", running_only_ ? "running " : "",
+                             Printable(source_));
+        },
         [&] { return RunListJson(runs, more); });
   }
 

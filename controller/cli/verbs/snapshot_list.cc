@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/format.h"
+#include "common/cli/terminal.h"
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/report.h"
 #include "controller/cli/session.h"
@@ -10,9 +12,13 @@
 namespace holdfast::cli::cluster {
 namespace {
 
+// `filter` is what the list is of; empty: everything.
 std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
-                          Screen screen) {
-  if (snapshots.empty()) return "no snapshots\n";
+                          const std::string& filter, Screen screen) {
+  if (snapshots.empty()) {
+    return filter.empty() ? "no snapshots\n"
+                          : fmt::format("no snapshots of {} yet\n", Printable(filter));
+  }
   std::string text = SnapshotTable(snapshots, screen);
   if (more) text += "there are more: --limit 0 shows all\n";
   return text;
@@ -60,7 +66,7 @@ class SnapshotListVerb final : public OperatorVerb {
       next = page.snapshots_size() > 0 ? page.next() : "";
     } while (!next.empty() && (limit_ == 0 || snapshots.size() < limit_));
     return session.Finish(
-        0, [&] { return SnapshotsText(snapshots, !next.empty(), session.screen()); },
+        0, [&] { return SnapshotsText(snapshots, !next.empty(), Filter(), session.screen()); },
         [&] { return SnapshotsJson(snapshots, !next.empty()); });
   }
 
@@ -70,6 +76,11 @@ class SnapshotListVerb final : public OperatorVerb {
   }
 
  private:
+  std::string Filter() const {
+    if (run_.empty()) return source_;
+    return source_.empty() ? "run " + run_ : fmt::format("{} in run {}", source_, run_);
+  }
+
   std::string source_;
   std::string run_;
   bool with_safety_ = false;

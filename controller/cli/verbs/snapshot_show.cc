@@ -50,14 +50,19 @@ std::string SnapshotJson(const v1::SnapshotView& snapshot) {
 class SnapshotShowVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
-    latest_.Declare(options);
     AddSnapshot(options, snapshot_);
+    options.Add({.names = "--node",
+                 .metavar = "NODE",
+                 .help = "of several nodes' sources, the one that latest: means",
+                 .value = &node_});
+    latest_.Declare(options);
   }
 
   Result<int> Run(Session& session) override {
     v1::AdminRequest request;
     v1::SnapshotShowRequest& show = *request.mutable_snapshot_show();
     show.set_snapshot(snapshot_);
+    show.set_node(node_);
     show.set_allow_partial(latest_.allow_partial);
     show.set_allow_invalid(latest_.allow_invalid);
     HF_ASSIGN(const v1::AdminReply reply,
@@ -73,20 +78,20 @@ class SnapshotShowVerb final : public OperatorVerb {
 
  private:
   std::string snapshot_;
+  std::string node_;
   LatestOptions latest_;
 };
 
 }  // namespace
 
 OperatorVerbEntry SnapshotShowEntry() {
-  return {
-      .text =
-          {.names = {"snapshot show"},
-           .section = "Back up, look and restore",
-           .summary = "show one snapshot",
-           .examples =
-               "  holdfast snapshot show latest:etcd/main\n  holdfast snapshot show 3fa2b1c4\n"},
-      .make = MakeOperatorVerb<SnapshotShowVerb>};
+  return {.text = {.names = {"snapshot show"},
+                   .section = "Back up, look and restore",
+                   .summary = "show one snapshot",
+                   .examples = "  holdfast snapshot show latest:etcd/main\n"
+                               "  holdfast snapshot show latest:files/app --node web-1\n"
+                               "  holdfast snapshot show 3fa2b1c4\n"},
+          .make = MakeOperatorVerb<SnapshotShowVerb>};
 }
 
 }  // namespace holdfast::cli::cluster

@@ -89,7 +89,8 @@ TEST_CASE("terminal: a file has no width, no colour and no live lines") {
 TEST_CASE("terminal: a test reads everything that was written, in however many pieces it arrives") {
   PseudoTerminal pty;
   Terminal terminal(pty.fd(), pty.fd());
-  // One read of a pseudo terminal returns at most 4 KiB, and less while the kernel still moves them.
+  // One read of a pseudo terminal returns at most 4 KiB, and less while the kernel still moves
+  // them.
   const std::string text(5'000, 'x');
   REQUIRE_OK(terminal.WriteOut(text));
   CHECK(pty.Shown() == text);

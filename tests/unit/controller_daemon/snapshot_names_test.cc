@@ -147,5 +147,26 @@ TEST_CASE("snapshot names: runs and drafts are named by their beginning or end")
                 RunName(18) + " (etcd/main on db-1, 1970-01-01T00:00:00Z), " + RunName(17));
 }
 
+TEST_CASE("snapshot names: a filter names a source that is configured or has snapshots") {
+  NamesFixture fixture;
+  fixture.AddAgent("web-1", {{"files/app", "main", Topology::kLocal}});
+  fixture.AddSnapshot("aa", "kafka/old", "mq-1", "main");
+  const auto check = [&](const std::string& source, const std::string& node) {
+    return CheckSourceKnown(fixture.reader, source, node);
+  };
+
+  for (const auto& [source, node] :
+       {std::pair("files/app", ""), std::pair("files/*", "web-*"), std::pair("kafka/old", "mq-1"),
+        std::pair("*/*", "mq-*"), std::pair("*", "")}) {
+    INFO(source);
+    REQUIRE_OK(check(source, node));
+  }
+  REQUIRE_FAILS(check("files/apb", ""), ErrorCode::kNotFound, "did you mean \"files/app\"?");
+  REQUIRE_FAILS(check("kafka/odl", ""), ErrorCode::kNotFound, "did you mean \"kafka/old\"?");
+  REQUIRE_FAILS(check("files/app", "wbe-1"), ErrorCode::kNotFound,
+                "did you mean \"files/app@web-1\"?");
+  REQUIRE_FAILS(check("etcd/*", ""), ErrorCode::kNotFound, "holdfast status");
+}
+
 }  // namespace
 }  // namespace holdfast::controller
