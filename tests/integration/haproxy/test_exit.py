@@ -79,7 +79,7 @@ class Live(LiveCase):
             "server app/s2: weight 3",
             f"map {self.map} is as it was in memory",
             f"acl {self.acl} is as it was in memory",
-            "table names: 1 rows set",
+            "table names: rows set: 1",
             "HAProxy was reloaded",
         ):
             self.assertIn(line, done.stdout.splitlines())

@@ -35,7 +35,7 @@ class LiveRestore(LiveCase):
         self.assertGreaterEqual(load.requests, REQUESTS)
         self.assertEqual(self.knows(edge), known)
         # Counters of the table were set, its rate was not, and that is said.
-        self.assertIn("table names: 1 rows set", done.stdout)
+        self.assertIn("table names: 1 row set", done.stdout)
         self.assertIn("servers' state was loaded from its file", done.stdout)
         self.assertIn(f"map {self.map} is as it was in memory", done.stdout)
         self.assertFalse(self.state.exists())

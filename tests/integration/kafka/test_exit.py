@@ -154,7 +154,7 @@ class WithoutUs(Case):
         self.assertIn('no snapshot of "kafka/other"', self.exit("prepare", "--to", str(self.out), "other", expect=1))
         part = self.directory / "part"
         told = self.exit("prepare", "--to", str(part), "--topic", "pa*", "main")
-        self.assertIn("1 topics with 2 partitions, 1 groups", told)
+        self.assertIn("topics: 1, partitions: 2, groups: 1", told)
         self.assertIn("group readers: leaving out its offsets in emptied, large, odd", told)
         self.assertEqual([path.name for path in (part / "data" / "topics").iterdir()], ["paid"])
         told = self.exit("prepare", "--to", str(part), "main", expect=1)

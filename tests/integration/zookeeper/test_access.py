@@ -215,7 +215,7 @@ class Unheard(Guarded):
 
     def test_who_waits_says_that_he_is_alive(self) -> None:
         done = self.restore(self.serve(lambda made, _: [made]))
-        self.assertIn("made 1 nodes", done.stdout)
+        self.assertIn("made 1 node ", done.stdout)
 
     def test_answers_to_pings_alone_are_none(self) -> None:
         def on_create(_, ping) -> list:
@@ -225,7 +225,7 @@ class Unheard(Guarded):
 
         done = self.restore(self.serve(on_create), expect=1)
         self.assertIn("answers to pings alone", done.stderr)
-        self.assertIn("at least 0 nodes are made", done.stderr)
+        self.assertIn("at least 0 nodes made", done.stderr)
 
 
 if __name__ == "__main__":

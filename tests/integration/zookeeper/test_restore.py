@@ -128,11 +128,11 @@ class IntoALiveEnsemble(Case):
         self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
         # A session's node cannot become one that stays.
         done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", expect=3)
-        self.assertIn('1 nodes are there and differ, and were left as they are: "/apps/one/n10"', done.stderr)
+        self.assertIn('1 node differing from the snapshot left unchanged: "/apps/one/n10"', done.stderr)
         self.assertIn("4 were overwritten", done.stdout)
         self.client.delete("/apps/one/n10")
         again = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
-        self.assertIn("made 1 nodes", again.stdout)
+        self.assertIn("made 1 node ", again.stdout)
         self.client.sync()
         expected = self.tree | {"/apps/one/came-since": (b"stays", [*OPEN_ACL])}
         there = self.client.tree("/apps/one")

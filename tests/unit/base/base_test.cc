@@ -31,6 +31,13 @@ TEST_CASE("result: the macros pass values and errors on") {
   REQUIRE(std::move(error).WithHint("another").hint() == "give an even number");
 }
 
+TEST_CASE("result: context that is there already is not repeated") {
+  const Error error = Half(1).error().While("cut");
+  REQUIRE(error.While("cut").message() == "cut: odd");
+  REQUIRE(error.While("cu").message() == "cu: cut: odd");
+  REQUIRE(error.While("job").While("cut").message() == "cut: job: cut: odd");
+}
+
 TEST_CASE("result: errno values become codes") {
   REQUIRE(ErrnoError(ENOENT, "open").code() == ErrorCode::kNotFound);
   REQUIRE(ErrnoError(EROFS, "write").message() == "write: read-only file system");

@@ -45,7 +45,7 @@ TEST_CASE("follow: a watch goes on when the controller was started anew") {
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.err, Contains("has gone; trying again") && Contains("is back") &&
-                                Contains("running, 0 of 1 tasks ended"));
+                                Contains("running, 0 of 1 task ended"));
   REQUIRE(waits == 3);
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("display: plain lines tell of failures at once and of progress every t
   v1::RunView run = RunReply("running", v1::TASK_STATE_PLANNED).run();
   v1::TaskView& task = *run.mutable_tasks(0);
   fixture.display.Show({run});
-  REQUIRE(fixture.News() == fmt::format("backup {}: running, 0 of 1 tasks ended\n", kRun));
+  REQUIRE(fixture.News() == fmt::format("backup {}: running, 0 of 1 task ended\n", kRun));
   SetSaving(task);
   fixture.display.Show({run});
   fixture.Pass(9);

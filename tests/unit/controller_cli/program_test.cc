@@ -290,7 +290,7 @@ TEST_CASE("holdfast: check reports damage as a failure") {
   });
   const Outcome damage = fixture.Run({"check"});
   REQUIRE(damage.code == 1);
-  REQUIRE_THAT(damage.out, Contains("1 errors") && Contains("pack 3fa2 is damaged"));
+  REQUIRE_THAT(damage.out, Contains("1 error,") && Contains("pack 3fa2 is damaged"));
   fixture.AnswerRuns("partly done", v1::TASK_STATE_FAILED, v1::ORDER_KIND_VERIFY);
   REQUIRE(fixture.Run({"check"}).code == 1);
 }

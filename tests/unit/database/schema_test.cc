@@ -95,7 +95,7 @@ TEST_CASE("schema: a step that loses rows others point to is refused") {
   std::vector<Migration> wrong = kThree;
   wrong[2].script = "DELETE FROM person;";
 
-  REQUIRE_FAILS(Migrate(writer, wrong), ErrorCode::kCorrupt, "1 rows that point nowhere");
+  REQUIRE_FAILS(Migrate(writer, wrong), ErrorCode::kCorrupt, "has 1 row with a dangling reference");
 
   REQUIRE(Unwrap(writer.Value<int>("SELECT count(*) FROM person")) == 1);
 }

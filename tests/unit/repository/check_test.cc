@@ -586,7 +586,7 @@ TEST_CASE("check: packs that no index names are a hint") {
   CheckReport report = fixture.Check(true);
   CHECK(report.errors.empty());
   CHECK(report.packs_unreferenced == 1);
-  CHECK(Mentions(report.hints, "1 packs are in no index"));
+  CHECK(Mentions(report.hints, "1 pack in no index"));
 }
 
 TEST_CASE("check: parts of the packs are all of them together") {

@@ -88,8 +88,8 @@ TEST_CASE("alertmanager backup: peers that disagree are named, and nothing of ei
   REQUIRE(saved[1].matchers[0].value == "new");
   std::string warnings;
   for (const std::string& text : manifest.warnings) warnings += text + "\n";
-  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silences, and has 1 in an older version"));
-  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silences, and has 0 in an older version"));
+  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silence, and has 1 in an older version"));
+  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silence, and has 0 in an older version"));
 }
 
 TEST_CASE("alertmanager backup: one endpoint that does not answer is told, and the other is read") {

@@ -84,7 +84,7 @@ TEST_CASE("alertmanager restore: new ids are told") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y")}, ListJson({SilenceJson("2", "y")}));
   const auto done = Unwrap(scene.Restore());
   REQUIRE(scene.server.posted().size() == 1);
-  REQUIRE_THAT(done.lines.at(0), Catch::Contains("1 silences made, 1 were there"));
+  REQUIRE_THAT(done.lines.at(0), Catch::Contains("1 silence made, 1 there already"));
   REQUIRE(done.lines.at(1) == "1 is new-1 {a=\"x\"}");
   REQUIRE(done.lines.size() == 2);
   REQUIRE_FALSE(done.partly);
@@ -131,7 +131,7 @@ TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
   const auto done = Unwrap(scene.Restore());
   REQUIRE_THAT(
       done.lines.at(0),
-      Catch::Contains("1 silences made, 1 were there, 0 left as they were changed since, 1 "
+      Catch::Contains("1 silence made, 1 there already, 0 left because changed since, 1 "
                       "expired"));
   REQUIRE_THAT(done.warnings.at(0), Catch::Contains("did not run"));
   REQUIRE(scene.server.posted().size() == 1);

@@ -107,7 +107,7 @@ TEST_CASE("snapshot feed: a torn stream is told") {
 
   SECTION("ends early but well") {
     script.messages.resize(3);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "after 3000 of 5000 bytes");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "after 3,000 of 5,000 bytes");
   }
   SECTION("breaks off") {
     script.messages.resize(3);

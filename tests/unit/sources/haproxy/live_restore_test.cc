@@ -212,7 +212,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     rig.answers["show table t key ::2"] = "# table: t, type: ip\n";
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.left.at(0) ==
-            "table t: of the first 2 rows 1 were gone as soon as they were set: it is full, or "
+            "table t: of the first 2 rows, 1 were gone as soon as they were set: it is full, or "
             "they expire");
   }
   SECTION("none is there afterwards") {
@@ -225,15 +225,15 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
       return std::string("Unable to allocate a new entry\n\n");
     };
     REQUIRE_OK(rig.PutBack());
-    REQUIRE(rig.changes.done == Texts{"table t: 1 rows set"});
-    REQUIRE(rig.changes.left.at(0) == "table t: it is full, and took 1 rows not");
+    REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
+    REQUIRE(rig.changes.left.at(0) == "table t: it is full, and did not take 1 row");
   }
   SECTION("a full table says nothing of fields") {
     for (const char* command : {"set table t key ::1 data.gpc0 2", "set table t key ::1"})
       rig.raw[command] = [] { return std::string("Unable to allocate a new entry\n\n"); };
     rig.answers["set table t key ::2 data.gpc1 0"] = "Data type not stored in this table\n";
     REQUIRE_OK(rig.PutBack());
-    REQUIRE(rig.changes.done == Texts{"table t: 1 rows set"});
+    REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
     REQUIRE(rig.WasAsked("set table t key ::2 data.gpc0 5"));
   }
   SECTION("one is refused in between") {

@@ -102,7 +102,7 @@ TEST_CASE("kafka restore to log directories: files take the place of new topics'
 
   CHECK(dirs.HasSnapshot("one/orders-0", 0));
   CHECK(dirs.HasSnapshot("two/orders-1", 1));
-  CHECK_THAT(done.lines.at(1), Catch::Contains("1 partitions") && Catch::Contains("orders-2"));
+  CHECK_THAT(done.lines.at(1), Catch::Contains("1 partition ") && Catch::Contains("orders-2"));
   struct stat status {};
   const std::string file =
       dirs.path + "/two/orders-1/" + SegmentName(dirs.made.records.front().offset);

@@ -244,7 +244,7 @@ TEST_CASE("kafka retention outlook: what is too old for its topic is told") {
   const StoredTopic old = OfAge(kDay, 2 * kDay);
 
   CHECK_THAT(outlook(old, {}),
-             Catch::Contains(": 10 of 10 records are older than") && Catch::Contains("7 days"));
+             Catch::Contains(": 10 of 10 records older than") && Catch::Contains("7 days"));
   CHECK_THAT(outlook(OfAge(kDay, 99 * kDay), {}), Catch::Contains("up to 10 of 10"));
   CHECK(outlook(OfAge(95 * kDay, 99 * kDay), {}).empty());
   CHECK(outlook(old, {{"retention.ms", "-1"}}).empty());
