@@ -155,8 +155,8 @@ Result<jobs::RepositoryAddress> AgentProgram::OneRepository(const std::string& o
   }
   if (repositories.size() == 1) return std::move(repositories.front());
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} has {} repositories; expected --repository NAME",
-                          Quote(settings_->file), settings_->repositories.size()),
+              fmt::format("{} has {}; expected --repository NAME", Quote(settings_->file),
+                          FormatCount(settings_->repositories.size(), "repository")),
               fmt::format("there are: {}", RepositoryNames()));
 }
 

@@ -33,7 +33,7 @@ std::string Duration(const PhaseSeconds& phases) {
 std::string Pairs(const std::map<std::string, std::string>& map) {
   std::string text;
   for (const auto& [key, value] : map) {
-    text += (text.empty() ? "" : ", ") + Printable(key) + " " + Printable(value);
+    text += (text.empty() ? "" : ", ") + Printable(key) + " " + Printable(ShortenTime(value));
   }
   return text;
 }
@@ -83,11 +83,6 @@ std::string OtherTags(const repository::SnapshotInfo& snapshot) {
     text += fmt::format("{}{}", text.empty() ? "" : ", ", repository::kSafetyTag);
   }
   return text;
-}
-
-// "1 lock", "3 locks".
-std::string Count(std::uint64_t count, std::string_view what) {
-  return fmt::format("{} {}{}", FormatCount(count), what, count == 1 ? "" : "s");
 }
 
 Json MissingList(const std::vector<Missing>& missing) {

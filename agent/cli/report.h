@@ -34,8 +34,6 @@ void AddMissing(std::string& text, const std::vector<Missing>& missing);
 std::string SourceLabel(const repository::SnapshotInfo& snapshot);
 // The tags that have no column. Not escaped.
 std::string OtherTags(const repository::SnapshotInfo& snapshot);
-// "1 lock", "3 locks".
-std::string Count(std::uint64_t count, std::string_view what);
 
 // ---- JSON.
 

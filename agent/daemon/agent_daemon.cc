@@ -105,8 +105,8 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   runner.policy = &policy;
   runner.open_storage = MakeStorageOpener(stop, LogRetry);
   AgentLoop loop(options, loaded, journal, trust, *bus, std::move(runner), random, clock);
-  Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {} sources, controller at {}",
-      identity.node, trust.root().cluster(), identity.incarnation, settings.sources.size(),
+  Log(LogLevel::kInfo, "node {} of cluster {}, incarnation {}: {}, controller at {}", identity.node,
+      trust.root().cluster(), identity.incarnation, FormatCount(settings.sources.size(), "source"),
       bus_options.endpoint);
   Tell(notifier.Ready(fmt::format("node {}", identity.node)));
   Result<void> ended = loop.Run(stop, notifier);

@@ -82,13 +82,11 @@ Result<void> RequireKept(const ForgetReport& report) {
   for (const ForgetReport::Group& group : report.groups) {
     if (repository::KeepsSome(group.verdicts)) continue;
     const SnapshotInfo& newest = *group.verdicts.front().snapshot;
-    return Fail(
-        ErrorCode::kDenied,
-        fmt::format(
-            "the policy would leave nothing of a group of {} snapshot{}, {} of {} the newest",
-            group.verdicts.size(), group.verdicts.size() == 1 ? "" : "s",
-            newest.id.Hex().substr(0, 8), Quote(Describe(newest))),
-        "add a --keep option that keeps one of them, or forget them by their ids");
+    return Fail(ErrorCode::kDenied,
+                fmt::format("the policy would leave nothing of a group of {}, {} of {} the newest",
+                            FormatCount(group.verdicts.size(), "snapshot"),
+                            newest.id.Hex().substr(0, 8), Quote(Describe(newest))),
+                "add a --keep option that keeps one of them, or forget them by their ids");
   }
   return {};
 }

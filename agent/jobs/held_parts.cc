@@ -30,7 +30,8 @@ void ClearDeadLocks(const JobContext& context, const RepositorySettings& reposit
   if (!removed) {
     context.Note(repository.name, "cannot look for dead locks now: " + removed.error().message());
   } else if (*removed > 0) {
-    context.Note(repository.name, fmt::format("removed {} dead locks of this host", *removed));
+    context.Note(repository.name,
+                 fmt::format("removed {} of this host", FormatCount(*removed, "dead lock")));
   }
 }
 

@@ -90,7 +90,8 @@ Result<PartRecord> DecodePartRecord(std::string_view text) {
   }
   if (record.manifest.parts.size() != 1) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("it speaks of {} parts; expected one", record.manifest.parts.size()));
+                fmt::format("it speaks of {}; expected one",
+                            FormatCount(record.manifest.parts.size(), "part")));
   }
   return record;
 }

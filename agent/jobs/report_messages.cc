@@ -221,7 +221,7 @@ void FillMessage(const std::vector<ProbeReport>& reports, v1::ProbeResult& messa
     const std::size_t bytes = source.ByteSizeLong() + kFraming;
     if (bytes > left) {
       message.mutable_sources(message.sources_size() - 1)
-          ->add_warnings(fmt::format("{} more sources are not shown", reports.size() - i));
+          ->add_warnings(FormatCount(reports.size() - i, "more source") + " not shown");
       return;
     }
     left -= bytes;

@@ -253,7 +253,8 @@ Result<void> RepositorySession::TakeLock(const JobContext& context, LockUse lock
 Result<void> RepositorySession::RemoveDeadLocks(const JobContext& context, LockUse lock_use) {
   Result<unsigned> removed = repository::RemoveOwnDeadLocks(repository(), context.OwnLockOptions());
   if (removed && *removed > 0) {
-    context.Note(address_.label(), fmt::format("removed {} dead locks of this host", *removed));
+    context.Note(address_.label(),
+                 fmt::format("removed {} of this host", FormatCount(*removed, "dead lock")));
   }
   if (removed || (lock_use == LockUse::kIfCan && IsUnwritable(removed.error()))) return {};
   return Fail(

@@ -15,7 +15,7 @@ Result<FileLock> LockSource(const JobContext& context, const SourceSettings& set
   std::string path =
       fmt::format("{}/locks/{}-{}.lock", context.settings->state_dir, settings.kind, settings.name);
   std::string holder = fmt::format("holdfast-agent {}, pid {}, run {}, since {}", verb, ::getpid(),
-                                   context.run, FormatTime(context.clock->Now()));
+                                   context.run, FormatShortTime(context.clock->Now()));
   Result<FileLock> lock = FileLock::Acquire(path, holder);
   if (!lock) {
     Error error =

@@ -78,6 +78,15 @@ std::string FormatTime(WallTime time) {
   return FormatTime(seconds.time_since_epoch().count(), static_cast<std::uint32_t>(rest.count()));
 }
 
+std::string FormatShortTime(WallTime time) {
+  return FormatTime(std::chrono::floor<std::chrono::seconds>(time));
+}
+
+std::string ShortenTime(std::string text) {
+  const Result<UnixTime> time = ParseUnixTime(text);
+  return time ? FormatTime(time->seconds, 0) : text;
+}
+
 UnixTime ToUnixTime(WallTime time) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   return {seconds.time_since_epoch().count(), static_cast<std::uint32_t>((time - seconds).count())};

@@ -38,6 +38,10 @@ class SystemClock final : public Clock {
 std::string FormatTime(WallTime time);
 // The same for seconds and nanoseconds since 1970, which reach further than WallTime does.
 std::string FormatTime(std::int64_t seconds, std::uint32_t nanoseconds);
+// Whole seconds, for messages and tables.
+std::string FormatShortTime(WallTime time);
+// `text` without the fraction of its seconds where it is an RFC 3339 time, else `text` itself.
+std::string ShortenTime(std::string text);
 // Any RFC 3339 time, with any offset. kInvalidArgument when it is not one.
 struct UnixTime {
   std::int64_t seconds = 0;       // since 1970-01-01T00:00:00Z, may be negative

@@ -37,6 +37,27 @@ std::string FormatBytes(std::uint64_t bytes) {
   return fmt::format("{:.0f} {}", value, kUnits[unit]);
 }
 
+std::string FormatCount(std::uint64_t count) {
+  std::string digits = fmt::format("{}", count);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string FormatCount(std::uint64_t count, std::string_view noun) {
+  std::string text = fmt::format("{} {}", FormatCount(count), noun);
+  if (count == 1) return text;
+  constexpr std::string_view kVowels = "aeiou";
+  const bool ends_in_y = noun.size() > 1 && noun.ends_with('y') &&
+                         kVowels.find(noun[noun.size() - 2]) == std::string_view::npos;
+  if (ends_in_y) {
+    text.back() = 'i';
+    return text + "es";
+  }
+  const bool hisses =
+      noun.ends_with('s') || noun.ends_with('x') || noun.ends_with("ch") || noun.ends_with("sh");
+  return text + (hisses ? "es" : "s");
+}
+
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   double seconds = std::chrono::duration<double>(duration).count();
   if (seconds < 0) return "-" + FormatDuration(-duration);

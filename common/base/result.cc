@@ -43,7 +43,9 @@ std::string Error::Text() const {
 }
 
 Error Error::While(std::string_view what) && {
-  message_ = std::string(what) + ": " + message_;
+  // Callee and caller may name the same object.
+  const std::string prefix = std::string(what) + ":";
+  if (!message_.starts_with(prefix)) message_ = prefix + " " + message_;
   return std::move(*this);
 }
 

@@ -55,6 +55,7 @@ class [[nodiscard]] Error {
     return code_ == ErrorCode::kUnavailable || code_ == ErrorCode::kTimedOut;
   }
 
+  // A message that begins with `what` already stays as it is.
   Error While(std::string_view what) &&;
   Error While(std::string_view what) const&;
   // The innermost hint wins: whoever saw the cause knows best.

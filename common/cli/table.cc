@@ -263,10 +263,4 @@ std::string ShortenInside(std::string_view text, std::size_t width) {
   return CutInside(text, width, width / 2, kCut);
 }
 
-std::string FormatCount(std::uint64_t count) {
-  std::string digits = fmt::format("{}", count);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
-}
-
 }  // namespace holdfast::cli

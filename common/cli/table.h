@@ -53,7 +53,4 @@ std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Sc
 // A text of at most `width` columns, the middle replaced by "~".
 std::string ShortenInside(std::string_view text, std::size_t width);
 
-// 1234567 -> "1,234,567".
-std::string FormatCount(std::uint64_t count);
-
 }  // namespace holdfast::cli

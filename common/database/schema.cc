@@ -40,8 +40,9 @@ Result<void> Apply(Connection& writer, const Migration& migration, int version) 
   HF_ASSIGN(std::int64_t dangling,
             writer.Value<std::int64_t>("SELECT count(*) FROM pragma_foreign_key_check"));
   if (dangling != 0) {
-    return Fail(
-        DamagedDatabase(writer.options(), fmt::format("has {} rows that point nowhere", dangling)));
+    return Fail(DamagedDatabase(
+        writer.options(), fmt::format("has {} with a dangling reference",
+                                      FormatCount(static_cast<std::uint64_t>(dangling), "row"))));
   }
   HF_TRY(writer.Execute(fmt::format("PRAGMA user_version = {}; PRAGMA application_id = {};",
                                     version, writer.options().application_id)));

@@ -123,12 +123,12 @@ class TreeCheck {
     levels_.back().affected = Sum(levels_.back().affected, affected);
     log_.Count(affected);
     if (!log_.has_visitor()) return {};
-    return Tell({.kind = CheckFinding::Kind::kDirectory,
-                 .path = PathOf(name) + "/",
-                 .message = fmt::format("directory {}: {} entries in it are damaged as they are "
-                                        "elsewhere in the snapshot",
-                                        tree.Hex(), affected),
-                 .remedy = RemedyOfLost()});
+    return Tell(
+        {.kind = CheckFinding::Kind::kDirectory,
+         .path = PathOf(name) + "/",
+         .message = fmt::format("directory {}: {} in it damaged as elsewhere in the snapshot",
+                                tree.Hex(), FormatCount(affected, "entry")),
+         .remedy = RemedyOfLost()});
   }
 
   static std::uint64_t Sum(std::uint64_t a, std::uint64_t b) {
@@ -190,8 +190,9 @@ class TreeCheck {
     }
     if (first != nullptr) return AddLost(node, *first, lost);
     if (bytes == node.attributes.size) return {};
-    return AddFault(node.name, fmt::format("file has {} bytes, its blobs have {}",
-                                           node.attributes.size, bytes));
+    return AddFault(node.name,
+                    fmt::format("file has {}, its blobs have {}",
+                                FormatCount(node.attributes.size, "byte"), FormatCount(bytes)));
   }
 
   // A file that needs what no pack has whole.

@@ -345,9 +345,9 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
   const std::uint64_t files = geteuid() == 0 ? status.f_ffree : status.f_favail;
   if (status.f_files > 0 && survey.files_new() > files) {
     return Fail(ErrorCode::kNoSpace,
-                fmt::format("restore into {} makes {} files, and the file system has inodes for "
+                fmt::format("restore into {} makes {}, and the file system has inodes for "
                             "{}",
-                            Quote(directory), survey.files_new(), files),
+                            Quote(directory), FormatCount(survey.files_new(), "file"), files),
                 "nothing was written; restore to another file system, or a part: --path, "
                 "--include");
   }

@@ -17,7 +17,8 @@ constexpr std::size_t kBlobsAtOnce = 16;
 }  // namespace
 
 Error SizeMismatch(std::uint64_t bytes, std::uint64_t size) {
-  return {ErrorCode::kCorrupt, fmt::format("its blobs hold {} bytes, its size is {}", bytes, size)};
+  return {ErrorCode::kCorrupt, fmt::format("its blobs hold {}, its size is {}",
+                                           FormatCount(bytes, "byte"), FormatCount(size))};
 }
 
 Result<std::vector<std::uint64_t>> BlobOffsets(Repository& repository, std::span<const Id> blobs,

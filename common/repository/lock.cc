@@ -87,11 +87,10 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
       hint = "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
     }
-    return Fail(
-        ErrorCode::kBusy,
-        fmt::format("the repository is locked by {}@{}, pid {}, since {}", lock.user, lock.host,
-                    lock.pid, FormatTime(lock.time.seconds, lock.time.nanoseconds)),
-        std::move(hint));
+    return Fail(ErrorCode::kBusy,
+                fmt::format("the repository is locked by {}@{}, pid {}, since {}", lock.user,
+                            lock.host, lock.pid, FormatTime(lock.time.seconds, 0)),
+                std::move(hint));
   }
   return {};
 }

@@ -276,7 +276,7 @@ Result<void> PackCheck::CheckFiles() {
     }
   }
   if (mixed > kMixedNamed) {
-    report_.hints.push_back(fmt::format("so do {} other packs", mixed - kMixedNamed));
+    report_.hints.push_back("as in " + FormatCount(mixed - kMixedNamed, "other pack"));
   }
   std::ranges::sort(suspects);
   for (const Id& id : suspects) {
@@ -292,9 +292,10 @@ Result<void> PackCheck::CheckFiles() {
       HF_TRY(AddMissing(id));
     } else {
       const CheckFinding::State state = CheckFinding::State::kDamaged;
-      HF_TRY(AddPack(id, state,
-                     fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(),
-                                 file->size, packs_[id].file_bytes)));
+      HF_TRY(AddPack(
+          id, state,
+          fmt::format("pack {} has {}, the index makes it {}", id.Hex(),
+                      FormatCount(file->size, "byte"), FormatCount(packs_[id].file_bytes))));
       // What lies behind its end is lost; the rest shows when it is read.
       HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
       for (const PackContents::Blob& blob : entries) {
@@ -305,9 +306,9 @@ Result<void> PackCheck::CheckFiles() {
   }
   report_.packs = packs_.size();
   if (report_.packs_unreferenced != 0) {
-    report_.hints.push_back(fmt::format(
-        "{} packs are in no index: left by an interrupted backup, or being written right now",
-        report_.packs_unreferenced));
+    report_.hints.push_back(
+        fmt::format("{} in no index: left by an interrupted backup, or being written right now",
+                    FormatCount(report_.packs_unreferenced, "pack")));
   }
   return FindLost();
 }

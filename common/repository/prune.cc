@@ -111,10 +111,11 @@ class Prune {
       names +=
           fmt::format("{}{} {}", names.empty() ? "" : ", ", BlobTypeName(blob.type), blob.id.Hex());
     }
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} blobs that snapshots need are in no pack: {}{}", lost.size(), names,
-                            lost.size() > kNamedMax ? ", ..." : ""),
-                "nothing was changed; \"check\" names the snapshots and paths that need them");
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{} missing that snapshots need: {}{}", FormatCount(lost.size(), "blob"), names,
+                    lost.size() > kNamedMax ? ", ..." : ""),
+        "nothing was changed; \"check\" names the snapshots and paths that need them");
   }
 
   // --- packs

@@ -40,8 +40,9 @@ class ContentReader final : public ByteReader {
  private:
   Result<std::size_t> AtEnd() const {
     if (total_ == size_) return std::size_t{0};
-    return Fail(ErrorCode::kCorrupt, fmt::format("read {}: its blobs hold {} bytes, its size is {}",
-                                                 Quote(path_), total_, size_));
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("read {}: its blobs hold {}, its size is {}", Quote(path_),
+                            FormatCount(total_, "byte"), FormatCount(size_)));
   }
 
   Repository& repository_;

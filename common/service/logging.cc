@@ -73,7 +73,7 @@ LogTarget SetUpLogging(const LogOptions& options, const Clock& clock) {
   }
   auto write_line = options.write_line ? options.write_line : WriteToStderr;
   SetUpLog(options.level, [write_line, &clock](LogLevel level, std::string_view text) {
-    write_line(fmt::format("{} {} {}", FormatTime(clock.Now()), LogLevelName(level), text));
+    write_line(fmt::format("{} {} {}", FormatShortTime(clock.Now()), LogLevelName(level), text));
   });
   return target;
 }

@@ -72,8 +72,10 @@ Result<void> CheckEnvelopeForm(const v1::Envelope& message, const Envelope& enve
                                bool sizes_are_right) {
   if (message.signatures().empty()) return Malformed("no signature");
   if (envelope.signatures.size() > kSignaturesMax) {
-    return Malformed(fmt::format("{} signatures; expected at most {}", message.signatures_size(),
-                                 kSignaturesMax));
+    return Malformed(
+        fmt::format("{}; expected at most {}",
+                    FormatCount(static_cast<std::uint64_t>(message.signatures_size()), "signature"),
+                    kSignaturesMax));
   }
   if (!sizes_are_right) return Malformed("a key id or signature of the wrong length");
   if (HasKeyTwice(envelope.signatures)) return Malformed("two signatures of one key");
@@ -134,9 +136,10 @@ Result<Bytes> Assemble(PayloadType type, ByteView payload, std::span<const Signa
                             FormatBytes(payload.size()), FormatBytes(PayloadBytesMax(type))));
   }
   if (signatures.empty() || signatures.size() > kSignaturesMax) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} signatures for a {}; expected 1 to {}", signatures.size(),
-                            PayloadTypeWord(type), kSignaturesMax));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} for a {}; expected 1 to {}", FormatCount(signatures.size(), "signature"),
+                    PayloadTypeWord(type), kSignaturesMax));
   }
   if (HasKeyTwice(signatures)) {
     return Fail(ErrorCode::kAlreadyExists,

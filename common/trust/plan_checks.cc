@@ -102,7 +102,7 @@ Result<void> CheckTime(Examination& examination) {
         FormatDuration(kPlanLifeMax)));
   }
   auto text = [](std::int64_t unix_ms) {
-    return FormatTime(WallTime(std::chrono::milliseconds(unix_ms)));
+    return FormatShortTime(WallTime(std::chrono::milliseconds(unix_ms)));
   };
   if (now_ms + allowance_ms < plan.not_before_ms()) {
     return Refuse(fmt::format("the plan is not valid before {}; this clock says {}",

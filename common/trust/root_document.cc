@@ -55,8 +55,8 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
     if (kind == v1::ORDER_KIND_UNSPECIFIED || !v1::OrderKind_IsValid(kind)) {
       return BadForm("a threshold for no kind of order");
     }
-    std::string what =
-        fmt::format("{} operators for {}", threshold.operators(), Quote(OrderKindText(kind)));
+    std::string what = fmt::format("{} for {}", FormatCount(threshold.operators(), "operator"),
+                                   Quote(OrderKindText(kind)));
     if (!kinds.insert(kind).second) return BadForm(what + ", and another number before");
     if (threshold.operators() < OperatorsFloor(kind)) {
       return BadForm(fmt::format("{}; expected at least {}", what, OperatorsFloor(kind)));
@@ -139,8 +139,9 @@ Result<void> CheckRootForm(const v1::RootDocument& document) {
   const std::size_t roots = persons[v1::ROLE_ROOT].size();
   if (document.root_threshold() == 0 || document.root_threshold() > kRootThresholdMax ||
       document.root_threshold() > roots) {
-    return BadForm(fmt::format("{} persons asked to sign it; expected 1 to {}, and it names {}",
-                               document.root_threshold(), kRootThresholdMax, roots));
+    return BadForm(fmt::format("{} asked to sign it; expected 1 to {}, and it names {}",
+                               FormatCount(document.root_threshold(), "person"), kRootThresholdMax,
+                               roots));
   }
   return CheckThresholds(document, persons[v1::ROLE_OPERATOR].size());
 }

@@ -58,7 +58,8 @@ bool IsAtWork(const v1::TaskView& task) {
 std::string RunText(const v1::RunView& run, bool with_count) {
   std::string text = fmt::format("{} {}: {}", RunKindText(run), run.run(), Printable(run.state()));
   if (with_count && run.tasks_size() > 0) {
-    text += fmt::format(", {} of {} tasks ended", EndedOf(run), TasksOf(run));
+    text += fmt::format(", {} of {} ended", FormatCount(EndedOf(run)),
+                        FormatCount(TasksOf(run), "task"));
   }
   if (!run.message().empty()) text += ": " + Printable(run.message());
   return text;

@@ -89,20 +89,20 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
   AddLines(lists, "  missing", missing);
   if (report.has_verify()) {
     const v1::VerifyResult& verify = report.verify();
-    text += fmt::format("  {}: {} snapshots, {} packs, {} read\n",
-                        verify.sound() ? "sound" : fmt::format("{} errors", verify.error_count()),
-                        FormatCount(verify.snapshots()), FormatCount(verify.packs()),
+    text += fmt::format("  {}: {}, {}, {} read\n",
+                        verify.sound() ? "sound" : FormatCount(verify.error_count(), "error"),
+                        FormatCount(verify.snapshots(), "snapshot"), FormatCount(verify.packs(), "pack"),
                         FormatBytes(verify.bytes_read()));
     AddLines(lists, "  errors", Copied(verify.errors()));
     AddLines(lists, "  warnings", Copied(verify.warnings()));
   }
   if (report.has_restored()) {
     const v1::Restored& restored = report.restored();
-    text += fmt::format("  {}restored {} items, {}",
+    text += fmt::format("  {}restored {}, {}",
                         restored.dry_run()   ? "a dry run, which changed nothing: would have "
                         : restored.resumed() ? "went on where it had stopped: "
                                              : "",
-                        FormatCount(restored.items()), FormatBytes(restored.bytes()));
+                        FormatCount(restored.items(), "item"), FormatBytes(restored.bytes()));
     if (!restored.directory().empty()) text += " to " + Printable(restored.directory());
     text += "\n";
     if (!restored.safety_snapshot().empty()) {
@@ -318,12 +318,12 @@ std::string RunDetailsText(const v1::RunView& run, Screen screen) {
   if (run.tasks_size() > 0) text += "\n" + TaskTable(run, screen);
   const std::uint64_t shown = static_cast<std::uint64_t>(run.tasks_size());
   if (run.task_count() > shown) {
-    text += fmt::format("and {} more tasks: holdfast run show {}\n",
-                        FormatCount(run.task_count() - shown), run.run());
+    text += fmt::format("and {}: holdfast run show {}\n",
+                        FormatCount(run.task_count() - shown, "more task"), run.run());
   }
   if (run.reports_left_out() > 0) {
-    text += fmt::format("without the details of {} tasks: holdfast run show {}\n",
-                        FormatCount(run.reports_left_out()), run.run());
+    text += fmt::format("without the details of {}: holdfast run show {}\n",
+                        FormatCount(run.reports_left_out(), "task"), run.run());
   }
   if (run.snapshots_size() > 0) {
     text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, screen);

@@ -35,7 +35,7 @@ std::string UnsignedText(const v1::SnapshotView& snapshot) {
   std::vector<std::pair<std::string, std::string>> words = {
       {"time", TimeText(snapshot.time_ms())},
       {"size",
-       fmt::format("{} items, {}", FormatCount(snapshot.items()), FormatBytes(snapshot.bytes()))},
+       fmt::format("{}, {}", FormatCount(snapshot.items(), "item"), FormatBytes(snapshot.bytes()))},
       {"host", snapshot.host()},
       {"state", SnapshotMarks(snapshot)},
       {"note", snapshot.note()},

@@ -35,7 +35,7 @@ void Machine::Handle(const event::RestoreRequested& event) {
   }
   if (drafts_.size() >= options_.drafts_max) {
     Reply(event.request,
-          Fail(ErrorCode::kBusy, fmt::format("{} drafts wait for operators", drafts_.size()),
+          Fail(ErrorCode::kBusy, "waiting for operators: " + FormatCount(drafts_.size(), "draft"),
                "approve or deny some: `holdfast approval list`"));
     return;
   }

@@ -230,8 +230,8 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
         run, task, TaskState::kFailed,
         TaskError{
             .code = "corrupt",
-            .message = fmt::format("repository {} has {} errors", Quote(task.record.repository),
-                                   report.verify().error_count()),
+            .message = fmt::format("repository {} has {}", Quote(task.record.repository),
+                                   FormatCount(report.verify().error_count(), "error")),
             .hint =
                 "see `holdfast run show`; keep the repository as it is until it is understood"});
   } else {

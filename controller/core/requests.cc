@@ -38,7 +38,7 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
     }
   }
   if (running + repositories.size() > options_.runs_max) {
-    return Fail(ErrorCode::kBusy, fmt::format("there are {} runs already", running),
+    return Fail(ErrorCode::kBusy, "already running: " + FormatCount(running, "run"),
                 "wait for some to end, or cancel them");
   }
 
@@ -52,7 +52,7 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
         return Fail(ErrorCode::kBusy, busy, "wait for its end, or ask with `--if-busy queue`");
       }
       if (queued >= options_.queued_max) {
-        return Fail(ErrorCode::kBusy, fmt::format("{} runs are waiting already", queued),
+        return Fail(ErrorCode::kBusy, "already waiting: " + FormatCount(queued, "run"),
                     "wait for some to end, or cancel them");
       }
     }

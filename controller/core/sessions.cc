@@ -364,7 +364,7 @@ void Machine::Handle(const event::TokenMinted& event) {
   }
   if (tokens_.size() >= options_.tokens_max && !tokens_.contains(event.node)) {
     Reply(event.request,
-          Fail(ErrorCode::kBusy, fmt::format("{} tokens wait to be used", tokens_.size()),
+          Fail(ErrorCode::kBusy, "waiting to be used: " + FormatCount(tokens_.size(), "token"),
                "they expire after 15 minutes"));
     return;
   }

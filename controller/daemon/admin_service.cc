@@ -114,7 +114,7 @@ Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::strin
   v1::CatalogReply& view = *reply.mutable_catalog();
   view.set_sound(check.damage.empty());
   for (const std::string& line : check.damage) view.add_lines(line);
-  view.add_lines(fmt::format("{} audit events, without a gap", check.audit_events));
+  view.add_lines(fmt::format("{}, without a gap", FormatCount(check.audit_events, "audit event")));
   if (!against.empty()) {
     HF_ASSIGN(CatalogReader before, CatalogReader::Open(against));
     HF_ASSIGN(const CatalogDifference difference, CompareCatalogs(before, reader));
@@ -288,9 +288,11 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
                     std::chrono::time_point_cast<std::chrono::milliseconds>(clock_.Now());
   if (left < std::chrono::days(60)) {
     status.add_warnings(fmt::format(
-        "the root document expires in {} days: nothing is trusted after that; make a new one with "
+        "the root document expires in {}: nothing is trusted after that; make a new one with "
         "`holdfast trust rotate`",
-        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::days>(left).count())));
+        FormatCount(static_cast<std::uint64_t>(std::max<std::int64_t>(
+                        0, std::chrono::duration_cast<std::chrono::days>(left).count())),
+                    "day")));
   }
   return reply;
 }
@@ -499,9 +501,10 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
   const std::int64_t left_ms = reply.root_expires_ms() - now_ms;
   if (left_ms < kRootExpiryWarningMs) {
     add("trust_expires", fmt::format("root document {}", reply.root_version()),
-        left_ms <= 0 ? std::string("it has expired: agents accept no orders")
-                     : fmt::format("it expires in {} days: agents accept no orders after that",
-                                   left_ms / kDayMs),
+        left_ms <= 0
+            ? std::string("it has expired: agents accept no orders")
+            : fmt::format("it expires in {}: agents accept no orders after that",
+                          FormatCount(static_cast<std::uint64_t>(left_ms / kDayMs), "day")),
         "holdfast trust rotate");
   }
 }

@@ -136,9 +136,9 @@ Result<void> TakeBack(Catalog& catalog, const Roster& roster, Loaded& loaded, co
       lacked, [](const Change& change) { return std::holds_alternative<AgentRecord>(change); });
   const auto roots = std::ranges::count_if(
       lacked, [](const Change& change) { return std::holds_alternative<RootRecord>(change); });
-  Log(LogLevel::kWarning,
-      "the catalog lacked {} agents and {} root documents, which are known by files beside it",
-      agents, roots);
+  Log(LogLevel::kWarning, "the catalog lacked {} and {}, which are known by files beside it",
+      FormatCount(static_cast<std::uint64_t>(agents), "agent"),
+      FormatCount(static_cast<std::uint64_t>(roots), "root document"));
   HF_ASSIGN(loaded, catalog.Load());
   return {};
 }

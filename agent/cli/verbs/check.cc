@@ -9,7 +9,6 @@
 #include "agent/jobs/check_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -25,28 +24,29 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
       AddLines(text, "errors", check.errors, check.findings);
       continue;
     }
-    text +=
-        fmt::format("{}: {}: {}, {}, {}, {} {}, {} read, {}\n", label,
-                    check.findings == 0 ? "sound" : "not sound", Count(check.snapshots, "snapshot"),
-                    Count(check.packs, "pack"), Count(check.blobs, "blob"),
-                    FormatCount(check.trees), check.trees == 1 ? "directory" : "directories",
-                    FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    text += fmt::format("{}: {}: {}, {}, {}, {}, {} read, {}\n", label,
+                        check.findings == 0 ? "sound" : "not sound",
+                        FormatCount(check.snapshots, "snapshot"), FormatCount(check.packs, "pack"),
+                        FormatCount(check.blobs, "blob"), FormatCount(check.trees, "directory"),
+                        FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
     if (check.packs_bad > 0) {
-      text += fmt::format("  {} damaged or missing, and {} in them\n",
-                          Count(check.packs_bad, "pack"), Count(check.blobs_bad, "blob"));
+      text +=
+          fmt::format("  {} damaged or missing, and {} in them\n",
+                      FormatCount(check.packs_bad, "pack"), FormatCount(check.blobs_bad, "blob"));
     }
     if (check.entries_affected > 0) {
-      text += fmt::format(
-          "  {} {} what is lost: {} in them\n", Count(check.snapshots_affected, "snapshot"),
-          check.snapshots_affected == 1 ? "needs" : "need", Count(check.entries_affected, "path"));
+      text += fmt::format("  {} {} what is lost: {} in them\n",
+                          FormatCount(check.snapshots_affected, "snapshot"),
+                          check.snapshots_affected == 1 ? "needs" : "need",
+                          FormatCount(check.entries_affected, "path"));
     }
     if (check.packs_unreferenced > 0) {
-      text += fmt::format("  {} packs of interrupted runs are not referred to; harmless\n",
-                          FormatCount(check.packs_unreferenced));
+      text += fmt::format("  {} of interrupted runs not referred to; harmless\n",
+                          FormatCount(check.packs_unreferenced, "pack"));
     }
     if (check.packs_read > 0 && check.packs_read < check.packs) {
       text += fmt::format("  {} of {} were read\n", FormatCount(check.packs_read),
-                          Count(check.packs, "pack"));
+                          FormatCount(check.packs, "pack"));
     }
     AddLines(text, "errors", check.errors, check.findings);
     AddLines(text, "hints", check.hints);

@@ -23,12 +23,9 @@ namespace holdfast::cli {
 namespace {
 
 std::string ConfigCheckText(const Settings& settings) {
-  auto count = [](std::size_t n, std::string_view what, std::string_view plural) {
-    return fmt::format("{} {}", n, n == 1 ? what : plural);
-  };
   std::string text = fmt::format("{}: right: node {}, {}, {}\n", settings.file, settings.node,
-                                 count(settings.repositories.size(), "repository", "repositories"),
-                                 count(settings.sources.size(), "source", "sources"));
+                                 FormatCount(settings.repositories.size(), "repository"),
+                                 FormatCount(settings.sources.size(), "source"));
   for (const std::string& warning : settings.warnings) text += "warning: " + warning + "\n";
   return text;
 }

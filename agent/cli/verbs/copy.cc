@@ -25,18 +25,20 @@ std::string CopyText(const jobs::CopyJobReport& report) {
                         snapshot.copy->Hex().substr(0, 8));
   }
   const std::size_t done = report.CountOf(report.dry_run ? State::kLeft : State::kCopied);
-  text += fmt::format("{} {}copied from {} to {}, {} there already\n", Count(done, "snapshot"),
-                      report.dry_run ? "would be " : "", Printable(report.repository),
-                      Printable(report.to), report.CountOf(State::kPresent));
+  text +=
+      fmt::format("{} {}copied from {} to {}, {} there already\n", FormatCount(done, "snapshot"),
+                  report.dry_run ? "would be " : "", Printable(report.repository),
+                  Printable(report.to), report.CountOf(State::kPresent));
   if (const std::size_t failed = report.CountOf(State::kFailed); failed > 0) {
-    text += fmt::format("{} not copied: something of them is lost\n", Count(failed, "snapshot"));
+    text +=
+        fmt::format("{} not copied: something of them is lost\n", FormatCount(failed, "snapshot"));
   }
   if (report.dry_run) {
     return text + fmt::format("  {} in {} would be read\n", FormatBytes(copy.bytes_read),
-                              Count(copy.data_blobs, "blob"));
+                              FormatCount(copy.data_blobs, "blob"));
   }
   return text + fmt::format("  {} in {} new there, {} stored\n", FormatBytes(copy.bytes_added),
-                            Count(copy.data_blobs + copy.tree_blobs, "blob"),
+                            FormatCount(copy.data_blobs + copy.tree_blobs, "blob"),
                             FormatBytes(copy.bytes_stored));
 }
 

@@ -20,7 +20,7 @@ namespace {
 std::string DumpText(const jobs::DumpReport& report, const std::string& file) {
   return fmt::format("wrote {} of snapshot {} to {}: {}, {}\n",
                      report.is_archive ? "an archive" : "a file", ShortId(report.snapshot.id.Hex()),
-                     Printable(file), Count(report.items, "item"), FormatBytes(report.bytes));
+                     Printable(file), FormatCount(report.items, "item"), FormatBytes(report.bytes));
 }
 
 std::string DumpJson(const std::string& repository, const jobs::DumpReport& report,

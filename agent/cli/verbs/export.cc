@@ -7,17 +7,16 @@
 #include "agent/jobs/archive_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
 namespace {
 
 std::string ExportText(const jobs::ExportJobReport& report) {
-  std::string text = fmt::format("exported snapshot {} to {}: {} items, {} in {}\n",
-                                 report.snapshot.id.Hex().substr(0, 8), Printable(report.file),
-                                 FormatCount(report.counts.items), FormatBytes(report.counts.bytes),
-                                 FormatBytes(report.counts.bytes_written));
+  std::string text = fmt::format(
+      "exported snapshot {} to {}: {}, {} in {}\n", report.snapshot.id.Hex().substr(0, 8),
+      Printable(report.file), FormatCount(report.counts.items, "item"),
+      FormatBytes(report.counts.bytes), FormatBytes(report.counts.bytes_written));
   AddLines(text, "warnings", report.warnings);
   return text + "The file is NOT encrypted: who has it has all that it holds.\n";
 }

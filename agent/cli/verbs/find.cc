@@ -19,7 +19,7 @@ std::string FindEntryText(const jobs::FoundEntry& entry) {
 
 std::string FindText(const jobs::FindReport& report) {
   if (report.matches > 0) return "";
-  return fmt::format("nothing found in {}\n", Count(report.snapshots, "snapshot"));
+  return fmt::format("nothing found in {}\n", FormatCount(report.snapshots, "snapshot"));
 }
 
 std::string FindEntryJson(const jobs::FoundEntry& entry) {

@@ -50,7 +50,8 @@ std::string ForgetText(const jobs::ForgetReport& report, Screen screen) {
     kept += stay;
   }
   text += fmt::format("{}: {} {}forgotten, {} kept\n", Printable(report.repository),
-                      Count(report.forgotten, "snapshot"), report.dry_run ? "would be " : "", kept);
+                      FormatCount(report.forgotten, "snapshot"), report.dry_run ? "would be " : "",
+                      kept);
   if (report.kept_by_floor > 0) {
     text += fmt::format("  {} of these for being among the newest good ones of a source alone\n",
                         report.kept_by_floor);

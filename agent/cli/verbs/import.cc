@@ -6,7 +6,6 @@
 #include "agent/jobs/archive_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -19,9 +18,9 @@ std::string ImportText(const jobs::ImportJobReport& report) {
     return fmt::format("{} is there already, as snapshot {} of {}\n", Printable(report.file), id,
                        Printable(report.repository));
   }
-  return fmt::format("imported {} as snapshot {} of {}: {} items, {}; {} stored\n",
+  return fmt::format("imported {} as snapshot {} of {}: {}, {}; {} stored\n",
                      Printable(report.file), id, Printable(report.repository),
-                     FormatCount(counts.items), FormatBytes(counts.bytes),
+                     FormatCount(counts.items, "item"), FormatBytes(counts.bytes),
                      FormatBytes(counts.bytes_stored));
 }
 

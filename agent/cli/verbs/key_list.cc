@@ -15,7 +15,7 @@ std::string KeyListText(const jobs::KeyListReport& report, Screen screen) {
   Rows rows;
   for (const repository::KeyInfo& key : report.keys) {
     const bool has_time = key.created != WallTime();
-    rows.push_back({ShortId(key.id.Hex()), has_time ? FormatTime(key.created) : "-", key.user,
+    rows.push_back({ShortId(key.id.Hex()), has_time ? FormatShortTime(key.created) : "-", key.user,
                     key.host, key.is_in_use ? "in use" : ""});
   }
   return FormatTable({{.title = "ID"},

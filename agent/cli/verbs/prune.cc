@@ -19,21 +19,22 @@ std::string PruneText(const jobs::PruneReport& report) {
   const char* would = report.dry_run ? "would be " : "";
   std::string text =
       fmt::format("{}: {} need {} in {}; {} in {} are needed by none\n",
-                  Printable(report.repository), Count(prune.snapshots, "snapshot"),
-                  FormatBytes(prune.bytes_needed), Count(prune.blobs_needed, "blob"),
-                  FormatBytes(prune.bytes_unneeded), Count(prune.blobs_unneeded, "blob"));
+                  Printable(report.repository), FormatCount(prune.snapshots, "snapshot"),
+                  FormatBytes(prune.bytes_needed), FormatCount(prune.blobs_needed, "blob"),
+                  FormatBytes(prune.bytes_unneeded), FormatCount(prune.blobs_unneeded, "blob"));
   if (report.safety_forgotten > 0) {
     text += fmt::format("  {} {}forgotten first\n",
-                        Count(report.safety_forgotten, "expired safety snapshot"), would);
+                        FormatCount(report.safety_forgotten, "expired safety snapshot"), would);
   }
   text += fmt::format("  {}{} of {} copied to new packs\n", would,
-                      FormatBytes(prune.bytes_repacked), Count(prune.packs_repacked, "pack"));
-  text += fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,
-                      Count(prune.packs_removed, "pack"), FormatBytes(prune.bytes_freed),
-                      FormatBytes(prune.bytes_left_unneeded), Count(prune.packs_kept, "pack"));
+                      FormatBytes(prune.bytes_repacked), FormatCount(prune.packs_repacked, "pack"));
+  text +=
+      fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,
+                  FormatCount(prune.packs_removed, "pack"), FormatBytes(prune.bytes_freed),
+                  FormatBytes(prune.bytes_left_unneeded), FormatCount(prune.packs_kept, "pack"));
   if (prune.leftover_files > 0) {
     text += fmt::format("  {}{} removed that a killed writer left, {}\n", would,
-                        Count(prune.leftover_files, "unfinished file"),
+                        FormatCount(prune.leftover_files, "unfinished file"),
                         FormatBytes(prune.leftover_bytes));
   }
   return text;

@@ -6,7 +6,6 @@
 #include "agent/jobs/repair_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -17,10 +16,11 @@ std::string RepairIndexText(const jobs::RepairIndexReport& report) {
   std::string text = fmt::format(
       "{}: {}", Printable(report.repository),
       index.changed_anything() ? "the index was repaired" : "the index is right as it is");
-  text += fmt::format(
-      ": {} in it, {} of them new, {} gone; {} written, {} removed\n", Count(index.packs, "pack"),
-      FormatCount(index.packs_added), FormatCount(index.packs_dropped),
-      Count(index.index_files_written, "index file"), FormatCount(index.index_files_removed));
+  text += fmt::format(": {} in it, {} of them new, {} gone; {} written, {} removed\n",
+                      FormatCount(index.packs, "pack"), FormatCount(index.packs_added),
+                      FormatCount(index.packs_dropped),
+                      FormatCount(index.index_files_written, "index file"),
+                      FormatCount(index.index_files_removed));
   AddLines(text, "damage", index.damage);
   if (index.changed_anything()) text += "  next: holdfast-agent check --read-data\n";
   return text;

@@ -7,7 +7,6 @@
 #include "agent/jobs/repair_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -15,10 +14,10 @@ namespace {
 
 std::string RepairPacksText(const jobs::RepairPacksReport& report) {
   const repository::PackRepairReport& packs = report.packs;
-  std::string text = fmt::format("{}: {} removed; {} in {} saved to new packs, {} lost\n",
-                                 Printable(report.repository), Count(packs.packs_removed, "pack"),
-                                 FormatBytes(packs.bytes_saved), Count(packs.blobs_saved, "blob"),
-                                 FormatCount(packs.blobs_lost));
+  std::string text = fmt::format(
+      "{}: {} removed; {} in {} saved to new packs, {} lost\n", Printable(report.repository),
+      FormatCount(packs.packs_removed, "pack"), FormatBytes(packs.bytes_saved),
+      FormatCount(packs.blobs_saved, "blob"), FormatCount(packs.blobs_lost));
   AddLines(text, "damage", packs.index.damage);
   if (packs.blobs_lost > 0) {
     text +=

@@ -16,7 +16,7 @@ std::string InfoText(const jobs::InfoReport& report) {
                                  Printable(report.repository), Printable(report.url),
                                  Printable(report.config.id), report.config.version);
   for (const auto& [kind, files] : report.files) {
-    text += fmt::format("  {}: {}, {}\n", FileKindName(kind), Count(files.count, "file"),
+    text += fmt::format("  {}: {}, {}\n", FileKindName(kind), FormatCount(files.count, "file"),
                         FormatBytes(files.bytes));
   }
   if (report.oldest && report.newest) {

@@ -41,7 +41,7 @@ std::string PlanText(const std::vector<PlannedChange>& plan, Screen screen) {
 
 std::string RestoreCounts(const jobs::RestoreReport& report) {
   std::string text;
-  if (report.items > 0) text = fmt::format(": {} items", FormatCount(report.items));
+  if (report.items > 0) text = ": " + FormatCount(report.items, "item");
   if (report.unchanged > 0) {
     text += fmt::format(" ({} as they were)", FormatCount(report.unchanged));
   }

@@ -33,8 +33,7 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
     AddLines(text, "notes", service.notes);
     if (!text.empty()) details += fmt::format("\n{}\n{}", label, text);
   }
-  const std::string looked =
-      fmt::format("{} processes looked at", FormatCount(report.sweep.processes));
+  const std::string looked = FormatCount(report.sweep.processes, "process") + " looked at";
   std::string text;
   if (rows.empty()) {
     text =

@@ -7,7 +7,6 @@
 #include "agent/jobs/inspect_job.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
-#include "common/cli/table.h"
 #include "common/cli/terminal.h"
 #include "common/repository/tree_stats.h"
 
@@ -16,15 +15,15 @@ namespace {
 
 std::string StatsText(const jobs::StatsReport& report) {
   const repository::TreeStats& stats = report.stats;
-  std::string text = fmt::format("{}: {} of {}: {}", Printable(report.repository),
-                                 repository::StatsModeName(report.mode),
-                                 Count(stats.snapshots, "snapshot"), FormatBytes(stats.bytes));
+  std::string text = fmt::format(
+      "{}: {} of {}: {}", Printable(report.repository), repository::StatsModeName(report.mode),
+      FormatCount(stats.snapshots, "snapshot"), FormatBytes(stats.bytes));
   if (report.mode != repository::StatsMode::kRawData) {
     const bool is_all = report.mode == repository::StatsMode::kRestoreSize;
     text += fmt::format(", {} {}", FormatCount(stats.entries),
                         is_all ? "files and directories" : "files");
   }
-  if (stats.blobs > 0) text += ", " + Count(stats.blobs, "blob");
+  if (stats.blobs > 0) text += ", " + FormatCount(stats.blobs, "blob");
   if (stats.bytes_stored > 0) {
     text += fmt::format(", {} stored ({:.2f} to 1)", FormatBytes(stats.bytes_stored),
                         static_cast<double>(stats.bytes) / static_cast<double>(stats.bytes_stored));

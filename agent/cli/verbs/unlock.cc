@@ -12,8 +12,8 @@ namespace holdfast::cli {
 namespace {
 
 std::string UnlockText(const jobs::UnlockReport& report) {
-  std::string text =
-      fmt::format("{}: {} removed", Printable(report.repository), Count(report.removed, "lock"));
+  std::string text = fmt::format("{}: {} removed", Printable(report.repository),
+                                 FormatCount(report.removed, "lock"));
   if (report.left > 0) text += fmt::format(", {} left that somebody holds", report.left);
   return text + "\n";
 }

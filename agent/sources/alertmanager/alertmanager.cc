@@ -37,13 +37,14 @@ class AlertmanagerSource final : public Source {
       if (answering++ == 0) Describe(member, info);
     }
     info.healthy = answering > 0 && answering == members.size();
-    info.health = fmt::format("{} of {} endpoints answer", answering, members.size());
+    info.health =
+        fmt::format("{} of {} answer", answering, FormatCount(members.size(), "endpoint"));
     for (std::string& text : Disagreements(members)) info.warnings.push_back(std::move(text));
     if (node.process() == nullptr)
       info.warnings.push_back(
           "no Alertmanager that keeps its data in \"storage\" is seen to run "
           "here: how it is started would not be saved");
-    info.would_save.push_back(fmt::format("{} silences", MergeSilences(members).size()));
+    info.would_save.push_back(FormatCount(MergeSilences(members).size(), "silence"));
     info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
     info.missing = node.missing();
     return info;

@@ -163,7 +163,7 @@ class Restorer {
     }
     if (id.error().code() != ErrorCode::kInvalidArgument)
       return Fail(std::move(id).error().While(
-          fmt::format("make silence {}, after {} others", silence.id, made_)));
+          fmt::format("make silence {}, after {}", silence.id, FormatCount(made_, "other"))));
     failures_.push_back(
         fmt::format("silence {} {}: {}", silence.id, MatcherText(silence), id.error().message()));
     return {};
@@ -291,9 +291,8 @@ Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settin
   }
   outcome.resumed = restorer.made() > 0 && CountOf(plans, Action::kPresent) > 0;
   outcome.lines.push_back(fmt::format(
-      "{}: {} silences made, {} were there, {} left as they were changed since, {} expired ones "
-      "left out",
-      target.url, restorer.made(), CountOf(plans, Action::kPresent),
+      "{}: {} made, {} there already, {} left because changed since, {} expired and left out",
+      target.url, FormatCount(restorer.made(), "silence"), CountOf(plans, Action::kPresent),
       CountOf(plans, Action::kChanged), CountOf(plans, Action::kExpired)));
   for (const SilencePlan& plan : plans)
     if (!plan.target.empty() && plan.target != saved[plan.index].id)
@@ -303,9 +302,9 @@ Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settin
     const auto& failures = restorer.failures();
     for (std::size_t i = 0; i < std::min(failures.size(), kShownFailures); ++i)
       outcome.warnings.push_back(failures[i]);
-    outcome.partly =
-        Error(ErrorCode::kInvalidArgument,
-              fmt::format("{} silences were refused: {}", failures.size(), failures.front()));
+    outcome.partly = Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} refused: {}", FormatCount(failures.size(), "silence"), failures.front()));
   }
   return outcome;
 }

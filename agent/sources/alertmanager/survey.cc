@@ -125,9 +125,9 @@ std::vector<std::string> Disagreements(const std::vector<Member>& members) {
       }
     }
     if (lacking == 0 && older == 0) continue;
-    differences.push_back(fmt::format(
-        "{} does not agree with its peers: it lacks {} silences, and has {} in an older version",
-        Quote(member.endpoint), lacking, older));
+    differences.push_back(
+        fmt::format("{} does not agree with its peers: it lacks {}, and has {} in an older version",
+                    Quote(member.endpoint), FormatCount(lacking, "silence"), older));
   }
   return differences;
 }

@@ -247,7 +247,7 @@ class MemberSession final : public BackupSession {
       if (!ReasonAgainst(report, newest)) ++readable;
     }
     manifest_.details["health"] = {
-        fmt::format("{} of {} endpoints can be read", readable, reports.size())};
+        fmt::format("{} of {} can be read", readable, FormatCount(reports.size(), "endpoint"))};
     if (reports.empty()) return;
     auto choice = ChooseEndpoint(reports);
     if (choice) {

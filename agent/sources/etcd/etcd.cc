@@ -39,7 +39,8 @@ class EtcdSource final : public Source {
     for (const EndpointReport& report : reports)
       if (!ReasonAgainst(report, newest)) ++readable;
     info.healthy = choice && readable == reports.size();
-    info.health = fmt::format("{} of {} endpoints can be read", readable, reports.size());
+    info.health =
+        fmt::format("{} of {} can be read", readable, FormatCount(reports.size(), "endpoint"));
     if (choice) {
       info.warnings = std::move(choice->warnings);
       Describe(reports[choice->index], info);

@@ -40,7 +40,8 @@ Result<void> SnapshotVerifier::Take(const SnapshotMessage& message) {
     return {};
   }
   if (size != digest_.size() || message.remaining_bytes != 0)
-    return Torn(fmt::format("the snapshot stream ends with {} bytes instead of its SHA-256", size));
+    return Torn(fmt::format("the snapshot stream ends with {} instead of its SHA-256",
+                            FormatCount(size, "byte")));
   digest_ = hash_.Finish();
   if (!std::equal(digest_.begin(), digest_.end(), message.blob.begin()))
     return Torn(fmt::format("the snapshot's SHA-256 is wrong: the server says {}, the data have {}",
@@ -53,7 +54,8 @@ Result<void> SnapshotVerifier::End() const {
   if (is_complete_) return {};
   if (!has_begun_) return Torn("the snapshot stream is empty");
   if (taken_ == total_) return Torn("the snapshot stream ended without its SHA-256");
-  return Torn(fmt::format("the snapshot stream ended after {} of {} bytes", taken_, total_));
+  return Torn(fmt::format("the snapshot stream ended after {} of {}", FormatCount(taken_),
+                          FormatCount(total_, "byte")));
 }
 
 Result<std::unique_ptr<SnapshotFeed>> SnapshotFeed::Start(NextMessage next, Fd spool) {

@@ -98,8 +98,9 @@ std::optional<Error> ReasonAgainst(const EndpointReport& report, std::uint64_t r
     return Error(ErrorCode::kUnavailable, name + " sees no leader")
         .WithHint("the cluster has lost its quorum, or this member its way to it");
   if (raft_index_max > status.raft_applied_index + kLagMax)
-    return Error(ErrorCode::kUnavailable, fmt::format("{} lags {} entries behind", name,
-                                                      raft_index_max - status.raft_applied_index))
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("{} lags {} behind", name,
+                             FormatCount(raft_index_max - status.raft_applied_index, "entry")))
         .WithHint("let it catch up, or list another member");
   return std::nullopt;
 }

@@ -171,8 +171,8 @@ Result<SourceInfo> ProbeFiles(const Settings& settings, std::stop_token stop) {
   }
   info.healthy = there == walker->roots().size();
   info.health = fmt::format("{} of {} paths are there", there, walker->roots().size());
-  info.would_save.push_back(
-      fmt::format("{}{} items, {}", is_whole ? "" : "more than ", items, FormatBytes(bytes)));
+  info.would_save.push_back(fmt::format("{}{}, {}", is_whole ? "" : "more than ",
+                                        FormatCount(items, "item"), FormatBytes(bytes)));
   info.missing = walker->missing();
   info.warnings.insert(info.warnings.end(), walker->warnings().begin(), walker->warnings().end());
   return info;

@@ -47,7 +47,8 @@ class Comparison {
     if (found.type != wanted.type) return Differs(relative, "it is of another type");
     if (found.type == NodeType::kFile && found.size != wanted.size) {
       return Differs(relative,
-                     fmt::format("it has {} bytes, expected {}", found.size, wanted.size));
+                     fmt::format("it has {}; expected {}", FormatCount(found.size, "byte"),
+                                 FormatCount(wanted.size)));
     }
     if (found.type == NodeType::kSymlink) {
       HF_ASSIGN(std::string link, filetree::ReadLinkTarget(parent_.get(), name, staged_));
@@ -128,7 +129,7 @@ class Session final : public RestoreSession {
     lines.push_back(fmt::format("{} other items are the same", counts.unchanged));
     if (counts.kept > 0) {
       lines.push_back(
-          fmt::format("{} items that the snapshot leaves out would be kept", counts.kept));
+          fmt::format("would keep {} that the snapshot leaves out", FormatCount(counts.kept, "item")));
     }
     return lines;
   }
@@ -191,8 +192,8 @@ class Session final : public RestoreSession {
       changes.push_back(fmt::format("{} {}", target.is_there ? "replaced" : "made", target.path));
     }
     if (carry_over_.items() > 0) {
-      changes.push_back(
-          fmt::format("kept {} things that the snapshot leaves out", carry_over_.items()));
+      changes.push_back(fmt::format("kept {} that the snapshot leaves out",
+                                    FormatCount(carry_over_.items(), "item")));
     }
     changes.insert(changes.end(), plan_.notes.begin(), plan_.notes.end());
     changes.insert(changes.end(), warnings_.begin(), warnings_.end());

@@ -127,10 +127,11 @@ Result<void> CheckRoom(const Need& need) {
   }
   // File systems without a fixed number of inodes say 0.
   if (room.f_files != 0 && room.f_ffree < need.items) {
-    return Fail(ErrorCode::kNoSpace,
-                fmt::format("{} new files are needed in {}, where {} inodes are free", need.items,
-                            Quote(need.directory), room.f_ffree),
-                std::string(kHint));
+    return Fail(
+        ErrorCode::kNoSpace,
+        fmt::format("{} needed in {}; free inodes there: {}", FormatCount(need.items, "new file"),
+                    Quote(need.directory), FormatCount(room.f_ffree)),
+        std::string(kHint));
   }
   return {};
 }

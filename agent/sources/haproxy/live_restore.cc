@@ -281,19 +281,20 @@ class WorkerRestore {
     HF_TRY(send());
     if (gone > 0 && kept == 0)
       return Fail(ErrorCode::kInternal,
-                  fmt::format("HAProxy has none of {} rows that were looked for as soon as they "
+                  fmt::format("HAProxy has none of {} that were looked for as soon as they "
                               "were set",
-                              gone));
+                              FormatCount(gone, "row")));
     if (gone > 0)
       changes_.left.push_back(fmt::format(
-          "table {}: of the first {} rows {} were gone as soon as they were set: it is full, or "
+          "table {}: of the first {}, {} were gone as soon as they were set: it is full, or "
           "they expire",
-          table.name, kept + gone, gone));
+          table.name, FormatCount(kept + gone, "row"), gone));
     if (without_room > 0)
-      changes_.left.push_back(
-          fmt::format("table {}: it is full, and took {} rows not", table.name, without_room));
+      changes_.left.push_back(fmt::format("table {}: it is full, and did not take {}", table.name,
+                                          FormatCount(without_room, "row")));
     if (set > without_room)
-      changes_.done.push_back(fmt::format("table {}: {} rows set", table.name, set - without_room));
+      changes_.done.push_back(
+          fmt::format("table {}: {} set", table.name, FormatCount(set - without_room, "row")));
     TellWhatIsLeft(table, impossible);
     return {};
   }
@@ -361,8 +362,9 @@ class WorkerRestore {
 
   void TellWhatIsLeft(const StoredTable& table, std::uint64_t impossible) {
     if (impossible > 0) {
-      changes_.left.push_back(fmt::format("table {}: {} rows cannot be set{}", table.name,
-                                          impossible, refused_ ? ": " + refusal_ : std::string()));
+      changes_.left.push_back(fmt::format("table {}: {} cannot be set{}", table.name,
+                                          FormatCount(impossible, "row"),
+                                          refused_ ? ": " + refusal_ : std::string()));
     }
     refused_ = false;
     std::string fields;

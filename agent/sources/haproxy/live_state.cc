@@ -333,9 +333,10 @@ class LiveReader {
         entry["differs"] = true;
         Tell("acl", fmt::format("#{} ({})", one.list->id, one.list->place),
              one.configured && *one.configured != live.entries()
-                 ? fmt::format("{} entries, {} in the configuration", live.entries(),
+                 ? fmt::format("{}, {} in the configuration", FormatCount(live.entries(), "entry"),
                                *one.configured)
-                 : fmt::format("{} entries, and others than in the configuration", live.entries()));
+                 : fmt::format("{}, and others than in the configuration",
+                               FormatCount(live.entries(), "entry")));
       }
       saved.push_back(std::move(entry));
     }
@@ -389,10 +390,12 @@ class LiveReader {
     json["differs"] = differs;
     json["entries_on_disk"] = there->entries();
     if (differs)
-      Tell(kind, disk,
-           live.entries() == there->entries()
-               ? fmt::format("{} entries, and others than in the file", live.entries())
-               : fmt::format("{} entries, {} in the file", live.entries(), there->entries()));
+      Tell(
+          kind, disk,
+          live.entries() == there->entries()
+              ? fmt::format("{}, and others than in the file", FormatCount(live.entries(), "entry"))
+              : fmt::format("{}, {} in the file", FormatCount(live.entries(), "entry"),
+                            there->entries()));
     return json;
   }
 

@@ -235,7 +235,7 @@ class Session final : public RestoreSession {
 
  private:
   std::string LeftText() const {
-    return fmt::format("left {} files as they were", plan_.unchanged.size());
+    return fmt::format("left {} unchanged", FormatCount(plan_.unchanged.size(), "file"));
   }
 
   // Whether HAProxy accepts the planned state; that it does not is an error unless it is allowed.

@@ -61,7 +61,7 @@ std::string SinceText(std::int64_t timestamp_ms, WallTime cut) {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(cut.time_since_epoch());
   if (timestamp_ms < 0 || timestamp_ms > now.count()) return "";
   return fmt::format(" whose first record is of {}",
-                     FormatTime(WallTime(std::chrono::milliseconds(timestamp_ms))));
+                     FormatShortTime(WallTime(std::chrono::milliseconds(timestamp_ms))));
 }
 
 // Where records are, or were, that can be saved.

@@ -73,11 +73,12 @@ class KafkaSource final : public Source {
     }
     info.healthy = leaderless == 0;
     info.health = fmt::format(
-        "{} brokers, {} partitions, {} without a leader, {} with replicas "
+        "{}, {}, {} without a leader, {} with replicas "
         "that lag",
-        topics.cluster.brokers.size(), partitions, leaderless, behind);
-    info.would_save.push_back(
-        fmt::format("{} topics with {} partitions", topics.topics.size(), partitions));
+        FormatCount(topics.cluster.brokers.size(), "broker"), FormatCount(partitions, "partition"),
+        leaderless, behind);
+    info.would_save.push_back(fmt::format("{} with {}", FormatCount(topics.topics.size(), "topic"),
+                                          FormatCount(partitions, "partition")));
   }
 
   SourceContext context_;

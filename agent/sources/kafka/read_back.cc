@@ -160,9 +160,10 @@ Result<void> ReadBack::EndReadings(bool was_silent) {
       if (left == 0 || left > written->second.records) {
         whole.emplace_back(id, written->second);
       } else if (was_silent && clock_.Monotonic() - reading.silent_since > silence_) {
-        return Fail(ErrorCode::kTimedOut, fmt::format("{}: {} of {} records did not come back",
-                                                      WhileReading(reading.task.partition), left,
-                                                      written->second.records));
+        return Fail(
+            ErrorCode::kTimedOut,
+            fmt::format("{}: {} of {} did not come back", WhileReading(reading.task.partition),
+                        left, FormatCount(written->second.records, "record")));
       }
     }
     for (const auto& [id, run] : whole) written_.erase(id);

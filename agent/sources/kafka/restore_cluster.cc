@@ -174,8 +174,8 @@ class ClusterRestore {
         unwritable.push_back(Quote(topic.name()));
     }
     if (!fewer.empty())
-      Warn("the target has {} brokers, so these topics have not as many replicas as they had: {}",
-           brokers, FirstFew(fewer));
+      Warn("the target has {}, so these topics have not as many replicas as they had: {}",
+           FormatCount(brokers, "broker"), FirstFew(fewer));
     if (!unwritable.empty())
       Warn("with so few replicas their min.insync.replicas keeps clients from writing to: {}",
            FirstFew(unwritable));
@@ -254,9 +254,11 @@ class ClusterRestore {
     const auto count = [this](Action action) {
       return std::ranges::count(targets_, action, &TargetTopic::action);
     };
-    if (const auto made = count(Action::kMake); made > 0) Say("made {} topics", made);
+    if (const auto made = count(Action::kMake); made > 0)
+      Say("made {}", FormatCount(static_cast<std::uint64_t>(made), "topic"));
     if (const auto replaced = count(Action::kReplace); replaced > 0)
-      Say("made {} topics anew, in the place of what was there", replaced);
+      Say("made {} again, in the place of what was there",
+          FormatCount(static_cast<std::uint64_t>(replaced), "topic"));
   }
 
   Result<void> RestoreRecords() {
@@ -287,9 +289,10 @@ class ClusterRestore {
       were_there += one.were_there;
       state_.things[partition.topic].end += one.begin + static_cast<std::int64_t>(one.records);
     }
-    Say("wrote {} records into {} partitions of {} topics{}, and read back the same",
-        total - were_there, written->size(), targets_.size(),
-        were_there == 0 ? "" : fmt::format(", behind {} that were there", were_there));
+    Say("wrote {} into {} of {}{}, and read back the same",
+        FormatCount(total - were_there, "record"), FormatCount(written->size(), "partition"),
+        FormatCount(targets_.size(), "topic"),
+        were_there == 0 ? "" : fmt::format(", after {} already there", were_there));
     // From now on the topics may be used. What is left to do must not need what was written.
     for (const StoredTopic& topic : stored_) {
       for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
@@ -345,7 +348,7 @@ class ClusterRestore {
     HF_TRY(topics_->SetConfigs(targets_, state_, done_.warnings, failed_));
     state_.is_configured = failed_.empty();
     if (request_.configs && !targets_.empty() && failed_.empty())
-      Say("gave {} topics their configuration{}", targets_.size(),
+      Say("configured {}{}", FormatCount(targets_.size(), "topic"),
           request_.hold_retention
               ? "; retention stays off until --with configs is given without --hold-retention"
               : "");
@@ -370,9 +373,9 @@ class ClusterRestore {
       errors.emplace(outcomes[i]->message(), *outcomes[i]);
     }
     for (const auto& [message, error] : errors)
-      failed_.push_back(Error(error).While(
-          fmt::format("{} access rights ({})", why[message].size(), FirstFew(why[message]))));
-    Say("made {} of {} access rights{}", made, acls_.bindings.size(),
+      failed_.push_back(Error(error).While(fmt::format(
+          "{} ({})", FormatCount(why[message].size(), "access right"), FirstFew(why[message]))));
+    Say("made {} of {}{}", made, FormatCount(acls_.bindings.size(), "access right"),
         acls_.left_out == 0
             ? ""
             : fmt::format("; {} are not of these topics and are left out", acls_.left_out));
@@ -403,7 +406,8 @@ class ClusterRestore {
       HF_TRY(file_->Save(state_));
       return Fail(std::move(outcome).error());
     }
-    Say("committed {} offsets of {} groups{}", outcome->offsets, state_.groups.size() - before,
+    Say("committed {} of {}{}", FormatCount(outcome->offsets, "offset"),
+        FormatCount(state_.groups.size() - before, "group"),
         before == 0 ? "" : fmt::format("; {} have had theirs before", before));
     std::ranges::move(outcome->failed, std::back_inserter(failed_));
     return {};

@@ -485,13 +485,13 @@ class LogDirsRestore {
 
   void ReportElsewhere() {
     if (elsewhere_.empty()) return;
-    Say("{} partitions of the snapshot have no directory here, other brokers have them: {}",
-        elsewhere_.size(), FirstFew(elsewhere_));
+    Say("without a directory here, other brokers have them: {} of the snapshot: {}",
+        FormatCount(elsewhere_.size(), "partition"), FirstFew(elsewhere_));
   }
 
   void Report() {
-    Say("put {} files into {} partitions, {}", files_, directories_.size(),
-        FormatBytes(progress_.bytes));
+    Say("put {} into {}, {}", FormatCount(files_, "file"),
+        FormatCount(directories_.size(), "partition"), FormatBytes(progress_.bytes));
     ReportElsewhere();
     Say("give the same command on every broker that has replicas of these topics before any broker "
         "is started: one that lacks the files may lead, and the others follow it");

@@ -27,7 +27,7 @@ std::string TextOf(const Configs& configs, const Configs& defaults, const char* 
 
 std::string Duration(std::int64_t ms) {
   constexpr std::int64_t kDayMs = std::int64_t{24} * 3600 * 1000;
-  if (ms % kDayMs == 0) return fmt::format("{} days", ms / kDayMs);
+  if (ms % kDayMs == 0) return FormatCount(static_cast<std::uint64_t>(ms / kDayMs), "day");
   return FormatDuration(std::chrono::milliseconds(ms));
 }
 
@@ -80,9 +80,9 @@ std::optional<std::string> RetentionOutlook(const StoredTopic& topic, const Conf
   }
   if (old > 0)
     return fmt::format(
-        "topic {}: {}{} of {} records are older than its retention of {}, and are "
-        "deleted within minutes after the restore; --hold-retention keeps them",
-        Quote(topic.target), is_exact ? "" : "up to ", old, topic.records(),
+        "topic {}: {}{} of {} older than its retention of {}: brokers delete them "
+        "within minutes after the restore; --hold-retention keeps them",
+        Quote(topic.target), is_exact ? "" : "up to ", old, FormatCount(topic.records(), "record"),
         Duration(retention_ms));
   if (is_too_large)
     return fmt::format(

@@ -83,9 +83,10 @@ std::string TargetTopic::ThereText() const {
     case There::kNothing:
       return "nothing";
     case There::kEmpty:
-      return fmt::format("{} partitions, empty", partitions);
+      return FormatCount(partitions, "partition") + ", empty";
     case There::kOffsets:
-      return fmt::format("{} partitions, {} offsets", partitions, offsets);
+      return fmt::format("{}, {}", FormatCount(partitions, "partition"),
+                         FormatCount(offsets, "offset"));
   }
   return "";
 }

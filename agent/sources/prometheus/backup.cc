@@ -94,8 +94,8 @@ class Session final : public BackupSession {
   void DescribeServer(Manifest& manifest) {
     if (facts_ && !facts_->version.empty()) manifest.identity["server_version"] = facts_->version;
     if (facts_ && facts_->corruptions.value_or(0) > 0)
-      warnings_.push_back(
-          fmt::format("Prometheus says that its log was corrupt {} times", *facts_->corruptions));
+      warnings_.push_back(fmt::format("Prometheus says that its log was corrupt {}",
+                                      FormatCount(*facts_->corruptions, "time")));
     if (!settings_.url.empty()) manifest.endpoint = settings_.url;
     const std::optional<ConfigFacts> config = ReadConfigFacts(node_->config());
     if (const ServerProcess* process = node_->process()) {

@@ -51,8 +51,8 @@ std::vector<BlockMeta> BlockFiles::blocks() const {
 Result<void> BlockFiles::List() {
   if (++listings_ > kListingsMax)
     return Fail(ErrorCode::kBusy,
-                fmt::format("{} changes faster than it can be read: {} blocks went meanwhile",
-                            Quote(shown_), vanished_.size()),
+                fmt::format("{} changes faster than it can be read: {} removed during the reading",
+                            Quote(shown_), FormatCount(vanished_.size(), "block")),
                 "back up again");
   HF_ASSIGN(const auto names, NamesIn(data_, shown_));
   for (const std::string& name : names)

@@ -37,7 +37,7 @@ class PrometheusSource final : public Source {
     SourceInfo info;
     HF_TRY(AskVersion(info, stop));
     const ServerProcess* process = node.process();
-    info.would_save.push_back(fmt::format("{} blocks and the logs", blocks));
+    info.would_save.push_back(FormatCount(blocks, "block") + " and the logs");
     if (process != nullptr)
       DescribeMode(*process, node.config(), info);
     else
@@ -46,7 +46,7 @@ class PrometheusSource final : public Source {
           "here: how it is started would not be saved");
     const bool answers = info.identity.contains("server_version");
     info.healthy = settings_.url.empty() ? process != nullptr : answers;
-    info.health = fmt::format("{} blocks; {}", blocks,
+    info.health = fmt::format("{}; {}", FormatCount(blocks, "block"),
                               answers              ? "it answers"
                               : process != nullptr ? "it runs"
                                                    : "it does not run");
@@ -85,8 +85,8 @@ class PrometheusSource final : public Source {
     }
     info.identity["server_version"] = facts->version;
     if (facts->corruptions.value_or(0) > 0)
-      info.warnings.push_back(
-          fmt::format("it says that its log was corrupt {} times", *facts->corruptions));
+      info.warnings.push_back("it says that its log was corrupt " +
+                              FormatCount(*facts->corruptions, "time"));
     return {};
   }
 

@@ -146,9 +146,9 @@ void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t
                MethodOutcome& outcome) {
   if (const std::size_t overlaps = CountOverlaps(choice); overlaps > 0)
     outcome.lines.push_back(fmt::format(
-        "{} blocks overlap others, as those of samples out of order do: before Prometheus 2.39 it "
+        "{} with overlaps, as samples out of order make them: before Prometheus 2.39 it "
         "takes them only with --storage.tsdb.allow-overlapping-blocks",
-        overlaps));
+        FormatCount(overlaps, "block")));
   if (!request.retention) return;
   const auto gone = BeyondRetention(choice, *request.retention, now);
   if (gone.empty()) return;
@@ -299,10 +299,11 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
   HF_TRY(Validate(made.path(), choice, outcome, stop));
   HF_TRY(PutInPlace(made.path(), *top, request.directory));
   (void)made.Keep();
-  outcome.lines.insert(outcome.lines.begin(),
-                       fmt::format("made {} of {} blocks{}", request.directory, taken,
-                                   choice.has_logs ? " and the logs of what was in none yet"
-                                                   : ", without what was in no block yet"));
+  outcome.lines.insert(
+      outcome.lines.begin(),
+      fmt::format("made {} of {}{}", request.directory, FormatCount(taken, "block"),
+                  choice.has_logs ? " and the logs of what was in none yet"
+                                  : ", without what was in no block yet"));
   outcome.lines.push_back(fmt::format(
       "give it to Prometheus' user (chown -R), and start it with --storage.tsdb.path={}",
       request.directory));

@@ -126,7 +126,8 @@ void TellTree(const StageRequest& request, const PinnedFiles& files, const Resul
               MethodOutcome& told) {
   told.lines.push_back(fmt::format("made {}/version-2: the tree as it was after {}",
                                    request.data_dir, ZxidText(files.zxid())));
-  if (facts) told.lines[0] += fmt::format(", {} nodes as srvr counts them", facts->nodes);
+  if (facts)
+    told.lines[0] += fmt::format(", {} as srvr counts them", FormatCount(facts->nodes, "node"));
   if (!facts) {
     told.warnings.push_back("node count and digest are not known: " + facts.error().Text());
   } else if (facts->first_difference) {

@@ -37,9 +37,9 @@ std::string Survey::Health() const {
     return answer ? fmt::format("it serves as {}", answer->mode) : silence->message();
   std::size_t serving = answer && HasPart(*answer) ? 1 : 0;
   for (const auto& [address, other] : others) serving += HasPart(other) ? 1 : 0;
-  return fmt::format("{}; {} of {} members say that they serve",
+  return fmt::format("{}; {} of {} serving",
                      answer ? "this one is " + answer->mode : silence->message(), serving,
-                     config.members.size());
+                     FormatCount(config.members.size(), "member"));
 }
 
 std::map<std::string, std::string> Survey::Identity() const {

@@ -184,7 +184,7 @@ class ZnodeRestore {
                              .items = created_,
                              .bytes = created_bytes_,
                              .there = there,
-                             .action = fmt::format("{} nodes would be made", created_)});
+                             .action = FormatCount(created_, "node") + " would be made"});
       for (const auto& [path, how] : differing_)
         report.plan.push_back({.what = "node",
                                .name = path,
@@ -194,13 +194,13 @@ class ZnodeRestore {
                                              ? "would be overwritten"
                                              : "is left as it is"});
     } else {
-      report.lines.push_back(
-          fmt::format("made {} nodes below {} on {}, as they were after {:#x}; {}", created_,
-                      Quote(request_.path), client_.server(), tree_.zxid(), there));
+      report.lines.push_back(fmt::format("made {} below {} on {}, as after {:#x}; {}",
+                                         FormatCount(created_, "node"), Quote(request_.path),
+                                         client_.server(), tree_.zxid(), there));
     }
     if (ephemeral_ > 0)
-      report.lines.push_back(
-          fmt::format("left out {} ephemeral nodes: their sessions are gone", ephemeral_));
+      report.lines.push_back(fmt::format("left out {}: no session holds them",
+                                         FormatCount(ephemeral_, "ephemeral node")));
     for (const std::string& failure : failures_) report.warnings.push_back(failure);
     const std::uint64_t left = differing_count_ - overwritten_;
     if (is_dry_ || (left == 0 && failure_count_ == 0)) return report;
@@ -209,10 +209,11 @@ class ZnodeRestore {
       if (!request_.overwrite || how == kEphemeralThere)
         text += fmt::format("{}{}", text.empty() ? "" : ", ", Quote(path));
     report.partly =
-        Error(ErrorCode::kAlreadyExists,
-              fmt::format("{} nodes are there and differ, and were left as they are{}{}; {} could "
-                          "not be made or looked at",
-                          left, text.empty() ? "" : ": ", text, failure_count_))
+        Error(
+            ErrorCode::kAlreadyExists,
+            fmt::format("{} differing from the snapshot left unchanged{}{}; {} could "
+                        "not be made or looked at",
+                        FormatCount(left, "node"), text.empty() ? "" : ": ", text, failure_count_))
             .WithHint(request_.overwrite
                           ? "compare them, delete those that are to come back, and restore once "
                             "more"
@@ -402,8 +403,8 @@ class ZnodeRestore {
         code != ErrorCode::kCorrupt && code != ErrorCode::kCancelled)
       return {};
     return Fail(Error(answer.error())
-                    .While(fmt::format("at least {} nodes are made; at {}", is_dry_ ? 0 : created_,
-                                       Quote(path))));
+                    .While(fmt::format("at least {} made; at {}",
+                                       FormatCount(is_dry_ ? 0 : created_, "node"), Quote(path))));
   }
 
   const ZnodeRequest& request_;

@@ -18,7 +18,7 @@ std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
                                                     snapshot.position().end());
   std::string where;
   for (const auto& [key, value] : position) {
-    where += fmt::format("{}{} {}", where.empty() ? "" : ", ", key, value);
+    where += fmt::format("{}{} {}", where.empty() ? "" : ", ", key, ShortenTime(value));
   }
   std::vector<std::pair<std::string, std::string>> words = {
       {"snapshot", Hex(snapshot.id())},
@@ -28,10 +28,10 @@ std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
       {"repository", snapshot.repository()},
       {"run", snapshot.run()},
       {"holds",
-       fmt::format("{} items, {}", FormatCount(snapshot.items()), FormatBytes(snapshot.bytes()))},
+       fmt::format("{}, {}", FormatCount(snapshot.items(), "item"), FormatBytes(snapshot.bytes()))},
       {"state", SnapshotMarks(snapshot).empty() ? "complete" : SnapshotMarks(snapshot)},
       {"missing",
-       snapshot.missing_count() > 0 ? FormatCount(snapshot.missing_count()) + " items" : ""},
+       snapshot.missing_count() > 0 ? FormatCount(snapshot.missing_count(), "item") : ""},
       {"position", where},
       {"cut", snapshot.cut_barrier_met() ? "together with the run's other sources" : "on its own"},
       {"parent", ShortHex(snapshot.parent())},

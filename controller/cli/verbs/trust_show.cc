@@ -23,11 +23,11 @@ std::string TrustText(const v1::RootDocument& document, WallTime now, Screen scr
       {"valid", fmt::format("{} to {}{}", TimeText(document.issued_at_ms()),
                             TimeText(document.expires_at_ms()),
                             has_expired ? ": EXPIRED, nothing is obeyed" : "")},
-      {"to change it", fmt::format("{} persons with root keys", document.root_threshold())},
+      {"to change it", FormatCount(document.root_threshold(), "person") + " with root keys"},
   };
   for (const v1::Threshold& threshold : document.thresholds()) {
     words.emplace_back(trust::OrderKindText(threshold.kind()),
-                       fmt::format("{} operators", threshold.operators()));
+                       FormatCount(threshold.operators(), "operator"));
   }
   Rows rows;
   for (const v1::RoleKey& key : document.keys()) {

@@ -103,7 +103,29 @@ TEST_CASE("format: sizes and durations for people") {
   REQUIRE(FormatDuration(std::chrono::milliseconds(1200)) == "1.2s");
   REQUIRE(FormatDuration(std::chrono::seconds(187)) == "3m 07s");
   REQUIRE(FormatDuration(std::chrono::seconds(3723)) == "1h 02m 03s");
+  REQUIRE(FormatCount(0) == "0");
+  REQUIRE(FormatCount(999) == "999");
+  REQUIRE(FormatCount(1000) == "1,000");
+  REQUIRE(FormatCount(1234567) == "1,234,567");
   REQUIRE(Quote("a\n\"\x01") == "\"a\\n\\\"\\x01\"");
+}
+
+TEST_CASE("format: counts agree with their nouns") {
+  REQUIRE(FormatCount(1, "item") == "1 item");
+  REQUIRE(FormatCount(0, "item") == "0 items");
+  REQUIRE(FormatCount(1234, "dead lock") == "1,234 dead locks");
+  REQUIRE(FormatCount(2, "repository") == "2 repositories");
+  REQUIRE(FormatCount(2, "key") == "2 keys");
+  REQUIRE(FormatCount(2, "process") == "2 processes");
+  REQUIRE(FormatCount(1, "process") == "1 process");
+}
+
+TEST_CASE("clock: people read whole seconds") {
+  REQUIRE(FormatShortTime(WallTime(std::chrono::milliseconds(1'700'000'000'999))) ==
+          "2023-11-14T22:13:20Z");
+  REQUIRE(FormatShortTime(WallTime(std::chrono::milliseconds(-1))) == "1969-12-31T23:59:59Z");
+  REQUIRE(ShortenTime("2026-11-24T09:21:00.099278988Z") == "2026-11-24T09:21:00Z");
+  REQUIRE(ShortenTime("4711.5") == "4711.5");
 }
 
 }  // namespace

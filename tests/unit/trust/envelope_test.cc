@@ -101,7 +101,7 @@ TEST_CASE("envelope: a megabyte of empty signatures is refused") {
   for (int i = 0; i < 500'000; ++i) message.add_signatures();
 
   REQUIRE_FAILS(DecodeEnvelope(kPlan, EncodeMessage(message)), ErrorCode::kCorrupt,
-                "500000 signatures");
+                "500,000 signatures");
 }
 
 TEST_CASE("envelope: sizes are checked before anything is decoded") {

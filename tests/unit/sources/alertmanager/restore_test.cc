@@ -112,7 +112,7 @@ TEST_CASE("alertmanager restore: what is refused is named, and the others are ma
 TEST_CASE("alertmanager restore: a server that fails ends it, and so does a success that is none") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y"), SilenceJson("3", "z")});
   scene.server.Refuse(2, 503, "later");
-  REQUIRE_FAILS(scene.Restore(), ErrorCode::kUnavailable, "after 1 others");
+  REQUIRE_FAILS(scene.Restore(), ErrorCode::kUnavailable, "after 1 other");
   REQUIRE(scene.server.posted().size() == 2);
   Scene other({SilenceJson("1", "x")});
   other.server.Refuse(1, 200, R"({"status":"error","error":"not today"})");
@@ -129,10 +129,9 @@ TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
   const std::string path = std::string(kStoragePath) + "/silences";
   scene.Put(path, std::string(AsText(file)));
   const auto done = Unwrap(scene.Restore());
-  REQUIRE_THAT(
-      done.lines.at(0),
-      Catch::Contains("1 silence made, 1 there already, 0 left because changed since, 1 "
-                      "expired"));
+  REQUIRE_THAT(done.lines.at(0),
+               Catch::Contains("1 silence made, 1 there already, 0 left because changed since, 1 "
+                               "expired"));
   REQUIRE_THAT(done.warnings.at(0), Catch::Contains("did not run"));
   REQUIRE(scene.server.posted().size() == 1);
   scene.Put(path, "no such file");

@@ -46,8 +46,7 @@ TEST_CASE("etcd member: its files are saved although no endpoint answers, and th
   REQUIRE(taken.order.back() == "members/n2/files" + fixture.own);
   REQUIRE_FALSE(taken.view.nodes.contains("data/snapshot.db"));
   const Manifest& manifest = *taken.view.the_manifest;
-  REQUIRE(manifest.details.at("health") ==
-          std::vector<std::string>{"0 of 1 endpoint can be read"});
+  REQUIRE(manifest.details.at("health") == std::vector<std::string>{"0 of 1 endpoint can be read"});
   REQUIRE(manifest.warnings.size() == 1);
   REQUIRE_THAT(manifest.warnings[0], Catch::Contains("http://127.0.0.1:1"));
   REQUIRE(manifest.position.empty());

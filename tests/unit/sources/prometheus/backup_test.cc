@@ -135,7 +135,8 @@ TEST_CASE("prometheus backup: blocks that go and go are followed, but not for ev
     REQUIRE_OK(last);
     REQUIRE(blocks.blocks().size() == 2);
   } else {
-    REQUIRE_FAILS(last, ErrorCode::kBusy, "changes faster than it can be read: 1,000 blocks removed");
+    REQUIRE_FAILS(last, ErrorCode::kBusy,
+                  "changes faster than it can be read: 1,000 blocks removed");
   }
 }
 
