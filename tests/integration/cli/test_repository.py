@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Restic, Tree, differences, main, run, scan, service_program, wait_until  # noqa: E402
+from lib import Restic, Tree, agent_program, differences, main, run, scan, service_program, wait_until  # noqa: E402
 from test_verbs import Verbs as Base  # noqa: E402
 
 
@@ -355,6 +356,23 @@ class Browsing(Verbs):
                     self.assertEqual(len(tar.getmembers()), report["items"] + (path != "/"))
                 shutil.rmtree(out)
                 archive.unlink()
+
+    def test_dump_of_a_directory_to_a_terminal_is_refused(self) -> None:
+        for path, code in ((f"{self.inside}/a", 0), (self.inside, 2)):
+            with self.subTest(path):
+                ours, theirs = pty.openpty()
+                done = subprocess.run(
+                    [agent_program(), "repository", "dump", self.ours, path, "--config", str(self.agent.config)],
+                    stdout=theirs, stderr=subprocess.PIPE, text=True, check=False,
+                )
+                os.close(theirs)
+                self.assertEqual(done.returncode, code, done.stderr)
+                if code == 0:
+                    self.assertEqual(os.read(ours, 100), b"alpha\r\n")
+                else:
+                    self.assertIn("is a directory: its tar archive is not written to a terminal", done.stderr)
+                    self.assertIn("hint: --to FILE", done.stderr)
+                os.close(ours)
 
     def test_find(self) -> None:
         found = self.do("find", "long*")["matches"]

@@ -49,11 +49,12 @@ class Rebuilt(Case):
         """How many of each sort, and by sort which tables and columns."""
         lines = self.cluster.call("catalog", "check", "--against", str(copy)).stdout.splitlines()
         self.assertIn("audit events, without a gap", lines[0])
+        self.assertRegex(lines[1], r"^[\d,]+ differences? from " + re.escape(str(copy)) + "$")
         counts = dict(zip(("repositories", "reports", "agents", "files", "nothing", "newer"),
-                          (int(line.split(" differences ")[0]) for line in lines[1:7]), strict=True))
+                          (int(line.split()[0].replace(",", "")) for line in lines[2:8]), strict=True))
         where: dict[str, set] = {}
-        for line in lines[7:]:
-            if found := re.fullmatch(r"(\w+)(?:\.(\w+))?: \d+ \((\w+)\)", line):
+        for line in lines[8:]:
+            if found := re.fullmatch(r"  (\w+)(?:\.(\w+))?: \d+ \((\w+)\)", line):
                 where.setdefault(found[3], set()).add((found[1], found[2] or ""))
         self.assertEqual({name for name, count in counts.items() if count}, set(where), lines)
         return counts, where

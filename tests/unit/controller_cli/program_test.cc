@@ -290,7 +290,7 @@ TEST_CASE("holdfast: check reports damage as a failure") {
   });
   const Outcome damage = fixture.Run({"check"});
   REQUIRE(damage.code == 1);
-  REQUIRE_THAT(damage.out, Contains("1 error,") && Contains("pack 3fa2 is damaged"));
+  REQUIRE_THAT(damage.out, Contains("1 error:") && Contains("pack 3fa2 is damaged"));
   fixture.AnswerRuns("partly done", v1::TASK_STATE_FAILED, v1::ORDER_KIND_VERIFY);
   REQUIRE(fixture.Run({"check"}).code == 1);
 }
@@ -503,6 +503,9 @@ TEST_CASE("holdfast: run show, and run cancel to the end") {
   REQUIRE_THAT(fixture.Run({"run", "show", "01HF7"}).out, Contains("backup") && Contains("saving"));
   const Outcome cancelled = fixture.Run({"run", "cancel", "01HF7"});
   REQUIRE(cancelled.code == 0);
+  REQUIRE_THAT(cancelled.out,
+               Contains("kept: 0 snapshots of this run, and all earlier snapshots") &&
+                   Contains("stays in the repository until the next prune"));
   REQUIRE(fixture.controller.Got(Request::kRunCancel)[0].run_cancel().run() == kRun);
   const Outcome late = fixture.Run({"run", "cancel", "01HF7"});
   REQUIRE(late.code == 1);

@@ -425,6 +425,10 @@ TEST_CASE("controller: the catalog is checked and copied while it works") {
   const v1::CatalogReply reply = controller.Good(check).catalog();
   CHECK(reply.sound());
   CHECK(std::filesystem::exists(cluster.directory.path() + "/copy.db"));
+  // The counts come before the details.
+  REQUIRE(reply.lines_size() > 1);
+  CHECK_THAT(reply.lines(0), Catch::StartsWith("sound: ") && Catch::EndsWith("without a gap"));
+  CHECK_THAT(reply.lines(1), Catch::EndsWith(" from " + cluster.directory.path() + "/copy.db"));
 }
 
 TEST_CASE("controller: what does not belong together is refused at the start") {

@@ -144,6 +144,10 @@ TEST_CASE("policy: an order gives a target what it may, and nothing that is fixe
                 "the node's policy fixes option \"to\" of restore target \"dr\"");
   REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"count"}), ErrorCode::kDenied,
                 "no order may give option \"count\"");
+  for (const char* target : {"here", "dr"}) {
+    REQUIRE_FAILS(policy.CheckRestoreTarget(target, "map", {"count"}), ErrorCode::kDenied,
+                  " in /etc/holdfast/policy.yaml on the node");
+  }
   REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "etcd", {}), ErrorCode::kDenied,
                 "is for snapshots of \"map\" and not of \"etcd\"");
   REQUIRE_FAILS(policy.CheckRestoreTarget("here", "map", {}), ErrorCode::kDenied,

@@ -43,6 +43,21 @@ TEST_CASE("plan checks: each forged plan is refused by the check meant for it") 
   }
 }
 
+TEST_CASE("plan checks: what the policy refuses names its file and the key to set") {
+  for (const auto& [check, key] :
+       {std::pair{"policy", "\"restore: "}, {"restore_root", "\"restore_roots\""}}) {
+    for (const ForgedPlan& forged : ForgedPlans()) {
+      if (forged.check != check) continue;
+      PlanScene scene;
+      const CheckedPlan checked = scene.Check(forged.make(scene));
+      REQUIRE(checked.refusal);
+      INFO(forged.what << " -> " << TextOf(checked));
+      REQUIRE_THAT(checked.refusal->hint,
+                   Catch::Contains(" in /etc/holdfast/policy.yaml") && Catch::Contains(key));
+    }
+  }
+}
+
 TEST_CASE("plan checks: without its check each forged plan is accepted, so every check bites") {
   std::set<std::string> bitten;
   for (const ForgedPlan& forged : ForgedPlans()) {
