@@ -321,23 +321,30 @@ Result<void> ConfiguredPolicy::CheckRestoreTarget(std::string_view target, std::
   const RestoreTargetSettings* found = policy_.FindTarget(target);
   if (found == nullptr) {
     return refuse(fmt::format("restore target {} is not in the node's policy", Quote(target)),
-                  "policy.yaml names the restore targets");
+                  fmt::format("add it to \"restore_targets\" in {} on the node, then restart its "
+                              "agent: systemctl restart holdfast-agent",
+                              policy_.file));
   }
   if (found->kind != kind) {
     return refuse(fmt::format("restore target {} is for snapshots of {} and not of {}",
                               Quote(target), Quote(found->kind), Quote(kind)),
-                  "policy.yaml names the restore targets");
+                  fmt::format("\"restore_targets\" in {} on the node gives each target's kind",
+                              policy_.file));
   }
   for (const std::string& option : options) {
     if (found->fixed.contains(option)) {
       return refuse(fmt::format("the node's policy fixes option {} of restore target {}",
                                 Quote(option), Quote(target)),
-                    "leave it out of the order");
+                    fmt::format("leave it out of the order, or move it from \"options\" to "
+                                "\"may_set\" in {} on the node",
+                                policy_.file));
     }
     if (!found->may_set.contains(option)) {
       return refuse(fmt::format("no order may give option {} of restore target {}", Quote(option),
                                 Quote(target)),
-                    "\"may_set\" in policy.yaml names those that it may");
+                    fmt::format("add it to \"may_set\" of the target in {} on the node, then "
+                                "restart its agent: systemctl restart holdfast-agent",
+                                policy_.file));
     }
   }
   return {};

@@ -65,6 +65,7 @@ class ConfiguredPolicy final : public trust::LocalPolicy {
 
   std::optional<std::string> RepositoryOf(std::string_view source) const override;
   bool HasRepository(std::string_view repository) const override;
+  std::string file() const override { return policy_.file; }
   trust::RestoreRight restore() const override { return policy_.restore; }
   bool HasRestoreRoot(std::string_view root) const override;
   Result<void> CheckRestoreTarget(std::string_view target, std::string_view kind,

@@ -20,6 +20,8 @@ class LocalPolicy {
   // The repository of a configured source ("kind/name"); nullopt for any other.
   virtual std::optional<std::string> RepositoryOf(std::string_view source) const = 0;
   virtual bool HasRepository(std::string_view repository) const = 0;
+  // The policy's file on the node, absolute: hints name it.
+  virtual std::string file() const = 0;
   virtual RestoreRight restore() const = 0;
   virtual bool HasRestoreRoot(std::string_view root) const = 0;
   // Whether a snapshot of this kind may be restored to the target of this name by an order that

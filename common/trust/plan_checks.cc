@@ -220,13 +220,20 @@ Result<void> CheckRepository(Examination& examination) {
 Result<void> CheckPolicy(Examination& examination) {
   if (!IsRestore(examination.kind())) return {};
   const RestoreRight right = examination.context().policy.restore();
-  const char* hint =
-      "edit policy.yaml on the node, then restart its agent: systemctl restart holdfast-agent";
+  const std::string file = examination.context().policy.file();
+  const auto hint = [&](std::string_view value) {
+    return fmt::format(
+        "set \"restore: {}\" in {} on the node, then restart its agent: systemctl "
+        "restart holdfast-agent",
+        value, file);
+  };
   if (right == RestoreRight::kNever) {
-    return Refuse("the node's policy allows no restore", hint);
+    const bool in_place = examination.kind() == v1::ORDER_KIND_RESTORE_IN_PLACE;
+    return Refuse("the node's policy allows no restore", hint(in_place ? "in-place" : "staging"));
   }
   if (examination.kind() == v1::ORDER_KIND_RESTORE_IN_PLACE && right != RestoreRight::kInPlace) {
-    return Refuse("the node's policy allows restores to a staging directory only", hint);
+    return Refuse("the node's policy allows restores to a staging directory only",
+                  hint("in-place"));
   }
   return {};
 }
@@ -235,9 +242,11 @@ Result<void> CheckRestoreRoot(Examination& examination) {
   if (examination.kind() != v1::ORDER_KIND_RESTORE) return {};
   const std::string& root = examination.plan().restore().staging().root();
   if (examination.context().policy.HasRestoreRoot(root)) return {};
-  return Refuse(fmt::format("restore root {} is not in the node's policy", Quote(root)),
-                "add it to restore_roots in policy.yaml on the node, then restart its agent: "
-                "systemctl restart holdfast-agent");
+  return Refuse(
+      fmt::format("restore root {} is not in the node's policy", Quote(root)),
+      fmt::format("add it to \"restore_roots\" in {} on the node, then restart its agent: "
+                  "systemctl restart holdfast-agent",
+                  examination.context().policy.file()));
 }
 
 Result<void> CheckRestoreTarget(Examination& examination) {

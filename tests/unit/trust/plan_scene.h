@@ -23,7 +23,7 @@ class FakePolicy final : public trust::LocalPolicy {
   bool HasRepository(std::string_view repository) const override {
     return repositories.contains(repository);
   }
-  std::string file() const { return "/etc/holdfast/policy.yaml"; }
+  std::string file() const override { return "/etc/holdfast/policy.yaml"; }
   trust::RestoreRight restore() const override { return right; }
   bool HasRestoreRoot(std::string_view root) const override { return roots.contains(root); }
   Result<void> CheckRestoreTarget(std::string_view target, std::string_view kind,
