@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <numeric>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -80,46 +82,69 @@ Result<SnapshotPlace> ParsePlace(std::string_view text) {
               "use what the last page gave");
 }
 
-std::vector<std::string> Lines(const CatalogDifference& difference) {
-  std::vector<std::string> lines;
-  for (const auto& [recovery, words] : {
-           std::pair{Recovery::kRepositories, "in what can be had again from repositories"},
-           std::pair{Recovery::kReports, "in what can be had again from agents' reports"},
-           std::pair{Recovery::kAgents, "in what agents say"},
-           std::pair{Recovery::kFiles, "in what lies beside the catalog"},
-           std::pair{Recovery::kNothing, "in what can be had again from nothing"},
-           std::pair{Recovery::kNewer, "are newer than the copy"},
-       }) {
-    lines.push_back(fmt::format("{} differences {}", difference.count(recovery), words));
+constexpr std::array<std::pair<Recovery, std::string_view>, kRecoveries> kRecoveryTexts = {{
+    {Recovery::kRepositories, "that repositories can restore"},
+    {Recovery::kReports, "that agents' reports can restore"},
+    {Recovery::kAgents, "that agents report when they connect"},
+    {Recovery::kFiles, "that files beside the catalog can restore"},
+    {Recovery::kNothing, "that nothing can restore"},
+    {Recovery::kNewer, "newer than the copy"},
+}};
+
+struct DifferenceLines {
+  std::vector<std::string> counts;  // the sum, then by origin
+  std::vector<std::string> details;
+};
+
+DifferenceLines LinesOf(const CatalogDifference& difference, const std::string& against) {
+  DifferenceLines lines;
+  const std::uint64_t all =
+      std::accumulate(difference.counts.begin(), difference.counts.end(), std::uint64_t{0});
+  lines.counts.push_back(fmt::format("{} from {}", FormatCount(all, "difference"), against));
+  if (all == 0) return lines;
+  for (const auto& [recovery, words] : kRecoveryTexts) {
+    lines.counts.push_back(fmt::format("  {} {}", FormatCount(difference.count(recovery)), words));
   }
+  lines.details.emplace_back("by table and column:");
   for (const auto& [what, count] : difference.tallies) {
     const auto& [table, column, recovery] = what;
-    lines.push_back(fmt::format("{}{}{}: {} ({})", table, column.empty() ? "" : ".", column, count,
-                                RecoveryName(recovery)));
+    lines.details.push_back(fmt::format("  {}{}{}: {} ({})", table, column.empty() ? "" : ".",
+                                        column, count, RecoveryName(recovery)));
   }
-  for (const Difference& one : difference.first) {
-    if (lines.size() >= kDifferencesShown) break;
-    lines.push_back(fmt::format("{} {}{}{}: {} -> {} ({})", one.table, one.key,
-                                one.column.empty() ? "" : " ", one.column, one.before, one.after,
-                                RecoveryName(one.recovery)));
+  lines.details.emplace_back("one by one:");
+  const std::size_t shown = std::min(difference.first.size(), kDifferencesShown);
+  for (const Difference& one : difference.first | std::views::take(shown)) {
+    lines.details.push_back(fmt::format("  {} {}{}{}: {} -> {} ({})", one.table, one.key,
+                                        one.column.empty() ? "" : " ", one.column, one.before,
+                                        one.after, RecoveryName(one.recovery)));
+  }
+  if (all > shown) {
+    lines.details.push_back(fmt::format("  and {}", FormatCount(all - shown, "more difference")));
   }
   return lines;
 }
 
+// What is found is counted first, then listed.
 Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::string& against,
                                     const std::stop_token& stop) {
   HF_ASSIGN(CatalogReader reader, CatalogReader::Open(catalog));
   HF_ASSIGN(const CatalogCheck check, reader.Check(CheckDepth::kFull, stop));
-  v1::AdminReply reply;
-  v1::CatalogReply& view = *reply.mutable_catalog();
-  view.set_sound(check.damage.empty());
-  for (const std::string& line : check.damage) view.add_lines(line);
-  view.add_lines(fmt::format("{}, without a gap", FormatCount(check.audit_events, "audit event")));
+  DifferenceLines differences;
   if (!against.empty()) {
     HF_ASSIGN(CatalogReader before, CatalogReader::Open(against));
     HF_ASSIGN(const CatalogDifference difference, CompareCatalogs(before, reader));
-    for (const std::string& line : Lines(difference)) view.add_lines(line);
+    differences = LinesOf(difference, against);
   }
+  v1::AdminReply reply;
+  v1::CatalogReply& view = *reply.mutable_catalog();
+  view.set_sound(check.damage.empty());
+  view.add_lines(
+      check.damage.empty()
+          ? fmt::format("sound: {}, without a gap", FormatCount(check.audit_events, "audit event"))
+          : fmt::format("damaged: {}", FormatCount(check.damage.size(), "finding")));
+  for (const std::string& line : differences.counts) view.add_lines(line);
+  for (const std::string& line : check.damage) view.add_lines(line);
+  for (const std::string& line : differences.details) view.add_lines(line);
   return reply;
 }
 
