@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,31 @@
 
 namespace holdfast::cli::cluster {
 namespace {
+
+// What a cancelled run leaves.
+std::string KeptText(const v1::RunView& run) {
+  switch (run.kind()) {
+    case v1::ORDER_KIND_BACKUP: {
+      const auto snapshots = static_cast<std::uint64_t>(run.snapshots_size());
+      return fmt::format(
+          "kept: {} of this run, and all earlier snapshots\n"
+          "  a snapshot that an agent was already writing may still appear: holdfast run show {}\n"
+          "  data that was saved without a snapshot stays in the repository until the next prune; "
+          "the next backup reuses it\n",
+          FormatCount(snapshots, "snapshot"), run.run());
+    }
+    case v1::ORDER_KIND_RESTORE:
+      return "kept: files that were already restored to the directory; the same restore "
+             "continues there\n";
+    case v1::ORDER_KIND_RESTORE_IN_PLACE:
+      return fmt::format(
+          "kept: the state before the restore where it had not begun; the node finishes or undoes "
+          "a restore that had: holdfast run show {}\n",
+          run.run());
+    default:
+      return "nothing was changed, so there is nothing to keep\n";
+  }
+}
 
 class RunCancelVerb final : public OperatorVerb {
  public:
@@ -36,8 +62,10 @@ class RunCancelVerb final : public OperatorVerb {
     return session.Finish(
         outcome.code,
         [&] {
-          return no_wait() ? fmt::format("run {} is being cancelled\n", run.run())
-                           : RunDetailsText(outcome.runs.front(), session.screen());
+          const v1::RunView& end = outcome.runs.front();
+          return (no_wait() ? fmt::format("run {} is being cancelled\n", run.run())
+                            : RunDetailsText(end, session.screen())) +
+                 KeptText(end);
         },
         [&] { return RunsJson(session.verb_name(), outcome.runs, outcome.left, outcome.code); });
   }
@@ -51,7 +79,7 @@ class RunCancelVerb final : public OperatorVerb {
 OperatorVerbEntry RunCancelEntry() {
   return {.text = {.names = {"run cancel"},
                    .section = "Follow runs",
-                   .summary = "end a run; what it has saved remains invisible",
+                   .summary = "cancel a run, and say what is kept",
                    .examples = "  holdfast run cancel 01J9\n"},
           .make = MakeOperatorVerb<RunCancelVerb>};
 }

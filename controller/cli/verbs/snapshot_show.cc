@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/format.h"
 #include "common/cli/table.h"
 #include "controller/cli/operator_verb.h"
