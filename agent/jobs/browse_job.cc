@@ -228,7 +228,7 @@ Result<SnapshotDiff> RunDiff(
 
 Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& address,
                            const std::string& snapshot, const std::string& path,
-                           const std::function<Result<void>(ByteView)>& write) {
+                           const std::function<Result<void>(ByteView)>& write, DumpTarget target) {
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   DumpReport report;
   HF_ASSIGN(report.snapshot, ChooseSnapshot(context, address.label(), opened.snapshots, snapshot));
@@ -241,6 +241,12 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
     ++progress.progress().items;
     HF_TRY(Copy(opened.repository(), node, trimmed, progress.progress(), write, context.stop));
   } else if (node.subtree) {
+    if (target == DumpTarget::kTerminal) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is a directory: its tar archive is not written to a terminal",
+                              Quote(path)),
+                  "--to FILE writes it to a file; or use a pipe: `... | tar -x`");
+    }
     report.is_archive = true;
     TarWriter tar(write);
     DumpWalk walk(opened.repository(), tar, progress.progress(), context.stop);

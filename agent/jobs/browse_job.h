@@ -71,9 +71,12 @@ struct DumpReport {
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;  // of content
 };
+// Where a dump goes. A terminal gets the content of a file, but no archive.
+enum class DumpTarget : std::uint8_t { kFile, kTerminal };
 // The content of a file, or a directory and all below it as a tar archive, piece by piece.
 Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& address,
                            const std::string& snapshot, const std::string& path,
-                           const std::function<Result<void>(ByteView)>& write);
+                           const std::function<Result<void>(ByteView)>& write,
+                           DumpTarget target = DumpTarget::kFile);
 
 }  // namespace holdfast::jobs

@@ -60,8 +60,10 @@ class DumpFileVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     HF_ASSIGN(const jobs::RepositoryAddress repository, program.RepositoryOf({snapshot_}));
+    const bool to_terminal = to_.empty() && program.terminal().screen().width > 0;
     const auto dump = [&](const std::function<Result<void>(ByteView)>& write) {
-      return jobs::RunDump(program.job(), repository, snapshot_, path_, write);
+      return jobs::RunDump(program.job(), repository, snapshot_, path_, write,
+                           to_terminal ? jobs::DumpTarget::kTerminal : jobs::DumpTarget::kFile);
     };
     if (to_.empty()) {
       HF_TRY(dump([&](ByteView piece) { return program.terminal().WriteOut(AsText(piece)); }));
