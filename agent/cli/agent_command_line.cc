@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/cli/verbs/all_verbs.h"
+#include "common/base/version.h"
 
 namespace holdfast::cli {
 namespace {
@@ -39,7 +40,7 @@ OptionList Globals(GlobalOptions& globals) {
 ProgramText Text() {
   return {.name = "holdfast-agent",
           .summary = "Holdfast agent: backs up this node's services, and restores them.",
-          .version = HOLDFAST_VERSION,
+          .version = VersionText(),
           .examples =
               "  holdfast-agent init --repository main\n"
               "  holdfast-agent backup --note \"before the upgrade\"\n"

@@ -8,6 +8,7 @@
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/rate_limit.h"
+#include "common/base/version.h"
 #include "common/base/wait.h"
 #include "common/repository/repository_view.h"
 
@@ -292,7 +293,8 @@ void BackupTask::CompleteManifest(const Part& part) {
   const Settings& settings = *context_.settings;
   const Topology topology = source_->kind().topology;
   Manifest& manifest = saved_.manifest;
-  manifest.holdfast_version = HOLDFAST_VERSION;
+  manifest.holdfast_version = Version();
+  manifest.holdfast_commit = Commit();
   manifest.run = context_.run;
   manifest.note = options_.note;
   manifest.kind = options_.settings->kind;

@@ -6,6 +6,7 @@
 
 #include "agent/jobs/part_record.h"
 #include "common/base/format.h"
+#include "common/base/version.h"
 #include "common/repository/pack_presence.h"
 #include "common/repository/snapshot_reader.h"
 
@@ -124,7 +125,8 @@ class ComposeJob {
     // one of them could not read whole.
     if (request_.is_sharded) composition.same_file = repository::SameFile::kTakeFirst;
     Manifest& manifest = composition.manifest;
-    manifest.holdfast_version = HOLDFAST_VERSION;
+    manifest.holdfast_version = Version();
+    manifest.holdfast_commit = Commit();
     manifest.note = request_.note;
     manifest.cut_barrier = request_.cut_barrier_met;
     manifest.parts.clear();

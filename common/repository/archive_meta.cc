@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/base/version.h"
 #include "common/repository/archive.h"
 #include "common/repository/go_text.h"
 #include "common/repository/json_reader.h"
@@ -32,7 +33,8 @@ std::string EncodeArchiveMeta(const ArchiveMeta& meta,
   };
   text("format", kArchiveFormat);
   fmt::format_to(std::back_inserter(out), "\n  \"format_version\": {},", kArchiveVersion);
-  text("holdfast_version", HOLDFAST_VERSION);
+  text("holdfast_version", Version());
+  text("holdfast_commit", Commit());
   text("exported", FormatTime(now));
   text("snapshot_id", snapshot.id.Hex());
   text("time", FormatTime(snapshot.time.seconds, snapshot.time.nanoseconds));

@@ -66,6 +66,7 @@ Result<Manifest> FromJson(const Json& json) {
   Manifest manifest;
   manifest.format_version = json.at("format_version").get<int>();
   manifest.holdfast_version = json.value("holdfast_version", "");
+  manifest.holdfast_commit = json.value("holdfast_commit", "");
   manifest.run = json.value("run", "");
   manifest.note = json.value("note", "");
   manifest.kind = json.at("kind").get<std::string>();
@@ -163,6 +164,7 @@ std::string EncodeManifest(const Manifest& manifest) {
       {"consistency", manifest.consistency},
       {"cut_time", FormatTime(manifest.cut_time)},
   };
+  if (!manifest.holdfast_commit.empty()) json["holdfast_commit"] = manifest.holdfast_commit;
   json["cut_barrier"] = manifest.cut_barrier ? Json(*manifest.cut_barrier) : Json();
   json["checksums"] = manifest.checksums;
   json["details"] = manifest.details;

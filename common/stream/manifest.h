@@ -42,8 +42,9 @@ struct Manifest {
   static constexpr int kFormatVersion = 1;
   int format_version = kFormatVersion;
   std::string holdfast_version;
-  std::string run;   // ULID
-  std::string note;  // the operator's own words
+  std::string holdfast_commit;  // as Commit() says; empty in older snapshots
+  std::string run;              // ULID
+  std::string note;             // the operator's own words
   std::string kind;
   std::string name;
   std::string node;      // of a local source

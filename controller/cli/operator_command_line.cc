@@ -5,6 +5,7 @@
 
 #include "common/base/format.h"
 #include "common/base/utf8.h"
+#include "common/base/version.h"
 #include "controller/cli/verbs/all_verbs.h"
 
 namespace holdfast::cli {
@@ -31,7 +32,7 @@ OptionList Globals(OperatorGlobals& globals) {
 ProgramText Text() {
   return {.name = "holdfast",
           .summary = "Holdfast: backs up a cluster's services and puts them back.",
-          .version = HOLDFAST_VERSION,
+          .version = VersionText(),
           .examples =
               "  holdfast status\n"
               "  holdfast backup --all\n"

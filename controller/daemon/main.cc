@@ -9,6 +9,7 @@
 
 #include "common/base/format.h"
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "common/cli/command_line.h"
 #include "common/cli/exit_code.h"
 #include "common/cli/terminal.h"
@@ -86,7 +87,7 @@ holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
   holdfast::cli::CommandLine line(
       {.name = "holdfast-controller",
        .summary = "Holdfast controller: keeps the catalog, signs plans, and listens to agents.",
-       .version = HOLDFAST_VERSION,
+       .version = holdfast::VersionText(),
        .examples = "  holdfast-controller run --config /etc/holdfast/controller.yaml\n"
                    "  holdfast-controller config check --as holdfast-controller\n",
        .groups = {{"config", "look at the configuration"}}},

@@ -5,6 +5,7 @@
 #include "agent/jobs/check_job.h"
 #include "agent/jobs/snapshot_finder.h"
 #include "agent/journal/restore_journal.h"
+#include "common/base/version.h"
 #include "tests/support/catch.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
@@ -28,6 +29,8 @@ TEST_CASE("backup job: each source becomes one snapshot that says what it is") {
   REQUIRE(task.manifest.position.at("revision") == "7");
   REQUIRE(task.manifest.note == "before the upgrade");
   REQUIRE(task.manifest.run == context.run);
+  REQUIRE(task.manifest.holdfast_version == Version());
+  REQUIRE(task.manifest.holdfast_commit == Commit());
   REQUIRE(task.bytes_read == 9);
   for (const char* phase : {"open", "prepare", "cut", "save", "compose", "verify"}) {
     REQUIRE(task.seconds.contains(phase));

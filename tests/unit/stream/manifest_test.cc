@@ -12,6 +12,7 @@ using testing::Unwrap;
 Manifest FullManifest() {
   Manifest manifest;
   manifest.holdfast_version = "0.1.0";
+  manifest.holdfast_commit = "0123456789012345678901234567890123456789-dirty";
   manifest.run = "01HF7YAT00000000000000000";
   manifest.note = "before the upgrade; \"quoted\" \u00e9";
   manifest.kind = "etcd";

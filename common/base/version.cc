@@ -1,0 +1,16 @@
+#include "common/base/version.h"
+
+#include "common/base/format.h"
+
+namespace holdfast {
+
+// The build writes the file that defines it: cmake/commit.cmake.
+extern const char* const kBuildCommit;
+
+std::string_view Version() { return HOLDFAST_VERSION; }
+
+std::string_view Commit() { return kBuildCommit; }
+
+std::string VersionText() { return fmt::format("{} (commit {})", Version(), Commit()); }
+
+}  // namespace holdfast
