@@ -150,9 +150,9 @@ class Mistakes(Verbs):
         good = self.config.read_text()
         for text, column in (
             ("nod: x\n", '1:1: unknown key "nod"'),
-            ("node: a\nnode: b\n", '2:1: key "node" stands here again, first at'),
+            ("node: a\nnode: b\n", '2:1: duplicate key "node", first at'),
             ("sources: {}\n", '1:10: "sources" is a map; expected a list'),
-            ("node: [\n", "no valid YAML"),
+            ("node: [\n", '1:7: this "[" is never closed'),
             ("repositories: {m: {url: 5}}\n", 'no "password_file"; expected a path'),
             ("sources: [{kind: fils, name: x}]\n", '1:18: unknown kind "fils"'),
         ):

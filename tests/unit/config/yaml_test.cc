@@ -28,7 +28,7 @@ TEST_CASE("yaml: an empty text is nothing") {
 
 TEST_CASE("yaml: a key that stands twice is refused with both places") {
   REQUIRE_FAILS(ParseYaml("a: 1\nb: 2\na: 3\n", "f"), ErrorCode::kInvalidArgument,
-                "f:3:1: key \"a\" stands here again, first at f:1:1");
+                "f:3:1: duplicate key \"a\", first at f:1:1");
   REQUIRE_FAILS(ParseYaml("x: {a: 1, a: 2}\n", "f"), ErrorCode::kInvalidArgument, "f:1:11");
 }
 
@@ -45,7 +45,68 @@ TEST_CASE("yaml: anchors, aliases and tags are refused") {
 
 TEST_CASE("yaml: what is no YAML names its place") {
   REQUIRE_FAILS(ParseYaml("a: 1\n b: 2\n", "f"), ErrorCode::kInvalidArgument, "f:2:");
-  REQUIRE_FAILS(ParseYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "no valid YAML");
+  REQUIRE_FAILS(ParseYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "f:1:4: ");
+}
+
+TEST_CASE("yaml: what a person gets wrong is named, with what to change") {
+  struct Mistake {
+    std::string text;
+    std::string message;
+    std::string hint;
+  };
+  const std::vector<Mistake> mistakes = {
+      {"node: a\n\tstate: b\n", "f:2:1: a tab in the indentation", "indent with spaces"},
+      {"a:\n  - kind: x\n \t  name: y\n", "f:3:2: a tab in the indentation", "indent with spaces"},
+      {"sources:\n\t- kind: files\n", "f:2:1: a tab in the indentation", "indent with spaces"},
+      {"node: \"db-1\nstate: b\n", "f:1:7: this quote is never closed", "close it"},
+      {"node: 'db-1\nstate: b\n", "f:1:7: ", "close it"},
+      {"node: 'db-1\nstate: \"x\"\nz: 'y'\n",
+       "f:1:7: this single quote is not closed before line 3", "close it"},
+      {"url: \"s3:x\nname: \"b\"\n", "f:1:6: this double quote is not closed before line 2",
+       "close it"},
+      {"a: [1, 2\nb: 3\n", "f:1:4: this \"[\" is never closed", "close it with \"]\""},
+      {"a: {x: 1\nb: 3\n", "f:1:4: this \"{\" is never closed", "close it with \"}\""},
+      {"paths: [/a, [/b]\nname: c\nother: [d]\n", "f:1:8: this \"[\" is never closed",
+       "close it with \"]\""},
+      {"a: 1\nb: ]\n", "f:2:4: a closing bracket that nothing opens", "remove it"},
+      {"node db-1\ncluster: prod\n", "f:1:1: no colon after \"node\"", "write \"node: db-1\""},
+      {"node: a\ncluster prod\nstate: x\n", "f:2:1: no colon after \"cluster\"",
+       "write \"cluster: prod\""},
+      {"node: a\n\n# words\ncluster:prod\nstate: x\n", "f:4:9: no space after the colon",
+       "write \"cluster: prod\""},
+      {"-a\n-b: c\n", "f:1:1: no space after the dash", "write \"- \""},
+      {"note: backup: all\n", "f:1:13: a second \": \" in the value", "in quotes"},
+      {"a: 1\n  b: 2\n", "f:2:3: a key below the one of line 1, which has a value already",
+       "indent it by 0 spaces, like line 1"},
+      {"sources:\n  - kind: files\n    name: a\n   paths: [x]\n",
+       "f:4:4: indented by 3 spaces, like no line above", "by 0 or 2 or 4"},
+      {"a:\n  b: 1\n c: 2\n", "f:3:2: indented by 1 space, like no line above", "by 0 or 2"},
+      {"sources:\n  - kind: files\n  name: a\n", "f:3:3: a key where a list item is expected",
+       "like the keys of the item above"},
+      {"a: b\n- c\n", "f:2:1: a list item where a key is expected", "remove the dash"},
+      {"a: @x\n", "f:1:4: a value that begins with \"@\"", "in quotes"},
+      {"a: %x\n", "f:1:4: a value that begins with \"%\"", "in quotes"},
+      {"a: *.log\n", "f:1:4: a value that begins with \"*\"", "in quotes"},
+      {"a: \"\\d\"\n", "unknown escape character: d in double quotes", "backslash"},
+      {"a: \"x\" y\n", "f:1:7: text after the closing double quote", "inside double quotes"},
+      {"a: 'it's'\n", "f:1:8: text after the closing single quote", "inside single quotes"},
+      {"a: 1\na: 2\n", "f:2:1: duplicate key \"a\", first at f:1:1", "remove one"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    INFO(mistake.text);
+    const Result<Node> refused = ParseYaml(mistake.text, "f");
+    REQUIRE_FAILS(refused, ErrorCode::kInvalidArgument, mistake.message);
+    REQUIRE_THAT(refused.error().hint(), Catch::Contains(mistake.hint));
+  }
+}
+
+TEST_CASE("yaml: quotes, brackets and dashes inside values are no mistakes") {
+  for (const char* text :
+       {"a: it's\n", "a: \"it's\"\n", "a: 'say \"x'\n", "a: x [y\n", "a: |\n  \"open\n  [x\nb: 1\n",
+        "a: 'don''t'\nb: \"\\\"\"\n", "# it's \"open\na: 1\n", "a: \"two\n  lines\"\nb: 1\n"}) {
+    INFO(text);
+    REQUIRE_OK(ParseYaml(text, "f"));
+  }
 }
 
 TEST_CASE("yaml: a second document is refused") {
@@ -82,7 +143,8 @@ TEST_CASE("yaml: of another program's configuration everything that is written i
   REQUIRE(root.items[1].Find("cert")->location.line == 4);
   REQUIRE(root.items[2].scalar == "again");
   REQUIRE(root.keys[3].name.empty());
-  REQUIRE_FAILS(ParseForeignYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument, "no valid YAML");
+  REQUIRE_FAILS(ParseForeignYaml("a: [1\n", "f"), ErrorCode::kInvalidArgument,
+                "f:1:4: this \"[\" is never closed");
   REQUIRE_FAILS(ParseForeignYaml(std::string(70, '[') + std::string(70, ']'), "f"),
                 ErrorCode::kInvalidArgument, "nested deeper than 64");
 }

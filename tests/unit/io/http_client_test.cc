@@ -140,6 +140,35 @@ TEST_CASE("http client: nobody listening is unavailable and names the server, no
   REQUIRE(reply.error().Text().find("token") == std::string::npos);
 }
 
+TEST_CASE("http client: what is in the way of a connection is named") {
+  auto client = MakeClient();
+  const auto error = [&](const std::string& url) {
+    const auto reply = client->Fetch({.url = url}, 100, {});
+    REQUIRE_FALSE(reply);
+    REQUIRE_FALSE(reply.error().hint().empty());
+    return reply.error().message();
+  };
+  REQUIRE(error("http://127.0.0.1:1") == "\"http://127.0.0.1:1\": connection refused");
+  // No resolver asks the network for a label of this length.
+  REQUIRE_THAT(error("http://" + std::string(64, 'a') + ".example"),
+               Catch::Contains("\": DNS: could not resolve host"));
+  LoopbackServer server([](int fd) {
+    SendText(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    ReceiveRequest(fd);  // until the client gives up
+  });
+  REQUIRE_THAT(error("https" + server.url().substr(4)), Catch::Contains("\": TLS: "));
+}
+
+TEST_CASE("http client: a handshake that never ends is told from a connection that never begins") {
+  LoopbackServer server([](int fd) {
+    // The client's first message, and no answer.
+    ReceiveRequest(fd);
+  });
+  auto client = MakeClient({.connect_timeout = std::chrono::milliseconds(200)});
+  REQUIRE_FAILS(client->Fetch({.url = "https" + server.url().substr(4)}, 100, {}),
+                ErrorCode::kUnavailable, "no end of the TLS handshake within 200ms");
+}
+
 TEST_CASE("http client: a body that breaks off is an error, not an end") {
   LoopbackServer server([](int fd) {
     ReceiveRequest(fd);

@@ -267,6 +267,30 @@ TEST_CASE("archive: what is cut short anywhere becomes no snapshot") {
   REQUIRE_OK(other.Import(Packed(tar)));
 }
 
+TEST_CASE("archive: a torn or altered one is refused also where the snapshot is present") {
+  Archives archives;
+  const SnapshotInfo snapshot = archives.Save(Items(FileItem("data/a", std::string_view("alpha")),
+                                                    FileItem("data/b", std::string(3000, 'b'))));
+  const Bytes archive = archives.Export(snapshot);
+  for (std::size_t length = 0; length < archive.size(); length += 1 + archive.size() / 40) {
+    CHECK_FALSE(archives.Import(ByteView(archive).first(length)));
+  }
+  const Bytes tar = Unpacked(archive);
+  for (std::size_t length = 0; length <= tar.size() - 10240; length += 512) {
+    CHECK_FALSE(archives.Import(Packed(ByteView(tar).first(length))));
+  }
+  Bytes altered = tar;
+  const std::size_t at = AsText(tar).find("alpha");
+  REQUIRE(at != std::string_view::npos);
+  altered[at] ^= 1;
+  REQUIRE_FAILS(archives.Import(Packed(altered)), ErrorCode::kCorrupt, "it was altered");
+
+  const ImportReport whole = Unwrap(archives.Import(archive));
+  CHECK(whole.was_present);
+  CHECK(whole.bytes_added == 0);
+  CHECK(archives.CountFiles(FileKind::kSnapshot) == 1);
+}
+
 TEST_CASE("archive: a changed byte anywhere becomes no other snapshot") {
   Archives archives;
   const SnapshotInfo snapshot = archives.Save(
