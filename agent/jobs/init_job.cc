@@ -1,6 +1,5 @@
 #include "agent/jobs/init_job.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -38,13 +37,6 @@ Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& a
     return Fail(std::move(config).error().While(what));
   }
   report.id = config->id;
-  struct stat status {};
-  if (::stat(address.password_file.c_str(), &status) == 0 && (status.st_mode & 077) != 0) {
-    report.warnings.push_back(
-        fmt::format("password file {} can be read by others; its mode should "
-                    "be 0600",
-                    Quote(address.password_file)));
-  }
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include "agent/jobs/bandwidth.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
+#include "common/io/secret_file.h"
 
 namespace holdfast::jobs {
 namespace {
@@ -63,6 +64,9 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
                             "repository's password",
                             place, Quote(address.password_file)),
                 std::move(hint));
+  }
+  if (Result<void> closed = CheckSecretMode(address.password_file, "password file"); !closed) {
+    return Fail(closed.error().code(), place + closed.error().message(), closed.error().hint());
   }
   std::string_view text = AsText(*bytes);
   constexpr std::string_view kSpace = " \t\r\n\v\f";

@@ -41,7 +41,8 @@ repository::Compression CompressionOf(std::string_view text);
 RepositoryAddress AddressOf(const RepositorySettings& repository);
 
 // The file's text without surrounding white space, as stock restic reads it. kInvalidArgument with
-// the place that names it when it is not there or empty.
+// the place that names it when it is not there or empty; kDenied when group or others have any
+// right to it.
 Result<Secret> ReadPassword(const RepositoryAddress& address);
 
 enum class LockUse : std::uint8_t {

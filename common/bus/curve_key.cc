@@ -1,8 +1,6 @@
 #include "common/bus/curve_key.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
+#include "common/io/secret_file.h"
 
 namespace holdfast::bus {
 namespace {
@@ -47,26 +46,6 @@ Result<std::string> ReadKeyLine(const std::string& path) {
   std::string line(text);
   std::ranges::fill(*content, std::uint8_t{0});
   return line;
-}
-
-// systemd gives a credential to the service's user by an access list, whose mask then shows up as
-// the group's bits.
-bool HasAccessList(const std::string& path) {
-  return ::getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
-}
-
-Result<void> CheckSecretMode(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) {
-    return Fail(
-        ErrnoError(errno, fmt::format("open {}", Quote(path))).WithHint(std::string(kFileHint)));
-  }
-  unsigned forbidden = HasAccessList(path) ? 0007 : 0077;
-  if ((status.st_mode & forbidden) == 0) return {};
-  return Fail(ErrorCode::kDenied,
-              fmt::format("secret key {} is open to others (mode {:04o})", Quote(path),
-                          status.st_mode & 07777U),
-              fmt::format("chmod 600 {}", path));
 }
 
 }  // namespace
@@ -119,7 +98,9 @@ Result<void> SaveCurvePublicKey(const std::string& path, const CurvePublicKey& k
 }
 
 Result<CurveKeys> LoadCurveKeys(const std::string& path) {
-  HF_TRY(CheckSecretMode(path));
+  if (Result<void> closed = CheckSecretMode(path, "secret key"); !closed) {
+    return Fail(std::move(closed).error().WithHint(std::string(kFileHint)));
+  }
   HF_ASSIGN(std::string text, ReadKeyLine(path));
   Secret line(std::move(text));
   Result<CurvePublicKey> bytes = DecodeZ85(line.Reveal());

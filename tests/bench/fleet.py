@@ -71,6 +71,7 @@ class Fleet:
 
     def start(self) -> list[Row]:
         cluster = self.cluster.start()
+        cluster.password.touch(0o600)
         cluster.password.write_text("secret\n")
         configs = {node: self._config(node) for node in self.nodes}
         for node in self.nodes[::GROUP]:

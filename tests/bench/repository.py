@@ -81,6 +81,7 @@ class Program:
     def reset(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
+        (self.directory / "password").touch(0o600)
         (self.directory / "password").write_text(PASSWORD + "\n")
 
     def call(self, argv: list[str]) -> None:

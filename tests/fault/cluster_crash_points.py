@@ -67,6 +67,7 @@ class ClusterCrashes(Case):
         self.etcd.fill(200)
         self.cluster = Cluster(self.directory).start()
         self.restic = Restic(self.cluster.repository, self.cluster.password, self.directory / "cache")
+        self.cluster.password.touch(0o600)
         self.cluster.password.write_text("secret\n")
         self.restic.init_cheaply()
         self.sources = ["etcd/main"]

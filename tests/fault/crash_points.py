@@ -232,6 +232,7 @@ class FilesCrashes(Crashes):
             "paths": [str(self.live / name) for name in ("one", "two", "single.conf")],
         }
         self.agent = Agent(write_config(self.work, [source]))
+        (self.work / "password").touch(0o600)
         (self.work / "password").write_text("secret\n")
         self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
 
@@ -749,6 +750,7 @@ class Services(Crashes):
         haproxy = self.haproxy.source()
         sources = [zookeeper, self.prometheus.source(), self.alertmanager.source(), haproxy]
         self.agent = Agent(write_config(self.work, sources))
+        (self.work / "password").touch(0o600)
         (self.work / "password").write_text("secret\n")
         self.restic = Restic(self.work / "repository", self.work / "password", self.directory / "cache")
         self.restic.init_cheaply()

@@ -21,6 +21,7 @@ class Damage(Case):
         self.tree = Tree(root)
         self.repository = self.directory / "repository"
         self.password = self.directory / "password"
+        self.password.touch(0o600)
         self.password.write_text("secret\n")
         self.password.chmod(0o600)
         self.agent = Agent(write_config(self.directory, [{"kind": "files", "name": "app", "paths": [str(root)]}]))

@@ -20,6 +20,7 @@ class Million(Case):
             os.symlink(str(number), f"link {number:07}", dir_fd=directory)
         os.close(directory)
         agent = Agent(write_config(place, [{"kind": "files", "name": "app", "paths": [str(place / "tree")]}]))
+        (place / "password").touch(0o600)
         (place / "password").write_text("secret\n")
         (place / "password").chmod(0o600)
         restic = Restic(place / "repository", place / "password", place / "cache")

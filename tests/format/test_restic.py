@@ -63,6 +63,7 @@ class Both(Case):
         super().setUp()
         self.repository = self.directory / "repository"
         self.password = self.directory / "password"
+        self.password.touch(0o600)
         self.password.write_text("correct horse")
         self.source = self.directory / "source"
         make_tree(self.source, self.link_target)

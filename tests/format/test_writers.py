@@ -12,6 +12,7 @@ class InOnePlace(Case):
         super().setUp()
         self.repository = self.directory / "repository"
         self.password = self.directory / "password"
+        self.password.touch(0o600)
         self.password.write_text("secret\n")
         self.password.chmod(0o600)
         self.restic = self.restic_of("test", "restic")

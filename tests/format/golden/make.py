@@ -116,6 +116,7 @@ def main() -> int:
     root = HERE / name
     root.mkdir()
     SOURCE.mkdir(parents=True)
+    (root / "password").touch(0o600)
     (root / "password").write_text(PASSWORD + "\n")
     os.chmod(root / "password", 0o600)
 

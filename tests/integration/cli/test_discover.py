@@ -93,6 +93,7 @@ class Discover(Case):
         text = config.read_text().replace('"sources": []', '"sources": [\n%s]')
         entries = ",\n".join(service["line"].removeprefix("- ") for service in found.values())
         config.write_text(text % entries)
+        (self.directory / "password").touch(0o600)
         (self.directory / "password").write_text("secret\n")
         agent = Agent(config)
         agent.run("config", "check")

@@ -179,6 +179,7 @@ class Keys(Verbs):
 
     def test_a_new_password_takes_the_place_of_the_old(self) -> None:
         old = self.directory / "old"
+        old.touch(0o600)
         old.write_text(self.password.read_text())
         self.password.chmod(0o640)
 
@@ -573,6 +574,7 @@ class Copying(Verbs):
         super().setUp()
         self.other = self.directory / "other"
         self.other_password = self.directory / "other-password"
+        self.other_password.touch(0o600)
         self.other_password.write_text("another secret\n")
         config = json.loads(self.config.read_text())
         config["sources"][0]["repository"] = "main"

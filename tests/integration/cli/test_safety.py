@@ -21,6 +21,7 @@ class SafetySnapshots(Case):
             )
         )
         password = self.directory / "password"
+        password.touch(0o600)
         password.write_text("secret\n")
         password.chmod(0o600)
         self.restic = Restic(self.directory / "repository", password, self.directory / "cache")

@@ -34,6 +34,7 @@ class Verbs(Case):
 
     def share_with_restic(self) -> None:
         """Makes the repository, and self.restic that uses it, too."""
+        self.password.touch(0o600)
         self.password.write_text("secret\n")
         self.password.chmod(0o600)
         self.restic = Restic(self.repository, self.password, self.directory / "cache")

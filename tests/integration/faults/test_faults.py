@@ -52,6 +52,7 @@ class FaultCase(Case):
 class Repository(FaultCase):
     def test_no_repository(self) -> None:
         self.refused(2, "backup", says=["password"])  # the password file is not there either
+        (self.directory / "agent" / "password").touch(0o600)
         (self.directory / "agent" / "password").write_text("secret\n")
         self.refused(1, "backup", says=[str(self.repository), "repository init"])
 

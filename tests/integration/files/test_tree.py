@@ -130,6 +130,7 @@ class Trees(Case):
         source = {"kind": "files", "name": "app", "paths": [str(self.tree)]}
         self.agent = Agent(write_config(self.directory, [source]))
         self.password = self.directory / "password"
+        self.password.touch(0o600)
         self.password.write_text("secret\n")
         self.cache = self.directory / "cache"
         self.restic = Restic(self.directory / "repository", self.password, self.cache)

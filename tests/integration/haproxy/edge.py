@@ -37,6 +37,7 @@ class Edge:
         if reload != "":
             self._source["reload"] = reload or f"pidfile:{self.haproxy.pidfile}"
         self.configure()
+        (directory / "agent" / "password").touch(0o600)
         (directory / "agent" / "password").write_text("secret\n")
         self.restic = Restic(directory / "agent" / "repository", directory / "agent" / "password", directory / "cache")
         if cheap_key:

@@ -44,6 +44,7 @@ class ManyRuns(Case):
         config = write_config(
             directory, [source], repository=self.directory / "repository", node=f"node-{number}", cluster="test"
         )
+        (directory / "password").touch(0o600)
         (directory / "password").write_text("correct horse")
         (directory / "password").chmod(0o600)
         return Agent(config)

@@ -29,6 +29,7 @@ class Ring:
             ],
             cluster="prod",
         )
+        (directory / "password").touch(0o600)
         (directory / "password").write_text("secret\n")
         self.restic = Restic(directory / "repository", directory / "password", cache)
 

@@ -69,6 +69,7 @@ class Rights(Case):
         """A file of the source's newest snapshot, by whoever holds the password: root, here."""
         target = self.directory / "out"
         password = self.directory / "password"
+        password.touch(0o600)
         password.write_text(PASSWORD)
         run([agent_program(), "restore", source["snapshot"], "--to", str(target),
              "--repository-url", f"file:{self.repository}", "--password-file", str(password)])

@@ -133,6 +133,7 @@ class OnMinIO(Place):
         self.assertEqual([key for key in self.minio.files("backups") if "locks" in key.parts], [])
 
     def test_a_repository_of_restic(self) -> None:
+        (self.directory / "password").touch(0o600)
         (self.directory / "password").write_text("a password\n")
         self.restic.init()
         self.restic.backup(str(self.tree))
@@ -147,6 +148,7 @@ class OnMinIO(Place):
         Tree(self.tree).random_file("larger", 140 << 20, seed=4)
         Tree(self.tree).file("even", b"\xaa" * (24 << 20))
         Tree(self.tree).stamp()
+        (self.directory / "password").touch(0o600)
         (self.directory / "password").write_text("a password\n")
         self.restic.init()
         self.restic.backup(str(self.tree), arguments=("--pack-size", "128"))

@@ -54,7 +54,7 @@ TEST_CASE("keys: a password is added with its file, and removed") {
 
 TEST_CASE("keys: a new password stands in the file, and the old one opens nothing") {
   KeyFixture fixture;
-  REQUIRE(::chmod(fixture.Path("password").c_str(), 0640) == 0);
+  REQUIRE(::chmod(fixture.Path("password").c_str(), 0400) == 0);
 
   const KeyChangeReport report = Unwrap(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), ""));
 
@@ -62,7 +62,7 @@ TEST_CASE("keys: a new password stands in the file, and the old one opens nothin
   CHECK(fixture.Text("password").size() == 65);
   struct stat status {};
   REQUIRE(::stat(fixture.Path("password").c_str(), &status) == 0);
-  CHECK((status.st_mode & 0777) == 0640);
+  CHECK((status.st_mode & 0777) == 0400);
   CHECK(fixture.Keys() == 1);
   const auto list = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main()));
   CHECK(list.keys.at(0).id == report.added);
@@ -87,9 +87,9 @@ TEST_CASE("keys: a password file that cannot be changed leaves all as it was") {
 TEST_CASE("keys: whichever password the file holds after a failure, its key is there") {
   KeyFixture fixture;
   const auto old = Unwrap(RunKeyList(fixture.Cheaply(), fixture.Main())).keys.at(0).id;
-  Unwrap(WriteFileAtomic(fixture.Path("old"), AsBytes("secret word\n"), 0644));
+  Unwrap(WriteFileAtomic(fixture.Path("old"), AsBytes("secret word\n"), 0600));
   const std::string directory = fixture.directory.path();
-  for (const std::string& path : {directory, fixture.Path("password")}) {
+  for (const std::string& path : {directory, fixture.Path("password"), fixture.Path("old")}) {
     REQUIRE((::geteuid() != 0 || ::chown(path.c_str(), 65534, -1U) == 0));
   }
   REQUIRE(::chmod(directory.c_str(), 0300) == 0);

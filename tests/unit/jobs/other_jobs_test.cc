@@ -55,15 +55,17 @@ TEST_CASE("init job: a random password is made where there is none, and opens th
   REQUIRE_THAT(KeyFile(fixture), Catch::Contains(R"("p":1,)"));  // nobody guesses such a password
 }
 
-TEST_CASE("init job: a password that is there is used, and one that others can read is named") {
+TEST_CASE("init job: a password file that others can read is refused") {
   JobsFixture fixture;
   RepositoryAddress address = NewAddress(fixture, "password");
-  REQUIRE(::chmod(address.password_file.c_str(), 0644) == 0);
-
-  InitReport report = Unwrap(RunInit(fixture.Context(), address));
-
-  REQUIRE_FALSE(report.password_made);
-  REQUIRE_THAT(report.warnings.at(0), Catch::Contains("can be read by others"));
+  for (const mode_t mode : {0644, 0640, 0604, 0620}) {
+    REQUIRE(::chmod(address.password_file.c_str(), mode) == 0);
+    const auto refused = RunInit(fixture.Context(), address);
+    REQUIRE_FAILS(refused, ErrorCode::kDenied, "is open to others");
+    REQUIRE(refused.error().hint() == "chmod 600 " + address.password_file);
+  }
+  REQUIRE(::chmod(address.password_file.c_str(), 0600) == 0);
+  REQUIRE_FALSE(Unwrap(RunInit(fixture.Context(), address)).password_made);
 }
 
 TEST_CASE("init job: a repository that is there stays, and no new password stays behind") {
