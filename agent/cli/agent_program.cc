@@ -109,6 +109,8 @@ Result<int> AgentProgram::Start(const std::string& run) {
   job_.user = context_.lock_options.holder.user;
   job_.open_storage = context_.open_storage;
   job_.lock_options = context_.lock_options;
+  // The daemon's jobs have other contexts.
+  job_.first_answer_within = std::chrono::seconds(20);
   job_.retry_lock = verb_.retry_lock();
   job_.latest = verb_.latest();
   printer_.emplace(Style(), terminal(), *context_.clock);

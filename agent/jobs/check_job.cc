@@ -11,7 +11,8 @@ namespace {
 // A repository that a damaged key keeps shut has more to say than that.
 void CheckKeysOf(const JobContext& context, const RepositoryAddress& address,
                  const repository::CheckOptions& options, repository::CheckReport& report) {
-  const auto storage = context.open_storage({.url = address.url, .s3 = address.s3});
+  const auto storage = context.open_storage(
+      {.url = address.url, .s3 = address.s3, .first_answer_within = context.first_answer_within});
   // What is in the way of it was in the way of opening, which is told.
   if (storage) (void)repository::CheckKeys(**storage, options, report);
 }

@@ -16,7 +16,8 @@ Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& a
   report.url = address.url;
   report.password_file = address.password_file;
   std::string what = fmt::format("make repository {}", Quote(address.label()));
-  Result<std::unique_ptr<Storage>> storage = context.open_storage({address.url, address.s3});
+  Result<std::unique_ptr<Storage>> storage = context.open_storage(
+      {.url = address.url, .s3 = address.s3, .first_answer_within = context.first_answer_within});
   if (!storage) return Fail(std::move(storage).error().While(what));
   Result<bool> made = MakePasswordFile(address.password_file, *context.random);
   if (!made) return Fail(std::move(made).error().While(what));

@@ -62,7 +62,9 @@ struct JobContext {
   std::chrono::nanoseconds retry_lock{0};
   // Price of trying the password of a new key; unset: as ScryptOf() says.
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
-  const Bandwidth* bandwidth = nullptr;    // null: no limits
+  const Bandwidth* bandwidth = nullptr;  // null: no limits
+  // As StorageAddress. Set where a person waits for the answer.
+  std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
   repository::LatestRule latest = {};      // what `latest` accepts
   RepositoryPool* repositories = nullptr;  // null: every session opens its own
 

@@ -177,7 +177,8 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (opened_->repository != nullptr && !opened_->is_kept) return {};
   std::string what = fmt::format("open repository {}", Quote(address_.label()));
   HF_ASSIGN(Secret password, ReadPassword(address_));
-  StorageAddress place{.url = address_.url, .s3 = address_.s3};
+  StorageAddress place{
+      .url = address_.url, .s3 = address_.s3, .first_answer_within = context.first_answer_within};
   if (context.bandwidth != nullptr) {
     place.read_limits = context.bandwidth->FromRepository(address_.name);
     place.write_limits = context.bandwidth->ToRepository(address_.name);

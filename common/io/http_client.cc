@@ -8,6 +8,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <system_error>
 
 #include "common/base/clock.h"
 #include "common/base/format.h"
@@ -58,6 +59,7 @@ std::string ServerOf(std::string_view url) {
 struct Mapped {
   ErrorCode code;
   const char* hint;
+  const char* prefix = "";  // what failed, where curl's text does not say so
 };
 
 Mapped MapCode(CURLcode code) {
@@ -66,23 +68,26 @@ Mapped MapCode(CURLcode code) {
     case CURLE_UNSUPPORTED_PROTOCOL:
       return {ErrorCode::kInvalidArgument, "use http://host:port or https://host:port"};
     case CURLE_COULDNT_RESOLVE_HOST:
-      return {ErrorCode::kUnavailable, "check the host name and this host's name resolution"};
+      return {ErrorCode::kUnavailable, "check the host name and this host's name resolution",
+              "DNS: "};
     case CURLE_COULDNT_CONNECT:
       return {ErrorCode::kUnavailable, "check that the service runs and listens there"};
     case CURLE_SSL_CERTPROBLEM:
       return {ErrorCode::kInvalidArgument,
-              "check that the certificate and the key are PEM files and belong together"};
+              "check that the certificate and the key are PEM files and belong together", "TLS: "};
     case CURLE_SSL_CACERT_BADFILE:
-      return {ErrorCode::kInvalidArgument, "check that the CA file is a PEM file"};
+      return {ErrorCode::kInvalidArgument, "check that the CA file is a PEM file", "TLS: "};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
       return {ErrorCode::kDenied,
               "check that `ca` names the authority that signed the server's certificate, and that "
-              "the certificate covers the host name or address used here"};
+              "the certificate covers the host name or address used here",
+              "TLS: "};
     case CURLE_SSL_CONNECT_ERROR:
       return {ErrorCode::kUnavailable,
               "check whether the server speaks TLS at this address (https:// or http://) and "
-              "whether it wants a client certificate"};
+              "whether it wants a client certificate",
+              "TLS: "};
     case CURLE_OUT_OF_MEMORY:
     case CURLE_FAILED_INIT:
     case CURLE_BAD_FUNCTION_ARGUMENT:
@@ -138,6 +143,7 @@ class Exchange final : public HttpExchange {
   std::size_t TakeBody(ByteView bytes);
   Result<void> WaitUntil(const std::function<bool()>& is_done);
   Result<void> FailureOf(CURLcode code) const;
+  std::string_view MissingStep() const;
   std::size_t Drain(std::span<std::uint8_t> buffer);
   void Moved() { last_moved_ = clock_.Monotonic(); }
 
@@ -415,6 +421,17 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
   }
 }
 
+// What connecting did not come to in time.
+std::string_view Exchange::MissingStep() const {
+  curl_off_t lookup_us = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
+  if (lookup_us == 0) return "no answer of DNS";
+  // CURLINFO_CONNECT_TIME_T stays 0 until the end of the handshake.
+  long connections = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connections);
+  return connections > 0 ? "no end of the TLS handshake" : "no connection";
+}
+
 Result<void> Exchange::FailureOf(CURLcode code) const {
   std::string_view detail = ShortTlsText(Trim(error_text_));
   if (detail.empty()) detail = curl_easy_strerror(code);
@@ -422,7 +439,7 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
   if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST) client_.FindNobody();
   if (code == CURLE_OPERATION_TIMEDOUT)
     return Fail(ErrorCode::kUnavailable,
-                fmt::format("{}: no connection within {}", name,
+                fmt::format("{}: {} within {}", name, MissingStep(),
                             FormatDuration(client_.options().connect_timeout)),
                 "check that the service runs, and firewalls on the way");
   if (IsCertificateRefusal(detail))
@@ -441,7 +458,14 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
                     : "where it breaks off right after connecting, the server may speak TLS there: "
                       "use https://");
   Mapped mapped = MapCode(code);
-  Error error(mapped.code, fmt::format("{}: {}", name, LowerCase(detail)));
+  std::string cause = LowerCase(detail);
+  long number = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &number);
+  if (code == CURLE_COULDNT_CONNECT && number != 0) {
+    // curl says no more than that it could not connect.
+    cause = LowerCase(std::generic_category().message(static_cast<int>(number)));
+  }
+  Error error(mapped.code, fmt::format("{}: {}{}", name, mapped.prefix, cause));
   if (*mapped.hint == '\0') return Fail(std::move(error));
   return Fail(std::move(error).WithHint(mapped.hint));
 }

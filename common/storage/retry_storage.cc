@@ -39,9 +39,14 @@ auto RetryStorage::Retry(Call call) -> decltype(call(1U)) {
   std::chrono::nanoseconds limit = policy_.first;
   for (unsigned tried = 1;; ++tried) {
     auto result = call(tried);
-    if (result || !result.error().retryable()) return result;
+    if (result || !result.error().retryable()) {
+      has_answered_ = true;
+      return result;
+    }
     const std::chrono::nanoseconds wait = JitterBelow(limit, random_);
-    if (tried > 1 && clock_.Monotonic() + wait - begin > policy_.total) {
+    const std::chrono::nanoseconds total =
+        has_answered_ ? policy_.total : policy_.total_unanswered.value_or(policy_.total);
+    if (tried > 1 && clock_.Monotonic() + wait - begin > total) {
       return Fail(std::move(result).error().While(
           fmt::format("tried {} times in {}", tried, FormatDuration(clock_.Monotonic() - begin))));
     }

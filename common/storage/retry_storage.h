@@ -1,9 +1,11 @@
 // Tries again what a storage could not do just then.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -20,6 +22,9 @@ struct RetryPolicy {
   std::chrono::nanoseconds longest = std::chrono::seconds(60);
   // No new try begins later than this after the first; but there is always a second one.
   std::chrono::nanoseconds total = std::chrono::minutes(15);
+  // The same until a call succeeds, or fails for another reason, for the first time. Unset:
+  // `total`.
+  std::optional<std::chrono::nanoseconds> total_unanswered = std::nullopt;
 };
 
 // Waits as long as it says. kCancelled when it was interrupted.
@@ -66,6 +71,7 @@ class RetryStorage final : public Storage {
   Random& random_;
   const Pause pause_;
   const RetryNotice notice_;
+  std::atomic<bool> has_answered_ = false;
 };
 
 }  // namespace holdfast

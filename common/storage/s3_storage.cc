@@ -82,6 +82,10 @@ Result<std::unique_ptr<HttpClient>> S3Storage::TakeClient() {
   HttpClientOptions options;
   options.ca_file = ca_file_;
   options.stall_timeout = options_.stall_timeout;
+  if (options_.first_answer_timeout && !has_answered_) {
+    options.connect_timeout = *options_.first_answer_timeout;
+    options.stall_timeout = *options_.first_answer_timeout;
+  }
   return HttpClient::Create(std::move(options));
 }
 
@@ -174,7 +178,10 @@ Result<S3Storage::Answer> S3Storage::SendOnce(const Request& request,
   if (answer->is_success() || answer->error.code == "NoSuchKey") was_bucket_there_ = true;
   const bool is_unnamed_404 =
       answer->status == 404 && answer->error.code.empty() && request.method != "HEAD";
-  if (answer->status >= 500 || is_unnamed_404) {
+  const bool is_fault = answer->status >= 500 || is_unnamed_404;
+  // The clients until then have other limits.
+  const bool is_first = !is_fault && !has_answered_.exchange(true) && options_.first_answer_timeout;
+  if (is_fault || is_first) {
     DropIdleClients();
   } else {
     KeepClient(std::move(client));

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ struct StorageOptions {
   std::stop_token stop = {};     // ends every call with kCancelled
   // After which a request that moves no byte in either direction is given up.
   std::chrono::milliseconds stall_timeout{60'000};
+  // The limit of connecting and of a stall until the server has answered for the first time.
+  std::optional<std::chrono::milliseconds> first_answer_timeout = std::nullopt;
 };
 
 class S3Storage final : public Storage {
@@ -121,6 +124,7 @@ class S3Storage final : public Storage {
   AdaptiveLimit limit_;
   std::atomic<std::int64_t> clock_offset_ns_ = 0;  // the server's clock less ours
   std::atomic<bool> wants_md5_ = false;
+  std::atomic<bool> has_answered_ = false;
   std::atomic<bool> was_bucket_there_ = false;  // by any answer so far
   std::atomic<unsigned> strange_404s_ = 0;      // that were refused while it was not
   std::mutex mutex_;

@@ -112,9 +112,17 @@ Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address, std:
                      stop, std::move(notice));
   }
   if (scheme == "s3") {
-    HF_ASSIGN(std::unique_ptr<Storage> storage,
-              s3::S3Storage::Open(url, address.s3, {.clock = &RealClock()}));
-    return WithRetry(Limited(std::move(storage), address, stop), {}, stop, std::move(notice));
+    s3::StorageOptions options{.clock = &RealClock()};
+    RetryPolicy policy;
+    if (address.first_answer_within) {
+      // A try may take this long to connect, and again until it is given up for a stall. The last
+      // one has to end in time.
+      const auto once = *address.first_answer_within / 5;
+      options.first_answer_timeout = std::chrono::ceil<std::chrono::milliseconds>(once);
+      policy.total_unanswered = *address.first_answer_within - 2 * once;
+    }
+    HF_ASSIGN(std::unique_ptr<Storage> storage, s3::S3Storage::Open(url, address.s3, options));
+    return WithRetry(Limited(std::move(storage), address, stop), policy, stop, std::move(notice));
   }
   for (std::string_view known : {"azure", "gs", "b2", "sftp", "rest", "rclone", "swift"}) {
     if (scheme != known) continue;

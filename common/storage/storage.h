@@ -112,6 +112,9 @@ Result<void> ListConfig(Storage& storage,
 struct StorageAddress {
   std::string url;
   s3::Settings s3 = {};  // of an "s3:" URL
+  // How long a server that has never answered is tried: a mistake in an endpoint never answers.
+  // Unset: as long as one that has.
+  std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
   // How fast content may come from there, and go there.
   RateLimits read_limits = {};
   RateLimits write_limits = {};

@@ -68,6 +68,7 @@ struct ProgramFixture {
       context.terminal = &terminal;
       context.open_storage =
           [this](const StorageAddress& address) -> Result<std::unique_ptr<Storage>> {
+        addresses.push_back(address);
         auto found = storages.find(address.url);
         if (found == storages.end()) {
           return Fail(ErrorCode::kInvalidArgument, "no storage of this form");
@@ -91,7 +92,20 @@ struct ProgramFixture {
   testing::ManualClock clock;
   config::Environment environment;
   std::map<std::string, testing::MemoryStorage> storages;
+  std::vector<StorageAddress> addresses;  // as they were opened
 };
+
+TEST_CASE("program: a server that never answers holds no person up for long") {
+  ProgramFixture fixture;
+  for (const std::vector<std::string>& argv :
+       {std::vector<std::string>{"backup"}, {"list"}, {"check"}, {"repository", "info"}}) {
+    (void)fixture.Run(argv);
+    REQUIRE_FALSE(fixture.addresses.empty());
+    for (const StorageAddress& address : fixture.addresses)
+      REQUIRE(address.first_answer_within == std::chrono::seconds(20));
+    fixture.addresses.clear();
+  }
+}
 
 TEST_CASE("program: backup, list, restore and check for people") {
   ProgramFixture fixture;

@@ -57,6 +57,22 @@ TEST_CASE("retry storage: waits grow from below a second to below a minute, at r
   REQUIRE(sum < 363s);  // nor without jitter
 }
 
+TEST_CASE("retry storage: what never answered is given up sooner") {
+  Scene scene;
+  scene.storage = scene.Make({.total_unanswered = 12s});
+  scene.faulty->Set({.last = 1 << 30});
+  const Instant begin = scene.clock.Monotonic();
+  REQUIRE_FAILS(scene.storage->Stat(Name(FileKind::kPack, 'a')), ErrorCode::kUnavailable, "tried ");
+  CHECK(scene.clock.Monotonic() - begin <= 12s);
+
+  scene.faulty->Set({.last = 0});
+  REQUIRE_FAILS(scene.storage->Stat(Name(FileKind::kPack, 'a')), ErrorCode::kNotFound, "");
+  scene.faulty->Set({.last = 1 << 30});
+  const Instant again = scene.clock.Monotonic();
+  REQUIRE_FAILS(scene.storage->Stat(Name(FileKind::kPack, 'a')), ErrorCode::kUnavailable, "tried ");
+  CHECK(scene.clock.Monotonic() - again > 10min);
+}
+
 TEST_CASE("retry storage: each new try is told of before") {
   Scene scene;
   std::vector<std::string> told;

@@ -57,6 +57,19 @@ struct Scene {
   }
 };
 
+TEST_CASE("s3 storage: a server that never answered is given up soon, with the cause") {
+  Scene scene;
+  const auto open = [&](std::string url) {
+    return Unwrap(
+        OpenStorage({.url = std::move(url), .s3 = scene.settings, .first_answer_within = 500ms}));
+  };
+  REQUIRE_FAILS(open("s3:http://127.0.0.1:1/backups")->Stat(kConfigName), ErrorCode::kUnavailable,
+                "connection refused");
+  scene.server.Break(S3Fault::kStall);
+  REQUIRE_FAILS(open(scene.server.url("p"))->Stat(kConfigName), ErrorCode::kTimedOut,
+                "sent nothing for");
+}
+
 TEST_CASE("s3 storage: files lie below the prefix as restic lays them out") {
   Scene scene;
   const auto storage = scene.Open("a/b");
