@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/base/format.h"
+#include "common/config/yaml_fault.h"
 
 namespace holdfast::config {
 namespace {
@@ -20,8 +21,8 @@ namespace {
 // doubled key and follow aliases, so they are not used. After the first error events pass unseen.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(std::string file, bool is_foreign)
-      : file_(std::move(file)), is_foreign_(is_foreign) {}
+  TreeBuilder(std::string file, std::string_view text, bool is_foreign)
+      : file_(std::move(file)), text_(text), is_foreign_(is_foreign) {}
 
   std::optional<Error> TakeError() { return std::exchange(error_, std::nullopt); }
   Node TakeRoot() { return std::move(root_); }
@@ -49,6 +50,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     CheckTag(mark, tag, anchor);
+    CheckQuote(mark);
     Node node;
     node.kind = Node::Kind::kScalar;
     node.location = At(mark);
@@ -77,19 +79,29 @@ class TreeBuilder final : public YAML::EventHandler {
     std::map<std::string, Location, std::less<>> seen;
   };
 
-  void Refuse(const Location& location, std::string_view message) {
+  void Refuse(const Location& location, std::string_view message, std::string hint = "") {
     if (error_) return;
-    error_.emplace(ErrorCode::kInvalidArgument, fmt::format("{}: {}", location.Text(), message));
+    Error error(ErrorCode::kInvalidArgument, fmt::format("{}: {}", location.Text(), message));
+    error_ = std::move(error).WithHint(std::move(hint));
   }
   void RefuseAnchor(const YAML::Mark& mark) {
-    Refuse(At(mark), "an anchor or alias; expected the value itself");
+    Refuse(At(mark), "an anchor or alias; expected the value itself",
+           "put a value that begins with \"&\" or \"*\" in quotes");
+  }
+  // The parser takes the end of the text for the missing quote.
+  void CheckQuote(const YAML::Mark& mark) {
+    const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+    if (is_foreign_ || at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
+    if (EndOfQuoted(text_, at) != text_.npos) return;
+    Refuse(At(mark), "this quote is never closed", "close it at the end of the value");
   }
   void CheckTag(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (is_foreign_) return;
     if (anchor != YAML::NullAnchor) RefuseAnchor(mark);
     // "?" and "!" are what the parser reports for plain and for quoted values without a tag.
     if (!tag.empty() && tag != "?" && tag != "!") {
-      Refuse(At(mark), fmt::format("a tag {}; expected a value without one", Quote(tag)));
+      Refuse(At(mark), fmt::format("a tag {}; expected a value without one", Quote(tag)),
+             "put a value that begins with \"!\" in quotes");
     }
   }
 
@@ -140,13 +152,15 @@ class TreeBuilder final : public YAML::EventHandler {
     auto [first, is_new] = parent.seen.try_emplace(node.scalar, node.location);
     if (!is_new) {
       return Refuse(node.location,
-                    fmt::format("key {} stands here again, first at {}; expected it once",
-                                Quote(node.scalar), first->second.Text()));
+                    fmt::format("duplicate key {}, first at {}; expected it once",
+                                Quote(node.scalar), first->second.Text()),
+                    "remove one of the two, or give it another name");
     }
     parent.key = Node::Key{std::move(node.scalar), std::move(node.location)};
   }
 
   std::string file_;
+  std::string_view text_;
   bool is_foreign_;
   std::vector<Frame> frames_;
   Node root_;
@@ -212,7 +226,7 @@ Result<Node> Parse(std::string_view text, const std::string& file, bool is_forei
                 fmt::format("{}: {} long; expected at most {}", file, FormatBytes(text.size()),
                             FormatBytes(bytes_max)));
   }
-  TreeBuilder builder(file, is_foreign);
+  TreeBuilder builder(file, text, is_foreign);
   try {
     std::istringstream input{std::string(text)};
     YAML::Parser parser(input);
@@ -225,8 +239,11 @@ Result<Node> Parse(std::string_view text, const std::string& file, bool is_forei
     }
   } catch (const YAML::Exception& error) {
     if (std::optional<Error> own = builder.TakeError()) return Fail(*std::move(own));
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: no valid YAML: {}", builder.At(error.mark).Text(), error.msg));
+    const Location stopped = builder.At(error.mark);
+    YamlFault fault = ExplainYamlFault(text, stopped.line, stopped.column, error.msg);
+    const Location where{file, fault.line, fault.column};
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", where.Text(), fault.cause),
+                std::move(fault.fix));
   }
   return builder.TakeRoot();
 }
