@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace holdfast::jobs {
@@ -19,7 +20,7 @@ class BackupRun {
     report.kind = settings.kind;
     report.name = settings.name;
     report.repository = settings.repository;
-    Result<BackupTaskReport> outcome = Try(settings);
+    Result<BackupTaskReport> outcome = Try(settings, report.is_repository_error);
     if (outcome) return *std::move(outcome);
     if (context_.observer != nullptr) context_.observer->Skip();
     report.state = StateOfError(outcome.error());
@@ -28,11 +29,12 @@ class BackupRun {
   }
 
  private:
-  Result<BackupTaskReport> Try(const SourceSettings& settings) {
+  Result<BackupTaskReport> Try(const SourceSettings& settings, bool& is_repository_error) {
     if (context_.stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, settings, "backup"));
     const auto& repository = RepositoryOf(settings);
+    is_repository_error = !repository;
     if (!repository) return Fail(repository.error());
     return BackUpSource(context_, settings, *source, **repository, note_, rehash_);
   }
@@ -70,6 +72,20 @@ BackupReport RunBackup(const JobContext& context, const std::vector<const Source
   for (const SourceSettings* source : sources) report.tasks.push_back(run.One(*source));
   report.end = context.clock->Now();
   return report;
+}
+
+std::vector<Error> ErrorsOf(const BackupReport& report) {
+  std::vector<Error> errors;
+  std::set<std::string> repositories;
+  for (const BackupTaskReport& task : report.tasks) {
+    if (!task.error) continue;
+    if (!task.is_repository_error) {
+      errors.push_back(task.error->While(task.label()));
+    } else if (repositories.insert(task.repository).second) {
+      errors.push_back(*task.error);
+    }
+  }
+  return errors;
 }
 
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,

@@ -25,6 +25,9 @@ struct BackupReport {
 BackupReport RunBackup(const JobContext& context, const std::vector<const SourceSettings*>& sources,
                        const std::string& note, bool rehash = false);
 
+// What to tell a person: an error of a repository once, not for each of its sources.
+std::vector<Error> ErrorsOf(const BackupReport& report);
+
 // Saves one source that is locked already into a repository that is open already. For a restore
 // that follows at once, `staged` is what it has staged, see BackupSpec.
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,

@@ -28,9 +28,10 @@ struct BackupTaskReport {
   std::string name;
   std::string repository;
   TaskState state = TaskState::kFailed;
-  std::optional<Error> error;  // unless done or partly done
-  bool began = false;          // whether the source was cut, so that something had begun
-  std::string recovered;       // see SourceSession
+  std::optional<Error> error;        // unless done or partly done
+  bool is_repository_error = false;  // it is in the way of every source of the repository
+  bool began = false;                // whether the source was cut, so that something had begun
+  std::string recovered;             // see SourceSession
 
   std::string snapshot;  // id; empty without one
   std::string host;      // of that snapshot, like the next two

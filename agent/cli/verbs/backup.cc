@@ -117,13 +117,11 @@ class BackupVerb final : public AgentVerb {
                   fmt::format("no sources in {}; expected at least one", Quote(settings.file)));
     }
     const jobs::BackupReport report = jobs::RunBackup(program.job(), sources, note_, rehash_);
+    for (const Error& error : jobs::ErrorsOf(report)) program.ShowError(error);
     for (const jobs::BackupTaskReport& task : report.tasks) {
-      if (task.error) {
-        program.ShowError(Error(*task.error).While(task.label()));
-      } else {
-        Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),
-            task.snapshot);
-      }
+      if (task.error) continue;
+      Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),
+          task.snapshot);
     }
     const int code = ExitCodeOfBackup(report);
     return program.Finish(

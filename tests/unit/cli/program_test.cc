@@ -261,6 +261,18 @@ TEST_CASE("program: a wrong password is refused") {
   REQUIRE(fixture.Run({"list"}).code == 4);
 }
 
+TEST_CASE("program: a wrong password is one error, however many sources the repository has") {
+  ProgramFixture fixture;
+  fixture.Write("password", "wrong\n");
+
+  const Outcome backup = fixture.Run({"backup"});
+
+  REQUIRE(backup.code == 4);
+  REQUIRE_THAT(backup.err, Catch::StartsWith("holdfast-agent: open repository \"main\": "));
+  REQUIRE(backup.err.find("holdfast-agent: ", 1) == std::string::npos);
+  REQUIRE_THAT(backup.out, Catch::Contains("fake/one") && Catch::Contains("fake/two"));
+}
+
 TEST_CASE("program: source list shows health, what would be saved and what is missing") {
   ProgramFixture fixture;
   fixture.world.missing = {{"/etc/x", "not there", ""}};
