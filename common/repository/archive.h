@@ -51,7 +51,7 @@ struct ImportOptions {
 };
 struct ImportReport {
   SnapshotInfo snapshot;     // as the archive has it
-  bool was_present = false;  // FindCopy() found it: nothing was read or stored
+  bool was_present = false;  // FindCopy() found it: the archive was read, and no snapshot made
   Id copy;                   // its id here
   std::uint64_t items = 0;
   std::uint64_t bytes = 0;  // of content, hard links once

@@ -305,11 +305,8 @@ Result<ImportReport> ImportSnapshot(
   ImportReport report;
   report.snapshot = meta.snapshot;
   progress.bytes_total = meta.snapshot.bytes_processed;
-  if (const SnapshotInfo* copy = FindCopy(present, meta.snapshot)) {
-    report.was_present = true;
-    report.copy = copy->id;
-    return report;
-  }
+  // The file of a snapshot that is here already is read all the same: who imports it relies on it.
+  const SnapshotInfo* copy = FindCopy(present, meta.snapshot);
   BlobMemory memory;
   const auto writer = BlobWriter::Begin(repository, options.lock);
   TreeSaver trees(repository, *writer, options.lock);
@@ -332,6 +329,11 @@ Result<ImportReport> ImportSnapshot(
   report.bytes = progress.bytes;
   report.bytes_added = statistics.bytes_added;
   report.bytes_stored = statistics.bytes_packed;
+  if (copy != nullptr) {
+    report.was_present = true;
+    report.copy = copy->id;
+    return report;
+  }
   HF_TRY(WriteCopy(repository, meta, tree.id, options, report));
   return report;
 }
