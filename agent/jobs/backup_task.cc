@@ -4,6 +4,7 @@
 
 #include "agent/jobs/bandwidth.h"
 #include "agent/jobs/items_ahead.h"
+#include "agent/jobs/mount_check.h"
 #include "agent/jobs/part_record.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
@@ -282,6 +283,7 @@ Result<Part> BackupTask::SavePart() {
   WallTime cut_time = saved_.manifest.cut_time;
   HF_ASSIGN(saved_.manifest, session_->Finish());
   saved_.manifest.cut_time = cut_time;
+  AddMissing(UnmountedPaths(context_, *options_.settings), saved_.manifest.missing);
   HF_ASSIGN(const Part* part, writer->part());
   CompleteManifest(*part);
   if (!options_.compose) HF_TRY(AddRecord(*writer, part->statistics));

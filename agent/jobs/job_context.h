@@ -18,6 +18,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/crypto/scrypt.h"
+#include "common/filetree/mounts.h"
 #include "common/repository/lock.h"
 #include "common/repository/snapshot_reader.h"
 #include "common/storage/storage.h"
@@ -63,6 +64,7 @@ struct JobContext {
   // Price of trying the password of a new key; unset: as ScryptOf() says.
   std::optional<crypto::ScryptParameters> scrypt = std::nullopt;
   const Bandwidth* bandwidth = nullptr;  // null: no limits
+  filetree::MountSources mount_sources = {};
   // As StorageAddress. Set where a person waits for the answer.
   std::optional<std::chrono::nanoseconds> first_answer_within = std::nullopt;
   repository::LatestRule latest = {};      // what `latest` accepts

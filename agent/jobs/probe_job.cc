@@ -1,18 +1,36 @@
 #include "agent/jobs/probe_job.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "agent/jobs/mount_check.h"
 #include "agent/jobs/source_session.h"
 #include "common/base/format.h"
 
 namespace holdfast::jobs {
 namespace {
 
+// A service may run well while the agent cannot save its files. Missing things that are no paths
+// are missing by design, such as passwords that a service tells nobody.
+void ShowMissingPaths(SourceInfo& info) {
+  const auto is_path = [](const Missing& one) { return one.what.starts_with('/'); };
+  const auto first = std::ranges::find_if(info.missing, is_path);
+  if (first == info.missing.end()) return;
+  info.healthy = false;
+  const auto count = static_cast<std::uint64_t>(std::ranges::count_if(info.missing, is_path));
+  info.health += fmt::format("{}{} cannot be saved: {}: {}", info.health.empty() ? "" : "; ",
+                             FormatCount(count, "path"), Quote(first->what), first->reason);
+}
+
 Result<SourceInfo> Probe(const JobContext& context, const SourceKind& kind,
                          const SourceSettings& settings) {
   HF_ASSIGN(std::unique_ptr<Source> source,
             OpenSource(context, kind, settings.name, settings.values));
-  return source->Probe(context.stop);
+  HF_ASSIGN(SourceInfo info, source->Probe(context.stop));
+  AddMissing(UnmountedPaths(context, settings), info.missing);
+  AddMissing(EmptyMountPoints(context, settings), info.missing);
+  ShowMissingPaths(info);
+  return info;
 }
 
 }  // namespace

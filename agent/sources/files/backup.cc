@@ -170,7 +170,7 @@ Result<SourceInfo> ProbeFiles(const Settings& settings, std::stop_token stop) {
     bytes += item->attributes.size;
   }
   info.healthy = there == walker->roots().size();
-  info.health = fmt::format("{} of {} paths are there", there, walker->roots().size());
+  info.health = fmt::format("found {} of {}", there, FormatCount(walker->roots().size(), "path"));
   info.would_save.push_back(fmt::format("{}{}, {}", is_whole ? "" : "more than ",
                                         FormatCount(items, "item"), FormatBytes(bytes)));
   info.missing = walker->missing();

@@ -279,7 +279,8 @@ TEST_CASE("program: source list shows health, what would be saved and what is mi
 
   Outcome text = fixture.Run({"source", "list"});
   REQUIRE(text.code == 0);
-  REQUIRE_THAT(text.out, Catch::Contains("fake/one  main        local     1.0      healthy") &&
+  REQUIRE_THAT(text.out, Catch::Contains("fake/one  main        local     1.0      not healthy") &&
+                             Catch::Contains("1 path cannot be saved") &&
                              Catch::Contains("    data/a\n") &&
                              Catch::Contains("/etc/x: not there"));
   fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));

@@ -105,6 +105,78 @@ TEST_CASE("probe job: looks, changes nothing, and says what was interrupted") {
   REQUIRE(fixture.world.steps == std::vector<std::string>{"open", "probe", "open", "probe"});
 }
 
+TEST_CASE("probe job: a path that cannot be saved is not healthy, another thing may be missing") {
+  JobsFixture fixture;
+  fixture.world.missing = {{"passwords of users", "the service tells nobody", ""}};
+  REQUIRE(RunProbe(fixture.Context(), fixture.AllSources()).at(0).info.healthy);
+
+  fixture.world.missing.push_back({"/etc/secret", "permission denied", "let the agent read it"});
+  const SourceInfo info = RunProbe(fixture.Context(), fixture.AllSources()).at(0).info;
+  REQUIRE_FALSE(info.healthy);
+  REQUIRE_THAT(info.health,
+               Catch::EndsWith("1 path cannot be saved: \"/etc/secret\": permission denied"));
+}
+
+// A host whose fstab has a file system at `point`, of which nothing but `mounted` is mounted.
+struct MountsFixture : JobsFixture {
+  MountsFixture() {
+    kinds.front().options.options.push_back(
+        {.name = "paths", .type = config::OptionType::kPathList});
+    REQUIRE_OK(MakeDirectories(point, 0700));
+    Configure(
+        fmt::format("repositories: {{main: {{url: 'memory:main', password_file: password}}}}\n"
+                    "sources: [{{kind: fake, name: one, paths: [{}]}}]\n",
+                    point));
+    Mount("/");
+  }
+  void Mount(const std::string& mounted) const {
+    Unwrap(WriteFileAtomic(directory.path() + "/fstab", AsBytes("/dev/sdb " + point + " ext4\n"),
+                           0600));
+    Unwrap(WriteFileAtomic(directory.path() + "/mountinfo",
+                           AsBytes("21 1 8:1 / " + mounted + " rw - ext4 /dev/sda rw\n"), 0600));
+  }
+  JobContext MountContext() {
+    JobContext context = Context();
+    context.mount_sources = {.mountinfo = directory.path() + "/mountinfo",
+                             .fstab = directory.path() + "/fstab",
+                             .units = directory.path() + "/none"};
+    return context;
+  }
+  SourceInfo Probe() { return RunProbe(MountContext(), AllSources()).at(0).info; }
+
+  std::string point = directory.path() + "/mnt";
+};
+
+TEST_CASE("probe job: what is not mounted, or mounted and empty, is not healthy") {
+  MountsFixture fixture;
+  SourceInfo info = fixture.Probe();
+  REQUIRE_FALSE(info.healthy);
+  REQUIRE(info.missing.at(0).what == fixture.point);
+  REQUIRE_THAT(info.missing.at(0).reason, Catch::StartsWith("nothing is mounted at "));
+  REQUIRE(info.missing.at(0).remedy == "mount " + fixture.point);
+
+  fixture.Mount(fixture.point);
+  info = fixture.Probe();
+  REQUIRE_FALSE(info.healthy);
+  REQUIRE_THAT(info.missing.at(0).reason, Catch::EndsWith("is empty"));
+
+  Unwrap(WriteFileAtomic(fixture.point + "/f", AsBytes("x"), 0600));
+  info = fixture.Probe();
+  REQUIRE(info.healthy);
+  REQUIRE(info.missing.empty());
+}
+
+TEST_CASE("backup job: what is not mounted is missing from the snapshot") {
+  MountsFixture fixture;
+  const BackupReport partial = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
+  REQUIRE(partial.tasks.at(0).state == TaskState::kPartlyDone);
+  REQUIRE(partial.tasks.at(0).manifest.missing.at(0).what == fixture.point);
+
+  fixture.Mount(fixture.point);
+  const BackupReport whole = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
+  REQUIRE(whole.tasks.at(0).state == TaskState::kDone);
+}
+
 TEST_CASE("probe job: a source that does not answer is an error of its own") {
   JobsFixture fixture;
   fixture.world.failures.emplace("probe", Error(ErrorCode::kUnavailable, "no answer"));

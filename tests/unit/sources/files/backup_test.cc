@@ -50,7 +50,7 @@ TEST_CASE_METHOD(FilesFixture, "files: a source of which nothing is there fails 
 
   SourceInfo info = Unwrap(source->Probe({}));
   REQUIRE_FALSE(info.healthy);
-  REQUIRE(info.health == "0 of 1 paths are there");
+  REQUIRE(info.health == "found 0 of 1 path");
   REQUIRE(info.missing.size() == 1);
 }
 

@@ -1,0 +1,76 @@
+#include "agent/jobs/mount_check.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "common/base/format.h"
+#include "common/filetree/mounts.h"
+
+namespace holdfast::jobs {
+namespace {
+
+std::vector<std::string> PathsOf(const JobContext& context, const SourceSettings& settings) {
+  std::vector<std::string> paths;
+  for (const config::OptionSpec& option : context.FindKind(settings.kind)->options.options) {
+    if (!settings.values.Has(option.name)) continue;
+    if (option.type == config::OptionType::kPath)
+      paths.push_back(settings.values.Text(option.name));
+    if (option.type == config::OptionType::kPathList)
+      std::ranges::copy(settings.values.List(option.name), std::back_inserter(paths));
+  }
+  std::erase_if(paths, [](const std::string& path) { return !path.starts_with('/'); });
+  return paths;
+}
+
+// Without links on the way; what is not there is taken as written.
+std::string RealPath(const std::string& path) {
+  std::error_code failure;
+  std::string real = std::filesystem::weakly_canonical(path, failure).string();
+  if (failure) real = std::filesystem::path(path).lexically_normal().string();
+  while (real.size() > 1 && real.ends_with('/')) real.pop_back();
+  return real;
+}
+
+}  // namespace
+
+std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSettings& settings) {
+  std::vector<Missing> missing;
+  for (const std::string& path : PathsOf(context, settings)) {
+    for (const filetree::Unmounted& one :
+         filetree::FindUnmounted(RealPath(path), context.mount_sources)) {
+      missing.push_back({path,
+                         fmt::format("nothing is mounted at {}, where {} has a file system",
+                                     Quote(one.point), one.said_by),
+                         fmt::format("mount {}", one.point)});
+    }
+  }
+  return missing;
+}
+
+std::vector<Missing> EmptyMountPoints(const JobContext& context, const SourceSettings& settings) {
+  const Result<std::vector<std::string>> mounted = filetree::MountPoints(context.mount_sources);
+  if (!mounted) return {};
+  std::vector<Missing> missing;
+  for (const std::string& path : PathsOf(context, settings)) {
+    const std::string real = RealPath(path);
+    if (std::ranges::find(*mounted, real) == mounted->end()) continue;
+    std::error_code failure;
+    if (!std::filesystem::is_directory(real, failure) ||
+        !std::filesystem::is_empty(real, failure) || failure) {
+      continue;
+    }
+    missing.push_back(
+        {path, "the file system that is mounted there is empty", "check that it is the right one"});
+  }
+  return missing;
+}
+
+void AddMissing(std::vector<Missing> more, std::vector<Missing>& missing) {
+  for (Missing& one : more) {
+    std::erase_if(missing, [&](const Missing& known) { return known.what == one.what; });
+  }
+  std::ranges::move(more, std::back_inserter(missing));
+}
+
+}  // namespace holdfast::jobs
