@@ -126,10 +126,10 @@ class Session final : public RestoreSession {
     HF_ASSIGN(const PreviewCounts counts,
               PreviewRestore(plan_, snapshot_, carry_over_, visit, std::move(stop)));
     std::vector<std::string> lines = plan_.notes;
-    lines.push_back(fmt::format("{} other items are the same", counts.unchanged));
+    lines.push_back(FormatCount(counts.unchanged, "other item") + " unchanged");
     if (counts.kept > 0) {
-      lines.push_back(
-          fmt::format("would keep {} that the snapshot leaves out", FormatCount(counts.kept, "item")));
+      lines.push_back(fmt::format("would keep {} that the snapshot leaves out",
+                                  FormatCount(counts.kept, "item")));
     }
     return lines;
   }

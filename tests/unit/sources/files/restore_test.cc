@@ -336,7 +336,7 @@ TEST_CASE_METHOD(Fixture, "files restore: a dry run says what would change, and 
               "replaced same/file file (other owner or rights)",
               "replaced top file (other content or time)"});
   CHECK(lines ==
-        Texts{"4 other items are the same", "1 items that the snapshot leaves out would be kept"});
+        Texts{"4 other items unchanged", "would keep 1 item that the snapshot leaves out"});
   CHECK(PreviewOf(*this, *view, "data" + live + "/d") == Texts{"created d/e/f file (missing)"});
   CHECK(PreviewOf(*this, *view, "data" + live + "/top") ==
         Texts{"replaced top file (other content or time)"});
