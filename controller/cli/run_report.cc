@@ -91,8 +91,8 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
     const v1::VerifyResult& verify = report.verify();
     text += fmt::format("  {}: {}, {}, {} read\n",
                         verify.sound() ? "sound" : FormatCount(verify.error_count(), "error"),
-                        FormatCount(verify.snapshots(), "snapshot"), FormatCount(verify.packs(), "pack"),
-                        FormatBytes(verify.bytes_read()));
+                        FormatCount(verify.snapshots(), "snapshot"),
+                        FormatCount(verify.packs(), "pack"), FormatBytes(verify.bytes_read()));
     AddLines(lists, "  errors", Copied(verify.errors()));
     AddLines(lists, "  warnings", Copied(verify.warnings()));
   }

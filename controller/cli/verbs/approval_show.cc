@@ -12,8 +12,9 @@ namespace holdfast::cli::cluster {
 namespace {
 
 std::string DraftText(const v1::DraftView& draft, const v1::Plan& plan) {
-  std::string text = fmt::format("draft {}: {}, signed by {} of {}", draft.draft(),
-                                 Printable(draft.state()), draft.persons_size(), FormatCount(draft.operators(), "operator"));
+  std::string text =
+      fmt::format("draft {}: {}, signed by {} of {}", draft.draft(), Printable(draft.state()),
+                  draft.persons_size(), FormatCount(draft.operators(), "operator"));
   if (draft.persons_size() > 0) text += fmt::format(" ({})", Printable(Joined(draft.persons())));
   if (!draft.denied_by().empty()) text += ", denied by " + Printable(draft.denied_by());
   return text + "\n" + PlanText(plan);
