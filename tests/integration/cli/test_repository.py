@@ -178,22 +178,20 @@ class Keys(Verbs):
         self.restic.check()
 
     def test_a_new_password_takes_the_place_of_the_old(self) -> None:
-        old = self.directory / "old"
-        old.touch(0o600)
-        old.write_text(self.password.read_text())
-        self.password.chmod(0o640)
+        old = self.secret("old", self.password.read_text())
+        self.password.chmod(0o400)
 
         done = self.do("key", "passwd")
 
         self.assertRegex(self.password.read_text(), r"\A[0-9a-f]{64}\n\Z")
-        self.assertEqual(self.password.stat().st_mode & 0o777, 0o640)
+        self.assertEqual(self.password.stat().st_mode & 0o777, 0o400)
         self.assertTrue(self.opens(self.password))
         self.assertFalse(self.opens(old))
         self.assertEqual([key["id"] for key in self.do("key", "list")["keys"]], [done["added"]])
         self.backup()
 
-        (self.directory / "mine").write_text("my own words\n")
-        self.do("key", "passwd", "--new-password-file", str(self.directory / "mine"))
+        mine = self.secret("mine", "my own words\n")
+        self.do("key", "passwd", "--new-password-file", str(mine))
         self.assertEqual(self.password.read_text(), "my own words\n")
         self.assertTrue(self.opens(self.password))
         self.restic.check()
@@ -231,8 +229,7 @@ class Keys(Verbs):
         self.wrong(2, "is not there", arguments=["key", "passwd", "--new-password-file", missing])
         same = ["key", "passwd", "--new-password-file", str(self.password)]
         self.wrong(2, "in use already", arguments=same)
-        (self.directory / "empty").write_text("\n")
-        empty = ["key", "add", "--new-password-file", str(self.directory / "empty")]
+        empty = ["key", "add", "--new-password-file", str(self.secret("empty", "\n"))]
         self.fails(2, "is empty", arguments=["repository", *empty])
         self.assertEqual(len(self.do("key", "list")["keys"]), 1)
 
@@ -573,9 +570,7 @@ class Copying(Verbs):
     def setUp(self) -> None:
         super().setUp()
         self.other = self.directory / "other"
-        self.other_password = self.directory / "other-password"
-        self.other_password.touch(0o600)
-        self.other_password.write_text("another secret\n")
+        self.other_password = self.secret("other-password", "another secret\n")
         config = json.loads(self.config.read_text())
         config["sources"][0]["repository"] = "main"
         config["repositories"]["offsite"] = {

@@ -20,10 +20,7 @@ class SafetySnapshots(Case):
                 self.directory, [{"kind": "files", "name": "app", "paths": [str(self.tree)]}]
             )
         )
-        password = self.directory / "password"
-        password.touch(0o600)
-        password.write_text("secret\n")
-        password.chmod(0o600)
+        password = self.secret("password", "secret\n")
         self.restic = Restic(self.directory / "repository", password, self.directory / "cache")
         self.restic.init_cheaply()
         self.backup = self.agent.json("backup")["sources"][0]["snapshot"]

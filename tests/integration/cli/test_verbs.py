@@ -34,9 +34,7 @@ class Verbs(Case):
 
     def share_with_restic(self) -> None:
         """Makes the repository, and self.restic that uses it, too."""
-        self.password.touch(0o600)
-        self.password.write_text("secret\n")
-        self.password.chmod(0o600)
+        self.secret("password", "secret\n")
         self.restic = Restic(self.repository, self.password, self.directory / "cache")
         self.restic.init_cheaply()
 
@@ -346,13 +344,16 @@ class Others(Verbs):
             self.skipTest("needs root, to give it up")
         self.made().run("backup")
         for path in (self.directory, *self.directory.rglob("*")):
-            if path.is_relative_to(self.repository) or path == self.password:
+            if path.is_relative_to(self.repository):
                 path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
         self.directory.chmod(0o755)
         (self.directory / "state").rename(self.directory / "old-state")
         work = self.directory / "work"
         work.mkdir()
         os.chown(work, 65534, 65534)
+        password = self.password.rename(work / "password")
+        os.chown(password, 65534, 65534)
+        self.password = password
         self.agent = Agent(self.config, user="nobody")
 
         self.assertIn("files/app", self.alone("list").stdout)
@@ -362,8 +363,6 @@ class Others(Verbs):
         sources = [{"kind": "files", "name": "app", "paths": [str(work)]}]
         config = write_config(work, sources, repository=self.repository)
         self.agent = Agent(config, user="nobody")
-        shutil.copy(self.password, work / "password")
-        os.chown(work / "password", 65534, 65534)
         self.fails(4, "main", arguments=["backup"])
 
 

@@ -22,6 +22,13 @@ class Case(unittest.TestCase):
     def setUp(self) -> None:
         self.directory = make_directory(self)
 
+    def secret(self, name: str, text: str) -> Path:
+        """A file that only its owner may read, as password files must be."""
+        path = self.directory / name
+        path.touch(0o600)
+        path.write_text(text)
+        return path
+
     @classmethod
     def shared_directory(cls) -> Path:
         """One for the whole class, for what setUpClass starts."""

@@ -207,7 +207,7 @@ TEST_CASE("holdfast: backup asks for what was typed, follows it and says what ca
   REQUIRE(outcome.code == 0);
   REQUIRE_THAT(outcome.out,
                Contains("done after 2.0s") && Contains("etcd/main@db-1") && Contains("composed"));
-  REQUIRE_THAT(outcome.err, Contains("running, 0 of 1 tasks ended"));
+  REQUIRE_THAT(outcome.err, Contains("running, 0 of 1 task ended"));
   const v1::RunRequest request = fixture.controller.Got(Request::kRun)[0].run();
   REQUIRE(request.kind() == v1::ORDER_KIND_BACKUP);
   REQUIRE(request.selectors_size() == 2);
