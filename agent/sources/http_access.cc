@@ -38,7 +38,7 @@ void AddHttpAccessOptions(config::Schema& schema, std::string user_help) {
   std::vector<OptionSpec> options = {
       {.name = "ca",
        .type = OptionType::kPath,
-       .help = "PEM file of the authority that signed the server's certificate"},
+       .help = "PEM file of the CA that signed the server's certificate"},
       {.name = "cert", .type = OptionType::kPath, .help = "PEM file of the client certificate"},
       {.name = "key",
        .type = OptionType::kPath,
@@ -46,7 +46,7 @@ void AddHttpAccessOptions(config::Schema& schema, std::string user_help) {
       {.name = "user", .help = std::move(user_help)},
       {.name = "password_file",
        .type = OptionType::kPath,
-       .help = "file whose first line is that user's password"},
+       .help = "file whose first line is the password of the user"},
   };
   std::ranges::move(options, std::back_inserter(schema.options));
 }

@@ -7,8 +7,8 @@ namespace holdfast {
 config::OptionSpec OnMissingOption() {
   return {.name = "on_missing",
           .help =
-              "what becomes of a backup without a file that the configuration names: warn "
-              "(partly done, the default) or fail",
+              "what to do if a file that the configuration names is missing: warn (the backup is "
+              "partly done; the default) or fail",
           .choices = {"warn", "fail"}};
 }
 

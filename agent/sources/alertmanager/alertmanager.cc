@@ -76,10 +76,11 @@ SourceKind AlertmanagerKind() {
   kind.kind = "alertmanager";
   kind.topology = Topology::kReplicated;
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
-  kind.summary = "Alertmanager: silences, notification log, configuration with what it names";
+  kind.summary =
+      "Alertmanager: silences, notification log, configuration and the files that it names";
   kind.options = alertmanager::SettingsSchema();
   kind.restore_methods = {alertmanager::ToApiMethod()};
-  kind.no_in_place = "its peers would bring back what they have";
+  kind.no_in_place = "its peers would send it their own state";
   kind.discover = alertmanager::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

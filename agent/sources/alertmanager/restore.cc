@@ -185,20 +185,21 @@ std::vector<config::OptionSpec> RestoreOptions() {
   return {
       OptionSpec{.name = "to_api",
                  .required = true,
-                 .help = "URL of the Alertmanager that gets the silences that are not over"},
+                 .help = "URL of the Alertmanager that receives the silences that have not ended"},
       OptionSpec{.name = "target_ca",
                  .type = OptionType::kPath,
-                 .help = "PEM file of the authority that signed the target's certificate; the "
-                         "source's own options hold for its own endpoints only"},
+                 .help = "PEM file of the CA that signed the target's certificate; the TLS options "
+                         "of the source apply only to its own endpoints"},
       OptionSpec{.name = "target_cert",
                  .type = OptionType::kPath,
                  .help = "PEM file of a client certificate for the target"},
-      OptionSpec{
-          .name = "target_key", .type = OptionType::kPath, .help = "PEM file of its private key"},
-      OptionSpec{.name = "target_user", .help = "user at the target"},
+      OptionSpec{.name = "target_key",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of the client certificate's private key"},
+      OptionSpec{.name = "target_user", .help = "user name for the target"},
       OptionSpec{.name = "target_password_file",
                  .type = OptionType::kPath,
-                 .help = "file whose first line is that user's password"},
+                 .help = "file whose first line is the password of the user"},
   };
 }
 
@@ -206,7 +207,7 @@ std::vector<config::OptionSpec> RestoreOptions() {
 
 RestoreMethod ToApiMethod() {
   return {.name = "to-api",
-          .summary = "make silences in a running Alertmanager",
+          .summary = "create silences in a running Alertmanager",
           .options = {RestoreOptions()},
           .has_dry_run = true,
           .open = OneShotRestore{[](const SourceContext& context, const config::Values& values,

@@ -13,14 +13,14 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "endpoints",
                  .type = OptionType::kStringList,
                  .required = true,
-                 .help = "URLs of the Alertmanager on this node and, if it is clustered, of its "
-                         "peers"},
-      OptionSpec{.name = "storage",
-                 .type = OptionType::kPath,
-                 .required = true,
-                 .help = "where the one on this node keeps its files, as --storage.path says"},
+                 .help = "URLs of the Alertmanager on this node and, in a cluster, of its peers"},
+      OptionSpec{
+          .name = "storage",
+          .type = OptionType::kPath,
+          .required = true,
+          .help = "data directory of the Alertmanager on this node: the value of --storage.path"},
   }};
-  AddHttpAccessOptions(schema, "user of the web configuration's basic_auth_users");
+  AddHttpAccessOptions(schema, "user in basic_auth_users of the web configuration");
   prometheus::AddNodeFilesOptions(schema);
   return schema;
 }

@@ -112,7 +112,7 @@ SourceKind EtcdKind() {
   kind.kind = "etcd";
   kind.topology = Topology::kReplicated;
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
-  kind.summary = "etcd: a snapshot of its keys, and files of the control plane around it";
+  kind.summary = "etcd: a snapshot of its keys, and the files of a kubeadm control plane";
   kind.options = etcd::SettingsSchema();
   kind.restore_methods = {etcd::StageDataDirMethod()};
   kind.no_in_place = "all members must start from the snapshot together";

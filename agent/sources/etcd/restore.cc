@@ -341,19 +341,20 @@ std::vector<config::OptionSpec> StageOptions() {
     options.push_back(std::move(option));
   };
   add("stage_data_dir", OptionType::kPath,
-      "make a member's data directory there by etcd's own tool; not there yet, or empty");
+      "create the data directory of a member here with etcd's own tool; must be new or empty");
   options.back().required = true;
-  add("member", OptionType::kString, "the member whose data directory it is");
+  add("member", OptionType::kString, "name of the member");
   add("initial_cluster", OptionType::kString,
-      "members of the new cluster as NAME=PEER-URL,...; default: those of the snapshot");
+      "members of the new cluster, NAME=PEER-URL,...; default: the members in the snapshot");
   add("initial_cluster_token", OptionType::kString,
-      "the same for all members of the new cluster; default: made of the snapshot's id");
+      "token of the new cluster, the same for all its members; default: derived from the "
+      "snapshot's id");
   add("bump_revision", OptionType::kInteger,
-      "raise the revision by N, so that watchers see a jump ahead and none back; Kubernetes: "
+      "raise the revision by N, so that watchers never see it decrease; for Kubernetes: "
       "1000000000");
   options.back().minimum = 1;
   add("mark_compacted", OptionType::kBool,
-      "make watchers begin anew; together with --bump-revision");
+      "mark older revisions as compacted, so that watchers restart; needs --bump-revision");
   return options;
 }
 
@@ -478,7 +479,7 @@ std::string InitialClusterText(const std::vector<PeerEntry>& peers) {
 RestoreMethod StageDataDirMethod() {
   return {
       .name = "stage-data-dir",
-      .summary = "make the data directory of a member of a new cluster",
+      .summary = "create the data directory of a member of a new cluster",
       .options = {StageOptions()},
       .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,
                                 const RestoreSpec& spec, Progress& progress,

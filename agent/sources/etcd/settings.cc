@@ -17,13 +17,13 @@ config::Schema SettingsSchema() {
     schema.options.push_back(std::move(option));
   };
   add("endpoints", OptionType::kStringList,
-      "Client URLs of members; the first healthy, caught-up one is read");
+      "client URLs of members; the first healthy member that is up to date is read");
   schema.options.back().required = true;
-  AddHttpAccessOptions(schema, "user with the role root, where authentication is on");
-  add("files", OptionType::kPathList, "Files and directories of this member to save as well");
-  add("kubeadm", OptionType::kBool, "Also save what a kubeadm control plane needs to live again");
-  add("kubernetes_dir", OptionType::kPath, "Where kubeadm keeps its files, /etc/kubernetes");
-  add("kubelet_dir", OptionType::kPath, "Where the kubelet keeps its files, /var/lib/kubelet");
+  AddHttpAccessOptions(schema, "user with the role root, if authentication is enabled");
+  add("files", OptionType::kPathList, "further files and directories of this member to save");
+  add("kubeadm", OptionType::kBool, "also save what restoring a kubeadm control plane needs");
+  add("kubernetes_dir", OptionType::kPath, "kubeadm's directory; default: /etc/kubernetes");
+  add("kubelet_dir", OptionType::kPath, "the kubelet's directory; default: /var/lib/kubelet");
   return schema;
 }
 

@@ -36,7 +36,7 @@ SourceKind FilesKind() {
   SourceKind kind;
   kind.kind = "files";
   kind.topology = Topology::kLocal;
-  kind.summary = "plain files and directories with all their metadata";
+  kind.summary = "files and directories with all their metadata";
   kind.options = files::SettingsSchema();
   kind.restore_methods = {files::InPlaceMethod()};
   kind.open = [](const SourceContext& context,

@@ -13,16 +13,17 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "paths",
                  .type = OptionType::kPathList,
                  .required = true,
-                 .help = "files and directories to save, each with all below it"},
-      OptionSpec{.name = "exclude",
-                 .type = OptionType::kStringList,
-                 .help = "shell patterns of what is left out, e.g. \"*.tmp\" or \"/srv/*/cache\""},
+                 .help = "files and directories to save, with everything below them"},
+      OptionSpec{
+          .name = "exclude",
+          .type = OptionType::kStringList,
+          .help = "shell patterns of files to leave out, e.g. \"*.tmp\" or \"/srv/*/cache\""},
       OptionSpec{.name = "one_file_system",
                  .type = OptionType::kBool,
-                 .help = "leave out what other file systems are mounted below the paths"},
+                 .help = "leave out other file systems that are mounted below the paths"},
       OptionSpec{.name = "skip_cache_dirs",
                  .type = OptionType::kBool,
-                 .help = "of directories with a CACHEDIR.TAG save only the tag"},
+                 .help = "of a directory with a CACHEDIR.TAG file, save only that file"},
   }};
 }
 

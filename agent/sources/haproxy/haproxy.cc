@@ -120,7 +120,8 @@ SourceKind HaproxyKind() {
   SourceKind kind;
   kind.kind = "haproxy";
   kind.topology = Topology::kLocal;
-  kind.summary = "HAProxy: its configuration, every file that it names, what it knows besides";
+  kind.summary =
+      "HAProxy: configuration, every file that it names, and state of the running process";
   kind.options = haproxy::SettingsSchema();
   kind.restore_methods = {haproxy::InPlaceMethod()};
   kind.discover = haproxy::Discover;

@@ -422,7 +422,7 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
 
 RestoreMethod InPlaceMethod() {
   return {.name = std::string(kInPlaceName),
-          .summary = "replace the live configuration and the files that it names, and reload",
+          .summary = "replace the live configuration and the files that it names, then reload",
           .needs = {.source_settings = true, .safety_snapshot = true},
           .has_dry_run = true,
           .open = InPlaceRestore{.open = OpenSession, .recover = RecoverSwap}};

@@ -58,21 +58,21 @@ config::Schema SettingsSchema() {
     schema.options.push_back(std::move(option));
   };
   add("config", OptionType::kPathList, true,
-      "configuration files and directories, in the order in which HAProxy gets them after -f");
+      "configuration files and directories, in the order of HAProxy's -f options");
   add("reload", OptionType::kString, false,
-      "how the running HAProxy is reloaded: systemd:UNIT, pidfile:FILE (SIGUSR2) or master:SOCKET; "
-      "without it there is no restore in place");
+      "how to reload the running HAProxy: systemd:UNIT, pidfile:FILE (SIGUSR2) or master:SOCKET; "
+      "required for a restore in place");
   add("socket", OptionType::kPath, false,
-      "HAProxy's \"stats socket\", level operator, or its master's (-S); what only the running "
-      "process knows is saved by it");
-  add("binary", OptionType::kString, false, "the program; by default \"haproxy\" from PATH");
+      "HAProxy's \"stats socket\" with level operator, or its master socket (-S), to save state "
+      "that only the running process has");
+  add("binary", OptionType::kString, false, "the program; default: \"haproxy\" from PATH");
   add("files", OptionType::kPathList, false,
-      "further files and directories to save, e.g. what Lua scripts read");
+      "further files and directories to save, e.g. files that Lua scripts read");
   add("environment", OptionType::kMap, false, "environment variables that the configuration uses");
   add("environment_file", OptionType::kPath, false,
-      "a file of such variables, as systemd's EnvironmentFile; it is saved too");
+      "file with such variables, in the format of systemd's EnvironmentFile; saved too");
   add("directory", OptionType::kPath, false,
-      "where HAProxy runs, for relative names in its configuration; by default \"/\"");
+      "working directory of HAProxy, for relative names in its configuration; default: \"/\"");
   schema.options.push_back(OnMissingOption());
   return schema;
 }

@@ -104,10 +104,10 @@ SourceKind KafkaKind() {
   kind.kind = "kafka";
   kind.topology = Topology::kSharded;
   kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
-  kind.summary = "Kafka: committed records of its topics, configuration, rights, groups' offsets";
+  kind.summary = "Kafka: committed records, configuration, ACLs, and offsets of consumer groups";
   kind.options = kafka::SettingsSchema();
   kind.restore_methods = {kafka::ToClusterMethod(), kafka::ToLogDirsMethod()};
-  kind.no_in_place = "its brokers hold one state together";
+  kind.no_in_place = "its brokers share one state";
   kind.discover = kafka::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

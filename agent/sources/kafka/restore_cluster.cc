@@ -481,7 +481,7 @@ Result<MethodOutcome> RestoreToCluster(const RestoreSurroundings& surroundings,
 
 RestoreMethod ToClusterMethod() {
   return {.name = "to-cluster",
-          .summary = "write the records into a running cluster",
+          .summary = "write the records to a running cluster",
           .options = {ClusterOptions()},
           .needs = {.safety_snapshot = true},
           .has_dry_run = true,

@@ -529,7 +529,7 @@ Result<MethodOutcome> RestoreToLogDirs(const SourceContext& context, const Resto
 RestoreMethod ToLogDirsMethod() {
   return {
       .name = "to-log-dirs",
-      .summary = "put the files onto the disks of a stopped broker, with the same offsets",
+      .summary = "copy the files to the disks of a stopped broker, with the same offsets",
       .options = {LogDirsOptions()},
       .has_dry_run = true,
       .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,

@@ -120,11 +120,12 @@ std::vector<config::OptionSpec> TopicOptions() {
   return {
       OptionSpec{.name = "topic",
                  .type = OptionType::kStringList,
-                 .help = "only topics of this shell pattern; may be given again"},
+                 .help = "restore only topics that match this shell pattern; can be repeated"},
       OptionSpec{.name = "rename",
                  .type = OptionType::kStringList,
-                 .help = "OLD=NEW: the topic gets another name; may be given again"},
-      OptionSpec{.name = "prefix", .help = "put before the names of all topics not renamed"},
+                 .help = "OLD=NEW: restore topic OLD under the name NEW; can be repeated"},
+      OptionSpec{.name = "prefix",
+                 .help = "prefix for the names of all topics that are not renamed"},
   };
 }
 
@@ -164,47 +165,52 @@ std::vector<config::OptionSpec> ClusterOptions() {
   return Joined(
       {OptionSpec{.name = "to_cluster",
                   .required = true,
-                  .help = "into the cluster of these brokers, HOST:PORT,...: its records are "
-                          "written there anew"}},
+                  .help = "brokers of the cluster that the records are written to, HOST:PORT,..."}},
       TopicOptions(),
       {
-          OptionSpec{.name = "until",
-                     .help = "only records whose timestamp is before this time, "
-                             "2026-01-02T03:04:05Z"},
-          OptionSpec{.name = "with", .help = "some of records,configs,acls,groups; all without it"},
+          OptionSpec{
+              .name = "until",
+              .help = "restore only records with an earlier timestamp, e.g. 2026-01-02T03:04:05Z"},
+          OptionSpec{.name = "with",
+                     .help = "comma-separated list of records, configs, acls and groups; default: "
+                             "all of them"},
           OptionSpec{.name = "target_client",
                      .type = OptionType::kPath,
-                     .help = "file of librdkafka's properties for the target, name=value, secrets "
-                             "by NAME_file; without it those of the source"},
+                     .help = "file with librdkafka properties for the target, NAME=VALUE, secrets "
+                             "as NAME_file; default: the properties of the source"},
           OptionSpec{.name = "hold_retention",
                      .type = OptionType::kBool,
-                     .help = "restored topics keep all records, whatever their configuration says"},
+                     .help = "keep all records of restored topics, whatever retention their "
+                             "configuration sets"},
           OptionSpec{.name = "replace_topic",
                      .type = OptionType::kBool,
-                     .help = "take the place of topics that are there and not empty, which are "
-                             "saved first"},
-          OptionSpec{.name = "zero_timestamp_as_one",
-                     .type = OptionType::kBool,
-                     .help = "write records whose timestamp is 0, which no client can write, with "
-                             "1"},
-          OptionSpec{.name = "compression",
-                     .help = "write batches so: none, gzip, snappy, lz4 or zstd; none without it",
-                     .choices = {"none", "gzip", "snappy", "lz4", "zstd"}},
+                     .help = "replace topics that exist and are not empty; they are saved first"},
+          OptionSpec{
+              .name = "zero_timestamp_as_one",
+              .type = OptionType::kBool,
+              .help =
+                  "write records with timestamp 0, which no client can write, with timestamp 1"},
+          OptionSpec{
+              .name = "compression",
+              .help = "compression of the batches: none, gzip, snappy, lz4 or zstd; default: none",
+              .choices = {"none", "gzip", "snappy", "lz4", "zstd"}},
       });
 }
 
 std::vector<config::OptionSpec> LogDirsOptions() {
   using config::OptionSpec;
   using config::OptionType;
-  return Joined({OptionSpec{.name = "to_log_dirs",
-                            .type = OptionType::kPathList,
-                            .required = true,
-                            .help = "onto the log directory of a broker that is stopped, file by "
-                                    "file with the same offsets; may be given again"}},
-                TopicOptions(),
-                {OptionSpec{.name = "replace_topic",
-                            .type = OptionType::kBool,
-                            .help = "also replace the files of topics that are not empty"}});
+  return Joined(
+      {OptionSpec{
+          .name = "to_log_dirs",
+          .type = OptionType::kPathList,
+          .required = true,
+          .help =
+              "log directory of a stopped broker that the files are copied to; can be repeated"}},
+      TopicOptions(),
+      {OptionSpec{.name = "replace_topic",
+                  .type = OptionType::kBool,
+                  .help = "also replace the files of topics that are not empty"}});
 }
 
 Result<RestoreRequest> ReadClusterRequest(const config::Values& options,

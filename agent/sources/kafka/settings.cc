@@ -29,29 +29,30 @@ config::Schema SettingsSchema() {
   OptionSpec client{.name = "client",
                     .type = OptionType::kMap,
                     .help =
-                        "librdkafka's properties for reaching the brokers, e.g. "
-                        "security.protocol; secrets by a file, e.g. sasl.password_file"};
+                        "librdkafka properties for the connection to the brokers, e.g. "
+                        "security.protocol; secrets in files, e.g. sasl.password_file"};
   for (const rdkafka::PropertySpec& spec : rdkafka::AllowedProperties())
     if (spec.kind != rdkafka::PropertyKind::kText) client.path_keys.emplace_back(spec.name);
   return {{
       OptionSpec{.name = "bootstrap",
                  .type = OptionType::kStringList,
                  .required = true,
-                 .help = "host:port of brokers; where several nodes save the cluster, of the one "
+                 .help = "HOST:PORT of brokers; if several nodes save the cluster, of the broker "
                          "on this node"},
       std::move(client),
       OptionSpec{.name = "log_dirs",
                  .type = OptionType::kPathList,
-                 .help = "log.dirs of the broker on this node: says which one it is, and what the "
-                         "cluster does not"},
-      OptionSpec{.name = "topics",
-                 .type = OptionType::kListMap,
-                 .help = "shell patterns of topics to save, \"include\" and \"exclude\"; all "
-                         "without it",
-                 .choices = {"include", "exclude"}},
+                 .help = "log.dirs of the broker on this node; identifies the broker, and adds "
+                         "what the cluster does not report"},
+      OptionSpec{
+          .name = "topics",
+          .type = OptionType::kListMap,
+          .help =
+              "shell patterns of topics to save, \"include\" and \"exclude\"; default: all topics",
+          .choices = {"include", "exclude"}},
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
-                 .help = "files and directories of this node to save as well, e.g. /etc/kafka"},
+                 .help = "further files and directories of this node to save, e.g. /etc/kafka"},
   }};
 }
 

@@ -19,14 +19,14 @@ constexpr std::uint64_t kEstimateItemsMax = 100'000;
 void AddNodeFilesOptions(config::Schema& schema) {
   using config::OptionSpec;
   using config::OptionType;
-  schema.options.push_back(OptionSpec{
-      .name = "config",
-      .type = OptionType::kPath,
-      .help = "its configuration, where it is not the one that the running process names"});
+  schema.options.push_back(
+      OptionSpec{.name = "config",
+                 .type = OptionType::kPath,
+                 .help = "configuration file; default: the one that the running process names"});
   schema.options.push_back(
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
-                 .help = "files and directories of this node to save as well"});
+                 .help = "further files and directories of this node to save"});
   schema.options.push_back(OnMissingOption());
 }
 

@@ -101,10 +101,11 @@ SourceKind PrometheusKind() {
   SourceKind kind;
   kind.kind = "prometheus";
   kind.topology = Topology::kLocal;
-  kind.summary = "Prometheus: its logs and blocks, and its configuration with what it names";
+  kind.summary =
+      "Prometheus: blocks and write-ahead log, configuration and the files that it names";
   kind.options = prometheus::SettingsSchema();
   kind.restore_methods = {prometheus::ToDataDirMethod()};
-  kind.no_in_place = "it takes no data while it runs";
+  kind.no_in_place = "it cannot load blocks while it runs";
   kind.discover = prometheus::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -180,17 +180,20 @@ std::vector<config::OptionSpec> RestoreOptions() {
   using config::OptionSpec;
   using config::OptionType;
   return {
+      OptionSpec{.name = "to_data_dir",
+                 .type = OptionType::kPath,
+                 .required = true,
+                 .help = "create a data directory for Prometheus here; must be new or empty"},
       OptionSpec{
-          .name = "to_data_dir",
-          .type = OptionType::kPath,
-          .required = true,
-          .help = "make a data directory that Prometheus starts on: not there yet, or empty"},
-      OptionSpec{.name = "from", .help = "only blocks with samples since 2026-01-02T03:04:05Z"},
-      OptionSpec{.name = "until", .help = "only blocks with samples up to 2026-01-02T03:04:05Z"},
-      OptionSpec{.name = "retention",
-                 .help =
-                     "of the server that will start on it, e.g. 90d, for the check that none of "
-                     "it would be removed; without it that of the saved one"},
+          .name = "from",
+          .help = "restore only blocks with samples since this time, e.g. 2026-01-02T03:04:05Z"},
+      OptionSpec{
+          .name = "until",
+          .help = "restore only blocks with samples up to this time, e.g. 2026-01-02T03:04:05Z"},
+      OptionSpec{
+          .name = "retention",
+          .help = "retention of the server that will use the directory, e.g. 90d, to check that it "
+                  "would delete no block; default: the retention of the saved server"},
   };
 }
 
@@ -199,7 +202,7 @@ std::vector<config::OptionSpec> RestoreOptions() {
 RestoreMethod ToDataDirMethod() {
   return {
       .name = "to-data-dir",
-      .summary = "make a data directory of all blocks, or of those of a time",
+      .summary = "create a data directory with all blocks, or with those of a time range",
       .options = {RestoreOptions()},
       .has_dry_run = true,
       .open = OneShotRestore{[](const SourceContext& context, const config::Values& /*settings*/,

@@ -11,12 +11,13 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "data_dir",
                  .type = OptionType::kPath,
                  .required = true,
-                 .help = "where Prometheus keeps its data, as --storage.tsdb.path says, or of an "
-                         "agent --storage.agent.path"},
-      OptionSpec{.name = "url",
-                 .help = "its URL, e.g. http://127.0.0.1:9090; asked for its version and health"},
+                 .help = "data directory: the value of --storage.tsdb.path or, in agent mode, of "
+                         "--storage.agent.path"},
+      OptionSpec{
+          .name = "url",
+          .help = "URL of the server, e.g. http://127.0.0.1:9090, to read its version and health"},
   }};
-  AddHttpAccessOptions(schema, "user of the web configuration's basic_auth_users");
+  AddHttpAccessOptions(schema, "user in basic_auth_users of the web configuration");
   AddNodeFilesOptions(schema);
   return schema;
 }

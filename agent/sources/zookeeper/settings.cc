@@ -24,20 +24,23 @@ config::Schema SettingsSchema() {
       OptionSpec{.name = "config",
                  .type = OptionType::kPath,
                  .required = true,
-                 .help = "zoo.cfg of the server on this node: says where its data are and what "
-                         "else it needs"},
+                 .help = "zoo.cfg of the server on this node"},
       OptionSpec{.name = "data_dir",
                  .type = OptionType::kPath,
-                 .help = "where the agent finds dataDir, if not where zoo.cfg says"},
-      OptionSpec{.name = "data_log_dir", .type = OptionType::kPath, .help = "likewise dataLogDir"},
-      OptionSpec{.name = "endpoint",
-                 .help = "host:port at which this server answers \"srvr\", if not that of zoo.cfg"},
+                 .help = "dataDir, if the agent sees it under another path than zoo.cfg has"},
+      OptionSpec{.name = "data_log_dir",
+                 .type = OptionType::kPath,
+                 .help = "dataLogDir, if the agent sees it under another path than zoo.cfg has"},
+      OptionSpec{
+          .name = "endpoint",
+          .help =
+              "HOST:PORT at which this server answers \"srvr\"; default: the address in zoo.cfg"},
       OptionSpec{.name = "members",
                  .type = OptionType::kStringList,
-                 .help = "host:port of the other members, if not those of zoo.cfg"},
+                 .help = "HOST:PORT of the other members; default: the members in zoo.cfg"},
       OptionSpec{.name = "files",
                  .type = OptionType::kPathList,
-                 .help = "files and directories of this node to save as well"},
+                 .help = "further files and directories of this node to save"},
       OnMissingOption(),
   }};
 }

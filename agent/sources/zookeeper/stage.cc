@@ -155,15 +155,17 @@ std::vector<config::OptionSpec> StageOptions() {
   using config::OptionSpec;
   using config::OptionType;
   return {
-      OptionSpec{.name = "stage_data_dir",
-                 .type = OptionType::kPath,
-                 .required = true,
-                 .help = "make version-2 of a member's dataDir there, for all members alike"},
+      OptionSpec{
+          .name = "stage_data_dir",
+          .type = OptionType::kPath,
+          .required = true,
+          .help =
+              "create version-2 of the dataDir of a member here; it is the same for all members"},
       OptionSpec{.name = "stage_data_log_dir",
                  .type = OptionType::kPath,
-                 .help = "put the logs there instead, where the member has a dataLogDir"},
+                 .help = "put the transaction logs here, if the member has a dataLogDir"},
       UntilOption(),
-      OptionSpec{.name = "member", .help = "the member's number, for its myid"},
+      OptionSpec{.name = "member", .help = "number of the member, for its myid file"},
   };
 }
 
@@ -221,12 +223,12 @@ Result<SavedPaths> ListSaved(SnapshotView& view) {
 
 config::OptionSpec UntilOption() {
   return {.name = "until_zxid",
-          .help = "the tree as it was after this transaction, e.g. 0x10000002a"};
+          .help = "restore the tree as it was after this transaction, e.g. 0x10000002a"};
 }
 
 RestoreMethod StageDataDirMethod() {
   return {.name = "stage-data-dir",
-          .summary = "make the data directory of a member, for all members alike",
+          .summary = "create the data directory of a member",
           .options = {StageOptions()},
           .open = OneShotRestore{[](const SourceContext& /*context*/,
                                     const config::Values& /*settings*/, const RestoreSpec& spec,

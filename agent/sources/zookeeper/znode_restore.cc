@@ -440,30 +440,30 @@ std::vector<config::OptionSpec> ZnodeOptions() {
   return {
       OptionSpec{.name = "znode",
                  .required = true,
-                 .help = "put this node with all below it into --to-ensemble: what is missing is "
-                         "made, what is there compared"},
+                 .help = "restore this node and all nodes below it: missing nodes are created, "
+                         "existing nodes compared"},
       OptionSpec{.name = "overwrite_znodes",
                  .type = OptionType::kBool,
-                 .help = "give nodes that are there and differ the data and the ACL that were "
-                         "saved"},
+                 .help = "overwrite the data and the ACL of existing nodes that differ"},
       OptionSpec{.name = "to_ensemble",
                  .type = OptionType::kStringList,
                  .required = true,
-                 .help = "HOST:PORT,... of servers of a working ensemble"},
+                 .help = "servers of a running ensemble, HOST:PORT,..."},
       UntilOption(),
       OptionSpec{.name = "auth_file",
                  .type = OptionType::kPath,
-                 .help = "file with lines such as digest:anna:secret, or sasl:anna:secret for "
-                         "SASL's DIGEST-MD5, to log in there"},
+                 .help = "file with lines like digest:anna:secret, or sasl:anna:secret for SASL "
+                         "DIGEST-MD5, to log in with"},
       OptionSpec{.name = "target_ca",
                  .type = OptionType::kPath,
-                 .help = "PEM file of the authority that signed the servers' certificates; "
-                         "--to-ensemble then names ports for TLS"},
+                 .help = "PEM file of the CA that signed the servers' certificates; --to-ensemble "
+                         "must then name TLS ports"},
       OptionSpec{.name = "target_cert",
                  .type = OptionType::kPath,
                  .help = "PEM file of a client certificate for the servers"},
-      OptionSpec{
-          .name = "target_key", .type = OptionType::kPath, .help = "PEM file of its private key"},
+      OptionSpec{.name = "target_key",
+                 .type = OptionType::kPath,
+                 .help = "PEM file of the client certificate's private key"},
   };
 }
 
@@ -489,7 +489,7 @@ Result<MethodOutcome> RestoreZnodes(const SourceContext& context, const RestoreS
 
 RestoreMethod ToEnsembleMethod() {
   return {.name = "to-ensemble",
-          .summary = "put a node with all below it into a working ensemble",
+          .summary = "write a node and all nodes below it to a running ensemble",
           .options = {ZnodeOptions()},
           .has_dry_run = true,
           .open = OneShotRestore{[](const SourceContext& context,

@@ -74,7 +74,8 @@ SourceKind ZooKeeperKind() {
   kind.topology = Topology::kReplicated;
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary =
-      "ZooKeeper: a snapshot of its tree with the logs behind it, and each member's files";
+      "ZooKeeper: a snapshot of its tree with the transaction logs after it, and files of the "
+      "members";
   kind.options = zookeeper::SettingsSchema();
   kind.restore_methods = {zookeeper::StageDataDirMethod(), zookeeper::ToEnsembleMethod()};
   kind.no_in_place = "all members must start from the snapshot together";
