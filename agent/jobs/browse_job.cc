@@ -46,11 +46,11 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
 }
 
 // See ResolvePath().
-Result<std::string> PathIn(repository::Repository& repository, const SnapshotInfo& snapshot,
-                           const std::string& typed) {
+Result<std::string> PathIn(const JobContext& context, repository::Repository& repository,
+                           const SnapshotInfo& snapshot, const std::string& typed) {
   if (!typed.starts_with('/')) return TrimSlashes(typed);
   HF_ASSIGN(const auto view, repository::OpenSnapshot(repository, snapshot));
-  return ResolvePath(*view, snapshot.kind, typed);
+  return ResolvePath(*view, context.OriginalRoot(snapshot.kind), typed);
 }
 
 class LsWalk final : public repository::TreeVisitor {
@@ -68,9 +68,9 @@ class LsWalk final : public repository::TreeVisitor {
 
 class FindWalk final : public repository::TreeVisitor {
  public:
-  FindWalk(std::string_view wanted, const std::function<Result<void>(const FoundEntry&)>& visit,
-           FindReport& report)
-      : visit_(visit), report_(report) {
+  FindWalk(const JobContext& context, std::string_view wanted,
+           const std::function<Result<void>(const FoundEntry&)>& visit, FindReport& report)
+      : context_(context), visit_(visit), report_(report) {
     if (Result<repository::Id> id = repository::ParseId(wanted)) {
       blob_ = *id;
     } else {
@@ -79,11 +79,10 @@ class FindWalk final : public repository::TreeVisitor {
     }
   }
 
-  Result<void> Look(repository::Repository& repository, const SnapshotInfo& snapshot,
-                    std::stop_token stop) {
+  Result<void> Look(repository::Repository& repository, const SnapshotInfo& snapshot) {
     snapshot_ = &snapshot;
     top_ = snapshot.kind.empty() ? "" : snapshot.kind + "/" + snapshot.name + "/";
-    pattern_ = TrimSlashes(PatternInSnapshot(snapshot.kind, wanted_));
+    pattern_ = TrimSlashes(PatternInSnapshot(context_.OriginalRoot(snapshot.kind), wanted_));
     ++report_.snapshots;
     matches_ = {report_.matches};
     if (blob_ == snapshot.tree) {
@@ -93,7 +92,7 @@ class FindWalk final : public repository::TreeVisitor {
       HF_TRY(Found("", node));
     }
     if (barren_.contains(snapshot.tree)) return {};
-    return repository::WalkTree(repository, snapshot.tree, "", *this, std::move(stop));
+    return repository::WalkTree(repository, snapshot.tree, "", *this, context_.stop);
   }
 
   Result<bool> Visit(const std::string& path, const TreeNode& node) override {
@@ -124,6 +123,7 @@ class FindWalk final : public repository::TreeVisitor {
     return visit_({*snapshot_, path, node});
   }
 
+  const JobContext& context_;
   const std::function<Result<void>(const FoundEntry&)>& visit_;
   FindReport& report_;
   std::optional<repository::Id> blob_;
@@ -183,7 +183,7 @@ Result<void> RunLs(const JobContext& context, const RepositoryAddress& address,
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   HF_ASSIGN(const SnapshotInfo snapshot,
             ChooseSnapshot(context, address.label(), opened.snapshots, options.snapshot));
-  HF_ASSIGN(const std::string path, PathIn(opened.repository(), snapshot, options.path));
+  HF_ASSIGN(const std::string path, PathIn(context, opened.repository(), snapshot, options.path));
   HF_ASSIGN(const TreeNode node, repository::FindNode(opened.repository(), snapshot, path));
   HF_TRY(visitor.begin(snapshot));
   if (!node.subtree) return visitor.entry({path, node});
@@ -199,9 +199,9 @@ Result<FindReport> RunFind(const JobContext& context, const RepositoryAddress& a
   progress.progress().SetPhase("snapshots");
   progress.progress().items_total = opened.snapshots.size();
   FindReport report;
-  FindWalk walk(wanted, visit, report);
+  FindWalk walk(context, wanted, visit, report);
   for (const SnapshotInfo& snapshot : opened.snapshots) {
-    Result<void> looked = walk.Look(opened.repository(), snapshot, context.stop);
+    Result<void> looked = walk.Look(opened.repository(), snapshot);
     if (!looked) {
       return Fail(std::move(looked).error().While(
           fmt::format("look into snapshot {}", snapshot.id.Hex().substr(0, 8))));
@@ -232,7 +232,7 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
   HF_ASSIGN(Opened opened, OpenToRead(context, address));
   DumpReport report;
   HF_ASSIGN(report.snapshot, ChooseSnapshot(context, address.label(), opened.snapshots, snapshot));
-  HF_ASSIGN(const std::string trimmed, PathIn(opened.repository(), report.snapshot, path));
+  HF_ASSIGN(const std::string trimmed, PathIn(context, opened.repository(), report.snapshot, path));
   HF_ASSIGN(const TreeNode node,
             repository::FindNode(opened.repository(), report.snapshot, trimmed));
   ObservedProgress progress(context, "dump from " + address.label());

@@ -12,6 +12,11 @@ const SourceKind* JobContext::FindKind(std::string_view kind) const {
   return found == kinds->end() ? nullptr : &*found;
 }
 
+std::string_view JobContext::OriginalRoot(std::string_view kind) const {
+  const SourceKind* known = kind.empty() ? nullptr : FindKind(kind);
+  return known == nullptr ? std::string_view() : known->original_root;
+}
+
 repository::LockOptions JobContext::OwnLockOptions() const {
   repository::LockOptions options = lock_options;
   if (settings != nullptr) options.own_locks = settings->state_dir + "/locks";

@@ -76,6 +76,8 @@ struct JobContext {
 
   // REQUIRES: the settings know the kind, or `kind` comes from a snapshot. Null where unknown.
   const SourceKind* FindKind(std::string_view kind) const;
+  // SourceKind::original_root. Empty where the kind is unknown.
+  std::string_view OriginalRoot(std::string_view kind) const;
   // `lock_options`, with locks remembered in the state directory where there is one, so that those
   // of a process that died are known.
   repository::LockOptions OwnLockOptions() const;

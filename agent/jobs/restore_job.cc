@@ -189,7 +189,8 @@ class Restore {
 
   Result<ExtractOptions> ReadExtractOptions() {
     ExtractOptions extract;
-    HF_ASSIGN(const std::string path, ResolvePath(*view_, snapshot_.kind, options_.path));
+    HF_ASSIGN(const std::string path,
+              ResolvePath(*view_, context_.OriginalRoot(snapshot_.kind), options_.path));
     if (!path.empty()) {
       HF_TRY(ExpectPath(*view_, path));
       extract.paths.push_back(path);
@@ -203,11 +204,12 @@ class Restore {
     }
     // Without the right to give files away every single one would end in a warning.
     extract.restore_owner = ::geteuid() == 0;
+    const std::string_view root = context_.OriginalRoot(snapshot_.kind);
     for (const std::string& pattern : options_.include) {
-      extract.include.push_back(PatternInSnapshot(snapshot_.kind, pattern));
+      extract.include.push_back(PatternInSnapshot(root, pattern));
     }
     for (const std::string& pattern : options_.exclude) {
-      extract.exclude.push_back(PatternInSnapshot(snapshot_.kind, pattern));
+      extract.exclude.push_back(PatternInSnapshot(root, pattern));
     }
     extract.overwrite = options_.overwrite.value_or(Overwrite::kIfChanged);
     extract.remove_others = options_.remove_others;
@@ -294,7 +296,8 @@ class Restore {
     HF_ASSIGN(MethodChoice chosen, ChooseRestoreMethod(options_, *kind, *context_.kinds));
     HF_TRY(CheckDryRun(*chosen.method));
     HF_ASSIGN(const SourceSettings* settings, SourceOfSnapshot(*kind));
-    HF_ASSIGN(const std::string path, ResolvePath(*view_, snapshot_.kind, options_.path));
+    HF_ASSIGN(const std::string path,
+              ResolvePath(*view_, context_.OriginalRoot(snapshot_.kind), options_.path));
     if (!path.empty()) HF_TRY(ExpectPath(*view_, path));
     HF_ASSIGN(std::unique_ptr<SourceSession> source,
               SourceSession::Open(context_, *settings, "restore",

@@ -21,18 +21,15 @@ Result<std::vector<std::string>> Names(SnapshotView& view, std::string_view dire
 }
 
 // What `root` stands for in this snapshot.
-Result<std::vector<std::string>> DirectoriesOf(SnapshotView& view, const std::string& root) {
+Result<std::vector<std::string>> DirectoriesOf(SnapshotView& view, std::string_view root) {
   const std::size_t star = root.find(kAnyNode);
-  if (star == std::string::npos) return std::vector<std::string>{root};
+  if (star == std::string_view::npos) return std::vector{std::string(root)};
   std::vector<std::string> directories;
   const std::string above = TrimSlashes(root.substr(0, star));
   HF_ASSIGN(const std::optional<Attributes> found, view.Stat(above));
   if (!found) return directories;
   HF_ASSIGN(const std::vector<std::string> nodes, Names(view, above));
-  for (const std::string& node : nodes) {
-    std::string directory = root;
-    directories.push_back(directory.replace(star, kAnyNode.size(), node));
-  }
+  for (const std::string& node : nodes) directories.push_back(RootOfNode(root, node));
   return directories;
 }
 
@@ -44,11 +41,10 @@ std::string TrimSlashes(std::string_view path) {
   return std::string(path);
 }
 
-Result<std::string> ResolvePath(SnapshotView& view, std::string_view kind, std::string_view typed) {
+Result<std::string> ResolvePath(SnapshotView& view, std::string_view root, std::string_view typed) {
   std::string path = TrimSlashes(typed);
-  if (kind.empty() || path.empty() || !typed.starts_with('/')) return path;
-  HF_ASSIGN(const std::vector<std::string> directories,
-            DirectoriesOf(view, std::string(OriginalRoot(kind))));
+  if (root.empty() || path.empty() || !typed.starts_with('/')) return path;
+  HF_ASSIGN(const std::vector<std::string> directories, DirectoriesOf(view, root));
   std::vector<std::string> found;
   for (const std::string& directory : directories) {
     std::string candidate = directory + "/" + path;

@@ -24,6 +24,7 @@
 #include "common/config/schema.h"
 #include "common/stream/item.h"
 #include "common/stream/manifest.h"
+#include "common/stream/original_path.h"
 #include "common/stream/snapshot_view.h"
 
 namespace holdfast {
@@ -115,6 +116,9 @@ struct SourceKind {
   std::vector<BackupScope> scopes = {BackupScope::kWhole};  // that OpenBackup() takes
   std::string summary;                                      // one line for --help
   config::Schema options;                                   // beside kind, name, repository
+  // The directory of a snapshot below which it has files under their absolute path; kAnyNode in it
+  // stands for each node.
+  std::string original_root{kMembersRoot};
   // How snapshots are restored, besides to a directory. At most one is an InPlaceRestore.
   std::vector<RestoreMethod> restore_methods = {};
   // Why there is no InPlaceRestore, e.g. "its brokers hold one state together".

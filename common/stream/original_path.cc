@@ -2,16 +2,18 @@
 
 namespace holdfast {
 
-std::string_view OriginalRoot(std::string_view kind) {
-  return kind == "files" ? "data" : "members/*/files";
+std::string RootOfNode(std::string_view root, std::string_view node) {
+  std::string directory(root);
+  const std::size_t star = directory.find(kAnyNode);
+  return star == std::string::npos ? directory : directory.replace(star, kAnyNode.size(), node);
 }
 
-std::string PatternInSnapshot(std::string_view kind, std::string_view typed) {
+std::string PatternInSnapshot(std::string_view root, std::string_view typed) {
   const std::string_view first = typed.substr(0, typed.find('/', 1));
   const bool is_of_node =
       typed.starts_with('/') && typed.size() > 1 && first != "/data" && first != "/members";
-  if (!is_of_node || kind.empty()) return std::string(typed);
-  return "/" + std::string(OriginalRoot(kind)) + std::string(typed);
+  if (!is_of_node || root.empty()) return std::string(typed);
+  return "/" + std::string(root) + std::string(typed);
 }
 
 }  // namespace holdfast

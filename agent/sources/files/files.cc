@@ -38,6 +38,7 @@ SourceKind FilesKind() {
   kind.topology = Topology::kLocal;
   kind.summary = "files and directories with all their metadata";
   kind.options = files::SettingsSchema();
+  kind.original_root = "data";
   kind.restore_methods = {files::InPlaceMethod()};
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -21,13 +21,13 @@ TEST_CASE("snapshot path: the absolute path of a saved file is its path in the s
   testing::FakeSnapshotView view;
   AddFile(view, "data/etc/hosts");
 
-  REQUIRE(Unwrap(ResolvePath(view, "files", "/etc/hosts")) == "data/etc/hosts");
-  REQUIRE(Unwrap(ResolvePath(view, "files", "/etc/")) == "data/etc");
-  REQUIRE(Unwrap(ResolvePath(view, "files", "data/etc/hosts")) == "data/etc/hosts");
-  REQUIRE(Unwrap(ResolvePath(view, "files", "/data/etc/hosts")) == "data/etc/hosts");
-  REQUIRE(Unwrap(ResolvePath(view, "files", "/")).empty());
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/hosts")) == "data/etc/hosts");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/")) == "data/etc");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "data/etc/hosts")) == "data/etc/hosts");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/data/etc/hosts")) == "data/etc/hosts");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/")).empty());
   // Not in the snapshot: the caller reports the path as it was typed.
-  REQUIRE(Unwrap(ResolvePath(view, "files", "/etc/motd")) == "etc/motd");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/motd")) == "etc/motd");
   // Stock restic's snapshots begin at the root.
   REQUIRE(Unwrap(ResolvePath(view, "", "/etc/hosts")) == "etc/hosts");
 }
@@ -38,19 +38,24 @@ TEST_CASE("snapshot path: a file of one of several nodes is found, one of two no
   AddFile(view, "members/lb-1/files/etc/shared");
   AddFile(view, "members/lb-2/files/etc/shared");
 
-  REQUIRE(Unwrap(ResolvePath(view, "haproxy", "/etc/haproxy.cfg")) ==
+  REQUIRE(Unwrap(ResolvePath(view, kMembersRoot, "/etc/haproxy.cfg")) ==
           "members/lb-1/files/etc/haproxy.cfg");
-  REQUIRE_FAILS(ResolvePath(view, "haproxy", "/etc/shared"), ErrorCode::kInvalidArgument,
+  REQUIRE_FAILS(ResolvePath(view, kMembersRoot, "/etc/shared"), ErrorCode::kInvalidArgument,
                 "is a path of 2 nodes");
 }
 
 TEST_CASE("snapshot path: patterns of absolute paths are anchored where the kind has files") {
-  REQUIRE(PatternInSnapshot("files", "/etc/*.conf") == "/data/etc/*.conf");
-  REQUIRE(PatternInSnapshot("etcd", "/etc/etcd") == "/members/*/files/etc/etcd");
-  REQUIRE(PatternInSnapshot("files", "/data/etc") == "/data/etc");
-  REQUIRE(PatternInSnapshot("files", "/database") == "/data/database");
-  REQUIRE(PatternInSnapshot("files", "*.conf") == "*.conf");
+  REQUIRE(PatternInSnapshot("data", "/etc/*.conf") == "/data/etc/*.conf");
+  REQUIRE(PatternInSnapshot(kMembersRoot, "/etc/etcd") == "/members/*/files/etc/etcd");
+  REQUIRE(PatternInSnapshot("data", "/data/etc") == "/data/etc");
+  REQUIRE(PatternInSnapshot("data", "/database") == "/data/database");
+  REQUIRE(PatternInSnapshot("data", "*.conf") == "*.conf");
   REQUIRE(PatternInSnapshot("", "/etc/*.conf") == "/etc/*.conf");
+}
+
+TEST_CASE("snapshot path: the root of a kind has the node's name in it") {
+  REQUIRE(RootOfNode(kMembersRoot, "lb-1") == "members/lb-1/files");
+  REQUIRE(RootOfNode("data", "lb-1") == "data");
 }
 
 TEST_CASE("snapshot path: leading components are stripped along the path and below it") {
