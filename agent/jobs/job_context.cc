@@ -43,9 +43,7 @@ KindMethods TargetMethodsOf(const std::vector<SourceKind>& kinds) {
   KindMethods all;
   for (const SourceKind& kind : kinds) {
     std::vector<config::MethodSchema> methods = kind.MethodSchemas();
-    std::erase_if(methods, [&kind](const config::MethodSchema& method) {
-      return kind.FindMethod(method.name) == kind.InPlaceMethod();
-    });
+    std::erase_if(methods, &config::MethodSchema::is_in_place);
     if (!methods.empty()) all.emplace(kind.kind, std::move(methods));
   }
   return all;

@@ -53,7 +53,7 @@ struct RestoreOptions {
   // kMethod: the method's name, e.g. "to-cluster"; empty: the options choose it.
   std::string method = {};
   // The method's options as given: "stage_data_dir" -> text; lists have several.
-  std::map<std::string, std::vector<std::string>> kind_options = {};
+  config::OptionTexts kind_options = {};
   config::Values fixed_options = {};   // read already; none of them may be in `kind_options`
   std::string working_directory = {};  // relative paths in kind_options are relative to it
 };

@@ -15,6 +15,7 @@
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 #include "common/config/reader.h"
+#include "common/config/snapshot_kind.h"
 #include "common/io/fd.h"
 
 namespace holdfast {
@@ -81,12 +82,6 @@ Schema MakeTargetSchema() {
   return schema;
 }
 
-// Where files lie is root's word alone, and what an order carries are texts.
-bool MayBeOrdered(const config::OptionSpec& option) {
-  return option.type == OptionType::kString || option.type == OptionType::kInteger ||
-         option.type == OptionType::kBool || option.type == OptionType::kStringList;
-}
-
 Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& options,
                         RestoreTargetSettings& settings) {
   const Node* list = target.Find("may_set");
@@ -110,7 +105,7 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
     if (settings.fixed.contains(name)) {
       return wrong("which \"options\" fixes", "leave it out of one of them");
     }
-    if (!MayBeOrdered(*option)) {
+    if (!config::MayBeOrdered(*option)) {
       return wrong(
           fmt::format("which is {}; no order may give it", config::OptionTypeText(option->type)),
           "fix it under \"options\"");

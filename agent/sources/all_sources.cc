@@ -19,6 +19,12 @@ const std::vector<SourceKind>& AllSourceKinds() {
   return kinds;
 }
 
+std::vector<config::SnapshotKind> SnapshotKindsOf(const std::vector<SourceKind>& kinds) {
+  std::vector<config::SnapshotKind> snapshot_kinds;
+  for (const SourceKind& kind : kinds) snapshot_kinds.push_back(kind.AsSnapshotKind());
+  return snapshot_kinds;
+}
+
 const SourceKind* FindSourceKind(std::string_view kind) {
   const std::vector<SourceKind>& kinds = AllSourceKinds();
   auto found = std::ranges::find(kinds, kind, &SourceKind::kind);

@@ -9,6 +9,8 @@
 namespace holdfast {
 
 const std::vector<SourceKind>& AllSourceKinds();
+// What command lines say about the snapshots of `kinds`, in the same order.
+std::vector<config::SnapshotKind> SnapshotKindsOf(const std::vector<SourceKind>& kinds);
 // Null when there is no such kind.
 const SourceKind* FindSourceKind(std::string_view kind);
 

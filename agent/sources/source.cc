@@ -34,9 +34,25 @@ const RestoreMethod* SourceKind::InPlaceMethod() const {
 
 std::vector<config::MethodSchema> SourceKind::MethodSchemas() const {
   std::vector<config::MethodSchema> schemas;
-  for (const RestoreMethod& method : restore_methods)
-    schemas.push_back({.name = method.name, .options = method.options});
+  for (const RestoreMethod& method : restore_methods) {
+    schemas.push_back({.name = method.name,
+                       .options = method.options,
+                       .summary = method.summary,
+                       .is_in_place = std::holds_alternative<InPlaceRestore>(method.open),
+                       .has_dry_run = method.has_dry_run,
+                       .needs_source_settings = method.needs.source_settings,
+                       .takes_safety_snapshot = method.needs.safety_snapshot});
+  }
   return schemas;
+}
+
+config::SnapshotKind SourceKind::AsSnapshotKind() const {
+  return {.kind = kind,
+          .summary = summary,
+          .original_root = original_root,
+          .is_of_one_node = topology == Topology::kLocal,
+          .methods = MethodSchemas(),
+          .no_in_place = no_in_place};
 }
 
 }  // namespace holdfast

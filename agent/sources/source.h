@@ -22,6 +22,7 @@
 #include "common/base/random.h"
 #include "common/base/result.h"
 #include "common/config/schema.h"
+#include "common/config/snapshot_kind.h"
 #include "common/stream/item.h"
 #include "common/stream/manifest.h"
 #include "common/stream/original_path.h"
@@ -134,8 +135,10 @@ struct SourceKind {
   // Null if the kind has no such method.
   const RestoreMethod* FindMethod(std::string_view name) const;
   const RestoreMethod* InPlaceMethod() const;
-  // Names and options of the methods, in the order of the list.
+  // What the methods declare, in the order of the list.
   std::vector<config::MethodSchema> MethodSchemas() const;
+  // What command lines and documentation say about its snapshots.
+  config::SnapshotKind AsSnapshotKind() const;
 };
 
 }  // namespace holdfast

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -16,6 +17,11 @@ namespace holdfast::config {
 struct MethodSchema {
   std::string name;  // as a flag without "--", e.g. "to-cluster"
   Schema options;
+  std::string summary = {};            // one line
+  bool is_in_place = false;            // replaces the live state of the source
+  bool has_dry_run = false;            // may change nothing, and report what would change
+  bool needs_source_settings = false;  // the source must be configured on the node
+  bool takes_safety_snapshot = false;  // may save what it replaces or removes
   // The option that chooses the method, e.g. "to_cluster". Null: only its caller can choose it.
   // Points into `options`, so a temporary has none to give.
   const OptionSpec* OwnOption() const&;
@@ -23,6 +29,8 @@ struct MethodSchema {
 };
 
 using OptionNames = std::set<std::string, std::less<>>;
+// Options as a person typed them: the values of each, by name.
+using OptionTexts = std::map<std::string, std::vector<std::string>>;
 
 // How a message shows an option.
 enum class OptionStyle : std::uint8_t {

@@ -1,4 +1,3 @@
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "agent/sources/restore_method.h"
 #include "common/base/format.h"
 #include "common/cli/exit_code.h"
+#include "common/cli/method_options.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
 #include "common/repository/path_filter.h"
@@ -224,7 +224,7 @@ class RestoreVerb final : public AgentVerb {
     options.safety_snapshot = !no_safety_snapshot_;
     options.undo = undo_;
     options.allow_invalid = latest().allow_invalid;
-    options.kind_options = KindOptions();
+    options.kind_options = kind_options_.Given();
     HF_ASSIGN(options.working_directory, WorkingDirectory());
     if (!to_.empty()) {
       options.mode = jobs::RestoreMode::kDirectory;
@@ -249,7 +249,7 @@ class RestoreVerb final : public AgentVerb {
  protected:
   Result<void> CheckOptions() override {
     const bool has_to = !to_.empty();
-    const bool has_kind_option = !KindOptions().empty();
+    const bool has_kind_option = !kind_options_.Given().empty();
     if (undo_ && (has_to || has_kind_option)) {
       return WrongOptions("--undo restores in place; it does not go with other ways to restore");
     }
@@ -294,36 +294,11 @@ class RestoreVerb final : public AgentVerb {
   void AddKindOptions(OptionList& options) {
     for (const SourceKind& kind : kinds()) {
       for (const RestoreMethod& method : kind.restore_methods) {
-        if (method.options.options.empty()) continue;
-        options.BeginGroup(
-            fmt::format("{} snapshots, --{}: {}", kind.kind, method.name, method.summary));
-        for (const config::OptionSpec& spec : method.options.options) AddKindOption(options, spec);
+        kind_options_.AddGroup(
+            options, fmt::format("{} snapshots, --{}: {}", kind.kind, method.name, method.summary),
+            method.options);
       }
     }
-  }
-
-  void AddKindOption(OptionList& options, const config::OptionSpec& spec) {
-    Option option = {.names = config::FlagText(spec.name), .help = spec.help};
-    if (spec.type == config::OptionType::kBool) {
-      option.value = &kind_flags_[spec.name];
-    } else {
-      option.value = &kind_texts_[spec.name];
-      option.metavar = spec.type == config::OptionType::kInteger ? "N"
-                       : spec.type == config::OptionType::kPath  ? "PATH"
-                                                                 : "TEXT";
-    }
-    options.Add(std::move(option));
-  }
-
-  std::map<std::string, std::vector<std::string>> KindOptions() const {
-    std::map<std::string, std::vector<std::string>> given;
-    for (const auto& [name, texts] : kind_texts_) {
-      if (!texts.empty()) given.emplace(name, texts);
-    }
-    for (const auto& [name, is_set] : kind_flags_) {
-      if (is_set) given[name] = {"true"};
-    }
-    return given;
   }
 
   Result<int> DryRun(AgentProgram& program,
@@ -351,9 +326,7 @@ class RestoreVerb final : public AgentVerb {
   bool in_place_ = false;
   bool undo_ = false;
   bool no_safety_snapshot_ = false;
-  // By the name of the option.
-  std::map<std::string, std::vector<std::string>> kind_texts_;
-  std::map<std::string, bool> kind_flags_;
+  MethodOptions kind_options_;
 };
 
 }  // namespace

@@ -708,7 +708,8 @@ TEST_CASE("restore job: an option of another kind is refused with that kind") {
       fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = {{"beam", {"x"}}}});
 
   REQUIRE_THAT(report.error->message(), Catch::Contains("--beam is no option of \"fake\""));
-  REQUIRE_THAT(report.error->hint(), Catch::Contains("it is an option of other snapshots"));
+  REQUIRE_THAT(report.error->hint(),
+               Catch::Contains("it is an option of other snapshots (--beam)"));
 }
 
 TEST_CASE("restore job: a kind without a restore in place says why, and what it has") {
