@@ -502,7 +502,8 @@ std::string CommandLine::VerbHelp(std::size_t index, const std::string& words,
     arguments += OptionRows(group.options, /*positional=*/true, width);
     const std::string rows = OptionRows(group.options, /*positional=*/false, width);
     if (rows.empty()) continue;
-    sections += fmt::format("\n{}:\n{}", group.title.empty() ? "Options" : group.title, rows);
+    const std::string title = group.title.empty() ? "Options" : group.title;
+    sections += "\n" + Wrap(title + ":", 0, width) + rows;
   }
   if (!arguments.empty()) help += "\nArguments:\n" + arguments;
   help += sections + "\nGlobal options:\n";
