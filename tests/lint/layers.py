@@ -24,6 +24,7 @@ RANKS = {
     "common/kafka": 2,
     "agent/sources": 3,
     "agent/settings": 3,
+    "agent/kind_table": 4,
     "agent/core": 4,
     "agent/journal": 4,
     "agent/jobs": 4,
