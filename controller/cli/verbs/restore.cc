@@ -5,8 +5,11 @@
 #include <vector>
 
 #include "common/base/format.h"
+#include "common/cli/method_options.h"
 #include "controller/cli/draft_check.h"
+#include "controller/cli/kind_table.h"
 #include "controller/cli/operator_verb.h"
+#include "controller/cli/restore_checks.h"
 #include "controller/cli/restore_target.h"
 #include "controller/cli/run_words.h"
 #include "controller/cli/session.h"
@@ -15,16 +18,12 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// What names a directory below a restore root, or a path of a snapshot, as agents take it.
-bool IsRelativePath(std::string_view path) {
-  if (path.empty() || path.size() > 4096 || path.front() == '/' || path.back() == '/') return false;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view part = path.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") return false;
-    begin = end + 1;
-  }
-  return true;
+// The options of `method` that an order may give.
+config::Schema OptionsToOrder(const config::MethodSchema& method) {
+  config::Schema schema = method.options;
+  std::erase_if(schema.options,
+                [](const config::OptionSpec& option) { return !config::MayBeOrdered(option); });
+  return schema;
 }
 
 // "kind/name", "kind/name@host"
@@ -68,7 +67,8 @@ class RestoreVerb final : public OperatorVerb {
               .value = &into_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
-              .help = "with --into and --in-place: only this path of the snapshot",
+              .help = "with --into and --in-place: only this path of the snapshot, or the absolute "
+                      "path that it was saved from",
               .value = &target_.path})
         .Add({.names = "--in-place",
               .help = "over the live source, with a way back",
@@ -81,11 +81,12 @@ class RestoreVerb final : public OperatorVerb {
     options
         .Add({.names = "--to-target",
               .metavar = "NAME",
-              .help = "by the kind's own restore, to a target of that node's policy",
+              .help = "to a target of that node's policy, with a restore method of the kind",
               .value = &target_.named})
         .Add({.names = "--option",
               .metavar = "NAME=VALUE",
-              .help = "with --to-target: an option that the policy lets an order give",
+              .help = "with --to-target: the same as --NAME VALUE, also for a kind that this "
+                      "program does not know",
               .value = &target_options_})
         .Add({.names = "--dry-run",
               .help = "with --in-place and --to-target: change nothing, and say what would be",
@@ -96,6 +97,7 @@ class RestoreVerb final : public OperatorVerb {
     AddNote(options, "why, for the records");
     AddPassphraseFile(options);
     AddNoWait(options);
+    AddMethodOptions(options);
   }
 
   Result<int> Run(Session& session) override {
@@ -103,6 +105,9 @@ class RestoreVerb final : public OperatorVerb {
     HF_ASSIGN(const v1::SnapshotView snapshot, FindSnapshot(session, SnapshotToShow()));
     HF_TRY(CheckValidity(target_, snapshot));
     session.TellPassedOver(snapshot);
+    if (target_.in_place) HF_TRY(CheckInPlace(KindTable(), snapshot));
+    HF_ASSIGN(target_.path, PathInSnapshot(KindTable(), target_.path, snapshot, node_));
+    HF_TRY(CheckTargetOptions(KindTable(), target_, snapshot));
     // Before a draft is requested: a wrong passphrase must leave none.
     HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(settings->operator_key_file));
     HF_ASSIGN(v1::AdminReply reply, session.Ask(OrderOf(snapshot), v1::AdminReply::kDraft));
@@ -147,10 +152,15 @@ class RestoreVerb final : public OperatorVerb {
     }
     if (target_.named.empty()) {
       if (!target_options_.empty()) return WrongUsage("--option goes with --to-target");
+      const config::OptionTexts given = method_options_.Given();
+      if (!given.empty()) {
+        return WrongUsage(config::FlagText(given.begin()->first) + " goes with --to-target");
+      }
     }
     if (!target_.path.empty() && !target_.named.empty()) {
       return WrongUsage("--path goes with --into and --in-place");
     }
+    while (target_.path.size() > 1 && target_.path.ends_with('/')) target_.path.pop_back();
     HF_TRY(CheckPath(target_.path));
     if (into_.empty()) {
       target_.safety_snapshot = !no_safety_snapshot_;
@@ -172,15 +182,38 @@ class RestoreVerb final : public OperatorVerb {
   }
 
  private:
+  void AddMethodOptions(OptionList& options) {
+    for (const config::SnapshotKind& kind : KindTable()) {
+      for (const config::MethodSchema& method : kind.methods) {
+        if (method.is_in_place) continue;
+        method_options_.AddGroup(options,
+                                 fmt::format("With --to-target, {} snapshots, method {}: {}",
+                                             kind.kind, method.name, method.summary),
+                                 OptionsToOrder(method));
+      }
+    }
+  }
+
   static Result<void> CheckPath(const std::string& path) {
-    if (path.empty() || IsRelativePath(path)) return {};
+    if (path.empty() || IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0))) return {};
     return WrongUsage(
-        fmt::format("--path {}; expected a path of the snapshot like data/etc/hosts, "
-                    "without \".\" and \"..\"",
+        fmt::format("--path {}; expected a path inside the snapshot like data/etc/hosts, or the "
+                    "absolute path that it was saved from like /etc/hosts, without \".\" and "
+                    "\"..\"",
                     Quote(path)));
   }
 
+  void AddTargetOption(const std::string& name, const std::string& value) {
+    auto& options = target_.options;
+    auto found = std::ranges::find_if(options, [&](const auto& one) { return one.first == name; });
+    if (found == options.end()) found = options.emplace(found, name, std::vector<std::string>());
+    found->second.push_back(value);
+  }
+
   Result<void> ReadTargetOptions() {
+    for (const auto& [name, values] : method_options_.Given()) {
+      for (const std::string& value : values) AddTargetOption(name, value);
+    }
     for (const std::string& text : target_options_) {
       const std::size_t equals = text.find('=');
       if (equals == std::string::npos || equals == 0) {
@@ -188,11 +221,7 @@ class RestoreVerb final : public OperatorVerb {
       }
       std::string name = text.substr(0, equals);
       std::ranges::replace(name, '-', '_');  // as files have it
-      auto& options = target_.options;
-      auto found =
-          std::ranges::find_if(options, [&](const auto& one) { return one.first == name; });
-      if (found == options.end()) found = options.emplace(found, name, std::vector<std::string>());
-      found->second.push_back(text.substr(equals + 1));
+      AddTargetOption(name, text.substr(equals + 1));
     }
     return {};
   }
@@ -243,6 +272,7 @@ class RestoreVerb final : public OperatorVerb {
   RestoreTarget target_;
   bool undo_ = false;
   LatestOptions latest_;
+  MethodOptions method_options_;
   std::vector<std::string> target_options_;
   bool no_safety_snapshot_ = false;
 };
@@ -251,17 +281,16 @@ class RestoreVerb final : public OperatorVerb {
 
 OperatorVerbEntry RestoreEntry() {
   return {
-      .text =
-          {.names = {"restore"},
-           .section = "Back up, look and restore",
-           .summary = "put a snapshot back; signed with your key",
-           .examples =
-               "  holdfast restore latest:files/app --node web-1 --into staging/look\n"
-               "  holdfast restore 3fa2b1c4 --node web-1 --into staging/x --path data/etc/hosts\n"
-               "  holdfast restore latest:haproxy/edge --node lb-1 --in-place\n"
-               "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --dry-run\n"
-               "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --option "
-               "topic=orders\n"},
+      .text = {.names = {"restore"},
+               .section = "Back up, look and restore",
+               .summary = "put a snapshot back; signed with your key",
+               .examples =
+                   "  holdfast restore latest:files/app --node web-1 --into staging/look\n"
+                   "  holdfast restore 3fa2b1c4 --node web-1 --into staging/x --path /etc/hosts\n"
+                   "  holdfast restore latest:haproxy/edge --node lb-1 --in-place\n"
+                   "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr --dry-run\n"
+                   "  holdfast restore latest:kafka/main --node kafka-1 --to-target dr \\\n"
+                   "      --topic orders --until 2026-01-02T03:04:05Z\n"},
       .make = MakeOperatorVerb<RestoreVerb>};
 }
 

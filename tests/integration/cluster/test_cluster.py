@@ -162,14 +162,17 @@ class WholeCluster(Case):
             return done.stdout + done.stderr
 
         refused = restore("--to-target", "again", "--option", f"stage-data-dir={self.directory}/mine", expect=4)
-        self.assertIn('fixes option "stage_data_dir"', refused)
-        refused = restore("--to-target", "again", "--option", "mark-compacted=true", expect=4)
+        self.assertIn("no order may give --stage-data-dir", refused)
+        self.assertIn('fixes option "member"', restore("--to-target", "again", "--member", "other", expect=4))
+        refused = restore("--to-target", "again", "--mark-compacted", expect=4)
         self.assertIn('no order may give option "mark_compacted"', refused)
+        refused = restore("--to-target", "again", "--topic", "orders", expect=2)
+        self.assertIn('--topic is no option of "etcd" snapshots', refused)
         self.assertIn("is not in the node's policy", restore("--to-target", "elsewhere", expect=4))
         self.assertIn("cannot be tried", restore("--to-target", "again", "--dry-run", expect=1))
         self.assertFalse(again.members[0].data_dir.exists())
 
-        said = restore("--to-target", "again", "--option", f"initial-cluster-token={again.token}")
+        said = restore("--to-target", "again", "--initial-cluster-token", again.token)
 
         self.assertIn("restore to a target of the node's policy", said)
         self.assertIn(again.token, said)

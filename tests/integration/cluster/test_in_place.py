@@ -80,7 +80,7 @@ class FilesInPlace(Ordered, Case):
     def test_one_path_comes_back_and_an_undo_takes_it_away_again(self) -> None:
         before = scan(self.live)
 
-        task = self.order("latest:files/app", "--path", self.inside(self.live / "conf"))
+        task = self.order("latest:files/app", "--path", str(self.live / "conf"))  # as it was saved from
 
         self.assertEqual(differences(self.saved_conf, scan(self.live / "conf")), [])
         self.assertEqual((self.live / "data" / "big").read_text(), "changed\n")
@@ -121,7 +121,7 @@ class HaproxyInPlace(Ordered, LiveCase):
         self.assertEqual(self.planned("latest:haproxy/edge", "--path", path), {self.map: "replaced"})
         self.assertEqual((self.knows(self.edge), self.edge.contents()), (known, before))
 
-        self.order("latest:haproxy/edge", "--path", path)
+        self.order("latest:haproxy/edge", "--path", self.map)  # as it was saved from
 
         after = self.edge.contents()
         self.assertEqual(after.pop("maps/version.map"), b"version v1\n")

@@ -232,7 +232,7 @@ class FreshCluster(Case):
         told = cluster.call(*order, "--dry-run", operator=True).stdout
         self.assertIn("a dry run, which changed nothing", told)
         self.assertRegex(told, r"topic +plain-07 +plain-07 +3 +24[ ,]?\d{3} .* made")
-        some = ("--option", "topic=plain-0*", "--option", "rename=plain-07=seven")
+        some = ("--topic", "plain-0*", "--rename", "plain-07=seven")
         [task] = self.restore(cluster, *some, "--dry-run")["tasks"]
         plan = task["report"]["restored"]["plan"]
         topics = {item["name"]: item["target"] for item in plan if item["what"] == "topic"}

@@ -284,12 +284,12 @@ class Backup(Case):
             return said.stdout + said.stderr
 
         refused = restore("--option", f"to-data-dir={self.directory}/mine", expect=4)
-        self.assertIn('fixes option "to_data_dir"', refused)
-        self.assertIn('no order may give option "from"', restore("--option", "from=2026-01-01T00:00:00Z", expect=4))
+        self.assertIn("no order may give --to-data-dir", refused)
+        self.assertIn('no order may give option "from"', restore("--from", "2026-01-01T00:00:00Z", expect=4))
         self.assertIn(live.blocks()[0], restore("--dry-run"))
         self.assertFalse(data.exists() or (self.directory / "mine").exists())
 
-        restore("--option", "retention=15d")
+        restore("--retention", "15d")
         self.assertEqual({one.name for one in data.iterdir() if len(one.name) == 26}, set(live.blocks()))
         totals = self.on_data(data).totals(0, int(time.time() * 1000), "load")
         self.assertTrue(totals)

@@ -64,15 +64,15 @@ class ThreeAgents(Case):
             self.back_up()
             client.delete("/app/below")
             client.delete("/app")
-            dry = self.order("--option", "znode=/app", "--dry-run")
+            dry = self.order("--znode", "/app", "--dry-run")
             self.assertEqual(dry["state"], "done", json.dumps(dry, indent=1))
             self.assertIsNone(client.stat("/app"))
-            run = self.order("--option", "znode=/app")
+            run = self.order("--znode", "/app")
             self.assertEqual(run["state"], "done", json.dumps(run, indent=1))
             client.sync()
             self.assertEqual(client.get("/app/below")[0], b"2")
             # Where it goes is not for the order to say.
-            refused = self.order("--option", "znode=/app", "--option", "to_ensemble=127.0.0.1:1")
+            refused = self.order("--znode", "/app", "--to-ensemble", "127.0.0.1:1")
             self.assertNotEqual(refused["state"], "done")
 
     def test_another_takes_over_from_one_that_is_down(self) -> None:

@@ -17,10 +17,10 @@ using Request = v1::AdminRequest;
 
 const std::string kSnapshot(32, '\x3f');
 
-v1::SnapshotView TheSnapshot() {
+v1::SnapshotView TheSnapshot(const std::string& source = "files/app") {
   v1::SnapshotView view;
   view.set_id(kSnapshot);
-  view.set_source("files/app");
+  view.set_source(source);
   view.set_host("web-1");
   view.set_repository("main");
   view.set_run(kRun);
@@ -58,13 +58,14 @@ v1::Plan PlanOf(const v1::RestoreRequest& request) {
 // A controller that makes drafts as it is asked to, or as `spoil` makes of them.
 struct RestoreFixture : OperatorFixture {
   RestoreFixture() {
-    controller.On(Request::kSnapshotShow, [](const Request&) {
+    controller.On(Request::kSnapshotShow, [this](const Request&) {
       v1::AdminReply reply;
-      *reply.mutable_snapshot() = TheSnapshot();
+      *reply.mutable_snapshot() = TheSnapshot(source);
       return Reply(reply);
     });
     controller.On(Request::kRestore, [this](const Request& request) {
       v1::Plan plan = PlanOf(request.restore());
+      plan.mutable_restore()->set_source(source);
       if (spoil) spoil(plan);
       draft.set_draft(kRun);
       draft.set_state("open");
@@ -101,6 +102,7 @@ struct RestoreFixture : OperatorFixture {
   }
   std::size_t Signatures() { return controller.Got(Request::kApprove).size(); }
 
+  std::string source = "files/app";
   std::function<void(v1::Plan&)> spoil;
   unsigned operators = 1;
   v1::DraftView draft;
@@ -318,11 +320,15 @@ TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing els
 }
 
 const std::vector<std::string> kToTarget = {
-    "restore",  "latest:files/app", "--node",   "web-1",    "--to-target", "dr",
-    "--option", "only=a",           "--option", "only=b=c", "--option",    "keep-time=yes"};
+    "restore", "latest:kafka/main", "--node", "web-1",    "--to-target", "dr", "--topic",
+    "a",       "--topic",           "b=c",    "--option", "with=records"};
+
+struct TargetFixture : RestoreFixture {
+  TargetFixture() { source = "kafka/main"; }
+};
 
 TEST_CASE("restore: to a target it is said in words where to, by what, and what is done first") {
-  RestoreFixture fixture;
+  TargetFixture fixture;
   fixture.controller.On(Request::kRunShow, [](const Request&) {
     v1::AdminReply reply = RunReply("partly done", v1::TASK_STATE_DONE, v1::ORDER_KIND_RESTORE);
     v1::Restored& restored =
@@ -341,8 +347,8 @@ TEST_CASE("restore: to a target it is said in words where to, by what, and what 
   CHECK(outcome.code == 3);
   CHECK_THAT(outcome.err, Contains("restore to a target of the node's policy") &&
                               Contains("dr: where that is, policy.yaml of web-1 says") &&
-                              Contains("only = a") && Contains("only = b=c") &&
-                              Contains("keep_time = yes") && Contains("a safety snapshot of what"));
+                              Contains("topic = a") && Contains("topic = b=c") &&
+                              Contains("with = records") && Contains("a safety snapshot of what"));
   CHECK_THAT(outcome.out, Contains("then do the rest") && Contains("one of many") &&
                               Contains("and 139 more") && Contains("busy: one is busy") &&
                               Contains("a dry run"));
@@ -360,7 +366,7 @@ TEST_CASE("restore: to a target it is said in words where to, by what, and what 
   const Json document = tried.document<Json>();
   const Json& plan = document["draft"]["plan"];
   CHECK(plan["target"] == "dr");
-  CHECK(plan["options"]["only"] == Json({"a", "b=c"}));
+  CHECK(plan["options"]["topic"] == Json({"a", "b=c"}));
   CHECK(plan["dry_run"] == true);
   CHECK(plan["safety_snapshot"] == false);
   const Json& restored = document["run"]["tasks"][0]["report"]["restored"];
@@ -396,12 +402,142 @@ TEST_CASE("restore: a target's draft in which anything differs is not signed") {
   };
   for (const auto& [message, spoil] : spoilt) {
     INFO(message);
-    RestoreFixture fixture;
+    TargetFixture fixture;
     fixture.spoil = spoil;
     const Outcome outcome = fixture.Run(kToTarget);
     CHECK(outcome.code == 4);
     CHECK_THAT(outcome.err, Contains(message));
     CHECK(fixture.Signatures() == 0);
+  }
+}
+
+// The mistake of a restore to a target with these options, which no controller hears of.
+Outcome RunToTarget(const std::string& source, const std::vector<std::string>& options) {
+  RestoreFixture fixture;
+  fixture.source = source;
+  std::vector<std::string> argv = {"restore", "latest:" + source, "--node",
+                                   "web-1",   "--to-target",      "dr"};
+  argv.insert(argv.end(), options.begin(), options.end());
+  Outcome outcome = fixture.Run(argv);
+  CHECK(fixture.controller.Got(Request::kRestore).empty());
+  return outcome;
+}
+
+TEST_CASE("restore: an option of a target is checked before a draft is requested") {
+  struct Mistake {
+    std::string source;
+    std::vector<std::string> options;
+    int code;
+    std::string message;
+  };
+  const std::vector<Mistake> mistakes = {
+      {"kafka/main", {"--topik", "a"}, 2, "unknown option \"--topik\"; did you mean \"--topic\"?"},
+      {"kafka/main", {"--option", "topik=a"}, 2, "did you mean \"--topic\"?"},
+      {"kafka/main", {"--znode", "/app"}, 2, "--znode is no option of \"kafka\" snapshots"},
+      {"kafka/main", {"--znode", "/app"}, 2, "an option of zookeeper snapshots (--to-ensemble)"},
+      {"files/app", {"--topic", "a"}, 2, "--topic is no option of \"files\" snapshots"},
+      {"kafka/main", {"--compression", "zip"}, 2, "expected one of \"none\", \"gzip\""},
+      {"kafka/main", {"--until", "a", "--option", "until=b"}, 2, "--until is given 2 times"},
+      {"etcd/main", {"--bump-revision", "many"}, 2, "expected a whole number"},
+      {"etcd/main", {"--option", "mark-compacted=yes"}, 2, "expected true or false"},
+      {"zookeeper/main", {"--member", "1", "--znode", "/app"}, 2, "belongs to --to-ensemble"},
+      {"etcd/main", {"--option", "stage-data-dir=/x"}, 4, "no order may give --stage-data-dir"},
+      {"etcd/main", {"--option", "stage-data-dir=/x"}, 4, "policy.yaml of the node sets it"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    INFO(mistake.message);
+    const Outcome outcome = RunToTarget(mistake.source, mistake.options);
+    CHECK(outcome.code == mistake.code);
+    CHECK_THAT(outcome.err, Contains(mistake.message));
+  }
+}
+
+TEST_CASE("restore: a kind without a restore in place is refused before a draft is requested") {
+  RestoreFixture fixture;
+  fixture.source = "etcd/main";
+
+  const Outcome outcome =
+      fixture.Run({"restore", "latest:etcd/main", "--node", "web-1", "--in-place"});
+
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err, Contains("\"etcd/main\" cannot be restored in place: all members must"));
+  CHECK(fixture.controller.Got(Request::kRestore).empty());
+}
+
+TEST_CASE("restore: options of a kind that this program does not know are for the node to check") {
+  RestoreFixture fixture;
+  fixture.source = "newer/main";
+
+  const Outcome outcome = fixture.Run({"restore", "latest:newer/main", "--node", "web-1",
+                                       "--to-target", "dr", "--option", "some-thing=x"});
+
+  INFO(outcome.err);
+  CHECK(outcome.code == 0);
+  const v1::NamedTarget asked = fixture.controller.Got(Request::kRestore)[0].restore().named();
+  REQUIRE(asked.options_size() == 1);
+  CHECK(asked.options(0).name() == "some_thing");
+}
+
+TEST_CASE("restore: help lists what an order may give, by kind and method") {
+  RestoreFixture fixture;
+
+  const std::string help = fixture.Run({"restore", "--help"}).out;
+
+  CHECK_THAT(help, Contains("With --to-target, kafka snapshots, method to-cluster:") &&
+                       Contains("--topic TEXT") && Contains("--hold-retention") &&
+                       Contains("With --to-target, zookeeper snapshots, method to-ensemble:"));
+  // A path on the node is for its policy to name.
+  CHECK_THAT(help, !Contains("--stage-data-dir") && !Contains("--target-client"));
+}
+
+// The path in the order of `restore --into ... --path TYPED` by node web-1, or what is wrong with
+// it.
+std::string OrderedPath(const std::string& source, const std::string& host,
+                        const std::string& typed) {
+  RestoreFixture fixture;
+  fixture.source = source;
+  fixture.controller.On(Request::kSnapshotShow, [&](const Request&) {
+    v1::AdminReply reply;
+    *reply.mutable_snapshot() = TheSnapshot(source);
+    reply.mutable_snapshot()->set_host(host);
+    return Reply(reply);
+  });
+  const Outcome outcome = fixture.Run(
+      {"restore", "latest:" + source, "--node", "web-1", "--into", "staging/x", "--path", typed});
+  const auto asked = fixture.controller.Got(Request::kRestore);
+  if (asked.empty()) {
+    CHECK(outcome.code == 2);
+    return outcome.err;
+  }
+  // The operator signs the path inside the snapshot, and sees it.
+  const std::string path = asked[0].restore().staging().path();
+  CHECK_THAT(outcome.err, Contains(path));
+  return path;
+}
+
+TEST_CASE("restore: an absolute path becomes the path inside the snapshot, by the kind's layout") {
+  CHECK(OrderedPath("files/app", "web-1", "/etc/hosts") == "data/etc/hosts");
+  CHECK(OrderedPath("files/app", "web-1", "/data/x/") == "data/data/x");
+  CHECK(OrderedPath("files/app", "web-1", "data/etc/hosts") == "data/etc/hosts");
+  CHECK(OrderedPath("haproxy/edge", "lb-1", "/etc/haproxy/haproxy.cfg") ==
+        "members/lb-1/files/etc/haproxy/haproxy.cfg");
+  CHECK(OrderedPath("haproxy/edge", "lb-1", "members/lb-1/files/etc") == "members/lb-1/files/etc");
+  CHECK(OrderedPath("etcd/main", "web-1", "/etc/etcd.yaml") == "members/web-1/files/etc/etcd.yaml");
+  CHECK(OrderedPath("newer/main", "web-1", "etc/hosts") == "etc/hosts");
+}
+
+TEST_CASE(
+    "restore: a path that is neither absolute nor of the snapshot is refused before a draft") {
+  CHECK_THAT(OrderedPath("files/app", "web-1", "etc/hosts"),
+             Contains("expected data/etc/hosts or /etc/hosts"));
+  CHECK_THAT(OrderedPath("haproxy/edge", "lb-1", "etc/haproxy"),
+             Contains("expected members/NODE/files/etc/haproxy or /etc/haproxy"));
+  CHECK_THAT(OrderedPath("etcd/main", "db-2", "/etc/etcd.yaml"),
+             Contains("has files of several nodes; expected members/NODE/files/etc/etcd.yaml"));
+  CHECK_THAT(OrderedPath("newer/main", "web-1", "/etc/hosts"),
+             Contains("does not know the kind of \"newer/main\""));
+  for (const std::string typed : {"/", "//etc", "/etc/../x", "data/./x"}) {
+    CHECK_THAT(OrderedPath("files/app", "web-1", typed), Contains("expected a path inside"));
   }
 }
 
