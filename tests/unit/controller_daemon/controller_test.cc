@@ -18,6 +18,7 @@
 #include "common/io/fd.h"
 #include "common/io/local_socket.h"
 #include "common/trust/root_document.h"
+#include "controller/catalog/catalog.h"
 #include "controller/cli/init_cluster.h"
 #include "controller/daemon/admin_loop.h"
 #include "controller/daemon/controller_daemon.h"
@@ -256,6 +257,39 @@ TEST_CASE("controller: a node joins by its token, once, and is known after a res
   const v1::StatusReply status = again.Good(StatusRequest()).status();
   CHECK(status.agents() == 1);
   CHECK(status.agents_connected() == 0);
+}
+
+TEST_CASE("controller: the last good snapshot of a source is in its own repository") {
+  Cluster cluster;
+  {
+    Running controller(cluster);
+    Agent agent(cluster, TokenFor(controller, "db-1"));
+    (void)agent.SayHello();
+    REQUIRE_OK(controller.Stop());
+  }
+  {
+    Catalog catalog = Unwrap(
+        Catalog::Open(cluster.directory.path() + "/state/catalog.db", DatabaseMode::kWrite));
+    std::vector<Change> changes;
+    for (const auto& [repository, number] : {std::pair("main", 1), std::pair("offsite", 2)}) {
+      SnapshotRecord snapshot;
+      snapshot.repository = repository;
+      snapshot.snapshot = Bytes(32, static_cast<std::uint8_t>(number));
+      snapshot.source = "files/app";
+      snapshot.host = "db-1";
+      snapshot.time_ms = 1'000 * number;
+      changes.emplace_back(snapshot);
+    }
+    REQUIRE_OK(catalog.Apply(changes));
+  }
+  Running again(cluster);
+  const v1::StatusReply status = again.Good(StatusRequest()).status();
+  REQUIRE(status.sources_size() == 1);
+  CHECK(status.sources(0).last_good_ms() == 1'000);
+  CHECK(status.sources(0).last_ms() == 1'000);
+  v1::AdminRequest show;
+  show.mutable_snapshot_show()->set_snapshot("latest:files/app");
+  CHECK(again.Good(show).snapshot().time_ms() == 1'000);
 }
 
 TEST_CASE("controller: an agent is away as soon as its connection closes") {

@@ -89,6 +89,10 @@ TEST_CASE("forget: of other sources nothing is touched") {
                    {.policy = {.last = 1}, .selector = "fake/one", .allow_below_floor = true}));
 
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 4);
+  const ForgetReport report =
+      Unwrap(RunForget(fixture.Context(), fixture.Main(),
+                       {.policy = {.last = 1}, .selector = "*/*@n1", .allow_below_floor = true}));
+  CHECK(report.forgotten == 2);
 }
 
 TEST_CASE("forget: a policy for a source that does not exist is an error") {

@@ -232,6 +232,20 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
                 "in repositories \"main\" and \"other\"");
 }
 
+TEST_CASE("list: a selector may name the host") {
+  JobsFixture fixture;
+  (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
+  const auto list = [&](std::string_view selector) {
+    return ListRepositories(fixture.Context(), fixture.AllRepositories(), selector)
+        .at(0)
+        .snapshots.size();
+  };
+
+  CHECK(list("fake/one@n1") == 1);
+  CHECK(list("fake/*@n*") == 2);
+  CHECK(list("fake/one@n2") == 0);
+}
+
 TEST_CASE("list: a selector that names no known source is an error, with the nearest name") {
   JobsFixture fixture;
   const auto check = [&](std::string_view selector) {

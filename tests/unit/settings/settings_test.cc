@@ -271,6 +271,9 @@ TEST_CASE("settings: selectors choose sources in the file's order") {
                 "there are: files/app, etcd/main");
   REQUIRE_FAILS(SelectSources(settings, {"ectd/main"}), ErrorCode::kInvalidArgument,
                 "did you mean \"etcd/main\"?");
+  settings.sources.resize(200, settings.sources.front());
+  REQUIRE_FAILS(SelectSources(settings, {"etcd/other"}), ErrorCode::kInvalidArgument,
+                "and 195 more; `holdfast-agent source list` shows them");
 }
 
 }  // namespace
