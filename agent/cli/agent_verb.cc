@@ -73,15 +73,15 @@ void AgentVerb::AddSnapshot(OptionList& options, std::string& snapshot, const st
 
 void AgentVerb::AddSourceFilter(OptionList& options, const std::string& purpose) {
   options.Add({.names = "--source",
-               .metavar = "KIND/NAME",
+               .metavar = "KIND/NAME[@HOST]",
                .help = purpose + "; * is allowed",
                .value = &source_filter_});
 }
 
 Result<void> AgentVerb::CheckSourceFilter() const {
   if (source_filter_.empty() || source_filter_.find('/') != std::string::npos) return {};
-  return WrongOptions(
-      fmt::format("source {}; expected kind/name, * is allowed", Quote(source_filter_)));
+  return WrongOptions(fmt::format("source {}; expected kind/name or kind/name@host, * is allowed",
+                                  Quote(source_filter_)));
 }
 
 Result<void> AgentVerb::Check() {

@@ -5,7 +5,6 @@
 
 #include "agent/jobs/snapshot_finder.h"
 #include "common/base/format.h"
-#include "common/base/pattern.h"
 #include "common/repository/snapshot_reader.h"
 
 namespace holdfast::jobs {
@@ -21,9 +20,7 @@ Result<std::vector<SnapshotInfo>> Choose(const JobContext& context, const std::s
       HF_TRY(CheckSelector(options.selector, KnownSources(context, all)));
     }
     std::erase_if(all, [&](const SnapshotInfo& snapshot) {
-      return !options.selector.empty() &&
-             (snapshot.kind.empty() ||
-              !MatchesPattern(options.selector, snapshot.kind + "/" + snapshot.name));
+      return !options.selector.empty() && !MatchesSource(options.selector, snapshot, snapshot.name);
     });
     return all;
   }

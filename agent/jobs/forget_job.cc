@@ -7,7 +7,6 @@
 #include "agent/jobs/snapshot_finder.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
-#include "common/base/pattern.h"
 #include "common/repository/snapshot_reader.h"
 
 namespace holdfast::jobs {
@@ -21,8 +20,7 @@ std::string Describe(const SnapshotInfo& snapshot) {
 }
 
 bool IsChosen(const SnapshotInfo& snapshot, std::string_view selector) {
-  return selector.empty() ||
-         (!snapshot.kind.empty() && MatchesPattern(selector, snapshot.kind + "/" + snapshot.name));
+  return selector.empty() || MatchesSource(selector, snapshot, snapshot.name);
 }
 
 // Damaged snapshots of which one of `selectors` is the beginning of the id. They say nothing of

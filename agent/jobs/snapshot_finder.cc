@@ -24,6 +24,19 @@ std::vector<RepositoryAddress> Searched(const JobContext& context,
   return {AddressOf(*own)};
 }
 
+bool HasHost(std::string_view selector) { return selector.find('@') != std::string_view::npos; }
+
+std::string LabelOf(const repository::SnapshotInfo& snapshot) {
+  return fmt::format("{}/{}@{}", snapshot.kind, snapshot.source_name(), snapshot.host);
+}
+
+// What snapshots of the source carry as their host. REQUIRES: the context has settings.
+std::string HostOf(const JobContext& context, const SourceSettings& source) {
+  const SourceKind* kind = context.FindKind(source.kind);
+  HF_CHECK(kind != nullptr);
+  return SnapshotHost(*context.settings, kind->topology);
+}
+
 // What a later repository says is nearer to the truth than "not found" in an earlier one.
 Error Worse(std::optional<Error> before, Error now) {
   if (before && now.code() == ErrorCode::kNotFound && HasSuggestion(before->message())) {
@@ -34,6 +47,13 @@ Error Worse(std::optional<Error> before, Error now) {
 }
 
 }  // namespace
+
+bool MatchesSource(std::string_view selector, const repository::SnapshotInfo& snapshot,
+                   std::string_view name) {
+  if (snapshot.kind.empty()) return false;
+  const std::string source = fmt::format("{}/{}", snapshot.kind, name);
+  return MatchesPattern(selector, HasHost(selector) ? source + "@" + snapshot.host : source);
+}
 
 std::vector<RepositoryListing> ListRepositories(const JobContext& context,
                                                 const std::vector<RepositoryAddress>& repositories,
@@ -58,10 +78,9 @@ std::vector<RepositoryListing> ListRepositories(const JobContext& context,
     }
     std::set<std::string> sources;
     for (repository::SnapshotInfo& snapshot : snapshots->snapshots) {
-      if (!snapshot.kind.empty()) sources.insert(snapshot.kind + "/" + snapshot.source_name());
-      bool is_chosen = selector.empty() ||
-                       (!snapshot.kind.empty() &&
-                        MatchesPattern(selector, snapshot.kind + "/" + snapshot.source_name()));
+      if (!snapshot.kind.empty()) sources.insert(LabelOf(snapshot));
+      const bool is_chosen =
+          selector.empty() || MatchesSource(selector, snapshot, snapshot.source_name());
       if (is_chosen && (with_safety || !snapshot.is_safety))
         listing.snapshots.push_back(std::move(snapshot));
     }
@@ -74,15 +93,21 @@ std::vector<std::string> KnownSources(const JobContext& context,
                                       const std::vector<repository::SnapshotInfo>& snapshots) {
   std::set<std::string> known;
   if (context.settings != nullptr) {
-    for (const SourceSettings& source : context.settings->sources) known.insert(source.label());
+    for (const SourceSettings& source : context.settings->sources) {
+      known.insert(fmt::format("{}@{}", source.label(), HostOf(context, source)));
+    }
   }
   for (const repository::SnapshotInfo& snapshot : snapshots) {
-    if (!snapshot.kind.empty()) known.insert(snapshot.kind + "/" + snapshot.source_name());
+    if (!snapshot.kind.empty()) known.insert(LabelOf(snapshot));
   }
   return {known.begin(), known.end()};
 }
 
-Result<void> CheckSelector(std::string_view selector, const std::vector<std::string>& known) {
+Result<void> CheckSelector(std::string_view selector, const std::vector<std::string>& sources) {
+  std::vector<std::string> known = sources;
+  if (!HasHost(selector)) {
+    for (std::string& source : known) source.resize(source.find('@'));
+  }
   const bool is_known = std::ranges::any_of(
       known, [&](const std::string& source) { return MatchesPattern(selector, source); });
   if (is_known) return {};
@@ -114,10 +139,7 @@ const RepositorySettings* OwnRepository(const JobContext& context, std::string_v
                   : context.settings->FindSource(text.substr(0, slash),
                                                  text.substr(slash + 1, at - slash - 1));
   if (source == nullptr) return nullptr;
-  const SourceKind* kind = context.FindKind(source->kind);
-  const bool is_ours =
-      at == text.size() ||
-      (kind != nullptr && text.substr(at + 1) == SnapshotHost(*context.settings, kind->topology));
+  const bool is_ours = at == text.size() || text.substr(at + 1) == HostOf(context, *source);
   return is_ours ? context.settings->FindRepository(source->repository) : nullptr;
 }
 

@@ -17,22 +17,27 @@ namespace holdfast::jobs {
 struct RepositoryListing {
   std::string repository;
   std::vector<repository::SnapshotInfo> snapshots;  // by ascending time
-  std::vector<std::string> sources;                 // of all its snapshots: "etcd/main", ascending
+  std::vector<std::string> sources;  // of all its snapshots: "etcd/main@prod", ascending
   std::optional<Error> error;
 };
 
-// Lists each repository; takes no lock and writes nothing. `selector` is "kind/name" with `*`,
-// which snapshots that Holdfast did not make never match; empty: all. `with_safety`: safety
+// Lists each repository; takes no lock and writes nothing. `selector` is as MatchesSource() takes
+// it, which snapshots that Holdfast did not make never match; empty: all. `with_safety`: safety
 // snapshots too, which match by the name of their source.
 std::vector<RepositoryListing> ListRepositories(const JobContext& context,
                                                 const std::vector<RepositoryAddress>& repositories,
                                                 std::string_view selector,
                                                 bool with_safety = false);
 
-// The configured sources and those of `snapshots`: what a selector may mean, ascending.
+// Whether `selector`, "kind/name[@host]" with `*`, fits the snapshot by the name that its source
+// has in it: `name`, or source_name(). It never fits one that Holdfast did not make.
+bool MatchesSource(std::string_view selector, const repository::SnapshotInfo& snapshot,
+                   std::string_view name);
+// The configured sources and those of `snapshots`, as "kind/name@host", ascending.
 std::vector<std::string> KnownSources(const JobContext& context,
                                       const std::vector<repository::SnapshotInfo>& snapshots);
-// kNotFound, with the nearest name, when `selector` ("kind/name" with `*`) matches none of `known`.
+// kNotFound, with the nearest name, when `selector` fits none of `known`, which are
+// "kind/name@host".
 Result<void> CheckSelector(std::string_view selector, const std::vector<std::string>& known);
 // CheckSelector() of a list. What a repository holds that cannot be read is not known: no error.
 Result<void> CheckListed(const JobContext& context, std::string_view selector,

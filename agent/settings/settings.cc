@@ -9,6 +9,7 @@
 
 #include "agent/settings/names.h"
 #include "agent/settings/s3_options.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 #include "common/base/pattern.h"
@@ -463,7 +464,9 @@ Result<std::vector<const SourceSettings*>> SelectSources(
           WithSuggestion(fmt::format("no source {} in {}", Quote(selector), Quote(settings.file)),
                          selector, known),
           known.empty() ? "the file has no sources yet"
-                        : fmt::format("there are: {}", fmt::join(known, ", ")));
+                        : fmt::format("there are: {}; `holdfast-agent source list` shows "
+                                      "them",
+                                      FirstFew(known)));
     }
   }
   std::vector<const SourceSettings*> sources;

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "common/base/clock.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 #include "common/base/source_name.h"
@@ -49,19 +50,6 @@ bool IsOfSource(const SnapshotInfo& snapshot, const SourceWords& words) {
 bool Matches(const SnapshotInfo& snapshot, const SourceWords& words) {
   return snapshot.kind == words.kind && snapshot.name == words.name &&
          (words.host.empty() || snapshot.host == words.host);
-}
-
-// A few of `names`, for a hint.
-std::string Join(const std::set<std::string>& names) {
-  constexpr std::size_t kShown = 8;
-  std::string text;
-  std::size_t count = 0;
-  for (const std::string& name : names) {
-    if (count++ == kShown) return fmt::format("{} and {} more", text, names.size() - kShown);
-    if (!text.empty()) text += ", ";
-    text += name;
-  }
-  return text;
 }
 
 // What `selector`, which is not an id, may have meant: its beginning with another source.
@@ -115,7 +103,8 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
         "the repository has only safety snapshots: --undo restores them");
   }
   return std::move(error).WithHint(
-      fmt::format("there are: {}; `holdfast-agent list` shows all snapshots", Join(sources)));
+      fmt::format("there are: {}; `holdfast-agent list` shows all snapshots",
+                  FirstFew({sources.begin(), sources.end()})));
 }
 
 // Of several hosts' sources with one name none is the obvious one: their states differ.
@@ -125,7 +114,7 @@ Result<void> CheckOneHost(const std::vector<const SnapshotInfo*>& found,
   for (const SnapshotInfo* snapshot : found) hosts.insert(snapshot->host);
   if (hosts.size() < 2) return {};
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is on several hosts", Quote(selector)),
-              fmt::format("add \"@\" and one of: {}", Join(hosts)));
+              fmt::format("add \"@\" and one of: {}", FirstFew({hosts.begin(), hosts.end()})));
 }
 
 bool Accepts(const LatestRule& rule, const SnapshotInfo& snapshot) {

@@ -341,6 +341,7 @@ Result<void> AdminService::FillSources(const std::vector<AgentStatus>& agents,
     const std::size_t at = key.find('@');
     query.source = key.substr(0, at);
     if (at != std::string::npos) query.host = key.substr(at + 1);
+    query.repository = status.repository();  // as `latest`: copies elsewhere do not count
     query.limit = 1;
     HF_ASSIGN(const std::vector<SnapshotRecord> newest, reader_.Snapshots(query));
     if (newest.empty()) continue;

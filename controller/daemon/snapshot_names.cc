@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
 
@@ -125,16 +126,6 @@ Error NoUlid(std::string_view what, std::string_view given,
       .WithHint(std::move(hint));
 }
 
-std::string Joined(const std::vector<std::string>& names) {
-  constexpr std::size_t kShown = 8;
-  std::string shown;
-  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
-    shown += (i == 0 ? "" : ", ") + names[i];
-  }
-  if (names.size() > kShown) shown += fmt::format(" and {} more", names.size() - kShown);
-  return shown;
-}
-
 // Restricts the query to one host: `node`, if that is one of them, or the only one. Each node has
 // separate snapshots of a local source, so "latest" is ambiguous across nodes.
 Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::string_view name,
@@ -149,7 +140,7 @@ Result<void> ChooseHost(CatalogReader& reader, const std::string& node, std::str
   if (hosts.size() < 2) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} has snapshots of {} hosts", Quote(name), hosts.size()),
-              "add \"@\" and one of: " + Joined(hosts));
+              "add \"@\" and one of: " + FirstFew(hosts));
 }
 
 // The repositories that the agents have in their configuration for the source, ascending: that of
@@ -186,9 +177,9 @@ Result<void> ChooseRepository(CatalogReader& reader, const std::string& node, st
   return Fail(ErrorCode::kInvalidArgument,
               is_known
                   ? fmt::format("the nodes of {} save it to {} repositories: {}",
-                                Quote(query.source), own.size(), Joined(own))
+                                Quote(query.source), own.size(), FirstFew(own))
                   : fmt::format("{} has snapshots in {} repositories, and no node saves it: {}",
-                                Quote(name), own.size(), Joined(own)),
+                                Quote(name), own.size(), FirstFew(own)),
               fmt::format("name a snapshot by its id: `holdfast snapshot list {}`", query.source));
 }
 

@@ -76,7 +76,7 @@ class ListVerb final : public AgentVerb {
   void Declare(OptionList& options) override {
     options
         .Add({.names = "source",
-              .metavar = "KIND/NAME",
+              .metavar = "KIND/NAME[@HOST]",
               .help = "snapshots of these sources, * is allowed; default: all",
               .value = &selector_})
         .Add({.names = "--safety",
@@ -121,6 +121,7 @@ VerbEntry ListEntry() {
            .examples =
                "  holdfast-agent list\n"
                "  holdfast-agent list files/app\n"
+               "  holdfast-agent list 'files/*@web-1'\n"
                "  holdfast-agent list --repository-url file:/srv/backup/main --password-file p\n"},
       .make = MakeVerb<ListVerb>};
 }

@@ -268,8 +268,8 @@ TEST_CASE("controller: the last good snapshot of a source is in its own reposito
     REQUIRE_OK(controller.Stop());
   }
   {
-    Catalog catalog = Unwrap(
-        Catalog::Open(cluster.directory.path() + "/state/catalog.db", DatabaseMode::kWrite));
+    Catalog catalog =
+        Unwrap(Catalog::Open(cluster.directory.path() + "/state/catalog.db", DatabaseMode::kWrite));
     std::vector<Change> changes;
     for (const auto& [repository, number] : {std::pair("main", 1), std::pair("offsite", 2)}) {
       SnapshotRecord snapshot;
