@@ -208,8 +208,10 @@ TEST_CASE("restore: what the operator named binds, whatever the controller says 
   }
   REQUIRE(fixture.Signatures() == 0);
 
-  fixture.prompt.answers = {"y", "y"};
-  for (const std::string& name : {std::string("3f3f"), std::string("run:01hf7:files/app@web-1")}) {
+  fixture.prompt.answers = {"y", "y", "y"};
+  for (const std::string& name :
+       {std::string("3f3f"), std::string("run:01hf7:files/app@web-1"),
+        fmt::format("run:{}:files/app", std::string_view(kRun).substr(20))}) {
     std::vector<std::string> argv = kRestore;
     argv[1] = name;
     const Outcome outcome = fixture.Run(argv);

@@ -137,6 +137,11 @@ TEST_CASE("snapshot names: runs and drafts are named by their beginning or end")
   REQUIRE_FAILS(FindRun(fixture.reader, typo), ErrorCode::kNotFound,
                 "did you mean \"" + RunName(12) + "\"?");
 
+  fixture.AddSnapshot("aa", "files/app", "web-1", "main");
+  CHECK(Unwrap(fixture.Find("run:" + RunName(1) + ":files/app")) == "aa000000");
+  CHECK(Unwrap(fixture.Find("run:000001:files/app")) == "aa000000");
+  REQUIRE_FAILS(fixture.Find("run:01J:files/app"), ErrorCode::kInvalidArgument, "runs");
+
   // Only one waits for signatures.
   CHECK(Unwrap(FindDraft(fixture.reader, "01J")).run == RunName(17));
   CHECK(Unwrap(FindDraft(fixture.reader, "00012")).run == RunName(12));
