@@ -1,5 +1,7 @@
 #include "controller/cli/draft_check.h"
 
+#include <algorithm>
+
 #include "common/base/format.h"
 #include "common/trust/orders.h"
 #include "controller/cli/run_words.h"
@@ -96,9 +98,8 @@ void CompareSelector(const v1::RestoreOrder& order, const std::string& selector,
   }
   comparison.Field("the source", order.source(), source);
   if (selector.starts_with("run:") && view) {
-    std::string run = selector.substr(4, selector.rfind(':') - 4);
-    for (char& c : run) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    if (!view->run().starts_with(run)) {
+    const std::string run = selector.substr(4, selector.rfind(':') - 4);
+    if (!IsUlidNamed(run, view->run())) {
       comparison.Differs("the snapshot's run", Quote(view->run()), Quote(run));
     }
   }
@@ -127,6 +128,17 @@ void CompareTimes(const v1::Plan& plan, WallTime now, Comparison& comparison) {
 }
 
 }  // namespace
+
+bool IsUlidNamed(std::string_view typed, std::string_view ulid) {
+  if (typed.empty() || typed.size() > ulid.size()) return false;
+  const auto is_typed = [&](std::string_view part) {
+    return std::ranges::equal(typed, part, [](char a, char b) {
+      return a == b || (a >= 'a' && a <= 'z' && a - 'a' + 'A' == b);
+    });
+  };
+  return is_typed(ulid.substr(0, typed.size())) ||
+         is_typed(ulid.substr(ulid.size() - typed.size()));
+}
 
 Result<v1::Plan> ReadDraft(const v1::DraftView& draft) {
   v1::Plan plan;

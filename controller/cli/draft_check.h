@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct ExpectedRestore {
   std::optional<v1::SnapshotView> view;  // what the controller says of the snapshot
   std::optional<std::string> note;
 };
+
+// Whether an operator who typed this can have meant the run or the draft: its beginning or its end,
+// in either case.
+bool IsUlidNamed(std::string_view typed, std::string_view ulid);
 
 // The draft's plan. kDenied when it is no restore or anything in it differs from what is expected
 // (the message names all that does), kCorrupt when it cannot be read.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -16,19 +15,6 @@
 
 namespace holdfast::cli::cluster {
 namespace {
-
-// ULIDs are the same in either case.
-// Whether an operator who typed this can have meant the draft: its beginning, or its end.
-bool IsNameOf(std::string_view typed, std::string_view ulid) {
-  if (typed.empty() || typed.size() > ulid.size()) return false;
-  const auto is_typed = [&](std::string_view part) {
-    return std::ranges::equal(typed, part, [](char a, char b) {
-      return a == b || (a >= 'a' && a <= 'z' && a - 'a' + 'A' == b);
-    });
-  };
-  return is_typed(ulid.substr(0, typed.size())) ||
-         is_typed(ulid.substr(ulid.size() - typed.size()));
-}
 
 // What helps to decide and is no part of the order. The controller may lie about it.
 std::string UnsignedText(const v1::SnapshotView& snapshot) {
@@ -116,7 +102,7 @@ Result<v1::DraftView> FindDraft(Session& session, const std::string& name) {
   v1::AdminRequest request;
   request.mutable_approval_show()->set_draft(name);
   HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDraft));
-  if (!IsNameOf(name, reply.draft().draft())) {
+  if (!IsUlidNamed(name, reply.draft().draft())) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the controller shows draft {} where {} was asked for",
                             Quote(reply.draft().draft()), Quote(name)));

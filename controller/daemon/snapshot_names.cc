@@ -286,6 +286,10 @@ Result<NamedSnapshot> FindSnapshot(CatalogReader& reader, std::string_view name,
                   fmt::format("snapshot {}; expected \"run:ULID:kind/name\"", Quote(name)));
     }
     query.run = Upper(name.substr(4, colon - 4));
+    // A whole name need not be known: a node may have made the run without this controller.
+    if (query.run.size() != kUlidLength) {
+      HF_ASSIGN(query.run, FindRun(reader, query.run));
+    }
     HF_TRY(TakeSource(name.substr(colon + 1), name, query));
   } else {
     if (name.size() < kPrefixMin) {
