@@ -232,6 +232,19 @@ TEST_CASE("find: latest is looked for in the repository of the source") {
                 "in repositories \"main\" and \"other\"");
 }
 
+TEST_CASE("find: a suggestion of one repository is not lost in the next") {
+  JobsFixture fixture;
+  const BackupReport report = RunBackup(fixture.Context(), fixture.AllSources(), "");
+  const std::string id = report.tasks.at(0).snapshot.substr(0, 8);
+  std::string typo = id;
+  typo[6] = typo[6] == '0' ? '1' : '0';
+
+  // "other", which is searched last, holds nothing that is near.
+  REQUIRE_FAILS(FindInRepositories(fixture.Context(), fixture.AllRepositories(), {.selector = typo},
+                                   LockUse::kNone),
+                ErrorCode::kNotFound, fmt::format("did you mean \"{}\"?", id));
+}
+
 TEST_CASE("list: a selector may name the host") {
   JobsFixture fixture;
   (void)RunBackup(fixture.Context(), fixture.AllSources(), "");
