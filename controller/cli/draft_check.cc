@@ -62,7 +62,7 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
     const std::string options = OptionsText(named);
     const std::string wanted = OptionsText(target);
     const auto text = [](const std::string& some) { return some.empty() ? "none" : some; };
-    if (options != wanted) comparison.Differs("what it is given", text(options), text(wanted));
+    if (options != wanted) comparison.Differs("the list of options", text(options), text(wanted));
     comparison.Flag("the dry run", named.dry_run(), target.dry_run);
     comparison.Flag("the safety snapshot", named.safety_snapshot(), target.safety_snapshot);
     return;
@@ -70,7 +70,7 @@ void CompareTarget(const v1::RestoreOrder& order, const RestoreTarget& target,
   if (target.in_place) {
     comparison.Flag("the safety snapshot", order.in_place().safety_snapshot(),
                     target.safety_snapshot);
-    comparison.Flag("the leave for an invalid state", order.in_place().allow_invalid(),
+    comparison.Flag("the permission for an invalid state", order.in_place().allow_invalid(),
                     target.allow_invalid);
     comparison.Field("the path", order.in_place().path(), target.path);
     comparison.Flag("the dry run", order.in_place().dry_run(), target.dry_run);
@@ -201,22 +201,22 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
       if (!order.staging().path().empty()) words.emplace_back("only", order.staging().path());
     } else if (order.has_in_place()) {
       const v1::InPlaceTarget& in_place = order.in_place();
-      words.emplace_back("into", "its place: over what is live now");
+      words.emplace_back("into", "in place: replaces the live state");
       if (!in_place.path().empty()) words.emplace_back("only", in_place.path());
       if (in_place.dry_run()) {
         words.emplace_back("as", "a dry run: nothing is changed");
       } else {
         words.emplace_back("before it", in_place.safety_snapshot()
-                                            ? "a safety snapshot of what is live now"
+                                            ? "a safety snapshot of the live state"
                                             : "NO safety snapshot");
       }
       if (in_place.allow_invalid()) {
-        words.emplace_back("although", "the service's own checker may refuse it");
+        words.emplace_back("allowed", "a state that the service's own checker refuses");
       }
     } else if (order.has_named()) {
       const v1::NamedTarget& named = order.named();
-      words.emplace_back("target", fmt::format("{}: where that is, policy.yaml of {} says",
-                                               named.name(), plan.node()));
+      words.emplace_back(
+          "target", fmt::format("{}: defined in policy.yaml of {}", named.name(), plan.node()));
       for (const v1::TargetOption& option : named.options()) {
         for (const std::string& value : option.values()) {
           words.emplace_back("option", fmt::format("{} = {}", option.name(), value));
@@ -226,8 +226,8 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
         words.emplace_back("as", "a dry run: nothing is changed");
       } else {
         words.emplace_back("before it", named.safety_snapshot()
-                                            ? "a safety snapshot of what it takes away"
-                                            : "NO safety snapshot of what it takes away");
+                                            ? "a safety snapshot of what it replaces"
+                                            : "NO safety snapshot of what it replaces");
       }
     }
   }

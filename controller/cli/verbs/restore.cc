@@ -63,7 +63,7 @@ class RestoreVerb final : public OperatorVerb {
               .is_required = true})
         .Add({.names = "--into",
               .metavar = "ROOT/DIR",
-              .help = "below a restore root of that node's policy",
+              .help = "into a directory below a restore root of the node's policy",
               .value = &into_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
@@ -71,7 +71,7 @@ class RestoreVerb final : public OperatorVerb {
                       "path that it was saved from",
               .value = &target_.path})
         .Add({.names = "--in-place",
-              .help = "over the live source, with a way back",
+              .help = "replace the live source; --undo restores the state before",
               .value = &target_.in_place})
         .Add({.names = "--undo",
               .help = "put back in place what the last restore in place replaced",
@@ -81,7 +81,7 @@ class RestoreVerb final : public OperatorVerb {
     options
         .Add({.names = "--to-target",
               .metavar = "NAME",
-              .help = "to a target of that node's policy, with a restore method of the kind",
+              .help = "to a target of the node's policy, with a restore method of the kind",
               .value = &target_.named})
         .Add({.names = "--option",
               .metavar = "NAME=VALUE",
@@ -89,12 +89,14 @@ class RestoreVerb final : public OperatorVerb {
                       "program does not know",
               .value = &target_options_})
         .Add({.names = "--dry-run",
-              .help = "with --in-place and --to-target: change nothing, and say what would be",
+              .help =
+                  "with --in-place and --to-target: change nothing, and report what would change",
               .value = &target_.dry_run})
-        .Add({.names = "--no-safety-snapshot",
-              .help = "with --in-place and --to-target: do not save first what is taken away",
-              .value = &no_safety_snapshot_});
-    AddNote(options, "why, for the records");
+        .Add(
+            {.names = "--no-safety-snapshot",
+             .help = "with --in-place and --to-target: do not save first what the restore replaces",
+             .value = &no_safety_snapshot_});
+    AddNote(options, "the reason, for the records");
     AddPassphraseFile(options);
     AddNoWait(options);
     AddMethodOptions(options);

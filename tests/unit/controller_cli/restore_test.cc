@@ -316,7 +316,7 @@ TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing els
   const Outcome allowed = fixture.Run(argv);
   INFO(allowed.err);
   CHECK(allowed.code == 0);
-  CHECK_THAT(allowed.err, Contains("may refuse it"));
+  CHECK_THAT(allowed.err, Contains("a state that the service's own checker refuses"));
   argv = {"restore", "files/app", "--node", "web-1", "--undo", "--into", "staging/x"};
   CHECK(fixture.Run(argv).code == 2);
 }
@@ -348,7 +348,7 @@ TEST_CASE("restore: to a target it is said in words where to, by what, and what 
   INFO(outcome.err);
   CHECK(outcome.code == 3);
   CHECK_THAT(outcome.err, Contains("restore to a target of the node's policy") &&
-                              Contains("dr: where that is, policy.yaml of web-1 says") &&
+                              Contains("dr: defined in policy.yaml of web-1") &&
                               Contains("topic = a") && Contains("topic = b=c") &&
                               Contains("with = records") && Contains("a safety snapshot of what"));
   CHECK_THAT(outcome.out, Contains("then do the rest") && Contains("one of many") &&
@@ -383,12 +383,12 @@ TEST_CASE("restore: a target's draft in which anything differs is not signed") {
   };
   const std::vector<std::pair<std::string, std::function<void(v1::Plan&)>>> spoilt = {
       {"the target is \"dr2\"", [&](v1::Plan& plan) { named(plan).set_name("dr2"); }},
-      {"what it is given is",
+      {"the list of options is",
        [&](v1::Plan& plan) { named(plan).mutable_options(0)->set_values(0, "x"); }},
-      {"what it is given is",
+      {"the list of options is",
        [&](v1::Plan& plan) { named(plan).mutable_options(1)->set_name("keep"); }},
-      {"what it is given is none", [&](v1::Plan& plan) { named(plan).clear_options(); }},
-      {"what it is given is",
+      {"the list of options is none", [&](v1::Plan& plan) { named(plan).clear_options(); }},
+      {"the list of options is",
        [&](v1::Plan& plan) {
          v1::TargetOption& option = *named(plan).add_options();
          option.set_name("to");
