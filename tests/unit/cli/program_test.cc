@@ -153,6 +153,50 @@ TEST_CASE("program: backup says all of it in one JSON document") {
   REQUIRE(source["error"].is_null());
 }
 
+TEST_CASE("program: list shows notes, and reads no tree for them") {
+  ProgramFixture fixture;
+  const std::string note =
+      "100 %, 3.6\n\xe2\x80\xae"
+      "evil \xff";
+  REQUIRE(fixture.Run({"backup", "fake/one", "--note", note}).code == 0);
+  testing::MemoryStorage& storage = fixture.storages["memory:main"];
+  std::vector<FileName> trees;
+  for (const FileKind kind : {FileKind::kPack, FileKind::kIndex}) {
+    REQUIRE_OK(storage.List(kind, [&](const FileInfo& file) -> Result<void> {
+      trees.push_back(file.name);
+      return {};
+    }));
+  }
+  REQUIRE(trees.size() >= 2);
+  for (const FileName& name : trees) REQUIRE_OK(storage.Remove(name));
+
+  const Outcome list = fixture.Run({"list"});
+  REQUIRE(list.code == 0);
+  REQUIRE_THAT(list.out, Catch::Contains("  NOTE\n") &&
+                             Catch::Contains("100 %, 3.6\\x0a\\u202eevil \\xff\n"));
+  const json listed = fixture.Run({"list", "--json"}).document();
+  const json snapshot = listed["repositories"].at(0)["snapshots"].at(0);
+  REQUIRE(snapshot["note"] ==
+          "100 %, 3.6\n\xe2\x80\xae"
+          "evil \xef\xbf\xbd");
+  REQUIRE(snapshot["tags"].back() == "note:100 %25%2C 3.6%0A%E2%80%AEevil %FF");
+}
+
+TEST_CASE("program: list has no column for notes where no snapshot has one") {
+  ProgramFixture fixture;
+  REQUIRE(fixture.Run({"backup"}).code == 0);
+  REQUIRE_THAT(fixture.Run({"list"}).out, !Catch::Contains("NOTE"));
+  const json listed = fixture.Run({"list", "--json"}).document();
+  REQUIRE(listed["repositories"].at(0)["snapshots"].at(0).at("note").is_null());
+}
+
+TEST_CASE("program: a note that is too long is refused") {
+  ProgramFixture fixture;
+  const Outcome outcome = fixture.Run({"backup", "--note", std::string(1'025, 'n')});
+  REQUIRE(outcome.code == 2);
+  REQUIRE_THAT(outcome.err, Catch::Contains("--note has 1025 bytes; expected at most 1024"));
+}
+
 TEST_CASE("program: errors go to stderr with their hint, and into the document") {
   ProgramFixture fixture;
   fixture.world.failures.emplace(

@@ -41,7 +41,8 @@ TEST_CASE("backup job: each source becomes one snapshot that says what it is") {
   REQUIRE(snapshot.id.Hex() == task.snapshot);
   REQUIRE(snapshot.host == "n1");
   REQUIRE(snapshot.paths == std::vector<std::string>{"/fake/one"});
-  REQUIRE(snapshot.tags == std::vector<std::string>{"run:" + context.run, "kind:fake"});
+  REQUIRE(snapshot.tags ==
+          std::vector<std::string>{"run:" + context.run, "kind:fake", "note:before the upgrade"});
 }
 
 TEST_CASE("backup job: locks are given back, in the repository and on the node") {
