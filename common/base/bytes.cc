@@ -52,6 +52,21 @@ Result<Bytes> HexDecode(std::string_view text) {
   return bytes;
 }
 
+std::string PercentDecode(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
+                           HexValue(text[i + 2]) >= 0;
+    if (is_escape) {
+      decoded += static_cast<char>(HexValue(text[i + 1]) << 4 | HexValue(text[i + 2]));
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return decoded;
+}
+
 std::string Base64Encode(ByteView bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

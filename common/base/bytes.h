@@ -32,6 +32,9 @@ std::string HexEncode(ByteView bytes);
 // kInvalidArgument when `text` is not an even number of hexadecimal digits.
 Result<Bytes> HexDecode(std::string_view text);
 
+// "%41" to "A". Anything that is not such an escape stays as it is.
+std::string PercentDecode(std::string_view text);
+
 // Standard alphabet, padded (RFC 4648 section 4).
 std::string Base64Encode(ByteView bytes);
 // kInvalidArgument unless `text` is exactly what Base64Encode would write.

@@ -41,8 +41,6 @@ class GrpcFrames {
 // kUnavailable, kDenied ... for a status that is not 0, with the server's own words. `headers` is
 // whatever carried the status: the trailers, or the header of an answer without a body.
 Result<void> CheckGrpcStatus(const HttpHeaders& headers);
-// "%41" to "A"; anything that is no such escape stays as it is.
-std::string PercentDecode(std::string_view text);
 // The server forgot our token, or it expired: logging in again helps.
 bool IsStaleToken(const Error& error);
 

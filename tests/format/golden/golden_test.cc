@@ -29,19 +29,6 @@ using testing::MemoryStorage;
 using testing::ReadText;
 using testing::Unwrap;
 
-std::string PercentDecode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    out += AsText(Unwrap(HexDecode(text.substr(i + 1, 2))));
-    i += 2;
-  }
-  return out;
-}
-
 // One line of first.txt or second.txt; what it says of the entry itself.
 using Expected = std::map<std::string, std::string>;
 

@@ -60,6 +60,9 @@ TEST_CASE("bytes: hexadecimal and base64 go both ways") {
   REQUIRE(Unwrap(HexDecode("00aBff")) == Bytes{0, 0xab, 0xff});
   REQUIRE_FALSE(HexDecode("0"));
   REQUIRE_FALSE(HexDecode("0g"));
+  REQUIRE(PercentDecode("a%20b%25") == "a b%");
+  REQUIRE(PercentDecode("100%") == "100%");
+  REQUIRE(PercentDecode("%zz%4") == "%zz%4");
 }
 
 TEST_CASE("clock: times are written as restic's are") {

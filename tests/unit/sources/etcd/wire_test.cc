@@ -113,10 +113,4 @@ TEST_CASE("grpc status: only a zero is success") {
   REQUIRE(IsStaleToken(stale.error()));
 }
 
-TEST_CASE("grpc status: messages are percent-decoded, odd ones left alone") {
-  REQUIRE(PercentDecode("a%20b%25") == "a b%");
-  REQUIRE(PercentDecode("100%") == "100%");
-  REQUIRE(PercentDecode("%zz%4") == "%zz%4");
-}
-
 }  // namespace holdfast::etcd
