@@ -12,6 +12,7 @@
 #include "common/base/format.h"
 #include "common/cli/table.h"
 #include "common/cli/terminal.h"
+#include "common/repository/note_tag.h"
 
 namespace holdfast::cli {
 namespace {
@@ -76,6 +77,7 @@ std::string OtherTags(const repository::SnapshotInfo& snapshot) {
   std::string text;
   for (const std::string& tag : snapshot.tags) {
     if (tag.starts_with("run:") || tag.starts_with("kind:")) continue;
+    if (repository::DecodeNoteTag(tag)) continue;
     text += (text.empty() ? "" : ", ") + tag;
   }
   // Builds that knew no tag for it saved safety snapshots as well.
@@ -141,6 +143,7 @@ Json SnapshotObject(const repository::SnapshotInfo& snapshot) {
       {"files", snapshot.files},
       {"bytes", snapshot.bytes_processed},
       {"bytes_added", snapshot.bytes_added},
+      {"note", OrNull(snapshot.note)},
   };
 }
 

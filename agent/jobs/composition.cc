@@ -9,6 +9,7 @@
 #include "common/base/crash_point.h"
 #include "common/base/format.h"
 #include "common/base/source_name.h"
+#include "common/repository/note_tag.h"
 #include "common/repository/pack_presence.h"
 
 namespace holdfast::jobs {
@@ -154,6 +155,7 @@ Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySessio
   if (IsSafetyName(composition.slot.name)) {
     options.tags.emplace_back(repository::kSafetyTag);
   }
+  if (!manifest.note.empty()) options.tags.push_back(repository::EncodeNoteTag(manifest.note));
   options.parent = composition.parent;
   options.user = context.user;
   options.lock = session.lock();

@@ -30,7 +30,7 @@ Result<std::vector<Id>> ListIds(repository::Repository& repository,
 }
 
 void TakeManifest(const Manifest& manifest, InventoriedSnapshot& entry) {
-  entry.note = manifest.note;
+  if (!manifest.note.empty()) entry.note = manifest.note;
   if (manifest.parts.empty()) return;
   entry.items = entry.bytes = 0;
   for (const PartManifest& part : manifest.parts) {
@@ -50,6 +50,7 @@ InventoriedSnapshot Describe(const SnapshotInfo& snapshot) {
   entry.is_invalid = snapshot.is_invalid;
   entry.is_safety = snapshot.is_safety;
   entry.parent = snapshot.parent;
+  entry.note = snapshot.note;
   entry.items = snapshot.files;
   entry.bytes = snapshot.bytes_processed;
   return entry;

@@ -10,6 +10,7 @@
 
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/base/note.h"
 #include "common/cli/terminal.h"
 
 namespace holdfast::cli {
@@ -226,6 +227,16 @@ ParseValue NumberInto(std::uint32_t& target, std::uint32_t max) {
     if (failure == std::errc() && rest == end && target <= max) return {};
     return Wrong(fmt::format("{}; expected a whole number{}", Quote(text),
                              max == UINT32_MAX ? "" : fmt::format(" of at most {}", max)));
+  };
+}
+
+ParseValue NoteInto(std::string& target) {
+  return [&target](const std::string& text) -> Result<void> {
+    if (text.size() > kNoteBytesMax) {
+      return Wrong(fmt::format("{} bytes; expected at most {}", text.size(), kNoteBytesMax));
+    }
+    target = text;
+    return {};
   };
 }
 

@@ -38,6 +38,9 @@ struct Option {
 // A ParseValue for whole numbers up to `max`.
 ParseValue NumberInto(std::uint32_t& target, std::uint32_t max = UINT32_MAX);
 
+// A ParseValue for the words that an operator keeps with a run or a snapshot.
+ParseValue NoteInto(std::string& target);
+
 // The options of one verb, in the order in which --help shows them.
 class OptionList {
  public:

@@ -7,6 +7,7 @@
 #include "common/base/source_name.h"
 #include "common/repository/go_text.h"
 #include "common/repository/json_reader.h"
+#include "common/repository/note_tag.h"
 
 namespace holdfast::repository {
 namespace {
@@ -143,6 +144,7 @@ void ReadTags(SnapshotInfo& snapshot) {
     if (tag.starts_with("kind:")) kind = tag.substr(5);
     if (tag.starts_with("run:")) snapshot.run = tag.substr(4);
     if (tag.starts_with("cluster:")) snapshot.cluster = tag.substr(8);
+    if (auto note = DecodeNoteTag(tag)) snapshot.note = *std::move(note);
     if (tag == kPartialTag) snapshot.is_partial = true;
     if (tag == kInvalidTag) snapshot.is_invalid = true;
   }

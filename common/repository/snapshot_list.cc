@@ -7,6 +7,7 @@
 #include "common/base/first_few.h"
 #include "common/base/format.h"
 #include "common/base/nearest.h"
+#include "common/base/note.h"
 #include "common/base/source_name.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
@@ -245,6 +246,7 @@ void RecogniseOldSafetySnapshots(Repository& repository, std::vector<SnapshotInf
     auto view = OpenSnapshot(repository, snapshot);
     if (!view || !(*view)->manifest()) continue;
     const std::string& note = (*view)->manifest()->note;
+    if (snapshot.note.empty()) snapshot.note = note.substr(0, kNoteBytesMax);
     snapshot.is_safety =
         note.size() == kSafetyNote.size() + 2 * sizeof(Id) && note.starts_with(kSafetyNote);
   }

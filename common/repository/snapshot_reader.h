@@ -39,6 +39,8 @@ struct SnapshotInfo {
   std::string name;
   std::string run;
   std::string cluster;
+  // Empty also where only the manifest has it, as of builds that wrote no tag for it. Untrusted.
+  std::string note;
   bool is_partial = false;
   bool is_invalid = false;  // the service's own checker refused the content
   // What a restore replaced. Not a backup: `latest`, retention and the next backup ignore it.

@@ -5,7 +5,6 @@
 namespace holdfast::cli {
 namespace {
 
-constexpr std::size_t kNoteBytesMax = 1024;
 constexpr std::uint32_t kLimitMax = 1'000'000;
 
 }  // namespace
@@ -76,7 +75,7 @@ void OperatorVerb::AddSelectors(OptionList& options, const std::string& help) {
 }
 
 void OperatorVerb::AddNote(OptionList& options, const std::string& help) {
-  options.Add({.names = "--note", .metavar = "TEXT", .help = help, .value = &note_});
+  options.Add({.names = "--note", .metavar = "TEXT", .help = help, .value = NoteInto(note_)});
 }
 
 void OperatorVerb::AddNoWait(OptionList& options) {
@@ -99,10 +98,6 @@ void OperatorVerb::AddNoPassphrase(OptionList& options) {
 }
 
 Result<void> OperatorVerb::Check() {
-  if (note_.size() > kNoteBytesMax) {
-    return WrongUsage(
-        fmt::format("--note has {} bytes; expected at most {}", note_.size(), kNoteBytesMax));
-  }
   if (no_passphrase_ && !passphrase_file_.empty()) {
     return WrongUsage("--no-passphrase and --passphrase-file; expected one of them");
   }

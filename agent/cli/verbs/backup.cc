@@ -94,7 +94,7 @@ class BackupVerb final : public AgentVerb {
         .Add({.names = "--note",
               .metavar = "TEXT",
               .help = "words to keep with the snapshots",
-              .value = &note_})
+              .value = NoteInto(note_)})
         .Add({.names = "--rehash",
               .help = "read all data again, and store again what the repository has lost",
               .value = &rehash_});

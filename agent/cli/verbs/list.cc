@@ -16,7 +16,13 @@ namespace {
 
 std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
                      const std::string& selector, Screen screen) {
-  bool several = listings.size() > 1;
+  const bool several = listings.size() > 1;
+  const auto has_note = [](const jobs::RepositoryListing& listing) {
+    return std::ranges::any_of(listing.snapshots, [](const repository::SnapshotInfo& snapshot) {
+      return !snapshot.note.empty();
+    });
+  };
+  const bool has_notes = std::ranges::any_of(listings, has_note);
   Rows rows;
   for (const jobs::RepositoryListing& listing : listings) {
     for (const repository::SnapshotInfo& snapshot : listing.snapshots) {
@@ -31,6 +37,7 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
           StateCell(OtherTags(snapshot)),
       };
       if (several) row.insert(row.begin(), listing.repository);
+      if (has_notes) row.emplace_back(snapshot.note);
       rows.push_back(std::move(row));
     }
   }
@@ -51,6 +58,7 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
   if (several)
     columns.insert(columns.begin(),
                    Column{.title = "REPOSITORY", .is_flexible = true, .drop_rank = 2});
+  if (has_notes) columns.push_back({.title = "NOTE", .is_flexible = true, .drop_rank = 6});
   return FormatTable(columns, rows, screen);
 }
 

@@ -194,7 +194,7 @@ TEST_CASE("program: a note that is too long is refused") {
   ProgramFixture fixture;
   const Outcome outcome = fixture.Run({"backup", "--note", std::string(1'025, 'n')});
   REQUIRE(outcome.code == 2);
-  REQUIRE_THAT(outcome.err, Catch::Contains("--note has 1025 bytes; expected at most 1024"));
+  REQUIRE_THAT(outcome.err, Catch::Contains("--note: 1025 bytes; expected at most 1024"));
 }
 
 TEST_CASE("program: errors go to stderr with their hint, and into the document") {

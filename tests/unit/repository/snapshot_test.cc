@@ -1,4 +1,5 @@
 #include "common/crypto/sha256.h"
+#include "common/repository/note_tag.h"
 #include "common/repository/snapshot_codec.h"
 #include "common/repository/snapshot_reader.h"
 #include "tests/support/catch.h"
@@ -94,6 +95,33 @@ TEST_CASE("snapshot codec: reads what restic writes, kinds only where they are m
   CHECK(tagged.is_partial);
   tagged.paths = {"/files/app/x"};
   CHECK(Unwrap(DecodeSnapshot(IdOf('1'), EncodeSnapshot(tagged, {}))).kind.empty());
+}
+
+TEST_CASE("note tag: only printable characters stand in it as they are, and all come back") {
+  CHECK(EncodeNoteTag("before 3.6") == "note:before 3.6");
+  CHECK(EncodeNoteTag("50 %, then\n") == "note:50 %25%2C then%0A");
+  // Format characters could turn the direction of the line that shows them.
+  CHECK(EncodeNoteTag("\xe2\x80\xae") == "note:%E2%80%AE");
+  CHECK(EncodeNoteTag("gr\xc3\xbcn \xff") == "note:gr\xc3\xbcn %FF");
+  for (const std::string& note : {std::string("before 3.6"), std::string("%2C, 100%"),
+                                  std::string("\0\x1b[31m\xc2\x85", 8)}) {
+    CHECK(DecodeNoteTag(EncodeNoteTag(note)) == note);
+  }
+  CHECK_FALSE(DecodeNoteTag("notes"));
+  CHECK(DecodeNoteTag("note:by hand, 5 %") == "by hand, 5 %");
+}
+
+TEST_CASE("note tag: long notes are cut between two characters") {
+  const std::string wide = std::string(1'023, 'n') + "\xc3\xbc";
+  CHECK(DecodeNoteTag(EncodeNoteTag(wide)) == std::string(1'023, 'n'));
+  CHECK(DecodeNoteTag("note:" + std::string(5'000, 'x'))->size() == 1'024);
+}
+
+TEST_CASE("snapshot codec: a note is read from its tag, and the last one counts") {
+  SnapshotInfo snapshot = SnapshotOf(IdOf('1'), 1, "files", "app", "n1");
+  CHECK(snapshot.note.empty());
+  snapshot.tags.insert(snapshot.tags.end(), {"note:first", "note:second%2C third"});
+  CHECK(Unwrap(DecodeSnapshot(IdOf('1'), EncodeSnapshot(snapshot, {}))).note == "second, third");
 }
 
 TEST_CASE("snapshot codec: what is none is refused and named") {
