@@ -1,11 +1,12 @@
 """What lists show of snapshots: notes, and the same counts as the backup and stock restic."""
 
+import re
 import sys
-import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Agent, Case, Restic, main, write_config  # noqa: E402
+from lib.counts import COUNTS, assert_counts  # noqa: E402
 
 
 class Lists(Case):
@@ -23,6 +24,8 @@ class Lists(Case):
         self.agent.run("init")
         self.restic = Restic(self.directory / "repository", self.directory / "password",
                              self.directory / "cache")
+        self.today = Restic(self.directory / "repository", self.directory / "password",
+                            self.directory / "cache", service="restic19")
 
     def listed(self) -> list[dict]:
         return self.agent.json("list")["repositories"][0]["snapshots"]
@@ -48,5 +51,32 @@ class Notes(Lists):
         self.assertEqual([one["note"] for one in self.listed()], ["set by hand"])
 
 
+class Counts(Lists):
+    def test_backup_list_and_restic_count_the_same(self) -> None:
+        for change in ("nothing before", "nothing changed", "a file changed"):
+            with self.subTest(change):
+                if change == "a file changed":
+                    (self.tree / "a").write_text("another\n")
+                (backup,) = self.agent.json("backup")["sources"]
+                assert_counts(self, self.agent, backup)
+                summary = self.today.snapshots()[-1]["summary"]
+                self.assertEqual([summary[name] for name in (
+                    "total_files_processed", "total_bytes_processed", "data_added", "data_added_packed")],
+                    [backup[name] for name in COUNTS])
+                self.assertEqual(backup["files"], 4)  # a, deep/b, hard, manifest.json, and not the link
+                stats = self.agent.json("stats", backup["snapshot"])
+                # A file with two names counts once there, as in `restic stats`.
+                self.assertEqual(stats["bytes"], backup["bytes"] - len((self.tree / "a").read_text()))
+
+    def test_the_tables_show_the_same(self) -> None:
+        self.agent.run("backup")
+        shown = {}
+        for verb in ("backup", "list"):
+            titles, *rows = self.agent.run(verb).stdout.splitlines()
+            shown[verb] = dict(zip(titles.split(), re.split(r"\s{2,}", rows[0 if verb == "backup" else -1])))
+        self.assertEqual(shown["backup"]["FILES"], shown["list"]["FILES"])
+        self.assertEqual(shown["backup"]["SIZE"], shown["list"]["SIZE"])
+
+
 if __name__ == "__main__":
-    main("restic")
+    main("restic", "restic19")

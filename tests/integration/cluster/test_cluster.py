@@ -20,6 +20,7 @@ from lib import (
     service_program,
 )
 from lib.cluster import Cluster
+from lib.counts import listed
 
 NODES = ("db-1", "db-2", "db-3")
 
@@ -77,6 +78,7 @@ class WholeCluster(Case):
             self.assertIn("cluster:prod", one["tags"])
             self.assertNotIn("partial", one["tags"])
         self.restic().check()
+        self.assert_counts_as_agents(done["snapshots"])
         cuts = [time_of(task["cut_time"]) for task in done["tasks"] if task["kind"] == "backup"]
         self.assertEqual(len(cuts), 7)
         self.assertLess(max(cuts) - min(cuts), 0.05)
@@ -111,6 +113,13 @@ class WholeCluster(Case):
             f"frontend plain\n    bind 127.0.0.1:{free_port()} ssl crt {etc}/site.pem\n"
             f"    http-request return status 200 content-type text/plain lf-string %[path,map({etc}/names.map)]\n")
         return HAProxy(etc, [config]).start()
+
+    def assert_counts_as_agents(self, snapshots: list[dict]) -> None:
+        """The controller counts what the agents' lists count, and so does each task that made a snapshot."""
+        for one in snapshots:
+            shown = listed(self.cluster.agent(NODES[0]), one["id"])
+            self.assertEqual({name: one[name] for name in ("files", "bytes", "note")},
+                             {name: shown[name] for name in ("files", "bytes", "note")})
 
     def restored(self, snapshot: dict, below: str) -> Path:
         """Where stock restic has put the snapshot's /KIND/NAME."""

@@ -5,6 +5,7 @@ import shutil
 
 from rig import KEYS, SERVICE, fresh_cluster, make_agent, run_tests, secured_cluster, source_of, tools_path
 from lib import Case, Restic, Writer, run
+from lib.counts import assert_counts
 from lib.places import ROOT, service_version
 
 
@@ -34,6 +35,7 @@ class Backup(Case):
         revision = int(report["position"]["revision"])
         self.assertLessEqual(revision, self.cluster.revision())
         self.assertEqual((report["missing"], report["warnings"]), ([], []))
+        assert_counts(self, self.agent, report)
 
         self.restic.check()
         target = self.directory / "restored"

@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from edge import Edge
 from lib import Case, main
+from lib.counts import assert_counts
 
 
 class Backup(Case):
@@ -30,6 +31,7 @@ class Backup(Case):
 
         self.assertEqual(report["missing"], [])
         self.assertEqual(report["warnings"], [])
+        assert_counts(self, self.edge.agent, report)
         expected = self.edge.contents()
         del expected["unnamed"]
         self.assertEqual(self.restored(report["snapshot"]), expected)
