@@ -339,11 +339,11 @@ void BackupTask::TakeStatistics(const Part& part) {
   saved_.tree = part.tree;
   saved_.has_data = has_data_;
   saved_.is_rest = options_.scope == BackupScope::kRest;
-  saved_.items = report_.items = part.statistics.items;
-  saved_.bytes = report_.bytes = part.statistics.bytes_processed;
+  saved_.items = report_.counts.items = part.statistics.items;
+  saved_.bytes = report_.counts.bytes = part.statistics.bytes_processed;
   saved_.bytes_read = report_.bytes_read = part.statistics.bytes_read;
-  saved_.bytes_added = report_.bytes_added = part.statistics.blobs.bytes_added;
-  saved_.bytes_stored = report_.bytes_stored = part.statistics.blobs.bytes_packed;
+  saved_.bytes_added = report_.counts.bytes_added = part.statistics.blobs.bytes_added;
+  saved_.bytes_stored = report_.counts.bytes_stored = part.statistics.blobs.bytes_packed;
   report_.blobs_mended = part.statistics.blobs.blobs_mended;
   saved_.warnings = report_.warnings;
   const std::vector<std::string>& said = saved_.manifest.warnings;
@@ -369,6 +369,7 @@ Result<ComposedSnapshot> BackupTask::Compose() {
   report_.host = composed.host;
   report_.time = composed.time;
   report_.is_partial = composed.is_partial;
+  report_.counts = composed.counts;
   EndResumeLog();
   repository_->KeepIndex(context_);
   return composed;

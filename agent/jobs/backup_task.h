@@ -39,11 +39,9 @@ struct BackupTaskReport {
   bool is_partial = false;
   std::string parent;  // the previous snapshot it was compared with
   Manifest manifest;   // as it stands in the snapshot
-  std::uint64_t items = 0;
-  std::uint64_t bytes = 0;         // content of all files
-  std::uint64_t bytes_read = 0;    // of those, really read
-  std::uint64_t bytes_added = 0;   // new content, before compression
-  std::uint64_t bytes_stored = 0;  // what the repository grew by
+  // Of the snapshot; without one, `items` and `bytes` are those of the part that was saved.
+  SnapshotCounts counts;
+  std::uint64_t bytes_read = 0;    // of the source's content, really read
   std::uint64_t blobs_mended = 0;  // with rehash: that were damaged or gone in the repository
   PhaseSeconds seconds;
   std::vector<std::string> warnings;

@@ -32,6 +32,7 @@ WallTime ToWallTime(UnixTime time) {
 }
 
 ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
+  const SnapshotCounts counts = CountsOf(snapshot, manifest);
   return {.id = snapshot.id,
           .parent = snapshot.parent,
           .host = snapshot.host,
@@ -39,7 +40,8 @@ ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
           .is_partial = snapshot.is_partial,
           .is_invalid = snapshot.is_invalid,
           .was_there = false,
-          .manifest = std::move(manifest)};
+          .manifest = std::move(manifest),
+          .counts = counts};
 }
 
 // Each try writes the same bytes, so that it does no harm when the one before did its work after
@@ -81,6 +83,15 @@ Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySessio
 }
 
 }  // namespace
+
+SnapshotCounts CountsOf(const SnapshotInfo& snapshot, const Manifest& manifest) {
+  SnapshotCounts counts{.files = snapshot.files,
+                        .bytes = snapshot.bytes_processed,
+                        .bytes_added = snapshot.bytes_added,
+                        .bytes_stored = snapshot.bytes_stored};
+  for (const PartManifest& part : manifest.parts) counts.items += part.items;
+  return counts;
+}
 
 PutDeadline::PutDeadline(const Clock& clock, WallTime time)
     : clock_(clock), time_(time), steady_(clock.Monotonic() + (time - clock.Now())) {}

@@ -25,6 +25,16 @@ struct SnapshotSlot {
   std::string path() const { return "/" + kind + "/" + name; }
 };
 
+// What a snapshot holds, as docs/glossary.md#counts defines it.
+struct SnapshotCounts {
+  std::uint64_t items = 0;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t bytes_added = 0;
+  std::uint64_t bytes_stored = 0;
+};
+SnapshotCounts CountsOf(const repository::SnapshotInfo& snapshot, const Manifest& manifest);
+
 struct ComposedSnapshot {
   repository::Id id;
   std::optional<repository::Id> parent;
@@ -34,6 +44,7 @@ struct ComposedSnapshot {
   bool is_invalid = false;
   bool was_there = false;  // it existed already, nothing was written
   Manifest manifest;
+  SnapshotCounts counts;
 };
 
 // Remembers, for one order, the bytes of a snapshot that is about to become visible. Sealing the

@@ -29,14 +29,10 @@ Result<std::vector<Id>> ListIds(repository::Repository& repository,
   return ids;
 }
 
-void TakeManifest(const Manifest& manifest, InventoriedSnapshot& entry) {
+void TakeManifest(const SnapshotInfo& snapshot, const Manifest& manifest,
+                  InventoriedSnapshot& entry) {
+  entry.counts = CountsOf(snapshot, manifest);
   if (!manifest.note.empty()) entry.note = manifest.note;
-  if (manifest.parts.empty()) return;
-  entry.items = entry.bytes = 0;
-  for (const PartManifest& part : manifest.parts) {
-    entry.items += part.items;
-    entry.bytes += part.bytes;
-  }
 }
 
 InventoriedSnapshot Describe(const SnapshotInfo& snapshot) {
@@ -51,8 +47,7 @@ InventoriedSnapshot Describe(const SnapshotInfo& snapshot) {
   entry.is_safety = snapshot.is_safety;
   entry.parent = snapshot.parent;
   entry.note = snapshot.note;
-  entry.items = snapshot.files;
-  entry.bytes = snapshot.bytes_processed;
+  entry.counts = CountsOf(snapshot, {});
   return entry;
 }
 
@@ -88,7 +83,7 @@ Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAd
     InventoriedSnapshot& entry = page.snapshots.emplace_back(Describe(*snapshot));
     auto view = repository::OpenSnapshot(repository, *snapshot);
     if (view) {
-      if ((*view)->manifest()) TakeManifest(*(*view)->manifest(), entry);
+      if ((*view)->manifest()) TakeManifest(*snapshot, *(*view)->manifest(), entry);
     } else if (IsOfSnapshot(view.error())) {
       entry.error = std::move(view).error();
     } else {

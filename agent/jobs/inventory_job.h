@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/jobs/composition.h"
 #include "agent/jobs/job_context.h"
 #include "agent/jobs/repository_session.h"
 #include "common/base/clock.h"
@@ -25,8 +26,7 @@ struct InventoriedSnapshot {
   bool is_invalid = false;
   bool is_safety = false;  // `source` is the one that it was taken of
   std::optional<repository::Id> parent;
-  std::uint64_t items = 0;
-  std::uint64_t bytes = 0;
+  SnapshotCounts counts;
   std::string note;
   // What of it could not be read; the rest is as far as it is known. A damaged snapshot must not
   // hide the others.

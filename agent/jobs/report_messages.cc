@@ -142,8 +142,9 @@ v1::InventoriedSnapshot InventoriedOf(const InventoriedSnapshot& snapshot) {
   message.set_invalid(snapshot.is_invalid);
   message.set_safety(snapshot.is_safety);
   if (snapshot.parent) message.set_parent(Raw(*snapshot.parent));
-  message.set_items(snapshot.items);
-  message.set_bytes(snapshot.bytes);
+  message.set_items(snapshot.counts.items);
+  message.set_files(snapshot.counts.files);
+  message.set_bytes(snapshot.counts.bytes);
   message.set_note(
       Clean(snapshot.error ? "cannot be read: " + snapshot.error->message() : snapshot.note));
   return message;
@@ -208,6 +209,9 @@ void FillMessage(const ComposedSnapshot& composed, v1::Composed& message) {
   FillMissing(manifest.missing, *message.mutable_missing());
   FillMap(manifest.position, *message.mutable_position());
   message.set_cut_barrier_met(manifest.cut_barrier.value_or(false));
+  message.set_items(composed.counts.items);
+  message.set_files(composed.counts.files);
+  message.set_bytes(composed.counts.bytes);
 }
 
 void FillMessage(const std::vector<ProbeReport>& reports, v1::ProbeResult& message) {
@@ -275,8 +279,9 @@ void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_p
     safety.set_time_ms(ToMilliseconds(saved.time));
     safety.set_partial(saved.is_partial);
     safety.set_invalid(!saved.manifest.invalid.empty());
-    safety.set_items(saved.items);
-    safety.set_bytes(saved.bytes);
+    safety.set_items(saved.counts.items);
+    safety.set_files(saved.counts.files);
+    safety.set_bytes(saved.counts.bytes);
     safety.set_missing_count(saved.manifest.missing.size());
   }
 }

@@ -125,6 +125,7 @@ class SnapshotFields {
       bool good = key_ == "total_files_processed"   ? json_.Unsigned(snapshot_.files)
                   : key_ == "total_bytes_processed" ? json_.Unsigned(snapshot_.bytes_processed)
                   : key_ == "data_added"            ? json_.Unsigned(snapshot_.bytes_added)
+                  : key_ == "data_added_packed"     ? json_.Unsigned(snapshot_.bytes_stored)
                                                     : json_.Skip();
       if (!good) return false;
     }

@@ -30,9 +30,11 @@ struct SnapshotInfo {
   std::vector<std::string> excludes;  // likewise
   std::vector<std::string> tags;
   std::string program_version;
-  std::uint64_t files = 0;            // of the summary; 0 where the writer left none
-  std::uint64_t bytes_processed = 0;  // likewise
-  std::uint64_t bytes_added = 0;      // likewise
+  // Of the summary; 0 where the writer left none. docs/glossary.md#counts says what they count.
+  std::uint64_t files = 0;
+  std::uint64_t bytes_processed = 0;
+  std::uint64_t bytes_added = 0;
+  std::uint64_t bytes_stored = 0;
 
   // From the tags and the path of Holdfast's own snapshots; empty for others.
   std::string kind;

@@ -197,12 +197,12 @@ Result<void> Catalog::Take(const RecoverSnapshot& change) {
       "missing_count = iif(missing_count = 0, ?, missing_count), "
       "cut_barrier_met = iif(cut_barrier_met = 0, ?, cut_barrier_met), "
       "position = iif(position = '{}', ?, position), note = iif(note = '', ?, note), "
-      "invalid = max(invalid, ?), safety = max(safety, ?) "
+      "invalid = max(invalid, ?), safety = max(safety, ?), files = iif(files = 0, ?, files) "
       "WHERE repository = ? AND snapshot = ?",
       told.source, told.host, told.run, told.node, told.time_ms, told.parent, Stored(told.items),
       Stored(told.bytes), Stored(told.missing_count), told.cut_barrier_met,
       ColumnOf<std::map<std::string, std::string>>::Encode(told.position), told.note, told.invalid,
-      told.safety, told.repository, told.snapshot);
+      told.safety, Stored(told.files), told.repository, told.snapshot);
 }
 
 Result<void> Catalog::Take(const InventoryEnded& change) {

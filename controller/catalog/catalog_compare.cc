@@ -93,13 +93,23 @@ constexpr ComparedColumn kPlan[] = {
     {"plan_id", kNothing},    {"run", kNothing},  {"node", kNothing},    {"incarnation", kNothing},
     {"sequence", kNothing},   {"kind", kNothing}, {"state", kNothing},   {"issued_ms", kNothing},
     {"expires_ms", kNothing}, {"hash", kNothing}, {"envelope", kNothing}};
-constexpr ComparedColumn kSnapshot[] = {
-    {"repository", kRepositories}, {"snapshot", kRepositories},   {"source", kRepositories},
-    {"host", kRepositories},       {"run", kRepositories},        {"time_ms", kRepositories},
-    {"partial", kRepositories},    {"parent", kRepositories},     {"items", kRepositories},
-    {"bytes", kRepositories},      {"note", kRepositories},       {"node", kReports},
-    {"missing_count", kReports},   {"cut_barrier_met", kReports}, {"position", kReports},
-    {"recorded_ms", kNothing}};
+constexpr ComparedColumn kSnapshot[] = {{"repository", kRepositories},
+                                        {"snapshot", kRepositories},
+                                        {"source", kRepositories},
+                                        {"host", kRepositories},
+                                        {"run", kRepositories},
+                                        {"time_ms", kRepositories},
+                                        {"partial", kRepositories},
+                                        {"parent", kRepositories},
+                                        {"items", kRepositories},
+                                        {"files", kRepositories},
+                                        {"bytes", kRepositories},
+                                        {"note", kRepositories},
+                                        {"node", kReports},
+                                        {"missing_count", kReports},
+                                        {"cut_barrier_met", kReports},
+                                        {"position", kReports},
+                                        {"recorded_ms", kNothing}};
 constexpr ComparedColumn kDraft[] = {
     {"run", kNothing},        {"kind", kNothing},      {"state", kNothing},
     {"node", kNothing},       {"source", kNothing},    {"repository", kNothing},

@@ -233,11 +233,16 @@ ALTER TABLE snapshot ADD COLUMN invalid INTEGER NOT NULL DEFAULT 0 CHECK (invali
 ALTER TABLE snapshot ADD COLUMN safety INTEGER NOT NULL DEFAULT 0 CHECK (safety IN (0, 1));
 )sql";
 
+constexpr std::string_view kVersion5 = R"sql(
+ALTER TABLE snapshot ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{"first tables", kVersion1},
     Migration{"tasks that save the rest of a sharded source", kVersion2},
     Migration{"the last run of each source", kVersion3},
     Migration{"invalid and safety snapshots", kVersion4},
+    Migration{"how many files a snapshot has", kVersion5},
 };
 
 }  // namespace

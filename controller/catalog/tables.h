@@ -179,13 +179,13 @@ struct TableOf<controller::SnapshotRecord> {
   static constexpr std::string_view kName = "snapshot";
   static constexpr std::string_view kKey = "repository, snapshot";
   static constexpr std::array kColumns = {
-      "repository",    "snapshot",        "source",   "host",   "run",     "node",
-      "time_ms",       "recorded_ms",     "partial",  "parent", "items",   "bytes",
-      "missing_count", "cut_barrier_met", "position", "note",   "invalid", "safety"};
+      "repository",  "snapshot", "source",  "host",   "run",   "node",          "time_ms",
+      "recorded_ms", "partial",  "parent",  "items",  "bytes", "missing_count", "cut_barrier_met",
+      "position",    "note",     "invalid", "safety", "files"};
   static auto Fields(auto& r) {
     return std::tie(r.repository, r.snapshot, r.source, r.host, r.run, r.node, r.time_ms,
                     r.recorded_ms, r.partial, r.parent, r.items, r.bytes, r.missing_count,
-                    r.cut_barrier_met, r.position, r.note, r.invalid, r.safety);
+                    r.cut_barrier_met, r.position, r.note, r.invalid, r.safety, r.files);
   }
 };
 

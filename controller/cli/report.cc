@@ -43,6 +43,12 @@ std::string ItemsText(std::uint64_t items) { return items == 0 ? "" : FormatCoun
 
 std::string BytesText(std::uint64_t bytes) { return bytes == 0 ? "" : FormatBytes(bytes); }
 
+std::string ContentText(const v1::SnapshotView& snapshot) {
+  const std::string bytes = FormatBytes(snapshot.bytes());
+  if (snapshot.files() == 0) return bytes;
+  return fmt::format("{}, {}", FormatCount(snapshot.files(), "file"), bytes);
+}
+
 std::string SnapshotMarks(const v1::SnapshotView& snapshot) {
   std::string text;
   for (const auto& [is_marked, mark] :
@@ -57,7 +63,7 @@ std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen
   Rows rows;
   for (const v1::SnapshotView& snapshot : snapshots) {
     rows.push_back({ShortHex(snapshot.id()), TimeText(snapshot.time_ms()), snapshot.source(),
-                    snapshot.host(), snapshot.repository(), ItemsText(snapshot.items()),
+                    snapshot.host(), snapshot.repository(), ItemsText(snapshot.files()),
                     BytesText(snapshot.bytes()), StateCell(SnapshotMarks(snapshot)),
                     snapshot.note()});
   }
@@ -66,8 +72,8 @@ std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen
                       {.title = "SOURCE", .is_flexible = true},
                       {.title = "HOST", .is_flexible = true, .drop_rank = 4},
                       {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 5},
-                      {.title = "ITEMS", .is_right = true, .drop_rank = 7},
-                      {.title = "BYTES", .is_right = true, .drop_rank = 6},
+                      {.title = "FILES", .is_right = true, .drop_rank = 7},
+                      {.title = "SIZE", .is_right = true, .drop_rank = 6},
                       {.title = "STATE", .drop_rank = 2},
                       {.title = "NOTE", .is_flexible = true, .drop_rank = 3}},
                      rows, screen);
@@ -99,6 +105,7 @@ Json SnapshotObject(const v1::SnapshotView& snapshot) {
           {"safety", snapshot.safety()},
           {"parent", IdOrNull(snapshot.parent())},
           {"items", snapshot.items()},
+          {"files", snapshot.files()},
           {"bytes", snapshot.bytes()},
           {"missing_count", snapshot.missing_count()},
           {"cut_barrier_met", snapshot.cut_barrier_met()},

@@ -32,6 +32,8 @@ std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pair
 // Empty for 0.
 std::string ItemsText(std::uint64_t items);
 std::string BytesText(std::uint64_t bytes);
+// "12 files, 1.5 MiB"; without files where the catalog does not know how many there are.
+std::string ContentText(const v1::SnapshotView& snapshot);
 // "partial, safety"; empty for a complete and valid backup.
 std::string SnapshotMarks(const v1::SnapshotView& snapshot);
 std::string SnapshotTable(const std::vector<v1::SnapshotView>& snapshots, Screen screen);

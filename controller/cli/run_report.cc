@@ -38,7 +38,7 @@ std::string TaskTable(const v1::RunView& run, Screen screen) {
                       {.title = "ORDER", .drop_rank = 3},
                       {.title = "STATE", .drop_rank = 1},
                       {.title = "ITEMS", .is_right = true, .drop_rank = 5},
-                      {.title = "BYTES", .is_right = true, .drop_rank = 4},
+                      {.title = "SIZE", .is_right = true, .drop_rank = 4},
                       {.title = "AFTER", .is_right = true, .drop_rank = 2}},
                      rows, screen);
 }
@@ -151,6 +151,9 @@ Json ComposedObject(const v1::Composed& composed) {
           {"parent", IdOrNull(composed.parent())},
           {"partial", composed.partial()},
           {"host", composed.host()},
+          {"items", composed.items()},
+          {"files", composed.files()},
+          {"bytes", composed.bytes()},
           {"time", TimeOrNull(composed.time_ms())},
           {"was_there", composed.was_there()},
           {"cut_barrier_met", composed.cut_barrier_met()},

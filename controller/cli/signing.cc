@@ -20,8 +20,7 @@ namespace {
 std::string UnsignedText(const v1::SnapshotView& snapshot) {
   std::vector<std::pair<std::string, std::string>> words = {
       {"time", TimeText(snapshot.time_ms())},
-      {"size",
-       fmt::format("{}, {}", FormatCount(snapshot.items(), "item"), FormatBytes(snapshot.bytes()))},
+      {"size", ContentText(snapshot)},
       {"host", snapshot.host()},
       {"state", SnapshotMarks(snapshot)},
       {"note", snapshot.note()},

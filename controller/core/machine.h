@@ -222,7 +222,7 @@ class Machine {
   void ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload);
   void ApplyOutcome(Run& run, Task& task, const v1::Report& report, const Bytes& payload);
   void TakeSafetySnapshot(const Task& task, const v1::Report& report);
-  SnapshotRecord SnapshotOf(const Run* run, const Task* task, const std::string& node,
+  SnapshotRecord SnapshotOf(const Run* run, const std::string& node,
                             const v1::Report& report) const;
   void TakeInventory(Run& run, Task& task, const v1::Report& report);
   void TakeProbe(Agent& agent, const v1::Report& report);

@@ -199,6 +199,7 @@ struct SnapshotRecord {
   bool safety = false;   // taken by a restore of `source`; not a backup
   Bytes parent = {};     // 32
   std::uint64_t items = 0;
+  std::uint64_t files = 0;  // 0 also for snapshots that were recorded before this was
   std::uint64_t bytes = 0;
   std::uint64_t missing_count = 0;
   bool cut_barrier_met = false;

@@ -159,7 +159,7 @@ void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
                 .closed = true,
                 .message = "known from reports of the agents alone"};
   Put(RecoverRun{std::move(run)});
-  Put(RecoverSnapshot{SnapshotOf(nullptr, nullptr, agent.record.node, report)});
+  Put(RecoverSnapshot{SnapshotOf(nullptr, agent.record.node, report)});
 }
 
 void Machine::ApplyRefused(Run& run, Plan& plan, const v1::Report& report, const Bytes& payload) {
@@ -190,9 +190,11 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     task.record.cut_barrier_met = report.composed().cut_barrier_met();
     task.whole = !report.composed().partial() && !report.composed().invalid() &&
                  report.composed().missing_count() == 0;
-    task.progress.items = report.composed().part().items();
-    task.progress.bytes = report.composed().part().bytes();
-    Put(SnapshotOf(&run, &task, task.record.node, report));
+    if (report.composed().has_part()) {
+      task.progress.items = report.composed().items();
+      task.progress.bytes = report.composed().bytes();
+    }
+    Put(SnapshotOf(&run, task.record.node, report));
     SetState(run, task, TaskState::kComposed);
   } else if (report.has_saved()) {
     // What has ended will not make anything of it.
@@ -245,7 +247,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
 }
 
 // Of a task of a run that is known, or of one that is not. REQUIRES: report.has_composed().
-SnapshotRecord Machine::SnapshotOf(const Run* run, const Task* task, const std::string& node,
+SnapshotRecord Machine::SnapshotOf(const Run* run, const std::string& node,
                                    const v1::Report& report) const {
   const v1::Composed& composed = report.composed();
   SnapshotRecord record{.repository = report.repository(),
@@ -259,27 +261,13 @@ SnapshotRecord Machine::SnapshotOf(const Run* run, const Task* task, const std::
                         .partial = composed.partial(),
                         .invalid = composed.invalid(),
                         .parent = ToBytes(composed.parent()),
-                        .items = composed.part().items(),
-                        .bytes = composed.part().bytes(),
+                        .items = composed.items(),
+                        .files = composed.files(),
+                        .bytes = composed.bytes(),
                         .missing_count = composed.missing_count(),
                         .cut_barrier_met = composed.cut_barrier_met()};
   for (const auto& [name, value] : composed.position()) record.position[name] = value;
-  if (run != nullptr) {
-    record.note = run->record.reason;
-    if (!composed.has_part()) {
-      // The composer knows trees; how much they hold stands in the reports of those who saved them.
-      const Unit& unit = run->units[task->unit];
-      const auto trees = unit.trees.find(task->record.number);
-      for (std::uint32_t number : unit.tasks) {
-        const Task& saved = run->tasks[number];
-        const bool is_in = saved.record.state == TaskState::kSaved && trees != unit.trees.end() &&
-                           trees->second.contains(ToBytes(ReportOf(saved).saved().tree_id()));
-        if (!is_in) continue;
-        record.items += saved.progress.items;
-        record.bytes += saved.progress.bytes;
-      }
-    }
-  }
+  if (run != nullptr) record.note = run->record.reason;
   return record;
 }
 
@@ -298,6 +286,7 @@ void Machine::TakeInventory(Run& run, Task& task, const v1::Report& report) {
                          .safety = one.safety(),
                          .parent = ToBytes(one.parent()),
                          .items = one.items(),
+                         .files = one.files(),
                          .bytes = one.bytes(),
                          .note = one.note()}});
   }
@@ -320,6 +309,7 @@ void Machine::TakeSafetySnapshot(const Task& task, const v1::Report& report) {
                        .invalid = safety.invalid(),
                        .safety = true,
                        .items = safety.items(),
+                       .files = safety.files(),
                        .bytes = safety.bytes(),
                        .missing_count = safety.missing_count(),
                        .note = fmt::format("safety snapshot before restore of {}",

@@ -80,8 +80,14 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
     if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
       const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();
       if (status.cut_time_ms == 0) view.mutable_progress()->set_cut_time_ms(part.cut_time_ms());
-      if (status.items == 0) view.mutable_progress()->set_items(part.items());
-      if (status.bytes == 0) view.mutable_progress()->set_bytes(part.bytes());
+      // Of a task that composed its part, the counts are those of the snapshot.
+      const bool is_snapshot = report.composed().has_part();
+      if (status.items == 0) {
+        view.mutable_progress()->set_items(is_snapshot ? report.composed().items() : part.items());
+      }
+      if (status.bytes == 0) {
+        view.mutable_progress()->set_bytes(is_snapshot ? report.composed().bytes() : part.bytes());
+      }
       *view.mutable_report() = std::move(report);
     }
   }
@@ -184,6 +190,7 @@ void FillSnapshot(const SnapshotRecord& record, v1::SnapshotView& view) {
   view.set_safety(record.safety);
   view.set_parent(Text(record.parent));
   view.set_items(record.items);
+  view.set_files(record.files);
   view.set_bytes(record.bytes);
   view.set_missing_count(record.missing_count);
   view.set_cut_barrier_met(record.cut_barrier_met);

@@ -168,6 +168,9 @@ class Fixture {
     v1::Report report = ReportOf(node, kind);
     report.mutable_composed()->set_snapshot(std::string(32, id));
     report.mutable_composed()->set_host("h");
+    report.mutable_composed()->set_items(6);
+    report.mutable_composed()->set_files(4);
+    report.mutable_composed()->set_bytes(300);
     Report(node, report);
   }
   void Failed(const std::string& node, OrderKind kind, bool retryable, bool began = false,

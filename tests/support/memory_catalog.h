@@ -107,6 +107,7 @@ struct MemoryCatalog {
     fill(&Record::time_ms);
     fill(&Record::parent);
     fill(&Record::items);
+    fill(&Record::files);
     fill(&Record::bytes);
     fill(&Record::missing_count);
     fill(&Record::cut_barrier_met);

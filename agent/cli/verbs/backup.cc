@@ -37,17 +37,18 @@ std::string BackupText(const jobs::BackupReport& report, Screen screen) {
     bool has_snapshot = !task.snapshot.empty();
     rows.push_back({task.label(), StateCell(jobs::TaskStateName(task.state)),
                     has_snapshot ? ShortId(task.snapshot) : "-",
-                    has_snapshot ? FormatCount(task.items) : "-",
-                    has_snapshot ? FormatBytes(task.bytes) : "-",
+                    has_snapshot ? FormatCount(task.counts.files) : "-",
+                    has_snapshot ? FormatBytes(task.counts.bytes) : "-",
                     has_snapshot ? FormatBytes(task.bytes_read) : "-",
-                    has_snapshot ? FormatBytes(task.bytes_added) : "-",
-                    has_snapshot ? FormatBytes(task.bytes_stored) : "-", Duration(task.seconds)});
+                    has_snapshot ? FormatBytes(task.counts.bytes_added) : "-",
+                    has_snapshot ? FormatBytes(task.counts.bytes_stored) : "-",
+                    Duration(task.seconds)});
     details += BackupDetails(task);
   }
   std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
                                    {.title = "STATE", .drop_rank = 1},
                                    {.title = "SNAPSHOT", .drop_rank = 2},
-                                   {.title = "ITEMS", .is_right = true, .drop_rank = 5},
+                                   {.title = "FILES", .is_right = true, .drop_rank = 5},
                                    {.title = "SIZE", .is_right = true, .drop_rank = 4},
                                    {.title = "READ", .is_right = true, .drop_rank = 7},
                                    {.title = "ADDED", .is_right = true, .drop_rank = 6},

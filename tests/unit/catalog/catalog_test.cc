@@ -169,6 +169,7 @@ TEST_CASE("catalog: what a recovery tells of never replaces what is known") {
   known.position.clear();
   known.note.clear();
   known.items = 0;
+  known.files = 0;
 
   REQUIRE_OK(catalog.Apply(Changes{RecoverRun{run}, RecoverSnapshot{snapshot},
                                    RecoverRun{SomeRun(2)}, RecoverSnapshot{SomeSnapshot(2)},

@@ -123,6 +123,7 @@ inline SnapshotRecord SomeSnapshot(unsigned number, const std::string& repositor
           .partial = number % 10 == 0,
           .parent = Bytes(32, 6),
           .items = 3,
+          .files = 2,
           .bytes = ~std::uint64_t{0},
           .missing_count = 1,
           .cut_barrier_met = true,

@@ -68,7 +68,8 @@ v1::SnapshotView Snapshot(char byte) {
   view.set_host("prod");
   view.set_repository("main");
   view.set_time_ms(kTrustNowMs);
-  view.set_items(12);
+  view.set_items(30);
+  view.set_files(12);
   view.set_bytes(1 << 20);
   (*view.mutable_position())["revision"] = "4711";
   return view;

@@ -610,7 +610,8 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     v1::SnapshotView& view = *reply.mutable_snapshot();
     view = TheSnapshot();
     view.set_time_ms(kTrustNowMs);
-    view.set_items(12);
+    view.set_items(30);
+    view.set_files(12);
     view.set_bytes(3 << 20);
     view.set_note("nightly\nSign it");
     return Reply(reply);
@@ -630,7 +631,7 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     CHECK(err.find("staging/look") < mark);
     const std::string below = err.substr(mark);
     CHECK_THAT(below, Contains("time  2023-11-14T22:13:20Z") &&
-                          Contains("size  12 items, 3.00 MiB") && Contains("host  web-1") &&
+                          Contains("size  12 files, 3.00 MiB") && Contains("host  web-1") &&
                           Contains("note  nightly\\x0aSign it"));
     CHECK(err.find("nightly") > mark);
   }

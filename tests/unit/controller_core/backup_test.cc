@@ -281,9 +281,9 @@ TEST_CASE("backup: a restarted controller goes on where its catalog stands") {
   cluster.Composed("a", OrderKind::kCompose);
 
   CHECK(cluster.StateOf(run) == RunState::kDone);
-  // Also what was saved before the controller's start counts.
   REQUIRE(cluster.catalog.snapshots.size() == 1);
   CHECK(cluster.catalog.snapshots.begin()->second.items == 6);
+  CHECK(cluster.catalog.snapshots.begin()->second.files == 4);
   CHECK(cluster.catalog.snapshots.begin()->second.bytes == 300);
 }
 

@@ -83,7 +83,7 @@ TEST_CASE("backup job: the second one knows the first and adds nothing") {
   BackupReport second = RunBackup(fixture.Context(), fixture.AllSources(), "");
 
   REQUIRE(second.tasks[0].parent == first.tasks[0].snapshot);
-  REQUIRE(second.tasks[0].items == first.tasks[0].items);
+  REQUIRE(second.tasks[0].counts.items == first.tasks[0].counts.items);
 }
 
 TEST_CASE("backup job: a source that fails does not keep the others from being saved") {

@@ -88,7 +88,7 @@ TEST_CASE("backup task: what an interrupted run had saved is not read again") {
 
   CHECK(fixture.world.files_read == std::vector<std::string>{"data/aa", "data/b"});
   const BackupTaskReport report = task.TakeReport({});
-  CHECK(report.items == 4);
+  CHECK(report.counts.items == 4);
   CHECK(report.bytes_read == 3 + 18);
   CHECK(report.warnings.empty());
   auto session = Unwrap(RepositorySession::Open(fixture.Context(),
