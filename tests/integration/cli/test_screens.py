@@ -56,6 +56,21 @@ class Screens(Case):
             self.assertLessEqual(max(ups), 23)
             self.assertNotIn("all: ", "\n".join(screen.rest))
 
+        with self.subTest("restore and check"):
+            restored = self.shown("restore", f"latest:{one}", "--to", str(self.directory / "restored"))
+            self.assert_fits([line for line in restored.rest if str(self.directory) not in line])
+            self.assertRegex(restored.rest[0], rf"^restored snapshot [0-9a-f]{{8}} of {one} to$")
+            self.assert_fits(self.shown("check", "--read-data").lines)
+
+        with self.subTest("list of notes"):
+            self.agent.run("backup", one, "--note", "n" * 100)
+            screen = self.shown("list")
+            self.assert_fits(screen.lines)
+            self.assert_has_each_key(screen.rest)
+            self.assertRegex("\n".join(screen.rest), r"columns not shown: .*NOTE")
+            wide = self.shown("list", columns=300)
+            self.assertIn("  " + "n" * 100, "\n".join(wide.rest))
+
         with self.subTest("list"):
             screen = self.shown("list")
             self.assert_fits(screen.lines)

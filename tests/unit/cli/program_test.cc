@@ -197,6 +197,24 @@ TEST_CASE("program: a note that is too long is refused") {
   REQUIRE_THAT(outcome.err, Catch::Contains("--note: 1025 bytes; expected at most 1024"));
 }
 
+TEST_CASE("program: backup of many sources shows positions only as JSON") {
+  ProgramFixture fixture;
+  std::string config =
+      "node: n1\nstate_dir: state\n"
+      "repositories: {main: {url: 'memory:main', password_file: password}}\nsources:\n";
+  for (int i = 0; i < 21; ++i) config += fmt::format("  - {{kind: fake, name: s{}}}\n", i);
+  fixture.Write("agent.yaml", config);
+  fixture.world.missing = {{"/etc/x", "not there", "make it"}};
+
+  const Outcome all = fixture.Run({"backup"});
+  CHECK_THAT(all.out, !Catch::Contains("position: ") &&
+                          Catch::Contains("positions of 21 sources: --json\n") &&
+                          Catch::Contains("/etc/x: not there"));
+  CHECK_THAT(fixture.Run({"backup", "fake/s1"}).out, Catch::Contains("position: revision 7"));
+  CHECK(fixture.Run({"backup", "--json"}).document()["sources"].at(20)["position"]["revision"] ==
+        "7");
+}
+
 TEST_CASE("program: errors go to stderr with their hint, and into the document") {
   ProgramFixture fixture;
   fixture.world.failures.emplace(

@@ -148,6 +148,44 @@ TEST_CASE("table: a key is shortened inside, and different keys stay different")
   }
 }
 
+TEST_CASE("table: of a source and its node, both ends of each stay") {
+  const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true},
+                                       {.title = "STATE", .drop_rank = 1}};
+  Rows rows;
+  for (int i = 0; i < 200; ++i) {
+    rows.push_back({fmt::format("files/data-of-a-service-with-quite-a-name-{:04}"
+                                "@a-node-with-a-long-name.example.com",
+                                i),
+                    "done"});
+  }
+  const std::string table = FormatTable(columns, rows, 56);
+  CHECK_THAT(table, Contains("\nfiles/data-o~a-name-0000@a-node-with-~example.com  done\n"));
+  CHECK_THAT(table, Contains("\nfiles/data-o~a-name-0199@a-node-with-~example.com  done\n"));
+  const std::vector<std::string> lines = Lines(table);
+  CHECK(std::set<std::string>(lines.begin(), lines.end()).size() == 201);
+  CHECK(Widest(table) <= 56);
+}
+
+TEST_CASE("table: what two rows differ in stays, before or after the @") {
+  const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true}};
+  const std::string long_name(40, 'n');
+  CHECK(FormatTable(columns, {{"files/" + long_name + "@a"}, {"files/" + long_name + "@b"}}, 20) ==
+        "SOURCE\n"
+        "files/nnn~nnnnnnnn@a\n"
+        "files/nnn~nnnnnnnn@b\n");
+}
+
+TEST_CASE("table: a column without any text takes no room from the others") {
+  const std::vector<Column> columns = {
+      {.title = "ID"}, {.title = "STATE", .drop_rank = 1}, {.title = "SIZE", .drop_rank = 2}};
+  const Rows rows = {{"12345678", "", "1.00 GiB"}};
+  CHECK(FormatTable(columns, rows, 20) ==
+        "ID        SIZE\n"
+        "12345678  1.00 GiB\n");
+  CHECK_THAT(FormatTable(columns, rows, 30), Contains("STATE"));
+  CHECK_THAT(FormatTable(columns, rows, 0), Contains("STATE"));
+}
+
 TEST_CASE("table: a key makes room for what the table is for") {
   const std::vector<Column> columns = {{.title = "SOURCE", .is_flexible = true},
                                        {.title = "STATE", .drop_rank = 1}};

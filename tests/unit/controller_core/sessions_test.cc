@@ -254,6 +254,9 @@ TEST_CASE("restore: nothing is sent before as many operators as it takes have si
   CHECK(saved->second.safety);
   CHECK(saved->second.source == "files/app");
   CHECK(one.StateOf(draft.runs.front()) == RunState::kDone);
+  // A list of runs names what was restored.
+  CHECK(one.catalog.runs.at(draft.runs.front()).selectors ==
+        std::vector<std::string>{"files/app@a"});
 }
 
 TEST_CASE("restore: a target's name and options go to the operators as they were given") {
