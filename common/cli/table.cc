@@ -1,7 +1,7 @@
 #include "common/cli/table.h"
 
 #include <algorithm>
-#include <array>
+#include <climits>
 #include <cstdint>
 #include <iterator>
 #include <map>
@@ -32,15 +32,19 @@ bool IsKey(const Column& column) { return column.drop_rank == 0; }
 // The columns that are shown, with what each of them takes.
 class Layout {
  public:
-  // `wanted`: what each column takes as a whole.
-  Layout(const std::vector<Column>& columns, std::vector<std::size_t> wanted)
-      : columns_(columns), widths_(std::move(wanted)), shown_(columns.size()) {
+  // `wanted`: what each column takes as a whole; `has_text`: which have any text below their title.
+  Layout(const std::vector<Column>& columns, std::vector<std::size_t> wanted,
+         std::vector<bool> has_text)
+      : columns_(columns),
+        widths_(std::move(wanted)),
+        has_text_(std::move(has_text)),
+        shown_(columns.size()) {
     std::iota(shown_.begin(), shown_.end(), std::size_t{0});
   }
 
   void FitInto(std::size_t width) {
     std::vector<std::size_t> by_rank = std::exchange(shown_, {});
-    std::ranges::stable_sort(by_rank, {}, [&](std::size_t i) { return columns_[i].drop_rank; });
+    std::ranges::stable_sort(by_rank, {}, [&](std::size_t i) { return DropRank(i); });
     for (std::size_t i : by_rank) {
       const std::size_t key_min = columns_[i].drop_rank == 1 ? kKeyBesideState : kKeyReadable;
       shown_.push_back(i);
@@ -55,12 +59,20 @@ class Layout {
   std::vector<std::string> DroppedTitles() const {
     std::vector<std::string> titles;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (!std::ranges::binary_search(shown_, i)) titles.push_back(columns_[i].title);
+      if (has_text_[i] && !std::ranges::binary_search(shown_, i)) {
+        titles.push_back(columns_[i].title);
+      }
     }
     return titles;
   }
 
  private:
+  // A column without any text goes before all others.
+  unsigned DropRank(std::size_t column) const {
+    const bool is_last = !has_text_[column] && !IsKey(columns_[column]);
+    return is_last ? UINT_MAX : columns_[column].drop_rank;
+  }
+
   // What a column can be shortened to.
   std::size_t Least(std::size_t column, std::size_t key_min) const {
     if (!columns_[column].is_flexible) return widths_[column];
@@ -92,6 +104,7 @@ class Layout {
 
   const std::vector<Column>& columns_;
   std::vector<std::size_t> widths_;
+  std::vector<bool> has_text_;
   std::vector<std::size_t> shown_;
 };
 
@@ -109,20 +122,40 @@ std::string CutInside(std::string_view text, std::size_t width, std::size_t fron
   return fmt::format("{}{}{}", FrontColumns(text, front), mark, BackColumns(text, rest - front));
 }
 
+std::string CutByQuarters(std::string_view text, std::size_t width, std::size_t front_quarters) {
+  return CutInside(text, width, width * front_quarters / 4, kCut);
+}
+
+// Of "source@node" both parts are shortened, so that the beginning and the end of each stay.
+std::string CutAroundAt(std::string_view text, std::size_t width, std::size_t front_quarters) {
+  const std::size_t at = text.rfind('@');
+  if (Columns(text) <= width || at == std::string_view::npos || width <= 2 * kKeyMin) {
+    return CutByQuarters(text, width, front_quarters);
+  }
+  const std::string_view source = text.substr(0, at);
+  const std::string_view node = text.substr(at + 1);
+  const std::size_t room = width - 1;
+  const std::size_t rest = room - std::min(room, Columns(source));
+  const std::size_t node_room = std::min(Columns(node), std::max(room / 2, rest));
+  return fmt::format("{}@{}", CutByQuarters(source, room - node_room, front_quarters),
+                     CutByQuarters(node, node_room, 2));
+}
+
 // What is shown of each text of a key column: different texts look different.
 std::map<std::string, std::string> ShortenedKeys(const std::set<std::string>& texts,
                                                  std::size_t width) {
   std::map<std::string, std::string> keys;
   // Where the texts differ is not known: the front, the back or the inside may be what matters.
-  const std::array<std::size_t, 4> fronts = {width / 2, width / 4, width * 3 / 4, 0};
-  for (std::size_t front : fronts) {
-    keys.clear();
-    std::set<std::string> seen;
-    for (const std::string& text : texts) {
-      keys[text] = CutInside(text, width, front, kCut);
-      seen.insert(keys[text]);
+  for (const auto& cut : {CutAroundAt, CutByQuarters}) {
+    for (const std::size_t front_quarters : {2, 1, 3, 0}) {
+      keys.clear();
+      std::set<std::string> seen;
+      for (const std::string& text : texts) {
+        keys[text] = cut(text, width, front_quarters);
+        seen.insert(keys[text]);
+      }
+      if (seen.size() == texts.size()) return keys;
     }
-    if (seen.size() == texts.size()) return keys;
   }
   // They differ only in what is left out everywhere: number them.
   keys.clear();
@@ -176,20 +209,9 @@ std::string PaddedCell(const Cell& cell, std::size_t width, bool is_right, bool 
 // "columns not shown: READ, ADDED (wider terminal or --json)"; as many lines as it takes.
 std::string DroppedText(const std::vector<std::string>& titles, std::size_t width) {
   if (titles.empty()) return "";
-  std::vector<std::string> words = {"columns", "not", "shown:"};
-  for (const std::string& title : titles) {
-    words.push_back(title + (&title == &titles.back() ? "" : ","));
-  }
-  for (const char* word : {"(wider", "terminal", "or", "--json)"}) words.emplace_back(word);
-  std::string text;
-  std::string line;
-  for (const std::string& word : words) {
-    if (!line.empty() && Columns(line) + 1 + Columns(word) > width) {
-      text += std::exchange(line, " ") + "\n";
-    }
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return text + line + "\n";
+  return WrapText(fmt::format("columns not shown: {} (wider terminal or --json)\n",
+                              fmt::join(titles, ", ")),
+                  width);
 }
 
 StateColour ColourOfWord(std::string_view word) {
@@ -226,6 +248,7 @@ std::string FormatTable(const std::vector<Column>& declared, const Rows& rows, S
   std::vector<Column> columns = declared;
   Rows lines;
   std::vector<std::size_t> wanted;
+  std::vector<bool> has_text(columns.size());
   for (const Column& column : columns) wanted.push_back(Columns(column.title));
   for (const std::vector<Cell>& row : rows) {
     HF_CHECK(row.size() == columns.size());
@@ -235,9 +258,10 @@ std::string FormatTable(const std::vector<Column>& declared, const Rows& rows, S
       const bool is_alarming = row[i].colour >= StateColour::kYellow;
       if (is_alarming) columns[i].drop_rank = std::min(columns[i].drop_rank, 1U);
       wanted[i] = std::max(wanted[i], Columns(line[i].text));
+      has_text[i] = has_text[i] || !line[i].text.empty();
     }
   }
-  Layout layout(columns, wanted);
+  Layout layout(columns, wanted, std::move(has_text));
   if (screen.width > 0) layout.FitInto(screen.width);
   for (std::size_t i : layout.shown()) {
     if (layout.width(i) < wanted[i]) ShortenCells(lines, columns[i], i, layout.width(i));

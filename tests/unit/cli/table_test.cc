@@ -200,7 +200,7 @@ TEST_CASE("table: a state that needs a look is not dropped") {
                                        {.title = "SOURCE", .is_flexible = true},
                                        {.title = "STATE", .is_flexible = true, .drop_rank = 2}};
   const std::string name(46, 'n');
-  Rows rows = {{"12345678", "2026-01-02T03:04:05Z", name, StateCell("")}};
+  Rows rows = {{"12345678", "2026-01-02T03:04:05Z", name, StateCell("complete")}};
   CHECK_THAT(FormatTable(columns, rows, 80), Contains("columns not shown: STATE"));
   rows.push_back({"12345679", "2026-01-02T03:04:05Z", name, StateCell("partial")});
   const std::string table = FormatTable(columns, rows, 80);
