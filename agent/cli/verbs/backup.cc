@@ -14,11 +14,15 @@
 namespace holdfast::cli {
 namespace {
 
+// Where a source is consistent is shown of so many sources at most: of more, these lines would hide
+// the table and what needs a look.
+constexpr std::size_t kPositionsMax = 20;
+
 // What a table cannot hold of one saved source.
-std::string BackupDetails(const jobs::BackupTaskReport& task) {
+std::string BackupDetails(const jobs::BackupTaskReport& task, bool with_position) {
   std::string text;
   if (!task.recovered.empty()) AddLines(text, "recovered", {task.recovered});
-  if (!task.manifest.position.empty()) {
+  if (with_position && !task.manifest.position.empty()) {
     std::string where = Pairs(task.manifest.position);
     if (!task.manifest.endpoint.empty()) where += " at " + Printable(task.manifest.endpoint);
     text += fmt::format("  position: {}\n", where);
@@ -31,6 +35,7 @@ std::string BackupDetails(const jobs::BackupTaskReport& task) {
 }
 
 std::string BackupText(const jobs::BackupReport& report, Screen screen) {
+  const bool with_positions = report.tasks.size() <= kPositionsMax;
   Rows rows;
   std::string details;
   for (const jobs::BackupTaskReport& task : report.tasks) {
@@ -43,7 +48,10 @@ std::string BackupText(const jobs::BackupReport& report, Screen screen) {
                     has_snapshot ? FormatBytes(task.counts.bytes_added) : "-",
                     has_snapshot ? FormatBytes(task.counts.bytes_stored) : "-",
                     Duration(task.seconds)});
-    details += BackupDetails(task);
+    details += BackupDetails(task, with_positions);
+  }
+  if (!with_positions) {
+    details += fmt::format("\npositions of {} sources: --json\n", FormatCount(report.tasks.size()));
   }
   std::string table = FormatTable({{.title = "SOURCE", .is_flexible = true},
                                    {.title = "STATE", .drop_rank = 1},

@@ -14,7 +14,7 @@
 namespace holdfast::cli {
 namespace {
 
-std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
+std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports, Screen screen) {
   std::string text;
   for (const jobs::CheckTaskReport& report : reports) {
     std::string label = Printable(report.repository.empty() ? report.url : report.repository);
@@ -24,11 +24,12 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports) {
       AddLines(text, "errors", check.errors, check.findings);
       continue;
     }
-    text += fmt::format("{}: {}: {}, {}, {}, {}, {} read, {}\n", label,
-                        check.findings == 0 ? "sound" : "not sound",
-                        FormatCount(check.snapshots, "snapshot"), FormatCount(check.packs, "pack"),
-                        FormatCount(check.blobs, "blob"), FormatCount(check.trees, "directory"),
-                        FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    const std::string head = fmt::format(
+        "{}: {}: {}, {}, {}, {}, {} read, {}\n", label, check.findings == 0 ? "sound" : "not sound",
+        FormatCount(check.snapshots, "snapshot"), FormatCount(check.packs, "pack"),
+        FormatCount(check.blobs, "blob"), FormatCount(check.trees, "directory"),
+        FormatBytes(check.bytes_read), Duration({{"", report.seconds}}));
+    text += WrapText(head, screen.width);
     if (check.packs_bad > 0) {
       text +=
           fmt::format("  {} damaged or missing, and {} in them\n",
@@ -166,8 +167,8 @@ class CheckVerb final : public AgentVerb {
     // Damage in one repository is a failure, however sound the others are.
     int code = CombineExitCodes(codes);
     if (code == kExitPartlyDone) code = kExitFailed;
-    const Result<void> written =
-        out.End(program.is_json() ? CheckJson(reports, code) : CheckText(reports));
+    const Result<void> written = out.End(program.is_json() ? CheckJson(reports, code)
+                                                           : CheckText(reports, program.screen()));
     if (!written && code == kExitDone) {
       program.ShowError(written.error());
       code = kExitFailed;
