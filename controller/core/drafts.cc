@@ -130,6 +130,7 @@ void Machine::SendDraft(DraftRecord& draft) {
                 .kind = draft.kind,
                 .requester = draft.requester,
                 .reason = draft.reason,
+                .selectors = {fmt::format("{}@{}", draft.source, draft.node)},
                 .created_ms = draft.created_ms,
                 .started_ms = now_.wall_ms,
                 .deadline_ms = plan.expires_at_ms(),

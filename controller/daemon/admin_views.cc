@@ -46,6 +46,13 @@ void FillProgress(const TaskStatus& status, v1::TaskProgress& view) {
   view.set_cut_alone(status.cut_alone);
 }
 
+// Items and bytes. Of a task that composed its part, those of the snapshot.
+std::pair<std::uint64_t, std::uint64_t> CountsOf(const v1::Report& report) {
+  if (report.has_restored()) return {report.restored().items(), report.restored().bytes()};
+  if (report.composed().has_part()) return {report.composed().items(), report.composed().bytes()};
+  return {report.saved().items(), report.saved().bytes()};
+}
+
 void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view) {
   const TaskRecord& record = status.record;
   view.set_number(record.number);
@@ -80,14 +87,9 @@ void FillTask(const TaskStatus& status, std::int64_t now_ms, v1::TaskView& view)
     if (report.ParseFromArray(record.report.data(), static_cast<int>(record.report.size()))) {
       const v1::Part& part = report.has_saved() ? report.saved() : report.composed().part();
       if (status.cut_time_ms == 0) view.mutable_progress()->set_cut_time_ms(part.cut_time_ms());
-      // Of a task that composed its part, the counts are those of the snapshot.
-      const bool is_snapshot = report.composed().has_part();
-      if (status.items == 0) {
-        view.mutable_progress()->set_items(is_snapshot ? report.composed().items() : part.items());
-      }
-      if (status.bytes == 0) {
-        view.mutable_progress()->set_bytes(is_snapshot ? report.composed().bytes() : part.bytes());
-      }
+      const auto [items, bytes] = CountsOf(report);
+      if (status.items == 0) view.mutable_progress()->set_items(items);
+      if (status.bytes == 0) view.mutable_progress()->set_bytes(bytes);
       *view.mutable_report() = std::move(report);
     }
   }
