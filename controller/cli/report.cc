@@ -14,7 +14,13 @@ std::string Ago(std::int64_t unix_ms, WallTime now) {
   const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
   // Two clocks may differ by a little.
   if (since < 1'000) return "just now";
-  return FormatDuration(std::chrono::seconds(since / 1'000)) + " ago";
+  const std::int64_t seconds = since / 1'000;
+  const std::int64_t minutes = seconds / 60;
+  const std::int64_t hours = minutes / 60;
+  if (seconds < 60) return fmt::format("{}s ago", seconds);
+  if (minutes < 60) return fmt::format("{}m ago", minutes);
+  if (hours < 48) return fmt::format("{}h {:02}m ago", hours, minutes % 60);
+  return fmt::format("{}d {}h ago", hours / 24, hours % 24);
 }
 
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines) {

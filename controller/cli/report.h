@@ -23,7 +23,7 @@ namespace holdfast::cli::cluster {
 
 inline constexpr std::size_t kListedMax = 20;  // lines of one list; --json has all of them
 
-// "3m 07s ago", "just now", "never".
+// "7s ago", "3m ago", "1h 05m ago", "4d 3h ago", "just now", "never".
 std::string Ago(std::int64_t unix_ms, WallTime now);
 // Appends a titled list to `text`, at most kListedMax lines of it.
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines);

@@ -329,7 +329,9 @@ std::string RunDetailsText(const v1::RunView& run, Screen screen) {
                         FormatCount(run.reports_left_out(), "task"), run.run());
   }
   if (run.snapshots_size() > 0) {
-    text += "\n" + SnapshotTable({run.snapshots().begin(), run.snapshots().end()}, screen);
+    std::vector<v1::SnapshotView> snapshots(run.snapshots().begin(), run.snapshots().end());
+    std::ranges::stable_sort(snapshots, {}, &v1::SnapshotView::source);
+    text += "\n" + SnapshotTable(snapshots, screen);
   }
   if (run.more_snapshots()) {
     text += fmt::format("there are more: holdfast snapshot list --run {} --limit 0\n", run.run());

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/format.h"
 #include "common/cli/table.h"
 #include "controller/cli/operator_verb.h"
 #include "controller/cli/report.h"
@@ -10,18 +11,31 @@
 namespace holdfast::cli::cluster {
 namespace {
 
+// "etcd/main, files/app"; of many the first, and how many more.
+std::string SourcesText(const v1::AgentView& agent) {
+  constexpr int kShown = 2;
+  std::vector<std::string> sources;
+  for (const v1::ConfiguredSource& source : agent.sources()) {
+    const bool is_last = static_cast<int>(sources.size()) == kShown;
+    if (is_last && agent.sources_size() > kShown + 1) {
+      return fmt::format("{} and {} more", Joined(sources),
+                         FormatCount(static_cast<std::uint64_t>(agent.sources_size() - kShown)));
+    }
+    sources.push_back(source.source());
+  }
+  return Joined(sources, "none");
+}
+
 std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, Screen screen) {
   if (agents.empty()) return "no node has joined yet: holdfast agent token NODE\n";
   Rows rows;
   std::vector<std::string> warnings;
   for (const v1::AgentView& agent : agents) {
-    std::vector<std::string> sources;
-    for (const v1::ConfiguredSource& source : agent.sources()) sources.push_back(source.source());
     rows.push_back({agent.node(),
                     StateCell(agent.revoked()     ? "revoked"
                               : agent.connected() ? "connected"
                                                   : "away"),
-                    Ago(agent.last_seen_ms(), now), agent.version(), Joined(sources, "none"),
+                    Ago(agent.last_seen_ms(), now), agent.version(), SourcesText(agent),
                     Joined(agent.repositories(), "none")});
     for (const std::string& warning : agent.warnings()) {
       warnings.push_back(agent.node() + ": " + warning);

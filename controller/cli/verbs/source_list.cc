@@ -31,26 +31,22 @@ int ExitCodeOfProbe(const v1::RunView& run, int code) {
   return codes.empty() ? code : CombineExitCodes(codes);
 }
 
-Cell HealthCell(const v1::ProbedSource& source) {
-  if (source.has_error()) return {source.error().message(), StateColour::kRed};
-  if (source.health().empty()) return StateCell(source.healthy() ? "healthy" : "not healthy");
-  return {source.health(), source.healthy() ? StateColour::kGreen : StateColour::kRed};
-}
-
 std::string SourcesText(const v1::RunView& run, Screen screen) {
   Rows rows;
   std::string details;
   for (const v1::TaskView& task : run.tasks()) {
     if (!task.report().has_probe()) {
       rows.push_back(
-          {task.source().empty() ? "?" : task.source(), task.node(), "", "",
+          {task.source().empty() ? "?" : task.source(), task.node(), "", "", StateCell("unknown"),
            fmt::format("no answer: {}",
                        task.has_error() ? task.error().message()
                                         : std::string(TaskStateText(task.progress().state())))});
     }
     for (const v1::ProbedSource& source : task.report().probe().sources()) {
+      const bool is_healthy = source.healthy() && !source.has_error();
       rows.push_back({source.source(), task.node(), source.topology(), source.repository(),
-                      HealthCell(source)});
+                      StateCell(is_healthy ? "healthy" : "not healthy"),
+                      source.has_error() ? source.error().message() : source.health()});
       std::vector<std::string> missing;
       for (const v1::MissingItem& item : source.missing()) {
         missing.push_back(item.what() + ": " + item.reason() +
@@ -71,9 +67,10 @@ std::string SourcesText(const v1::RunView& run, Screen screen) {
       rows, {}, [](const std::vector<Cell>& row) { return std::pair(row[0].text, row[1].text); });
   return FormatTable({{.title = "SOURCE", .is_flexible = true},
                       {.title = "NODE", .is_flexible = true},
-                      {.title = "TOPOLOGY", .drop_rank = 3},
-                      {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 2},
-                      {.title = "HEALTH", .is_flexible = true, .drop_rank = 1}},
+                      {.title = "TOPOLOGY", .drop_rank = 4},
+                      {.title = "REPOSITORY", .is_flexible = true, .drop_rank = 3},
+                      {.title = "HEALTH", .drop_rank = 1},
+                      {.title = "STATE", .is_flexible = true, .drop_rank = 2}},
                      rows, screen) +
          details;
 }
