@@ -209,9 +209,9 @@ std::string PaddedCell(const Cell& cell, std::size_t width, bool is_right, bool 
 // "columns not shown: READ, ADDED (wider terminal or --json)"; as many lines as it takes.
 std::string DroppedText(const std::vector<std::string>& titles, std::size_t width) {
   if (titles.empty()) return "";
-  return WrapText(fmt::format("columns not shown: {} (wider terminal or --json)\n",
-                              fmt::join(titles, ", ")),
-                  width);
+  return WrapText(
+      fmt::format("columns not shown: {} (wider terminal or --json)\n", fmt::join(titles, ", ")),
+      width);
 }
 
 StateColour ColourOfWord(std::string_view word) {

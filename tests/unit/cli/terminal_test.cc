@@ -150,5 +150,18 @@ TEST_CASE("terminal: a long message wraps between words, and only on a terminal"
   CHECK(AsText(Unwrap(ReadWholeFile(directory.path() + "/out"))) == message + "\n");
 }
 
+TEST_CASE("terminal: lines are wrapped between words, and no word is cut") {
+  CHECK(WrapText("restored snapshot 3fa2 to /srv/a-long-directory: 7 items\n", 24) ==
+        "restored snapshot 3fa2\n"
+        "  to\n"
+        "  /srv/a-long-directory:\n"
+        "  7 items\n");
+  CHECK(WrapText("  a word-that-is-longer-than-the-screen b", 10) ==
+        "  a\n    word-that-is-longer-than-the-screen\n    b");
+  CHECK(WrapText("as it is", 0) == "as it is");
+  CHECK(WrapText("as it is\n\nas it is", 8) == "as it is\n\nas it is");
+  CHECK(WrapText("\x1b[31mred\x1b[0m word", 8) == "\x1b[31mred\x1b[0m word");
+}
+
 }  // namespace
 }  // namespace holdfast::cli
