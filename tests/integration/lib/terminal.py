@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .processes import die_with_parent
 
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"\r|\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Screen:
             while up := re.search(r"\r?\x1b\[([0-9]+)A\x1b\[J", line):
                 del shown[-int(up[1]) :]
                 line = line[up.end() :]
-            shown.append(_CONTROL.sub("", line).replace("\r", ""))
+            shown.append(_CONTROL.sub("", line))
         return shown
 
 
