@@ -284,7 +284,7 @@ std::string FormatTable(const std::vector<Column>& declared, const Rows& rows, S
 }
 
 std::string ShortenInside(std::string_view text, std::size_t width) {
-  return CutInside(text, width, width / 2, kCut);
+  return CutAroundAt(text, width, 2);
 }
 
 }  // namespace holdfast::cli

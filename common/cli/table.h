@@ -50,7 +50,7 @@ Cell StateCell(std::string_view state);
 // Rows below aligned titles, two blanks between columns. Screen width 0: nothing is cut or dropped.
 std::string FormatTable(const std::vector<Column>& columns, const Rows& rows, Screen screen);
 
-// A text of at most `width` columns, the middle replaced by "~".
+// A text of at most `width` columns, the middle replaced by "~"; of "source@node" both middles.
 std::string ShortenInside(std::string_view text, std::size_t width);
 
 }  // namespace holdfast::cli

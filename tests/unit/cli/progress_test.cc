@@ -71,6 +71,16 @@ TEST_CASE("progress: a live line has a bar, and leaves out what does not fit") {
   }
 }
 
+TEST_CASE("progress: of a source and its node, both ends of each stay") {
+  ProgressSample sample = HalfDone();
+  sample.subject =
+      "files/data-of-a-service-with-quite-a-name-0007@a-node-with-a-long-name.example.com";
+  const std::string line = ProgressLine(sample, 78);
+  CHECK_THAT(line, Catch::StartsWith("files/") && Contains("-0007@a-node") &&
+                       Contains(".com: save  33% ["));
+  CHECK(line.size() <= 78);
+}
+
 TEST_CASE("progress: a remark stays where numbers go") {
   ProgressSample sample = HalfDone();
   sample.silent_seconds = 40;
