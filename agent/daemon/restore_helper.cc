@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/daemon/restore_progress.h"
 #include "agent/daemon/state_paths.h"
 #include "agent/daemon/target_restore.h"
 #include "agent/jobs/job_context.h"
@@ -128,6 +129,7 @@ class Helper {
       Log(LogLevel::kWarning, "{} is no plan's name; it is gone", path);
       return {};
     }
+    (void)::unlink(ProgressPath(settings_.state_dir, *plan_id).c_str());
     return WriteFileAtomic(OutcomePath(settings_.state_dir, *plan_id),
                            AsBytes(report.SerializeAsString()), 0644);
   }
@@ -287,8 +289,11 @@ class Helper {
         return Failed(made.error());
       }
     }
+    RestoreProgressWriter progress(ProgressPath(settings_.state_dir, AsBytes(plan.plan_id())));
+    jobs::JobContext context = Context(plan.run());
+    context.observer = &progress;
     const jobs::RestoreReport done =
-        jobs::RunRestore(Context(plan.run()), {jobs::AddressOf(*repository)}, options);
+        jobs::RunRestore(context, {jobs::AddressOf(*repository)}, options);
     if (done.error && done.state != jobs::TaskState::kPartlyDone) {
       return Failed(*done.error, done.began, done.rolled_back);
     }

@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <functional>
 #include <ranges>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "agent/daemon/restore_progress.h"
 #include "agent/daemon/state_paths.h"
 #include "common/base/format.h"
 #include "common/base/log.h"
@@ -27,6 +29,7 @@ constexpr std::size_t kOutcomeBytesMax = 2U << 20;
 // Of all root documents in a ticket, which has 4 MiB in all; one has a few hundred bytes.
 constexpr std::size_t kRootBytesMax = 2U << 20;
 constexpr std::chrono::milliseconds kLookEvery{200};
+constexpr std::chrono::seconds kProgressEvery{1};
 // A helper that nobody starts: after so long that is said, once.
 constexpr std::chrono::seconds kPatience{60};
 
@@ -36,15 +39,18 @@ class SpoolLauncher final : public RestoreLauncher {
       : settings_(settings), clock_(clock) {}
 
   Result<RestoreOutcome> Run(const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh,
-                             bool resumed, const std::stop_token& stop) override {
+                             bool resumed, const std::stop_token& stop,
+                             const std::function<void(event::TaskProgress)>& on_progress) override {
     // After a crash the helper may have said it already.
     if (resumed) {
       HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
       if (outcome) return *std::move(outcome);
     }
     HF_TRY(WriteTicket(plan_id, envelope, fresh));
-    if (::geteuid() == 0) StartHelper();
-    return Await(plan_id, stop);
+    // The helper lasts as long as its restores, whose progress is read in the meantime.
+    std::jthread helper;
+    if (::geteuid() == 0) helper = std::jthread([this] { StartHelper(); });
+    return Await(plan_id, stop, on_progress);
   }
 
  private:
@@ -92,13 +98,21 @@ class SpoolLauncher final : public RestoreLauncher {
     }
   }
 
-  Result<RestoreOutcome> Await(const Bytes& plan_id, const std::stop_token& stop) {
+  Result<RestoreOutcome> Await(const Bytes& plan_id, const std::stop_token& stop,
+                               const std::function<void(event::TaskProgress)>& on_progress) {
     const std::string plan = PlanPath(settings_.state_dir, plan_id);
     const Instant impatient = clock_.Monotonic() + kPatience;
     bool is_said = false;
+    Instant next_progress = clock_.Monotonic();
     for (;;) {
       HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
       if (outcome) return *std::move(outcome);
+      if (clock_.Monotonic() >= next_progress) {
+        next_progress = clock_.Monotonic() + kProgressEvery;
+        if (auto progress = ReadRestoreProgress(ProgressPath(settings_.state_dir, plan_id))) {
+          on_progress(*std::move(progress));
+        }
+      }
       // The helper takes the plan away when it begins; what it has not begun can be withdrawn.
       if (stop.stop_requested() && ::unlink(plan.c_str()) == 0) {
         return Fail(ErrorCode::kCancelled, "stopped by request, before the restore began");

@@ -28,4 +28,8 @@ std::string OutcomePath(const std::string& state_dir, ByteView plan_id) {
   return HelperDirectory(state_dir) + "/" + HexEncode(plan_id) + ".outcome";
 }
 
+std::string ProgressPath(const std::string& state_dir, ByteView plan_id) {
+  return HelperDirectory(state_dir) + "/" + HexEncode(plan_id) + ".progress";
+}
+
 }  // namespace holdfast::agent

@@ -19,5 +19,6 @@ std::string RestoresDirectory(const std::string& state_dir);
 std::string HelperDirectory(const std::string& state_dir);
 std::string PlanPath(const std::string& state_dir, ByteView plan_id);
 std::string OutcomePath(const std::string& state_dir, ByteView plan_id);
+std::string ProgressPath(const std::string& state_dir, ByteView plan_id);
 
 }  // namespace holdfast::agent

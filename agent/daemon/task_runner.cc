@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/daemon/job_progress.h"
 #include "agent/daemon/target_restore.h"
 #include "agent/jobs/backup_task.h"
 #include "agent/jobs/check_job.h"
@@ -136,26 +137,12 @@ class TaskRunner::Job final : public jobs::JobObserver {
   }
 
   // The job's progress, as it is now; nullopt before it has any.
-  std::optional<event::TaskProgress> Look() {
-    std::lock_guard lock(progress_mutex_);
-    if (progress_ == nullptr) return std::nullopt;
-    return event::TaskProgress{.key = key_,
-                               .phase = progress_->phase(),
-                               .items = progress_->items,
-                               .bytes = progress_->bytes,
-                               .items_total = progress_->items_total,
-                               .bytes_total = progress_->bytes_total,
-                               .bytes_unchanged = progress_->bytes_unchanged};
-  }
+  std::optional<event::TaskProgress> Look() { return progress_.Look(key_); }
 
-  void Begin(const std::string&, const Progress& progress) override {
-    std::lock_guard lock(progress_mutex_);
-    progress_ = &progress;
+  void Begin(const std::string& subject, const Progress& progress) override {
+    progress_.Begin(subject, progress);
   }
-  void End(const std::string&) override {
-    std::lock_guard lock(progress_mutex_);
-    progress_ = nullptr;
-  }
+  void End(const std::string& subject) override { progress_.End(subject); }
   void Note(const std::string& subject, std::string_view text) override {
     Log(LogLevel::kInfo, "{}: {}", subject, text);
   }
@@ -170,8 +157,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
   std::condition_variable_any said_;
   std::set<Word> words_;
   bool is_over_ = false;
-  std::mutex progress_mutex_;
-  const Progress* progress_ = nullptr;
+  JobProgress progress_;
   std::jthread thread_;  // last
 };
 
@@ -473,8 +459,12 @@ void TaskRunner::Perform(const action::StartRestore& action) {
     return;
   }
   Begin(action.key, "", "", [this, action](Job& job) {
-    Result<RestoreOutcome> outcome = options_.restores->Run(
-        action.key.plan_id, action.envelope, action.fresh, action.resumed, job.stop());
+    Result<RestoreOutcome> outcome =
+        options_.restores->Run(action.key.plan_id, action.envelope, action.fresh, action.resumed,
+                               job.stop(), [&](event::TaskProgress progress) {
+                                 progress.key = job.key();
+                                 post_(std::move(progress));
+                               });
     if (!outcome) return PostFailure(job.key(), outcome.error());
     if (outcome->failure) {
       post_(event::TaskFailed{job.key(), *outcome->failure});

@@ -1,0 +1,42 @@
+// How far a restore is that the restore helper does: the helper writes it to a file beside the
+// outcome, which the agent reads, as restore_launcher.h draws them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "agent/core/events.h"
+#include "agent/daemon/job_progress.h"
+#include "agent/jobs/job_context.h"
+
+namespace holdfast::agent {
+
+// Writes the file when a subject begins, and once a second until it is destroyed. A file that
+// cannot be written does not stop the restore.
+class RestoreProgressWriter final : public jobs::JobObserver {
+ public:
+  explicit RestoreProgressWriter(std::string path);
+  ~RestoreProgressWriter() override;
+  RestoreProgressWriter(const RestoreProgressWriter&) = delete;
+  RestoreProgressWriter& operator=(const RestoreProgressWriter&) = delete;
+
+  void Begin(const std::string& subject, const Progress& progress) override;
+  void End(const std::string& subject) override { progress_.End(subject); }
+  void Note(const std::string& subject, std::string_view text) override;
+  void Waits(const std::string& subject, std::string_view text) override { Note(subject, text); }
+
+ private:
+  void Write();
+
+  const std::string path_;
+  JobProgress progress_;
+  std::mutex write_mutex_;
+  std::jthread thread_;  // last
+};
+
+// nullopt where there is no such file, or none that can be read. The key is empty.
+std::optional<event::TaskProgress> ReadRestoreProgress(const std::string& path);
+
+}  // namespace holdfast::agent
