@@ -168,7 +168,7 @@ class Mistakes(Verbs):
         for arguments, text in (
             (["backup", "--nite", "x"], "--nite"),
             (["backup", "files/other"], "there are: files/app"),
-            (["restore", "latest:files/app"], "expected --to DIR or --in-place"),
+            (["restore", "latest:files/app"], "no target; expected --to DIR, --in-place or --undo"),
             (["restore", "latest:files/app", "--to", "x", "--in-place"], "--in-place"),
             (["list", "files"], "expected kind/name"),
             (["check", "--repository", "other"], "there are: main"),
@@ -200,7 +200,7 @@ class Mistakes(Verbs):
                 self.assertIn(f'did you mean "{suggestion}"?', told)
 
     def test_no_repository_a_wrong_password_and_one_already_there(self) -> None:
-        self.fails(2, "agent.yaml:", "is not there", "`holdfast-agent init --repository main`", arguments=["backup"])
+        self.fails(2, "agent.yaml:", "does not exist", "`holdfast-agent init --repository main`", arguments=["backup"])
         self.password.write_text("guess\n")
         self.password.chmod(0o600)
         for verb in (["backup"], ["list"], ["check"], ["restore", "latest:files/app", "--to", "x"]):
@@ -219,7 +219,7 @@ class Mistakes(Verbs):
         self.agent.run("backup")
         restore = ["restore", "latest:files/app", "--to"]
         self.fails(2, "is not empty", arguments=[*restore, str(self.tree)])
-        self.fails(2, "is no directory", arguments=[*restore, str(self.password)])
+        self.fails(2, "is not a directory", arguments=[*restore, str(self.password)])
         self.fails(1, "nothing/here", arguments=[*restore, to, "--path", "nothing/here"])
         self.assertFalse(os.path.exists(to))
         other = json.loads(self.config.read_text()) | {"node": "test-2"}

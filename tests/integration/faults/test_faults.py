@@ -54,7 +54,7 @@ class Repository(FaultCase):
         self.refused(2, "backup", says=["password"])  # the password file is not there either
         (self.directory / "agent" / "password").touch(0o600)
         (self.directory / "agent" / "password").write_text("secret\n")
-        self.refused(1, "backup", says=[str(self.repository), "repository init"])
+        self.refused(1, "backup", says=[str(self.repository), "holdfast-agent init"])
 
     def test_there_already(self) -> None:
         self.init()

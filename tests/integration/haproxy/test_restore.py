@@ -185,7 +185,7 @@ esac
         done = edge.restore(snapshot, expect=1)
 
         # HAProxy's old workers pause while a new one tries to bind, so requests may fail here.
-        self.assertIn("all is as it was before", done.stderr)
+        self.assertIn("rolled back", done.stderr)
         self.assertEqual(edge.contents(), before)
         wait_until("the former configuration to serve", lambda: get(edge.port) == (200, V2))
 

@@ -146,7 +146,8 @@ TEST_CASE("agent command line: mistakes are named and hint at the verb's help") 
                                                             "--help`"));
   REQUIRE_THAT(Mistake({"config"}), Catch::Contains("`holdfast-agent config --help`"));
   REQUIRE_THAT(Mistake({"restore"}), Catch::Contains("SNAPSHOT is missing"));
-  REQUIRE_THAT(Mistake({"restore", "x"}), Catch::Contains("expected --to DIR or --in-place"));
+  REQUIRE_THAT(Mistake({"restore", "x"}),
+               Catch::Contains("no target; expected --to DIR, --in-place or --undo"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--in-place"}), Catch::Contains("--in-place"));
   REQUIRE_THAT(Mistake({"restore", "x", "--stage-dir", "d", "--path", "p"}),
                Catch::Contains("--path goes with --to and --in-place"));

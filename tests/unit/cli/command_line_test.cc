@@ -143,6 +143,7 @@ TEST_CASE("command line: mistakes name what is wrong") {
   REQUIRE_THAT(program.Mistake({}), Contains("no command") && Contains("see `prog --help`"));
   REQUIRE_THAT(program.Mistake({"store"}), Contains("no command after \"store\""));
   REQUIRE_THAT(program.Mistake({"look"}), Contains("PATH is missing"));
+  REQUIRE_THAT(program.Mistake({"look", "x", "--limit"}), Contains("--limit needs a value: N"));
   REQUIRE_THAT(program.Mistake({"look", "x", "a", "b", "c"}),
                Contains("unexpected argument \"c\""));
   REQUIRE_THAT(program.Mistake({"store", "key", "list", "c"}),

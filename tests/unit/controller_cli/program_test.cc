@@ -558,7 +558,7 @@ TEST_CASE("holdfast: run show, and run cancel to the end") {
   REQUIRE(fixture.controller.Got(Request::kRunCancel)[0].run_cancel().run() == kRun);
   const Outcome late = fixture.Run({"run", "cancel", "01HF7"});
   REQUIRE(late.code == 1);
-  REQUIRE_THAT(late.err, Contains("has ended already: cancelled"));
+  REQUIRE_THAT(late.err, Contains("has ended already: cancelled\nhint: see `holdfast run show "));
 }
 
 TEST_CASE("holdfast: the catalog is checked, copied and filled again") {
@@ -738,7 +738,8 @@ TEST_CASE("holdfast: from another host the key opens the door, and only the righ
   book.Forbid(own.public_key);
   const Outcome refused = fixture.Run({"status"});
   REQUIRE(refused.code == 4);
-  REQUIRE_THAT(refused.err, Contains("lets us not in") && Contains("admin.operators"));
+  REQUIRE_THAT(refused.err, Contains("refuses the connection") && Contains("the port of `admin:") &&
+                                Contains("admin.operators"));
 
   fixture.Write("cli.yaml", "controller: \"" + server->endpoint() + "\"\n");
   const Outcome keyless = fixture.Run({"status"});
@@ -751,7 +752,14 @@ TEST_CASE("holdfast: from another host the key opens the door, and only the righ
                                 "'\ncurve_key_file: operator.curve\n");
   const Outcome nobody = fixture.Run({"status"});
   REQUIRE(nobody.code == 5);
-  REQUIRE_THAT(nobody.err, Contains("tcp://127.0.0.1:1"));
+  REQUIRE_THAT(nobody.err, Contains("no controller answers at \"tcp://127.0.0.1:1\": connection "
+                                    "refused\nhint: start it on that host"));
+  fixture.Write("cli.yaml", "controller: \"tcp://no-such-host.invalid:7735\"\nserver_key: '" +
+                                bus::CurveKeyText(server_keys.public_key) +
+                                "'\ncurve_key_file: operator.curve\n");
+  const Outcome unknown = fixture.Run({"status"});
+  REQUIRE(unknown.code == 5);
+  REQUIRE_THAT(unknown.err, Contains("could not resolve host\nhint: check \"controller\""));
 }
 
 }  // namespace holdfast::cli

@@ -575,7 +575,8 @@ TEST_CASE("restore: the key is unlocked before a draft is requested, in three tr
   fixture.prompt.answers = {"wrong", "wrong", "wrong", "open sesame"};
   const Outcome wrong = fixture.Run(kRestore);
   CHECK(wrong.code == 4);
-  CHECK_THAT(wrong.err, Contains("locked.key") && Contains("the passphrase is wrong"));
+  CHECK_THAT(wrong.err, Contains("locked.key\": the passphrase is wrong") &&
+                            Contains("hint: nothing was signed"));
   CHECK(fixture.prompt.asked.size() == 3);
   CHECK(fixture.controller.Got(Request::kRestore).empty());
   CHECK(fixture.controller.Got(Request::kDeny).empty());

@@ -115,7 +115,7 @@ TEST_CASE("directories: made with their parents, a file in the way is told") {
   REQUIRE_OK(MakeDirectories(dir.path() + "/a/b/c"));
   REQUIRE_OK(WriteFileAtomic(dir.path() + "/a/file", AsBytes(""), 0600));
   REQUIRE_FAILS(MakeDirectories(dir.path() + "/a/file/x"), ErrorCode::kAlreadyExists,
-                "is no directory");
+                "exists and is not a directory");
 }
 
 TEST_CASE("remove tree: takes everything below and follows no link") {

@@ -45,7 +45,7 @@ TEST_CASE("keys: a password is added with its file, and removed") {
   CHECK(list.keys[0].is_in_use != list.keys[1].is_in_use);
 
   REQUIRE_FAILS(RunKeyRemove(fixture.Cheaply(), other, added.added.Hex()), ErrorCode::kDenied,
-                "the one in use");
+                "opens it");
   CHECK(Unwrap(RunKeyRemove(fixture.Cheaply(), fixture.Main(), added.added.Hex())).removed ==
         added.added);
   CHECK(fixture.Keys() == 1);

@@ -109,7 +109,7 @@ TEST_CASE("repository: nothing there is not found, a wrong password is denied") 
   REQUIRE_FAILS(TryOpen(fixture, Secret("wrong")), ErrorCode::kDenied, "password file");
   REQUIRE_FAILS(Repository::Open(std::make_unique<testing::MemoryStorage>(), fixture.password, {},
                                  fixture.random, fixture.clock),
-                ErrorCode::kNotFound, "repository init");
+                ErrorCode::kNotFound, "holdfast-agent init");
 }
 
 TEST_CASE("repository: any of several keys opens, but only twenty are tried") {

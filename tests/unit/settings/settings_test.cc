@@ -222,7 +222,7 @@ TEST_CASE("settings: a source that stands twice is refused with both places") {
   std::string text = kGood + "  - {kind: etcd, name: main}\n";
 
   REQUIRE_FAILS(Parse(text), ErrorCode::kInvalidArgument,
-                "agent.yaml:9:24: source \"etcd/main\" stands here again, first at "
+                "agent.yaml:9:24: source \"etcd/main\" is configured twice, first at "
                 "/etc/holdfast/agent.yaml:8:24");
 }
 
@@ -254,7 +254,7 @@ TEST_CASE("settings: a variable that overrides nothing is warned of") {
 
 TEST_CASE("settings: a file that is not there is a configuration error") {
   REQUIRE_FAILS(LoadSettings("/nonexistent/agent.yaml", {}, kKinds), ErrorCode::kInvalidArgument,
-                "/nonexistent/agent.yaml");
+                "configuration \"/nonexistent/agent.yaml\" does not exist");
   TempDir directory = Unwrap(TempDir::Create("settings"));
   std::string path = directory.path() + "/agent.yaml";
   REQUIRE_OK(WriteFileAtomic(path, AsBytes(kGood), 0600));

@@ -106,7 +106,7 @@ TEST_CASE("s3 storage: a missing bucket is made, in its region") {
     scene.settings.region = region;
     const auto storage = scene.Open();
     REQUIRE_FAILS(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace),
-                  ErrorCode::kNotFound, "repository init");
+                  ErrorCode::kNotFound, "holdfast-agent init");
     REQUIRE_OK(storage->Create());
     REQUIRE_OK(storage->Create());
     REQUIRE_OK(storage->Put(Name(FileKind::kLock, 'a'), Bytes(1), PutMode::kReplace));

@@ -48,7 +48,7 @@ TEST_CASE("etcd settings: what makes no sense is refused where it stands") {
   refuses(With("endpoints", List{"http://a:1", "http://a:1/"}), "twice");
   config::Values clear = With("ca", std::string("/ca.pem"));
   clear.Set("endpoints", List{"http://a:1"});
-  refuses(clear, "of no use");
+  refuses(clear, "has no effect");
 }
 
 TEST_CASE("etcd access: files that cannot be read are named") {

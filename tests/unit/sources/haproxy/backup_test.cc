@@ -126,8 +126,8 @@ TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as inva
   Manifest manifest = rig.Save(view);
 
   CHECK(rig.Saved(view) == Names{"h.cfg"});
-  CHECK(manifest.invalid == Names{"haproxy refuses this configuration: config : parsing [" +
-                                  rig.Path("h.cfg") + ":1] : bad"});
+  CHECK(manifest.invalid ==
+        Names{"haproxy refuses the configuration: [" + rig.Path("h.cfg") + ":1] : bad"});
 }
 
 TEST_CASE("haproxy backup: without the program the files are saved all the same") {

@@ -192,7 +192,7 @@ TEST_CASE("haproxy restore: what haproxy refuses is never put in place") {
   REQUIRE_OK(session->Stage(progress, {}));
 
   REQUIRE_FAILS(session->Validate({}), ErrorCode::kUnsupported,
-                "parsing [" + rig.Etc("h.cfg") + ":1] : unknown keyword");
+                "[" + rig.Etc("h.cfg") + ":1] : unknown keyword");
   REQUIRE_OK(session->Rollback());
 
   CHECK(rig.All() == Names{"h.cfg"});
