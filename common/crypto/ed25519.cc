@@ -189,8 +189,7 @@ Result<SigningKey> SigningKey::FromPem(const Secret& pem, const Secret& passphra
   ERR_clear_error();
   if (key == nullptr) {
     if (is_encrypted) {
-      return Fail(ErrorCode::kDenied,
-                  "the private key does not open: the passphrase is wrong, or the file is damaged");
+      return Fail(ErrorCode::kDenied, "the passphrase is wrong, or the file is damaged");
     }
     return Fail(ErrorCode::kInvalidArgument, "the private key is damaged");
   }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/base/format.h"
 #include "common/bus/bus_client.h"
 #include "common/io/local_socket.h"
+#include "common/io/reachability.h"
 
 namespace holdfast::cli {
 namespace {
@@ -17,6 +20,11 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSlice(100);
 // As docs/protocol.md#admin has it, on both ways.
 constexpr std::size_t kReplyBytesMax = std::size_t{4} << 20;
+
+constexpr std::string_view kFirewallHint =
+    "check the host's name, its firewall, and `admin: {listen: ...}` of its controller.yaml";
+constexpr std::string_view kAdminPortHint =
+    "check the port: operators use that of `admin: {listen: ...}` in controller.yaml";
 
 std::unexpected<Error> Stopped() {
   return Fail(ErrorCode::kCancelled, "interrupted while waiting for the controller");
@@ -95,11 +103,7 @@ class CurveConnection final : public Connection {
   Result<void> Connect() {
     HF_ASSIGN(std::optional<Bytes> message, Wait(surroundings_.connect_max, true));
     if (client_->is_connected() || message) return {};
-    return Fail(ErrorCode::kUnavailable,
-                fmt::format("no controller answers at {} within {}", Quote(endpoint_),
-                            FormatDuration(surroundings_.connect_max)),
-                "look at the host's name, its firewall, and `admin: {listen: ...}` of its "
-                "controller.yaml");
+    return Fail(WhyNotConnected());
   }
 
   Result<void> Send(ByteView message) override { return client_->Send(message); }
@@ -111,6 +115,39 @@ class CurveConnection final : public Connection {
   }
 
  private:
+  // The bus tries again and again and does not tell why.
+  Error WhyNotConnected() const {
+    const auto error = [&](std::string_view why, std::string hint) {
+      return Error(ErrorCode::kUnavailable,
+                   fmt::format("no controller answers at {}{}{}", Quote(endpoint_),
+                               why.empty() ? "" : ": ", why))
+          .WithHint(std::move(hint));
+    };
+    const std::string address = endpoint_.substr(endpoint_.find("//") + 2);
+    const std::size_t colon = address.rfind(':');
+    if (colon == address.npos) return error("", std::string(kFirewallHint));
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const Result<void> reached =
+        CheckReachable(host, address.substr(colon + 1), surroundings_.connect_max);
+    if (reached) {
+      return error("the host answers, but not as a controller", std::string(kAdminPortHint));
+    }
+    if (reached.error().code() == ErrorCode::kNotFound) {
+      return error("could not resolve host",
+                   "check \"controller\" in cli.yaml, or --controller, and this host's name "
+                   "resolution");
+    }
+    if (reached.error().code() == ErrorCode::kTimedOut) {
+      return error("timed out", std::string(kFirewallHint));
+    }
+    const std::string& message = reached.error().message();
+    return error(
+        message.substr(message.rfind(": ") + 2),
+        "start it on that host: systemctl start holdfast-controller; if it runs, check the "
+        "port: `admin: {listen: ...}` of its controller.yaml");
+  }
+
   // Until a message has come or, if that is asked for, the connection stands; nullopt: neither.
   Result<std::optional<Bytes>> Wait(milliseconds timeout, bool for_connection) {
     std::stop_callback wake(surroundings_.stop, [this] { client_->Wake(); });
@@ -134,9 +171,10 @@ class CurveConnection final : public Connection {
                       "see `systemctl status holdfast-controller` on its host");
         case bus::BusEvent::Kind::kRefused:
           return Fail(ErrorCode::kDenied,
-                      fmt::format("the controller lets us not in: {}", event->reason),
-                      "compare server_key in cli.yaml with the controller's, and curve_key_file "
-                      "with admin.operators of controller.yaml");
+                      fmt::format("the controller refuses the connection: {}", event->reason),
+                      "operators use the port of `admin: {listen: ...}`, agents another; if the "
+                      "port is right, compare server_key in cli.yaml with the controller's, and "
+                      "curve_key_file with admin.operators of controller.yaml");
       }
     }
   }

@@ -100,8 +100,7 @@ Result<void> CheckRoom(const std::string& directory) {
   const bool is_empty = std::filesystem::is_directory(directory, failure) &&
                         std::filesystem::is_empty(directory, failure);
   if (is_empty && !failure) return {};
-  return Fail(ErrorCode::kAlreadyExists,
-              fmt::format("{} is there already and not empty", Quote(directory)),
+  return Fail(ErrorCode::kAlreadyExists, fmt::format("directory {} is not empty", Quote(directory)),
               "name a new directory; keys of a cluster are never made over others");
 }
 

@@ -102,7 +102,11 @@ Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
                   "--passphrase-file FILE");
     });
     const bool is_wrong = !key && was_asked && key.error().code() == ErrorCode::kDenied;
-    if (!is_wrong || attempt == kPassphraseTries) return key;
+    if (!is_wrong) return key;
+    if (attempt == kPassphraseTries) {
+      return Fail(std::move(key).error().WithHint(
+          "nothing was signed; if the passphrase is lost, `holdfast trust key` makes new keys"));
+    }
     Tell("the passphrase is wrong; try again");
   }
 }
@@ -110,6 +114,18 @@ Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
 Result<std::vector<std::string>> Session::MakeRuns(v1::AdminRequest request) {
   HF_ASSIGN(const v1::AdminReply reply, Ask(std::move(request), v1::AdminReply::kRunsMade));
   return std::vector<std::string>(reply.runs_made().runs().begin(), reply.runs_made().runs().end());
+}
+
+Result<std::vector<v1::AgentView>> Session::Agents() {
+  std::vector<v1::AgentView> agents;
+  for (bool more = true; more;) {
+    v1::AdminRequest request;
+    request.mutable_agent_list()->set_after(agents.empty() ? "" : agents.back().node());
+    HF_ASSIGN(const v1::AdminReply reply, Ask(std::move(request), v1::AdminReply::kAgents));
+    agents.insert(agents.end(), reply.agents().agents().begin(), reply.agents().agents().end());
+    more = reply.agents().more() && reply.agents().agents_size() > 0;
+  }
+  return agents;
 }
 
 Result<v1::RunView> Session::FindRun(const std::string& run) {

@@ -55,6 +55,8 @@ class Session {
 
   // Sends a request that makes runs, and returns their ULIDs.
   Result<std::vector<std::string>> MakeRuns(v1::AdminRequest request);
+  // All nodes that have joined.
+  Result<std::vector<v1::AgentView>> Agents();
   // The run with this name, or the only one whose name begins with it, as it is now.
   Result<v1::RunView> FindRun(const std::string& run);
   // Says which newer snapshots the controller passed over for "latest:...".

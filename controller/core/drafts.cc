@@ -103,8 +103,8 @@ Result<Answer> Machine::Approve(const event::ApprovalGiven& event) {
             trust_.OperatorOf(draft.payload, event.key_id, event.signature, now_.wall_ms));
   if (std::ranges::find(draft.approvals, person, &Approval::person) != draft.approvals.end()) {
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("{} has approved this already", Quote(person)),
-                "another person has to");
+                fmt::format("{} has signed this draft already", Quote(person)),
+                fmt::format("another operator must sign it: holdfast approve {}", draft.run));
   }
   draft.approvals.push_back({person, event.key_id, event.signature, event.actor, now_.wall_ms});
   Audit("approval.given", event.actor, draft.node, draft.run, {{"person", person}},

@@ -79,15 +79,7 @@ std::string AgentsJson(const std::vector<v1::AgentView>& agents) {
 class AgentListVerb final : public OperatorVerb {
  public:
   Result<int> Run(Session& session) override {
-    std::vector<v1::AgentView> agents;
-    for (bool more = true; more;) {
-      v1::AdminRequest request;
-      request.mutable_agent_list()->set_after(agents.empty() ? "" : agents.back().node());
-      HF_ASSIGN(const v1::AdminReply reply,
-                session.Ask(std::move(request), v1::AdminReply::kAgents));
-      agents.insert(agents.end(), reply.agents().agents().begin(), reply.agents().agents().end());
-      more = reply.agents().more() && reply.agents().agents_size() > 0;
-    }
+    HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
     return session.Finish(
         0, [&] { return AgentsText(agents, session.now(), session.screen()); },
         [&] { return AgentsJson(agents); });

@@ -20,14 +20,9 @@ std::string RevokeJson(const std::string& node) {
 
 // The person is not asked whether to revoke a node that does not exist.
 Result<void> CheckJoined(Session& session, const std::string& node) {
+  HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
   std::vector<std::string> known;
-  for (bool more = true; more;) {
-    v1::AdminRequest request;
-    request.mutable_agent_list()->set_after(known.empty() ? "" : known.back());
-    HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kAgents));
-    for (const v1::AgentView& agent : reply.agents().agents()) known.push_back(agent.node());
-    more = reply.agents().more() && reply.agents().agents_size() > 0;
-  }
+  for (const v1::AgentView& agent : agents) known.push_back(agent.node());
   if (std::ranges::find(known, node) != known.end()) return {};
   return Fail(ErrorCode::kNotFound,
               WithSuggestion(fmt::format("no node {}", Quote(node)), node, known),
@@ -41,8 +36,7 @@ class AgentRevokeVerb final : public OperatorVerb {
   Result<int> Run(Session& session) override {
     HF_TRY(CheckJoined(session, node_));
     HF_TRY(session.Confirm(
-        fmt::format("Node {} will be heard no more, and its running tasks are given up. Revoke it?",
-                    node_),
+        fmt::format("Node {} is cut off, and its running tasks end. Revoke it?", node_),
         fmt::format("node {} was not revoked", node_)));
     v1::AdminRequest request;
     request.mutable_revoke()->set_node(node_);

@@ -48,7 +48,8 @@ class RunCancelVerb final : public OperatorVerb {
     HF_ASSIGN(v1::RunView run, session.FindRun(run_));
     if (IsRunEnded(run)) {
       return Fail(ErrorCode::kNotFound,
-                  fmt::format("run {} has ended already: {}", run.run(), run.state()));
+                  fmt::format("run {} has ended already: {}", run.run(), run.state()),
+                  fmt::format("see `holdfast run show {}`", run.run()));
     }
     v1::AdminRequest request;
     request.mutable_run_cancel()->set_run(run.run());
