@@ -89,7 +89,7 @@ Result<ImportJobReport> RunImport(const JobContext& context, const RepositoryAdd
         {session->lock()}, progress.progress(), context.stop);
     if (!counts && counts.error().code() == ErrorCode::kCorrupt) {
       return Fail(std::move(counts).error().WithHint(
-          "copy the file again, or export the snapshot anew; nothing of it is visible in the "
+          "copy the file again, or export the snapshot again; nothing of it is visible in the "
           "repository"));
     }
     HF_ASSIGN(report.counts, std::move(counts));

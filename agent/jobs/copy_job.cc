@@ -56,7 +56,8 @@ Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("copy repository {} to itself: {} is the same repository, {}",
                             Quote(from.label()), Quote(to.label()), id.substr(0, 8)),
-                "\"repository init\" makes another one; a copy of a repository's files is none");
+                "`holdfast-agent init` creates another one; a copy of the same files is the same "
+                "repository");
   }
   for (const std::string& warning : source->warnings()) context.Note(from.label(), warning);
   const auto in = [](const RepositoryAddress& address, Error error) {

@@ -137,11 +137,12 @@ Result<KeyChangeReport> RunKeyRemove(const JobContext& context, const Repository
     HF_ASSIGN(const auto keys, repository::ListKeys(session->repository()));
     HF_ASSIGN(const repository::KeyInfo found, repository::FindKey(keys, key));
     if (found.is_in_use) {
-      return Fail(ErrorCode::kDenied,
-                  fmt::format("key {} is the one in use, of the password in {}", Short(found.id),
-                              Quote(address.password_file)),
-                  "\"repository key passwd\" puts another one in its place; to remove it open the "
-                  "repository with the password of another key");
+      return Fail(
+          ErrorCode::kDenied,
+          fmt::format("key {} is in use: the password in {} opens it", Short(found.id),
+                      Quote(address.password_file)),
+          "`holdfast-agent key passwd` replaces it; to remove it, open the repository with the "
+          "password of another key");
     }
     HF_TRY(session->lock()->StillHeld());
     HF_TRY(repository::RemoveKey(session->repository(), found.id));

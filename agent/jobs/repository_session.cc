@@ -53,17 +53,16 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
     std::string hint = address.name.empty()
                            ? "name the file that holds the repository's password"
                            : fmt::format(
-                                 "`holdfast-agent init --repository {}` makes it for a new "
-                                 "repository; for one that is there bring its password back",
+                                 "`holdfast-agent init --repository {}` creates it for a new "
+                                 "repository; for an existing one, copy its password file back",
                                  address.name);
     if (!is_missing) {
       return Fail(bytes.error().code(), place + bytes.error().message(), bytes.error().hint());
     }
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}password file {} is not there; expected a file that holds the "
-                            "repository's password",
-                            place, Quote(address.password_file)),
-                std::move(hint));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}password file {} does not exist", place, Quote(address.password_file)),
+        std::move(hint));
   }
   if (Result<void> closed = CheckSecretMode(address.password_file, "password file"); !closed) {
     return Fail(closed.error().code(), place + closed.error().message(), closed.error().hint());
@@ -191,6 +190,10 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (context.settings != nullptr) options.index_cache = context.settings->state_dir + "/cache";
   auto opened = repository::Repository::Open(*std::move(storage), password, options,
                                              *context.random, *context.clock);
+  // A repository without a name is called by its URL, which the error names.
+  if (!opened && address_.name.empty() && opened.error().code() == ErrorCode::kNotFound) {
+    return Fail(std::move(opened).error());
+  }
   if (!opened) return Fail(std::move(opened).error().While(what));
   // Another one may have been made in the same place, or the key be another's.
   const bool is_same = opened_->is_kept &&

@@ -149,7 +149,7 @@ class Restore {
       Error cleaned =
           Error(error.code(), target.Clean(error.message())).WithHint(target.Clean(error.hint()));
       if (options_.dry_run) return Fail(std::move(cleaned));
-      return Fail(std::move(cleaned).WithHint("the same command once more goes on with it"));
+      return Fail(std::move(cleaned).WithHint("run the same command again to resume the restore"));
     }
     if (!options_.dry_run) HF_TRY(target.End());
     ExtractOutcome& outcome = *extracted;
@@ -405,13 +405,13 @@ class Restore {
     if (undone) {
       report_.rolled_back = true;
       if (report_.safety_snapshot && report_.safety_snapshot->error) report_.began = false;
-      return Fail(std::move(cause).While("restore in place, all is as it was before"));
+      return Fail(std::move(cause).While("the restore in place was rolled back"));
     }
     std::string why = undone.error().Text();
     return Fail(
         std::move(cause)
-            .While(fmt::format("restore in place, and rolling back failed too ({})", why))
-            .WithHint("the next backup or restore of this source tries the way back again"));
+            .While(fmt::format("restore in place failed, and rolling back failed too ({})", why))
+            .WithHint("the next backup or restore of this source tries to roll back again"));
   }
 
   Result<void> ByMethod() {

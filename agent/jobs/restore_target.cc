@@ -22,7 +22,7 @@ namespace {
 constexpr std::string_view kMarkHead = "holdfast restore 1";
 constexpr std::size_t kMarkBytesMax = 1U << 20;
 constexpr const char* kHintForPeople =
-    "restore to another directory, or say what becomes of what is there: --overwrite if-changed";
+    "restore to another directory, or merge with what exists: --overwrite if-changed";
 constexpr const char* kHintForPlans = "name another directory, or have this one removed";
 
 struct StreamCloser {
@@ -125,7 +125,8 @@ Result<RestoreTarget> RestoreTarget::At(const std::string& path, const Use& use)
     HF_TRY(MakeDirectories(path, 0700));
   } else if (!std::filesystem::is_directory(std::filesystem::status(path, failure))) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no directory; expected a new or empty one", Quote(path)));
+                fmt::format("{} is not a directory; expected a new or empty one", Quote(path)),
+                "restore to another directory");
   }
   HF_ASSIGN(Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY));
   RestoreTarget target(std::move(directory), path, path, use.what);
@@ -177,9 +178,8 @@ Result<void> RestoreTarget::Look(const Use& use, std::string_view full_hint) {
   if (mark) {
     return Fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("directory {} is not empty: an unfinished restore of something else lies there",
-                    Quote(shown_)),
-        fmt::format("run that command again, which goes on with it; or {}", full_hint));
+        fmt::format("directory {} holds an unfinished restore of something else", Quote(shown_)),
+        fmt::format("run that command again to resume it, or {}", full_hint));
   }
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("directory {} is not empty; expected a new or empty one", Quote(shown_)),

@@ -327,7 +327,7 @@ class SettingsReader {
     }
     if (const SourceSettings* first = settings_.FindSource(source.kind, source.name)) {
       return source.values.Invalid(
-          "name", fmt::format("source {} stands here again, first at {}; expected it once",
+          "name", fmt::format("source {} is configured twice, first at {}; expected it once",
                               Quote(source.label()), first->values.LocationOf("name").Text()));
     }
     source.compression = source.values.Text("compression");

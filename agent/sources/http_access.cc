@@ -81,7 +81,7 @@ Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std:
       std::ranges::any_of(urls, [](const std::string& url) { return url.starts_with("https://"); });
   for (std::string_view option : kTlsOptions)
     if (values.Has(option) && !has_tls)
-      return values.Invalid(option, fmt::format("\"{}\" is of no use: no endpoint begins with "
+      return values.Invalid(option, fmt::format("\"{}\" has no effect: no endpoint begins with "
                                                 "https://",
                                                 option));
   settings.user = values.Text("user");

@@ -358,6 +358,18 @@ Result<void> CommandLine::ParseOptions(const OptionList& options,
     }
     message = WithSuggestion(std::move(message), NameIn(extra), known);
     return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, std::move(message)), words));
+  } catch (const CLI::ArgumentMismatch& error) {
+    // CLI11 begins with the option's name.
+    const std::string message = error.what();
+    const std::string name = message.substr(0, message.find(':'));
+    const auto option = std::ranges::find_if(
+        parser.options, [&](const Option* one) { return HasName(*one, name); });
+    if (option == parser.options.end()) {
+      return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, Message(error)), words));
+    }
+    return Fail(HintHelp(Error(ErrorCode::kInvalidArgument,
+                               fmt::format("{} needs a value: {}", name, (*option)->metavar)),
+                         words));
   } catch (const CLI::ParseError& error) {
     return Fail(HintHelp(Error(ErrorCode::kInvalidArgument, Message(error)), words));
   }

@@ -29,12 +29,16 @@ Result<ConfigFile> LoadConfigFile(const std::string& path) {
   if (failure) return Fail(ErrnoError(failure.value(), "find the working directory"));
   Result<Bytes> bytes = ReadWholeFile(path, kYamlBytesMax);
   if (!bytes) {
-    std::string hint = bytes.error().code() == ErrorCode::kNotFound
-                           ? "name the configuration by --config FILE"
-                           : bytes.error().hint();
+    if (bytes.error().code() == ErrorCode::kNotFound) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("configuration {} does not exist", Quote(path)),
+                  "name the configuration by --config FILE");
+    }
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("read configuration {}: {}", Quote(path), bytes.error().message()),
-                std::move(hint));
+                fmt::format("read the configuration: {}", bytes.error().message()),
+                bytes.error().code() == ErrorCode::kDenied
+                    ? "run this as root or as the service's user, or name another by --config FILE"
+                    : bytes.error().hint());
   }
   return ParseConfigFile(AsText(*bytes), absolute.lexically_normal().string());
 }

@@ -158,7 +158,7 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
     if (stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
     if (number == EEXIST) {
       return Fail(ErrorCode::kAlreadyExists,
-                  fmt::format("make directory {}: {} is there and is no directory", Quote(path),
+                  fmt::format("make directory {}: {} exists and is not a directory", Quote(path),
                               Quote(part)));
     }
     return Fail(ErrnoError(number, "make directory " + Quote(part)));

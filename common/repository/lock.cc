@@ -88,8 +88,8 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
       hint = "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
     }
     return Fail(ErrorCode::kBusy,
-                fmt::format("the repository is locked by {}@{}, pid {}, since {}", lock.user,
-                            lock.host, lock.pid, FormatTime(lock.time.seconds, 0)),
+                fmt::format("locked by {}@{}, pid {}, since {}", lock.user, lock.host, lock.pid,
+                            FormatTime(lock.time.seconds, 0)),
                 std::move(hint));
   }
   return {};
@@ -336,7 +336,7 @@ Result<std::unique_ptr<Lock>> Acquire(Repository& repository, const LockOptions&
                                       bool exclusive) {
   auto lock = std::make_unique<HeldLock>(repository, options, exclusive);
   Result<void> acquired = lock->Acquire();
-  if (!acquired) return Fail(std::move(acquired).error().While("lock the repository"));
+  if (!acquired) return Fail(std::move(acquired).error());
   return lock;
 }
 

@@ -100,6 +100,7 @@ Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto:
   CrashPoint("repository.pack.before_put");
   Result<void> stored = repository.storage().PutWhile(name, pack.bytes(), WhileHeld(lock));
   if (!stored) {
+    if (stored.error().code() == ErrorCode::kNoSpace) return Fail(std::move(stored).error());
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
   }
   CrashPoint("repository.pack.after_put");

@@ -478,6 +478,7 @@ Result<Id> OpenedRepository::StoreSealed(FileKind kind, ByteView sealed, const P
   const FileName name = NameOf(kind, id);
   Result<void> stored = storage_->PutWhile(name, sealed, permit);
   if (!stored) {
+    if (stored.error().code() == ErrorCode::kNoSpace) return Fail(std::move(stored).error());
     return Fail(std::move(stored).error().While(fmt::format("write \"{}\"", FilePath(name))));
   }
   return id;
@@ -507,8 +508,7 @@ Result<void> RefuseExisting(Storage& storage) {
   const std::string where = Quote(storage.location());
   HF_ASSIGN(bool has_config, HoldsAny(storage, FileKind::kConfig));
   if (has_config) {
-    return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("there is a repository at {} already", where),
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("a repository exists at {} already", where),
                 "use it, or choose another place");
   }
   for (FileKind kind : {FileKind::kKey, FileKind::kSnapshot}) {
@@ -580,8 +580,9 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
       return Fail(ErrorCode::kCorrupt, fmt::format("{} has keys but no \"config\"", where),
                   std::string(kInterruptedHint));
     }
-    return Fail(ErrorCode::kNotFound, fmt::format("there is no repository at {}", where),
-                "\"repository init\" makes one; is the disk mounted?");
+    return Fail(
+        ErrorCode::kNotFound, fmt::format("no repository exists at {}", where),
+        "if it is on another disk, mount that; `holdfast-agent init` creates a new repository");
   }
   if (found->size > kRecordBytesMax) {
     return Fail(ErrorCode::kCorrupt,

@@ -37,21 +37,27 @@ std::string TemporaryPath(const std::string& path) {
   return path + "-tmp-" + HexEncode(random);
 }
 
-// Errors say what to do about a disk that is full or must not be written.
-Error Explain(Error error) {
+// Errors say what to do about a disk that is full or must not be written. A full one is about the
+// whole repository: the file that met it tells nothing.
+Error Explain(const Error& error, const std::string& root) {
   if (error.code() == ErrorCode::kNoSpace) {
-    return std::move(error).WithHint("free space on the repository's file system, or its quota");
+    const std::string& message = error.message();
+    const std::size_t reason = message.rfind(": ");  // the system's words end every such message
+    return Error(ErrorCode::kNoSpace,
+                 fmt::format("write to {}{}", Quote(root),
+                             reason == message.npos ? "" : message.substr(reason)))
+        .WithHint("free space on the repository's file system, or raise its quota");
   }
   if (error.code() == ErrorCode::kDenied) {
-    return std::move(error).WithHint(
+    return Error(error).WithHint(
         "the repository's directory must be writable by this user, and not mounted read-only; for "
         "a "
         "systemd unit ReadWritePaths= names it");
   }
   return error;
 }
-Result<void> Explained(Result<void> result) {
-  if (!result) return Fail(Explain(std::move(result).error()));
+Result<void> Explained(Result<void> result, const std::string& root) {
+  if (!result) return Fail(Explain(result.error(), root));
   return result;
 }
 
@@ -235,17 +241,18 @@ PosixStorage::Modes PosixStorage::ModesNow() {
 
 Result<void> PosixStorage::Create() {
   const Modes modes = ModesNow();
-  HF_TRY(Explained(MakeDirectories(root_, modes.directory)));
+  HF_TRY(Explained(MakeDirectories(root_, modes.directory), root_));
   for (FileKind kind :
        {FileKind::kKey, FileKind::kPack, FileKind::kIndex, FileKind::kSnapshot, FileKind::kLock}) {
     HF_TRY(Explained(
-        MakeDirectories(fmt::format("{}/{}", root_, FileKindName(kind)), modes.directory)));
+        MakeDirectories(fmt::format("{}/{}", root_, FileKindName(kind)), modes.directory), root_));
   }
   for (int i = 0; i < 256; ++i) {
-    HF_TRY(Explained(MakeDirectories(fmt::format("{}/data/{:02x}", root_, i), modes.directory)));
+    HF_TRY(Explained(MakeDirectories(fmt::format("{}/data/{:02x}", root_, i), modes.directory),
+                     root_));
   }
-  HF_TRY(Explained(SyncDirectory(root_ + "/data")));
-  HF_TRY(Explained(SyncDirectory(root_)));
+  HF_TRY(Explained(SyncDirectory(root_ + "/data"), root_));
+  HF_TRY(Explained(SyncDirectory(root_), root_));
   // The root's own name: its parent may belong to somebody who does not let us open it.
   (void)SyncDirectory(ParentOf(root_) + "/");
   return {};
@@ -257,11 +264,12 @@ Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& mo
   struct stat status {};
   if (stat(root_.c_str(), &status) != 0) {
     return Fail(ErrnoError(errno, "open " + Quote(root_))
-                    .WithHint("is the disk mounted? \"repository init\" makes a new repository"));
+                    .WithHint("if it is on another disk, mount that; `holdfast-agent init` creates "
+                              "a new repository"));
   }
   const std::string top = fmt::format("{}/{}", root_, FileKindName(name.kind));
   const std::string directory = ParentOf(PathOf(name));
-  HF_TRY(Explained(MakeDirectories(directory, modes.directory)));
+  HF_TRY(Explained(MakeDirectories(directory, modes.directory), root_));
   HF_TRY(SyncDirectory(top));
   return SyncDirectory(root_);
 }
@@ -279,14 +287,14 @@ Result<void> PosixStorage::Put(const FileName& name, ByteView content, PutMode m
   Result<void> named = file ? GiveName(*file, path, name.kind, mode) : Fail(file.error());
   if (!named) {
     (void)unlink(temporary.c_str());  // the first error counts; leftovers are skipped by listings
-    return Explained(std::move(named));
+    return Explained(std::move(named), root_);
   }
   CrashPoint("storage.posix.after_rename");
   Result<void> synced = SyncDirectory(ParentOf(path));
   // Else who tries again finds its own file, and takes it for one that is durable. What is replaced
   // is written anew, and what was there before must not go.
   if (!synced && mode == PutMode::kCreate) (void)unlink(path.c_str());
-  return Explained(std::move(synced));
+  return Explained(std::move(synced), root_);
 }
 
 Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
@@ -337,9 +345,9 @@ Result<void> PosixStorage::Remove(const FileName& name) {
   HF_CHECK(IsValidName(name));
   const std::string path = PathOf(name);
   if (unlink(path.c_str()) != 0) {
-    return Fail(Explain(ErrnoError(errno, "remove " + Quote(path))));
+    return Fail(Explain(ErrnoError(errno, "remove " + Quote(path)), root_));
   }
-  return Explained(SyncDirectory(ParentOf(path)));
+  return Explained(SyncDirectory(ParentOf(path)), root_);
 }
 
 Result<Leftovers> PosixStorage::RemoveLeftovers(const LeftoverSearch& search,
@@ -356,7 +364,7 @@ Result<Leftovers> PosixStorage::RemoveLeftovers(const LeftoverSearch& search,
             if (permit) HF_TRY(permit());
             const std::string path = fmt::format("{}/{}", directory, name);
             if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-              return Fail(Explain(ErrnoError(errno, "remove " + Quote(path))));
+              return Fail(Explain(ErrnoError(errno, "remove " + Quote(path)), root_));
             }
           }
           ++left.files;

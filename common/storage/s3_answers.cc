@@ -67,7 +67,7 @@ constexpr std::array kMeanings = {
     CodeMeaning{"OperationAborted", ErrorCode::kUnavailable, ""},
     CodeMeaning{"NoSuchKey", ErrorCode::kNotFound, ""},
     CodeMeaning{"NoSuchBucket", ErrorCode::kNotFound,
-                "\"repository init\" makes the bucket, where the key may do that"},
+                "`holdfast-agent init` creates the bucket, if the key may do that"},
     CodeMeaning{"PreconditionFailed", ErrorCode::kAlreadyExists, ""},
     CodeMeaning{"InvalidRange", ErrorCode::kCorrupt, ""},
     CodeMeaning{"AccessDenied", ErrorCode::kDenied, kRightsHint},

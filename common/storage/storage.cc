@@ -101,7 +101,8 @@ Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address, std:
   if (scheme == "file") {
     std::string path = url.substr(colon + 1);
     if (!path.starts_with('/') || path.find('\0') != path.npos) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} names no absolute path", Quote(url)),
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} does not name an absolute path", Quote(url)),
                   "write it as \"file:/srv/backup/main\"");
     }
     // A server of files that was started anew is there after a moment; a broken disk stays broken.
@@ -130,8 +131,9 @@ Result<std::unique_ptr<Storage>> OpenStorage(const StorageAddress& address, std:
                 fmt::format("storage of kind \"{}\" is not built into this version", scheme),
                 std::string(kUrlForms));
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no storage URL", Quote(url)),
-              std::string(kUrlForms));
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a storage URL", Quote(url)),
+              url.starts_with('/') ? fmt::format("write it as {}", Quote("file:" + url))
+                                   : std::string(kUrlForms));
 }
 
 StorageOpener MakeStorageOpener(std::stop_token stop, RetryNotice notice) {

@@ -28,6 +28,9 @@ std::string BackupDetails(const jobs::BackupTaskReport& task, bool with_position
     text += fmt::format("  position: {}\n", where);
   }
   AddLines(text, "invalid", task.manifest.invalid);
+  if (!task.manifest.invalid.empty()) {
+    text += "  hint: correct it and back up again; `latest` passes over this snapshot\n";
+  }
   AddMissing(text, task.manifest.missing);
   AddLines(text, "warnings", task.warnings);
   if (!text.empty()) text = fmt::format("\n{}\n{}", task.label(), text);

@@ -18,7 +18,7 @@ std::string ExportText(const jobs::ExportJobReport& report) {
       Printable(report.file), FormatCount(report.counts.items, "item"),
       FormatBytes(report.counts.bytes), FormatBytes(report.counts.bytes_written));
   AddLines(text, "warnings", report.warnings);
-  return text + "The file is NOT encrypted: who has it has all that it holds.\n";
+  return text + "The file is NOT encrypted: anyone who has it can read all of it.\n";
 }
 
 std::string ExportJson(const jobs::ExportJobReport& report) {

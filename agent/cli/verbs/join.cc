@@ -50,10 +50,16 @@ class JoinVerb final : public AgentVerb {
     constexpr std::chrono::seconds kTimeout{30};
     // From a pipe, the token need not be stored in any file.
     const std::string file = token_file_ == "-" ? "/dev/stdin" : token_file_;
-    HF_ASSIGN(const Bytes token, ReadWholeFile(file, 64U << 10));
+    Result<Bytes> token = ReadWholeFile(file, 64U << 10);
+    if (!token) {
+      return Fail(std::move(token)
+                      .error()
+                      .While("read the token")
+                      .WithHint("on an operator's machine: holdfast agent token NODE > token"));
+    }
     const ProgramContext& context = program.context();
     HF_ASSIGN(const agent::JoinReport report,
-              agent::JoinCluster(*program.settings(), AsText(token), kTimeout, *context.random,
+              agent::JoinCluster(*program.settings(), AsText(*token), kTimeout, *context.random,
                                  *context.clock));
     return program.Finish(
         kExitDone, [&] { return JoinText(report); }, [&] { return JoinJson(report); });

@@ -62,7 +62,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   }
   AddLines(text, "changed", report.changes);
   AddLines(text, "warnings", report.warnings);
-  if (report.rolled_back) text += "  all is as it was before\n";
+  if (report.rolled_back) text += "  rolled back: the live state is as it was before\n";
   std::string source =
       report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
   std::string what =
@@ -256,7 +256,7 @@ class RestoreVerb final : public AgentVerb {
     in_place_ = in_place_ || undo_;
     if (has_to && in_place_) return WrongOptions("--to and --in-place; expected one of them");
     if (!has_to && !in_place_ && !has_kind_option) {
-      return WrongOptions("restore to where; expected --to DIR or --in-place");
+      return WrongOptions("no target; expected --to DIR, --in-place or --undo");
     }
     HF_TRY(CheckGoesWithTo(has_to));
     HF_TRY(repository::PathFilter::Parse(include_, exclude_));

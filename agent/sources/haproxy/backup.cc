@@ -138,7 +138,7 @@ class Session final : public BackupSession {
       if (verdict->is_accepted) {
         notes_.push_back("haproxy says: " + alert);
       } else {
-        invalid_.push_back("haproxy refuses this configuration: " + alert);
+        invalid_.push_back("haproxy refuses the configuration: " + alert);
       }
     }
     return {};

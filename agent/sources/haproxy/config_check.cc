@@ -33,10 +33,20 @@ void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
   }
 }
 
-// "[ALERT]    (4711) : config : parsing [...]" without level and pid.
+// "[ALERT]    (4711) : config : parsing [file:line] : words" from the file on.
 std::string Message(std::string_view line) {
-  std::size_t colon = line.find(") : ");
-  return std::string(colon == std::string_view::npos ? line : line.substr(colon + 4));
+  const std::size_t colon = line.find(") : ");
+  if (colon != std::string_view::npos) line.remove_prefix(colon + 4);
+  for (std::string_view head : {"config : ", "parsing "}) {
+    if (line.starts_with(head)) line.remove_prefix(head.size());
+  }
+  return std::string(line);
+}
+
+// What HAProxy says after the causes.
+bool IsVerdict(const std::string& alert) {
+  return alert.starts_with("Error(s) found in configuration file") ||
+         alert.starts_with("Fatal errors found in configuration");
 }
 
 CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mirror) {
@@ -66,6 +76,8 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
     }
     last->push_back(Message(line));
   }
+  const bool has_cause = !std::ranges::all_of(verdict.alerts, IsVerdict);
+  if (has_cause) std::erase_if(verdict.alerts, IsVerdict);
   if (!verdict.is_accepted && verdict.alerts.empty()) {
     verdict.alerts.push_back(fmt::format("exit code {}", outcome.exit_code));
   }

@@ -46,7 +46,7 @@ std::string EncodeState(std::string_view step, std::string_view reload, bool was
 
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// Every alert in one line: HAProxy's first is often "parsing [file:line]", its last the verdict.
+// Every alert in one line.
 std::string Alerts(const CheckVerdict& verdict) {
   std::string text;
   for (const std::string& alert : verdict.alerts) {

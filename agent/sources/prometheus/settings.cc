@@ -33,7 +33,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
   }
   HF_TRY(ReadHttpAccess(values, urls, settings));
   if (settings.url.empty() && !settings.user.empty())
-    return values.Invalid("user", "\"user\" is of no use without \"url\"");
+    return values.Invalid("user", "\"user\" has no effect without \"url\"");
   ReadNodeFiles(values, settings);
   return settings;
 }
