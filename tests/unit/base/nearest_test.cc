@@ -9,6 +9,8 @@ TEST_CASE("nearest: a near word is found, a far one is not") {
   REQUIRE(Nearest("repositorys", {"cluster", "repositories"}) == "repositories");
   REQUIRE(Nearest("nod", {"node", "mode"}) == "node");
   REQUIRE(Nearest("xyz", {"node", "cluster"}).empty());
+  // What was typed is no suggestion.
+  REQUIRE(Nearest("node", {"node"}).empty());
 }
 
 TEST_CASE("nearest: two swapped neighbours are one mistake") {
