@@ -39,10 +39,11 @@ std::string Nearest(std::string_view text, const std::vector<std::string>& candi
   // One mistake in short words, two in longer ones, three in long ones: beyond, a guess misleads.
   std::size_t distance_max = std::clamp<std::size_t>(text.size() / 3, 1, 3);
   for (const std::string& candidate : candidates) {
+    if (candidate == text) continue;  // the mistake is another one
     const std::size_t distance = EditDistance(text, candidate);
     if (distance > distance_max) continue;
     nearest = candidate;
-    distance_max = distance == 0 ? 0 : distance - 1;
+    distance_max = distance - 1;
   }
   return nearest;
 }
