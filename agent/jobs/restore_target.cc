@@ -119,10 +119,12 @@ Result<void> SyncFd(int fd, const std::string& shown) {
 Result<RestoreTarget> RestoreTarget::At(const std::string& path, const Use& use) {
   std::error_code failure;
   const auto status = std::filesystem::symlink_status(path, failure);
+  bool is_new = false;
   if (!std::filesystem::exists(status)) {
     if (use.is_dry_run) return RestoreTarget(Fd(), path, path, use.what);
     // Keys and passwords may come back here: nobody else looks in before their modes are set.
     HF_TRY(MakeDirectories(path, 0700));
+    is_new = true;
   } else if (!std::filesystem::is_directory(std::filesystem::status(path, failure))) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} is not a directory; expected a new or empty one", Quote(path)),
@@ -130,6 +132,7 @@ Result<RestoreTarget> RestoreTarget::At(const std::string& path, const Use& use)
   }
   HF_ASSIGN(Fd directory, OpenFile(path, O_RDONLY | O_DIRECTORY));
   RestoreTarget target(std::move(directory), path, path, use.what);
+  target.is_new_ = is_new;
   HF_TRY(target.Look(use, kHintForPeople));
   return target;
 }
@@ -225,7 +228,7 @@ void RestoreTarget::GiveUp() {
   if (!mark_.is_open()) return;
   const Result<bool> is_empty = IsEmpty(fd_.get(), shown_);
   // With the mark an empty directory is as good as without it: the next restore goes on.
-  if (is_empty && *is_empty) (void)End();
+  if (is_empty && *is_empty && End() && is_new_) (void)rmdir(path_.c_str());
   mark_.Reset();
 }
 

@@ -42,7 +42,8 @@ class RestoreTarget {
   Result<void> Begin();
   // Takes the mark away, durably. REQUIRES: Begin(), and all is written and durable.
   Result<void> End();
-  // After a failure: takes the mark away if nothing was written, else leaves it.
+  // After a failure: takes the mark away if nothing was written, and the directory too if At() made
+  // it; else leaves both.
   void GiveUp();
 
   // What to hand to whoever writes; good while this object lives.
@@ -66,7 +67,8 @@ class RestoreTarget {
   std::string what_;
   std::optional<std::string> unfinished_;  // what the mark says that was restored
   bool has_crashed_ = false;
-  Fd mark_;  // open and locked between Begin() and End()
+  bool is_new_ = false;  // made by At()
+  Fd mark_;              // open and locked between Begin() and End()
 };
 
 }  // namespace holdfast::jobs
