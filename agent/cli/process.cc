@@ -30,7 +30,10 @@ int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds)
   context.random = &random;
   context.terminal = &terminal;
   context.stop = (*signals)->token();
-  context.open_storage = MakeStorageOpener(context.stop, LogRetry);
+  RetryLogForPeople retries;
+  context.open_storage = MakeStorageOpener(
+      context.stop,
+      [&retries](const Error& error, std::chrono::nanoseconds wait) { retries.Add(error, wait); });
   return RunAgent(std::vector<std::string>(argv + 1, argv + argc), context);
 }
 

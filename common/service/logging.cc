@@ -100,4 +100,13 @@ void LogRetry(const Error& error, std::chrono::nanoseconds wait) {
   Log(LogLevel::kWarning, "{}: again in {}", error.message(), FormatDuration(wait));
 }
 
+void RetryLogForPeople::Add(const Error& error, std::chrono::nanoseconds wait) {
+  std::unique_lock lock(mutex_);
+  const bool is_new = last_message_ != error.message();
+  last_message_ = error.message();
+  lock.unlock();
+  if (is_new) return Log(LogLevel::kWarning, "{}: trying again", error.message());
+  Log(LogLevel::kInfo, "{}: again in {}", error.message(), FormatDuration(wait));
+}
+
 }  // namespace holdfast

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -40,5 +41,17 @@ Result<LogTarget> ParseLogTarget(std::string_view text);
 
 // A warning that something failed and is tried again after `wait`: nobody else would hear of it.
 void LogRetry(const Error& error, std::chrono::nanoseconds wait);
+
+// For a person who waits: logs what LogRetry() does, but as a warning only where the message is not
+// that of the try before. The error in the end says how often it was tried. Safe to use from
+// several threads.
+class RetryLogForPeople {
+ public:
+  void Add(const Error& error, std::chrono::nanoseconds wait);
+
+ private:
+  std::mutex mutex_;
+  std::string last_message_;
+};
 
 }  // namespace holdfast

@@ -43,6 +43,26 @@ TEST_CASE("logging: a line on stderr has time, level and run") {
                                    "2023-11-14T22:13:20Z info done"});
 }
 
+TEST_CASE("logging: a person is warned once of what is tried again and again") {
+  static ManualClock clock;
+  std::vector<std::string> lines;
+  LogOptions options;
+  options.target = LogTarget::kStderr;
+  options.write_line = [&lines](std::string_view line) { lines.emplace_back(line); };
+  SetUpLogging(options, clock);
+
+  RetryLogForPeople log;
+  const Error refused(ErrorCode::kUnavailable, "connection refused");
+  for (int i = 0; i < 3; ++i) log.Add(refused, std::chrono::seconds(1));
+  log.Add(Error(ErrorCode::kUnavailable, "it stalls"), std::chrono::seconds(1));
+
+  REQUIRE(lines.size() == 2);
+  REQUIRE_THAT(lines[0], Catch::EndsWith("connection refused: trying again"));
+  REQUIRE_THAT(lines[1], Catch::EndsWith("it stalls: trying again"));
+  options.write_line = [](std::string_view) {};
+  SetUpLogging(options, clock);
+}
+
 TEST_CASE("logging: the journal is chosen only when stderr is its stream") {
   static ManualClock clock;
   LogOptions options;
