@@ -139,7 +139,7 @@ Result<Identity> LoadIdentity(const std::string& state_dir) {
   if (::access(directory.c_str(), F_OK) != 0 && errno == ENOENT) {
     return Fail(
         ErrorCode::kNotFound,
-        fmt::format("this node has not joined a cluster: {} is not there", Quote(directory)),
+        fmt::format("this node has not joined a cluster: {} does not exist", Quote(directory)),
         "get a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
   }
   HF_ASSIGN(Facts facts, ReadFacts(directory));

@@ -80,7 +80,9 @@ std::vector<Error> ErrorsOf(const BackupReport& report) {
   for (const BackupTaskReport& task : report.tasks) {
     if (!task.error) continue;
     if (!task.is_repository_error) {
-      errors.push_back(task.error->While(task.label()));
+      // Some errors, such as that of a lock, name the source themselves.
+      const bool is_named = task.error->message().find(Quote(task.label())) != std::string::npos;
+      errors.push_back(is_named ? *task.error : Error(*task.error).While(task.label()));
     } else if (repositories.insert(task.repository).second) {
       errors.push_back(*task.error);
     }

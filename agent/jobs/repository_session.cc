@@ -73,7 +73,8 @@ Result<Secret> ReadPassword(const RepositoryAddress& address) {
   if (begin == std::string_view::npos) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}password file {} is empty; expected the repository's password",
-                            place, Quote(address.password_file)));
+                            place, Quote(address.password_file)),
+                "copy the password back into it");
   }
   std::size_t end = text.find_last_not_of(kSpace);
   return Secret(std::string(text.substr(begin, end - begin + 1)));

@@ -32,8 +32,10 @@ Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
     if (++count <= 10) entries += (entries.empty() ? "" : ", ") + Quote(entry.name);
     return Result<void>{};
   }));
-  return Fail(ErrorCode::kNotFound, fmt::format("no path {} in the snapshot", Quote(path)),
-              fmt::format("at its top there are: {}", entries));
+  return Fail(
+      ErrorCode::kNotFound, fmt::format("no path {} in the snapshot", Quote(path)),
+      fmt::format("it contains {}; `holdfast-agent ls SNAPSHOT --recursive` lists all its paths",
+                  entries));
 }
 
 // One restore, step by step.

@@ -326,9 +326,13 @@ class SettingsReader {
                               Quote(source.name), Quote(kSafetySuffix)));
     }
     if (const SourceSettings* first = settings_.FindSource(source.kind, source.name)) {
-      return source.values.Invalid(
-          "name", fmt::format("source {} is configured twice, first at {}; expected it once",
-                              Quote(source.label()), first->values.LocationOf("name").Text()));
+      return Fail(
+          source.values
+              .Invalid("name",
+                       fmt::format("source {} is configured twice, first at {}; expected it once",
+                                   Quote(source.label()), first->values.LocationOf("name").Text()))
+              .error()
+              .WithHint("remove one of the two, or give it another name"));
     }
     source.compression = source.values.Text("compression");
     source.read_mib_s = RateOf(source.values, "read_mib_s");
