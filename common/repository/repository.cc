@@ -580,9 +580,8 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
       return Fail(ErrorCode::kCorrupt, fmt::format("{} has keys but no \"config\"", where),
                   std::string(kInterruptedHint));
     }
-    return Fail(
-        ErrorCode::kNotFound, fmt::format("no repository exists at {}", where),
-        "if it is on another disk, mount that; `holdfast-agent init` creates a new repository");
+    return Fail(ErrorCode::kNotFound, fmt::format("no repository exists at {}", where),
+                "is its disk mounted? For a new repository, `holdfast-agent init` creates it");
   }
   if (found->size > kRecordBytesMax) {
     return Fail(ErrorCode::kCorrupt,

@@ -263,9 +263,10 @@ Result<void> PosixStorage::Create() {
 Result<void> PosixStorage::MakeDirectoryOf(const FileName& name, const Modes& modes) {
   struct stat status {};
   if (stat(root_.c_str(), &status) != 0) {
-    return Fail(ErrnoError(errno, "open " + Quote(root_))
-                    .WithHint("if it is on another disk, mount that; `holdfast-agent init` creates "
-                              "a new repository"));
+    return Fail(
+        ErrnoError(errno, "open " + Quote(root_))
+            .WithHint(
+                "is its disk mounted? For a new repository, `holdfast-agent init` creates it"));
   }
   const std::string top = fmt::format("{}/{}", root_, FileKindName(name.kind));
   const std::string directory = ParentOf(PathOf(name));
