@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transcript import SRV, Transcript, edited, mounted, moved_away
 
-from lib import Authority, EtcdCluster, HAProxy, Process, agent_program, free_port, run, service_program, wait_until
+from lib import Authority, EtcdCluster, HAProxy, Process, WebServer, agent_program, free_port, run, service_program, wait_until
 
 CONFIG = SRV / "etc" / "agent.yaml"
 PASSWORD = SRV / "etc" / "password"
@@ -36,6 +36,7 @@ class Node:
             "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\n"
             f"frontend web\n    bind 127.0.0.1:{free_port()}\n    http-request return status 200\n")
         self.haproxy = HAProxy(self.haproxy_config.parent, [self.haproxy_config]).start()
+        self.web = WebServer()
         client = self.etcd.client
         CONFIG.write_text(f"""\
 node: web-1
@@ -129,20 +130,20 @@ def configuration(transcript: Transcript) -> None:
         ("a key without its colon", "state_dir: /srv", "state_dir /srv", "/srv/etc/agent.yaml"),
         ("a quote that is not closed", "node: web-1", 'node: "web-1', "/srv/etc/agent.yaml"),
         ("a list that is not closed", "paths: [/srv/app]", "paths: [/srv/app", "/srv/etc/agent.yaml"),
-        ("a key one level too far to the left", "    url: file:/srv/backup", "  url: file:/srv/backup", "url"),
+        ("a key one level too far to the left", "    url: file:/srv/backup", "  url: file:/srv/backup", "key"),
         ("the same source twice", "name: logs", "name: app", "files/app"),
-        ("a URL without its scheme", "url: file:/srv/backup", "url: /srv/backup", "/srv/backup"),
-        ("a typo in a path of a source", "paths: [/srv/app]", "paths: [/srv/ap]", "/srv/ap"),
     ):
         with edited(CONFIG, old, new):
             mistake(title, check, 2, object=object)
 
 
 def before_init(transcript: Transcript, node: Node) -> None:
-    transcript.mistake("a backup before `init`", "holdfast-agent backup files/app", 1, object="main")
+    transcript.mistake("a backup before `init`", "holdfast-agent backup files/app", 2, object="/srv/etc/password")
     node.agent("init")
+    with edited(CONFIG, "url: file:/srv/backup", "url: /srv/backup"):
+        transcript.mistake("a URL without its scheme", "holdfast-agent list", 2, object="/srv/backup")
     transcript.mistake("`init` a second time", "holdfast-agent init", 1, object="main")
-    transcript.mistake("`list` before the first backup", "holdfast-agent list", 0, object="no snapshots")
+    transcript.mistake("`list` before the first backup", "holdfast-agent list", 0, object="no snapshots", advice="no snapshots")
     transcript.mistake("`latest:` of a source without snapshots", "holdfast-agent restore latest:files/logs --to /srv/out", 1,
                        object="files/logs", absent=[SRV / "out"])
     node.agent("backup", "files/app", "etcd/main", "haproxy/edge")
@@ -152,7 +153,7 @@ def names(transcript: Transcript, node: Node) -> None:
     mistake = transcript.mistake
     mistake("a typo in a source", "holdfast-agent backup files/ap", 2, advice='did you mean "files/app"?')
     mistake("a typo in a kind", "holdfast-agent backup file/app", 2, advice='did you mean "files/app"?')
-    mistake("a source without its kind", "holdfast-agent backup app", 2, advice='did you mean "files/app"?')
+    mistake("a source without its kind", "holdfast-agent backup app", 2)
     mistake("a pattern that matches no source", "holdfast-agent backup 'kafka/*'", 2)
     mistake("a typo in a repository", "holdfast-agent list --repository mian", 2, object="mian",
             advice='did you mean "main"?')
@@ -164,8 +165,8 @@ def names(transcript: Transcript, node: Node) -> None:
             absent=[SRV / "out"])
     mistake("an unknown run", "holdfast-agent restore run:01ARZ3NDEKTSV4RRFFQ69G5FAV:files/app --to /srv/out", 1,
             object="01ARZ3NDEKTSV4RRFFQ69G5FAV", absent=[SRV / "out"])
-    mistake("a path that is not in the snapshot", "holdfast-agent ls latest:files/app /srv/app/app.cfg", 1)
-    mistake("`find` of a name that no snapshot has", "holdfast-agent find app.cfg", 0, object="app.cfg", advice="app.cfg")
+    mistake("a path that is not in the snapshot", "holdfast-agent ls latest:files/app /srv/app/app.cfg", 1, object="srv/app/app.cfg")
+    mistake("`find` of a name that no snapshot has", "holdfast-agent find app.cfg", 0, object="nothing found", advice="nothing found")
     mistake("an unknown key", "holdfast-agent key remove deadbeef", 1)
     key = run([agent_program(), "key", "list", "--config", str(CONFIG)]).stdout.split("\n")[1].split()[0].strip("*")
     mistake("removing the key in use", f"holdfast-agent key remove {key}", 4)
@@ -209,7 +210,7 @@ def full_disk(transcript: Transcript) -> None:
     with mounted(REPOSITORY, "1m"):
         shutil.copytree(copy, REPOSITORY, dirs_exist_ok=True)
         (SRV / "logs" / "random").write_bytes(random.Random(1).randbytes(4 << 20))
-        transcript.mistake("a full disk", "holdfast-agent backup files/logs", 1, object="main")
+        transcript.mistake("a full disk", "holdfast-agent backup files/logs", 1, object="/srv/backup")
         (SRV / "logs" / "random").unlink()
     shutil.rmtree(copy)
     out = SRV / "out"
@@ -225,18 +226,18 @@ def targets(transcript: Transcript, node: Node) -> None:
     mistake("`restore` without a target", "holdfast-agent restore latest:files/app", 2, object="--to")
     mistake("two targets", "holdfast-agent restore latest:files/app --to /srv/out --in-place", 2, object="--in-place",
             absent=[out])
-    mistake("a directory that is not empty", "holdfast-agent restore latest:files/app --to /srv/app", 1)
-    mistake("a target that is a file", "holdfast-agent restore latest:files/app --to /srv/notes.txt", 1)
-    mistake("a target below a file", "holdfast-agent restore latest:files/app --to notes.txt/out", 1)
+    mistake("a directory that is not empty", "holdfast-agent restore latest:files/app --to /srv/app", 2)
+    mistake("a target that is a file", "holdfast-agent restore latest:files/app --to /srv/notes.txt", 2)
+    mistake("a target below a file", "holdfast-agent restore latest:files/app --to notes.txt/out", 1, advice="not a directory")
     mistake("an empty target", "holdfast-agent restore latest:files/app --to ''", 2, object="--to")
-    mistake("a target where nothing can be created", "holdfast-agent restore latest:files/app --to /proc/out", 1)
-    mistake("a wrong --path", "holdfast-agent restore latest:files/app --to /srv/out --path /etc/app", 1, absent=[out])
+    mistake("a target where nothing can be created", "holdfast-agent restore latest:files/app --to /proc/out", 1, advice="no such file")
+    mistake("a wrong --path", "holdfast-agent restore latest:files/app --to /srv/out --path /etc/app", 1, object="etc/app", absent=[out])
     mistake("an --include that matches nothing",
             "holdfast-agent restore latest:files/app --to /srv/out --include '*.yaml'", 1, absent=[out])
     mistake("--delete without --overwrite", "holdfast-agent restore latest:files/app --to /srv/out --delete", 2,
             absent=[out])
     mistake("an option of another kind", "holdfast-agent restore latest:files/app --member m1 --stage-data-dir /srv/out",
-            2, object="--stage-data-dir", absent=[out])
+            2, object="--member", absent=[out])
     mistake("`dump` of a directory to the terminal", "holdfast-agent dump latest:files/app /srv/app", 2)
     mistake("`export` into a directory that does not exist", "holdfast-agent export latest:files/app --to /srv/exports/today", 1)
     mistake("`import` of a file that is no export", "holdfast-agent import /srv/notes.txt", 1)
@@ -253,7 +254,7 @@ def services(transcript: Transcript, node: Node) -> None:
     with edited(CONFIG, "https://127.0.0.1", "https://lokalhost"):
         mistake("a typo in the host of an endpoint", backup, 5)
     with edited(CONFIG, "https://", "http://"):
-        mistake("http instead of https", backup, 5)
+        mistake("http instead of https", backup, 2, object='"ca"', advice="https://")
     with edited(CONFIG, str(node.etcd.authority.ca), str(other.ca)):
         mistake("the CA of another cluster", backup, 4)
     with edited(CONFIG, str(node.etcd.client.cert), "/srv/pki/etcd-cleint.pem"):
@@ -269,7 +270,15 @@ def services(transcript: Transcript, node: Node) -> None:
     shutil.rmtree(SRV / "out")
     with moved_away(APP):
         mistake("the path of a source does not exist", "holdfast-agent backup files/app", 1)
-        mistake("and `source list` of it", "holdfast-agent source list", 3, object="files/app")
+        mistake("and `source list` of it", "holdfast-agent source list files/app", 0, advice="not healthy")
+    credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    for title, url, object in (
+        ("a typo in the host of an S3 endpoint", "https://minoi.example:9000", "minoi.example"),
+        ("a wrong port of an S3 endpoint", "https://127.0.0.1:9001", "127.0.0.1:9001"),
+        ("https for an S3 service that speaks http", f"https://127.0.0.1:{node.web.port}", "127.0.0.1"),
+    ):
+        with edited(CONFIG, "url: file:/srv/backup", f"url: s3:{url}/backups"):
+            mistake(title, "holdfast-agent list", 5, object=object, env=credentials)
 
 
 def rights(transcript: Transcript) -> None:
@@ -283,12 +292,12 @@ def rights(transcript: Transcript) -> None:
     CONFIG.chmod(0o644)
     PASSWORD.chmod(0o600)
     mistake("the same where the configuration can be read", "holdfast-agent backup files/app", 4, user="nobody",
-            object="main")
+            object="files/app")
     for path in (state, *state.rglob("*"), REPOSITORY, *REPOSITORY.rglob("*"), PASSWORD):
         os.chown(path, _NOBODY, _NOBODY)
     mistake("a file that the service may not read", "holdfast-agent backup files/app", 3, user="nobody")
     mistake("a restore in place as the service's user", "holdfast-agent restore latest:haproxy/edge --in-place", 4,
-            user="nobody", object="haproxy/edge")
+            user="nobody", object="HAProxy")
     mistake("root beside the service: it becomes the service's user", "holdfast-agent backup files/logs", 0,
             object="files/logs", advice="done")
     for path in (state, *state.rglob("*"), REPOSITORY, *REPOSITORY.rglob("*"), PASSWORD):
@@ -302,9 +311,9 @@ def at_the_same_time(transcript: Transcript, node: Node) -> None:
         file.truncate(200 << 30)  # reading holes costs what reading zeros does
     with node.running("backup", "files/logs", until='"phase":"save"'):
         mistake("a backup of a source that is being saved", "holdfast-agent backup files/logs", 4)
-        mistake("a restore in place of it", "holdfast-agent restore latest:files/logs --in-place", 1, object="files/logs")
+        mistake("a restore in place of it", "holdfast-agent restore latest:files/logs --in-place", 4, object="files/logs")
         mistake("`prune` while a backup writes", "holdfast-agent prune", 4, object="main")
-    mistake("Ctrl-C in a backup", "holdfast-agent backup files/logs", 130, object="stopped", advice="stopped",
+    mistake("Ctrl-C in a backup", "holdfast-agent backup files/logs", 130, object="files/logs", advice="stopped",
             typed=[("files/logs: save", "\x03")])
     big.unlink()
     (SRV / "logs" / "random").write_bytes(random.Random(2).randbytes(24 << 20))
@@ -312,9 +321,11 @@ def at_the_same_time(transcript: Transcript, node: Node) -> None:
     slowly = "    password_file: password\n    read_mib_s: 1\n"
     with edited(CONFIG, "    password_file: password\n", slowly):
         mistake("Ctrl-C in a restore to a directory", "holdfast-agent restore latest:files/logs --to /srv/out", 130,
-                object="stopped", advice="/srv/out", typed=[("restore", "\x03")])
+                object="stopped", advice="run the same command again", typed=[("restore", "\x03")])
         shutil.rmtree(SRV / "out", ignore_errors=True)
         mistake("Ctrl-C in a restore in place", "holdfast-agent restore latest:files/logs --in-place", 130,
-                object="stopped", advice="unchanged", typed=[("stage", "\x03")])
+                object="stopped", advice="rolled back", typed=[("stage", "\x03")])
         with node.running("restore", "latest:files/logs", "--to", "/srv/out", until='"phase"'):
-            mistake("a second restore to the same directory", "holdfast-agent restore latest:files/app --to /srv/out", 1)
+            mistake("the same restore a second time, while it runs",
+                    "holdfast-agent restore latest:files/logs --to /srv/out", 4)
+            mistake("another restore to the same directory", "holdfast-agent restore latest:files/app --to /srv/out", 2)

@@ -69,7 +69,7 @@ def make_all(transcript: Transcript) -> None:
     nodes = Nodes()
     transcript.env = {"HOME": str(nodes.homes["anna"])}
     typing(transcript, nodes)
-    names(transcript, nodes)
+    names(transcript)
     restores(transcript, nodes)
     joining(transcript, nodes)
     controller(transcript, nodes)
@@ -78,10 +78,10 @@ def make_all(transcript: Transcript) -> None:
 def typing(transcript: Transcript, nodes: Nodes) -> None:
     mistake = transcript.mistake
     mistake("a typo in the operator's verb", "holdfast statsu", 2, advice='did you mean "status"?')
-    mistake("a verb of the agent", "holdfast list", 2)
+    mistake("a verb of the agent that has another meaning here", "holdfast dump latest:files/site@web-1", 2, object="dump")
     mistake("a backup of nothing", "holdfast backup", 2, object="--all")
-    mistake("an option before the verb", "holdfast --al backup", 2, object="--al")
-    mistake("no configuration of the operator", "holdfast status", 2, object="controller", env={"HOME": "/srv"})
+    mistake("an option before the verb", "holdfast --al backup", 2, object="--al", advice='did you mean "--all"?')
+    mistake("no configuration of the operator", "holdfast status", 5, object="controller", env={"HOME": "/srv"})
     mistake("a typo in its path", "holdfast status -c cli.yml", 2)
     cli = nodes.homes["anna"] / ".config" / "holdfast" / "cli.yaml"
     with edited(cli, "controller:", "controler:"):
@@ -90,22 +90,22 @@ def typing(transcript: Transcript, nodes: Nodes) -> None:
             "holdfast init --dir /srv/home --cluster prod --operator anna --no-passphrase --host web-1", 1, object="/srv/home")
 
 
-def names(transcript: Transcript, nodes: Nodes) -> None:
-    mistake, signing = transcript.mistake, nodes.signing[:1]
-    mistake("a typo in a source", "holdfast backup files/sit@web-1", 2)
-    mistake("a typo in a node", "holdfast backup files/site@wbe-1", 2)
+def names(transcript: Transcript) -> None:
+    mistake = transcript.mistake
+    mistake("a typo in a source", "holdfast backup files/sit@web-1", 1, advice='did you mean "files/site@web-1"?')
+    mistake("a typo in a node", "holdfast backup files/site@wbe-1", 1, advice='did you mean "files/site@web-1"?')
     mistake("a typo in a node that restores",
             "holdfast restore latest:files/site@web-1 --node wbe-1 --into staging/look", 1, object="wbe-1",
-            typed=signing)
+            advice='did you mean "web-1"?')
     mistake("a typo in a source after `latest:`", "holdfast restore latest:files/sit@web-1 --node web-1 --into staging/look",
             1, object="files/sit@web-1")
     mistake("an unknown snapshot", "holdfast snapshot show deadbeef", 1)
     mistake("an unknown run", "holdfast run show 01ARZ3NDEK", 1)
     mistake("an unknown run to watch", "holdfast run watch 01ARZ3NDEK", 1)
     mistake("an unknown draft", "holdfast approve 01ARZ3NDEK", 1)
-    mistake("an unknown node to revoke", "holdfast agent revoke wbe-1", 1, typed=[("[yes/no] ", "yes\n")])
+    mistake("an unknown node to revoke", "holdfast agent revoke wbe-1", 1, advice='did you mean "web-1"?')
     mistake("snapshots of an unknown source", "holdfast snapshot list files/sit", 1)
-    mistake("an unknown person's key", "holdfast trust key", 2)
+    mistake("new keys for nobody", "holdfast trust key", 2, object="PERSON")
 
 
 def restores(transcript: Transcript, nodes: Nodes) -> None:
@@ -116,34 +116,42 @@ def restores(transcript: Transcript, nodes: Nodes) -> None:
     mistake("a restore without a target", restore, 2, object="--into")
     mistake("a wrong passphrase, three times", f"{restore} --into staging/look", 4, object="passphrase",
             typed=[(nodes.asked, "wrong\n")] * 3, absent=staged)
-    mistake("a typo in a restore root", f"{restore} --into stagign/look", 4, object="stagign",
+    mistake("a typo in a restore root", f"{restore} --into stagign/look", 4, object="stagign", advice="restore_roots",
             typed=nodes.signing, absent=staged)
     mistake("a way out of the restore root", f"{restore} --into staging/../../etc", 2, object="staging/../../etc",
             absent=staged)
-    mistake("an answer that is not yes", f"{restore} --into staging/look", 4, object="not signed",
+    mistake("an answer that is not yes", f"{restore} --into staging/look", 4, object="staging/look", advice="not signed",
             typed=[nodes.signing[0], ("[yes/no] ", "maybe\n")], absent=staged)
     mistake("a node whose policy allows no restore",
-            "holdfast restore latest:files/site@web-2 --node web-2 --into staging/look", 4, object="policy",
+            "holdfast restore latest:files/site@web-2 --node web-2 --into staging/look", 4, object="web-2", advice="policy.yaml",
             typed=nodes.signing, absent=staged)
     mistake("a restore on the controller's host, where no key is",
             f"{restore} --into staging/look --controller {nodes.cluster.socket}", 2, object="key", env={"HOME": "/srv"},
             absent=staged)
-    mistake("a restore that another operator must sign, too", f"{restore} --in-place", 3, object="ben", advice="approve",
+    mistake("a restore that another operator must sign, too", f"{restore} --in-place", 3, object="web-1", advice="holdfast approve",
             typed=nodes.signing)
     draft = nodes.cluster.json("approval", "list")["drafts"][0]["draft"]
-    mistake("signing the same again", f"holdfast approve {draft}", 4, object=draft[:4],
+    mistake("signing the same again", f"holdfast approve {draft}", 1, object="web-1", advice="another operator must sign it",
             typed=nodes.signing)
+    with open(SRV / "web-1-data" / "big", "wb") as file:
+        file.truncate(200 << 30)  # reading holes costs what reading zeros does
+    mistake("Ctrl-C while a run is followed", "holdfast backup files/site@web-1", 130, object="holdfast",
+            advice="holdfast run watch", typed=[(": saving", "\x03")])
+    running = nodes.cluster.json("run", "list", expect=None)["runs"][0]["run"]
+    mistake("a backup of a source that is being saved", "holdfast backup files/site@web-1", 4, object="files/site")
+    nodes.cluster.call("run", "cancel", running)
+    (SRV / "web-1-data" / "big").unlink()
     mistake("cancelling a run that has ended",
-            f"holdfast run cancel {nodes.cluster.json('run', 'list')['runs'][-1]['run']}", 1, object="")
+            f"holdfast run cancel {nodes.cluster.json('run', 'list')['runs'][-1]['run']}", 1)
 
 
 def joining(transcript: Transcript, nodes: Nodes) -> None:
     mistake = transcript.mistake
     env = {"HOLDFAST_AGENT_CONFIG": str(nodes.agent_config("web-3"))}
-    mistake("an agent that has not joined", "holdfast-agent run", 2, object="web-3", env=env)
+    mistake("an agent that has not joined", "holdfast-agent run", 1, object="this node has not joined", env=env)
     token = SRV / "token"
     join = "holdfast-agent join --token-file token"
-    mistake("no token file", join, 2, env=env)
+    mistake("no token file", join, 1, env=env)
     token.write_text("anna\n")
     mistake("a file that holds no token", join, 2, object="token", env=env)
     token.write_text(nodes.token("web-4") + "\n")
@@ -154,7 +162,7 @@ def joining(transcript: Transcript, nodes: Nodes) -> None:
     nodes.cluster.agent("web-3").run("join", "--token-file", str(token))
     mistake("a token that was used", join, 4, object="token", env=env)
     mistake("a second agent on one node", "holdfast-agent run", 4,
-            env={"HOLDFAST_AGENT_CONFIG": str(nodes.agent_config("web-1"))}, object="web-1")
+            env={"HOLDFAST_AGENT_CONFIG": str(nodes.agent_config("web-1"))}, object="journal")
 
 
 def controller(transcript: Transcript, nodes: Nodes) -> None:
@@ -169,7 +177,7 @@ def controller(transcript: Transcript, nodes: Nodes) -> None:
         mistake("a wrong port of the controller", "holdfast status", 5, object="127.0.0.1")
     bus = nodes.cluster.config.read_text().split("tcp://127.0.0.1:")[1].split('"')[0]
     with edited(cli, f":{port}", f":{bus}"):
-        mistake("the port that agents use", "holdfast status", 5, object="127.0.0.1")
+        mistake("the port that agents use", "holdfast status", 4, object="127.0.0.1")
     nodes.cluster.agents["web-2"].stop()
     nodes.cluster.controller.stop()
     mistake("the controller does not run", "holdfast status", 5, object="127.0.0.1")
