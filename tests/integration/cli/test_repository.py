@@ -226,7 +226,7 @@ class Keys(Verbs):
         self.wrong(1, "no key begins", "there are: ", arguments=["key", "remove", "zz"])
         self.wrong(2, "--new-password-file", arguments=["key", "add"])
         missing = str(self.directory / "missing")
-        self.wrong(2, "is not there", arguments=["key", "passwd", "--new-password-file", missing])
+        self.wrong(2, "does not exist", arguments=["key", "passwd", "--new-password-file", missing])
         same = ["key", "passwd", "--new-password-file", str(self.password)]
         self.wrong(2, "in use already", arguments=same)
         empty = ["key", "add", "--new-password-file", str(self.secret("empty", "\n"))]
