@@ -288,7 +288,7 @@ class Both:
             process.kill()
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertRegex(done["lines"][0], "behind [0-9]+ that were there")
+        self.assertRegex(done["lines"][0], "after [0-9]+ already there")
         self.restore(snapshot, hold_retention=True, prefix="again-")
         digests = self.cluster.admin().digest("large", "again-large")
         for partition, count in enumerate((records, records // 4, 1)):
@@ -450,7 +450,7 @@ class ZooKeeper39(Both, Restoring):
         self.cluster.wait_for_leader("full")
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertRegex(done["lines"][0], "behind [0-9]+ that were there")
+        self.assertRegex(done["lines"][0], "after [0-9]+ already there")
         self.assertEqual(self.cluster.admin().digest("full")["full", 0].count, 100_000)
 
     def test_without_rights_there_are_none_to_restore(self) -> None:

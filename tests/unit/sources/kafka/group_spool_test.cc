@@ -52,7 +52,7 @@ TEST_CASE("group spool: where nothing can be written it says so") {
   TempDir top = Unwrap(TempDir::Create("kafka-groups"));
   testing::WriteText(top.path() + "/file", "");
   GroupSpool spool(top.path() + "/file");
-  REQUIRE_FAILS(spool.Add(Group("one", 1)), ErrorCode::kAlreadyExists, "no directory");
+  REQUIRE_FAILS(spool.Add(Group("one", 1)), ErrorCode::kAlreadyExists, "is not a directory");
 }
 
 }  // namespace
