@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/core/machine.h"
+#include "agent/core/progress_message.h"
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "proto/holdfast/v1/agent.pb.h"
@@ -303,12 +304,7 @@ void Machine::SendProgress() {
     one.set_plan_id(std::string(AsText(key.plan_id)));
     one.set_task(key.task);
     one.set_state(static_cast<v1::TaskState>(task.state));
-    one.set_phase(task.progress.phase);
-    one.set_items(task.progress.items);
-    one.set_bytes(task.progress.bytes);
-    one.set_items_total(task.progress.items_total);
-    one.set_bytes_total(task.progress.bytes_total);
-    one.set_bytes_unchanged(task.progress.bytes_unchanged);
+    SetProgress(task.progress, one);
     one.set_bytes_per_s(static_cast<std::uint64_t>(task.rate.bytes_per_second()));
     if (const auto left = task.rate.SecondsLeft(task.progress.bytes_total)) {
       // 0 would say that it is unknown.

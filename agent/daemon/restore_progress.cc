@@ -4,6 +4,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "agent/core/progress_message.h"
 #include "common/base/log.h"
 #include "common/base/wait.h"
 #include "common/io/atomic_file.h"
@@ -42,12 +43,7 @@ void RestoreProgressWriter::Write() {
   const std::optional<event::TaskProgress> sample = progress_.Look({});
   if (!sample) return;
   v1::TaskProgress message;
-  message.set_phase(sample->phase);
-  message.set_items(sample->items);
-  message.set_bytes(sample->bytes);
-  message.set_items_total(sample->items_total);
-  message.set_bytes_total(sample->bytes_total);
-  message.set_bytes_unchanged(sample->bytes_unchanged);
+  SetProgress(*sample, message);
   (void)WriteFileAtomic(path_, AsBytes(message.SerializeAsString()), 0644);
 }
 
