@@ -9,21 +9,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Agent, Case, main, write_config  # noqa: E402
 from lib.terminal import run_in_terminal  # noqa: E402
-
-SOURCES = 200
-NAMES = [f"data-of-a-service-with-quite-a-name-{number:04}" for number in range(SOURCES)]
+from lib.trees import LONG_NAMES as NAMES, long_named_sources  # noqa: E402
 
 
 class Screens(Case):
     def setUp(self) -> None:
         super().setUp()
         self.assertEqual({len(name) for name in NAMES}, {40})
-        sources = []
-        for name in NAMES:
-            path = self.directory / "trees" / name
-            path.mkdir(parents=True)
-            (path / "file").write_text(name)
-            sources.append({"kind": "files", "name": name, "paths": [str(path)]})
+        sources = long_named_sources(self.directory / "trees")
         self.agent = Agent(write_config(self.directory / "agent", sources))
         self.agent.run("init")
 
@@ -81,7 +74,7 @@ class Screens(Case):
             self.assert_fits(screen.lines, 40)
             # A name that must be shortened is so in the middle, and differs from all others.
             names = re.findall(r"^[0-9a-f]{8}  (\S+)", "\n".join(screen.rest), re.MULTILINE)
-            self.assertEqual(len(set(names)), SOURCES)
+            self.assertEqual(len(set(names)), len(NAMES))
             self.assertTrue(all("~" in name for name in names), names[0])
 
         with self.subTest("list, to a pipe"):

@@ -7,22 +7,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import Case, main
 from lib.cluster import Cluster, program
-from lib.terminal import Screen, run_in_terminal
+from lib.terminal import Screen, run_in_terminal  # noqa: E402
+from lib.trees import LONG_NAMES as NAMES, long_named_sources  # noqa: E402
 
 NODE = "a-node-with-a-long-name.example.com"
-NAMES = [f"data-of-a-service-with-quite-a-name-{number:04}" for number in range(200)]
 
 
 class ClusterScreens(Case):
     def setUp(self) -> None:
         super().setUp()
         self.cluster = Cluster(self.directory).start()
-        sources = []
-        for name in NAMES:
-            path = self.directory / "trees" / name
-            path.mkdir(parents=True)
-            (path / "file").write_text(name)
-            sources.append({"kind": "files", "name": name, "paths": [str(path)]})
+        sources = long_named_sources(self.directory / "trees")
         policy = {"restore": "staging", "restore_roots": {"staging": str(self.directory / "staging")}}
         (self.directory / "staging").mkdir()
         self.cluster.add(NODE, sources, policy=policy)

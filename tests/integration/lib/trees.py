@@ -11,6 +11,21 @@ from pathlib import Path
 _CHUNK = 1 << 20
 
 
+# More sources, with longer names, than a screen of 80x24 has room for.
+LONG_NAMES = [f"data-of-a-service-with-quite-a-name-{number:04}" for number in range(200)]
+
+
+def long_named_sources(directory: Path) -> list[dict]:
+    """One source for each of LONG_NAMES, with one small file below `directory`."""
+    sources = []
+    for name in LONG_NAMES:
+        path = directory / name
+        path.mkdir(parents=True)
+        (path / "file").write_text(name)
+        sources.append({"kind": "files", "name": name, "paths": [str(path)]})
+    return sources
+
+
 class Tree:
     """Writes files below `root`. Names are bytes, because names are."""
 
