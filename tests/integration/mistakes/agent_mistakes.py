@@ -109,7 +109,7 @@ def typing(transcript: Transcript) -> None:
     mistake("an option without its value", "holdfast-agent restore latest:files/app --to", 2)
     mistake("the option of another verb", "holdfast-agent backup files/app --to /srv/out", 2, object="--to")
     mistake("an argument too many", "holdfast-agent restore latest:files/app to /srv/out", 2, object="to")
-    mistake("a number that is none", "holdfast-agent backup --retry-lock soon", 2)
+    mistake("text where a number is expected", "holdfast-agent backup --retry-lock soon", 2)
     mistake("a typo in the configuration's path, before the verb", "holdfast-agent -c /srv/etc/agnet.yaml backup", 2,
             object="/srv/etc/agnet.yaml")
     mistake("the same after the verb", "holdfast-agent backup --config /srv/etc/agnet.yaml", 2)
@@ -161,7 +161,7 @@ def names(transcript: Transcript, node: Node) -> None:
             object="files/ap", absent=[SRV / "out"])
     mistake("an unknown snapshot", "holdfast-agent restore deadbeef --to /srv/out", 1, object="deadbeef",
             absent=[SRV / "out"])
-    mistake("a snapshot id that is none", "holdfast-agent restore today --to /srv/out", 2, object="today",
+    mistake("a word where a snapshot id is expected", "holdfast-agent restore today --to /srv/out", 2, object="today",
             absent=[SRV / "out"])
     mistake("an unknown run", "holdfast-agent restore run:01ARZ3NDEKTSV4RRFFQ69G5FAV:files/app --to /srv/out", 1,
             object="01ARZ3NDEKTSV4RRFFQ69G5FAV", absent=[SRV / "out"])
@@ -321,7 +321,7 @@ def at_the_same_time(transcript: Transcript, node: Node) -> None:
     slowly = "    password_file: password\n    read_mib_s: 1\n"
     with edited(CONFIG, "    password_file: password\n", slowly):
         mistake("Ctrl-C in a restore to a directory", "holdfast-agent restore latest:files/logs --to /srv/out", 130,
-                object="stopped", advice="run the same command again", typed=[("restore", "\x03")])
+                object="stopped", advice="run the same command again", typed=[("extract", "\x03")])
         shutil.rmtree(SRV / "out", ignore_errors=True)
         mistake("Ctrl-C in a restore in place", "holdfast-agent restore latest:files/logs --in-place", 130,
                 object="stopped", advice="rolled back", typed=[("stage", "\x03")])

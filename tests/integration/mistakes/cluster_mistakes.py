@@ -105,7 +105,7 @@ def names(transcript: Transcript) -> None:
     mistake("an unknown draft", "holdfast approve 01ARZ3NDEK", 1)
     mistake("an unknown node to revoke", "holdfast agent revoke wbe-1", 1, advice='did you mean "web-1"?')
     mistake("snapshots of an unknown source", "holdfast snapshot list files/sit", 1)
-    mistake("new keys for nobody", "holdfast trust key", 2, object="PERSON")
+    mistake("new keys without a person", "holdfast trust key", 2, object="PERSON")
 
 
 def restores(transcript: Transcript, nodes: Nodes) -> None:
@@ -118,7 +118,7 @@ def restores(transcript: Transcript, nodes: Nodes) -> None:
             typed=[(nodes.asked, "wrong\n")] * 3, absent=staged)
     mistake("a typo in a restore root", f"{restore} --into stagign/look", 4, object="stagign", advice="restore_roots",
             typed=nodes.signing, absent=staged)
-    mistake("a way out of the restore root", f"{restore} --into staging/../../etc", 2, object="staging/../../etc",
+    mistake("a path that leaves the restore root", f"{restore} --into staging/../../etc", 2, object="staging/../../etc",
             absent=staged)
     mistake("an answer that is not yes", f"{restore} --into staging/look", 4, object="staging/look", advice="not signed",
             typed=[nodes.signing[0], ("[yes/no] ", "maybe\n")], absent=staged)

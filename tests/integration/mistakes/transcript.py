@@ -1,6 +1,6 @@
 """Making mistakes at a terminal of 80x24, and writing down what the programs answer.
 
-All of it happens in namespaces of its own, so that paths, host names and the network are the same everywhere: /srv is
+Everything runs in separate namespaces, so that paths, host names and the network are the same everywhere: /srv is
 an empty file system in memory, the only network is loopback, and no name can be resolved but localhost.
 """
 
@@ -163,7 +163,7 @@ def namespaces_are_possible() -> bool:
 
 
 def enter_namespaces() -> None:
-    """Runs the calling program again, in namespaces of its own; returns there."""
+    """Runs the calling program again in new namespaces, and returns there."""
     if _INSIDE not in sys.argv:
         os.environ |= {"HOLDFAST_BUILD": str(BUILD), "HOLDFAST_SERVICES": str(SERVICES)}
         os.execvp(_NAMESPACES[0], [*_NAMESPACES, sys.executable, *sys.argv, _INSIDE])
