@@ -12,7 +12,7 @@ KEYS = 20_000
 
 
 class Services:
-    """Everything lies below `directory`; one directory for each node."""
+    """All files are below `directory`; each node has one directory."""
 
     NODES = ("node-1", "node-2", "node-3")
 

@@ -31,8 +31,8 @@ class RestoreLauncher {
  public:
   virtual ~RestoreLauncher() = default;
   // Hands the plan over and waits for its end; `on_progress` gets its progress, without a key, on
-  // the caller's thread. A stop withdraws the plan if the helper has not begun with it; afterwards
-  // it goes on to its end, whatever is asked. Safe from several threads.
+  // the caller's thread. A stop withdraws the plan if the helper has not begun with it; the
+  // helper finishes a restore that it has begun. Safe from several threads.
   virtual Result<RestoreOutcome> Run(
       const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh, bool resumed,
       const std::stop_token& stop, const std::function<void(event::TaskProgress)>& on_progress) = 0;

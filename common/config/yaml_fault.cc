@@ -120,7 +120,7 @@ bool IsBare(std::string_view line) {
 
 bool IsItem(std::string_view rest) { return rest == "-" || rest.starts_with("- "); }
 
-// The nearest line above with something in it; 0 when there is none.
+// The nearest line above that is not blank; 0 if all lines above are blank.
 int LineAbove(const Text& text, int line) {
   for (--line; line > 0; --line) {
     if (!IsBare(text.Line(line))) return line;

@@ -36,7 +36,7 @@ class Session {
   Result<v1::AdminReply> Ask(v1::AdminRequest request, v1::AdminReply::ReplyCase expected);
 
   // Prints what was asked for in the form that was asked for, wrapped on a terminal. A report that
-  // nobody got is a failure.
+  // cannot be written is a failure.
   int Finish(int code, const std::function<std::string()>& text,
              const std::function<std::string()>& json);
   // The same for a text with lines to copy, such as commands: it is not wrapped.

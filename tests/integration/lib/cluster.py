@@ -13,7 +13,7 @@ def program(name: str) -> str:
 
 
 class Cluster:
-    """Everything lies below `directory`; agents share one repository there. Operator: anna. `init`: more options of
+    """All files are below `directory`; the agents share one repository there. Operator: anna. `init`: more options of
     `holdfast init`."""
 
     def __init__(self, directory: Path, name: str = "prod", init: tuple[str, ...] = ("--no-passphrase",)):
