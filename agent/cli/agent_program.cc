@@ -160,7 +160,7 @@ Result<jobs::RepositoryAddress> AgentProgram::OneRepository(const std::string& o
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} has {}; expected --repository NAME", Quote(settings_->file),
                           FormatCount(settings_->repositories.size(), "repository")),
-              fmt::format("there are: {}", RepositoryNames()));
+              fmt::format("configured: {}", RepositoryNames()));
 }
 
 Result<jobs::RepositoryAddress> AgentProgram::RepositoryOf(
@@ -189,7 +189,7 @@ Error AgentProgram::UnknownRepository(const std::string& name) const {
   const std::string message =
       fmt::format("no repository {} in {}", Quote(name), Quote(settings_->file));
   return Error(ErrorCode::kInvalidArgument, WithSuggestion(message, name, known))
-      .WithHint(fmt::format("there are: {}", RepositoryNames()));
+      .WithHint(fmt::format("configured: {}", RepositoryNames()));
 }
 
 Result<jobs::RepositoryAddress> AgentProgram::AddressOfUrl(const std::string& url,

@@ -86,16 +86,15 @@ Result<void> AgentVerb::CheckSourceFilter() const {
 
 Result<void> AgentVerb::Check() {
   if (repository_url_.empty() != password_file_.empty()) {
-    return WrongOptions(repository_url_.empty()
-                            ? "--password-file goes with --repository-url, which is missing"
-                            : "--repository-url goes with --password-file, which is missing");
+    return WrongOptions(repository_url_.empty() ? "--password-file requires --repository-url"
+                                                : "--repository-url requires --password-file");
   }
   if (!repository_url_.empty()) {
     if (!globals_.config.empty()) {
-      return WrongOptions("--repository-url and --config; expected one of them");
+      return WrongOptions("--repository-url and --config exclude each other");
     }
     if (!repository_.empty()) {
-      return WrongOptions("--repository-url and --repository; expected one of them");
+      return WrongOptions("--repository-url and --repository exclude each other");
     }
   }
   return CheckOptions();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -450,6 +451,26 @@ Result<Settings> ParseSettings(std::string_view text, const std::string& path,
   return SettingsReader(std::move(file.path), environment, kinds).Read(std::move(file.root));
 }
 
+namespace {
+
+Error UnknownSource(const Settings& settings, const std::string& selector,
+                    const std::vector<std::string>& known) {
+  std::string message = fmt::format("no source {} in {}", Quote(selector), Quote(settings.file));
+  // "app" for "files/app".
+  std::vector<std::string> of_that_name;
+  std::ranges::copy_if(known, std::back_inserter(of_that_name),
+                       [&](const std::string& label) { return label.ends_with("/" + selector); });
+  message = of_that_name.size() == 1 ? Suggesting(std::move(message), of_that_name.front())
+                                     : WithSuggestion(std::move(message), selector, known);
+  return Error(ErrorCode::kInvalidArgument, std::move(message))
+      .WithHint(known.empty() ? "the file has no sources yet"
+                              : fmt::format("configured: {}; `holdfast-agent source list` shows "
+                                            "them",
+                                            FirstFew(known)));
+}
+
+}  // namespace
+
 Result<std::vector<const SourceSettings*>> SelectSources(
     const Settings& settings, const std::vector<std::string>& selectors) {
   std::set<std::string> chosen;
@@ -462,16 +483,7 @@ Result<std::vector<const SourceSettings*>> SelectSources(
       chosen.insert(source.label());
       found = true;
     }
-    if (!found) {
-      return Fail(
-          ErrorCode::kInvalidArgument,
-          WithSuggestion(fmt::format("no source {} in {}", Quote(selector), Quote(settings.file)),
-                         selector, known),
-          known.empty() ? "the file has no sources yet"
-                        : fmt::format("there are: {}; `holdfast-agent source list` shows "
-                                      "them",
-                                      FirstFew(known)));
-    }
+    if (!found) return Fail(UnknownSource(settings, selector, known));
   }
   std::vector<const SourceSettings*> sources;
   for (const SourceSettings& source : settings.sources) {

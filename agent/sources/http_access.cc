@@ -81,9 +81,13 @@ Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std:
       std::ranges::any_of(urls, [](const std::string& url) { return url.starts_with("https://"); });
   for (std::string_view option : kTlsOptions)
     if (values.Has(option) && !has_tls)
-      return values.Invalid(option, fmt::format("\"{}\" has no effect: no endpoint begins with "
-                                                "https://",
-                                                option));
+      return Fail(values
+                      .Invalid(option, fmt::format("\"{}\" has no effect: no endpoint begins with "
+                                                   "https://",
+                                                   option))
+                      .error()
+                      .WithHint(fmt::format("write the endpoints with https://, or remove \"{}\"",
+                                            option)));
   settings.user = values.Text("user");
   settings.password_file = values.Text("password_file");
   if (!settings.user.empty() && settings.password_file.empty())

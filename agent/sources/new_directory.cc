@@ -18,7 +18,7 @@ Result<void> CheckNewDirectory(const std::string& directory, const std::string& 
   }
   if (!S_ISDIR(status.st_mode))
     return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is no directory", Quote(directory)),
-                "name a directory that is not there yet, or is empty");
+                "name a directory that does not exist yet, or an empty one");
   std::error_code error;
   const bool is_empty = std::filesystem::is_empty(directory, error);
   if (error) return Fail(ErrnoError(error.value(), "look into " + Quote(directory)));

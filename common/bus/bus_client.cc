@@ -141,7 +141,7 @@ class DealerBusClient final : public BusClient {
         }
         return;
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        return StartOver(fmt::format("{} refuses this key", Quote(options_.endpoint)));
+        return StartOver(fmt::format("{} does not accept this key", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return StartOver(fmt::format("{} does not speak as it must", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:

@@ -64,9 +64,9 @@ Result<const MethodSchema*> ChooseMethod(const std::vector<MethodSchema>& method
   }
   if (chosen.size() == 1) return chosen.front();
   if (chosen.size() > 1) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} are different restore methods; expected one of them",
-                            JoinTexts(texts, "and")));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} are different restore methods; use only one", JoinTexts(texts, "and")));
   }
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("no restore method; expected {}", OwnOptionsText(methods, style)));
@@ -81,7 +81,7 @@ Result<void> CheckOptionsOf(const std::vector<MethodSchema>& methods, const Meth
       if (option == OwnOptionName(other.name)) {
         return Fail(
             ErrorCode::kInvalidArgument,
-            fmt::format("{} and {} are different restore methods; expected one of them",
+            fmt::format("{} and {} are different restore methods; use only one",
                         OptionText(option, style), OptionText(OwnOptionName(chosen.name), style)));
       }
       return Fail(ErrorCode::kInvalidArgument,

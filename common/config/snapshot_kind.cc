@@ -56,9 +56,10 @@ Result<void> CheckOptionsOfKind(const std::vector<SnapshotKind>& kinds, const Sn
       for (const OptionSpec& option : known.options) flags.push_back(FlagText(option.name));
       hint = DidYouMean(FlagText(name), flags);
     }
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no option of {} snapshots", FlagText(name), Quote(kind.kind)),
-                std::move(hint));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is not an option of {} snapshots", FlagText(name), Quote(kind.kind)),
+        std::move(hint));
   }
   return {};
 }

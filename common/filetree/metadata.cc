@@ -158,7 +158,7 @@ Missing MissingFor(std::string path, std::string_view action, int number) {
   Missing missing;
   missing.what = std::move(path);
   if (number == ENOENT || number == ENOTDIR) {
-    missing.reason = "is not there";
+    missing.reason = "does not exist";
     missing.remedy = "make it, or take it out of the configuration";
     return missing;
   }

@@ -218,7 +218,7 @@ Result<std::string> SwapSet::StagingPath(const std::string& target, std::string_
 
 Result<void> SwapSet::AddRemoval(const std::string& target, std::string_view id) {
   if (InodeOf(target) == 0) {
-    return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(target)));
+    return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist", Quote(target)));
   }
   HF_TRY(AddEntry(target, id, true));
   return {};

@@ -338,7 +338,7 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
   // Some file systems do not know how large they are.
   if (status.f_blocks > 0 && survey.room() > room) {
     return Fail(ErrorCode::kNoSpace,
-                fmt::format("restore into {} needs {}, and there are {} left", Quote(directory),
+                fmt::format("restore into {} needs {}, but only {} are free", Quote(directory),
                             FormatBytes(survey.room()), FormatBytes(room)),
                 "nothing was written; make room, or restore a part: --path, --include");
   }

@@ -140,14 +140,13 @@ Result<OpenedKey> OpenMasterKey(Storage& storage, const Secret& password, Random
     if (cache != nullptr) cache->Add(id, password, **key);
     return OpenedKey{id, **key};
   }
-  std::string hint = "is the password file the right one for this repository?";
+  std::string hint = "check that the password file is the one of this repository";
   if (files.size() > kKeysTriedMax) {
     hint = fmt::format(
         "only the first {} of {} keys are tried; remove some with \"repository key remove\"",
         kKeysTriedMax, files.size());
   }
-  return Fail(ErrorCode::kDenied,
-              fmt::format("wrong password for {}: no key opens with it", Quote(storage.location())),
+  return Fail(ErrorCode::kDenied, fmt::format("wrong password for {}", Quote(storage.location())),
               std::move(hint));
 }
 

@@ -72,7 +72,7 @@ Result<KeyInfo> FindKey(const std::vector<KeyInfo>& keys, std::string_view begin
   }
   if (found != nullptr) return *found;
   return Fail(ErrorCode::kNotFound, fmt::format("no key begins with {}", Quote(beginning)),
-              fmt::format("there are: {}", all));
+              fmt::format("keys of the repository: {}", all));
 }
 
 Result<Id> AddKey(Repository& repository, const Secret& password, const InitOptions& options) {

@@ -233,7 +233,7 @@ Result<void> PackCheck::AddMissing(const Id& pack) {
                  fmt::format("pack {} is in the index but not in the storage", pack.Hex())));
   HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, pack));
   for (const PackContents::Blob& blob : entries) {
-    HF_TRY(AddBlob(pack, blob.type, blob.id, state, "its pack is not there", false));
+    HF_TRY(AddBlob(pack, blob.type, blob.id, state, "its pack does not exist", false));
   }
   packs_[pack].is_missing = true;
   return {};

@@ -161,7 +161,7 @@ Result<PathFilter::Pattern> PathFilter::ParseOne(std::string_view option, const 
 Result<PathFilter> PathFilter::Parse(const std::vector<std::string>& include,
                                      const std::vector<std::string>& exclude) {
   if (!include.empty() && !exclude.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "--include and --exclude; expected one of them",
+    return Fail(ErrorCode::kInvalidArgument, "--include and --exclude exclude each other",
                 R"(a pattern that begins with "!" takes back what those before it matched)");
   }
   PathFilter filter;

@@ -266,11 +266,11 @@ Result<TreeNode> RepositoryView::Need(std::string_view path) {
     }
     HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(tree));
     std::string names = NearNames(*directory, component);
-    std::string where = reached.empty() ? "at its top" : "in " + Quote(reached);
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("snapshot {} has no {}", snapshot_id_.substr(0, 8), Quote(path)),
-                names.empty() ? fmt::format("there is nothing {}", where)
-                              : fmt::format("{} there is {}", where, names));
+    const std::string where = reached.empty() ? "its top directory" : Quote(reached);
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("snapshot {} has no {}", snapshot_id_.substr(0, 8), Quote(path)),
+        names.empty() ? fmt::format("{} is empty", where) : fmt::format("{} has {}", where, names));
   }
   return Fail(ErrorCode::kInternal, fmt::format("path {} came and went", Quote(path)));
 }

@@ -104,7 +104,7 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
         "the repository has only safety snapshots: --undo restores them");
   }
   return std::move(error).WithHint(
-      fmt::format("there are: {}; `holdfast-agent list` shows all snapshots",
+      fmt::format("snapshots exist of {}; `holdfast-agent list` shows them all",
                   FirstFew({sources.begin(), sources.end()})));
 }
 
@@ -203,7 +203,8 @@ Result<SnapshotInfo> FindById(const std::vector<SnapshotInfo>& snapshots,
   constexpr std::string_view kDigits = "0123456789abcdefABCDEF";
   if (selector.empty() || selector.size() > 64 ||
       selector.find_first_not_of(kDigits) != std::string_view::npos) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} names no snapshot", Quote(selector)),
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is not a snapshot id", Quote(selector)),
                 "give the beginning of an id, \"latest:kind/name[@host]\" or "
                 "\"run:<ulid>:kind/name\"");
   }
@@ -285,7 +286,7 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
       return Fail(std::move(snapshot).error());
     } else if (vanished == Vanished::kError) {
       return Fail(ErrorCode::kUnavailable,
-                  fmt::format("snapshot {} was listed and is not there: {}", id.Hex(),
+                  fmt::format("snapshot {} was listed but does not exist: {}", id.Hex(),
                               snapshot.error().message()),
                   "nothing was changed; try again, and where it stays so look at the storage, "
                   "which lists what it does not have");

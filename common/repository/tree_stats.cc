@@ -34,8 +34,8 @@ Result<StatsMode> ParseStatsMode(std::string_view text) {
     if (text == name) return mode;
     names += (names.empty() ? "" : ", ") + std::string(name);
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no way to count", Quote(text)),
-              "there are: " + names);
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("unknown mode {}", Quote(text)),
+              "modes: " + names);
 }
 
 std::string_view StatsModeName(StatsMode mode) {

@@ -101,8 +101,7 @@ Result<CliSettings> LoadCliSettings(const std::string& config_option,
   settings.curve_key_file = values.Text("curve_key_file");
   settings.operator_key_file = values.Text("operator_key_file");
   if (!settings.server_key.empty() && !settings.server_key_file.empty()) {
-    return values.Invalid("server_key_file",
-                          "server_key and server_key_file; expected one of them");
+    return values.Invalid("server_key_file", "server_key and server_key_file exclude each other");
   }
   if (!settings.cluster_id.empty() && !IsUlid(settings.cluster_id)) {
     return values.Invalid("cluster_id",

@@ -77,10 +77,11 @@ Result<std::unique_ptr<Connection>> OpenLocal(const std::string& path,
   if (client) return std::make_unique<LocalConnection>(*std::move(client), path, surroundings);
   switch (client.error().code()) {
     case ErrorCode::kNotFound:
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("no controller on this host: there is no socket {}", Quote(path)),
-                  "start holdfast-controller, or name one on another host: --controller "
-                  "tcp://HOST:7735");
+      return Fail(
+          ErrorCode::kUnavailable,
+          fmt::format("no controller runs on this host: socket {} does not exist", Quote(path)),
+          "start holdfast-controller, or name one on another host: --controller "
+          "tcp://HOST:7735");
     case ErrorCode::kUnavailable:
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("the controller at {} does not answer", Quote(path)),

@@ -101,7 +101,7 @@ Result<void> CheckRoom(const std::string& directory) {
                         std::filesystem::is_empty(directory, failure);
   if (is_empty && !failure) return {};
   return Fail(ErrorCode::kAlreadyExists, fmt::format("directory {} is not empty", Quote(directory)),
-              "name a new directory; keys of a cluster are never made over others");
+              "name a new directory; existing keys are never overwritten");
 }
 
 Keys MakeKeys(const InitClusterOptions& options, Random& random) {

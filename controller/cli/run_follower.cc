@@ -122,7 +122,8 @@ class Follower {
           Error(ErrorCode::kUnavailable,
                 fmt::format("{}, and did not come back within {}; the run goes on without it",
                             why.message(), FormatDuration(options_.away_max)))
-              .WithHint(fmt::format("holdfast run watch {}", followed_.runs.front().run()));
+              .WithHint(fmt::format("`holdfast run watch {}` follows it again",
+                                    followed_.runs.front().run()));
       return false;
     }
     display_.ShowAway(why.message());

@@ -72,7 +72,7 @@ std::string PlannedText(const v1::Restored& restored, Screen screen) {
 std::string TaskDetails(const v1::TaskView& task, Screen screen) {
   std::string text;
   if (task.has_error()) {
-    text += fmt::format("  {}: {}\n", task.error().code(), Printable(task.error().message()));
+    text += fmt::format("  error: {}\n", Printable(task.error().message()));
     if (!task.error().hint().empty()) {
       text += fmt::format("  hint: {}\n", Printable(task.error().hint()));
     }

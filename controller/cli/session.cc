@@ -159,8 +159,9 @@ Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& run
   }
   if (outcome.left) {
     if (outcome.left->code() == ErrorCode::kCancelled) {
-      outcome.left = Error(ErrorCode::kCancelled, "no longer followed; the run goes on")
-                         .WithHint("holdfast run watch " + runs.front());
+      outcome.left =
+          Error(ErrorCode::kCancelled, "no longer followed; the run goes on")
+              .WithHint(fmt::format("`holdfast run watch {}` follows it again", runs.front()));
     }
     ShowError(*outcome.left);
     outcome.code = ExitCodeOf(*outcome.left, true);

@@ -141,14 +141,14 @@ class CopyVerb final : public AgentVerb {
     const bool has_url = !to_url_.empty();
     if (has_name == has_url) {
       return WrongOptions(
-          has_name ? "--to and --to-url; expected one of them"
+          has_name ? "--to and --to-url exclude each other"
                    : "copy to where; expected --to NAME, or --to-url and its password file");
     }
     if (has_url && to_password_file_.empty()) {
-      return WrongOptions("--to-url goes with --to-password-file, which is missing");
+      return WrongOptions("--to-url requires --to-password-file");
     }
     if (!has_url && !to_password_file_.empty()) {
-      return WrongOptions("--to-password-file goes with --to-url, which is missing");
+      return WrongOptions("--to-password-file requires --to-url");
     }
     if (has_name && !repository_url().empty()) {
       return WrongOptions(
@@ -156,7 +156,7 @@ class CopyVerb final : public AgentVerb {
           "one; expected --to-url");
     }
     if (!snapshots_.empty() && !source_filter_.empty()) {
-      return WrongOptions("snapshots and --source; expected one of them");
+      return WrongOptions("snapshots and --source exclude each other");
     }
     return CheckSourceFilter();
   }

@@ -173,7 +173,7 @@ class ForgetVerb final : public AgentVerb {
     const bool has_policy = !policy_.empty();
     if (snapshots_.empty() == !has_policy) {
       return WrongOptions(has_policy
-                              ? "snapshots and a policy; expected one of them"
+                              ? "snapshots and a policy exclude each other"
                               : "nothing to forget; expected SNAPSHOT or a policy, --keep-...");
     }
     if (!has_policy && (grouping_ || !source_filter_.empty())) {

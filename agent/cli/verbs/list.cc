@@ -45,8 +45,10 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
     bool all_known =
         std::ranges::all_of(listings, [](const auto& listing) { return !listing.error; });
     if (!all_known) return "";
-    return selector.empty() ? "no snapshots\n"
-                            : fmt::format("no snapshots of {} yet\n", Printable(selector));
+    return selector.empty()
+               ? "no snapshots; `holdfast-agent backup` makes the first ones\n"
+               : fmt::format("no snapshots of {} yet; `holdfast-agent backup` makes them\n",
+                             Printable(selector));
   }
   std::vector<Column> columns = {{.title = "ID"},
                                  {.title = "TIME", .drop_rank = 1},

@@ -254,17 +254,17 @@ class RestoreVerb final : public AgentVerb {
       return WrongOptions("--undo restores in place; it does not go with other ways to restore");
     }
     in_place_ = in_place_ || undo_;
-    if (has_to && in_place_) return WrongOptions("--to and --in-place; expected one of them");
+    if (has_to && in_place_) return WrongOptions("--to and --in-place exclude each other");
     if (!has_to && !in_place_ && !has_kind_option) {
       return WrongOptions("no target; expected --to DIR, --in-place or --undo");
     }
     HF_TRY(CheckGoesWithTo(has_to));
     HF_TRY(repository::PathFilter::Parse(include_, exclude_));
     if (remove_others_ && !overwrite_) {
-      return WrongOptions("--delete goes with --overwrite, which says what becomes of the rest");
+      return WrongOptions("--delete requires --overwrite");
     }
     if (no_safety_snapshot_ && has_to) {
-      return WrongOptions("--no-safety-snapshot goes with --in-place");
+      return WrongOptions("--no-safety-snapshot requires --in-place");
     }
     if (in_place_ && !repository_url().empty()) {
       return WrongOptions(
@@ -283,10 +283,10 @@ class RestoreVerb final : public AgentVerb {
         {strip_ > 0, "--strip"},
     };
     if (!path_.empty() && !has_to && !in_place_) {
-      return WrongOptions("--path goes with --to and --in-place");
+      return WrongOptions("--path requires --to or --in-place");
     }
     for (const auto& [is_given, flag] : given) {
-      if (is_given && !has_to) return WrongOptions(fmt::format("{} goes with --to", flag));
+      if (is_given && !has_to) return WrongOptions(fmt::format("{} requires --to", flag));
     }
     return {};
   }

@@ -170,7 +170,7 @@ class Session final : public BackupSession {
       return {};
     }
     if (!*pinned) {
-      if (is_cold_) missing_.push_back({path, "it is not there", "correct \"storage\""});
+      if (is_cold_) missing_.push_back({path, "it does not exist", "correct \"storage\""});
       return {};
     }
     bytes_ += (*pinned)->attributes.size;

@@ -41,7 +41,7 @@ class Comparison {
     std::string name = relative.empty() ? NameOf(staged_) : NameOf(relative);
     struct stat status {};
     if (fstatat(parent_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-      return Differs(relative, "it is not there");
+      return Differs(relative, "it does not exist");
     }
     Attributes found = filetree::FromStat(status);
     if (found.type != wanted.type) return Differs(relative, "it is of another type");

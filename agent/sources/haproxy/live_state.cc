@@ -461,7 +461,7 @@ class LiveReader {
     const auto pem = ReadForeignFile(disk, kCertificateBytesMax);
     if (!pem || !*pem) {
       Tell("certificate", disk,
-           "the file cannot be compared: " + (pem ? "it is not there" : pem.error().message()));
+           "the file cannot be compared: " + (pem ? "it does not exist" : pem.error().message()));
       if (pem && !live.sha1.empty()) AddMissing(disk, live, "the file does not exist", Quote(disk));
       return;
     }

@@ -189,7 +189,8 @@ Result<std::optional<BrokerConfig>> ReadBrokerConfig(const host::LocalProcess& p
   if (main == process.command.end() || main + 1 == process.command.end()) return std::nullopt;
   BrokerConfig config{.path = process.Absolute(*(main + 1)), .properties = {}};
   HF_ASSIGN(const auto text, process.ReadFile(config.path, kConfigBytesMax));
-  if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(config.path)));
+  if (!text)
+    return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist", Quote(config.path)));
   auto properties = ParseProperties(*text);
   if (!properties) return Fail(std::move(properties).error().While(Quote(config.path)));
   config.properties = *std::move(properties);

@@ -31,7 +31,7 @@ Result<Node> ReadYaml(const host::LocalProcess& process, const std::string& path
     if (!text.error().hint().empty()) return Fail(std::move(text).error());
     return Fail(std::move(text).error().WithHint("let the agent read it"));
   }
-  if (!*text) return Fail(ErrorCode::kNotFound, "it is not there");
+  if (!*text) return Fail(ErrorCode::kNotFound, "it does not exist");
   return config::ParseForeignYaml(**text, path);
 }
 

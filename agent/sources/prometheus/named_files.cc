@@ -138,7 +138,7 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
     const int number = errno;
     (void)AddPath(path);  // the link that leads nowhere
     AddMissing(path, place,
-               number == ENOENT ? "it is not there" : ErrnoError(number, "stat").message());
+               number == ENOENT ? "it does not exist" : ErrnoError(number, "stat").message());
   } else if (!S_ISREG(status.st_mode)) {
     AddMissing(path, place, "it is no regular file");
   } else if (!AddPath(path)) {
@@ -149,7 +149,7 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
 Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& place) {
   HF_ASSIGN(const auto text, ReadForeignFile(path, config::kForeignYamlBytesMax));
   if (!text)
-    return Fail(ErrorCode::kNotFound, fmt::format("the configuration {} is not there", Quote(path)),
+    return Fail(ErrorCode::kNotFound, fmt::format("configuration {} does not exist", Quote(path)),
                 "say by \"config\" where it lies");
   configs_.push_back(path);
   Add(path, place);

@@ -27,7 +27,7 @@ std::string_view Trimmed(std::string_view text) {
 
 Result<JavaProperties> ReadProperties(const std::string& path) {
   HF_ASSIGN(const auto text, ReadForeignFile(path, kConfigBytesMax));
-  if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} is not there", Quote(path)));
+  if (!text) return Fail(ErrorCode::kNotFound, fmt::format("{} does not exist", Quote(path)));
   auto properties = ParseProperties(*text);
   if (!properties) return Fail(std::move(properties).error().While(Quote(path)));
   return properties;

@@ -69,7 +69,7 @@ class BackupVerb final : public OperatorVerb {
  protected:
   Result<void> CheckOptions() override {
     if (all_ && !selectors_.empty()) {
-      return WrongUsage("--all and single sources; expected one of them");
+      return WrongUsage("--all and single sources exclude each other");
     }
     if (!all_ && selectors_.empty()) {
       return WrongUsage("no source named; expected kind/name, or --all");

@@ -137,7 +137,7 @@ class RestoreVerb final : public OperatorVerb {
     if (!undo_ || !IsSource(name_)) HF_TRY(CheckSnapshotName(name_));
     if (undo_) {
       if (!into_.empty() || !target_.named.empty()) {
-        return WrongUsage("--undo restores in place; it goes with neither --into nor --to-target");
+        return WrongUsage("--undo restores in place; it excludes --into and --to-target");
       }
       target_.in_place = true;
     }
@@ -145,22 +145,21 @@ class RestoreVerb final : public OperatorVerb {
     const int ways =
         (target_.in_place ? 1 : 0) + (into_.empty() ? 0 : 1) + (target_.named.empty() ? 0 : 1);
     if (ways != 1) {
-      return WrongUsage(
-          ways == 0 ? "neither --into nor --in-place nor --to-target; expected one of them"
-                    : "more than one of --into, --in-place and --to-target; expected one of them");
+      return WrongUsage(ways == 0 ? "no target; expected --into, --in-place or --to-target"
+                                  : "--into, --in-place and --to-target exclude each other");
     }
     if (target_.dry_run && !into_.empty()) {
-      return WrongUsage("--dry-run goes with --in-place and --to-target");
+      return WrongUsage("--dry-run requires --in-place or --to-target");
     }
     if (target_.named.empty()) {
-      if (!target_options_.empty()) return WrongUsage("--option goes with --to-target");
+      if (!target_options_.empty()) return WrongUsage("--option requires --to-target");
       const config::OptionTexts given = method_options_.Given();
       if (!given.empty()) {
-        return WrongUsage(config::FlagText(given.begin()->first) + " goes with --to-target");
+        return WrongUsage(config::FlagText(given.begin()->first) + " requires --to-target");
       }
     }
     if (!target_.path.empty() && !target_.named.empty()) {
-      return WrongUsage("--path goes with --into and --in-place");
+      return WrongUsage("--path requires --into or --in-place");
     }
     while (target_.path.size() > 1 && target_.path.ends_with('/')) target_.path.pop_back();
     HF_TRY(CheckPath(target_.path));
@@ -169,7 +168,7 @@ class RestoreVerb final : public OperatorVerb {
       return ReadTargetOptions();
     }
     if (no_safety_snapshot_) {
-      return WrongUsage("--no-safety-snapshot goes with --in-place and --to-target");
+      return WrongUsage("--no-safety-snapshot requires --in-place or --to-target");
     }
     const std::size_t slash = into_.find('/');
     if (!IsRelativePath(into_) || slash == std::string::npos) {

@@ -16,8 +16,9 @@ namespace {
 std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
                           const std::string& filter, Screen screen) {
   if (snapshots.empty()) {
-    return filter.empty() ? "no snapshots\n"
-                          : fmt::format("no snapshots of {} yet\n", Printable(filter));
+    return filter.empty() ? "no snapshots; `holdfast backup --all` makes the first ones\n"
+                          : fmt::format("no snapshots of {} yet; `holdfast backup` makes them\n",
+                                        Printable(filter));
   }
   std::string text = SnapshotTable(snapshots, screen);
   if (more) text += "there are more: --limit 0 shows all\n";

@@ -46,7 +46,7 @@ Result<void> CheckNewDirectory(const std::string& directory) {
   std::error_code failure;
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory, failure))) return {};
   return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(directory)),
-              "name a new directory; keys are never made over others");
+              "name a new directory; existing keys are never overwritten");
 }
 
 class TrustKeyVerb final : public OperatorVerb {

@@ -177,12 +177,12 @@ class TrustRotateVerb final : public OperatorVerb {
     HF_ASSIGN(changes_.add_operators, ReadPersonKeys("--add-operator", add_operators_));
     HF_ASSIGN(changes_.add_roots, ReadPersonKeys("--add-root", add_roots_));
     if (file_.empty() && !send_) {
-      return WrongUsage("neither --file nor --send; expected where the document goes");
+      return WrongUsage("no destination; expected --file FILE or --send");
     }
     if (send_ && !base_.empty()) {
       return WrongUsage(
-          "--send and --base; expected one of them: what is sent is compared with what the "
-          "controller has");
+          "--send and --base exclude each other: --send compares the document with the "
+          "controller's own");
     }
     return {};
   }
@@ -195,8 +195,8 @@ class TrustRotateVerb final : public OperatorVerb {
       if (root_keys_.empty()) {
         return Fail(ErrorCode::kInvalidArgument,
                     file_.empty() ? "no root key to sign the next root document with"
-                                  : fmt::format("{} is not there, and there is no root key to "
-                                                "begin it with",
+                                  : fmt::format("{} does not exist, and no root key is given to "
+                                                "start it with",
                                                 Quote(file_)),
                     "--root-key FILE");
       }

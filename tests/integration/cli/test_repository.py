@@ -106,7 +106,7 @@ class Forget(Verbs):
     def test_mistakes(self) -> None:
         self.backup()
         self.wrong(2, "nothing to forget", arguments=["forget"])
-        self.wrong(2, "expected one of them", arguments=["forget", "x", "--keep-last", "1"])
+        self.wrong(2, "snapshots and a policy exclude each other", arguments=["forget", "x", "--keep-last", "1"])
         self.wrong(2, "is not a period", arguments=["forget", "--keep-within", "7w"])
         self.wrong(1, "0123", arguments=["forget", "0123"])
         self.assertEqual(len(self.ids()), 1)
@@ -223,7 +223,7 @@ class Keys(Verbs):
         self.restic.check()
 
     def test_mistakes(self) -> None:
-        self.wrong(1, "no key begins", "there are: ", arguments=["key", "remove", "zz"])
+        self.wrong(1, "no key begins", "keys of the repository: ", arguments=["key", "remove", "zz"])
         self.wrong(2, "--new-password-file", arguments=["key", "add"])
         missing = str(self.directory / "missing")
         self.wrong(2, "does not exist", arguments=["key", "passwd", "--new-password-file", missing])
@@ -277,9 +277,9 @@ class Numbers(Verbs):
         self.assertIn("restore-size of 4 snapshots", self.agent.run("repository", "stats").stdout)
 
     def test_mistakes(self) -> None:
-        self.wrong(2, "no way to count", arguments=["stats", "--mode", "size"])
+        self.wrong(2, "unknown mode", arguments=["stats", "--mode", "size"])
         self.wrong(1, "0123", arguments=["stats", "0123"])
-        self.wrong(2, "there are: main", arguments=["info", "--repository", "other"])
+        self.wrong(2, "configured: main", arguments=["info", "--repository", "other"])
 
 
 class Browsing(Verbs):

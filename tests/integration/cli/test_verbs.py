@@ -167,11 +167,11 @@ class Mistakes(Verbs):
         self.made()
         for arguments, text in (
             (["backup", "--nite", "x"], "--nite"),
-            (["backup", "files/other"], "there are: files/app"),
+            (["backup", "files/other"], "configured: files/app"),
             (["restore", "latest:files/app"], "no target; expected --to DIR, --in-place or --undo"),
             (["restore", "latest:files/app", "--to", "x", "--in-place"], "--in-place"),
             (["list", "files"], "expected kind/name"),
-            (["check", "--repository", "other"], "there are: main"),
+            (["check", "--repository", "other"], "configured: main"),
         ):
             self.fails(2, text, arguments=arguments)
         self.fails(2, "hint: see `holdfast-agent --help`", arguments=["bakup"], config=False)

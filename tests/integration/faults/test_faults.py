@@ -145,7 +145,7 @@ class Place(FaultCase):
     def test_too_small_a_disk_is_told_before_anything_is_written(self) -> None:
         fill(self.data / "large", 16)
         said = self.restored_to_tmpfs("size=8m")
-        self.assertIn("needs 16.0 MiB, and there are 8.00 MiB left", said)
+        self.assertIn("needs 16.0 MiB, but only 8.00 MiB are free", said)
         self.assertIn("items in the target: 0", said)
 
     def test_too_few_inodes_are_told_before_anything_is_written(self) -> None:

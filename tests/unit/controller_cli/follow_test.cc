@@ -108,7 +108,7 @@ TEST_CASE("follow: Ctrl-C lets go of the run, which goes on") {
   const Outcome outcome = fixture.Run({"backup", "--all"});
   REQUIRE(outcome.code == 130);
   REQUIRE_THAT(outcome.err, Contains("the run goes on") &&
-                                Contains(std::string("hint: holdfast run watch ") + kRun));
+                                Contains(std::string("hint: `holdfast run watch ") + kRun));
   REQUIRE(fixture.controller.Got(Request::kRunCancel).empty());
 }
 

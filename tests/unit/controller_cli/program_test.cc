@@ -270,7 +270,7 @@ TEST_CASE("holdfast: a run's end is the exit code") {
     });
     const Outcome outcome = fixture.Run({"backup", "--all"});
     REQUIRE(outcome.code == (began ? 1 : 5));
-    REQUIRE_THAT(outcome.out, Contains("unavailable: no member answers"));
+    REQUIRE_THAT(outcome.out, Contains("error: no member answers"));
   }
 }
 
@@ -528,8 +528,9 @@ TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
   CHECK(fixture.Run({"run", "list"}).out == "no runs\n");
   const Outcome snapshots = fixture.Run({"snapshot", "list", "etcd/main"});
   CHECK(snapshots.code == 0);
-  CHECK(snapshots.out == "no snapshots of etcd/main yet\n");
-  CHECK(fixture.Run({"snapshot", "list"}).out == "no snapshots\n");
+  CHECK(snapshots.out == "no snapshots of etcd/main yet; `holdfast backup` makes them\n");
+  CHECK(fixture.Run({"snapshot", "list"}).out ==
+        "no snapshots; `holdfast backup --all` makes the first ones\n");
   const auto document = fixture.Run({"snapshot", "list", "etcd/main", "--json"}).document<Json>();
   CHECK(document["snapshots"].empty());
   CHECK(document["exit_code"] == 0);
@@ -592,7 +593,7 @@ TEST_CASE("holdfast: mistakes are told before anything is asked of the controlle
       {{}, "no command"},
       {{"backup"}, "no source named"},
       {{"backup", "etcd"}, "expected kind/name"},
-      {{"backup", "--all", "etcd/main"}, "expected one of them"},
+      {{"backup", "--all", "etcd/main"}, "exclude each other"},
       {{"backup", "--all", "--if-busy", "wait"}, "expected fail or queue"},
       {{"backup", "--all", "--splay", "10"}, "expected a time like"},
       {{"backup", "--all", "--splay", "25h"}, "at most 24h"},
@@ -606,29 +607,29 @@ TEST_CASE("holdfast: mistakes are told before anything is asked of the controlle
       {{"snapshot", "show", "latest"}, "expected the beginning of an id"},
       {{"snapshot", "show", "abc"}, "4 digits or more"},
       {{"restore", "abcd", "--into", "staging/x"}, "--node is missing"},
-      {{"restore", "abcd", "--node", "n"}, "neither --into nor --in-place nor --to-target"},
-      {{"restore", "abcd", "--node", "n", "--in-place", "--to-target", "dr"}, "more than one of"},
+      {{"restore", "abcd", "--node", "n"}, "expected --into, --in-place or --to-target"},
+      {{"restore", "abcd", "--node", "n", "--in-place", "--to-target", "dr"}, "exclude each other"},
       {{"restore", "abcd", "--node", "n", "--in-place", "--option", "a=b"},
-       "--option goes with --to-target"},
+       "--option requires --to-target"},
       {{"restore", "abcd", "--node", "n", "--into", "a/b", "--dry-run"},
-       "--dry-run goes with --in-place and --to-target"},
+       "--dry-run requires --in-place or --to-target"},
       {{"restore", "abcd", "--node", "n", "--to-target", "dr", "--path", "x"},
-       "--path goes with --into and --in-place"},
+       "--path requires --into or --in-place"},
       {{"restore", "abcd", "--node", "n", "--to-target", "dr", "--option", "a"},
        "--option \"a\"; expected NAME=VALUE"},
-      {{"restore", "abcd", "--node", "n", "--into", "s/x", "--in-place"}, "expected one of them"},
+      {{"restore", "abcd", "--node", "n", "--into", "s/x", "--in-place"}, "exclude each other"},
       {{"restore", "abcd", "--node", "n", "--into", "/etc"}, "expected ROOT/DIR"},
       {{"restore", "abcd", "--node", "n", "--into", "staging"}, "expected ROOT/DIR"},
       {{"restore", "abcd", "--node", "n", "--into", "staging/../x"}, "without \".\" and \"..\""},
       {{"restore", "abcd", "--node", "n", "--into", "s/x", "--path", "/../x"}, "expected a path"},
       {{"restore", "abcd", "--node", "n", "--in-place", "--path", "../x"}, "expected a path"},
       {{"restore", "abcd", "--node", "n", "--in-place", "--topic", "x"},
-       "--topic goes with --to-target"},
+       "--topic requires --to-target"},
       {{"restore", "abcd", "--node", "n", "--into", "s/x", "--no-safety-snapshot"},
-       "goes with --in-place"},
+       "requires --in-place"},
       {{"approve"}, "DRAFT is missing"},
-      {{"trust", "rotate"}, "neither --file nor --send"},
-      {{"trust", "rotate", "--send", "--base", "x"}, "expected one of them"},
+      {{"trust", "rotate"}, "expected --file FILE or --send"},
+      {{"trust", "rotate", "--send", "--base", "x"}, "exclude each other"},
       {{"trust", "rotate", "--send", "--add-operator", "cleo"}, "expected PERSON=FILE"},
       {{"catalog", "backup", "c.db"}, "expected an absolute one"},
       {{"init", "--dir", "x"}, "--cluster is missing"},

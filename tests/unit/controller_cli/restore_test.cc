@@ -277,9 +277,9 @@ TEST_CASE("restore: a path and a dry run only go where they can") {
     return outcome.err;
   };
   CHECK_THAT(refused({"--to-target", "dr", "--path", "data"}),
-             Contains("--path goes with --into and --in-place"));
+             Contains("--path requires --into or --in-place"));
   CHECK_THAT(refused({"--into", "staging/x", "--dry-run"}),
-             Contains("--dry-run goes with --in-place and --to-target"));
+             Contains("--dry-run requires --in-place or --to-target"));
   CHECK_THAT(refused({"--in-place", "--path", "data/../etc"}), Contains("without"));
 }
 

@@ -181,7 +181,7 @@ TEST_CASE_METHOD(Fixture, "walker: missing roots are named, or an error") {
   Walked walked = Walk(options);
   REQUIRE(walked.missing.size() == 2);
   REQUIRE(walked.missing[0].what == top + "/none/x");
-  REQUIRE(walked.missing[0].reason == "is not there");
+  REQUIRE(walked.missing[0].reason == "does not exist");
   REQUIRE(walked.Has(in + "/f"));
 
   options.tolerate_missing_roots = false;

@@ -214,7 +214,7 @@ TEST_CASE("forget: nothing goes while a snapshot that is listed does not show") 
   ForgetOptions options{.policy = {.last = 1}, .allow_below_floor = true};
 
   REQUIRE_FAILS(RunForget(context, fixture.Main(), options), ErrorCode::kUnavailable,
-                "was listed and is not there");
+                "was listed but does not exist");
   CHECK(fixture.CountFiles(kUrl, FileKind::kSnapshot) == 3);
   // Who has no lock may have met another forget.
   options.dry_run = true;

@@ -91,8 +91,7 @@ TEST_CASE("path filter: what is no pattern is refused") {
     INFO(nothing);
     REQUIRE_FAILS(PathFilter::Parse({nothing}, {}), ErrorCode::kInvalidArgument, "names nothing");
   }
-  REQUIRE_FAILS(PathFilter::Parse({"a"}, {"b"}), ErrorCode::kInvalidArgument,
-                "expected one of them");
+  REQUIRE_FAILS(PathFilter::Parse({"a"}, {"b"}), ErrorCode::kInvalidArgument, "exclude each other");
 }
 
 TEST_CASE("path filter: says where something may be selected further down") {

@@ -262,7 +262,7 @@ TEST_CASE("prune: a snapshot that is listed and not there is none that was forgo
 
   Progress progress;
   REQUIRE_FAILS(PruneRepository(*repository, {}, progress, {}), ErrorCode::kUnavailable,
-                "was listed and is not there");
+                "was listed but does not exist");
   CHECK(place.PackBytes() == before);
   place.RequireSound(2);
 }

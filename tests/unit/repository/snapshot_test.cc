@@ -219,7 +219,7 @@ TEST_CASE("snapshots: one that is gone when it is read was forgotten, or must be
 
   fixture.GiveOneAs(ErrorCode::kNotFound);
   REQUIRE_FAILS(ListSnapshots(*fixture.repository, Vanished::kError), ErrorCode::kUnavailable,
-                "was listed and is not there");
+                "was listed but does not exist");
   fixture.GiveOneAs(ErrorCode::kNotFound);
   REQUIRE_FAILS(ListReadableSnapshots(*fixture.repository, Vanished::kError),
                 ErrorCode::kUnavailable, "");
@@ -272,8 +272,8 @@ TEST_CASE("snapshots: selectors name one") {
   fails("latest:files/app@", ErrorCode::kInvalidArgument, "kind/name");
   fails("run:x", ErrorCode::kInvalidArgument, "run:<ulid>");
   fails("run:x:files/app", ErrorCode::kNotFound, "run:x");
-  fails("", ErrorCode::kInvalidArgument, "names no snapshot");
-  fails("xyz", ErrorCode::kInvalidArgument, "names no snapshot");
+  fails("", ErrorCode::kInvalidArgument, "is not a snapshot id");
+  fails("xyz", ErrorCode::kInvalidArgument, "is not a snapshot id");
   REQUIRE_FAILS(FindSnapshot({}, "latest"), ErrorCode::kNotFound, "no snapshot yet");
 }
 

@@ -166,7 +166,7 @@ TEST_CASE("tree stats: each way of counting") {
 
   CHECK(Unwrap(ParseStatsMode("raw-data")) == StatsMode::kRawData);
   CHECK(StatsModeName(StatsMode::kBlobsPerFile) == "blobs-per-file");
-  REQUIRE_FAILS(ParseStatsMode("size"), ErrorCode::kInvalidArgument, "no way to count");
+  REQUIRE_FAILS(ParseStatsMode("size"), ErrorCode::kInvalidArgument, "unknown mode");
 }
 
 }  // namespace

@@ -76,9 +76,9 @@ TEST_CASE("view: stats, lists and opens paths") {
 TEST_CASE("view: unknown paths bring the near ones along") {
   ViewFixture fixture;
   REQUIRE_FAILS(fixture.view->Open("data/etc/hots"), ErrorCode::kNotFound,
-                "in \"data/etc/\" there is \"hosts\"");
+                "\"data/etc/\" has \"hosts\"");
   REQUIRE_FAILS(fixture.view->Open("date/etc"), ErrorCode::kNotFound,
-                "at its top there is \"data\"");
+                "its top directory has \"data\"");
   REQUIRE_FAILS(fixture.view->Open("data/zzzzzz"), ErrorCode::kNotFound, "\"etc\", \"srv\"");
   ExtractOptions options;
   options.paths = {"data/etc/hosts", "data/etc/hostnam"};

@@ -268,9 +268,11 @@ TEST_CASE("settings: selectors choose sources in the file's order") {
   REQUIRE(Unwrap(SelectSources(settings, {"etcd/main", "files/*"})).at(0)->label() == "files/app");
   REQUIRE(Unwrap(SelectSources(settings, {"*/main"})).size() == 1);
   REQUIRE_FAILS(SelectSources(settings, {"etcd/other"}), ErrorCode::kInvalidArgument,
-                "there are: files/app, etcd/main");
+                "configured: files/app, etcd/main");
   REQUIRE_FAILS(SelectSources(settings, {"ectd/main"}), ErrorCode::kInvalidArgument,
                 "did you mean \"etcd/main\"?");
+  REQUIRE_FAILS(SelectSources(settings, {"app"}), ErrorCode::kInvalidArgument,
+                "did you mean \"files/app\"?");
   settings.sources.resize(200, settings.sources.front());
   REQUIRE_FAILS(SelectSources(settings, {"etcd/other"}), ErrorCode::kInvalidArgument,
                 "and 195 more; `holdfast-agent source list` shows them");
