@@ -82,6 +82,10 @@ Result<FileLock> LockAsWriter(const DatabaseOptions& options) {
   if (lock) return lock;
   Error error = std::move(lock).error().While(
       fmt::format("open {} {} for writing", options.what, Quote(options.path)));
+  if (error.code() == ErrorCode::kBusy) {
+    return Fail(std::move(error).WithHint(
+        "only one process may write it: stop the other one, or use another state directory"));
+  }
   if (error.code() != ErrorCode::kDenied) return Fail(std::move(error));
   return Fail(std::move(error).WithHint("its directory must be writable by this user"));
 }
