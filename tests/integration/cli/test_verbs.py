@@ -163,6 +163,20 @@ class Mistakes(Verbs):
         self.config.unlink()
         self.fails(2, str(self.config), "hint: name the configuration", arguments=["backup"])
 
+    def test_config_check_names_paths_that_do_not_exist(self) -> None:
+        self.secret("password", "secret\n")
+        self.agent.run("config", "check")
+        moved = self.tree.rename(self.directory / "moved")
+        said = self.fails(2, "hint: create it, or correct the path", arguments=["config", "check"])
+        self.assertRegex(said, rf'{self.config}:\d+:\d+: "{self.tree}" does not exist')
+        moved.rename(self.tree)
+
+    def test_config_check_keeps_the_hint_of_a_bad_url(self) -> None:
+        self.secret("password", "secret\n")
+        self.config.write_text(self.config.read_text().replace("file:", ""))
+        hint = f'hint: write it as "file:{self.repository}"'
+        self.fails(2, "is not a storage URL", hint, arguments=["config", "check"])
+
     def test_in_the_arguments(self) -> None:
         self.made()
         for arguments, text in (
