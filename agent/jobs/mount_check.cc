@@ -10,19 +10,6 @@
 namespace holdfast::jobs {
 namespace {
 
-std::vector<std::string> PathsOf(const JobContext& context, const SourceSettings& settings) {
-  std::vector<std::string> paths;
-  for (const config::OptionSpec& option : context.FindKind(settings.kind)->options.options) {
-    if (!settings.values.Has(option.name)) continue;
-    if (option.type == config::OptionType::kPath)
-      paths.push_back(settings.values.Text(option.name));
-    if (option.type == config::OptionType::kPathList)
-      std::ranges::copy(settings.values.List(option.name), std::back_inserter(paths));
-  }
-  std::erase_if(paths, [](const std::string& path) { return !path.starts_with('/'); });
-  return paths;
-}
-
 // Without links on the way; what is not there is taken as written.
 std::string RealPath(const std::string& path) {
   std::error_code failure;
@@ -34,9 +21,26 @@ std::string RealPath(const std::string& path) {
 
 }  // namespace
 
+std::vector<ConfiguredPath> ConfiguredPaths(const JobContext& context,
+                                            const SourceSettings& settings) {
+  std::vector<ConfiguredPath> paths;
+  for (const config::OptionSpec& option : context.FindKind(settings.kind)->options.options) {
+    if (!settings.values.Has(option.name)) continue;
+    if (option.type == config::OptionType::kPath) {
+      paths.push_back({option.name, settings.values.Text(option.name)});
+    } else if (option.type == config::OptionType::kPathList) {
+      for (std::string& path : settings.values.List(option.name)) {
+        paths.push_back({option.name, std::move(path)});
+      }
+    }
+  }
+  std::erase_if(paths, [](const ConfiguredPath& one) { return !one.path.starts_with('/'); });
+  return paths;
+}
+
 std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSettings& settings) {
   std::vector<Missing> missing;
-  for (const std::string& path : PathsOf(context, settings)) {
+  for (const auto& [option, path] : ConfiguredPaths(context, settings)) {
     for (const filetree::Unmounted& one :
          filetree::FindUnmounted(RealPath(path), context.mount_sources)) {
       missing.push_back({path,
@@ -52,7 +56,7 @@ std::vector<Missing> EmptyMountPoints(const JobContext& context, const SourceSet
   const Result<std::vector<std::string>> mounted = filetree::MountPoints(context.mount_sources);
   if (!mounted) return {};
   std::vector<Missing> missing;
-  for (const std::string& path : PathsOf(context, settings)) {
+  for (const auto& [option, path] : ConfiguredPaths(context, settings)) {
     const std::string real = RealPath(path);
     if (std::ranges::find(*mounted, real) == mounted->end()) continue;
     std::error_code failure;

@@ -1,12 +1,21 @@
-// What of a source's paths is not there because no file system is mounted, or an empty one.
+// The paths in a source's settings, and whether their file systems are mounted.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "agent/jobs/job_context.h"
 #include "common/stream/manifest.h"
 
 namespace holdfast::jobs {
+
+struct ConfiguredPath {
+  std::string option;  // that names it, e.g. "paths"
+  std::string path;    // absolute
+};
+// The absolute paths in the settings of a source, of whichever option.
+std::vector<ConfiguredPath> ConfiguredPaths(const JobContext& context,
+                                            const SourceSettings& settings);
 
 // Paths in the settings of a source that should lie on a file system, by fstab or a mount unit,
 // which is not mounted: a backup would save the empty directory below it.

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include "agent/cli/agent_program.h"
 #include "agent/cli/agent_verb.h"
 #include "agent/cli/report.h"
+#include "agent/jobs/mount_check.h"
 #include "agent/jobs/password_file.h"
 #include "agent/jobs/source_session.h"
 #include "agent/settings/policy.h"
@@ -79,6 +81,7 @@ class ConfigCheckVerb final : public AgentVerb {
       const auto opened = jobs::OpenSource(program.job(), *program.job().FindKind(source.kind),
                                            source.name, source.values);
       if (!opened) errors.push_back(opened.error());
+      CheckPaths(program, source, errors);
     }
     CheckStateDirectory(settings.state_dir, errors);
     const auto policy =
@@ -106,8 +109,9 @@ class ConfigCheckVerb final : public AgentVerb {
     }
     const auto storage = program.context().open_storage({repository.url, repository.s3});
     if (!storage) {
-      errors.push_back(
-          std::move(repository.values.Invalid("url", storage.error().message())).error());
+      errors.push_back(std::move(repository.values.Invalid("url", storage.error().message()))
+                           .error()
+                           .WithHint(storage.error().hint()));
     }
     if (const Result<void> files = CheckFilesOf(repository); !files) {
       errors.push_back(files.error());
@@ -116,6 +120,24 @@ class ConfigCheckVerb final : public AgentVerb {
     if (repository.url.starts_with("file:") && ::access(path.c_str(), F_OK) == 0 &&
         ::faccessat(AT_FDCWD, path.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
       errors.push_back(ErrnoError(errno, "write to repository " + Quote(repository.url)));
+    }
+  }
+
+  // What a service needs to be asked stays with `source list`; that a path is mistyped does not.
+  static void CheckPaths(AgentProgram& program, const SourceSettings& source,
+                         std::vector<Error>& errors) {
+    for (const auto& [option, path] : jobs::ConfiguredPaths(program.job(), source)) {
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0) continue;
+      const std::string why =
+          errno == ENOENT ? "does not exist" : ErrnoError(errno, "cannot be examined").message();
+      errors.push_back(std::move(source.values.Invalid(option, Quote(path) + " " + why))
+                           .error()
+                           .WithHint("create it, or correct the path"));
+    }
+    for (const Missing& unmounted : jobs::UnmountedPaths(program.job(), source)) {
+      program.settings()->warnings.push_back(
+          fmt::format("{}: {}: {}", source.label(), unmounted.what, unmounted.reason));
     }
   }
 
