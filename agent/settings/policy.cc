@@ -99,7 +99,7 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
     if (option == nullptr) {
       std::vector<std::string> known;
       for (const config::OptionSpec& one : options.options) known.push_back(one.name);
-      return wrong(fmt::format("which is no option of a restore of {}", Quote(settings.kind)),
+      return wrong(fmt::format("which is not an option of a restore of {}", Quote(settings.kind)),
                    DidYouMean(name, known));
     }
     if (settings.fixed.contains(name)) {

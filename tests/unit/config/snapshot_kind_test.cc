@@ -25,7 +25,7 @@ TEST_CASE("snapshot kinds: an option of another kind is refused with the methods
   const std::vector<SnapshotKind> kinds = Kinds();
   REQUIRE_OK(CheckOptionsOfKind(kinds, kinds[0], {"topic", "to_cluster"}));
   REQUIRE_FAILS(CheckOptionsOfKind(kinds, kinds[1], {"topic"}), ErrorCode::kInvalidArgument,
-                "--topic is no option of \"etcd\" snapshots");
+                "--topic is not an option of \"etcd\" snapshots");
   REQUIRE_FAILS(CheckOptionsOfKind(kinds, kinds[1], {"topic"}), ErrorCode::kInvalidArgument,
                 "an option of kafka snapshots (--to-cluster, --to-log-dirs)");
   REQUIRE_FAILS(CheckOptionsOfKind(kinds, kinds[0], {"topik"}), ErrorCode::kInvalidArgument,

@@ -435,9 +435,9 @@ TEST_CASE("restore: an option of a target is checked before a draft is requested
   const std::vector<Mistake> mistakes = {
       {"kafka/main", {"--topik", "a"}, 2, "unknown option \"--topik\"; did you mean \"--topic\"?"},
       {"kafka/main", {"--option", "topik=a"}, 2, "did you mean \"--topic\"?"},
-      {"kafka/main", {"--znode", "/app"}, 2, "--znode is no option of \"kafka\" snapshots"},
+      {"kafka/main", {"--znode", "/app"}, 2, "--znode is not an option of \"kafka\" snapshots"},
       {"kafka/main", {"--znode", "/app"}, 2, "an option of zookeeper snapshots (--to-ensemble)"},
-      {"files/app", {"--topic", "a"}, 2, "--topic is no option of \"files\" snapshots"},
+      {"files/app", {"--topic", "a"}, 2, "--topic is not an option of \"files\" snapshots"},
       {"kafka/main", {"--compression", "zip"}, 2, "expected one of \"none\", \"gzip\""},
       {"kafka/main", {"--until", "a", "--option", "until=b"}, 2, "--until is given 2 times"},
       {"etcd/main", {"--bump-revision", "many"}, 2, "expected a whole number"},

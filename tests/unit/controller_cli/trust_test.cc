@@ -117,7 +117,7 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
     argv.insert(argv.end(), more.begin(), more.end());
     return fixture.Run(argv);
   };
-  REQUIRE_THAT(rotate({}).err, Contains("no root key to begin it with"));
+  REQUIRE_THAT(rotate({}).err, Contains("no root key is given to start it with"));
   REQUIRE_THAT(rotate({"--root-key", fixture.Path("operator.key")}).err,
                Contains("is no root key of cluster"));
   REQUIRE_THAT(rotate({"--remove-operator", "eve", "--root-key", fixture.Path("anna.key")}).err,

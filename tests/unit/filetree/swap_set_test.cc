@@ -121,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "swap set: what cannot be replaced is refused with the
   REQUIRE_FAILS(set.StagingPath(top + "/none/x", "RUN"), ErrorCode::kNotFound, "none");
   REQUIRE_OK(set.StagingPath(top + "/live/file", "RUN"));
   REQUIRE_FAILS(set.StagingPath(top + "/live/file", "RUN"), ErrorCode::kInvalidArgument, "twice");
-  REQUIRE_FAILS(set.AddRemoval(top + "/live/none", "RUN"), ErrorCode::kNotFound, "not there");
+  REQUIRE_FAILS(set.AddRemoval(top + "/live/none", "RUN"), ErrorCode::kNotFound, "does not exist");
   WriteText(top + "/live/.holdfast-RUN-1", "somebody's");
   REQUIRE_FAILS(set.StagingPath(top + "/live/dir", "RUN"), ErrorCode::kAlreadyExists, "RUN-1");
 }

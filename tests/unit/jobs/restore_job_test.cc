@@ -662,7 +662,7 @@ TEST_CASE("restore job: a method gets its options, typed and checked") {
   REQUIRE_THAT(refused({{"stage_dir", {"x"}}, {"bump", {"x"}}}).message(),
                Catch::Contains("--bump: \"bump\" is \"x\"; expected a whole number"));
   REQUIRE_THAT(refused({{"member", {"x"}}}).message(),
-               Catch::Contains("--member is no option of \"fake\" snapshots"));
+               Catch::Contains("--member is not an option of \"fake\" snapshots"));
   REQUIRE_THAT(refused({{"stage_dir", {"x"}}, {"bump", {"1", "2"}}}).message(),
                Catch::Contains("--bump is given 2 times"));
 }
@@ -707,7 +707,7 @@ TEST_CASE("restore job: an option of another kind is refused with that kind") {
   const RestoreReport report =
       fixture.Restore({.mode = RestoreMode::kMethod, .kind_options = {{"beam", {"x"}}}});
 
-  REQUIRE_THAT(report.error->message(), Catch::Contains("--beam is no option of \"fake\""));
+  REQUIRE_THAT(report.error->message(), Catch::Contains("--beam is not an option of \"fake\""));
   REQUIRE_THAT(report.error->hint(),
                Catch::Contains("it is an option of other snapshots (--beam)"));
 }

@@ -265,7 +265,7 @@ TEST_CASE("snapshots: selectors name one") {
   fails("run:01HF7YAT000000000000000002:files/ap", ErrorCode::kNotFound,
         "did you mean \"run:01HF7YAT000000000000000002:files/app\"?");
   fails("dd1000", ErrorCode::kNotFound, "did you mean \"dd000000\"?");
-  fails("dd1000", ErrorCode::kNotFound, "`holdfast-agent list` shows all");
+  fails("dd1000", ErrorCode::kNotFound, "`holdfast-agent list` shows them all");
   // Two ids are one digit away: neither is suggested.
   REQUIRE_THAT(FindSnapshot(snapshots, "aabc").error().message(), !Catch::Contains("did you mean"));
   fails("latest:files", ErrorCode::kInvalidArgument, "kind/name");
