@@ -708,7 +708,7 @@ class Copying(Verbs):
                 self.wrong(2, "to itself", "the same repository",
                            arguments=["copy", "--repository", "main", *same, *dry_run])
         self.wrong(2, "--to-password-file", arguments=["copy", "--to-url", "file:x"])
-        self.wrong(2, "one of them", arguments=["copy", "x", "--source", "a/b", "--to", "offsite"])
+        self.wrong(2, "exclude each other", arguments=["copy", "x", "--source", "a/b", "--to", "offsite"])
         self.wrong(1, "0123", arguments=["copy", "0123", "--repository", "main", "--to", "offsite"])
         self.assertEqual(self.there.snapshots(), [])
 
