@@ -6,9 +6,9 @@
 
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/discover.h"
-#include "agent/sources/alertmanager/restore.h"
 #include "agent/sources/alertmanager/settings.h"
 #include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -79,7 +79,7 @@ SourceKind AlertmanagerKind() {
   kind.summary =
       "Alertmanager: silences, notification log, configuration and the files that it names";
   kind.options = alertmanager::SettingsSchema();
-  kind.restore_methods = {alertmanager::ToApiMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its peers would send it their own state";
   kind.discover = alertmanager::Discover;
   kind.open = [](const SourceContext& context,

@@ -6,6 +6,7 @@
 
 #include "agent/sources/alertmanager/backup.h"
 #include "agent/sources/alertmanager/survey.h"
+#include "agent/sources/restore_methods.h"
 #include "agent/sources/text_item.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"

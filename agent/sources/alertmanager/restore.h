@@ -1,5 +1,5 @@
-// Puts silences into an Alertmanager that runs, by its API. A silence that it has already is not
-// made again, so that the same once more goes on with what an interruption has left.
+// Creates the silences of a snapshot in a running Alertmanager, through its API (method "to-api").
+// A silence that exists is not created again, so the same command continues an interrupted restore.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +13,6 @@
 #include "agent/sources/source.h"
 
 namespace holdfast::alertmanager {
-
-// "to-api", by RestoreSilences().
-RestoreMethod ToApiMethod();
 
 // What becomes of one silence of the snapshot.
 struct SilencePlan {

@@ -7,9 +7,9 @@
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/etcd/control_plane.h"
 #include "agent/sources/etcd/discover.h"
-#include "agent/sources/etcd/restore.h"
 #include "agent/sources/etcd/settings.h"
 #include "agent/sources/etcd/survey.h"
+#include "agent/sources/restore_methods.h"
 #include "common/base/format.h"
 #include "common/filetree/walker.h"
 
@@ -114,7 +114,7 @@ SourceKind EtcdKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kMember};
   kind.summary = "etcd: a snapshot of its keys, and the files of a kubeadm control plane";
   kind.options = etcd::SettingsSchema();
-  kind.restore_methods = {etcd::StageDataDirMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = etcd::Discover;
   kind.open = [](const SourceContext& context,

@@ -14,6 +14,7 @@
 
 #include "agent/sources/etcd/backup.h"
 #include "agent/sources/new_directory.h"
+#include "agent/sources/restore_methods.h"
 #include "common/base/format.h"
 #include "common/crypto/sha256.h"
 #include "common/io/atomic_file.h"

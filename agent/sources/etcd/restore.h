@@ -1,4 +1,8 @@
-// Makes the data directory of one member of a new cluster from a snapshot, by etcd's own tool.
+// Makes the data directory of one member of a new cluster from a snapshot, with etcd's own tool
+// (method "stage-data-dir"). It extracts the snapshot beside the directory, verifies its SHA-256,
+// has etcdutl or etcdctl make the directory, and renames it into place as the last step: on an
+// error nothing is left of it. The lines of the outcome say what was done and how to make the other
+// members.
 #pragma once
 
 #include <optional>
@@ -9,11 +13,6 @@
 #include "agent/sources/source.h"
 
 namespace holdfast::etcd {
-
-// "stage-data-dir": extracts the snapshot beside the directory, verifies its SHA-256, lets etcdutl
-// or etcdctl make the directory, and puts it in its place as the last step: on an error nothing is
-// left of it. Its lines say what was done and how the other members are made.
-RestoreMethod StageDataDirMethod();
 
 struct Version {
   int major = 0;

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "agent/sources/files/backup.h"
-#include "agent/sources/files/restore.h"
 #include "agent/sources/files/settings.h"
+#include "agent/sources/restore_methods.h"
 
 namespace holdfast {
 namespace files {
@@ -39,7 +39,7 @@ SourceKind FilesKind() {
   kind.summary = "files and directories with all their metadata";
   kind.options = files::SettingsSchema();
   kind.original_root = "data";
-  kind.restore_methods = {files::InPlaceMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {
     HF_ASSIGN(files::Settings settings, files::ReadSettings(values));

@@ -1,5 +1,6 @@
-#include "agent/sources/files/restore.h"
-
+// Method "in-place": replaces the live files by those of a snapshot. The new files are staged
+// beside the live ones, compared with the snapshot, and exchanged under a journal. A session
+// refuses a snapshot without a manifest with kUnsupported.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include "agent/sources/files/carry_over.h"
 #include "agent/sources/files/preview.h"
 #include "agent/sources/files/restore_plan.h"
+#include "agent/sources/restore_methods.h"
+#include "agent/sources/source.h"
 #include "common/base/format.h"
 #include "common/base/ulid.h"
 #include "common/filetree/beneath.h"

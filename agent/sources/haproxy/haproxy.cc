@@ -10,10 +10,10 @@
 #include "agent/sources/haproxy/config_check.h"
 #include "agent/sources/haproxy/discover.h"
 #include "agent/sources/haproxy/process.h"
-#include "agent/sources/haproxy/restore.h"
 #include "agent/sources/haproxy/runtime_api.h"
 #include "agent/sources/haproxy/settings.h"
 #include "agent/sources/haproxy/survey.h"
+#include "agent/sources/restore_methods.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -123,7 +123,7 @@ SourceKind HaproxyKind() {
   kind.summary =
       "HAProxy: configuration, every file that it names, and state of the running process";
   kind.options = haproxy::SettingsSchema();
-  kind.restore_methods = {haproxy::InPlaceMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.discover = haproxy::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -1,5 +1,7 @@
-#include "agent/sources/haproxy/restore.h"
-
+// Method "in-place": replaces the files of a HAProxy under a journal and has the running process
+// load them. A session refuses a source that has no way to reload with kUnsupported, and a snapshot
+// of something else with kInvalidArgument. Recovery leaves either the former files or the new ones,
+// and HAProxy running with them; it needs only the recorded state.
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -19,6 +21,8 @@
 #include "agent/sources/haproxy/process.h"
 #include "agent/sources/haproxy/restore_plan.h"
 #include "agent/sources/haproxy/survey.h"
+#include "agent/sources/restore_methods.h"
+#include "agent/sources/source.h"
 #include "common/base/format.h"
 #include "common/filetree/swap_set.h"
 #include "common/filetree/tree_writer.h"

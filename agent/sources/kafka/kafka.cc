@@ -9,9 +9,8 @@
 #include "agent/sources/kafka/cluster_state.h"
 #include "agent/sources/kafka/discover.h"
 #include "agent/sources/kafka/log_directory.h"
-#include "agent/sources/kafka/restore_cluster.h"
-#include "agent/sources/kafka/restore_log_dirs.h"
 #include "agent/sources/kafka/settings.h"
+#include "agent/sources/restore_methods.h"
 #include "common/base/format.h"
 #include "common/kafka/capabilities.h"
 
@@ -106,7 +105,7 @@ SourceKind KafkaKind() {
   kind.scopes = {BackupScope::kWhole, BackupScope::kLead, BackupScope::kShards, BackupScope::kRest};
   kind.summary = "Kafka: committed records, configuration, ACLs, and offsets of consumer groups";
   kind.options = kafka::SettingsSchema();
-  kind.restore_methods = {kafka::ToClusterMethod(), kafka::ToLogDirsMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "its brokers share one state";
   kind.discover = kafka::Discover;
   kind.open = [](const SourceContext& context,

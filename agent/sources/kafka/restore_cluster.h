@@ -1,4 +1,5 @@
-// Restores a snapshot of a Kafka cluster into a running cluster by writing its records.
+// Restores a snapshot of a Kafka cluster into a running cluster by writing its records (method
+// "to-cluster").
 // Offsets are the target's own: a topic's first record gets the offset that is next there. What
 // groups have committed is translated, partition by partition.
 #pragma once
@@ -15,9 +16,6 @@
 #include "common/kafka/client.h"
 
 namespace holdfast::kafka {
-
-// "to-cluster", by RestoreToCluster().
-RestoreMethod ToClusterMethod();
 
 // What of its source a restore needs.
 struct RestoreSurroundings {

@@ -1,6 +1,6 @@
-// A restore onto the disks of a broker that is stopped: the snapshot's files take the place of
-// those that the broker made for new topics, and when it starts it serves the records as they were,
-// with their offsets, timestamps and types.
+// Restores onto the disks of a stopped broker (method "to-log-dirs"): the snapshot's files replace
+// those that the broker made for new topics. When the broker starts, it serves the records as they
+// were, with their offsets, timestamps and types.
 //
 // What the broker knows a partition by, partition.metadata, stays; indexes, and when who led, are
 // made by the broker itself. Every replica has to be given its files before any broker is started.
@@ -12,9 +12,6 @@
 #include "agent/sources/source.h"
 
 namespace holdfast::kafka {
-
-// "to-log-dirs", by RestoreToLogDirs().
-RestoreMethod ToLogDirsMethod();
 
 // All files are written, verified and durable beside those that are there before the first of these
 // goes; a crash in between leaves what the same command finishes. REQUIRES: request.log_dirs.

@@ -14,6 +14,7 @@
 #include "agent/sources/host/paths.h"
 #include "agent/sources/new_directory.h"
 #include "agent/sources/prometheus/flags.h"
+#include "agent/sources/restore_methods.h"
 #include "agent/sources/text_item.h"
 #include "common/base/crash_point.h"
 #include "common/base/format.h"

@@ -1,4 +1,5 @@
-// Makes a data directory of a snapshot, with all of its blocks or those of a time.
+// Makes a data directory from a snapshot, with all of its blocks or those of a time range (method
+// "to-data-dir").
 #pragma once
 
 #include <chrono>
@@ -13,9 +14,6 @@
 #include "agent/sources/source.h"
 
 namespace holdfast::prometheus {
-
-// "to-data-dir", by RestoreDataDirectory().
-RestoreMethod ToDataDirMethod();
 
 struct BlockChoice {
   BlockMeta meta;

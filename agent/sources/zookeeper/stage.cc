@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/restore_methods.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/survey.h"
 #include "agent/sources/zookeeper/tree_facts.h"

@@ -1,5 +1,6 @@
-// Makes the data directory that a member begins with from a snapshot, as the snapshot has it, or as
-// the tree was after an earlier transaction: the logs are cut behind that.
+// Makes the data directory that a member starts with from a snapshot (method "stage-data-dir"): the
+// tree as the snapshot has it, or as it was after an earlier transaction, after which the logs are
+// cut.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +29,6 @@ struct SavedPaths {
 };
 // kNotFound without a snapshot of ZooKeeper's own.
 Result<SavedPaths> ListSaved(SnapshotView& view);
-
-// "stage-data-dir", by StageDataDirectory().
-RestoreMethod StageDataDirMethod();
 
 // Extracts beside the place, reads all of it, cuts the logs, and puts "version-2" in its place as
 // the last step: on an error nothing is left of it. Its lines are what was made, and what is left

@@ -1,5 +1,9 @@
-#include "agent/sources/zookeeper/znode_restore.h"
-
+// Method "to-ensemble": puts a node and everything below it from a snapshot into a running
+// ensemble. Missing nodes are created with their data and their ACL. Existing nodes are compared,
+// and left as they are unless the request says otherwise. Nothing is deleted. Ephemeral nodes are
+// left out because no client holds their sessions, and so is ZooKeeper's own tree below /zookeeper.
+// Zxids, versions and times are the ensemble's own. An interrupted restore is repeated: what it
+// created exists then and is equal.
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +12,8 @@
 #include <optional>
 #include <utility>
 
+#include "agent/sources/restore_methods.h"
+#include "agent/sources/source.h"
 #include "agent/sources/text_lines.h"
 #include "agent/sources/zookeeper/client.h"
 #include "agent/sources/zookeeper/compression.h"

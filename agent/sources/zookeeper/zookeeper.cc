@@ -3,14 +3,13 @@
 #include <memory>
 #include <utility>
 
+#include "agent/sources/restore_methods.h"
 #include "agent/sources/zookeeper/backup.h"
 #include "agent/sources/zookeeper/discover.h"
 #include "agent/sources/zookeeper/member_files.h"
 #include "agent/sources/zookeeper/pinned_files.h"
 #include "agent/sources/zookeeper/settings.h"
-#include "agent/sources/zookeeper/stage.h"
 #include "agent/sources/zookeeper/survey.h"
-#include "agent/sources/zookeeper/znode_restore.h"
 #include "common/base/format.h"
 
 namespace holdfast {
@@ -77,7 +76,7 @@ SourceKind ZooKeeperKind() {
       "ZooKeeper: a snapshot of its tree with the transaction logs after it, and files of the "
       "members";
   kind.options = zookeeper::SettingsSchema();
-  kind.restore_methods = {zookeeper::StageDataDirMethod(), zookeeper::ToEnsembleMethod()};
+  kind.restore_methods = RestoreMethodsOf(kind.kind);
   kind.no_in_place = "all members must start from the snapshot together";
   kind.discover = zookeeper::Discover;
   kind.open = [](const SourceContext& context,

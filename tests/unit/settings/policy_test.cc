@@ -113,8 +113,9 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
   refuse("{kind: map, options: {topic: x}}", "policy.yaml:2:29: unknown key \"topic\"");
   refuse("{kind: map, options: {count: 0}}", "policy.yaml:2:36");
   refuse("{kind: map, options: [to]}", "policy.yaml:2:28");
-  refuse("{kind: map, may_set: [to, onyl]}",
-         "policy.yaml:2:33: \"may_set\" has \"onyl\", which is not an option of a restore of \"map\"");
+  refuse(
+      "{kind: map, may_set: [to, onyl]}",
+      "policy.yaml:2:33: \"may_set\" has \"onyl\", which is not an option of a restore of \"map\"");
   refuse("{kind: map, may_set: onyl}", "policy.yaml:2:28");
   refuse("{kind: map, options: {to: x}, may_set: [to]}",
          "policy.yaml:2:47: \"may_set\" has \"to\", which \"options\" fixes");

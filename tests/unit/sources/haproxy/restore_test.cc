@@ -1,7 +1,5 @@
 // Restores in place of a HAProxy that does not run, checked by a script; a real one that serves is
 // in tests/integration/haproxy.
-#include "agent/sources/haproxy/restore.h"
-
 #include <sys/stat.h>
 #include <unistd.h>
 
