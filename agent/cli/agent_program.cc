@@ -43,7 +43,7 @@ int AgentProgram::Run() {
   SetUpLog();
   // The daemons' lines carry the runs that they are about.
   std::optional<LogRun> scope;
-  if (!verb_.is_daemon()) scope.emplace(run);
+  if (!verb_.is_daemon() && !IsLogForPerson()) scope.emplace(run);
   Result<int> code = Start(run);
   if (code) return *code;
   const int exit_code = ExitCodeOf(code.error());
@@ -71,6 +71,8 @@ bool AgentProgram::HasNoConfigYet() const {
          errno == ENOENT;
 }
 
+bool AgentProgram::IsLogForPerson() const { return !verb_.is_daemon() && !globals_.log_level; }
+
 void AgentProgram::SetUpLog() {
   LogOptions options;
   options.target = globals_.log_target;
@@ -81,6 +83,7 @@ void AgentProgram::SetUpLog() {
   }
   options.write_line = [this](std::string_view line) { terminal().WriteErrorLine(line); };
   options.level = globals_.log_level.value_or(LogLevel::kWarning);
+  options.is_for_person = IsLogForPerson();
   is_journal_ = SetUpLogging(options, *context_.clock) == LogTarget::kJournald;
   if ((is_journal_ || verb_.is_daemon()) && !globals_.log_level) {
     // Nobody watches a unit: the journal must say what it did.

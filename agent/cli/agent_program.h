@@ -85,6 +85,8 @@ class AgentProgram {
 
  private:
   Result<int> Start(const std::string& run);
+  // Whoever names a level wants a log, with times and runs.
+  bool IsLogForPerson() const;
   void SetUpLog();
   config::Environment ConfigEnvironment() const;
   bool HasNoConfigYet() const;

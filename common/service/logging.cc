@@ -72,6 +72,13 @@ LogTarget SetUpLogging(const LogOptions& options, const Clock& clock) {
     return target;
   }
   auto write_line = options.write_line ? options.write_line : WriteToStderr;
+  if (options.is_for_person) {
+    SetUpLog(options.level,
+             [write_line, program = options.program](LogLevel level, std::string_view text) {
+               write_line(fmt::format("{}: {}: {}", program, LogLevelName(level), text));
+             });
+    return target;
+  }
   SetUpLog(options.level, [write_line, &clock](LogLevel level, std::string_view text) {
     write_line(fmt::format("{} {} {}", FormatShortTime(clock.Now()), LogLevelName(level), text));
   });

@@ -26,13 +26,15 @@ struct LogOptions {
   // The variable JOURNAL_STREAM, "<device>:<inode>" of the stream that systemd gave the service.
   std::string journal_stream;
   std::string program;  // SYSLOG_IDENTIFIER in the journal
+  // Lines on stderr are for the person who waits for the program: "<program>: <level>: <text>".
+  bool is_for_person = false;
   // Writes one line without its end to stderr. Null: write(2) as it is.
   std::function<void(std::string_view line)> write_line;
 };
 
 // Sets up common/base/log.h. Returns the target that was chosen. On stderr a line is
-// "<RFC 3339 time> <level> [run=<id>] <text>"; in the journal the level is the priority and the run
-// stands in HOLDFAST_RUN too. `clock` must outlive all logging.
+// "<RFC 3339 time> <level> [run=<id>] <text>", unless it is for a person; in the journal the level
+// is the priority and the run is in HOLDFAST_RUN too. `clock` must outlive all logging.
 LogTarget SetUpLogging(const LogOptions& options, const Clock& clock);
 
 // kInvalidArgument with what is allowed.

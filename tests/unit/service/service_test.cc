@@ -43,6 +43,22 @@ TEST_CASE("logging: a line on stderr has time, level and run") {
                                    "2023-11-14T22:13:20Z info done"});
 }
 
+TEST_CASE("logging: a line for a person names the program, and no time and no run") {
+  static ManualClock clock;
+  std::vector<std::string> lines;
+  LogOptions options;
+  options.target = LogTarget::kStderr;
+  options.program = "holdfast-agent";
+  options.is_for_person = true;
+  options.write_line = [&lines](std::string_view line) { lines.emplace_back(line); };
+
+  REQUIRE(SetUpLogging(options, clock) == LogTarget::kStderr);
+  Log(LogLevel::kWarning, "the disk is slow");
+  Log(LogLevel::kInfo, "not written");
+
+  REQUIRE(lines == std::vector<std::string>{"holdfast-agent: warning: the disk is slow"});
+}
+
 TEST_CASE("logging: a person is warned once of what is tried again and again") {
   static ManualClock clock;
   std::vector<std::string> lines;
