@@ -51,7 +51,9 @@ ProgramText Text() {
                      {"key", "manage the passwords that open a repository"},
                      {"repair", "repair what `check` found damaged"},
                      {"source", "look at the configured sources, and for others"},
-                     {"config", "look at the configuration"}}};
+                     {"config", "look at the configuration"}},
+          .commands_elsewhere = {"status", "approve", "approval", "trust", "agent", "catalog"},
+          .elsewhere = "is a command of holdfast, the operators' program"};
 }
 
 }  // namespace

@@ -297,6 +297,11 @@ Error CommandLine::HintHelp(Error error, const std::string& words) const {
 Error CommandLine::UnknownCommand(const std::string& group, const std::string& word) const {
   std::string message =
       fmt::format("unknown command {}", Quote(group.empty() ? word : group + " " + word));
+  if (group.empty() &&
+      std::ranges::find(program_.commands_elsewhere, word) != program_.commands_elsewhere.end()) {
+    return Error(ErrorCode::kInvalidArgument, std::move(message))
+        .WithHint(fmt::format("{} {}", Quote(word), program_.elsewhere));
+  }
   const std::string nearest = Nearest(word, WordsAfter(group));
   if (!nearest.empty()) {
     message +=

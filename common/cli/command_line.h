@@ -96,6 +96,9 @@ struct ProgramText {
   std::string version;
   std::string examples;
   std::vector<std::pair<std::string, std::string>> groups;  // "repository" -> summary
+  // Commands that only another program has, and what to do about them.
+  std::vector<std::string> commands_elsewhere = {};
+  std::string elsewhere = {};  // "is a command of holdfast-agent: run it on the node"
 };
 
 struct ParsedCommandLine {

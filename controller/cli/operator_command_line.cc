@@ -43,7 +43,11 @@ ProgramText Text() {
                      {"snapshot", "look at snapshots"},
                      {"approval", "restores that wait for signatures"},
                      {"trust", "who may order what"},
-                     {"catalog", "the controller's own memory"}}};
+                     {"catalog", "the controller's own memory"}},
+          .commands_elsewhere = {"ls", "find", "diff", "dump", "export", "import", "forget",
+                                 "prune", "copy", "stats", "unlock", "key", "lock", "repair",
+                                 "repository", "config", "join"},
+          .elsewhere = "is a command of holdfast-agent: run it on the node"};
 }
 
 }  // namespace

@@ -65,7 +65,9 @@ struct Program {
                       .summary = "Does things.",
                       .version = "1.2",
                       .examples = "  prog look x\n",
-                      .groups = {{"store", "looks after a store"}}},
+                      .groups = {{"store", "looks after a store"}},
+                      .commands_elsewhere = {"loop"},
+                      .elsewhere = "is a command of another program"},
                      std::move(globals));
     made.Add({.names = {"look", "store look"},
               .section = "Commands",
@@ -121,6 +123,14 @@ TEST_CASE("command line: values are stored where their options say") {
   REQUIRE(program.received.limit == 7);
   REQUIRE(program.json);
   REQUIRE(program.Parse({"store", "key", "list"}).index == 1);
+}
+
+TEST_CASE("command line: a command of another program is not taken for a mistyped one") {
+  Program program;
+  REQUIRE_THAT(program.Mistake({"loop", "x"}),
+               Contains("unknown command \"loop\"") &&
+                   Contains("\"loop\" is a command of another program") &&
+                   !Contains("did you mean"));
 }
 
 TEST_CASE("command line: a mistyped name gets a suggestion") {
