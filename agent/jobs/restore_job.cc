@@ -26,16 +26,25 @@ std::string ShortId(const std::string& id) { return id.substr(0, 8); }
 Result<void> ExpectPath(SnapshotView& view, const std::string& path) {
   HF_ASSIGN(std::optional<Attributes> found, view.Stat(path));
   if (found) return {};
+  std::string parent = path;
+  for (bool exists = false; !exists && !parent.empty();) {
+    const std::size_t slash = parent.rfind('/');
+    parent.resize(slash == std::string::npos ? 0 : slash);
+    if (parent.empty()) break;
+    HF_ASSIGN(const std::optional<Attributes> above, view.Stat(parent));
+    exists = above && above->type == NodeType::kDirectory;
+  }
   std::string entries;
   std::size_t count = 0;
-  HF_TRY(view.List("", [&](const ViewEntry& entry) {
+  HF_TRY(view.List(parent, [&](const ViewEntry& entry) {
     if (++count <= 10) entries += (entries.empty() ? "" : ", ") + Quote(entry.name);
     return Result<void>{};
   }));
-  return Fail(
-      ErrorCode::kNotFound, fmt::format("no path {} in the snapshot", Quote(path)),
-      fmt::format("it contains {}; `holdfast-agent ls SNAPSHOT --recursive` lists all its paths",
-                  entries));
+  if (count > 10) entries += fmt::format(" and {} more", count - 10);
+  if (entries.empty()) entries = "no entries";
+  return Fail(ErrorCode::kNotFound, fmt::format("no path {} in the snapshot", Quote(path)),
+              fmt::format("{} has {}; `holdfast-agent ls SNAPSHOT --recursive` lists all paths",
+                          parent.empty() ? "its top directory" : Quote(parent), entries));
 }
 
 // One restore, step by step.
@@ -407,7 +416,8 @@ class Restore {
     if (undone) {
       report_.rolled_back = true;
       if (report_.safety_snapshot && report_.safety_snapshot->error) report_.began = false;
-      return Fail(std::move(cause).While("the restore in place was rolled back"));
+      return Fail(std::move(cause).While(
+          "the restore in place was rolled back, and the live state is as it was before"));
     }
     std::string why = undone.error().Text();
     return Fail(

@@ -56,7 +56,12 @@ Result<std::string> ResolvePath(SnapshotView& view, std::string_view root, std::
                 fmt::format("{} is a path of {} nodes", Quote(typed), found.size()),
                 "choose one: " + FirstFew(found));
   }
-  return found.empty() ? path : found.front();
+  if (!found.empty()) return found.front();
+  // Neither exists. If only one node has files here, the path was one of its files: errors then
+  // name what exists beside it.
+  if (directories.size() != 1) return path;
+  HF_ASSIGN(const std::optional<Attributes> top, view.Stat(path.substr(0, path.find('/'))));
+  return top ? path : directories.front() + "/" + path;
 }
 
 Result<std::string> StrippedPrefix(SnapshotView& view, const std::string& path,

@@ -14,10 +14,11 @@ namespace holdfast::jobs {
 std::string TrimSlashes(std::string_view path);
 
 // The path in the snapshot that `typed` means, without slashes at its ends: the absolute path of a
-// file of a node, e.g. "/etc/hosts" for "data/etc/hosts", if the snapshot has one; otherwise a path
-// from the top of the snapshot. `root` is SourceKind::original_root of the snapshot's kind, or
-// empty. kInvalidArgument, with the paths to choose from, if files of several nodes have this
-// absolute path.
+// file of a node, e.g. "/etc/hosts" for "data/etc/hosts", or a path from the top of the snapshot,
+// whichever exists. If neither does, the path where the file of the node would be, unless the
+// snapshot has files of several nodes or its top has the first component of `typed`. `root` is
+// SourceKind::original_root of the snapshot's kind, or empty. kInvalidArgument, with the paths to
+// choose from, if files of several nodes have this absolute path.
 Result<std::string> ResolvePath(SnapshotView& view, std::string_view root, std::string_view typed);
 
 // The first `count` directories of the way from the top to what is restored, which `--strip` leaves

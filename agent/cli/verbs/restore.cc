@@ -62,7 +62,6 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   }
   AddLines(text, "changed", report.changes);
   AddLines(text, "warnings", report.warnings);
-  if (report.rolled_back) text += "  rolled back: the live state is as it was before\n";
   std::string source =
       report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
   std::string what =

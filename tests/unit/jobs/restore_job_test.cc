@@ -470,7 +470,9 @@ TEST_CASE("restore job: a step that fails rolls back") {
     INFO(step);
     REQUIRE(report.state == TaskState::kFailed);
     REQUIRE(report.rolled_back);
-    REQUIRE_THAT(report.error->message(), Catch::Contains("rolled back: the tool refuses it"));
+    REQUIRE_THAT(report.error->message(),
+                 Catch::Contains(
+                     "rolled back, and the live state is as it was before: the tool refuses it"));
     REQUIRE(fixture.world.live.at("data/a") == "changed");
     REQUIRE_FALSE(fixture.HasJournal());
   }

