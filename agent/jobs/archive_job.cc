@@ -88,9 +88,10 @@ Result<ImportJobReport> RunImport(const JobContext& context, const RepositoryAdd
         [&](std::span<std::uint8_t> buffer) { return ReadSome(fd.get(), buffer, file); }, present,
         {session->lock()}, progress.progress(), context.stop);
     if (!counts && counts.error().code() == ErrorCode::kCorrupt) {
-      return Fail(std::move(counts).error().WithHint(
-          "copy the file again, or export the snapshot again; nothing of it is visible in the "
-          "repository"));
+      return Fail(
+          std::move(counts).error().WithHint("if this is a file that `holdfast-agent export` "
+                                             "wrote, copy or export it again; nothing of "
+                                             "it is visible in the repository"));
     }
     HF_ASSIGN(report.counts, std::move(counts));
     session->KeepIndex(context);

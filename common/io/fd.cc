@@ -159,9 +159,15 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
     if (number == EEXIST) {
       return Fail(ErrorCode::kAlreadyExists,
                   fmt::format("make directory {}: {} exists and is not a directory", Quote(path),
-                              Quote(part)));
+                              Quote(part)),
+                  "name another directory");
     }
-    return Fail(ErrnoError(number, "make directory " + Quote(part)));
+    Error error = ErrnoError(number, "make directory " + Quote(part));
+    // The directory above exists: this file system, /proc for example, makes none on request.
+    if (number == ENOENT) {
+      error = std::move(error).WithHint("no directory can be made there; name another one");
+    }
+    return Fail(std::move(error));
   }
   return {};
 }

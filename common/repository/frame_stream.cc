@@ -94,7 +94,8 @@ Result<std::size_t> FrameReader::Some(std::span<std::uint8_t> buffer) {
     }
     const std::size_t left = ZSTD_decompressStream(state.context.get(), &out, &state.in);
     if (ZSTD_isError(left)) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("bad zstd frame: {}", ZSTD_getErrorName(left)));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("not a valid export: zstd: {}", ZSTD_getErrorName(left)));
     }
     state.is_inside = left != 0;
     state.has_frame = state.has_frame || left == 0;

@@ -326,7 +326,14 @@ std::string DescribePassedOver(const std::vector<SnapshotInfo>& passed_over) {
                         snapshot.is_partial ? kPartialTag : kInvalidTag);
   }
   if (passed_over.size() > kShown) text += fmt::format(" and {} more", passed_over.size() - kShown);
-  return text;
+  const bool has_partial = std::ranges::any_of(passed_over, &SnapshotInfo::is_partial);
+  const bool has_invalid = !std::ranges::all_of(passed_over, &SnapshotInfo::is_partial);
+  return fmt::format("{}; {}{}{} {}", text, has_partial ? "--allow-partial" : "",
+                     has_partial && has_invalid ? " and " : "",
+                     has_invalid ? "--allow-invalid" : "",
+                     has_partial && has_invalid ? "include them"
+                     : passed_over.size() == 1  ? "includes it"
+                                                : "includes them");
 }
 
 Result<SnapshotInfo> FindSafetySnapshot(const std::vector<SnapshotInfo>& snapshots,

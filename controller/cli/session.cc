@@ -78,13 +78,14 @@ Result<void> Session::CheckCanAsk() const {
               "--yes answers it");
 }
 
-Result<void> Session::Confirm(std::string_view question, std::string_view otherwise) {
+Result<void> Session::Confirm(std::string_view question, std::string_view otherwise,
+                              std::string_view hint) {
   if (globals_.yes) return {};
   HF_TRY(CheckCanAsk());
   HF_ASSIGN(const std::string answer,
             context_.prompt->AskLine(fmt::format("{} [yes/no] ", question)));
   if (answer == "yes" || answer == "y") return {};
-  return Fail(ErrorCode::kDenied, std::string(otherwise));
+  return Fail(ErrorCode::kDenied, std::string(otherwise), std::string(hint));
 }
 
 Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {

@@ -48,8 +48,9 @@ class Session {
 
   // kInvalidArgument unless there is somebody to ask, or --yes.
   Result<void> CheckCanAsk() const;
-  // kDenied unless the answer is yes; --yes answers for the person.
-  Result<void> Confirm(std::string_view question, std::string_view otherwise);
+  // kDenied with `otherwise` and `hint` unless the answer is yes; --yes answers for the person.
+  Result<void> Confirm(std::string_view question, std::string_view otherwise,
+                       std::string_view hint = {});
   // A private key, its passphrase from --passphrase-file or asked for, three times at most.
   Result<crypto::SigningKey> ReadKey(const std::string& path);
 

@@ -121,7 +121,8 @@ Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& ke
                                   const std::optional<v1::SnapshotView>& snapshot) {
   session.Tell("this order will carry your signature:\n" + PlanText(plan) +
                (snapshot ? UnsignedText(*snapshot) : ""));
-  HF_TRY(session.Confirm("Sign it?", fmt::format("draft {} was not signed", draft.draft())));
+  HF_TRY(session.Confirm("Sign it?", fmt::format("draft {} was not signed", draft.draft()),
+                         "answer yes to sign it"));
   const trust::Signature signature =
       trust::MakeSignature(trust::PayloadType::kPlan, AsBytes(draft.payload()), key);
   v1::AdminRequest request;

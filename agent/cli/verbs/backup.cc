@@ -129,7 +129,13 @@ class BackupVerb final : public AgentVerb {
                   fmt::format("no sources in {}; expected at least one", Quote(settings.file)));
     }
     const jobs::BackupReport report = jobs::RunBackup(program.job(), sources, note_, rehash_);
-    for (const Error& error : jobs::ErrorsOf(report)) program.ShowError(error);
+    for (Error error : jobs::ErrorsOf(report)) {
+      if (error.code() == ErrorCode::kCancelled && error.hint().empty()) {
+        error = std::move(error).WithHint(
+            "no snapshot was made; the next backup uses the data that is stored already");
+      }
+      program.ShowError(error);
+    }
     for (const jobs::BackupTaskReport& task : report.tasks) {
       if (task.error) continue;
       Log(LogLevel::kInfo, "{}: {}, snapshot {}", task.label(), jobs::TaskStateName(task.state),

@@ -58,11 +58,15 @@ class JoinVerb final : public AgentVerb {
                       .WithHint("on an operator's machine: holdfast agent token NODE > token"));
     }
     const ProgramContext& context = program.context();
-    HF_ASSIGN(const agent::JoinReport report,
-              agent::JoinCluster(*program.settings(), AsText(*token), kTimeout, *context.random,
-                                 *context.clock));
+    const Result<agent::JoinReport> report = agent::JoinCluster(
+        *program.settings(), AsText(*token), kTimeout, *context.random, *context.clock);
+    if (!report && report.error().code() == ErrorCode::kInvalidArgument) {
+      return Fail(Error(report.error())
+                      .While(token_file_ == "-" ? "token on stdin" : "token file " + Quote(file)));
+    }
+    if (!report) return Fail(report.error());
     return program.Finish(
-        kExitDone, [&] { return JoinText(report); }, [&] { return JoinJson(report); });
+        kExitDone, [&] { return JoinText(*report); }, [&] { return JoinJson(*report); });
   }
 
  private:

@@ -295,7 +295,9 @@ TEST_CASE("snapshots: latest is the newest complete and valid backup") {
   for (const char* selector : {"latest", "latest:files/app", "latest:files/app@n1"}) {
     const auto [id, passed_over] = found(selector, {});
     CHECK(id == id_of('a'));
-    CHECK(passed_over == "passed over newer snapshots cccccccc (partial), bbbbbbbb (invalid)");
+    CHECK(passed_over ==
+          "passed over newer snapshots cccccccc (partial), bbbbbbbb (invalid); --allow-partial and "
+          "--allow-invalid include them");
     CHECK(found(selector, {.allow_partial = true}).first == id_of('c'));
     CHECK(found(selector, {.allow_invalid = true}).first == id_of('b'));
   }
