@@ -192,6 +192,18 @@ class Mistakes(Verbs):
         self.assertIn("Examples:", self.agent.run("restore", "--help", config=False).stdout)
         self.assertIn("holdfast-agent 0.", self.agent.run("--version", config=False).stdout)
 
+    def test_a_command_of_the_other_program(self) -> None:
+        agents = ("ls find diff dump export import forget prune copy stats unlock key lock repair repository config "
+                  "join").split()
+        operators = "status approve approval trust agent catalog".split()
+        for program, other, words in (("holdfast", "holdfast-agent", agents),
+                                      ("holdfast-agent", "holdfast", operators)):
+            for word in words:
+                with self.subTest(program=program, word=word):
+                    refused = run([Path(agent_program()).parent / program, word], expect=2)
+                    self.assertIn(f'hint: "{word}" is a command of {other}', refused.stderr)
+                    run([Path(agent_program()).parent / other, "help", word])
+
     def test_in_names(self) -> None:
         self.made()
         self.assertIn("no snapshots of files/app yet", self.agent.run("list", "files/app").stdout)
@@ -235,6 +247,9 @@ class Mistakes(Verbs):
         self.fails(2, "is not empty", arguments=[*restore, str(self.tree)])
         self.fails(2, "is not a directory", arguments=[*restore, str(self.password)])
         self.fails(1, "nothing/here", arguments=[*restore, to, "--path", "nothing/here"])
+        lost = str(self.tree / "lost")
+        self.fails(1, f"data{lost}", f'"data{self.tree}" has ', arguments=[*restore, to, "--path", lost])
+        self.fails(1, f"data{lost}", f'"data{self.tree}/" has ', arguments=["ls", "latest:files/app", lost])
         self.assertFalse(os.path.exists(to))
         other = json.loads(self.config.read_text()) | {"node": "test-2"}
         self.config.write_text(json.dumps(other))
@@ -288,7 +303,9 @@ class Others(Verbs):
         self.assertEqual(process.wait(60), 130)
         (self.tree / "big").unlink()
 
-        self.assertIn("stopped by request", (self.directory / "log").read_text())
+        log = (self.directory / "log").read_text()
+        self.assertIn("stopped by request", log)
+        self.assertIn("hint: no snapshot was made; ", log)
         self.assertEqual(self.snapshots(), [])
         self.assertEqual(list((self.repository / "locks").iterdir()), [])
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
@@ -343,7 +360,8 @@ class Others(Verbs):
         os.close(ours)
         self.assertEqual(child.wait(60), 130)
         self.assertIn(b"\x1b[1A\x1b[J", seen)
-        self.assertTrue(seen.rstrip().endswith(b"stopped by request"), seen[-200:])
+        _, error = seen.rstrip().rsplit(b"\x1b[J", 1)
+        self.assertRegex(error, rb"^holdfast-agent: files/app: stopped by request\r\nhint: no snapshot was made; [^\r]+$")
 
     def test_a_reader_that_went_away_is_a_failure_not_a_crash(self) -> None:
         self.made().run("backup")

@@ -78,7 +78,8 @@ def make_all(transcript: Transcript) -> None:
 def typing(transcript: Transcript, nodes: Nodes) -> None:
     mistake = transcript.mistake
     mistake("a typo in the operator's verb", "holdfast statsu", 2, advice='did you mean "status"?')
-    mistake("a verb of the agent that has another meaning here", "holdfast dump latest:files/site@web-1", 2, object="dump")
+    mistake("a command that only the agent has", "holdfast dump latest:files/site@web-1", 2, object="dump",
+            advice="holdfast-agent")
     mistake("a backup of nothing", "holdfast backup", 2, object="--all")
     mistake("an option before the verb", "holdfast --al backup", 2, object="--al", advice='did you mean "--all"?')
     mistake("no configuration of the operator", "holdfast status", 5, object="controller", env={"HOME": "/srv"})
