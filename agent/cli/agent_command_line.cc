@@ -50,8 +50,8 @@ ProgramText Text() {
                      {"lock", "look at the locks of a repository"},
                      {"key", "manage the passwords that open a repository"},
                      {"repair", "repair what `check` found damaged"},
-                     {"source", "look at the configured sources, and for others"},
-                     {"config", "look at the configuration"}},
+                     {"source", "look at the configured sources, and find others"},
+                     {"config", "check the configuration"}},
           .commands_elsewhere = {"status", "approve", "approval", "trust", "agent", "catalog"},
           .elsewhere = "is a command of holdfast, the operators' program"};
 }

@@ -160,7 +160,7 @@ void Machine::SetTimers(const Plan& plan) {
   const std::string name(AsText(plan.record.plan_id));
   const std::int64_t left_ms =
       std::clamp<std::int64_t>(plan.record.expires_ms - now_.wall_ms, 0, kPlanLifeMaxMs);
-  // Parts outlive the plan's end: their locks are given back when its time is over, at the latest.
+  // Parts outlive the plan's end: their locks are given back when it has expired, at the latest.
   deadlines_.Set({TimerKind::kExpire, name}, now_.boot_ms + left_ms);
   deadlines_.Set({TimerKind::kForget, name}, now_.boot_ms + left_ms + options_.forget_after_ms);
 }

@@ -69,7 +69,7 @@ void Machine::SayHello() {
 void Machine::Handle(const event::MessageReceived& event) {
   v1::ControllerMessage message;
   if (!message.ParseFromArray(event.message.data(), static_cast<int>(event.message.size()))) {
-    Perform(action::Note{"dropped a message of the controller that is none", true});
+    Perform(action::Note{"dropped a malformed message from the controller", true});
     return;
   }
   heard_ms_ = now_.boot_ms;
@@ -96,7 +96,7 @@ bool Machine::TakeRoot(const Bytes& root) {
   const Result<Trust::Root> taken = trust_.TakeRoot(root, now_);
   if (!taken) {
     Perform(action::Note{
-        "the controller's root document is not the next one: " + taken.error().Text(), true});
+        "the controller's root document is not the next version: " + taken.error().Text(), true});
     return false;
   }
   identity_.root = root;
@@ -122,7 +122,7 @@ void Machine::TakeHelloAnswer(const v1::HelloAnswer& answer) {
   }
   if (fresh.controller_epoch() < identity_.epoch) {
     Perform(
-        action::Note{fmt::format("the controller is of epoch {}, another one of epoch {} was seen",
+        action::Note{fmt::format("the controller has epoch {}, but this agent has seen epoch {}",
                                  fresh.controller_epoch(), identity_.epoch),
                      true});
     return;
@@ -220,11 +220,10 @@ void Machine::SendReports() {
 
 void Machine::TakeTaken(std::uint64_t sequence) {
   if (sequence > identity_.report_sequence) {
-    Perform(action::Note{
-        fmt::format("the controller has report {} of this agent, whose journal ends at {}: join "
-                    "the node again",
-                    sequence, identity_.report_sequence),
-        true});
+    Perform(action::Note{fmt::format("the controller has report {} from this agent, but the "
+                                     "agent's journal ends at {}: join the node again",
+                                     sequence, identity_.report_sequence),
+                         true});
     return;
   }
   if (replay_until_ != 0) {

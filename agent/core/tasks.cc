@@ -169,7 +169,7 @@ bool Machine::StartComposing(Task& task, const v1::Plan& message) {
       SayHello();
       return false;
     }
-    Fail(task, {.code = "timed_out", .message = "the order's time is over", .retryable = true});
+    Fail(task, {.code = "timed_out", .message = "the order has expired", .retryable = true});
     return true;
   }
   task.write_until_ms = now_.boot_ms + left_ms;
@@ -361,7 +361,7 @@ void Machine::Handle(const event::TaskComposed& event) {
     Put(RemoveSealed{task->run, task->source, task->repository});
   const bool may_land =
       std::ranges::any_of(sealed_, [&](const auto& one) { return one.second.run == task->run; });
-  // A write from before a crash was of this very snapshot: it is there, whenever that one lands.
+  // A write from before a crash was of this very snapshot: it exists, whenever that one lands.
   if (!may_land && landing_.erase(task->run) > 0)
     deadlines_.Cancel({TimerKind::kLanding, task->run});
   std::vector<action::ReleasePart> releases;
@@ -452,7 +452,7 @@ void Machine::Stop(Task& task, const std::string& reason) {
   if (task.is_stopping) return;
   if (task.phase == Phase::kWaiting) {
     Fail(task, {.code = reason,
-                .message = reason == "cancelled" ? "the run has ended" : "its time is over"});
+                .message = reason == "cancelled" ? "the run has ended" : "it has expired"});
     return;
   }
   task.is_stopping = true;

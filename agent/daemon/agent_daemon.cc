@@ -71,7 +71,7 @@ Result<void> RunAgentDaemon(const Settings& configured, const std::vector<Source
   HF_ASSIGN(Identity identity, LoadIdentity(settings.state_dir));
   if (identity.node != settings.node) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("this node has joined as {}; {} calls it {}", Quote(identity.node),
+                fmt::format("this node joined as {}, but {} calls it {}", Quote(identity.node),
                             settings.file, Quote(settings.node)),
                 "set \"node\" back, or join again under the new name");
   }

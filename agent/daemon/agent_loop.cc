@@ -97,10 +97,10 @@ Result<void> AgentLoop::Hear(Instant deadline) {
         Feed(event::MessageReceived{std::move(event->bytes)});
         break;
       case bus::BusEvent::Kind::kDisconnected:
-        Log(LogLevel::kWarning, "the connection to the controller is lost");
+        Log(LogLevel::kWarning, "lost the connection to the controller");
         break;
       case bus::BusEvent::Kind::kRefused:
-        Log(LogLevel::kWarning, "the controller does not let this agent in: {}; again in {} s",
+        Log(LogLevel::kWarning, "the controller refuses this agent: {}; next attempt in {} s",
             event->reason, event->retry_in.count() / 1000);
         break;
     }

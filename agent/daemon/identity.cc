@@ -107,7 +107,8 @@ Result<Facts> ReadFacts(const std::string& directory) {
                        !facts.node.empty() && facts.incarnation > 0 && !facts.endpoint.empty() &&
                        text.empty();
   if (!is_good) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not as joining wrote it", Quote(path)),
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} was changed after `join` wrote it, or is damaged", Quote(path)),
                 "join again: holdfast agent token NODE, holdfast-agent join");
   }
   return facts;

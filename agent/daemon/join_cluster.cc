@@ -51,7 +51,7 @@ Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("this is cluster {}; {} says {}", Quote(root.cluster()), settings.file,
                             Quote(settings.cluster)),
-                "leave \"cluster\" out: with a controller it is taken from there");
+                "remove \"cluster\": an agent with a controller takes it from there");
   }
 
   const Identity identity{.node = token.node,

@@ -48,7 +48,7 @@ Result<HelperIdentity> LoadHelperIdentity(const std::string& state_dir) {
   Result<Bytes> bytes = ReadWholeFile(NodeFile(directory), 4096);
   if (!bytes) {
     return Fail(std::move(bytes).error().WithHint(
-        "run `holdfast-agent join` as root, so that the helper knows whom to believe"));
+        "run `holdfast-agent join` as root, which gives the helper the keys to trust"));
   }
   const std::string_view text = AsText(*bytes);
   const std::size_t end = text.find('\n');
@@ -58,7 +58,8 @@ Result<HelperIdentity> LoadHelperIdentity(const std::string& state_dir) {
       std::from_chars(text.data() + end + 1, text.data() + text.size(), agent.incarnation).ec !=
           std::errc()) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} is not as joining wrote it", Quote(NodeFile(directory))),
+                fmt::format("{} was changed after `join` wrote it, or is damaged",
+                            Quote(NodeFile(directory))),
                 "run `holdfast-agent join` again");
   }
   HF_ASSIGN(const Bytes envelope, ReadWholeFile(RootFile(directory)));
@@ -126,7 +127,7 @@ class Helper {
       return Fail(ErrnoError(errno, "take away " + Quote(path)));
     }
     if (!is_named) {
-      Log(LogLevel::kWarning, "{} is no plan's name; it is gone", path);
+      Log(LogLevel::kWarning, "{} does not have the name of a plan and was removed", path);
       return {};
     }
     (void)::unlink(ProgressPath(settings_.state_dir, *plan_id).c_str());
@@ -150,7 +151,7 @@ class Helper {
               .WithHint(checked.refusal->hint));
     }
     if (!checked.plan.has_restore()) {
-      return Failed(Error(ErrorCode::kDenied, "the restore helper does restores and nothing else"));
+      return Failed(Error(ErrorCode::kDenied, "the restore helper only carries out restores"));
     }
     if (AsBytes(checked.plan.plan_id()).size() != plan_id.size() ||
         !std::ranges::equal(AsBytes(checked.plan.plan_id()), plan_id)) {
@@ -211,14 +212,15 @@ class Helper {
       if (report.ParseFromArray((*outcome)->data(), static_cast<int>((*outcome)->size()))) {
         return report;
       }
-      return Failed(Error(ErrorCode::kCorrupt, "what became of this restore cannot be read"));
+      return Failed(
+          Error(ErrorCode::kCorrupt, "the record of how this restore ended cannot be read"));
     }
     return Finished(plan_id, Interrupted(plan.restore()));
   }
 
   v1::Report Interrupted(const v1::RestoreOrder& order) {
     const Error error = Error(ErrorCode::kUnavailable, "the restore was interrupted")
-                            .WithHint("order it again, to another directory if it was to one");
+                            .WithHint("order it again; if it was to a directory, use another one");
     // A dry run has begun nothing, and must not finish what another restore began.
     if (order.in_place().dry_run()) return Failed(error);
     if (!order.has_in_place()) return Failed(error, true);
@@ -268,10 +270,11 @@ class Helper {
       const RestoreTargetSettings* target = policy_.FindTarget(order.named().name());
       HF_CHECK(target != nullptr);  // likewise
       if (!target->as_root) {
-        return Failed(Error(ErrorCode::kDenied,
-                            fmt::format("restore target {} is the agent's and not the helper's",
-                                        Quote(order.named().name())))
-                          .WithHint("\"as_root\" in policy.yaml would make it the helper's"));
+        return Failed(
+            Error(ErrorCode::kDenied,
+                  fmt::format("restore target {} is run by the agent, not by the restore helper",
+                              Quote(order.named().name())))
+                .WithHint("set \"as_root\" of the target in policy.yaml to let the helper run it"));
       }
       options = TargetRestoreOptions(order, *target);
     } else if (order.has_in_place()) {

@@ -119,7 +119,9 @@ class SpoolLauncher final : public RestoreLauncher {
       }
       if (!is_said && clock_.Monotonic() >= impatient && ::access(plan.c_str(), F_OK) == 0) {
         Log(LogLevel::kWarning,
-            "nobody has taken {} yet; is holdfast-restore.path enabled on this node?", plan);
+            "the restore helper has not taken {} yet; is holdfast-restore.path enabled on this "
+            "node?",
+            plan);
         is_said = true;
       }
       // Once a stop is asked for, the token would not let it wait at all.
@@ -152,8 +154,8 @@ class SpoolLauncher final : public RestoreLauncher {
       return outcome;
     }
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} is not as the restore helper writes it", Quote(path)),
-                "see the helper's log for what became of the restore");
+                fmt::format("{} was not written by this version's restore helper", Quote(path)),
+                "see the helper's log for how the restore ended");
   }
 
   const Settings& settings_;

@@ -72,7 +72,7 @@ Result<BackupScope> ScopeOf(const SourceKind& kind, const action::StartPrepare& 
   const bool is_sharded = kind.topology == Topology::kSharded;
   if (is_sharded != action.sharded) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("the order is for a source that is {}sharded; {} is {}",
+                fmt::format("the order is for a source that is {}sharded, but {} is {}",
                             action.sharded ? "" : "not ", Quote(action.source),
                             TopologyName(kind.topology)),
                 "install the same version on the controller and on all nodes");

@@ -71,7 +71,9 @@ Result<void> SaveItems(ItemsAhead& items, repository::PartWriter& writer, const 
 }
 
 std::string WithoutResumeLog(const Error& error) {
-  return "had it been interrupted, all would have been read again: " + error.Text();
+  return "the record for resuming could not be kept, so an interrupted backup would read "
+         "everything again: " +
+         error.Text();
 }
 
 unsigned ReadersOf(const Settings& settings, const SourceSettings& source) {
@@ -88,7 +90,7 @@ std::string_view ScopeName(BackupScope scope) {
     case BackupScope::kShards:
       return "a node's own shards";
     case BackupScope::kRest:
-      return "the shards that others lack";
+      return "the shards that no other node has saved";
   }
   return "the whole";
 }
@@ -147,7 +149,7 @@ Result<void> BackupTask::Open() {
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("sources of kind {} cannot save {}", Quote(options_.settings->kind),
                             ScopeName(options_.scope)),
-                "save the whole");
+                "back up the whole source");
   }
   const SourceKind& kind = source_->kind();
   slot_ = {options_.settings->kind, options_.settings->name,
@@ -315,7 +317,7 @@ void BackupTask::CompleteManifest(const Part& part) {
   is_partial_ = !manifest.missing.empty();
   for (const std::string& path : part.changed) {
     manifest.missing.push_back({path, "changed while it was read; what was read is saved",
-                                "save it again while nothing writes to it"});
+                                "back it up again while nothing writes to it"});
   }
 }
 

@@ -256,7 +256,7 @@ Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& a
   } else {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} is neither a file nor a directory", Quote(path)),
-                "\"repository ls\" shows what it is, \"restore --path\" brings it back");
+                "`holdfast-agent ls` shows its type; `restore --path` restores it");
   }
   report.items = progress.progress().items;
   report.bytes = progress.progress().bytes;

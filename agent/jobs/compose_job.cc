@@ -26,14 +26,14 @@ Result<void> CheckRequest(const ComposeRequest& request) {
         fmt::format("the order to compose {} {}", Quote(request.kind + "/" + request.name), why));
   };
   if (request.kind.empty() || request.name.empty() || request.host.empty()) {
-    return refuse("does not say of which source and host");
+    return refuse("does not name the source and the host");
   }
   if (std::ranges::count(request.parts, true, &ComposeRequest::Part::has_data) != 1) {
     return refuse("must name exactly one part that has the data");
   }
   if (std::ranges::count(request.parts, true, &ComposeRequest::Part::is_rest) >
       (request.is_sharded ? 1 : 0)) {
-    return refuse("names a rest where there is none");
+    return refuse("names a rest although the source has none");
   }
   std::set<std::string_view> nodes;
   for (const ComposeRequest::Part& part : request.parts) {
@@ -140,10 +140,10 @@ class ComposeJob {
       AddPart(part, records_[i], is_alone ? "" : part.node + ": ", composition);
     }
     for (const ComposeRequest::Lacking& lacking : request_.lacking) {
-      manifest.missing.push_back(lacking.is_rest
-                                     ? Missing{"shards that no node has saved by itself",
-                                               lacking.reason, "back the source up again"}
-                                     : Missing{"members/" + lacking.node, lacking.reason, ""});
+      manifest.missing.push_back(
+          lacking.is_rest
+              ? Missing{"shards that no node saved", lacking.reason, "back the source up again"}
+              : Missing{"members/" + lacking.node, lacking.reason, ""});
       composition.is_partial = true;
     }
     return composition;

@@ -45,7 +45,7 @@ struct ComposeReport {
   ComposedSnapshot snapshot;
 };
 
-// Under a lock of its own: gives the run's snapshot when it is there already; else writes what an
+// Under a lock of its own: gives the run's snapshot when it exists already; else writes what an
 // earlier try had journaled; else checks that each pack of each part is there, merges the parts
 // and makes the snapshot. No write of the snapshot file begins after `deadline`; until then one
 // that failed because the storage was unavailable is tried again.

@@ -76,7 +76,7 @@ Result<ComposedSnapshot> TryReadBack(const JobContext& context, RepositorySessio
   if (!found) return Fail(std::move(found).error());
   HF_ASSIGN(auto view, repository::OpenSnapshot(repository, *found));
   if (!view->manifest() || view->manifest()->run != context.run) {
-    return Fail(ErrorCode::kCorrupt, "its manifest is not the one that was written");
+    return Fail(ErrorCode::kCorrupt, "its manifest differs from the one that was written");
   }
   HF_TRY(view->List("", [](const ViewEntry&) { return Result<void>{}; }));
   return Describe(*found, *view->manifest());

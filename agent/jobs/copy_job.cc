@@ -45,7 +45,7 @@ Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress
   if (from.url == to.url) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("copy repository {} to itself", Quote(from.label())),
-                "name two: --repository for the one, --to for the other");
+                "name two repositories: --repository and --to");
   }
   HF_ASSIGN(const auto source, RepositorySession::Open(context, from, LockUse::kIfCan));
   HF_ASSIGN(

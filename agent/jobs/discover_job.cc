@@ -27,8 +27,8 @@ void NoteOtherFiles(const host::LocalProcess& process, const config::Schema& opt
   }
   if (others.empty()) return;
   found.notes.push_back(
-      fmt::format("it runs in a container, where these are other files than on this host: {}; name "
-                  "them as this host does, or run an agent in there",
+      fmt::format("it runs in a container, where these paths are not this host's: {}; use this "
+                  "host's paths, or run an agent in the container",
                   fmt::join(others, ", ")));
 }
 
@@ -54,7 +54,7 @@ class Discovery {
     } else {
       service.name = FreeName(kind.kind, found.name);
       if (!repository_.empty())
-        found.notes.push_back("there are several repositories: the first one stands here");
+        found.notes.push_back("several repositories are configured; this is the first");
     }
     service.line = SourceLine(kind.kind, service.name, repository_, found.options);
     service.facts = std::move(found.facts);

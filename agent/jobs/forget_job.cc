@@ -60,11 +60,11 @@ Result<void> JudgeNamed(const JobContext& context, const ForgetOptions& options,
     for (const RetentionVerdict& verdict : verdicts) {
       if (!verdict.keep || !named.contains(verdict.snapshot->id)) continue;
       return Fail(ErrorCode::kDenied,
-                  fmt::format("snapshot {} is one of the newest {} good ones of {}",
+                  fmt::format("snapshot {} is one of the newest {} good snapshots of {}",
                               verdict.snapshot->id.Hex().substr(0, 8), min_keep,
                               Quote(Describe(*verdict.snapshot))),
-                  "--allow-below-floor forgets it all the same; --min-keep, else the repository's "
-                  "min_keep in agent.yaml, says how many stay");
+                  "--allow-below-floor forgets it anyway; --min-keep, or min_keep of the "
+                  "repository in agent.yaml, sets how many stay");
     }
   }
   std::erase_if(verdicts, [&](const RetentionVerdict& verdict) {

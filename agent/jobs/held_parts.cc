@@ -12,8 +12,8 @@ Result<HeldPart> Hold(const JobContext& context, const UncomposedPart& part) {
   const RepositorySettings* repository = context.settings->FindRepository(part.repository);
   if (repository == nullptr) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("repository {} is not configured any more", Quote(part.repository)),
-                "put it back into the settings until the run is over");
+                fmt::format("repository {} is no longer configured", Quote(part.repository)),
+                "add it to agent.yaml again until the run has ended");
   }
   HF_ASSIGN(auto session,
             RepositorySession::Open(context, AddressOf(*repository), LockUse::kBeforeOthers));
@@ -28,7 +28,7 @@ void ClearDeadLocks(const JobContext& context, const RepositorySettings& reposit
       session ? repository::RemoveOwnDeadLocks((*session)->repository(), context.OwnLockOptions())
               : Fail(std::move(session).error());
   if (!removed) {
-    context.Note(repository.name, "cannot look for dead locks now: " + removed.error().message());
+    context.Note(repository.name, "cannot look for stale locks: " + removed.error().message());
   } else if (*removed > 0) {
     context.Note(repository.name,
                  fmt::format("removed {} of this host", FormatCount(*removed, "dead lock")));

@@ -116,7 +116,7 @@ Result<KeyChangeReport> RunKeyPasswd(const JobContext& context, const Repository
   HF_ASSIGN(const Secret old, ReadPassword(address));
   if (password.Reveal() == old.Reveal()) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} {} holds the password that is in use already", kNewPasswordFlag,
+                fmt::format("{} {} holds the password that is already in use", kNewPasswordFlag,
                             Quote(new_password_file)),
                 "leave it out for a random one");
   }

@@ -68,7 +68,7 @@ Result<MethodChoice> ChooseRestoreMethod(const RestoreOptions& options, const So
   HF_TRY(config::CheckOptionsOf(schemas, own, names, OptionStyle::kFlag));
   for (const auto& [name, texts] : options.kind_options) {
     if (options.fixed_options.Has(name)) {
-      return Fail(ErrorCode::kDenied, fmt::format("{} is fixed already", FlagText(name)));
+      return Fail(ErrorCode::kDenied, fmt::format("{} is already fixed", FlagText(name)));
     }
   }
   config::Schema schema = own.options;

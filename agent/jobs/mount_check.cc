@@ -44,7 +44,7 @@ std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSetti
     for (const filetree::Unmounted& one :
          filetree::FindUnmounted(RealPath(path), context.mount_sources)) {
       missing.push_back({path,
-                         fmt::format("nothing is mounted at {}, where {} has a file system",
+                         fmt::format("nothing is mounted at {}, although {} has an entry for it",
                                      Quote(one.point), one.said_by),
                          fmt::format("mount {}", one.point)});
     }

@@ -68,29 +68,28 @@ Result<PartRecord> DecodePartRecord(std::string_view text) {
     record.is_partial = part.at("partial").get<bool>();
     if (const Json& parent = part.at("parent"); !parent.is_null()) {
       Result<repository::Id> id = repository::ParseId(parent.get<std::string>());
-      if (!id) return Fail(ErrorCode::kCorrupt, "it is not of its form: " + id.error().message());
+      if (!id) return Fail(ErrorCode::kCorrupt, "malformed: " + id.error().message());
       record.parent = *id;
     }
     const Json& statistics = part.at("statistics");
     if (!statistics.is_object()) {
-      return Fail(ErrorCode::kCorrupt, "it is not of its form: statistics are no object");
+      return Fail(ErrorCode::kCorrupt, "malformed: statistics are not an object");
     }
     for (const NamedCount& count : kCounts) {
       const auto found = statistics.find(count.name);
       if (found == statistics.end()) continue;
       // The JSON library would convert any number, also one that no count can be.
       if (!found->is_number_unsigned()) {
-        return Fail(ErrorCode::kCorrupt,
-                    fmt::format("it is not of its form: {} is no count", count.name));
+        return Fail(ErrorCode::kCorrupt, fmt::format("malformed: {} is not a count", count.name));
       }
       count.of(record.statistics) = found->get<std::uint64_t>();
     }
   } catch (const Json::exception& e) {
-    return Fail(ErrorCode::kCorrupt, std::string("it is not of its form: ") + e.what());
+    return Fail(ErrorCode::kCorrupt, std::string("malformed: ") + e.what());
   }
   if (record.manifest.parts.size() != 1) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("it speaks of {}; expected one",
+                fmt::format("it describes {}; expected one",
                             FormatCount(record.manifest.parts.size(), "part")));
   }
   return record;
@@ -104,7 +103,7 @@ Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repo
   HF_ASSIGN(std::optional<Attributes> found, view.Stat(kPartRecordName));
   if (!found || found->type != NodeType::kFile || found->size > kRecordBytesMax) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("tree {} has no {}, so it is no part", tree.Hex(), kPartRecordName));
+                fmt::format("tree {} has no {}, so it is not a part", tree.Hex(), kPartRecordName));
   }
   HF_ASSIGN(std::unique_ptr<ByteReader> reader, view.Open(kPartRecordName));
   std::string text;
@@ -116,8 +115,7 @@ Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repo
     // A stranger's list of blobs may be longer than the size beside it says.
     if (text.size() > kRecordBytesMax) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} of tree {} is longer than any that was ever written",
-                              kPartRecordName, tree.Hex()));
+                  fmt::format("{} of tree {} is too long", kPartRecordName, tree.Hex()));
     }
   }
   Result<PartRecord> record = DecodePartRecord(text);

@@ -58,7 +58,7 @@ Result<void> ReplacePasswordFile(const std::string& path, const Secret& password
   HF_ASSIGN(const Fd fd, OpenFile(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   const auto write = [&]() -> Result<void> {
     if (::fchown(fd.get(), before.st_uid, before.st_gid) != 0) {
-      return Fail(ErrnoError(errno, "give its owner to " + Quote(fresh)));
+      return Fail(ErrnoError(errno, "change the owner of " + Quote(fresh)));
     }
     if (::fchmod(fd.get(), before.st_mode & 07777) != 0) {
       return Fail(ErrnoError(errno, "set mode of " + Quote(fresh)));

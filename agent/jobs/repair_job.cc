@@ -25,8 +25,9 @@ Result<RepairPacksReport> RunRepairPacks(const JobContext& context,
   for (const std::string& text : packs) {
     Result<repository::Id> id = repository::ParseId(text);
     if (!id) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no id of a pack", Quote(text)),
-                  "\"check --read-data\" names the damaged ones, with all 64 digits");
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} is not the id of a pack", Quote(text)),
+                  "`holdfast-agent check --read-data` prints the full ids of damaged packs");
     }
     ids.push_back(*id);
   }

@@ -87,7 +87,7 @@ class Restore {
     const bool takes_safety_snapshot =
         options_.mode == RestoreMode::kInPlace && options_.safety_snapshot && !options_.dry_run;
     LockUse lock_use = takes_safety_snapshot ? LockUse::kRequired : LockUse::kIfCan;
-    // What is put into a directory can be gone on with, should the lock turn out to be refused.
+    // What is put into a directory can be resumed, should the lock turn out to be refused.
     const LockWait wait = IsToDirectory() ? LockWait::kLater : LockWait::kHere;
     HF_ASSIGN(FoundSnapshot found,
               FindInRepositories(context_, repositories_,
@@ -170,7 +170,8 @@ class Restore {
     report_.skipped = outcome.skipped;
     report_.removed = outcome.removed;
     if (!extract.restore_owner) {
-      report_.warnings.push_back("files belong to the caller: only root can give them away");
+      report_.warnings.push_back(
+          "files belong to the caller, because only root can set other owners");
     }
     for (std::string& warning : outcome.warnings) {
       report_.warnings.push_back(target.Clean(std::move(warning)));
@@ -210,8 +211,8 @@ class Restore {
     const bool has_patterns = !options_.include.empty() || !options_.exclude.empty();
     if (options_.remove_others && options_.directory == "/" && !has_patterns) {
       return Fail(ErrorCode::kInvalidArgument,
-                  "--delete in / would remove all that the snapshot does not have",
-                  "say what it is about: --include, --exclude");
+                  "--delete in / would remove everything that the snapshot does not have",
+                  "limit it with --include or --exclude");
     }
     // Without the right to give files away every single one would end in a warning.
     extract.restore_owner = ::geteuid() == 0;
@@ -247,11 +248,12 @@ class Restore {
     report_.resumed = true;
     if (!target.has_crashed()) return {};
     if (extract.overwrite == Overwrite::kIfNewer || extract.overwrite == Overwrite::kNever) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("the machine crashed while something was restored to {}, and files "
-                              "there may not be whole",
-                              Quote(target.shown())),
-                  "--overwrite if-changed compares them with the snapshot");
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "the machine crashed during a restore to {}, and files there may be incomplete",
+              Quote(target.shown())),
+          "--overwrite if-changed compares them with the snapshot");
     }
     extract.overwrite = Overwrite::kAlways;
     return {};
@@ -262,7 +264,7 @@ class Restore {
     if (options_.source.empty() || options_.source == source) return {};
     return Fail(ErrorCode::kDenied,
                 fmt::format("snapshot {} is of {}; expected one of {}", ShortId(report_.snapshot),
-                            snapshot_.kind.empty() ? "no source of Holdfast's" : Quote(source),
+                            snapshot_.kind.empty() ? "not a source of Holdfast" : Quote(source),
                             Quote(options_.source)));
   }
 
@@ -348,7 +350,7 @@ class Restore {
   Result<void> CheckDryRun(const RestoreMethod& method) const {
     if (!options_.dry_run || method.has_dry_run) return {};
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("a restore with --{} cannot be tried with --dry-run", method.name));
+                fmt::format("a restore with --{} does not support --dry-run", method.name));
   }
 
   Result<void> Preview(RestoreSession& session) {
@@ -383,10 +385,9 @@ class Restore {
                      fmt::format("safety snapshot before restore of {}", report_.snapshot),
                      /*rehash=*/false, /*before_restore=*/true, staged);
     if (!report_.safety_snapshot->error) return {};
-    return Fail(
-        Error(*report_.safety_snapshot->error)
-            .While("take the safety snapshot, nothing was changed")
-            .WithHint("put right what it names; --no-safety-snapshot restores without one"));
+    return Fail(Error(*report_.safety_snapshot->error)
+                    .While("take the safety snapshot, nothing was changed")
+                    .WithHint("correct what it names; --no-safety-snapshot restores without one"));
   }
 
   // The safety snapshot comes when nothing but the swap is left to fail: a restore that changes
@@ -422,7 +423,7 @@ class Restore {
     std::string why = undone.error().Text();
     return Fail(
         std::move(cause)
-            .While(fmt::format("restore in place failed, and rolling back failed too ({})", why))
+            .While(fmt::format("the restore in place failed, and so did rolling back ({})", why))
             .WithHint("the next backup or restore of this source tries to roll back again"));
   }
 
@@ -482,8 +483,7 @@ class Restore {
     HF_TRY(TakeSafetySnapshot(settings, *source));
     if (!report_.safety_snapshot->manifest.missing.empty()) {
       return Fail(ErrorCode::kUnavailable,
-                  "the safety snapshot has not all of it, so nothing was changed",
-                  std::string(hint));
+                  "the safety snapshot is incomplete, so nothing was changed", std::string(hint));
     }
     timer_.Begin("restore", progress_.progress());
     return report_.safety_snapshot->snapshot;

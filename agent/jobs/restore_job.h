@@ -38,7 +38,7 @@ struct RestoreOptions {
   std::string path = {};
   // kDirectory: only what these select, see repository::PathFilter; and what becomes of what lies
   // in the directory. Unset: it must be new or empty, or hold what an unfinished restore of the
-  // same left, which is gone on with.
+  // same left, which is resumed.
   // A pattern that selects nothing is kNotFound.
   std::vector<std::string> include = {};
   std::vector<std::string> exclude = {};
@@ -80,7 +80,7 @@ struct RestoreReport {
   std::uint64_t skipped = 0;
   std::uint64_t removed = 0;
   bool dry_run = false;  // and so all of these are what would be
-  bool resumed = false;  // an unfinished restore was gone on with
+  bool resumed = false;  // an unfinished restore was resumed
   PhaseSeconds seconds;
   std::vector<std::string> warnings;
   std::vector<std::string> changes;  // kInPlace: what is different now

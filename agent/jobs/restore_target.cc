@@ -23,7 +23,7 @@ constexpr std::string_view kMarkHead = "holdfast restore 1";
 constexpr std::size_t kMarkBytesMax = 1U << 20;
 constexpr const char* kHintForPeople =
     "restore to another directory, or merge with what exists: --overwrite if-changed";
-constexpr const char* kHintForPlans = "name another directory, or have this one removed";
+constexpr const char* kHintForPlans = "name another directory, or remove this one";
 
 struct StreamCloser {
   void operator()(DIR* stream) const { (void)closedir(stream); }
@@ -56,8 +56,8 @@ std::string StartOfMachine() {
 
 std::unexpected<Error> ForeignMark(const std::string& shown) {
   return Fail(ErrorCode::kDenied,
-              fmt::format("{} in {} was not made by a restore of ours", Quote(RestoreTarget::kMark),
-                          Quote(shown)),
+              fmt::format("{} in {} was not made by a restore of Holdfast",
+                          Quote(RestoreTarget::kMark), Quote(shown)),
               "remove it, or restore to another directory");
 }
 
@@ -142,11 +142,12 @@ Result<RestoreTarget> RestoreTarget::Beneath(const std::string& root, std::strin
   HF_TRY(filetree::CheckRelativePath(relative, false));
   Result<Fd> opened = OpenFile(root, O_RDONLY | O_DIRECTORY);
   if (!opened) {
-    return Fail(std::move(opened)
-                    .error()
-                    .While("open the restore root")
-                    .WithHint("make the directory, or mount what should be there; restores never "
-                              "make it"));
+    return Fail(
+        std::move(opened)
+            .error()
+            .While("open the restore root")
+            .WithHint(
+                "create the directory, or mount its file system; a restore never creates it"));
   }
   Fd directory = *std::move(opened);
   std::string shown = root;

@@ -186,11 +186,11 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       Error damage = std::move(snapshots->unreadable.front().error);
       // The damaged one may be the newest: nobody shall get an older state without knowing it.
       if (match && (choice.is_undo || selector.starts_with("latest"))) {
-        return Fail(Error(damage.code(), damage.message())
-                        .WithHint(fmt::format("of those that can be read the latest is {}; name it "
-                                              "if it will do",
-                                              match->id.Hex().substr(0, 8)))
-                        .While(what));
+        return Fail(
+            Error(damage.code(), damage.message())
+                .WithHint(fmt::format("the latest readable snapshot is {}; name it to use it",
+                                      match->id.Hex().substr(0, 8)))
+                .While(what));
       }
       warnings.push_back(fmt::format("{}: {}", what, damage.message()));
       failure = Worse(std::move(failure), std::move(damage).While(what));
@@ -207,7 +207,7 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("snapshot {} is in repositories {} and {}", Quote(selector),
                               Quote(found->session->address().label()), Quote(address.label())),
-                  "choose one by --repository NAME");
+                  "choose one with --repository NAME");
     }
     found = FoundSnapshot{*std::move(match), *std::move(session), {}};
     if (!passed_over.empty()) notes.push_back(repository::DescribePassedOver(passed_over));

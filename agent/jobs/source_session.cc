@@ -32,7 +32,7 @@ Result<std::string> RecoverInPlace(const SourceKind& kind, const SourceContext& 
   const RestoreMethod* method = kind.InPlaceMethod();
   if (method == nullptr) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("{} has no restore in place to finish", Quote(kind.kind)));
+                fmt::format("{} has no restore in place that can be finished", Quote(kind.kind)));
   }
   return std::get<InPlaceRestore>(method->open).recover(context, state);
 }
@@ -85,8 +85,8 @@ Result<void> SourceSession::Recover(const JobContext& context, const SourceSetti
       RecoverInPlace(*kind_, MakeSourceContext(context, *kind_, settings.name), unfinished->state);
   if (!done) {
     return Fail(std::move(done).error().While(what).WithHint(
-        "put right what it names and run the same again; until then this source is neither saved "
-        "nor restored"));
+        "correct what it names and run the same command again; until then this source is neither "
+        "backed up nor restored"));
   }
   RestoreJournal journal(state_dir, *unfinished);
   HF_TRY(journal.Remove());

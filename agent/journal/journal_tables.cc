@@ -108,7 +108,7 @@ DatabaseOptions JournalOptions(std::string path) {
           .application_id = kApplicationId,
           .corrupt_hint =
               "stop the agent, move the journal away and join the cluster again with a new token: "
-              "an older copy would have forgotten which plans were done",
+              "an older copy does not know which plans were carried out",
           .holder = "holdfast-agent"};
 }
 

@@ -66,8 +66,8 @@ DatabaseOptions Options(const std::string& path) {
           .what = "log of restore plans",
           .application_id = kApplicationId,
           .corrupt_hint =
-              "move it away and join the cluster again with a new token: plans made for this node "
-              "so far are refused then, and none can run twice",
+              "move it away and join the cluster again with a new token: the node then refuses all "
+              "plans made so far, and no plan can run twice",
           .holder = "holdfast-agent restore-helper"};
 }
 

@@ -27,8 +27,8 @@ std::string JournalPath(const std::string& state_dir, std::string_view kind,
 std::unexpected<Error> Unreadable(const std::string& path, std::string_view why) {
   return Fail(ErrorCode::kCorrupt,
               fmt::format("restore journal {} cannot be understood: {}", Quote(path), why),
-              "a restore in place was interrupted; look for \".holdfast-\" names beside the "
-              "source's files, put them right by hand, then remove the journal");
+              "a restore in place was interrupted; look for names with \".holdfast-\" next to the "
+              "source's files, move them into place by hand, then remove the journal");
 }
 
 }  // namespace
@@ -78,7 +78,7 @@ Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& s
     return Fail(std::move(bytes).error());
   }
   nlohmann::json document = nlohmann::json::parse(AsText(*bytes), nullptr, false);
-  if (!document.is_object()) return Unreadable(path, "no JSON object");
+  if (!document.is_object()) return Unreadable(path, "not a JSON object");
   auto text = [&](const char* field) -> std::string {
     auto found = document.find(field);
     return found != document.end() && found->is_string() ? found->get<std::string>() : "";

@@ -60,7 +60,7 @@ Result<void> ReadRoots(const Node& root, const ReadContext& context, Policy& pol
     if (!path) return Fail(std::move(path).error().While(value.location.Text()));
     if (value.scalar.empty() || *path == "/") {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: restore root {} is {}; expected a directory of its own",
+                  fmt::format("{}: restore root {} is {}; expected a separate directory",
                               value.location.Text(), Quote(key.name), Quote(value.scalar)));
     }
     policy.restore_roots.emplace(key.name, *std::move(path));
@@ -71,13 +71,15 @@ Result<void> ReadRoots(const Node& root, const ReadContext& context, Policy& pol
 Schema MakeTargetSchema() {
   Schema schema;
   schema.options = {
-      {.name = "kind", .required = true, .help = "of the snapshots that may be restored there"},
+      {.name = "kind",
+       .required = true,
+       .help = "the kind of the snapshots that may be restored there"},
       {.name = "may_set",
        .type = OptionType::kStringList,
-       .help = "options that an order may give beside those that stand here"},
+       .help = "options that an order may give in addition to those set here"},
       {.name = "as_root",
        .type = OptionType::kBool,
-       .help = "by the restore helper, which may write what belongs to others"},
+       .help = "run it in the restore helper, which can write files of other users"},
   };
   return schema;
 }

@@ -19,34 +19,33 @@ std::vector<OptionSpec> MakeS3Options() {
   return {
       {.name = "region",
        .type = OptionType::kString,
-       .help = "where the bucket is, e.g. \"eu-central-1\""},
+       .help = "the region of the bucket, e.g. \"eu-central-1\""},
       {.name = "style",
        .type = OptionType::kString,
        .help = "where requests name the bucket: in the path or in the host's name",
        .choices = {"auto", "path", "virtual-host"}},
       {.name = "ca",
        .type = OptionType::kPath,
-       .help = "the authority that signed the server's certificate; left out, what the system "
-               "trusts"},
+       .help = "the authority that signed the server's certificate; default: the system's trusted "
+               "authorities"},
       {.name = "connections",
        .type = OptionType::kInteger,
-       .help = "how many requests go out at once",
+       .help = "how many requests are sent at once",
        .minimum = 1,
        .maximum = s3::kConnectionsMax},
       {.name = "credentials",
        .type = OptionType::kString,
-       .help = "where the credentials are looked for",
+       .help = "where to look for the credentials",
        .choices = {"auto", "environment", "file", "web-identity", "instance-metadata"}},
       {.name = "access_key_id",
        .type = OptionType::kString,
-       .help = "whose secret is in "
-               "secret_access_key_file"},
+       .help = "the access key whose secret is in secret_access_key_file"},
       {.name = "secret_access_key_file",
        .type = OptionType::kPath,
        .help = "the file that holds the secret access key"},
       {.name = "credentials_file",
        .type = OptionType::kPath,
-       .help = "a shared credentials file of AWS's form"},
+       .help = "a shared credentials file in AWS's format"},
       {.name = "profile",
        .type = OptionType::kString,
        .help = "the section of the shared credentials file"},
@@ -56,7 +55,7 @@ std::vector<OptionSpec> MakeS3Options() {
        .help = "the file that holds a web identity's token"},
       {.name = "sts_url",
        .type = OptionType::kString,
-       .help = "where a web identity's token is exchanged, where that is not AWS's own STS"},
+       .help = "the service that exchanges the web identity's token, if it is not AWS's own STS"},
   };
 }
 
@@ -91,10 +90,10 @@ Result<CredentialKind> KindOfCredentials(const config::Values& values) {
   for (const ImpliedKind& implied : kImplied) {
     if (!values.Has(implied.option)) continue;
     if (kind && *kind != implied.kind) {
-      return values.Invalid(implied.option,
-                            fmt::format("{} does not go with {}; expected one way to the "
-                                        "credentials",
-                                        Quote(implied.option), Quote(decided_by)));
+      return values.Invalid(
+          implied.option,
+          fmt::format("{} and {} exclude each other; expected one source of credentials",
+                      Quote(implied.option), Quote(decided_by)));
     }
     if (!kind) decided_by = implied.option;
     kind = implied.kind;
@@ -154,9 +153,11 @@ Result<s3::Settings> ReadS3Settings(const config::Values& values,
   if (!url.starts_with("s3:")) {
     for (const OptionSpec& option : S3Options()) {
       if (!values.Has(option.name)) continue;
-      return values.Invalid(option.name, fmt::format("{} is of a repository on S3; expected it "
-                                                     "with a \"url\" that begins with \"s3:\"",
-                                                     Quote(option.name)));
+      return values.Invalid(
+          option.name,
+          fmt::format(
+              "{} is only for a repository on S3; expected a \"url\" that begins with \"s3:\"",
+              Quote(option.name)));
     }
     return settings;
   }

@@ -52,10 +52,10 @@ Schema MakeAgentSchema() {
   schema.options = {
       {.name = "node",
        .type = OptionType::kString,
-       .help = "this host's name in the cluster; the host name where it is left out"},
+       .help = "this host's name in the cluster; default: the host name"},
       {.name = "cluster",
        .type = OptionType::kString,
-       .help = "the cluster's name; stands in every snapshot's tags"},
+       .help = "the cluster's name, a tag of every snapshot"},
       {.name = "state_dir",
        .type = OptionType::kPath,
        .help = "the agent's own directory: locks, journals, scratch space"},
@@ -94,7 +94,7 @@ std::uint64_t RateOf(const Values& values, std::string_view name) {
 config::OptionSpec ReadersOption() {
   return {.name = "readers",
           .type = OptionType::kInteger,
-          .help = "how many small files of a source are read at once",
+          .help = "how many small files of a source to read at once",
           .minimum = 1,
           .maximum = 64};
 }
@@ -104,12 +104,12 @@ Schema MakeLimitsSchema() {
   schema.options = {
       {.name = "tasks",
        .type = OptionType::kInteger,
-       .help = "how many tasks of a controller's plans save or restore at once",
+       .help = "how many tasks of a controller's plans run at once",
        .minimum = 1,
        .maximum = 64},
       ReadersOption(),
-      RateOption("read_mib_s", "how fast all sources together are read, in MiB a second"),
-      RateOption("write_mib_s", "how fast all repositories together are written, in MiB a second"),
+      RateOption("read_mib_s", "read limit of all sources together, in MiB/s"),
+      RateOption("write_mib_s", "write limit of all repositories together, in MiB/s"),
   };
   return schema;
 }
@@ -127,7 +127,7 @@ Schema MakeRepositorySchema() {
       {.name = "url",
        .type = OptionType::kString,
        .required = true,
-       .help = "where the repository lies, e.g. \"file:/srv/backup/main\" or "
+       .help = "the repository's place, e.g. \"file:/srv/backup/main\" or "
                "\"s3:https://host/bucket/prefix\""},
       {.name = "password_file",
        .type = OptionType::kPath,
@@ -136,14 +136,14 @@ Schema MakeRepositorySchema() {
       CompressionOption(),
       {.name = "extra_verify",
        .type = OptionType::kBool,
-       .help = "whether each new blob is opened and compared before it is stored"},
+       .help = "whether to decrypt and compare each new blob before it is stored"},
       {.name = "min_keep",
        .type = OptionType::kInteger,
-       .help = "how many of the newest good snapshots of each source are not forgotten",
+       .help = "how many of the newest good snapshots of each source always stay",
        .minimum = 0,
        .maximum = 1'000'000},
-      RateOption("read_mib_s", "how fast it is read, in MiB a second"),
-      RateOption("write_mib_s", "how fast it is written, in MiB a second"),
+      RateOption("read_mib_s", "read limit in MiB/s"),
+      RateOption("write_mib_s", "write limit in MiB/s"),
   };
   schema.options.insert(schema.options.end(), S3Options().begin(), S3Options().end());
   return schema;
@@ -155,17 +155,17 @@ Schema MakeCommonSourceSchema() {
       {.name = "kind",
        .type = OptionType::kString,
        .required = true,
-       .help = "what kind of service it is"},
+       .help = "the kind of service"},
       {.name = "name",
        .type = OptionType::kString,
        .required = true,
        .help = "the source's own name among those of its kind"},
       {.name = "repository",
        .type = OptionType::kString,
-       .help = "where its snapshots go; may be left out where there is one repository"},
+       .help = "the repository for its snapshots; optional if only one is configured"},
       CompressionOption(),
       ReadersOption(),
-      RateOption("read_mib_s", "how fast its content is read, in MiB a second"),
+      RateOption("read_mib_s", "read limit of its content, in MiB/s"),
   };
   return schema;
 }

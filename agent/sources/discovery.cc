@@ -41,8 +41,8 @@ std::string ValueText(const std::map<std::string, Value>& values) {
 
 void DiscoveredSource::NoteRelative(std::string_view option) {
   notes.push_back(
-      fmt::format("the directory that it runs in may not be seen: make \"{}\" absolute (hint: {})",
-                  option, host::kLookHint));
+      fmt::format("its working directory cannot be read: make \"{}\" absolute (hint: {})", option,
+                  host::kLookHint));
 }
 
 bool IsConfiguredBy(const DiscoveredSource& found, const config::Values& values,

@@ -24,7 +24,7 @@ Result<std::optional<std::string>> ReadForeignFile(Result<Fd> file, const std::s
   struct stat status {};
   if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
   std::string text;
   Bytes buffer(64U << 10);
   for (;;) {

@@ -109,7 +109,7 @@ Result<HttpAccess> OpenHttpAccess(const HttpAccessSettings& settings) {
   text.resize(std::min(text.size(), text.find_first_of("\r\n")));
   if (text.empty())
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("password file {} holds no password in its first line",
+                fmt::format("the first line of password file {} has no password",
                             Quote(settings.password_file)));
   access.password = Secret(std::move(text));
   return access;

@@ -70,7 +70,7 @@ Result<std::string> Unescape(std::string_view text) {
       const auto [end, error] =
           std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
       if (error != std::errc() || end != digits.data() + 4)
-        return Fail(ErrorCode::kCorrupt, "a property has an escape \\u without its four digits");
+        return Fail(ErrorCode::kCorrupt, "a property has an escape \\u without four digits");
       AppendUtf8(code, plain);
       text.remove_prefix(4);
     }

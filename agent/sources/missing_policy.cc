@@ -18,7 +18,7 @@ Result<void> RefuseMissing(const std::vector<Missing>& missing) {
   if (missing.empty()) return {};
   const Missing& first = missing.front();
   return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", first.what, first.reason),
-              first.remedy + "; \"on_missing: warn\" saves without it");
+              first.remedy + "; \"on_missing: warn\" backs up without it");
 }
 
 }  // namespace holdfast

@@ -17,7 +17,7 @@ Result<void> CheckNewDirectory(const std::string& directory, const std::string& 
     return Fail(ErrnoError(errno, "look at " + Quote(directory)));
   }
   if (!S_ISDIR(status.st_mode))
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is no directory", Quote(directory)),
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is not a directory", Quote(directory)),
                 "name a directory that does not exist yet, or an empty one");
   std::error_code error;
   const bool is_empty = std::filesystem::is_empty(directory, error);

@@ -82,7 +82,7 @@ struct MethodOutcome {
   std::vector<std::string> lines = {};  // for the operator
   std::vector<std::string> warnings = {};
   std::vector<PlannedChange> plan = {};  // of a dry run
-  bool resumed = false;                  // an unfinished restore was gone on with
+  bool resumed = false;                  // an unfinished restore was resumed
   // What could not be done, although all the rest is.
   std::optional<Error> partly = std::nullopt;
 };

@@ -1,7 +1,7 @@
 // The listening side that all servers of this room share: a ROUTER behind CURVE, and the thread
 // that answers for who comes in. No other room includes this header.
 //
-// That thread serves ZAP (rfc.zeromq.org/spec/27): it is there before the socket listens, and the
+// That thread serves ZAP (rfc.zeromq.org/spec/27): it exists before the socket listens, and the
 // process aborts when it ends unasked, for CURVE alone would let everybody in. Everything else
 // happens on the one thread that owns the Door. It also watches the connections, because ZeroMQ
 // neither limits nor closes them: one too many, and one that says nothing, is cut.

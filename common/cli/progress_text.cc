@@ -121,7 +121,7 @@ std::string ProgressLine(const ProgressSample& sample, std::size_t width) {
     for (const Part& part : parts) columns += 2 + Columns(part.text);
     return columns;
   };
-  // Parts go until half of the line is the subject's, or all of it is there.
+  // Parts go until half of the line is the subject's, or all of it exists.
   const std::size_t wanted = std::min(Columns(subject), std::max(kSubjectMin, width / 2));
   while (!parts.empty() && rest(kBarMin) + wanted > width) {
     parts.erase(std::ranges::max_element(parts, {}, &Part::rank));

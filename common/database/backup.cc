@@ -154,7 +154,7 @@ Result<void> CopyDatabase(Connection& from, const std::string& to, const std::st
   HF_CHECK(!from.is_in_transaction());
   struct stat status {};
   if (::lstat(to.c_str(), &status) == 0) {
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(to)),
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(to)),
                 "name a new file");
   }
   std::array<std::uint8_t, 8> random;

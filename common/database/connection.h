@@ -113,7 +113,7 @@ class Transaction {
   Transaction& operator=(Transaction&& other) = delete;
   ~Transaction();
 
-  // Durable on return. After an error nothing of it is there, with one exception: when the file
+  // Durable on return. After an error nothing of it exists, with one exception: when the file
   // system failed to sync, nobody knows, and the connection refuses all further writing. The
   // program then ends and finds out at its next start.
   Result<void> Commit();

@@ -58,7 +58,7 @@ std::unexpected<Error> OpenFailed(int number, int base, const std::string& path,
                 "restore into a fresh directory, or move the link away");
   }
   if (number == ENOTDIR) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(shown)),
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a directory", Quote(shown)),
                 "restore into a fresh directory, or move the file away");
   }
   return Fail(ErrnoError(number, "open directory " + Quote(shown)));

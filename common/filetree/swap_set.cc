@@ -205,7 +205,7 @@ Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_vie
   entry.had_target = entry.target_inode != 0;
   entry.is_removal = is_removal;
   if (InodeOf(entry.staged) != 0) {
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(entry.staged)),
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(entry.staged)),
                 "another restore uses it, or left it behind; remove it when none runs");
   }
   entries_.push_back(entry);

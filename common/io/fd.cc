@@ -154,7 +154,7 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
     if (mkdir(part.c_str(), mode) == 0) continue;
     int number = errno;
     struct stat status {};
-    // A directory that exists may answer EROFS, EACCES or EEXIST: what counts is that it is there.
+    // A directory that exists may answer EROFS, EACCES or EEXIST: what counts is that it exists.
     if (stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
     if (number == EEXIST) {
       return Fail(ErrorCode::kAlreadyExists,

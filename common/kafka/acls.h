@@ -35,7 +35,7 @@ struct AclBinding {
 // All of them, sorted.
 Result<std::vector<AclBinding>> DescribeAcls(Client& client, std::stop_token stop);
 
-// What became of each, in their order; nullopt: it is there. One that was there stays. kUnsupported
+// What became of each, in their order; nullopt: it exists. One that was there stays. kUnsupported
 // for each where the cluster has no authorizer.
 Result<std::vector<std::optional<Error>>> CreateAcls(Client& client,
                                                      std::span<const AclBinding> bindings,

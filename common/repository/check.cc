@@ -278,7 +278,7 @@ class TreeCheck {
   std::stop_token stop_;
   Id snapshot_;
   std::uint64_t number_ = 0;         // of it, from 1
-  bool is_confirmed_ = false;        // it is there, and the index is that of now
+  bool is_confirmed_ = false;        // it exists, and the index is that of now
   bool wants_confirmation_ = false;  // the error that ends the walk
   bool is_visitors_ = false;         // likewise
   bool is_index_fresh_ = false;

@@ -1,4 +1,4 @@
-// A file's content as the list of blobs that a snapshot has for it, and what of it is there.
+// A file's content as the list of blobs that a snapshot has for it, and what of it exists.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ Error SizeMismatch(std::uint64_t bytes, std::uint64_t size);
 std::vector<bool> FindBlobsInFile(int file, std::span<const Id> blobs,
                                   std::span<const std::uint64_t> offsets, unsigned threads);
 
-// One of them, if it is there: its bytes, else none.
+// One of them, if it exists: its bytes, else none.
 Bytes ReadBlobInFile(int file, const Id& blob, std::uint64_t begin, std::uint64_t end);
 
 }  // namespace holdfast::repository

@@ -290,7 +290,7 @@ Result<void> RepositoryView::List(std::string_view path,
                                   const std::function<Result<void>(const ViewEntry&)>& visit) {
   HF_ASSIGN(TreeNode node, Need(path));
   if (node.attributes.type != NodeType::kDirectory) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(path)));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a directory", Quote(path)));
   }
   HF_ASSIGN(DirectoryCache::Lease directory, cache_.Borrow(*node.subtree));
   for (std::size_t i = 0; i < directory->size(); ++i) {

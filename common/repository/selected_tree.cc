@@ -34,7 +34,8 @@ Result<SelectedTree> SelectedTree::Open(Repository& repository, RepositoryView& 
   HF_ASSIGN(tree.strip_, Normalize(options.strip));
   HF_ASSIGN(const TreeNode stripped, view.Need(tree.strip_));
   if (stripped.attributes.type != NodeType::kDirectory) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no directory", Quote(tree.strip_)));
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is not a directory", Quote(tree.strip_)));
   }
   HF_TRY(tree.Select(options.paths));
   if (tree.paths_.front() == tree.strip_) tree.top_tree_ = stripped.subtree;

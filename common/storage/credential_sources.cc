@@ -258,7 +258,7 @@ class InstanceMetadata final : public CredentialSource {
   std::string url_;
   const bool is_disabled_;
   const bool is_required_;
-  bool has_answered_ = false;  // then it is there, and a failure is one
+  bool has_answered_ = false;  // then it exists, and a failure is one
 };
 
 }  // namespace
@@ -313,7 +313,8 @@ Result<Credentials> ParseMetadataCredentials(std::string_view text) {
     return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
   };
   if (!json.is_object()) {
-    return Fail(ErrorCode::kCorrupt, "instance metadata answered something that is no JSON object");
+    return Fail(ErrorCode::kCorrupt,
+                "instance metadata answered something that is not a JSON object");
   }
   if (text_of("Code") != "Success") {
     return Fail(ErrorCode::kDenied, "instance metadata has no credentials for the machine's role",

@@ -246,7 +246,7 @@ Result<S3Storage::Answer> S3Storage::Look(const Request& request) {
   why.headers.emplace_back("range", "bytes=0-0");
   why.answer_bytes_max = 1;
   HF_ASSIGN(Answer told, Send(why));
-  // 416: it is there and has no first byte.
+  // 416: it exists and has no first byte.
   if (told.error.code.empty() || told.status == 416) return answer;
   return told;
 }
@@ -311,7 +311,7 @@ Result<void> S3Storage::Put(const FileName& name, ByteView content, PutMode mode
     Result<FileInfo> there = Stat(name);
     if (there) {
       return CompareWithOurs(name, content,
-                             Error(ErrorCode::kAlreadyExists, request.what + ": it is there"));
+                             Error(ErrorCode::kAlreadyExists, request.what + ": it exists"));
     }
     if (there.error().code() != ErrorCode::kNotFound) return Fail(std::move(there).error());
     request.headers.emplace_back("if-none-match", "*");

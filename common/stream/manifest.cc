@@ -33,7 +33,7 @@ Result<std::uint64_t> CountFromJson(const Json& json, const char* name) {
   if (count == json.end()) return 0;
   if (count->is_number_unsigned()) return count->get<std::uint64_t>();
   return Fail(ErrorCode::kCorrupt,
-              fmt::format("manifest is not of its form: {} is no count", name));
+              fmt::format("manifest is not of its form: {} is not a count", name));
 }
 
 Result<PartManifest> PartFromJson(const Json& json) {
@@ -100,7 +100,7 @@ Result<Manifest> FromJson(const Json& json) {
 // Of a text of any format: all formats have this field, so that an old program can say why it
 // stops.
 Result<void> CheckVersion(const Json& json) {
-  if (!json.is_object()) return Fail(ErrorCode::kCorrupt, "manifest is no JSON object");
+  if (!json.is_object()) return Fail(ErrorCode::kCorrupt, "manifest is not a JSON object");
   const auto version = json.find("format_version");
   if (version == json.end() || !version->is_number_unsigned() ||
       version->get<std::uint64_t>() == 0) {

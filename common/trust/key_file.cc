@@ -33,7 +33,7 @@ Result<void> FillAndLink(int fd, const std::string& temporary, const std::string
   HF_TRY(SyncFile(fd, path));
   if (link(temporary.c_str(), path.c_str()) == 0) return {};
   if (errno != EEXIST) return Fail(ErrnoError(errno, "create " + Quote(path)));
-  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(path)),
+  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(path)),
               "move it away first; a key that is lost cannot be made again");
 }
 

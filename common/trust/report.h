@@ -26,7 +26,7 @@ struct VerifiedReport {
   crypto::Digest hash{};
 };
 
-// kDenied when it is not signed by `agent_key` alone; kCorrupt when it is no report, has no
+// kDenied when it is not signed by `agent_key` alone; kCorrupt when it is not a report, has no
 // outcome, ids of the wrong length, or no place in a chain. Whose it is and whether it is the next
 // one is the caller's to compare.
 Result<VerifiedReport> VerifyReport(ByteView envelope, const crypto::PublicKey& agent_key);

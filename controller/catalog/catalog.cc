@@ -60,7 +60,7 @@ Result<void> Catalog::Take(const ClusterRecord& record) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("this catalog belongs to the cluster {} and not to {}", Quote(origin_),
                             Quote(record.cluster_id)),
-                "each cluster has a catalog of its own; check the path");
+                "each cluster has its own catalog; check the path");
   }
   origin_ = record.cluster_id;
   return PutRecord(connection_, record);
@@ -139,7 +139,7 @@ Result<void> Catalog::Take(const AuditEntry& entry) {
 
 Result<void> Catalog::ExpectChange(std::string_view what, std::string_view which) const {
   if (connection_.changed_rows() == 1) return {};
-  return Fail(ErrorCode::kInternal, fmt::format("the catalog knows no {} {}", what, Quote(which)));
+  return Fail(ErrorCode::kInternal, fmt::format("the catalog has no {} {}", what, Quote(which)));
 }
 
 Result<void> Catalog::Take(const PlanAnswered& change) {

@@ -100,7 +100,7 @@ Result<IdRange> RangeOf(std::string_view prefix) {
   Result<Bytes> decoded = HexDecode(first);
   if (!decoded) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no beginning of a snapshot's id", Quote(prefix)),
+                fmt::format("{} is not the beginning of a snapshot's id", Quote(prefix)),
                 "an id consists of the digits 0-9 and a-f");
   }
   range.first = *std::move(decoded);
@@ -313,7 +313,7 @@ Result<Bytes> CatalogReader::TaskReport(std::string_view run, std::uint32_t numb
   HF_ASSIGN(bool has_row, row.Next());
   if (!has_row) {
     return Fail(ErrorCode::kNotFound,
-                fmt::format("the catalog knows no task {} of the run {}", number, Quote(run)));
+                fmt::format("the catalog has no task {} of run {}", number, Quote(run)));
   }
   Bytes report;
   HF_TRY(row.Read(report));

@@ -254,9 +254,7 @@ DatabaseOptions CatalogOptions(std::string path) {
           .what = "catalog",
           .application_id = kApplicationId,
           .corrupt_hint =
-              "`holdfast catalog check` says what is damaged; stop the controller and put back a "
-              "copy that `holdfast catalog backup` made, or make it anew with `holdfast catalog "
-              "rebuild`",
+              "`holdfast catalog check` shows the damage; stop the controller and restore a copy that `holdfast catalog backup` made, or recreate the catalog with `holdfast catalog rebuild`",
           .holder = "holdfast-controller"};
 }
 

@@ -18,7 +18,7 @@ using config::Schema;
 const Schema& CliSchema() {
   static const Schema schema{{
       {.name = "controller", .help = "\"tcp://HOST:7735\", or the path of a socket"},
-      {.name = "cluster_id", .help = "the cluster's ULID; what is signed must be for it"},
+      {.name = "cluster_id", .help = "the cluster's ULID; only orders for this cluster are signed"},
       {.name = "server_key", .help = "the controller's CURVE key, as Z85 text"},
       {.name = "server_key_file", .type = OptionType::kPath, .help = "the same, in a file"},
       {.name = "curve_key_file",
@@ -105,7 +105,7 @@ Result<CliSettings> LoadCliSettings(const std::string& config_option,
   }
   if (!settings.cluster_id.empty() && !IsUlid(settings.cluster_id)) {
     return values.Invalid("cluster_id",
-                          fmt::format("cluster_id {} is no ULID", Quote(settings.cluster_id)));
+                          fmt::format("cluster_id {} is not a ULID", Quote(settings.cluster_id)));
   }
   settings.warnings = config::WarnOfUnusedVariables(environment, used);
   return settings;

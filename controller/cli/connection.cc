@@ -62,7 +62,7 @@ class LocalConnection final : public Connection {
  private:
   std::unexpected<Error> Failed(const Error& error) const {
     if (error.code() != ErrorCode::kUnavailable) return std::unexpected(error);
-    return Fail(ErrorCode::kUnavailable, fmt::format("the controller at {} has gone", Quote(path_)),
+    return Fail(ErrorCode::kUnavailable, fmt::format("the connection to the controller at {} was closed", Quote(path_)),
                 "see `systemctl status holdfast-controller`");
   }
 
@@ -112,7 +112,7 @@ class CurveConnection final : public Connection {
   Result<Bytes> Receive(milliseconds timeout) override {
     HF_ASSIGN(std::optional<Bytes> message, Wait(timeout, false));
     if (message) return *std::move(message);
-    return Fail(ErrorCode::kTimedOut, fmt::format("no word from {}", Quote(endpoint_)));
+    return Fail(ErrorCode::kTimedOut, fmt::format("no answer from {}", Quote(endpoint_)));
   }
 
  private:
@@ -168,7 +168,7 @@ class CurveConnection final : public Connection {
           return std::move(event->bytes);
         case bus::BusEvent::Kind::kDisconnected:
           return Fail(ErrorCode::kUnavailable,
-                      fmt::format("the controller at {} has gone", Quote(endpoint_)),
+                      fmt::format("the connection to the controller at {} was closed", Quote(endpoint_)),
                       "see `systemctl status holdfast-controller` on its host");
         case bus::BusEvent::Kind::kRefused:
           return Fail(ErrorCode::kDenied,
@@ -215,8 +215,7 @@ Result<ControllerAddress> AddressOf(const CliSettings& settings) {
         ErrorCode::kInvalidArgument,
         fmt::format("no {} for the controller at {}",
                     has_server_key ? "curve_key_file" : "server_key", Quote(settings.controller)),
-        settings.file.empty() ? "copy the files of operators/PERSON that `holdfast init` made to "
-                                "~/.config/holdfast"
+        settings.file.empty() ? "copy the files that `holdfast init` wrote to operators/PERSON to ~/.config/holdfast"
                               : "name it in " + settings.file);
   }
   ControllerAddress::Curve curve;
@@ -286,7 +285,7 @@ Result<v1::AdminReply> ControllerClient::Next(milliseconds timeout) {
     if (!reply.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
         reply.reply_case() == v1::AdminReply::REPLY_NOT_SET) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("the controller at {} answers what this program does not understand",
+                  fmt::format("this program does not understand the answer of the controller at {}",
                               Quote(endpoint())),
                   "compare `holdfast --version` with the controller's in `holdfast status`");
     }
@@ -313,13 +312,13 @@ Result<v1::AdminReply> ControllerClient::Ask(v1::AdminRequest request,
           ErrorCode::kTimedOut,
           fmt::format("the controller at {} did not answer within {}", Quote(endpoint()),
                       FormatDuration(timeout)),
-          "what was asked for may happen all the same: see `holdfast run list` and its log");
+          "the request may still be carried out: see `holdfast run list` and the controller's log");
     }
     if (reply->id() != id) continue;
     if (reply->reply_case() == v1::AdminReply::kError) return Fail(ErrorOf(reply->error()));
     if (reply->reply_case() == expected) return reply;
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("the controller at {} answers another question", Quote(endpoint())),
+                fmt::format("the controller at {} answered a different request", Quote(endpoint())),
                 "compare `holdfast --version` with the controller's in `holdfast status`");
   }
 }
@@ -341,7 +340,7 @@ ErrorCode ErrorCodeNamed(std::string_view name) {
 
 Error ErrorOf(const v1::AdminError& error) {
   Error made(ErrorCodeNamed(error.code()), error.message().empty()
-                                               ? "the controller refuses and does not say why"
+                                               ? "the controller refuses without a reason"
                                                : error.message());
   return error.hint().empty() ? made : std::move(made).WithHint(error.hint());
 }

@@ -27,7 +27,7 @@ Result<trust::RootDocument> CurrentRoot(Session& session, const std::string& bas
     return Fail(ErrorCode::kDenied,
                 fmt::format("the controller's root document is of cluster {}; expected {}",
                             root->cluster_id(), settings->cluster_id),
-                "look at controller and cluster_id in " + settings->file);
+                "check controller and cluster_id in " + settings->file);
   }
   return root;
 }

@@ -19,7 +19,7 @@ class Comparison {
     if (is != expected) Differs(name, is ? "yes" : "no", expected ? "yes" : "no");
   }
   void Differs(std::string_view name, std::string_view is, std::string_view expected) {
-    text_ += fmt::format("{}{} is {} and not {}", text_.empty() ? "" : "; ", name, is, expected);
+    text_ += fmt::format("{}{} is {}, not {}", text_.empty() ? "" : "; ", name, is, expected);
   }
   const std::string& text() const { return text_; }
 
@@ -157,7 +157,7 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
     return Fail(ErrorCode::kDenied,
                 fmt::format("draft {} orders a {}, which needs no operator", Quote(draft.draft()),
                             trust::OrderKindText(trust::KindOf(plan))),
-                "sign nothing that this controller asks for before somebody has looked at it");
+                "do not sign anything for this controller before it has been investigated");
   }
   const v1::RestoreOrder& order = plan.restore();
   Comparison comparison;
@@ -178,9 +178,9 @@ Result<v1::Plan> CheckDraft(const v1::DraftView& draft, const ExpectedRestore& e
   CompareTimes(plan, now, comparison);
   if (comparison.text().empty()) return plan;
   return Fail(ErrorCode::kDenied,
-              fmt::format("draft {} is not what was asked for, and was not signed: {}",
+              fmt::format("draft {} differs from the request and was not signed: {}",
                           Quote(draft.draft()), comparison.text()),
-              "sign nothing that this controller asks for before somebody has looked at it");
+              "do not sign anything for this controller before it has been investigated");
 }
 
 std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan) {

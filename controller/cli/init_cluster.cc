@@ -57,7 +57,7 @@ Result<void> CheckNumber(std::string_view option, unsigned value, std::size_t mo
   if (value >= 1 && value <= most) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} is {}; expected 1 to {}", option, value, most),
-              "there must be as many operators as an order needs: --operator PERSON for each");
+              "name at least as many operators as an order needs: --operator PERSON for each");
 }
 
 // A host of an endpoint: an IPv6 address stands in brackets.

@@ -31,19 +31,19 @@ OptionList Globals(OperatorGlobals& globals) {
 
 ProgramText Text() {
   return {.name = "holdfast",
-          .summary = "Holdfast: backs up a cluster's services and puts them back.",
+          .summary = "Holdfast: backs up and restores the services of a cluster.",
           .version = VersionText(),
           .examples =
               "  holdfast status\n"
               "  holdfast backup --all\n"
               "  holdfast restore latest:files/app --node web-1 --into staging/look\n",
-          .groups = {{"agent", "nodes: who has joined, tokens, revoking"},
-                     {"source", "what can be saved"},
-                     {"run", "look at runs, follow and end them"},
-                     {"snapshot", "look at snapshots"},
-                     {"approval", "restores that wait for signatures"},
-                     {"trust", "who may order what"},
-                     {"catalog", "the controller's own memory"}},
+          .groups = {{"agent", "nodes: list, admit and revoke them"},
+                     {"source", "the sources of all nodes"},
+                     {"run", "show, follow and cancel runs"},
+                     {"snapshot", "show snapshots"},
+                     {"approval", "drafts of restores that wait for signatures"},
+                     {"trust", "the root document: who may sign what"},
+                     {"catalog", "the controller's database"}},
           .commands_elsewhere = {"ls", "find", "diff", "dump", "export", "import", "forget",
                                  "prune", "copy", "stats", "unlock", "key", "lock", "repair",
                                  "repository", "config", "join"},

@@ -48,12 +48,12 @@ void OperatorVerb::AddName(OptionList& options, std::string& name, const std::st
 }
 
 void OperatorVerb::AddRun(OptionList& options, std::string& run) {
-  AddName(options, run, "RUN", "its ULID, or the beginning or the end of it");
+  AddName(options, run, "RUN", "its ULID, or the beginning or end of it");
 }
 
 void OperatorVerb::AddDraft(OptionList& options, std::string& draft) {
   AddName(options, draft, "DRAFT",
-          "as `holdfast approval list` shows it, or the beginning or the end of that");
+          "as `holdfast approval list` shows it, or the beginning or end of it");
 }
 
 void OperatorVerb::AddSnapshot(OptionList& options, std::string& snapshot,
@@ -65,7 +65,7 @@ void OperatorVerb::AddSnapshot(OptionList& options, std::string& snapshot,
 void OperatorVerb::AddLimit(OptionList& options, std::uint32_t& limit) {
   options.Add({.names = "--limit",
                .metavar = "N",
-               .help = fmt::format("how many at most, 0 for all; default {}", limit),
+               .help = fmt::format("show at most N, 0 for all; default {}", limit),
                .value = NumberInto(limit, kLimitMax)});
 }
 
@@ -93,13 +93,13 @@ void OperatorVerb::AddPassphraseFile(OptionList& options) {
 
 void OperatorVerb::AddNoPassphrase(OptionList& options) {
   options.Add({.names = "--no-passphrase",
-               .help = "leave the new keys unencrypted",
+               .help = "do not encrypt the new keys",
                .value = &no_passphrase_});
 }
 
 Result<void> OperatorVerb::Check() {
   if (no_passphrase_ && !passphrase_file_.empty()) {
-    return WrongUsage("--no-passphrase and --passphrase-file; expected one of them");
+    return WrongUsage("--no-passphrase and --passphrase-file exclude each other");
   }
   for (const std::string& selector : selectors_) HF_TRY(CheckSelector(selector));
   return CheckOptions();

@@ -24,7 +24,7 @@ constexpr int kAttempts = 3;
 Result<Fd> OpenTerminal() {
   Fd fd(::open(kTerminal, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (fd.is_open()) return fd;
-  return Fail(ErrorCode::kNotFound, "there is no terminal to ask at");
+  return Fail(ErrorCode::kNotFound, "there is no terminal to ask on");
 }
 
 // Echo off while it lives.
@@ -101,15 +101,15 @@ Result<Secret> AskNewPassphrase(Prompt& prompt, std::string_view whose) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     HF_ASSIGN(Secret first, prompt.AskSecret(question));
     if (first.empty()) {
-      question = fmt::format("It is empty. New passphrase for the keys of {}: ", whose);
+      question = fmt::format("The passphrase is empty. New passphrase for the keys of {}: ", whose);
       continue;
     }
-    HF_ASSIGN(const Secret second, prompt.AskSecret("The same again: "));
+    HF_ASSIGN(const Secret second, prompt.AskSecret("Repeat the passphrase: "));
     if (first.Reveal() == second.Reveal()) return first;
-    question = fmt::format("They differ. New passphrase for the keys of {}: ", whose);
+    question = fmt::format("The passphrases differ. New passphrase for the keys of {}: ", whose);
   }
   return Fail(ErrorCode::kInvalidArgument, fmt::format("no passphrase for the keys of {}", whose),
-              "--passphrase-file FILE, or --no-passphrase for keys that are kept safe otherwise");
+              "use --passphrase-file FILE, or --no-passphrase for keys that are protected in another way");
 }
 
 Result<Secret> ReadPassphraseFile(const std::string& path) {
@@ -118,7 +118,7 @@ Result<Secret> ReadPassphraseFile(const std::string& path) {
   if (::fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
   if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("the passphrase in {} is open to others", Quote(path)),
+                fmt::format("the passphrase file {} is readable by others", Quote(path)),
                 fmt::format("chmod 600 {}", path));
   }
   std::string text;

@@ -76,13 +76,13 @@ Result<std::string> PathInSnapshot(const std::vector<config::SnapshotKind>& kind
   if (kind == nullptr) {
     if (!is_absolute) return typed;
     return WrongPath(
-        typed, fmt::format("this program does not know the kind of {}", Quote(snapshot.source())),
+        typed, fmt::format("this program does not support the kind of {}", Quote(snapshot.source())),
         "the path inside the snapshot");
   }
   const std::string root = RootOfNode(kind->original_root, "NODE");
   if (!is_absolute) {
     if (BeginsLikeSnapshot(typed)) return typed;
-    return WrongPath(typed, "it is no path inside the snapshot and not absolute",
+    return WrongPath(typed, "it is neither absolute nor a path inside the snapshot",
                      fmt::format("{0}/{1} or /{1}", root, typed));
   }
   if (!kind->is_of_one_node && snapshot.host() != node) {

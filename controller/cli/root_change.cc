@@ -26,7 +26,7 @@ Result<void> AddKey(v1::RootDocument& document, v1::Role role, const std::string
   for (const v1::RoleKey& present : document.keys()) {
     if (present.public_key() != bytes) continue;
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("the key in {} is there already, as {} of {}", Quote(file),
+                fmt::format("the key in {} already exists, as {} of {}", Quote(file),
                             trust::RoleText(present.role()),
                             present.person().empty() ? "the cluster" : Quote(present.person())));
   }
@@ -135,7 +135,7 @@ Result<void> CheckIsNext(const v1::RootDocument& current, const v1::RootDocument
   return Fail(ErrorCode::kDenied,
               fmt::format("the document is version {}; the next one is {}", next.version(),
                           current.version() + 1),
-              "begin anew with the document in force: holdfast trust rotate --file NEW");
+              "start again from the document in force: holdfast trust rotate --file NEW");
 }
 
 }  // namespace
@@ -228,7 +228,7 @@ Result<RootProposal> ReadRootProposal(const trust::RootDocument& current, ByteVi
     const v1::RoleKey* key = old_key != nullptr ? old_key : new_key;
     if (key == nullptr) {
       return Fail(ErrorCode::kDenied,
-                  fmt::format("key {} has signed the document, and is no root key",
+                  fmt::format("key {} signed the document, but is not a root key",
                               crypto::ShortKeyId(signature.key_id)));
     }
     HF_ASSIGN(const crypto::PublicKey public_key,
@@ -236,7 +236,7 @@ Result<RootProposal> ReadRootProposal(const trust::RootDocument& current, ByteVi
     if (!trust::IsValid(signature, envelope.payload_type, envelope.payload, public_key)) {
       return Fail(ErrorCode::kDenied,
                   fmt::format("the signature of {} on the document is wrong", Quote(key->person())),
-                  "the file was changed; begin anew");
+                  "the file was changed; start again");
     }
     if (old_key != nullptr) old_persons.insert(old_key->person());
     if (new_key != nullptr) new_persons.insert(new_key->person());
@@ -255,7 +255,7 @@ Result<std::string> RootPersonOf(const v1::RootDocument& current, const v1::Root
     if (found != nullptr) return found->person();
   }
   return Fail(ErrorCode::kDenied,
-              fmt::format("key {} is no root key of cluster {}", crypto::ShortKeyId(key.id()),
+              fmt::format("key {} is not a root key of cluster {}", crypto::ShortKeyId(key.id()),
                           Quote(current.cluster())),
               "see `holdfast trust show`; an operator's key cannot sign root documents");
 }

@@ -89,7 +89,7 @@ RunDisplay::RunDisplay(DisplayStyle style, Terminal& terminal, const Clock& cloc
 
 void RunDisplay::Show(const std::vector<v1::RunView>& runs) {
   if (std::exchange(is_away_, false) && style_ != DisplayStyle::kLive) {
-    terminal_.WriteErrorLine("holdfast: the controller is back");
+    terminal_.WriteErrorLine("holdfast: connected to the controller again");
   }
   runs_ = runs;
   received_ = clock_.Monotonic();

@@ -77,7 +77,7 @@ class Follower {
     if (is_last) watches_.erase(watch);
     if (reply.has_error()) return Fail(ErrorOf(reply.error()));
     if (!reply.has_run()) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("the controller at {} answers another question",
+      return Fail(ErrorCode::kCorrupt, fmt::format("the controller at {} answered a different request",
                                                    Quote(client_.endpoint())));
     }
     followed_.runs[index] = std::move(*reply.mutable_run());
@@ -89,7 +89,7 @@ class Follower {
     if (is_last && !IsRunEnded(followed_.runs[index])) {
       // It stops, and says so in time.
       return Fail(ErrorCode::kUnavailable,
-                  fmt::format("the controller at {} is going down", Quote(client_.endpoint())));
+                  fmt::format("the controller at {} is stopping", Quote(client_.endpoint())));
     }
     return {};
   }
@@ -120,7 +120,7 @@ class Follower {
     if (clock_.Monotonic() - heard_ >= options_.away_max) {
       followed_.left =
           Error(ErrorCode::kUnavailable,
-                fmt::format("{}, and did not come back within {}; the run goes on without it",
+                fmt::format("{}, and no controller answered within {}; the run continues",
                             why.message(), FormatDuration(options_.away_max)))
               .WithHint(fmt::format("`holdfast run watch {}` follows it again",
                                     followed_.runs.front().run()));

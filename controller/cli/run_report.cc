@@ -76,7 +76,7 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
     if (!task.error().hint().empty()) {
       text += fmt::format("  hint: {}\n", Printable(task.error().hint()));
     }
-    if (task.error().rolled_back()) text += "  all is as it was before\n";
+    if (task.error().rolled_back()) text += "  nothing was changed\n";
   }
   const v1::Report& report = task.report();
   std::string lists;
@@ -99,18 +99,18 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
   if (report.has_restored()) {
     const v1::Restored& restored = report.restored();
     text += fmt::format("  {}restored {}, {}",
-                        restored.dry_run()   ? "a dry run, which changed nothing: would have "
-                        : restored.resumed() ? "went on where it had stopped: "
+                        restored.dry_run()   ? "a dry run, which changed nothing: it would have "
+                        : restored.resumed() ? "resumed: "
                                              : "",
                         FormatCount(restored.items(), "item"), FormatBytes(restored.bytes()));
     if (!restored.directory().empty()) text += " to " + Printable(restored.directory());
     text += "\n";
     if (!restored.safety_snapshot().empty()) {
-      text += fmt::format("  what was there before: snapshot {}\n",
+      text += fmt::format("  state before: snapshot {}\n",
                           ShortHex(restored.safety_snapshot()));
     }
     if (restored.has_partly()) {
-      text += fmt::format("  not all of it: {}: {}\n", restored.partly().code(),
+      text += fmt::format("  incomplete: {}: {}\n", restored.partly().code(),
                           Printable(restored.partly().message()));
       if (!restored.partly().hint().empty()) {
         text += fmt::format("  hint: {}\n", Printable(restored.partly().hint()));

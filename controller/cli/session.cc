@@ -74,8 +74,8 @@ void Session::Tell(std::string_view text) {
 Result<void> Session::CheckCanAsk() const {
   if (globals_.yes || context_.prompt->is_there()) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} asks before it acts, and there is no terminal to ask at", verb_name_),
-              "--yes answers it");
+              fmt::format("{} asks for confirmation, but there is no terminal to ask on", verb_name_),
+              "use --yes to confirm");
 }
 
 Result<void> Session::Confirm(std::string_view question, std::string_view otherwise,
@@ -98,7 +98,7 @@ Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
         return context_.prompt->AskSecret(fmt::format("Passphrase of {}: ", Quote(path)));
       }
       return Fail(ErrorCode::kDenied,
-                  fmt::format("key {} needs its passphrase, and there is no terminal to ask at",
+                  fmt::format("key {} needs its passphrase, but there is no terminal to ask on",
                               Quote(path)),
                   "--passphrase-file FILE");
     });
@@ -161,7 +161,7 @@ Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& run
   if (outcome.left) {
     if (outcome.left->code() == ErrorCode::kCancelled) {
       outcome.left =
-          Error(ErrorCode::kCancelled, "no longer followed; the run goes on")
+          Error(ErrorCode::kCancelled, "no longer following; the run continues")
               .WithHint(fmt::format("`holdfast run watch {}` follows it again", runs.front()));
     }
     ShowError(*outcome.left);
@@ -180,7 +180,7 @@ Result<Session::RunsOutcome> Session::Follow(const std::vector<std::string>& run
 
 Result<int> Session::FollowAndFinish(const std::vector<std::string>& runs, int partly_code) {
   if (runs.empty()) {
-    return Fail(ErrorCode::kCorrupt, "the controller made no run and does not say why");
+    return Fail(ErrorCode::kCorrupt, "the controller started no run and gave no reason");
   }
   RunsOutcome outcome;
   if (verb_.no_wait()) {

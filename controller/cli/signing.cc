@@ -26,7 +26,7 @@ std::string UnsignedText(const v1::SnapshotView& snapshot) {
       {"note", snapshot.note()},
   };
   std::erase_if(words, [](const auto& pair) { return pair.second.empty(); });
-  return "\nnot signed: what the controller says of this snapshot:\n" + Aligned(words);
+  return "\nfrom the controller, not part of the signature:\n" + Aligned(words);
 }
 
 Json PlanObject(const v1::Plan& plan) {
@@ -75,13 +75,13 @@ Result<const CliSettings*> SettingsToSign(Session& session) {
   const std::string where = settings->file.empty() ? "~/.config/holdfast/cli.yaml" : settings->file;
   if (settings->operator_key_file.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("no operator's key: {} needs one to sign with", session.verb_name()),
+                fmt::format("no operator's key: {} needs one for signing", session.verb_name()),
                 "name it as operator_key_file in " + where);
   }
   if (settings->cluster_id.empty()) {
     return Fail(
         ErrorCode::kInvalidArgument,
-        "no cluster_id: what is signed must be known to be for the right cluster",
+        "no cluster_id: it is needed to sign only for the right cluster",
         fmt::format("name it in {}; `holdfast status` shows it, `holdfast init` wrote it", where));
   }
   Result<Fd> key = OpenFile(settings->operator_key_file, O_RDONLY);
@@ -103,7 +103,7 @@ Result<v1::DraftView> FindDraft(Session& session, const std::string& name) {
   HF_ASSIGN(v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kDraft));
   if (!IsUlidNamed(name, reply.draft().draft())) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("the controller shows draft {} where {} was asked for",
+                fmt::format("the controller answers with draft {} instead of {}",
                             Quote(reply.draft().draft()), Quote(name)));
   }
   return std::move(*reply.mutable_draft());

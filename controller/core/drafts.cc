@@ -9,7 +9,7 @@ namespace holdfast::controller {
 namespace {
 
 std::unexpected<Error> NoDraft(const std::string& run) {
-  return Fail(ErrorCode::kNotFound, fmt::format("no approval is awaited for {}", Quote(run)),
+  return Fail(ErrorCode::kNotFound, fmt::format("no draft {} waits for signatures", Quote(run)),
               "see `holdfast approval list`");
 }
 
@@ -36,7 +36,7 @@ void Machine::Handle(const event::RestoreRequested& event) {
   if (drafts_.size() >= options_.drafts_max) {
     Reply(event.request,
           Fail(ErrorCode::kBusy, "waiting for operators: " + FormatCount(drafts_.size(), "draft"),
-               "approve or deny some: `holdfast approval list`"));
+               "sign or deny some: `holdfast approval list`"));
     return;
   }
   const bool is_beside = !event.in_place && event.target.empty();

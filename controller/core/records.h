@@ -106,7 +106,7 @@ struct RunRecord {
   std::string reason = {};     // the operator's note
   std::vector<std::string> selectors = {};
   bool queue_if_busy = false;
-  bool cancelled = false;  // an operator asked for its end
+  bool cancelled = false;  // an operator cancelled it
   std::uint32_t splay_ms = 0;
   std::int64_t created_ms = 0;
   std::int64_t started_ms = 0;  // 0 while it is queued

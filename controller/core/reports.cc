@@ -76,12 +76,12 @@ Machine::Taken Machine::TakeReport(Agent& agent, const Bytes& envelope) {
   v1::Report report;
   if (!report.ParseFromArray(payload->data(), static_cast<int>(payload->size())) ||
       OutcomeName(report).empty()) {
-    RefuseReport(agent, envelope, "it is no report");
+    RefuseReport(agent, envelope, "it is not a report");
     return Taken::kStop;
   }
   if (report.cluster_id() != cluster_.cluster_id || report.node() != agent.record.node ||
       report.incarnation() != agent.record.incarnation) {
-    RefuseReport(agent, envelope, "it speaks for another cluster, node or incarnation");
+    RefuseReport(agent, envelope, "it names another cluster, node or incarnation");
     return Taken::kStop;
   }
   const std::uint64_t next = agent.record.report_sequence + 1;
@@ -93,7 +93,7 @@ Machine::Taken Machine::TakeReport(Agent& agent, const Bytes& envelope) {
   const bool begins_anew = next > 1 && agent.record.report_hash.empty();
   if (!begins_anew && ToBytes(report.previous()) != agent.record.report_hash &&
       options_.planted_bug == PlantedBug::kNone) {
-    RefuseReport(agent, envelope, "it does not follow the one before");
+    RefuseReport(agent, envelope, "it does not follow the previous one");
     return Taken::kStop;
   }
   const crypto::Digest hash = crypto::Sha256Of(*payload);
@@ -157,7 +157,7 @@ void Machine::ApplyUnknown(Agent& agent, const v1::Report& report) {
                 .started_ms = report.composed().time_ms(),
                 .ended_ms = report.time_ms(),
                 .closed = true,
-                .message = "known from reports of the agents alone"};
+                .message = "known only from reports of the agents"};
   Put(RecoverRun{std::move(run)});
   Put(RecoverSnapshot{SnapshotOf(nullptr, agent.record.node, report)});
 }
@@ -203,7 +203,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     if (run.units[task.unit].ended) {
       SetState(
           run, task, TaskState::kFailed,
-          TaskError{.code = "timed_out", .message = "it was saved after the others were composed"});
+          TaskError{.code = "timed_out", .message = "it was backed up after the others were composed"});
       return;
     }
     task.progress.items = report.saved().items();
@@ -235,7 +235,7 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
             .message = fmt::format("repository {} has {}", Quote(task.record.repository),
                                    FormatCount(report.verify().error_count(), "error")),
             .hint =
-                "see `holdfast run show`; keep the repository as it is until it is understood"});
+                "see `holdfast run show`; do not change the repository until the cause is known"});
   } else {
     task.record.report = payload;
     if (report.has_inventory()) TakeInventory(run, task, report);

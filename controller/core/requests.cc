@@ -49,7 +49,7 @@ Result<std::vector<std::string>> Machine::Request(const event::RunRequested& eve
     const std::string busy = BusyWith(wishes, "");
     if (event.kind == OrderKind::kBackup && !busy.empty()) {
       if (!event.queue_if_busy) {
-        return Fail(ErrorCode::kBusy, busy, "wait for its end, or ask with `--if-busy queue`");
+        return Fail(ErrorCode::kBusy, busy, "wait until it ends, or use `--if-busy queue`");
       }
       if (queued >= options_.queued_max) {
         return Fail(ErrorCode::kBusy, "already waiting: " + FormatCount(queued, "run"),
@@ -172,9 +172,8 @@ Result<void> CheckUsed(const std::vector<Wanted>& wanted,
   for (const Wanted& one : wanted) {
     if (!one.is_used && one.selector.source == "*/*" && one.selector.node.empty()) {
       return Fail(
-          ErrorCode::kNotFound, "no agent has told of a source yet",
-          "let a node join (`holdfast agent token NODE`) and name sources in its agent.yaml; "
-          "see `holdfast agent list`");
+          ErrorCode::kNotFound, "no agent has reported a source yet",
+          "let a node join (`holdfast agent token NODE`) and configure sources in its agent.yaml; see `holdfast agent list`");
     }
     if (!one.is_used) {
       const std::vector<std::string> known = KnownSources(agents, !one.selector.node.empty());
@@ -243,7 +242,7 @@ Result<std::vector<TaskWish>> Machine::Choose(const std::vector<std::string>& se
       const auto& first = members.all.front();
       if (source->repository != first.second->repository) {
         return Fail(ErrorCode::kInvalidArgument,
-                    fmt::format("{} goes to repository {} from {} and to {} from {}", Quote(name),
+                    fmt::format("{} uses repository {} on {} and {} on {}", Quote(name),
                                 Quote(first.second->repository), Quote(first.first->record.node),
                                 Quote(source->repository), Quote(agent->record.node)),
                     "give all its members the same repository");
@@ -397,7 +396,7 @@ void Machine::Handle(const event::CancelRequested& event) {
   Run* run = FindRun(event.run);
   if (run == nullptr || IsFinal(run->record.state)) {
     Reply(event.request,
-          Fail(ErrorCode::kNotFound, fmt::format("no run {} is going on", Quote(event.run)),
+          Fail(ErrorCode::kNotFound, fmt::format("no run {} is running", Quote(event.run)),
                "see `holdfast run list`"));
     return;
   }

@@ -343,7 +343,7 @@ bool Machine::AdvanceCompose(Run& run, std::size_t unit) {
     SetState(
         run, task, TaskState::kFailed,
         TaskError{.code = "timed_out",
-                  .message = fmt::format("{} has not composed it in time", Quote(task.record.node)),
+                  .message = fmt::format("{} did not compose it in time", Quote(task.record.node)),
                   .retryable = true});
   }
   const bool may_help = task.record.state == TaskState::kRefused ||
@@ -468,7 +468,7 @@ void Machine::EndUnit(Run& run, std::size_t unit) {
     } else {
       SetState(
           run, task, TaskState::kFailed,
-          TaskError{.code = "timed_out", .message = "it was saved after the others were composed"});
+          TaskError{.code = "timed_out", .message = "it was backed up after the others were composed"});
     }
   }
   if (--run.open_units == 0) EndRun(run);
@@ -507,7 +507,7 @@ void Machine::EndRun(Run& run) {
   const std::string& verdict = run.verdict;
   if (!verdict.empty() && run.record.state == RunState::kRunning) {
     run.record.message =
-        verdict == "cancelled" ? "an operator asked for its end" : "its time is over";
+        verdict == "cancelled" ? "an operator cancelled it" : "it has expired";
   }
   // What is sent from here on is the end; so nothing of it may be counted before it is decided.
   for (Task& task : run.tasks) {
@@ -518,7 +518,7 @@ void Machine::EndRun(Run& run) {
       SetState(run, task, TaskState::kCancelled);
     } else if (verdict == "timed_out") {
       SetState(run, task, TaskState::kFailed,
-               TaskError{.code = "timed_out", .message = "the run's time is over"});
+               TaskError{.code = "timed_out", .message = "the run exceeded its time limit"});
     } else {
       SetState(run, task, TaskState::kFailed,
                TaskError{.code = "cancelled", .message = "no snapshot was made of it"});

@@ -14,8 +14,8 @@ Result<Selector> ParseSelector(std::string_view text) {
                          slash + 1 < selector.source.size() &&
                          selector.source.find('/', slash + 1) == std::string::npos;
   if (!is_source || (at != std::string_view::npos && selector.node.empty())) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} names no source", Quote(text)),
-                "write \"kind/name\" or \"kind/name@node\"; `*` stands for anything");
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} does not name a source", Quote(text)),
+                "write \"kind/name\" or \"kind/name@node\"; `*` matches anything");
   }
   return selector;
 }

@@ -30,7 +30,7 @@ void Machine::Handle(const event::MessageReceived& event) {
   v1::AgentMessage message;
   if (!message.ParseFromArray(event.message.data(), static_cast<int>(event.message.size()))) {
     Perform(
-        action::Note{fmt::format("dropped a message of {} that is none", Quote(event.node)), true});
+        action::Note{fmt::format("dropped a malformed message from {}", Quote(event.node)), true});
     return;
   }
   if (message.has_hello()) {
@@ -96,7 +96,7 @@ void Machine::FlushSeen() {
 void Machine::TakeHello(Agent& agent, const v1::Hello& hello) {
   if (hello.node() != agent.record.node || hello.incarnation() != agent.record.incarnation) {
     Perform(action::Note{
-        fmt::format("dropped a Hello of {} that speaks of {}, incarnation {}",
+        fmt::format("dropped a Hello from {} that names {}, incarnation {}",
                     Quote(agent.record.node), Quote(hello.node()), hello.incarnation()),
         true});
     return;
@@ -135,7 +135,7 @@ bool Machine::IsTwin(Agent& agent, const std::string& boot_id) {
     agent.conflict = true;
     Audit("agent.conflict", "controller", agent.record.node, "", {{"boot_id", boot_id}});
     Perform(action::Note{
-        fmt::format("two machines speak with the key of {}: revoke it and join the node again",
+        fmt::format("two machines use the key of {}: revoke it and join the node again",
                     Quote(agent.record.node)),
         true});
   }
@@ -179,8 +179,7 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
   }
   if (hello.report_sequence() < agent.record.report_sequence) {
     Perform(action::Note{
-        fmt::format("{} has lost reports that are taken already: its journal is not the one "
-                    "it had; join it again",
+        fmt::format("{} has lost reports that the controller already has: its journal was replaced; join the node again",
                     Quote(agent.record.node)),
         true});
   }
@@ -206,7 +205,7 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
       answer.set_root(std::string(AsText(next->second)));
     } else if (!std::exchange(agent.is_stranded, true)) {
       Perform(action::Note{
-          fmt::format("{} has root document {}, and {} is not here for it to go on: join it again",
+          fmt::format("{} has root document {}, but the controller does not have {}, which it needs next: join the node again",
                       Quote(agent.record.node), hello.root_version(), hello.root_version() + 1),
           true});
     }
@@ -258,7 +257,7 @@ TaskError LostError(const TaskRecord& task, std::int64_t silent_ms) {
   switch (task.kind) {
     case OrderKind::kRestore:
     case OrderKind::kRestoreInPlace:
-      error.message += "; the restore waits for its agent, which continues it on its return";
+      error.message += "; the restore waits for its agent, which resumes it when it returns";
       error.hint += fmt::format("; then: holdfast run watch {}", task.run);
       break;
     case OrderKind::kBackup:
@@ -297,7 +296,7 @@ void Machine::Lose(Agent& agent) {
     Audit("agent.lost", "controller", agent.record.node, "",
           {{"tasks", std::to_string(lost)}, {"runs", runs}});
   }
-  Perform(action::Note{fmt::format("nothing was heard of {} for a lease", Quote(agent.record.node)),
+  Perform(action::Note{fmt::format("{} sent nothing for the length of a lease", Quote(agent.record.node)),
                        true});
 }
 
@@ -356,7 +355,7 @@ void Machine::Handle(const event::TokenMinted& event) {
   if (!IsNodeName(event.node) || event.secret_hash.size() != 32) {
     Reply(event.request,
           Fail(ErrorCode::kInvalidArgument,
-               fmt::format("{} is no node's name; expected letters, digits, \".\", \"_\" and "
+               fmt::format("{} is not a valid node name; expected letters, digits, \".\", \"_\" and "
                            "\"-\", at most {} of them",
                            Quote(event.node), kNodeNameBytesMax),
                "use the node's host name"));
@@ -364,7 +363,7 @@ void Machine::Handle(const event::TokenMinted& event) {
   }
   if (tokens_.size() >= options_.tokens_max && !tokens_.contains(event.node)) {
     Reply(event.request,
-          Fail(ErrorCode::kBusy, "waiting to be used: " + FormatCount(tokens_.size(), "token"),
+          Fail(ErrorCode::kBusy, "unused: " + FormatCount(tokens_.size(), "token"),
                "they expire after 15 minutes"));
     return;
   }
@@ -417,7 +416,7 @@ void Machine::Handle(const event::JoinReceived& event) {
     is_good = IsSame(mac, AsBytes(request.mac()));
   }
   if (!is_good) {
-    reply.refused = "no such token, or it was used, or it has expired";
+    reply.refused = "the token is unknown, used or expired";
     Perform(std::move(reply));
     return;
   }
@@ -480,7 +479,7 @@ void Machine::Handle(const event::RootChanged& event) {
   if (event.version <= cluster_.root_version) {
     Reply(event.request,
           Fail(ErrorCode::kAlreadyExists,
-               fmt::format("root document {} is in force already", cluster_.root_version)));
+               fmt::format("root document {} is already in force", cluster_.root_version)));
     return;
   }
   cluster_.root_version = event.version;

@@ -40,7 +40,7 @@ Bytes Encoded(const v1::AdminReply& reply) {
   instead.set_id(reply.id());
   instead.set_last(true);
   FillError(Error(ErrorCode::kUnsupported, "the answer is too long for one message")
-                .WithHint("ask for fewer at once (--limit)"),
+                .WithHint("request fewer at once (--limit)"),
             *instead.mutable_error());
   return ToBytes(instead.SerializeAsString());
 }

@@ -78,8 +78,8 @@ Result<SnapshotPlace> ParsePlace(std::string_view text) {
       return place;
     }
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("no place in the list: {}", Quote(text)),
-              "use what the last page gave");
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("not a position in the list: {}", Quote(text)),
+              "use the position from the last page");
 }
 
 constexpr std::array<std::pair<Recovery, std::string_view>, kRecoveries> kRecoveryTexts = {{
@@ -190,8 +190,8 @@ void AdminService::Handle(std::uint64_t connection, const std::string& actor, By
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     v1::AdminReply reply;
     reply.set_last(true);
-    FillError(Error(ErrorCode::kInvalidArgument, "the controller does not understand this request")
-                  .WithHint("are `holdfast` and the controller of one version?"),
+    FillError(Error(ErrorCode::kInvalidArgument, "the controller cannot decode this request")
+                  .WithHint("check that `holdfast` and the controller have the same version"),
               *reply.mutable_error());
     sink(reply);
     return;
@@ -258,8 +258,8 @@ AdminService::ReplyResult AdminService::Answered(const v1::AdminRequest& request
     case v1::AdminRequest::REQUEST_NOT_SET:
       break;
   }
-  return Fail(ErrorCode::kUnsupported, "this controller does not know that request",
-              "are `holdfast` and the controller of one version?");
+  return Fail(ErrorCode::kUnsupported, "this controller does not support that request",
+              "check that `holdfast` and the controller have the same version");
 }
 
 // ---- what there is
@@ -293,8 +293,7 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
     if (agent.record.revoked) status.set_agents_revoked(status.agents_revoked() + 1);
     if (agent.conflict) {
       status.add_warnings(
-          fmt::format("two agents speak with the key of node {}: revoke it, and let "
-                      "the right one join again",
+          fmt::format("two agents use the key of node {}: revoke it, and let the right one join again",
                       agent.record.node));
     }
   }
@@ -435,7 +434,7 @@ Result<void> AdminService::FillLastRun(const std::string& source, const std::str
     status.set_last_state(is_invalid ? "invalid" : "partly done");
     if (status.last_node().empty()) status.set_last_node(snapshots.front().node);
     if (reason.empty() && is_invalid) {
-      reason = "the service's own checker refuses what was saved";
+      reason = "the service's own checker refuses the content";
     } else if (reason.empty()) {
       reason =
           snapshots.front().missing_count > 0
@@ -475,7 +474,7 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     if (record.revoked) continue;
     joined_ms[record.node] = record.joined_ms;
     if (agent.conflict) {
-      add("key_used_twice", record.node, "two agents speak with the key of this node",
+      add("key_used_twice", record.node, "two agents use the key of this node",
           fmt::format("holdfast agent revoke {0}; then: holdfast agent token {0}", record.node));
     }
     if (agent.connected) continue;
@@ -489,12 +488,12 @@ void AdminService::FillProblems(const std::vector<AgentStatus>& agents,
     const std::string where = source.last_node().empty() ? "" : " on " + source.last_node();
     if (source.last_state() == "partly done") {
       add("source_partly_saved", source.source(),
-          fmt::format("run {} has saved it in part{}: {}", source.last_run(), where,
+          fmt::format("run {} saved only a part of it{}: {}", source.last_run(), where,
                       source.last_reason()),
           source.last_hint());
     } else if (source.last_state() == "invalid") {
       add("source_invalid", source.source(),
-          fmt::format("run {} has saved an invalid state{}: {}", source.last_run(), where,
+          fmt::format("run {} saved an invalid state{}: {}", source.last_run(), where,
                       source.last_reason()),
           source.last_hint());
     } else if (!source.last_state().empty() && source.last_state() != "done") {
@@ -684,7 +683,7 @@ AdminService::ReplyResult AdminService::Do(const v1::RunRequest& request,
   if (kind != v1::ORDER_KIND_BACKUP && kind != v1::ORDER_KIND_PROBE &&
       kind != v1::ORDER_KIND_VERIFY && kind != v1::ORDER_KIND_INVENTORY) {
     return Fail(ErrorCode::kInvalidArgument,
-                "a run of this kind is not asked for; expected backup, probe, verify or inventory");
+                "unknown kind of run; expected backup, probe, verify or inventory");
   }
   HF_ASSIGN(const Answer answer, core_.Ask([&](std::uint64_t number) -> Event {
     event::RunRequested wanted;
@@ -717,7 +716,7 @@ AdminService::ReplyResult AdminService::Do(const v1::RestoreRequest& request,
   const SnapshotRecord& snapshot = found.snapshot;
   if (request.target_case() == v1::RestoreRequest::TARGET_NOT_SET) {
     return Fail(ErrorCode::kInvalidArgument,
-                "restore to where; expected a directory, in place or a target of the node's policy",
+                "no target; expected a directory, in place or a target of the node's policy",
                 "--into ROOT/DIRECTORY, --in-place or --to-target NAME");
   }
   if (request.has_named() && request.named().name().empty()) {
@@ -965,8 +964,8 @@ void AdminService::BeginCatalogWork(std::uint64_t id, const v1::AdminRequest& re
     sink(reply);
   };
   if (is_working_.exchange(true)) {
-    return answer(Fail(ErrorCode::kBusy, "the catalog is being checked or copied already",
-                       "wait for the end of that"));
+    return answer(Fail(ErrorCode::kBusy, "a check or copy of the catalog is already running",
+                       "wait until it ends"));
   }
   worker_ = std::jthread([this, request, answer](const std::stop_token& stop) {
     Result<v1::AdminReply> result =

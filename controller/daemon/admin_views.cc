@@ -120,7 +120,7 @@ void FillAgent(const AgentStatus& status, v1::AgentView& view) {
   }
   for (const std::string& repository : record.repositories) view.add_repositories(repository);
   if (status.conflict) {
-    view.add_warnings("two agents speak with its key: revoke it, and let the right one join again");
+    view.add_warnings("two agents use its key: revoke it, and let the right one join again");
   }
 }
 

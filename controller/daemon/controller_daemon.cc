@@ -28,7 +28,7 @@
 namespace holdfast::controller {
 namespace {
 
-constexpr std::string_view kInitHint = "holdfast init makes one";
+constexpr std::string_view kInitHint = "`holdfast init` creates one";
 
 struct Keys {
   trust::RootDocument root;  // of the file
@@ -57,7 +57,7 @@ Result<Catalog> OpenCatalog(const ControllerSettings& settings, const trust::Roo
   const std::string path = settings.state_dir + "/catalog.db";
   if (::access(path.c_str(), F_OK) == 0) return Catalog::Open(path, DatabaseMode::kWrite);
   HF_ASSIGN(Catalog catalog, Catalog::Open(path, DatabaseMode::kCreate));
-  Log(LogLevel::kInfo, "made the catalog {}", path);
+  Log(LogLevel::kInfo, "created the catalog {}", path);
   const std::int64_t now_ms = trust::UnixMilliseconds(clock.Now());
   const std::vector<Change> changes = {
       ClusterRecord{.cluster_id = root.cluster_id(),
@@ -83,8 +83,7 @@ Result<void> LookAtCatalog(const std::string& path, const std::stop_token& stop)
   if (check.damage.empty()) return {};
   return Fail(ErrorCode::kCorrupt,
               fmt::format("catalog {} is damaged: {}", Quote(path), check.damage.front()),
-              "move it away and start again, then `holdfast catalog rebuild`; or put a copy back "
-              "that `holdfast catalog backup` made");
+              "move it away, start the controller and run `holdfast catalog rebuild`; or restore a copy that `holdfast catalog backup` made");
 }
 
 // The document that is in force: the catalog's, or the file's where that one follows it.
@@ -98,7 +97,7 @@ Result<Document> CurrentRoot(const Loaded& loaded, const Keys& keys,
   if (known.cluster_id() != keys.root.cluster_id()) {
     return Fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("{} is of cluster {}, the catalog in {} of {}", Quote(settings.root_file),
+        fmt::format("{} is of cluster {}, but the catalog in {} is of {}", Quote(settings.root_file),
                     keys.root.cluster_id(), Quote(settings.state_dir), known.cluster_id()),
         "give this controller the files of its own cluster");
   }
@@ -136,7 +135,7 @@ Result<void> TakeBack(Catalog& catalog, const Roster& roster, Loaded& loaded, co
       lacked, [](const Change& change) { return std::holds_alternative<AgentRecord>(change); });
   const auto roots = std::ranges::count_if(
       lacked, [](const Change& change) { return std::holds_alternative<RootRecord>(change); });
-  Log(LogLevel::kWarning, "the catalog lacked {} and {}, which are known by files beside it",
+  Log(LogLevel::kWarning, "added {} and {} to the catalog from the files next to it",
       FormatCount(static_cast<std::uint64_t>(agents), "agent"),
       FormatCount(static_cast<std::uint64_t>(roots), "root document"));
   HF_ASSIGN(loaded, catalog.Load());
@@ -234,8 +233,8 @@ Result<void> RunController(const ControllerSettings& settings, const Notifier& n
   HF_ASSIGN(Loaded loaded, catalog.Load());
   if (!loaded.cluster) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("catalog {} does not know its cluster", Quote(catalog.path())),
-                "it was left half made: move it away and start again");
+                fmt::format("catalog {} has no cluster", Quote(catalog.path())),
+                "its creation was interrupted: move it away and start the controller again");
   }
   HF_TRY(TakeBack(catalog, roster, loaded, clock));
   HF_ASSIGN(Document document, CurrentRoot(loaded, keys, settings, clock));

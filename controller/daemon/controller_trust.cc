@@ -25,7 +25,7 @@ trust::PayloadType TypeOf(std::string_view name) {
   for (const trust::PayloadType type : {trust::PayloadType::kPlan, trust::PayloadType::kFresh}) {
     if (trust::PayloadTypeName(type) == name) return type;
   }
-  HF_CHECK(!"a controller signs plans and freshness, and nothing else");
+  HF_CHECK(!"a controller signs only plans and freshness");
   return trust::PayloadType::kFresh;
 }
 

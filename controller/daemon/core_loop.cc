@@ -182,7 +182,7 @@ Result<void> CoreLoop::Commit() {
 void CoreLoop::Degrade(const Error& error) {
   // Said once, not every few seconds.
   if (!refused_ || refused_->Text() != error.Text()) {
-    Log(LogLevel::kError, "catalog: {}; nothing is decided until it takes changes again",
+    Log(LogLevel::kError, "catalog: {}; the controller starts nothing until the catalog accepts changes again",
         error.Text());
   }
   core_.reset();
@@ -223,7 +223,7 @@ void CoreLoop::Do(const action::JoinReply& action) {
     answer.endpoint = options_.bus_endpoint;
     Log(LogLevel::kInfo, "node {} has joined, incarnation {}", action.node, action.incarnation);
   } else {
-    Log(LogLevel::kWarning, "a node that asked to join was refused: {}", action.refused);
+    Log(LogLevel::kWarning, "refused a node that tried to join: {}", action.refused);
   }
   Result<void> answered = join_.Answer(action.connection, answer);
   if (!answered) Log(LogLevel::kWarning, "{}", answered.error().Text());

@@ -90,7 +90,7 @@ holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
        .version = holdfast::VersionText(),
        .examples = "  holdfast-controller run --config /etc/holdfast/controller.yaml\n"
                    "  holdfast-controller config check --as holdfast-controller\n",
-       .groups = {{"config", "look at the configuration"}}},
+       .groups = {{"config", "check the configuration"}}},
       Globals(arguments));
   line.Add({.names = {"run"},
             .section = "Commands",
@@ -145,7 +145,7 @@ Result<void> CheckConfig(const holdfast::controller::ControllerSettings& setting
   HF_TRY(BecomeService(settings));
   std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings);
   if (errors.empty()) {
-    return terminal.WriteOut(fmt::format("{}: right: cluster {}, agents at {}\n", settings.file,
+    return terminal.WriteOut(fmt::format("{}: correct: cluster {}, agents at {}\n", settings.file,
                                          settings.cluster, settings.bus.endpoint));
   }
   // The last error ends the program, and is shown there.

@@ -271,7 +271,7 @@ Result<Roster::Member> Roster::Parse(const std::string& node, std::string_view t
   const std::size_t hash = text.rfind(kHashWord);
   const bool is_whole =
       hash != std::string_view::npos && text.substr(hash) == HashLine(text.substr(0, hash));
-  if (!is_whole) return Fail(ErrorCode::kCorrupt, "not as it was written");
+  if (!is_whole) return Fail(ErrorCode::kCorrupt, "it is malformed");
   const std::optional<std::string_view> cluster = TakeLine(text, "cluster");
   if (cluster && *cluster != cluster_id_) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -287,7 +287,7 @@ Result<Roster::Member> Roster::Parse(const std::string& node, std::string_view t
   const std::string_view state = TakeLine(text, "state").value_or("");
   if (!cluster || !is_of_node || !incarnation || !joined_ms || member.signing_key.empty() ||
       member.curve_key.empty() || (state != "joined" && state != "revoked")) {
-    return Fail(ErrorCode::kCorrupt, "not as it was written");
+    return Fail(ErrorCode::kCorrupt, "it is malformed");
   }
   member.incarnation = *incarnation;
   member.joined_ms = *joined_ms;

@@ -29,7 +29,7 @@ const Schema& TopSchema() {
       {.name = "state_dir", .type = OptionType::kPath, .help = "the controller's own directory"},
       {.name = "root_file",
        .type = OptionType::kPath,
-       .help = "the cluster's first root document, as `holdfast init` made it"},
+       .help = "the cluster's first root document, from `holdfast init`"},
       {.name = "signing_key_file", .type = OptionType::kPath, .help = "the key that signs plans"},
   }};
   return schema;
@@ -55,11 +55,11 @@ const Schema& JoinSchema() {
 const Schema& AdminSchema() {
   static const Schema schema{{
       {.name = "socket", .type = OptionType::kPath, .help = "the UNIX socket of this host's CLI"},
-      {.name = "group", .help = "the group that may use the socket, beside the controller's user"},
-      {.name = "listen", .help = "where CLIs of other hosts connect to; none where it is left out"},
+      {.name = "group", .help = "the group that may use the socket, in addition to the controller's user"},
+      {.name = "listen", .help = "where CLIs of other hosts connect to; default: nowhere"},
       {.name = "operators",
        .type = OptionType::kMap,
-       .help = "person to CURVE key: who may come from other hosts"},
+       .help = "person to CURVE key: who may connect from other hosts"},
   }};
   return schema;
 }
@@ -68,22 +68,22 @@ const Schema& BackupSchema() {
   static const Schema schema{{
       {.name = "cut_barrier_s",
        .type = OptionType::kInteger,
-       .help = "how long the first task that is prepared waits for the last one",
+       .help = "how long the first prepared task waits for the last one",
        .minimum = 0,
        .maximum = 60},
       {.name = "saves_at_once",
        .type = OptionType::kInteger,
-       .help = "tasks over one repository that begin to save at once",
+       .help = "how many tasks of one repository start at once",
        .minimum = 1,
        .maximum = 100'000},
       {.name = "saves_per_minute",
        .type = OptionType::kInteger,
-       .help = "how many more begin each minute",
+       .help = "how many more start each minute",
        .minimum = 1,
        .maximum = 1'000'000},
       {.name = "run_deadline_hours",
        .type = OptionType::kInteger,
-       .help = "after which a run is given up",
+       .help = "hours after which a run that has not ended is given up",
        .minimum = 1,
        .maximum = kRunHoursMax},
   }};
@@ -160,7 +160,7 @@ class SettingsReader {
     }
     if (!settings_.admin_operators.empty() && settings_.admin_listen.empty()) {
       return admin.Invalid("operators",
-                           "operators are named and \"listen\" is not; expected both or none");
+                           "\"operators\" without \"listen\"; expected both or neither");
     }
     return {};
   }
@@ -182,8 +182,7 @@ class SettingsReader {
     if (values.Has("listen")) HF_TRY(CheckEndpoint(values, "listen"));
     HF_TRY(CheckEndpoint(values, "endpoint"));
     if (listen.endpoint.find('*') != std::string::npos) {
-      return values.Invalid("endpoint", fmt::format("\"endpoint\" is {}; expected the name or "
-                                                    "address that other hosts reach it by",
+      return values.Invalid("endpoint", fmt::format("\"endpoint\" is {}; expected the name or address by which other hosts reach it",
                                                     Quote(listen.endpoint)));
     }
     return listen;

@@ -1,4 +1,4 @@
-// What the index of a large repository takes: memory for each blob, the time until it is there, and
+// What the index of a large repository takes: memory for each blob, the time until it exists, and
 // how many blobs are found in a second. The repository has index files and nothing else; its blobs
 // are numbers. Run by scripts/bench index, a process for each measurement. Prints one JSON object.
 //

@@ -347,7 +347,7 @@ TEST_CASE("posix faults: a directory that was missing is durable with what it ho
   Unwrap(RemoveTree(place.root + "/data"));
   REQUIRE_OK(place.Put(kPack, PutMode::kReplace));
   const std::string pack = "data/aa/" + kName;
-  std::erase(place.calls, "mkdir .");  // it is there
+  std::erase(place.calls, "mkdir .");  // it exists
   REQUIRE(place.calls == Calls{"mkdir data", "mkdir data/aa", "sync data", "sync .",
                                "write " + pack + "-tmp", "sync " + pack + "-tmp",
                                "rename " + pack + "-tmp " + pack, "sync data/aa"});

@@ -352,7 +352,7 @@ void World::CheckRebuilt() {
   CheckSnapshots("after an inventory");
   if (!outcome_.violation.empty()) return;
 
-  // What lies in files beside it is there at once.
+  // What lies in files beside it exists at once.
   testing::MemoryCatalog fresh;
   fresh.cluster = catalog_.cluster;
   fresh.roots = catalog_.roots;

@@ -101,14 +101,14 @@ class BackupVerb final : public AgentVerb {
     options
         .Add({.names = "source",
               .metavar = "KIND/NAME",
-              .help = "sources to save, * is allowed; default: all",
+              .help = "sources to back up, * is allowed; default: all",
               .value = &selectors_})
         .Add({.names = "--note",
               .metavar = "TEXT",
-              .help = "words to keep with the snapshots",
+              .help = "text to keep with the snapshots",
               .value = NoteInto(note_)})
         .Add({.names = "--rehash",
-              .help = "read all data again, and store again what the repository has lost",
+              .help = "read all data again, and store again what the repository lost",
               .value = &rehash_});
     AddRetryLock(options);
   }
@@ -158,7 +158,7 @@ class BackupVerb final : public AgentVerb {
 VerbEntry BackupEntry() {
   return {.text = {.names = {"backup"},
                    .section = "Back up, look and restore",
-                   .summary = "save sources, one snapshot each",
+                   .summary = "back up sources, one snapshot each",
                    .examples = "  holdfast-agent backup\n"
                                "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n"
                                "  holdfast-agent backup files/app --rehash\n"},

@@ -36,17 +36,17 @@ std::string CheckText(const std::vector<jobs::CheckTaskReport>& reports, Screen 
                       FormatCount(check.packs_bad, "pack"), FormatCount(check.blobs_bad, "blob"));
     }
     if (check.entries_affected > 0) {
-      text += fmt::format("  {} {} what is lost: {} in them\n",
+      text += fmt::format("  {} {} lost data: {} in them\n",
                           FormatCount(check.snapshots_affected, "snapshot"),
                           check.snapshots_affected == 1 ? "needs" : "need",
                           FormatCount(check.entries_affected, "path"));
     }
     if (check.packs_unreferenced > 0) {
-      text += fmt::format("  {} of interrupted runs not referred to; harmless\n",
+      text += fmt::format("  {} of interrupted runs not referenced; harmless\n",
                           FormatCount(check.packs_unreferenced, "pack"));
     }
     if (check.packs_read > 0 && check.packs_read < check.packs) {
-      text += fmt::format("  {} of {} were read\n", FormatCount(check.packs_read),
+      text += fmt::format("  {} of {} read\n", FormatCount(check.packs_read),
                           FormatCount(check.packs, "pack"));
     }
     AddLines(text, "errors", check.errors, check.findings);

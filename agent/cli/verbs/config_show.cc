@@ -178,8 +178,8 @@ class ConfigShowVerb final : public AgentVerb {
 VerbEntry ConfigShowEntry() {
   return {.text = {.names = {"config show"},
                    .section = "This node",
-                   .summary = "print the configuration as it is understood, with defaults and "
-                              "environment variables",
+                   .summary =
+                       "print the configuration in effect, with defaults and environment variables",
                    .examples = "  holdfast-agent config show --config agent.yaml\n"},
           .make = MakeVerb<ConfigShowVerb>};
 }

@@ -26,18 +26,18 @@ std::string CopyText(const jobs::CopyJobReport& report) {
   }
   const std::size_t done = report.CountOf(report.dry_run ? State::kLeft : State::kCopied);
   text +=
-      fmt::format("{} {}copied from {} to {}, {} there already\n", FormatCount(done, "snapshot"),
+      fmt::format("{} {}copied from {} to {}, {} already existed\n", FormatCount(done, "snapshot"),
                   report.dry_run ? "would be " : "", Printable(report.repository),
                   Printable(report.to), report.CountOf(State::kPresent));
   if (const std::size_t failed = report.CountOf(State::kFailed); failed > 0) {
-    text +=
-        fmt::format("{} not copied: something of them is lost\n", FormatCount(failed, "snapshot"));
+    text += fmt::format("{} not copied: the repository lost some of their data\n",
+                        FormatCount(failed, "snapshot"));
   }
   if (report.dry_run) {
     return text + fmt::format("  {} in {} would be read\n", FormatBytes(copy.bytes_read),
                               FormatCount(copy.data_blobs, "blob"));
   }
-  return text + fmt::format("  {} in {} new there, {} stored\n", FormatBytes(copy.bytes_added),
+  return text + fmt::format("  {} in {} new, {} stored\n", FormatBytes(copy.bytes_added),
                             FormatCount(copy.data_blobs + copy.tree_blobs, "blob"),
                             FormatBytes(copy.bytes_stored));
 }
@@ -142,7 +142,7 @@ class CopyVerb final : public AgentVerb {
     if (has_name == has_url) {
       return WrongOptions(
           has_name ? "--to and --to-url exclude each other"
-                   : "copy to where; expected --to NAME, or --to-url and its password file");
+                   : "no target; expected --to NAME, or --to-url with --to-password-file");
     }
     if (has_url && to_password_file_.empty()) {
       return WrongOptions("--to-url requires --to-password-file");
@@ -152,8 +152,8 @@ class CopyVerb final : public AgentVerb {
     }
     if (has_name && !repository_url().empty()) {
       return WrongOptions(
-          "--to names a repository of the configuration, and --repository-url does without "
-          "one; expected --to-url");
+          "--to NAME needs a configuration, which --repository-url does without; expected "
+          "--to-url");
     }
     if (!snapshots_.empty() && !source_filter_.empty()) {
       return WrongOptions("snapshots and --source exclude each other");
@@ -180,8 +180,7 @@ VerbEntry CopyEntry() {
   return {
       .text = {.names = {"copy", "repository copy"},
                .section = "Repository",
-               .summary =
-                   "copy snapshots to another repository; those that it has already are left alone",
+               .summary = "copy snapshots to another repository, except those that it has already",
                .examples =
                    "  holdfast-agent copy --repository main --to offsite\n"
                    "  holdfast-agent copy latest:etcd/main --repository main --to offsite\n"

@@ -67,12 +67,12 @@ class DiffVerb final : public AgentVerb {
     options
         .Add({.names = "snapshots",
               .metavar = "SNAPSHOT",
-              .help = "two of them, each as `restore` takes it",
+              .help = "two snapshots, each as for `restore`",
               .value = &snapshots_,
               .count_max = 2,
               .count_min = 2})
         .Add({.names = "--metadata",
-              .help = "show paths too whose owner, mode, times and so on alone differ",
+              .help = "also show paths that differ only in metadata: owner, mode, times",
               .value = &with_attributes_});
     AddLatestRule(options);
     AddRepositoryChoice(options);

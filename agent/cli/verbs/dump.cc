@@ -44,12 +44,12 @@ class DumpFileVerb final : public AgentVerb {
     options
         .Add({.names = "path",
               .metavar = "PATH",
-              .help = "as `ls` shows it, or as it was saved; / for everything",
+              .help = "as `ls` shows it, or the absolute path that was backed up; / for everything",
               .value = &path_,
               .is_required = true})
         .Add({.names = "--to",
               .metavar = "FILE",
-              .help = "into this new file instead of stdout",
+              .help = "write to this new file instead of stdout",
               .value = &to_});
     AddLatestRule(options);
     AddRepositoryChoice(options);
@@ -86,7 +86,7 @@ class DumpFileVerb final : public AgentVerb {
  protected:
   Result<void> CheckOptions() override {
     if (!globals().json || !to_.empty()) return {};
-    return WrongOptions("--json beside the content on stdout; expected --to FILE");
+    return WrongOptions("--json and the content cannot share stdout; expected --to FILE");
   }
 
  private:

@@ -18,7 +18,7 @@ std::string ExportText(const jobs::ExportJobReport& report) {
       Printable(report.file), FormatCount(report.counts.items, "item"),
       FormatBytes(report.counts.bytes), FormatBytes(report.counts.bytes_written));
   AddLines(text, "warnings", report.warnings);
-  return text + "The file is NOT encrypted: anyone who has it can read all of it.\n";
+  return text + "The file is NOT encrypted: anyone who has it can read everything in it.\n";
 }
 
 std::string ExportJson(const jobs::ExportJobReport& report) {
@@ -40,12 +40,13 @@ class ExportVerb final : public AgentVerb {
 
   void Declare(OptionList& options) override {
     AddSnapshot(options, snapshot_);
-    options.Add({.names = "--to",
-                 .metavar = "DIR",
-                 .help = "into this directory, as CLUSTER_KIND_NAME_TIME.tar.zst; existing files "
-                         "are not replaced",
-                 .value = &to_,
-                 .is_required = true});
+    options.Add(
+        {.names = "--to",
+         .metavar = "DIR",
+         .help =
+             "the directory for CLUSTER_KIND_NAME_TIME.tar.zst; existing files are not replaced",
+         .value = &to_,
+         .is_required = true});
     AddLatestRule(options);
     AddRepositoryChoice(options);
     AddRetryLock(options);
@@ -72,7 +73,7 @@ class ExportVerb final : public AgentVerb {
 VerbEntry ExportEntry() {
   return {.text = {.names = {"export"},
                    .section = "Back up, look and restore",
-                   .summary = "write a snapshot into one file, which is not encrypted",
+                   .summary = "write a snapshot to one unencrypted file",
                    .examples = "  holdfast-agent export latest:etcd/main --to /media/stick\n"
                                "  tar --zstd -tf prod_etcd_main_20260102T030405Z.tar.zst\n"},
           .make = MakeVerb<ExportVerb>};

@@ -45,14 +45,12 @@ class FindVerb final : public AgentVerb {
   using AgentVerb::AgentVerb;
 
   void Declare(OptionList& options) override {
-    options.Add(
-        {.names = "wanted",
-         .metavar = "PATTERN",
-         .help =
-             "a name or, with a /, a path from the top of the snapshot or as it was saved, * is "
-             "allowed; or a blob's whole id",
-         .value = &wanted_,
-         .is_required = true});
+    options.Add({.names = "wanted",
+                 .metavar = "PATTERN",
+                 .help = "a name; or, with a /, a path in the snapshot or the absolute path that "
+                         "was backed up; * is allowed; or a blob's full id",
+                 .value = &wanted_,
+                 .is_required = true});
     AddRepositoryChoice(options);
     AddRetryLock(options);
   }
@@ -78,7 +76,7 @@ class FindVerb final : public AgentVerb {
 VerbEntry FindEntry() {
   return {.text = {.names = {"find", "repository find"},
                    .section = "Back up, look and restore",
-                   .summary = "find a path, or what needs a blob, in all snapshots",
+                   .summary = "find a path, or the files that use a blob, in all snapshots",
                    .examples = "  holdfast-agent find 'nginx*.conf'\n"
                                "  holdfast-agent find 'data/etc/*/hosts'\n"
                                "  holdfast-agent find 5d41402abc4b2a76b9719d911017c592...\n",

@@ -53,11 +53,11 @@ std::string ForgetText(const jobs::ForgetReport& report, Screen screen) {
                       FormatCount(report.forgotten, "snapshot"), report.dry_run ? "would be " : "",
                       kept);
   if (report.kept_by_floor > 0) {
-    text += fmt::format("  {} of these for being among the newest good ones of a source alone\n",
+    text += fmt::format("  {} of these kept only as one of the newest good snapshots of a source\n",
                         report.kept_by_floor);
   }
   if (report.forgotten > 0 && !report.dry_run)
-    text += "  what only they needed stays until the next `prune`\n";
+    text += "  their data stays until the next `prune`\n";
   return text;
 }
 
@@ -129,8 +129,8 @@ class ForgetVerb final : public AgentVerb {
         .Add(
             {.names = "--min-keep",
              .metavar = "N",
-             .help = "good snapshots of each source that no policy removes; default: the "
-                     "repository's min_keep in agent.yaml, or 7",
+             .help = "how many of the newest good snapshots of each source always stay; default: "
+                     "the repository's min_keep in agent.yaml, or 7",
              .value =
                  [this](const std::string& text) { return NumberInto(min_keep_.emplace())(text); }})
         .Add({.names = "--allow-below-floor",
@@ -177,7 +177,7 @@ class ForgetVerb final : public AgentVerb {
                               : "nothing to forget; expected SNAPSHOT or a policy, --keep-...");
     }
     if (!has_policy && (grouping_ || !source_filter_.empty())) {
-      return WrongOptions("--group-by and --source go with a policy");
+      return WrongOptions("--group-by and --source require a policy");
     }
     return CheckSourceFilter();
   }
@@ -210,16 +210,17 @@ class ForgetVerb final : public AgentVerb {
     options
         .Add({.names = "--keep-tag",
               .metavar = "TAG[,TAG...]",
-              .help = "those with all of these tags; may be given again",
+              .help = "snapshots with all of these tags; may be repeated",
               .value = &keep_tags_})
         .Add({.names = "--group-by",
               .metavar = "host,paths,tags",
-              .help = "apply it to snapshots that are equal in these; default: host,paths",
+              .help = "apply the policy to each group of snapshots with equal values of these; "
+                      "default: host,paths",
               .value = [this](const std::string& text) -> Result<void> {
                 HF_ASSIGN(grouping_, repository::ParseGrouping(text));
                 return {};
               }});
-    AddSourceFilter(options, "apply it only to these");
+    AddSourceFilter(options, "apply the policy only to these");
   }
 
   std::vector<std::string> snapshots_;
@@ -237,7 +238,7 @@ VerbEntry ForgetEntry() {
   return {
       .text = {.names = {"forget", "repository forget"},
                .section = "Repository",
-               .summary = "remove snapshots: named ones, or those that a policy does not keep",
+               .summary = "remove snapshots, either by id or by a policy",
                .examples = "  holdfast-agent forget 3fa2b1c4\n"
                            "  holdfast-agent forget --keep-daily 14 --keep-monthly 12 --dry-run\n"
                            "  holdfast-agent forget --keep-within 30d --source 'etcd/*'\n",

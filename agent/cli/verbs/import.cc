@@ -15,7 +15,7 @@ std::string ImportText(const jobs::ImportJobReport& report) {
   const repository::ImportReport& counts = report.counts;
   const std::string id = counts.copy.Hex().substr(0, 8);
   if (counts.was_present) {
-    return fmt::format("{} is there already, as snapshot {} of {}\n", Printable(report.file), id,
+    return fmt::format("{} already exists as snapshot {} of {}\n", Printable(report.file), id,
                        Printable(report.repository));
   }
   return fmt::format("imported {} as snapshot {} of {}: {}, {}; {} stored\n",
@@ -69,7 +69,7 @@ class ImportVerb final : public AgentVerb {
 VerbEntry ImportEntry() {
   return {.text = {.names = {"import"},
                    .section = "Back up, look and restore",
-                   .summary = "make a snapshot again from a file that `export` wrote",
+                   .summary = "recreate a snapshot from a file that `export` wrote",
                    .examples = "  holdfast-agent import prod_etcd_main_20260102T030405Z.tar.zst\n"
                                "  holdfast-agent import FILE --repository main\n"},
           .make = MakeVerb<ImportVerb>};

@@ -13,12 +13,12 @@ namespace holdfast::cli {
 namespace {
 
 std::string InitText(const jobs::InitReport& report) {
-  std::string text = fmt::format("made repository {} at {}\n", Printable(report.repository),
+  std::string text = fmt::format("created repository {} at {}\n", Printable(report.repository),
                                  Printable(report.url));
   if (report.password_made) {
     text += fmt::format(
-        "made its password: {}\n"
-        "Keep a copy of this file somewhere else: without it nobody can read the repository.\n",
+        "created its password file: {}\nKeep a copy of this file somewhere else: without it, the "
+        "repository cannot be read.\n",
         Printable(report.password_file));
   }
   for (const std::string& warning : report.warnings) text += "warning: " + warning + "\n";

@@ -19,7 +19,7 @@ std::string KeyChangeText(const jobs::KeyChangeReport& report) {
     text += fmt::format("{}: added key {}\n", label, ShortId(report.added.Hex()));
   }
   if (!report.removed.IsZero()) {
-    text += fmt::format("{}: removed key {}: its password opens nothing any more\n", label,
+    text += fmt::format("{}: removed key {}; its password no longer opens the repository\n", label,
                         ShortId(report.removed.Hex()));
   }
   if (report.password_file.empty()) return text;
@@ -72,11 +72,12 @@ class KeyAddVerb final : public KeyChangeVerb {
 
   void Declare(OptionList& options) override {
     AddRepositoryChoice(options);
-    options.Add({.names = "--new-password-file",
-                 .metavar = "FILE",
-                 .help = "the file that holds it; if missing, it is made with a random password",
-                 .value = &new_password_file_,
-                 .is_required = true});
+    options.Add(
+        {.names = "--new-password-file",
+         .metavar = "FILE",
+         .help = "the new password's file; created with a random password if it does not exist",
+         .value = &new_password_file_,
+         .is_required = true});
     AddRetryLock(options);
   }
 
@@ -97,7 +98,7 @@ class KeyPasswdVerb final : public KeyChangeVerb {
     AddRepositoryChoice(options);
     options.Add({.names = "--new-password-file",
                  .metavar = "FILE",
-                 .help = "the file that holds it; default: a random password",
+                 .help = "the new password's file; default: a random password",
                  .value = &new_password_file_});
     AddRetryLock(options);
   }
@@ -141,7 +142,7 @@ VerbEntry KeyAddEntry() {
       .text =
           {.names = {"key add", "repository key add"},
            .section = "Repository",
-           .summary = "let another password open the repository, too",
+           .summary = "add a key, so that another password opens the repository too",
            .examples =
                "  holdfast-agent key add --new-password-file /etc/holdfast/emergency-password\n",
            .json_name = "repository key add"},
@@ -151,7 +152,7 @@ VerbEntry KeyAddEntry() {
 VerbEntry KeyPasswdEntry() {
   return {.text = {.names = {"key passwd", "repository key passwd"},
                    .section = "Repository",
-                   .summary = "replace the current password, in the password file, too",
+                   .summary = "replace the current password, also in the password file",
                    .examples = "  holdfast-agent key passwd\n"
                                "  holdfast-agent key passwd --new-password-file new-password\n",
                    .json_name = "repository key passwd"},
@@ -161,7 +162,7 @@ VerbEntry KeyPasswdEntry() {
 VerbEntry KeyRemoveEntry() {
   return {.text = {.names = {"key remove", "repository key remove"},
                    .section = "Repository",
-                   .summary = "remove a key; its password opens the repository no longer",
+                   .summary = "remove a key, so that its password no longer opens the repository",
                    .examples = "  holdfast-agent key list\n"
                                "  holdfast-agent key remove 3fa2b1c4\n",
                    .json_name = "repository key remove"},

@@ -90,7 +90,7 @@ class ListVerb final : public AgentVerb {
               .help = "snapshots of these sources, * is allowed; default: all",
               .value = &selector_})
         .Add({.names = "--safety",
-              .help = "show safety snapshots too: what restores in place replaced",
+              .help = "also show safety snapshots: what in-place restores replaced",
               .value = &with_safety_});
     AddRepositoryChoice(options);
   }

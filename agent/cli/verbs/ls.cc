@@ -77,12 +77,11 @@ class LsVerb final : public AgentVerb {
     options
         .Add({.names = "path",
               .metavar = "PATH",
-              .help = "a directory or a file, from the top of the snapshot or as it was saved; "
-                      "default: the "
-                      "top",
+              .help = "a directory or file: a path in the snapshot, or the absolute path that was "
+                      "backed up; default: the top",
               .value = &path_})
         .Add({.names = "--recursive,-r",
-              .help = "everything below PATH, too",
+              .help = "also list everything below PATH",
               .value = &recursive_});
     AddLatestRule(options);
     AddRepositoryChoice(options);

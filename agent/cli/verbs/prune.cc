@@ -18,10 +18,10 @@ std::string PruneText(const jobs::PruneReport& report) {
   const repository::PruneReport& prune = report.prune;
   const char* would = report.dry_run ? "would be " : "";
   std::string text =
-      fmt::format("{}: {} need {} in {}; {} in {} are needed by none\n",
-                  Printable(report.repository), FormatCount(prune.snapshots, "snapshot"),
-                  FormatBytes(prune.bytes_needed), FormatCount(prune.blobs_needed, "blob"),
-                  FormatBytes(prune.bytes_unneeded), FormatCount(prune.blobs_unneeded, "blob"));
+      fmt::format("{}: {} use {} in {}; {} in {} are unused\n", Printable(report.repository),
+                  FormatCount(prune.snapshots, "snapshot"), FormatBytes(prune.bytes_needed),
+                  FormatCount(prune.blobs_needed, "blob"), FormatBytes(prune.bytes_unneeded),
+                  FormatCount(prune.blobs_unneeded, "blob"));
   if (report.safety_forgotten > 0) {
     text += fmt::format("  {} {}forgotten first\n",
                         FormatCount(report.safety_forgotten, "expired safety snapshot"), would);
@@ -29,7 +29,7 @@ std::string PruneText(const jobs::PruneReport& report) {
   text += fmt::format("  {}{} of {} copied to new packs\n", would,
                       FormatBytes(prune.bytes_repacked), FormatCount(prune.packs_repacked, "pack"));
   text +=
-      fmt::format("  {}{} removed, {} freed; {} of no use stay in {}\n", would,
+      fmt::format("  {}{} removed, {} freed; {} unused stay in {}\n", would,
                   FormatCount(prune.packs_removed, "pack"), FormatBytes(prune.bytes_freed),
                   FormatBytes(prune.bytes_left_unneeded), FormatCount(prune.packs_kept, "pack"));
   if (prune.leftover_files > 0) {
@@ -89,14 +89,14 @@ class PruneVerb final : public AgentVerb {
 
   void Declare(OptionList& options) override {
     options
-        .Add({.names = "--max-unused",
-              .metavar = "N%|SIZE|unlimited",
-              .help = "how much data that no snapshot needs may stay in packs that have needed "
-                      "data; default: 5%",
-              .value = [this](const std::string& text) { return ParseMaxUnused(text); }})
+        .Add(
+            {.names = "--max-unused",
+             .metavar = "N%|SIZE|unlimited",
+             .help = "how much unused data may stay in packs that also have used data; default: 5%",
+             .value = [this](const std::string& text) { return ParseMaxUnused(text); }})
         .Add({.names = "--max-repack-size",
               .metavar = "SIZE",
-              .help = "copy no more than this to new packs; the next prune goes on",
+              .help = "copy at most this much to new packs; the next prune continues",
               .value = [this](const std::string& text) -> Result<void> {
                 prune_.max_repack_bytes = ParseSize(text);
                 if (prune_.max_repack_bytes) return {};
@@ -145,7 +145,7 @@ class PruneVerb final : public AgentVerb {
 VerbEntry PruneEntry() {
   return {.text = {.names = {"prune", "repository prune"},
                    .section = "Repository",
-                   .summary = "remove data that no snapshot needs any more",
+                   .summary = "remove data that no snapshot uses",
                    .examples = "  holdfast-agent prune --dry-run\n"
                                "  holdfast-agent prune --max-unused 10%\n"
                                "  holdfast-agent prune --max-repack-size 50G\n",

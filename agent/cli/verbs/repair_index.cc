@@ -13,10 +13,10 @@ namespace {
 
 std::string RepairIndexText(const jobs::RepairIndexReport& report) {
   const repository::IndexRepairReport& index = report.index;
-  std::string text = fmt::format(
-      "{}: {}", Printable(report.repository),
-      index.changed_anything() ? "the index was repaired" : "the index is right as it is");
-  text += fmt::format(": {} in it, {} of them new, {} gone; {} written, {} removed\n",
+  std::string text =
+      fmt::format("{}: {}", Printable(report.repository),
+                  index.changed_anything() ? "the index was repaired" : "the index is correct");
+  text += fmt::format(": {} in it, {} added, {} dropped; {} written, {} removed\n",
                       FormatCount(index.packs, "pack"), FormatCount(index.packs_added),
                       FormatCount(index.packs_dropped),
                       FormatCount(index.index_files_written, "index file"),
@@ -46,7 +46,7 @@ class RepairIndexVerb final : public AgentVerb {
 
   void Declare(OptionList& options) override {
     options.Add({.names = "--read-all-packs",
-                 .help = "compare every pack's own list of blobs, not only its size",
+                 .help = "compare the list of blobs in every pack, not only its size",
                  .value = &read_all_packs_});
     AddRepositoryChoice(options);
     AddRetryLock(options);

@@ -21,7 +21,7 @@ std::string RepairPacksText(const jobs::RepairPacksReport& report) {
   AddLines(text, "damage", packs.index.damage);
   if (packs.blobs_lost > 0) {
     text +=
-        "`backup --rehash` stores again what the sources still have of them; then `check`\n"
+        "`backup --rehash` stores lost blobs again if the sources still have them; then\n`check` "
         "names the snapshots that stay damaged.\n";
   }
   return text;
@@ -48,7 +48,7 @@ class RepairPacksVerb final : public AgentVerb {
   void Declare(OptionList& options) override {
     options.Add({.names = "pack",
                  .metavar = "PACK",
-                 .help = "its whole id, as `check` names it",
+                 .help = "its full id, as `check` prints it",
                  .value = &packs_,
                  .count_min = 1});
     AddRepositoryChoice(options);

@@ -43,7 +43,7 @@ std::string RestoreCounts(const jobs::RestoreReport& report) {
   std::string text;
   if (report.items > 0) text = ": " + FormatCount(report.items, "item");
   if (report.unchanged > 0) {
-    text += fmt::format(" ({} as they were)", FormatCount(report.unchanged));
+    text += fmt::format(" ({} unchanged)", FormatCount(report.unchanged));
   }
   if (report.items > 0) text += ", " + FormatBytes(report.bytes);
   if (report.skipped > 0) {
@@ -77,7 +77,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   std::string head = fmt::format("{} snapshot {}{} {}{} in {}\n",
                                  report.dry_run   ? "would restore"
                                  : is_partly_done ? "restored part of"
-                                 : report.resumed ? "went on and restored"
+                                 : report.resumed ? "resumed, and restored"
                                                   : "restored",
                                  ShortId(report.snapshot), Printable(source), what, counts,
                                  Duration(report.seconds));
@@ -157,30 +157,31 @@ class RestoreVerb final : public AgentVerb {
     options
         .Add({.names = "--to",
               .metavar = "DIR",
-              .help = "into this directory: new, empty, or see --overwrite",
+              .help = "the directory to restore to: new, empty, or see --overwrite",
               .value = &to_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
-              .help = "only this path, as `ls` shows it, or the absolute path that it "
-                      "was saved from",
+              .help = "only this path, as `ls` shows it, or the absolute path that was backed up",
               .value = &path_})
-        .Add({.names = "--include",
-              .metavar = "PATTERN",
-              .help = "with --to: only what the pattern matches, e.g. /etc or '*.conf'; may "
-                      "be given again",
-              .value = &include_})
+        .Add(
+            {.names = "--include",
+             .metavar = "PATTERN",
+             .help =
+                 "with --to: only what the pattern matches, e.g. /etc or '*.conf'; may be repeated",
+             .value = &include_})
         .Add({.names = "--exclude",
               .metavar = "PATTERN",
-              .help = "with --to: all but what the pattern matches; may be given again",
+              .help = "with --to: all but what the pattern matches; may be repeated",
               .value = &exclude_})
-        .Add({.names = "--overwrite",
-              .metavar = "MODE",
-              .help = "with --to: replace what exists always (contents are compared), if-changed "
-                      "(another size or time), if-newer (than what exists) or never",
-              .value = [this](const std::string& text) -> Result<void> {
-                HF_ASSIGN(overwrite_, ParseOverwrite(text));
-                return {};
-              }})
+        .Add(
+            {.names = "--overwrite",
+             .metavar = "MODE",
+             .help = "with --to: replace existing files always (contents are compared), if-changed "
+                     "(size or time differs), if-newer (the snapshot's is newer) or never",
+             .value = [this](const std::string& text) -> Result<void> {
+               HF_ASSIGN(overwrite_, ParseOverwrite(text));
+               return {};
+             }})
         .Add({.names = "--delete",
               .help = "with --overwrite: remove what exists and is not in the snapshot",
               .value = &remove_others_})
@@ -200,9 +201,11 @@ class RestoreVerb final : public AgentVerb {
               .value = &undo_});
     AddLatestRule(options,
                   "; in place: restore what the service's own checker refuses, with a warning");
-    options.Add({.names = "--no-safety-snapshot",
-                 .help = "do not save first what --in-place, or an option of one kind, replaces",
-                 .value = &no_safety_snapshot_});
+    options.Add(
+        {.names = "--no-safety-snapshot",
+         .help =
+             "do not take a safety snapshot of what --in-place, or an option of one kind, replaces",
+         .value = &no_safety_snapshot_});
     AddRetryLock(options);
     AddKindOptions(options);
   }
@@ -250,7 +253,7 @@ class RestoreVerb final : public AgentVerb {
     const bool has_to = !to_.empty();
     const bool has_kind_option = !kind_options_.Given().empty();
     if (undo_ && (has_to || has_kind_option)) {
-      return WrongOptions("--undo restores in place; it does not go with other ways to restore");
+      return WrongOptions("--undo restores in place and excludes other ways to restore");
     }
     in_place_ = in_place_ || undo_;
     if (has_to && in_place_) return WrongOptions("--to and --in-place exclude each other");
@@ -335,7 +338,7 @@ VerbEntry RestoreEntry() {
       .text =
           {.names = {"restore"},
            .section = "Back up, look and restore",
-           .summary = "restore a snapshot to a directory, in place, or in a way of its kind",
+           .summary = "restore a snapshot to a directory, in place, or by a method of its kind",
            .examples =
                "  holdfast-agent restore latest:files/app --to /tmp/app\n"
                "  holdfast-agent restore 3fa2b1c4 --to /tmp/hosts --path /etc/hosts --strip 2\n"

@@ -29,7 +29,7 @@ VerbEntry RestoreHelperEntry() {
   return {
       .text = {.names = {"restore-helper"},
                .section = "This node",
-               .summary = "execute the restores that the agent was ordered; systemd starts it",
+               .summary = "carry out the restores that signed plans order; started by systemd",
                .examples = "  holdfast-agent restore-helper --config /etc/holdfast/agent.yaml\n"},
       .make = MakeVerb<RestoreHelperVerb>};
 }

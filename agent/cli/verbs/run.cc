@@ -28,7 +28,7 @@ class RunDaemonVerb final : public AgentVerb {
 VerbEntry RunEntry() {
   return {.text = {.names = {"run"},
                    .section = "This node",
-                   .summary = "execute the controller's plans until stopped",
+                   .summary = "carry out the controller's plans until stopped",
                    .examples = "  holdfast-agent run --config /etc/holdfast/agent.yaml\n"
                                "  systemctl enable --now holdfast-agent\n"},
           .make = MakeVerb<RunDaemonVerb>};

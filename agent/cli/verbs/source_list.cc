@@ -36,8 +36,7 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
   const std::string looked = FormatCount(report.sweep.processes, "process") + " looked at";
   std::string text;
   if (rows.empty()) {
-    text =
-        fmt::format("no service that can be saved by a kind of its own runs here ({})\n", looked);
+    text = fmt::format("no service that Holdfast has a kind for runs here ({})\n", looked);
   } else {
     text = FormatTable({{.title = "SOURCE", .is_flexible = true},
                         {.title = "PROCESS", .is_right = true, .drop_rank = 2},
@@ -53,8 +52,9 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
   AddLines(text, "could not be looked at", unseen, report.sweep.unseen_count);
   AddLines(text, "warnings", report.sweep.warnings);
   if (!lines.empty())
-    text += fmt::format("\nto save what is not, below \"sources:\" in {}:\n\n{}", Printable(config),
-                        lines);
+    text +=
+        fmt::format("\nto back up what is not configured yet, add below \"sources:\" in {}:\n\n{}",
+                    Printable(config), lines);
   return text + details;
 }
 
@@ -175,7 +175,7 @@ class SourceListVerb final : public AgentVerb {
               .help = "sources to look at, * is allowed; default: all",
               .value = &selectors_})
         .Add({.names = "--discover",
-              .help = "instead, look for services among this host's processes, and say how to "
+              .help = "instead, find services among this host's processes, and print how to "
                       "configure each",
               .value = &discover_});
   }
@@ -200,7 +200,7 @@ class SourceListVerb final : public AgentVerb {
  protected:
   Result<void> CheckOptions() override {
     if (!discover_ || selectors_.empty()) return {};
-    return WrongOptions("--discover looks for what has no name yet; leave KIND/NAME out");
+    return WrongOptions("--discover finds what is not configured yet; leave KIND/NAME out");
   }
 
  private:
@@ -221,7 +221,7 @@ class SourceListVerb final : public AgentVerb {
 VerbEntry SourceListEntry() {
   return {.text = {.names = {"source list"},
                    .section = "This node",
-                   .summary = "show each source: version, health, and what would be saved",
+                   .summary = "show each source: version, health, and what a backup would save",
                    .examples = "  holdfast-agent source list\n"
                                "  holdfast-agent source list 'etcd/*' --json\n"
                                "  holdfast-agent source list --discover\n"},

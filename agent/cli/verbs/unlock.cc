@@ -14,7 +14,7 @@ namespace {
 std::string UnlockText(const jobs::UnlockReport& report) {
   std::string text = fmt::format("{}: {} removed", Printable(report.repository),
                                  FormatCount(report.removed, "lock"));
-  if (report.left > 0) text += fmt::format(", {} left that somebody holds", report.left);
+  if (report.left > 0) text += fmt::format(", {} left because it is held", report.left);
   return text + "\n";
 }
 
@@ -33,8 +33,7 @@ class UnlockVerb final : public AgentVerb {
   void Declare(OptionList& options) override {
     AddRepositoryChoice(options);
     options.Add({.names = "--remove-all",
-                 .help = "every lock, also those that are held: only if no process uses the "
-                         "repository",
+                 .help = "remove held locks too; use it only if no process uses the repository",
                  .value = &remove_all_});
   }
 

@@ -42,8 +42,8 @@ class AlertmanagerSource final : public Source {
     for (std::string& text : Disagreements(members)) info.warnings.push_back(std::move(text));
     if (node.process() == nullptr)
       info.warnings.push_back(
-          "no Alertmanager that keeps its data in \"storage\" is seen to run "
-          "here: how it is started would not be saved");
+          "found no running Alertmanager with its data in \"storage\": the way it is started would "
+          "not be saved");
     info.would_save.push_back(FormatCount(MergeSilences(members).size(), "silence"));
     info.would_save.insert(info.would_save.end(), node.roots().begin(), node.roots().end());
     info.missing = node.missing();

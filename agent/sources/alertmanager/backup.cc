@@ -40,7 +40,7 @@ Result<std::optional<Pinned>> Pin(const std::string& path) {
   struct stat status {};
   if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
   return Pinned{*std::move(file), filetree::FromStat(status)};
 }
 
@@ -50,7 +50,7 @@ WallTime ToWallTime(UnixTime time) {
 
 // Why no member can be asked.
 Error NobodyAnswers(const std::vector<Member>& members) {
-  std::string text = "no endpoint can be asked";
+  std::string text = "no endpoint answers";
   std::string_view separator = ": ";
   for (const Member& member : members) {
     text += fmt::format("{}{}", separator, member.failure->message());
@@ -76,7 +76,7 @@ class Session final : public BackupSession {
     stop_ = std::move(stop);
     if (stop_.stop_requested()) return Stopped();
     HF_ASSIGN(members_, SurveyMembers(settings_, stop_));
-    if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to ask");
+    if (members_.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
     HF_ASSIGN(node_, prometheus::NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
     if (NoneAnswers(members_) && !is_member_) HF_TRY(BecomeCold());
     if (is_member_) return {};
@@ -157,8 +157,8 @@ class Session final : public BackupSession {
       return Fail(NobodyAnswers(members_));
     is_cold_ = true;
     warnings_.push_back(
-        "Alertmanager does not run: its files are saved as they are, and silences made after the "
-        "last of them was written only where it was stopped cleanly");
+        "Alertmanager does not run: its files are saved as they are; silences that it created "
+        "after it last wrote them are included only if it was stopped cleanly");
     return {};
   }
 
@@ -198,10 +198,9 @@ class Session final : public BackupSession {
       return !member.failure && !member.status.is_clustered();
     });
     if (members_.size() > 1 && alone != members_.end())
-      warnings_.push_back(
-          fmt::format("{} is in no cluster: its silences are its own, and were put together with "
-                      "those of the other endpoints",
-                      Quote(alone->endpoint)));
+      warnings_.push_back(fmt::format(
+          "{} is not in a cluster: its own silences were merged with those of the other endpoints",
+          Quote(alone->endpoint)));
     return {};
   }
 
@@ -237,8 +236,8 @@ class Session final : public BackupSession {
           FormatDuration(std::max(cut_ - *nflog_written_, WallTime::duration::zero()))};
     } else {
       warnings_.push_back(
-          "the notification log is not saved, for there is no such file yet: after a restore what "
-          "was told already may be told again");
+          "the notification log is not saved because the file does not exist yet: after a restore, "
+          "notifications may be sent a second time");
     }
     if (is_cold_) {
       if (silences_written_) manifest.position["written"] = FormatTime(*silences_written_);

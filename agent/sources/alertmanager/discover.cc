@@ -25,9 +25,9 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   // Theirs for gossip are known here, and not the URLs.
   const std::vector<std::string> peers = server->flags().All("cluster.peer");
   if (!peers.empty())
-    found.notes.push_back(fmt::format(
-        "it is in a cluster with {}: add the URLs of these to \"endpoints\", behind its own",
-        fmt::join(peers, ", ")));
+    found.notes.push_back(
+        fmt::format("it is in a cluster with {}: add their URLs to \"endpoints\", after its own",
+                    fmt::join(peers, ", ")));
   return found;
 }
 

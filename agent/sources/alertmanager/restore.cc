@@ -91,12 +91,11 @@ Result<Saved> ReadSaved(SnapshotView& snapshot) {
   }
   HF_ASSIGN(const auto storage, ReadWhole(snapshot, file));
   if (!storage)
-    return Fail(
-        ErrorCode::kNotFound,
-        fmt::format("the snapshot has no silences: neither {} nor {}, for it was made of an "
-                    "Alertmanager that did not run and had written none",
-                    Quote(answer), Quote(file)),
-        "take a snapshot that was made while it ran");
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("the snapshot has no silences, neither {} nor {}: the Alertmanager did "
+                            "not run and had not written any",
+                            Quote(answer), Quote(file)),
+                "use a snapshot that was made while it ran");
   auto silences = DecodeStorage(AsBytes(*storage));
   if (!silences) return Fail(std::move(silences).error().While(Quote(file)));
   return Saved{*std::move(silences), true};
@@ -109,7 +108,7 @@ std::string ThereText(const SilencePlan& plan) {
     case SilencePlan::Action::kPresent:
       return "there";
     case SilencePlan::Action::kChanged:
-      return "there, and changed since";
+      return "exists, and was changed since";
     case SilencePlan::Action::kExpired:
       return "not asked for";
   }
@@ -141,7 +140,7 @@ class Restorer {
     for (SilencePlan& plan : plans) {
       if (stop.stop_requested())
         return Fail(ErrorCode::kCancelled, "stopped by request",
-                    "the same command goes on with what is left");
+                    "the same command continues with the rest");
       if (plan.action == SilencePlan::Action::kMake) HF_TRY(Make(plan, stop));
       ++progress.items;
     }
@@ -164,7 +163,7 @@ class Restorer {
     }
     if (id.error().code() != ErrorCode::kInvalidArgument)
       return Fail(std::move(id).error().While(
-          fmt::format("make silence {}, after {}", silence.id, FormatCount(made_, "other"))));
+          fmt::format("create silence {}, after {}", silence.id, FormatCount(made_, "other"))));
     failures_.push_back(
         fmt::format("silence {} {}: {}", silence.id, MatcherText(silence), id.error().message()));
     return {};
@@ -276,8 +275,8 @@ Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settin
   MethodOutcome outcome;
   if (read.is_cold)
     outcome.warnings.emplace_back(
-        "the snapshot is of an Alertmanager that did not run: silences that it made after it had "
-        "written its file, and had not written when it ended, are not in it");
+        "the snapshot is of an Alertmanager that did not run: silences that it had not yet written "
+        "to its file are missing");
   Restorer restorer(api, saved);
   if (!spec.dry_run) HF_TRY(restorer.Run(plans, progress, stop));
   using Action = SilencePlan::Action;
@@ -293,7 +292,8 @@ Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settin
   }
   outcome.resumed = restorer.made() > 0 && CountOf(plans, Action::kPresent) > 0;
   outcome.lines.push_back(fmt::format(
-      "{}: {} made, {} there already, {} left because changed since, {} expired and left out",
+      "{}: {} created, {} already existed, {} left because they changed since, {} expired and left "
+      "out",
       target.url, FormatCount(restorer.made(), "silence"), CountOf(plans, Action::kPresent),
       CountOf(plans, Action::kChanged), CountOf(plans, Action::kExpired)));
   for (const SilencePlan& plan : plans)

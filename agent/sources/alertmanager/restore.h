@@ -18,8 +18,8 @@ namespace holdfast::alertmanager {
 struct SilencePlan {
   enum class Action : std::uint8_t {
     kMake,     // it is not there
-    kPresent,  // it is there, as `target`
-    kChanged,  // it is there, by the same id, and somebody has changed it since
+    kPresent,  // it exists, as `target`
+    kChanged,  // it exists, by the same id, and somebody has changed it since
     kExpired,  // its time has passed
   };
   std::size_t index = 0;  // of the snapshot's silences

@@ -31,7 +31,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
     HF_ASSIGN(std::string url,
               ReadServerUrl(values, "endpoints", "http://127.0.0.1:9093", endpoint, true));
     if (std::ranges::find(settings.endpoints, url) != settings.endpoints.end())
-      return values.Invalid("endpoints", fmt::format("{} stands there twice", Quote(url)));
+      return values.Invalid("endpoints", fmt::format("{} is listed twice", Quote(url)));
     settings.endpoints.push_back(std::move(url));
   }
   if (values.Has("endpoints") && settings.endpoints.empty())

@@ -19,8 +19,8 @@ using etcd::ProtoWriter;
 constexpr std::size_t kShownMax = 200;
 
 std::unexpected<Error> NotSilences(const std::string& why) {
-  return Fail(ErrorCode::kCorrupt, "no list of silences: " + why,
-              "is it an Alertmanager of 0.16 or newer, and nothing between that answers itself?");
+  return Fail(ErrorCode::kCorrupt, "not a list of silences: " + why,
+              "check that the URL is that of an Alertmanager 0.16 or newer, and not of a proxy");
 }
 
 // An error that a server, or something before it, calls a success; also `"text"`.
@@ -76,7 +76,7 @@ class ObjectReader {
 };
 
 Result<Silence> ReadSilence(const Json& json) {
-  if (!json.is_object()) return NotSilences("one of them is no object");
+  if (!json.is_object()) return NotSilences("one of them is not an object");
   ObjectReader reader(json);
   Silence silence;
   silence.id = reader.Text("id");
@@ -94,7 +94,7 @@ Result<Silence> ReadSilence(const Json& json) {
   const auto matchers = json.find("matchers");
   if (matchers == json.end() || !matchers->is_array()) return NotSilences("one has no matchers");
   for (const Json& one : *matchers) {
-    if (!one.is_object()) return NotSilences("a matcher is no object");
+    if (!one.is_object()) return NotSilences("a matcher is not an object");
     ObjectReader matcher(one);
     silence.matchers.push_back({.name = matcher.Text("name"),
                                 .value = matcher.Text("value"),
@@ -102,7 +102,7 @@ Result<Silence> ReadSilence(const Json& json) {
                                 .is_equal = matcher.Flag("isEqual", true)});
     if (fault.empty()) fault = matcher.fault();
   }
-  if (!fault.empty()) return NotSilences(fmt::format("one has no good {}", Quote(fault)));
+  if (!fault.empty()) return NotSilences(fmt::format("one has an invalid {}", Quote(fault)));
   silence.json = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   return silence;
 }
@@ -146,8 +146,8 @@ std::string SilenceMessage(const Silence& silence) {
 }
 
 std::unexpected<Error> NotStorage(std::string_view why) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("no file of silences: {}", why),
-              "was it written by an Alertmanager, and whole?");
+  return Fail(ErrorCode::kCorrupt, fmt::format("not a file of silences: {}", why),
+              "check that an Alertmanager wrote it, and that it is complete");
 }
 
 // Calls `visit` for each field of a message.
@@ -174,7 +174,7 @@ Result<UnixTime> DecodeTime(ByteView message) {
     return {};
   }));
   if (seconds < kYear1 || seconds > kYear9999 || nanoseconds >= 1000 * kMillisecond)
-    return NotStorage("a time is none");
+    return NotStorage("a time is malformed");
   return UnixTime{seconds, static_cast<std::uint32_t>(nanoseconds - nanoseconds % kMillisecond)};
 }
 
@@ -307,10 +307,10 @@ std::string EncodeNewSilence(const Silence& silence) {
 
 Result<std::string> ParseSilenceId(std::string_view text) {
   HF_ASSIGN(const Json json, Decode(text));
-  if (!json.is_object()) return NotSilences("no id of a new one");
+  if (!json.is_object()) return NotSilences("no id of the new silence");
   ObjectReader reader(json);
   std::string id = reader.Text("silenceID");
-  if (id.empty()) return NotSilences("no id of a new one");
+  if (id.empty()) return NotSilences("no id of the new silence");
   return id;
 }
 

@@ -50,8 +50,8 @@ Result<Status> ParseStatus(std::string_view text) {
   const std::string version =
       json.is_object() ? TextIn(ObjectIn(json, "versionInfo"), "version") : std::string();
   if (version.empty())
-    return Fail(ErrorCode::kCorrupt, "no status of an Alertmanager: it says no version",
-                "is it an Alertmanager of 0.16 or newer, and nothing between that answers itself?");
+    return Fail(ErrorCode::kCorrupt, "not the status of an Alertmanager: it has no version",
+                "check that the URL is that of an Alertmanager 0.16 or newer, and not of a proxy");
   Status status;
   status.version = version;
   const Json& cluster = ObjectIn(json, "cluster");
@@ -125,9 +125,9 @@ std::vector<std::string> Disagreements(const std::vector<Member>& members) {
       }
     }
     if (lacking == 0 && older == 0) continue;
-    differences.push_back(
-        fmt::format("{} does not agree with its peers: it lacks {}, and has {} in an older version",
-                    Quote(member.endpoint), FormatCount(lacking, "silence"), older));
+    differences.push_back(fmt::format("{} differs from its peers: {} are missing, and {} are older",
+                                      Quote(member.endpoint), FormatCount(lacking, "silence"),
+                                      older));
   }
   return differences;
 }

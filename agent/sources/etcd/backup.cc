@@ -33,7 +33,7 @@ Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
   std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
   if (free_bytes < bytes + kSpoolMargin)
     return Fail(ErrorCode::kNoSpace,
-                fmt::format("{} has {} free, the snapshot needs {}", Quote(directory),
+                fmt::format("{} has {} free, but the snapshot needs {}", Quote(directory),
                             FormatBytes(free_bytes), FormatBytes(bytes + kSpoolMargin)));
   return OpenNamelessFile(directory);
 }
@@ -75,7 +75,7 @@ class Session final : public BackupSession {
     forward_.emplace(stop, Forward{&stop_});
     HF_ASSIGN(auto reports, SurveyEndpoints(settings_, stop));
     if (reports.empty())
-      return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to read from");
+      return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured to read from");
     HF_ASSIGN(EndpointChoice choice, ChooseEndpoint(reports));
     warnings_ = std::move(choice.warnings);
     chosen_ = std::move(reports[choice.index]);

@@ -80,7 +80,7 @@ Result<void> BoltFile::ReadMeta(std::uint64_t offset) {
   HF_TRY(read_(offset, raw));
   ByteView meta = ByteView(raw).subspan(kPageHeaderBytes);
   if ((Load<std::uint16_t>(raw, 8) & kMetaFlag) == 0 || Load<std::uint32_t>(meta, 0) != kMagic)
-    return Damaged("no meta page where one must be");
+    return Damaged("a meta page is missing");
   if (Load<std::uint32_t>(meta, 4) != kVersion)
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("the database file has format {}", Load<std::uint32_t>(meta, 4)));
@@ -88,7 +88,7 @@ Result<void> BoltFile::ReadMeta(std::uint64_t offset) {
     return Damaged("a meta page's checksum is wrong");
   std::uint32_t page_bytes = Load<std::uint32_t>(meta, 8);
   if (page_bytes < 1024 || page_bytes > (1U << 20) || (page_bytes & (page_bytes - 1)) != 0)
-    return Damaged("an impossible page size");
+    return Damaged("the page size is impossible");
   std::uint64_t transaction = Load<std::uint64_t>(meta, 48);
   if (has_meta_ && transaction <= transaction_) return {};
   has_meta_ = true;
@@ -119,7 +119,7 @@ Result<BoltFile::Page> BoltFile::ParsePage(Bytes bytes) {
   Page page;
   unsigned flags = Load<std::uint16_t>(bytes, 8);
   page.is_leaf = (flags & kLeafFlag) != 0;
-  if (!page.is_leaf && (flags & kBranchFlag) == 0) return Damaged("a page is no part of a tree");
+  if (!page.is_leaf && (flags & kBranchFlag) == 0) return Damaged("a page is not part of a tree");
   page.count = Load<std::uint16_t>(bytes, 10);
   if (kPageHeaderBytes + page.count * kElementBytes > bytes.size())
     return Damaged("a page claims more entries than it can hold");
@@ -133,7 +133,7 @@ Result<BoltFile::Page> BoltFile::ReadPage(std::uint64_t id) const {
   std::array<std::uint8_t, kPageHeaderBytes> header{};
   HF_TRY(read_(id * page_bytes_, header));
   if (Load<std::uint64_t>(header, 0) != id)
-    return Damaged(fmt::format("page {} says it is another one", id));
+    return Damaged(fmt::format("page {} has the number of another page", id));
   std::uint64_t span = std::uint64_t{Load<std::uint32_t>(header, 12)} + 1;
   if (span > pages - id || span * page_bytes_ > kPageBytesMax)
     return Damaged(fmt::format("page {} claims an impossible length", id));
@@ -179,7 +179,7 @@ Result<std::optional<BoltFile::Page>> BoltFile::BucketRoot(std::string_view name
   }
   value->erase(value->begin(), value->begin() + 16);
   HF_ASSIGN(Page page, ParsePage(*std::move(value)));
-  if (!page.is_leaf) return Damaged("a bucket within an entry is no leaf");
+  if (!page.is_leaf) return Damaged("a bucket in an entry is not a leaf");
   return page;
 }
 

@@ -23,10 +23,10 @@ struct Expected {
 };
 
 constexpr std::string_view kIrreplaceable =
-    "nothing can replace it: bring it back from another control plane node now";
-constexpr std::string_view kReissue = "issue it again: kubeadm init phase certs";
-constexpr std::string_view kKubeconfig = "make it again: kubeadm init phase kubeconfig";
-constexpr std::string_view kManifest = "make it again: kubeadm init phase control-plane, or etcd";
+    "nothing can replace it: copy it from another control plane node now";
+constexpr std::string_view kReissue = "reissue it: kubeadm init phase certs";
+constexpr std::string_view kKubeconfig = "recreate it: kubeadm init phase kubeconfig";
+constexpr std::string_view kManifest = "recreate it: kubeadm init phase control-plane, or etcd";
 
 // All below `kubernetes_dir` that `kubeadm init` makes on a node with a stacked etcd.
 constexpr Expected kKubernetesFiles[] = {
@@ -63,8 +63,8 @@ constexpr Expected kKubernetesFiles[] = {
 };
 
 constexpr Expected kKubeletFiles[] = {
-    {"config.yaml", "make it again: kubeadm init phase kubelet-start"},
-    {"kubeadm-flags.env", "make it again: kubeadm init phase kubelet-start"},
+    {"config.yaml", "recreate it: kubeadm init phase kubelet-start"},
+    {"kubeadm-flags.env", "recreate it: kubeadm init phase kubelet-start"},
 };
 
 // Why `path` cannot be saved, or nullopt.
@@ -109,8 +109,8 @@ void AddEncryptionConfig(const std::string& api_server, ControlPlaneFiles& files
   std::string path = EncryptionConfigOf(AsText(*manifest));
   if (path.empty()) return;
   Expect(path,
-         "without it the secrets in etcd cannot be read; where the container sees it under another "
-         "path than the host, list the host's path in \"files\"",
+         "without it, the secrets in etcd cannot be read; if the path in the container differs "
+         "from the host's, list the host's path in \"files\"",
          files);
   AddIfThere(path, files);
 }

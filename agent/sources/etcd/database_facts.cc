@@ -20,7 +20,7 @@ std::uint64_t BigEndian(ByteView bytes) {
 // A revision as the store writes it: main (8 bytes), '_', sub (8 bytes), and a 't' for tombstones.
 Result<std::uint64_t> MainRevision(ByteView key) {
   if (key.size() < 17 || key[8] != '_')
-    return Fail(ErrorCode::kCorrupt, "the database file is damaged: a key is no revision");
+    return Fail(ErrorCode::kCorrupt, "the database file is damaged: a key is not a revision");
   return BigEndian(key);
 }
 

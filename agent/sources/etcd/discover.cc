@@ -70,7 +70,7 @@ class MemberSettings {
     }
     auto node = config::ParseYaml(**text, config_path_);
     if (!node || node->kind != Node::Kind::kMap) {
-      notes.push_back(fmt::format("its configuration {} is not understood", Quote(config_path_)));
+      notes.push_back(fmt::format("its configuration {} cannot be parsed", Quote(config_path_)));
       return;
     }
     file_ = *std::move(node);
@@ -98,8 +98,8 @@ class MemberSettings {
       if (!text || !*text) continue;
       for (auto& [name, value] : host::ParseEnvironment(**text)) environment_[name] = value;
     }
-    notes.push_back(fmt::format("its environment may not be seen{} (hint: {})",
-                                files_.empty() ? "" : ", that of its unit's files was taken",
+    notes.push_back(fmt::format("its environment cannot be read{} (hint: {})",
+                                files_.empty() ? "" : ", so that of its unit's files was used",
                                 host::kLookHint));
   }
 
@@ -183,14 +183,13 @@ void SetTls(const MemberSettings& member, const host::LocalProcess& process,
   }
   if (!member.Flag("client-cert-auth")) return;
   if (cert.empty()) {
-    found.notes.emplace_back("it asks for a client's certificate: add \"cert\" and \"key\"");
+    found.notes.emplace_back("it requires a client certificate: add \"cert\" and \"key\"");
     return;
   }
   found.Set("cert", cert);
   found.Set("key", file("key-file"));
   found.notes.emplace_back(
-      "it asks for a client's certificate: its own stands here, which has to be good for clients, "
-      "too");
+      "it requires a client certificate: this is its own, which must also be valid for clients");
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ class EtcdSource final : public Source {
     SourceInfo info;
     AddFiles(info);
     HF_ASSIGN(auto reports, SurveyEndpoints(settings_, std::move(stop)));
-    if (reports.empty()) return Fail(ErrorCode::kInvalidArgument, "there is no endpoint to ask");
+    if (reports.empty()) return Fail(ErrorCode::kInvalidArgument, "no endpoint is configured");
     std::uint64_t newest = 0;
     for (const EndpointReport& report : reports)
       if (!report.failure) newest = std::max(newest, report.status.raft_index);

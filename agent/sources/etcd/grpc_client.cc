@@ -21,17 +21,17 @@ bool Contains(std::string_view text, std::string_view part) {
 Error StatusError(int code, const std::string& message) {
   std::string text = message.empty() ? fmt::format("grpc-status {}", code) : Quote(message);
   if (Contains(message, "user name is empty"))
-    return Error(ErrorCode::kDenied, "the cluster asks for a user: " + text)
+    return Error(ErrorCode::kDenied, "the cluster requires a user: " + text)
         .WithHint("set `user` and `password_file` to a user with the role root");
   if (Contains(message, "authentication failed"))
     return Error(ErrorCode::kDenied, "login refused: " + text)
-        .WithHint("check `user` and what `password_file` holds");
+        .WithHint("check `user` and the content of `password_file`");
   if (code == 7 || Contains(message, "permission denied"))
     return Error(ErrorCode::kDenied, "refused: " + text)
         .WithHint("a snapshot needs a user with the role root (`etcdctl user grant-role`)");
   switch (code) {
     case 1:
-      return {ErrorCode::kUnavailable, "the server gave up the call: " + text};
+      return {ErrorCode::kUnavailable, "the server aborted the call: " + text};
     case 3:
       return {ErrorCode::kInvalidArgument, "refused: " + text};
     case 4:
@@ -54,11 +54,11 @@ Result<void> CheckGrpcStatus(const HttpHeaders& headers) {
   const std::string* status = FindHeader(headers, "grpc-status");
   if (status == nullptr)
     return Fail(ErrorCode::kCorrupt, "the answer ended without a status",
-                "the connection or the server broke off; try again");
+                "the connection was closed, or the server failed; try again");
   int code = -1;
   auto parsed = std::from_chars(status->data(), status->data() + status->size(), code);
   if (parsed.ec != std::errc() || parsed.ptr != status->data() + status->size() || code < 0)
-    return Fail(ErrorCode::kCorrupt, fmt::format("status {} is no number", Quote(*status)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("status {} is not a number", Quote(*status)));
   if (code == 0) return {};
   const std::string* message = FindHeader(headers, "grpc-message");
   return Fail(StatusError(code, message == nullptr ? "" : PercentDecode(*message)));
@@ -93,7 +93,8 @@ Result<std::optional<ByteView>> GrpcFrames::Next() {
   if (!more) return std::nullopt;
   const std::uint8_t* header = buffer_.data() + begin_;
   if (header[0] != 0)
-    return Fail(ErrorCode::kCorrupt, "a message is compressed, which nobody asked for");
+    return Fail(ErrorCode::kCorrupt,
+                "a message is compressed, although the agent did not offer that");
   std::size_t length = std::size_t{header[1]} << 24 | std::size_t{header[2]} << 16 |
                        std::size_t{header[3]} << 8 | std::size_t{header[4]};
   if (length > kMessageMax)

@@ -82,10 +82,10 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
   if (FindPeer(request.peers, request.member) == nullptr)
     return Fail(ErrorCode::kInvalidArgument,
                 request.member.empty()
-                    ? std::string("whose data directory it is to be is not said")
+                    ? std::string("the member that the data directory is for is not given")
                     : fmt::format("there is no member {}", Quote(request.member)),
-                fmt::format("give --member with one of: {}; or other members by --initial-cluster "
-                            "NAME=URL,...",
+                fmt::format("give --member with one of: {}; or name other members with "
+                            "--initial-cluster NAME=URL,...",
                             names));
   // The same for whoever makes the next member from this snapshot.
   request.token = options.Text("initial_cluster_token",
@@ -105,7 +105,7 @@ Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_byt
   std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;  // the snapshot and what is made of it
   if (free_bytes >= needed) return {};
   return Fail(ErrorCode::kNoSpace,
-              fmt::format("{} has {} free, the restore needs {}", Quote(directory),
+              fmt::format("{} has {} free, but the restore needs {}", Quote(directory),
                           FormatBytes(free_bytes), FormatBytes(needed)),
               "make room, or stage on another file system");
 }
@@ -143,10 +143,10 @@ Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Pr
   if (!manifest) return {};
   auto recorded = manifest->checksums.find(std::string(kSnapshotPath));
   if (recorded == manifest->checksums.end() || recorded->second == text) return {};
-  return Fail(
-      ErrorCode::kCorrupt,
-      fmt::format("{} has {}, its manifest says {}", Quote(kSnapshotPath), text, recorded->second),
-      "restore another snapshot");
+  return Fail(ErrorCode::kCorrupt,
+              fmt::format("{} has {}, but its manifest says {}", Quote(kSnapshotPath), text,
+                          recorded->second),
+              "restore another snapshot");
 }
 
 SubprocessOptions ToolOptions(const std::stop_token& stop) {
@@ -221,7 +221,7 @@ Result<void> RunTool(const RestoreTool& tool, const StageRequest& request, const
   return Fail(ErrorCode::kUnsupported,
               fmt::format("{} {} refuses the snapshot (exit {}): {}", tool.name, tool.version_text,
                           outcome->exit_code, said),
-              "the data directory was not made; what the tool says tells why");
+              "the data directory was not created; the tool's message says why");
 }
 
 // Everything below `made` on disk, then the name.
@@ -261,7 +261,7 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
                        {"--bump-revision", std::to_string(request.bump), "--mark-compacted"});
     lines.push_back("  " + CommandLine("holdfast-agent", arguments));
   }
-  lines.emplace_back("or, with the snapshot's data/snapshot.db and etcd's tool alone:");
+  lines.emplace_back("or, with only the snapshot's data/snapshot.db and etcd's tool:");
   for (const PeerEntry& peer : request.peers)
     if (peer.name != request.member)
       lines.push_back("  " + CommandLine(tool.name, ToolArguments(request, peer, "snapshot.db",
@@ -293,7 +293,7 @@ void AddAlarms(SnapshotView& snapshot, std::vector<std::string>& lines) {
 std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& tool,
                                SnapshotView& snapshot, std::optional<Version> version) {
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("made the data directory {} of member {} by {} {}",
+  lines.push_back(fmt::format("created the data directory {} of member {} with {} {}",
                               Quote(request.directory), Quote(request.member), tool.name,
                               tool.version_text));
   if (version && *version != tool.version)
@@ -308,7 +308,7 @@ std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& t
                   ShellQuote(request.directory)));
   lines.emplace_back(
       "then start etcd on all members with that --data-dir, their --name and these "
-      "--initial-advertise-peer-urls; none of the old members may still run");
+      "--initial-advertise-peer-urls; none of the old members may be running");
   AddAlarms(snapshot, lines);
   if (request.bump > 0) {
     lines.emplace_back(
@@ -419,13 +419,13 @@ Result<RestoreTool> ChooseTool(const std::vector<RestoreTool>& tools,
     if (is_better) best = &tool;
   }
   if (best != nullptr) return *best;
-  std::string wanted = bump ? "etcdutl that knows --bump-revision (3.6 or newer)"
+  std::string wanted = bump ? "etcdutl with --bump-revision (3.6 or newer)"
                             : "etcdutl (3.5 or newer) or etcdctl (3.4, 3.5)";
   std::string of = snapshot ? fmt::format(", not older than the snapshot's {}.{}", snapshot->major,
                                           snapshot->minor)
                             : "";
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("making a data directory needs {}{}; {}", wanted, of,
+              fmt::format("creating a data directory needs {}{}; {}", wanted, of,
                           present.empty() ? "neither is in PATH" : "in PATH: " + present),
               "install it and put it in PATH");
 }
@@ -440,7 +440,7 @@ Result<std::vector<PeerEntry>> ParseInitialCluster(std::string_view text) {
     std::string_view url = equal == std::string_view::npos ? "" : entry.substr(equal + 1);
     if (equal == 0 || (!url.starts_with("http://") && !url.starts_with("https://")))
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("--initial-cluster: {} is no NAME=PEER-URL", Quote(entry)),
+                  fmt::format("--initial-cluster: {} is not NAME=PEER-URL", Quote(entry)),
                   "write e.g. n1=https://10.0.0.1:2380,n2=https://10.0.0.2:2380");
     std::string name(entry.substr(0, equal));
     auto known = std::ranges::find(peers, name, &PeerEntry::name);

@@ -33,7 +33,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
     HF_ASSIGN(std::string url,
               ReadServerUrl(values, "endpoints", "https://127.0.0.1:2379", endpoint));
     if (std::ranges::find(settings.endpoints, url) != settings.endpoints.end())
-      return values.Invalid("endpoints", fmt::format("{} stands there twice", Quote(url)));
+      return values.Invalid("endpoints", fmt::format("{} is listed twice", Quote(url)));
     settings.endpoints.push_back(std::move(url));
   }
   if (values.Has("endpoints") && settings.endpoints.empty())

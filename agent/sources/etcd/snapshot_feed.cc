@@ -22,7 +22,7 @@ std::unexpected<Error> Torn(std::string what) {
 
 Result<void> SnapshotVerifier::Take(const SnapshotMessage& message) {
   std::size_t size = message.blob.size();
-  if (is_complete_) return Torn("the snapshot stream goes on after its SHA-256");
+  if (is_complete_) return Torn("the snapshot stream continues after its SHA-256");
   if (!has_begun_) {
     has_begun_ = true;
     if (message.remaining_bytes > UINT64_MAX - size)
@@ -32,8 +32,8 @@ Result<void> SnapshotVerifier::Take(const SnapshotMessage& message) {
   if (taken_ < total_ || total_ == 0) {
     if (size == 0 || size > total_ - taken_ || message.remaining_bytes != total_ - taken_ - size)
       return Torn(
-          fmt::format("the snapshot stream is torn: {} of {} bytes came, the server says "
-                      "{} are left",
+          fmt::format("the snapshot stream is cut short: {} of {} bytes were received, and the "
+                      "server says {} are left",
                       taken_ + size, total_, message.remaining_bytes));
     hash_.Update(message.blob);
     taken_ += size;
@@ -44,7 +44,7 @@ Result<void> SnapshotVerifier::Take(const SnapshotMessage& message) {
                             FormatCount(size, "byte")));
   digest_ = hash_.Finish();
   if (!std::equal(digest_.begin(), digest_.end(), message.blob.begin()))
-    return Torn(fmt::format("the snapshot's SHA-256 is wrong: the server says {}, the data have {}",
+    return Torn(fmt::format("the snapshot's SHA-256 is wrong: {} from the server, {} of the data",
                             HexEncode(message.blob), HexEncode(digest_)));
   is_complete_ = true;
   return {};

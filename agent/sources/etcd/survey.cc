@@ -47,7 +47,7 @@ Result<void> CheckOneCluster(const std::vector<EndpointReport>& reports) {
                 fmt::format("{} is of cluster {}, but {} is of cluster {}", Quote(first->endpoint),
                             IdText(first->status.header.cluster_id), Quote(report.endpoint),
                             IdText(report.status.header.cluster_id)),
-                "list members of one cluster only; give each cluster a source of its own");
+                "list only members of one cluster; configure one source per cluster");
   }
   return {};
 }
@@ -89,14 +89,15 @@ std::optional<Error> ReasonAgainst(const EndpointReport& report, std::uint64_t r
   std::string name = Quote(report.endpoint);
   const StatusResponse& status = report.status;
   if (HasAlarm(report, AlarmType::kCorrupt))
-    return Error(ErrorCode::kCorrupt, name + " has the alarm CORRUPT: its data differ from others'")
+    return Error(ErrorCode::kCorrupt,
+                 name + " has the alarm CORRUPT: its data differ from other members'")
         .WithHint("read another member, and replace this one");
   if (status.is_learner)
     return Error(ErrorCode::kUnavailable, name + " is a learner, which serves no snapshots")
         .WithHint("list a voting member");
   if (status.leader == 0)
     return Error(ErrorCode::kUnavailable, name + " sees no leader")
-        .WithHint("the cluster has lost its quorum, or this member its way to it");
+        .WithHint("the cluster has lost its quorum, or this member cannot reach it");
   if (raft_index_max > status.raft_applied_index + kLagMax)
     return Error(ErrorCode::kUnavailable,
                  fmt::format("{} lags {} behind", name,

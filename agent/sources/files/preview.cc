@@ -38,7 +38,7 @@ std::string_view TypeText(NodeType type) {
 std::string Difference(const Attributes& live, const Attributes& saved) {
   if (live.type != saved.type) return fmt::format("a {}", TypeText(live.type));
   if (live.type == NodeType::kFile && (live.size != saved.size || live.mtime != saved.mtime)) {
-    return "other content or time";
+    return "different content or time";
   }
   if (live.type == NodeType::kSymlink && live.link_target != saved.link_target) {
     return "another target";
@@ -49,7 +49,7 @@ std::string Difference(const Attributes& live, const Attributes& saved) {
   const bool has_same_rights = live.uid == saved.uid && live.gid == saved.gid &&
                                (!has_mode || live.mode == saved.mode) &&
                                live.extended == saved.extended;
-  return has_same_rights ? "" : "other owner or rights";
+  return has_same_rights ? "" : "different owner or mode";
 }
 
 Result<bool> Exists(const std::string& path) {

@@ -55,7 +55,7 @@ class Comparison {
     }
     if (found.type == NodeType::kSymlink) {
       HF_ASSIGN(std::string link, filetree::ReadLinkTarget(parent_.get(), name, staged_));
-      if (link != wanted.link_target) return Differs(relative, "it leads elsewhere");
+      if (link != wanted.link_target) return Differs(relative, "it has another target");
     } else if (found.mode != wanted.mode) {
       return Differs(relative,
                      fmt::format("it has mode {:o}, expected {:o}", found.mode, wanted.mode));
@@ -87,8 +87,8 @@ class Comparison {
     std::string what = relative.empty() ? target_ : target_ + "/" + relative;
     return Fail(
         ErrorCode::kCorrupt,
-        fmt::format("what was staged for {} is not what the snapshot has: {}", Quote(what), how),
-        "see the warnings of the restore; --to restores what this system can hold");
+        fmt::format("the staged copy of {} differs from the snapshot: {}", Quote(what), how),
+        "see the warnings of the restore; --to restores what this system supports");
   }
 
   std::string staged_;
@@ -172,9 +172,10 @@ class Session final : public RestoreSession {
       }
       // A service may write its file anew at once; a directory stays the one that was put there.
       if (S_ISDIR(status.st_mode) && status.st_ino != entry.staged_inode) {
-        return Fail(ErrorCode::kBusy,
-                    fmt::format("{} was replaced by somebody else meanwhile", Quote(entry.target)),
-                    "stop what writes there, and restore again");
+        return Fail(
+            ErrorCode::kBusy,
+            fmt::format("another process replaced {} during the restore", Quote(entry.target)),
+            "stop the process that writes there, and restore again");
       }
     }
     return {};

@@ -34,9 +34,9 @@ Result<std::string> FindTarget(const std::string& path) {
     }
     if (S_ISDIR(status.st_mode)) continue;
     return Fail(ErrorCode::kDenied,
-                fmt::format("{} lies behind {}, which is {} now", Quote(path), Quote(above),
+                fmt::format("{} is below {}, which is now {}", Quote(path), Quote(above),
                             S_ISLNK(status.st_mode) ? "a symlink" : "no directory"),
-                "restore with --to, or put the directory back first");
+                "restore with --to, or recreate the directory first");
   }
   return path;
 }
@@ -47,7 +47,7 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
                                              const RestoreScope& scope) {
   auto found = manifest.details.find(kRootsDetail);
   if (found == manifest.details.end() || found->second.empty()) {
-    return Fail(ErrorCode::kUnsupported, "the snapshot does not say which paths it is of",
+    return Fail(ErrorCode::kUnsupported, "the snapshot does not record its paths",
                 "restore it to a directory: --to DIR");
   }
   std::vector<std::string> configured;
@@ -67,7 +67,7 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
     });
     if (!is_configured) {
       return Fail(ErrorCode::kDenied,
-                  fmt::format("{} of the snapshot is not configured any more", Quote(root)),
+                  fmt::format("{} of the snapshot is no longer configured", Quote(root)),
                   "add it to \"paths\", or restore to a directory: --to DIR");
     }
     bool is_covered = std::ranges::any_of(
@@ -120,10 +120,11 @@ Result<void> CheckRoom(const Need& need) {
   constexpr std::string_view kHint = "make room, or restore with --to elsewhere";
   std::uint64_t blocks = geteuid() == 0 ? room.f_bfree : room.f_bavail;
   if (std::uint64_t free = blocks * room.f_frsize; free < need.bytes) {
-    return Fail(ErrorCode::kNoSpace,
-                fmt::format("the new files need {} beside the old ones in {}, where {} are free",
-                            FormatBytes(need.bytes), Quote(need.directory), FormatBytes(free)),
-                std::string(kHint));
+    return Fail(
+        ErrorCode::kNoSpace,
+        fmt::format("the new files need {} in addition to the old ones in {}, but {} are free",
+                    FormatBytes(need.bytes), Quote(need.directory), FormatBytes(free)),
+        std::string(kHint));
   }
   // File systems without a fixed number of inodes say 0.
   if (room.f_files != 0 && room.f_ffree < need.items) {
@@ -145,7 +146,7 @@ Result<void> CheckRights(const Target& target) {
   }
   if (geteuid() != 0 && target.attributes.uid != geteuid()) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("{} belongs to user {}, and only root can give it to them",
+                fmt::format("{} belongs to user {}, and only root can set that owner",
                             Quote(target.path), target.attributes.uid),
                 "run the restore as root, or restore to a directory: --to DIR");
   }
@@ -188,7 +189,7 @@ Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot
     HF_ASSIGN(std::string path, FindTarget(root));
     if (!scope.Has(path)) {
       return Fail(ErrorCode::kNotFound,
-                  fmt::format("{} does not exist; --path {} may not make it", Quote(path),
+                  fmt::format("{} does not exist, and --path {} does not create it", Quote(path),
                               SnapshotPath(scope.path())),
                   fmt::format("restore the directory, too: --path {}", SnapshotPath(path)));
     }
@@ -210,7 +211,7 @@ Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot
     plan.targets.push_back(std::move(target));
   }
   if (plan.targets.empty()) {
-    return Fail(ErrorCode::kNotFound, "the snapshot has none of the paths it is of",
+    return Fail(ErrorCode::kNotFound, "the snapshot contains none of its recorded paths",
                 "restore another snapshot");
   }
   for (const auto& [device, need] : needs) HF_TRY(CheckRoom(need));

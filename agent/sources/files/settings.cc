@@ -43,10 +43,11 @@ Result<Settings> ReadSettings(const config::Values& values) {
   }
   for (const std::string& pattern : settings.exclude) {
     if (pattern.empty() || pattern == "/") {
-      return values.Invalid("exclude",
-                            fmt::format("pattern {} would exclude nothing or all; expected a name "
-                                        "or an absolute path",
-                                        Quote(pattern)));
+      return values.Invalid(
+          "exclude",
+          fmt::format(
+              "pattern {} would exclude nothing or everything; expected a name or an absolute path",
+              Quote(pattern)));
     }
     // Matched against absolute paths, it could never match.
     std::string_view inner(pattern);

@@ -106,7 +106,7 @@ class Session final : public BackupSession {
     if (live_) live_->Describe(manifest);
     if (TakeSurvey(settings_) != survey_) {
       manifest.warnings.emplace_back(
-          "the configuration came to name other files while it was saved; back up again");
+          "the configuration changed the files that it names during the backup; back up again");
     }
     return manifest;
   }

@@ -111,8 +111,8 @@ Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::s
   CheckVerdict verdict = ReadVerdict(*outcome, mirror);
   if (std::ranges::any_of(verdict.alerts, IsOfShutMemory)) {
     return Fail(ErrorCode::kUnsupported,
-                "haproxy may not compile the regular expressions that it finds: no memory here may "
-                "be both written and run",
+                "haproxy cannot compile its regular expressions: this unit forbids memory that is "
+                "writable and executable",
                 "set MemoryDenyWriteExecute=no in a drop-in of this unit");
   }
   return verdict;
@@ -240,7 +240,7 @@ Result<std::string> AskVersion(const Settings& settings, std::stop_token stop) {
   std::size_t at = outcome.out.find(kLead);
   if (outcome.exit_code != 0 || at == std::string::npos) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("{} does not answer \"-v\" as HAProxy does", Quote(settings.binary)),
+                fmt::format("{} does not answer \"-v\" like HAProxy", Quote(settings.binary)),
                 std::string(kBinary));
   }
   std::size_t begin = at + kLead.size();

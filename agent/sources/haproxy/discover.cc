@@ -119,16 +119,15 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   } else if (line.master_socket.starts_with('/')) {
     found.Set("reload", "master:" + line.master_socket);
   } else {
-    found.notes.emplace_back(
-        "how it is reloaded could not be found out: add \"reload\" for restores in place");
+    found.notes.emplace_back("found no way to reload it: add \"reload\" for restores in place");
   }
   const std::string socket = FindSocket(process, line, configs);
   if (!socket.empty()) {
     found.Set("socket", socket);
   } else {
     found.notes.emplace_back(
-        "no \"stats socket\" of level operator was found: with one in \"socket\", what only the "
-        "running process knows is saved, too");
+        "found no \"stats socket\" with level operator: with one in \"socket\", the runtime state "
+        "is backed up too");
   }
   constexpr std::string_view kDeleted = " (deleted)";
   std::string program = process.program;

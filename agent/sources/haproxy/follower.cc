@@ -44,7 +44,7 @@ constexpr std::array kSections = {
     std::string_view("log-profile"),
 };
 
-constexpr char kCorrectConfig[] = "correct the source's \"config\", or put the file back";
+constexpr char kCorrectConfig[] = "correct the source's \"config\", or recreate the file";
 
 template <std::size_t N>
 bool Contains(const std::array<std::string_view, N>& list, std::string_view word) {
@@ -224,7 +224,7 @@ class Follower {
       if (first == "setenv" || !variables_.contains(Text(1))) variables_[Text(1)] = Text(2);
       if (depth_ > 0) {
         Warn(fmt::format(
-            "the variable {} is set under a condition; files are followed as if it held",
+            "the variable {} is set under a condition; the backup assumes that the condition holds",
             Quote(Text(1))));
       }
       return true;

@@ -97,8 +97,8 @@ class HaproxySource final : public Source {
   void ProbeSocket(SourceInfo& info, std::stop_token stop) const {
     const auto api = RuntimeApi::Open(settings_.socket, *context_.clock, std::move(stop));
     if (!api) {
-      info.warnings.push_back(fmt::format(
-          "what only the running process knows would not be saved: {}", api.error().Text()));
+      info.warnings.push_back(
+          fmt::format("the runtime state would not be saved: {}", api.error().Text()));
       return;
     }
     info.would_save.push_back("live state by " + settings_.socket);

@@ -144,7 +144,7 @@ Result<void> CheckListenAddresses(const std::vector<ListenAddress>& addresses,
     if (is_ours) continue;
     return Fail(ErrorCode::kBusy,
                 fmt::format("another program listens on port {} of {}, which the snapshot's "
-                            "configuration wants in {}",
+                            "configuration uses in {}",
                             address.port, address.host, address.place),
                 "stop that program, or restore with --to and change the address");
   }

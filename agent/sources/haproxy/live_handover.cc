@@ -57,7 +57,7 @@ Result<RuntimeApi> OpenNew(const std::string& socket, const ProcessState& before
     if (clock.Monotonic() >= deadline) {
       if (!api) return api;
       return Fail(ErrorCode::kTimedOut,
-                  fmt::format("HAProxy's former worker still answers on {}", Quote(socket)));
+                  fmt::format("HAProxy's old worker still answers on {}", Quote(socket)));
     }
     (void)::poll(nullptr, 0, static_cast<int>(kLookAgain.count()));
   }
@@ -71,7 +71,7 @@ Result<void> CheckServers(const RuntimeApi& api, const std::string& wanted_text,
             api.AskText(api.workers().front(), "show servers state", kStateBytesMax));
   const auto now = ParseServerStates(text);
   if (!wanted || !now) {
-    left.emplace_back("servers' state is in a form that is not known, and was not compared");
+    left.emplace_back("the servers' state has an unknown format and was not compared");
     return {};
   }
   // A name may lead elsewhere by now, and an agent's check may weigh a server anew: it is told, and
@@ -190,7 +190,7 @@ Result<void> LiveHandover::Preflight(const ProcessState& process, std::vector<st
   if (!process.is_running) return {};
   if (settings_.socket.empty()) {
     changes.emplace_back(
-        "the reload loses what only the process knows: the source has no \"socket\" to keep it by");
+        "the reload loses the runtime state: the source has no \"socket\" to read it from");
     return {};
   }
   return CheckRights(stop);
@@ -204,12 +204,11 @@ Result<void> LiveHandover::PreflightOfSnapshot(const ProcessState& process,
   if (!entry) return {};
   if (settings_.socket.empty()) {
     changes.emplace_back(
-        "left alone what only the process knows: the source has no \"socket\" to set it by");
+        "the runtime state was left alone: the source has no \"socket\" to set it through");
     return {};
   }
   if (!process.is_running) {
-    changes.emplace_back(
-        "left alone what only the process knew: haproxy does not run; it lies in the snapshot");
+    changes.emplace_back("the runtime state was left in the snapshot: haproxy does not run");
     return {};
   }
   open_ = [this, prefix](const std::string& path) {
@@ -227,11 +226,10 @@ Result<void> LiveHandover::CheckRights(const std::stop_token& stop) const {
   HF_ASSIGN(const RuntimeApi api, RuntimeApi::Open(settings_.socket, *context_.clock, stop));
   if (api.MayOperate()) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("{} has only the level \"user\", by which what only the process knew "
-                          "cannot be put back",
+              fmt::format("{} has only the level \"user\", which cannot restore the runtime state",
                           settings_.socket),
-              "add \"level operator\" to its \"stats socket\" line and reload, or leave "
-              "\"socket\" out and restore the files alone");
+              "add \"level operator\" to its \"stats socket\" line and reload, or remove "
+              "\"socket\" to restore only the files");
 }
 
 // The restore puts other content into files of the scope: their entries in memory belong to the
@@ -290,9 +288,9 @@ Result<void> LiveHandover::Keep(std::stop_token stop) {
   live.Describe(manifest);
   return Fail(
       ErrorCode::kUnavailable,
-      fmt::format("what HAProxy knows now cannot be kept for the way back: {}",
+      fmt::format("HAProxy's runtime state cannot be saved for a rollback: {}",
                   manifest.missing.empty() ? "it says nothing" : manifest.missing.front().reason),
-      "leave \"socket\" out to restore the files alone");
+      "remove \"socket\" to restore only the files");
 }
 
 std::string LiveHandover::Record() const {
@@ -332,12 +330,13 @@ Result<void> LiveHandover::AfterReload(const ProcessState& before,
   HF_TRY(CheckServers(api, servers_, was_loaded_, live.left));
   if (stored_->is_of_other_configuration) {
     live.left.emplace_back(
-        "servers' state belongs to a configuration that HAProxy had read and no file had any more");
+        "the servers' state belongs to a configuration that HAProxy had loaded but no file "
+        "contained any more");
   } else if (was_loaded_) {
     live.done.emplace_back("servers' state was loaded from its file");
   }
   changes.insert(changes.end(), live.done.begin(), live.done.end());
-  for (const std::string& one : live.left) changes.push_back("not put back: " + one);
+  for (const std::string& one : live.left) changes.push_back("not restored: " + one);
   return {};
 }
 
@@ -364,8 +363,8 @@ std::string HandOverKept(const DecodedRecord& record, const StoredLive& kept, co
     return PutBackLive(api, kept, open, changes);
   };
   const auto done = put();
-  return done ? std::string("what it knew was put back")
-              : "what it knew could not be put back: " + done.error().Text();
+  return done ? std::string("the runtime state was restored")
+              : "the runtime state could not be restored: " + done.error().Text();
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ bool IsPath(std::string_view path) {
 
 std::unexpected<Error> NoIndex(std::string_view what) {
   return Fail(ErrorCode::kCorrupt, fmt::format("the index of HAProxy's live state {}", what),
-              "back up again; restore the files alone by leaving \"socket\" out");
+              "back up again; remove \"socket\" to restore only the files");
 }
 
 // Each line of a stored file.
@@ -103,14 +103,14 @@ class WorkerRestore {
       if (set == sets.end() || (is_inline && is_other)) {
         changes_.left.push_back(fmt::format(
             "{}: {}", NameOf(patterns),
-            is_inline && is_other ? "it belongs to a configuration that no file had any more"
-            : is_inline           ? "HAProxy has none in that place"
+            is_inline && is_other ? "it belongs to a configuration that no file contained any more"
+            : is_inline           ? "HAProxy has no list there"
                                   : "HAProxy has none by that name"));
         continue;
       }
       auto done = PutBackPatterns(patterns, set->id);
       if (done) continue;
-      // What the configuration says of it is there, and nothing was changed.
+      // What the configuration says of it exists, and nothing was changed.
       if (is_inline && done.error().code() == ErrorCode::kUnsupported) {
         changes_.left.push_back(fmt::format("{}: {}", NameOf(patterns), done.error().message()));
         continue;
@@ -123,7 +123,7 @@ class WorkerRestore {
     for (const StoredTable& table : stored.tables) {
       auto done = PutBackTable(table, heads);
       if (!done)
-        return Fail(std::move(done).error().While(fmt::format("put table {} back", table.name)));
+        return Fail(std::move(done).error().While(fmt::format("restore table {}", table.name)));
     }
     return {};
   }
@@ -161,8 +161,8 @@ class WorkerRestore {
               api_.AskText(worker_, fmt::format("prepare {} #{}", patterns.kind, id)));
     if (!answer.starts_with(kVersion)) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("HAProxy began no transaction: {}", Trimmed(answer)),
-                  "this needs HAProxy 2.4; restore the files alone by leaving \"socket\" out");
+                  fmt::format("HAProxy started no transaction: {}", Trimmed(answer)),
+                  "this needs HAProxy 2.4; remove \"socket\" to restore only the files");
     }
     const std::string version = Trimmed(answer.substr(kVersion.size()));
     // "@1 #3", as every step of the transaction names it.
@@ -173,7 +173,7 @@ class WorkerRestore {
       (void)Command(fmt::format("clear {} {}", patterns.kind, target));
       return done;
     }
-    changes_.done.push_back(fmt::format("{} is as it was in memory", NameOf(patterns)));
+    changes_.done.push_back(fmt::format("{} has its former content in memory", NameOf(patterns)));
     return {};
   }
 
@@ -211,7 +211,7 @@ class WorkerRestore {
     // Before it counts: what was only half taken is never seen.
     HF_ASSIGN(const std::string sum, SumOf(fmt::format("show {} {}", patterns.kind, target)));
     if (sum == patterns.sha256) return {};
-    return Fail(ErrorCode::kInternal, "HAProxy did not take its entries as they were saved");
+    return Fail(ErrorCode::kInternal, "HAProxy did not accept the saved entries");
   }
 
   // The master wants to be told of each command whose it is.
@@ -226,7 +226,7 @@ class WorkerRestore {
     const auto head = std::ranges::find(heads, table.name, &TableHead::name);
     if (head == heads.end() || head->type != table.type) {
       changes_.left.push_back(
-          fmt::format("table {}: HAProxy has none by that name and type", table.name));
+          fmt::format("table {}: HAProxy has no table of that name and type", table.name));
       return {};
     }
     settable_.clear();
@@ -248,7 +248,7 @@ class WorkerRestore {
     const auto set_row = [&](std::string_view line) -> Result<void> {
       if (line.starts_with('#')) return {};
       const auto row = ParseRow(line);
-      if (!row) return Fail(ErrorCode::kCorrupt, "a row that was saved is none");
+      if (!row) return Fail(ErrorCode::kCorrupt, "a saved row is malformed");
       const auto key = EncodeCommandWord(row->key);
       if (!key || refused_) {
         ++impossible;
@@ -281,16 +281,15 @@ class WorkerRestore {
     HF_TRY(send());
     if (gone > 0 && kept == 0)
       return Fail(ErrorCode::kInternal,
-                  fmt::format("HAProxy has none of {} that were looked for as soon as they "
-                              "were set",
+                  fmt::format("HAProxy has none of {} that were checked right after they were set",
                               FormatCount(gone, "row")));
     if (gone > 0)
-      changes_.left.push_back(fmt::format(
-          "table {}: of the first {}, {} were gone as soon as they were set: it is full, or "
-          "they expire",
-          table.name, FormatCount(kept + gone, "row"), gone));
+      changes_.left.push_back(
+          fmt::format("table {}: of the first {}, {} were gone right after they were set: the "
+                      "table is full, or they expired",
+                      table.name, FormatCount(kept + gone, "row"), gone));
     if (without_room > 0)
-      changes_.left.push_back(fmt::format("table {}: it is full, and did not take {}", table.name,
+      changes_.left.push_back(fmt::format("table {}: it is full and did not accept {}", table.name,
                                           FormatCount(without_room, "row")));
     if (set > without_room)
       changes_.done.push_back(
@@ -445,7 +444,7 @@ Result<StoredLive> DecodeLive(std::string_view text) {
     HF_ASSIGN(StoredWorker worker, DecodeWorker(one));
     live.workers.push_back(std::move(worker));
   }
-  if (live.workers.empty()) return NoIndex("names no worker");
+  if (live.workers.empty()) return NoIndex("does not name a worker");
   for (const json& one : ListOf(document, "drift"))
     live.is_of_other_configuration = live.is_of_other_configuration ||
                                      (one.is_object() && TextOf(one, "object") == "configuration");
@@ -465,7 +464,7 @@ Result<void> PutBackLive(const RuntimeApi& api, const StoredLive& live, const Op
   });
   if (has_rows && !api.MayOperate()) {
     return Fail(ErrorCode::kDenied,
-                "HAProxy's socket has only the level \"user\", by which no table can be set",
+                "HAProxy's socket has only the level \"user\", which cannot set tables",
                 "add \"level operator\" to its \"stats socket\" line");
   }
   for (std::size_t i = 0; i < api.workers().size(); ++i) {
@@ -486,7 +485,7 @@ std::vector<std::string> ServersThatDiffer(const std::vector<ServerState>& wante
       return other.backend == server.backend && other.name == server.name;
     });
     if (found == now.end()) {
-      differing.push_back(fmt::format("server {}: not there", name));
+      differing.push_back(fmt::format("server {}: does not exist", name));
       continue;
     }
     std::string text;

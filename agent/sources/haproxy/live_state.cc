@@ -59,7 +59,7 @@ Result<PatternSum> SumOfFile(const std::string& path, bool is_map) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
   PatternSum found;
   const auto take = [&](std::string_view line) -> Result<void> {
     if (const auto entry = LoadedPattern(line, is_map)) found.Add(*entry);
@@ -184,20 +184,19 @@ class LiveReader {
       if (!process && process.error().code() == ErrorCode::kCancelled) return Fail(process.error());
       runs = !process || process->is_running;
       if (!process) {
-        reason += "; whether HAProxy runs cannot be told: " + process.error().message();
+        reason += "; cannot determine whether HAProxy runs: " + process.error().message();
         remedy = process.error().hint();
       }
     }
     if (is_silent && !runs) {
       state_.is_cold_ = true;
-      state_.warnings_.push_back(
-          fmt::format("cold: HAProxy does not run, so that there is no live state to save: {}",
-                      error.message()));
+      state_.warnings_.push_back(fmt::format(
+          "cold: HAProxy does not run, so there is no runtime state to save: {}", error.message()));
       return {};
     }
     if (remedy.empty() && error.code() == ErrorCode::kDenied)
       remedy = "let the agent write to the socket: its \"mode\", \"user\" and \"group\"";
-    if (remedy.empty()) remedy = "back up again; if it stays so, see HAProxy's log";
+    if (remedy.empty()) remedy = "back up again; if that fails too, see HAProxy's log";
     state_.missing_.push_back(
         {"live state of " + settings_.socket, std::move(reason), std::move(remedy)});
     return {};
@@ -244,7 +243,7 @@ class LiveReader {
     const std::uint64_t processes = NumberOf(info, "Nbproc");
     if (worker_ == 0 && processes > 1) {
       state_.missing_.push_back(
-          {"live state of HAProxy's other processes",
+          {"runtime state of HAProxy's other processes",
            fmt::format("{} is the socket of one of {}", settings_.socket, processes),
            "name the socket of HAProxy's master (-S) in \"socket\""});
     }
@@ -260,7 +259,7 @@ class LiveReader {
     HF_ASSIGN(const std::string after, api_->AskText(worker_, "show info"));
     if (NumberOf(ParseInfo(after), "Pid") != NumberOf(info, "Pid")) {
       return Fail(ErrorCode::kUnavailable,
-                  "HAProxy was reloaded again and again while its state was read");
+                  "HAProxy was reloaded repeatedly while its state was read");
     }
     return json;
   }
@@ -274,7 +273,7 @@ class LiveReader {
       if (::stat(path.c_str(), &status) != 0) continue;
       if (!std::cmp_greater(status.st_ctim.tv_sec, start_time)) continue;
       changed_.insert(path);
-      Tell("configuration", path, "changed after HAProxy has read it");
+      Tell("configuration", path, "changed after HAProxy loaded it");
     }
   }
 
@@ -284,7 +283,7 @@ class LiveReader {
     const auto servers = ParseServerStates(text);
     if (!servers) {
       state_.warnings_.emplace_back(
-          "HAProxy's servers are listed in a form that is not known; saved as they are");
+          "the list of HAProxy's servers has an unknown format; saved as it is");
       return {};
     }
     json["servers"] = servers->size();
@@ -335,7 +334,7 @@ class LiveReader {
              one.configured && *one.configured != live.entries()
                  ? fmt::format("{}, {} in the configuration", FormatCount(live.entries(), "entry"),
                                *one.configured)
-                 : fmt::format("{}, and others than in the configuration",
+                 : fmt::format("{}, with different content from the configuration",
                                FormatCount(live.entries(), "entry")));
       }
       saved.push_back(std::move(entry));
@@ -390,12 +389,12 @@ class LiveReader {
     json["differs"] = differs;
     json["entries_on_disk"] = there->entries();
     if (differs)
-      Tell(
-          kind, disk,
-          live.entries() == there->entries()
-              ? fmt::format("{}, and others than in the file", FormatCount(live.entries(), "entry"))
-              : fmt::format("{}, {} in the file", FormatCount(live.entries(), "entry"),
-                            there->entries()));
+      Tell(kind, disk,
+           live.entries() == there->entries()
+               ? fmt::format("{}, with different content from the file",
+                             FormatCount(live.entries(), "entry"))
+               : fmt::format("{}, {} in the file", FormatCount(live.entries(), "entry"),
+                             there->entries()));
     return json;
   }
 
@@ -474,7 +473,8 @@ class LiveReader {
     Tell("certificate", disk,
          fmt::format("serial {}, SHA-1 {} in memory; SHA-1 {} in the file", live.serial, live.sha1,
                      on_disk));
-    AddMissing(disk, live, fmt::format("the file has another one, SHA-1 {}", on_disk), Quote(disk));
+    AddMissing(disk, live, fmt::format("the file has a different one, SHA-1 {}", on_disk),
+               Quote(disk));
   }
 
   // Whether a file that the configuration names has this certificate. Reads those files once.
@@ -544,7 +544,7 @@ class LiveReader {
                          whole.find('\0') == std::string::npos;
     if (!is_path || !paths_.insert(whole).second) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("HAProxy has an object that cannot be saved by its name: {}",
+                  fmt::format("the name of an object in HAProxy cannot be saved: {}",
                               Quote(whole.substr(0, kPathBytesMax))));
     }
     state_.pieces_.push_back({.path = std::move(whole), .begin = state_.bytes_, .size = 0});

@@ -68,7 +68,7 @@ class Collector {
         if (space_.Type(name.path) == FileType::kDirectory) {
           CollectDirectory(name.path, origin);
         } else {
-          Lack(name.path, origin, "no such directory", "put it back, or remove the directive");
+          Lack(name.path, origin, "no such directory", "recreate it, or remove the directive");
         }
         break;
       case Role::kLuaPath:
@@ -86,7 +86,7 @@ class Collector {
         Take(path, origin);
         break;
       case FileType::kNone:
-        Lack(path, origin, "not there", "put the file back, or remove the directive");
+        Lack(path, origin, "not there", "recreate the file, or remove the directive");
         break;
       case FileType::kDirectory:
         Lack(path, origin, "a directory where a file is expected", "correct the directive");
@@ -146,9 +146,9 @@ class Collector {
     std::string directory = ParentPath(pattern.substr(0, pattern.find('?')));
     if (space_.Type(directory) != FileType::kDirectory) return;
     if (std::count(directory.begin(), directory.end(), '/') < 2) {
-      out_.warnings.push_back(
-          fmt::format("{}: {} is too wide to be saved whole; list the modules in \"files\"",
-                      origin.place, Quote(directory)));
+      out_.warnings.push_back(fmt::format(
+          "{}: {} covers too much to be saved as a whole; list the modules in \"files\"",
+          origin.place, Quote(directory)));
       return;
     }
     out_.trees.push_back(directory);

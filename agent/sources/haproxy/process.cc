@@ -176,7 +176,7 @@ Result<std::map<std::string, std::string>> ShowUnit(const std::string& unit, std
                  options));
   if (outcome.exit_code != 0) {
     return Fail(ErrorCode::kUnavailable,
-                fmt::format("systemctl cannot tell about {}: {}", Quote(unit), outcome.err));
+                fmt::format("systemctl cannot show {}: {}", Quote(unit), outcome.err));
   }
   std::map<std::string, std::string> properties;
   std::string_view rest = outcome.out;
@@ -201,7 +201,8 @@ Result<pid_t> PidFromFile(const std::string& path) {
   text = text.substr(0, text.find_first_of(" \n"));
   std::optional<pid_t> pid = ParseNumber<pid_t>(text);
   if (!pid || *pid <= 1) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} holds no process id", Quote(path)),
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} does not contain a process id", Quote(path)),
                 "correct the source's \"reload\"");
   }
   std::string name = CommandName(*pid);
@@ -228,7 +229,7 @@ Result<pid_t> PidOfSocket(const std::string& path) {
   ucred peer{};
   socklen_t length = sizeof(peer);
   if (::getsockopt(fd->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-    return Fail(ErrnoError(errno, fmt::format("ask who listens on {}", Quote(path))));
+    return Fail(ErrnoError(errno, fmt::format("find the process that listens on {}", Quote(path))));
   }
   return peer.pid;
 }
@@ -240,7 +241,7 @@ Result<pid_t> Process::FindMaster(std::stop_token stop) const {
   if (method_.via == ReloadMethod::Via::kMasterSocket) return PidOfSocket(method_.target);
   HF_ASSIGN(auto properties, ShowUnit(method_.target, std::move(stop)));
   if (properties["LoadState"] == "not-found") {
-    return Fail(ErrorCode::kNotFound, fmt::format("there is no unit {}", Quote(method_.target)),
+    return Fail(ErrorCode::kNotFound, fmt::format("unit {} does not exist", Quote(method_.target)),
                 "correct the source's \"reload\"");
   }
   const std::string& active = properties["ActiveState"];
@@ -257,7 +258,7 @@ Result<ProcessState> Process::Look(std::stop_token stop) const {
   }
   if (!HandlesReloadSignal(state.master)) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("process {} of {} is no HAProxy master process", state.master,
+                fmt::format("process {} of {} is not an HAProxy master process", state.master,
                             Quote(method_.Text())),
                 "run HAProxy in master-worker mode (-W or -Ws), and name its master");
   }
@@ -283,7 +284,7 @@ Result<void> Process::AwaitReady(pid_t master, const std::stop_token& stop) cons
     }
     if (clock_.Monotonic() >= deadline) {
       return Fail(ErrorCode::kTimedOut,
-                  fmt::format("HAProxy's master process {} took no reload for {}", master,
+                  fmt::format("HAProxy's master process {} did not reload for {}", master,
                               FormatDuration(kReadyTimeout)),
                   "see HAProxy's log");
     }
@@ -347,7 +348,7 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
     std::optional<long> failed = FailedReloads(before.master);
     if (failed && before.failed_reloads && *failed > *before.failed_reloads) {
       return Fail(ErrorCode::kUnavailable,
-                  "HAProxy refused the new configuration and goes on with the old one",
+                  "HAProxy refused the new configuration and continues with the old one",
                   "see HAProxy's log, e.g. for an address that is in use");
     }
     if (ended && clock_.Monotonic() >= verdict) {
@@ -366,8 +367,8 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
 
 Result<void> Process::Start(std::stop_token stop) const {
   if (method_.via != ReloadMethod::Via::kSystemd) {
-    return Fail(ErrorCode::kUnsupported, "HAProxy runs no more and must be started by hand",
-                "start it as its host does");
+    return Fail(ErrorCode::kUnsupported, "HAProxy no longer runs and must be started by hand",
+                "start it the way this host does");
   }
   SubprocessOptions options;
   options.timeout = kReloadTimeout;

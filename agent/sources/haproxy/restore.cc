@@ -218,7 +218,7 @@ class Session final : public RestoreSession {
     Result<std::string> done = ReloadWithFormer(process_, record, true, *context_.clock);
     if (!done) {
       return Fail(std::move(done).error().While(
-          "the former files are back, but haproxy did not take them"));
+          "the former files are back, but haproxy did not load them"));
     }
     is_reloaded_ = false;
     return {};
@@ -272,14 +272,14 @@ class Session final : public RestoreSession {
     auto saved = identity.find("server_version");
     if (saved == identity.end() || saved->second == version) return;
     changes_.push_back(
-        fmt::format("the snapshot is of haproxy {}, this is {}", saved->second, version));
+        fmt::format("the snapshot is of haproxy {}, but this is {}", saved->second, version));
   }
 
   Result<void> Judge(const CheckVerdict& verdict, std::string_view what) const {
     if (verdict.is_accepted || allow_invalid_) return {};
     return Fail(ErrorCode::kUnsupported, fmt::format("{}: {}", what, Alerts(verdict)),
-                "--allow-invalid restores it all the same; or restore it with --to, correct it "
-                "there, and copy it by hand");
+                "--allow-invalid restores it anyway; or restore it with --to, correct it, and copy "
+                "it by hand");
   }
 
   // Below the writer's directory `name` becomes what the snapshot has at `path`.
@@ -360,25 +360,26 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
   HF_ASSIGN(Settings settings, ReadSettings(values));
   const std::optional<Manifest>& manifest = spec.snapshot->manifest();
   if (!manifest || manifest->kind != "haproxy") {
-    return Fail(ErrorCode::kInvalidArgument, "the snapshot is none of HAProxy",
-                "choose one by \"holdfast-agent list\", or restore with --to");
+    return Fail(ErrorCode::kInvalidArgument, "the snapshot is not of HAProxy",
+                "choose one from `holdfast-agent list`, or restore with --to");
   }
   if (!settings.reload) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("haproxy/{} cannot be restored in place: nothing says how to reload it",
-                            context.name),
-                "set the source's \"reload\", or restore with --to");
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("haproxy/{} cannot be restored in place: no way to reload it is configured",
+                    context.name),
+        "set the source's \"reload\", or restore with --to");
   }
   if (manifest->node != context.node) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the snapshot is of node {}, this is {}", Quote(manifest->node),
+                fmt::format("the snapshot is of node {}, but this is {}", Quote(manifest->node),
                             Quote(context.node)),
                 "restore it with --to, and copy what this node needs");
   }
   auto saved = manifest->details.find(std::string(kConfigDetail));
   if (saved != manifest->details.end() && saved->second != settings.config) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the snapshot's configuration is {}, the source's is {}",
+                fmt::format("the snapshot's configuration is {}, but the source's is {}",
                             Quote(fmt::format("{}", fmt::join(saved->second, " "))),
                             Quote(fmt::format("{}", fmt::join(settings.config, " ")))),
                 "set the source's \"config\" as it was, or restore with --to");
@@ -395,7 +396,7 @@ Result<std::string> RecoverSwap(const SourceContext& context, std::string_view s
   if (!is_state) {
     return Fail(ErrorCode::kCorrupt,
                 "the record of an unfinished restore of HAProxy cannot be read",
-                "look for names that begin with \".holdfast-\" beside HAProxy's files");
+                "look for names that begin with \".holdfast-\" next to HAProxy's files");
   }
   if (json["format"] != kStateFormat) {
     return Fail(ErrorCode::kUnsupported, "another version of Holdfast left a restore unfinished",

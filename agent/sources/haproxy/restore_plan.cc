@@ -72,9 +72,8 @@ class Planner {
   Result<RestorePlan> Run(bool keep_others) {
     HF_TRY(Compare("/"));
     if (plan_.targets.empty() && plan_.unchanged.empty()) {
-      return Fail(
-          ErrorCode::kNotFound,
-          fmt::format("the snapshot holds no files of HAProxy below {}", Quote(plan_.prefix)));
+      return Fail(ErrorCode::kNotFound, fmt::format("the snapshot has no files of HAProxy below {}",
+                                                    Quote(plan_.prefix)));
     }
     if (keep_others) return std::move(plan_);
     const std::optional<Manifest>& manifest = view_.manifest();
@@ -111,7 +110,7 @@ class Planner {
     bool is_directory = wanted.type == NodeType::kDirectory;
     if (!is_directory && !IsPlain(wanted.type)) {
       plan_.skipped.push_back(
-          fmt::format("left {} as it is: only files, directories and symlinks are put back", path));
+          fmt::format("left {} as it is: only files, directories and symlinks are restored", path));
       return {};
     }
     Result<Attributes> present = filetree::ReadAttributes(path);
@@ -121,7 +120,7 @@ class Planner {
       }
       if (!scope_.Has(path)) {
         return Fail(ErrorCode::kNotFound,
-                    fmt::format("{} does not exist; --path {} may not make it", Quote(path),
+                    fmt::format("{} does not exist, and --path {} does not create it", Quote(path),
                                 InSnapshot(scope_.path())),
                     fmt::format("restore the directory, too: --path {}", InSnapshot(path)));
       }
@@ -132,7 +131,7 @@ class Planner {
     if (is_directory && stands_directory) return Compare(path);
     if (is_directory || stands_directory) {
       return Fail(ErrorCode::kAlreadyExists,
-                  fmt::format("{} is {}, in the snapshot it is {}", Quote(path),
+                  fmt::format("{} is {}, but in the snapshot it is {}", Quote(path),
                               stands_directory ? "a directory" : "no directory",
                               is_directory ? "a directory" : "none"),
                   "move it aside, or restore with --to and copy by hand");
@@ -236,7 +235,8 @@ Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const Chan
   for (const Target& target : plan.targets) {
     switch (target.action) {
       case Target::Action::kReplace:
-        HF_TRY(tell(target.path, target.attributes, "other content, owner or rights", "replaced"));
+        HF_TRY(
+            tell(target.path, target.attributes, "different content, owner or mode", "replaced"));
         break;
       case Target::Action::kRemove:
         HF_TRY(tell(target.path, target.attributes, "not in the snapshot", "removed"));
@@ -283,13 +283,13 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
     struct statvfs space {};
     if (::statvfs(need.directory.c_str(), &space) != 0) {
       return Fail(
-          ErrnoError(errno, fmt::format("ask for the free space of {}", Quote(need.directory))));
+          ErrnoError(errno, fmt::format("get the free space of {}", Quote(need.directory))));
     }
     std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
     if (free_bytes >= need.bytes + kSpareBytes) continue;
     return Fail(
         ErrorCode::kNoSpace,
-        fmt::format("the file system of {} has {} free, {} are needed", Quote(need.directory),
+        fmt::format("the file system of {} has {} free, but {} are needed", Quote(need.directory),
                     FormatBytes(free_bytes), FormatBytes(need.bytes + kSpareBytes)),
         "make room, or restore with --to elsewhere");
   }

@@ -42,8 +42,8 @@ Result<Fd> ConnectSocket(const std::string& path, std::chrono::milliseconds pati
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno == EAGAIN)
       return Fail(ErrorCode::kTimedOut,
-                  fmt::format("HAProxy took no connection for {} on {}", FormatDuration(patience),
-                              Quote(path)),
+                  fmt::format("HAProxy accepted no connection for {} on {}",
+                              FormatDuration(patience), Quote(path)),
                   "it may be stopped (SIGSTOP), or have too many connections to this socket");
     return Fail(ErrnoError(errno, fmt::format("connect to the socket {}", Quote(path))));
   }
@@ -59,7 +59,7 @@ Result<std::size_t> RuntimeApi::ReadPiece(int fd, std::span<std::uint8_t> buffer
     if (ready > 0) return ReadSome(fd, buffer, path_);
     if (ready < 0 && errno != EINTR) return Fail(ErrnoError(errno, "wait for " + Quote(path_)));
     if (clock_->Monotonic() >= deadline) {
-      return Fail(ErrorCode::kTimedOut, fmt::format("HAProxy said nothing for {} on {}",
+      return Fail(ErrorCode::kTimedOut, fmt::format("HAProxy sent nothing for {} on {}",
                                                     FormatDuration(kPatience), Quote(path_)));
     }
   }
@@ -95,10 +95,10 @@ Result<void> RuntimeApi::Ask(pid_t worker, std::string_view command, const Line&
   }
   if (was_empty && lines.rest().empty()) return {};
   if (worker != 0 && last.starts_with("Can't find the target")) {
-    return Fail(ErrorCode::kUnavailable, fmt::format("HAProxy's worker {} has gone", worker));
+    return Fail(ErrorCode::kUnavailable, fmt::format("HAProxy's worker {} has ended", worker));
   }
-  return Fail(ErrorCode::kUnavailable,
-              fmt::format("HAProxy's answer to {} broke off", Quote(command.substr(0, kShownMax))));
+  return Fail(ErrorCode::kUnavailable, fmt::format("HAProxy's answer to {} ended early",
+                                                   Quote(command.substr(0, kShownMax))));
 }
 
 Result<std::string> RuntimeApi::AskText(pid_t worker, std::string_view command,
@@ -129,10 +129,11 @@ Result<RuntimeApi> RuntimeApi::Open(std::string path, const Clock& clock, std::s
   HF_ASSIGN(std::string level, api.AskText(api.workers_.front(), "show cli level"));
   while (level.ends_with('\n')) level.pop_back();
   if (level != "user" && level != "operator" && level != "admin") {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("what listens on {} does not speak as HAProxy 1.9 or newer: {}",
-                            Quote(api.path_), Quote(level.substr(0, kShownMax))),
-                "name HAProxy's \"stats socket\", or its master's socket, in \"socket\"");
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("the program that listens on {} does not answer like HAProxy 1.9 or newer: {}",
+                    Quote(api.path_), Quote(level.substr(0, kShownMax))),
+        "name HAProxy's \"stats socket\", or its master's socket, in \"socket\"");
   }
   api.level_ = std::move(level);
   return api;

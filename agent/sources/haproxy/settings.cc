@@ -30,7 +30,7 @@ Result<ReloadMethod> ReloadMethod::Parse(std::string_view text) {
     return ReloadMethod{form.via, std::string(target)};
   }
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} is no way to reload HAProxy", Quote(text)),
+              fmt::format("{} is not a way to reload HAProxy", Quote(text)),
               R"(write "systemd:UNIT", "pidfile:/path" or "master:/path")");
 }
 

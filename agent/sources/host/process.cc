@@ -215,8 +215,7 @@ std::string LocalProcess::Absolute(std::string_view path) const {
 Result<std::optional<std::string>> LocalProcess::ReadFile(const std::string& path,
                                                           std::size_t bytes_max) const {
   if (!path.starts_with('/'))
-    return Fail(ErrorCode::kDenied, "the directory that it runs in may not be seen",
-                std::string(kLookHint));
+    return Fail(ErrorCode::kDenied, "its working directory cannot be read", std::string(kLookHint));
   const std::string root = proc + "/root";
   // Who may not look below its root reads his own file of that name, most often the same.
   if (!is_contained || ::access((root + "/.").c_str(), F_OK) != 0)

@@ -178,10 +178,8 @@ class Session final : public BackupSession {
     own_broker_ = OwnBroker(directories_, topics_.cluster);
     if (LeavesToOthers() && !own_broker_)
       return Fail(ErrorCode::kInvalidArgument,
-                  "which broker is on this node is not known, so which partitions to save is not "
-                  "either",
-                  "give \"log_dirs\", or the address of this node's broker as the only one of "
-                  "\"bootstrap\"");
+                  "the broker on this node is not known, so neither are the partitions to back up",
+                  "set \"log_dirs\", or only the address of this node's broker in \"bootstrap\"");
     if (spec_.scope == BackupScope::kRest) {
       lacks_documents_ = true;
       for (SnapshotView* other : spec_.others) {
@@ -221,7 +219,7 @@ class Session final : public BackupSession {
         known.push_back(std::move(topic));
       } else {
         warnings_.push_back(
-            fmt::format("topic {} was made while the cluster was saved: the next backup has it",
+            fmt::format("topic {} was created during the backup: the next backup includes it",
                         Quote(topic.name)));
       }
     }
@@ -372,11 +370,11 @@ class Session final : public BackupSession {
       work.previous = *std::move(document);
       return {};
     }
-    warnings_.push_back(fmt::format("{} is saved anew: {}", NameOf(work.partition),
+    warnings_.push_back(fmt::format("{} is saved again from the start: {}", NameOf(work.partition),
                                     !document ? document.error().Text()
                                     : !is_there
                                         ? is_there.error().Text()
-                                        : "the previous snapshot lacks files that it names"));
+                                        : "files that the previous snapshot names are missing"));
     return {};
   }
 
@@ -442,11 +440,11 @@ class Session final : public BackupSession {
       const std::string& before = read_topics_[i].id;
       if (before.empty() || now[i].id.empty() || now[i].id == before) continue;
       made_again_.push_back({TopicPath(now[i].name),
-                             "the topic was deleted and made again while the cluster was saved: "
-                             "its records may be of both",
+                             "the topic was deleted and recreated during the backup: its records "
+                             "may be of both topics",
                              "back up again"});
     }
-    Shorten(made_again_, "topics that were made again");
+    Shorten(made_again_, "recreated topics");
     return {};
   }
 

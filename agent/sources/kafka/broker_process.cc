@@ -214,17 +214,17 @@ Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
     } else if (*config && Uses(process, (*config)->properties, log_dirs)) {
       found = Describe(process, **std::move(config), places);
     } else if (*config) {
-      reasons.push_back(fmt::format("process {} is another broker's", process.pid));
+      reasons.push_back(fmt::format("process {} is another broker", process.pid));
     }
     return !found;
   };
   HF_TRY(host::VisitProcesses(places, visit));
   if (found) return *std::move(found);
   return Fail(ErrorCode::kNotFound,
-              reasons.empty() ? std::string("no broker runs here")
-                              : fmt::format("none of the brokers that run here can be seen to use "
-                                            "these \"log_dirs\": {}",
-                                            fmt::join(reasons, "; ")),
+              reasons.empty()
+                  ? std::string("no broker runs here")
+                  : fmt::format("found no running broker that uses these \"log_dirs\": {}",
+                                fmt::join(reasons, "; ")),
               "start the broker, and let the agent read its server.properties");
 }
 

@@ -46,7 +46,7 @@ Result<MetaProperties> ParseMetaProperties(std::string_view text) {
   if (!number) return Refuse(fmt::format("its version is {}", Shown(version)));
   if (*number > 1) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("it has version {}, this program knows 0 and 1", *number),
+                fmt::format("it has version {}, but this program supports 0 and 1", *number),
                 "use a newer Holdfast");
   }
   MetaProperties meta;
@@ -69,7 +69,7 @@ Result<std::string> ParseTopicId(std::string_view text) {
   if (version != "version: 0") {
     if (version.starts_with("version: ") && Number<std::int32_t>(version.substr(9))) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("it has {}, this program knows 0", Shown(version)),
+                  fmt::format("it has {}, but this program supports 0", Shown(version)),
                   "use a newer Holdfast");
     }
     return Refuse(fmt::format("it begins with {}", Shown(version)));
@@ -77,12 +77,12 @@ Result<std::string> ParseTopicId(std::string_view text) {
   std::string_view id = TakeLine(text);
   constexpr std::string_view kName = "topic_id: ";
   if (!id.starts_with(kName) || !text.empty())
-    return Refuse("it does not consist of a version and a topic's id");
+    return Refuse("it is not a version and a topic's id");
   id.remove_prefix(kName.size());
   // Of the last letter four bits are beyond the sixteenth byte.
   if (id.size() != kTopicIdLetters || !std::ranges::all_of(id, IsBase64UrlLetter) ||
       std::string_view("AQgw").find(id.back()) == std::string_view::npos)
-    return Refuse(fmt::format("{} is no topic's id", Shown(id)));
+    return Refuse(fmt::format("{} is not a topic's id", Shown(id)));
   return std::string(id);
 }
 
@@ -91,7 +91,7 @@ Result<std::vector<EpochStart>> ParseEpochs(std::string_view text) {
   if (version != "0") {
     if (Number<std::int32_t>(version)) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("it has version {}, this program knows 0", version),
+                  fmt::format("it has version {}, but this program supports 0", version),
                   "use a newer Holdfast");
     }
     return Refuse(fmt::format("it begins with {}", Shown(version)));
@@ -105,13 +105,13 @@ Result<std::vector<EpochStart>> ParseEpochs(std::string_view text) {
     const std::size_t blank = std::min(line.find(' '), line.size());
     const auto epoch = Number<std::int32_t>(line.substr(0, blank));
     const auto first = Number<std::int64_t>(line.substr(std::min(blank + 1, line.size())));
-    if (!epoch || !first) return Refuse(fmt::format("{} is no epoch", Shown(line)));
+    if (!epoch || !first) return Refuse(fmt::format("{} is not an epoch", Shown(line)));
     if (!epochs.empty() && (*epoch <= epochs.back().epoch || *first < epochs.back().first))
       return Refuse("epochs are not in order");
     epochs.push_back({*epoch, *first});
   }
   if (epochs.size() != *expected)
-    return Refuse(fmt::format("it has {} epochs and says {}", epochs.size(), *expected));
+    return Refuse(fmt::format("it has {} epochs, but its count is {}", epochs.size(), *expected));
   return epochs;
 }
 

@@ -107,12 +107,12 @@ void CompareDirectories(const LogDirectories& directories, const TopicFilter& wa
     const bool is_seen = found != state.cluster.topics.end() && found->name == topic;
     if (is_seen || !IsStillThere(entry.path)) continue;
     last = topic;
-    missing.push_back({fmt::format("topic {}", Quote(topic)),
-                       fmt::format("the broker keeps it in {} and the cluster does not tell this "
-                                   "user of it",
-                                   Quote(entry.path)),
-                       "let the cluster allow this user DESCRIBE on topic \"*\" (kafka-acls "
-                       "--add); or remove the directory if nothing uses it any more"});
+    missing.push_back(
+        {fmt::format("topic {}", Quote(topic)),
+         fmt::format("the broker keeps it in {}, but the cluster does not show it to this user",
+                     Quote(entry.path)),
+         "allow this user DESCRIBE on topic \"*\" (kafka-acls --add); or remove the directory if "
+         "it is no longer used"});
   }
   Shorten(missing, "topics");
   Append(state.missing, std::move(missing));
@@ -232,9 +232,9 @@ Result<bool> AskForUsers(rdkafka::Client& client, ClusterState& state,
   if (!state.users->empty())
     state.only_in_metadata_log.push_back(
         {fmt::format("passwords of {} SCRAM users", state.users->size()),
-         "brokers tell their hashes to nobody",
-         "save the ZooKeeper of the cluster, or with KRaft name the broker's directories in "
-         "\"log_dirs\"; else set the passwords anew after a restore"});
+         "brokers do not return their hashes",
+         "back up the cluster's ZooKeeper or, with KRaft, set \"log_dirs\" to the broker's "
+         "directories; otherwise set the passwords again after a restore"});
   return true;
 }
 
@@ -258,7 +258,7 @@ Result<void> AskForAcls(rdkafka::Client& client, const rdkafka::Cluster& cluster
     state.missing.push_back(MissingFor("ACLs", described.error()));
   } else if (evidence.has_authorizer == true) {
     state.missing.push_back({"ACLs", described.error().message(),
-                             "save them by the means of the cluster's own authorizer"});
+                             "back them up with the tools of the cluster's own authorizer"});
   } else {
     state.acls.emplace();  // there is no authorizer
     evidence.has_authorizer = false;
@@ -331,7 +331,7 @@ Result<TopicsState> AskForTopics(rdkafka::Client& client, const LogDirectories& 
       state.topics.push_back(std::move(document));
       continue;
     }
-    const Error unknown(ErrorCode::kUnavailable, "the cluster does not tell its partitions");
+    const Error unknown(ErrorCode::kUnavailable, "the cluster does not report its partitions");
     state.missing.push_back(
         MissingFor(fmt::format("topic {}", Quote(topic.name)), topic.error.value_or(unknown)));
   }
@@ -370,8 +370,8 @@ BrokerConfigs ReadBrokerConfigs(const std::vector<rdkafka::Broker>& brokers,
     }
   }
   for (const std::string& secret : secrets)
-    result.secrets.push_back({"configuration " + secret, "brokers tell secrets to nobody",
-                              "set it anew after a restore (kafka-configs --alter)"});
+    result.secrets.push_back({"configuration " + secret, "brokers do not return secrets",
+                              "set it again after a restore (kafka-configs --alter)"});
   Shorten(result.missing, "brokers' configurations");
   Shorten(result.secrets, "brokers' secrets");
   return result;
@@ -386,10 +386,10 @@ AclList ReadAcls(const std::vector<rdkafka::AclBinding>& bindings) {
       list.missing.push_back(
           {fmt::format("ACL {} {} {} on {} {}", binding.permission, binding.principal,
                        binding.operation, binding.resource_type, Quote(binding.resource_name)),
-           fmt::format("librdkafka {} does not know its kind",
+           fmt::format("librdkafka {} does not support its type",
                        rdkafka::LibraryCapabilities().version),
-           "build with librdkafka 2.6 or later, which knows those of transactional ids; and keep "
-           "what \"kafka-acls --list\" says"});
+           "build with librdkafka 2.6 or later, which supports ACLs on transactional ids, and keep "
+           "the output of \"kafka-acls --list\""});
     list.acls.push_back({binding.resource_type, binding.resource_name, binding.pattern_type,
                          binding.principal, binding.host, binding.operation, binding.permission});
   }
@@ -419,7 +419,7 @@ Result<ClusterState> AskForCluster(rdkafka::Client& client, const rdkafka::Clust
   if (has_topic(kShareTopic))
     state.missing.push_back(
         {"positions of share groups",
-         fmt::format("librdkafka {} cannot ask for them", rdkafka::LibraryCapabilities().version),
+         fmt::format("librdkafka {} cannot read them", rdkafka::LibraryCapabilities().version),
          "set them after a restore: kafka-share-groups --reset-offsets"});
 
   AclEvidence evidence;
@@ -434,17 +434,18 @@ Result<ClusterState> AskForCluster(rdkafka::Client& client, const rdkafka::Clust
 
 std::vector<std::string> LibraryLimits(const rdkafka::Capabilities& library) {
   std::vector<std::string> limits = {
-      "quotas and hashes of SCRAM passwords cannot be asked for: with KRaft they are in the "
-      "metadata log, with ZooKeeper in there",
-      "subscriptions of client metrics cannot be found, for their names cannot be asked for"};
+      "quotas and hashes of SCRAM passwords cannot be read through the brokers: KRaft has them in "
+      "its metadata log, ZooKeeper in its tree",
+      "subscriptions of client metrics cannot be found because their names cannot be listed"};
   const auto cannot = [&](std::string_view what) {
     limits.push_back(fmt::format("librdkafka {} {}", library.version, what));
   };
-  if (!library.scram_users) cannot("cannot tell which users have SCRAM passwords (2.2 can)");
+  if (!library.scram_users) cannot("cannot list the users with SCRAM passwords (2.2 can)");
   if (!library.topic_ids)
-    cannot("cannot tell topics' ids (2.3 can): known are those of partitions in \"log_dirs\"");
-  if (!library.transactional_id_acls) cannot("does not know ACLs on transactional ids (2.6 does)");
-  if (!library.kafka4_scram_login) cannot("cannot log in to Kafka 4 by SCRAM (2.6.1 can)");
+    cannot("cannot read topic ids (2.3 can): only those of partitions in \"log_dirs\" are known");
+  if (!library.transactional_id_acls)
+    cannot("does not support ACLs on transactional ids (2.6 does)");
+  if (!library.kafka4_scram_login) cannot("cannot log in to Kafka 4 with SCRAM (2.6.1 can)");
   return limits;
 }
 

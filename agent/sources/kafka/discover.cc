@@ -56,10 +56,10 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   DiscoveredSource found;
   if (!config) {
     found.Set("bootstrap", std::vector<std::string>{"127.0.0.1:9092"});
-    found.notes.push_back(fmt::format(
-        "its configuration cannot be read, so that \"bootstrap\" is a guess and \"log_dirs\" is "
-        "missing: {} (hint: let the agent read it)",
-        config.error().message()));
+    found.notes.push_back(
+        fmt::format("its configuration cannot be read, so \"bootstrap\" is a guess and "
+                    "\"log_dirs\" is missing: {} (hint: let the agent read it)",
+                    config.error().message()));
     return found;
   }
   const JavaProperties& properties = (*config)->properties;
@@ -82,7 +82,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   if (chosen.scheme != "PLAINTEXT") {
     found.Set("client", std::map<std::string, std::string>{{"security.protocol", chosen.scheme}});
     found.notes.emplace_back(
-        "add to \"client\" what its listener asks for: ssl.ca.location, and a certificate or a "
+        "add to \"client\" what its listener requires: ssl.ca.location, and a certificate or a "
         "login");
   }
   AddKnown(listeners, found);

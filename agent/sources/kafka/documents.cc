@@ -33,7 +33,7 @@ Json TextJson(const std::string& text) {
 }
 
 std::unexpected<Error> NotOfItsForm(std::string_view why) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("it is not of its form: {}", why));
+  return Fail(ErrorCode::kCorrupt, fmt::format("malformed: {}", why));
 }
 
 Result<std::string> TextOf(const Json& json) {
@@ -56,7 +56,7 @@ Result<T> NumberOf(const Json& object, const char* name) {
         number <= static_cast<std::int64_t>(std::numeric_limits<T>::max()))
       return static_cast<T>(number);
   }
-  return NotOfItsForm(fmt::format("{} is no such number", Quote(name)));
+  return NotOfItsForm(fmt::format("{} is not a valid number", Quote(name)));
 }
 
 Json ConfigsJson(const Configs& configs) {
@@ -81,14 +81,15 @@ std::string Dump(const Json& json) { return json.dump(1) + "\n"; }
 template <typename T>
 Result<T> Decode(std::string_view text, Result<T> (*read)(const Json&)) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return NotOfItsForm("it is no JSON object");
+  if (!json.is_object()) return NotOfItsForm("it is not a JSON object");
   try {
     HF_ASSIGN(const auto version, NumberOf<std::int64_t>(json, "format_version"));
-    if (version < 1) return NotOfItsForm("its format_version is none");
+    if (version < 1) return NotOfItsForm("its format_version is invalid");
     if (version > kFormatVersion) {
-      return Fail(ErrorCode::kUnsupported,
-                  fmt::format("it has format {}, this program knows {}", version, kFormatVersion),
-                  "use a newer Holdfast");
+      return Fail(
+          ErrorCode::kUnsupported,
+          fmt::format("it has format {}, but this program supports {}", version, kFormatVersion),
+          "use a newer Holdfast");
     }
     return read(json);
   } catch (const Json::exception& error) {
@@ -117,11 +118,11 @@ Result<RecordRun> RunOf(const Json& json) {
   HF_ASSIGN(run.max_timestamp, NumberOf<std::int64_t>(json, "max_timestamp"));
   HF_ASSIGN(run.gaps, NumberOf<std::uint64_t>(json, "gaps"));
   HF_ASSIGN(const Bytes digest, HexDecode(json.at("xxh128").get<std::string>()));
-  if (digest.size() != run.digest.size()) return NotOfItsForm("a hash has not 16 bytes");
+  if (digest.size() != run.digest.size()) return NotOfItsForm("a hash is not 16 bytes long");
   std::ranges::copy(digest, run.digest.begin());
   if (run.first_offset < 0 || run.last_offset < run.first_offset || run.records == 0 ||
       run.records - 1 > static_cast<std::uint64_t>(run.last_offset - run.first_offset))
-    return NotOfItsForm("records do not fit their offsets");
+    return NotOfItsForm("records do not match their offsets");
   return run;
 }
 
@@ -219,7 +220,7 @@ Result<void> CheckOrder(const PartitionDocument& document) {
     if (file.run.first_offset <= last) return NotOfItsForm("files are not in order");
     last = file.run.last_offset;
   }
-  if (last >= document.end) return NotOfItsForm("a file goes beyond the end");
+  if (last >= document.end) return NotOfItsForm("a file extends beyond the end");
   for (std::size_t i = 1; i < document.epochs.size(); ++i)
     if (document.epochs[i].epoch <= document.epochs[i - 1].epoch ||
         document.epochs[i].first < document.epochs[i - 1].first)

@@ -11,7 +11,7 @@
 //
 // The JSON texts are stable: the same facts are the same bytes, so that what did not change is
 // stored once. docs/sources/kafka.md has them for whoever reads them without Holdfast. Of a
-// document decoding fails with kCorrupt when it is not of its form, and kUnsupported when a newer
+// document decoding fails with kCorrupt when it is malformed, and kUnsupported when a newer
 // Holdfast wrote it; fields that are not known pass.
 #pragma once
 

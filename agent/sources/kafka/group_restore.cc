@@ -39,7 +39,7 @@ Error AboutGroup(const Error& error, const std::string& group) {
   return Error(ErrorCode::kBusy, fmt::format("group {} has active members, so its offsets are left "
                                              "as they are",
                                              Quote(group)))
-      .WithHint("stop its consumers, and give the same command once more");
+      .WithHint("stop its consumers, and run the same command again");
 }
 
 // A coordinator that was asked for just now, or that another broker was, reads its ledger first.
@@ -221,8 +221,8 @@ Result<std::map<TopicPartition, rdkafka::Bounds>> FindExactPartitions(
   for (const Probe& probe : probes) {
     if (exact.contains(probe.stored)) continue;
     warnings.push_back(
-        fmt::format("partition {} of topic {} has not the snapshot's records at the same offsets, "
-                    "so what groups committed there is left out",
+        fmt::format("partition {} of topic {} does not have the snapshot's records at the same "
+                    "offsets, so its committed offsets are left out",
                     probe.target.partition, Quote(probe.target.topic)));
   }
   return exact;

@@ -106,7 +106,7 @@ SourceKind KafkaKind() {
   kind.summary = "Kafka: committed records, configuration, ACLs, and offsets of consumer groups";
   kind.options = kafka::SettingsSchema();
   kind.restore_methods = RestoreMethodsOf(kind.kind);
-  kind.no_in_place = "its brokers share one state";
+  kind.no_in_place = "its brokers have a shared state";
   kind.discover = kafka::Discover;
   kind.open = [](const SourceContext& context,
                  const config::Values& values) -> Result<std::unique_ptr<Source>> {

@@ -55,7 +55,7 @@ void LogDirectories::ReadMeta(const std::string& directory) {
   const auto text = ReadForeignFile(path, kTextBytesMax);
   if (!text) return give_up(text.error().message(), kLetRead);
   if (!*text) {
-    return give_up("not there: no broker has used this directory",
+    return give_up("does not exist: no broker has used this directory",
                    "name the directories of Kafka's log.dirs in \"log_dirs\"");
   }
   const auto meta = ParseMetaProperties(**text);
@@ -64,10 +64,9 @@ void LogDirectories::ReadMeta(const std::string& directory) {
       (meta->broker_id && broker_id_ && meta->broker_id != broker_id_) ||
       (!meta->cluster_id.empty() && !cluster_id_.empty() && meta->cluster_id != cluster_id_);
   if (is_other) {
-    return give_up(
-        fmt::format("of broker {} of cluster {}, another one than the directories before",
-                    meta->broker_id.value_or(-1), Quote(meta->cluster_id)),
-        "name the directories of one broker in \"log_dirs\"");
+    return give_up(fmt::format("of broker {} of cluster {}, unlike the directories before it",
+                               meta->broker_id.value_or(-1), Quote(meta->cluster_id)),
+                   "name the directories of one broker in \"log_dirs\"");
   }
   if (meta->broker_id) broker_id_ = meta->broker_id;
   if (!meta->cluster_id.empty()) cluster_id_ = meta->cluster_id;

@@ -53,7 +53,7 @@ void MemberFiles::FindProcess() {
     process_ = *std::move(process);
     warnings_ = process_->warnings;
   } else {
-    warnings_.push_back("how the broker is started is not saved: " + process.error().Text());
+    warnings_.push_back("the way the broker is started is not saved: " + process.error().Text());
   }
 }
 
@@ -75,7 +75,8 @@ void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
       missing_.push_back({directory, log.error().message(), "let the agent read it"});
     } else {
       if (const std::string doubt = log->Doubt(); !doubt.empty())
-        missing_.push_back({directory, doubt, "back up again; if it stays so, look at the broker"});
+        missing_.push_back(
+            {directory, doubt, "back up again; if that fails too, check the broker"});
       metadata_log_ = *std::move(log);
     }
     metadata_directory_ = directory;
@@ -83,7 +84,7 @@ void MemberFiles::OpenMetadataLog(const LogDirectories& directories) {
   }
   if (directories.is_kraft())
     missing_.push_back({std::string(kMetadataLog),
-                        "not found: KRaft's own log, which alone has the hashes of SCRAM "
+                        "not found: KRaft's metadata log, the only place of the hashes of SCRAM "
                         "passwords, quotas and secret settings",
                         "let the agent read the directories, and name the broker's "
                         "metadata.log.dir in \"files\""});

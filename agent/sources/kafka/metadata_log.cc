@@ -146,7 +146,7 @@ Result<MetadataLog::PinnedFile> MetadataLog::Pin(const std::string& name) const 
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(path)));
   filetree::NameCache names;
   return PinnedFile{name, std::move(file), Describe(status, names)};
 }
@@ -195,8 +195,9 @@ Result<void> MetadataLog::OpenSnapshot() {
     }
     if (pinned.error().code() != ErrorCode::kNotFound) return Fail(std::move(pinned).error());
   }
-  return Fail(ErrorCode::kBusy,
-              fmt::format("snapshots in {} go as fast as they come", Quote(directory_)));
+  return Fail(
+      ErrorCode::kBusy,
+      fmt::format("snapshots in {} are removed as fast as they are written", Quote(directory_)));
 }
 
 // KRaft does without any of them; what they say is in the log, too, or known to other voters.
@@ -231,7 +232,7 @@ std::uint64_t MetadataLog::bytes() const {
 std::string MetadataLog::Doubt() const {
   if (begin_ <= snapshot_end_.value_or(0)) return "";
   if (!snapshot_end_) return fmt::format("its log begins at {} and there is no snapshot", begin_);
-  return fmt::format("its log begins at {}, behind the snapshot's end at {}", begin_,
+  return fmt::format("its log begins at {}, after the snapshot's end at {}", begin_,
                      *snapshot_end_);
 }
 

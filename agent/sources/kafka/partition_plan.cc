@@ -11,17 +11,17 @@ namespace {
 // Why the stored records are not those of the partition's present history; empty: nothing says so.
 std::string ReasonAgainst(const PartitionDocument& previous, const PartitionFacts& now) {
   if (!previous.topic_id.empty() && !now.topic_id.empty() && previous.topic_id != now.topic_id)
-    return "the topic was deleted and made again";
+    return "the topic was deleted and recreated";
   if (now.last_stable < previous.end)
-    return fmt::format("it ends at offset {}, and {} was saved", now.last_stable, previous.end);
+    return fmt::format("it ends at offset {}, but {} was saved", now.last_stable, previous.end);
   if (previous.last_record.records == 0) return "";
   const std::int64_t last = previous.last_record.last_offset;
   const auto stored = EpochAt(previous.epochs, last);
   const auto present = EpochAt(now.epochs, last);
   if (last >= now.low && stored && present && *stored != *present)
     return fmt::format(
-        "offset {} has leader epoch {}, and {} was saved: a replica without the "
-        "newest records became the leader",
+        "offset {} has leader epoch {}, but {} was saved: a replica without the newest records "
+        "became the leader",
         last, *present, *stored);
   return "";
 }

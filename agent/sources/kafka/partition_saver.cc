@@ -94,9 +94,9 @@ class AgainReader final : public ByteReader {
  private:
   std::unexpected<Error> Differs() const {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("the repository has lost {} of {}, and Kafka has other records now",
+                fmt::format("the repository has lost {} of {}, and Kafka now has different records",
                             SegmentName(file_.run.first_offset), NameOf(partition_)),
-                "back up with --rehash, which takes all that Kafka has");
+                "back up with --rehash, which reads everything that Kafka has");
   }
 
   const rdkafka::TopicPartition partition_;
@@ -217,8 +217,8 @@ Result<std::optional<Item>> PartitionSaver::Next() {
 Result<void> PartitionSaver::Begin() {
   if (work_.plan.must_compare) HF_TRY(Compare());
   if (!work_.plan.anew.empty())
-    warnings_.push_back(
-        fmt::format("{} is saved anew: {}", NameOf(work_.partition), work_.plan.anew));
+    warnings_.push_back(fmt::format("{} is saved again from the start: {}", NameOf(work_.partition),
+                                    work_.plan.anew));
   if (work_.plan.lost) document_.lost.push_back(*work_.plan.lost);
   read_to_ = work_.plan.read_from;
   fed_to_ = work_.now.low;
@@ -267,8 +267,9 @@ Result<void> PartitionSaver::Compare() {
   tools_.fetcher->End();
   is_streaming_ = false;
   work_.fetched.reset();
-  work_.plan = PlanAnew(work_.now, fmt::format("it has other records at offset {} than were saved",
-                                               previous.last_record.last_offset));
+  work_.plan =
+      PlanAnew(work_.now, fmt::format("its records at offset {} differ from the saved ones",
+                                      previous.last_record.last_offset));
   return {};
 }
 
@@ -344,7 +345,7 @@ Item PartitionSaver::Document() {
     const auto after = EpochAt(tools_.epochs(work_.partition), document_.end - 1);
     if (before && after && *before != *after)
       document_.incomplete = fmt::format(
-          "a replica without the newest records became its leader while it was read: offset {} has "
+          "a replica without the newest records became its leader during the backup: offset {} has "
           "leader epoch {} and had {}",
           document_.end - 1, *after, *before);
   }
@@ -395,7 +396,7 @@ Result<const Record*> PartitionSaver::NextFed() {
     if ((*record)->offset >= work_.now.low) return *record;
   }
   warnings_.push_back(fmt::format(
-      "{} is read again from offset {} on: the previous snapshot's file cannot be read: {}",
+      "{} is read again from offset {}: the previous snapshot's file cannot be read: {}",
       NameOf(work_.partition), std::max(fed_to_, work_.now.low), opened.error().Text()));
   is_feeding_ = false;
   fed_reader_.reset();
@@ -464,7 +465,7 @@ Result<bool> PartitionSaver::GoOnBehind(const Error& failure) {
     const Result<rdkafka::Bounds> bounds = tools_.bounds(work_.partition);
     if (bounds && !bounds->error && bounds->low > read_to_) {
       const std::int64_t end = std::min(bounds->low, work_.now.last_stable);
-      document_.lost.push_back({read_to_, end, "deleted while they were read"});
+      document_.lost.push_back({read_to_, end, "deleted during the backup"});
       read_to_ = end;
       return true;
     }

@@ -118,7 +118,7 @@ Result<void> ReadBack::ReadSome() {
     // Nothing came, because nothing was written, or nobody answers: whoever writes finds out, too.
     const ErrorCode code = events.error().code();
     if (code != ErrorCode::kTimedOut && code != ErrorCode::kUnavailable)
-      return Fail(std::move(events).error().While("read back what was written"));
+      return Fail(std::move(events).error().While("read back the written records"));
     return EndReadings(true);
   }
   now_ = clock_.Monotonic();
@@ -133,10 +133,11 @@ Result<void> ReadBack::TakeEvent(const ReadEvent& event) {
   if (event.kind == ReadEvent::Kind::kFailed)
     return Fail(Error(*event.failure).While(WhileReading(partition)));
   if (event.offset != reading.offset)
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("{}: offset {} follows {}: something else writes there",
-                            WhileReading(partition), event.offset, reading.offset - 1),
-                "stop what writes to the topic, and restore it anew with --replace-topic");
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{}: offset {} follows {}: another client writes there",
+                    WhileReading(partition), event.offset, reading.offset - 1),
+        "stop the client that writes to the topic, and restore it again with --replace-topic");
   auto record = RecordOf(*reader_, event, headers_);
   if (!record) return Fail(std::move(record).error().While(WhileReading(partition)));
   reading.tally.Add(*record, record->timestamp);
@@ -162,7 +163,7 @@ Result<void> ReadBack::EndReadings(bool was_silent) {
       } else if (was_silent && clock_.Monotonic() - reading.silent_since > silence_) {
         return Fail(
             ErrorCode::kTimedOut,
-            fmt::format("{}: {} of {} did not come back", WhileReading(reading.task.partition),
+            fmt::format("{}: {} of {} could not be read back", WhileReading(reading.task.partition),
                         left, FormatCount(written->second.records, "record")));
       }
     }
@@ -172,10 +173,10 @@ Result<void> ReadBack::EndReadings(bool was_silent) {
     Reading& reading = readings_.at(id);
     if (reading.tally.Finish() != run)
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{}: {} records came back that are not the {} that were written",
+                  fmt::format("{}: {} records read back differ from the {} written",
                               WhileReading(reading.task.partition),
                               reading.tally.place() - reading.task.place, run.records),
-                  "restore the topic anew with --replace-topic");
+                  "restore the topic again with --replace-topic");
     reader_->Stop(reading.task.partition);
     readings_.erase(id);
   }

@@ -113,7 +113,7 @@ std::unexpected<Error> BatchDamaged(std::uint64_t at, std::string_view what) {
 
 std::unexpected<Error> Foreign(std::uint64_t at, std::string_view what) {
   return Fail(ErrorCode::kUnsupported, fmt::format("the batch at byte {} {}", at, what),
-              "only files that a backup made are read, not a broker's own");
+              "only files of a backup can be read, not a broker's own");
 }
 
 Result<void> CheckAttributes(unsigned attributes, std::uint64_t at) {
@@ -225,11 +225,11 @@ Result<BatchDecoder> BatchDecoder::Open(ByteView batch, std::uint64_t at) {
   if (decoder.last_delta_ < decoder.records_left_ - 1 || decoder.base_offset_ < 0 ||
       decoder.base_offset_ > std::numeric_limits<std::int64_t>::max() - decoder.last_delta_)
     return BatchDamaged(
-        at, fmt::format("{} records cannot lie at {} and {} offsets on", decoder.records_left_,
-                        decoder.base_offset_, decoder.last_delta_));
+        at, fmt::format("{} records do not fit between {} and {} offsets later",
+                        decoder.records_left_, decoder.base_offset_, decoder.last_delta_));
   if ((attributes & kLogAppendTimeFlag) != 0) {
     if (decoder.base_timestamp_ != decoder.max_timestamp_)
-      return Foreign(at, "keeps the producer's times beside the broker's");
+      return Foreign(at, "has the producer's timestamps next to the broker's");
     decoder.record_.timestamp_type = TimestampType::kLogAppendTime;
   }
   return decoder;
@@ -247,7 +247,7 @@ Result<std::int64_t> BatchDecoder::Number(std::string_view of, std::int64_t min,
     case VarintRead::kTorn:
       return Damaged(fmt::format("it ends within a record's {}", of));
     case VarintRead::kTooLong:
-      return Damaged(fmt::format("a record's {} is no number", of));
+      return Damaged(fmt::format("a record's {} is not a number", of));
     case VarintRead::kDone:
       break;
   }
@@ -304,7 +304,7 @@ Result<const Record*> BatchDecoder::Next() {
   max_seen_ = std::max(max_seen_, record_.timestamp);
   if (is_last) {
     if (!rest_.empty()) return Damaged("bytes follow its last record");
-    if (max_seen_ != max_timestamp_) return Damaged("its highest timestamp is another one");
+    if (max_seen_ != max_timestamp_) return Damaged("its highest timestamp is wrong");
   }
   return &record_;
 }

@@ -126,8 +126,8 @@ bool RecordFetcher::FindGone(const std::set<std::string>& topics) {
 
 std::optional<Error> RecordFetcher::WhyGone(const rdkafka::TopicPartition& partition) const {
   if (!gone_.contains(partition.topic)) return std::nullopt;
-  return Error(ErrorCode::kUnavailable, "the topic was deleted while the cluster was saved")
-      .WithHint("the next backup is one without it; back up again to have one that is whole");
+  return Error(ErrorCode::kUnavailable, "the topic was deleted during the backup")
+      .WithHint("back up again for a complete snapshot, which will be without this topic");
 }
 
 Result<void> RecordFetcher::TakeSmall(const ReadEvent& event, const RecordRange& range,

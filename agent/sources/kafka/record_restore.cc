@@ -16,7 +16,7 @@ using Action = TargetTopic::Action;
 
 constexpr std::size_t kRecordBytesMax = 100U << 20;
 constexpr std::uint64_t kRecordsPerCheck = 1024;
-constexpr const char* kReplaceHint = "restore the topic anew with --replace-topic";
+constexpr const char* kReplaceHint = "restore the topic again with --replace-topic";
 
 RecordFetcher::OpenReader ReaderOf(const rdkafka::ClientOptions& options) {
   return [options] { return rdkafka::Reader::Open(options, {}); };
@@ -67,7 +67,7 @@ Result<void> RecordRestore::Partition(const TargetTopic& topic, std::int32_t id,
   if (!is_empty && topic.action != Action::kGoOn)
     return Fail(
         ErrorCode::kAlreadyExists,
-        fmt::format("{} is not empty any more: something else writes there", NameOf(partition)),
+        fmt::format("{} is no longer empty: another client writes there", NameOf(partition)),
         kReplaceHint);
   HF_ASSIGN(auto document, ReadStoredPartition(*tools_.snapshot, topic.stored->name(), id));
   if (!document) document.emplace();  // the snapshot has nothing of it
@@ -117,7 +117,7 @@ Result<void> RecordRestore::GoOn(const TopicPartition& partition, const Bounds& 
     return Spoilt(partition, "offsets without records");
   while (tally.place() < there.place()) {
     HF_ASSIGN(const Record* record, records.Next());
-    if (record == nullptr) return Spoilt(partition, "more records than there are to be");
+    if (record == nullptr) return Spoilt(partition, "too many records");
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     if (committed != nullptr) committed->See(record->offset, tally.place());
     tally.Add(*record, TimestampOf(*record));
@@ -203,11 +203,12 @@ Result<void> RecordRestore::CheckEnds() {
       const WrittenPartition& written = written_.at(some[i]);
       const std::int64_t end = written.begin + static_cast<std::int64_t>(written.records);
       if (bounds[i].low == written.begin && bounds[i].high == end) continue;
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} has offsets {} to {}, although {} to {} were written: something "
-                              "else changes it",
-                              NameOf(some[i]), bounds[i].low, bounds[i].high, written.begin, end),
-                  kReplaceHint);
+      return Fail(
+          ErrorCode::kCorrupt,
+          fmt::format(
+              "{} has offsets {} to {}, although {} to {} were written: another client changes it",
+              NameOf(some[i]), bounds[i].low, bounds[i].high, written.begin, end),
+          kReplaceHint);
     }
   }
   return {};

@@ -50,7 +50,7 @@ class RecordRestore {
 
   // All records of the topics, by their names in the target; in `committed`, by their stored names,
   // each offset learns its record's place. On success they are there, once each, and nothing else
-  // is. kAlreadyExists where a topic that is gone on with has something else: `spoilt()` names it.
+  // is. kAlreadyExists where a topic that is resumed has something else: `spoilt()` names it.
   Result<WrittenPartitions> Run(const std::vector<TargetTopic>& topics,
                                 std::map<rdkafka::TopicPartition, CommittedOffsets>& committed);
   const std::string& spoilt() const { return spoilt_; }

@@ -105,8 +105,8 @@ class ClusterRestore {
     state_ = file_->found().value_or(RestoreState());
     if (!file_->is_kept() && request_.records)
       Warn(
-          "there is no state directory, so that an interrupted restore cannot be gone on with: "
-          "give --config instead of --repository-url");
+          "an interrupted restore cannot be resumed, because there is no state directory: give "
+          "--config instead of --repository-url");
     return {};
   }
 
@@ -123,11 +123,11 @@ class ClusterRestore {
     for (const TargetTopic& topic : targets_) {
       if (topic.action != Action::kReplace || topic.withheld == 0) continue;
       return Fail(ErrorCode::kBusy,
-                  fmt::format("topic {} has an open transaction, and {} offsets behind its "
-                              "beginning: the safety snapshot could not have them",
+                  fmt::format("topic {} has an open transaction, so the safety snapshot would not "
+                              "include {} offsets after its start",
                               Quote(topic.name()), topic.withheld),
-                  "stop its producers; one that hangs is ended by kafka-transactions.sh "
-                  "(find-hanging, abort). --no-safety-snapshot does without");
+                  "stop its producers; kafka-transactions.sh (find-hanging, abort) ends a hanging "
+                  "one. --no-safety-snapshot restores without a safety snapshot");
     }
     return {};
   }
@@ -151,12 +151,12 @@ class ClusterRestore {
     if (zeros.empty()) return {};
     if (!request_.zero_timestamp_as_one)
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("records whose timestamp is 0 cannot be written, clients make the "
-                              "present time of it: {}",
+                  fmt::format("records with timestamp 0 cannot be written, because clients replace "
+                              "it with the current time: {}",
                               FirstFew(zeros)),
                   "--zero-timestamp-as-one writes them with 1; --to-log-dirs keeps them as they "
                   "are");
-    Warn("records whose timestamp is 0 are written with 1: {}", FirstFew(zeros));
+    Warn("records with timestamp 0 are written with timestamp 1: {}", FirstFew(zeros));
     return {};
   }
 
@@ -175,10 +175,10 @@ class ClusterRestore {
         unwritable.push_back(Quote(topic.name()));
     }
     if (!fewer.empty())
-      Warn("the target has {}, so these topics have not as many replicas as they had: {}",
+      Warn("the target has {}, so these topics get fewer replicas than they had: {}",
            FormatCount(brokers, "broker"), FirstFew(fewer));
     if (!unwritable.empty())
-      Warn("with so few replicas their min.insync.replicas keeps clients from writing to: {}",
+      Warn("with so few replicas, min.insync.replicas prevents writes to: {}",
            FirstFew(unwritable));
   }
 
@@ -229,8 +229,9 @@ class ClusterRestore {
     if (request_.configs) add("configs", configured, "set, after the records");
     if (request_.acls)
       add("acls", acls_.bindings.size(),
-          acls_.left_out == 0 ? "made"
-                              : fmt::format("made; {} of others left out", acls_.left_out));
+          acls_.left_out == 0
+              ? "made"
+              : fmt::format("created; {} of other topics left out", acls_.left_out));
     if (request_.groups) add("groups", groups_.groups, "offsets translated and committed");
   }
 
@@ -241,13 +242,13 @@ class ClusterRestore {
         names.push_back(topic.name());
     if (names.empty()) return {};
     if (!spec_.save_first) {
-      Say("replaced without a safety snapshot: {}", FirstFew(names));
+      Say("replaced, without a safety snapshot: {}", FirstFew(names));
       return {};
     }
     progress_.SetPhase("safety snapshot");
     HF_ASSIGN(auto source, surroundings_.open_source(request_.cluster, names));
     HF_ASSIGN(const std::string id, spec_.save_first(std::move(source)));
-    Say("what was there of {} is in snapshot {}", FirstFew(names), id);
+    Say("the former records of {} are in snapshot {}", FirstFew(names), id);
     return {};
   }
 
@@ -258,7 +259,7 @@ class ClusterRestore {
     if (const auto made = count(Action::kMake); made > 0)
       Say("made {}", FormatCount(static_cast<std::uint64_t>(made), "topic"));
     if (const auto replaced = count(Action::kReplace); replaced > 0)
-      Say("made {} again, in the place of what was there",
+      Say("recreated {} in place of the former topic",
           FormatCount(static_cast<std::uint64_t>(replaced), "topic"));
   }
 
@@ -290,10 +291,9 @@ class ClusterRestore {
       were_there += one.were_there;
       state_.things[partition.topic].end += one.begin + static_cast<std::int64_t>(one.records);
     }
-    Say("wrote {} into {} of {}{}, and read back the same",
-        FormatCount(total - were_there, "record"), FormatCount(written->size(), "partition"),
-        FormatCount(targets_.size(), "topic"),
-        were_there == 0 ? "" : fmt::format(", after {} already there", were_there));
+    Say("wrote {} to {} of {}{}, and read them back", FormatCount(total - were_there, "record"),
+        FormatCount(written->size(), "partition"), FormatCount(targets_.size(), "topic"),
+        were_there == 0 ? "" : fmt::format(", after {} that existed already", were_there));
     // From now on the topics may be used. What is left to do must not need what was written.
     for (const StoredTopic& topic : stored_) {
       for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
@@ -322,14 +322,14 @@ class ClusterRestore {
       if (!leaderless.empty()) {
         message += "; without a leader are " + FirstFew(leaderless);
         first =
-            "start the brokers that have them; one that runs may have given up a disk, for "
-            "which see its log";
+            "start the brokers that have them; if one is running, it may have taken a disk "
+            "offline: see its log";
       }
     }
     if (!first.empty()) first += "; then ";
     return Error(error.code(), std::move(message))
-        .WithHint(first + (file_->is_kept() ? "the same command once more goes on with it"
-                                            : "restore anew with --replace-topic"));
+        .WithHint(first + (file_->is_kept() ? "run the same command again to continue"
+                                            : "restore again with --replace-topic"));
   }
 
   std::vector<std::string> FindLeaderless() const {
@@ -377,9 +377,8 @@ class ClusterRestore {
       failed_.push_back(Error(error).While(fmt::format(
           "{} ({})", FormatCount(why[message].size(), "access right"), FirstFew(why[message]))));
     Say("made {} of {}{}", made, FormatCount(acls_.bindings.size(), "access right"),
-        acls_.left_out == 0
-            ? ""
-            : fmt::format("; {} are not of these topics and are left out", acls_.left_out));
+        acls_.left_out == 0 ? ""
+                            : fmt::format("; {} of other topics are left out", acls_.left_out));
     return {};
   }
 
@@ -409,7 +408,7 @@ class ClusterRestore {
     }
     Say("committed {} of {}{}", FormatCount(outcome->offsets, "offset"),
         FormatCount(state_.groups.size() - before, "group"),
-        before == 0 ? "" : fmt::format("; {} have had theirs before", before));
+        before == 0 ? "" : fmt::format("; {} had theirs already", before));
     std::ranges::move(outcome->failed, std::back_inserter(failed_));
     return {};
   }
@@ -419,7 +418,7 @@ class ClusterRestore {
     if (!request_.topics.empty() || !request_.configs) return {};
     HF_ASSIGN(const auto users, ReadStoredUsers(snapshot()));
     if (!users.empty())
-      Say("users whose SCRAM passwords have to be set anew: {} (data/users.json)", users.size());
+      Say("users whose SCRAM passwords must be set again: {} (data/users.json)", users.size());
     HF_ASSIGN(const auto cluster, ReadStoredCluster(snapshot()));
     if (!cluster) return {};
     const bool has_any = !cluster->default_configs.empty() || !cluster->client_metrics.empty() ||
@@ -447,7 +446,7 @@ class ClusterRestore {
     }
     Error all(failed_.front().code(), FirstFew(texts));
     done_.partly = std::move(all).WithHint(failed_.front().hint().empty()
-                                               ? "put it right, and give the same command once more"
+                                               ? "correct it, and run the same command again"
                                                : failed_.front().hint());
     return std::move(done_);
   }

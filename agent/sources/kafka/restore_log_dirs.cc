@@ -139,7 +139,7 @@ class LogDirsRestore {
   Result<void> LockLogDir(const std::string& directory) {
     if (::access((directory + "/meta.properties").c_str(), F_OK) != 0)
       return Fail(ErrnoError(errno, "look at " + Quote(directory + "/meta.properties"))
-                      .WithHint("name a directory that stands in the broker's log.dirs"));
+                      .WithHint("name a directory that is listed in the broker's log.dirs"));
     const std::string path = directory + "/.lock";
     struct flock lock {};
     lock.l_type = F_WRLCK;
@@ -156,7 +156,7 @@ class LogDirsRestore {
     if (::fcntl(fd->get(), F_OFD_SETLK, &lock) != 0) {
       if (errno != EAGAIN && errno != EACCES) return Fail(ErrnoError(errno, "lock " + Quote(path)));
       return Fail(ErrorCode::kBusy, fmt::format("a broker runs on {}", Quote(directory)),
-                  "stop all brokers of the cluster, and start none before all are restored");
+                  "stop all brokers of the cluster, and start them only after all are restored");
     }
     locks_.push_back(*std::move(fd));
     return {};
@@ -195,12 +195,12 @@ class LogDirsRestore {
           }
           if (!S_ISDIR(one.status.st_mode))
             return Fail(ErrorCode::kInvalidArgument,
-                        fmt::format("{} is no directory", Quote(one.path)));
+                        fmt::format("{} is not a directory", Quote(one.path)));
           if (found)
             return Fail(ErrorCode::kInvalidArgument,
                         fmt::format("{} and {} are of the same partition", Quote(found->path),
                                     Quote(one.path)),
-                        "let the broker end moving it between its directories first");
+                        "first wait until the broker has moved it between its directories");
           found = std::move(one);
         }
         if (!found) {
@@ -216,11 +216,11 @@ class LogDirsRestore {
     }
     if (!holes_.empty()) done_.warnings.push_back(HolesError(holes_).message());
     if (!directories_.empty()) return {};
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("none of the snapshot's partitions has a directory in {}",
-                            fmt::join(request_.log_dirs, ", ")),
-                "have the brokers make the topics first: restore --to-cluster HOST:PORT --with "
-                "configs --hold-retention");
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format("none of the snapshot's partitions has a directory in {}",
+                    fmt::join(request_.log_dirs, ", ")),
+        "create the topics first: restore --to-cluster HOST:PORT --with configs --hold-retention");
   }
 
   // Without it a broker takes the directory for one of a topic that was deleted.
@@ -238,7 +238,7 @@ class LogDirsRestore {
         return Fail(ErrorCode::kAlreadyExists,
                     fmt::format("topic {} has more partitions than the snapshot's {}",
                                 Quote(topic.target), topic.document.partitions),
-                    "make it anew with as many, or restore under another name: --rename OLD=NEW");
+                    "recreate it with as many, or restore under another name: --rename OLD=NEW");
     return {};
   }
 
@@ -294,8 +294,8 @@ class LogDirsRestore {
     if (full.empty() || request_.replace_topic) return {};
     return Fail(ErrorCode::kAlreadyExists,
                 fmt::format("these partitions have records: {}", FirstFewQuoted(full)),
-                "restore onto topics that were just made, or in the place of these: "
-                "--replace-topic, which saves nothing first");
+                "restore onto new topics, or replace these with --replace-topic, which takes no "
+                "safety snapshot");
   }
 
   // All files are there beside the old ones before these go.
@@ -320,7 +320,7 @@ class LogDirsRestore {
       const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
       if (free_bytes >= one.needed) continue;
       return Fail(ErrorCode::kNoSpace,
-                  fmt::format("{} has {} free, the restore needs {}", Quote(one.log_dir),
+                  fmt::format("{} has {} free, but the restore needs {}", Quote(one.log_dir),
                               FormatBytes(free_bytes), FormatBytes(one.needed)));
     }
     return {};
@@ -378,7 +378,7 @@ class LogDirsRestore {
     }
     if (tally.Finish() != facts.run || copy.bytes() != facts.bytes)
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} is not what the partition's document tells of", Quote(stored)),
+                  fmt::format("{} does not match the partition's document", Quote(stored)),
                   "restore another snapshot");
     HF_TRY(CloseStaged(directory, fd.get(), path));
     progress_.items += facts.run.records;
@@ -486,7 +486,7 @@ class LogDirsRestore {
 
   void ReportElsewhere() {
     if (elsewhere_.empty()) return;
-    Say("without a directory here, other brokers have them: {} of the snapshot: {}",
+    Say("not on this broker, because other brokers have them: {} of the snapshot: {}",
         FormatCount(elsewhere_.size(), "partition"), FirstFew(elsewhere_));
   }
 
@@ -494,9 +494,10 @@ class LogDirsRestore {
     Say("put {} into {}, {}", FormatCount(files_, "file"),
         FormatCount(directories_.size(), "partition"), FormatBytes(progress_.bytes));
     ReportElsewhere();
-    Say("give the same command on every broker that has replicas of these topics before any broker "
-        "is started: one that lacks the files may lead, and the others follow it");
-    Say("then start the brokers, and bring back the rest: restore --to-cluster HOST:PORT --with "
+    Say("run the same command on every broker that has replicas of these topics before any broker "
+        "is started: a broker without the files may become the leader, and the others then follow "
+        "it");
+    Say("then start the brokers, and restore the rest: restore --to-cluster HOST:PORT --with "
         "configs,acls,groups{}",
         request_.topics.empty() && request_.renames.empty() && request_.prefix.empty()
             ? ""

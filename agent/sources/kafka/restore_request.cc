@@ -52,7 +52,7 @@ Result<rdkafka::Properties> ReadPropertiesFile(const std::string& path) {
     if (equal == std::string_view::npos || name.empty())
       return Wrong(fmt::format("{}:{}: expected \"name=value\"", path, number));
     if (!given.emplace(name, trim(line.substr(equal + 1))).second)
-      return Wrong(fmt::format("{}:{}: {} stands there twice", path, number, Quote(name)));
+      return Wrong(fmt::format("{}:{}: {} is listed twice", path, number, Quote(name)));
   }
   const config::ReadContext context{.directory =
                                         std::filesystem::path(path).parent_path().string()};
@@ -76,7 +76,8 @@ Result<void> ReadNames(const config::Values& options, RestoreRequest& request) {
     const std::string old = text.substr(0, equal);
     const std::string name = text.substr(equal + 1);
     if (!IsTopicName(name))
-      return Wrong(fmt::format("--rename {}: {} is no name of a topic", Quote(text), Quote(name)));
+      return Wrong(
+          fmt::format("--rename {}: {} is not a valid topic name", Quote(text), Quote(name)));
     if (!request.renames.emplace(old, name).second)
       return Wrong(fmt::format("--rename: {} gets two names", Quote(old)));
   }

@@ -18,8 +18,8 @@ constexpr std::string_view kStages[] = {"planned", "ours", "spoilt"};
 constexpr std::size_t kStateBytesMax = 256U << 20;
 
 std::unexpected<Error> NotOfItsForm() {
-  return Fail(ErrorCode::kCorrupt, "it is not of its form",
-              "remove it; what that restore wrote is then not taken for its own");
+  return Fail(ErrorCode::kCorrupt, "it is malformed",
+              "remove it; a new restore then does not recognise what the former one wrote");
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ Result<RestoreStateFile> RestoreStateFile::Open(const std::string& directory,
     HF_TRY(MakeDirectories(directory, 0700));
     auto lock = FileLock::Acquire(fmt::format("{}/restore-{}.lock", directory, name),
                                   fmt::format("holdfast-agent restore, pid {}", ::getpid()));
-    if (!lock) return Fail(std::move(lock).error().While("the same restore is under way"));
+    if (!lock) return Fail(std::move(lock).error().While("the same restore is running"));
     file.lock_ = *std::move(lock);
   }
   const auto content = ReadWholeFile(file.path_, kStateBytesMax);

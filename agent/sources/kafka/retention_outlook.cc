@@ -86,8 +86,8 @@ std::optional<std::string> RetentionOutlook(const StoredTopic& topic, const Conf
         Duration(retention_ms));
   if (is_too_large)
     return fmt::format(
-        "topic {}: it has more than its retention.bytes of {} in a partition, and "
-        "the oldest records are deleted within minutes after the restore; "
+        "topic {}: a partition exceeds retention.bytes ({}), so brokers delete its oldest records "
+        "within minutes after the restore; "
         "--hold-retention keeps them",
         Quote(topic.target), retention_bytes);
   return std::nullopt;

@@ -59,7 +59,7 @@ Result<const Record*> SegmentReader::Next() {
 Result<void> SegmentReader::CheckOffset(std::int64_t offset) {
   if (last_offset_ < 0 && offset != first_offset_)
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("the file begins with the record at offset {}, its name says {}",
+                fmt::format("the file begins with the record at offset {}, but its name says {}",
                             offset, first_offset_));
   if (offset <= last_offset_)
     return Fail(ErrorCode::kCorrupt,

@@ -94,7 +94,7 @@ Result<ByteView> SegmentWriter::NextBatch() {
       record_ = nullptr;
     } else if (encoder_.empty()) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("the record at offset {} is too large for a file of Kafka's: {}",
+                  fmt::format("the record at offset {} is too large for a Kafka file: {}",
                               record->offset, FormatBytes(record->content_bytes())));
     } else {
       batch_is_full = true;

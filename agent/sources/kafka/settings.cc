@@ -17,8 +17,9 @@ Result<void> CheckServer(const config::Values& values, const std::string& server
       std::ranges::all_of(server.substr(colon + 1), [](char c) { return c >= '0' && c <= '9'; });
   if (has_port && server.find_first_of(", \t\r\n/") == std::string::npos) return {};
   return values.Invalid(
-      "bootstrap", fmt::format("{} is no broker's address; expected one such as \"127.0.0.1:9092\"",
-                               Quote(server)));
+      "bootstrap",
+      fmt::format("{} is not a broker's address; expected one such as \"127.0.0.1:9092\"",
+                  Quote(server)));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ Result<std::optional<T>> ReadDocument(SnapshotView& snapshot, const std::string&
   HF_ASSIGN(const auto found, snapshot.Stat(path));
   if (!found) return std::nullopt;
   if (found->type != NodeType::kFile || found->size > kDocumentBytesMax)
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no document", Quote(path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a document", Quote(path)));
   HF_ASSIGN(const std::string text, ReadText(snapshot, path, kDocumentBytesMax));
   Result<T> document = decode(text);
   if (!document) return Fail(std::move(document).error().While(Quote(path)));
@@ -90,8 +90,8 @@ Result<std::optional<StoredTopic>> ReadTopic(SnapshotView& snapshot, const std::
   topic.target = request.TargetOf(name);
   if (!IsTopicName(topic.target))
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("topic {} would be called {}, which no topic can", Quote(name),
-                            Quote(topic.target)));
+                fmt::format("topic {} would be called {}, which is not a valid topic name",
+                            Quote(name), Quote(topic.target)));
   topic.partitions.resize(static_cast<std::size_t>(topic.document.partitions));
   for (std::int32_t id = 0; id < topic.document.partitions; ++id) {
     HF_ASSIGN(const auto partition, ReadStoredPartition(snapshot, name, id));
@@ -124,8 +124,8 @@ std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partiti
 }
 
 Error HolesError(const std::vector<std::string>& holes) {
-  return Error(ErrorCode::kNotFound, "the snapshot has not all records: " + FirstFew(holes))
-      .WithHint("what it has is restored; another snapshot may have more");
+  return Error(ErrorCode::kNotFound, "the snapshot does not have all records: " + FirstFew(holes))
+      .WithHint("what it has was restored; another snapshot may have more");
 }
 
 bool IsWanted(const RecordRun& run, const RestoreRequest& request) {
@@ -177,11 +177,12 @@ Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
     HF_ASSIGN(auto topic, ReadTopic(snapshot, name, request));
     const bool is_named = std::ranges::find(request.topics, name) != request.topics.end();
     if (!topic && is_named)
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("topic {} was made while the cluster was saved, and the snapshot has "
-                              "not all of it",
-                              Quote(name)),
-                  "restore it from a later snapshot");
+      return Fail(
+          ErrorCode::kNotFound,
+          fmt::format(
+              "topic {} was created during the backup, so the snapshot does not have all of it",
+              Quote(name)),
+          "restore it from a later snapshot");
     if (!topic) continue;
     const auto [other, is_new] = by_target.emplace(topic->target, name);
     if (!is_new)

@@ -43,7 +43,7 @@ Result<const Record*> StoredRecords::NextInFile() {
   if (tally_.Finish() == document_.files[next_file_ - 1].run) return nullptr;
   next_file_ = document_.files.size();
   return Fail(ErrorCode::kCorrupt,
-              fmt::format("{}: its records are not those that {} tells of", Quote(path_),
+              fmt::format("{}: its records do not match {}", Quote(path_),
                           Quote(PartitionDocumentPath(topic_, partition_))),
               "restore another snapshot");
 }

@@ -100,7 +100,7 @@ std::string TargetTopic::ActionText() const {
     case Action::kFill:
       return "filled";
     case Action::kGoOn:
-      return "gone on with";
+      return "resumed";
     case Action::kReplace:
       return "replaced";
     case Action::kRefuse:
@@ -160,15 +160,13 @@ Result<std::vector<TargetTopic>> TargetTopics::Look(const rdkafka::Cluster& clus
     (fits ? full : misshapen).push_back(topic.name());
   }
   const std::string hint =
-      "restore under other names (--prefix P, --rename OLD=NEW), or in their place: "
-      "--replace-topic";
+      "restore under other names (--prefix P, --rename OLD=NEW), or replace them: --replace-topic";
   if (!full.empty())
-    return Fail(
-        ErrorCode::kAlreadyExists,
-        fmt::format("in the target there are topics with records: {}", FirstFewQuoted(full)), hint);
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("the target has topics with records: {}", FirstFewQuoted(full)), hint);
   if (!misshapen.empty())
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("in the target there are topics with another number of partitions: {}",
+                fmt::format("the target has topics with a different number of partitions: {}",
                             FirstFewQuoted(misshapen)),
                 hint);
   return topics;
@@ -307,7 +305,7 @@ Result<void> TargetTopics::Create(const std::vector<TargetTopic>& topics, std::s
           }
           // A broker that was just started does not know of it yet, or somebody else makes it.
           refusal = std::move(refusal).WithHint(
-              "the broker that was asked did not know of it; give the same command once more");
+              "the broker did not know it yet; run the same command again");
         }
         return AboutTopic(refusal, "make", wanted[i].name);
       }
@@ -424,7 +422,7 @@ Result<void> TargetTopics::SetConfigs(const std::vector<TargetTopic>& topics,
   }));
   for (const auto& [name, owners] : unknown)
     warnings.push_back(
-        fmt::format("the target does not know the configuration {}, which is left out of {}",
+        fmt::format("the target does not support the configuration {}, which is left out of {}",
                     Quote(name), FirstFewQuoted(owners)));
   return {};
 }

@@ -24,7 +24,7 @@ struct TargetTopic {
   enum class Action : std::uint8_t {
     kLeave,    // its records are not restored, or all are there
     kMake,     // it is not there
-    kFill,     // it is there, and empty
+    kFill,     // it exists, and empty
     kGoOn,     // an unfinished restore has written some of it
     kReplace,  // what is there goes
     kRefuse,   // it is in the way

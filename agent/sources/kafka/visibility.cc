@@ -89,15 +89,13 @@ std::vector<Missing> DoubtsOf(const Kind& kind, std::span<const AskedName> asked
     const bool is_any = asked[i].shown == kind.many;
     missing.push_back(
         {asked[i].shown,
-         is_any
-             ? fmt::format("only some are seen, and nothing tells of the others: asked for any "
-                           "name the cluster says \"{}\"",
-                           *reason)
-             : fmt::format("not seen, and it is not known whether there is any: asked for it the "
-                           "cluster says \"{}\"",
-                           *reason),
-         fmt::format("let the cluster allow this user DESCRIBE on {} \"*\" (kafka-acls --add), and "
-                     "deny it nothing",
+         is_any ? fmt::format("only some are visible, and the others cannot be counted: for a "
+                              "request for any name, the cluster answers \"{}\"",
+                              *reason)
+                : fmt::format("not visible, and whether any exist is not known: for a request, the "
+                              "cluster answers \"{}\"",
+                              *reason),
+         fmt::format("allow this user DESCRIBE on {} \"*\" (kafka-acls --add), and remove any deny",
                      kind.one)});
     if (is_any) return missing;  // the others tell nothing new
   }
@@ -202,10 +200,9 @@ std::optional<Missing> DoubtThatThereAreNoAcls(const AclEvidence& evidence) {
     if (lets_in && evidence.may_describe_configs) return std::nullopt;
   }
   return Missing{"ACLs",
-                 "the cluster tells of none, as it does where there are none and where this user "
-                 "may not read them",
-                 "let the cluster allow this user DESCRIBE on the cluster (kafka-acls --add "
-                 "--cluster --operation Describe): the list has that binding then"};
+                 "the cluster lists none: either there are none, or this user may not read them",
+                 "allow this user DESCRIBE on the cluster (kafka-acls --add --cluster --operation "
+                 "Describe): the list then has that binding"};
 }
 
 }  // namespace holdfast::kafka

@@ -29,7 +29,7 @@ class Session final : public BackupSession {
     auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
     if (!data)
       return Fail(std::move(data).error().WithHint(
-          "\"data_dir\" is what --storage.tsdb.path says; let the agent read it"));
+          "set \"data_dir\" to the value of --storage.tsdb.path, and let the agent read it"));
     data_ = *std::move(data);
     if (!settings_.url.empty()) {
       auto asked = AskServer(settings_, stop_);
@@ -38,8 +38,7 @@ class Session final : public BackupSession {
       } else if (asked.error().code() == ErrorCode::kCancelled) {
         return Fail(std::move(asked).error());
       } else {
-        warnings_.push_back("Prometheus does not say of which version it is: " +
-                            asked.error().Text());
+        warnings_.push_back("cannot read the version of Prometheus: " + asked.error().Text());
       }
     }
     HF_ASSIGN(node_, NodeFiles::Prepare(context_, NodeOptions(settings_), previous_));
@@ -84,8 +83,7 @@ class Session final : public BackupSession {
     DescribeBlocks(manifest);
     node_->Describe(manifest, warnings_);
     if (is_cold_)
-      warnings_.push_back(
-          "no Prometheus is seen to run on this data: it is saved as it lies there");
+      warnings_.push_back("found no Prometheus running on this data: it is saved as it is");
     manifest.warnings = std::move(warnings_);
     return manifest;
   }

@@ -51,7 +51,7 @@ std::vector<BlockMeta> BlockFiles::blocks() const {
 Result<void> BlockFiles::List() {
   if (++listings_ > kListingsMax)
     return Fail(ErrorCode::kBusy,
-                fmt::format("{} changes faster than it can be read: {} removed during the reading",
+                fmt::format("{} changes faster than it can be read: {} removed during the backup",
                             Quote(shown_), FormatCount(vanished_.size(), "block")),
                 "back up again");
   HF_ASSIGN(const auto names, NamesIn(data_, shown_));
@@ -102,10 +102,9 @@ Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int dir
   if (!has_meta) {
     struct stat status {};
     if (::fstatat(data_, ulid.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return Opened::kGone;
-    warnings_.push_back(
-        fmt::format("{} is left out: it has no meta.json, so that Prometheus takes it for none of "
-                    "its blocks",
-                    Quote(shown)));
+    warnings_.push_back(fmt::format(
+        "{} is left out: it has no meta.json, so Prometheus does not treat it as a block",
+        Quote(shown)));
     return Opened::kLeftOut;
   }
   HF_ASSIGN(Item top, DirectoryItem(directory, path, shown, names_));
@@ -142,7 +141,7 @@ Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int dir
   struct stat status {};
   if (::fstatat(data_, ulid.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return Opened::kGone;
   if (has_index && has_chunks) return Opened::kYes;
-  return Fail(ErrorCode::kCorrupt, fmt::format("{} lacks its index or chunks", Quote(shown)));
+  return Fail(ErrorCode::kCorrupt, fmt::format("{} has no index or no chunks", Quote(shown)));
 }
 
 Result<bool> BlockFiles::ReadMeta(int directory, const std::string& ulid) {
@@ -180,7 +179,7 @@ bool BlockFiles::Reuses(PinnedFile& pinned, bool is_unchanging, Item& item) {
   if (previous_ == nullptr || !trusted_before_) return false;
   auto found = previous_->Find(pinned.path);
   if (!found) {  // a damaged snapshot must not keep new ones from being made
-    warnings_.push_back("all blocks are read again, for the previous snapshot cannot be: " +
+    warnings_.push_back("all blocks are read again because the previous snapshot cannot be read: " +
                         found.error().Text());
     previous_ = nullptr;
     return false;

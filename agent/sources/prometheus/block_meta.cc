@@ -18,7 +18,7 @@ using Json = nlohmann::json;
 constexpr std::string_view kCheckpoint = "checkpoint.";
 
 std::unexpected<Error> NoMeta(const std::string& why) {
-  return Fail(ErrorCode::kCorrupt, "no meta.json of a block: " + why);
+  return Fail(ErrorCode::kCorrupt, "not the meta.json of a block: " + why);
 }
 
 const Json* Find(const Json& object, const char* name) {
@@ -44,19 +44,19 @@ Number NumberIn(const Json& object, const char* name) {
 Result<BlockMeta> ParseBlockMeta(std::string_view text) {
   const Json json =
       IsTooDeep(text) ? Json(Json::value_t::discarded) : Json::parse(text, nullptr, false);
-  if (!json.is_object()) return NoMeta("no JSON object");
+  if (!json.is_object()) return NoMeta("not a JSON object");
   const auto version = NumberIn<std::int64_t>(json, "version");
   if (version > 1)
     return Fail(ErrorCode::kUnsupported, fmt::format("a block's meta.json of version {}", version));
-  if (version != 1) return NoMeta("it says no version");
+  if (version != 1) return NoMeta("it has no version");
   BlockMeta meta;
   const Json* ulid = Find(json, "ulid");
   if (ulid == nullptr || !ulid->is_string() || !IsUlid(ulid->get<std::string>()))
-    return NoMeta("it says no ULID");
+    return NoMeta("it has no ULID");
   meta.ulid = ulid->get<std::string>();
   for (const char* name : {"minTime", "maxTime"})
     if (const Json* time = Find(json, name); time == nullptr || !time->is_number_integer())
-      return NoMeta(fmt::format("it says no {}", name));
+      return NoMeta(fmt::format("it has no {}", name));
   meta.min_time = NumberIn<std::int64_t>(json, "minTime");
   meta.max_time = NumberIn<std::int64_t>(json, "maxTime");
   if (meta.max_time < meta.min_time) return NoMeta("it ends before it begins");

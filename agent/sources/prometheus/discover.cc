@@ -82,8 +82,8 @@ std::string FoundServer::Url(std::string_view option, std::string_view default_p
   if (listens.empty() || flags_.Last("web.systemd-socket"))
     listens = {fmt::format(":{}", default_port)};
   if (flags_.Last("web.systemd-socket"))
-    found.notes.push_back(fmt::format(
-        "systemd says where it listens, so that \"{}\" is a guess: see its socket unit", option));
+    found.notes.push_back(
+        fmt::format("systemd opens its port, so \"{}\" is a guess: see its socket unit", option));
   std::vector<ServerUrl> urls;
   for (const std::string& address : listens)
     if (auto url = ServerUrl::Parse(scheme + address)) urls.push_back(*std::move(url));
@@ -106,13 +106,13 @@ bool FoundServer::ReadWebConfig(std::string_view option, DiscoveredSource& found
   const std::string path = process_->Absolute(said);
   const auto yaml = ReadYaml(*process_, path);
   if (!yaml) {
-    found.notes.push_back(
-        fmt::format("its web configuration {} is not known, and with it TLS and logins: {}",
-                    Quote(path), yaml.error().Text()));
+    found.notes.push_back(fmt::format(
+        "its web configuration {} cannot be read, so whether it uses TLS or logins is unknown: {}",
+        Quote(path), yaml.error().Text()));
     return false;
   }
   if (const Node* users = yaml->Find("basic_auth_users"); users != nullptr && !users->items.empty())
-    found.notes.emplace_back("it asks for a login: add \"user\" and \"password_file\"");
+    found.notes.emplace_back("it requires a login: add \"user\" and \"password_file\"");
   const Node* tls = yaml->Find("tls_server_config");
   if (tls == nullptr || (TextIn(*tls, "cert_file").empty() && TextIn(*tls, "cert").empty()))
     return false;
@@ -121,7 +121,7 @@ bool FoundServer::ReadWebConfig(std::string_view option, DiscoveredSource& found
                   "\"ca\", unless the system trusts the authority of that",
                   option));
   if (TextIn(*tls, "client_auth_type").starts_with("Require"))
-    found.notes.emplace_back("it asks for a client's certificate: add \"cert\" and \"key\"");
+    found.notes.emplace_back("it requires a client certificate: add \"cert\" and \"key\"");
   return true;
 }
 

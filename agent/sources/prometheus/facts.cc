@@ -124,9 +124,10 @@ Result<std::string> DataOf(std::string_view answer) {
     return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
   };
   if (!json.is_object() || text_in("status").empty())
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("no answer of a Prometheus: {}", Quote(answer.substr(0, kQuotedMax))),
-                "is \"url\" a Prometheus, and nothing between that answers itself?");
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("not the answer of a Prometheus: {}", Quote(answer.substr(0, kQuotedMax))),
+        "check that \"url\" is that of a Prometheus, and not of a proxy");
   const auto data = json.find("data");
   if (text_in("status") != "success" || data == json.end())
     return Fail(

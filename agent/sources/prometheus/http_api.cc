@@ -21,7 +21,7 @@ std::unexpected<Error> Refused(int status, std::string what, std::string_view bo
   what += fmt::format(": status {}, {}", status, Shown(body));
   if (status == 401 || status == 403)
     return Fail(ErrorCode::kDenied, std::move(what),
-                "check \"user\" and what \"password_file\" holds");
+                "check \"user\" and the content of \"password_file\"");
   if (status == 404) return Fail(ErrorCode::kNotFound, std::move(what));
   if (status == 429 || status >= 500) return Fail(ErrorCode::kUnavailable, std::move(what));
   return Fail(ErrorCode::kInvalidArgument, std::move(what));

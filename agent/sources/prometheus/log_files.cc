@@ -117,7 +117,7 @@ Result<LogFiles> LogFiles::Pin(int data, const std::string& data_shown, const st
   return Fail(ErrorCode::kCorrupt,
               fmt::format("segments are missing in the middle of {}",
                           Quote(fmt::format("{}/{}", data_shown, name))),
-              "Prometheus would not start on it: look at the directory and at its log");
+              "Prometheus would not start with it: check the directory and the log of Prometheus");
 }
 
 std::optional<Item> LogFiles::Next() {

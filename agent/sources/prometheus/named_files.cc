@@ -140,9 +140,9 @@ void NamedFiles::Add(const std::string& path, const std::string& place) {
     AddMissing(path, place,
                number == ENOENT ? "it does not exist" : ErrnoError(number, "stat").message());
   } else if (!S_ISREG(status.st_mode)) {
-    AddMissing(path, place, "it is no regular file");
+    AddMissing(path, place, "it is not a regular file");
   } else if (!AddPath(path)) {
-    AddMissing(path, place, "it went away");
+    AddMissing(path, place, "it disappeared");
   }
 }
 
@@ -150,7 +150,7 @@ Result<void> NamedFiles::AddConfig(const std::string& path, const std::string& p
   HF_ASSIGN(const auto text, ReadForeignFile(path, config::kForeignYamlBytesMax));
   if (!text)
     return Fail(ErrorCode::kNotFound, fmt::format("configuration {} does not exist", Quote(path)),
-                "say by \"config\" where it lies");
+                "name it in \"config\"");
   configs_.push_back(path);
   Add(path, place);
   HF_ASSIGN(const auto named, FindNamedPaths(*text, path));

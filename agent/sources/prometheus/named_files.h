@@ -40,7 +40,7 @@ class NamedFiles {
   void AddNamed(const NamedPath& named);
   void AddNested(const std::string& path, const std::string& place);
   void AddMissing(const std::string& path, const std::string& place, std::string reason,
-                  std::string remedy = "put it there, or correct what names it");
+                  std::string remedy = "create it, or correct what names it");
 
   std::vector<std::string> roots_;
   std::vector<std::string> configs_;  // read already

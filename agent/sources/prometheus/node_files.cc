@@ -46,7 +46,8 @@ Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOpti
   if (process) {
     files.process_ = *std::move(process);
   } else {
-    files.warnings_.push_back("how the server is started is not saved: " + process.error().Text());
+    files.warnings_.push_back("the way the server is started is not saved: " +
+                              process.error().Text());
   }
   files.FindConfig();
   HF_TRY(files.Gather());
@@ -71,7 +72,7 @@ void NodeFiles::FindConfig() {
 Result<void> NodeFiles::Gather() {
   NamedFiles named;
   if (config_.empty()) {
-    missing_.push_back({"the configuration", "it is not known where it lies",
+    missing_.push_back({"the configuration", "its place is not known",
                         "name it in \"config\", or start the server"});
   } else {
     auto added = named.AddConfig(config_, "\"config\"");
@@ -87,7 +88,7 @@ Result<void> NodeFiles::Gather() {
       auto added = named.AddConfig(path, "--" + flag);
       if (!added)
         missing_.push_back({path, fmt::format("named by --{}: {}", flag, added.error().message()),
-                            "put it there, or correct the flag"});
+                            "create it, or correct the flag"});
     }
   }
   missing_.insert(missing_.end(), named.missing().begin(), named.missing().end());

@@ -52,7 +52,7 @@ Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name
   struct stat status {};
   if (::fstat(file->get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(shown)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(shown)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(shown)));
   return PinnedFile{.path = std::move(path),
                     .shown = std::move(shown),
                     .file = *std::move(file),

@@ -19,7 +19,8 @@ struct PinnedFile {
   Attributes attributes;
 };
 
-// `name` in the open directory. nullopt when it is not there; kCorrupt when it is no regular file.
+// `name` in the open directory. nullopt when it is not there; kCorrupt when it is not a regular
+// file.
 Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name, std::string path,
                                           std::string shown, filetree::NameCache& names);
 

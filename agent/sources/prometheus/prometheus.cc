@@ -27,7 +27,7 @@ class PrometheusSource final : public Source {
     auto data = OpenFile(settings_.data_dir, O_RDONLY | O_DIRECTORY);
     if (!data)
       return Fail(std::move(data).error().WithHint(
-          "\"data_dir\" is what --storage.tsdb.path says; let the agent read it"));
+          "set \"data_dir\" to the value of --storage.tsdb.path, and let the agent read it"));
     HF_ASSIGN(const auto names, NamesIn(data->get(), settings_.data_dir));
     std::size_t blocks = 0;
     for (const std::string& name : names) blocks += IsUlid(name) ? 1 : 0;
@@ -42,8 +42,8 @@ class PrometheusSource final : public Source {
       DescribeMode(*process, node.config(), info);
     else
       info.warnings.push_back(
-          "no Prometheus that keeps its data in \"data_dir\" is seen to run "
-          "here: how it is started would not be saved");
+          "found no running Prometheus with its data in \"data_dir\": the way it is started would "
+          "not be saved");
     const bool answers = info.identity.contains("server_version");
     info.healthy = settings_.url.empty() ? process != nullptr : answers;
     info.health = fmt::format("{}; {}", FormatCount(blocks, "block"),
@@ -69,10 +69,10 @@ class PrometheusSource final : public Source {
     if (facts && facts->remote_writes > 0)
       info.identity["remote_writes"] = std::to_string(facts->remote_writes);
     if (mode == Mode::kAgent)
-      info.would_save = {"the log: samples that were not handed on yet"};
+      info.would_save = {"the log: samples that were not sent yet"};
     else if (mode == Mode::kRemoteWriteOnly)
-      info.would_save.back() += fmt::format(": samples of {}, the others were handed on",
-                                            RetentionText(process.flags, facts));
+      info.would_save.back() +=
+          fmt::format(": samples of {}; the others were sent", RetentionText(process.flags, facts));
   }
 
   Result<void> AskVersion(SourceInfo& info, const std::stop_token& stop) const {
@@ -85,7 +85,7 @@ class PrometheusSource final : public Source {
     }
     info.identity["server_version"] = facts->version;
     if (facts->corruptions.value_or(0) > 0)
-      info.warnings.push_back("it says that its log was corrupt " +
+      info.warnings.push_back("it reports that its log was corrupt " +
                               FormatCount(*facts->corruptions, "time"));
     return {};
   }

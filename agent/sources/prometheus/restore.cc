@@ -55,7 +55,7 @@ Result<Request> ReadRequest(const RestoreSpec& spec) {
   HF_ASSIGN(request.from, ReadTime(options, "from"));
   HF_ASSIGN(request.until, ReadTime(options, "until"));
   if (request.from && request.until && *request.until < *request.from)
-    return Fail(ErrorCode::kInvalidArgument, "--until lies before --from");
+    return Fail(ErrorCode::kInvalidArgument, "--until is before --from");
   std::string retention = options.Text("retention");
   const bool is_said = !retention.empty();
   const std::optional<Manifest>& manifest = spec.snapshot->manifest();
@@ -101,8 +101,7 @@ Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
                       MethodOutcome& outcome, const std::stop_token& stop) {
   const auto program = FindProgram("promtool");
   if (!program) {
-    outcome.warnings.emplace_back(
-        "promtool is not in PATH: what was restored was not looked at by it");
+    outcome.warnings.emplace_back("promtool is not in PATH: it did not check the restored data");
     return {};
   }
   SubprocessOptions options;
@@ -111,16 +110,17 @@ Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
   options.output_max = 64U << 20;
   HF_ASSIGN(const auto said, RunProgram({*program, "tsdb", "list", directory}, options));
   if (said.exit_code != 0)
-    return Fail(ErrorCode::kCorrupt,
-                fmt::format("promtool refuses what was restored (exit {}): {}", said.exit_code,
-                            said.err.substr(0, said.err.find('\n'))),
-                "the directory was not made; restore another snapshot, or to files by --to");
+    return Fail(
+        ErrorCode::kCorrupt,
+        fmt::format("promtool refuses the restored data (exit {}): {}", said.exit_code,
+                    said.err.substr(0, said.err.find('\n'))),
+        "the directory was not created; restore another snapshot, or restore files with --to");
   for (const BlockChoice& block : choice.blocks)
     if (block.is_taken && said.out.find(block.meta.ulid) == std::string::npos)
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("promtool does not find block {}", block.meta.ulid),
-                  "the directory was not made");
-  outcome.lines.emplace_back("looked at by promtool");
+                  "the directory was not created");
+  outcome.lines.emplace_back("checked by promtool");
   return {};
 }
 
@@ -146,10 +146,10 @@ Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
 void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t now,
                MethodOutcome& outcome) {
   if (const std::size_t overlaps = CountOverlaps(choice); overlaps > 0)
-    outcome.lines.push_back(fmt::format(
-        "{} with overlaps, as samples out of order make them: before Prometheus 2.39 it "
-        "takes them only with --storage.tsdb.allow-overlapping-blocks",
-        FormatCount(overlaps, "block")));
+    outcome.lines.push_back(
+        fmt::format("{} overlap because of out-of-order samples: Prometheus before 2.39 accepts "
+                    "them only with --storage.tsdb.allow-overlapping-blocks",
+                    FormatCount(overlaps, "block")));
   if (!request.retention) return;
   const auto gone = BeyondRetention(choice, *request.retention, now);
   if (gone.empty()) return;
@@ -171,10 +171,11 @@ void AddPlan(const RestoreChoice& choice, const Stored& stored, MethodOutcome& o
                                                  MillisecondsText(block.meta.max_time)),
                             .action = block.is_taken ? "restored" : "left out: " + block.reason});
   for (const std::string& log : stored.logs)
-    outcome.plan.push_back({.what = "log",
-                            .name = log.substr(kData.size() + 1),
-                            .there = "samples in no block yet",
-                            .action = choice.has_logs ? "restored" : "left out: not of that time"});
+    outcome.plan.push_back(
+        {.what = "log",
+         .name = log.substr(kData.size() + 1),
+         .there = "samples that are not in a block yet",
+         .action = choice.has_logs ? "restored" : "left out: not in that time range"});
 }
 
 std::vector<config::OptionSpec> RestoreOptions() {
@@ -232,7 +233,7 @@ RestoreChoice ChooseBlocks(std::vector<BlockMeta> blocks, std::optional<std::int
     if (replaced != replaced_by.end()) {
       one.reason = fmt::format("{} has its samples", replaced->second);
     } else if ((from && one.meta.max_time <= *from) || (until && one.meta.min_time > *until)) {
-      one.reason = "not of that time";
+      one.reason = "not in that time range";
     } else {
       one.is_taken = true;
     }
@@ -291,7 +292,7 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
   if (choice.has_logs)
     extract.paths.insert(extract.paths.end(), stored.logs.begin(), stored.logs.end());
   if (extract.paths.empty())
-    return Fail(ErrorCode::kNotFound, "the snapshot has no samples of that time",
+    return Fail(ErrorCode::kNotFound, "the snapshot has no samples in that time range",
                 "--dry-run shows what it has");
   const std::string parent = std::filesystem::path(request.directory).parent_path().string();
   HF_TRY(MakeDirectories(parent));
@@ -306,10 +307,10 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
   outcome.lines.insert(
       outcome.lines.begin(),
       fmt::format("made {} of {}{}", request.directory, FormatCount(taken, "block"),
-                  choice.has_logs ? " and the logs of what was in none yet"
-                                  : ", without what was in no block yet"));
+                  choice.has_logs ? " and the logs of samples that were not in a block yet"
+                                  : ", without samples that were not in a block yet"));
   outcome.lines.push_back(fmt::format(
-      "give it to Prometheus' user (chown -R), and start it with --storage.tsdb.path={}",
+      "give it to Prometheus's user (chown -R), and start Prometheus with --storage.tsdb.path={}",
       request.directory));
   return outcome;
 }

@@ -90,10 +90,10 @@ Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Pl
   if (found) return *std::move(found);
   const std::string name = query.programs.front();
   return Fail(ErrorCode::kNotFound,
-              others.empty() ? fmt::format("no {} runs here", name)
-                             : fmt::format("no {} that runs here can be seen to keep its data in "
-                                           "{}: not process {}",
-                                           name, Quote(query.storage), fmt::join(others, ", ")));
+              others.empty()
+                  ? fmt::format("no {} runs here", name)
+                  : fmt::format("found no running {} with its data in {}: not process {}", name,
+                                Quote(query.storage), fmt::join(others, ", ")));
 }
 
 std::string EncodeServerProcess(const ServerProcess& process) {

@@ -46,10 +46,10 @@ class Session final : public BackupSession {
     HF_ASSIGN(survey_, LookAtServer(settings_, stop_));
     if (survey_.is_left_behind())
       return Fail(ErrorCode::kUnavailable,
-                  fmt::format("this member has no part in the ensemble while others serve, so its "
-                              "files are behind theirs: {}",
+                  fmt::format("this member is not part of the ensemble that the others serve, so "
+                              "its files are out of date: {}",
                               survey_.silence->message()),
-                  "start it, or save another member");
+                  "start it, or back up another member");
     HF_TRY(OpenFiles());
     HF_TRY(CatchUp());
     HF_ASSIGN(member_files_, MemberFiles::Prepare(context_, settings_, survey_, previous_));
@@ -116,11 +116,12 @@ class Session final : public BackupSession {
     const std::int64_t confirmed = survey_.confirmed_zxid();
     HF_ASSIGN(const bool has_it, files_->AdvanceTo(confirmed, stop_));
     if (has_it || !files_->damages().empty()) return {};
-    return Fail(ErrorCode::kUnavailable,
-                fmt::format("this member's log ends at {:#x}, behind the ensemble at {:#x}",
-                            files_->zxid(), confirmed),
-                "wait until it has caught up, or save another member; \"config\" must be the file "
-                "that this server was started with");
+    return Fail(
+        ErrorCode::kUnavailable,
+        fmt::format("this member's log ends at {:#x}, but the ensemble is at {:#x}", files_->zxid(),
+                    confirmed),
+        "wait until it has caught up, or back up another member; \"config\" must be the file "
+        "that this server was started with");
   }
 
   Result<std::optional<Item>> DirectoryItem(std::string_view path, const std::string& directory) {
@@ -167,21 +168,20 @@ class Session final : public BackupSession {
       // One that is being written is none that was lost.
       if (!one.is_written)
         warnings_.push_back(
-            fmt::format("a newer snapshot cannot be used, and {} was taken in its "
-                        "place: {}",
+            fmt::format("a newer snapshot cannot be used, so {} was used instead: {}",
                         files_->snapshot().name, text));
     }
     for (const std::string& damage : files_->damages())
       manifest.missing.push_back({"transactions",
                                   fmt::format("{}; the copy ends at {:#x}", damage, files_->zxid()),
-                                  "save another member, and look at this server's disk"});
+                                  "back up another member, and check this server's disk"});
     if (!files_->is_covered())
       manifest.missing.push_back(
           {"transactions",
            fmt::format("the logs end at {:#x}, and the snapshot may have parts of transactions up "
                        "to {:#x}: multis may be torn",
                        files_->zxid(), files_->summary().fuzzy_end()),
-           "save another member"});
+           "back up another member"});
   }
 
   Result<void> DescribeTree(Manifest& manifest) {
@@ -196,11 +196,11 @@ class Session final : public BackupSession {
     manifest.details["znodes"] = {std::to_string(facts->nodes)};
     manifest.details["digest"] = {fmt::format("{:#x}", facts->digest)};
     if (facts->first_difference) {
-      warnings_.push_back(fmt::format(
-          "from {:#x} on the tree's digest is not the one that the log says (hint: a server whose "
-          "file.encoding is not UTF-8 computes others for paths that are not ASCII; else compare "
-          "with another member)",
-          *facts->first_difference));
+      warnings_.push_back(
+          fmt::format("from {:#x} on, the tree's digest differs from the one in the log (hint: a "
+                      "server whose file.encoding is not UTF-8 computes different digests for "
+                      "paths that are not ASCII; otherwise compare with another member)",
+                      *facts->first_difference));
     } else if (facts->logged) {
       manifest.details["digest_confirmed_at"] = {ZxidText(facts->logged->zxid)};
     }

@@ -57,31 +57,32 @@ std::unexpected<Error> Refused(std::int32_t error, std::string_view what) {
   };
   switch (error) {
     case kNoNode:
-      return fail(ErrorCode::kNotFound, "there is no such node, or no parent of it");
+      return fail(ErrorCode::kNotFound, "the node or its parent does not exist");
     case kNodeExists:
-      return fail(ErrorCode::kAlreadyExists, "it is there");
+      return fail(ErrorCode::kAlreadyExists, "it exists");
     case kNoAuth:
-      return fail(ErrorCode::kDenied, "the server refuses it for want of rights",
+      return fail(ErrorCode::kDenied, "the server refuses it: missing permission",
                   "give --auth-file with an identity that the ACLs name");
     case kBadVersion:
-      return fail(ErrorCode::kBusy, "somebody else changed it meanwhile");
+      return fail(ErrorCode::kBusy, "another client changed it during the restore");
     case kAuthFailed:
-      return fail(ErrorCode::kDenied, "the server refuses the login, or takes none of this kind",
-                  "check the line of --auth-file; of SASL only DIGEST-MD5 is spoken, not Kerberos "
-                  "(GSSAPI)");
+      return fail(ErrorCode::kDenied,
+                  "the server refuses the login, or does not support this kind of login",
+                  "check the line of --auth-file; SASL is supported with DIGEST-MD5, not with "
+                  "Kerberos (GSSAPI)");
     case kWantsSasl:
-      return fail(ErrorCode::kDenied, "the server takes nobody who did not log in by SASL",
+      return fail(ErrorCode::kDenied, "the server requires a SASL login",
                   "give --auth-file with a line sasl:USER:PASSWORD, which is DIGEST-MD5; Kerberos "
-                  "(GSSAPI) is not spoken");
+                  "(GSSAPI) is not supported");
     case kInvalidAcl:
       return fail(ErrorCode::kInvalidArgument, "the server does not know its ACL",
-                  "set up the same authentication there as the ensemble had that was saved");
+                  "set up the same authentication as on the ensemble that was backed up");
     case kUnimplemented:
     case kBadArguments:
-      return fail(ErrorCode::kUnsupported, "the server does not know such nodes",
-                  "nodes with a time to live need zookeeper.extendedTypesEnabled there");
+      return fail(ErrorCode::kUnsupported, "the server does not support nodes of this type",
+                  "nodes with a time to live need zookeeper.extendedTypesEnabled on the server");
     case kNoChildrenForEphemerals:
-      return fail(ErrorCode::kInvalidArgument, "its parent is ephemeral there");
+      return fail(ErrorCode::kInvalidArgument, "its parent is ephemeral on the server");
     case kQuotaExceeded:
       return fail(ErrorCode::kNoSpace, "a quota is exceeded");
     default:
@@ -90,8 +91,8 @@ std::unexpected<Error> Refused(std::int32_t error, std::string_view what) {
 }
 
 std::unexpected<Error> BadAnswer(const std::string& server) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("{} answers what no ZooKeeper does", server),
-              "name the client port; for that of TLS (secureClientPort) give --target-ca");
+  return Fail(ErrorCode::kCorrupt, fmt::format("{} does not answer like ZooKeeper", server),
+              "name the client port; for the TLS port (secureClientPort) also give --target-ca");
 }
 
 }  // namespace
@@ -113,7 +114,7 @@ Result<Client> Client::Connect(const ClientAccess& access, Random& random) {
       first = std::move(connection).error();
     }
   }
-  if (!first) return Fail(ErrorCode::kInvalidArgument, "there is no server to speak to");
+  if (!first) return Fail(ErrorCode::kInvalidArgument, "no server is given");
   return Fail(*std::move(first));
 }
 
@@ -127,8 +128,8 @@ Result<void> Client::Begin(const ClientAccess& access, Random& random) {
   auto answer = ReceivePacket();
   if (!answer)
     return Fail(std::move(answer).error().WithHint(
-        "is it a client port (for that of TLS give --target-ca), and does the server take part "
-        "in an ensemble?"));
+        "check that it is a client port (for a TLS port give --target-ca), and that the server is "
+        "part of an ensemble"));
   JuteReader reader(*answer);
   (void)reader.Int();
   const std::int32_t session_ms = reader.Int();
@@ -157,14 +158,14 @@ Result<void> Client::LogIn(const Credentials& credentials) {
   body.Int(0).Text(credentials.scheme).Text(credentials.secret.Reveal());
   std::int32_t error = 0;
   HF_TRY(Call(kAuthXid, kSetAuth, body.bytes(), error));
-  if (error != 0) return Refused(error, fmt::format("log in by {}", Quote(credentials.scheme)));
+  if (error != 0) return Refused(error, fmt::format("log in with {}", Quote(credentials.scheme)));
   return {};
 }
 
 Result<void> Client::LogInBySasl(const Credentials& credentials, Random& random) {
   HF_ASSIGN(const std::string challenge, SaySasl(""));
   if (challenge.empty())
-    return Fail(ErrorCode::kDenied, fmt::format("{} knows no login by SASL", server()),
+    return Fail(ErrorCode::kDenied, fmt::format("{} does not support SASL logins", server()),
                 "its JAAS configuration (java.security.auth.login.config) needs a section Server");
   HF_ASSIGN(const SaslDigest digest, SaslDigest::Answer(challenge, credentials.secret, random));
   HF_ASSIGN(const std::string answer, SaySasl(digest.response()));
@@ -237,7 +238,7 @@ Result<Bytes> Client::Take(std::int32_t xid, std::int32_t& error) {
     answer.erase(answer.begin(), answer.end() - static_cast<std::ptrdiff_t>(reader.left()));
     return answer;
   }
-  return Fail(ErrorCode::kTimedOut, fmt::format("{} answers to pings alone", server()));
+  return Fail(ErrorCode::kTimedOut, fmt::format("{} answers only to pings", server()));
 }
 
 Result<void> Client::AskLater(std::int32_t type, const std::string& path, ByteView body) {

@@ -59,7 +59,7 @@ class GzipReader final : public ByteReader {
     constexpr int kGzipOnly = 16;
     if (::inflateInit2(&stream_, MAX_WBITS + kGzipOnly) == Z_OK) return {};
     is_begun_ = false;
-    return Fail(ErrorCode::kInternal, "zlib cannot be begun");
+    return Fail(ErrorCode::kInternal, "zlib cannot be initialised");
   }
 
   std::unique_ptr<ByteReader> file_;
@@ -160,7 +160,7 @@ class SnappyReader final : public ByteReader {
     HF_ASSIGN(const std::size_t count, Fill(header));
     if (count == header.size() && std::equal(kMagic.begin(), kMagic.end(), header.begin()))
       return {};
-    return Fail(ErrorCode::kCorrupt, "the file is not one of snappy-java's");
+    return Fail(ErrorCode::kCorrupt, "the file is not in the format of snappy-java");
   }
 
   Result<void> ReadChunk() {

@@ -15,7 +15,7 @@ Result<void> CheckThere(const std::vector<std::string>& paths) {
   for (const std::string& path : paths)
     if (auto there = filetree::ReadAttributes(path); !there)
       return Fail(std::move(there).error().WithHint(
-          "put it there, or correct what names it; \"on_missing: warn\" saves without it"));
+          "create it, or correct what names it; \"on_missing: warn\" backs up without it"));
   return {};
 }
 

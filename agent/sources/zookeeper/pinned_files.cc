@@ -28,7 +28,7 @@ constexpr int kRereadsMax = 10;  // of a record that is being written
 constexpr std::uint64_t kLookBehind = 1U << 20;
 constexpr std::size_t kSumBytes = 1U << 20;
 constexpr const char* kLetRead = "let the agent read ZooKeeper's data directories";
-constexpr const char* kSaveAnother = "have another member saved, and look at this server's disk";
+constexpr const char* kSaveAnother = "back up another member, and check this server's disk";
 
 // From an offset on, to the end that it has then.
 class FdContent final : public ByteReader {
@@ -68,8 +68,8 @@ class CheckedContent final : public ByteReader {
     const bool is_at_end = count == 0 && !buffer.empty();
     if (is_at_end && (read_ != attributes_.size || read_sum_ != sum_))
       return Fail(ErrorCode::kUnavailable,
-                  fmt::format("{} is not what it was when it was checked", Quote(shown_)),
-                  "a new leader had the server take records back; back up again");
+                  fmt::format("{} changed since it was checked", Quote(shown_)),
+                  "a new leader made the server discard records; back up again");
     return count;
   }
   Result<Outcome> Finish() override { return Outcome{.attributes = attributes_}; }
@@ -91,7 +91,7 @@ Result<std::uint32_t> SumOf(std::uint32_t sum, const PinnedFile& file, std::uint
     HF_ASSIGN(const std::size_t count, content.Read(buffer));
     if (count == 0)
       return Fail(ErrorCode::kUnavailable, fmt::format("{} became shorter", Quote(file.path)),
-                  "a new leader had the server take records back; back up again");
+                  "a new leader made the server discard records; back up again");
     sum = Adler32(sum, ByteView(buffer).first(count));
     at += count;
   }
@@ -136,7 +136,7 @@ Result<PinnedFile> Pin(const std::string& directory, const NamedFile& named) {
   if (::fstat(file.fd.get(), &status) != 0)
     return Fail(ErrnoError(errno, "stat " + Quote(file.path)));
   if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} is no regular file", Quote(file.path)));
+    return Fail(ErrorCode::kCorrupt, fmt::format("{} is not a regular file", Quote(file.path)));
   file.attributes = filetree::FromStat(status);
   filetree::NameCache names;
   file.attributes.user = names.User(file.attributes.uid);
@@ -160,8 +160,8 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
     if (snapshots.empty())
       return Fail(
           ErrorCode::kNotFound,
-          fmt::format("there is no snapshot in {}{}", Quote(options.data_dir), kVersionDirectory),
-          "has this server ever run? \"config\" must be the file that it was started with");
+          fmt::format("no snapshot exists in {}{}", Quote(options.data_dir), kVersionDirectory),
+          "check that this server has run; \"config\" must be the file that it was started with");
     PinnedFiles files(options);
     files.is_last_try_ = tries + 1 == kTriesMax;
     std::optional<PinnedFiles> not_covered;
@@ -188,12 +188,13 @@ Result<PinnedFiles> PinnedFiles::Open(const PinOptions& options, const std::stop
     const PassedOver& newest = files.passed_over_.front();
     return Fail(
         ErrorCode::kCorrupt,
-        fmt::format("none of the {} snapshots in {}{} is whole; {}: {}", snapshots.size(),
+        fmt::format("none of the {} snapshots in {}{} is complete; {}: {}", snapshots.size(),
                     Quote(options.data_dir), kVersionDirectory, Quote(newest.path), newest.reason),
         kSaveAnother);
   }
   return Fail(ErrorCode::kBusy,
-              fmt::format("snapshots in {} go as fast as they come", Quote(options.data_dir)));
+              fmt::format("snapshots in {} are removed as fast as they are written",
+                          Quote(options.data_dir)));
 }
 
 // False for one that cannot be used; kNotFound where something was purged meanwhile.
@@ -300,8 +301,8 @@ bool PinnedFiles::GoesOn(const PinnedLog& log, std::int64_t last) {
   const std::int64_t follows = log.position.first_zxid;
   if (FollowsOn(follows, last)) return true;
   damages_.push_back(fmt::format(
-      "the transactions from {:#x} to {:#x} are missing in front of {}: what follows is not saved",
-      last + 1, follows - 1, Quote(log.file.path)));
+      "the transactions from {:#x} to {:#x} are missing before {}: the rest is not saved", last + 1,
+      follows - 1, Quote(log.file.path)));
   return false;
 }
 
@@ -316,10 +317,9 @@ Result<void> PinnedFiles::Advance(const std::stop_token& stop) {
     HF_TRY(ReadOn(log, i + 1 == logs_.size(), stop));
     const bool goes_on = GoesOn(log, last);
     if (goes_on && log.end == LogEnd::kDamaged)
-      damages_.push_back(
-          fmt::format("{} is damaged behind {:#x}: what follows is not saved, and "
-                      "ZooKeeper does not start on it",
-                      Quote(log.file.path), log.position.last_zxid));
+      damages_.push_back(fmt::format(
+          "{} is damaged after {:#x}: the rest is not saved, and ZooKeeper does not start with it",
+          Quote(log.file.path), log.position.last_zxid));
     if (!damages_.empty()) logs_.resize(goes_on ? i + 1 : i);
     last = std::max(last, log.position.last_zxid);
   }

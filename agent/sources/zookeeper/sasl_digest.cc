@@ -20,10 +20,9 @@ constexpr std::size_t kNonceBytes = 16;
 Result<Directives> ReadDirectives(std::string_view text) {
   Directives directives;
   const auto bad = [] {
-    return Fail(ErrorCode::kUnsupported,
-                "the server asks for a login by SASL that is not DIGEST-MD5",
-                "of SASL only DIGEST-MD5 is spoken, not Kerberos (GSSAPI): let the server have a "
-                "DigestLoginModule, or log in by another scheme");
+    return Fail(ErrorCode::kUnsupported, "the server requires a SASL login other than DIGEST-MD5",
+                "SASL is supported with DIGEST-MD5, not with Kerberos (GSSAPI): configure a "
+                "DigestLoginModule on the server, or log in with another scheme");
   };
   while (!text.empty()) {
     const std::size_t begin = text.find_first_not_of(", \t");
@@ -92,13 +91,13 @@ Result<SaslDigest> SaslDigest::Answer(std::string_view challenge, const Secret& 
   const std::string_view text = login.Reveal();
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos)
-    return Fail(ErrorCode::kInvalidArgument, "a login by SASL wants a user and a password",
-                "write sasl:USER:PASSWORD into --auth-file");
+    return Fail(ErrorCode::kInvalidArgument, "a SASL login needs a user and a password",
+                "write sasl:USER:PASSWORD to the --auth-file");
   const std::string_view user = text.substr(0, colon);
   HF_ASSIGN(Directives asked, ReadDirectives(challenge));
   if (asked.contains("qop") && asked["qop"].find("auth") == std::string::npos)
-    return Fail(ErrorCode::kUnsupported, "the server asks for more of SASL than a login",
-                "take the protection away on the server; TLS gives it");
+    return Fail(ErrorCode::kUnsupported, "the server requires SASL integrity or privacy protection",
+                "disable the protection on the server; use TLS instead");
   std::array<std::uint8_t, kNonceBytes> random_bytes{};
   random.Fill(random_bytes);
   const std::string client_nonce = HexEncode(random_bytes);
@@ -122,7 +121,7 @@ Result<SaslDigest> SaslDigest::Answer(std::string_view challenge, const Secret& 
 
 Result<void> SaslDigest::Check(std::string_view answer) const {
   if (answer == proof_) return {};
-  return Fail(ErrorCode::kDenied, "the server refuses the login by SASL",
+  return Fail(ErrorCode::kDenied, "the server refuses the SASL login",
               "check user and password of the line sasl:USER:PASSWORD in --auth-file");
 }
 

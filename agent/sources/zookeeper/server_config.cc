@@ -102,27 +102,26 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
     const std::string said = TrimmedPropertyOf(config.properties, name);
     if (!said.empty() && !said.starts_with('/'))
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} has {} {}, below the directory that the server was started in",
+                  fmt::format("{} has {} {}, which is relative to the server's working directory",
                               Quote(settings.config), name, Quote(said)),
-                  fmt::format("say where that is: give the source \"{}\"", option));
+                  fmt::format("set \"{}\"", option));
     return host::WithoutSlashes(said);
   };
   HF_ASSIGN(config.data_dir, directory(settings.data_dir, "dataDir", "data_dir"));
   if (config.data_dir.empty())
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{} has no dataDir", Quote(settings.config)),
-                "\"config\" must be the zoo.cfg that the server is started with");
+                "set \"config\" to the zoo.cfg that the server is started with");
   HF_ASSIGN(config.log_dir, directory(settings.data_log_dir, "dataLogDir", "data_log_dir"));
   if (config.log_dir.empty()) config.log_dir = config.data_dir;
 
   std::set<std::string> files = {settings.config};
   const std::string dynamic = TrimmedPropertyOf(config.properties, "dynamicConfigFile");
   if (!dynamic.empty() && !dynamic.starts_with('/')) {
-    config.warnings.push_back(
-        fmt::format("the other members are not known: {} has dynamicConfigFile {}, below the "
-                    "directory that the server was started in (hint: give the source \"members\", "
-                    "and that file under \"files\")",
-                    Quote(settings.config), Quote(dynamic)));
+    config.warnings.push_back(fmt::format(
+        "the other members are not known: {} has dynamicConfigFile {}, which is relative to the "
+        "server's working directory (hint: set \"members\", and add that file to \"files\")",
+        Quote(settings.config), Quote(dynamic)));
   } else if (!dynamic.empty()) {
     config.dynamic_file = dynamic;
     files.insert(config.dynamic_file);

@@ -21,7 +21,7 @@ Result<ServerAnswer> ParseServerAnswer(std::string_view text) {
   ServerAnswer answer;
   constexpr std::string_view kNoPart = "This ZooKeeper instance is not currently serving requests";
   if (text.starts_with(kNoPart))
-    return Fail(ErrorCode::kBusy, "it has no part in an ensemble that works");
+    return Fail(ErrorCode::kBusy, "it is not part of a working ensemble");
   while (!text.empty()) {
     const std::string_view line = TakeLine(text);
     const auto value_of = [line](std::string_view name) -> std::optional<std::string_view> {
@@ -39,7 +39,7 @@ Result<ServerAnswer> ParseServerAnswer(std::string_view text) {
     }
   }
   if (answer.version.empty() || answer.mode.empty())
-    return Fail(ErrorCode::kUnsupported, "it does not say what \"srvr\" asks for",
+    return Fail(ErrorCode::kUnsupported, "it does not answer \"srvr\"",
                 "add srvr to 4lw.commands.whitelist in zoo.cfg");
   return answer;
 }

@@ -11,7 +11,7 @@ Result<void> CheckAddress(const config::Values& values, std::string_view option,
                           const std::string& text) {
   if (text.empty() || ParseAddress(text)) return {};
   return values.Invalid(
-      option, fmt::format("{} is no server's address; expected one such as \"127.0.0.1:2181\"",
+      option, fmt::format("{} is not a server's address; expected one such as \"127.0.0.1:2181\"",
                           Quote(text)));
 }
 

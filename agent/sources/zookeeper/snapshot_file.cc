@@ -122,7 +122,7 @@ class SnapshotParser {
   Result<SnapshotSummary> Parse() {
     HF_ASSIGN(const ByteView header, window_.Take(16));
     if (AsText(header.first(4)) != "ZKSN")
-      return Fail(ErrorCode::kCorrupt, "it is no snapshot of ZooKeeper's");
+      return Fail(ErrorCode::kCorrupt, "it is not a ZooKeeper snapshot");
     if (const std::uint64_t version = LoadNumber(header.subspan(4, 4)); version != 2)
       return Fail(ErrorCode::kUnsupported,
                   fmt::format("it is a snapshot of version {}, not 2", version));
@@ -209,7 +209,7 @@ class SnapshotParser {
   Result<void> CheckPlace(std::string_view path) {
     if (summary_.nodes == 0 || path.empty()) {
       return summary_.nodes == 0 && path.empty() ? Result<void>()
-                                                 : Damaged("its root is not where it must be");
+                                                 : Damaged("its root is in the wrong place");
     }
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos || slash + 1 == path.size() || path.front() != '/')

@@ -25,8 +25,8 @@ namespace {
 
 constexpr std::string_view kSavedFiles = "data/version-2";
 constexpr const char* kAside =
-    "stop ZooKeeper on all members and move version-2 aside on each of them: what is left beside "
-    "an older snapshot is played back";
+    "stop ZooKeeper on all members and move version-2 aside on each of them: ZooKeeper replays "
+    "logs that are left next to an older snapshot";
 
 struct StageRequest {
   std::string data_dir;
@@ -47,7 +47,7 @@ Result<StageRequest> ReadStageRequest(const RestoreSpec& spec) {
   request.log_dir = options.Text("stage_data_log_dir", request.data_dir);
   request.id = options.Text("member");
   if (request.id.find_first_not_of("0123456789") != std::string::npos || request.id.size() > 3)
-    return options.Invalid("member", fmt::format("{} is no member's number", Quote(request.id)));
+    return options.Invalid("member", fmt::format("{} is not a member's number", Quote(request.id)));
   HF_ASSIGN(request.until, ReadUntil(options));
   return request;
 }
@@ -125,27 +125,28 @@ Result<void> PutInPlace(const StageRequest& request, const std::string& made_dat
 // What the backup did not have is in its manifest, and told of every restore.
 void TellTree(const StageRequest& request, const PinnedFiles& files, const Result<TreeFacts>& facts,
               MethodOutcome& told) {
-  told.lines.push_back(fmt::format("made {}/version-2: the tree as it was after {}",
+  told.lines.push_back(fmt::format("created {}/version-2: the tree as it was after {}",
                                    request.data_dir, ZxidText(files.zxid())));
   if (facts)
     told.lines[0] += fmt::format(", {} as srvr counts them", FormatCount(facts->nodes, "node"));
   if (!facts) {
     told.warnings.push_back("node count and digest are not known: " + facts.error().Text());
   } else if (facts->first_difference) {
-    told.warnings.push_back(
-        fmt::format("from {:#x} on the tree's digest is not the one that ZooKeeper wrote into its "
-                    "log (hint: compare with a backup of another member; a server whose "
-                    "file.encoding is not UTF-8 computes others for paths that are not ASCII)",
-                    *facts->first_difference));
+    told.warnings.push_back(fmt::format(
+        "from {:#x} on, the tree's digest differs from the one that ZooKeeper wrote to its log "
+        "(hint: compare with a backup of another member; a server whose file.encoding is not UTF-8 "
+        "computes different digests for paths that are not ASCII)",
+        *facts->first_difference));
   } else if (facts->logged) {
     told.lines.push_back(
-        fmt::format("its digest is what ZooKeeper wrote into its log: {:#x}", facts->digest));
+        fmt::format("its digest matches the one in ZooKeeper's log: {:#x}", facts->digest));
   }
 }
 
 void TellSteps(const StageRequest& request, std::vector<std::string>& lines) {
   lines.emplace_back(
-      "make the same on every other member, from this snapshot, while all of them are stopped");
+      "run the same restore on every other member, from this snapshot, while all members are "
+      "stopped");
   lines.push_back(fmt::format(
       "give it to the user that ZooKeeper runs as: chown -R zookeeper: {}{}", request.data_dir,
       request.log_dir == request.data_dir ? "" : " " + request.log_dir));
@@ -181,25 +182,25 @@ Result<std::optional<std::int64_t>> ReadUntil(const config::Values& options) {
   const auto [stopped, error] = std::from_chars(until.data() + (has_mark ? 2 : 0), end, zxid, 16);
   if (!has_mark || error != std::errc() || stopped != end || zxid > INT64_MAX)
     return options.Invalid(
-        "until_zxid", fmt::format("{} is no zxid; expected one such as 0x10000002a", Quote(until)));
+        "until_zxid",
+        fmt::format("{} is not a zxid; expected one such as 0x10000002a", Quote(until)));
   return static_cast<std::int64_t>(zxid);
 }
 
 Result<void> CheckNotBefore(std::int64_t until, std::int64_t first) {
   if (until >= first) return {};
-  return Fail(
-      ErrorCode::kInvalidArgument,
-      fmt::format("this snapshot may have parts of transactions up to {:#x}, so the tree as "
-                  "it was after {:#x} cannot be made of it",
-                  first, until),
-      "take an earlier snapshot: `holdfast-agent list` shows them");
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("this snapshot may have parts of transactions up to {:#x}, so it cannot "
+                          "give the tree as it was after {:#x}",
+                          first, until),
+              "use an earlier snapshot: `holdfast-agent list` shows them");
 }
 
 Result<void> CheckNotBehind(std::int64_t until, std::int64_t last) {
   if (until <= last) return {};
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("this snapshot ends at {:#x}, before {:#x}", last, until),
-              "take a later snapshot: `holdfast-agent list` shows them");
+              "use a later snapshot: `holdfast-agent list` shows them");
 }
 
 Result<SavedPaths> ListSaved(SnapshotView& view) {
@@ -245,7 +246,7 @@ Result<MethodOutcome> StageDataDirectory(const RestoreSpec& spec, Progress& prog
   for (const std::string& directory : {request.data_dir, request.log_dir}) {
     if (IsThere(directory + "/version-2"))
       return Fail(ErrorCode::kAlreadyExists,
-                  fmt::format("{} is there already", Quote(directory + "/version-2")), kAside);
+                  fmt::format("{} already exists", Quote(directory + "/version-2")), kAside);
     HF_TRY(MakeDirectories(directory, 0750));
   }
   HF_ASSIGN(const TempDir data, TempDir::CreateClaimed(".holdfast-zookeeper", request.data_dir));

@@ -91,7 +91,7 @@ Result<Survey> LookAtServer(const Settings& settings, const std::stop_token& sto
     survey.process = *std::move(process);
   if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
   if (!survey.config.client) {
-    survey.silence = Error(ErrorCode::kUnsupported, "it is not known where it answers clients");
+    survey.silence = Error(ErrorCode::kUnsupported, "its client address is not known");
   } else if (auto answer = AskServer(*survey.config.client)) {
     survey.answer = *std::move(answer);
   } else {

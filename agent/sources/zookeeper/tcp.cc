@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kTlsRecordBytes = 16U << 10;
 // What a server that breaks off may want.
 constexpr const char* kTlsHint =
-    "does it speak TLS at this port, and want a certificate of the client's?";
+    "check whether this port uses TLS, and whether it requires a client certificate";
 
 bool IsPatienceOver(int error) { return error == EAGAIN || error == EINPROGRESS; }
 

@@ -111,7 +111,7 @@ bool ReadOperation(JuteReader& reader, const TxnHeader& header, std::int32_t typ
 
 std::unexpected<Error> Unknown(std::int32_t type) {
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("the log has a transaction of the unknown type {}", type));
+              fmt::format("the log has a transaction of unknown type {}", type));
 }
 
 std::unexpected<Error> NotWhole(const TxnHeader& header) {
@@ -213,7 +213,7 @@ Result<bool> LogReader::ReadHeader() {
   const ByteView left = buffer_.view().subspan(at_);
   if (!is_there || IsZero(left.first(kFileHeaderBytes))) return false;
   if (AsText(left.first(4)) != "ZKLG")
-    return Fail(ErrorCode::kCorrupt, "it is no transaction log of ZooKeeper's");
+    return Fail(ErrorCode::kCorrupt, "it is not a ZooKeeper transaction log");
   if (const std::uint64_t version = LoadNumber(left.subspan(4, 4)); version != 2)
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("it is a transaction log of version {}, not 2", version));

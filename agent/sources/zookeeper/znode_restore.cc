@@ -62,12 +62,12 @@ Result<std::vector<Credentials>> ReadCredentials(const std::string& path) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0)
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} has a line that is no \"scheme:credentials\"", Quote(path)),
+                  fmt::format("{} has a line that is not \"scheme:credentials\"", Quote(path)),
                   "write e.g. digest:anna:secret");
     const std::string_view scheme = line.substr(0, colon);
     if (scheme == "kerberos" || scheme == "gssapi" || scheme == "GSSAPI")
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("{}: a login by Kerberos (GSSAPI) is not spoken", Quote(path)),
+                  fmt::format("{}: Kerberos (GSSAPI) logins are not supported", Quote(path)),
                   "give a line sasl:USER:PASSWORD, which is DIGEST-MD5, digest:USER:PASSWORD, or a "
                   "client certificate");
     credentials.push_back({std::string(scheme), Secret(std::string(line.substr(colon + 1)))});
@@ -81,12 +81,12 @@ Result<std::optional<crypto::TlsFiles>> ReadTlsFiles(const config::Values& optio
                                   .key_file = options.Text("target_key")};
   if (files.cert_file.empty() != files.key_file.empty())
     return options.Invalid(files.cert_file.empty() ? "target_key" : "target_cert",
-                           "--target-cert and --target-key belong together");
+                           "--target-cert and --target-key require each other");
   if (!files.ca_file.empty()) return files;
   if (!files.cert_file.empty())
-    return options.Invalid("target_cert",
-                           "--target-cert needs --target-ca, which says who signed the servers' "
-                           "certificates");
+    return options.Invalid(
+        "target_cert",
+        "--target-cert requires --target-ca, the authority that signed the servers' certificates");
   return std::nullopt;
 }
 
@@ -94,12 +94,14 @@ Result<ZnodeRequest> ReadZnodeRequest(const config::Values& options) {
   ZnodeRequest request;
   request.path = options.Text("znode");
   if (!IsPath(request.path))
-    return options.Invalid("znode", fmt::format("{} is no path of a node", Quote(request.path)));
+    return options.Invalid("znode",
+                           fmt::format("{} is not the path of a node", Quote(request.path)));
   if (IsOwn(request.path))
-    return options.Invalid("znode", "what is below /zookeeper is the ensemble's own");
+    return options.Invalid("znode", "the nodes below /zookeeper belong to the ensemble itself");
   const std::vector<std::string> servers = options.List("to_ensemble");
   if (servers.empty())
-    return options.Invalid("to_ensemble", "--to-ensemble says where to put it: HOST:PORT,...");
+    return options.Invalid("to_ensemble",
+                           "name the ensemble to restore to: --to-ensemble HOST:PORT,...");
   for (const std::string& given : servers) {
     std::string_view rest = given;
     while (!rest.empty()) {
@@ -107,7 +109,7 @@ Result<ZnodeRequest> ReadZnodeRequest(const config::Values& options) {
       auto address = ParseAddress(rest.substr(0, end));
       if (!address)
         return options.Invalid("to_ensemble",
-                               fmt::format("{} is no HOST:PORT", Quote(rest.substr(0, end))));
+                               fmt::format("{} is not HOST:PORT", Quote(rest.substr(0, end))));
       request.access.servers.push_back(*std::move(address));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
@@ -180,7 +182,7 @@ class ZnodeRestore {
   MethodOutcome Report() && {
     MethodOutcome report;
     std::string there =
-        fmt::format("{} are there and the same, {} are there and differ", same_, differing_count_);
+        fmt::format("{} exist and are equal, {} exist and differ", same_, differing_count_);
     if (request_.overwrite)
       there += fmt::format(", {} {} overwritten", overwritten_, is_dry_ ? "would be" : "were");
     if (is_dry_) {
@@ -190,7 +192,7 @@ class ZnodeRestore {
                              .items = created_,
                              .bytes = created_bytes_,
                              .there = there,
-                             .action = FormatCount(created_, "node") + " would be made"});
+                             .action = FormatCount(created_, "node") + " would be created"});
       for (const auto& [path, how] : differing_)
         report.plan.push_back({.what = "node",
                                .name = path,
@@ -200,12 +202,12 @@ class ZnodeRestore {
                                              ? "would be overwritten"
                                              : "is left as it is"});
     } else {
-      report.lines.push_back(fmt::format("made {} below {} on {}, as after {:#x}; {}",
+      report.lines.push_back(fmt::format("created {} below {} on {}, as after {:#x}; {}",
                                          FormatCount(created_, "node"), Quote(request_.path),
                                          client_.server(), tree_.zxid(), there));
     }
     if (ephemeral_ > 0)
-      report.lines.push_back(fmt::format("left out {}: no session holds them",
+      report.lines.push_back(fmt::format("left out {}: ephemeral, and no session holds them",
                                          FormatCount(ephemeral_, "ephemeral node")));
     for (const std::string& failure : failures_) report.warnings.push_back(failure);
     const std::uint64_t left = differing_count_ - overwritten_;
@@ -217,14 +219,13 @@ class ZnodeRestore {
     report.partly =
         Error(
             ErrorCode::kAlreadyExists,
-            fmt::format("{} differing from the snapshot left unchanged{}{}; {} could "
-                        "not be made or looked at",
+            fmt::format("{} that differ from the snapshot left unchanged{}{}; {} could not be "
+                        "created or read",
                         FormatCount(left, "node"), text.empty() ? "" : ": ", text, failure_count_))
             .WithHint(request_.overwrite
-                          ? "compare them, delete those that are to come back, and restore once "
-                            "more"
-                          : "--dry-run shows how they differ; --overwrite-znodes gives them the "
-                            "data and the ACL that were saved");
+                          ? "compare them, delete those that should be restored, and restore again"
+                          : "--dry-run shows the differences; --overwrite-znodes overwrites them "
+                            "with the saved data and ACL");
     return report;
   }
 
@@ -356,7 +357,7 @@ class ZnodeRestore {
       HF_ASSIGN(const std::optional<LiveNode> live, client_.TakeNode());
       if (!live)
         return Fail(ErrorCode::kBusy,
-                    fmt::format("{}: somebody else deleted it meanwhile", Quote(path)));
+                    fmt::format("{}: another client deleted it during the restore", Quote(path)));
       HF_TRY(client_.AskForAcl(path));
       HF_ASSIGN(const std::vector<AclEntry> acl, client_.TakeAcl());
       const std::string how = Difference(node, *live, acl);
@@ -379,7 +380,7 @@ class ZnodeRestore {
                                 const std::vector<AclEntry>& acl) {
     if (live.is_ephemeral) return std::string(kEphemeralThere);
     if (saved.data == live.data) return acl == saved.acl ? "" : "another ACL";
-    return acl == saved.acl ? "other data" : "other data and another ACL";
+    return acl == saved.acl ? "other data" : "different data and ACL";
   }
 
   // The ACL last: it may be what lets this session write.
@@ -409,7 +410,7 @@ class ZnodeRestore {
         code != ErrorCode::kCorrupt && code != ErrorCode::kCancelled)
       return {};
     return Fail(Error(answer.error())
-                    .While(fmt::format("at least {} made; at {}",
+                    .While(fmt::format("at least {} created; at {}",
                                        FormatCount(is_dry_ ? 0 : created_, "node"), Quote(path))));
   }
 

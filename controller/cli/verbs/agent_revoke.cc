@@ -36,7 +36,7 @@ class AgentRevokeVerb final : public OperatorVerb {
   Result<int> Run(Session& session) override {
     HF_TRY(CheckJoined(session, node_));
     HF_TRY(session.Confirm(
-        fmt::format("Node {} is cut off, and its running tasks end. Revoke it?", node_),
+        fmt::format("This disconnects node {} and ends its running tasks. Revoke it?", node_),
         fmt::format("node {} was not revoked", node_)));
     v1::AdminRequest request;
     request.mutable_revoke()->set_node(node_);
@@ -45,9 +45,7 @@ class AgentRevokeVerb final : public OperatorVerb {
         0,
         [&] {
           return fmt::format(
-              "node {0} is revoked; its key is dead. What it knows of the repository "
-              "it still knows:\nchange its storage credential. To let it in again: "
-              "holdfast agent token {0}\n",
+              "node {0} is revoked; its key is no longer accepted. It still has its access to the\nrepository: change its storage credential. To admit it again: holdfast agent token {0}\n",
               node_);
         },
         [&] { return RevokeJson(node_); });
@@ -62,7 +60,7 @@ class AgentRevokeVerb final : public OperatorVerb {
 OperatorVerbEntry AgentRevokeEntry() {
   return {.text = {.names = {"agent revoke"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "take a node's key out of service",
+                   .summary = "revoke a node's key",
                    .examples = "  holdfast agent revoke db-1\n"},
           .make = MakeOperatorVerb<AgentRevokeVerb>};
 }

@@ -34,8 +34,7 @@ class AgentTokenVerb final : public OperatorVerb {
     // Not on stdout, which is meant to end in a file.
     if (code == 0 && !session.is_json()) {
       session.Tell(
-          fmt::format("good once, for {}, until {}; whoever has it can be that node\n"
-                      "there: holdfast-agent join --token-file FILE",
+          fmt::format("for {}, valid once, until {}; anyone who has it can join as that node\non the node: holdfast-agent join --token-file FILE",
                       node_, TimeText(token.expires_ms())));
     }
     return code;
@@ -50,7 +49,7 @@ class AgentTokenVerb final : public OperatorVerb {
 OperatorVerbEntry AgentTokenEntry() {
   return {.text = {.names = {"agent token"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "make a token by which a node joins, once",
+                   .summary = "make a token that lets a node join once",
                    .examples = "  holdfast agent token db-1 > token      # then, on db-1:\n"
                                "  holdfast-agent join --token-file token\n"},
           .make = MakeOperatorVerb<AgentTokenVerb>};

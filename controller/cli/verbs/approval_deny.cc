@@ -18,7 +18,7 @@ class ApprovalDenyVerb final : public OperatorVerb {
     HF_ASSIGN(const v1::DraftView draft, FindDraft(session, draft_));
     HF_ASSIGN(const v1::Plan plan, ReadDraft(draft));
     session.Tell("this order:\n" + PlanText(plan));
-    HF_TRY(session.Confirm("Deny it, for everybody?",
+    HF_TRY(session.Confirm("Deny this draft for all operators?",
                            fmt::format("draft {} was not denied", draft.draft())));
     HF_ASSIGN(const v1::DraftView denied, DenyDraft(session, draft.draft()));
     return session.Finish(
@@ -37,7 +37,7 @@ class ApprovalDenyVerb final : public OperatorVerb {
 OperatorVerbEntry ApprovalDenyEntry() {
   return {.text = {.names = {"approval deny"},
                    .section = "Sign restores",
-                   .summary = "refuse a draft, for all",
+                   .summary = "deny a draft, so that no operator can sign it",
                    .examples = "  holdfast approval deny 01J9\n"},
           .make = MakeOperatorVerb<ApprovalDenyVerb>};
 }

@@ -43,7 +43,7 @@ class ApprovalShowVerb final : public OperatorVerb {
 OperatorVerbEntry ApprovalShowEntry() {
   return {.text = {.names = {"approval show"},
                    .section = "Sign restores",
-                   .summary = "show what exactly would be signed",
+                   .summary = "show exactly what would be signed",
                    .examples = "  holdfast approval show 01J9\n"},
           .make = MakeOperatorVerb<ApprovalShowVerb>};
 }

@@ -23,7 +23,7 @@ class ApproveVerb final : public OperatorVerb {
     HF_ASSIGN(const CliSettings* settings, SettingsToSign(session));
     HF_ASSIGN(const v1::DraftView draft, FindDraft(session, draft_));
     if (draft.state() != "open") {
-      return Fail(ErrorCode::kDenied, fmt::format("draft {} is {}, and takes no more signatures",
+      return Fail(ErrorCode::kDenied, fmt::format("draft {} is {} and accepts no more signatures",
                                                   draft.draft(), draft.state()));
     }
     ExpectedRestore expected;
@@ -37,7 +37,7 @@ class ApproveVerb final : public OperatorVerb {
       if (view) {
         expected.view = *std::move(view);
       } else if (view.error().code() == ErrorCode::kNotFound) {
-        session.Tell("the controller's catalog does not know this snapshot");
+        session.Tell("the controller's catalog does not have this snapshot");
       } else {
         return Fail(std::move(view).error());
       }
@@ -57,7 +57,7 @@ class ApproveVerb final : public OperatorVerb {
 OperatorVerbEntry ApproveEntry() {
   return {.text = {.names = {"approve"},
                    .section = "Sign restores",
-                   .summary = "sign a restore that another operator has asked for",
+                   .summary = "sign a restore that another operator requested",
                    .examples = "  holdfast approval list\n  holdfast approve 01J9\n"},
           .make = MakeOperatorVerb<ApproveVerb>};
 }

@@ -36,17 +36,17 @@ Result<std::chrono::milliseconds> ParseTimeSpan(std::string_view text) {
 class BackupVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
-    AddSelectors(options, "which ones, * allowed");
-    options.Add({.names = "--all", .help = "every source of every node", .value = &all_});
-    AddNote(options, "words to keep with the snapshots");
+    AddSelectors(options, "which sources, * allowed");
+    options.Add({.names = "--all", .help = "all sources of all nodes", .value = &all_});
+    AddNote(options, "text to keep with the snapshots");
     options
         .Add({.names = "--if-busy",
               .metavar = "fail|queue",
-              .help = "where a source is in use: fail (default) or queue",
+              .help = "if a source is in use: fail (default) or queue",
               .value = &if_busy_})
         .Add({.names = "--splay",
               .metavar = "TIME",
-              .help = "spread the saving over this time, e.g. 10m",
+              .help = "spread the backups over this time, e.g. 10m",
               .value = [this](const std::string& text) -> Result<void> {
                 HF_ASSIGN(splay_, ParseTimeSpan(text));
                 return {};
@@ -91,7 +91,7 @@ class BackupVerb final : public OperatorVerb {
 OperatorVerbEntry BackupEntry() {
   return {.text = {.names = {"backup"},
                    .section = "Back up, look and restore",
-                   .summary = "save sources, one snapshot each",
+                   .summary = "back up sources, one snapshot each",
                    .examples = "  holdfast backup --all\n"
                                "  holdfast backup etcd/main 'files/*@web-1' --note \"before 3.6\"\n"
                                "  holdfast backup --all --if-busy queue --no-wait --splay 10m\n"},

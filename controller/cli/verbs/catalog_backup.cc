@@ -39,7 +39,7 @@ class CatalogBackupVerb final : public OperatorVerb {
 OperatorVerbEntry CatalogBackupEntry() {
   return {.text = {.names = {"catalog backup"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "copy the catalog to a file there",
+                   .summary = "copy the catalog to a file on the controller's host",
                    .examples = "  holdfast catalog backup /var/backups/holdfast-catalog.db\n"},
           .make = MakeOperatorVerb<CatalogBackupVerb>};
 }

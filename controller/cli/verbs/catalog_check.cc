@@ -13,7 +13,7 @@ class CatalogCheckVerb final : public OperatorVerb {
   void Declare(OptionList& options) override {
     options.Add({.names = "--against",
                  .metavar = "PATH",
-                 .help = "also say what is different from this copy on the controller's host",
+                 .help = "also show the differences from this copy on the controller's host",
                  .value = &against_});
   }
 

@@ -44,7 +44,7 @@ OperatorVerbEntry CheckEntry() {
   return {
       .text = {.names = {"check"},
                .section = "Back up, look and restore",
-               .summary = "let agents look for damage in the repositories",
+               .summary = "let agents check the repositories for damage",
                .examples = "  holdfast check\n  holdfast check --repository main --read-data\n"},
       .make = MakeOperatorVerb<CheckVerb>};
 }

@@ -14,17 +14,17 @@ namespace {
 
 std::string InitClusterText(const InitClusterReport& report) {
   std::string text = fmt::format(
-      "made the keys of a new cluster ({}) in {}, valid until {}\n\nWhere the files go:\n",
+      "created the keys of a new cluster ({}) in {}, valid until {}\n\nWhere the files go:\n",
       report.cluster_id, Printable(report.directory), TimeText(report.expires_ms));
   std::vector<std::pair<std::string, std::string>> places = {
       {"controller/",
-       "to the controller's host, into /etc/holdfast; nothing else of this goes there"}};
+       "to the controller's host, in /etc/holdfast; copy nothing else there"}};
   for (const InitClusterReport::Person& person : report.operators) {
     places.emplace_back("operators/" + person.name + "/",
-                        fmt::format("to {}'s own machine, as ~/.config/holdfast", person.name));
+                        fmt::format("to {}'s machine, in ~/.config/holdfast", person.name));
     places.emplace_back(
         "root/" + person.name + ".key",
-        fmt::format("to {}, offline: a stick in a safe; it says who is trusted", person.name));
+        fmt::format("to {}, offline, for example on a USB stick in a safe; it signs who is trusted", person.name));
   }
   text += Aligned(places);
   std::string host;
@@ -38,8 +38,7 @@ std::string InitClusterText(const InitClusterReport& report) {
     text += fmt::format("  {}\n", one.command);
   }
   text +=
-      "\nThe keys of operators and of root must leave this machine, and never lie on the "
-      "controller:\nwhoever has them may restore over live data, or change whom agents obey.\n\n"
+      "\nMove the keys of operators and of root off this machine, and never to the controller:\nanyone who has them can restore over live data, or change which keys agents trust.\n\n"
       "Next:\n"
       "  1. on the controller's host:    systemctl enable --now holdfast-controller\n"
       "  2. on an operator's machine:    holdfast status\n"
@@ -82,7 +81,7 @@ class InitVerb final : public OperatorVerb {
     options
         .Add({.names = "--dir",
               .metavar = "DIR",
-              .help = "a new directory for all of it",
+              .help = "a new directory for all files",
               .value = &options_.directory,
               .is_required = true})
         .Add({.names = "--cluster",
@@ -92,20 +91,20 @@ class InitVerb final : public OperatorVerb {
               .is_required = true})
         .Add({.names = "--operator",
               .metavar = "PERSON",
-              .help = "a person who may operate; repeat it",
+              .help = "a person who may sign; repeat it for each",
               .value = &options_.operators,
               .is_required = true})
         .Add({.names = "--host",
               .metavar = "HOST",
-              .help = "the controller's, as agents reach it; default: this",
+              .help = "the controller's host, as agents reach it; default: this one",
               .value = &options_.host});
     number("--root-threshold", options_.root_threshold,
-           "persons who must sign a new root document");
+           "how many persons must sign a new root document");
     number("--restore-operators", options_.restore_operators,
-           "who must sign a restore to a directory");
+           "how many operators must sign a restore to a directory");
     number("--restore-in-place-operators", options_.restore_in_place_operators,
-           "who must sign a restore in place");
-    number("--days", options_.valid_days, "how long keys and document are valid; default 365");
+           "how many operators must sign a restore in place");
+    number("--days", options_.valid_days, "how many days the keys and the document are valid; default 365");
     AddPassphraseFile(options);
     AddNoPassphrase(options);
   }
@@ -115,13 +114,13 @@ class InitVerb final : public OperatorVerb {
     InitClusterOptions options = options_;
     if (options.host.empty()) {
       options.host = context.host;
-      session.Tell(fmt::format("the controller's host is taken to be {} (--host)", options.host));
+      session.Tell(fmt::format("using {} as the controller's host; --host sets another one", options.host));
     }
     if (!no_passphrase_ && passphrase_file().empty() && !context.prompt->is_there()) {
       return Fail(
           ErrorCode::kInvalidArgument,
-          "the keys need a passphrase, and there is no terminal to ask at",
-          "--passphrase-file FILE, or --no-passphrase for keys that are kept safe otherwise");
+          "the keys need a passphrase, but there is no terminal to ask on",
+          "use --passphrase-file FILE, or --no-passphrase for keys that are protected in another way");
     }
     if (!no_passphrase_) {
       options.passphrase = [&](const std::string& person) -> Result<Secret> {
@@ -145,7 +144,7 @@ OperatorVerbEntry InitEntry() {
   return {
       .text = {.names = {"init"},
                .section = "Set up and maintain the cluster",
-               .summary = "make a cluster's keys, its root document and first files",
+               .summary = "create a cluster's keys, root document and configuration files",
                .examples =
                    "  holdfast init --dir prod --cluster prod --operator anna\n"
                    "  holdfast init --dir prod --cluster prod --operator anna --operator ben \\\n"

@@ -48,7 +48,7 @@ Result<void> CheckValidity(const RestoreTarget& target, const v1::SnapshotView& 
   return Fail(ErrorCode::kDenied,
               fmt::format("snapshot {} is invalid: its service's own checker refuses the content",
                           ShortHex(snapshot.id())),
-              "--allow-invalid restores it all the same");
+              "--allow-invalid restores it anyway");
 }
 
 class RestoreVerb final : public OperatorVerb {
@@ -58,7 +58,7 @@ class RestoreVerb final : public OperatorVerb {
     options
         .Add({.names = "--node",
               .metavar = "NODE",
-              .help = "the node that restores",
+              .help = "the node that carries out the restore",
               .value = &node_,
               .is_required = true})
         .Add({.names = "--into",
@@ -67,14 +67,13 @@ class RestoreVerb final : public OperatorVerb {
               .value = &into_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
-              .help = "with --into and --in-place: only this path of the snapshot, or the absolute "
-                      "path that it was saved from",
+              .help = "with --into and --in-place: only this path of the snapshot, or the absolute path that was backed up",
               .value = &target_.path})
         .Add({.names = "--in-place",
               .help = "replace the live source; --undo restores the state before",
               .value = &target_.in_place})
         .Add({.names = "--undo",
-              .help = "put back in place what the last restore in place replaced",
+              .help = "restore in place what the last restore in place replaced",
               .value = &undo_});
     latest_.Declare(options,
                     "; in place: restore what the service's own checker refuses, with a warning");
@@ -94,9 +93,9 @@ class RestoreVerb final : public OperatorVerb {
               .value = &target_.dry_run})
         .Add(
             {.names = "--no-safety-snapshot",
-             .help = "with --in-place and --to-target: do not save first what the restore replaces",
+             .help = "with --in-place and --to-target: do not take a safety snapshot of what the restore replaces",
              .value = &no_safety_snapshot_});
-    AddNote(options, "the reason, for the records");
+    AddNote(options, "the reason, for the audit log");
     AddPassphraseFile(options);
     AddNoWait(options);
     AddMethodOptions(options);
@@ -198,8 +197,7 @@ class RestoreVerb final : public OperatorVerb {
   static Result<void> CheckPath(const std::string& path) {
     if (path.empty() || IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0))) return {};
     return WrongUsage(
-        fmt::format("--path {}; expected a path inside the snapshot like data/etc/hosts, or the "
-                    "absolute path that it was saved from like /etc/hosts, without \".\" and "
+        fmt::format("--path {}; expected a path inside the snapshot, e.g. data/etc/hosts, or the absolute path that was backed up, e.g. /etc/hosts, without \".\" and "
                     "\"..\"",
                     Quote(path)));
   }
@@ -284,7 +282,7 @@ OperatorVerbEntry RestoreEntry() {
   return {
       .text = {.names = {"restore"},
                .section = "Back up, look and restore",
-               .summary = "put a snapshot back; signed with your key",
+               .summary = "restore a snapshot; signed with your key",
                .examples =
                    "  holdfast restore latest:files/app --node web-1 --into staging/look\n"
                    "  holdfast restore 3fa2b1c4 --node web-1 --into staging/x --path /etc/hosts\n"

@@ -28,10 +28,10 @@ class RunListVerb final : public OperatorVerb {
     options
         .Add({.names = "--source",
               .metavar = "KIND/NAME[@NODE]",
-              .help = "only runs over it; * allowed",
+              .help = "only runs of this source; * allowed",
               .value = &source_})
         .Add({.names = "--running",
-              .help = "only those that have not ended",
+              .help = "only runs that have not ended",
               .value = &running_only_});
   }
 
@@ -56,7 +56,7 @@ class RunListVerb final : public OperatorVerb {
           if (!runs.empty() || more || source_.empty()) {
             return RunListText(runs, more, session.screen());
           }
-          return fmt::format("no {}runs over {}\n", running_only_ ? "running " : "",
+          return fmt::format("no {}runs of {}\n", running_only_ ? "running " : "",
                              Printable(source_));
         },
         [&] { return RunListJson(runs, more); });

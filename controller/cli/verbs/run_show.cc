@@ -38,7 +38,7 @@ class RunShowVerb final : public OperatorVerb {
   void Declare(OptionList& options) override { AddRun(options, run_); }
 
   std::string Notes() const override {
-    return "Ends as the run has ended; with 0 while it runs.\n";
+    return "The exit code is that of the run; 0 while it runs.\n";
   }
 
   Result<int> Run(Session& session) override {

@@ -43,7 +43,7 @@ class SnapshotListVerb final : public OperatorVerb {
               .value = &source_})
         .Add({.names = "--run", .metavar = "RUN", .help = "only of this run", .value = &run_})
         .Add({.names = "--safety",
-              .help = "show safety snapshots too: what restores in place replaced",
+              .help = "also show safety snapshots: what in-place restores replaced",
               .value = &with_safety_});
     AddLimit(options, limit_);
   }

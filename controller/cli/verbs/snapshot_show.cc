@@ -53,7 +53,7 @@ class SnapshotShowVerb final : public OperatorVerb {
     AddSnapshot(options, snapshot_);
     options.Add({.names = "--node",
                  .metavar = "NODE",
-                 .help = "of several nodes' sources, the one that latest: means",
+                 .help = "with latest: the node, if several nodes have this source",
                  .value = &node_});
     latest_.Declare(options);
   }

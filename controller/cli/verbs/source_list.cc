@@ -53,7 +53,7 @@ std::string SourcesText(const v1::RunView& run, Screen screen) {
                           (item.remedy().empty() ? "" : " (hint: " + item.remedy() + ")"));
       }
       std::string lists;
-      AddLines(lists, "  a backup now would lack", missing);
+      AddLines(lists, "  a backup now would miss", missing);
       AddLines(lists, "  warnings", Copied(source.warnings()));
       if (!source.error().hint().empty()) {
         lists += fmt::format("  hint: {}\n", Printable(source.error().hint()));
@@ -99,7 +99,7 @@ std::string SourcesJson(const v1::RunView& run, const std::optional<Error>& erro
 class SourceListVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
-    AddSelectors(options, "which ones, * allowed; all without one");
+    AddSelectors(options, "which sources, * allowed; default: all");
   }
 
   Result<int> Run(Session& session) override {
@@ -110,7 +110,7 @@ class SourceListVerb final : public OperatorVerb {
     HF_ASSIGN(const std::vector<std::string> runs, session.MakeRuns(std::move(request)));
     if (runs.size() != 1) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("the controller made {} runs for one probe", runs.size()));
+                  fmt::format("the controller started {} runs for one probe", runs.size()));
     }
     HF_ASSIGN(Session::RunsOutcome outcome, session.Follow(runs));
     const v1::RunView& probe = outcome.runs.front();
@@ -127,7 +127,7 @@ OperatorVerbEntry SourceListEntry() {
   return {
       .text = {.names = {"source list"},
                .section = "Back up, look and restore",
-               .summary = "let agents look at their sources: health, and what is missing",
+               .summary = "let agents probe their sources: health, and what is missing",
                .examples =
                    "  holdfast source list\n  holdfast source list 'etcd/*' 'files/app@web-*'\n"},
       .make = MakeOperatorVerb<SourceListVerb>};

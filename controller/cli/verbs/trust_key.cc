@@ -23,7 +23,7 @@ std::string TrustKeyText(const std::string& person, const std::string& directory
       "made the keys of {0} in {1}\n\n"
       "  operator.key, operator.curve  stay with {0}, in ~/.config/holdfast\n"
       "  root.key                      stays with {0}, offline\n"
-      "  operator.pub, root.pub        go to whoever begins the next root document\n\n"
+      "  operator.pub, root.pub        go to the person who starts the next root document\n\n"
       "Next:\n"
       "  1. where a root key is:   holdfast trust rotate --add-operator {0}=operator.pub \\\n"
       "                              [--add-root {0}=root.pub] --root-key KEY --file "
@@ -45,14 +45,14 @@ std::string TrustKeyJson(const std::string& person, const std::string& directory
 Result<void> CheckNewDirectory(const std::string& directory) {
   std::error_code failure;
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory, failure))) return {};
-  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there already", Quote(directory)),
+  return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(directory)),
               "name a new directory; existing keys are never overwritten");
 }
 
 class TrustKeyVerb final : public OperatorVerb {
  public:
   void Declare(OptionList& options) override {
-    AddName(options, person_, "PERSON", "whose keys they are");
+    AddName(options, person_, "PERSON", "the person whose keys they are");
     options.Add({.names = "--dir",
                  .metavar = "DIR",
                  .help = "a new directory for them",
@@ -73,7 +73,7 @@ class TrustKeyVerb final : public OperatorVerb {
     } else if (!no_passphrase_) {
       if (!context.prompt->is_there()) {
         return Fail(ErrorCode::kInvalidArgument,
-                    "the keys need a passphrase, and there is no terminal to ask at",
+                    "the keys need a passphrase, but there is no terminal to ask on",
                     "--passphrase-file FILE, or --no-passphrase");
       }
       HF_ASSIGN(passphrase, AskNewPassphrase(*context.prompt, person_));
@@ -106,7 +106,7 @@ class TrustKeyVerb final : public OperatorVerb {
 OperatorVerbEntry TrustKeyEntry() {
   return {.text = {.names = {"trust key"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "make the keys of a new operator",
+                   .summary = "create the keys of a new operator",
                    .examples = "  holdfast trust key cleo --dir cleo\n"},
           .make = MakeOperatorVerb<TrustKeyVerb>};
 }

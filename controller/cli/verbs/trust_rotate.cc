@@ -29,11 +29,10 @@ std::string RotateText(const std::vector<std::string>& differences,
              "nobody"),
       signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
       signatures.new_needed);
-  if (sent) return text + "it is in force; agents take it when they next hear of the controller\n";
+  if (sent) return text + "it is in force; agents get it with the next message from the controller\n";
   if (!signatures.is_enough()) {
     return text + fmt::format(
-                      "hand {0} to the next person: holdfast trust rotate --file {0} "
-                      "--root-key KEY\n",
+                      "give {0} to the next person: holdfast trust rotate --file {0} --root-key KEY\n",
                       file);
   }
   return text + fmt::format("all have signed: holdfast trust rotate --file {} --send\n", file);
@@ -119,30 +118,30 @@ class TrustRotateVerb final : public OperatorVerb {
               .help = "the controller's new public key, instead of the old",
               .value = &changes_.controller_key_file})
         .Add({.names = "--raise-epoch",
-              .help = "agents refuse whatever the controller of before has signed",
+              .help = "agents refuse everything that the former controller signed",
               .value = &changes_.raise_epoch});
     number("--root-threshold", changes_.root_threshold,
-           "persons who must sign a new root document");
+           "how many persons must sign a new root document");
     number("--restore-operators", changes_.restore_operators,
-           "who must sign a restore to a directory");
+           "how many operators must sign a restore to a directory");
     number("--restore-in-place-operators", changes_.restore_in_place_operators,
-           "who must sign a restore in place");
+           "how many operators must sign a restore in place");
     options.Add({.names = "--days",
                  .metavar = "N",
-                 .help = "how long keys and document are valid from now; default 365",
+                 .help = "how many days from now the keys and the document are valid; default 365",
                  .value = NumberInto(changes_.valid_days)});
     list("--root-key", root_keys_, "FILE", "a root key to sign with");
     options
         .Add({.names = "--file",
               .metavar = "FILE",
-              .help = "to begin with, or to go on with: what is handed round",
+              .help = "the file that the signers pass on: start or continue it",
               .value = &file_})
         .Add({.names = "--base",
               .metavar = "FILE",
               .help = "the document in force, without asking the controller",
               .value = &base_})
         .Add({.names = "--send",
-              .help = "give it to the controller when all have signed",
+              .help = "send it to the controller when all have signed",
               .value = &send_});
     AddPassphraseFile(options);
   }
@@ -205,7 +204,7 @@ class TrustRotateVerb final : public OperatorVerb {
     }
     if (!changes_.is_empty()) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} was begun already: what it changes is what others have signed",
+                  fmt::format("{} already exists, and others have signed its changes",
                               Quote(file_)),
                   "name a new file for other changes");
     }
@@ -232,7 +231,7 @@ OperatorVerbEntry TrustRotateEntry() {
       .text =
           {.names = {"trust rotate"},
            .section = "Set up and maintain the cluster",
-           .summary = "make, sign and send the next root document",
+           .summary = "create, sign and send the next root document",
            .examples =
                "  holdfast trust rotate --root-key root/anna.key --send           # a year more\n"
                "  holdfast trust rotate --add-operator cleo=cleo.pub --add-root cleo=cleo-root.pub "

@@ -22,7 +22,7 @@ std::string TrustText(const v1::RootDocument& document, WallTime now, Screen scr
       {"version", fmt::format("{}, epoch {}", document.version(), document.epoch())},
       {"valid", fmt::format("{} to {}{}", TimeText(document.issued_at_ms()),
                             TimeText(document.expires_at_ms()),
-                            has_expired ? ": EXPIRED, nothing is obeyed" : "")},
+                            has_expired ? ": EXPIRED, agents accept no orders" : "")},
       {"to change it", FormatCount(document.root_threshold(), "person") + " with root keys"},
   };
   for (const v1::Threshold& threshold : document.thresholds()) {
@@ -78,7 +78,7 @@ OperatorVerbEntry TrustShowEntry() {
   return {
       .text = {.names = {"trust show"},
                .section = "Set up and maintain the cluster",
-               .summary = "show who has which role",
+               .summary = "show the persons, their roles and keys",
                .examples = "  holdfast trust show\n  holdfast trust show --base root.holdfast\n"},
       .make = MakeOperatorVerb<TrustShowVerb>};
 }

@@ -150,7 +150,7 @@ class Live(LiveCase):
         wait_until("the second after HAProxy's start", is_younger)
         manifest, _, _ = self.live(edge.backup()["snapshot"])
         self.assertEqual(
-            manifest["details"]["drift"], [f"configuration {edge.config}: changed after HAProxy has read it"]
+            manifest["details"]["drift"], [f"configuration {edge.config}: changed after HAProxy loaded it"]
         )
 
     def test_too_low_a_level_is_named(self) -> None:

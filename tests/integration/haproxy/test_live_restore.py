@@ -120,7 +120,7 @@ class LiveRestore(LiveCase):
         restore.kill()
 
         report = edge.backup()
-        self.assertIn("what it knew was put back", str(report["recovered"]))
+        self.assertIn("the runtime state was restored", str(report["recovered"]))
         self.assertEqual(edge.contents(), files)
         self.assertEqual(self.knows(edge), known)
         self.assertFalse(self.state.exists())

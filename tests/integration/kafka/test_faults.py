@@ -237,7 +237,7 @@ class Faults(Case):
         directory = self.restore(agent)
         [lost] = self.document(directory, "shrinks")["lost"]
         self.assertEqual(lost["end"], 69_000)
-        self.assertIn("deleted while they were read", " ".join(task["warnings"]))
+        self.assertIn("deleted during the backup", " ".join(task["warnings"]))
         offsets = [record.offset for record in partition_records(directory, "shrinks", 0)]
         self.assertEqual(offsets, [*range(lost["first"]), *range(69_000, 70_000)])
         self.check_whole(directory, "shrinks-not")

@@ -441,7 +441,7 @@ class ZooKeeper39(Both, Restoring):
         self.assert_refused(
             self.try_restore(snapshot, hold_retention=True, seconds=5),
             "timed_out",
-            'without a leader are partition 0 of topic "full" .*log; then the same command once more goes on with it',
+            'without a leader are partition 0 of topic "full" .*log; then run the same command again to continue',
         )
         self.cluster.stop_broker(1)
         self.cluster.start_broker(1)

@@ -196,7 +196,7 @@ class Backup(Case):
         agent.run("backup")
         data = self.directory / "made" / "data"
         said = agent.run("restore", "latest:prometheus/main", "--to-data-dir", str(data), env={"PATH": TOOLS}).stdout
-        self.assertIn("looked at by promtool", said)
+        self.assertIn("checked by promtool", said)
         fresh = self.on_data(data)
         self.assertTrue(any(key.startswith("late_total") for key in totals))
         self.assertEqual(fresh.totals(int(moment * 1000) - 30_000, int(moment * 1000), "l"), totals)

@@ -401,7 +401,7 @@ TEST_CASE("backup: where nobody has told of a source, everything is nothing, and
     const Result<Answer>& answer = fixture.replies.back().answer;
     REQUIRE_FALSE(answer.has_value());
     CHECK(answer.error().code() == ErrorCode::kNotFound);
-    CHECK(answer.error().message() == "no agent has told of a source yet");
+    CHECK(answer.error().message() == "no agent has reported a source yet");
   }
 }
 

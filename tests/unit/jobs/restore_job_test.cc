@@ -179,7 +179,7 @@ TEST_CASE("restore job: who turns out not to be alone at the second look goes on
   CHECK(fixture.TextOf(options.directory + "/data/a") == "alpha");
 }
 
-TEST_CASE("restore job: an unfinished one is gone on with by the same command, and by no other") {
+TEST_CASE("restore job: an unfinished one is resumed by the same command, and by no other") {
   SavedFixture fixture;
   const std::string to = fixture.directory.path() + "/new";
   const std::string mark = to + "/.holdfast-restore";

@@ -194,8 +194,7 @@ TEST_CASE("sharded: without the rest the snapshot says that shards may be missin
 
   CHECK(composed.is_partial);
   CHECK(composed.manifest.missing ==
-        std::vector<Missing>{
-            {"shards that no node has saved by itself", "away", "back the source up again"}});
+        std::vector<Missing>{{"shards that no node saved", "away", "back the source up again"}});
   CHECK_FALSE(shop.Files().contains("data/s3/begin"));
 }
 
@@ -230,11 +229,13 @@ TEST_CASE("sharded: an order that mixes up parts and rests is refused") {
   shop.Save("n1", BackupScope::kRest);
   SECTION("of a source that is not sharded") {
     shop.request.is_sharded = false;
-    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names a rest where there is none");
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
+                  "names a rest although the source has none");
   }
   SECTION("two rests") {
     shop.request.parts[1].is_rest = true;
-    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names a rest where there is none");
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
+                  "names a rest although the source has none");
   }
   SECTION("a part for a rest") {
     shop.request.parts[1].is_rest = true;

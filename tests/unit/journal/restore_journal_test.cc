@@ -40,7 +40,7 @@ TEST_CASE("restore journal: what was recorded last is read back") {
   REQUIRE_FALSE(Unwrap(ReadRestoreJournal(directory.path(), "files", "other")));
 }
 
-TEST_CASE("restore journal: it is there until it is removed") {
+TEST_CASE("restore journal: it exists until it is removed") {
   TempDir directory = Unwrap(TempDir::Create("journal"));
   {
     RestoreJournal journal(directory.path(), Facts());

@@ -400,7 +400,7 @@ TEST_CASE("extract: a directory with something in it gives way only when told so
   CHECK(fixture.Text("data/etc/hosts") == "127.0.0.1");
 }
 
-TEST_CASE("extract: an interrupted one leaves no half file under its name, and is gone on with") {
+TEST_CASE("extract: an interrupted one leaves no half file under its name, and is resumed") {
   ExtractFixture fixture;
   fixture.storage_used.fail_after = 6'000'000;
   REQUIRE_FAILS(fixture.Extract(), ErrorCode::kUnavailable, "the line is dead");

@@ -345,7 +345,7 @@ TEST_CASE("lock: what a process that died has left is removed, and nothing that 
   REQUIRE(of_other_repository.Left() == std::vector<Id>{left});
 }
 
-TEST_CASE("lock: is remembered while it is there, whichever file it is") {
+TEST_CASE("lock: is remembered while it exists, whichever file it is") {
   RememberingFixture fixture;
   {
     auto lock = Unwrap(Lock::AcquireShared(*fixture.repository, fixture.Remembering()));

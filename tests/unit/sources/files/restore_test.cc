@@ -333,13 +333,13 @@ TEST_CASE_METHOD(Fixture, "files restore: a dry run says what would change, and 
               "removed later file (not in the snapshot)",
               "removed link/x file (not in the snapshot)",
               "removed stays/x file (not in the snapshot)", "replaced link symlink (a directory)",
-              "replaced same/file file (other owner or rights)",
-              "replaced top file (other content or time)"});
+              "replaced same/file file (different owner or mode)",
+              "replaced top file (different content or time)"});
   CHECK(lines ==
         Texts{"4 other items unchanged", "would keep 1 item that the snapshot leaves out"});
   CHECK(PreviewOf(*this, *view, "data" + live + "/d") == Texts{"created d/e/f file (missing)"});
   CHECK(PreviewOf(*this, *view, "data" + live + "/top") ==
-        Texts{"replaced top file (other content or time)"});
+        Texts{"replaced top file (different content or time)"});
   CHECK(DescribeTree(top) == before);
   CHECK(journal.states.empty());
 

@@ -129,11 +129,11 @@ TEST_CASE(
   std::string why;
   SECTION("it stands elsewhere") {
     rig.live.workers[0].patterns[0].place = "acl 'src' file 'h' line 3";
-    why = "HAProxy has none in that place";
+    why = "HAProxy has no list there";
   }
   SECTION("it is of another configuration") {
     rig.live.is_of_other_configuration = true;
-    why = "it belongs to a configuration that no file had any more";
+    why = "it belongs to a configuration that no file contained any more";
   }
   SECTION("HAProxy lets nobody set it") {
     rig.answers["prepare acl #1"] = "This ACL is shared with a map containing samples.\n";

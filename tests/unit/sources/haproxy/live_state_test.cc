@@ -154,7 +154,7 @@ TEST_CASE("haproxy live state: what differs from the files is named, one by one"
 
   REQUIRE(Rig::Describe(live).details.at("drift") ==
           std::vector<std::string>{
-              fmt::format("configuration {}: changed after HAProxy has read it", rig.Path("h.cfg")),
+              fmt::format("configuration {}: changed after HAProxy loaded it", rig.Path("h.cfg")),
               fmt::format("map {}: 3 entries, 2 in the file", rig.Path("a.map")),
               fmt::format("acl {}: 1 entry, and others than in the file", rig.Path("b.acl")),
               fmt::format("certificate {}: serial 01, SHA-1 00AA in memory; SHA-1 {} in the file",

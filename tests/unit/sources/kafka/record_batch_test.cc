@@ -235,7 +235,7 @@ TEST_CASE("record batch: what no batch can be is corrupt, and says where") {
         "2 records cannot lie at 9223");
   fails(GoldenWith(57, {0, 0, 0, 1}), "a record's offset is 0, at byte 1065");
   fails(GoldenWith(57, {0, 0, 0, 3}), "a record's offset is 2");
-  fails(GoldenWith(35, Bytes(8)), "its highest timestamp is another one, at byte 1083");
+  fails(GoldenWith(35, Bytes(8)), "its highest timestamp is wrong, at byte 1083");
 
   fails(GoldenWith(61, {0x12}), "a record's length is not that of its fields");
   fails(GoldenWith(61, {0x7e}), "it ends within a record, at byte 1062");

@@ -147,7 +147,7 @@ TEST_CASE("kafka record restore: only records before a time") {
   CHECK(scene.Read("t", 0) == InPlace(expected));
 }
 
-TEST_CASE("kafka record restore: what an interruption has left is gone on with") {
+TEST_CASE("kafka record restore: what an interruption has left is resumed") {
   RestoreScene scene;
   scene.snapshot.AddTopic("t", 2);
   scene.kafka.CreateTopic("t", 2);
@@ -174,7 +174,7 @@ TEST_CASE("kafka record restore: what an interruption has left is gone on with")
   CHECK(committed.PlaceOf(1'000'000) == 1000);
 }
 
-TEST_CASE("kafka record restore: what is not ours is not gone on with") {
+TEST_CASE("kafka record restore: what is not ours is not resumed") {
   RestoreScene scene;
   const Partition made(4, {.records = 100, .with_headers = false});
   scene.Hold("t", made.records);

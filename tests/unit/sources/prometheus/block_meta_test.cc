@@ -29,9 +29,9 @@ TEST_CASE("block meta: what is none") {
     return text;
   };
   REQUIRE_OK(ParseBlockMeta(with("\"numSamples\":12", "\"numSamples\":-12")));
-  REQUIRE_FAILS(ParseBlockMeta(""), ErrorCode::kCorrupt, "no JSON object");
-  REQUIRE_FAILS(ParseBlockMeta("[]"), ErrorCode::kCorrupt, "no JSON object");
-  REQUIRE_FAILS(ParseBlockMeta(std::string(1000, '{')), ErrorCode::kCorrupt, "no JSON object");
+  REQUIRE_FAILS(ParseBlockMeta(""), ErrorCode::kCorrupt, "not a JSON object");
+  REQUIRE_FAILS(ParseBlockMeta("[]"), ErrorCode::kCorrupt, "not a JSON object");
+  REQUIRE_FAILS(ParseBlockMeta(std::string(1000, '{')), ErrorCode::kCorrupt, "not a JSON object");
   REQUIRE_FAILS(ParseBlockMeta(with("\"version\":1", "\"version\":2")), ErrorCode::kUnsupported,
                 "2");
   REQUIRE_FAILS(ParseBlockMeta(with("\"version\":1", "\"v\":1")), ErrorCode::kCorrupt, "version");

@@ -96,7 +96,7 @@ TEST_CASE("named files: what is not there is named with the line that names it")
   for (const Missing& missing : files.missing()) what.push_back(missing.what);
   REQUIRE(what == Texts{etc + "/one.yml", etc + "/link", etc + "/rules", etc + "/more/broken.yml"});
   REQUIRE(files.missing()[0].reason == "named by " + etc + "/p.yml:1: it does not exist");
-  REQUIRE(files.missing()[2].reason.ends_with("it is no regular file"));
+  REQUIRE(files.missing()[2].reason.ends_with("it is not a regular file"));
   REQUIRE_FAILS(files.AddConfig(etc + "/none.yml", "it"), ErrorCode::kNotFound, "none.yml");
 }
 

@@ -58,7 +58,7 @@ TEST_CASE("zookeeper log: real ones are read to their last record") {
   }
 }
 
-TEST_CASE("zookeeper log: it can be gone on with where it ended") {
+TEST_CASE("zookeeper log: it can be resumed where it ended") {
   const Bytes file = RealFile("39/log.2b");
   const LogPosition all = Unwrap(ReadRecords(file)).position;
   for (const std::size_t bytes :
