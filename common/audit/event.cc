@@ -44,7 +44,7 @@ std::string Readable(std::string_view text) {
 }
 
 std::unexpected<Error> NoEvent(std::string_view why) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("these bytes are no audit event: {}", why));
+  return Fail(ErrorCode::kCorrupt, fmt::format("not an audit event: {}", why));
 }
 
 }  // namespace
@@ -77,10 +77,10 @@ Result<AuditEvent> DecodeAuditEvent(ByteView bytes) {
   v1::AuditEvent message;
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return NoEvent("they do not parse");
+    return NoEvent("it cannot be decoded");
   }
   if (!message.GetReflection()->GetUnknownFields(message).empty()) {
-    return NoEvent("a field is not known");
+    return NoEvent("it has an unknown field");
   }
   if (message.format() != kFormat) return NoEvent(fmt::format("format {}", message.format()));
   AuditEvent event{.origin = message.origin(),
@@ -114,7 +114,7 @@ Result<AuditEvent> AuditSequence::Take(std::uint64_t sequence, ByteView bytes, B
                     : name + " comes out of order");
   }
   if (!std::ranges::equal(AuditLeaf(bytes), leaf)) {
-    return Fail(ErrorCode::kCorrupt, name + ": its leaf is not that of its bytes");
+    return Fail(ErrorCode::kCorrupt, name + ": its leaf does not match its bytes");
   }
   Result<AuditEvent> event = DecodeAuditEvent(bytes);
   if (!event) return Fail(std::move(event).error().While(name));
@@ -122,8 +122,8 @@ Result<AuditEvent> AuditSequence::Take(std::uint64_t sequence, ByteView bytes, B
     return Fail(ErrorCode::kCorrupt, fmt::format("{}: calls itself {}", name, event->sequence));
   }
   if (event->origin != origin_) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{}: is of {} and not of {}", name,
-                                                 Quote(event->origin), Quote(origin_)));
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{}: is of {}, not of {}", name, Quote(event->origin), Quote(origin_)));
   }
   return event;
 }

@@ -72,7 +72,7 @@ class DealerBusClient final : public BusClient {
   Result<void> Send(ByteView bytes) override {
     if (bytes.size() > options_.message_bytes_max) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("a message of {} is more than the bus takes ({})",
+                  fmt::format("a message of {} is larger than the bus allows ({})",
                               FormatBytes(bytes.size()), FormatBytes(options_.message_bytes_max)));
     }
     if (!is_connected_) {
@@ -83,7 +83,7 @@ class DealerBusClient final : public BusClient {
     Result<void> sent = socket_->Send(frames);
     if (sent || sent.error().code() != ErrorCode::kBusy) return sent;
     return Fail(ErrorCode::kBusy,
-                fmt::format("{} does not take what was sent before", Quote(options_.endpoint)));
+                fmt::format("{} does not read the messages sent before", Quote(options_.endpoint)));
   }
 
   bool is_connected() const override { return is_connected_; }
@@ -143,11 +143,11 @@ class DealerBusClient final : public BusClient {
       case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         return StartOver(fmt::format("{} does not accept this key", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-        return StartOver(fmt::format("{} does not speak as it must", Quote(options_.endpoint)));
+        return StartOver(fmt::format("{} does not follow the protocol", Quote(options_.endpoint)));
       case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
         if (++broken_handshakes_ < kBrokenHandshakesMax) return;
         return StartOver(fmt::format(
-            "{} breaks off the handshake: its key may be another one than this node knows",
+            "{} aborts the handshake: its key may differ from the one that this node has",
             Quote(options_.endpoint)));
       default:
         return;

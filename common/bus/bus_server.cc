@@ -94,7 +94,7 @@ class DoorBusServer final : public BusServer {
   Result<void> Send(const std::string& node, ByteView bytes) override {
     if (bytes.size() > options_.message_bytes_max) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("a message of {} is more than the bus takes ({})",
+                  fmt::format("a message of {} is larger than the bus allows ({})",
                               FormatBytes(bytes.size()), FormatBytes(options_.message_bytes_max)));
     }
     auto peer = peers_.find(node);
@@ -110,7 +110,7 @@ class DoorBusServer final : public BusServer {
     if (sent.error().code() == ErrorCode::kBusy) {
       ++counters_.busy;
       return Fail(ErrorCode::kBusy,
-                  fmt::format("node {} does not take what was sent before", Quote(node)));
+                  fmt::format("node {} does not read the messages sent before", Quote(node)));
     }
     if (sent.error().code() == ErrorCode::kUnavailable) return Gone(peer);
     return Fail(std::move(sent).error().While(fmt::format("send to node {}", Quote(node))));
@@ -211,7 +211,7 @@ class DoorBusServer final : public BusServer {
   }
 
   std::unexpected<Error> Gone(Peers::iterator peer) {
-    std::string text = fmt::format("node {} is not connected any more", Quote(peer->first));
+    std::string text = fmt::format("node {} is no longer connected", Quote(peer->first));
     if (!peer->second.is_closed) gone_.insert(peer->first);
     Unbind(peer);
     return Fail(ErrorCode::kUnavailable, std::move(text));

@@ -17,9 +17,8 @@ constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kKeyChars = 40;
 constexpr std::size_t kFileBytesMax = 256;
 constexpr std::string_view kFileHint =
-    "the file holds one CURVE key as 40 characters of Z85 and nothing else; restore it, or make "
-    "the "
-    "keys of this program again";
+    "the file must have one CURVE key as 40 characters of Z85 and nothing else; restore it, or "
+    "create this program's keys again";
 
 // `text` holds kKeyChars characters and room for the final NUL that libzmq writes and reads.
 using KeyText = std::array<char, kKeyChars + 1>;

@@ -50,12 +50,12 @@ Result<void> ExpectRefusal(const std::string& endpoint, const CurvePublicKey& se
   HF_ASSIGN(const DialOutcome with_key, DialToTest(endpoint, unknown, deadline));
   if (with_key != DialOutcome::kRefused) {
     return Fail(ErrorCode::kInternal, fmt::format("{} does not refuse an unknown key", endpoint),
-                "do not use this build or this libzmq: anybody could give orders");
+                "do not use this build or this libzmq: anyone could give orders");
   }
   HF_ASSIGN(const DialOutcome without_key, DialToTest(endpoint, std::nullopt, deadline));
   if (without_key == DialOutcome::kAccepted) {
-    return Fail(ErrorCode::kInternal, fmt::format("{} lets in a peer without a key", endpoint),
-                "do not use this build or this libzmq: anybody could give orders");
+    return Fail(ErrorCode::kInternal, fmt::format("{} accepts a peer without a key", endpoint),
+                "do not use this build or this libzmq: anyone could give orders");
   }
   return {};
 }

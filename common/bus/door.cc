@@ -33,7 +33,7 @@ Result<void> RaiseFileLimit(std::size_t connections_max) {
   const rlim_t needed = connections_max + kOtherFiles;
   struct rlimit limit {};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return Fail(ErrnoError(errno, "ask for the limit of open files"));
+    return Fail(ErrnoError(errno, "read the limit of open files"));
   if (limit.rlim_cur >= needed) return {};
   if (limit.rlim_max >= needed) {
     limit.rlim_cur = needed;
@@ -41,7 +41,7 @@ Result<void> RaiseFileLimit(std::size_t connections_max) {
   }
   return Fail(
       ErrorCode::kInvalidArgument,
-      fmt::format("{} connections need {} open files, and this process may open {}",
+      fmt::format("{} connections need {} open files, but this process may open only {}",
                   connections_max, needed, limit.rlim_max),
       fmt::format("set LimitNOFILE={} in the service's unit, or allow fewer connections", needed));
 }

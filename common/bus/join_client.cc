@@ -38,9 +38,10 @@ class JoinCaller {
       HF_ASSIGN(Socket::Message message, socket_.Receive(1));
       if (!message.frames.empty()) return Read(message);
       if (is_lost_) {
-        return Fail(ErrorCode::kUnavailable,
-                    fmt::format("{} hung up without an answer", Quote(token_.endpoint)),
-                    std::string(kNewToken));
+        return Fail(
+            ErrorCode::kUnavailable,
+            fmt::format("{} closed the connection without an answer", Quote(token_.endpoint)),
+            std::string(kNewToken));
       }
       if (SteadyNow() >= deadline_) return TooLate();
       std::array<Waiting, 2> what = {Waiting{socket_.handle(), -1, has_shaken_hands_ && !is_sent_},
@@ -83,7 +84,7 @@ class JoinCaller {
     }
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{} cannot be reached", Quote(token_.endpoint)),
-                "see that the controller runs and that its join port is open to this node");
+                "check that the controller runs and that its join port is open to this node");
   }
 
   Result<JoinAnswer> Read(const Socket::Message& received) const {
@@ -102,9 +103,10 @@ class JoinCaller {
                 !message.endpoint().empty() &&
                 message.server_key().size() == answer.server_key.size();
     if (!is_answer) {
-      return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} answers with something else", Quote(token_.endpoint)),
-                  "see that controller and agent are of one version");
+      return Fail(
+          ErrorCode::kCorrupt,
+          fmt::format("{} answers with something other than a join reply", Quote(token_.endpoint)),
+          "check that the controller and the agent have the same version");
     }
     answer.incarnation = message.incarnation();
     answer.root = ToBytes(message.root());

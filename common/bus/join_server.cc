@@ -95,8 +95,8 @@ class DoorJoinServer final : public JoinServer {
     }
     Result<void> sent = door_->Send(AsText(connection), AsBytes(message.SerializeAsString()));
     if (sent) return {};
-    return Fail(ErrorCode::kUnavailable, "the node that asked to join has hung up",
-                "make a new token for it: this one may be used up");
+    return Fail(ErrorCode::kUnavailable, "the joining node closed the connection",
+                "make a new token for it: this one may be used");
   }
 
   const std::string& endpoint() const override { return door_->endpoint(); }

@@ -76,7 +76,7 @@ Error ZmqError(int number, std::string_view what) {
     case EPROTONOSUPPORT:
     case ENOCOMPATPROTO:
       return Error(ErrorCode::kInvalidArgument, std::move(text))
-          .WithHint("an endpoint is tcp://HOST:PORT, to listen on everything tcp://*:PORT");
+          .WithHint("an endpoint is tcp://HOST:PORT, or tcp://*:PORT to listen on all addresses");
     case EAGAIN:
       return {ErrorCode::kBusy, std::move(text)};
     case EHOSTUNREACH:
@@ -186,7 +186,7 @@ Result<std::string> Socket::LastEndpoint() const {
   std::array<char, 1024> text{};
   std::size_t size = text.size();
   if (::zmq_getsockopt(handle_, ZMQ_LAST_ENDPOINT, text.data(), &size) != 0) {
-    return Fail(ZmqError(::zmq_errno(), "ask for the endpoint"));
+    return Fail(ZmqError(::zmq_errno(), "read the endpoint"));
   }
   return std::string(text.data());
 }

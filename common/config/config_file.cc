@@ -32,13 +32,14 @@ Result<ConfigFile> LoadConfigFile(const std::string& path) {
     if (bytes.error().code() == ErrorCode::kNotFound) {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("configuration {} does not exist", Quote(path)),
-                  "name the configuration by --config FILE");
+                  "name the configuration with --config FILE");
     }
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("read the configuration: {}", bytes.error().message()),
-                bytes.error().code() == ErrorCode::kDenied
-                    ? "run this as root or as the service's user, or name another by --config FILE"
-                    : bytes.error().hint());
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("read the configuration: {}", bytes.error().message()),
+        bytes.error().code() == ErrorCode::kDenied
+            ? "run this as root or as the service's user, or name another with --config FILE"
+            : bytes.error().hint());
   }
   return ParseConfigFile(AsText(*bytes), absolute.lexically_normal().string());
 }

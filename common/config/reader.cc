@@ -166,7 +166,7 @@ Result<OptionValue> ReadOption(const Node& node, const OptionSpec& spec,
     case OptionType::kListMap:
       return ReadListMap(node, spec, context);
   }
-  return Fail(ErrorCode::kInternal, "an option of no known type");
+  return Fail(ErrorCode::kInternal, "an option of an unknown type");
 }
 
 Result<std::string> ExpandVariables(std::string_view path, const ReadContext& context) {
@@ -267,7 +267,7 @@ Result<void> ApplyOverrides(Node& node, const Schema& schema,
       return Fail(
           ErrorCode::kInvalidArgument,
           fmt::format("environment variable {} could mean more than one setting", Quote(variable)),
-          "say it in the file instead, or rename one of the two");
+          "set it in the file instead, or rename one of the two");
     }
     Node value;
     value.kind = Node::Kind::kScalar;

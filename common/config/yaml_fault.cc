@@ -245,7 +245,7 @@ std::optional<YamlFault> ColonFault(const Text& text, int line, int column, std:
   if (IndentOf(found) > IndentOf(before)) {
     return text.FaultAt(
         text.At(line, static_cast<int>(IndentOf(found)) + 1),
-        fmt::format("a key below the one of line {}, which has a value already", above),
+        fmt::format("a key below the key in line {}, which already has a value", above),
         fmt::format("indent it by {}, like line {}", FormatCount(IndentOf(before), "space"),
                     above));
   }
@@ -321,7 +321,7 @@ YamlFault ExplainYamlFault(std::string_view whole, int line, int column, std::st
   if (auto fault = IndentFault(text, line, said)) return *fault;
   return {.line = line,
           .column = column,
-          .cause = fmt::format("no valid YAML: {}", said),
+          .cause = fmt::format("invalid YAML: {}", said),
           .fix = "check the indentation, the colons and the quotes of this line and the one above"};
 }
 

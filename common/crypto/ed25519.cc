@@ -175,7 +175,7 @@ Result<SigningKey> SigningKey::FromPem(const Secret& pem, const Secret& passphra
   std::string_view text = pem.Reveal();
   const bool is_encrypted = IsEncrypted(pem);
   if (text.size() > 1U << 16 || (!is_encrypted && text.find(kPlainMark) == text.npos)) {
-    return Fail(ErrorCode::kInvalidArgument, "no private key in PEM (PKCS#8)",
+    return Fail(ErrorCode::kInvalidArgument, "not a private key in PEM (PKCS#8)",
                 "the file begins with \"-----BEGIN PRIVATE KEY-----\" or \"-----BEGIN ENCRYPTED "
                 "PRIVATE KEY-----\"");
   }
@@ -236,7 +236,7 @@ Result<PublicKey> PublicKeyFromPem(std::string_view pem) {
     ERR_clear_error();
   }
   if (key == nullptr) {
-    return Fail(ErrorCode::kInvalidArgument, "no public key in PEM",
+    return Fail(ErrorCode::kInvalidArgument, "not a public key in PEM",
                 "the file begins with \"-----BEGIN PUBLIC KEY-----\"");
   }
   if (EVP_PKEY_is_a(key.get(), "ED25519") != 1) return NotEd25519(key.get(), "public key");

@@ -72,7 +72,7 @@ class SigningKey {
 bool IsEncrypted(const Secret& pem);
 
 std::string PublicKeyToPem(const PublicKey& key);
-// kInvalidArgument when it is no public key in PEM, or another kind of key.
+// kInvalidArgument when it is not a public key in PEM, or another kind of key.
 Result<PublicKey> PublicKeyFromPem(std::string_view pem);
 
 }  // namespace holdfast::crypto

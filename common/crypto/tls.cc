@@ -30,7 +30,7 @@ namespace {
 std::string FirstError() {
   std::array<char, 256> text{};
   const unsigned long code = ERR_peek_error();
-  if (code == 0) return "nothing more is known";
+  if (code == 0) return "no details";
   ERR_error_string_n(code, text.data(), text.size());
   std::string_view words(text.data());
   words.remove_prefix(std::min(words.rfind(':') + 1, words.size()));
@@ -40,7 +40,7 @@ std::string FirstError() {
 std::unexpected<Error> Unusable(std::string_view what, const std::string& path) {
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} {}: {}", what, Quote(path), FirstError()),
-              "it must be a PEM file that this user may read, a key one without a passphrase");
+              "it must be a PEM file that this user may read, and a key must have no passphrase");
 }
 
 bool IsAddress(const std::string& host) {
@@ -87,17 +87,17 @@ std::unexpected<Error> Broken(const SSL* session) {
   const long verified = SSL_get_verify_result(session);
   if (verified != X509_V_OK)
     return Fail(ErrorCode::kDenied,
-                fmt::format("the server's certificate is not to be trusted: {}",
+                fmt::format("the server's certificate is not trusted: {}",
                             X509_verify_cert_error_string(verified)),
-                "name the authority that signed it, and the server by a name or an address that "
-                "the certificate has");
+                "name the authority that signed it, and use a host name or address that the "
+                "certificate covers");
   const std::string text = FirstError();
   if (IsRefusal(text))
     return Fail(ErrorCode::kDenied,
-                fmt::format("the server refuses the client's certificate, or wants one: {}", text),
-                "give a certificate and a key that the server's trust store knows");
+                fmt::format("the server refuses the client certificate, or requires one: {}", text),
+                "give a certificate and a key that the server trusts");
   return Fail(ErrorCode::kUnavailable, fmt::format("TLS: {}", text),
-              "does the server speak TLS at this port?");
+              "check whether the server uses TLS at this port");
 }
 
 int Length(std::size_t bytes) { return static_cast<int>(std::min<std::size_t>(bytes, INT_MAX)); }
@@ -123,7 +123,7 @@ Result<TlsSession> TlsSession::Open(const TlsFiles& files, const std::string& ho
   SSL* session = objects->session.get();
   HF_CHECK(session != nullptr);
   if (!ExpectHost(session, host))
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no host", Quote(host)));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a host", Quote(host)));
   objects->from_server = BIO_new(BIO_s_mem());
   objects->to_server = BIO_new(BIO_s_mem());
   HF_CHECK(objects->from_server != nullptr && objects->to_server != nullptr);

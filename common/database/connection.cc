@@ -63,9 +63,9 @@ Result<bool> LookForFile(const DatabaseOptions& options, DatabaseMode mode) {
     return Fail(ErrnoError(number, name));
   }
   if (mode == DatabaseMode::kScratch)
-    return Fail(ErrorCode::kAlreadyExists, name + ": is there already");
+    return Fail(ErrorCode::kAlreadyExists, name + ": already exists");
   if (!S_ISREG(status.st_mode)) {
-    return Fail(ErrorCode::kInvalidArgument, name + ": is no regular file");
+    return Fail(ErrorCode::kInvalidArgument, name + ": is not a regular file");
   }
   return true;
 }
@@ -102,7 +102,7 @@ Result<void> UseWal(Connection& connection) {
   HF_ASSIGN(std::string mode, connection.Value<std::string>("PRAGMA journal_mode = WAL"));
   if (mode == "wal") return {};
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("{} {}: its file system allows no write-ahead log",
+              fmt::format("{} {}: its file system does not support a write-ahead log",
                           connection.options().what, Quote(connection.options().path)),
               "put it on a local file system");
 }
@@ -119,8 +119,8 @@ Result<void> CheckHeader(Connection& connection, DatabaseMode mode) {
   }
   if (application == static_cast<std::int64_t>(options.application_id)) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} is a database, but no {}", Quote(options.path), options.what),
-              "another program's file, or one of another purpose; check the path");
+              fmt::format("{} is a database, but not a {}", Quote(options.path), options.what),
+              "it is the file of another program, or for another purpose; check the path");
 }
 
 }  // namespace
@@ -206,7 +206,7 @@ Result<void> Connection::Execute(const std::string& script) {
 }
 
 std::unexpected<Error> Connection::NoRow(std::string_view sql) const {
-  return Fail(ErrorCode::kNotFound, fmt::format("{} {}: nothing found by {}", handle_->options.what,
+  return Fail(ErrorCode::kNotFound, fmt::format("{} {}: {} found nothing", handle_->options.what,
                                                 Quote(handle_->options.path), Quote(sql)));
 }
 
@@ -268,11 +268,10 @@ Result<void> Transaction::Commit() {
       code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
       ((code & 0xff) == SQLITE_IOERR && committed.error().code() != ErrorCode::kNoSpace);
   if (is_unknown) {
-    database_->broken = Error(committed.error())
-                            .While("the last change may be recorded or not")
-                            .WithHint(
-                                "look into the kernel's log for errors of the disk; the "
-                                "program must be started again");
+    database_->broken =
+        Error(committed.error())
+            .While("the last change may or may not be recorded")
+            .WithHint("check the kernel's log for disk errors, and restart the program");
   }
   RollBack();
   return committed;

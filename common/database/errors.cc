@@ -59,9 +59,10 @@ Error BusyError(const DatabaseOptions& options) {
   std::string holder = LockHolderOf(options.path);
   if (holder.empty()) holder = "another process";
   return Error(ErrorCode::kBusy, fmt::format("{} is locked by {}", NameOf(options), holder))
-      .WithHint(fmt::format("end what writes to it; `fuser {} {}-shm` names all that have it open, "
-                            "and `sqlite3 -readonly` reads it without a lock",
-                            options.path, options.path));
+      .WithHint(
+          fmt::format("stop the process that writes to it; `fuser {} {}-shm` lists the processes "
+                      "that have it open, and `sqlite3 -readonly` reads it without a lock",
+                      options.path, options.path));
 }
 
 Error FileError(const DatabaseOptions& options, int code, int number, std::string_view text) {
@@ -99,9 +100,7 @@ Error DatabaseError(const DatabaseHandle& database, int code) {
   if (primary == SQLITE_FULL || (primary == SQLITE_IOERR && !is_sync && IsNoSpace(number))) {
     return Error(ErrorCode::kNoSpace,
                  fmt::format("{}: no space left to write to it", NameOf(options)))
-        .WithHint(
-            "free space on its file system, or raise the quota; nothing of the change was "
-            "recorded");
+        .WithHint("free space on its file system, or raise the quota; the change was not recorded");
   }
   switch (primary) {
     case SQLITE_BUSY:
@@ -115,7 +114,7 @@ Error DatabaseError(const DatabaseHandle& database, int code) {
     case SQLITE_PERM:
     case SQLITE_AUTH:
       return Error(ErrorCode::kDenied,
-                   fmt::format("{} may not be written: {}", NameOf(options), text))
+                   fmt::format("{} cannot be written: {}", NameOf(options), text))
           .WithHint(
               "the file and its directory must be writable by this user, on a file system "
               "that is not mounted read-only");

@@ -17,10 +17,10 @@ Result<int> VersionOf(Connection& connection) {
 
 std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::size_t known) {
   return Fail(ErrorCode::kUnsupported,
-              fmt::format("{} {} has version {} of its tables; this program knows {}", options.what,
+              fmt::format("{} {} has schema version {}, but this program supports {}", options.what,
                           Quote(options.path), found, known),
-              fmt::format("use the program that wrote it, or put back the copy that it left "
-                          "before it changed the tables, \"{}.v{}\"",
+              fmt::format("use the program that wrote it, or restore the copy that it made before "
+                          "it changed the schema, \"{}.v{}\"",
                           options.path, known));
 }
 
@@ -54,7 +54,7 @@ Result<void> ApplyAll(Connection& writer, std::span<const Migration> migrations,
     Result<void> applied = Apply(writer, migrations[i], static_cast<int>(i) + 1);
     if (!applied) {
       return Fail(std::move(applied).error().While(fmt::format(
-          "bring the {} to version {} ({})", writer.options().what, i + 1, migrations[i].name)));
+          "upgrade the {} to version {} ({})", writer.options().what, i + 1, migrations[i].name)));
     }
   }
   return {};
@@ -88,9 +88,9 @@ Result<void> CheckVersion(Connection& connection, std::span<const Migration> mig
   if (found > known) return IsNewer(connection.options(), found, migrations.size());
   return Fail(
       ErrorCode::kUnsupported,
-      fmt::format("{} {} has version {} of its tables; this program knows {}",
+      fmt::format("{} {} has schema version {}, but this program supports {}",
                   connection.options().what, Quote(connection.options().path), found, known),
-      fmt::format("start {} of this version once, it brings the file up to date",
+      fmt::format("start this version of {} once: it upgrades the file",
                   connection.options().holder));
 }
 

@@ -133,13 +133,13 @@ Result<void> Statement::Expect(int column, int type) const {
   if (found == type) return {};
   return Fail(DamagedDatabase(
       database_->options,
-      fmt::format("is damaged: column {} holds {} and not {}",
-                  ColumnName(handle_->statement, column), TypeName(found), TypeName(type))));
+      fmt::format("is damaged: column {} has {}, not {}", ColumnName(handle_->statement, column),
+                  TypeName(found), TypeName(type))));
 }
 
 std::unexpected<Error> Statement::OutOfRange(int column) const {
   return Fail(DamagedDatabase(database_->options,
-                              fmt::format("is damaged: column {} holds a value out of its range",
+                              fmt::format("is damaged: column {} has a value out of range",
                                           ColumnName(handle_->statement, column))));
 }
 

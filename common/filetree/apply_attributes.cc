@@ -56,8 +56,7 @@ class Applier {
       mode &= ~(attributes_.type == NodeType::kDirectory ? mode_t{S_ISUID} : kSetIds);
       if (mode != (attributes_.mode & 07777U)) {
         warnings_.push_back(
-            fmt::format("{}: setuid and setgid are left out, for it belongs to "
-                        "somebody else now",
+            fmt::format("{}: setuid and setgid are left out because its owner differs now",
                         Quote(target_.shown)));
       }
     }

@@ -54,12 +54,12 @@ std::unexpected<Error> OpenFailed(int number, int base, const std::string& path,
   }
   if (is_link) {
     return Fail(ErrorCode::kDenied,
-                fmt::format("a symlink stands in the way to {}, and is not followed", Quote(shown)),
-                "restore into a fresh directory, or move the link away");
+                fmt::format("a symlink in the path {} is not followed", Quote(shown)),
+                "restore to a new directory, or move the link away");
   }
   if (number == ENOTDIR) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a directory", Quote(shown)),
-                "restore into a fresh directory, or move the file away");
+                "restore to a new directory, or move the file away");
   }
   return Fail(ErrnoError(number, "open directory " + Quote(shown)));
 }
@@ -77,8 +77,8 @@ Result<void> CheckRelativePath(std::string_view path, bool may_be_empty) {
   }
   if (!is_bad) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("path {} leads elsewhere than its own components say", Quote(path)),
-              "the snapshot was damaged or made to do harm; nothing was written there");
+              fmt::format("path {} leads to a different place than its components", Quote(path)),
+              "the snapshot is damaged or malicious; nothing was written there");
 }
 
 Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::string& shown) {

@@ -123,7 +123,7 @@ Result<bool> ExistingTree::Remove(const std::string& path) {
   if (!place || !status) return true;
   struct stat parent {};
   if (fstat(place->parent, &parent) != 0) {
-    return Fail(ErrnoError(errno, "stat what holds " + Quote(Shown(path))));
+    return Fail(ErrnoError(errno, "stat the directory of " + Quote(Shown(path))));
   }
   if (parent.st_dev != status->st_dev) return false;
   Result<void> removed = RemoveTree(ProcPath(place->parent, place->name));

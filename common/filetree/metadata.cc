@@ -159,17 +159,17 @@ Missing MissingFor(std::string path, std::string_view action, int number) {
   missing.what = std::move(path);
   if (number == ENOENT || number == ENOTDIR) {
     missing.reason = "does not exist";
-    missing.remedy = "make it, or take it out of the configuration";
+    missing.remedy = "create it, or remove it from the configuration";
     return missing;
   }
   if (number == ELOOP || number == ENXIO) {
-    missing.reason = "became something else while it was looked at";
+    missing.reason = "changed its type during the backup";
     missing.remedy = "back up again";
     return missing;
   }
   missing.reason = ErrnoError(number, action).message();
   if (number == EACCES || number == EPERM) {
-    missing.remedy = "let the agent read it, e.g. by CAP_DAC_READ_SEARCH, its group or an ACL";
+    missing.remedy = "let the agent read it, e.g. with CAP_DAC_READ_SEARCH, its group or an ACL";
   }
   return missing;
 }

@@ -51,7 +51,8 @@ Result<std::string> ResolveParents(const std::string& path, std::vector<std::str
                 "begin it with \"/\"");
   }
   if (path.find('\0') != std::string::npos) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("path {} holds a zero byte", Quote(path)),
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("path {} contains a zero byte", Quote(path)),
                 "no file can have such a name");
   }
   std::vector<std::string> components = Components(path);
@@ -73,8 +74,8 @@ Result<std::string> ResolveParents(const std::string& path, std::vector<std::str
     }
     if (++links_passed > kLinksMax) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("too many symlinks on the way to {}", Quote(path)),
-                  "name the path where it really lies");
+                  fmt::format("too many symlinks in the path {}", Quote(path)),
+                  "name the real path");
     }
     HF_ASSIGN(std::string target, ReadLinkTarget(AT_FDCWD, next, next));
     if (links != nullptr) links->push_back(next);
@@ -102,7 +103,7 @@ Result<RootTree> MakeRootTree(const std::vector<std::string>& roots) {
     for (const std::string& link : links) NodeOf(*tree.top, link).is_root = true;
     if (!links.empty() && is_there) {
       tree.warnings.push_back(
-          fmt::format("{} is saved where it really lies, as {}", Quote(given), Quote(real)));
+          fmt::format("{} is saved under its real path, {}", Quote(given), Quote(real)));
     }
     tree.roots.push_back({std::move(given), std::move(real), is_there});
   }

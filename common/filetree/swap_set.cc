@@ -97,7 +97,7 @@ Result<SwapSet::Entry> DecodeEntry(const json& value) {
   if (!entry.target.starts_with('/') ||
       !entry.staged.starts_with(own + std::string(kStagedPrefix)) ||
       entry.staged.find('/', own.size()) != std::string::npos) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("staged path {} does not lie beside {}",
+    return Fail(ErrorCode::kCorrupt, fmt::format("staged path {} is not next to {}",
                                                  Quote(entry.staged), Quote(entry.target)));
   }
   return entry;
@@ -109,14 +109,14 @@ struct DecodedState {
 };
 
 Result<DecodedState> DecodeState(std::string_view text) {
-  constexpr std::string_view kHint = "look at the paths it names before you remove it";
+  constexpr std::string_view kHint = "check the paths that it names before you remove it";
   try {
     json state = json::parse(text);
     DecodedState decoded;
     if (int version = state.at("swap_version").get<int>(); version != kStateVersion) {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("the swap journal has version {}, this program knows {}", version,
-                              kStateVersion),
+                  fmt::format("the swap journal has version {}, but this program supports {}",
+                              version, kStateVersion),
                   "recover with the version that wrote it");
     }
     std::string phase = state.at("phase").get<std::string>();
@@ -174,7 +174,7 @@ Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_vie
   HF_CHECK(id.find('/') == std::string_view::npos && !id.empty());
   if (!target.starts_with('/') || (target.size() > 1 && target.ends_with('/'))) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no absolute path of a file or directory", Quote(target)));
+                fmt::format("{} is not the absolute path of a file or directory", Quote(target)));
   }
   if (target == "/") {
     return Fail(ErrorCode::kUnsupported, "\"/\" cannot be replaced while the system runs from it",
@@ -206,7 +206,7 @@ Result<std::string> SwapSet::AddEntry(const std::string& target, std::string_vie
   entry.is_removal = is_removal;
   if (InodeOf(entry.staged) != 0) {
     return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(entry.staged)),
-                "another restore uses it, or left it behind; remove it when none runs");
+                "another restore uses it, or left it; remove it when no restore runs");
   }
   entries_.push_back(entry);
   return entry.staged;
@@ -343,17 +343,18 @@ Result<std::string> SwapSet::Recover(std::string_view state, Record record) {
   switch (decoded.phase) {
     case Phase::kCommitting:
       HF_TRY(set.RemoveStaged());
-      return fmt::format("finished the restore of {}: the new state was proven, the old is removed",
-                         targets);
+      return fmt::format(
+          "finished the restore of {}: the new state was verified, the old state is removed",
+          targets);
     case Phase::kStaging:
       HF_TRY(set.Rollback());
-      return fmt::format("removed what was staged for {}; nothing had been changed", targets);
+      return fmt::format("removed the staged files of {}; nothing had been changed", targets);
     case Phase::kSwapping:
     case Phase::kRollingBack:
       break;
   }
   HF_TRY(set.Rollback());
-  return fmt::format("undid the restore of {}: the state of before is back", targets);
+  return fmt::format("undid the restore of {}: the former state is back", targets);
 }
 
 }  // namespace holdfast::filetree

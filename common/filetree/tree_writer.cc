@@ -142,7 +142,7 @@ class TreeWriterImpl final : public TreeWriter {
     links_.clear();
     cursor_.Forget();
     if (warnings_dropped_ > 0) {
-      warnings_.push_back(fmt::format("and {} more of the kind", warnings_dropped_));
+      warnings_.push_back(fmt::format("and {} similar ones", warnings_dropped_));
       warnings_dropped_ = 0;
     }
     if (syncfs(top_.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(directory_)));
@@ -182,10 +182,11 @@ class TreeWriterImpl final : public TreeWriter {
       }
     }
     if (failed != 0) {  // too many links, or a file system without them: write it again
-      warnings_.push_back(ErrnoError(errno, fmt::format("{}: made as a file of its own, for it "
-                                                        "cannot be linked to {}",
-                                                        Quote(shown), Quote(found->second.path)))
-                              .Text());
+      warnings_.push_back(
+          ErrnoError(errno,
+                     fmt::format("{}: created as a separate file because it cannot be linked to {}",
+                                 Quote(shown), Quote(found->second.path)))
+              .Text());
       return false;
     }
     if (--found->second.left == 0) links_.erase(found);
@@ -225,10 +226,10 @@ class TreeWriterImpl final : public TreeWriter {
       return Fail(ErrnoError(errno, "stat " + Quote(shown)));
     }
     if (S_ISLNK(status.st_mode)) {
-      return Fail(ErrorCode::kDenied,
-                  fmt::format("{} is a symlink where a directory must be, and is not followed",
-                              Quote(shown)),
-                  "restore into a fresh directory, or move the link away");
+      return Fail(
+          ErrorCode::kDenied,
+          fmt::format("{} is a symlink instead of a directory, and is not followed", Quote(shown)),
+          "restore to a new directory, or move the link away");
     }
     if (!S_ISDIR(status.st_mode)) {
       if (unlinkat(parent, name.c_str(), 0) != 0 || mkdirat(parent, name.c_str(), 0700) != 0) {
@@ -270,8 +271,8 @@ class TreeWriterImpl final : public TreeWriter {
 
   std::unexpected<Error> BusyTemporary(std::string_view path) const {
     return Fail(ErrorCode::kBusy,
-                fmt::format("another restore is writing beside {}", Quote(Shown(path))),
-                "wait for it to end, or restore into another directory");
+                fmt::format("another restore is writing next to {}", Quote(Shown(path))),
+                "wait for it to end, or restore to another directory");
   }
 
   Result<Fd> CreateTemporary(int parent, const std::string& temporary, std::string_view path) {
@@ -302,7 +303,7 @@ class TreeWriterImpl final : public TreeWriter {
     }
     if (offset != attributes.size) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{} has {} bytes where its attributes say {}", Quote(shown), offset,
+                  fmt::format("{} has {} bytes, but its attributes say {}", Quote(shown), offset,
                               attributes.size),
                   "check the repository with --read-data");
     }
@@ -380,7 +381,7 @@ class TreeWriterImpl final : public TreeWriter {
     bool is_device =
         attributes.type == NodeType::kBlockDevice || attributes.type == NodeType::kCharDevice;
     if (is_device && (number == EPERM || number == EACCES)) {
-      warnings_.push_back(fmt::format("{}: device {}:{} is left out: only root may make it",
+      warnings_.push_back(fmt::format("{}: device {}:{} is left out: only root may create it",
                                       Quote(Shown(path)), major(attributes.device),
                                       minor(attributes.device)));
       return {};

@@ -56,7 +56,7 @@ Result<std::unique_ptr<ByteReader>> OpenAgain(const std::string& path, const Att
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(path)));
   if (!S_ISREG(status.st_mode)) {
-    return Fail(ErrorCode::kNotFound, fmt::format("{} is no file any more", Quote(path)));
+    return Fail(ErrorCode::kNotFound, fmt::format("{} is no longer a file", Quote(path)));
   }
   return ReadLiveFile(std::move(file), expected, path);
 }
@@ -246,8 +246,9 @@ class WalkerImpl final : public Walker {
     if (mtime >= limit || ctime >= limit) return nullptr;
     Result<std::unique_ptr<const SnapshotEntry>> found = options_.previous->Find(ItemPath());
     if (!found) {  // a damaged snapshot must not keep new ones from being made
-      warnings_.push_back("all files are read again, for the previous snapshot cannot be: " +
-                          found.error().Text());
+      warnings_.push_back(
+          "all files are read again because the previous snapshot cannot be read: " +
+          found.error().Text());
       options_.previous = nullptr;
       return nullptr;
     }
@@ -319,7 +320,7 @@ class WalkerImpl final : public Walker {
     if (is_known) return;
     Missing missing = MissingFor(path_, action, number);
     if (node == nullptr && number == ENOENT) {
-      missing.reason = "vanished while it was looked at";
+      missing.reason = "disappeared during the backup";
       missing.remedy = "exclude it if it is short-lived";
     }
     AddMissing(std::move(missing));
@@ -377,7 +378,7 @@ class WalkerImpl final : public Walker {
     frame.fd = OpenFromTop();
     if (IsSame(frame)) return;
     path_.resize(frame.path_size);
-    AddMissing({path_, "was moved while it was read", "back up again"});
+    AddMissing({path_, "was moved during the backup", "back up again"});
     frame.fd.Reset();
     frame.names.Clear();
     frame.next = 0;

@@ -72,7 +72,7 @@ Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& coun
     // An empty directory of that name may be replaced: it is to go, too.
     if (renameat(parent, name.c_str(), top, to.c_str()) == 0) return {};
     if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
-      return Fail(ErrnoError(errno, "move up, to remove it, " + Quote(name)));
+      return Fail(ErrnoError(errno, "move, to remove it, " + Quote(name)));
     }
   }
 }

@@ -64,7 +64,8 @@ Result<void> ReadAllAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t off
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return Fail(ErrnoError(errno, "read " + Quote(shown)));
     if (count == 0) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("{} became shorter while read", Quote(shown)));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} became shorter while it was read", Quote(shown)));
     }
     buffer = buffer.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);

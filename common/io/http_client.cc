@@ -74,7 +74,7 @@ Mapped MapCode(CURLcode code) {
       return {ErrorCode::kUnavailable, "check that the service runs and listens there"};
     case CURLE_SSL_CERTPROBLEM:
       return {ErrorCode::kInvalidArgument,
-              "check that the certificate and the key are PEM files and belong together", "TLS: "};
+              "check that the certificate and the key are PEM files and match", "TLS: "};
     case CURLE_SSL_CACERT_BADFILE:
       return {ErrorCode::kInvalidArgument, "check that the CA file is a PEM file", "TLS: "};
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -86,7 +86,7 @@ Mapped MapCode(CURLcode code) {
     case CURLE_SSL_CONNECT_ERROR:
       return {ErrorCode::kUnavailable,
               "check whether the server speaks TLS at this address (https:// or http://) and "
-              "whether it wants a client certificate",
+              "whether it requires a client certificate",
               "TLS: "};
     case CURLE_OUT_OF_MEMORY:
     case CURLE_FAILED_INIT:
@@ -379,7 +379,7 @@ Result<void> Exchange::Begin() {
   for (const auto& [name, value] : request_.headers) {
     if ((name + value).find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: header {} holds a line break", Quote(server_), Quote(name)));
+                  fmt::format("{}: header {} contains a line break", Quote(server_), Quote(name)));
   }
   HF_TRY(Configure());
   HF_CHECK(curl_multi_add_handle(client_.multi(), easy_.get()) == CURLM_OK);
@@ -413,7 +413,7 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
     if (connect_us > 0 && left <= left.zero())
       return Fail(ErrorCode::kTimedOut,
                   fmt::format("{} sent nothing for {}", Quote(server_), FormatDuration(quiet)),
-                  "check the service's load and the network; what was received is not complete");
+                  "check the service's load and the network; the answer is incomplete");
     auto wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1;
     int events = 0;
     (void)curl_multi_poll(multi, nullptr, 0, static_cast<int>(std::clamp<long>(wait_ms, 1, 1000)),
@@ -425,7 +425,7 @@ Result<void> Exchange::WaitUntil(const std::function<bool()>& is_done) {
 std::string_view Exchange::MissingStep() const {
   curl_off_t lookup_us = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &lookup_us);
-  if (lookup_us == 0) return "no answer of DNS";
+  if (lookup_us == 0) return "no answer from DNS";
   // CURLINFO_CONNECT_TIME_T stays 0 until the end of the handshake.
   long connections = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connections);
@@ -441,11 +441,12 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{}: {} within {}", name, MissingStep(),
                             FormatDuration(client_.options().connect_timeout)),
-                "check that the service runs, and firewalls on the way");
+                "check that the service runs, and the firewalls in between");
   if (IsCertificateRefusal(detail))
-    return Fail(ErrorCode::kDenied,
-                fmt::format("{} refused our side of TLS: {}", name, LowerCase(detail)),
-                "give a client certificate that the server's authority signed (`cert`, `key`)");
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("{} refused this side of the TLS connection: {}", name, LowerCase(detail)),
+        "give a client certificate that the server's authority signed (`cert`, `key`)");
   bool is_cut = code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_HTTP2 ||
                 code == CURLE_HTTP2_STREAM || code == CURLE_GOT_NOTHING ||
                 code == CURLE_PARTIAL_FILE;
@@ -453,10 +454,10 @@ Result<void> Exchange::FailureOf(CURLcode code) const {
     return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", name, LowerCase(detail)),
                 // A TLS server's refusal is lost when our request arrives after it has closed.
                 server_.starts_with("https://")
-                    ? "where it breaks off right after connecting, the server wants a client "
-                      "certificate (`cert`, `key`) or does not accept the one it got"
-                    : "where it breaks off right after connecting, the server may speak TLS there: "
-                      "use https://");
+                    ? "if the connection ends right after connecting, the server requires a client "
+                      "certificate (`cert`, `key`) or does not accept this one"
+                    : "if the connection ends right after connecting, the server may use TLS at "
+                      "this port: use https://");
   Mapped mapped = MapCode(code);
   std::string cause = LowerCase(detail);
   long number = 0;

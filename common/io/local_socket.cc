@@ -79,8 +79,8 @@ Result<gid_t> GroupId(const std::string& name) {
   const int failure = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (failure != 0) return Fail(ErrnoError(failure, "look for group " + Quote(name)));
   if (found == nullptr) {
-    return Fail(ErrorCode::kNotFound, fmt::format("there is no group {}", Quote(name)),
-                "name another one, or make it: systemd-sysusers, groupadd");
+    return Fail(ErrorCode::kNotFound, fmt::format("group {} does not exist", Quote(name)),
+                "name another one, or create it: systemd-sysusers, groupadd");
   }
   return entry.gr_gid;
 }
@@ -116,12 +116,13 @@ Result<void> MakeRoom(const std::string& path) {
     return errno == ENOENT ? Result<void>{} : Fail(ErrnoError(errno, "look at " + Quote(path)));
   }
   if (!S_ISSOCK(status.st_mode)) {
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is there and no socket", Quote(path)),
+    return Fail(ErrorCode::kAlreadyExists,
+                fmt::format("{} exists and is not a socket", Quote(path)),
                 "name another path, or move it away");
   }
   if (LocalClient::Connect(path)) {
     return Fail(ErrorCode::kBusy, fmt::format("another process serves {}", Quote(path)),
-                "is it running already?");
+                "check whether it is already running");
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return Fail(ErrnoError(errno, "remove " + Quote(path)));
@@ -304,7 +305,7 @@ class LocalServerImpl final : public LocalServer {
   std::map<ConnectionId, Connection> connections_;
   ConnectionId next_id_ = 1;
   bool is_full_ = false;  // only the server's thread
-  std::jthread thread_;   // last: everything else is there when it begins
+  std::jthread thread_;   // last: everything else exists when it begins
 };
 
 }  // namespace
@@ -341,7 +342,7 @@ Result<void> LocalClient::Send(ByteView message) {
     const ssize_t count = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
     if (count < 0) {
       if (errno == EINTR) continue;
-      return Fail(ErrorCode::kUnavailable, fmt::format("{} is served no more", Quote(path_)));
+      return Fail(ErrorCode::kUnavailable, fmt::format("{} is no longer served", Quote(path_)));
     }
     rest = rest.subspan(static_cast<std::size_t>(count));
   }
@@ -373,7 +374,7 @@ Result<Bytes> LocalClient::Receive(std::chrono::milliseconds timeout, const Cloc
     received_.resize(held + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
-      return Fail(ErrorCode::kUnavailable, fmt::format("{} is served no more", Quote(path_)));
+      return Fail(ErrorCode::kUnavailable, fmt::format("{} is no longer served", Quote(path_)));
     }
   }
 }

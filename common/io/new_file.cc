@@ -76,7 +76,7 @@ Result<std::string> NewFile::Publish(const std::string& stem, const std::string&
     return name;
   }
   return Fail(ErrorCode::kAlreadyExists,
-              fmt::format("{} has {} files {} already", Quote(directory_), kNamesMax,
+              fmt::format("{} already has {} files {}", Quote(directory_), kNamesMax,
                           Quote(stem + "*" + ending)),
               "choose another directory");
 }

@@ -23,7 +23,7 @@ Result<void> CheckSecretMode(const std::string& path, std::string_view what) {
   const unsigned forbidden = HasAccessList(path) ? 0007 : 0077;
   if ((status.st_mode & forbidden) == 0) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("{} {} is open to others (mode {:04o})", what, Quote(path),
+              fmt::format("{} {} is accessible to group or others (mode {:04o})", what, Quote(path),
                           status.st_mode & 07777U),
               fmt::format("chmod 600 {}", path));
 }

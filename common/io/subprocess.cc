@@ -137,8 +137,9 @@ Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& p
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
-      return Fail(ErrorCode::kTimedOut, fmt::format("run {}: no end after {}", Quote(program),
-                                                    FormatDuration(options.timeout)));
+      return Fail(ErrorCode::kTimedOut,
+                  fmt::format("run {}: still running after {}", Quote(program),
+                              FormatDuration(options.timeout)));
     }
     std::array<pollfd, 4> waits = {{{pipes.in.get(), POLLOUT, 0},
                                     {pipes.out.get(), POLLIN, 0},
@@ -164,7 +165,7 @@ Result<SubprocessOutcome> Attend(Child& child, Pipes pipes, const std::string& p
 Result<std::string> FindProgram(const std::string& name, const std::string& hint) {
   const auto not_found = [&] {
     return Fail(ErrorCode::kNotFound, fmt::format("program {} not found", Quote(name)),
-                hint.empty() ? "install it, or put its directory into PATH" : hint);
+                hint.empty() ? "install it, or add its directory to PATH" : hint);
   };
   if (name.find('/') != std::string::npos) {
     if (access(name.c_str(), X_OK) == 0) return name;

@@ -62,7 +62,7 @@ Result<BindingPtr> Make(const AclBinding& binding) {
   std::array<char, 512> text{};
   for (const std::string* part : {&binding.resource_name, &binding.principal, &binding.host})
     if (part->find('\0') != std::string::npos)
-      return Fail(ErrorCode::kInvalidArgument, "a binding holds a NUL character");
+      return Fail(ErrorCode::kInvalidArgument, "a binding contains a NUL character");
   BindingPtr made(rd_kafka_AclBinding_new(
       static_cast<rd_kafka_ResourceType_t>(NumberOf(kResourceTypes, binding.resource_type)),
       binding.resource_name.c_str(),
@@ -74,10 +74,10 @@ Result<BindingPtr> Make(const AclBinding& binding) {
   if (made) return made;
   return Fail(
       ErrorCode::kUnsupported,
-      fmt::format("librdkafka {} cannot create an ACL that has {} {} {} on {} {}: {}",
+      fmt::format("librdkafka {} cannot create the ACL {} {} {} on {} {}: {}",
                   rd_kafka_version_str(), binding.permission, binding.principal, binding.operation,
                   binding.resource_type, Quote(binding.resource_name), text.data()),
-      "create it by kafka-acls --add");
+      "create it with kafka-acls --add");
 }
 
 const Right kDescribe{"the cluster", "DESCRIBE"};
@@ -139,7 +139,7 @@ Result<std::vector<std::optional<Error>>> CreateAcls(Client& client,
     // They come in the order in which they were sent.
     outcomes[indices[k]] =
         k < count ? ElementError(rd_kafka_acl_result_error(results[k]), kAlter)
-                  : Error(ErrorCode::kCorrupt, "the answer says nothing of this binding");
+                  : Error(ErrorCode::kCorrupt, "the answer does not mention this binding");
   }
   return outcomes;
 }

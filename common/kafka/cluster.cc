@@ -232,12 +232,12 @@ Result<std::vector<std::optional<Error>>> LookUpTopics(Client& client,
                                  : nullptr);
     if (!topic) {
       outcomes.emplace_back(
-          Error(ErrorCode::kInvalidArgument, fmt::format("{} is no topic's name", Quote(name))));
+          Error(ErrorCode::kInvalidArgument, fmt::format("{} is not a topic name", Quote(name))));
       continue;
     }
     HF_ASSIGN(const MetadataPtr metadata, FetchMetadata(handle, stop, topic.get()));
     outcomes.emplace_back(Error(ErrorCode::kCorrupt,
-                                fmt::format("the answer says nothing of topic {}", Quote(name))));
+                                fmt::format("the answer does not mention topic {}", Quote(name))));
     for (int i = 0; i < metadata->topic_cnt; ++i)
       if (metadata->topics[i].topic == name) outcomes.back() = ReadTopic(metadata->topics[i]).error;
   }
@@ -279,7 +279,7 @@ Result<std::vector<std::string>> ListTopicIds(Client& client, std::span<const st
   (void)client;
   (void)topics;
   (void)stop;
-  return Unsupported("tell topics' ids", "2.3");
+  return Unsupported("read topic ids", "2.3");
 }
 #endif
 

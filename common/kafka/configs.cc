@@ -56,14 +56,15 @@ std::string OwnerText(const ConfigOwner& owner) {
 std::optional<Error> ReasonAgainst(const ConfigOwner& owner) {
   if (owner.name.empty() && owner.scope == ConfigScope::kBroker) {
     return Error(ErrorCode::kUnsupported, "defaults of all brokers cannot be named")
-        .WithHint("set them by kafka-configs --entity-type brokers --entity-default");
+        .WithHint("set them with kafka-configs --entity-type brokers --entity-default");
   }
   if (owner.name.empty() || owner.name.find('\0') != std::string::npos)
-    return Error(ErrorCode::kInvalidArgument, fmt::format("{} is no name", Quote(owner.name)));
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("{} is not a valid name", Quote(owner.name)));
   if (owner.scope == ConfigScope::kClientMetrics && !LibraryCapabilities().client_metrics_configs) {
     return Error(
                ErrorCode::kUnsupported,
-               fmt::format("librdkafka {} knows nothing of client metrics", rd_kafka_version_str()))
+               fmt::format("librdkafka {} does not support client metrics", rd_kafka_version_str()))
         .WithHint(
             "use kafka-configs --entity-type client-metrics, or build with librdkafka 2.0.2 to "
             "2.9");
@@ -131,7 +132,7 @@ std::optional<Error> ResourceError(const rd_kafka_ConfigResource_t* resource,
                                    const ConfigOwner& owner, std::string_view operation) {
   if (resource == nullptr) {
     return Error(ErrorCode::kCorrupt,
-                 fmt::format("the answer says nothing of {}", Quote(owner.name)));
+                 fmt::format("the answer does not mention {}", Quote(owner.name)));
   }
   return ElementError(rd_kafka_ConfigResource_error(resource),
                       rd_kafka_ConfigResource_error_string(resource),
@@ -182,7 +183,7 @@ Result<Outcomes> Run(Handle& handle, std::span<const ConfigOwner> owners, const 
 Result<void> CheckText(const std::string& name, std::string_view value) {
   if (!name.empty() && name.find('\0') == name.npos && value.find('\0') == value.npos) return {};
   return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("no broker takes {} for {}", Quote(value), Quote(name)));
+              fmt::format("no broker accepts {} for {}", Quote(value), Quote(name)));
 }
 
 template <typename T>

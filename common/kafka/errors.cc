@@ -148,30 +148,28 @@ std::string LoginHint(std::string_view text) {
   const Capabilities library = LibraryCapabilities();
   if (Has(text, "SCRAM") && !library.kafka4_scram_login) {
     return fmt::format(
-        "librdkafka {} cannot log in to Kafka 4 by SCRAM, whatever the password: build with 2.6.1 "
-        "or "
-        "later, or use PLAIN over TLS or a client certificate; with an older Kafka check "
-        "`sasl.username` and what `sasl.password_file` holds",
+        "librdkafka {} cannot log in to Kafka 4 with SCRAM: build with 2.6.1 or later, or use "
+        "PLAIN over TLS or a client certificate; with an older Kafka check `sasl.username` and the "
+        "content of `sasl.password_file`",
         library.version);
   }
-  return "check `sasl.mechanism`, `sasl.username` and what `sasl.password_file` holds";
+  return "check `sasl.mechanism`, `sasl.username` and the content of `sasl.password_file`";
 }
 
 std::string TransportHint(std::string_view text) {
   if (Has(text, "security.protocol") || Has(text, "PLAINTEXT")) {
-    return "check `security.protocol`: whether TLS and a login are wanted at this address";
+    return "check `security.protocol`: whether this address requires TLS and a login";
   }
   if (Has(text, "Disconnected") || Has(text, "Broken pipe") || Has(text, "reset by peer")) {
-    return "where it breaks off right after connecting, the brokers may want TLS, or a login, or "
-           "neither at this address (`security.protocol`)";
+    return "if the connection ends right after connecting, this address may require TLS, a login, "
+           "or neither (`security.protocol`)";
   }
   if (Has(text, kStrangeAnswer) || Has(text, "ApiVersionRequest failed")) {
-    return "what listens there does not answer as a broker does: check the address, and whether "
-           "TLS is wanted at it (`security.protocol`)";
+    return "the program that listens there does not answer like a broker: check the address, and "
+           "whether it requires TLS (`security.protocol`)";
   }
-  return "check that the brokers run and listen there, that nothing between here and there keeps "
-         "connections away, and that the addresses they advertise (advertised.listeners) can be "
-         "reached from here";
+  return "check that the brokers run and listen there, that no firewall blocks the connection, and "
+         "that the addresses they advertise (advertised.listeners) can be reached from here";
 }
 
 std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right& right) {
@@ -180,8 +178,8 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       if (right.resource.empty()) return "";
-      return fmt::format("let the cluster allow this user {} on {} (kafka-acls --add)",
-                         right.operation, right.resource);
+      return fmt::format("allow this user {} on {} (kafka-acls --add)", right.operation,
+                         right.resource);
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
       return LoginHint(text);
@@ -190,8 +188,7 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
     case RD_KAFKA_RESP_ERR__SSL:
       return "check that `ssl.ca.location` names the authority that signed the brokers' "
              "certificates, that these cover the host names used here, and whether the brokers "
-             "want "
-             "a client certificate";
+             "require a client certificate";
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
@@ -209,21 +206,21 @@ std::string HintFor(rd_kafka_resp_err_t code, std::string_view text, const Right
                          rd_kafka_version_str());
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      return "the partition no longer has this offset, or has lost it: records were deleted, or a "
-             "leader was elected that never had them";
+      return "the partition no longer has this offset: records were deleted, or the new leader "
+             "never had them";
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-      return "none of the brokers that have it up to date runs: start one of them";
+      return "none of the brokers with an in-sync replica is running: start one of them";
     case RD_KAFKA_RESP_ERR__BAD_MSG:
-      return "the leader's file is damaged there: look at it with kafka-dump-log, and let another "
-             "replica lead";
+      return "the leader's file is damaged there: inspect it with kafka-dump-log, and make another "
+             "replica the leader";
     case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
-      return "the cluster has fewer brokers than copies were asked for";
+      return "the cluster has fewer brokers than requested replicas";
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-      return "the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms say "
-             "which timestamps it takes";
+      return "the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms limit "
+             "the timestamps that it accepts";
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-      return "the topic's max.message.bytes says how large a record may be";
+      return "the topic's max.message.bytes limits the size of a record";
     default:
       return "";
   }

@@ -146,7 +146,7 @@ Result<std::vector<GroupDescription>> DescribeGroups(Client& client,
     }
     descriptions.emplace_back().id = id;
     descriptions.back().error =
-        Error(ErrorCode::kCorrupt, fmt::format("the answer says nothing of group {}", Quote(id)));
+        Error(ErrorCode::kCorrupt, fmt::format("the answer does not mention group {}", Quote(id)));
   }
   return descriptions;
 }
@@ -197,10 +197,10 @@ Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
     const auto& [partition, offset, leader_epoch, metadata] = offsets[i];
     HF_CHECK(index.try_emplace(partition, i).second);
     if (offset < 0) {  // librdkafka refuses all of them for it
-      outcomes[i] = Error(ErrorCode::kInvalidArgument, fmt::format("{} is no offset", offset));
+      outcomes[i] = Error(ErrorCode::kInvalidArgument, fmt::format("{} is not an offset", offset));
       continue;
     }
-    outcomes[i] = Error(ErrorCode::kCorrupt, "the answer says nothing of this partition");
+    outcomes[i] = Error(ErrorCode::kCorrupt, "the answer does not mention this partition");
     rd_kafka_topic_partition_t* entry =
         rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
     entry->offset = offset;

@@ -102,12 +102,12 @@ Result<void> Set(rd_kafka_conf_t* config, const Setting& setting) {
 
 Result<void> CheckBootstrap(const std::vector<std::string>& bootstrap) {
   if (bootstrap.empty())
-    return Fail(ErrorCode::kInvalidArgument, "no broker to begin with", "give one as host:port");
+    return Fail(ErrorCode::kInvalidArgument, "no broker is given", "give one as host:port");
   for (const std::string& server : bootstrap) {
     if (!server.empty() && server.find_first_of(std::string_view(", \t\r\n\0", 6)) == server.npos)
       continue;
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no broker's address", Quote(server)), "give it as host:port");
+                fmt::format("{} is not a broker's address", Quote(server)), "give it as host:port");
   }
   return {};
 }
@@ -189,7 +189,7 @@ Result<std::unique_ptr<Handle>> Handle::Open(const ClientOptions& options, Role 
   if (kafka == nullptr)
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: {}", NameOf(options.bootstrap), text.data()),
-                "check the properties, and that files they name can be read and are PEM");
+                "check the properties, and that the files that they name can be read and are PEM");
   (void)config.release();  // the rd_kafka_t's now
   return std::make_unique<Handle>(kafka, options, std::move(observer));
 }

@@ -64,18 +64,19 @@ std::string ValueOf(const Properties& properties, const std::string& name) {
 
 std::unexpected<Error> Refuse(const std::string& name) {
   if (Find(name + std::string(kFileSuffix)) != nullptr) {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("property {} is a secret, which is not given as such", Quote(name)),
-                fmt::format("write it into a file, and the file's path into {}",
-                            Quote(name + std::string(kFileSuffix))));
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("property {} is a secret and cannot be given as plain text", Quote(name)),
+        fmt::format("write it to a file, and set {} to the file's path",
+                    Quote(name + std::string(kFileSuffix))));
   }
   std::vector<std::string> names;
   for (const PropertySpec& spec : kAllowed) names.emplace_back(spec.name);
   std::string hint = DidYouMean(name, names);
-  if (hint.empty()) hint = fmt::format("those that can be given: {}", fmt::join(names, ", "));
+  if (hint.empty()) hint = fmt::format("allowed properties: {}", fmt::join(names, ", "));
   return Fail(ErrorCode::kInvalidArgument,
-              IsKnownProperty(name) ? fmt::format("property {} cannot be given here", Quote(name))
-                                    : fmt::format("there is no property {}", Quote(name)),
+              IsKnownProperty(name) ? fmt::format("property {} cannot be set here", Quote(name))
+                                    : fmt::format("unknown property {}", Quote(name)),
               std::move(hint));
 }
 
@@ -92,7 +93,7 @@ Result<void> CheckSasl(const Properties& properties) {
   if (std::ranges::find(kMechanisms, mechanism) == kMechanisms.end()) {
     return Fail(ErrorCode::kInvalidArgument,
                 mechanism.empty()
-                    ? std::string("\"security.protocol\" asks for SASL without a mechanism")
+                    ? std::string("\"security.protocol\" requires SASL, but no mechanism is set")
                     : fmt::format("SASL mechanism {} cannot be used", Quote(mechanism)),
                 fmt::format("set \"sasl.mechanism\" to one of {}", fmt::join(kMechanisms, ", ")));
   }
@@ -114,7 +115,7 @@ Result<void> CheckProperties(const Properties& properties) {
     if (Find(name) == nullptr) return Refuse(name);
     if (value.find('\0') != std::string::npos) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("property {} holds a NUL character", Quote(name)));
+                  fmt::format("property {} contains a NUL character", Quote(name)));
     }
   }
   // librdkafka takes certificates and passwords, and then talks without them in clear text.

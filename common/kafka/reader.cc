@@ -216,7 +216,7 @@ Result<std::span<const ReadEvent>> QueueReader::Next(milliseconds limit,
       return Fail(handle_->Failure(RD_KAFKA_RESP_ERR__TIMED_OUT));
     if (clock_.Monotonic() >= deadline) {
       return Fail(handle_->Failure(RD_KAFKA_RESP_ERR__TIMED_OUT,
-                                   fmt::format("nothing came for {}", FormatDuration(limit))));
+                                   fmt::format("received nothing for {}", FormatDuration(limit))));
     }
   }
 }

@@ -31,7 +31,7 @@ bool IsText(std::string_view text) { return text.find('\0') == std::string_view:
 Result<NewTopicPtr> Make(const NewTopic& topic) {
   ErrorText text{};
   const bool is_placed = !topic.replicas.empty();
-  if (!IsText(topic.name)) return Fail(Invalid("a topic's name holds a NUL character"));
+  if (!IsText(topic.name)) return Fail(Invalid("a topic's name contains a NUL character"));
   NewTopicPtr made(rd_kafka_NewTopic_new(
       topic.name.c_str(), is_placed ? static_cast<int>(topic.replicas.size()) : topic.partitions,
       is_placed ? -1 : topic.replication_factor, text.data(), text.size()));
@@ -47,7 +47,7 @@ Result<NewTopicPtr> Make(const NewTopic& topic) {
     if (name.empty() || !IsText(name) || !IsText(value) ||
         rd_kafka_NewTopic_set_config(made.get(), name.c_str(), value.c_str()) !=
             RD_KAFKA_RESP_ERR_NO_ERROR)
-      return Fail(Invalid(fmt::format("no broker takes {} for {}", Quote(value), Quote(name))));
+      return Fail(Invalid(fmt::format("no broker accepts {} for {}", Quote(value), Quote(name))));
   }
   return made;
 }
@@ -61,7 +61,7 @@ class TopicOutcomes {
   void Begin(std::size_t index, const std::string& topic) {
     HF_CHECK(index_.try_emplace(topic, index).second);
     outcomes_[index] = Error(ErrorCode::kCorrupt,
-                             fmt::format("the answer says nothing of topic {}", Quote(topic)));
+                             fmt::format("the answer does not mention topic {}", Quote(topic)));
   }
   void Refuse(std::size_t index, Error error) { outcomes_[index] = std::move(error); }
   void Take(std::span<const rd_kafka_topic_result_t*> results) {
@@ -185,7 +185,7 @@ Result<Outcomes> DeleteRecords(Client& client, std::span<const DeleteBefore> rec
     const auto& [entry, offset] = records[i];
     HF_CHECK(index.try_emplace(entry, i).second);
     outcomes[i] = Error(ErrorCode::kCorrupt,
-                        fmt::format("the answer says nothing of partition {} of topic {}",
+                        fmt::format("the answer does not mention partition {} of topic {}",
                                     entry.partition, Quote(entry.topic)));
     rd_kafka_topic_partition_list_add(list.get(), entry.topic.c_str(), entry.partition)->offset =
         offset.value_or(RD_KAFKA_OFFSET_END);

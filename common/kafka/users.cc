@@ -72,7 +72,7 @@ Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_toke
 Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_token stop) {
   (void)client;
   (void)stop;
-  return Unsupported("tell which users have SCRAM passwords", "2.2");
+  return Unsupported("list the users with SCRAM passwords", "2.2");
 }
 #endif
 

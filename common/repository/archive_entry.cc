@@ -45,7 +45,7 @@ Result<std::string> ReplaceFields(std::string_view json, std::string_view conten
 }
 
 Error NoPlace(std::string_view what) {
-  return Error(ErrorCode::kCorrupt, fmt::format("a node has no place for its {}", what));
+  return Error(ErrorCode::kCorrupt, fmt::format("an entry has no position for its {}", what));
 }
 
 // "4096*12,77": runs of equal sizes.
@@ -63,7 +63,7 @@ std::string EncodeSizes(const std::vector<BlobRun>& runs) {
 Result<std::vector<BlobRun>> DecodeSizes(std::string_view text) {
   std::vector<BlobRun> runs;
   const auto corrupt = [&] {
-    return Fail(ErrorCode::kCorrupt, "the sizes of a file's blobs in the archive are none");
+    return Fail(ErrorCode::kCorrupt, "the sizes of a file's blobs in the archive are invalid");
   };
   if (text.size() > kSizesTextMax) return corrupt();
   const auto take = [&](std::uint64_t& number) {
@@ -126,7 +126,7 @@ std::string EncodeArchivedNode(const ArchivedNode& node) {
 Result<ArchivedNode> DecodeArchivedNode(std::string_view comment) {
   if (!comment.starts_with(kArchivedNodeHead)) {
     return Fail(ErrorCode::kUnsupported, "the archive was not made by `holdfast-agent export`",
-                "unpack it with tar, and save the directory as files");
+                "unpack it with tar, and back up the directory with a source of kind files");
   }
   comment.remove_prefix(kArchivedNodeHead.size());
   const auto line = [&]() -> std::optional<std::string_view> {

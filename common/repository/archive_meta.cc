@@ -17,7 +17,7 @@ constexpr std::uint64_t kArchiveVersion = 1;
 
 Error NoArchive() {
   return Error(ErrorCode::kUnsupported, "it was not made by `holdfast-agent export`")
-      .WithHint("unpack it with tar, and save the directory as files");
+      .WithHint("unpack it with tar, and back up the directory with a source of kind files");
 }
 
 }  // namespace

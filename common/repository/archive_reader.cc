@@ -72,15 +72,16 @@ class TreeAssembly {
     const std::size_t slash = path.rfind('/');
     const std::string_view directory =
         slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
-    if (slash == 0) return Hostile(fmt::format("{} in the archive is no path", Shown(entry.path)));
+    if (slash == 0)
+      return Hostile(fmt::format("{} in the archive is not a path", Shown(entry.path)));
     if (node.name != path.substr(slash + 1)) {
       return Hostile(
-          fmt::format("{} says of itself that its name is {}", Shown(path), Shown(node.name)));
+          fmt::format("{} has the metadata of an entry named {}", Shown(path), Shown(node.name)));
     }
     HF_TRY(Enter(directory, path));
     const bool is_other_name = entry.type == '1' && node.attributes.type == NodeType::kFile;
     if (entry.type != TarTypeOf(node.attributes.type) && !is_other_name) {
-      return Hostile(fmt::format("{} says of itself that it is of another type", Shown(path)));
+      return Hostile(fmt::format("{} has the metadata of an entry of another type", Shown(path)));
     }
     ++progress_.items;
     switch (node.attributes.type) {
@@ -147,8 +148,8 @@ class TreeAssembly {
     while (directory_ != directory) {
       const bool is_inside = levels_.size() > 1;
       if (!is_inside) {
-        return Hostile(fmt::format(
-            "{} in the archive does not follow the directory that it lies in", Shown(path)));
+        return Hostile(
+            fmt::format("{} in the archive does not come after its directory", Shown(path)));
       }
       HF_TRY(Leave());
     }
@@ -195,7 +196,7 @@ class TreeAssembly {
   Result<void> AddFile(const TarEntry& entry, const TreeNode& node, ArchivedNode archived,
                        const std::string& path) {
     if (node.attributes.size != entry.size) {
-      return Hostile(fmt::format("{} says of itself that it has another size", Shown(path)));
+      return Hostile(fmt::format("{} has the metadata of an entry of another size", Shown(path)));
     }
     Waiting file{.name = node.name,
                  .json = std::move(archived.json),
@@ -214,7 +215,7 @@ class TreeAssembly {
                          const std::shared_ptr<BlobIds>& ids) {
     for (const BlobRun& run : runs) {
       if (run.count > tar_.left() / run.bytes) {
-        return Hostile(fmt::format("the blobs of {} have more than it has", Shown(path)));
+        return Hostile(fmt::format("the blobs of {} are longer than the file", Shown(path)));
       }
       for (std::uint64_t i = 0; i < run.count; ++i) {
         if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
@@ -224,7 +225,7 @@ class TreeAssembly {
       }
     }
     if (tar_.left() == 0) return {};
-    return Hostile(fmt::format("the blobs of {} have less than it has", Shown(path)));
+    return Hostile(fmt::format("the blobs of {} are shorter than the file", Shown(path)));
   }
 
   // By this repository's chunker, for want of sizes.
@@ -246,7 +247,7 @@ class TreeAssembly {
     }
     const auto first = contents_.find(target);
     if (first == contents_.end()) {
-      return Hostile(fmt::format("{} is another name of {}, which does not come before it",
+      return Hostile(fmt::format("{} is a hard link to {}, which does not come before it",
                                  Shown(path), Shown(entry.target)));
     }
     HF_ASSIGN(std::string json, WithContent(archived.json, first->second));
@@ -267,7 +268,8 @@ class TreeAssembly {
 };
 
 Result<ArchiveMeta> ReadMeta(TarReader& tar) {
-  constexpr std::string_view kUnpack = "unpack it with tar, and save the directory as files";
+  constexpr std::string_view kUnpack =
+      "unpack it with tar, and back up the directory with a source of kind files";
   Result<std::optional<TarEntry>> next = tar.Next();
   if (!next && next.error().code() == ErrorCode::kUnsupported) {
     return Fail(std::move(next).error().WithHint(std::string(kUnpack)));
@@ -320,7 +322,7 @@ Result<ImportReport> ImportSnapshot(
   };
   HF_ASSIGN(const TreeAssembly::Tree tree, assemble());
   if (tree.is_exact && tree.id != meta.snapshot.tree) {
-    return Hostile("it does not hold the tree that its \"meta.json\" names: it was altered");
+    return Hostile("it does not contain the tree that its \"meta.json\" names: it was altered");
   }
   HF_ASSIGN(const BlobStatistics written, writer->Finish());
   HF_TRY(trees.Finish());

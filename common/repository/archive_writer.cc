@@ -163,7 +163,7 @@ class ArchiveWalk final : public TreeVisitor {
                                                       const TreeNode& node) const {
     if (!node.has_content) {
       return Fail(ErrorCode::kCorrupt, fmt::format("{} has no list of blobs", Quote(path)),
-                  "\"check\" names what else is damaged");
+                  "`holdfast-agent check` lists all damage");
     }
     std::optional<std::vector<BlobRun>> runs(std::in_place);
     for (const Id& id : node.content) {
@@ -172,7 +172,7 @@ class ArchiveWalk final : public TreeVisitor {
         return Fail(
             ErrorCode::kCorrupt,
             fmt::format("{} needs data blob {}, which is in no pack", Quote(path), id.Hex()),
-            "\"check\" names what else is missing");
+            "`holdfast-agent check` lists everything that is missing");
       }
       if (location->plain_length > kArchivedBlobBytesMax || location->plain_length == 0) {
         runs.reset();

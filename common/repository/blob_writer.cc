@@ -293,7 +293,7 @@ class PackingBlobWriter final : public BlobWriter {
     if (!repository_.options().verify_blobs) return {};
     const auto fail = [&] {
       return Fail(ErrorCode::kInternal,
-                  fmt::format("{} blob {} was sealed and does not open to what it was",
+                  fmt::format("{} blob {} was encrypted, but does not decrypt to its content",
                               BlobTypeName(blob.type), blob.id.Hex()),
                   "test this machine's memory");
     };

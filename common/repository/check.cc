@@ -25,7 +25,7 @@ constexpr CheckFinding::State kDamaged = CheckFinding::State::kDamaged;
 constexpr CheckFinding::State kOutOfReach = CheckFinding::State::kOutOfReach;
 
 std::string RemedyOfSnapshot(const Id& id) {
-  return fmt::format("\"repository forget {}\" takes it off the list", id.Hex());
+  return fmt::format("`holdfast-agent forget {}` removes it from the list", id.Hex());
 }
 
 // Walks the trees of snapshots, each tree that is sound once. Which paths need what is damaged is
@@ -126,7 +126,7 @@ class TreeCheck {
     return Tell(
         {.kind = CheckFinding::Kind::kDirectory,
          .path = PathOf(name) + "/",
-         .message = fmt::format("directory {}: {} in it damaged as elsewhere in the snapshot",
+         .message = fmt::format("directory {}: {} in it damaged like elsewhere in the snapshot",
                                 tree.Hex(), FormatCount(affected, "entry")),
          .remedy = RemedyOfLost()});
   }
@@ -191,7 +191,7 @@ class TreeCheck {
     if (first != nullptr) return AddLost(node, *first, lost);
     if (bytes == node.attributes.size) return {};
     return AddFault(node.name,
-                    fmt::format("file has {}, its blobs have {}",
+                    fmt::format("file has {}, but its blobs have {}",
                                 FormatCount(node.attributes.size, "byte"), FormatCount(bytes)));
   }
 
@@ -220,9 +220,9 @@ class TreeCheck {
 
   std::string RemedyOfLost() const {
     return fmt::format(
-        "\"backup --rehash\", after what is said of the packs was done, stores again what the "
-        "source still has; what it has not is lost, and \"repository forget {}\" takes the "
-        "snapshot off the list",
+        "first repair the packs as shown; then `holdfast-agent backup --rehash` stores again the "
+        "data that the source still has. The rest is lost, and `holdfast-agent forget {}` removes "
+        "the snapshot from the list",
         snapshot_.Hex());
   }
 
@@ -231,7 +231,7 @@ class TreeCheck {
     return AddAffected({.kind = CheckFinding::Kind::kFile,
                         .path = PathOf(name),
                         .message = std::move(what),
-                        .remedy = "it was saved so; " + RemedyOfSnapshot(snapshot_)});
+                        .remedy = "it was backed up like that; " + RemedyOfSnapshot(snapshot_)});
   }
 
   void Blame(CheckFinding& finding, BlobType type, const Id& id) {
@@ -246,7 +246,7 @@ class TreeCheck {
   // The first sign of damage in a snapshot: it is walked again from its top.
   Result<void> Confirm() {
     wants_confirmation_ = true;
-    return Fail(ErrorCode::kCorrupt, "the snapshot is looked at again");
+    return Fail(ErrorCode::kCorrupt, "the snapshot is checked again");
   }
 
   Result<void> AddAffected(CheckFinding finding) {
@@ -341,11 +341,12 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
     HF_ASSIGN(const std::vector<Id> now, ListSnapshotIds(repository.storage()));
     for (const Id& id : absent) {
       if (std::ranges::find(now, id) == now.end()) continue;
-      HF_TRY(log.Add({.kind = CheckFinding::Kind::kSnapshot,
-                      .state = kMissing,
-                      .id = id,
-                      .message = fmt::format("snapshot {} is listed and not there", id.Hex()),
-                      .remedy = "check again; if it stays so, the storage's list is wrong"}));
+      HF_TRY(
+          log.Add({.kind = CheckFinding::Kind::kSnapshot,
+                   .state = kMissing,
+                   .id = id,
+                   .message = fmt::format("snapshot {} is listed but does not exist", id.Hex()),
+                   .remedy = "check again; if the error persists, the storage's list is wrong"}));
     }
   }
   log.report().snapshots = snapshots.size();
@@ -357,7 +358,7 @@ Result<std::vector<SnapshotInfo>> LoadSnapshots(Repository& repository, CheckLog
 Result<void> CheckIndexFiles(Repository& repository, const Error& error, CheckLog& log,
                              const std::stop_token& stop) {
   constexpr std::string_view kRemedy =
-      "\"repository repair index\" makes the index anew from the packs; check again after it";
+      "`holdfast-agent repair index` rebuilds the index from the packs; check again after it";
   std::vector<FileInfo> files;
   HF_TRY(repository.storage().List(FileKind::kIndex, [&](const FileInfo& file) -> Result<void> {
     files.push_back(file);
@@ -413,9 +414,10 @@ Result<ReadSubset> ParseReadSubset(std::string_view text) {
     subset.share /= 100;
     return subset;
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no part of the packs", Quote(text)),
-              "write \"2/7\" for the second of seven parts, of at most 256, or \"10%\" for packs "
-              "drawn at random");
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("{} is not a part of the packs", Quote(text)),
+              "write \"2/7\" for the second of seven parts (at most 256), or \"10%\" for a random "
+              "choice of packs");
 }
 
 Result<void> CheckKeys(Storage& storage, const CheckOptions& options, CheckReport& report) {
@@ -434,10 +436,11 @@ Result<void> CheckKeys(Storage& storage, const CheckOptions& options, CheckRepor
     };
     const Result<void> done = read();
     if (done) continue;
-    HF_TRY(AddFile(log, CheckFinding::Kind::kKey, id, done.error(),
-                   fmt::format("put \"keys/{0}\" back from a copy; or remove it, where another key "
-                               "opens the repository, and make a new one: \"repository key add\"",
-                               id.Hex())));
+    HF_TRY(
+        AddFile(log, CheckFinding::Kind::kKey, id, done.error(),
+                fmt::format("restore \"keys/{0}\" from a copy; or, if another key opens the "
+                            "repository, remove it and add a new one: \"holdfast-agent key add\"",
+                            id.Hex())));
   }
   return {};
 }

@@ -57,14 +57,13 @@ void CheckLog::Count(std::uint64_t more) {
 
 std::string RemedyOfPack(const Id& pack, CheckFinding::State state) {
   constexpr std::string_view kThen =
-      "; \"backup --rehash\" then stores again what the sources still have of it";
+      "; `holdfast-agent backup --rehash` then stores again the data that the sources still have";
   switch (state) {
     case CheckFinding::State::kMissing:
-      return fmt::format("\"repository repair index\" takes it out of the index{}", kThen);
+      return fmt::format("`holdfast-agent repair index` removes it from the index{}", kThen);
     case CheckFinding::State::kDamaged:
-      return fmt::format(
-          "\"repository repair packs {}\" saves what is whole in it, and removes it{}", pack.Hex(),
-          kThen);
+      return fmt::format("`holdfast-agent repair packs {}` saves its intact blobs and removes it{}",
+                         pack.Hex(), kThen);
     case CheckFinding::State::kOutOfReach:
       break;
   }

@@ -143,7 +143,7 @@ Result<void> Decompressor::DecompressInto(ByteView frame, std::span<std::uint8_t
   if (declared == ZSTD_CONTENTSIZE_ERROR) return Fail(ErrorCode::kCorrupt, "not a zstd frame");
   const auto wrong_size = [&](unsigned long long size) {
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("{} bytes compressed, {} expected", size, plaintext.size()));
+                fmt::format("{} compressed bytes, expected {}", size, plaintext.size()));
   };
   if (declared != ZSTD_CONTENTSIZE_UNKNOWN && declared != plaintext.size()) {
     return wrong_size(declared);
@@ -186,9 +186,8 @@ Result<void> Decompressor::Stream(ByteView piece,
   ZSTD_inBuffer input{piece.data(), piece.size(), 0};
   while (true) {
     if (state_->is_at_end) {
-      return input.pos == input.size
-                 ? Result<void>{}
-                 : Fail(ErrorCode::kCorrupt, "there is more after the zstd frame");
+      return input.pos == input.size ? Result<void>{}
+                                     : Fail(ErrorCode::kCorrupt, "data follow the zstd frame");
     }
     ZSTD_outBuffer output{state_->piece.data(), state_->piece.size(), 0};
     const std::size_t rest = ZSTD_decompressStream(state_->context.get(), &output, &input);
@@ -220,7 +219,7 @@ Result<Bytes> Decompressor::DecompressUpTo(ByteView frame, std::size_t plain_max
     if (rest == 0 && input.pos == input.size) return plaintext;
     const bool has_room_left = output.pos < output.size;
     if (input.pos == input.size && has_room_left) {
-      return Fail(ErrorCode::kCorrupt, "the zstd frame is cut off");
+      return Fail(ErrorCode::kCorrupt, "the zstd frame is cut short");
     }
   }
 }

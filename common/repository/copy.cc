@@ -245,7 +245,7 @@ class Copy {
       const std::optional<Error>& withheld = lost_[static_cast<std::size_t>(type)].find(id)->second;
       if (withheld) {
         return Error(withheld->code(),
-                     fmt::format("{} needs {} blob {}, which cannot be had: {}",
+                     fmt::format("{} needs {} blob {}, which cannot be read: {}",
                                  Quote(path.empty() ? "/" : path), BlobTypeName(type), id.Hex(),
                                  withheld->message()))
             .WithHint(withheld->hint());
@@ -253,9 +253,7 @@ class Copy {
       return Error(ErrorCode::kCorrupt,
                    fmt::format("{} needs {} blob {}, which is lost",
                                Quote(path.empty() ? "/" : path), BlobTypeName(type), id.Hex()))
-          .WithHint(
-              "\"check --read-data\" of the repository that it is copied from names all that is "
-              "damaged");
+          .WithHint("`holdfast-agent check --read-data` of the source repository lists all damage");
     };
     std::vector<bool> seen(from_.BlobCount());
     std::vector<Pending> pending = {{"", snapshot.tree}};

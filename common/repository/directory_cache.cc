@@ -20,7 +20,7 @@ Result<Bytes> LoadNeededBlob(Repository& repository, BlobType type, const Id& id
   Result<Bytes> blob = repository.LoadBlob(type, id);
   if (blob || blob.error().code() != ErrorCode::kNotFound) return blob;
   return Fail(ErrorCode::kCorrupt, std::move(blob).error().message(),
-              "the repository is damaged; \"check\" names what else is missing");
+              "the repository is damaged; `holdfast-agent check` lists everything that is missing");
 }
 
 Result<DirectoryCache::Lease> DirectoryCache::Borrow(const Id& tree) {

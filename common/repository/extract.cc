@@ -111,7 +111,7 @@ Result<void> Extraction::ClearDirectory(const std::string& target) {
   HF_ASSIGN(const bool is_gone, existing_.Remove(target));
   if (is_gone) return {};
   return Fail(ErrorCode::kDenied,
-              fmt::format("{} is a mount point, and something else in the snapshot",
+              fmt::format("{} is a mount point, but has another type in the snapshot",
                           Quote(existing_.Shown(target))),
               "unmount it first");
 }
@@ -196,7 +196,7 @@ Result<void> Extraction::Tidy(const SelectedTree& tree) {
                        HF_ASSIGN(const bool is_gone, existing_.Remove(target));
                        if (!is_gone) {
                          outcome_.warnings.push_back(fmt::format(
-                             "{}: not removed, for another file system is mounted there",
+                             "{}: not removed because another file system is mounted there",
                              Quote(existing_.Shown(target))));
                        } else if (!is_part) {
                          ++outcome_.removed;

@@ -157,9 +157,9 @@ class DryRunner final : public SelectedTree::Visitor {
     }
     if (S_ISLNK(there->st_mode)) {
       return Fail(ErrorCode::kDenied,
-                  fmt::format("{} is a symlink where a directory must be, and is not followed",
+                  fmt::format("{} is a symlink instead of a directory, and is not followed",
                               Quote(existing_.Shown(found.target))),
-                  "restore into a fresh directory, or move the link away");
+                  "restore to a new directory, or move the link away");
     }
     HF_TRY(Tell(found.target, true, 'T'));
     return true;
@@ -295,10 +295,10 @@ bool IsTrusted(Overwrite overwrite, const Attributes& saved, const struct stat& 
 
 Error DirectoryInTheWay(const std::string& shown) {
   return Error(ErrorCode::kDenied,
-               fmt::format("{} is a directory that is not empty, and something else in the "
-                           "snapshot",
-                           Quote(shown)))
-      .WithHint("move it away, or let --delete remove it");
+               fmt::format(
+                   "{} is a directory that is not empty, but has another type in the snapshot",
+                   Quote(shown)))
+      .WithHint("move it away, or use --delete to remove it");
 }
 
 Result<void> VisitOthers(
@@ -332,7 +332,7 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
   progress.bytes_total = survey.bytes();
   struct statvfs status {};
   if (fstatvfs(top, &status) != 0) {
-    return Fail(ErrnoError(errno, "ask for the room in " + Quote(directory)));
+    return Fail(ErrnoError(errno, "get the free space of " + Quote(directory)));
   }
   const std::uint64_t room = status.f_frsize * (geteuid() == 0 ? status.f_bfree : status.f_bavail);
   // Some file systems do not know how large they are.
@@ -344,12 +344,12 @@ Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
   }
   const std::uint64_t files = geteuid() == 0 ? status.f_ffree : status.f_favail;
   if (status.f_files > 0 && survey.files_new() > files) {
-    return Fail(ErrorCode::kNoSpace,
-                fmt::format("restore into {} makes {}, and the file system has inodes for "
-                            "{}",
-                            Quote(directory), FormatCount(survey.files_new(), "file"), files),
-                "nothing was written; restore to another file system, or a part: --path, "
-                "--include");
+    return Fail(
+        ErrorCode::kNoSpace,
+        fmt::format("restore into {} creates {}, but the file system has inodes for only {}",
+                    Quote(directory), FormatCount(survey.files_new(), "file"), files),
+        "nothing was written; restore to another file system, or a part: --path, "
+        "--include");
   }
   return {};
 }

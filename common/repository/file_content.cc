@@ -17,7 +17,7 @@ constexpr std::size_t kBlobsAtOnce = 16;
 }  // namespace
 
 Error SizeMismatch(std::uint64_t bytes, std::uint64_t size) {
-  return {ErrorCode::kCorrupt, fmt::format("its blobs hold {}, its size is {}",
+  return {ErrorCode::kCorrupt, fmt::format("its blobs have {}, but its size is {}",
                                            FormatCount(bytes, "byte"), FormatCount(size))};
 }
 

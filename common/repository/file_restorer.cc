@@ -121,7 +121,7 @@ std::vector<std::string> FileRestorer::TakeWarnings() {
     worker->warnings.clear();
     worker->warnings_dropped = 0;
   }
-  if (dropped > 0) all.push_back(fmt::format("and {} more of the kind", dropped));
+  if (dropped > 0) all.push_back(fmt::format("and {} similar ones", dropped));
   return all;
 }
 
@@ -419,7 +419,7 @@ Result<void> FileRestorer::WriteBlobs(const Batch& batch) {
     // The places of all that follow were told by the index.
     if (bytes.size() != end - begin) {
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("data blob {} has {} bytes where the index says {}", content[i].Hex(),
+                  fmt::format("data blob {} has {} bytes, but the index says {}", content[i].Hex(),
                               bytes.size(), end - begin));
     }
     HF_TRY(large.made->WriteAt(begin, bytes));

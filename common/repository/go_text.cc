@@ -164,7 +164,7 @@ Result<std::string> GoUnquote(std::string_view text) {
     }
     if (!good)
       return Fail(ErrorCode::kCorrupt,
-                  "name " + Quote(text.substr(0, 200)) + " is not quoted as Go does");
+                  "name " + Quote(text.substr(0, 200)) + " is not quoted like Go strings");
   }
   return name;
 }

@@ -112,7 +112,7 @@ class IndexCache::Reader {
     const bool is_good = head_.byte_order == kByteOrder && head_.files <= kCountMax &&
                          head_.packs < BlobIndex::kTreeBit && head_.blobs < kCountMax &&
                          std::cmp_equal(status.st_size, head_.FileBytes());
-    if (!is_good) return Fail(ErrorCode::kCorrupt, "the index cache has an impossible head");
+    if (!is_good) return Fail(ErrorCode::kCorrupt, "the index cache has an invalid header");
     return head_;
   }
 
@@ -170,7 +170,7 @@ class IndexCache::Reader {
     PieceMark mark;
     std::memcpy(&mark, plaintext.data(), sizeof mark);
     if (mark.nonce != head_.nonce || mark.number != first_piece_ + piece) {
-      return Fail(ErrorCode::kCorrupt, "the index cache is put together of several");
+      return Fail(ErrorCode::kCorrupt, "the index cache mixes several versions");
     }
     take(ByteView(plaintext).subspan(sizeof mark));
     return {};
@@ -305,11 +305,11 @@ Result<Fd> OpenForWriting(int directory, const std::string& name, const std::str
 Result<void> CheckSpace(int directory, std::uint64_t bytes, const std::string& shown) {
   struct statvfs space {};
   if (::fstatvfs(directory, &space) != 0) {
-    return Fail(ErrnoError(errno, "look at the space of " + Quote(shown)));
+    return Fail(ErrnoError(errno, "get the free space of " + Quote(shown)));
   }
   const std::uint64_t left = std::uint64_t{space.f_bavail} * space.f_frsize;
   if (bytes <= left / 2) return {};
-  return Fail(ErrorCode::kNoSpace, fmt::format("{} for it are too much beside the {} that are left",
+  return Fail(ErrorCode::kNoSpace, fmt::format("it needs {}, which is too much with {} free",
                                                FormatBytes(bytes), FormatBytes(left)));
 }
 

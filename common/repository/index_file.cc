@@ -58,9 +58,9 @@ bool ReadBlob(JsonReader& json, PackContents::Blob& blob) {
     }
   }
   if (json.failed()) return false;
-  if (!has_id || !has_type || !has_offset) return json.Reject("a blob lacks id, type or offset");
+  if (!has_id || !has_type || !has_offset) return json.Reject("a blob has no id, type or offset");
   if (blob.length < crypto::kSealOverhead || blob.length > kU32Max - blob.offset) {
-    return json.Reject("a blob has an impossible place");
+    return json.Reject("a blob has an impossible position");
   }
   blob.compressed = blob.plain_length != 0;
   if (!blob.compressed) {
@@ -92,7 +92,7 @@ bool ReadPack(JsonReader& json, PackContents& pack) {
     }
   }
   if (json.failed()) return false;
-  return has_id || json.Reject("a pack lacks its id");
+  return has_id || json.Reject("a pack has no id");
 }
 
 }  // namespace

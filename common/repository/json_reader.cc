@@ -100,7 +100,7 @@ bool JsonReader::TakeHex4(char32_t& value) {
 }
 
 bool JsonReader::TakeEscape(std::string& out) {
-  if (at_ >= text_.size()) return Reject("string without end");
+  if (at_ >= text_.size()) return Reject("unterminated string");
   char letter = text_[at_++];
   constexpr std::string_view kLetters = "\"\\/bfnrt";
   constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
@@ -173,7 +173,7 @@ bool JsonReader::TakeRest(std::string& out) {
       at_ += point.length;
     }
   }
-  return Reject("string without end");
+  return Reject("unterminated string");
 }
 
 bool JsonReader::Unsigned(std::uint64_t& out, std::uint64_t largest) {
@@ -227,7 +227,7 @@ bool JsonReader::SkipScalar() {
     for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
       if (text_[at_] == '\\') ++at_;
     }
-    if (at_ >= text_.size()) return Reject("string without end");
+    if (at_ >= text_.size()) return Reject("unterminated string");
     ++at_;
     return true;
   }

@@ -41,7 +41,7 @@ Result<Bytes> ReadVerified(Storage& storage, const FileInfo& file) {
   }
   HF_ASSIGN(Bytes content, storage.Get(file.name, {}));
   if (HexEncode(crypto::Sha256Of(content)) != file.name.name) {
-    return Fail(ErrorCode::kCorrupt, "its content does not have the hash that its name says");
+    return Fail(ErrorCode::kCorrupt, "its content does not match the hash in its name");
   }
   return content;
 }
@@ -140,10 +140,10 @@ Result<OpenedKey> OpenMasterKey(Storage& storage, const Secret& password, Random
     if (cache != nullptr) cache->Add(id, password, **key);
     return OpenedKey{id, **key};
   }
-  std::string hint = "check that the password file is the one of this repository";
+  std::string hint = "check that the password file belongs to this repository";
   if (files.size() > kKeysTriedMax) {
     hint = fmt::format(
-        "only the first {} of {} keys are tried; remove some with \"repository key remove\"",
+        "only the first {} of {} keys are tried; remove some with \"holdfast-agent key remove\"",
         kKeysTriedMax, files.size());
   }
   return Fail(ErrorCode::kDenied, fmt::format("wrong password for {}", Quote(storage.location())),

@@ -79,10 +79,10 @@ Result<Id> AddKey(Repository& repository, const Secret& password, const InitOpti
   if (password.empty()) return Fail(ErrorCode::kInvalidArgument, "the new password is empty");
   HF_ASSIGN(const std::vector<FileInfo> files, ListKeyFiles(repository.storage()));
   if (files.size() >= kKeysTriedMax) {
-    return Fail(ErrorCode::kDenied,
-                fmt::format("there are {} keys, and opening tries no more than {}", files.size(),
-                            kKeysTriedMax),
-                "remove one that nobody uses: \"repository key list\", \"repository key remove\"");
+    return Fail(
+        ErrorCode::kDenied,
+        fmt::format("there are {} keys, and at most {} are tried", files.size(), kKeysTriedMax),
+        "remove an unused one: \"holdfast-agent key list\", \"holdfast-agent key remove\"");
   }
   HF_ASSIGN(const Bytes content, repository.MakeKey(password, options));
   const Id id{crypto::Sha256Of(content)};
@@ -101,7 +101,7 @@ Result<void> RemoveKey(Repository& repository, const Id& key) {
   HF_ASSIGN(const std::vector<FileInfo> files, ListKeyFiles(repository.storage()));
   if (files.size() < 2) {
     return Fail(ErrorCode::kDenied, fmt::format("key {} is the only one", key.Hex().substr(0, 8)),
-                "without it nobody could open the repository; add another one before");
+                "without it, the repository could not be opened; add another one first");
   }
   return repository.storage().Remove({FileKind::kKey, key.Hex()});
 }

@@ -26,7 +26,7 @@ Bytes GrowingTree::TakeText() {
 }
 
 std::unexpected<Error> TreeSplitter::Bad() const {
-  return Fail(ErrorCode::kCorrupt, fmt::format("bad JSON at byte {}: no list of nodes", at_));
+  return Fail(ErrorCode::kCorrupt, fmt::format("bad JSON at byte {}: not a list of nodes", at_));
 }
 
 Result<void> TreeSplitter::Add(ByteView piece, const Visit& visit) {
@@ -174,7 +174,7 @@ Result<void> TreeSplitter::Take(char c) {
 Result<void> TreeSplitter::Finish() const {
   if (state_ == State::kEnd && has_nodes_) return {};
   return Fail(ErrorCode::kCorrupt,
-              state_ == State::kEnd ? "no field \"nodes\"" : "the JSON ends in its middle");
+              state_ == State::kEnd ? "no field \"nodes\"" : "the JSON is cut short");
 }
 
 }  // namespace holdfast::repository

@@ -64,9 +64,9 @@ Result<std::optional<LockInfo>> LoadLock(Repository& repository, const FileInfo&
     if (pause.count() == 0) {
       return Fail(std::move(lock)
                       .error()
-                      .While(fmt::format("look at lock \"{}\"", FilePath(file.name)))
-                      .WithHint("if nobody else uses the repository, \"holdfast-agent "
-                                "unlock --remove-all\" clears it"));
+                      .While(fmt::format("read lock \"{}\"", FilePath(file.name)))
+                      .WithHint("if no other process uses the repository, \"holdfast-agent unlock "
+                                "--remove-all\" removes it"));
     }
     Wait(options, pause);
   }
@@ -82,10 +82,11 @@ Result<void> RefuseConflict(Repository& repository, const LockOptions& options, 
     std::string hint = "wait until it is done, e.g. with --retry-lock 10m";
     if (SeemsGone(lock, options.holder)) {
       hint =
-          "no process here has that number: unless it is in a container that shares this host's "
+          "no process on this host has that pid: unless it runs in a container with this host's "
           "name, run \"holdfast-agent unlock\"";
     } else if (AgeOf(lock, repository.clock()) > kLockStaleAge) {
-      hint = "it is stale; make sure that process is gone, then run \"holdfast-agent unlock\"";
+      hint =
+          "it is stale; make sure that the process has ended, then run \"holdfast-agent unlock\"";
     }
     return Fail(ErrorCode::kBusy,
                 fmt::format("locked by {}@{}, pid {}, since {}", lock.user, lock.host, lock.pid,
@@ -164,7 +165,7 @@ class HeldLock final : public Lock {
                                    FormatDuration(age));
     if (last_error_) text += ": " + last_error_->message();
     return Fail(ErrorCode::kTimedOut, std::move(text),
-                "run the same again; what is stored already is not stored twice");
+                "run the same command again; it reuses the data that is already stored");
   }
 
   Result<void> Confirm() const override {
@@ -281,7 +282,7 @@ class HeldLock final : public Lock {
       const Result<FileInfo> found = repository_.storage().Stat({FileKind::kLock, file.Hex()});
       if (found) return {};
       if (found.error().code() != ErrorCode::kNotFound) {
-        return Fail(Error(found.error()).While("look for the repository's lock"));
+        return Fail(Error(found.error()).While("check the repository's lock"));
       }
       std::lock_guard state(state_mutex_);
       if (current_.id != file) continue;
@@ -291,10 +292,10 @@ class HeldLock final : public Lock {
   }
 
   static Error Removed() {
-    return Error(ErrorCode::kTimedOut, "the repository's lock was lost: somebody removed it")
+    return Error(ErrorCode::kTimedOut, "the repository's lock was lost: another process removed it")
         .WithHint(
-            "what this run has stored may be pruned by now: run the same again, and remove no lock "
-            "of a run that is at work");
+            "the data of this run may already be pruned: run the same command again, and never "
+            "remove the lock of a running process");
   }
 
   // A file that cannot be removed now is tried again at the next tick and at the end; after that

@@ -37,20 +37,21 @@ Result<void> LostList::Outcome() const {
   for (const std::string& one : kept_) names += (names.empty() ? "" : "; ") + one;
   if (count_ > kept_.size()) names += fmt::format("; and {} more", count_ - kept_.size());
   if (damaged_ == 0) {
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("the storage does not give {} of the snapshot's files and directories, "
-                            "which were not written: {}",
-                            count_, names),
-                hint_.empty() ? "everything else is there" : "everything else is there; " + hint_);
+    return Fail(
+        ErrorCode::kUnsupported,
+        fmt::format("the storage does not return {} of the snapshot's files and directories, which "
+                    "were not written: {}",
+                    count_, names),
+        hint_.empty() ? "everything else was written" : "everything else was written; " + hint_);
   }
   const std::string others =
-      damaged_ < count_ ? fmt::format(", or not given by the storage ({}),", count_ - damaged_)
+      damaged_ < count_ ? fmt::format(", or not returned by the storage ({}),", count_ - damaged_)
                         : "";
   return Fail(ErrorCode::kCorrupt,
               fmt::format("{} of the snapshot's files and directories are damaged in the "
                           "repository{} and were not written: {}",
                           count_, others, names),
-              "everything else is there; an older snapshot may hold them");
+              "everything else was written; an older snapshot may have them");
 }
 
 }  // namespace holdfast::repository

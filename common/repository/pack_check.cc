@@ -96,7 +96,7 @@ class PackReader {
     std::uint64_t fingerprint = 0;
     for (const PackContents::Blob& blob : blobs) fingerprint += Fingerprint(blob);
     if (reading_.faults.empty() && fingerprint != summary.fingerprint) {
-      reading_.faults.emplace_back("its header and the index name different blobs");
+      reading_.faults.emplace_back("its header and the index list different blobs");
     }
     return ReadBlobs(file.size, blobs);
   }
@@ -152,7 +152,7 @@ class PackReader {
     }
     for (; next < blobs.size(); ++next) AddBad(blobs[next], std::string(kBehindEnd));
     if (hash.Finish() != pack_.bytes)
-      reading_.faults.emplace_back("its content does not have the hash that is its name");
+      reading_.faults.emplace_back("its content does not match the hash in its name");
     return {};
   }
 
@@ -272,7 +272,7 @@ Result<void> PackCheck::CheckFiles() {
     report_.blobs += pack.blobs;
     if (pack.has_data && pack.has_trees && mixed++ < kMixedNamed) {
       report_.hints.push_back(
-          fmt::format("pack {} holds data and trees; a prune sorts them apart", id.Hex()));
+          fmt::format("pack {} has data and trees; a prune separates them", id.Hex()));
     }
   }
   if (mixed > kMixedNamed) {
@@ -294,7 +294,7 @@ Result<void> PackCheck::CheckFiles() {
       const CheckFinding::State state = CheckFinding::State::kDamaged;
       HF_TRY(AddPack(
           id, state,
-          fmt::format("pack {} has {}, the index makes it {}", id.Hex(),
+          fmt::format("pack {} has {}, but the index implies {}", id.Hex(),
                       FormatCount(file->size, "byte"), FormatCount(packs_[id].file_bytes))));
       // What lies behind its end is lost; the rest shows when it is read.
       HF_ASSIGN(std::vector<PackContents::Blob> entries, IndexEntries(repository_, id));
@@ -307,7 +307,7 @@ Result<void> PackCheck::CheckFiles() {
   report_.packs = packs_.size();
   if (report_.packs_unreferenced != 0) {
     report_.hints.push_back(
-        fmt::format("{} in no index: left by an interrupted backup, or being written right now",
+        fmt::format("{} not in the index: left by an interrupted backup, or being written now",
                     FormatCount(report_.packs_unreferenced, "pack")));
   }
   return FindLost();
@@ -319,19 +319,20 @@ void PackCheck::AddHints() const {
       std::ranges::any_of(packs_, [](const auto& pack) { return pack.second.is_missing; });
   if (is_one_missing) {
     report_.hints.emplace_back(
-        "\"repository repair index\" takes the packs that are not there out of the index");
+        "`holdfast-agent repair index` removes missing packs from the index");
   }
   if (!damaged_.empty()) {
     std::string ids;
     for (const Id& id : damaged_ | std::views::take(kPacksNamed)) ids += " " + id.Hex();
     report_.hints.push_back(
-        fmt::format("\"repository repair packs{}{}\" saves what is whole in the damaged packs, and "
-                    "removes them",
+        fmt::format("`holdfast-agent repair packs{}{}` saves the intact blobs of the damaged packs "
+                    "and removes them",
                     ids, damaged_.size() > kPacksNamed ? " ..." : ""));
   }
   if (is_one_missing || !damaged_.empty()) {
     report_.hints.emplace_back(
-        "\"backup --rehash\" then stores again what the sources still have of what was lost");
+        "`holdfast-agent backup --rehash` then stores again the lost data that the sources still "
+        "have");
   }
 }
 
@@ -400,7 +401,7 @@ Result<void> PackCheck::Tell(const Id& pack, const PackReading& reading) {
   if (reading.out_of_reach) {
     HF_TRY(AddPack(
         pack, CheckFinding::State::kOutOfReach,
-        fmt::format("pack {} cannot be had: {}", pack.Hex(), reading.out_of_reach->message()),
+        fmt::format("pack {} cannot be read: {}", pack.Hex(), reading.out_of_reach->message()),
         reading.out_of_reach->hint()));
     report_.AddHintOf(*reading.out_of_reach);
     --report_.packs_read;

@@ -48,7 +48,8 @@ Result<std::vector<PackContents::Blob>> DecodePackHeader(ByteView plaintext) {
     blob.type = static_cast<BlobType>(type & 1);
     blob.compressed = (type & kCompressedBit) != 0;
     const std::size_t size = blob.compressed ? kPackEntryCompressedBytes : kPackEntryBytes;
-    if (plaintext.size() < size) return Fail(ErrorCode::kCorrupt, "the header ends in an entry");
+    if (plaintext.size() < size)
+      return Fail(ErrorCode::kCorrupt, "the header ends in the middle of an entry");
     blob.length = ReadU32(plaintext.subspan(1));
     if (blob.length < crypto::kSealOverhead) {
       return Fail(ErrorCode::kCorrupt, "a blob in the header is too short");
@@ -79,13 +80,14 @@ Result<std::vector<PackContents::Blob>> ReadPackHeader(crypto::Sealer& sealer, B
     return Fail(ErrorCode::kCorrupt, fmt::format("header length {} is impossible", length));
   }
   Result<Bytes> plaintext = sealer.Open(pack.last(length));
-  if (!plaintext) return Fail(std::move(plaintext).error().While("open the header"));
+  if (!plaintext) return Fail(std::move(plaintext).error().While("decrypt the header"));
   HF_ASSIGN(std::vector<PackContents::Blob> blobs, DecodePackHeader(*plaintext));
   std::uint64_t sum = 0;
   for (const PackContents::Blob& blob : blobs) sum += blob.length;
   if (sum != pack.size() - length) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("the header lists {} bytes of blobs, there are {}",
-                                                 sum, pack.size() - length));
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("the header lists {} bytes of blobs, but there are {}", sum,
+                            pack.size() - length));
   }
   return blobs;
 }

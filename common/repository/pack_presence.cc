@@ -18,7 +18,8 @@ namespace {
 // So many packs are asked for one by one; beyond, one list of all is cheaper.
 constexpr std::size_t kStatsMax = 200;
 constexpr std::string_view kHint =
-    "something took it from the repository; back the source up again, and run \"check\"";
+    "it was removed from the repository; back the source up again, and run \"holdfast-agent "
+    "check\"";
 
 Error Lacking(const std::string& tree, std::string_view what) {
   return Error(ErrorCode::kCorrupt, fmt::format("{}: {}", tree, what)).WithHint(std::string(kHint));
@@ -117,8 +118,8 @@ class PresenceCheck {
       if (!size) {
         bad_[id] = fmt::format("pack {} is in the index but not in the storage", id.Hex());
       } else if (*size != expected) {
-        bad_[id] =
-            fmt::format("pack {} has {} bytes, the index makes it {}", id.Hex(), *size, expected);
+        bad_[id] = fmt::format("pack {} has {} bytes, but the index implies {}", id.Hex(), *size,
+                               expected);
       }
     }
     return {};
@@ -129,7 +130,7 @@ class PresenceCheck {
     const std::optional<BlobLocation> first = repository_.Find(type, id);
     if (!first) {
       return Fail(Lacking(
-          top.name, fmt::format("{} blob {} of {} is in no pack of the index", BlobTypeName(type),
+          top.name, fmt::format("{} blob {} of {} is not in the index", BlobTypeName(type),
                                 id.Hex(), path.empty() ? std::string("its top") : Quote(path))));
     }
     if (!bad_.contains(first->pack)) {

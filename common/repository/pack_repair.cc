@@ -73,7 +73,7 @@ class PackRepair {
       if (!file) {
         return Fail(ErrorCode::kNotFound,
                     fmt::format("pack {} is neither in the index nor in the storage", pack.Hex()),
-                    "\"check --read-data\" names the damaged ones");
+                    "`holdfast-agent check --read-data` lists the damaged ones");
       }
       Result<std::vector<PackContents::Blob>> header =
           LoadPackHeader(repository_.storage(), sealer_, pack, file->size);

@@ -137,7 +137,7 @@ class PartWriterImpl final : public PartWriter {
       read.is_reused_directory = true;
     } else if (has_content) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("item {} has content but is no file", Quote(item.path)));
+                  fmt::format("item {} has content but is not a file", Quote(item.path)));
     }
     read.path = std::move(item.path);
     read_.push_back(std::move(read));
@@ -219,8 +219,8 @@ class PartWriterImpl final : public PartWriter {
 
   static Result<void> OutOfOrder(std::string_view path) {
     return Fail(ErrorCode::kInternal,
-                fmt::format("item {} comes again or too late: items must arrive depth-first, each "
-                            "path once, a directory before what lies in it",
+                fmt::format("item {} is repeated or out of order: items must arrive depth-first, "
+                            "each path once, a directory before its content",
                             Quote(path)));
   }
 
@@ -341,9 +341,8 @@ class PartWriterImpl final : public PartWriter {
 
   static Error CannotReuse(const Reuse& reuse) {
     return Error(ErrorCode::kCorrupt,
-                 fmt::format("the previous snapshot does not hold {} completely any more",
-                             Quote(reuse.path)))
-        .WithHint("\"check\" tells what the repository has lost");
+                 fmt::format("the previous snapshot no longer has all of {}", Quote(reuse.path)))
+        .WithHint("`holdfast-agent check` lists what the repository has lost");
   }
 
   Result<std::optional<Error>> ReadContent(ByteReader& reader, Item& item, Read& read) {

@@ -141,7 +141,7 @@ Result<PathFilter::Pattern> PathFilter::ParseOne(std::string_view option, const 
     if (part == ".." && pattern.is_absolute) continue;
     if (!IsPatternPart(part)) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} {}: {} is no pattern", option, Quote(text), Quote(part)),
+                  fmt::format("{} {}: {} is not a pattern", option, Quote(text), Quote(part)),
                   R"(brackets need an end and something in them, "\" something behind it; "\[" is )"
                   "a bracket itself");
     }
@@ -149,8 +149,8 @@ Result<PathFilter::Pattern> PathFilter::ParseOne(std::string_view option, const 
   }
   if (pattern.parts.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} {}: it names nothing", option, Quote(text)),
-                "leave it out for everything, or name a path from the snapshot's top: "
+                fmt::format("{} {}: it matches nothing", option, Quote(text)),
+                "leave it out for everything, or give a path from the top of the snapshot: "
                 "\"/data/etc\", \"*.conf\"");
   }
   // What lies before the slash in front is a part, too, that `*` can stand for.

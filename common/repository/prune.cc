@@ -115,7 +115,7 @@ class Prune {
         ErrorCode::kCorrupt,
         fmt::format("{} missing that snapshots need: {}{}", FormatCount(lost.size(), "blob"), names,
                     lost.size() > kNamedMax ? ", ..." : ""),
-        "nothing was changed; \"check\" names the snapshots and paths that need them");
+        "nothing was changed; `holdfast-agent check` lists the snapshots and paths that need them");
   }
 
   // --- packs
@@ -188,14 +188,14 @@ class Prune {
       const Pack& pack = packs_[location.pack];
       const auto unread = unread_.find({location.pack, location.offset});
       return Fail(unread == unread_.end() ? ErrorCode::kCorrupt : unread->second,
-                  fmt::format("{} blob {} is needed, and its pack {} {}", BlobTypeName(type),
+                  fmt::format("{} blob {} is needed, but its pack {} {}", BlobTypeName(type),
                               id.Hex(), location.pack.Hex(),
                               pack.file_bytes == 0 ? "is not in the storage"
                               : !pack.is_long_enough()
-                                  ? "does not have the size that the index makes it"
-                                  : "does not give it whole, as none does that has it"),
-                  "nothing was changed; \"check --read-data\" names the snapshots and paths that "
-                  "need it");
+                                  ? "does not have the size that the index implies"
+                                  : "has a damaged copy, like every other pack with it"),
+                  "nothing was changed; `holdfast-agent check --read-data` lists the snapshots and "
+                  "paths that need it");
     });
   }
 
@@ -456,7 +456,8 @@ class Prune {
                       .error()
                       .While(fmt::format("copy {} blob {} from pack {}", BlobTypeName(blob.type),
                                          blob.id.Hex(), pack_id.Hex()))
-                      .WithHint("nothing was removed; \"check --read-data\" names what needs it"));
+                      .WithHint("nothing was removed; `holdfast-agent check --read-data` lists the "
+                                "snapshots and paths that need it"));
     }
     progress_.bytes += EntryBytes(location);
     const bool is_tree = blob.type == BlobType::kTree;

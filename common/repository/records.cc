@@ -31,7 +31,8 @@ const Json* FindField(const Json& object, const char* name) {
 }
 
 std::unexpected<Error> BadField(const char* name, const char* expected) {
-  return Fail(ErrorCode::kCorrupt, fmt::format("field \"{}\" is missing or no {}", name, expected));
+  return Fail(ErrorCode::kCorrupt,
+              fmt::format("field \"{}\" is missing or not a {}", name, expected));
 }
 
 Result<std::string> TextField(const Json& object, const char* name) {

@@ -41,7 +41,7 @@ constexpr std::string_view kChunkerLabel = "holdfast content chunker v1";
 FileName NameOf(FileKind kind, const Id& id) { return {kind, id.Hex()}; }
 
 std::unexpected<Error> WrongHash() {
-  return Fail(ErrorCode::kCorrupt, "its content does not have the hash that is its id");
+  return Fail(ErrorCode::kCorrupt, "its content does not match its id");
 }
 
 class OpenedRepository final : public Repository {
@@ -314,7 +314,7 @@ Result<std::vector<BlobLocation>> OpenedRepository::PlacesOf(BlobType type, cons
   if (!locations.empty()) return locations;
   return Fail(ErrorCode::kNotFound,
               fmt::format("{} blob {} is not in the index", BlobTypeName(type), id.Hex()),
-              "run \"check\" to see what else is missing");
+              "run `holdfast-agent check` to list everything that is missing");
 }
 
 template <typename T, typename Load>
@@ -393,8 +393,8 @@ Result<Bytes> OpenedRepository::OpenBlob(BlobType, const Id& id, const BlobLocat
     HF_ASSIGN(plaintext, tools->sealer.Open(sealed));
   } else {
     if (location.plain_length > kBlobBytesMax) {
-      return Fail(ErrorCode::kUnsupported, fmt::format("a blob of {} is beyond what is read here",
-                                                       FormatBytes(location.plain_length)));
+      return Fail(ErrorCode::kUnsupported,
+                  fmt::format("a blob of {} is too large", FormatBytes(location.plain_length)));
     }
     if (sealed.size() < crypto::kSealOverhead) {
       return Fail(ErrorCode::kCorrupt, "too short to be sealed data");
@@ -461,8 +461,8 @@ Result<Bytes> OpenedRepository::LoadSealed(FileKind kind, const Id& id) {
     }
     if (i == kTriesMax) break;
   }
-  return Fail(Error(ErrorCode::kCorrupt, "its content does not have the hash that its name says")
-                  .While(shown));
+  return Fail(
+      Error(ErrorCode::kCorrupt, "its content does not match the hash in its name").While(shown));
 }
 
 Result<Bytes> OpenedRepository::SealFile(FileKind, ByteView json) {
@@ -500,15 +500,15 @@ Result<bool> HoldsAny(Storage& storage, FileKind kind) {
 }
 
 constexpr std::string_view kInterruptedHint =
-    "an init was interrupted, or \"config\" was lost: if nothing was ever saved there, remove the "
-    "directory \"keys\", and \"config\" if it is empty, and run init again; otherwise put "
-    "\"config\" back from a copy";
+    "`init` was interrupted, or \"config\" was lost: if the repository was never used, remove the "
+    "directory \"keys\", and \"config\" if it is empty, and run `init` again; otherwise restore "
+    "\"config\" from a copy";
 
 Result<void> RefuseExisting(Storage& storage) {
   const std::string where = Quote(storage.location());
   HF_ASSIGN(bool has_config, HoldsAny(storage, FileKind::kConfig));
   if (has_config) {
-    return Fail(ErrorCode::kAlreadyExists, fmt::format("a repository exists at {} already", where),
+    return Fail(ErrorCode::kAlreadyExists, fmt::format("a repository already exists at {}", where),
                 "use it, or choose another place");
   }
   for (FileKind kind : {FileKind::kKey, FileKind::kSnapshot}) {
@@ -594,7 +594,7 @@ Result<std::unique_ptr<Repository>> Repository::Open(std::unique_ptr<Storage> st
     if (key.error().code() == ErrorCode::kNotFound) {
       return Fail(
           ErrorCode::kCorrupt, key.error().message(),
-          "without a key file the repository cannot be opened; put \"keys\" back from a copy");
+          "without a key file the repository cannot be opened; restore \"keys\" from a copy");
     }
     return Fail(std::move(key).error());
   }

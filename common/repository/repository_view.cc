@@ -41,7 +41,7 @@ class ContentReader final : public ByteReader {
   Result<std::size_t> AtEnd() const {
     if (total_ == size_) return std::size_t{0};
     return Fail(ErrorCode::kCorrupt,
-                fmt::format("read {}: its blobs hold {}, its size is {}", Quote(path_),
+                fmt::format("read {}: its blobs have {}, but its size is {}", Quote(path_),
                             FormatCount(total_, "byte"), FormatCount(size_)));
   }
 
@@ -115,7 +115,7 @@ Result<std::optional<Manifest>> LoadManifest(Repository& repository, const Direc
     json += AsText(ByteView(buffer).first(*count));
     // A stranger's list of blobs may be longer than the size beside it says.
     if (json.size() > kManifestBytesMax) {
-      return Fail(ErrorCode::kCorrupt, "manifest.json is longer than any that was ever written");
+      return Fail(ErrorCode::kCorrupt, "manifest.json is too long");
     }
   }
   HF_ASSIGN(Manifest manifest, DecodeManifest(json));
@@ -146,7 +146,7 @@ Result<std::vector<std::string_view>> SplitPath(std::string_view path) {
     if (component.empty() || component == "." || component == ".." ||
         component.find('\0') != std::string_view::npos) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} is no path inside a snapshot", Quote(path)),
+                  fmt::format("{} is not a path inside a snapshot", Quote(path)),
                   R"(write it from the snapshot's top, without "." and "..")");
     }
     components.push_back(component);
@@ -272,7 +272,7 @@ Result<TreeNode> RepositoryView::Need(std::string_view path) {
         fmt::format("snapshot {} has no {}", snapshot_id_.substr(0, 8), Quote(path)),
         names.empty() ? fmt::format("{} is empty", where) : fmt::format("{} has {}", where, names));
   }
-  return Fail(ErrorCode::kInternal, fmt::format("path {} came and went", Quote(path)));
+  return Fail(ErrorCode::kInternal, fmt::format("path {} appeared and disappeared", Quote(path)));
 }
 
 Result<std::optional<Attributes>> RepositoryView::Stat(std::string_view path) {
@@ -303,7 +303,7 @@ Result<void> RepositoryView::List(std::string_view path,
 Result<std::unique_ptr<ByteReader>> RepositoryView::Open(std::string_view path) {
   HF_ASSIGN(TreeNode node, Need(path));
   if (node.attributes.type != NodeType::kFile) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is no file", Quote(path)));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a file", Quote(path)));
   }
   return OpenContent(repository_, node, std::string(path));
 }

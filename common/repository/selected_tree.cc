@@ -53,7 +53,7 @@ Result<void> SelectedTree::Select(const std::vector<std::string>& paths) {
     HF_ASSIGN(std::string path, Normalize(text));
     if (!LiesIn(path, strip_)) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} does not lie in {}", Quote(text), Quote(strip_)));
+                  fmt::format("{} is not in {}", Quote(text), Quote(strip_)));
     }
     wanted.insert(std::move(path));
   }

@@ -104,7 +104,7 @@ Error NothingFound(const std::vector<SnapshotInfo>& snapshots, std::string_view 
         "the repository has only safety snapshots: --undo restores them");
   }
   return std::move(error).WithHint(
-      fmt::format("snapshots exist of {}; `holdfast-agent list` shows them all",
+      fmt::format("the repository has snapshots of {}; `holdfast-agent list` shows them all",
                   FirstFew({sources.begin(), sources.end()})));
 }
 
@@ -278,7 +278,7 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
       listing.snapshots.push_back(*std::move(snapshot));
     } else if (IsDamage(snapshot.error())) {
       Error error = std::move(snapshot).error().WithHint(
-          fmt::format("\"repository forget {}\" takes a damaged snapshot away", ShortId(id)));
+          fmt::format("`holdfast-agent forget {}` removes a damaged snapshot", ShortId(id)));
       listing.unreadable.push_back({id, std::move(error)});
     } else if (IsOutOfReach(snapshot.error())) {
       listing.unreadable.push_back({id, std::move(snapshot).error()});
@@ -288,8 +288,8 @@ Result<SnapshotListing> ListReadableSnapshots(Repository& repository, Vanished v
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("snapshot {} was listed but does not exist: {}", id.Hex(),
                               snapshot.error().message()),
-                  "nothing was changed; try again, and where it stays so look at the storage, "
-                  "which lists what it does not have");
+                  "nothing was changed; try again, and if the error persists, check the storage: "
+                  "it lists files that do not exist");
     }
   }
   RecogniseOldSafetySnapshots(repository, listing.snapshots);

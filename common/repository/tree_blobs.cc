@@ -58,7 +58,7 @@ Result<void> VerifyLargeTree(crypto::Sealer& sealer, ByteView sealed,
   }
   return Fail(
       ErrorCode::kInternal,
-      fmt::format("tree blob {} was sealed and does not open to what it was", blob.id.Hex()),
+      fmt::format("tree blob {} was encrypted, but does not decrypt to its content", blob.id.Hex()),
       "test this machine's memory");
 }
 

@@ -116,7 +116,7 @@ Result<void> TreeBuilder::CheckSize(std::uint64_t bytes) const {
   if (bytes + kTreeTail.size() <= kBlobBytesMax) return {};
   return Fail(ErrorCode::kUnsupported,
               fmt::format("a directory of {} entries does not fit into one tree blob", size()),
-              "spread its files over several directories");
+              "distribute its files over several directories");
 }
 
 void TreeBuilder::Clear() {

@@ -172,7 +172,7 @@ class TreeDiff {
     if (!location) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
-                  "run \"check\" to see what needs it");
+                  "run `holdfast-agent check` to list the paths that need it");
     }
     DiffCounts& counts = side == kFirst ? report_.removed : report_.added;
     ++(type == BlobType::kData ? counts.data_blobs : counts.tree_blobs);

@@ -87,7 +87,7 @@ Result<void> StatsCounter::AddBlob(BlobType type, const Id& id) {
   if (!location) {
     return Fail(ErrorCode::kCorrupt,
                 fmt::format("{} blob {} is in no pack", BlobTypeName(type), id.Hex()),
-                "run \"check\" to see what needs it");
+                "run `holdfast-agent check` to list the paths that need it");
   }
   ++stats_.blobs;
   stats_.bytes += location->plain_length;
@@ -111,7 +111,7 @@ Result<void> StatsCounter::AddFile(const std::string& path, const TreeNode& node
     if (!location) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} needs data blob {}, which is in no pack", Quote(path), id.Hex()),
-                  "run \"check\" to see what else is missing");
+                  "run `holdfast-agent check` to list everything that is missing");
     }
     ++stats_.blobs;
     stats_.bytes += location->plain_length;

@@ -11,7 +11,7 @@ Result<Id> ParseId(std::string_view hex) {
   Result<Bytes> bytes = HexDecode(hex);
   if (!bytes || bytes->size() != id.bytes.size()) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is no id of 64 hexadecimal digits", Quote(hex.substr(0, 100))));
+                fmt::format("{} is not an id of 64 hexadecimal digits", Quote(hex.substr(0, 100))));
   }
   std::ranges::copy(*bytes, id.bytes.begin());
   return id;

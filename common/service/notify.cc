@@ -28,8 +28,8 @@ Result<std::uint64_t> ParseNumber(std::string_view name, std::string_view text) 
   std::uint64_t number = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size() && number > 0) return number;
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("{}={} is no number", name, Quote(text)),
-              "systemd sets it; start the service by systemctl, or unset it");
+  return Fail(ErrorCode::kInvalidArgument, fmt::format("{}={} is not a number", name, Quote(text)),
+              "systemd sets it; start the service with systemctl, or unset it");
 }
 
 // The address as the kernel takes it; its length leaves out what follows an abstract name.
@@ -63,8 +63,8 @@ Result<Notifier> Notifier::Create(const NotifyEnvironment& environment) {
                  name.size() < sizeof(sockaddr_un::sun_path);
   if (!is_name) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("NOTIFY_SOCKET={} is no UNIX socket", Quote(name)),
-                "systemd sets it; start the service by systemctl, or unset it");
+                fmt::format("NOTIFY_SOCKET={} is not a UNIX socket", Quote(name)),
+                "systemd sets it; start the service with systemctl, or unset it");
   }
   if (!environment.watchdog_usec.empty()) {
     HF_ASSIGN(std::uint64_t usec, ParseNumber("WATCHDOG_USEC", environment.watchdog_usec));
@@ -81,7 +81,7 @@ Result<Notifier> Notifier::Create(const NotifyEnvironment& environment) {
   struct timeval limit {};
   limit.tv_sec = kSendMax.count();
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0) {
-    return Fail(ErrnoError(errno, "limit the time to tell systemd"));
+    return Fail(ErrnoError(errno, "set the time limit for notifying systemd"));
   }
   notifier.address_ = name;
   notifier.socket_ = std::move(socket);
@@ -112,11 +112,12 @@ Result<void> Notifier::Send(const std::string& text) const {
   const auto* where = reinterpret_cast<const struct sockaddr*>(&address);
   while (::sendto(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL, where, size) < 0) {
     if (errno == EINTR) continue;
-    if (errno == EAGAIN) return Fail(ErrorCode::kTimedOut, "systemd does not take what it is told");
+    if (errno == EAGAIN)
+      return Fail(ErrorCode::kTimedOut, "systemd does not accept the notification");
     int number = errno;
     return Fail(ErrorCode::kUnavailable,
-                fmt::format("tell systemd at {}: {}", Quote(address_), std::strerror(number)),
-                "is the service's unit of Type=notify, and NotifyAccess= as it was shipped?");
+                fmt::format("notify systemd at {}: {}", Quote(address_), std::strerror(number)),
+                "check that the unit has Type=notify, and NotifyAccess= as shipped");
   }
   return {};
 }

@@ -41,7 +41,7 @@ Result<void> SetGroups(const ServiceUser& user) {
   const bool has_name = user.name != std::to_string(user.user);
   const int done = has_name ? ::initgroups(user.name.c_str(), user.group) : ::setgroups(0, nullptr);
   if (done == 0) return {};
-  return Fail(ErrnoError(errno, "take the groups of user " + Quote(user.name)));
+  return Fail(ErrnoError(errno, "set the groups of user " + Quote(user.name)));
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ class SharedFile final : public CredentialSource {
     HF_ASSIGN(auto found, ParseCredentialsFile(AsText(*bytes), profile_, path_));
     if (!found && is_required_) {
       return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("no profile {} in {}", Quote(profile_), Quote(path_)));
+                  fmt::format("profile {} does not exist in {}", Quote(profile_), Quote(path_)));
     }
     return found;
   }
@@ -190,7 +190,7 @@ class WebIdentity final : public CredentialSource {
     return Fail(may_help ? ErrorCode::kUnavailable : ErrorCode::kDenied,
                 fmt::format("STS answered {}{}", reply.status,
                             code.empty() ? "" : " (" + Quote(code) + ")"),
-                may_help ? "" : "check role_arn, the token's age and what the role trusts");
+                may_help ? "" : "check role_arn, the token's age and the role's trust policy");
   }
 
   std::string role_;
@@ -297,7 +297,7 @@ Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
   Result<void> checked = CheckKeys(credentials);
   if (checked && credentials.access_key_id.empty()) {
     checked = Fail(ErrorCode::kInvalidArgument, "no aws_access_key_id",
-                   "other ways to log in than by keys are not read from this file");
+                   "only access keys are read from this file");
   }
   if (!checked) {
     return Fail(std::move(checked).error().While(
@@ -318,14 +318,14 @@ Result<Credentials> ParseMetadataCredentials(std::string_view text) {
   }
   if (text_of("Code") != "Success") {
     return Fail(ErrorCode::kDenied, "instance metadata has no credentials for the machine's role",
-                "check the instance profile and what its role trusts");
+                "check the instance profile and its role's trust policy");
   }
   const Result<WallTime> expires_at = ParseTime(text_of("Expiration"));
   Credentials credentials{.access_key_id = text_of("AccessKeyId"),
                           .secret_access_key = Secret(text_of("SecretAccessKey")),
                           .session_token = Secret(text_of("Token"))};
   if (!expires_at || !CheckKeys(credentials) || credentials.access_key_id.empty()) {
-    return Fail(ErrorCode::kCorrupt, "instance metadata answered credentials that lack something");
+    return Fail(ErrorCode::kCorrupt, "instance metadata answered with incomplete credentials");
   }
   credentials.expires_at = *expires_at;
   return credentials;
@@ -342,7 +342,7 @@ Result<Credentials> ParseStsCredentials(std::string_view text) {
       .secret_access_key = Secret(std::string(found->TextOf("SecretAccessKey"))),
       .session_token = Secret(std::string(found->TextOf("SessionToken")))};
   if (!expires_at || !CheckKeys(credentials) || credentials.access_key_id.empty()) {
-    return Fail(ErrorCode::kCorrupt, "STS answered credentials that lack something");
+    return Fail(ErrorCode::kCorrupt, "STS answered with incomplete credentials");
   }
   credentials.expires_at = *expires_at;
   return credentials;

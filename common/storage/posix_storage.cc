@@ -50,9 +50,8 @@ Error Explain(const Error& error, const std::string& root) {
   }
   if (error.code() == ErrorCode::kDenied) {
     return Error(error).WithHint(
-        "the repository's directory must be writable by this user, and not mounted read-only; for "
-        "a "
-        "systemd unit ReadWritePaths= names it");
+        "the repository's directory must be writable by this user, and not mounted read-only; a "
+        "systemd unit must list it in ReadWritePaths=");
   }
   return error;
 }
@@ -305,14 +304,16 @@ Result<Bytes> PosixStorage::Get(const FileName& name, ByteRange range) {
   HF_ASSIGN(std::uint64_t size, SizeOf(file.get(), path));
   if (range.offset == 0 && range.length == 0) {
     if (size > kWholeFileBytesMax) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("{} has {}: no file of a repository is so large",
-                                                   Quote(path), FormatBytes(size)));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("{} has {}: too large for a file of a repository", Quote(path),
+                              FormatBytes(size)));
     }
     range.length = size;
   }
   if (range.offset > size || range.length > size - range.offset) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("{} has {} bytes, {} at {} were asked for",
-                                                 Quote(path), size, range.length, range.offset));
+    return Fail(ErrorCode::kCorrupt,
+                fmt::format("{} has {} bytes, but {} bytes at {} were requested", Quote(path), size,
+                            range.length, range.offset));
   }
   Bytes content(range.length);
   HF_TRY(ReadAllAt(file.get(), content, range.offset, path));

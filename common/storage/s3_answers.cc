@@ -32,7 +32,7 @@ Result<std::string> DecodeKey(std::string_view text) {
       const int high = i + 2 < text.size() ? HexDigit(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;
       if (high < 0 || low < 0) {
-        return Fail(ErrorCode::kCorrupt, "a list with a key that is not encoded right");
+        return Fail(ErrorCode::kCorrupt, "a list with a wrongly encoded key");
       }
       key += static_cast<char>(high * 16 + low);
       i += 2;
@@ -56,7 +56,7 @@ struct CodeMeaning {
 };
 constexpr std::string_view kRightsHint =
     "the key's policy must allow s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and "
-    "s3:DeleteObject on what is in it";
+    "s3:DeleteObject on its objects";
 constexpr std::array kMeanings = {
     CodeMeaning{"SlowDown", ErrorCode::kUnavailable, ""},
     CodeMeaning{"RequestTimeout", ErrorCode::kUnavailable, ""},
@@ -74,22 +74,22 @@ constexpr std::array kMeanings = {
     CodeMeaning{"InvalidAccessKeyId", ErrorCode::kDenied,
                 "the server does not know the access key id"},
     CodeMeaning{"SignatureDoesNotMatch", ErrorCode::kDenied,
-                "the secret access key is wrong, or a proxy on the way changes requests"},
+                "the secret access key is wrong, or a proxy changes requests"},
     CodeMeaning{"RequestTimeTooSkewed", ErrorCode::kDenied, "set this machine's clock"},
-    CodeMeaning{"ExpiredToken", ErrorCode::kDenied, "the session of these credentials is over"},
+    CodeMeaning{"ExpiredToken", ErrorCode::kDenied, "the session of these credentials has expired"},
     CodeMeaning{"ExpiredTokenException", ErrorCode::kDenied,
-                "the session of these credentials is over"},
-    CodeMeaning{"InvalidToken", ErrorCode::kDenied, "the session token is not the key's"},
+                "the session of these credentials has expired"},
+    CodeMeaning{"InvalidToken", ErrorCode::kDenied, "the session token does not belong to the key"},
     CodeMeaning{"XAmzContentSHA256Mismatch", ErrorCode::kCorrupt,
-                "the content is not what its name says: check this machine's memory"},
+                "the content does not match its name: check this machine's memory"},
     CodeMeaning{"BadDigest", ErrorCode::kCorrupt,
-                "the content changed on its way: check this machine's memory and the network"},
+                "the content changed in transit: check this machine's memory and the network"},
     CodeMeaning{"QuotaExceeded", ErrorCode::kNoSpace, "raise the bucket's quota"},
     CodeMeaning{"XMinioAdminBucketQuotaExceeded", ErrorCode::kNoSpace, "raise the bucket's quota"},
     CodeMeaning{"XMinioStorageFull", ErrorCode::kNoSpace, "free space on the server"},
     CodeMeaning{"InvalidObjectState", ErrorCode::kUnsupported,
-                "the file lies in an archive class: have it and all its like brought back first, "
-                "and keep lifecycle rules away from the repository"},
+                "the file is in an archive storage class: first restore it and all similar files, "
+                "and exclude the repository from lifecycle rules"},
     CodeMeaning{"NotImplemented", ErrorCode::kUnsupported, ""},
 };
 
@@ -148,8 +148,8 @@ Error ErrorOfAnswer(int status, const HttpHeaders& headers, const AnsweredError&
       // S3 names what is missing (above). Anything else may be a proxy whose server is just being
       // started, and who believed that would take what is there for removed.
       return Answered(ErrorCode::kUnavailable, status, answered,
-                      "S3 names what is missing; a proxy before it answers so, or something else: "
-                      "check that the service is up, and that the URL names it");
+                      "an S3 service would say what is missing, so this answer is from a proxy or "
+                      "another program: check that the service is up and that the URL is correct");
     case 405:
       return Answered(ErrorCode::kDenied, status, answered);
     case 409:
@@ -195,11 +195,12 @@ Result<ListPage> ParseListPage(std::string_view body) {
   }
   const std::string_view is_cut = root.TextOf("IsTruncated");
   if (is_cut != "true" && is_cut != "false") {
-    return Fail(ErrorCode::kCorrupt, "a list that does not say whether there is more");
+    return Fail(ErrorCode::kCorrupt, "a list that does not say whether it is complete");
   }
   if (is_cut == "true") {
     page.next = root.TextOf("NextContinuationToken");
-    if (page.next.empty()) return Fail(ErrorCode::kCorrupt, "a list with more and no way to it");
+    if (page.next.empty())
+      return Fail(ErrorCode::kCorrupt, "an incomplete list without a continuation token");
   }
   return page;
 }

@@ -255,17 +255,20 @@ std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& 
   const std::string what = fmt::format("{} in {}", request.what, Quote(place_.location));
   Error error = ErrorOfAnswer(answer.status, answer.headers, answer.error);
   if (answer.error.code == "NoSuchBucket" && was_bucket_there_) {
-    return Fail(Error(ErrorCode::kUnavailable, error.message())
-                    .While(what)
-                    .WithHint("the bucket was there a moment ago; if it is really gone, so is the "
-                              "repository"));
+    return Fail(
+        Error(ErrorCode::kUnavailable, error.message())
+            .While(what)
+            .WithHint(
+                "the bucket existed a moment ago; if it was deleted, the repository is lost"));
   }
   const bool is_strange = answer.status == 404 && answer.error.code.empty();
   if (is_strange && !was_bucket_there_ && ++strange_404s_ > kStrange404sMax) {
-    return Fail(Error(ErrorCode::kInvalidArgument, error.message())
-                    .While(what)
-                    .WithHint("no S3 service has answered yet, which names what is missing: check "
-                              "the URL's host and port, and that a proxy there knows the service"));
+    return Fail(
+        Error(ErrorCode::kInvalidArgument, error.message())
+            .While(what)
+            .WithHint(
+                "no S3 service has answered yet, as this answer does not say what is missing: "
+                "check the URL's host and port, and the configuration of a proxy there"));
   }
   return Fail(std::move(error).While(what));
 }
@@ -295,8 +298,8 @@ Result<void> S3Storage::Create() {
   if (made.is_success() || made.error.code == "BucketAlreadyOwnedByYou") return {};
   if (made.error.code == "BucketAlreadyExists") {
     return Fail(ErrorCode::kDenied,
-                fmt::format("bucket {} belongs to somebody else", Quote(place_.bucket)),
-                "bucket names are the same for everybody: choose another one");
+                fmt::format("bucket {} belongs to another account", Quote(place_.bucket)),
+                "bucket names are global: choose another one");
   }
   return Refused(make, made);
 }
@@ -344,8 +347,8 @@ Result<Bytes> S3Storage::Get(const FileName& name, ByteRange range) {
       HF_ASSIGN(const FileInfo info, Stat(name));
       if (range.length == 0 && range.offset <= info.size) return Bytes();
       return Fail(ErrorCode::kCorrupt,
-                  fmt::format("{}: it has {} bytes, {} at {} were asked for", request.what,
-                              info.size, range.length, range.offset));
+                  fmt::format("{}: it has {} bytes, but {} bytes at {} were requested",
+                              request.what, info.size, range.length, range.offset));
     }
     request.headers.emplace_back(
         "range", fmt::format("bytes={}-{}", range.offset, range.offset + range.length - 1));
@@ -367,20 +370,21 @@ Result<Bytes> S3Storage::TakeRange(const Request& request, Answer answer, ByteRa
     return Fail(ErrorCode::kUnsupported,
                 fmt::format("{} in {}: the server answers a range with the whole file",
                             request.what, Quote(place_.location)),
-                "use a service, or a proxy before it, that knows ranges");
+                "use a service, or a proxy before it, that supports ranges");
   }
   if (answer.status != 206 || !given || given->first != range.offset || given->last > last ||
       answer.body.size() != given->last - given->first + 1) {
     return Fail(ErrorCode::kUnavailable,
-                fmt::format("{} in {}: the server answered {} and not the range that was asked for",
+                fmt::format("{} in {}: the server answered {} instead of the requested range",
                             request.what, Quote(place_.location), answer.status));
   }
   if (given->last == last) return std::move(answer.body);
   const bool is_file_short = given->total <= last;
-  return Fail(is_file_short ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
-              fmt::format("{} in {}: it has {} bytes, {} at {} were asked for, and {} came",
-                          request.what, Quote(place_.location), given->total, range.length,
-                          range.offset, answer.body.size()));
+  return Fail(
+      is_file_short ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
+      fmt::format("{} in {}: it has {} bytes, but {} bytes at {} were requested, and {} came",
+                  request.what, Quote(place_.location), given->total, range.length, range.offset,
+                  answer.body.size()));
 }
 
 Result<FileInfo> S3Storage::Stat(const FileName& name) {
@@ -390,9 +394,8 @@ Result<FileInfo> S3Storage::Stat(const FileName& name) {
   const std::string* length = FindHeader(answer.headers, "content-length");
   const std::optional<std::uint64_t> size = length == nullptr ? std::nullopt : ParseNumber(*length);
   if (size) return FileInfo{name, *size};
-  return Fail(ErrorCode::kUnavailable,
-              fmt::format("{} in {}: the server did not say how long it is", request.what,
-                          Quote(place_.location)));
+  return Fail(ErrorCode::kUnavailable, fmt::format("{} in {}: the server did not give its length",
+                                                   request.what, Quote(place_.location)));
 }
 
 Result<void> S3Storage::List(FileKind kind,
@@ -403,8 +406,8 @@ Result<void> S3Storage::List(FileKind kind,
     HF_ASSIGN(std::string next, ListPageFrom(kind, token, visit));
     if (next.empty()) return {};
     if (next == token) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("list {}: the server's list goes in circles",
-                                                   Quote(place_.location)));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("list {}: the server's list repeats itself", Quote(place_.location)));
     }
     token = std::move(next);
   }

@@ -103,7 +103,7 @@ std::unexpected<Error> BadUrl(std::string_view url, std::string_view why) {
 
 Result<Place> ParsePlace(std::string_view url, const Settings& settings) {
   std::string_view rest = url;
-  if (!rest.starts_with("s3:")) return BadUrl(url, "is no S3 URL");
+  if (!rest.starts_with("s3:")) return BadUrl(url, "is not an S3 URL");
   rest.remove_prefix(3);
   std::string_view scheme = "https";
   if (rest.starts_with("//")) return BadUrl(url, "names no host");
@@ -123,7 +123,7 @@ Result<Place> ParsePlace(std::string_view url, const Settings& settings) {
   std::string prefix;
   if (bucket_end != path.npos) {
     prefix = path.substr(bucket_end + 1);
-    if (!IsPrefix(prefix)) return BadUrl(url, "has a prefix with an empty or odd part");
+    if (!IsPrefix(prefix)) return BadUrl(url, "has a prefix with an empty or invalid component");
     prefix += '/';
   }
 

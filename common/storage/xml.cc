@@ -50,7 +50,7 @@ class XmlReader {
     (void)Take("\xef\xbb\xbf");
     if (Take("<?xml")) {
       const std::size_t end = text_.find("?>", at_);
-      if (end == text_.npos || end - at_ > 200) return Bad("an XML declaration without an end");
+      if (end == text_.npos || end - at_ > 200) return Bad("an unterminated XML declaration");
       at_ = end + 2;
     }
     HF_TRY(SkipMisc());
@@ -58,7 +58,7 @@ class XmlReader {
     XmlElement root;
     HF_TRY(ReadElement(root, 1));
     HF_TRY(SkipMisc());
-    if (at_ != text_.size()) return Bad("something behind the document's end");
+    if (at_ != text_.size()) return Bad("text after the end of the document");
     return root;
   }
 
@@ -87,14 +87,14 @@ class XmlReader {
   // Behind "<!--".
   Result<void> SkipComment() {
     const std::size_t end = text_.find("--", at_);
-    if (end == text_.npos || text_.substr(end, 3) != "-->") return Bad("a comment without an end");
+    if (end == text_.npos || text_.substr(end, 3) != "-->") return Bad("an unterminated comment");
     at_ = end + 3;
     return {};
   }
 
   Result<std::string_view> ReadName() {
     const std::size_t begin = at_;
-    if (at_ == text_.size() || !IsNameStart(text_[at_])) return Bad("no name where one must be");
+    if (at_ == text_.size() || !IsNameStart(text_[at_])) return Bad("a missing name");
     while (at_ < text_.size() && IsNameByte(text_[at_])) ++at_;
     if (at_ - begin > 256) return Bad("a name that is too long");
     return text_.substr(begin, at_ - begin);
@@ -102,21 +102,21 @@ class XmlReader {
 
   // Behind "<": its name, attributes, content and end. The depth is bounded, so this may recurse.
   Result<void> ReadElement(XmlElement& element, std::size_t depth) {
-    if (depth > kXmlDepthMax) return Bad("too many elements inside each other");
+    if (depth > kXmlDepthMax) return Bad("elements nested too deeply");
     if (++elements_ > kXmlElementsMax) return Bad("too many elements");
     HF_ASSIGN(const std::string_view full_name, ReadName());
     const std::size_t colon = full_name.rfind(':');
     element.name = full_name.substr(colon == full_name.npos ? 0 : colon + 1);
-    if (element.name.empty()) return Bad("no name where one must be");
+    if (element.name.empty()) return Bad("a missing name");
     HF_ASSIGN(const bool is_empty, ReadAttributes());
     if (is_empty) return {};
     for (;;) {
-      if (at_ == text_.size()) return Bad("an element without an end");
+      if (at_ == text_.size()) return Bad("an unterminated element");
       if (text_[at_] != '<') {
         HF_TRY(ReadCharacter(element.text));
       } else if (Take("</")) {
         HF_ASSIGN(const std::string_view end_name, ReadName());
-        if (end_name != full_name) return Bad("an element that another one's end closes");
+        if (end_name != full_name) return Bad("an element closed by the end tag of another");
         SkipSpaces();
         if (!Take(">")) return Bad("an end tag without \">\"");
         return {};
@@ -138,7 +138,7 @@ class XmlReader {
       SkipSpaces();
       if (Take("/>")) return true;
       if (Take(">")) return false;
-      if (at_ == before) return Bad("a name that goes on where it must not");
+      if (at_ == before) return Bad("a name with invalid characters");
       HF_TRY(ReadName());
       SkipSpaces();
       if (!Take("=")) return Bad("an attribute without \"=\"");
@@ -146,7 +146,7 @@ class XmlReader {
       const char quote = at_ < text_.size() ? text_[at_] : '\0';
       if (quote != '"' && quote != '\'') return Bad("an attribute without quotes");
       const std::size_t end = text_.find(quote, at_ + 1);
-      if (end == text_.npos) return Bad("an attribute without an end");
+      if (end == text_.npos) return Bad("an unterminated attribute");
       if (text_.substr(at_, end - at_).find('<') != std::string_view::npos) {
         return Bad("\"<\" in an attribute");
       }
@@ -157,7 +157,7 @@ class XmlReader {
   // Behind "<![CDATA[".
   Result<void> ReadPlain(std::string& text) {
     const std::size_t end = text_.find("]]>", at_);
-    if (end == text_.npos) return Bad("a CDATA section without an end");
+    if (end == text_.npos) return Bad("an unterminated CDATA section");
     for (; at_ < end; ++at_) {
       if (!IsPlainByte(text_[at_])) return Bad("a control character");
       text += text_[at_];
@@ -194,7 +194,7 @@ class XmlReader {
         std::from_chars(begin, text_.data() + text_.size(), point, is_hex ? 16 : 10);
     if (error != std::errc() || end == text_.data() + text_.size() || *end != ';' ||
         !IsCharacter(point)) {
-      return Bad("a character that is none");
+      return Bad("an invalid character");
     }
     AppendUtf8(text, point);
     at_ = static_cast<std::size_t>(end - text_.data()) + 1;

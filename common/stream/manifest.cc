@@ -24,7 +24,7 @@ Json PartToJson(const PartManifest& part) {
 Result<WallTime> TimeFromJson(const Json& json) {
   Result<WallTime> time = ParseTime(json.get<std::string>());
   if (time) return time;
-  return Fail(ErrorCode::kCorrupt, "manifest is not of its form: " + time.error().message());
+  return Fail(ErrorCode::kCorrupt, "manifest is malformed: " + time.error().message());
 }
 
 // The JSON library would convert any number, also one that no count can be.
@@ -32,8 +32,7 @@ Result<std::uint64_t> CountFromJson(const Json& json, const char* name) {
   const auto count = json.find(name);
   if (count == json.end()) return 0;
   if (count->is_number_unsigned()) return count->get<std::uint64_t>();
-  return Fail(ErrorCode::kCorrupt,
-              fmt::format("manifest is not of its form: {} is not a count", name));
+  return Fail(ErrorCode::kCorrupt, fmt::format("manifest is malformed: {} is not a count", name));
 }
 
 Result<PartManifest> PartFromJson(const Json& json) {
@@ -108,7 +107,7 @@ Result<void> CheckVersion(const Json& json) {
   }
   if (version->get<std::uint64_t>() > Manifest::kFormatVersion) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("manifest has format {}, this program knows {}",
+                fmt::format("manifest has format {}, but this program supports {}",
                             version->get<std::uint64_t>(), Manifest::kFormatVersion),
                 "use a newer Holdfast, or restic, which needs no manifest");
   }
@@ -182,14 +181,14 @@ std::string EncodeManifest(const Manifest& manifest) {
 Result<Manifest> DecodeManifest(std::string_view text) {
   if (IsTooDeep(text)) return Fail(ErrorCode::kCorrupt, "manifest is nested too deeply");
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is no JSON");
+  if (json.is_discarded()) return Fail(ErrorCode::kCorrupt, "manifest is not JSON");
   HF_TRY(CheckVersion(json));
   try {
     HF_ASSIGN(Manifest manifest, FromJson(json));
     HF_ASSIGN(manifest.cut_time, TimeFromJson(json.at("cut_time")));
     return manifest;
   } catch (const Json::exception& e) {
-    return Fail(ErrorCode::kCorrupt, std::string("manifest is not of its form: ") + e.what());
+    return Fail(ErrorCode::kCorrupt, std::string("manifest is malformed: ") + e.what());
   }
 }
 

@@ -52,7 +52,7 @@ Result<std::uint64_t> Octal(const Block& block, const Field& field) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), number, 8);
   if (error != std::errc() || end != raw.data() + raw.size()) {
-    return Corrupt("a number in a header of the archive is none");
+    return Corrupt("a number in a header of the archive is malformed");
   }
   return number;
 }
@@ -86,12 +86,12 @@ Result<void> TakeRecord(std::string_view key, std::string_view value, Records& r
     std::uint64_t size = 0;
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), size);
     if (error != std::errc() || end != value.data() + value.size()) {
-      return Corrupt(fmt::format("the size {} in the archive is no number",
+      return Corrupt(fmt::format("the size {} in the archive is not a number",
                                  Quote(value.substr(0, kShownBytesMax))));
     }
     records.size = size;
   } else if (key.starts_with("GNU.sparse.")) {
-    return Fail(ErrorCode::kUnsupported, "the archive holds a sparse file in GNU tar's way");
+    return Fail(ErrorCode::kUnsupported, "the archive has a sparse file in GNU tar's format");
   }
   return {};
 }
@@ -104,7 +104,7 @@ Result<void> ParseRecords(std::string_view text, Records& records) {
     const auto digits = static_cast<std::size_t>(end - text.data());
     const bool is_good = error == std::errc() && length <= text.size() && length > digits + 2 &&
                          text[digits] == ' ' && text[length - 1] == '\n';
-    if (!is_good) return Corrupt("a record in the archive is none");
+    if (!is_good) return Corrupt("a record in the archive is malformed");
     const std::string_view record = text.substr(digits + 1, length - digits - 2);
     const std::size_t equals = record.find('=');
     if (equals == std::string_view::npos) return Corrupt("a record in the archive has no value");
@@ -144,7 +144,7 @@ Result<void> TarReader::Data(std::span<std::uint8_t> buffer) {
 }
 
 Result<std::string> TarReader::TakeRecords(std::uint64_t size) {
-  if (size > kRecordsMax) return Corrupt("the archive has records beyond any measure");
+  if (size > kRecordsMax) return Corrupt("the archive has too many records");
   std::string text(size, '\0');
   HF_TRY(Fill({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}));
   padding_ = (kBlock - size % kBlock) % kBlock;
@@ -155,12 +155,12 @@ Result<std::string> TarReader::TakeRecords(std::uint64_t size) {
 Result<std::optional<TarEntry>> TarReader::End() {
   Block block;
   HF_TRY(Fill(block));
-  if (!IsZero(block)) return Corrupt("the archive goes on behind its end");
+  if (!IsZero(block)) return Corrupt("the archive continues after its end");
   for (;;) {
     HF_ASSIGN(const std::size_t count, read_(block));
     if (count == 0) return std::nullopt;
     std::fill(block.begin() + static_cast<std::ptrdiff_t>(count), block.end(), std::uint8_t{0});
-    if (!IsZero(block)) return Corrupt("something stands behind the archive's end");
+    if (!IsZero(block)) return Corrupt("data follow the end of the archive");
   }
 }
 
@@ -173,19 +173,19 @@ Result<std::optional<TarEntry>> TarReader::Next() {
     Block block;
     HF_TRY(Fill(block));
     if (IsZero(block)) {
-      if (has_records) return Corrupt("the archive ends where an entry should stand");
+      if (has_records) return Corrupt("the archive ends where an entry is expected");
       return End();
     }
     if (!HasRightChecksum(block)) {
-      return Corrupt("a header of the archive does not have the checksum that it says");
+      return Corrupt("the checksum of a header of the archive is wrong");
     }
     if (Raw(block, kMagic) != std::string_view("ustar\0", 6)) {
-      return Fail(ErrorCode::kUnsupported, "the archive is of another dialect of tar");
+      return Fail(ErrorCode::kUnsupported, "the archive has another tar format");
     }
     const char type = static_cast<char>(block[kType]);
     HF_ASSIGN(const std::uint64_t size, Octal(block, kSize));
     if (type == 'x' || type == 'g') {
-      if (has_records) return Corrupt("the archive has records where an entry should stand");
+      if (has_records) return Corrupt("the archive has records where an entry is expected");
       HF_ASSIGN(const std::string text, TakeRecords(size));
       if (type == 'g') {
         Records global;
@@ -199,7 +199,7 @@ Result<std::optional<TarEntry>> TarReader::Next() {
     }
     if (type < '0' || type > '6') {
       return Fail(ErrorCode::kUnsupported,
-                  fmt::format("the archive has an entry of the type {}", Quote({&type, 1})));
+                  fmt::format("the archive has an entry of type {}", Quote({&type, 1})));
     }
     TarEntry entry{.type = type,
                    .path = Text(block, kName),
@@ -213,7 +213,7 @@ Result<std::optional<TarEntry>> TarReader::Next() {
     if (records.target) entry.target = *std::move(records.target);
     if (type == '5' && entry.path.ends_with('/')) entry.path.pop_back();
     if (entry.size > kContentMax || (type != '0' && entry.size != 0)) {
-      return Corrupt(fmt::format("{} in the archive has a size that it cannot have",
+      return Corrupt(fmt::format("{} in the archive has an impossible size",
                                  Quote(std::string_view(entry.path).substr(0, kShownBytesMax))));
     }
     left_ = entry.size;

@@ -153,13 +153,13 @@ Result<Bytes> AddSignature(PayloadType type, ByteView envelope, const Signature&
   if (std::ranges::find(decoded.signatures, signature.key_id, &Signature::key_id) !=
       decoded.signatures.end()) {
     return Fail(ErrorCode::kAlreadyExists,
-                fmt::format("the {} is signed by key {} already", PayloadTypeWord(type),
+                fmt::format("the {} is already signed by key {}", PayloadTypeWord(type),
                             crypto::ShortKeyId(signature.key_id)));
   }
   if (decoded.signatures.size() == kSignaturesMax) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("the {} has {} signatures already, and no more fit",
-                            PayloadTypeWord(type), kSignaturesMax));
+                fmt::format("the {} already has {} signatures, the maximum", PayloadTypeWord(type),
+                            kSignaturesMax));
   }
   decoded.signatures.push_back(signature);
   return Assemble(type, decoded.payload, decoded.signatures);

@@ -19,7 +19,7 @@ Result<void> CheckTimes(const v1::Fresh& fresh, WallTime now) {
   if (fresh.now_ms() < 0 || fresh.now_ms() > kUnixMillisecondsMax ||
       fresh.expires_at_ms() < fresh.now_ms() ||
       fresh.expires_at_ms() - fresh.now_ms() > kFreshLife.count()) {
-    return Refuse("with a life of more than an hour");
+    return Refuse("that is valid for more than an hour");
   }
   if (now_ms - kClockAllowance.count() > fresh.expires_at_ms()) {
     return Refuse("has expired", "compare the clocks of agent and controller");
@@ -47,7 +47,7 @@ Result<v1::Fresh> VerifyFresh(ByteView bytes, const RootDocument& root, const Ag
                               Quote(agent.node)));
   }
   if (!nonce.empty() && !std::ranges::equal(AsBytes(fresh.nonce()), nonce)) {
-    return Refuse("that answers another question");
+    return Refuse("that answers another request");
   }
   if (fresh.root_version() != root.version()) {
     return Refuse(fmt::format("of version {} of the root document; this agent has version {}",

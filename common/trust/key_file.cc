@@ -34,7 +34,7 @@ Result<void> FillAndLink(int fd, const std::string& temporary, const std::string
   if (link(temporary.c_str(), path.c_str()) == 0) return {};
   if (errno != EEXIST) return Fail(ErrnoError(errno, "create " + Quote(path)));
   return Fail(ErrorCode::kAlreadyExists, fmt::format("{} already exists", Quote(path)),
-              "move it away first; a key that is lost cannot be made again");
+              "move it away first; a lost key cannot be recreated");
 }
 
 // The file that was looked at is the one that is read, so by its descriptor.
@@ -43,8 +43,9 @@ Result<Secret> ReadPrivate(const std::string& path) {
   struct stat status {};
   if (fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
   if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-    return Fail(ErrorCode::kDenied, fmt::format("the key in {} is open to others", Quote(path)),
-                fmt::format("chmod 600 {}, and consider whether somebody has read it", path));
+    return Fail(ErrorCode::kDenied,
+                fmt::format("the key in {} is accessible to group or others", Quote(path)),
+                fmt::format("chmod 600 {}, and consider whether another user has read it", path));
   }
   Bytes bytes(kKeyFileBytesMax);
   std::size_t size = 0;

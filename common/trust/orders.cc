@@ -62,20 +62,21 @@ Result<void> CheckOrder(const v1::Plan& plan) {
       return CheckBackup(plan.backup());
     case v1::Plan::kCut:
       if (plan.cut().backup_plan_id().size() != kPlanIdBytes) {
-        return Malformed("no id of the plan to cut");
+        return Malformed("the id of the plan to cut is missing");
       }
       return {};
     case v1::Plan::kCompose:
       return CheckCompose(plan.compose());
     case v1::Plan::kInventory:
       if (!plan.inventory().after().empty() && !IsSnapshotId(plan.inventory().after())) {
-        return Malformed("an inventory after what is no snapshot's id");
+        return Malformed("an inventory that starts after an invalid snapshot id");
       }
       return {};
     case v1::Plan::kRestore:
-      if (plan.restore().snapshot().size() != kDigestBytes) return Malformed("no snapshot's id");
+      if (plan.restore().snapshot().size() != kDigestBytes)
+        return Malformed("an invalid snapshot id");
       if (plan.restore().target_case() == v1::RestoreOrder::TARGET_NOT_SET) {
-        return Malformed("a restore to nowhere");
+        return Malformed("a restore without a target");
       }
       return {};
     case v1::Plan::kEnd:

@@ -55,15 +55,15 @@ Result<void> CheckCluster(Examination& examination) {
   const std::string& cluster_id = examination.plan().cluster_id();
   const std::string& ours = examination.context().root.cluster_id();
   if (cluster_id == ours) return {};
-  return Refuse(fmt::format("the plan is for cluster {}; this node is of {}", Quote(cluster_id),
-                            Quote(ours)));
+  return Refuse(fmt::format("the plan is for cluster {}, but this node belongs to {}",
+                            Quote(cluster_id), Quote(ours)));
 }
 
 Result<void> CheckNode(Examination& examination) {
   const std::string& node = examination.plan().node();
   const std::string& ours = examination.context().agent.node;
   if (node == ours) return {};
-  return Refuse(fmt::format("the plan is for node {}; this is {}", Quote(node), Quote(ours)));
+  return Refuse(fmt::format("the plan is for node {}, but this is {}", Quote(node), Quote(ours)));
 }
 
 Result<void> CheckIncarnation(Examination& examination) {
@@ -71,8 +71,9 @@ Result<void> CheckIncarnation(Examination& examination) {
   const std::uint64_t ours = examination.context().agent.incarnation;
   if (incarnation == ours) return {};
   return Refuse(
-      fmt::format("the plan is for incarnation {} of this node; it is {} now", incarnation, ours),
-      incarnation > ours ? "the node has joined again elsewhere; only one may run" : "");
+      fmt::format("the plan is for incarnation {} of this node, but the current one is {}",
+                  incarnation, ours),
+      incarnation > ours ? "the node has joined again on another machine; only one may run" : "");
 }
 
 Result<void> CheckEpoch(Examination& examination) {
@@ -80,9 +81,9 @@ Result<void> CheckEpoch(Examination& examination) {
   const std::uint64_t lowest = std::max(context.epoch_highest, context.root.epoch());
   const std::uint64_t epoch = examination.plan().controller_epoch();
   if (epoch >= lowest) return {};
-  return Refuse(
-      fmt::format("the plan is of a controller of epoch {}; epoch {} has begun", epoch, lowest),
-      "another controller has taken over; stop the old one");
+  return Refuse(fmt::format("the plan is from a controller of epoch {}, but epoch {} has begun",
+                            epoch, lowest),
+                "another controller has taken over; stop the old one");
 }
 
 Result<void> CheckTime(Examination& examination) {
@@ -93,11 +94,11 @@ Result<void> CheckTime(Examination& examination) {
   // issue.
   if (plan.issued_at_ms() < 0 || plan.not_before_ms() < plan.issued_at_ms() ||
       plan.expires_at_ms() <= plan.not_before_ms() || plan.expires_at_ms() > kUnixMillisecondsMax) {
-    return Refuse("the plan's times are in no order");
+    return Refuse("the plan's times are out of order");
   }
   if (plan.expires_at_ms() - plan.issued_at_ms() > kPlanLifeMax.count()) {
     return Refuse(fmt::format(
-        "the plan lives for {}; expected at most {}",
+        "the plan is valid for {}; expected at most {}",
         FormatDuration(std::chrono::milliseconds(plan.expires_at_ms() - plan.issued_at_ms())),
         FormatDuration(kPlanLifeMax)));
   }
@@ -105,12 +106,12 @@ Result<void> CheckTime(Examination& examination) {
     return FormatShortTime(WallTime(std::chrono::milliseconds(unix_ms)));
   };
   if (now_ms + allowance_ms < plan.not_before_ms()) {
-    return Refuse(fmt::format("the plan is not valid before {}; this clock says {}",
+    return Refuse(fmt::format("the plan is not valid before {}, but the clock says {}",
                               text(plan.not_before_ms()), text(now_ms)),
                   "compare the clocks of agent and controller");
   }
   if (now_ms - allowance_ms > plan.expires_at_ms()) {
-    return Refuse(fmt::format("the plan expired at {}; this clock says {}",
+    return Refuse(fmt::format("the plan expired at {}; the clock says {}",
                               text(plan.expires_at_ms()), text(now_ms)),
                   "order it again; if it was new, compare the clocks of agent and controller");
   }
@@ -141,7 +142,7 @@ Result<void> CheckOperators(Examination& examination) {
   if (persons.size() >= needed) return {};
   return Refuse(fmt::format("a plan to {} is signed by {} of the {} operators it needs{}",
                             OrderKindText(examination.kind()), persons.size(), needed, not_counted),
-                "operators sign with their own key, by `holdfast restore` or `holdfast approve`");
+                "operators sign with their own keys: `holdfast restore` or `holdfast approve`");
 }
 
 Result<void> CheckFreshness(Examination& examination) {
@@ -149,7 +150,7 @@ Result<void> CheckFreshness(Examination& examination) {
   const Freshness& freshness = examination.context().freshness;
   if (freshness.is_clock_suspect) {
     return Refuse("this machine's clock is behind a time that it has seen before",
-                  "set the clock right; backups go on meanwhile");
+                  "correct the clock; backups continue");
   }
   if (freshness.age && *freshness.age <= kFreshAgeMax) return {};
   examination.fresh_answer_helps = true;
@@ -165,14 +166,14 @@ Result<void> CheckReplay(Examination& examination) {
     case ReplayVerdict::kKnown:
       return {};
     case ReplayVerdict::kOtherBytes:
-      return Refuse("the plan has the id or the sequence of another one",
+      return Refuse("the plan has the id or the sequence number of another plan",
                     "two controllers use one key; stop one, and give the other a new key");
     case ReplayVerdict::kBelowFloor:
       break;
   }
   return Refuse(fmt::format("the plan's sequence {} is at or below the replay floor",
                             examination.plan().sequence()),
-                "the controller's catalog may have been put back; order it again");
+                "the controller's catalog may have been restored from a copy; order it again");
 }
 
 // Beside what is there any snapshot may be put, and where the policy says; only its own service
@@ -209,9 +210,9 @@ Result<void> CheckRepository(Examination& examination) {
     if (TakesAnySnapshot(examination)) continue;
     const std::optional<std::string> own = policy.RepositoryOf(ordered.source);
     if (own && *own != ordered.repository) {
-      return Refuse(fmt::format("repository {} is not that of source {}, which is {}",
+      return Refuse(fmt::format("repository {} is not the repository of source {}, which is {}",
                                 Quote(ordered.repository), Quote(ordered.source), Quote(*own)),
-                    "agent.yaml says which repository a source has");
+                    "agent.yaml sets the repository of each source");
     }
   }
   return {};

@@ -22,15 +22,16 @@ Result<void> CheckOutcome(const v1::Report& report) {
     case v1::Report::OUTCOME_NOT_SET:
       return Malformed("no outcome");
     case v1::Report::kSaved:
-      if (report.saved().tree_id().size() != kDigestBytes) return Malformed("no tree's id");
+      if (report.saved().tree_id().size() != kDigestBytes) return Malformed("an invalid tree id");
       return {};
     case v1::Report::kComposed:
       if (report.composed().snapshot().size() != kDigestBytes) {
-        return Malformed("no snapshot's id");
+        return Malformed("an invalid snapshot id");
       }
       return {};
     case v1::Report::kRefused:
-      if (report.refused().check().empty()) return Malformed("a refusal without its check");
+      if (report.refused().check().empty())
+        return Malformed("a refusal that does not name its check");
       return {};
     default:
       return {};
@@ -43,14 +44,14 @@ Result<void> CheckReportForm(const v1::Report& report) {
   if (report.report_sequence() == 0) return Malformed("no number");
   const std::size_t previous_bytes = report.report_sequence() == 1 ? 0 : kDigestBytes;
   if (report.previous().size() != previous_bytes) {
-    return Malformed(fmt::format("a hash of {} bytes of the one before; expected {}",
+    return Malformed(fmt::format("a hash of the previous report with {} bytes; expected {}",
                                  report.previous().size(), previous_bytes));
   }
   if (report.plan_id().size() != kPlanIdBytes && !(may_lack_plan && report.plan_id().empty())) {
-    return Malformed("no plan's id");
+    return Malformed("an invalid plan id");
   }
   if (report.plan_hash().size() != kDigestBytes && !(may_lack_plan && report.plan_hash().empty())) {
-    return Malformed("no plan's hash");
+    return Malformed("an invalid plan hash");
   }
   return CheckOutcome(report);
 }

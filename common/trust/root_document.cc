@@ -53,7 +53,7 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
   for (const v1::Threshold& threshold : document.thresholds()) {
     const v1::OrderKind kind = threshold.kind();
     if (kind == v1::ORDER_KIND_UNSPECIFIED || !v1::OrderKind_IsValid(kind)) {
-      return BadForm("a threshold for no kind of order");
+      return BadForm("a threshold without a kind of order");
     }
     std::string what = fmt::format("{} for {}", FormatCount(threshold.operators(), "operator"),
                                    Quote(OrderKindText(kind)));
@@ -62,7 +62,7 @@ Result<void> CheckThresholds(const v1::RootDocument& document, std::size_t opera
       return BadForm(fmt::format("{}; expected at least {}", what, OperatorsFloor(kind)));
     }
     if (threshold.operators() > kOperatorsMax || threshold.operators() > operators) {
-      return BadForm(fmt::format("{}; expected at most {}, the operators it names", what,
+      return BadForm(fmt::format("{}; expected at most {}, the number of operators", what,
                                  std::min<std::size_t>(kOperatorsMax, operators)));
     }
   }
@@ -73,11 +73,11 @@ Result<void> CheckHead(const v1::RootDocument& document) {
   if (document.format() != kRootFormat) {
     return BadForm(fmt::format("format {}; expected {}", document.format(), kRootFormat));
   }
-  if (!IsUlid(document.cluster_id())) return BadForm("a cluster id that is no ULID");
-  if (!IsName(document.cluster())) return BadForm("no name of the cluster");
+  if (!IsUlid(document.cluster_id())) return BadForm("a cluster id that is not a ULID");
+  if (!IsName(document.cluster())) return BadForm("no cluster name");
   if (document.version() == 0) return BadForm("version 0; versions begin at 1");
   if (document.issued_at_ms() < 0 || document.issued_at_ms() > kUnixMillisecondsMax) {
-    return BadForm("a time of issue that is none");
+    return BadForm("an invalid time of issue");
   }
   if (document.issued_at_ms() >= document.expires_at_ms()) {
     return BadForm("an expiry that is not after its issue");
@@ -133,13 +133,13 @@ Result<void> CheckRootForm(const v1::RootDocument& document) {
   for (const v1::RoleKey& key : document.keys()) {
     HF_TRY(CheckKeyForm(key));
     // One key in two roles would put an operator's on the controller.
-    if (!keys.insert(key.public_key()).second) return BadForm("one key twice");
+    if (!keys.insert(key.public_key()).second) return BadForm("the same key twice");
     persons[key.role()].insert(key.person());
   }
   const std::size_t roots = persons[v1::ROLE_ROOT].size();
   if (document.root_threshold() == 0 || document.root_threshold() > kRootThresholdMax ||
       document.root_threshold() > roots) {
-    return BadForm(fmt::format("{} asked to sign it; expected 1 to {}, and it names {}",
+    return BadForm(fmt::format("a threshold of {}; expected 1 to {}, and it names {}",
                                FormatCount(document.root_threshold(), "person"), kRootThresholdMax,
                                roots));
   }
@@ -210,10 +210,11 @@ Result<void> RootDocument::CheckEnough(const std::vector<const RoleKey*>& signer
     if (!issued || key->IsValidAt(*issued)) persons.insert(key->person);
   }
   if (persons.size() >= document_.root_threshold()) return {};
-  return Fail(ErrorCode::kDenied,
-              fmt::format("the root document is signed by {} of the {} persons that version {} of "
-                          "it asks for",
-                          persons.size(), document_.root_threshold(), version()));
+  return Fail(
+      ErrorCode::kDenied,
+      fmt::format(
+          "the root document is signed by {} of the {} persons that its version {} requires",
+          persons.size(), document_.root_threshold(), version()));
 }
 
 Result<RootDocument> RootDocument::Load(ByteView bytes) {
@@ -228,7 +229,7 @@ Result<RootDocument> RootDocument::VerifyFirst(ByteView bytes, const crypto::Dig
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(PayloadType::kRoot, bytes));
   if (!crypto::EqualInConstantTime(crypto::Sha256Of(envelope.payload), payload_hash)) {
     return Fail(ErrorCode::kDenied, "the root document is not the one that the token names",
-                "ask for a new token with `holdfast agent token NODE`");
+                "make a new token with `holdfast agent token NODE`");
   }
   return Load(bytes);
 }

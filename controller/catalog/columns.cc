@@ -12,8 +12,8 @@ std::string TextOf(const nlohmann::json& json) {
 }
 
 std::unexpected<Error> NoSuchJson(std::string_view what, std::string_view text) {
-  return Fail(ErrorCode::kCorrupt,
-              fmt::format("the catalog is damaged: {} is not a {}", Quote(text.substr(0, 80)), what));
+  return Fail(ErrorCode::kCorrupt, fmt::format("the catalog is damaged: {} is not a {}",
+                                               Quote(text.substr(0, 80)), what));
 }
 
 std::string TextField(const nlohmann::json& json, const char* name) {

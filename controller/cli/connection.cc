@@ -62,7 +62,8 @@ class LocalConnection final : public Connection {
  private:
   std::unexpected<Error> Failed(const Error& error) const {
     if (error.code() != ErrorCode::kUnavailable) return std::unexpected(error);
-    return Fail(ErrorCode::kUnavailable, fmt::format("the connection to the controller at {} was closed", Quote(path_)),
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("the connection to the controller at {} was closed", Quote(path_)),
                 "see `systemctl status holdfast-controller`");
   }
 
@@ -167,9 +168,10 @@ class CurveConnection final : public Connection {
         case bus::BusEvent::Kind::kMessage:
           return std::move(event->bytes);
         case bus::BusEvent::Kind::kDisconnected:
-          return Fail(ErrorCode::kUnavailable,
-                      fmt::format("the connection to the controller at {} was closed", Quote(endpoint_)),
-                      "see `systemctl status holdfast-controller` on its host");
+          return Fail(
+              ErrorCode::kUnavailable,
+              fmt::format("the connection to the controller at {} was closed", Quote(endpoint_)),
+              "see `systemctl status holdfast-controller` on its host");
         case bus::BusEvent::Kind::kRefused:
           return Fail(ErrorCode::kDenied,
                       fmt::format("the controller refuses the connection: {}", event->reason),
@@ -215,8 +217,9 @@ Result<ControllerAddress> AddressOf(const CliSettings& settings) {
         ErrorCode::kInvalidArgument,
         fmt::format("no {} for the controller at {}",
                     has_server_key ? "curve_key_file" : "server_key", Quote(settings.controller)),
-        settings.file.empty() ? "copy the files that `holdfast init` wrote to operators/PERSON to ~/.config/holdfast"
-                              : "name it in " + settings.file);
+        settings.file.empty()
+            ? "copy the files that `holdfast init` wrote to operators/PERSON to ~/.config/holdfast"
+            : "name it in " + settings.file);
   }
   ControllerAddress::Curve curve;
   if (settings.server_key.empty()) {
@@ -339,9 +342,8 @@ ErrorCode ErrorCodeNamed(std::string_view name) {
 }
 
 Error ErrorOf(const v1::AdminError& error) {
-  Error made(ErrorCodeNamed(error.code()), error.message().empty()
-                                               ? "the controller refuses without a reason"
-                                               : error.message());
+  Error made(ErrorCodeNamed(error.code()),
+             error.message().empty() ? "the controller refuses without a reason" : error.message());
   return error.hint().empty() ? made : std::move(made).WithHint(error.hint());
 }
 

@@ -108,8 +108,9 @@ Result<Secret> AskNewPassphrase(Prompt& prompt, std::string_view whose) {
     if (first.Reveal() == second.Reveal()) return first;
     question = fmt::format("The passphrases differ. New passphrase for the keys of {}: ", whose);
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("no passphrase for the keys of {}", whose),
-              "use --passphrase-file FILE, or --no-passphrase for keys that are protected in another way");
+  return Fail(
+      ErrorCode::kInvalidArgument, fmt::format("no passphrase for the keys of {}", whose),
+      "use --passphrase-file FILE, or --no-passphrase for keys that are protected in another way");
 }
 
 Result<Secret> ReadPassphraseFile(const std::string& path) {

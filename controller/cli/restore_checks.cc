@@ -76,7 +76,8 @@ Result<std::string> PathInSnapshot(const std::vector<config::SnapshotKind>& kind
   if (kind == nullptr) {
     if (!is_absolute) return typed;
     return WrongPath(
-        typed, fmt::format("this program does not support the kind of {}", Quote(snapshot.source())),
+        typed,
+        fmt::format("this program does not support the kind of {}", Quote(snapshot.source())),
         "the path inside the snapshot");
   }
   const std::string root = RootOfNode(kind->original_root, "NODE");

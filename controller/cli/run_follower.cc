@@ -77,8 +77,9 @@ class Follower {
     if (is_last) watches_.erase(watch);
     if (reply.has_error()) return Fail(ErrorOf(reply.error()));
     if (!reply.has_run()) {
-      return Fail(ErrorCode::kCorrupt, fmt::format("the controller at {} answered a different request",
-                                                   Quote(client_.endpoint())));
+      return Fail(ErrorCode::kCorrupt,
+                  fmt::format("the controller at {} answered a different request",
+                              Quote(client_.endpoint())));
     }
     followed_.runs[index] = std::move(*reply.mutable_run());
     heard_ = clock_.Monotonic();

@@ -106,8 +106,7 @@ std::string TaskDetails(const v1::TaskView& task, Screen screen) {
     if (!restored.directory().empty()) text += " to " + Printable(restored.directory());
     text += "\n";
     if (!restored.safety_snapshot().empty()) {
-      text += fmt::format("  state before: snapshot {}\n",
-                          ShortHex(restored.safety_snapshot()));
+      text += fmt::format("  state before: snapshot {}\n", ShortHex(restored.safety_snapshot()));
     }
     if (restored.has_partly()) {
       text += fmt::format("  incomplete: {}: {}\n", restored.partly().code(),

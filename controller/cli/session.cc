@@ -73,9 +73,10 @@ void Session::Tell(std::string_view text) {
 
 Result<void> Session::CheckCanAsk() const {
   if (globals_.yes || context_.prompt->is_there()) return {};
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("{} asks for confirmation, but there is no terminal to ask on", verb_name_),
-              "use --yes to confirm");
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{} asks for confirmation, but there is no terminal to ask on", verb_name_),
+      "use --yes to confirm");
 }
 
 Result<void> Session::Confirm(std::string_view question, std::string_view otherwise,

@@ -201,9 +201,9 @@ void Machine::ApplyOutcome(Run& run, Task& task, const v1::Report& report, const
     if (is_late || IsFinal(task.record.state)) return;
     task.record.report = payload;
     if (run.units[task.unit].ended) {
-      SetState(
-          run, task, TaskState::kFailed,
-          TaskError{.code = "timed_out", .message = "it was backed up after the others were composed"});
+      SetState(run, task, TaskState::kFailed,
+               TaskError{.code = "timed_out",
+                         .message = "it was backed up after the others were composed"});
       return;
     }
     task.progress.items = report.saved().items();

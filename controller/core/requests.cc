@@ -171,9 +171,9 @@ Result<void> CheckUsed(const std::vector<Wanted>& wanted,
                        const std::map<std::string, Agent>& agents) {
   for (const Wanted& one : wanted) {
     if (!one.is_used && one.selector.source == "*/*" && one.selector.node.empty()) {
-      return Fail(
-          ErrorCode::kNotFound, "no agent has reported a source yet",
-          "let a node join (`holdfast agent token NODE`) and configure sources in its agent.yaml; see `holdfast agent list`");
+      return Fail(ErrorCode::kNotFound, "no agent has reported a source yet",
+                  "let a node join (`holdfast agent token NODE`) and configure sources in its "
+                  "agent.yaml; see `holdfast agent list`");
     }
     if (!one.is_used) {
       const std::vector<std::string> known = KnownSources(agents, !one.selector.node.empty());

@@ -466,9 +466,9 @@ void Machine::EndUnit(Run& run, std::size_t unit) {
       task.record.snapshot = composed->record.snapshot;
       SetState(run, task, TaskState::kComposed);
     } else {
-      SetState(
-          run, task, TaskState::kFailed,
-          TaskError{.code = "timed_out", .message = "it was backed up after the others were composed"});
+      SetState(run, task, TaskState::kFailed,
+               TaskError{.code = "timed_out",
+                         .message = "it was backed up after the others were composed"});
     }
   }
   if (--run.open_units == 0) EndRun(run);
@@ -506,8 +506,7 @@ void Machine::EndRun(Run& run) {
   if (IsFinal(run.record.state)) return;
   const std::string& verdict = run.verdict;
   if (!verdict.empty() && run.record.state == RunState::kRunning) {
-    run.record.message =
-        verdict == "cancelled" ? "an operator cancelled it" : "it has expired";
+    run.record.message = verdict == "cancelled" ? "an operator cancelled it" : "it has expired";
   }
   // What is sent from here on is the end; so nothing of it may be counted before it is decided.
   for (Task& task : run.tasks) {

@@ -178,10 +178,10 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
     Put(ReportCursor{agent.record.node, agent.record.report_sequence, {}});
   }
   if (hello.report_sequence() < agent.record.report_sequence) {
-    Perform(action::Note{
-        fmt::format("{} has lost reports that the controller already has: its journal was replaced; join the node again",
-                    Quote(agent.record.node)),
-        true});
+    Perform(action::Note{fmt::format("{} has lost reports that the controller already has: its "
+                                     "journal was replaced; join the node again",
+                                     Quote(agent.record.node)),
+                         true});
   }
   v1::Fresh fresh;
   fresh.set_cluster_id(cluster_.cluster_id);
@@ -205,7 +205,8 @@ void Machine::AnswerHello(Agent& agent, const v1::Hello& hello) {
       answer.set_root(std::string(AsText(next->second)));
     } else if (!std::exchange(agent.is_stranded, true)) {
       Perform(action::Note{
-          fmt::format("{} has root document {}, but the controller does not have {}, which it needs next: join the node again",
+          fmt::format("{} has root document {}, but the controller does not have {}, which it "
+                      "needs next: join the node again",
                       Quote(agent.record.node), hello.root_version(), hello.root_version() + 1),
           true});
     }
@@ -296,8 +297,8 @@ void Machine::Lose(Agent& agent) {
     Audit("agent.lost", "controller", agent.record.node, "",
           {{"tasks", std::to_string(lost)}, {"runs", runs}});
   }
-  Perform(action::Note{fmt::format("{} sent nothing for the length of a lease", Quote(agent.record.node)),
-                       true});
+  Perform(action::Note{
+      fmt::format("{} sent nothing for the length of a lease", Quote(agent.record.node)), true});
 }
 
 // It speaks again: what was lost goes on, where its run has not ended without it.
@@ -353,18 +354,18 @@ bool IsNodeName(std::string_view name) {
 void Machine::Handle(const event::TokenMinted& event) {
   const Agent* agent = FindAgent(event.node);
   if (!IsNodeName(event.node) || event.secret_hash.size() != 32) {
-    Reply(event.request,
-          Fail(ErrorCode::kInvalidArgument,
-               fmt::format("{} is not a valid node name; expected letters, digits, \".\", \"_\" and "
-                           "\"-\", at most {} of them",
-                           Quote(event.node), kNodeNameBytesMax),
-               "use the node's host name"));
+    Reply(
+        event.request,
+        Fail(ErrorCode::kInvalidArgument,
+             fmt::format("{} is not a valid node name; expected letters, digits, \".\", \"_\" and "
+                         "\"-\", at most {} of them",
+                         Quote(event.node), kNodeNameBytesMax),
+             "use the node's host name"));
     return;
   }
   if (tokens_.size() >= options_.tokens_max && !tokens_.contains(event.node)) {
-    Reply(event.request,
-          Fail(ErrorCode::kBusy, "unused: " + FormatCount(tokens_.size(), "token"),
-               "they expire after 15 minutes"));
+    Reply(event.request, Fail(ErrorCode::kBusy, "unused: " + FormatCount(tokens_.size(), "token"),
+                              "they expire after 15 minutes"));
     return;
   }
   TokenRecord& token = tokens_[event.node];

@@ -78,7 +78,8 @@ Result<SnapshotPlace> ParsePlace(std::string_view text) {
       return place;
     }
   }
-  return Fail(ErrorCode::kInvalidArgument, fmt::format("not a position in the list: {}", Quote(text)),
+  return Fail(ErrorCode::kInvalidArgument,
+              fmt::format("not a position in the list: {}", Quote(text)),
               "use the position from the last page");
 }
 
@@ -292,9 +293,9 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
     if (agent.connected) status.set_agents_connected(status.agents_connected() + 1);
     if (agent.record.revoked) status.set_agents_revoked(status.agents_revoked() + 1);
     if (agent.conflict) {
-      status.add_warnings(
-          fmt::format("two agents use the key of node {}: revoke it, and let the right one join again",
-                      agent.record.node));
+      status.add_warnings(fmt::format(
+          "two agents use the key of node {}: revoke it, and let the right one join again",
+          agent.record.node));
     }
   }
   for (const RunStatus& run : runs) {

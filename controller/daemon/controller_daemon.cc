@@ -83,7 +83,8 @@ Result<void> LookAtCatalog(const std::string& path, const std::stop_token& stop)
   if (check.damage.empty()) return {};
   return Fail(ErrorCode::kCorrupt,
               fmt::format("catalog {} is damaged: {}", Quote(path), check.damage.front()),
-              "move it away, start the controller and run `holdfast catalog rebuild`; or restore a copy that `holdfast catalog backup` made");
+              "move it away, start the controller and run `holdfast catalog rebuild`; or restore a "
+              "copy that `holdfast catalog backup` made");
 }
 
 // The document that is in force: the catalog's, or the file's where that one follows it.
@@ -95,11 +96,11 @@ Result<Document> CurrentRoot(const Loaded& loaded, const Keys& keys,
                              const ControllerSettings& settings, const Clock& clock) {
   HF_ASSIGN(trust::RootDocument known, trust::RootDocument::Load(loaded.cluster->root));
   if (known.cluster_id() != keys.root.cluster_id()) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("{} is of cluster {}, but the catalog in {} is of {}", Quote(settings.root_file),
-                    keys.root.cluster_id(), Quote(settings.state_dir), known.cluster_id()),
-        "give this controller the files of its own cluster");
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is of cluster {}, but the catalog in {} is of {}",
+                            Quote(settings.root_file), keys.root.cluster_id(),
+                            Quote(settings.state_dir), known.cluster_id()),
+                "give this controller the files of its own cluster");
   }
   if (keys.root.version() <= known.version()) return Document{std::move(known)};
   Result<trust::RootDocument> next = known.VerifyNext(keys.root.envelope(), clock.Now());

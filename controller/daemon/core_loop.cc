@@ -182,7 +182,8 @@ Result<void> CoreLoop::Commit() {
 void CoreLoop::Degrade(const Error& error) {
   // Said once, not every few seconds.
   if (!refused_ || refused_->Text() != error.Text()) {
-    Log(LogLevel::kError, "catalog: {}; the controller starts nothing until the catalog accepts changes again",
+    Log(LogLevel::kError,
+        "catalog: {}; the controller starts nothing until the catalog accepts changes again",
         error.Text());
   }
   core_.reset();

@@ -55,7 +55,8 @@ const Schema& JoinSchema() {
 const Schema& AdminSchema() {
   static const Schema schema{{
       {.name = "socket", .type = OptionType::kPath, .help = "the UNIX socket of this host's CLI"},
-      {.name = "group", .help = "the group that may use the socket, in addition to the controller's user"},
+      {.name = "group",
+       .help = "the group that may use the socket, in addition to the controller's user"},
       {.name = "listen", .help = "where CLIs of other hosts connect to; default: nowhere"},
       {.name = "operators",
        .type = OptionType::kMap,
@@ -182,8 +183,11 @@ class SettingsReader {
     if (values.Has("listen")) HF_TRY(CheckEndpoint(values, "listen"));
     HF_TRY(CheckEndpoint(values, "endpoint"));
     if (listen.endpoint.find('*') != std::string::npos) {
-      return values.Invalid("endpoint", fmt::format("\"endpoint\" is {}; expected the name or address by which other hosts reach it",
-                                                    Quote(listen.endpoint)));
+      return values.Invalid(
+          "endpoint",
+          fmt::format(
+              "\"endpoint\" is {}; expected the name or address by which other hosts reach it",
+              Quote(listen.endpoint)));
     }
     return listen;
   }

@@ -174,13 +174,14 @@ Result<void> ChooseRepository(CatalogReader& reader, const std::string& node, st
   }
   if (own.size() == 1) query.repository = own.front();
   if (own.size() < 2) return {};
-  return Fail(ErrorCode::kInvalidArgument,
-              is_known
-                  ? fmt::format("the nodes of {} back it up to {} repositories: {}",
-                                Quote(query.source), own.size(), FirstFew(own))
-                  : fmt::format("{} has snapshots in {} repositories, and no node has it configured: {}",
-                                Quote(name), own.size(), FirstFew(own)),
-              fmt::format("name a snapshot by its id: `holdfast snapshot list {}`", query.source));
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      is_known
+          ? fmt::format("the nodes of {} back it up to {} repositories: {}", Quote(query.source),
+                        own.size(), FirstFew(own))
+          : fmt::format("{} has snapshots in {} repositories, and no node has it configured: {}",
+                        Quote(name), own.size(), FirstFew(own)),
+      fmt::format("name a snapshot by its id: `holdfast snapshot list {}`", query.source));
 }
 
 // kNotFound: "no WHAT latest:ectd/main", with the nearest source if `source`, which is in `name`,

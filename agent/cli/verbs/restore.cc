@@ -173,15 +173,15 @@ class RestoreVerb final : public AgentVerb {
               .metavar = "PATTERN",
               .help = "with --to: all but what the pattern matches; may be repeated",
               .value = &exclude_})
-        .Add(
-            {.names = "--overwrite",
-             .metavar = "MODE",
-             .help = "with --to: replace existing files always (contents are compared), if-changed "
-                     "(size or time differs), if-newer (the snapshot's is newer) or never",
-             .value = [this](const std::string& text) -> Result<void> {
-               HF_ASSIGN(overwrite_, ParseOverwrite(text));
-               return {};
-             }})
+        .Add({.names = "--overwrite",
+              .metavar = "MODE",
+              .help =
+                  "with --to: replace existing files always (contents are compared), if-changed "
+                  "(size or time differs), if-newer (the snapshot's is newer) or never",
+              .value = [this](const std::string& text) -> Result<void> {
+                HF_ASSIGN(overwrite_, ParseOverwrite(text));
+                return {};
+              }})
         .Add({.names = "--delete",
               .help = "with --overwrite: remove what exists and is not in the snapshot",
               .value = &remove_others_})

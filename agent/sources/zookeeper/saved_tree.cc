@@ -81,7 +81,8 @@ class SubtreeReader {
     HF_ASSIGN(tree_.size_, nodes_.Value<std::uint64_t>("SELECT count(*) FROM node"));
     if (tree_.size_ > 0) return {};
     return Fail(ErrorCode::kNotFound,
-                fmt::format("{} does not exist in the tree as it was after {:#x}", Quote(path_), tree_.zxid_));
+                fmt::format("{} does not exist in the tree as it was after {:#x}", Quote(path_),
+                            tree_.zxid_));
   }
 
  private:

@@ -45,7 +45,9 @@ class AgentRevokeVerb final : public OperatorVerb {
         0,
         [&] {
           return fmt::format(
-              "node {0} is revoked; its key is no longer accepted. It still has its access to the\nrepository: change its storage credential. To admit it again: holdfast agent token {0}\n",
+              "node {0} is revoked; its key is no longer accepted. It still has its access to "
+              "the\nrepository: change its storage credential. To admit it again: holdfast agent "
+              "token {0}\n",
               node_);
         },
         [&] { return RevokeJson(node_); });

@@ -34,7 +34,8 @@ class AgentTokenVerb final : public OperatorVerb {
     // Not on stdout, which is meant to end in a file.
     if (code == 0 && !session.is_json()) {
       session.Tell(
-          fmt::format("for {}, valid once, until {}; anyone who has it can join as that node\non the node: holdfast-agent join --token-file FILE",
+          fmt::format("for {}, valid once, until {}; anyone who has it can join as that node\non "
+                      "the node: holdfast-agent join --token-file FILE",
                       node_, TimeText(token.expires_ms())));
     }
     return code;

@@ -17,14 +17,14 @@ std::string InitClusterText(const InitClusterReport& report) {
       "created the keys of a new cluster ({}) in {}, valid until {}\n\nWhere the files go:\n",
       report.cluster_id, Printable(report.directory), TimeText(report.expires_ms));
   std::vector<std::pair<std::string, std::string>> places = {
-      {"controller/",
-       "to the controller's host, in /etc/holdfast; copy nothing else there"}};
+      {"controller/", "to the controller's host, in /etc/holdfast; copy nothing else there"}};
   for (const InitClusterReport::Person& person : report.operators) {
     places.emplace_back("operators/" + person.name + "/",
                         fmt::format("to {}'s machine, in ~/.config/holdfast", person.name));
     places.emplace_back(
         "root/" + person.name + ".key",
-        fmt::format("to {}, offline, for example on a USB stick in a safe; it signs who is trusted", person.name));
+        fmt::format("to {}, offline, for example on a USB stick in a safe; it signs who is trusted",
+                    person.name));
   }
   text += Aligned(places);
   std::string host;
@@ -38,7 +38,9 @@ std::string InitClusterText(const InitClusterReport& report) {
     text += fmt::format("  {}\n", one.command);
   }
   text +=
-      "\nMove the keys of operators and of root off this machine, and never to the controller:\nanyone who has them can restore over live data, or change which keys agents trust.\n\n"
+      "\nMove the keys of operators and of root off this machine, and never to the "
+      "controller:\nanyone who has them can restore over live data, or change which keys agents "
+      "trust.\n\n"
       "Next:\n"
       "  1. on the controller's host:    systemctl enable --now holdfast-controller\n"
       "  2. on an operator's machine:    holdfast status\n"
@@ -104,7 +106,8 @@ class InitVerb final : public OperatorVerb {
            "how many operators must sign a restore to a directory");
     number("--restore-in-place-operators", options_.restore_in_place_operators,
            "how many operators must sign a restore in place");
-    number("--days", options_.valid_days, "how many days the keys and the document are valid; default 365");
+    number("--days", options_.valid_days,
+           "how many days the keys and the document are valid; default 365");
     AddPassphraseFile(options);
     AddNoPassphrase(options);
   }
@@ -114,13 +117,14 @@ class InitVerb final : public OperatorVerb {
     InitClusterOptions options = options_;
     if (options.host.empty()) {
       options.host = context.host;
-      session.Tell(fmt::format("using {} as the controller's host; --host sets another one", options.host));
+      session.Tell(
+          fmt::format("using {} as the controller's host; --host sets another one", options.host));
     }
     if (!no_passphrase_ && passphrase_file().empty() && !context.prompt->is_there()) {
-      return Fail(
-          ErrorCode::kInvalidArgument,
-          "the keys need a passphrase, but there is no terminal to ask on",
-          "use --passphrase-file FILE, or --no-passphrase for keys that are protected in another way");
+      return Fail(ErrorCode::kInvalidArgument,
+                  "the keys need a passphrase, but there is no terminal to ask on",
+                  "use --passphrase-file FILE, or --no-passphrase for keys that are protected in "
+                  "another way");
     }
     if (!no_passphrase_) {
       options.passphrase = [&](const std::string& person) -> Result<Secret> {

@@ -67,7 +67,8 @@ class RestoreVerb final : public OperatorVerb {
               .value = &into_})
         .Add({.names = "--path",
               .metavar = "SUBPATH",
-              .help = "with --into and --in-place: only this path of the snapshot, or the absolute path that was backed up",
+              .help = "with --into and --in-place: only this path of the snapshot, or the absolute "
+                      "path that was backed up",
               .value = &target_.path})
         .Add({.names = "--in-place",
               .help = "replace the live source; --undo restores the state before",
@@ -91,10 +92,10 @@ class RestoreVerb final : public OperatorVerb {
               .help =
                   "with --in-place and --to-target: change nothing, and report what would change",
               .value = &target_.dry_run})
-        .Add(
-            {.names = "--no-safety-snapshot",
-             .help = "with --in-place and --to-target: do not take a safety snapshot of what the restore replaces",
-             .value = &no_safety_snapshot_});
+        .Add({.names = "--no-safety-snapshot",
+              .help = "with --in-place and --to-target: do not take a safety snapshot of what the "
+                      "restore replaces",
+              .value = &no_safety_snapshot_});
     AddNote(options, "the reason, for the audit log");
     AddPassphraseFile(options);
     AddNoWait(options);
@@ -197,7 +198,8 @@ class RestoreVerb final : public OperatorVerb {
   static Result<void> CheckPath(const std::string& path) {
     if (path.empty() || IsRelativePath(path.substr(path.starts_with('/') ? 1 : 0))) return {};
     return WrongUsage(
-        fmt::format("--path {}; expected a path inside the snapshot, e.g. data/etc/hosts, or the absolute path that was backed up, e.g. /etc/hosts, without \".\" and "
+        fmt::format("--path {}; expected a path inside the snapshot, e.g. data/etc/hosts, or the "
+                    "absolute path that was backed up, e.g. /etc/hosts, without \".\" and "
                     "\"..\"",
                     Quote(path)));
   }

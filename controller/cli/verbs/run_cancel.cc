@@ -29,7 +29,8 @@ std::string KeptText(const v1::RunView& run) {
              "continues there\n";
     case v1::ORDER_KIND_RESTORE_IN_PLACE:
       return fmt::format(
-          "kept: if the restore has not started, the live state; if it has, the node finishes or undoes it: holdfast run show {}\n",
+          "kept: if the restore has not started, the live state; if it has, the node finishes or "
+          "undoes it: holdfast run show {}\n",
           run.run());
     default:
       return "nothing was changed, so there is nothing to keep\n";

@@ -29,11 +29,13 @@ std::string RotateText(const std::vector<std::string>& differences,
              "nobody"),
       signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
       signatures.new_needed);
-  if (sent) return text + "it is in force; agents get it with the next message from the controller\n";
+  if (sent)
+    return text + "it is in force; agents get it with the next message from the controller\n";
   if (!signatures.is_enough()) {
-    return text + fmt::format(
-                      "give {0} to the next person: holdfast trust rotate --file {0} --root-key KEY\n",
-                      file);
+    return text +
+           fmt::format(
+               "give {0} to the next person: holdfast trust rotate --file {0} --root-key KEY\n",
+               file);
   }
   return text + fmt::format("all have signed: holdfast trust rotate --file {} --send\n", file);
 }
@@ -203,10 +205,10 @@ class TrustRotateVerb final : public OperatorVerb {
       return Proposal{std::move(next), {}};
     }
     if (!changes_.is_empty()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} already exists, and others have signed its changes",
-                              Quote(file_)),
-                  "name a new file for other changes");
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{} already exists, and others have signed its changes", Quote(file_)),
+          "name a new file for other changes");
     }
     HF_ASSIGN(Bytes envelope,
               ReadWholeFile(file_, trust::EnvelopeBytesMax(trust::PayloadType::kRoot)));

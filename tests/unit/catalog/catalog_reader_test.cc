@@ -288,7 +288,7 @@ TEST_CASE("catalog check: what was tampered with is found") {
        "DELETE FROM audit WHERE sequence IN (4, 5)");
   REQUIRE(damage() == "audit events 4 to 5 are missing\n");
   Edit(directory, "UPDATE audit SET bytes = CAST(bytes || x'00' AS BLOB) WHERE sequence = 7");
-  REQUIRE_THAT(damage(), Catch::Contains("audit event 7: its leaf is not that of its bytes\n"));
+  REQUIRE_THAT(damage(), Catch::Contains("audit event 7: its leaf does not match its bytes\n"));
   Edit(directory, "PRAGMA foreign_keys = OFF; DELETE FROM run");
   REQUIRE_THAT(damage(), Catch::Contains("of \"task\" points to nothing in \"run\""));
 

@@ -624,8 +624,7 @@ TEST_CASE("restore: the screen separates what is signed from what the controller
     const std::string err = fixture.Run(argv).err;
     INFO(err);
     const std::size_t order = err.find("this order will carry your signature:");
-    const std::size_t mark =
-        err.find("\n\nfrom the controller, not part of the signature:\n");
+    const std::size_t mark = err.find("\n\nfrom the controller, not part of the signature:\n");
     REQUIRE(order != std::string::npos);
     REQUIRE(mark != std::string::npos);
     CHECK(order < err.find("staging/look"));

@@ -290,7 +290,7 @@ TEST_CASE("check: an index that names other blobs than the pack's header") {
   Unwrap(repository->SaveIndex({&contents, 1}));
   for (const FileInfo& file : old) Unwrap(fixture.storage.Remove(file.name));
 
-  CHECK(Mentions(fixture.Check(true).errors, "its header and the index name different blobs"));
+  CHECK(Mentions(fixture.Check(true).errors, "its header and the index list different blobs"));
 }
 
 TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is still checked") {

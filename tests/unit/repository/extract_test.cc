@@ -501,7 +501,7 @@ TEST_CASE("extract: what the storage does not give is named, and all else is wri
   }
   for (const std::string& path : given) CHECK(fixture.Has(path));
   CHECK_THAT(outcome.error().message(), !Catch::Contains("damaged"));
-  CHECK(outcome.error().hint() == "everything else is there; have it brought back");
+  CHECK(outcome.error().hint() == "everything else was written; have it brought back");
   CHECK(fixture.Has("extra"));
   CHECK(fixture.Has("data/etc/link"));
   CHECK(fixture.Has("data/srv"));

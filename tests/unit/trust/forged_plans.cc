@@ -157,7 +157,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   plan_with("no sequence", [](v1::Plan& plan) { plan.set_sequence(0); });
   plan_with("a run that is no ULID", [](v1::Plan& plan) { plan.set_run("../run"); });
   plan_with("a cut of no plan", [](v1::Plan& plan) { plan.mutable_cut(); });
-  plan_with("a restore to nowhere", [](v1::Plan& plan) {
+  plan_with("a restore without a target", [](v1::Plan& plan) {
     plan.mutable_restore()->set_snapshot(std::string(32, 's'));
     plan.mutable_restore()->set_source("etcd/main");
     plan.mutable_restore()->set_repository("main");

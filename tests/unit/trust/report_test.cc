@@ -62,13 +62,13 @@ TEST_CASE("report: one without outcome, plan or place in the chain is refused on
   };
 
   refused_with([](v1::Report& r) { r.clear_accepted(); }, "no outcome");
-  refused_with([](v1::Report& r) { r.clear_plan_id(); }, "no plan's id");
-  refused_with([](v1::Report& r) { r.clear_plan_hash(); }, "no plan's hash");
+  refused_with([](v1::Report& r) { r.clear_plan_id(); }, "an invalid plan id");
+  refused_with([](v1::Report& r) { r.clear_plan_hash(); }, "an invalid plan hash");
   refused_with([](v1::Report& r) { r.set_report_sequence(0); }, "no number");
   refused_with([](v1::Report& r) { r.set_report_sequence(2); }, "expected 32");
   refused_with([](v1::Report& r) { r.set_previous("x"); }, "expected 0");
-  refused_with([](v1::Report& r) { r.mutable_saved(); }, "no tree's id");
-  refused_with([](v1::Report& r) { r.mutable_composed(); }, "no snapshot's id");
+  refused_with([](v1::Report& r) { r.mutable_saved(); }, "an invalid tree id");
+  refused_with([](v1::Report& r) { r.mutable_composed(); }, "an invalid snapshot id");
   refused_with([](v1::Report& r) { r.mutable_refused(); }, "without its check");
 
   v1::Report refusal = AcceptedReport(1, nullptr);

@@ -189,7 +189,7 @@ TEST_CASE("root document: one that makes no sense is not signed") {
                 "1 bytes");
   REQUIRE_FAILS(
       check_with([](auto& d) { d.mutable_keys(4)->set_public_key(d.keys(3).public_key()); }),
-      kInvalid, "one key twice");
+      kInvalid, "the same key twice");
   REQUIRE_FAILS(
       check_with([](auto& d) { TrustFixture::SetThreshold(d, v1::ORDER_KIND_RESTORE, 3); }),
       kInvalid, "expected at most 2");
