@@ -153,7 +153,7 @@ class TreeCheck {
                          .state = is_damage ? kDamaged : kOutOfReach,
                          .path = PathOf("")};
     finding.message =
-        fmt::format("directory{}: {}", is_damage ? "" : " cannot be had", error.message());
+        fmt::format("directory{}: {}", is_damage ? "" : " cannot be read", error.message());
     finding.remedy = is_damage ? RemedyOfLost() : error.hint();
     Blame(finding, BlobType::kTree, tree);
     return AddAffected(std::move(finding));
@@ -309,7 +309,7 @@ Result<void> AddFile(CheckLog& log, CheckFinding::Kind kind, const Id& id, const
     finding.state = kOutOfReach;
     finding.remedy = error.hint();
     log.report().AddHintOf(error);
-    what = " cannot be had";
+    what = " cannot be read";
   }
   finding.message =
       fmt::format("{} {}{}: {}", CheckKindName(kind), id.Hex(), what, error.message());

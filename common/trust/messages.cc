@@ -87,7 +87,7 @@ Result<void> DecodeMessage(ByteView bytes, std::string_view what, Message& out) 
   google::protobuf::io::CodedInputStream input(bytes.data(), static_cast<int>(bytes.size()));
   input.SetRecursionLimit(kMessageDepthMax);
   if (!out.ParseFromCodedStream(&input) || !input.ConsumedEntireMessage()) {
-    return Fail(ErrorCode::kCorrupt, fmt::format("the bytes are not a {}", what));
+    return Fail(ErrorCode::kCorrupt, fmt::format("the bytes are not a valid {}", what));
   }
   if (auto strange = StrangeIn(out)) {
     return Fail(ErrorCode::kCorrupt, fmt::format("{} with an {}", what, *strange),

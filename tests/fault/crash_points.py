@@ -536,7 +536,7 @@ class Init(Crashes):
             self.assertEqual(is_made, (point, passing) == ("storage.posix.after_rename", 2))
             has_key = any("-tmp-" not in key.name for key in keys)
             if not is_made and has_key:
-                self.assertIn("run init again", self.agent.run("repository", "init", expect=1).stderr)
+                self.assertIn('run `init` again otherwise restore "config" from a copy', self.agent.run("repository", "init", expect=1).stderr)
                 for key in keys:
                     key.unlink()
             if not is_made:
@@ -841,7 +841,7 @@ class RestoreServices(Services):
         # The logs first: on those alone no server starts.
         self.assertEqual([place.exists() for place in places], [passing > 1, passing > 2])
         if passing > 1:
-            self.assertIn("is there already", self.agent.run(*arguments, expect=None).stderr)
+            self.assertIn("already exists", self.agent.run(*arguments, expect=None).stderr)
         if passing < 3:
             shutil.rmtree(places[0], ignore_errors=True)
             self.agent.run(*arguments)

@@ -145,7 +145,8 @@ TEST_CASE("operation faults: a file whose content is lost when the machine goes 
       fault.is_the_end = true;
       for (std::uint64_t k = 1; runs.Run(operation, fault, k); ++k) {
         INFO(operation.name << ", down at the " << k << ". write, "
-                            << (is_torn ? "half of it there" : "nothing of it there"));
+                            << (is_torn ? "half of it there"
+                                        : "the answer does not mention it there"));
         REQUIRE(k < 100);
         const std::vector<std::string> gone = DoAsTold(runs.scene, *runs.left);
         if (!is_torn) REQUIRE(gone == std::vector<std::string>{});
@@ -168,7 +169,8 @@ TEST_CASE("operation faults: a backup whose write the disk loses is named, and n
     fault.is_silent = true;
     fault.is_torn = is_torn;
     for (std::uint64_t k = 1; runs.Run(kOperations[0], fault, k); ++k) {
-      INFO("write " << k << ", " << (is_torn ? "half of it there" : "nothing of it there"));
+      INFO("write " << k << ", "
+                    << (is_torn ? "half of it there" : "the answer does not mention it there"));
       REQUIRE(k < 100);
       (void)DoAsTold(runs.scene, *runs.left);
       const std::vector<std::string> errors = runs.scene.Check(*runs.left);
@@ -312,8 +314,14 @@ TEST_CASE("operation faults: an init that fails is in nobody's way") {
       if (const auto opened = open(); !opened) {
         if (opened.error().code() == ErrorCode::kCorrupt) {
           REQUIRE(each.is_the_end);  // else it clears up itself
-          REQUIRE_FAILS(opened, ErrorCode::kCorrupt, "run init again");
-          REQUIRE_FAILS(init(left), ErrorCode::kAlreadyExists, "run init again");
+          REQUIRE_FAILS(opened, ErrorCode::kCorrupt,
+                        "`init` was interrupted, or \"config\" was lost: if the repository was "
+                        "never used, remove the directory \"keys\", and \"config\" if it is empty, "
+                        "and run `init` again; otherwise restore \"config\" from a copy");
+          REQUIRE_FAILS(init(left), ErrorCode::kAlreadyExists,
+                        "`init` was interrupted, or \"config\" was lost: if the repository was "
+                        "never used, remove the directory \"keys\", and \"config\" if it is empty, "
+                        "and run `init` again; otherwise restore \"config\" from a copy");
           std::vector<FileName> keys;
           Unwrap(left.List(FileKind::kKey, [&](const FileInfo& file) -> Result<void> {
             keys.push_back(file.name);

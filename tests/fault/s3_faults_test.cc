@@ -181,12 +181,14 @@ TEST_CASE("s3 faults: packs that lie in an archive class are named, and nothing 
   for (const std::string& hint : report.hints) hints += hint + "\n";
   std::size_t named = 0;
   for (const repository::Id& pack : packs) {
-    if (errors.find("pack " + pack.Hex() + " cannot be had: ") != std::string::npos) ++named;
+    if (errors.find("pack " + pack.Hex() + " cannot be read: ") != std::string::npos) ++named;
   }
   REQUIRE(named == packs.size() - 1);  // one is in no index
   REQUIRE_THAT(errors, Catch::Contains("InvalidObjectState"));
   REQUIRE_THAT(errors, !Catch::Contains("damaged"));
-  REQUIRE_THAT(hints, Catch::Contains("brought back"));
+  REQUIRE_THAT(hints,
+               Catch::Contains("the file is in an archive storage class: first restore it and all "
+                               "similar files, and exclude the repository from lifecycle rules"));
   REQUIRE_THAT(hints, !Catch::Contains("repair"));
   REQUIRE_THAT(hints, !Catch::Contains("rehash"));
 

@@ -209,7 +209,7 @@ class Damage(Case):
                 ours = self.findings("--read-data")
                 self.assertEqual(self.named(ours, "snapshot"), self.named_by_restic(self.snapshots))
                 self.assertEqual({one["kind"] for one in ours}, {"snapshot"})
-                self.assertIn(f"repository forget {name}", ours[0]["remedy"])
+                self.assertIn(f"holdfast-agent forget {name}", ours[0]["remedy"])
                 # All of this one is lost, and nothing of any other.
                 self.assertEqual(self.lost(), {(name, path) for path in self.healthy[name]})
 

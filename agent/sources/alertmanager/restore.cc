@@ -104,7 +104,7 @@ Result<Saved> ReadSaved(SnapshotView& snapshot) {
 std::string ThereText(const SilencePlan& plan) {
   switch (plan.action) {
     case SilencePlan::Action::kMake:
-      return "not there";
+      return "missing";
     case SilencePlan::Action::kPresent:
       return "there";
     case SilencePlan::Action::kChanged:

@@ -125,7 +125,7 @@ std::vector<std::string> Disagreements(const std::vector<Member>& members) {
       }
     }
     if (lacking == 0 && older == 0) continue;
-    differences.push_back(fmt::format("{} differs from its peers: {} are missing, and {} are older",
+    differences.push_back(fmt::format("{} differs from its peers: missing here: {}, older here: {}",
                                       Quote(member.endpoint), FormatCount(lacking, "silence"),
                                       older));
   }

@@ -71,7 +71,7 @@ constexpr Expected kKubeletFiles[] = {
 std::optional<std::string> ReasonOf(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return std::nullopt;
-  if (errno == ENOENT || errno == ENOTDIR) return "not there";
+  if (errno == ENOENT || errno == ENOTDIR) return "does not exist";
   return std::generic_category().message(errno);
 }
 

@@ -65,7 +65,7 @@ class MemberSettings {
     const auto text = process.ReadFile(config_path_, kTextBytesMax);
     if (!text || !*text) {
       notes.push_back(fmt::format("its configuration {} cannot be read: {}", Quote(config_path_),
-                                  text ? "not there" : text.error().message()));
+                                  text ? "it does not exist" : text.error().message()));
       return;
     }
     auto node = config::ParseYaml(**text, config_path_);

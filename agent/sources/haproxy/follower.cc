@@ -118,7 +118,7 @@ class Follower {
 
   std::optional<std::string> ReadFile(const std::string& path, const std::string& remedy) {
     if (space_.Type(path) == FileType::kNone) {
-      out_.missing.push_back({path, "not there", remedy});
+      out_.missing.push_back({path, "does not exist", remedy});
       return std::nullopt;
     }
     Result<std::string> content = space_.Read(path);

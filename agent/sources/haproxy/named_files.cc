@@ -86,7 +86,7 @@ class Collector {
         Take(path, origin);
         break;
       case FileType::kNone:
-        Lack(path, origin, "not there", "recreate the file, or remove the directive");
+        Lack(path, origin, "does not exist", "recreate the file, or remove the directive");
         break;
       case FileType::kDirectory:
         Lack(path, origin, "a directory where a file is expected", "correct the directive");
@@ -165,7 +165,7 @@ class Collector {
     if (!lacking_.insert(path).second) return;
     if (origin.required) {
       out_.missing.push_back({path, fmt::format("{}, named in {}", reason, origin.place), remedy});
-    } else if (reason != "not there") {
+    } else if (reason != "does not exist") {
       out_.warnings.push_back(fmt::format("{}: {}: {}", origin.place, path, reason));
     }
   }

@@ -30,7 +30,7 @@ Survey TakeSurvey(const Settings& settings) {
   if (!settings.environment_file.empty()) further.push_back(settings.environment_file);
   for (const std::string& path : further) {
     if (live.Type(path) == FileType::kNone) {
-      survey.missing.push_back({path, "does not exist, but is named in the source's \"files\"",
+      survey.missing.push_back({path, "does not exist, named in the source's \"files\"",
                                 "recreate it, or correct the source"});
     } else {
       add(path, "files");

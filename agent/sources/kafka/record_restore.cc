@@ -117,7 +117,7 @@ Result<void> RecordRestore::GoOn(const TopicPartition& partition, const Bounds& 
     return Spoilt(partition, "offsets without records");
   while (tally.place() < there.place()) {
     HF_ASSIGN(const Record* record, records.Next());
-    if (record == nullptr) return Spoilt(partition, "too many records");
+    if (record == nullptr) return Spoilt(partition, "more records than expected");
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     if (committed != nullptr) committed->See(record->offset, tally.place());
     tally.Add(*record, TimestampOf(*record));

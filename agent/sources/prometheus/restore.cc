@@ -147,7 +147,7 @@ void AddAdvice(const RestoreChoice& choice, const Request& request, std::int64_t
                MethodOutcome& outcome) {
   if (const std::size_t overlaps = CountOverlaps(choice); overlaps > 0)
     outcome.lines.push_back(
-        fmt::format("{} overlap because of out-of-order samples: Prometheus before 2.39 accepts "
+        fmt::format("{} with overlaps from out-of-order samples: Prometheus before 2.39 accepts "
                     "them only with --storage.tsdb.allow-overlapping-blocks",
                     FormatCount(overlaps, "block")));
   if (!request.retention) return;

@@ -32,7 +32,7 @@ DiscoveredSource DescribeBare(const host::LocalProcess& process,
 
 Result<JavaProperties> ReadConfig(const host::LocalProcess& process, const std::string& path) {
   HF_ASSIGN(const auto text, process.ReadFile(path, kConfigBytesMax));
-  if (!text) return Fail(ErrorCode::kNotFound, "not there");
+  if (!text) return Fail(ErrorCode::kNotFound, "does not exist");
   return ParseProperties(*text);
 }
 

@@ -139,7 +139,7 @@ Result<ServerConfig> ReadServerConfig(const Settings& settings) {
     files.insert(id_file);
   } else if (config.is_ensemble()) {
     config.warnings.push_back(fmt::format("{} cannot be read: {}", Quote(id_file),
-                                          id ? "not there" : id.error().message()));
+                                          id ? "it does not exist" : id.error().message()));
   }
   for (const auto& [name, value] : config.properties) {
     const std::string path(Trimmed(value));

@@ -181,8 +181,7 @@ class ZnodeRestore {
 
   MethodOutcome Report() && {
     MethodOutcome report;
-    std::string there =
-        fmt::format("{} exist and are equal, {} exist and differ", same_, differing_count_);
+    std::string there = fmt::format("{} already equal, {} different", same_, differing_count_);
     if (request_.overwrite)
       there += fmt::format(", {} {} overwritten", overwritten_, is_dry_ ? "would be" : "were");
     if (is_dry_) {
@@ -219,7 +218,7 @@ class ZnodeRestore {
     report.partly =
         Error(
             ErrorCode::kAlreadyExists,
-            fmt::format("{} that differ from the snapshot left unchanged{}{}; {} could not be "
+            fmt::format("{} different from the snapshot and left unchanged{}{}; {} could not be "
                         "created or read",
                         FormatCount(left, "node"), text.empty() ? "" : ": ", text, failure_count_))
             .WithHint(request_.overwrite

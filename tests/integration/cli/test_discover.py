@@ -84,7 +84,7 @@ class Discover(Case):
         self.assertEqual(found["prometheus"]["process"], self.prometheus.process.pid)
         self.assertEqual(found["alertmanager"]["process"], self.alertmanager.process.pid)
         [note] = found["alertmanager"]["notes"]
-        self.assertIn("add the URLs of these", note)
+        self.assertIn("add their URLs", note)
         for service in found.values():
             self.assertFalse(service["configured"])
 

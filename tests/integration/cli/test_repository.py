@@ -510,7 +510,7 @@ class Mending(Verbs):
         self.assertEqual(read("0.1%"), 1)
         self.assertEqual(read("100%"), packs)
         for subset in ("0/3", "4/3", "1/257", "0%", "101%", "x", "5", "1/", "%"):
-            self.fails(2, "no part of the packs", "hint: ", arguments=["check", "--read-data-subset", subset])
+            self.fails(2, "is not a part of the packs", "hint: ", arguments=["check", "--read-data-subset", subset])
         self.fails(2, "reads all", arguments=["check", "--read-data", "--read-data-subset", "1/2"])
 
     def restored(self, snapshot: str, *, by_restic: bool = True) -> str:
@@ -551,7 +551,7 @@ class Mending(Verbs):
         self.assertGreater(self.agent.json("backup", "--rehash")["sources"][0]["blobs_mended"], 0)
         self.assertEqual(self.restored(old, by_restic=False), "content of long ago\n")
 
-        self.assertIn(f"repository repair packs {pack.name}", self.agent.run("check", "--read-data", expect=1).stdout)
+        self.assertIn(f"holdfast-agent repair packs {pack.name}", self.agent.run("check", "--read-data", expect=1).stdout)
         report = self.agent.json("repository", "repair", "packs", pack.name)
         self.assertEqual((report["packs_removed"], report["blobs_lost"]), (1, 0))
         self.assertFalse(pack.exists())
@@ -561,7 +561,7 @@ class Mending(Verbs):
 
     def test_mistakes_about_packs(self) -> None:
         self.backup()
-        self.wrong(2, "no id of a pack", arguments=["repair", "packs", "0123"])
+        self.wrong(2, "is not the id of a pack", arguments=["repair", "packs", "0123"])
         self.wrong(1, "neither in the index", arguments=["repair", "packs", "0" * 64])
         self.fails(2, "--rehas", arguments=["backup", "--rehas"])
 
@@ -641,7 +641,7 @@ class Copying(Verbs):
         there = ["--to-url", f"file:{self.other}", "--to-password-file", str(self.other_password)]
         text = self.alone("repository", "copy", *there).stdout
         self.assertIn("1 snapshot copied", text)
-        self.assertIn("2 there already", text)
+        self.assertIn("2 already existed", text)
         self.assertIn(theirs, [snapshot["original"] for snapshot in self.there.snapshots()])
         self.there.check()
         # Of two repositories the other one is meant.
@@ -697,7 +697,7 @@ class Copying(Verbs):
 
     def test_mistakes(self) -> None:
         self.backup()
-        self.wrong(2, "copy to where", arguments=["copy"])
+        self.wrong(2, "no target; expected --to NAME, or --to-url with --to-password-file", arguments=["copy"])
         self.wrong(2, "no repository \"nowhere\"", arguments=["copy", "--to", "nowhere"])
         self.wrong(2, "to itself", arguments=["copy", "--repository", "main", "--to", "main"])
         alias = self.directory / "alias"

@@ -161,7 +161,7 @@ class Overwriting(Restores):
         self.wrong(2, "expected always, if-changed, if-newer or never", arguments=[*to, "--overwrite", "yes"])
         self.wrong(2, "--delete requires --overwrite", arguments=[*to, "--delete"])
         self.wrong(2, "--strip requires --to", arguments=["--in-place", "--strip", "1"])
-        self.wrong(2, "is no pattern", arguments=[*to, "--include", "[a"])
+        self.wrong(2, "is not a pattern", arguments=[*to, "--include", "[a"])
         self.wrong(2, "--include and --exclude exclude each other", arguments=[*to, "--include", "a", "--exclude", "b"])
         self.wrong(2, "names nothing", arguments=[*to, "--exclude", "/"])
         self.wrong(2, "--delete in /", arguments=["--to", "/", "--overwrite", "never", "--delete"])

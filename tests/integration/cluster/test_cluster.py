@@ -178,7 +178,7 @@ class WholeCluster(Case):
         refused = restore("--to-target", "again", "--topic", "orders", expect=2)
         self.assertIn('--topic is not an option of "etcd" snapshots', refused)
         self.assertIn("is not in the node's policy", restore("--to-target", "elsewhere", expect=4))
-        self.assertIn("cannot be tried", restore("--to-target", "again", "--dry-run", expect=1))
+        self.assertIn("does not support --dry-run", restore("--to-target", "again", "--dry-run", expect=1))
         self.assertFalse(again.members[0].data_dir.exists())
 
         said = restore("--to-target", "again", "--initial-cluster-token", again.token)

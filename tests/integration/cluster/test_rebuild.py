@@ -98,7 +98,7 @@ class Rebuilt(Case):
         self.assertTrue(gone["revoked"])
         self.assertFalse(gone["connected"])
         wait_until("its agent to be told so",  # it tries less and less often
-                   lambda: "does not let this agent in" in self.cluster.agents["gone"].tail(200), 60)
+                   lambda: "the controller refuses this agent:" in self.cluster.agents["gone"].tail(200), 60)
         done = self.cluster.json("backup", "--all")["runs"][0]
         self.assertEqual(done["state"], "done", done)
         self.assertEqual({task["node"] for task in done["tasks"]}, {"db-1", "db-2"})

@@ -62,7 +62,7 @@ class Thief:
         return self._next(f"a report of {node}", lambda one: one.get("node") == node and one["outcome"] != "accepted")
 
     def hello_of(self, node: str) -> dict:
-        return self._next(f"a Hello of {node}", lambda one: one.get("hello") == node)
+        return self._next(f"dropped a Hello from {node}", lambda one: one.get("hello") == node)
 
     def _type(self, line: str) -> None:
         os.write(self._writing, f"{line}\n".encode())

@@ -95,7 +95,7 @@ class Backup(Case):
             mine = ["--member", member.name, "--data-dir", str(member.data_dir)]
             run([script, *arguments, *mine, "main"], env=environment)
         again = run([script, *arguments, *mine, "main"], env=environment, expect=1)
-        self.assertIn("is there already", again.stderr)
+        self.assertIn("already exists", again.stderr)
         self.addCleanup(fresh.stop)
         fresh.start(auth_is_enabled=True)
 

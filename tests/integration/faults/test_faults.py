@@ -153,7 +153,7 @@ class Place(FaultCase):
         for number in range(40):
             (self.data / "many" / str(number)).write_text("x")
         said = self.restored_to_tmpfs("nr_inodes=20")
-        self.assertIn("makes 42 files, and the file system has inodes for 17", said)
+        self.assertIn("creates 42 files, but the file system has inodes for only 17", said)
         self.assertIn("items in the target: 0", said)
 
     def restored_to_tmpfs(self, options: str) -> str:

@@ -77,13 +77,13 @@ class Live(LiveCase):
         for line in (
             "server app/s1: state drain",
             "server app/s2: weight 3",
-            f"map {self.map} is as it was in memory",
-            f"acl {self.acl} is as it was in memory",
+            f"map {self.map} has its former content in memory",
+            f"acl {self.acl} has its former content in memory",
             "table names: rows set: 1",
             "HAProxy was reloaded",
         ):
             self.assertIn(line, done.stdout.splitlines())
-        self.assertNotIn("not put back", done.stdout)
+        self.assertNotIn("not restored:", done.stdout)
 
         # Into the process that runs, files left alone; nothing is done that is done already.
         self.say(edge, "set server app/s1 state ready", f"set map {self.map} version mine")

@@ -37,7 +37,7 @@ class LiveRestore(LiveCase):
         # Counters of the table were set, its rate was not, and that is said.
         self.assertIn("table names: 1 row set", done.stdout)
         self.assertIn("servers' state was loaded from its file", done.stdout)
-        self.assertIn(f"map {self.map} is as it was in memory", done.stdout)
+        self.assertIn(f"map {self.map} has its former content in memory", done.stdout)
         self.assertFalse(self.state.exists())
         self.assertEqual(self.leftovers(edge), [])
         self.assertEqual(edge.contents()["maps/version.map"], b"version v1\n")

@@ -213,7 +213,7 @@ esac
 
         done = edge.restore(snapshot, expect=1)
 
-        self.assertIn("no HAProxy master process", done.stderr)
+        self.assertIn("is not an HAProxy master process", done.stderr)
         self.assertEqual(edge.contents(), before)
         wait_until("the worker to serve", lambda: get(edge.port) == (200, V2))
 

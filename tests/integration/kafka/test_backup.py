@@ -132,7 +132,7 @@ class OneBroker(Case):
                 self.client.load("again", 2500, 1000, keys=20, seed=9)
             task = self.save(agent, *(topic for topic in topics if topic != "compacted"))
             self.assertEqual(task["state"], "done")
-            self.assertEqual("made again" in " ".join(task["warnings"]), run == 3)
+            self.assertEqual("recreated" in " ".join(task["warnings"]), run == 3)
         self.client.trim("shrinks", 0)
         self.save(agent, "shrinks")
         self.assertEqual(self.partition(self.restore(agent), "shrinks")["files"], [])

@@ -459,7 +459,7 @@ class Kraft41(WithRights, Case):
             self.assertEqual(len(room.do("cluster")["brokers"]), 3)
             [anna] = room.do("scram_users")
             self.assertEqual(anna, {"name": "anna", "credentials": [["SCRAM-SHA-512", 4096]], "error": None})
-        self.check_login(self.cluster.client_properties("anna"), False, "cannot log in to Kafka 4 by SCRAM")
+        self.check_login(self.cluster.client_properties("anna"), False, "cannot log in to Kafka 4 with SCRAM")
         with self.room(False) as room, self.raises("unsupported", "librdkafka 2.2 or later"):
             room.do("scram_users")
 
@@ -587,7 +587,7 @@ class Strangers(Case):
         cases = [
             (listener, today, says, hint)
             for listener, says, hint in (
-                (mute, "ApiVersionRequest failed", "does not answer as a broker does"),
+                (mute, "ApiVersionRequest failed", "the program that listens there does not answer like a broker: check the address, and whether it requires TLS (`security.protocol`)"),
                 (rude, "Disconnected", "security.protocol"),
             )
             for today in BOTH

@@ -133,7 +133,7 @@ class ThreeBrokers(Case):
         self.compare(directory, "made-early")
         self.assertFalse((directory / "data" / "topics" / "made-late").exists())
         manifest = json.loads((directory / "manifest.json").read_text())
-        self.assertIn('topic "made-late" was made while the cluster was saved', " ".join(manifest["warnings"]))
+        self.assertIn('topic "made-late" was created during the backup', " ".join(manifest["warnings"]))
         target = ["--to-cluster", self.kafka.bootstrap(), "--prefix", "again-"]
         self.cluster.agent(NODES[1]).run("restore", "latest:kafka/main", *target)
         self.assert_same("made-early", "again-made-early")

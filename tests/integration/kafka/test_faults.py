@@ -50,9 +50,9 @@ class Strangers:
         self.addresses = {
             f"127.0.0.1:{free_port()}": ("Connection refused", "the brokers run and listen there"),
             "nowhere.invalid:9092": ("resolve", "host names"),
-            self.address(hole): ("", "keeps connections away"),
-            self.address(mute): ("ApiVersionRequest failed", "does not answer as a broker does"),
-            self.address(web): ("Invalid response size", "does not answer as a broker does"),
+            self.address(hole): ("", "check that the brokers run and listen there, that no firewall blocks the connection, and that the addresses they advertise (advertised.listeners) can be reached from here"),
+            self.address(mute): ("ApiVersionRequest failed", "the program that listens there does not answer like a broker: check the address, and whether it requires TLS (`security.protocol`)"),
+            self.address(web): ("Invalid response size", "the program that listens there does not answer like a broker: check the address, and whether it requires TLS (`security.protocol`)"),
         }
 
     def listener(self, backlog: int) -> socket.socket:
@@ -197,7 +197,7 @@ class Faults(Case):
         task = self.backup_disturbed(agent, disturb, 3)
         self.assertEqual(list(self.missing(task)), ["data/topics/go-c/0", "data/topics/go-e"])
         self.assertIn("the topic was deleted", self.missing(task)["data/topics/go-c/0"])
-        self.assertIn("deleted and made again", self.missing(task)["data/topics/go-e"])
+        self.assertIn("deleted and recreated", self.missing(task)["data/topics/go-e"])
         self.assertLess(task["seconds"]["save"], 40)  # it was not waited for
         directory = self.restore(agent)
         self.check_whole(directory, "go-a", "go-b", "go-z")
@@ -357,7 +357,7 @@ class Faults(Case):
         self.assertEqual(list(self.missing(task)), ["data/topics/risky/0"])
         [reason] = self.missing(task).values()
         self.assertIn("of 70500", reason)
-        self.assertIn("a leader was elected that never had them", task["missing"][0]["remedy"])
+        self.assertIn("the partition no longer has this offset: records were deleted, or the new leader never had them", task["missing"][0]["remedy"])
         self.restore(agent)
         task = self.backup(agent)
         self.assertEqual((task["state"], task["missing"]), ("done", []))

@@ -160,7 +160,7 @@ class Both:
         admin = self.cluster.admin()
         self.cluster.create_topic("there", 2, config={"retention.ms": "12345678"})
         snapshot = self.store({"topic": "there", "partitions": 1}, told(Record("there", 0, None, b"1", (), 5), 0))
-        self.assert_refused(self.try_restore(snapshot), "already_exists", "another number of partitions")
+        self.assert_refused(self.try_restore(snapshot), "already_exists", "a different number of partitions")
         self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], [])  # there was nothing in it
         self.assertEqual(self.values("there"), [b"1"])
         # What has records goes only when it is asked for, and is saved first.
@@ -190,7 +190,7 @@ class Both:
             producing.produce([Record("withheld", 0, value=b"committed")])
             for dry_run in (True, False):
                 refused = self.try_restore(snapshot, replace_topic=True, dry_run=dry_run)
-                self.assert_refused(refused, "busy", '"withheld" has an open transaction, and 2 offsets behind')
+                self.assert_refused(refused, "busy", '"withheld" has an open transaction, so the safety snapshot would not include 2 offsets after its start')
             producing.commit("x")
             wait_until("all of it", lambda: len(self.values("withheld")) == 2)
         self.assertEqual(self.restore(snapshot, replace_topic=True)["saved"], ["withheld"])
@@ -219,7 +219,7 @@ class Both:
             told(Record("hole", 0, None, b"1", (), LONG_AGO), 0),
             {"end": "hole", "partition": 0, "offset": 5, "incomplete": "it has no leader"},
         )
-        self.assertIn("not all records", self.restore(snapshot, dry_run=True, hold_retention=True)["warnings"][0])
+        self.assertIn("the snapshot does not have all records:", self.restore(snapshot, dry_run=True, hold_retention=True)["warnings"][0])
         done = self.try_restore(snapshot, hold_retention=True)
         self.assertRegex(done["partly"]["text"], 'the end of partition 0 of topic "hole" .it has no leader')
         self.assertEqual(self.values("hole"), [b"1"])
@@ -288,7 +288,7 @@ class Both:
             process.kill()
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertRegex(done["lines"][0], "after [0-9]+ already there")
+        self.assertRegex(done["lines"][0], ", after [0-9]+ that existed already")
         self.restore(snapshot, hold_retention=True, prefix="again-")
         digests = self.cluster.admin().digest("large", "again-large")
         for partition, count in enumerate((records, records // 4, 1)):
@@ -333,7 +333,7 @@ class Kraft41(Both, Restoring):
         self.cluster.kill_broker(leader)
         self.assertEqual(process.wait(180), 0)
         self.cluster.start_broker(leader)
-        self.assertIn("read back the same", process.log.read_text())
+        self.assertIn(", and read them back", process.log.read_text())
         self.assertEqual(self.cluster.admin().digest("led")["led", 0].count, 400_000)
 
     def test_fewer_brokers_and_what_they_do_not_know(self) -> None:
@@ -347,7 +347,7 @@ class Kraft41(Both, Restoring):
         )
         warnings = "\n".join(self.restore(snapshot)["warnings"])
         self.assertRegex(warnings, r'the target has 3 brokers.*"fewer" \(5\)')
-        self.assertRegex(warnings, 'keeps clients from writing to: "fewer"')
+        self.assertRegex(warnings, 'with so few replicas, min.insync.replicas prevents writes to: "fewer"')
         self.assertRegex(warnings, 'does not know the configuration "message.format.version".*"fewer"')
         self.assertEqual(len(self.cluster.replicas("fewer")), 3)
 
@@ -450,7 +450,7 @@ class ZooKeeper39(Both, Restoring):
         self.cluster.wait_for_leader("full")
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertRegex(done["lines"][0], "after [0-9]+ already there")
+        self.assertRegex(done["lines"][0], ", after [0-9]+ that existed already")
         self.assertEqual(self.cluster.admin().digest("full")["full", 0].count, 100_000)
 
     def test_without_rights_there_are_none_to_restore(self) -> None:

@@ -170,7 +170,7 @@ class Secured(Case):
 
 class Kraft41(Secured):
     def test_scram_by_the_librdkafka_of_debian(self) -> None:
-        says = ("cannot log in to Kafka 4 by SCRAM", "2.6.1")
+        says = ("cannot log in to Kafka 4 with SCRAM", "2.6.1")
         self.refused(4, self.source("anna"), *says)
 
     @classmethod

@@ -219,7 +219,7 @@ class Backup(Case):
         self.assertNotIn("blocks", details)
         probed = agent.json("source", "list")["sources"][0]
         self.assertEqual(probed["identity"]["mode"], "agent")
-        self.assertIn("not handed on yet", probed["would_save"][0])
+        self.assertIn("the log: samples that were not sent yet", probed["would_save"][0])
 
     def test_one_that_only_hands_on_what_it_has_is_told_from_one_that_keeps_it(self) -> None:
         server = Prometheus(self.directory / "live", retention="2h", targets=[self.address])
@@ -307,7 +307,7 @@ class Backup(Case):
         data = self.directory / "by-restic"
         arguments = ["--repository", str(repository), "--password-file", str(password), "--data-dir", str(data), "main"]
         run([script, *arguments], env=environment)
-        self.assertIn("is there already", run([script, *arguments], env=environment, expect=1).stderr)
+        self.assertIn("already exists", run([script, *arguments], env=environment, expect=1).stderr)
         self.assert_same_up_to(live, self.on_data(data), position, turns)
 
 

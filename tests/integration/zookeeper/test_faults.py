@@ -58,7 +58,7 @@ class Alone(Case):
             os.truncate(snapshot, 10)
         done = self.agent.run("backup", "zookeeper/main", expect=None)
         self.assertNotEqual(done.code, 0)
-        self.assertIn("is whole", done.stderr)
+        self.assertIn("is complete", done.stderr)
 
     def test_a_damaged_record(self) -> None:
         log = self.member.logs()[-1]
@@ -120,7 +120,7 @@ class Three(Case):
         fill(self.zookeeper, "second")
         done = self.agent_of(2).run("backup", "zookeeper/main", expect=None)
         self.assertNotEqual(done.code, 0)
-        self.assertIn("no part in the ensemble", done.stderr)
+        self.assertIn("this member is not part of the ensemble that the others serve, so its files are out of date:", done.stderr)
 
     def test_an_ensemble_that_is_down(self) -> None:
         self.zookeeper.stop()

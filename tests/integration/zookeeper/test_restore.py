@@ -90,7 +90,7 @@ class IntoALiveEnsemble(Case):
     def test_a_tree_comes_back(self) -> None:
         self.delete("/apps")
         told = self.restore("--znode", "/apps/one", *self.where, "--dry-run")
-        self.assertIn("would be made", told.stdout)
+        self.assertIn("would be created", told.stdout)
         self.assertIsNone(self.client.stat("/apps"))
         self.restore("--znode", "/apps/one", *self.where)
         self.client.sync()
@@ -128,7 +128,7 @@ class IntoALiveEnsemble(Case):
         self.assertEqual(self.client.get("/apps/one/n7")[0], b"newer")
         # A session's node cannot become one that stays.
         done = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes", expect=3)
-        self.assertIn('1 node differing from the snapshot left unchanged: "/apps/one/n10"', done.stderr)
+        self.assertIn('1 node different from the snapshot and left unchanged: "/apps/one/n10"', done.stderr)
         self.assertIn("4 were overwritten", done.stdout)
         self.client.delete("/apps/one/n10")
         again = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
@@ -162,11 +162,11 @@ class IntoALiveEnsemble(Case):
 
     def test_what_may_not_be_made_is_told(self) -> None:
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
-        self.assertIn("3 could not be made or looked at", done.stderr)  # one, and what is below it
+        self.assertIn("3 could not be created or read", done.stderr)  # one, and what is below it
         self.delete("/apps/one")
         done = self.restore("--znode", "/apps/one", *self.where[:2], expect=3)
-        self.assertIn("for want of rights", done.stderr + done.stdout)
-        self.assertIn("2 could not be made", done.stderr)  # what is below it, too
+        self.assertIn("the server refuses it: missing permission", done.stderr + done.stdout)
+        self.assertIn("2 could not be created or read", done.stderr)  # what is below it, too
         self.client.sync()
         self.assertIsNone(self.client.stat("/apps/one/secret/below"))
         self.assertIsNotNone(self.client.stat("/apps/one/n7"))
@@ -176,7 +176,7 @@ class IntoALiveEnsemble(Case):
 
     def test_what_makes_no_sense_is_refused(self) -> None:
         for arguments, text in (
-            (["--znode", "/zookeeper/config", *self.where], "the ensemble's own"),
+            (["--znode", "/zookeeper/config", *self.where], "the nodes below /zookeeper belong to the ensemble itself"),
             (["--znode", "apps", *self.where], "no path"),
             (["--znode", "/apps/three", *self.where], "there is no"),
             (["--znode", "/apps"], "--to-ensemble"),

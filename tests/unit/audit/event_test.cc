@@ -67,7 +67,7 @@ TEST_CASE("audit event: what is no UTF-8 can still be read back") {
 }
 
 TEST_CASE("audit event: what is none is corrupt") {
-  REQUIRE_FAILS(DecodeAuditEvent(ToBytes("nonsense")), ErrorCode::kCorrupt, "do not parse");
+  REQUIRE_FAILS(DecodeAuditEvent(ToBytes("nonsense")), ErrorCode::kCorrupt, "it cannot be decoded");
   REQUIRE_FAILS(DecodeAuditEvent({}), ErrorCode::kCorrupt, "format 0");
   v1::AuditEvent message;
   message.set_format(2);
@@ -75,7 +75,7 @@ TEST_CASE("audit event: what is none is corrupt") {
                 "format 2");
   Bytes bytes = EncodeAuditEvent(Event(1));
   bytes.insert(bytes.end(), {0x58, 0x01});  // field 11, which there is not
-  REQUIRE_FAILS(DecodeAuditEvent(bytes), ErrorCode::kCorrupt, "not known");
+  REQUIRE_FAILS(DecodeAuditEvent(bytes), ErrorCode::kCorrupt, "unknown field");
 }
 
 TEST_CASE("audit sequence: gaps, doubles, foreign and changed events are found") {

@@ -174,7 +174,7 @@ TEST_CASE("join: an answer that says nothing is not believed") {
   empty.endpoint.clear();
   TestJoin join(empty);
   REQUIRE_FAILS(Join(join.token(), kSigningKey, GenerateCurveKeys(Chance()), Soon()),
-                ErrorCode::kCorrupt, "answers with something else");
+                ErrorCode::kCorrupt, "answers with something other than a join reply");
 }
 
 TEST_CASE("join: another controller than the token's is not spoken to") {

@@ -309,7 +309,8 @@ TEST_CASE("catalog copy: it is a catalog, and can be opened as one") {
   REQUIRE(Unwrap(copy.Load()) == Unwrap(catalog.Load()));
   REQUIRE_OK(copy.Apply(Changes{SomeEntry()}));
   REQUIRE(Unwrap(ReaderOf(other).Check(CheckDepth::kFull)).damage.empty());
-  REQUIRE_FAILS(ReaderOf(directory).Save(PathIn(other)), ErrorCode::kAlreadyExists, "is there");
+  REQUIRE_FAILS(ReaderOf(directory).Save(PathIn(other)), ErrorCode::kAlreadyExists,
+                "already exists");
 }
 
 }  // namespace

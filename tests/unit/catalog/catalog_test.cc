@@ -108,7 +108,7 @@ TEST_CASE("catalog: changes of one call happen all or not at all, with their aud
        Changes{PlanAnswered{Bytes(16, 1), PlanState::kAccepted}, PlanSequence{"nobody", 1},
                ReportCursor{"nobody", 1, Bytes(32, 0)}, LastSeen{{{"nobody", 1}}}}) {
     REQUIRE_FAILS(catalog.Apply(Changes{SomeRun(1), SomeEntry(RunName(1)), wrong}),
-                  ErrorCode::kInternal, "the catalog knows no ");
+                  ErrorCode::kInternal, "the catalog has no ");
   }
   // A task without its run is found at the commit.
   REQUIRE_FAILS(catalog.Apply(Changes{SomeEntry(), SomeTask(1, 0)}), ErrorCode::kInternal,

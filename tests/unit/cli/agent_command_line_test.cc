@@ -159,7 +159,7 @@ TEST_CASE("agent command line: mistakes are named and hint at the verb's help") 
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "a", "--exclude", "b"}),
                Catch::Contains("exclude each other"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--include", "[a"}),
-               Catch::Contains("is no pattern"));
+               Catch::Contains("is not a pattern"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--delete"}), Catch::Contains("--overwrite"));
   REQUIRE_THAT(Mistake({"restore", "x", "--to", "y", "--overwrite", "sometimes"}),
                Catch::Contains("expected always, if-changed, if-newer or never"));
@@ -184,7 +184,7 @@ TEST_CASE("agent command line: mistakes in looking into a repository") {
   REQUIRE_THAT(Mistake({"repository", "diff", "a"}),
                Catch::Contains("expected 2 of SNAPSHOT, got 1"));
   REQUIRE_THAT(Mistake({"repository", "key", "add"}), Catch::Contains("--new-password-file"));
-  REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("no part of"));
+  REQUIRE_THAT(Mistake({"check", "--read-data-subset", "8/7"}), Catch::Contains("not a part of"));
 }
 
 TEST_CASE("agent command line: mistakes in forgetting") {
@@ -196,7 +196,7 @@ TEST_CASE("agent command line: mistakes in forgetting") {
   wrong({}, "nothing to forget");
   wrong({"--keep-last", "0"}, "nothing to forget");
   wrong({"3fa2", "--keep-last", "1"}, "exclude each other");
-  wrong({"3fa2", "--source", "a/b"}, "go with a policy");
+  wrong({"3fa2", "--source", "a/b"}, "--group-by and --source require a policy");
   wrong({"--keep-last", "many"}, "expected a number, or \"unlimited\"");
   wrong({"--keep-within", "7w"}, "--keep-within: \"7w\" is not a period");
   wrong({"--keep-last", "1", "--group-by", "age"}, "cannot group by \"age\"");

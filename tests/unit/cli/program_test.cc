@@ -398,7 +398,7 @@ TEST_CASE(
   REQUIRE_OK(RemoveTree(fixture.Path("proc")));
   Unwrap(MakeDirectories(fixture.Path("proc")));
   REQUIRE_THAT(fixture.Run({"source", "list", "--discover"}).out,
-               Catch::Contains("no service that can be saved by a kind of its own runs here"));
+               Catch::Contains("no service that Holdfast has a kind for runs here ("));
 }
 
 TEST_CASE("program: config show reads back as the same configuration") {

@@ -76,7 +76,7 @@ TEST_CASE("yaml: what a person gets wrong is named, with what to change") {
        "write \"cluster: prod\""},
       {"-a\n-b: c\n", "f:1:1: no space after the dash", "write \"- \""},
       {"note: backup: all\n", "f:1:13: a second \": \" in the value", "in quotes"},
-      {"a: 1\n  b: 2\n", "f:2:3: a key below the one of line 1, which has a value already",
+      {"a: 1\n  b: 2\n", "f:2:3: a key below the key in line 1, which already has a value",
        "indent it by 0 spaces, like line 1"},
       {"sources:\n  - kind: files\n    name: a\n   paths: [x]\n",
        "f:4:4: indented by 3 spaces, like no line above", "by 0 or 2 or 4"},

@@ -44,7 +44,8 @@ TEST_CASE("follow: a watch goes on when the controller was started anew") {
   const Outcome outcome = fixture.Run({"run", "watch", kRun});
   INFO(outcome.err);
   REQUIRE(outcome.code == 0);
-  REQUIRE_THAT(outcome.err, Contains("has gone; trying again") && Contains("is back") &&
+  REQUIRE_THAT(outcome.err, Contains("was closed; trying again") &&
+                                Contains("connected to the controller again") &&
                                 Contains("running, 0 of 1 task ended"));
   REQUIRE(waits == 3);
 }
@@ -63,7 +64,7 @@ TEST_CASE("follow: a controller that stops says so, and is asked again") {
   });
   const Outcome outcome = fixture.Run({"backup", "--all"});
   REQUIRE(outcome.code == 0);
-  REQUIRE_THAT(outcome.err, Contains("is going down; trying again"));
+  REQUIRE_THAT(outcome.err, Contains("is stopping; trying again"));
 }
 
 TEST_CASE("follow: a silent watch is asked for again without a word") {
@@ -95,7 +96,7 @@ TEST_CASE("follow: a controller that stays away is given up, and the run is not"
   REQUIRE(outcome.code == 1);
   REQUIRE(outcome.document<Json>()["error"]["code"] == "unavailable");
   REQUIRE(outcome.document<Json>()["runs"][0]["state"] == "running");
-  REQUIRE_THAT(outcome.err, Contains("the run goes on") && Contains("holdfast run watch"));
+  REQUIRE_THAT(outcome.err, Contains("the run continues") && Contains("holdfast run watch"));
 }
 
 TEST_CASE("follow: Ctrl-C lets go of the run, which goes on") {
@@ -107,7 +108,7 @@ TEST_CASE("follow: Ctrl-C lets go of the run, which goes on") {
   });
   const Outcome outcome = fixture.Run({"backup", "--all"});
   REQUIRE(outcome.code == 130);
-  REQUIRE_THAT(outcome.err, Contains("the run goes on") &&
+  REQUIRE_THAT(outcome.err, Contains("the run continues") &&
                                 Contains(std::string("hint: `holdfast run watch ") + kRun));
   REQUIRE(fixture.controller.Got(Request::kRunCancel).empty());
 }
@@ -263,8 +264,8 @@ TEST_CASE("display: on a terminal the lines stand in place, and many tasks are s
                                      "    and 30 prepared\r\n",
                                      kRun));
 
-  display.ShowAway("the controller has gone");
-  REQUIRE_THAT(pty.Shown(), Contains("\x1b[4A") && Contains("has gone; trying again") &&
+  display.ShowAway("was closed");
+  REQUIRE_THAT(pty.Shown(), Contains("\x1b[4A") && Contains("was closed; trying again") &&
                                 Contains("etcd/main@db-1: saving"));
 }
 

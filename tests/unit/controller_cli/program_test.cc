@@ -180,7 +180,7 @@ TEST_CASE("holdfast: nodes are listed over all pages, let in and thrown out") {
   // The token alone on stdout, so that it can go into a file.
   const Outcome token = fixture.Run({"agent", "token", "db-3"});
   REQUIRE(token.out == "hf1.abc\n");
-  REQUIRE_THAT(token.err, Contains("good once, for db-3, until 2023-11-14T22:28:20Z"));
+  REQUIRE_THAT(token.err, Contains("for db-3, valid once, until 2023-11-14T22:28:20Z"));
   const Outcome bad = fixture.Run({"agent", "token", "../db"});
   REQUIRE(bad.code == 2);
   REQUIRE_THAT(bad.err, Contains("holdfast: bad name\nhint: what to do"));
@@ -524,7 +524,7 @@ TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
 
   const Outcome runs = fixture.Run({"run", "list", "--source", "etcd/main"});
   CHECK(runs.code == 0);
-  CHECK(runs.out == "no runs over etcd/main\n");
+  CHECK(runs.out == "no runs of etcd/main\n");
   CHECK(fixture.Run({"run", "list"}).out == "no runs\n");
   const Outcome snapshots = fixture.Run({"snapshot", "list", "etcd/main"});
   CHECK(snapshots.code == 0);
@@ -666,10 +666,10 @@ TEST_CASE("holdfast: a controller that says nothing is given up") {
   fixture.context.answer_max = std::chrono::seconds(30);
   const Outcome gone = fixture.Run({"status"});
   REQUIRE(gone.code == 5);
-  REQUIRE_THAT(gone.err, Contains("has gone"));
+  REQUIRE_THAT(gone.err, Contains("was closed"));
 
   fixture.controller.On(Request::kStatus, [](const Request&) { return Reply(RunReply("done")); });
-  REQUIRE_THAT(fixture.Run({"status"}).err, Contains("answers another question"));
+  REQUIRE_THAT(fixture.Run({"status"}).err, Contains("answered a different request"));
 }
 
 TEST_CASE("holdfast: the option goes before the variable, and that before the file") {

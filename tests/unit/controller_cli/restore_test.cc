@@ -153,7 +153,7 @@ TEST_CASE("restore: refuses to sign a draft in which anything differs, and withd
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging()->set_root("etc"); }},
       {"the path is \"\"",
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging()->clear_path(); }},
-      {"the restore is in place and not to a directory",
+      {"the restore is in place, not to a directory",
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place(); }},
       {"the run is", [](v1::Plan& plan) { plan.set_run("01HF7ZZZZZZZZZZZZZZZZZZZZB"); }},
       {"the note is", [](v1::Plan& plan) { plan.set_reason("another"); }},
@@ -233,7 +233,7 @@ TEST_CASE("restore: in place says so, and whether a way back is saved first") {
   fixture.spoil = [](v1::Plan& plan) {
     plan.mutable_restore()->mutable_in_place()->set_safety_snapshot(true);
   };
-  REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes and not no"));
+  REQUIRE_THAT(fixture.Run(argv).err, Contains("the safety snapshot is yes, not no"));
 }
 
 TEST_CASE("restore: in place of one path, or as a dry run, is what is signed") {
@@ -252,11 +252,11 @@ TEST_CASE("restore: in place of one path, or as a dry run, is what is signed") {
   CHECK(order.dry_run());
 
   fixture.spoil = [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place()->clear_path(); };
-  CHECK_THAT(fixture.Run(argv).err, Contains("the path is \"\" and not \"data/srv/app\""));
+  CHECK_THAT(fixture.Run(argv).err, Contains("the path is \"\", not \"data/srv/app\""));
   fixture.spoil = [](v1::Plan& plan) {
     plan.mutable_restore()->mutable_in_place()->set_dry_run(false);
   };
-  CHECK_THAT(fixture.Run(argv).err, Contains("the dry run is no and not yes"));
+  CHECK_THAT(fixture.Run(argv).err, Contains("the dry run is no, not yes"));
 
   fixture.spoil = nullptr;
   fixture.prompt.answers = {"yes"};
@@ -305,7 +305,7 @@ TEST_CASE("restore: an undo restores a safety snapshot in place, and nothing els
   CHECK_FALSE(order.allow_invalid());
 
   is_safety = false;
-  CHECK_THAT(fixture.Run(argv).err, Contains("the snapshot is a backup and not a safety snapshot"));
+  CHECK_THAT(fixture.Run(argv).err, Contains("the snapshot is a backup, not a safety snapshot"));
 
   is_safety = is_invalid = true;
   const Outcome refused = fixture.Run(argv);
@@ -394,12 +394,12 @@ TEST_CASE("restore: a target's draft in which anything differs is not signed") {
          option.set_name("to");
          option.add_values("elsewhere");
        }},
-      {"the dry run is yes and not no", [&](v1::Plan& plan) { named(plan).set_dry_run(true); }},
-      {"the safety snapshot is no and not yes",
+      {"the dry run is yes, not no", [&](v1::Plan& plan) { named(plan).set_dry_run(true); }},
+      {"the safety snapshot is no, not yes",
        [&](v1::Plan& plan) { named(plan).set_safety_snapshot(false); }},
-      {"the restore is in place and not to a target",
+      {"the restore is in place, not to a target",
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_in_place(); }},
-      {"the restore is to a directory and not to a target",
+      {"the restore is to a directory, not to a target",
        [](v1::Plan& plan) { plan.mutable_restore()->mutable_staging(); }},
   };
   for (const auto& [message, spoil] : spoilt) {
@@ -537,7 +537,7 @@ TEST_CASE(
   CHECK_THAT(OrderedPath("etcd/main", "db-2", "/etc/etcd.yaml"),
              Contains("has files of several nodes; expected members/NODE/files/etc/etcd.yaml"));
   CHECK_THAT(OrderedPath("newer/main", "web-1", "/etc/hosts"),
-             Contains("does not know the kind of \"newer/main\""));
+             Contains("does not support the kind of \"newer/main\""));
   for (const std::string typed : {"/", "//etc", "/etc/../x", "data/./x"}) {
     CHECK_THAT(OrderedPath("files/app", "web-1", typed), Contains("expected a path inside"));
   }
@@ -677,7 +677,7 @@ TEST_CASE("approve: two persons, each of whom looks at the bytes") {
 
   const Outcome third = fixture.Run({"approve", "01HF7", "--yes"});
   REQUIRE(third.code == 4);
-  REQUIRE_THAT(third.err, Contains("is sent, and takes no more signatures"));
+  REQUIRE_THAT(third.err, Contains("is sent and accepts no more signatures"));
 }
 
 TEST_CASE("approve: refuses another cluster's draft, another draft and another snapshot's source") {
@@ -699,7 +699,7 @@ TEST_CASE("approve: refuses another cluster's draft, another draft and another s
     REQUIRE(fixture.Run({"approve", kRun, "--yes"}).code == 4);
   }
   fixture.draft = good;
-  REQUIRE_THAT(fixture.Run({"approve", "01HZ", "--yes"}).err, Contains("where \"01HZ\" was asked"));
+  REQUIRE_THAT(fixture.Run({"approve", "01HZ", "--yes"}).err, Contains("instead of \"01HZ\""));
   // The ULIDs of one day begin alike: the end is enough.
   REQUIRE(fixture.Run({"approval", "show", std::string(kRun).substr(20)}).code == 0);
   REQUIRE(fixture.Signatures() == 1);

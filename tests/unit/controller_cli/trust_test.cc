@@ -82,7 +82,7 @@ TEST_CASE("trust rotate: handed round until all have signed, then sent") {
   REQUIRE_THAT(begun.out, Contains("version: 1 -> 2") && Contains("epoch: 3 -> 4") &&
                               Contains("of \"dora\"") && Contains("no longer: operator key") &&
                               Contains("operators for restore in place: 2 -> 1") &&
-                              Contains("hand " + next + " to the next person"));
+                              Contains("give " + next + " to the next person"));
 
   // Too early.
   const Outcome early = fixture.Run({"trust", "rotate", "--yes", "--file", next, "--send"});
@@ -119,7 +119,7 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
   };
   REQUIRE_THAT(rotate({}).err, Contains("no root key is given to start it with"));
   REQUIRE_THAT(rotate({"--root-key", fixture.Path("operator.key")}).err,
-               Contains("is no root key of cluster"));
+               Contains("is not a root key of cluster"));
   REQUIRE_THAT(rotate({"--remove-operator", "eve", "--root-key", fixture.Path("anna.key")}).err,
                Contains("\"eve\" has no key"));
   REQUIRE_THAT(rotate({"--remove-operator", "annna", "--root-key", fixture.Path("anna.key")}).err,
@@ -132,7 +132,7 @@ TEST_CASE("trust rotate: mistakes and changed files are refused") {
 
   REQUIRE(rotate({"--root-key", fixture.Path("anna.key")}).code == 0);
   REQUIRE_THAT(rotate({"--raise-epoch", "--root-key", fixture.Path("ben.key")}).err,
-               Contains("was begun already"));
+               Contains("already exists, and others have signed its changes"));
   const Outcome twice = rotate({"--root-key", fixture.Path("anna.key")});
   REQUIRE(twice.code == 1);
   REQUIRE_THAT(twice.err, Contains("\"anna\""));
@@ -181,7 +181,7 @@ TEST_CASE("trust key: a new operator's keys, whose public halves can be added") 
   const Outcome twice =
       fixture.RunBare({"trust", "key", "dora", "--dir", fixture.Path("dora"), "--no-passphrase"});
   REQUIRE(twice.code == 1);
-  REQUIRE_THAT(twice.err, Contains("is there already"));
+  REQUIRE_THAT(twice.err, Contains("already exists"));
 }
 
 TEST_CASE("init: says which files go where, and what comes next") {
@@ -192,7 +192,7 @@ TEST_CASE("init: says which files go where, and what comes next") {
   INFO(made.err);
   REQUIRE(made.code == 0);
   REQUIRE_THAT(made.out, Contains("operators/anna/") && Contains("root/anna.key") &&
-                             Contains("must leave this machine") &&
+                             Contains("Move the keys of operators and of root off this machine") &&
                              Contains("holdfast agent token NODE") && Contains("warnings:"));
   // What init wrote is what the program reads.
   const std::string settings =
@@ -208,7 +208,7 @@ TEST_CASE("init: says which files go where, and what comes next") {
                                          "--operator", "anna", "--no-passphrase", "--json"});
   REQUIRE(again.code == 1);
   REQUIRE(again.document<Json>()["error"]["code"] == "already_exists");
-  REQUIRE_THAT(again.err, Contains("taken to be admin-1"));
+  REQUIRE_THAT(again.err, Contains("using admin-1"));
 
   fixture.prompt.is_anybody_there = false;
   const Outcome mute = fixture.RunBare(

@@ -420,7 +420,7 @@ TEST_CASE("controller: operators' mistakes are answered with what to do") {
     CHECK(reply.last());
   };
   v1::AdminRequest request;
-  refused(request, "unsupported", "one version");
+  refused(request, "unsupported", "the same version");
   request.mutable_run_show()->set_run("01NOSUCHRUN");
   refused(request, "not_found", "holdfast run list");
   request.mutable_snapshot_show()->set_snapshot("latest:files/app");
@@ -432,13 +432,13 @@ TEST_CASE("controller: operators' mistakes are answered with what to do") {
   request.mutable_snapshot_show()->set_snapshot("ab");
   refused(request, "invalid_argument", "at least 4");
   request.mutable_run()->set_kind(v1::ORDER_KIND_RESTORE);
-  refused(request, "invalid_argument", "of this kind");
+  refused(request, "invalid_argument", "unknown kind of run");
   request.mutable_run()->set_kind(v1::ORDER_KIND_BACKUP);
   refused(request, "not_found", "");
   request.mutable_revoke()->set_node("nobody");
   refused(request, "not_found", "nobody");
   request.mutable_token()->set_node("../db-1");
-  refused(request, "invalid_argument", "no node's name");
+  refused(request, "invalid_argument", "is not a valid node name; expected letters");
   request.mutable_approve()->set_draft("01NOSUCHDRAFT");
   refused(request, "not_found", "holdfast approval list");
   request.mutable_trust_change()->set_root("no envelope");

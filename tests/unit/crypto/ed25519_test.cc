@@ -89,9 +89,10 @@ TEST_CASE("ed25519: what is no such key is refused") {
   std::string damaged(SigningKey::Generate(random).ToPem(Secret(), random).Reveal());
   damaged.replace(damaged.find("\n") + 1, 4, "AAAA");
 
-  REQUIRE_FAILS(SigningKey::FromPem(Secret("")), ErrorCode::kInvalidArgument, "no private key");
+  REQUIRE_FAILS(SigningKey::FromPem(Secret("")), ErrorCode::kInvalidArgument,
+                "not a private key in PEM (PKCS#8)");
   REQUIRE_FAILS(SigningKey::FromPem(Secret(std::string(kP256Public))), ErrorCode::kInvalidArgument,
-                "no private key");
+                "not a private key in PEM (PKCS#8)");
   REQUIRE_FAILS(SigningKey::FromPem(Secret(damaged)), ErrorCode::kInvalidArgument, "damaged");
 }
 
@@ -101,7 +102,7 @@ TEST_CASE("ed25519: a public key survives PEM, other kinds are refused") {
 
   REQUIRE(Unwrap(PublicKeyFromPem(PublicKeyToPem(key))) == key);
   REQUIRE_FAILS(PublicKeyFromPem(kP256Public), ErrorCode::kInvalidArgument, "expected Ed25519");
-  REQUIRE_FAILS(PublicKeyFromPem("x"), ErrorCode::kInvalidArgument, "no public key");
+  REQUIRE_FAILS(PublicKeyFromPem("x"), ErrorCode::kInvalidArgument, "not a public key in PEM");
 }
 
 TEST_CASE("constant time: equality is equality") {

@@ -203,7 +203,8 @@ TEST_CASE("database: a file that may only be read is named") {
     if (writer) return "opened";
     return std::string(ErrorCodeName(writer.error().code())) + ": " + writer.error().Text();
   });
-  REQUIRE_THAT(outcome.said, Catch::StartsWith("denied: ledger \"" + path + "\" may not be"));
+  REQUIRE_THAT(outcome.said,
+               Catch::StartsWith("denied: ledger \"" + path + "\" cannot be written:"));
   REQUIRE_THAT(outcome.said, Catch::Contains("must be writable by this user"));
 }
 
@@ -240,11 +241,11 @@ TEST_CASE("database: what is no database, or another's, is refused") {
   { REQUIRE_OK(Create(directory.path())); }
   options.application_id = 0x48460002;
   for (DatabaseMode mode : {DatabaseMode::kRead, DatabaseMode::kWrite, DatabaseMode::kCreate}) {
-    REQUIRE_FAILS(Connection::Open(options, mode), ErrorCode::kInvalidArgument, "but no ledger");
+    REQUIRE_FAILS(Connection::Open(options, mode), ErrorCode::kInvalidArgument, "but not a ledger");
   }
   options.path = directory.path();
   REQUIRE_FAILS(Connection::Open(options, DatabaseMode::kCreate), ErrorCode::kInvalidArgument,
-                "no regular file");
+                "is not a regular file");
 }
 
 // A file system in SQLite's sense that passes everything on but the call it is to fail.
@@ -368,8 +369,10 @@ TEST_CASE("database: after a sync that failed nothing more is written") {
     REQUIRE(writer.is_broken());
     faults.calls_left = -1;  // the disk is well again, and nobody knows what it has
 
-    REQUIRE_FAILS(Add(writer, 20, 10), ErrorCode::kInternal, "may be recorded or not");
-    REQUIRE_FAILS(writer.Run("DELETE FROM item"), ErrorCode::kInternal, "must be started again");
+    REQUIRE_FAILS(Add(writer, 20, 10), ErrorCode::kInternal,
+                  "the last change may or may not be recorded");
+    REQUIRE_FAILS(writer.Run("DELETE FROM item"), ErrorCode::kInternal,
+                  "check the kernel's log for disk errors, and restart the program");
     REQUIRE(Unwrap(writer.Value<int>("SELECT count(*) FROM item")) == 10);
   }
   int there = CountOf(directory.path());

@@ -78,7 +78,7 @@ TEST_CASE("schema: a step that fails leaves the file as it was") {
   std::vector<Migration> wrong = kThree;
   wrong[2].script = "DROP TABLE pet; CREATE TABLE nonsense(;";
   REQUIRE_FAILS(Migrate(writer, wrong), ErrorCode::kInternal,
-                "bring the ledger to version 3 (people without names)");
+                "upgrade the ledger to version 3 (people without names)");
 
   REQUIRE_OK(CheckVersion(writer, First(2)));
   REQUIRE_OK(writer.Run("SELECT * FROM pet"));
@@ -106,7 +106,7 @@ TEST_CASE("schema: a newer file is refused, with the way out") {
   REQUIRE_OK(Migrate(writer, First(3)));
 
   REQUIRE_FAILS(Migrate(writer, First(2)), ErrorCode::kUnsupported,
-                "has version 3 of its tables; this program knows 2");
+                "has schema version 3, but this program supports 2");
   REQUIRE_FAILS(Migrate(writer, First(2)), ErrorCode::kUnsupported, "some.db.v2\"");
   REQUIRE_FAILS(CheckVersion(writer, First(2)), ErrorCode::kUnsupported, "use the program");
 }
@@ -117,7 +117,8 @@ TEST_CASE("schema: a reader refuses an older file, and says what helps") {
   REQUIRE_OK(Migrate(writer, First(1)));
   Connection reader = Unwrap(Connection::Open(Options(directory), DatabaseMode::kRead));
 
-  REQUIRE_FAILS(CheckVersion(reader, First(2)), ErrorCode::kUnsupported, "start the test");
+  REQUIRE_FAILS(CheckVersion(reader, First(2)), ErrorCode::kUnsupported,
+                "start this version of the test once");
 }
 
 TEST_CASE("copy: it is the moment it was begun, in one file") {

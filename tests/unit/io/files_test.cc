@@ -105,7 +105,7 @@ TEST_CASE("read at: takes what lies there, and says that a file is too short") {
   REQUIRE_OK(ReadAllAt(file.get(), bytes, 2, path));
   REQUIRE(AsText(bytes) == "345");
   REQUIRE_FAILS(ReadAllAt(file.get(), bytes, 3, path), ErrorCode::kCorrupt,
-                "/x\" became shorter while read");
+                "/x\" became shorter while it was read");
   REQUIRE_FAILS(ReadAllAt(-1, bytes, 0, path), ErrorCode::kInternal, "read \"");
 }
 

@@ -96,7 +96,7 @@ TEST_CASE("local socket: a connection that is closed has got its answer first") 
   REQUIRE_OK(client.Send(ToBytes("bye")));
 
   CHECK(Unwrap(client.Receive(10s, place.clock)) == ToBytes("answer"));
-  REQUIRE_FAILS(client.Receive(10s, place.clock), ErrorCode::kUnavailable, "served no more");
+  REQUIRE_FAILS(client.Receive(10s, place.clock), ErrorCode::kUnavailable, "is no longer served");
   CHECK(EndsWithin(place.closed.get_future(), 10s));
 }
 
@@ -164,7 +164,7 @@ TEST_CASE("local socket: what cannot be is told apart") {
 
   Unwrap(WriteFileAtomic(place.directory.path() + "/file", AsBytes("x"), 0600));
   REQUIRE_FAILS(LocalServer::Listen({.path = place.directory.path() + "/file"}, silent),
-                ErrorCode::kAlreadyExists, "no socket");
+                ErrorCode::kAlreadyExists, "exists and is not a socket");
 
   place.server = Unwrap(LocalServer::Listen({.path = place.directory.path() + "/mute"}, silent));
   LocalClient client = Unwrap(LocalClient::Connect(place.directory.path() + "/mute"));

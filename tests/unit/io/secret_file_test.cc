@@ -28,9 +28,9 @@ TEST_CASE("secret file: any right of group or others is refused with the command
   for (const mode_t mode : {0640, 0620, 0610, 0604, 0602, 0601, 0444}) {
     file.SetMode(mode);
     const Result<void> refused = CheckSecretMode(file.path, "password file");
-    REQUIRE_FAILS(
-        refused, ErrorCode::kDenied,
-        fmt::format("password file \"{}\" is open to others (mode {:04o})", file.path, mode));
+    REQUIRE_FAILS(refused, ErrorCode::kDenied,
+                  fmt::format("password file \"{}\" is accessible to group or others (mode {:04o})",
+                              file.path, mode));
     REQUIRE(refused.error().hint() == "chmod 600 " + file.path);
   }
   for (const mode_t mode : {0600, 0400}) {
@@ -57,7 +57,8 @@ TEST_CASE("secret file: an access list may show up as rights of the group") {
   REQUIRE((status.st_mode & 0777) == 0640);
   REQUIRE_OK(CheckSecretMode(file.path, "password file"));
   file.SetMode(0644);
-  REQUIRE_FAILS(CheckSecretMode(file.path, "password file"), ErrorCode::kDenied, "open to others");
+  REQUIRE_FAILS(CheckSecretMode(file.path, "password file"), ErrorCode::kDenied,
+                "accessible to group or others");
 }
 
 TEST_CASE("secret file: a pipe has no readers by its mode") {

@@ -31,7 +31,7 @@ TEST_CASE("subprocess: a program that does not end is killed with its children")
   SubprocessOptions options;
   options.timeout = std::chrono::milliseconds(50);
   REQUIRE_FAILS(RunProgram({"sh", "-c", "sleep 600 & wait"}, options), ErrorCode::kTimedOut,
-                "no end after 50ms");
+                ": still running after 50ms");
 }
 
 TEST_CASE("subprocess: stops when asked to") {

@@ -434,7 +434,7 @@ TEST_CASE("held parts: what cannot be held is told, and the rest is held") {
   auto failed = held.TakeUp(cluster.On("n1"), {{"1", "ring/r", "gone"}, {"2", "ring/s", "main"}});
   REQUIRE(failed.size() == 1);
   REQUIRE_THAT(failed[0].message(),
-               Catch::Contains("hold the part of \"ring/r\": repository \"gone\" is not"));
+               Catch::Contains("hold the part of \"ring/r\": repository \"gone\" is no longer"));
   REQUIRE(held.size() == 1);
 }
 

@@ -165,7 +165,7 @@ TEST_CASE("keys: where there are too many, no password file is left behind") {
 TEST_CASE("keys: the same password again is refused") {
   KeyFixture fixture;
   REQUIRE_FAILS(RunKeyPasswd(fixture.Cheaply(), fixture.Main(), fixture.Path("password")),
-                ErrorCode::kInvalidArgument, "in use already");
+                ErrorCode::kInvalidArgument, "already in use");
   CHECK(fixture.Keys() == 1);
 }
 

@@ -61,7 +61,7 @@ TEST_CASE("init job: a password file that others can read is refused") {
   for (const mode_t mode : {0644, 0640, 0604, 0620}) {
     REQUIRE(::chmod(address.password_file.c_str(), mode) == 0);
     const auto refused = RunInit(fixture.Context(), address);
-    REQUIRE_FAILS(refused, ErrorCode::kDenied, "is open to others");
+    REQUIRE_FAILS(refused, ErrorCode::kDenied, "is accessible to group or others");
     REQUIRE(refused.error().hint() == "chmod 600 " + address.password_file);
   }
   REQUIRE(::chmod(address.password_file.c_str(), 0600) == 0);

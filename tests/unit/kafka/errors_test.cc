@@ -103,7 +103,8 @@ TEST_CASE("kafka errors: a listener of another protocol is told from one that is
   CHECK_THAT(ErrorOf(RD_KAFKA_RESP_ERR__TRANSPORT,
                      "ApiVersionRequest failed: Local: Timed out: probably due to broker version")
                  .hint(),
-             Catch::Contains("does not answer as a broker does"));
+             Catch::Contains("the program that listens there does not answer like a broker: check "
+                             "the address, and whether it requires TLS (`security.protocol`)"));
 }
 
 TEST_CASE("kafka errors: what speaks another protocol has no damaged records") {
@@ -111,7 +112,9 @@ TEST_CASE("kafka errors: what speaks another protocol has no damaged records") {
                               "Receive failed: Invalid response size 1213486160 (0..100000000): "
                               "increase receive.message.max.bytes");
   CHECK(error.code() == ErrorCode::kUnavailable);
-  CHECK_THAT(error.hint(), Catch::Contains("does not answer as a broker does"));
+  CHECK_THAT(error.hint(),
+             Catch::Contains("the program that listens there does not answer like a broker: check "
+                             "the address, and whether it requires TLS (`security.protocol`)"));
 }
 
 TEST_CASE("kafka capabilities: a release has what its headers and its library have") {

@@ -366,7 +366,7 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   std::string expected;
   SECTION("a path upwards") {
     forged.Add("tree/../evil", NodeType::kFile, Forged::Node("evil", "file"));
-    expected = "does not follow the directory";
+    expected = "in the archive does not come after its directory";
   }
   SECTION("a name that is a path upwards") {
     forged.Add("tree/..", NodeType::kDirectory, Forged::Node("..", "dir"));
@@ -378,7 +378,7 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   }
   SECTION("an absolute path below") {
     forged.Add("tree//evil", NodeType::kFile, Forged::Node("evil", "file"));
-    expected = "is no path";
+    expected = "is not a path";
   }
   SECTION("a name with a slash") {
     forged.Add("tree/a/b", NodeType::kFile, Forged::Node("a/b", "file"));
@@ -397,11 +397,11 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   }
   SECTION("no directory above") {
     forged.Add("tree/d/a", NodeType::kFile, Forged::Node("a", "file"));
-    expected = "does not follow the directory";
+    expected = "in the archive does not come after its directory";
   }
   SECTION("another name in the comment") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("b", "file"));
-    expected = "its name is";
+    expected = "has the metadata of an entry named";
   }
   SECTION("another type in the comment") {
     forged.Add("tree/a", NodeType::kFifo, Forged::Node("a", "symlink"));
@@ -414,14 +414,14 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   SECTION("blobs beyond the content") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
                std::vector<BlobRun>{{1, UINT64_MAX / 2}});
-    expected = "more than it has";
+    expected = "are longer than the file";
   }
   SECTION("blobs short of the content") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file", 2), "xy",
                std::vector<BlobRun>{{1, 1}});
-    expected = "less than it has";
+    expected = "are shorter than the file";
   }
-  SECTION("another name of nothing") {
+  SECTION("is a hard link to nothing") {
     forged.Add("tree/a", NodeType::kFile, Forged::Node("a", "file"), "", {}, "tree/b");
     expected = "does not come before it";
   }
@@ -432,7 +432,7 @@ TEST_CASE("archive: a forged one ends in an error, and nothing is visible") {
   }
   SECTION("no place for what it refers to") {
     forged.Add("tree/a", NodeType::kFile, R"({"name":"a","type":"file"})");
-    expected = "no place for its content";
+    expected = "an entry has no position for its content";
   }
 
   REQUIRE_FAILS(forged.Import(), ErrorCode::kCorrupt, expected);

@@ -142,7 +142,7 @@ TEST_CASE("check: a flipped bit is found by reading the data") {
   CheckReport report = fixture.Check(true);
 
   CHECK(Mentions(report.errors, "pack " + location.pack.Hex() + ": data blob "));
-  CHECK(Mentions(report.errors, "does not have the hash that is its name"));
+  CHECK(Mentions(report.errors, "its content does not match the hash in its name"));
   CHECK(Mentions(report.errors,
                  "snapshot " + Short(fixture.second) + ": \"/files/app/data/deep/b\""));
   CHECK_FALSE(Mentions(report.errors, "\"/files/app/data/a\""));
@@ -194,7 +194,7 @@ TEST_CASE("check: damage of trees, headers and sizes") {
     content.resize(100);
     Unwrap(fixture.storage.Put(name, content, PutMode::kReplace));
     CheckReport report = fixture.Check();
-    CHECK(Mentions(report.errors, "has 100 bytes, the index makes it"));
+    CHECK(Mentions(report.errors, "has 100 bytes, but the index implies"));
     CHECK(Mentions(report.errors, "data/deep/b"));
     CHECK(Mentions(fixture.Check(true).errors, "pack " + pack.Hex() + ": header"));
   }
@@ -229,7 +229,7 @@ TEST_CASE("check: a snapshot forgotten meanwhile is none, one that stays listed 
     Progress progress;
     const CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
     CHECK(report.snapshots == 1);
-    CHECK(Mentions(report.errors, "snapshot " + gone.name + " is listed and not there") ==
+    CHECK(Mentions(report.errors, "snapshot " + gone.name + " is listed but does not exist") ==
           (lists == 2));
     CHECK(report.errors.size() == (lists == 2 ? 1 : 0));
   }
@@ -255,20 +255,20 @@ TEST_CASE("check: what the storage does not give is named, and no damage") {
     const CheckReport report = check(FileKind::kPack, 1);
     REQUIRE(report.errors.size() == 1);
     CHECK_THAT(report.errors[0],
-               Catch::StartsWith("pack ") && Catch::Contains(" cannot be had: read \"data/"));
+               Catch::StartsWith("pack ") && Catch::Contains(" cannot be read: read \"data/"));
     CHECK(report.packs_read == report.packs - 1);
   }
   SECTION("all packs, and so the directories") {
     const CheckReport report = check(FileKind::kPack, UINT64_MAX);
     CHECK(report.errors.size() == fixture.CountFiles(FileKind::kPack) + 2);
     CHECK(Mentions(report.errors, "snapshot " + Short(fixture.second) +
-                                      ": \"/\": directory cannot be had: read tree blob "));
+                                      ": \"/\": directory cannot be read: read tree blob "));
   }
   SECTION("a snapshot") {
     const CheckReport report = check(FileKind::kSnapshot, 1);
     REQUIRE(report.errors.size() == 1);
     CHECK_THAT(report.errors[0], Catch::StartsWith("snapshot ") &&
-                                     Catch::Contains(" cannot be had: read \"snapshots/"));
+                                     Catch::Contains(" cannot be read: read \"snapshots/"));
     CHECK(report.snapshots == 1);
   }
 }
@@ -313,7 +313,7 @@ TEST_CASE("check: unreadable snapshots and indexes are damage, and the rest is s
   Progress progress;
   report = Unwrap(CheckRepository(*fresh, {}, progress, {}));
   CHECK(Mentions(report.errors, index.name));
-  CHECK(Mentions(report.hints, "repository repair index"));
+  CHECK(Mentions(report.hints, "holdfast-agent repair index"));
 }
 
 TEST_CASE("check: sizes that do not add up and files without a list") {
@@ -331,7 +331,7 @@ TEST_CASE("check: sizes that do not add up and files without a list") {
   CheckReport report = Unwrap(CheckRepository(*repository, {}, progress, {}));
 
   REQUIRE(report.errors.size() == 2);
-  CHECK(Mentions(report.errors, "\"/a\": file has 6 bytes, its blobs have 5"));
+  CHECK(Mentions(report.errors, "\"/a\": file has 6 bytes, but its blobs have 5"));
   CHECK(Mentions(report.errors, "\"/b\": file has no list of blobs"));
 }
 
@@ -393,7 +393,7 @@ TEST_CASE("check: every blob of a missing pack and every path that needs it is t
   REQUIRE(packs.size() == 1);
   CHECK(packs[0].id == pack);
   CHECK(packs[0].state == FindingState::kMissing);
-  CHECK_THAT(packs[0].remedy, Catch::Contains("repository repair index"));
+  CHECK_THAT(packs[0].remedy, Catch::Contains("holdfast-agent repair index"));
   std::set<Id> blobs;
   for (const CheckFinding& finding : Of(findings, Kind::kBlob)) {
     REQUIRE(finding.id);
@@ -555,7 +555,7 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
     for (const CheckFinding& finding : findings()) {
       CHECK(finding.kind == Kind::kSnapshot);
       CHECK(finding.state == FindingState::kDamaged);
-      CHECK_THAT(finding.remedy, Catch::Contains("repository forget " + finding.id->Hex()));
+      CHECK_THAT(finding.remedy, Catch::Contains("holdfast-agent forget " + finding.id->Hex()));
       ids.insert(*finding.id);
     }
     CHECK(ids == std::set<Id>{fixture.first, fixture.second});
@@ -572,7 +572,7 @@ TEST_CASE("check: each damaged key, snapshot and index file is named") {
     for (const CheckFinding& finding : findings()) {
       CHECK(finding.kind == Kind::kIndex);
       ids.insert(*finding.id);
-      CHECK_THAT(finding.remedy, Catch::Contains("repository repair index"));
+      CHECK_THAT(finding.remedy, Catch::Contains("holdfast-agent repair index"));
     }
     CHECK(ids == expected);
   }
@@ -586,7 +586,8 @@ TEST_CASE("check: packs that no index names are a hint") {
   CheckReport report = fixture.Check(true);
   CHECK(report.errors.empty());
   CHECK(report.packs_unreferenced == 1);
-  CHECK(Mentions(report.hints, "1 pack in no index"));
+  CHECK(Mentions(report.hints,
+                 "1 pack not in the index: left by an interrupted backup, or being written now"));
 }
 
 TEST_CASE("check: parts of the packs are all of them together") {
@@ -612,7 +613,7 @@ TEST_CASE("check: parts of the packs are all of them together") {
   for (const char* text : {"", "/", "1", "0/2", "3/2", "1/257", "1/2/3", "0%", "100.1%", "-5%", "%",
                            "nan%", "1e999%", " 5%"}) {
     INFO(text);
-    REQUIRE_FAILS(ParseReadSubset(text), ErrorCode::kInvalidArgument, "no part of the packs");
+    REQUIRE_FAILS(ParseReadSubset(text), ErrorCode::kInvalidArgument, "is not a part of the packs");
   }
 }
 

@@ -208,7 +208,7 @@ TEST_CASE("composer: nothing becomes visible when somebody has removed the lock"
   Unwrap(fixture.storage.Remove({FileKind::kLock, lock->id().Hex()}));
 
   REQUIRE_FAILS(Compose(*repository, {&part, 1}, ManifestOf("files", "app"), options),
-                ErrorCode::kTimedOut, "somebody removed");
+                ErrorCode::kTimedOut, "the repository's lock was lost: another process removed it");
 
   CHECK(fixture.CountFiles(FileKind::kSnapshot) == 1);
 }

@@ -268,7 +268,7 @@ TEST_CASE("copy: what one pack does not give now is taken from another, or keeps
     if (!is_kept) continue;
     CHECK(copy.error->code() == ErrorCode::kUnsupported);
     CHECK(copy.error->hint() == "have it brought back");
-    CHECK_THAT(copy.error->message(), Catch::Contains("which cannot be had: ") &&
+    CHECK_THAT(copy.error->message(), Catch::Contains("which cannot be read: ") &&
                                           Catch::Contains("it lies in an archive") &&
                                           !Catch::Contains("lost"));
   }

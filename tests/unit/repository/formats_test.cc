@@ -226,7 +226,8 @@ TEST_CASE("frame builder: what comes in pieces is one frame, and comes out in pi
   }
   REQUIRE(decompressor.is_at_end());
   REQUIRE(out == text);
-  REQUIRE_FAILS(decompressor.Stream(frame.first(1), take), ErrorCode::kCorrupt, "after");
+  REQUIRE_FAILS(decompressor.Stream(frame.first(1), take), ErrorCode::kCorrupt,
+                "follow the zstd frame");
 
   decompressor.BeginStream();
   REQUIRE_OK(decompressor.Stream(frame.first(frame.size() - 1), take));
@@ -253,7 +254,7 @@ TEST_CASE("decompressor: frames that lie, are cut or explode are corrupt") {
   REQUIRE_FAILS(decompress(Bytes(50, 7), 100), ErrorCode::kCorrupt, "zstd");
   REQUIRE_FAILS(decompressor.DecompressUpTo(frame, 1'000'000), ErrorCode::kCorrupt, "more than");
   REQUIRE_FAILS(decompressor.DecompressUpTo(frame.first(frame.size() - 3), 20'000'000),
-                ErrorCode::kCorrupt, "cut off");
+                ErrorCode::kCorrupt, "cut short");
   REQUIRE(Unwrap(decompressor.DecompressUpTo(frame, 10'000'000)).size() == 10'000'000);
 }
 

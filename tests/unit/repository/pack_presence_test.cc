@@ -52,7 +52,7 @@ TEST_CASE("pack presence: a pack that is gone or short is named, with the part t
       Result<void> outcome = Check(*repository, part.tree);
       REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "part of node \"n1\": pack " + name.name);
       REQUIRE_FAILS(outcome, ErrorCode::kCorrupt,
-                    is_gone ? "is in the index but not in the storage" : "the index makes it");
+                    is_gone ? "is in the index but not in the storage" : "the index implies");
       REQUIRE_OK(fixture.storage.Put(name, whole, PutMode::kReplace));
     }
     REQUIRE_OK(Check(*fixture.Open(), part.tree));
@@ -117,9 +117,8 @@ TEST_CASE("pack presence: a blob that the index does not have is named with its 
   Id tree = Unwrap(writer->Save(BlobType::kTree, Unwrap(builder.Finish())));
   REQUIRE_OK(writer->Finish());
 
-  REQUIRE_FAILS(Check(*repository, tree), ErrorCode::kCorrupt,
-                "of \"f\" is in no pack of the index");
-  REQUIRE_FAILS(Check(*repository, Id{{9}}), ErrorCode::kCorrupt, "of its top is in no pack");
+  REQUIRE_FAILS(Check(*repository, tree), ErrorCode::kCorrupt, "of \"f\" is not in the index");
+  REQUIRE_FAILS(Check(*repository, Id{{9}}), ErrorCode::kCorrupt, "of its top is not in the index");
 }
 
 TEST_CASE("pack presence: very many packs are listed instead of asked for") {

@@ -75,8 +75,11 @@ TEST_CASE("part writer: what comes too late or twice is the source's mistake") {
   RepositoryFixture fixture;
   auto repository = fixture.Open();
   const auto fails = [&](std::vector<Item> items, const std::string& path) {
-    REQUIRE_FAILS(TryWritePart(*repository, std::move(items)), ErrorCode::kInternal,
-                  Quote(path) + " comes again or too late");
+    REQUIRE_FAILS(
+        TryWritePart(*repository, std::move(items)), ErrorCode::kInternal,
+        Quote(path) +
+            " is repeated or out of order: items must arrive depth-first, each path once, "
+            "a directory before its content");
   };
   fails(Items(FileItem("a/x", "1"), FileItem("b", "2"), FileItem("a/y", "3")), "a/y");
   fails(Items(FileItem("a/b/x", "1"), FileItem("a/c/x", "2"), FileItem("a/b/y", "3")), "a/b/y");
@@ -279,7 +282,7 @@ TEST_CASE("part writer: reuse looks for every blob before it trusts") {
   options.previous = previous.get();
   REQUIRE_FAILS(
       TryWritePart(*damaged, Items(Previous::ReusedDirectory("d", "files/app/d")), options),
-      ErrorCode::kCorrupt, "does not hold");
+      ErrorCode::kCorrupt, "no longer has all of");
   Part part = WritePart(*damaged, Items(Previous::Reused("f", "lost", "files/app/d/f")), options);
   CHECK(part.statistics.bytes_read == 4);
 }

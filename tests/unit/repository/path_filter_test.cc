@@ -83,13 +83,13 @@ TEST_CASE("path filter: what is no pattern is refused") {
   for (const char* bad : {"[", "a[", "[]", "[]a]", "[^]", "[a-]", "[-a]", "a\\", "[a-b", "[\\"}) {
     INFO(bad);
     CHECK_FALSE(IsPatternPart(bad));
-    REQUIRE_FAILS(PathFilter::Parse({bad}, {}), ErrorCode::kInvalidArgument, "is no pattern");
+    REQUIRE_FAILS(PathFilter::Parse({bad}, {}), ErrorCode::kInvalidArgument, "is not a pattern");
     REQUIRE_FAILS(PathFilter::Parse({}, {std::string("/x/") + bad}), ErrorCode::kInvalidArgument,
                   "--exclude");
   }
   for (const char* nothing : {"", "/", ".", "!", "/..", "a/.."}) {
     INFO(nothing);
-    REQUIRE_FAILS(PathFilter::Parse({nothing}, {}), ErrorCode::kInvalidArgument, "names nothing");
+    REQUIRE_FAILS(PathFilter::Parse({nothing}, {}), ErrorCode::kInvalidArgument, "matches nothing");
   }
   REQUIRE_FAILS(PathFilter::Parse({"a"}, {"b"}), ErrorCode::kInvalidArgument, "exclude each other");
 }

@@ -373,7 +373,9 @@ TEST_CASE("prune: of two copies the one that can be had stays, and without one n
     using ForwardingStorage::ForwardingStorage;
     Result<Bytes> Get(const FileName& name, ByteRange range) override {
       if (!archived.contains(name.name)) return ForwardingStorage::Get(name, range);
-      return Fail(ErrorCode::kUnsupported, "in an archive class");
+      return Fail(ErrorCode::kUnsupported,
+                  "the file is in an archive storage class: first restore it and all similar "
+                  "files, and exclude the repository from lifecycle rules");
     }
     std::set<std::string> archived;
   };

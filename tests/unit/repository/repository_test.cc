@@ -92,8 +92,14 @@ TEST_CASE("repository: an init that was killed between key and config says what 
   // What it leaves where it could reserve the name and no more.
   if (GENERATE(false, true)) Unwrap(fixture.storage.Put(kConfigName, {}, PutMode::kCreate));
 
-  REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists, "run init again");
-  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt, "run init again");
+  REQUIRE_FAILS(TryInit(fixture, fixture.storage), ErrorCode::kAlreadyExists,
+                "`init` was interrupted, or \"config\" was lost: if the repository was never used, "
+                "remove the directory \"keys\", and \"config\" if it is empty, and run `init` "
+                "again; otherwise restore \"config\" from a copy");
+  REQUIRE_FAILS(TryOpen(fixture, fixture.password), ErrorCode::kCorrupt,
+                "`init` was interrupted, or \"config\" was lost: if the repository was never used, "
+                "remove the directory \"keys\", and \"config\" if it is empty, and run `init` "
+                "again; otherwise restore \"config\" from a copy");
 }
 
 TEST_CASE("repository: an empty password is refused") {

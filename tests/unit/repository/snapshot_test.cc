@@ -175,7 +175,7 @@ TEST_CASE("snapshots: a damaged one does not hide the others") {
   REQUIRE(listing.unreadable.size() == 1);
   CHECK(listing.unreadable[0].id == bad);
   CHECK(listing.unreadable[0].error.code() == ErrorCode::kCorrupt);
-  CHECK_THAT(listing.unreadable[0].error.Text(), Catch::Contains("repository forget"));
+  CHECK_THAT(listing.unreadable[0].error.Text(), Catch::Contains("holdfast-agent forget"));
 }
 
 // Two snapshots, in a storage that may be told not to give one of them.

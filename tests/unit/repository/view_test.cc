@@ -54,13 +54,13 @@ TEST_CASE("view: stats, lists and opens paths") {
   CHECK(Unwrap(view.Stat(""))->type == NodeType::kDirectory);
   CHECK_FALSE(Unwrap(view.Stat("data/etc/nothing")));
   CHECK_FALSE(Unwrap(view.Stat("data/etc/hosts/below")));
-  REQUIRE_FAILS(view.Stat("data/../data"), ErrorCode::kInvalidArgument, "no path inside");
+  REQUIRE_FAILS(view.Stat("data/../data"), ErrorCode::kInvalidArgument, "is not a path inside");
   CHECK(PathsOf(view, "data/etc") ==
         std::vector<std::string>{"data/etc/hostname", "data/etc/hosts", "data/etc/link"});
   CHECK(Unwrap(ReadPath(view, "data/srv/big")) == fixture.big);
-  REQUIRE_FAILS(view.Open("data"), ErrorCode::kInvalidArgument, "no file");
+  REQUIRE_FAILS(view.Open("data"), ErrorCode::kInvalidArgument, "is not a file");
   REQUIRE_FAILS(view.List("data/etc/hosts", [](const ViewEntry&) { return Result<void>(); }),
-                ErrorCode::kInvalidArgument, "no directory");
+                ErrorCode::kInvalidArgument, "is not a directory");
   Result<void> stopped = view.List("data", [](const ViewEntry&) -> Result<void> {
     return Fail(ErrorCode::kCancelled, "enough");
   });
@@ -120,10 +120,10 @@ TEST_CASE("view: extracts some paths, stripped or not") {
   CHECK(fixture.Has("srv/big"));
 
   options.paths = {"manifest.json"};
-  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "does not lie in \"data\"");
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "is not in \"data\"");
   options.paths = {"data/etc"};
   options.strip = "data/etc/hosts";
-  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "no directory");
+  REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kInvalidArgument, "is not a directory");
   options.strip = "nowhere";
   REQUIRE_FAILS(fixture.Extract(options), ErrorCode::kNotFound, "nowhere");
 }
@@ -178,7 +178,7 @@ TEST_CASE("view: damage beside does not keep the rest from being restored") {
 
   REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "3 of the snapshot's files and directories");
   REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "read \"b\"");
-  REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "its blobs hold 5 bytes, its size is 6");
+  REQUIRE_FAILS(outcome, ErrorCode::kCorrupt, "its blobs have 5 bytes, but its size is 6");
   CHECK(ReadText(directory.path() + "/a") == "12345");
   CHECK(ReadText(directory.path() + "/e") == "12345");
   CHECK_FALSE(Exists(directory.path() + "/b"));

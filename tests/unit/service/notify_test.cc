@@ -80,7 +80,7 @@ TEST_CASE("notify: what systemd would not say is refused") {
   REQUIRE_FAILS(Notifier::Create({"relative", "", ""}), ErrorCode::kInvalidArgument,
                 "NOTIFY_SOCKET=\"relative\"");
   REQUIRE_FAILS(Notifier::Create({"/" + std::string(200, 'x'), "", ""}),
-                ErrorCode::kInvalidArgument, "no UNIX socket");
+                ErrorCode::kInvalidArgument, "is not a UNIX socket");
   REQUIRE_FAILS(Notifier::Create({"/run/x", "soon", ""}), ErrorCode::kInvalidArgument,
                 "WATCHDOG_USEC=\"soon\"");
   REQUIRE_FAILS(Notifier::Create({"/run/x", "5", "-1"}), ErrorCode::kInvalidArgument,
@@ -99,7 +99,7 @@ TEST_CASE("notify: a systemd that takes nothing holds nobody up") {
   Notifier notifier = Unwrap(Notifier::Create(environment));
   Result<void> told;
   for (int i = 0; i < 10'000 && told; ++i) told = notifier.Watchdog();
-  REQUIRE_FAILS(told, ErrorCode::kTimedOut, "does not take");
+  REQUIRE_FAILS(told, ErrorCode::kTimedOut, "does not accept");
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_CASE("policy: mistakes are refused with their place") {
   REQUIRE_FAILS(Parse("restore_roots: {../x: /x}\n"), kInvalid, "a restore root called \"../x\"");
   REQUIRE_FAILS(Parse("restore_roots: {x: /}\n"), kInvalid,
                 "policy.yaml:1:20: restore root \"x\" is \"/\"");
-  REQUIRE_FAILS(Parse("restore_roots: {x: \"/x/..\"}\n"), kInvalid, "a directory of its own");
+  REQUIRE_FAILS(Parse("restore_roots: {x: \"/x/..\"}\n"), kInvalid, "a separate directory");
   REQUIRE_FAILS(Parse("restore_roots: {x: \"\"}\n"), kInvalid, "policy.yaml:1:20");
   REQUIRE_FAILS(Parse("restore_roots: {x: [/x]}\n"), kInvalid, "policy.yaml:1:20");
   REQUIRE_FAILS(Parse("restore_roots: {x: \"${CREDENTIALS_DIRECTORY}/x\"}\n"), kInvalid,

@@ -82,10 +82,9 @@ TEST_CASE("s3 options: a wrong value names file, line and column") {
   refuses("    sts_url: sts\n", "14: \"sts_url\" is \"sts\"");
   refuses("    regoin: x\n", "5: unknown key \"regoin\"");
   REQUIRE_FAILS(ParseS3("    credentials: environment\n    profile: x\n"),
-                ErrorCode::kInvalidArgument,
-                "agent.yaml:6:14: \"profile\" does not go with \"credentials\"");
+                ErrorCode::kInvalidArgument, "agent.yaml:6:14: \"profile\" and \"credentials\"");
   REQUIRE_FAILS(ParseS3("    profile: x\n    role_arn: y\n"), ErrorCode::kInvalidArgument,
-                "agent.yaml:6:15: \"role_arn\" does not go with \"profile\"");
+                "agent.yaml:6:15: \"role_arn\" and \"profile\"");
 }
 
 TEST_CASE("s3 options: a URL that makes no sense is refused where it stands") {
@@ -94,7 +93,8 @@ TEST_CASE("s3 options: a URL that makes no sense is refused where it stands") {
   REQUIRE_FAILS(ParseS3("    style: virtual-host\n", {}, "s3:https://s3.example/a_b"),
                 ErrorCode::kInvalidArgument, "agent.yaml:3:10: ");
   REQUIRE_FAILS(ParseS3("    region: x\n", {}, "file:/srv/x"), ErrorCode::kInvalidArgument,
-                "agent.yaml:5:13: \"region\" is of a repository on S3");
+                "agent.yaml:5:13: \"region\" is only for a repository on S3; expected a \"url\" "
+                "that begins with \"s3:\"");
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ TEST_CASE("foreign file: what is no file, or too large, is not waited for") {
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   REQUIRE(Unwrap(ReadForeignFile(file, 10)) == "0123456789");
   REQUIRE_FAILS(ReadForeignFile(file, 9), ErrorCode::kCorrupt, "larger than");
-  REQUIRE_FAILS(ReadForeignFile(pipe, 9), ErrorCode::kCorrupt, "no regular file");
-  REQUIRE_FAILS(ReadForeignFile(directory.path(), 9), ErrorCode::kCorrupt, "no regular file");
+  REQUIRE_FAILS(ReadForeignFile(pipe, 9), ErrorCode::kCorrupt, "is not a regular file");
+  REQUIRE_FAILS(ReadForeignFile(directory.path(), 9), ErrorCode::kCorrupt, "is not a regular file");
   REQUIRE_FALSE(Unwrap(ReadForeignFile(directory.path() + "/none", 9)));
 }
 

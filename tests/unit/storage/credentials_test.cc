@@ -185,7 +185,7 @@ TEST_CASE("credentials: a shared file that is named must be there, another may b
                               .file = files.directory.path() + "/none"};
   REQUIRE_FAILS(Find(settings), ErrorCode::kInvalidArgument, "none");
   settings.file = files.Write("there", "[a]\naws_access_key_id=A\naws_secret_access_key=S\n");
-  REQUIRE_FAILS(Find(settings), ErrorCode::kInvalidArgument, "no profile \"default\"");
+  REQUIRE_FAILS(Find(settings), ErrorCode::kInvalidArgument, "profile \"default\"");
   settings.variables["AWS_PROFILE"] = "a";
   REQUIRE(Unwrap(Find(settings)).access_key_id == "A");
 }
@@ -235,10 +235,10 @@ TEST_CASE("credentials: metadata that lack something are refused") {
   REQUIRE_FAILS(ParseMetadataCredentials(R"({"Code":"Failed","SecretAccessKey":"hush"})"),
                 ErrorCode::kDenied, "no credentials");
   REQUIRE_FAILS(ParseMetadataCredentials(R"({"Code":"Success","AccessKeyId":"A"})"),
-                ErrorCode::kCorrupt, "lack");
+                ErrorCode::kCorrupt, "incomplete");
   REQUIRE_FAILS(ParseMetadataCredentials(R"({"Code":"Success","AccessKeyId":"A","Token":5,)"
                                          R"("SecretAccessKey":"s","Expiration":"soon"})"),
-                ErrorCode::kCorrupt, "lack");
+                ErrorCode::kCorrupt, "incomplete");
 }
 
 TEST_CASE("credentials: a web identity's token is exchanged, in the body") {

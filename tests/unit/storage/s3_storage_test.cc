@@ -129,7 +129,8 @@ TEST_CASE("s3 storage: a pack whose content is not what its name says does not g
   Scene scene;
   const auto storage = scene.Open();
   REQUIRE_FAILS(storage->Put(Name(FileKind::kPack, 'a'), ToBytes("x"), PutMode::kReplace),
-                ErrorCode::kCorrupt, "not what its name says");
+                ErrorCode::kCorrupt,
+                "the content does not match its name: check this machine's memory");
   REQUIRE(scene.server.files().empty());
 }
 

@@ -70,7 +70,7 @@ TEST_CASE("envelope: a key signs once, and eight keys at most") {
     bytes = Unwrap(AddSignature(kPlan, bytes, crypto::SigningKey::Generate(random)));
   }
   REQUIRE_FAILS(AddSignature(kPlan, bytes, crypto::SigningKey::Generate(random)),
-                ErrorCode::kInvalidArgument, "no more fit");
+                ErrorCode::kInvalidArgument, "signatures, the maximum");
 
   v1::Envelope message = MessageOf(bytes);
   *message.add_signatures() = message.signatures(0);
@@ -133,9 +133,9 @@ TEST_CASE("envelope: what is no envelope is refused") {
   v1::Envelope unsigned_one = MessageOf(good);
   unsigned_one.clear_signatures();
 
-  REQUIRE_FAILS(DecodeEnvelope(kPlan, truncated), ErrorCode::kCorrupt, "no envelope");
+  REQUIRE_FAILS(DecodeEnvelope(kPlan, truncated), ErrorCode::kCorrupt, "not a valid envelope");
   REQUIRE_FAILS(DecodeEnvelope(kPlan, with_field), ErrorCode::kCorrupt, "unknown field 15");
-  REQUIRE_FAILS(DecodeEnvelope(kPlan, with_end_group), ErrorCode::kCorrupt, "no envelope");
+  REQUIRE_FAILS(DecodeEnvelope(kPlan, with_end_group), ErrorCode::kCorrupt, "not a valid envelope");
   REQUIRE_FAILS(DecodeEnvelope(kPlan, EncodeMessage(short_key)), ErrorCode::kCorrupt, "length");
   REQUIRE_FAILS(DecodeEnvelope(kPlan, EncodeMessage(unsigned_one)), ErrorCode::kCorrupt,
                 "no signature");
@@ -155,9 +155,11 @@ TEST_CASE("messages: nothing unknown gets through at any depth") {
                 "unknown field 15 in \"RoleKey\"");
 
   const Bytes groups(40, 0x7b);  // field 15 opens a group, again and again
-  REQUIRE_FAILS(DecodeMessage(groups, "root document", out), ErrorCode::kCorrupt, "no root");
+  REQUIRE_FAILS(DecodeMessage(groups, "root document", out), ErrorCode::kCorrupt,
+                "not a valid root");
   const Bytes bad_text = {0x12, 0x01, 0xff};  // cluster_id: no UTF-8
-  REQUIRE_FAILS(DecodeMessage(bad_text, "root document", out), ErrorCode::kCorrupt, "no root");
+  REQUIRE_FAILS(DecodeMessage(bad_text, "root document", out), ErrorCode::kCorrupt,
+                "not a valid root");
 }
 
 }  // namespace

@@ -155,7 +155,7 @@ void AddForgedPayloads(std::vector<ForgedPlan>& plans) {
   });
   plan_with("an id too short", [](v1::Plan& plan) { plan.set_plan_id("short"); });
   plan_with("no sequence", [](v1::Plan& plan) { plan.set_sequence(0); });
-  plan_with("a run that is no ULID", [](v1::Plan& plan) { plan.set_run("../run"); });
+  plan_with("a run that is not a ULID", [](v1::Plan& plan) { plan.set_run("../run"); });
   plan_with("a cut of no plan", [](v1::Plan& plan) { plan.mutable_cut(); });
   plan_with("a restore without a target", [](v1::Plan& plan) {
     plan.mutable_restore()->set_snapshot(std::string(32, 's'));

@@ -71,7 +71,7 @@ TEST_CASE("fresh: time that only one clock saw makes an answer older") {
 TEST_CASE("fresh: an answer counts for its question, from the controller alone") {
   Scene scene;
   REQUIRE_FAILS(scene.Hear(Answer(Bytes(kNonceBytes, 0x22))), ErrorCode::kDenied,
-                "another question");
+                "another request");
   const Bytes forged = SignFresh(Answer(scene.nonce), scene.fixture.anna);
   REQUIRE_FAILS(VerifyFresh(forged, scene.root, kAgent, scene.nonce, scene.clock.Now()),
                 ErrorCode::kDenied, "has the role operator");

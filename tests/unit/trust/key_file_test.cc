@@ -30,7 +30,7 @@ TEST_CASE("key file: a private key is closed to others and never written over") 
 
   REQUIRE_OK(CreateSigningKeyFile(path, first, Secret(), random));
   REQUIRE_FAILS(CreateSigningKeyFile(path, second, Secret(), random), ErrorCode::kAlreadyExists,
-                "is there already");
+                "already exists");
 
   REQUIRE(ModeOf(path) == 0600);
   REQUIRE(Unwrap(ReadSigningKeyFile(path)).id() == first.id());
@@ -69,7 +69,7 @@ TEST_CASE("key file: one that others can read is refused") {
   REQUIRE_OK(CreateSigningKeyFile(path, crypto::SigningKey::Generate(random), Secret(), random));
   REQUIRE(::chmod(path.c_str(), 0604) == 0);
 
-  REQUIRE_FAILS(ReadSigningKeyFile(path), ErrorCode::kDenied, "open to others");
+  REQUIRE_FAILS(ReadSigningKeyFile(path), ErrorCode::kDenied, "accessible to group or others");
   REQUIRE_FAILS(ReadSigningKeyFile(directory.path() + "/none"), ErrorCode::kNotFound, "none");
 }
 

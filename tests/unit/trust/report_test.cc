@@ -69,7 +69,8 @@ TEST_CASE("report: one without outcome, plan or place in the chain is refused on
   refused_with([](v1::Report& r) { r.set_previous("x"); }, "expected 0");
   refused_with([](v1::Report& r) { r.mutable_saved(); }, "an invalid tree id");
   refused_with([](v1::Report& r) { r.mutable_composed(); }, "an invalid snapshot id");
-  refused_with([](v1::Report& r) { r.mutable_refused(); }, "without its check");
+  refused_with([](v1::Report& r) { r.mutable_refused(); },
+               "a refusal that does not name its check");
 
   v1::Report refusal = AcceptedReport(1, nullptr);
   refusal.mutable_refused()->set_check("envelope");

@@ -67,8 +67,8 @@ TEST_CASE("root document: the next one needs the persons of both") {
   Bytes both = fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_ben, &dora, &emil});
   Bytes through_cleo = fixture.SignRoot(next, {&fixture.root_anna, &fixture.root_cleo, &dora});
 
-  REQUIRE_FAILS(root.VerifyNext(old_only, TrustNow()), ErrorCode::kDenied, "version 2 of it");
-  REQUIRE_FAILS(root.VerifyNext(new_only, TrustNow()), ErrorCode::kDenied, "version 1 of it");
+  REQUIRE_FAILS(root.VerifyNext(old_only, TrustNow()), ErrorCode::kDenied, "its version 2");
+  REQUIRE_FAILS(root.VerifyNext(new_only, TrustNow()), ErrorCode::kDenied, "its version 1");
   REQUIRE(Unwrap(root.VerifyNext(both, TrustNow())).version() == 2);
   REQUIRE(Unwrap(root.VerifyNext(through_cleo, TrustNow())).version() == 2);
 }
@@ -172,8 +172,8 @@ TEST_CASE("root document: one that makes no sense is not signed") {
   constexpr ErrorCode kInvalid = ErrorCode::kInvalidArgument;
 
   REQUIRE_FAILS(check_with([](auto& d) { d.set_format(2); }), kInvalid, "format 2");
-  REQUIRE_FAILS(check_with([](auto& d) { d.set_cluster_id("prod"); }), kInvalid, "no ULID");
-  REQUIRE_FAILS(check_with([](auto& d) { d.clear_cluster(); }), kInvalid, "no name");
+  REQUIRE_FAILS(check_with([](auto& d) { d.set_cluster_id("prod"); }), kInvalid, "not a ULID");
+  REQUIRE_FAILS(check_with([](auto& d) { d.clear_cluster(); }), kInvalid, "no cluster name");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_version(0); }), kInvalid, "version 0");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_expires_at_ms(0); }), kInvalid, "expiry");
   REQUIRE_FAILS(check_with([](auto& d) { d.set_issued_at_ms(INT64_MAX); }), kInvalid, "issue");

@@ -88,8 +88,10 @@ TEST_CASE("alertmanager backup: peers that disagree are named, and nothing of ei
   REQUIRE(saved[1].matchers[0].value == "new");
   std::string warnings;
   for (const std::string& text : manifest.warnings) warnings += text + "\n";
-  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silence, and has 1 in an older version"));
-  REQUIRE_THAT(warnings, Catch::Contains("lacks 1 silence, and has 0 in an older version"));
+  REQUIRE_THAT(warnings,
+               Catch::Contains("differs from its peers: missing here: 1 silence, older here: 1"));
+  REQUIRE_THAT(warnings,
+               Catch::Contains("differs from its peers: missing here: 1 silence, older here: 0"));
 }
 
 TEST_CASE("alertmanager backup: one endpoint that does not answer is told, and the other is read") {
@@ -164,7 +166,7 @@ TEST_CASE("alertmanager status: what is none is refused") {
   REQUIRE(status.version == "0.25.0");
   REQUIRE(status.peers.at(0).name == "01A");
   for (const char* wrong : {"", "{}", "[]", "x", R"({"versionInfo":3})"})
-    REQUIRE_FAILS(ParseStatus(wrong), ErrorCode::kCorrupt, "no status");
+    REQUIRE_FAILS(ParseStatus(wrong), ErrorCode::kCorrupt, "not the status");
 }
 
 }  // namespace

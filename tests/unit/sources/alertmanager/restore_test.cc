@@ -84,7 +84,7 @@ TEST_CASE("alertmanager restore: new ids are told") {
   Scene scene({SilenceJson("1", "x"), SilenceJson("2", "y")}, ListJson({SilenceJson("2", "y")}));
   const auto done = Unwrap(scene.Restore());
   REQUIRE(scene.server.posted().size() == 1);
-  REQUIRE_THAT(done.lines.at(0), Catch::Contains("1 silence made, 1 there already"));
+  REQUIRE_THAT(done.lines.at(0), Catch::Contains("1 silence created, 1 already existed"));
   REQUIRE(done.lines.at(1) == "1 is new-1 {a=\"x\"}");
   REQUIRE(done.lines.size() == 2);
   REQUIRE_FALSE(done.partly);
@@ -130,8 +130,8 @@ TEST_CASE("alertmanager restore: of a cold snapshot the file is read") {
   scene.Put(path, std::string(AsText(file)));
   const auto done = Unwrap(scene.Restore());
   REQUIRE_THAT(done.lines.at(0),
-               Catch::Contains("1 silence made, 1 there already, 0 left because changed since, 1 "
-                               "expired"));
+               Catch::Contains("1 silence created, 1 already existed, 0 left because they changed "
+                               "since, 1 expired and left out"));
   REQUIRE_THAT(done.warnings.at(0), Catch::Contains("did not run"));
   REQUIRE(scene.server.posted().size() == 1);
   scene.Put(path, "no such file");

@@ -24,7 +24,7 @@ TEST_CASE("alertmanager settings: what belongs together") {
   };
   for (const char* url : {"a:9093", "ftp://a", "http://", "http:///x", "http://a?b", "http://u@a"})
     refuses("endpoints", List{url}, "expected a URL");
-  refuses("endpoints", List{"http://a", "http://a/"}, "stands there twice");
+  refuses("endpoints", List{"http://a", "http://a/"}, "is listed twice");
   refuses("endpoints", List{}, "at least one URL");
   refuses("user", std::string("u"), "needs \"password_file\"");
   refuses("cert", std::string("/c"), "needs \"key\"");

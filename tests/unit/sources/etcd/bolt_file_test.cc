@@ -137,7 +137,7 @@ TEST_CASE("bolt file: damage is told, and ends") {
   }
   SECTION("a page that is another one") {
     database.builder.Put(last, 99, 8);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "another one");
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "another page");
   }
   SECTION("too many entries") {
     database.builder.Put(last + 10, 60000, 2);
@@ -153,7 +153,7 @@ TEST_CASE("bolt file: damage is told, and ends") {
   }
   SECTION("no tree") {
     database.builder.Put(last + 8, 16, 2);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "no part of a tree");
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "a page is not part of a tree");
   }
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("bolt file: flipped bytes anywhere end in a value or an error") {
     if (file) (void)ReadDatabaseFacts(*file);
   }
   REQUIRE_FAILS(OpenBytes(Bytes(10)), ErrorCode::kCorrupt, "too short");
-  REQUIRE_FAILS(OpenBytes(Bytes(100'000)), ErrorCode::kCorrupt, "no meta page");
+  REQUIRE_FAILS(OpenBytes(Bytes(100'000)), ErrorCode::kCorrupt, "a meta page is missing");
 }
 
 }  // namespace holdfast::etcd

@@ -62,7 +62,7 @@ TEST_CASE("etcd access: files that cannot be read are named") {
   settings.password_file = directory.path() + "/password";
   REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "\"password_file\"");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("\n"), 0600));
-  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "holds no password");
+  REQUIRE_FAILS(ReadAccess(settings), ErrorCode::kInvalidArgument, "has no password");
   REQUIRE_OK(WriteFileAtomic(settings.password_file, AsBytes("secret\r\nother\n"), 0600));
   REQUIRE(testing::Unwrap(ReadAccess(settings)).password.Reveal() == "secret");
 }

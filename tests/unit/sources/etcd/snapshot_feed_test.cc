@@ -97,7 +97,8 @@ TEST_CASE("snapshot feed: no end is given without the right SHA-256") {
   }
   SECTION("followed by more") {
     script.messages.push_back(script.messages.back());
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "goes on after");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt,
+                  "the snapshot stream continues after its SHA-256");
   }
 }
 
@@ -116,11 +117,11 @@ TEST_CASE("snapshot feed: a torn stream is told") {
   }
   SECTION("leaves a message out") {
     script.messages.erase(script.messages.begin() + 2);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
   SECTION("doubles a message") {
     script.messages.insert(script.messages.begin() + 2, script.messages[2]);
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
   SECTION("is empty") {
     script.messages.clear();
@@ -132,7 +133,7 @@ TEST_CASE("snapshot feed: a torn stream is told") {
   }
   SECTION("has an empty message") {
     script.messages[1] = EncodeSnapshot(4000, {});
-    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "torn");
+    REQUIRE_FAILS(Run(script, with_spool), ErrorCode::kCorrupt, "cut short");
   }
   SECTION("claims more than there can be") {
     script.messages[0] = EncodeSnapshot(UINT64_MAX, Bytes(10, 1));

@@ -99,7 +99,7 @@ TEST_CASE("grpc frames: torn, compressed and oversized messages are refused") {
 TEST_CASE("grpc status: only a zero is success") {
   REQUIRE_OK(CheckGrpcStatus({{"grpc-status", "0"}, {"grpc-message", ""}}));
   REQUIRE_FAILS(CheckGrpcStatus({}), ErrorCode::kCorrupt, "without a status");
-  REQUIRE_FAILS(CheckGrpcStatus({{"grpc-status", "0x"}}), ErrorCode::kCorrupt, "no number");
+  REQUIRE_FAILS(CheckGrpcStatus({{"grpc-status", "0x"}}), ErrorCode::kCorrupt, "not a number");
   REQUIRE_FAILS(CheckGrpcStatus({{"grpc-status", "14"}}), ErrorCode::kUnavailable,
                 "grpc-status 14");
   REQUIRE_FAILS(

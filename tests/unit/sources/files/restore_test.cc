@@ -116,11 +116,12 @@ TEST_CASE_METHOD(Fixture, "files restore: refused before anything is touched") {
 
   SECTION("a path that is not configured any more") {
     values.Set("paths", Texts{top + "/other"});
-    REQUIRE_FAILS(Restore(*view), ErrorCode::kDenied, "not configured any more");
+    REQUIRE_FAILS(Restore(*view), ErrorCode::kDenied, "no longer configured");
   }
   SECTION("a snapshot that does not say its roots") {
     view->the_manifest->details.clear();
-    REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported, "which paths");
+    REQUIRE_FAILS(Restore(*view), ErrorCode::kUnsupported,
+                  "the snapshot does not record its paths");
   }
   SECTION("a snapshot without a manifest") {
     view->the_manifest.reset();

@@ -109,13 +109,13 @@ TEST_CASE("haproxy backup: what the configuration names and is not there is name
   REQUIRE(manifest.missing.size() == 2);
   CHECK(manifest.missing[0].what == rig.Path("gone"));
   CHECK(manifest.missing[0].reason ==
-        "not there, named in " + rig.Path("h.cfg") + ":2 (errorfile)");
+        "does not exist, named in " + rig.Path("h.cfg") + ":2 (errorfile)");
   CHECK(manifest.missing[1].what == rig.Path("gone-too"));
   CHECK(rig.Saved(view) == Names{"h.cfg"});
 
   rig.values().Set("on_missing", std::string("fail"));
   auto session = Unwrap(rig.source().OpenBackup({}));
-  REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, rig.Path("gone") + ": not there");
+  REQUIRE_FAILS(session->Prepare({}), ErrorCode::kNotFound, rig.Path("gone") + ": does not exist");
 }
 
 TEST_CASE("haproxy backup: a configuration that haproxy refuses is saved as invalid") {

@@ -129,7 +129,7 @@ TEST_CASE("haproxy follower: certificate lists are read, with bases and options"
   REQUIRE(tree.named().missing.size() == 1);
   CHECK(tree.named().missing[0].what == tree.Path("certs/gone.pem"));
   CHECK(tree.named().missing[0].reason ==
-        "not there, named in " + tree.Path("list") + ":6 (crt-list)");
+        "does not exist, named in " + tree.Path("list") + ":6 (crt-list)");
 }
 
 TEST_CASE("haproxy follower: error files and answers from files") {
@@ -287,7 +287,7 @@ TEST_CASE("haproxy follower: missing files name their directive's place") {
   REQUIRE(tree.named().missing.size() == 2);
   CHECK(tree.named().missing[0].what == tree.Path("gone.pem"));
   CHECK(tree.named().missing[0].reason ==
-        "not there, named in " + tree.Path("h.cfg") + ":3 (bind)");
+        "does not exist, named in " + tree.Path("h.cfg") + ":3 (bind)");
 }
 
 TEST_CASE("haproxy follower: a line that HAProxy refuses is named and the rest is followed") {

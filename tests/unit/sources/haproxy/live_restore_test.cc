@@ -104,8 +104,8 @@ TEST_CASE("haproxy live restore: a map and a list in one step each") {
   rig.raw["add map @4 #3 <<\nk 2\nl two words\n"] = [] { return std::string("\n"); };
   rig.raw["add acl @5 #1 x;add acl @5 #1 y\\ z"] = [] { return std::string("\n\n"); };
   REQUIRE_OK(rig.PutBack());
-  REQUIRE(rig.changes.done ==
-          Texts{"map /a.map is as it was in memory", "acl /b.acl is as it was in memory"});
+  REQUIRE(rig.changes.done == Texts{"map /a.map has its former content in memory",
+                                    "acl /b.acl has its former content in memory"});
   REQUIRE(rig.WasAsked("commit map @4 #3"));
   REQUIRE(rig.WasAsked("commit acl @5 #1"));
 }
@@ -122,7 +122,7 @@ TEST_CASE(
   rig.raw["add acl @5 #1 10.0.0.2"] = [] { return std::string("\n"); };
   SECTION("it comes back") {
     REQUIRE_OK(rig.PutBack());
-    REQUIRE(rig.changes.done == Texts{"acl #1 (" + place + ") is as it was in memory"});
+    REQUIRE(rig.changes.done == Texts{"acl #1 (" + place + ") has its former content in memory"});
     REQUIRE(rig.WasAsked("commit acl @5 #1"));
     return;
   }
@@ -157,7 +157,7 @@ TEST_CASE("haproxy live restore: what was not taken whole never counts") {
   SECTION("it took something else") {
     rig.raw["add map @4 #3 <<\nk 2\n"] = [] { return std::string("\n"); };
     rig.answers["show map @4 #3"] = "0x1 k 3\n";
-    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "did not take its entries");
+    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "did not accept the saved entries");
   }
   REQUIRE(rig.WasAsked("clear map @4 #3"));
   REQUIRE_FALSE(rig.WasAsked("commit map @4 #3"));
@@ -167,7 +167,7 @@ TEST_CASE("haproxy live restore: where there are no transactions it is said") {
   Rig rig;
   rig.StoreMap({"k 2"});
   rig.answers.erase("prepare map #3");
-  REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "began no transaction");
+  REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "HAProxy started no transaction:");
 }
 
 TEST_CASE("haproxy live restore: entries go out in pieces that HAProxy takes") {
@@ -212,8 +212,8 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     rig.answers["show table t key ::2"] = "# table: t, type: ip\n";
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.left.at(0) ==
-            "table t: of the first 2 rows, 1 were gone as soon as they were set: it is full, or "
-            "they expire");
+            "table t: of the first 2 rows, 1 were gone right after they were set: the table is "
+            "full, or they expired");
   }
   SECTION("none is there afterwards") {
     rig.answers["show table t key ::1"] = rig.answers["show table t key ::2"] =
@@ -226,7 +226,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     };
     REQUIRE_OK(rig.PutBack());
     REQUIRE(rig.changes.done == Texts{"table t: 1 row set"});
-    REQUIRE(rig.changes.left.at(0) == "table t: it is full, and did not take 1 row");
+    REQUIRE(rig.changes.left.at(0) == "table t: it is full and did not accept 1 row");
   }
   SECTION("a full table says nothing of fields") {
     for (const char* command : {"set table t key ::1 data.gpc0 2", "set table t key ::1"})
@@ -240,7 +240,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
     rig.raw["set table t key ::2 data.gpc0 5"] = [] {
       return std::string("Permission denied\n\n");
     };
-    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "put table t back: HAProxy says: Perm");
+    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kUnsupported, "restore table t: HAProxy says: Perm");
   }
 }
 
@@ -271,7 +271,7 @@ TEST_CASE("haproxy live restore: servers are compared by what one sets by hand")
           Texts{"server b/s1: it took requests, weight 2, was 1, address 10.0.0.2:80, was "
                 "10.0.0.1:80"});
   REQUIRE(ServersThatDiffer({now}, {as_is}).at(0).starts_with("server b/s1: it was drained"));
-  REQUIRE(ServersThatDiffer({as_is}, {}) == Texts{"server b/s1: not there"});
+  REQUIRE(ServersThatDiffer({as_is}, {}) == Texts{"server b/s1: does not exist"});
 }
 
 TEST_CASE("haproxy live restore: the index") {

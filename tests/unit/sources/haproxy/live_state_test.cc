@@ -152,13 +152,14 @@ TEST_CASE("haproxy live state: what differs from the files is named, one by one"
 
   const LiveState live = rig.Take();
 
-  REQUIRE(Rig::Describe(live).details.at("drift") ==
-          std::vector<std::string>{
-              fmt::format("configuration {}: changed after HAProxy loaded it", rig.Path("h.cfg")),
-              fmt::format("map {}: 3 entries, 2 in the file", rig.Path("a.map")),
-              fmt::format("acl {}: 1 entry, and others than in the file", rig.Path("b.acl")),
-              fmt::format("certificate {}: serial 01, SHA-1 00AA in memory; SHA-1 {} in the file",
-                          rig.Path("site.pem"), kPemSum)});
+  REQUIRE(
+      Rig::Describe(live).details.at("drift") ==
+      std::vector<std::string>{
+          fmt::format("configuration {}: changed after HAProxy loaded it", rig.Path("h.cfg")),
+          fmt::format("map {}: 3 entries, 2 in the file", rig.Path("a.map")),
+          fmt::format("acl {}: 1 entry, with different content from the file", rig.Path("b.acl")),
+          fmt::format("certificate {}: serial 01, SHA-1 00AA in memory; SHA-1 {} in the file",
+                      rig.Path("site.pem"), kPemSum)});
 }
 
 TEST_CASE("haproxy live state: a certificate that no file holds is missing from the snapshot") {
@@ -317,7 +318,8 @@ TEST_CASE("haproxy live state: what cannot be told is not taken for an HAProxy t
   WriteText(rig.Path("pid"), fmt::format("{}\n", ::getpid()));
   rig.settings.reload = ReloadMethod{ReloadMethod::Via::kPidFile, rig.Path("pid")};
   const Manifest manifest = Rig::Describe(rig.Take());
-  REQUIRE_THAT(manifest.missing.at(0).reason, Catch::Contains("cannot be told: process "));
+  REQUIRE_THAT(manifest.missing.at(0).reason,
+               Catch::Contains("cannot determine whether HAProxy runs: process "));
   REQUIRE_THAT(manifest.missing.at(0).remedy, Catch::Contains("name its master"));
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"missing"});
 }
@@ -329,7 +331,7 @@ TEST_CASE("haproxy live state: a certificate's file that is none is not waited f
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
   LiveState live = rig.Take();
-  REQUIRE_THAT(Rig::Items(live).at("live.json"), Catch::Contains("is no regular file"));
+  REQUIRE_THAT(Rig::Items(live).at("live.json"), Catch::Contains("is not a regular file"));
 }
 
 TEST_CASE("haproxy live state: a socket whose queue is full is not waited for without end") {
@@ -349,14 +351,15 @@ TEST_CASE("haproxy live state: a socket whose queue is full is not waited for wi
   } while (::connect(waiting.back().get(), name, sizeof address) == 0);
   REQUIRE(errno == EAGAIN);
   REQUIRE_FAILS(ConnectSocket(path, std::chrono::milliseconds(20)), ErrorCode::kTimedOut,
-                "took no connection for 20ms");
+                "HAProxy accepted no connection for 20ms");
 }
 
 TEST_CASE("haproxy live state: what listens there is no HAProxy") {
   Rig rig;
   FakeHaproxy other(rig.Path("s"), {});
   const Manifest manifest = Rig::Describe(rig.Take());
-  REQUIRE_THAT(manifest.missing.at(0).reason, Catch::Contains("does not speak as HAProxy"));
+  REQUIRE_THAT(manifest.missing.at(0).reason,
+               Catch::Contains("does not answer like HAProxy 1.9 or newer:"));
   REQUIRE(manifest.details.at("live") == std::vector<std::string>{"missing"});
 }
 
@@ -370,10 +373,11 @@ TEST_CASE("haproxy live state: a reload meanwhile begins it anew") {
     REQUIRE(Rig::Items(live).at("1/info") == Rig::Info(7));
     REQUIRE(calls == 4);
   }
-  SECTION("again and again") {
+  SECTION("HAProxy was reloaded repeatedly while its state was read") {
     haproxy.SetRaw("show info", [&] { return Rig::Info(++calls) + "\n"; });
     LiveState live = rig.Take();
-    REQUIRE_THAT(Rig::Describe(live).missing.at(0).reason, Catch::Contains("again and again"));
+    REQUIRE_THAT(Rig::Describe(live).missing.at(0).reason,
+                 Catch::Contains("HAProxy was reloaded repeatedly while its state was read"));
     REQUIRE(Rig::Items(live).empty());
     REQUIRE(calls == 6);
   }
@@ -385,11 +389,11 @@ TEST_CASE("haproxy live state: half an answer is none") {
   SECTION("it breaks off") {
     haproxy.SetRaw("show map #3", [] { return std::string("0x1 k 1\n0x2 l"); });
     REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason,
-                 Catch::Contains("\"show map #3\" broke off"));
+                 Catch::Contains("\"show map #3\" ended early"));
   }
   SECTION("it breaks off between two lines") {
     haproxy.SetRaw("show map #3", [] { return std::string("0x1 k 1\n"); });
-    REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason, Catch::Contains("broke off"));
+    REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason, Catch::Contains("ended early"));
   }
   SECTION("it never ends") {
     haproxy.Set("show map #3", "0x1 " + std::string(RuntimeApi::kLineBytesMax + 1, 'x') + "\n");
@@ -427,7 +431,7 @@ TEST_CASE("haproxy live state: each of the master's workers") {
     return std::string("Can't find the target PID matching the prefix '@!8'\n");
   });
   REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason,
-               Catch::Contains("worker 8 has gone"));
+               Catch::Contains("worker 8 has ended"));
 }
 
 TEST_CASE("haproxy live state: a socket that may not be used, a stop, and a hostile name") {
@@ -435,7 +439,7 @@ TEST_CASE("haproxy live state: a socket that may not be used, a stop, and a host
   rig.answers["show map"] = "3 (/) pattern. curr_ver=0\n";
   FakeHaproxy haproxy(rig.Path("s"), rig.answers);
   REQUIRE_THAT(Rig::Describe(rig.Take()).missing.at(0).reason,
-               Catch::Contains("cannot be saved by its name"));
+               Catch::Contains("the name of an object in HAProxy cannot be saved:"));
 
   std::stop_source stop;
   stop.request_stop();

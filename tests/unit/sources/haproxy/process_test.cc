@@ -193,11 +193,11 @@ TEST_CASE("haproxy process: what does not run, and what is no master, is told ap
   CHECK_FALSE(Unwrap(process.Look({})).is_running);
 
   Unwrap(WriteFileAtomic(pid_file, AsBytes("nonsense\n"), 0644));
-  REQUIRE_FAILS(process.Look({}), ErrorCode::kInvalidArgument, "no process id");
+  REQUIRE_FAILS(process.Look({}), ErrorCode::kInvalidArgument, "does not contain a process id");
 
   Unwrap(WriteFileAtomic(pid_file, AsBytes(fmt::format("{}\n", ::getpid())), 0644));
   // This very program, whose name would pass, would die of the signal.
-  REQUIRE_FAILS(process.Look({}), ErrorCode::kUnsupported, "no HAProxy master");
+  REQUIRE_FAILS(process.Look({}), ErrorCode::kUnsupported, "is not an HAProxy master process");
 
   Process socket({ReloadMethod::Via::kMasterSocket, directory.path() + "/none"}, clock);
   CHECK_FALSE(Unwrap(socket.Look({})).is_running);

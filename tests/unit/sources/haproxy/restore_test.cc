@@ -307,7 +307,8 @@ TEST_CASE("haproxy restore: a path that would touch others is refused") {
   const std::string files = "members/n1/files";
   REQUIRE_FAILS(preflight(files + rig.Etc("maps/a.map")), ErrorCode::kNotFound,
                 rig.Etc("maps") + "\" does not exist");
-  REQUIRE_FAILS(preflight(files + rig.Etc("none")), ErrorCode::kNotFound, "holds no files");
+  REQUIRE_FAILS(preflight(files + rig.Etc("none")), ErrorCode::kNotFound,
+                "the snapshot has no files of HAProxy below");
   REQUIRE_FAILS(preflight("members/n1/live"), ErrorCode::kInvalidArgument,
                 "expected a path below \"members/n1/files\"");
   CHECK(rig.All() == Names{"h.cfg"});

@@ -130,7 +130,9 @@ TEST_CASE("discovery: etcd with TLS") {
           "cert: \"/etc/etcd/tls/s.crt\", key: \"/etc/etcd/tls/s.key\", files: [\"/ca.crt\", "
           "\"/etc/etcd/tls/s.crt\", \"/etc/etcd/tls/s.key\"]}");
   FakeProcesses other;
-  REQUIRE_THAT(Notes(other, "etcd", process), Catch::Contains("has to be good for clients"));
+  REQUIRE_THAT(Notes(other, "etcd", process),
+               Catch::Contains("it requires a client certificate: this is its own, which must also "
+                               "be valid for clients"));
 }
 
 TEST_CASE("discovery: etcd of kubeadm") {
@@ -174,7 +176,7 @@ TEST_CASE("discovery: where etcd's environment may not be seen its unit's files 
           fmt::format("- {{kind: etcd, name: main, endpoints: [\"http://127.0.0.1:8\"], "
                       "files: [\"{}\"]}}",
                       file));
-  REQUIRE_THAT(found->notes.at(0), Catch::Contains("that of its unit's files was taken") &&
+  REQUIRE_THAT(found->notes.at(0), Catch::Contains(", so that of its unit's files was used") &&
                                        Catch::Contains("CAP_SYS_PTRACE"));
 }
 
@@ -199,9 +201,9 @@ TEST_CASE("discovery: of etcd with a configuration file nothing else counts") {
 
   machine.Write("etcd.yaml", "{broken");
   REQUIRE_THAT(Notes(machine, "etcd", {.pid = 3, .command = {"etcd", "--config-file=" + file}}),
-               Catch::Contains("is not understood"));
+               Catch::Contains("cannot be parsed"));
   REQUIRE_THAT(Notes(machine, "etcd", {.pid = 4, .command = {"etcd", "--config-file=/none"}}),
-               Catch::Contains("cannot be read: not there"));
+               Catch::Contains("cannot be read: it does not exist"));
 }
 
 TEST_CASE("discovery: Kafka by its configuration") {
@@ -309,7 +311,8 @@ TEST_CASE("discovery: HAProxy's socket is one by which everything can be read") 
       .environment = {"RUN=/run/h"}};
   REQUIRE_THAT(LineOf(machine, "haproxy", process), Catch::EndsWith("socket: \"/run/h/a.sock\"}"));
   REQUIRE_THAT(Notes(machine, "haproxy", {.pid = 3, .command = {"haproxy", "-W", "-f", "/a.cfg"}}),
-               Catch::Contains("no \"stats socket\" of level operator"));
+               Catch::Contains("found no \"stats socket\" with level operator: with one in "
+                               "\"socket\", the runtime state is backed up too"));
 }
 
 TEST_CASE("discovery: the file of HAProxy's variables is that of its unit") {
@@ -471,7 +474,8 @@ TEST_CASE("discovery: what Prometheus asks of who comes") {
                  Catch::Contains("\"http://127.0.0.1:9090\""));
   }
   REQUIRE_THAT(Notes(machine, "prometheus", {.pid = 3, .command = command, .directory = ""}),
-               Catch::Contains("TLS and logins") && Catch::Contains("CAP_SYS_PTRACE"));
+               Catch::Contains("cannot be read, so whether it uses TLS or logins is unknown:") &&
+                   Catch::Contains("CAP_SYS_PTRACE"));
 }
 
 TEST_CASE("discovery: Alertmanager, alone and in a cluster") {

@@ -70,7 +70,7 @@ TEST_CASE("host processes: what may not be seen is said") {
   const Sweep sweep = Unwrap(VisitProcesses(machine.places(), [](auto&) { return true; }));
   REQUIRE(sweep.unseen_count == 1);
   REQUIRE(sweep.unseen.at(0).pid == 4);
-  REQUIRE_THAT(sweep.unseen.at(0).reason, Catch::Contains("no regular file"));
+  REQUIRE_THAT(sweep.unseen.at(0).reason, Catch::Contains("is not a regular file"));
   REQUIRE(sweep.warnings.size() == 1);
   REQUIRE_THAT(sweep.warnings[0], Catch::Contains("hidepid") && Catch::Contains("CAP_SYS_PTRACE"));
 
@@ -120,7 +120,7 @@ TEST_CASE("host processes: a path that is relative to what may not be seen is no
   machine.Run({.pid = 9, .command = {"etcd"}, .directory = ""});
   const LocalProcess process = machine.Read(9);
   REQUIRE_FAILS(process.ReadFile(process.Absolute("CMakeLists.txt"), 100), ErrorCode::kDenied,
-                "may not be seen");
+                "cannot be read");
 }
 
 TEST_CASE("host processes: whoever owns a file may write it, and root") {

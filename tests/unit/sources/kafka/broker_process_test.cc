@@ -142,7 +142,7 @@ TEST_CASE("broker process: where there is none it is said what was seen") {
       20, {"java", "kafka.Kafka", machine.WriteConfig("other.properties", "log.dir=/elsewhere\n")});
   machine.Run(30, {"java", "kafka.Kafka", "/none.properties"});
   REQUIRE_FAILS(FindBrokerProcess(machine.log_dirs, machine.places), ErrorCode::kNotFound,
-                "process 20 is another broker's; process 30: \"/none.properties\" does not exist");
+                "process 20 is another broker; process 30: \"/none.properties\" does not exist");
 }
 
 TEST_CASE("broker process: an environment that cannot be read is a warning") {

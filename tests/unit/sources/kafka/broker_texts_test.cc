@@ -49,7 +49,7 @@ TEST_CASE("broker texts: a directory says whose it is, by KRaft and by ZooKeeper
           MetaProperties{false, "x=y", 1001, ""});
   REQUIRE(Unwrap(ParseMetaProperties("version=0\n")) == MetaProperties{});
   REQUIRE_FAILS(ParseMetaProperties("version=2\nnode.id=1\n"), ErrorCode::kUnsupported,
-                "version 2, this program knows 0 and 1");
+                "version 2, but this program supports 0 and 1");
   REQUIRE_FAILS(ParseMetaProperties("node.id=1\n"), ErrorCode::kCorrupt, "its version is \"\"");
   REQUIRE_FAILS(ParseMetaProperties("version=1\nnode.id=-1\n"), ErrorCode::kCorrupt, "node.id");
   REQUIRE_FAILS(ParseMetaProperties("version=1\nnode.id=4294967297\n"), ErrorCode::kCorrupt,

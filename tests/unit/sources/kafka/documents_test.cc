@@ -99,20 +99,20 @@ TEST_CASE("documents: fields of later versions pass, later formats do not") {
   const std::string text = EncodePartition(SamplePartition());
   REQUIRE_OK(DecodePartition(With(text, "\"leader\"", "\"new\": [{}], \"leader\"")));
   REQUIRE_FAILS(DecodePartition(With(text, "\"format_version\": 1", "\"format_version\": 2")),
-                ErrorCode::kUnsupported, "format 2, this program knows 1");
+                ErrorCode::kUnsupported, "format 2, but this program supports 1");
 }
 
 TEST_CASE("documents: what is not of its form is damaged") {
   const std::string text = EncodePartition(SamplePartition());
   for (const char* broken : {"", "[]", "{}", "{\"format_version\": 0}", "{\"format_version\": -1}"})
-    REQUIRE_FAILS(DecodePartition(broken), ErrorCode::kCorrupt, "not of its form");
+    REQUIRE_FAILS(DecodePartition(broken), ErrorCode::kCorrupt, "malformed");
   REQUIRE_FAILS(DecodePartition(text.substr(0, text.size() / 2)), ErrorCode::kCorrupt, "form");
   REQUIRE_FAILS(DecodePartition(With(text, "\"leader\": 2", "\"leader\": \"2\"")),
-                ErrorCode::kCorrupt, "\"leader\" is no such number");
+                ErrorCode::kCorrupt, "\"leader\" is not a valid number");
   REQUIRE_FAILS(DecodePartition(With(text, "\"leader\": 2", "\"leader\": 4294967296")),
-                ErrorCode::kCorrupt, "\"leader\" is no such number");
+                ErrorCode::kCorrupt, "\"leader\" is not a valid number");
   REQUIRE_FAILS(DecodePartition(With(text, "\"bytes\": 1000", "\"bytes\": -1000")),
-                ErrorCode::kCorrupt, "\"bytes\" is no such number");
+                ErrorCode::kCorrupt, "\"bytes\" is not a valid number");
   REQUIRE_FAILS(DecodePartition(With(text, "\"low\": 3", "\"low\": 91")), ErrorCode::kCorrupt,
                 "offsets are not in order");
   REQUIRE_FAILS(DecodePartition(With(text, "\"end\": 90", "\"end\": 88")), ErrorCode::kCorrupt,
@@ -120,7 +120,7 @@ TEST_CASE("documents: what is not of its form is damaged") {
   REQUIRE_FAILS(DecodePartition(With(text, "\"epoch\": 4", "\"epoch\": 0")), ErrorCode::kCorrupt,
                 "epochs are not in order");
   REQUIRE_FAILS(DecodePartition(With(text, "\"records\": 20", "\"records\": 49")),
-                ErrorCode::kCorrupt, "do not fit their offsets");
+                ErrorCode::kCorrupt, "records do not match their offsets");
 }
 
 TEST_CASE("documents: files of groups have names that any file system takes") {

@@ -143,7 +143,7 @@ TEST_CASE("metadata log: one without its beginning and without a snapshot is dou
   SECTION("a snapshot before it") {
     broker.TakeSnapshot(4, 0);
     REQUIRE_THAT(Unwrap(MetadataLog::Open(broker.path)).Doubt(),
-                 Catch::Contains("behind the snapshot's end at 4"));
+                 Catch::Contains(", after the snapshot's end at 4"));
   }
   SECTION("a snapshot where it begins") {
     broker.TakeSnapshot(5, 0);

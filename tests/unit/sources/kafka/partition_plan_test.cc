@@ -119,7 +119,7 @@ TEST_CASE("partition plan: a topic that was made again is read anew") {
   now.topic_id = "other";
   now.last_stable = now.high = 500;
   const PartitionPlan plan = Plan(now);
-  REQUIRE(plan.anew.find("made again") != std::string::npos);
+  REQUIRE(plan.anew.find("recreated") != std::string::npos);
   REQUIRE_FALSE(plan.has_kept);
   REQUIRE(plan.read_from == 0);
 }

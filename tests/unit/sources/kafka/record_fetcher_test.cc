@@ -207,7 +207,7 @@ class ScriptedReader final : public rdkafka::Reader {
     script_.waits.push_back(limit);
     if (script_.events.empty() || script_.events.front().empty()) {
       if (!script_.events.empty()) script_.events.pop_front();
-      return Fail(ErrorCode::kTimedOut, "nothing came");
+      return Fail(ErrorCode::kTimedOut, "received nothing for");
     }
     events_ = std::move(script_.events.front());
     script_.events.pop_front();

@@ -180,7 +180,8 @@ TEST_CASE("kafka record restore: what is not ours is not resumed") {
   scene.Hold("t", made.records);
   WriteNumbers(scene.kafka.options(), {"t", 0}, 3);
 
-  REQUIRE_FAILS(scene.Run(Action::kMake), ErrorCode::kAlreadyExists, "not empty any more");
+  REQUIRE_FAILS(scene.Run(Action::kMake), ErrorCode::kAlreadyExists,
+                "is no longer empty: another client writes there");
   CHECK(scene.spoilt.empty());
   REQUIRE_FAILS(scene.Run(Action::kGoOn), ErrorCode::kAlreadyExists, "has other records");
   CHECK(scene.spoilt == "t");

@@ -69,7 +69,8 @@ TEST_CASE("kafka restore request: mistakes are told") {
   REQUIRE_FAILS(Read({{"with", std::string(",")}}), wrong, "--with names nothing");
   REQUIRE_FAILS(Read({{"until", std::string("yesterday")}}), wrong, "--until");
   REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a"}}}), wrong, "expected OLD=NEW");
-  REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a=b/c"}}}), wrong, "no name of a topic");
+  REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a=b/c"}}}), wrong,
+                "is not a valid topic name");
   REQUIRE_FAILS(Read({{"rename", std::vector<std::string>{"a=b", "a=c"}}}), wrong, "two names");
   REQUIRE_FAILS(ReadClusterRequest(Given({{"to_cluster", std::string(" , ")}}), {}), wrong,
                 "names no broker");

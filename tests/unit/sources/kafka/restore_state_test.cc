@@ -41,7 +41,7 @@ TEST_CASE("kafka restore state: is that of the same restore, until that is finis
     CHECK_FALSE(file.found());
     REQUIRE_OK(file.Save(Example()));
     REQUIRE_FAILS(RestoreStateFile::Open(path, "one", Use::kRestore), ErrorCode::kBusy,
-                  "under way");
+                  "the same restore is running");
     CHECK(Unwrap(RestoreStateFile::Open(path, "one", Use::kLook)).found() == Example());
     CHECK_FALSE(Unwrap(RestoreStateFile::Open(path, "two", Use::kRestore)).found());
   }

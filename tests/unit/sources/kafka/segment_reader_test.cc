@@ -92,7 +92,7 @@ TEST_CASE("segment reader: records that are not where the file says are refused"
   const WrittenFiles files = Write(Each(partition.records), kSmallBatches);
   const WrittenFile& written = files.begin()->second;
   REQUIRE_FAILS(Run(written.bytes(), 999), ErrorCode::kCorrupt,
-                "begins with the record at offset 1000, its name says 999");
+                "the file begins with the record at offset 1000, but its name says 999");
 
   WrittenFile twice = written;
   twice.batches.insert(twice.batches.begin(), twice.batches.front());

@@ -369,7 +369,7 @@ TEST_CASE("segment writer: errors end it") {
   const std::uint8_t byte = 0;  // nothing reads more
   records[1].value = ByteView(&byte, std::size_t{1} << 31);
   REQUIRE_FAILS(write(Each(records)), ErrorCode::kUnsupported,
-                "the record at offset 4 is too large for a file of Kafka's: 2.00 GiB");
+                "the record at offset 4 is too large for a Kafka file: 2.00 GiB");
 }
 
 TEST_CASE("segment writer: asks for no record after the last one") {

@@ -65,7 +65,7 @@ TEST_CASE("kafka settings: a mistake names its place and what is expected") {
   REQUIRE_FAILS(Read(head + "client: {sasl.pasword_file: x}\n"), ErrorCode::kInvalidArgument,
                 "did you mean \"sasl.password_file\"?");
   REQUIRE_FAILS(Read(head + "client: {security.protocol: sasl_ssl}\n"), ErrorCode::kInvalidArgument,
-                "without a mechanism");
+                "\"security.protocol\" requires SASL, but no mechanism is set");
 }
 
 }  // namespace

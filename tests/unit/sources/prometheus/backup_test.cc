@@ -168,9 +168,9 @@ TEST_CASE("prometheus backup: blocks without meta.json and broken ones are told 
   const Manifest manifest = Unwrap(data.Save(view));
   REQUIRE_FALSE(manifest.details.contains("blocks"));
   REQUIRE(manifest.missing.size() == 3);
-  REQUIRE_THAT(manifest.missing[0].reason, Catch::Contains("lacks its index or chunks"));
-  REQUIRE_THAT(manifest.missing[1].reason, Catch::Contains("no meta.json of a block"));
-  REQUIRE_THAT(manifest.missing[2].reason, Catch::Contains("lacks its index or chunks"));
+  REQUIRE_THAT(manifest.missing[0].reason, Catch::Contains("has no index or no chunks"));
+  REQUIRE_THAT(manifest.missing[1].reason, Catch::Contains("not the meta.json of a block:"));
+  REQUIRE_THAT(manifest.missing[2].reason, Catch::Contains("has no index or no chunks"));
   REQUIRE_THAT(manifest.warnings.at(0) + manifest.warnings.at(1),
                Catch::Contains("it has no meta.json"));
   for (const auto& [path, node] : view.nodes) REQUIRE(path.find(UlidOf(2)) == std::string::npos);

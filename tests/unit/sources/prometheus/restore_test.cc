@@ -84,7 +84,7 @@ TEST_CASE("prometheus restore: nothing is made that is not asked for, or would b
   REQUIRE_FAILS(scene.Restore({{"from", "yesterday"}}), ErrorCode::kInvalidArgument, "--from");
   REQUIRE_FAILS(scene.Restore({{"retention", "long"}}), ErrorCode::kInvalidArgument, "--retention");
   REQUIRE_FAILS(scene.Restore({{"until", "1970-01-01T00:00:00Z"}}), ErrorCode::kNotFound,
-                "no samples of that time");
+                "the snapshot has no samples in that time range");
   REQUIRE_OK(MakeDirectories(scene.target + "/wal"));
   REQUIRE_FAILS(scene.Restore({}), ErrorCode::kAlreadyExists, "move its old data directory aside");
 }

@@ -195,7 +195,7 @@ TEST_CASE("zookeeper files: behind a damaged record nothing is taken") {
   REQUIRE(files.zxid() == 4);
   REQUIRE(NamesOf(files) == Names{"snapshot.0", "log.1"});
   REQUIRE(files.damages().size() == 1);
-  REQUIRE_THAT(files.damages()[0], Catch::Contains("damaged behind 0x4"));
+  REQUIRE_THAT(files.damages()[0], Catch::Contains("is damaged after 0x4"));
 }
 
 TEST_CASE("zookeeper files: missing transactions are told") {
@@ -273,7 +273,7 @@ TEST_CASE("zookeeper files: a server that never ran, or may not be read, is an e
   const auto open = [&](const std::string& path) {
     return PinnedFiles::Open({.data_dir = path, .log_dir = path}, {});
   };
-  REQUIRE_FAILS(open(data.path()), ErrorCode::kNotFound, "there is no snapshot");
+  REQUIRE_FAILS(open(data.path()), ErrorCode::kNotFound, "no snapshot exists");
   REQUIRE_FAILS(open(data.top() + "/none"), ErrorCode::kNotFound, "version-2");
   data.Write("snapshot.0", SnapshotOf());
   std::stop_source stop;
@@ -291,7 +291,8 @@ TEST_CASE("zookeeper files: a log that was taken back while it was saved is noti
   const auto content = PinnedFiles::OpenContent(files.logs()[0].file);
   const Fd log = Unwrap(OpenFile(data.PathOf("log.1"), O_RDWR));
   REQUIRE(::pwrite(log.get(), "x", 1, 40) == 1);
-  REQUIRE_FAILS(testing::ReadAll(*content), ErrorCode::kUnavailable, "not what it was");
+  REQUIRE_FAILS(testing::ReadAll(*content), ErrorCode::kUnavailable,
+                "changed since it was checked");
 }
 
 }  // namespace holdfast::zookeeper

@@ -39,7 +39,7 @@ TEST_CASE("zookeeper sasl: a challenge is answered, and the answer to that belie
           R"(response=4f2c25f77d52a0fabbeb89e0b3e7899e,qop=auth)");
   REQUIRE_OK(digest.Check("rspauth=352fc6b759242c195c0d4672ac05b431"));
   for (const char* wrong : {"", "rspauth=352fc6b759242c195c0d4672ac05b432"})
-    REQUIRE_FAILS(digest.Check(wrong), ErrorCode::kDenied, "refuses the login");
+    REQUIRE_FAILS(digest.Check(wrong), ErrorCode::kDenied, "refuses the SASL login");
 }
 
 TEST_CASE("zookeeper sasl: names and passwords that are not plain") {
@@ -56,7 +56,7 @@ TEST_CASE("zookeeper sasl: what cannot be answered") {
   for (const char* other : {"`\x82\x01", "realm=\"x\"", "nonce=\"never ends"})
     REQUIRE_FAILS(AnswerTo(other, "chris:secret"), ErrorCode::kUnsupported, "GSSAPI");
   REQUIRE_FAILS(AnswerTo("nonce=\"x\",qop=\"privacy\"", "chris:secret"), ErrorCode::kUnsupported,
-                "more of SASL than a login");
+                "the server requires SASL integrity or privacy protection");
 }
 
 }  // namespace holdfast::zookeeper

@@ -14,7 +14,7 @@ TEST_CASE("zookeeper words: what a server says of itself") {
   REQUIRE(answer.mode == "follower");
   REQUIRE(answer.zxid == 0x10000002a);
   REQUIRE_FAILS(ParseServerAnswer("This ZooKeeper instance is not currently serving requests\n"),
-                ErrorCode::kBusy, "no part");
+                ErrorCode::kBusy, "not part");
   REQUIRE_FAILS(ParseServerAnswer("srvr is not executed because it is not in the whitelist.\n"),
                 ErrorCode::kUnsupported, "4lw.commands.whitelist");
   REQUIRE_FAILS(ParseServerAnswer(""), ErrorCode::kUnsupported, "");

@@ -101,8 +101,8 @@ TEST_CASE("zookeeper snapshot: digest and last zxid may be missing, alone or bot
 
 TEST_CASE("zookeeper snapshot: what ZooKeeper would not start on is refused") {
   REQUIRE_FAILS(ReadBytes({}), ErrorCode::kCorrupt, "ends in the middle");
-  REQUIRE_FAILS(ReadBytes(AsBytes("no snapshot at all, is it?")), ErrorCode::kCorrupt,
-                "no snapshot");
+  REQUIRE_FAILS(ReadBytes(AsBytes("not a ZooKeeper snapshot at all, is it?")), ErrorCode::kCorrupt,
+                "not a ZooKeeper snapshot");
   REQUIRE_FAILS(ReadBytes(testing::JuteText().Raw("ZKSN").Int(3).Long(-1).bytes()),
                 ErrorCode::kUnsupported, "version 3");
   const auto tree = [](std::vector<testing::TestNode> nodes) {

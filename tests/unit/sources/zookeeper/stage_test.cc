@@ -100,7 +100,7 @@ TEST_CASE("zookeeper stage: a tree that is not what ZooKeeper had is told") {
   const MethodOutcome told = Unwrap(staging.Stage({{"stage_data_dir", staging.data}}));
   REQUIRE_THAT(told.lines.at(0), Catch::Contains("after 0x38"));
   REQUIRE_THAT(told.lines.at(1), !Catch::Contains("digest"));
-  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("digest is not the one"));
+  REQUIRE_THAT(told.warnings.at(0), Catch::Contains("digest differs from the one"));
 }
 
 // The files are whole, and a server that knows the type plays them back.
@@ -125,11 +125,13 @@ TEST_CASE("zookeeper stage: what cannot be made leaves nothing") {
   };
   REQUIRE_FAILS(stage("0x29"), ErrorCode::kInvalidArgument, "earlier snapshot");
   REQUIRE_FAILS(stage("0x39"), ErrorCode::kInvalidArgument, "ends at 0x38");
-  REQUIRE_FAILS(stage("38"), ErrorCode::kInvalidArgument, "no zxid");
+  REQUIRE_FAILS(stage("38"), ErrorCode::kInvalidArgument,
+                "is not a zxid; expected one such as 0x10000002a");
   REQUIRE_FAILS(staging.Stage({{"stage_data_dir", staging.data}, {"member", "x"}}),
-                ErrorCode::kInvalidArgument, "no member's number");
+                ErrorCode::kInvalidArgument, "is not a member's number");
   staging.view.nodes.at("data/version-2/snapshot.2a").content[100] ^= 1;
-  REQUIRE_FAILS(staging.Stage({{"stage_data_dir", staging.data}}), ErrorCode::kCorrupt, "is whole");
+  REQUIRE_FAILS(staging.Stage({{"stage_data_dir", staging.data}}), ErrorCode::kCorrupt,
+                "is complete");
   REQUIRE(staging.NamesIn(staging.data).empty());
   staging.view.nodes.erase("data/version-2/snapshot.2a");
   REQUIRE_FAILS(staging.Stage({{"stage_data_dir", staging.data}}), ErrorCode::kNotFound,

@@ -130,7 +130,7 @@ TEST_CASE("zookeeper log: one that was just made has nothing in it") {
   REQUIRE(header.position.records == 0);
   REQUIRE(header.end == LogEnd::kClean);
   REQUIRE_FAILS(ReadRecords(AsBytes("this is something else")), ErrorCode::kCorrupt,
-                "no transaction log");
+                "it is not a ZooKeeper transaction log");
   REQUIRE_FAILS(ReadRecords(JuteText().Raw("ZKLG").Int(3).Long(0).bytes()), ErrorCode::kUnsupported,
                 "version 3");
 }
