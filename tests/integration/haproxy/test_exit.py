@@ -47,7 +47,7 @@ class Files(LiveCase):
         edge.write("v2")
         now = edge.contents()
         done = edge.way_out("--snapshot", bad, "--to", str(self.directory / "bad"), "--apply", expect=1)
-        self.assertIn("the former ones are back", done.stderr)
+        self.assertIn("the former files are back", done.stderr)
         self.assertEqual(edge.contents(), now)
 
 
@@ -188,7 +188,7 @@ class Live(LiveCase):
         edge.haproxy.reload()
         files = edge.contents()
         done = self.way_out(edge, *self.reload(edge), "--socket", str(edge.haproxy.admin_socket), expect=1)
-        self.assertIn("the former ones are back", done.stderr)
+        self.assertIn("the former files are back", done.stderr)
         self.assertEqual(edge.contents(), files)
         self.assertEqual(get(edge.port)[1], "v2 v2")
 
@@ -197,7 +197,7 @@ class Live(LiveCase):
         edge.backup()
         there = ["--socket", str(edge.haproxy.admin_socket)]
         done = self.way_out(edge, *self.reload(edge), *there, expect=1)
-        self.assertIn("nothing of the running process", done.stderr)
+        self.assertIn("no runtime state", done.stderr)
         edge.haproxy.start()
         edge.backup()
         edge.config.write_text(edge.config.read_text().replace("level admin", "level user").replace("v1", "v2"))

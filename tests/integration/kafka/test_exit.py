@@ -199,7 +199,7 @@ class WithoutUs(Case):
         self.new.stop()
         for number in sorted(BROKERS):
             self.assertIn("9 partitions are in place, 0 have no directory here", self.files(number))
-        self.assertIn("there are records already in: ", self.files(2, expect=1))
+        self.assertIn("records already exist in: ", self.files(2, expect=1))
         [place] = [one for one in self.new.brokers[2].log_dirs if (one / "large-0").is_dir()]
         starts = place / "log-start-offset-checkpoint"
         starts.write_text("0\n3\nlarge 0 300\nother 0 7\nlarge 00 1\n")
