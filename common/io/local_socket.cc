@@ -326,7 +326,7 @@ Result<LocalClient> LocalClient::Connect(const std::string& path) {
   HF_ASSIGN(Fd socket, NewSocket(0));
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno == ECONNREFUSED) {
-      return Fail(ErrorCode::kUnavailable, fmt::format("nobody serves {}", Quote(path)));
+      return Fail(ErrorCode::kUnavailable, fmt::format("no program serves {}", Quote(path)));
     }
     return Fail(ErrnoError(errno, "connect to " + Quote(path)));
   }

@@ -140,10 +140,11 @@ Result<PathFilter::Pattern> PathFilter::ParseOne(std::string_view option, const 
     }
     if (part == ".." && pattern.is_absolute) continue;
     if (!IsPatternPart(part)) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{} {}: {} is not a pattern", option, Quote(text), Quote(part)),
-                  R"(brackets need an end and something in them, "\" something behind it; "\[" is )"
-                  "a bracket itself");
+      return Fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{} {}: {} is not a pattern", option, Quote(text), Quote(part)),
+          R"(brackets need an end and something in them, "\" a character after it; "\[" is )"
+          "a bracket itself");
     }
     pattern.parts.emplace_back(part);
   }

@@ -348,7 +348,7 @@ class NodeReader {
                          name.find('/') == std::string::npos &&
                          name.find('\0') == std::string::npos;
     if (is_good) return true;
-    return json_.Reject("name " + Quote(name.substr(0, 200)) + " is none that a file can have");
+    return json_.Reject("name " + Quote(name.substr(0, 200)) + " is not a valid file name");
   }
 
   // What must hold whatever the fields' order.

@@ -149,7 +149,7 @@ Result<void> CheckFreshness(Examination& examination) {
   if (!IsRestore(examination.kind())) return {};
   const Freshness& freshness = examination.context().freshness;
   if (freshness.is_clock_suspect) {
-    return Refuse("this machine's clock is behind a time that it has seen before",
+    return Refuse("this machine's clock is earlier than a time that it has seen before",
                   "correct the clock; backups continue");
   }
   if (freshness.age && *freshness.age <= kFreshAgeMax) return {};

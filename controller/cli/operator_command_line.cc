@@ -42,7 +42,7 @@ ProgramText Text() {
                      {"run", "show, follow and cancel runs"},
                      {"snapshot", "show snapshots"},
                      {"approval", "drafts of restores that wait for signatures"},
-                     {"trust", "the root document: who may sign what"},
+                     {"trust", "the root document: the persons and their keys"},
                      {"catalog", "the controller's database"}},
           .commands_elsewhere = {"ls", "find", "diff", "dump", "export", "import", "forget",
                                  "prune", "copy", "stats", "unlock", "key", "lock", "repair",

@@ -100,7 +100,7 @@ Result<Document> CurrentRoot(const Loaded& loaded, const Keys& keys,
                 fmt::format("{} is of cluster {}, but the catalog in {} is of {}",
                             Quote(settings.root_file), keys.root.cluster_id(),
                             Quote(settings.state_dir), known.cluster_id()),
-                "give this controller the files of its own cluster");
+                "give this controller the files of its cluster");
   }
   if (keys.root.version() <= known.version()) return Document{std::move(known)};
   Result<trust::RootDocument> next = known.VerifyNext(keys.root.envelope(), clock.Now());

@@ -121,7 +121,7 @@ Result<void> Roster::ReadRoots() {
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{} is of cluster {}, and not of {}", Quote(path), root->cluster_id(),
                               cluster_id_),
-                  "give this controller the files of its own cluster");
+                  "give this controller the files of its cluster");
     } else {
       roots_[root->version()] = std::move(bytes);
     }
@@ -276,7 +276,7 @@ Result<Roster::Member> Roster::Parse(const std::string& node, std::string_view t
   if (cluster && *cluster != cluster_id_) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("of cluster {}, and not of {}", *cluster, cluster_id_),
-                "give this controller the files of its own cluster");
+                "give this controller the files of its cluster");
   }
   const bool is_of_node = TakeLine(text, "node") == node;
   const auto incarnation = ParseNumber<std::uint64_t>(TakeLine(text, "incarnation").value_or(""));

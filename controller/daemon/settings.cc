@@ -60,7 +60,7 @@ const Schema& AdminSchema() {
       {.name = "listen", .help = "where CLIs of other hosts connect to; default: nowhere"},
       {.name = "operators",
        .type = OptionType::kMap,
-       .help = "person to CURVE key: who may connect from other hosts"},
+       .help = "person to CURVE key: the persons who may connect from other hosts"},
   }};
   return schema;
 }

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Checks the project's rules. `lint.py` runs every check, `lint.py NAME...` runs some, `lint.py --list` names them.
-Each finding is one line, FILE:LINE: what is wrong, and what to do instead. `lint.py --lower-allowances` lowers the
-allowances of the check `wording` to the present counts."""
+Each finding is one line, FILE:LINE: what is wrong, and what to do instead."""
 
 import sys
 
@@ -9,7 +8,7 @@ import calls
 import files
 import layers
 import wording
-from tree import ROOT, Tree
+from tree import Tree
 
 CHECKS = {
     "layers": layers.check_includes,
@@ -29,9 +28,6 @@ CHECKS = {
 def main(arguments: list[str]) -> int:
     if arguments == ["--list"]:
         print("\n".join(CHECKS))
-        return 0
-    if arguments == ["--lower-allowances"]:
-        wording.lower(Tree.of_project(), ROOT)
         return 0
     unknown = [name for name in arguments if name not in CHECKS]
     if unknown:

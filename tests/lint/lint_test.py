@@ -252,17 +252,6 @@ class Lint(unittest.TestCase):
         for text in (f"| {long}|", f"```\n{long}\n```", "[x](https://" + "a" * 120 + ")"):
             self.assertEqual(wording.check(project(**{"docs/a.md": f"{text}\n"})), [], text)
 
-    def test_an_allowance_is_a_limit_and_is_taken_back_when_it_is_not_needed(self):
-        def with_allowance(number: int, text: str) -> Tree:
-            allowances = f'{{"words": {{"docs/a.md": {number}}}}}'
-            return project(**{"docs/a.md": text, wording.ALLOWANCES: allowances})
-
-        two = "It was told, and told again.\n"
-        self.assertEqual(wording.check(with_allowance(2, two)), [])
-        self.assertEqual(len(wording.check(with_allowance(1, two))), 3)
-        self.assert_found(wording.check(with_allowance(1, "It ends.\n")), "needs no allowance")
-        self.assertIn('"docs/a.md": 2', wording.lowered(with_allowance(5, two)))
-
 
 if __name__ == "__main__":
     unittest.main()

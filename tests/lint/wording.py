@@ -6,19 +6,14 @@ configuration in packaging/, and the string literals of the programs.
 - Code does not count: fenced blocks and `inline code` show what programs print.
 - A line of Markdown has at most 100 columns. Excepted are rows of tables, fenced blocks, and a line without a
   space to break at, such as a long link.
-- wording_allowances.json holds what older text still has: marker words and long lines of a file, marker words in
-  the strings of a room. A number may only shrink; `lint.py --lower-allowances` lowers them to what is there.
 """
 
 import bisect
-import json
 import re
-from pathlib import Path
 
-from tree import _TOKENS, Tree, room_of
+from tree import _TOKENS, Tree
 
 COLUMNS = 100
-ALLOWANCES = "tests/lint/wording_allowances.json"
 
 _TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _FOLDERS = ("docs/", "changelog/")
@@ -132,57 +127,14 @@ def markers_of_strings(text: str) -> list[tuple[int, str, str]]:
     return found
 
 
-def measured(tree: Tree) -> dict[str, dict[str, list[str]]]:
-    """What there is: of each sort, findings by file or room."""
-    words: dict[str, list[str]] = {}
-    lines: dict[str, list[str]] = {}
-    strings: dict[str, list[str]] = {}
-    for name in user_files(tree):
-        text = tree.texts[name]
-        for number, word, better in markers_of_text(name, text):
-            words.setdefault(name, []).append(f'{name}:{number}: "{word}": {better}')
-        for number in long_lines(name, text):
-            lines.setdefault(name, []).append(f"{name}:{number}: more than {COLUMNS} columns")
-    for name in tree.sources():
-        if name.startswith(PROGRAMS):
-            for number, word, better in markers_of_strings(tree.texts[name]):
-                strings.setdefault(room_of(name), []).append(f'{name}:{number}: "{word}": {better}')
-    return {"words": words, "long lines": lines, "strings": strings}
-
-
-def _allowances(tree: Tree) -> dict[str, dict[str, int]]:
-    return json.loads(tree.texts.get(ALLOWANCES, "{}"))
-
-
 def check(tree: Tree) -> list[str]:
     findings = []
-    allowances = _allowances(tree)
-    for sort, places in measured(tree).items():
-        allowed_here = allowances.get(sort, {})
-        for place, found in places.items():
-            allowed = allowed_here.get(place, 0)
-            if len(found) > allowed:
-                if allowed:
-                    findings.append(f"{place}:1: {len(found)} {sort} where {allowed} are allowed:")
-                findings += found
-        for place in allowed_here.keys() - places.keys():
-            findings.append(f'{ALLOWANCES}:1: "{place}" needs no allowance of {sort}: lint.py --lower-allowances')
+    for name in user_files(tree):
+        text = tree.texts[name]
+        findings += [f'{name}:{number}: "{word}": {better}' for number, word, better in markers_of_text(name, text)]
+        findings += [f"{name}:{number}: more than {COLUMNS} columns" for number in long_lines(name, text)]
+    for name in tree.sources():
+        if name.startswith(PROGRAMS):
+            markers = markers_of_strings(tree.texts[name])
+            findings += [f'{name}:{number}: "{word}": {better}' for number, word, better in markers]
     return findings
-
-
-def lowered(tree: Tree) -> str:
-    """The allowances, none higher than what is there."""
-    places = measured(tree)
-    kept = {
-        sort: {
-            place: min(allowed, len(places[sort][place]))
-            for place, allowed in sorted(allowed_here.items())
-            if place in places[sort]
-        }
-        for sort, allowed_here in _allowances(tree).items()
-    }
-    return json.dumps(kept, indent=2) + "\n"
-
-
-def lower(tree: Tree, root: Path) -> None:
-    (root / ALLOWANCES).write_text(lowered(tree))

@@ -100,7 +100,7 @@ std::optional<Error> ReasonAgainst(const EndpointReport& report, std::uint64_t r
         .WithHint("the cluster has lost its quorum, or this member cannot reach it");
   if (raft_index_max > status.raft_applied_index + kLagMax)
     return Error(ErrorCode::kUnavailable,
-                 fmt::format("{} lags {} behind", name,
+                 fmt::format("{} lags by {}", name,
                              FormatCount(raft_index_max - status.raft_applied_index, "entry")))
         .WithHint("let it catch up, or list another member");
   return std::nullopt;

@@ -388,7 +388,7 @@ class WorkerRestore {
 
 Result<StoredWorker> DecodeWorker(const json& object) {
   StoredWorker worker;
-  if (!object.is_object()) return NoIndex("is none");
+  if (!object.is_object()) return NoIndex("is malformed");
   worker.directory = TextOf(object, "directory");
   if (!IsPath(worker.directory)) return NoIndex("has a worker without a directory");
   for (const char* kind : {"map", "acl"}) {
@@ -434,7 +434,7 @@ Result<StoredWorker> DecodeWorker(const json& object) {
 
 Result<StoredLive> DecodeLive(std::string_view text) {
   const json document = json::parse(text, nullptr, false);
-  if (!document.is_object() || !document.contains("format_version")) return NoIndex("is none");
+  if (!document.is_object() || !document.contains("format_version")) return NoIndex("is malformed");
   if (document["format_version"] != kFormatVersion) {
     return Fail(ErrorCode::kUnsupported, "HAProxy's live state has a newer format",
                 "use a newer Holdfast");

@@ -200,7 +200,7 @@ std::optional<Missing> DoubtThatThereAreNoAcls(const AclEvidence& evidence) {
     if (lets_in && evidence.may_describe_configs) return std::nullopt;
   }
   return Missing{"ACLs",
-                 "the cluster lists none: either there are none, or this user may not read them",
+                 "the cluster lists no ACLs: either it has none, or this user may not read them",
                  "allow this user DESCRIBE on the cluster (kafka-acls --add --cluster --operation "
                  "Describe): the list then has that binding"};
 }

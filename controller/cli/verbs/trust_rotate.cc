@@ -26,7 +26,7 @@ std::string RotateText(const std::vector<std::string>& differences,
   text += fmt::format(
       "signed by {} ({} of {} of the old document, {} of {} of the new)\n",
       Joined(signatures.old_persons.empty() ? signatures.new_persons : signatures.old_persons,
-             "nobody"),
+             "no person"),
       signatures.old_persons.size(), signatures.old_needed, signatures.new_persons.size(),
       signatures.new_needed);
   if (sent)
