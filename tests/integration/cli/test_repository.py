@@ -228,7 +228,7 @@ class Keys(Verbs):
         missing = str(self.directory / "missing")
         self.wrong(2, "does not exist", arguments=["key", "passwd", "--new-password-file", missing])
         same = ["key", "passwd", "--new-password-file", str(self.password)]
-        self.wrong(2, "in use already", arguments=same)
+        self.wrong(2, "already in use", arguments=same)
         empty = ["key", "add", "--new-password-file", str(self.secret("empty", "\n"))]
         self.fails(2, "is empty", arguments=["repository", *empty])
         self.assertEqual(len(self.do("key", "list")["keys"]), 1)
@@ -527,7 +527,7 @@ class Mending(Verbs):
         self.agent.json("backup", "--note", "the same again")
         self.pack_of("content of long ago\n").unlink()
         checked = self.agent.run("check", expect=1).stdout
-        self.assertIn("repository repair index", checked)
+        self.assertIn("holdfast-agent repair index", checked)
         self.assertIn("backup --rehash", checked)
         self.assertNotEqual(self.restic.run("check", expect=None).returncode, 0)
 

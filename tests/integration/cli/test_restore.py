@@ -163,7 +163,7 @@ class Overwriting(Restores):
         self.wrong(2, "--strip requires --to", arguments=["--in-place", "--strip", "1"])
         self.wrong(2, "is not a pattern", arguments=[*to, "--include", "[a"])
         self.wrong(2, "--include and --exclude exclude each other", arguments=[*to, "--include", "a", "--exclude", "b"])
-        self.wrong(2, "names nothing", arguments=[*to, "--exclude", "/"])
+        self.wrong(2, "matches nothing", arguments=[*to, "--exclude", "/"])
         self.wrong(2, "--delete in /", arguments=["--to", "/", "--overwrite", "never", "--delete"])
         self.assertFalse(self.to.exists())
         (self.there / "conf" / "a.conf" / "full").mkdir(parents=True)
