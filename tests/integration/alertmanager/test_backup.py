@@ -69,15 +69,15 @@ class Backup(Case):
         plan = agent.json(*words, "--dry-run")["plan"]
         self.assertEqual((len(plan), fresh.silences()), (1000, {}))
         said = agent.run(*words).stdout
-        self.assertIn("999 silences made, 0 there already", said)
+        self.assertIn("999 silences created, 0 already existed", said)
         self.assertIn("1 expired", said)
         self.assertEqual(alike(fresh.silences()), alike(live))
         again = agent.run(*words).stdout
-        self.assertIn("0 silences made, 999 there already", again)
+        self.assertIn("0 silences created, 999 already existed", again)
         self.assertEqual(alike(fresh.silences()), alike(live))
         # Where they came from all are there by their own ids; what was expired since comes back.
         server.expire(ids[1])
-        self.assertIn("1 silence made, 998 there already",
+        self.assertIn("1 silence created, 998 already existed",
                       agent.run("restore", "latest:alertmanager/main", "--to-api", server.url).stdout)
 
     def test_configuration_and_what_it_names_and_the_flags(self) -> None:

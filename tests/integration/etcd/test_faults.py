@@ -57,7 +57,7 @@ class Access(Case):
     def test_a_key_that_does_not_belong_to_the_certificate(self) -> None:
         other = Authority(self.directory / "other", "other").issue("stranger")
         said = self.failed(2, key=str(other.key))
-        self.assertIn("belong together", said)
+        self.assertIn("are PEM files and match", said)
 
     def test_clear_text_to_a_tls_port(self) -> None:
         plain = self.cluster.endpoints[0].replace("https", "http")

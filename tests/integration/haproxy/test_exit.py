@@ -176,7 +176,7 @@ class Live(LiveCase):
         now = self.knows(edge)
         for part in ("map", "acl", "inline", "rows"):
             self.assertEqual(now[part], known[part])
-        self.assertIn("not put back: server app/s1: state ready, was state drain: Permission denied", done.stdout)
+        self.assertIn("not restored: server app/s1: state ready, was state drain: Permission denied", done.stdout)
 
     def test_files_that_no_new_worker_comes_with_go_again(self) -> None:
         edge = self.made()

@@ -55,7 +55,7 @@ class LiveRestore(LiveCase):
         now = self.knows(edge)
         for part in ("map", "acl", "inline", "rows"):
             self.assertEqual(now[part], known[part])
-        self.assertIn("not put back: server app/s1: it was drained", done.stdout)
+        self.assertIn("not restored: server app/s1: it was drained", done.stdout)
         self.assertIn("server-state-file", done.stdout)
 
     def test_a_configuration_that_is_refused_changes_nothing(self) -> None:

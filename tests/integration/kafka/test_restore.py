@@ -361,7 +361,7 @@ class Kraft41(Both, Restoring):
         snapshot = self.store({"topic": "right", "partitions": 1}, {"acls": acls})
         # Those of the topic alone, by its new name.
         done = self.restore(snapshot, topic=["right"], rename=["right=left"])
-        self.assertIn("made 1 of 1 access right; 3 are not of these topics and are left out", done["lines"])
+        self.assertIn("made 1 of 1 access right; 3 of other topics are left out", done["lines"])
         listed = self.cluster.tool("kafka-acls", "--list")
         self.assertIn("resourceType=TOPIC, name=left", listed)
         self.assertNotIn("readers", listed)

@@ -103,7 +103,7 @@ class ByTls(Guarded):
         self.refused("the server's certificate is not trusted:", self.where, "--target-ca", str(stranger.ca), *self.own)
         self.refused("certificate", self.where, *self.ca)
         self.refused("certificate", self.where, *self.ca, "--target-cert", str(strange.cert), "--target-key", str(strange.key))
-        self.refused("belong together", self.where, *self.ca, *self.own[:2])
+        self.refused("require each other", self.where, *self.ca, *self.own[:2])
         self.refused("--target-ca", self.where, *self.own)
         self.refused("No such file", self.where, "--target-ca", str(self.directory / "none"))
         # Each port speaks its own language.
@@ -153,7 +153,7 @@ class BySasl(Guarded):
         self.server.stop()
         self.server.properties |= {"enforce.auth.enabled": "true", "enforce.auth.schemes": "sasl"}
         self.server.start()
-        self.refused("log in by SASL", where)
+        self.refused("requires a SASL login", where)
         self.restore(where, *self.auth("sasl:bob:secret"))
         again = self.restore(where, *self.auth("digest:anna:secret", "sasl:bob:secret"))
         self.assertIn("1 already equal,", again.stdout)
@@ -215,7 +215,7 @@ class Unheard(Guarded):
 
     def test_who_waits_says_that_he_is_alive(self) -> None:
         done = self.restore(self.serve(lambda made, _: [made]))
-        self.assertIn("made 1 node ", done.stdout)
+        self.assertIn("created 1 node ", done.stdout)
 
     def test_answers_to_pings_alone_are_none(self) -> None:
         def on_create(_, ping) -> list:
@@ -225,7 +225,7 @@ class Unheard(Guarded):
 
         done = self.restore(self.serve(on_create), expect=1)
         self.assertIn("answers only to pings", done.stderr)
-        self.assertIn("at least 0 nodes made", done.stderr)
+        self.assertIn("at least 0 nodes created", done.stderr)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class IntoALiveEnsemble(Case):
         self.assertIsNone(self.client.stat("/apps/two"))
         self.assertEqual(self.client.stat("/apps/one/n7").version, 0)
         again = self.restore("--znode", "/apps/one", *self.where)
-        self.assertIn("made 0 nodes", again.stdout)
+        self.assertIn("created 0 nodes", again.stdout)
 
     def test_what_is_there_is_compared_and_left(self) -> None:
         self.client.set("/apps/one/n7", b"newer")
@@ -132,7 +132,7 @@ class IntoALiveEnsemble(Case):
         self.assertIn("4 were overwritten", done.stdout)
         self.client.delete("/apps/one/n10")
         again = self.restore("--znode", "/apps/one", *self.where, "--overwrite-znodes")
-        self.assertIn("made 1 node ", again.stdout)
+        self.assertIn("created 1 node ", again.stdout)
         self.client.sync()
         expected = self.tree | {"/apps/one/came-since": (b"stays", [*OPEN_ACL])}
         there = self.client.tree("/apps/one")

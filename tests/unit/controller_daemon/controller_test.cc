@@ -487,7 +487,7 @@ TEST_CASE("controller: what does not belong together is refused at the start") {
     { Running first(cluster); }
     Cluster other;
     cluster.settings.root_file = other.settings.root_file;
-    REQUIRE_FAILS(start(), ErrorCode::kInvalidArgument, "of its own cluster");
+    REQUIRE_FAILS(start(), ErrorCode::kInvalidArgument, "files of its cluster");
   }
   SECTION("a second controller") {
     Running first(cluster);

@@ -147,7 +147,7 @@ TEST_CASE("local socket: a second server is refused, a dead one's file replaced"
   REQUIRE(::rename(place.path().c_str(), moved.c_str()) == 0);  // so that its end leaves the file
   place.server.reset();
   REQUIRE(::rename(moved.c_str(), place.path().c_str()) == 0);
-  REQUIRE_FAILS(LocalClient::Connect(place.path()), ErrorCode::kUnavailable, "nobody serves");
+  REQUIRE_FAILS(LocalClient::Connect(place.path()), ErrorCode::kUnavailable, "no program serves");
 
   place.server = place.Echo();
   REQUIRE_OK(LocalClient::Connect(place.path()));
