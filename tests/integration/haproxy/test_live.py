@@ -52,7 +52,7 @@ class Live(LiveCase):
                 "server app/s2: weight 3, configured 10",
                 "server app/s3: put into maintenance",
                 f"map {self.map}: 2 entries, 1 in the file",
-                f"acl {self.acl}: 2 entries, and others than in the file",
+                f"acl {self.acl}: 2 entries, with different content from the file",
                 f"acl {office} (acl 'src' file '{edge.config}' line {line}): 1 entry, 2 in the configuration",
                 f"acl {paths} (acl 'path_beg' file '{edge.config}' line {line + 2}): 3 entries, 2 in the configuration",
             ],
