@@ -177,8 +177,8 @@ class IntoALiveEnsemble(Case):
     def test_what_makes_no_sense_is_refused(self) -> None:
         for arguments, text in (
             (["--znode", "/zookeeper/config", *self.where], "the nodes below /zookeeper belong to the ensemble itself"),
-            (["--znode", "apps", *self.where], "no path"),
-            (["--znode", "/apps/three", *self.where], "there is no"),
+            (["--znode", "apps", *self.where], "is not the path of a node"),
+            (["--znode", "/apps/three", *self.where], "does not exist in the tree"),
             (["--znode", "/apps"], "--to-ensemble"),
             (["--znode", "/apps", "--to-ensemble", "localhost"], "HOST:PORT"),
             (["--znode", "/apps", "--to-ensemble", "127.0.0.1:1"], "127.0.0.1:1"),
