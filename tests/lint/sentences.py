@@ -37,7 +37,8 @@ def of_programs(tree: Tree) -> list[tuple[str, str]]:
             continue
         for match in _TOKENS.finditer(tree.texts[name]):
             text = match[0].strip('"')
-            if match["text"] and len(text.split()) > 4 and "\\x" not in text:
+            is_sql = re.search(r"\b(?:SELECT|INSERT|UPDATE|DELETE|WHERE|ORDER BY|PRAGMA)\b", text)
+            if match["text"] and len(text.split()) > 4 and "\\x" not in text and not is_sql:
                 found.append((name, text))
     return found
 

@@ -168,7 +168,7 @@ class Both:
         admin.produce([Record("there", 0, value=b"2")])
         done = self.restore(snapshot, replace_topic=True)
         self.assertEqual(done["saved"], ["there"])
-        self.assertRegex(done["lines"][0], '"?there"? is in snapshot saved')
+        self.assertRegex(done["lines"][0], 'the former records of "?there"? are in snapshot saved')
         self.assertEqual(self.values("there"), [b"1"])
         self.assertEqual(self.restore(snapshot, replace_topic=True, save=False)["saved"], [])
         # An empty one is filled, and without configurations keeps its own.
@@ -256,7 +256,7 @@ class Both:
         wait_until("its members to be gone", lambda: self.cluster.groups().get("used") == "Empty")
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertIn("committed 1 offset of 1 group; 1 have had theirs before", done["lines"])
+        self.assertIn("committed 1 offset of 1 group; 1 had theirs already", done["lines"])
         self.assertEqual(len(self.values("used")), 11)
         self.assertEqual(self.cluster.admin().committed("free"), {("used", 0): 9})
         # A consumer goes on where the group stood.
@@ -348,7 +348,7 @@ class Kraft41(Both, Restoring):
         warnings = "\n".join(self.restore(snapshot)["warnings"])
         self.assertRegex(warnings, r'the target has 3 brokers.*"fewer" \(5\)')
         self.assertRegex(warnings, 'with so few replicas, min.insync.replicas prevents writes to: "fewer"')
-        self.assertRegex(warnings, 'does not know the configuration "message.format.version".*"fewer"')
+        self.assertRegex(warnings, 'does not support the configuration "message.format.version".*"fewer"')
         self.assertEqual(len(self.cluster.replicas("fewer")), 3)
 
     def test_rights(self) -> None:
@@ -395,7 +395,7 @@ class Kraft41(Both, Restoring):
         self.cluster.stop()
         for directory in dirs:  # as on three hosts
             done = self.restore(snapshot, to_log_dirs=[directory])
-        self.assertRegex(done["lines"][0], "into 3 partitions")
+        self.assertRegex(done["lines"][0], "to 3 partitions")
         self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs), "invalid_argument", "same partition")
         self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs[:1]), "already_exists", "disk-0")
         for directory in dirs:
@@ -473,7 +473,7 @@ class ZooKeeper39(Both, Restoring):
         self.cluster.stop()
         dirs = [str(directory) for directory in self.cluster.brokers[1].log_dirs]
         done = self.restore(snapshot, to_log_dirs=dirs[:1])
-        self.assertRegex(done["lines"][1], "without a directory here.*: 2 partitions of the snapshot")
+        self.assertRegex(done["lines"][1], "not on this broker.*: 2 partitions of the snapshot")
         self.restore(snapshot, to_log_dirs=dirs[1:])
         self.cluster.start()
         digests = self.cluster.admin().digest("disk")
