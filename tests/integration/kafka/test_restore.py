@@ -395,7 +395,7 @@ class Kraft41(Both, Restoring):
         self.cluster.stop()
         for directory in dirs:  # as on three hosts
             done = self.restore(snapshot, to_log_dirs=[directory])
-        self.assertRegex(done["lines"][0], "to 3 partitions")
+        self.assertRegex(done["lines"][0], "into 3 partitions")
         self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs), "invalid_argument", "same partition")
         self.assert_refused(self.try_restore(snapshot, to_log_dirs=dirs[:1]), "already_exists", "disk-0")
         for directory in dirs:
