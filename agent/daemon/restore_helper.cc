@@ -124,7 +124,7 @@ class Helper {
     v1::Report report =
         bytes ? Judge(path, *bytes, is_named ? *plan_id : Bytes{}) : Failed(bytes.error());
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return Fail(ErrnoError(errno, "take away " + Quote(path)));
+      return Fail(ErrnoError(errno, "remove " + Quote(path)));
     }
     if (!is_named) {
       Log(LogLevel::kWarning, "{} does not have the name of a plan and was removed", path);

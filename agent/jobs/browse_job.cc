@@ -204,7 +204,7 @@ Result<FindReport> RunFind(const JobContext& context, const RepositoryAddress& a
     Result<void> looked = walk.Look(opened.repository(), snapshot);
     if (!looked) {
       return Fail(std::move(looked).error().While(
-          fmt::format("look into snapshot {}", snapshot.id.Hex().substr(0, 8))));
+          fmt::format("read snapshot {}", snapshot.id.Hex().substr(0, 8))));
     }
     ++progress.progress().items;
   }

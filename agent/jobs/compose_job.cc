@@ -33,7 +33,8 @@ Result<void> CheckRequest(const ComposeRequest& request) {
   }
   if (std::ranges::count(request.parts, true, &ComposeRequest::Part::is_rest) >
       (request.is_sharded ? 1 : 0)) {
-    return refuse("names a rest although the source has none");
+    return refuse(request.is_sharded ? "names more than one rest part"
+                                     : "names a rest part, but the source is not sharded");
   }
   std::set<std::string_view> nodes;
   for (const ComposeRequest::Part& part : request.parts) {

@@ -15,7 +15,7 @@ Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& a
   report.repository = address.name;
   report.url = address.url;
   report.password_file = address.password_file;
-  std::string what = fmt::format("make repository {}", Quote(address.label()));
+  std::string what = fmt::format("create repository {}", Quote(address.label()));
   Result<std::unique_ptr<Storage>> storage = context.open_storage(
       {.url = address.url, .s3 = address.s3, .first_answer_within = context.first_answer_within});
   if (!storage) return Fail(std::move(storage).error().While(what));

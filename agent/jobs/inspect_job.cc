@@ -37,7 +37,7 @@ Result<InfoReport> RunInfo(const JobContext& context, const RepositoryAddress& a
   };
   if (Result<void> looked = look(); !looked) {
     return Fail(std::move(looked).error().While(
-        fmt::format("look at repository {}", Quote(address.label()))));
+        fmt::format("inspect repository {}", Quote(address.label()))));
   }
   return report;
 }
@@ -75,7 +75,7 @@ Result<StatsReport> RunStats(const JobContext& context, const RepositoryAddress&
   };
   if (Result<void> counted = count(); !counted) {
     return Fail(std::move(counted).error().While(
-        fmt::format("count in repository {}", Quote(address.label()))));
+        fmt::format("count the data in repository {}", Quote(address.label()))));
   }
   return report;
 }

@@ -27,7 +27,8 @@ repository::InitOptions Maker(const JobContext& context, bool is_random_password
 
 Error WithBothKeys(Error error, const repository::Id& old) {
   return std::move(error).WithHint(fmt::format(
-      "both passwords open the repository until \"repository key remove {}\"", Short(old)));
+      "both passwords open the repository until you run \"holdfast-agent key remove {}\"",
+      Short(old)));
 }
 
 // After the password file could not be replaced, or not surely: whichever password it holds, the

@@ -56,7 +56,7 @@ std::string StartOfMachine() {
 
 std::unexpected<Error> ForeignMark(const std::string& shown) {
   return Fail(ErrorCode::kDenied,
-              fmt::format("{} in {} was not made by a restore of Holdfast",
+              fmt::format("{} in {} was not created by a restore of Holdfast",
                           Quote(RestoreTarget::kMark), Quote(shown)),
               "remove it, or restore to another directory");
 }
@@ -68,10 +68,10 @@ Result<Fd> OpenMark(int directory, int flags, const std::string& shown) {
   if (!mark.is_open()) {
     if (errno == ENOENT) return Fd();
     if (errno == ELOOP || errno == EISDIR) return ForeignMark(shown);
-    return Fail(ErrnoError(errno, "mark " + Quote(shown)));
+    return Fail(ErrnoError(errno, "open the restore mark in " + Quote(shown)));
   }
   struct stat status {};
-  if (fstat(mark.get(), &status) != 0) return Fail(ErrnoError(errno, "stat the mark"));
+  if (fstat(mark.get(), &status) != 0) return Fail(ErrnoError(errno, "stat the restore mark"));
   const bool is_ours = S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
                        status.st_nlink <= 1 && (status.st_mode & 0022U) == 0;
   if (!is_ours) return ForeignMark(shown);
@@ -219,7 +219,7 @@ Result<void> RestoreTarget::Begin() {
 
 Result<void> RestoreTarget::End() {
   if (unlinkat(fd_.get(), std::string(kMark).c_str(), 0) != 0 && errno != ENOENT) {
-    return Fail(ErrnoError(errno, "take the mark out of " + Quote(shown_)));
+    return Fail(ErrnoError(errno, "remove the restore mark from " + Quote(shown_)));
   }
   mark_.Reset();
   return SyncFd(fd_.get(), shown_);

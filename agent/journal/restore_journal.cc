@@ -26,7 +26,7 @@ std::string JournalPath(const std::string& state_dir, std::string_view kind,
 
 std::unexpected<Error> Unreadable(const std::string& path, std::string_view why) {
   return Fail(ErrorCode::kCorrupt,
-              fmt::format("restore journal {} cannot be understood: {}", Quote(path), why),
+              fmt::format("restore journal {} is malformed: {}", Quote(path), why),
               "a restore in place was interrupted; look for names with \".holdfast-\" next to the "
               "source's files, move them into place by hand, then remove the journal");
 }

@@ -25,7 +25,7 @@ namespace holdfast::cli {
 namespace {
 
 std::string ConfigCheckText(const Settings& settings) {
-  std::string text = fmt::format("{}: right: node {}, {}, {}\n", settings.file, settings.node,
+  std::string text = fmt::format("{}: valid: node {}, {}, {}\n", settings.file, settings.node,
                                  FormatCount(settings.repositories.size(), "repository"),
                                  FormatCount(settings.sources.size(), "source"));
   for (const std::string& warning : settings.warnings) text += "warning: " + warning + "\n";

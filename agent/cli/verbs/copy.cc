@@ -20,7 +20,7 @@ std::string CopyText(const jobs::CopyJobReport& report) {
   std::string text;
   for (const repository::SnapshotCopy& snapshot : copy.snapshots) {
     if (snapshot.state != State::kCopied) continue;
-    text += fmt::format("{}  {}  is {} there\n", snapshot.snapshot.id.Hex().substr(0, 8),
+    text += fmt::format("{}  {}  copied as {}\n", snapshot.snapshot.id.Hex().substr(0, 8),
                         FormatTime(snapshot.snapshot.time.seconds, 0),
                         snapshot.copy->Hex().substr(0, 8));
   }
@@ -180,7 +180,7 @@ VerbEntry CopyEntry() {
   return {
       .text = {.names = {"copy", "repository copy"},
                .section = "Repository",
-               .summary = "copy snapshots to another repository, except those that it has already",
+               .summary = "copy snapshots to another repository, except those that it already has",
                .examples =
                    "  holdfast-agent copy --repository main --to offsite\n"
                    "  holdfast-agent copy latest:etcd/main --repository main --to offsite\n"

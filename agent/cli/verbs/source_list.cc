@@ -33,7 +33,7 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
     AddLines(text, "notes", service.notes);
     if (!text.empty()) details += fmt::format("\n{}\n{}", label, text);
   }
-  const std::string looked = FormatCount(report.sweep.processes, "process") + " looked at";
+  const std::string looked = FormatCount(report.sweep.processes, "process") + " inspected";
   std::string text;
   if (rows.empty()) {
     text = fmt::format("no service that Holdfast has a kind for runs here ({})\n", looked);
@@ -49,7 +49,7 @@ std::string DiscoveryText(const jobs::DiscoveryReport& report, const std::string
   std::vector<std::string> unseen;
   for (const host::UnseenProcess& process : report.sweep.unseen)
     unseen.push_back(fmt::format("{} of {}: {}", process.pid, process.user, process.reason));
-  AddLines(text, "could not be looked at", unseen, report.sweep.unseen_count);
+  AddLines(text, "could not be inspected", unseen, report.sweep.unseen_count);
   AddLines(text, "warnings", report.sweep.warnings);
   if (!lines.empty())
     text +=

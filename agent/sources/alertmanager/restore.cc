@@ -118,7 +118,7 @@ std::string ThereText(const SilencePlan& plan) {
 std::string ActionText(const SilencePlan& plan) {
   switch (plan.action) {
     case SilencePlan::Action::kMake:
-      return "made";
+      return "created";
     case SilencePlan::Action::kPresent:
     case SilencePlan::Action::kChanged:
       return "left as it is";

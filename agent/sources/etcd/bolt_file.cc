@@ -145,7 +145,7 @@ Result<BoltFile::Page> BoltFile::ReadPage(std::uint64_t id) const {
 Result<bool> BoltFile::Walk(const Page& page, int depth, std::uint64_t& pages_left,
                             const VisitEntry& visit) const {
   // No tree is deeper, or has more pages, than the file: this ends whatever the links say.
-  if (depth > kDepthMax || pages_left == 0) return Damaged("its pages form a circle");
+  if (depth > kDepthMax || pages_left == 0) return Damaged("its pages form a cycle");
   --pages_left;
   for (std::size_t i = 0; i < page.count; ++i) {
     if (page.is_leaf) {
@@ -215,7 +215,7 @@ Result<std::optional<Bytes>> BoltFile::LastKey(std::string_view bucket) const {
     HF_ASSIGN(page, ReadPage(page->ChildAt(last)));
   }
   if (!page) return std::nullopt;
-  return Damaged("its pages form a circle");
+  return Damaged("its pages form a cycle");
 }
 
 }  // namespace holdfast::etcd

@@ -193,7 +193,8 @@ class Session final : public RestoreSession {
   std::vector<std::string> Changes() const override {
     std::vector<std::string> changes;
     for (const Target& target : plan_.targets) {
-      changes.push_back(fmt::format("{} {}", target.is_there ? "replaced" : "made", target.path));
+      changes.push_back(
+          fmt::format("{} {}", target.is_there ? "replaced" : "created", target.path));
     }
     if (carry_over_.items() > 0) {
       changes.push_back(fmt::format("kept {} that the snapshot leaves out",

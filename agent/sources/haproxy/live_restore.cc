@@ -101,11 +101,11 @@ class WorkerRestore {
                (!is_inline || (one.id == patterns.id && one.place == patterns.place));
       });
       if (set == sets.end() || (is_inline && is_other)) {
-        changes_.left.push_back(fmt::format(
-            "{}: {}", NameOf(patterns),
-            is_inline && is_other ? "it belongs to a configuration that no file contained any more"
-            : is_inline           ? "HAProxy has no list there"
-                                  : "HAProxy has none by that name"));
+        changes_.left.push_back(
+            fmt::format("{}: {}", NameOf(patterns),
+                        is_inline && is_other ? "its configuration was no longer in any file"
+                        : is_inline           ? "HAProxy has no list at this place"
+                                              : "HAProxy has no map or ACL with this name"));
         continue;
       }
       auto done = PutBackPatterns(patterns, set->id);
@@ -280,9 +280,11 @@ class WorkerRestore {
     HF_TRY(ReadLines(open_, table.path, set_row));
     HF_TRY(send());
     if (gone > 0 && kept == 0)
-      return Fail(ErrorCode::kInternal,
-                  fmt::format("HAProxy has none of {} that were checked right after they were set",
-                              FormatCount(gone, "row")));
+      return Fail(
+          ErrorCode::kInternal,
+          fmt::format(
+              "none of the {} that were read back right after they were set exist in HAProxy",
+              FormatCount(gone, "row")));
     if (gone > 0)
       changes_.left.push_back(
           fmt::format("table {}: of the first {}, {} were gone right after they were set: the "

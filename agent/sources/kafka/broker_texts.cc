@@ -77,7 +77,7 @@ Result<std::string> ParseTopicId(std::string_view text) {
   std::string_view id = TakeLine(text);
   constexpr std::string_view kName = "topic_id: ";
   if (!id.starts_with(kName) || !text.empty())
-    return Refuse("it is not a version and a topic's id");
+    return Refuse("it must have a version and a topic's id, and nothing else");
   id.remove_prefix(kName.size());
   // Of the last letter four bits are beyond the sixteenth byte.
   if (id.size() != kTopicIdLetters || !std::ranges::all_of(id, IsBase64UrlLetter) ||

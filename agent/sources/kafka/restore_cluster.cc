@@ -230,7 +230,7 @@ class ClusterRestore {
     if (request_.acls)
       add("acls", acls_.bindings.size(),
           acls_.left_out == 0
-              ? "made"
+              ? "created"
               : fmt::format("created; {} of other topics left out", acls_.left_out));
     if (request_.groups) add("groups", groups_.groups, "offsets translated and committed");
   }
@@ -257,7 +257,7 @@ class ClusterRestore {
       return std::ranges::count(targets_, action, &TargetTopic::action);
     };
     if (const auto made = count(Action::kMake); made > 0)
-      Say("made {}", FormatCount(static_cast<std::uint64_t>(made), "topic"));
+      Say("created {}", FormatCount(static_cast<std::uint64_t>(made), "topic"));
     if (const auto replaced = count(Action::kReplace); replaced > 0)
       Say("recreated {} in place of the former topic",
           FormatCount(static_cast<std::uint64_t>(replaced), "topic"));
@@ -374,9 +374,9 @@ class ClusterRestore {
       errors.emplace(outcomes[i]->message(), *outcomes[i]);
     }
     for (const auto& [message, error] : errors)
-      failed_.push_back(Error(error).While(fmt::format(
-          "{} ({})", FormatCount(why[message].size(), "access right"), FirstFew(why[message]))));
-    Say("made {} of {}{}", made, FormatCount(acls_.bindings.size(), "access right"),
+      failed_.push_back(Error(error).While(
+          fmt::format("{} ({})", FormatCount(why[message].size(), "ACL"), FirstFew(why[message]))));
+    Say("created {} of {}{}", made, FormatCount(acls_.bindings.size(), "ACL"),
         acls_.left_out == 0 ? ""
                             : fmt::format("; {} of other topics are left out", acls_.left_out));
     return {};
@@ -408,7 +408,7 @@ class ClusterRestore {
     }
     Say("committed {} of {}{}", FormatCount(outcome->offsets, "offset"),
         FormatCount(state_.groups.size() - before, "group"),
-        before == 0 ? "" : fmt::format("; {} had theirs already", before));
+        before == 0 ? "" : fmt::format("; {} already had offsets", before));
     std::ranges::move(outcome->failed, std::back_inserter(failed_));
     return {};
   }

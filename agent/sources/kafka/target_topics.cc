@@ -96,7 +96,7 @@ std::string TargetTopic::ActionText() const {
     case Action::kLeave:
       return "left";
     case Action::kMake:
-      return "made";
+      return "created";
     case Action::kFill:
       return "filled";
     case Action::kGoOn:

@@ -117,8 +117,8 @@ bool FoundServer::ReadWebConfig(std::string_view option, DiscoveredSource& found
   if (tls == nullptr || (TextIn(*tls, "cert_file").empty() && TextIn(*tls, "cert").empty()))
     return false;
   found.notes.push_back(
-      fmt::format("it speaks TLS: let \"{}\" have a host that its certificate holds for, and add "
-                  "\"ca\", unless the system trusts the authority of that",
+      fmt::format("it uses TLS: set \"{}\" to a host that its certificate names, and add "
+                  "\"ca\", unless the system trusts its CA",
                   option));
   if (TextIn(*tls, "client_auth_type").starts_with("Require"))
     found.notes.emplace_back("it requires a client certificate: add \"cert\" and \"key\"");

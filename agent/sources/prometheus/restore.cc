@@ -306,7 +306,7 @@ Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const R
   (void)made.Keep();
   outcome.lines.insert(
       outcome.lines.begin(),
-      fmt::format("made {} of {}{}", request.directory, FormatCount(taken, "block"),
+      fmt::format("created {} from {}{}", request.directory, FormatCount(taken, "block"),
                   choice.has_logs ? " and the logs of samples that were not in a block yet"
                                   : ", without samples that were not in a block yet"));
   outcome.lines.push_back(fmt::format(

@@ -207,7 +207,8 @@ Result<Bytes> Client::ReceivePacket() {
     const std::size_t had = packet.size();
     packet.resize(had + std::min(wanted - had, kPieceBytes));
     HF_ASSIGN(const std::size_t count, connection_.Receive(std::span(packet).subspan(had)));
-    if (count == 0) return Fail(ErrorCode::kUnavailable, fmt::format("{} hung up", server()));
+    if (count == 0)
+      return Fail(ErrorCode::kUnavailable, fmt::format("{} closed the connection", server()));
     packet.resize(had + count);
   }
 }

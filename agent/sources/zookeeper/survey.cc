@@ -34,7 +34,7 @@ std::int64_t Survey::confirmed_zxid() const {
 
 std::string Survey::Health() const {
   if (!config.is_ensemble())
-    return answer ? fmt::format("it serves as {}", answer->mode) : silence->message();
+    return answer ? fmt::format("it is serving as {}", answer->mode) : silence->message();
   std::size_t serving = answer && HasPart(*answer) ? 1 : 0;
   for (const auto& [address, other] : others) serving += HasPart(other) ? 1 : 0;
   return fmt::format("{}; {} of {} serving",

@@ -104,7 +104,7 @@ Result<void> TcpConnection::Listen() {
   auto received = ReceiveBytes(buffer);
   if (!received) return Fail(std::move(received).error().WithHint(kTlsHint));
   if (*received == 0)
-    return Fail(ErrorCode::kUnavailable, fmt::format("{} hung up", shown_), kTlsHint);
+    return Fail(ErrorCode::kUnavailable, fmt::format("{} closed the connection", shown_), kTlsHint);
   tls_->Feed(ByteView(buffer).first(*received));
   return {};
 }

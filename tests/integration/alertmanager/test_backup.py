@@ -207,7 +207,7 @@ class Clustered(Case):
 
         words = ("restore", "latest:alertmanager/main", "--node", "am-2", "--to-target", "dr", "--yes")
         said = cluster.call(*words, "--dry-run", operator=True).stdout
-        self.assertIn("made", said)
+        self.assertIn("created", said)
         self.assertEqual(target.silences(), {})
         for _ in range(2):
             cluster.call(*words, operator=True)

@@ -188,7 +188,7 @@ class WithoutUs(Case):
             self.new.wait_for_leader(topic, number)
             self.assertEqual(set(self.new.replicas(topic, number)), BROKERS)
         told = self.asking("topics", expect=1)
-        self.assertIn("the cluster has these already: emptied large odd paid stamped states", told)
+        self.assertIn("the cluster already has these topics: emptied large odd paid stamped states", told)
         told = self.asking("check", expect=1)
         self.assertIn("large-1 ends at 0, not at 1000", told)
 

@@ -146,10 +146,10 @@ class Both:
             plan,
             [
                 ["topic", "dry-full", "dry-full", 1, 0, "1 partition, 1 offset", "replaced"],
-                ["topic", "dry-new", "dry-renamed", 3, 1, "nothing", "made"],
+                ["topic", "dry-new", "dry-renamed", 3, 1, "nothing", "created"],
                 ["topic", "dry-there", "dry-there", 2, 0, "2 partitions, empty", "filled"],
                 ["configs", "", "", 0, 1, "", "set, after the records"],
-                ["acls", "", "", 0, 1, "", "made"],
+                ["acls", "", "", 0, 1, "", "created"],
                 ["groups", "", "", 0, 1, "", "offsets translated and committed"],
             ],
         )
@@ -256,7 +256,7 @@ class Both:
         wait_until("its members to be gone", lambda: self.cluster.groups().get("used") == "Empty")
         done = self.restore(snapshot, hold_retention=True)
         self.assertTrue(done["resumed"])
-        self.assertIn("committed 1 offset of 1 group; 1 had theirs already", done["lines"])
+        self.assertIn("committed 1 offset of 1 group; 1 already had offsets", done["lines"])
         self.assertEqual(len(self.values("used")), 11)
         self.assertEqual(self.cluster.admin().committed("free"), {("used", 0): 9})
         # A consumer goes on where the group stood.
@@ -361,7 +361,7 @@ class Kraft41(Both, Restoring):
         snapshot = self.store({"topic": "right", "partitions": 1}, {"acls": acls})
         # Those of the topic alone, by its new name.
         done = self.restore(snapshot, topic=["right"], rename=["right=left"])
-        self.assertIn("made 1 of 1 access right; 3 of other topics are left out", done["lines"])
+        self.assertIn("created 1 of 1 ACL; 3 of other topics are left out", done["lines"])
         listed = self.cluster.tool("kafka-acls", "--list")
         self.assertIn("resourceType=TOPIC, name=left", listed)
         self.assertNotIn("readers", listed)

@@ -292,7 +292,7 @@ TEST_CASE("program: a repository is made with its password, once") {
   REQUIRE(first.document()["password_file"] == fixture.Path("new.password"));
   Outcome second = fixture.Run({"repository", "init"});
   REQUIRE(second.code == 1);
-  REQUIRE_THAT(second.err, Catch::Contains("make repository \"new\""));
+  REQUIRE_THAT(second.err, Catch::Contains("create repository \"new\""));
 }
 
 TEST_CASE("program: a repository alone is enough to list, restore and check") {
@@ -378,7 +378,7 @@ TEST_CASE(
   REQUIRE(text.code == 0);
   REQUIRE_THAT(text.out, Catch::Contains("fake/main        7") &&
                              Catch::Contains("fake/two         8") &&
-                             Catch::Contains("3 processes looked at") &&
+                             Catch::Contains("3 processes inspected") &&
                              Catch::Contains("  - {kind: fake, name: main, color: \"blue\"}\n") &&
                              !Catch::Contains("color: \"red\"") && Catch::Contains("size: large") &&
                              !Catch::Contains("\x1b") && Catch::Contains("    paint it\n"));
@@ -415,7 +415,7 @@ TEST_CASE("program: config show reads back as the same configuration") {
   REQUIRE(fixture.Run({"config", "show", "--json"}).document()["sources"].at(1)["color"] == "red");
   Outcome check = fixture.Run({"config", "check"});
   REQUIRE(check.code == 0);
-  REQUIRE_THAT(check.out, Catch::Contains("right: node n9, 1 repository, 2 sources"));
+  REQUIRE_THAT(check.out, Catch::Contains("valid: node n9, 1 repository, 2 sources"));
 }
 
 TEST_CASE("program: config names the options of a repository on S3, and checks their files") {

@@ -109,7 +109,7 @@ TEST_CASE("keys: whichever password the file holds after a failure, its key is t
   REQUIRE(::chmod(directory.c_str(), 0700) == 0);
 
   REQUIRE_THAT(outcome.said, Catch::EndsWith("of 2 keys both open it"));
-  REQUIRE_THAT(outcome.said, Catch::Contains("repository key remove " + old.Hex().substr(0, 8)));
+  REQUIRE_THAT(outcome.said, Catch::Contains("holdfast-agent key remove " + old.Hex().substr(0, 8)));
 }
 
 TEST_CASE("keys: a link to the password file stays one") {
@@ -143,7 +143,7 @@ TEST_CASE("keys: an old key that cannot be removed is named, and the new passwor
   const auto report = RunKeyPasswd(context, fixture.Main(), "");
 
   REQUIRE_FAILS(report, ErrorCode::kDenied, "remove the key of the old password");
-  CHECK_THAT(report.error().hint(), Catch::Contains("repository key remove " + old));
+  CHECK_THAT(report.error().hint(), Catch::Contains("holdfast-agent key remove " + old));
   CHECK(fixture.Keys() == 2);
   CHECK(fixture.Text("password").size() == 65);
   CHECK(Unwrap(RunKeyRemove(fixture.Cheaply(), fixture.Main(), old)).removed ==

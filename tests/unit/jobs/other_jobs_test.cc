@@ -74,7 +74,7 @@ TEST_CASE("init job: a repository that is there stays, and no new password stays
   address.url = "memory:main";
 
   REQUIRE_FAILS(RunInit(fixture.Context(), address), ErrorCode::kAlreadyExists,
-                "make repository \"new\"");
+                "create repository \"new\"");
 
   REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "new-password");
 }

@@ -230,12 +230,11 @@ TEST_CASE("sharded: an order that mixes up parts and rests is refused") {
   SECTION("of a source that is not sharded") {
     shop.request.is_sharded = false;
     REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
-                  "names a rest although the source has none");
+                  "names a rest part, but the source is not sharded");
   }
   SECTION("two rests") {
     shop.request.parts[1].is_rest = true;
-    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument,
-                  "names a rest although the source has none");
+    REQUIRE_FAILS(shop.Compose(), ErrorCode::kInvalidArgument, "names more than one rest part");
   }
   SECTION("a part for a rest") {
     shop.request.parts[1].is_rest = true;

@@ -95,7 +95,7 @@ TEST_CASE("alertmanager restore: a dry run makes nothing") {
   const auto done = Unwrap(scene.Restore(true));
   REQUIRE(scene.server.posted().empty());
   REQUIRE(done.plan.size() == 2);
-  REQUIRE(done.plan[0].action == "made");
+  REQUIRE(done.plan[0].action == "created");
   REQUIRE(done.plan[1].action == "left out: it has expired");
 }
 

@@ -127,9 +127,9 @@ TEST_CASE("bolt file: damage is told, and ends") {
     return file ? file->LastKey("key") : Fail(file.error());
   };
 
-  SECTION("a circle") {
+  SECTION("a cycle") {
     database.builder.Put(keys + 16 + 16 + 8, database.keys, 8);
-    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "circle");
+    REQUIRE_FAILS(revision(), ErrorCode::kCorrupt, "cycle");
   }
   SECTION("a page beyond the end") {
     database.builder.Put(keys + 16 + 16 + 8, 4711, 8);

@@ -225,7 +225,7 @@ TEST_CASE_METHOD(Fixture, "files restore: one path is restored, and nothing outs
     REQUIRE(ReadText(live + "/d/e/f") == "saved");
     REQUIRE(Exists(live + "/d/e/new"));
     REQUIRE(ReadText(live + "/top") == "broken");
-    REQUIRE(changes.at(0) == "made " + live + "/d/e/f");
+    REQUIRE(changes.at(0) == "created " + live + "/d/e/f");
   }
   SECTION("the whole source") {
     REQUIRE_OK(Restore(*view, "data" + live));

@@ -129,11 +129,11 @@ TEST_CASE(
   std::string why;
   SECTION("it stands elsewhere") {
     rig.live.workers[0].patterns[0].place = "acl 'src' file 'h' line 3";
-    why = "HAProxy has no list there";
+    why = "HAProxy has no list at this place";
   }
   SECTION("it is of another configuration") {
     rig.live.is_of_other_configuration = true;
-    why = "it belongs to a configuration that no file contained any more";
+    why = "its configuration was no longer in any file";
   }
   SECTION("HAProxy lets nobody set it") {
     rig.answers["prepare acl #1"] = "This ACL is shared with a map containing samples.\n";
@@ -218,7 +218,7 @@ TEST_CASE("haproxy live restore: rows of a table, as far as HAProxy lets them be
   SECTION("none is there afterwards") {
     rig.answers["show table t key ::1"] = rig.answers["show table t key ::2"] =
         "# table: t, type: ip\n";
-    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "has none of 2 rows");
+    REQUIRE_FAILS(rig.PutBack(), ErrorCode::kInternal, "none of the 2 rows that were read back");
   }
   SECTION("a full table that drops nothing") {
     rig.raw["set table t key ::2 data.gpc0 5"] = [] {
@@ -257,7 +257,7 @@ TEST_CASE("haproxy live restore: what HAProxy has no place for is told") {
   }
   REQUIRE_OK(rig.PutBack());
   REQUIRE(rig.changes.done.empty());
-  REQUIRE(rig.changes.left.at(0) == "map /gone.map: HAProxy has none by that name");
+  REQUIRE(rig.changes.left.at(0) == "map /gone.map: HAProxy has no map or ACL with this name");
   REQUIRE(rig.changes.left.size() == (rig.live.workers[0].tables[0].rows == 0 ? 1 : 2));
 }
 

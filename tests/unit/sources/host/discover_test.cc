@@ -463,7 +463,7 @@ TEST_CASE("discovery: what Prometheus asks of who comes") {
           "- {kind: prometheus, name: main, data_dir: \"/d\", url: \"https://127.0.0.1:9090\"}");
   FakeProcesses other;
   REQUIRE_THAT(Notes(other, "prometheus", process),
-               Catch::Contains("let \"url\" have a host") &&
+               Catch::Contains("set \"url\" to a host") &&
                    Catch::Contains("add \"user\" and \"password_file\"") &&
                    Catch::Contains("add \"cert\" and \"key\""));
   int pid = 10;
