@@ -1,4 +1,4 @@
-"""The demo's second part: one agent without a controller, run by hand or by a timer."""
+"""The demo's second part: one agent without a controller."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def mib(count: int) -> str:
 
 
 def restic(told: Told, directory: Path, *arguments: str, repository: Path, shown: bool = True) -> str:
-    """What stock restic says of a repository whose password file lies beside it."""
+    """Runs stock restic on a repository whose password file is next to it; returns the output."""
     env = {"TZ": "UTC", "RESTIC_CACHE_DIR": str(directory / "cache")}
     where = ["-r", str(repository), "--password-file", str(repository.parent / "password")]
     done = run([service_program("restic", "restic"), *where, *arguments], env=env, timeout=600)
@@ -45,12 +45,12 @@ class Alone:
         self.expected: dict = {}
 
     def verb(self, *arguments: str, shown: bool = True, lines: int = 0) -> None:
-        """Runs a verb and shows what it says to a person; `lines`: only that much of it."""
+        """Runs a verb and shows its output, or only the first `lines` of it."""
         done = self.agent.run(*arguments, expect=None, env=PATH)
         command = f"holdfast-agent {shlex.join(arguments)} --config agent.yaml"
         if shown:
             said = done.stdout.splitlines()
-            rest = [f"... ({len(said) - lines} lines more)"] if 0 < lines < len(said) else []
+            rest = [f"... ({len(said) - lines} more lines)"] if 0 < lines < len(said) else []
             self.told.output("node-1", command, "\n".join(said[: lines or len(said)] + rest))
         if done.code != 0:
             raise Failed(f"{command} ended with {done.code}:\n{done.stderr}")
@@ -62,20 +62,20 @@ class Alone:
         self.without_us()
 
     def stored(self) -> int:
-        """What the repository takes on disk."""
+        """The repository's size on disk, in bytes."""
         return sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
     def back_up(self) -> None:
         told, services = self.told, self.services
-        told.chapter("One node, and no server at all")
-        told.say("The same program backs a node up by itself. Its configuration names what to save and where to.")
+        told.chapter("One node, no server")
+        told.say("The agent also backs up a node without a controller. Its configuration names the sources and the repository.")
         self.verb("repository", "init", "--repository", "main")
         self.verb("source", "list", lines=4)
         self.verb("backup", "--note", "before", lines=4)
         first = self.stored()
         told.say(
-            "1 % of the keys, a map and a few bytes in the middle of a large file change. The second backup "
-            "stores only what is new."
+            "Now 1 % of the keys, a map, and a few bytes in the middle of a large file change. The second "
+            "backup stores only the changes."
         )
         services.etcd.fill(KEYS // 100, prefix="registry", seed="b", value_bytes=300)
         (services.etc / "greetings.map").write_text("/ hello again from HAProxy\n")
@@ -98,32 +98,32 @@ class Alone:
 
     def break_all(self) -> None:
         told, services = self.told, self.services
-        told.chapter("All of it is lost")
+        told.chapter("Everything is lost")
         services.etcd.ctl("del", "registry/", "--prefix")
         services.etcd.stop()
         for member in services.etcd.members:
             shutil.rmtree(member.data_dir)
         told.say("etcd: every key deleted, then the members stopped and their data directories wiped")
         services.spoil_haproxy()
-        told.say("HAProxy: the certificate is gone, the map empty, the configuration spoiled")
+        told.say("HAProxy: the certificate is deleted, the map is empty, the configuration is invalid")
         if services.haproxy.check():
-            raise Failed("haproxy -c takes the spoiled configuration")
+            raise Failed("haproxy -c accepts the invalid configuration")
         services.spoil_app("node-1")
-        told.say("the directory: a hundred files deleted, others overwritten, rights changed")
+        told.say("the directory: a hundred files deleted, others overwritten, modes changed")
 
     def bring_back(self) -> None:
         told, services = self.told, self.services
-        told.chapter("And back again")
-        told.say("etcd's own tool makes a data directory for each member; the agent prints what to do on each.")
+        told.chapter("Everything is restored")
+        told.say("etcd's own tool creates a data directory for each member; the agent prints the next step for each.")
         for member in services.etcd.members:
             restore = ("restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir))
             self.verb(*restore, "--member", member.name, shown=member is services.etcd.members[0], lines=5)
         services.etcd.start()
         keys = services.etcd.state()
-        told.check(keys == self.expected["etcd"], f"etcd serves again, all {len(keys):,} keys as they were")
+        told.check(keys == self.expected["etcd"], f"etcd serves again, and all {len(keys):,} keys have their values")
 
         self.verb("restore", "latest:haproxy/edge", "--in-place")
-        told.check(services.haproxy_files() == self.expected["haproxy"], "HAProxy's files are as they were, put back in place")
+        told.check(services.haproxy_files() == self.expected["haproxy"], "HAProxy's files were restored in place, with their former content")
         told.check(
             services.answer() == self.expected["answer"],
             f'HAProxy, reloaded by the agent, answers "{services.answer().strip()}" again',
@@ -133,14 +133,14 @@ class Alone:
         wrong = differences(self.expected["app"], scan(services.app("node-1")))
         told.check(
             not wrong,
-            "the directory is as it was: content, names, owners, rights, times, attributes, holes, hard links",
+            "the directory was restored: content, names, owners, modes, times, attributes, holes, hard links",
         )
 
     def without_us(self) -> None:
-        self.told.chapter("The way out")
-        self.told.say("Stock restic reads the repository. Nothing of Holdfast is needed to get at the data.")
+        self.told.chapter("Without Holdfast")
+        self.told.say("Stock restic reads the repository. You do not need Holdfast to get your data back.")
         text = restic(self.told, self.directory, "snapshots", "--json", repository=self.repository, shown=False)
         restic(self.told, self.directory, "snapshots", "--compact", repository=self.repository)
-        self.told.check(len(json.loads(text)) >= 6, "stock restic lists what a node saved alone")
+        self.told.check(len(json.loads(text)) >= 6, "stock restic lists the snapshots of this node")
         text = restic(self.told, self.directory, "check", "--read-data", repository=self.repository)
-        self.told.check("no errors were found" in text, "restic read every byte of it and found no error")
+        self.told.check("no errors were found" in text, "stock restic read every byte and found no errors")

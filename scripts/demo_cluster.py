@@ -1,4 +1,4 @@
-"""The demo's first part: a controller and three agents, and a person who tells them what to do."""
+"""The demo's first part: a controller, three agents and an operator."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from lib.processes import Process
 
 _PASSPHRASE = "correct horse"
 _CUT_WITHIN_MS = 50
-# Of the last node: its backups take seconds, so that somebody can die in the middle of one.
+# Of the last node: its backups take seconds, long enough to kill the controller during one.
 _READ_MIB_S = 40
 
 
 class Cluster:
-    """Each machine of the story is a directory here: backup-1 (the controller's), anna's, and the nodes'."""
+    """Each machine of the demo is a directory: backup-1 (the controller), anna's, and the nodes."""
 
     def __init__(self, told: Told, services: Services):
         self.told = told
@@ -50,7 +50,7 @@ class Cluster:
         return self._typed("anna", self.anna, {"HOME": str(self.anna)}, words, expect, **options)
 
     def host_types(self, *words: str, expect: int = 0, **options) -> str:
-        """A command on the controller's host, by its socket, without anybody's keys."""
+        """A command on the controller's host, over its socket, without operator keys."""
         env = {"HOME": str(self.host), "HOLDFAST_CONTROLLER": str(self.host / "socket")}
         return self._typed("backup-1", self.host, env, words, expect, **options)
 
@@ -65,25 +65,25 @@ class Cluster:
         return ended.text
 
     def asked(self, *words: str) -> dict:
-        """anna's question, for the demo's own eyes."""
+        """The same question as JSON, for the demo's checks."""
         argv = [str(BUILD / "bin" / "holdfast"), *words, "--json"]
         return json.loads(run(argv, env={"HOME": str(self.anna)}).stdout)
 
-    # The story
+    # The chapters
 
     def make(self) -> None:
         told = self.told
         told.chapter("A cluster from nothing")
-        told.say("One command makes every key, and says where each belongs. anna's keys are encrypted.")
+        told.say("One command creates all keys and prints where each belongs. anna's keys are encrypted.")
         for directory in (self.host, self.anna, self.share):
             directory.mkdir()
-        question = {"keys of anna: ": _PASSPHRASE, "again: ": _PASSPHRASE}
+        question = {"keys of anna: ": _PASSPHRASE, "Repeat the passphrase: ": _PASSPHRASE}
         self.host_types(
             *("init", "--dir", "prod", "--cluster", "prod", "--operator", "anna", "--host", "127.0.0.1"),
             answers=question,
         )
         self._carry_keys()
-        told.say("So it is done: anna's keys are with anna alone. The controller starts.")
+        told.say("anna moves her keys to her own machine. Now the controller starts.")
         told.command("backup-1", "holdfast-controller run --config etc/controller.yaml &")
         self.controller = Process(
             [str(BUILD / "bin" / "holdfast-controller"), "run", "--config", "etc/controller.yaml"],
@@ -93,7 +93,7 @@ class Cluster:
         wait_until("the controller's answer", lambda: self.asked("status"))
 
     def _carry_keys(self) -> None:
-        """What `init` tells people to do. All are on one machine here, so ports are free ones of loopback."""
+        """Does what `init` prints. Everything is on one machine here, so free loopback ports are used."""
         made = self.host / "prod"
         shutil.move(made / "controller", self.host / "etc")
         (self.anna / ".config").mkdir()
@@ -115,8 +115,8 @@ class Cluster:
         told, services = self.told, self.services
         told.chapter("Three nodes join")
         told.say(
-            "Each has its own configuration: what it saves, and where to. A token lets one node in, once, and for "
-            "15 minutes."
+            "Each node has its own configuration, which names its sources and the repository. A token lets "
+            "one node join, once, within 15 minutes."
         )
         repository = {"url": f"file:{self.repository}", "password_file": str(self.share / "password")}
         for node, member in zip(services.NODES, services.etcd.members, strict=True):
@@ -140,14 +140,14 @@ class Cluster:
             if node == services.NODES[0]:
                 told.output(node, "holdfast-agent join --token-file token --config agent.yaml", done.stdout)
             self.agents[node] = agent.start("run", log=services.home(node) / "agent.log", env=PATH)
-        told.say("node-2 and node-3 join in the same way, and an agent runs on each: holdfast-agent run. The controller "
-            "knows all three.")
+        told.say("node-2 and node-3 join in the same way, and each runs holdfast-agent run. The controller "
+            "now knows all three.")
         wait_until("all agents", lambda: self.asked("status")["agents"]["connected"] == 3)
         self.anna_types("agent", "list")
         self.anna_types("source", "list")
 
     def _write_policy(self, node: str) -> None:
-        """What may be restored there. node-3 has no policy.yaml: it is backed up, and nothing else."""
+        """What may be restored on the node. node-3 has no policy.yaml: no restores, only backups."""
         roots = {"staging": str(self.services.home(node) / "staging")}
         policies = {
             "node-1": {"restore": "in-place", "restore_roots": roots},
@@ -158,15 +158,15 @@ class Cluster:
 
     def back_up(self) -> None:
         told = self.told
-        told.chapter("One command backs all of it up")
+        told.chapter("One command backs up everything")
         told.say(
-            "Every agent prepares, all cut at the same moment, then they save at the same time. What follows is "
-            "live at a terminal; Ctrl-C would let go of the run, not end it."
+            "All agents prepare, cut at the same moment, and then save in parallel. A terminal shows live "
+            "progress; Ctrl-C stops watching, and the run continues."
         )
         self.anna_types("backup", "--all", "--note", "before", worth_showing=_how_lively)
         self.run = self.asked("run", "list")["runs"][0]["run"]
         view = self.asked("run", "show", self.run)["runs"][0]
-        told.check(view["state"] == "done", "one command backed up three nodes, and all of it is done")
+        told.check(view["state"] == "done", "one command backed up three nodes, and the run is done")
         snapshots = sorted(f"{one['source']}@{one['host']}" for one in view["snapshots"])
         told.check(
             snapshots
@@ -175,7 +175,7 @@ class Cluster:
                 *(f"files/app@{node}" for node in self.services.NODES),
                 "haproxy/edge@node-1",
             ],
-            "one snapshot per source: one of etcd for all members, and one of each thing that only one node has",
+            "one snapshot per source: one of etcd for all members, one per directory, one of HAProxy",
         )
         cuts = [_milliseconds(task["cut_time"]) for task in view["tasks"] if task["kind"] == "backup"]
         told.check(
@@ -185,39 +185,39 @@ class Cluster:
 
     def look(self) -> None:
         told = self.told
-        told.chapter("What there is now")
+        told.chapter("Runs and snapshots")
         self.anna_types("run", "list")
         self.anna_types("snapshot", "list")
         self.anna_types("snapshot", "show", "latest:etcd/main")
-        told.say("Stock restic reads the repository; nothing of Holdfast is needed for that.")
+        told.say("Stock restic reads the repository, without Holdfast.")
         text = self.restic("check", "--read-data")
-        told.check("no errors were found" in text, "stock restic read every byte of it and found no error")
+        told.check("no errors were found" in text, "stock restic read every byte and found no errors")
         where = ("ls", "latest", "--path", "/etcd/main")
         names = [
             line for line in self.restic(*where, shown=False).splitlines() if line.endswith(("snapshot.db", "etcd.conf"))
         ]
         told.output("anywhere", f"restic {shlex.join(where)} | grep -e snapshot.db -e etcd.conf", "\n".join(names))
-        told.check(len(names) == 4, "etcd's snapshot holds the database once, and the files of each of the three members")
+        told.check(len(names) == 4, "etcd's snapshot has the database once, and the files of each of the three members")
 
     def restic(self, *arguments: str, shown: bool = True) -> str:
         return restic(self.told, self.services.directory, *arguments, repository=self.repository, shown=shown)
 
     def refuse(self) -> None:
         told, services = self.told, self.services
-        told.chapter("What is refused")
+        told.chapter("Refused restores")
         told.say(
-            "A restore carries a person's signature. On the controller's host there is no key to make one with: who "
-            "breaks in there can start backups, and nothing else."
+            "A restore needs an operator's signature. The controller's host has no operator key: an attacker "
+            "there can start backups, but no restores."
         )
         self.host_types("restore", "latest:files/app@node-2", "--node", "node-2", "--into", "staging/x", expect=2)
-        told.check(True, "without an operator's key no restore begins")
+        told.check(True, "without an operator's key, no restore starts")
         told.say(
-            "And each node has the last word. node-3 has no policy.yaml, so nothing is ever restored there, "
-            "whoever signs it. anna does; the agent looks, and its refusal is signed, too."
+            "Each node also has its own policy. node-3 has no policy.yaml, so its agent refuses every restore, "
+            "even one that anna signed. The refusal is signed, too."
         )
         self.anna_restores("latest:files/app@node-3", "--node", "node-3", "--into", "staging/x", expect=4)
         staged = [node for node in services.NODES if (services.home(node) / "staging").exists()]
-        told.check(not staged, "node-3 refused what its policy does not allow, and nothing was written on any node")
+        told.check(not staged, "node-3 refused the restore, and nothing was written on any node")
 
     def anna_restores(self, *words: str, expect: int = 0) -> None:
         key = str(self.anna / ".config" / "holdfast" / "operator.key")
@@ -226,35 +226,35 @@ class Cluster:
 
     def bring_back(self) -> None:
         told, services = self.told, self.services
-        told.chapter("Something breaks, and is brought back")
+        told.chapter("Services break and are restored")
         expected = {"app": scan(services.app("node-2")), "haproxy": services.haproxy_files()}
         greeting = services.answer()
         services.spoil_app("node-2")
         told.say(
-            "node-2: a hundred files deleted, others overwritten. anna has them restored beside, to look first. She is "
-            "shown the order that she signs; the agent checks it again, against what it knows itself."
+            "node-2: a hundred files deleted, others overwritten. anna restores them to a staging directory first. "
+            "She sees the order that she signs; the agent checks it again."
         )
         self.anna_restores("latest:files/app@node-2", "--node", "node-2", "--into", "staging/app")
         copies = list((services.home("node-2") / "staging").rglob("myapp"))
         wrong = differences(expected["app"], scan(copies[0])) if copies else ["nothing was restored"]
         told.check(
             not wrong,
-            "the copy on node-2 is as the directory was: content, names, owners, rights, times, attributes, holes, hard links",
+            "the copy on node-2 equals the directory: content, names, owners, modes, times, attributes, holes, hard links",
         )
         services.spoil_haproxy()
         told.say(
-            "node-1: HAProxy's certificate is gone, its configuration spoiled. Over the live one then: the agent "
-            "saves what is there, has haproxy -c look at the files before they are live, exchanges them and reloads."
+            "node-1: HAProxy's certificate is deleted, and its configuration is invalid. This restore is in place: the "
+            "agent takes a safety snapshot, checks the new files with haproxy -c, swaps them in, and reloads."
         )
         self.anna_restores("latest:haproxy/edge", "--node", "node-1", "--in-place")
-        told.check(services.haproxy_files() == expected["haproxy"], "HAProxy's files on node-1 are as they were")
+        told.check(services.haproxy_files() == expected["haproxy"], "HAProxy's files on node-1 have their former content")
         told.check(services.answer() == greeting, f'HAProxy, reloaded by the agent, answers "{greeting.strip()}" again')
         self.anna_types("run", "list", "--limit", "4")
 
     def lose_the_controller(self) -> None:
         told = self.told
-        told.chapter("The controller dies in the middle of a backup")
-        told.say("kill -9, and it is started again. anna's terminal waits for it; the agents have gone on meanwhile.")
+        told.chapter("The controller is killed during a backup")
+        told.say("kill -9, then a restart. anna's terminal waits; the agents continue without the controller.")
         killed = False
 
         def kill_in_the_middle(text: str) -> float:
@@ -270,12 +270,12 @@ class Cluster:
         self.anna_types("backup", "--all", "--note", "the controller dies", worth_showing=kill_in_the_middle)
         run_id = self.asked("run", "list")["runs"][0]["run"]
         view = self.asked("run", "show", run_id)["runs"][0]
-        told.check(killed and view["state"] == "done", "the controller was killed in the middle of a backup, and all of it was done")
-        told.check(len(view["snapshots"]) == 5, "there is one snapshot per source of it, and none twice")
-        # An agent keeps its lock until the new controller has told it that the run is over.
+        told.check(killed and view["state"] == "done", "the controller was killed during the backup, and the run is done")
+        told.check(len(view["snapshots"]) == 5, "the run has exactly one snapshot per source")
+        # An agent keeps its lock until the new controller says that the run is over.
         wait_until("a repository without locks", lambda: not any((self.repository / "locks").iterdir()), 90)
         text = self.restic("check", "--read-data")
-        told.check("no errors were found" in text, "and restic still finds no error")
+        told.check("no errors were found" in text, "stock restic still finds no errors")
 
     def _restart_controller(self) -> None:
         assert self.controller is not None
@@ -293,7 +293,7 @@ def _first_line(text: str, start: str) -> str:
 
 
 def _how_lively(text: str) -> float:
-    """How much of a live view's work shows in this picture: tasks that move bytes, and know how far they are."""
+    """How much progress a picture of the live view shows: tasks that transfer bytes and have a percentage."""
     return text.count(" saving") + text.count("%") + text.count("/s")
 
 

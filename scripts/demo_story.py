@@ -1,4 +1,4 @@
-"""The story that scripts/demo tells, once everything is built: run that."""
+"""What scripts/demo runs after the build. Run scripts/demo, not this file."""
 
 import os
 import shutil
@@ -19,19 +19,19 @@ from lib.processes import Process
 
 
 def story(directory: Path, told: Told) -> None:
-    told.part("A cluster: a controller, three agents, and anna, who operates it")
-    told.chapter("Three nodes, and what runs on them")
+    told.part("A cluster: a controller, three agents, and the operator anna")
+    told.chapter("Three nodes and their services")
     services = Services(directory)
     services.start()
-    told.say(f"etcd {service_version('etcd')}: a member on each node, with TLS and client certificates, {KEYS:,} keys")
-    told.say(f'HAProxy on node-1: master and worker; it answers "{services.answer().strip()}"')
+    told.say(f"etcd {service_version('etcd')}: one member per node, TLS with client certificates, {KEYS:,} keys")
+    told.say(f'HAProxy on node-1: a master and a worker; it answers "{services.answer().strip()}"')
     entries = len(scan(services.app("node-1")))
-    told.say(f"a directory on each node: {entries} entries with hard links, holes, odd names, attributes, a setuid program")
+    told.say(f"one directory per node: {entries} entries with hard links, holes, odd names, attributes and a setuid file")
     cluster = Cluster(told, services)
     cluster.tell()
     cluster.stop()
 
-    told.part("Alone: the same program, without a controller")
+    told.part("One node: the same agent, without a controller")
     Alone(told, services).tell()
     services.stop()
 
@@ -42,12 +42,12 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     tempfile.tempdir = str(directory)  # nothing is left anywhere else
     told = Told({str(directory): "$D"})
-    print(f"{BOLD}Holdfast{PLAIN}: back up what runs, where it runs, and put it back.")
-    print(f"All of it happens below {directory}, written $D here, and on loopback.")
+    print(f"{BOLD}Holdfast{PLAIN}: back up services on their nodes while they run, and restore them.")
+    print(f"The demo uses only {directory} (shown as $D) and loopback.")
     try:
         story(directory, told)
     except KeyboardInterrupt:
-        print("\ndemo: interrupted; all that it started has been ended", file=sys.stderr)
+        print("\ndemo: interrupted; every process that it started has ended", file=sys.stderr)
         return 130
     except (Failed, AssertionError, OSError) as error:
         print(f"\ndemo: error: {error}", file=sys.stderr)
@@ -57,12 +57,12 @@ def main() -> int:
         for process in Process.running():
             process.kill()
         shutil.rmtree(os.fsencode(directory), ignore_errors=True)
-    print(f"\n{BOLD}All of this was seen to hold, in {time.monotonic() - started:.0f} s:{PLAIN}")
+    print(f"\n{BOLD}Checked in {time.monotonic() - started:.0f} s:{PLAIN}")
     for part, texts in told.checks.items():
         print(f"   {part}")
         for text in texts:
             print(f"     {GREEN}✓{PLAIN} {text}")
-    print("Nothing is left running, and nothing was installed as a service. Where to go on: README.md")
+    print("No process is left running, and no service was installed. Next: README.md")
     return 0
 
 

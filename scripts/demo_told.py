@@ -1,4 +1,4 @@
-"""How the demo speaks: chapters, commands with what they print, checks; and commands at a terminal of their own."""
+"""The demo's output: chapters, commands with their output, checks; and commands on a pseudo-terminal."""
 
 import ctypes
 import fcntl
@@ -28,7 +28,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
-    """Something did not go as the story has it."""
+    """A step of the demo failed."""
 
 
 @dataclass
@@ -38,12 +38,12 @@ class Ended:
 
 
 def columns() -> int:
-    """What a command's own terminal has, as it is shown indented."""
+    """Width of a command's pseudo-terminal; its output is shown indented."""
     return max(80, shutil.get_terminal_size((_WIDTH + len(_INDENT), 40)).columns - len(_INDENT))
 
 
 def cut(line: str) -> str:
-    """So that it does not wrap."""
+    """The line, truncated to the width."""
     return line if len(line) <= columns() else line[: columns() - 1] + "…"
 
 
@@ -53,7 +53,7 @@ class Screen:
     def __init__(self) -> None:
         self.lines = [""]
         self.row = 0
-        self.touched = 0  # the first row that has changed since somebody set this
+        self.touched = 0  # the first row that changed since this was last set
         self._rest = ""
 
     def feed(self, text: str) -> None:
@@ -72,7 +72,7 @@ class Screen:
             self.touched = min(self.touched, self.row)
 
     def _take(self, text: str) -> str:
-        """What can be read now; a control sequence that was cut in two waits for its end."""
+        """The text up to an incomplete control sequence, which stays until its rest arrives."""
         text = self._rest + text
         cut = re.search(r"\033(\[\d*)?$", text)
         self._rest = text[cut.start() :] if cut else ""
@@ -85,8 +85,7 @@ class Screen:
 
 @dataclass
 class Told:
-    """What was checked so far, printed as it happens and once more at the end. `names`: what is printed for it,
-    e.g. a directory's short name."""
+    """Prints the demo, and collects its checks for the summary. `names`: abbreviations, e.g. of a directory."""
 
     names: dict[str, str] = field(default_factory=dict)
     checks: dict[str, list[str]] = field(default_factory=dict)  # by the part they belong to
@@ -118,7 +117,7 @@ class Told:
     def check(self, holds: bool, text: str) -> None:
         print(f"   {GREEN}✓{PLAIN} {text}" if holds else f"   {RED}✗{PLAIN} {text}", flush=True)
         if not holds:
-            raise Failed(f"this does not hold: {text}")
+            raise Failed(f"check failed: {text}")
         self.checks[list(self.checks)[-1]].append(text)
 
     def shortened(self, text: str) -> str:
@@ -136,9 +135,9 @@ class Told:
         worth_showing: Callable[[str], float] | None = None,
         seconds: int = 300,
     ) -> Ended:
-        """Runs a command at a terminal of its own and shows what stands there: live, where the demo's own output
-        is one. Elsewhere a picture from its middle is shown first, the one of which `worth_showing` says most, if
-        there is one. `answers`: what is typed where a line ends so, e.g. {"[yes/no] ": "yes"}."""
+        """Runs a command on a pseudo-terminal and shows its screen: live if the demo's own output is a
+        terminal. Otherwise it shows the intermediate screen with the highest `worth_showing`, if any, and then
+        the last screen. `answers`: input for a line that ends with the key, e.g. {"[yes/no] ": "yes"}."""
         screen, drawn = Screen(), 0
         best, picture = 0.0, ""
         for chunk, write in _speak(argv, directory, env, seconds):
@@ -156,10 +155,10 @@ class Told:
             for ending, answer in (answers or {}).items():
                 if screen.lines[screen.row].endswith(ending):
                     write(answer + "\n")
-        raise Failed(f"{argv[0]} left its terminal and did not end")
+        raise Failed(f"{argv[0]} closed its terminal but did not exit")
 
     def _redraw(self, screen: Screen, drawn: int) -> int:
-        """Shows what has changed since `drawn` lines stood there. Returns how many there are now."""
+        """Redraws the changed lines; `drawn` is the former number of lines. Returns the new number."""
         top = min(screen.touched, drawn)
         up = f"\033[{drawn - top}A" if drawn > top else ""
         rows = screen.lines[top : screen.row + 1]
@@ -173,7 +172,7 @@ class Told:
 
 
 def _speak(argv: list[str], directory: Path, env: dict[str, str], seconds: int):
-    """Yields (text, write) for what the command says at its terminal, and (its exit status, write) at the end."""
+    """Yields (text, write) for output of the command, and at the end (exit status, write)."""
     pid, terminal = pty.fork()
     if pid == 0:
         try:
