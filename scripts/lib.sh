@@ -1,5 +1,5 @@
-# What the scripts share: where things lie, how they speak, how they run noisy commands quietly.
-# Sourced, never run. Every script works from any directory.
+# Shared by the scripts: paths, messages, quiet commands. Sourced, never run. Every script works from any
+# directory.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -35,7 +35,7 @@ quietly() {
   fi
 }
 
-# as_root COMMAND...: runs it as root, by sudo where we are not.
+# as_root COMMAND...: runs it as root, with sudo if needed.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
@@ -51,7 +51,7 @@ installed() {
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# The release of Debian that this is, 12 or 13; empty on any other distribution.
+# This machine's Debian release, 12 or 13; empty on other distributions.
 debian_release=$(. /etc/os-release 2>/dev/null && [ "${ID:-}" = debian ] && echo "${VERSION_ID:-}") || true
 case $debian_release in
   12 | 13) ;;
@@ -67,7 +67,7 @@ good_go() {
   [ "${version%%[!0-9]*}" -ge 24 ] 2>/dev/null
 }
 
-# Cargo 1.85 or later, in the PATH? Older ones do not read the manifests of today.
+# Cargo 1.85 or later, in the PATH? Older ones cannot read current manifests.
 good_cargo() {
   local version
   version=$(cargo --version 2>/dev/null) || return 1
@@ -75,7 +75,7 @@ good_cargo() {
   [ "${version%%[!0-9]*}" -ge 85 ] 2>/dev/null
 }
 
-# jobs for the compiler: one per core, and no more than the memory bears.
+# Compiler jobs: one per core, limited by memory.
 jobs=$(nproc)
 memory_gib=$(awk '/^MemAvailable/ {print int($2 / 1048576)}' /proc/meminfo)
 [ "$jobs" -le "$memory_gib" ] || jobs=$((memory_gib > 0 ? memory_gib : 1))

@@ -231,8 +231,8 @@ std::vector<std::pair<std::string, std::string>> PlanWords(const v1::Plan& plan)
       }
     }
   }
-  words.emplace_back("asked by", plan.requester());
-  if (!plan.reason().empty()) words.emplace_back("why", plan.reason());
+  words.emplace_back("requested by", plan.requester());
+  if (!plan.reason().empty()) words.emplace_back("reason", plan.reason());
   words.emplace_back("valid", fmt::format("{} to {}", TimeText(plan.not_before_ms()),
                                           TimeText(plan.expires_at_ms())));
   words.emplace_back("run", plan.run());

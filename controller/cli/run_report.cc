@@ -295,7 +295,7 @@ std::string RunListText(const std::vector<v1::RunView>& runs, bool more, Screen 
   std::string text = FormatTable({{.title = "RUN"},
                                   {.title = "KIND", .drop_rank = 2},
                                   {.title = "STATE", .drop_rank = 1},
-                                  {.title = "ASKED", .drop_rank = 4},
+                                  {.title = "REQUESTED", .drop_rank = 4},
                                   {.title = "TOOK", .is_right = true, .drop_rank = 6},
                                   {.title = "WHAT", .is_flexible = true, .drop_rank = 3},
                                   {.title = "BY", .is_flexible = true, .drop_rank = 7},
@@ -314,7 +314,7 @@ std::string RunDetailsText(const v1::RunView& run, Screen screen) {
   if (!run.hint().empty()) text += fmt::format("hint: {}\n", Printable(run.hint()));
   if (!run.requester().empty()) {
     text +=
-        fmt::format("asked {} by {}{}\n", TimeText(run.created_ms()), Printable(run.requester()),
+        fmt::format("requested {} by {}{}\n", TimeText(run.created_ms()), Printable(run.requester()),
                     run.note().empty() ? "" : ": " + Printable(run.note()));
   }
   if (run.tasks_size() > 0) text += "\n" + TaskTable(run, screen);

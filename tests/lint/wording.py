@@ -1,7 +1,8 @@
 """Plain English where users read: marker words of a translation, and lines of Markdown that are too long.
 
 Checked are README, CHANGELOG, CONTRIBUTING, SECURITY, docs/, changelog/, the comments and descriptions of units and
-configuration in packaging/, and the string literals of the programs.
+configuration in packaging/, the comments (their help) and messages of scripts/, what the demo prints, and the string
+literals of the programs.
 
 - Code does not count: fenced blocks and `inline code` show what programs print.
 - A line of Markdown has at most 100 columns. Excepted are rows of tables, fenced blocks, and a line without a
@@ -17,6 +18,7 @@ COLUMNS = 100
 
 _TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _FOLDERS = ("docs/", "changelog/")
+_SCRIPT_LINE = re.compile(r"""\s*#|.*\b(?:fail|warn|echo|printf|phase|exit|\w*Error|append)[ (]f?['"]""")
 PROGRAMS = ("agent/", "controller/", "common/")
 
 # What a reader of English stumbles over, and what to write instead.
@@ -58,13 +60,15 @@ def instead(match: re.Match) -> str:
 
 def user_files(tree: Tree) -> list[str]:
     """The files of text that users read."""
-    return [name for name in tree.texts if name in _TOP or name.startswith((*_FOLDERS, "packaging/"))]
+    return [name for name in tree.texts if name in _TOP or name.startswith((*_FOLDERS, "packaging/", "scripts/"))]
 
 
 def prose(name: str, text: str) -> list[tuple[int, str]]:
     """(line, text) of what is read as English; code is blanked, so that lines keep their numbers."""
     found, fenced = [], False
     markdown = name.endswith(".md") or name.startswith("changelog/")
+    if name.endswith(".py"):
+        return [(number, " ".join(re.findall(r'"([^"]*)"', line))) for number, line in enumerate(text.splitlines(), 1)]
     for number, line in enumerate(text.splitlines(), 1):
         if markdown:
             if line.lstrip().startswith("```"):
@@ -73,6 +77,8 @@ def prose(name: str, text: str) -> list[tuple[int, str]]:
             elif fenced:
                 line = ""
             line = re.sub(r"`[^`]*`", "`x`", line)
+        elif name.startswith("scripts/"):
+            line = line if _SCRIPT_LINE.match(line) else ""
         elif not line.lstrip().startswith("#") and not re.match(r"Description=|u |<", line):
             line = ""
         found.append((number, line.lstrip("# ").strip()))

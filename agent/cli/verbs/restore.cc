@@ -65,8 +65,9 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
   std::string source =
       report.kind.empty() ? "" : fmt::format(" of {}/{}", report.kind, report.name);
   std::string what =
-      report.directory.empty() ? "in place" : fmt::format("to {}", Printable(report.directory));
-  if (!report.lines.empty() || !report.plan.empty()) what = "as asked";
+      report.directory.empty() ? " in place" : fmt::format(" to {}", Printable(report.directory));
+  // The lines of a restore method say where.
+  if (!report.lines.empty() || !report.plan.empty()) what.clear();
   const std::string counts = RestoreCounts(report);
   const bool is_partly_done = report.state == jobs::TaskState::kPartlyDone;
   if (report.error && !is_partly_done) {
@@ -74,7 +75,7 @@ std::string RestoreText(const jobs::RestoreReport& report, Screen screen) {
     return fmt::format("restore of snapshot {}{} failed\n{}", ShortId(report.snapshot),
                        Printable(source), text);
   }
-  std::string head = fmt::format("{} snapshot {}{} {}{} in {}\n",
+  std::string head = fmt::format("{} snapshot {}{}{}{} in {}\n",
                                  report.dry_run   ? "would restore"
                                  : is_partly_done ? "restored part of"
                                  : report.resumed ? "resumed, and restored"

@@ -243,7 +243,7 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
                      const std::string& snapshot_id, std::vector<std::string>& lines) {
   if (request.peers.size() == 1) return;
   lines.emplace_back(
-      "make the other members' directories from the same snapshot, each on its node:");
+      "create the other members' data directories from the same snapshot, each on its node:");
   for (const PeerEntry& peer : request.peers) {
     if (peer.name == request.member) continue;
     std::vector<std::string> arguments = {"restore",

@@ -232,7 +232,7 @@ class Session final : public RestoreSession {
                                                                         : "removed";
       changes.push_back(fmt::format("{} {}", verb, target.path));
     }
-    changes.push_back(LeftText());
+    if (!plan_.unchanged.empty()) changes.push_back(LeftText());
     changes.insert(changes.end(), changes_.begin(), changes_.end());
     return changes;
   }

@@ -28,7 +28,7 @@ std::string SnapshotDetailsText(const v1::SnapshotView& snapshot) {
       {"time", TimeText(snapshot.time_ms())},
       {"repository", snapshot.repository()},
       {"run", snapshot.run()},
-      {"holds", ContentText(snapshot)},
+      {"contents", ContentText(snapshot)},
       {"state", SnapshotMarks(snapshot).empty() ? "complete" : SnapshotMarks(snapshot)},
       {"missing",
        snapshot.missing_count() > 0 ? FormatCount(snapshot.missing_count(), "item") : ""},

@@ -20,7 +20,7 @@ namespace {
 std::string TrustKeyText(const std::string& person, const std::string& directory,
                          const std::string& curve_key) {
   return fmt::format(
-      "made the keys of {0} in {1}\n\n"
+      "created the keys of {0} in {1}\n\n"
       "  operator.key, operator.curve  stay with {0}, in ~/.config/holdfast\n"
       "  root.key                      stays with {0}, offline\n"
       "  operator.pub, root.pub        go to the person who starts the next root document\n\n"

@@ -1,0 +1,26 @@
+"""What scripts/demo runs once everything is built: the README's first command."""
+
+import os
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import run
+from lib.places import ROOT
+
+
+class Demo(unittest.TestCase):
+    def test_every_check_holds(self) -> None:
+        # As scripts/demo does: restores are written by root.
+        as_root = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
+        done = run([*as_root, sys.executable, str(ROOT / "scripts" / "demo_story.py")], timeout=280, expect=None)
+        self.assertEqual(done.code, 0, done.stdout + done.stderr)
+        self.assertNotIn("✗", done.stdout)
+        summary = done.stdout.split("\nChecked in ", 1)[1]
+        self.assertGreaterEqual(summary.count("✓"), 20)
+
+
+if __name__ == "__main__":
+    unittest.main()
