@@ -99,7 +99,7 @@ PutDeadline::PutDeadline(const Clock& clock, WallTime time)
 Result<void> PutDeadline::Check() const {
   if (clock_.Now() < time_ && clock_.Monotonic() < steady_) return {};
   return Fail(ErrorCode::kTimedOut,
-              fmt::format("the order to make the snapshot expired at {}", FormatShortTime(time_)),
+              fmt::format("the order to create the snapshot expired at {}", FormatShortTime(time_)),
               "the parts can still be composed by another order");
 }
 

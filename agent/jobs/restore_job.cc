@@ -273,7 +273,7 @@ class Restore {
     if (kind != nullptr) return kind;
     return Fail(ErrorCode::kUnsupported,
                 snapshot_.kind.empty()
-                    ? fmt::format("snapshot {} was not made by Holdfast", ShortId(report_.snapshot))
+                    ? fmt::format("snapshot {} was not created by Holdfast", ShortId(report_.snapshot))
                     : fmt::format("snapshot {} is of kind {}, which this agent does not know",
                                   ShortId(report_.snapshot), Quote(snapshot_.kind)),
                 "restore it to a directory: --to DIR");

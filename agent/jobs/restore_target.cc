@@ -156,7 +156,7 @@ Result<RestoreTarget> RestoreTarget::Beneath(const std::string& root, std::strin
     const std::string component(relative.substr(at, end - at));
     shown += (shown.ends_with('/') ? "" : "/") + component;
     if (mkdirat(directory.get(), component.c_str(), 0700) != 0 && errno != EEXIST) {
-      return Fail(ErrnoError(errno, "make " + Quote(shown)));
+      return Fail(ErrnoError(errno, "create " + Quote(shown)));
     }
     HF_ASSIGN(directory, filetree::OpenDirectoryBeneath(directory.get(), component, shown));
     at = end + 1;

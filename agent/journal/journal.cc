@@ -45,7 +45,7 @@ Result<Loaded> Journal::Load() {
     return Fail(ErrorCode::kNotFound,
                 fmt::format("journal {}: this node has joined no cluster",
                             Quote(connection_.options().path)),
-                "make a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
+                "create a token with `holdfast agent token NODE`, then run `holdfast-agent join`");
   }
   loaded.identity = std::move(identities.front());
   HF_ASSIGN(loaded.floors, Read<FloorRecord>(connection_, "ORDER BY key_id"));

@@ -46,8 +46,8 @@ std::string ListText(const std::vector<jobs::RepositoryListing>& listings,
         std::ranges::all_of(listings, [](const auto& listing) { return !listing.error; });
     if (!all_known) return "";
     return selector.empty()
-               ? "no snapshots; `holdfast-agent backup` makes the first ones\n"
-               : fmt::format("no snapshots of {} yet; `holdfast-agent backup` makes them\n",
+               ? "no snapshots; `holdfast-agent backup` creates the first ones\n"
+               : fmt::format("no snapshots of {} yet; `holdfast-agent backup` creates them\n",
                              Printable(selector));
   }
   std::vector<Column> columns = {{.title = "ID"},

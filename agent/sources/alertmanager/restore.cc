@@ -95,7 +95,7 @@ Result<Saved> ReadSaved(SnapshotView& snapshot) {
                 fmt::format("the snapshot has no silences, neither {} nor {}: the Alertmanager did "
                             "not run and had not written any",
                             Quote(answer), Quote(file)),
-                "use a snapshot that was made while it ran");
+                "use a snapshot that was taken while it ran");
   auto silences = DecodeStorage(AsBytes(*storage));
   if (!silences) return Fail(std::move(silences).error().While(Quote(file)));
   return Saved{*std::move(silences), true};

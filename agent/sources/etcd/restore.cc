@@ -298,7 +298,7 @@ std::vector<std::string> Guide(const StageRequest& request, const RestoreTool& t
                               tool.version_text));
   if (version && *version != tool.version)
     lines.push_back(
-        fmt::format("the snapshot is of etcd {}.{}, the directory was made for etcd "
+        fmt::format("the snapshot is of etcd {}.{}, the directory was created for etcd "
                     "{}.{}: start all members with that version",
                     version->major, version->minor, tool.version.major, tool.version.minor));
   AddOtherMembers(request, tool, snapshot.snapshot_id(), lines);

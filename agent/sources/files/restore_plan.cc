@@ -115,7 +115,7 @@ Result<void> AddNeed(SnapshotView& snapshot, const std::string& root, const std:
 Result<void> CheckRoom(const Need& need) {
   struct statvfs room {};
   if (statvfs(need.directory.c_str(), &room) != 0) {
-    return Fail(ErrnoError(errno, "look for free space in " + Quote(need.directory)));
+    return Fail(ErrnoError(errno, "check the free space in " + Quote(need.directory)));
   }
   constexpr std::string_view kHint = "make room, or restore with --to elsewhere";
   std::uint64_t blocks = geteuid() == 0 ? room.f_bfree : room.f_bavail;

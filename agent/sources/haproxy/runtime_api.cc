@@ -34,11 +34,11 @@ Result<Fd> ConnectSocket(const std::string& path, std::chrono::milliseconds pati
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.is_open()) return Fail(ErrnoError(errno, "make a socket"));
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "create a socket"));
   // Of a socket whose queue is full connect() would wait for ever.
   const timeval limit{.tv_sec = patience.count() / 1000, .tv_usec = patience.count() % 1000 * 1000};
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
-    return Fail(ErrnoError(errno, "make a socket"));
+    return Fail(ErrnoError(errno, "create a socket"));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     if (errno == EAGAIN)
       return Fail(ErrorCode::kTimedOut,

@@ -16,8 +16,8 @@ namespace {
 std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
                           const std::string& filter, Screen screen) {
   if (snapshots.empty()) {
-    return filter.empty() ? "no snapshots; `holdfast backup --all` makes the first ones\n"
-                          : fmt::format("no snapshots of {} yet; `holdfast backup` makes them\n",
+    return filter.empty() ? "no snapshots; `holdfast backup --all` creates the first ones\n"
+                          : fmt::format("no snapshots of {} yet; `holdfast backup` creates them\n",
                                         Printable(filter));
   }
   std::string text = SnapshotTable(snapshots, screen);

@@ -367,7 +367,7 @@ class Kraft41(Both, Restoring):
         self.assertNotIn("readers", listed)
         done = self.try_restore(snapshot, **{"with": "acls"})
         if "partly" in done:  # librdkafka before 2.6
-            self.assertRegex(done["partly"]["text"], "1 access right .ALLOW WRITE of User:anna")
+            self.assertRegex(done["partly"]["text"], "1 ACL .ALLOW WRITE of User:anna")
         listed = self.cluster.tool("kafka-acls", "--list")
         self.assertIn("resourceType=GROUP, name=readers", listed)
         self.assertRegex(listed, "resourceType=TOPIC, name=ri, patternType=PREFIXED")
@@ -461,7 +461,7 @@ class ZooKeeper39(Both, Restoring):
         done = self.try_restore(snapshot)
         self.assertIn("partly", done)
         self.assertEqual(done["partly"]["code"], "unsupported")
-        self.assertRegex(done["partly"]["text"], "1 access right ")
+        self.assertRegex(done["partly"]["text"], "1 ACL ")
         self.assertIn("plain", self.cluster.admin().metadata()["topics"])
 
     def test_onto_disks(self) -> None:

@@ -528,9 +528,9 @@ TEST_CASE("holdfast: a source that has no runs or snapshots yet is named") {
   CHECK(fixture.Run({"run", "list"}).out == "no runs\n");
   const Outcome snapshots = fixture.Run({"snapshot", "list", "etcd/main"});
   CHECK(snapshots.code == 0);
-  CHECK(snapshots.out == "no snapshots of etcd/main yet; `holdfast backup` makes them\n");
+  CHECK(snapshots.out == "no snapshots of etcd/main yet; `holdfast backup` creates them\n");
   CHECK(fixture.Run({"snapshot", "list"}).out ==
-        "no snapshots; `holdfast backup --all` makes the first ones\n");
+        "no snapshots; `holdfast backup --all` creates the first ones\n");
   const auto document = fixture.Run({"snapshot", "list", "etcd/main", "--json"}).document<Json>();
   CHECK(document["snapshots"].empty());
   CHECK(document["exit_code"] == 0);
