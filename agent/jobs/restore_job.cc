@@ -271,12 +271,13 @@ class Restore {
   Result<const SourceKind*> KindOfSnapshot() const {
     const SourceKind* kind = snapshot_.kind.empty() ? nullptr : context_.FindKind(snapshot_.kind);
     if (kind != nullptr) return kind;
-    return Fail(ErrorCode::kUnsupported,
-                snapshot_.kind.empty()
-                    ? fmt::format("snapshot {} was not created by Holdfast", ShortId(report_.snapshot))
-                    : fmt::format("snapshot {} is of kind {}, which this agent does not know",
-                                  ShortId(report_.snapshot), Quote(snapshot_.kind)),
-                "restore it to a directory: --to DIR");
+    return Fail(
+        ErrorCode::kUnsupported,
+        snapshot_.kind.empty()
+            ? fmt::format("snapshot {} was not created by Holdfast", ShortId(report_.snapshot))
+            : fmt::format("snapshot {} is of kind {}, which this agent does not know",
+                          ShortId(report_.snapshot), Quote(snapshot_.kind)),
+        "restore it to a directory: --to DIR");
   }
 
   // The source in agent.yaml that the snapshot is of.

@@ -313,9 +313,9 @@ std::string RunDetailsText(const v1::RunView& run, Screen screen) {
   if (!run.message().empty()) text += fmt::format("{}\n", Printable(run.message()));
   if (!run.hint().empty()) text += fmt::format("hint: {}\n", Printable(run.hint()));
   if (!run.requester().empty()) {
-    text +=
-        fmt::format("requested {} by {}{}\n", TimeText(run.created_ms()), Printable(run.requester()),
-                    run.note().empty() ? "" : ": " + Printable(run.note()));
+    text += fmt::format("requested {} by {}{}\n", TimeText(run.created_ms()),
+                        Printable(run.requester()),
+                        run.note().empty() ? "" : ": " + Printable(run.note()));
   }
   if (run.tasks_size() > 0) text += "\n" + TaskTable(run, screen);
   const std::uint64_t shown = static_cast<std::uint64_t>(run.tasks_size());

@@ -109,7 +109,8 @@ TEST_CASE("keys: whichever password the file holds after a failure, its key is t
   REQUIRE(::chmod(directory.c_str(), 0700) == 0);
 
   REQUIRE_THAT(outcome.said, Catch::EndsWith("of 2 keys both open it"));
-  REQUIRE_THAT(outcome.said, Catch::Contains("holdfast-agent key remove " + old.Hex().substr(0, 8)));
+  REQUIRE_THAT(outcome.said,
+               Catch::Contains("holdfast-agent key remove " + old.Hex().substr(0, 8)));
 }
 
 TEST_CASE("keys: a link to the password file stays one") {
