@@ -1,6 +1,6 @@
 """Plain English where users read: marker words of a translation, and lines of Markdown that are too long.
 
-Checked are README, CHANGELOG, CONTRIBUTING, SECURITY, docs/, changelog/, the comments and descriptions of units and
+Checked are all Markdown files, changelog/, the comments and descriptions of units and
 configuration in packaging/, the comments (their help) and messages of scripts/, what the demo prints, and the string
 literals of the programs.
 
@@ -16,8 +16,7 @@ from tree import _TOKENS, Tree
 
 COLUMNS = 100
 
-_TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
-_FOLDERS = ("docs/", "changelog/")
+_FOLDERS = ("changelog/", "packaging/", "scripts/")
 _SCRIPT_LINE = re.compile(r"""\s*#|.*\b(?:fail|warn|echo|printf|phase|exit|\w*Error|append)[ (]f?['"]""")
 PROGRAMS = ("agent/", "controller/", "common/")
 
@@ -60,7 +59,7 @@ def instead(match: re.Match) -> str:
 
 def user_files(tree: Tree) -> list[str]:
     """The files of text that users read."""
-    return [name for name in tree.texts if name in _TOP or name.startswith((*_FOLDERS, "packaging/", "scripts/"))]
+    return [name for name in tree.texts if name.endswith(".md") or name.startswith(_FOLDERS)]
 
 
 def prose(name: str, text: str) -> list[tuple[int, str]]:
