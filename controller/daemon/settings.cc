@@ -161,7 +161,7 @@ class SettingsReader {
     }
     if (!settings_.admin_operators.empty() && settings_.admin_listen.empty()) {
       return admin.Invalid("operators",
-                           "\"operators\" without \"listen\"; expected both or neither");
+                           "\"operators\" needs \"listen\"");
     }
     return {};
   }

@@ -10,7 +10,7 @@ import random
 import re
 
 import wording
-from tree import _TOKENS, Tree
+from tree import Tree
 
 
 def of_documents(tree: Tree) -> list[tuple[str, str]]:
@@ -35,10 +35,10 @@ def of_programs(tree: Tree) -> list[tuple[str, str]]:
     for name in tree.sources():
         if not name.startswith(wording.PROGRAMS) or name.endswith("_test.cc"):
             continue
-        for match in _TOKENS.finditer(tree.texts[name]):
-            text = match[0].strip('"')
+        for _, text in wording.strings(tree.texts[name]):
+            text = " ".join(text.split())
             is_sql = re.search(r"\b(?:SELECT|INSERT|UPDATE|DELETE|WHERE|ORDER BY|PRAGMA)\b", text)
-            if match["text"] and len(text.split()) > 4 and "\\x" not in text and not is_sql:
+            if len(text.split()) > 4 and "\\x" not in text and not is_sql:
                 found.append((name, text))
     return found
 

@@ -121,14 +121,32 @@ def long_lines(name: str, text: str) -> list[int]:
     return found
 
 
-def markers_of_strings(text: str) -> list[tuple[int, str, str]]:
-    """Of C++, the markers in its string literals."""
-    found = []
+def strings(text: str) -> list[tuple[int, str]]:
+    """(offset, text) of each string in C++ code. Adjacent literals are one string; escapes are decoded."""
+    found: list[tuple[int, str]] = []
+    end = -1
     for match in _TOKENS.finditer(text):
-        if match["text"] or match["raw"]:
-            for marker in _ANY.finditer(match[0]):
-                line = text.count("\n", 0, match.start() + marker.start()) + 1
-                found.append((line, marker[0], instead(marker)))
+        if match["text"]:
+            part = re.sub(r"\\n", " ", match[0][1:-1])
+            part = re.sub(r'\\(["\\])', r"\1", part)
+        elif match["raw"]:
+            part = match[0].split("(", 1)[1].rsplit(")", 1)[0]
+        else:
+            continue
+        if found and end >= 0 and not text[end : match.start()].strip():
+            found[-1] = (found[-1][0], found[-1][1] + part)
+        else:
+            found.append((match.start(), part))
+        end = match.end()
+    return found
+
+
+def markers_of_strings(text: str) -> list[tuple[int, str, str]]:
+    """Of C++, the markers in its strings; the line is that of the string's beginning."""
+    found = []
+    for offset, string in strings(text):
+        for marker in _ANY.finditer(string):
+            found.append((text.count("\n", 0, offset) + 1, marker[0], instead(marker)))
     return found
 
 

@@ -157,7 +157,7 @@ class BackupVerb final : public AgentVerb {
 
 VerbEntry BackupEntry() {
   return {.text = {.names = {"backup"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "back up sources, one snapshot each",
                    .examples = "  holdfast-agent backup\n"
                                "  holdfast-agent backup etcd/main 'files/*' --note \"before 3.6\"\n"

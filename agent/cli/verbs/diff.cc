@@ -104,7 +104,7 @@ class DiffVerb final : public AgentVerb {
 
 VerbEntry DiffEntry() {
   return {.text = {.names = {"diff", "repository diff"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "show what differs between two snapshots",
                    .examples = "  holdfast-agent diff 3fa2b1c4 latest:files/app\n",
                    .json_name = "repository diff"},

@@ -100,7 +100,7 @@ class DumpFileVerb final : public AgentVerb {
 VerbEntry DumpEntry() {
   return {
       .text = {.names = {"dump", "repository dump"},
-               .section = "Back up, look and restore",
+               .section = "Back up, browse and restore",
                .summary = "write a file of a snapshot to stdout, or a directory as a tar archive",
                .examples = "  holdfast-agent dump latest:files/app data/etc/hosts\n"
                            "  holdfast-agent dump 3fa2b1c4 data/etc | tar -x -C /tmp/etc\n"

@@ -72,7 +72,7 @@ class ExportVerb final : public AgentVerb {
 
 VerbEntry ExportEntry() {
   return {.text = {.names = {"export"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "write a snapshot to one unencrypted file",
                    .examples = "  holdfast-agent export latest:etcd/main --to /media/stick\n"
                                "  tar --zstd -tf prod_etcd_main_20260102T030405Z.tar.zst\n"},

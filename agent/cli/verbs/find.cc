@@ -75,7 +75,7 @@ class FindVerb final : public AgentVerb {
 
 VerbEntry FindEntry() {
   return {.text = {.names = {"find", "repository find"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "find a path, or the files that use a blob, in all snapshots",
                    .examples = "  holdfast-agent find 'nginx*.conf'\n"
                                "  holdfast-agent find 'data/etc/*/hosts'\n"

@@ -68,7 +68,7 @@ class ImportVerb final : public AgentVerb {
 
 VerbEntry ImportEntry() {
   return {.text = {.names = {"import"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "recreate a snapshot from a file that `export` wrote",
                    .examples = "  holdfast-agent import prod_etcd_main_20260102T030405Z.tar.zst\n"
                                "  holdfast-agent import FILE --repository main\n"},

@@ -126,7 +126,7 @@ VerbEntry ListEntry() {
   return {
       .text =
           {.names = {"list", "snapshots"},
-           .section = "Back up, look and restore",
+           .section = "Back up, browse and restore",
            .summary = "show the snapshots",
            .examples =
                "  holdfast-agent list\n"

@@ -117,7 +117,7 @@ class LsVerb final : public AgentVerb {
 
 VerbEntry LsEntry() {
   return {.text = {.names = {"ls", "repository ls"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "list the files of a snapshot",
                    .examples = "  holdfast-agent ls latest:files/app\n"
                                "  holdfast-agent ls 3fa2b1c4 data/etc --recursive\n",

@@ -338,7 +338,7 @@ VerbEntry RestoreEntry() {
   return {
       .text =
           {.names = {"restore"},
-           .section = "Back up, look and restore",
+           .section = "Back up, browse and restore",
            .summary = "restore a snapshot to a directory, in place, or by a method of its kind",
            .examples =
                "  holdfast-agent restore latest:files/app --to /tmp/app\n"

@@ -90,7 +90,7 @@ class BackupVerb final : public OperatorVerb {
 
 OperatorVerbEntry BackupEntry() {
   return {.text = {.names = {"backup"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "back up sources, one snapshot each",
                    .examples = "  holdfast backup --all\n"
                                "  holdfast backup etcd/main 'files/*@web-1' --note \"before 3.6\"\n"

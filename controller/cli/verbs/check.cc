@@ -43,7 +43,7 @@ class CheckVerb final : public OperatorVerb {
 OperatorVerbEntry CheckEntry() {
   return {
       .text = {.names = {"check"},
-               .section = "Back up, look and restore",
+               .section = "Back up, browse and restore",
                .summary = "let agents check the repositories for damage",
                .examples = "  holdfast check\n  holdfast check --repository main --read-data\n"},
       .make = MakeOperatorVerb<CheckVerb>};

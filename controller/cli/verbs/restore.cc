@@ -283,7 +283,7 @@ class RestoreVerb final : public OperatorVerb {
 OperatorVerbEntry RestoreEntry() {
   return {
       .text = {.names = {"restore"},
-               .section = "Back up, look and restore",
+               .section = "Back up, browse and restore",
                .summary = "restore a snapshot; signed with your key",
                .examples =
                    "  holdfast restore latest:files/app --node web-1 --into staging/look\n"

@@ -92,7 +92,7 @@ class SnapshotListVerb final : public OperatorVerb {
 
 OperatorVerbEntry SnapshotListEntry() {
   return {.text = {.names = {"snapshot list", "snapshots", "list"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "show snapshots, newest first",
                    .examples =
                        "  holdfast snapshot list etcd/main\n  holdfast snapshot list --run 01J9\n"},

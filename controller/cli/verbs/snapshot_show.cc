@@ -86,7 +86,7 @@ class SnapshotShowVerb final : public OperatorVerb {
 
 OperatorVerbEntry SnapshotShowEntry() {
   return {.text = {.names = {"snapshot show"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "show one snapshot",
                    .examples = "  holdfast snapshot show latest:etcd/main\n"
                                "  holdfast snapshot show latest:files/app --node web-1\n"

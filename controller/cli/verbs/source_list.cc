@@ -126,7 +126,7 @@ class SourceListVerb final : public OperatorVerb {
 OperatorVerbEntry SourceListEntry() {
   return {
       .text = {.names = {"source list"},
-               .section = "Back up, look and restore",
+               .section = "Back up, browse and restore",
                .summary = "let agents probe their sources: health, and what is missing",
                .examples =
                    "  holdfast source list\n  holdfast source list 'etcd/*' 'files/app@web-*'\n"},

@@ -146,7 +146,7 @@ class StatusVerb final : public OperatorVerb {
 
 OperatorVerbEntry StatusEntry() {
   return {.text = {.names = {"status"},
-                   .section = "Back up, look and restore",
+                   .section = "Back up, browse and restore",
                    .summary = "show the cluster: agents, sources and their last runs, problems",
                    .examples = "  holdfast status\n  holdfast status --json\n"},
           .make = MakeOperatorVerb<StatusVerb>};

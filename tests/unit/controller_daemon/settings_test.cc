@@ -91,7 +91,7 @@ TEST_CASE("controller settings: every mistake has its place") {
   refused("cluster: p\nbus: {endpoint: \"tcp://*:1\"}\njoin: {endpoint: \"tcp://x:1\"}\n",
           "other hosts reach it");
   refused(least + "admin: {operators: {anna: \"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\"}}\n",
-          "expected both or neither");
+          "\"operators\" needs \"listen\"");
   REQUIRE_FAILS(LoadControllerSettings("/nowhere/controller.yaml", {}), ErrorCode::kInvalidArgument,
                 "--config FILE");
 }
