@@ -7,6 +7,7 @@ import sys
 import calls
 import files
 import layers
+import messages
 import wording
 from tree import Tree
 
@@ -22,6 +23,7 @@ CHECKS = {
     "scripts": files.check_scripts,
     "crash_points": files.check_crash_points,
     "wording": wording.check,
+    "messages": messages.check,
 }
 
 

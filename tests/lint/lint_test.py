@@ -6,6 +6,7 @@ import unittest
 import calls
 import files
 import layers
+import messages
 import wording
 from tree import Tree, code_only
 
@@ -251,6 +252,20 @@ class Lint(unittest.TestCase):
         self.assert_found(wording.check(project(**{"docs/a.md": f"{long}\n"})), "docs/a.md:1", "100 columns")
         for text in (f"| {long}|", f"```\n{long}\n```", "[x](https://" + "a" * 120 + ")"):
             self.assertEqual(wording.check(project(**{"docs/a.md": f"{text}\n"})), [], text)
+
+    def test_a_quoted_message_that_no_program_has_is_found(self):
+        table = "# A\n\n| message | remedy |\n|---|---|\n| `{}` | wait |\n"
+        program = 'auto text = Format("the log of {} "\n    "lags by {}", 1);\n'
+        for message in ("the log of X lags by ... entries", "the log lags"):
+            tree = project(**{"docs/a.md": table.format(message), "common/io/fd.cc": program})
+            self.assert_found(messages.check(tree), "docs/a.md:5")
+        for message in ("the log of N lags by 7", "the log of ... lags by", "input/output error"):
+            tree = project(**{"docs/a.md": table.format(message), "common/io/fd.cc": program})
+            self.assertEqual(messages.check(tree), [], message)
+
+    def test_adjacent_literals_are_one_string(self):
+        program = 'auto text = "nobo"\n    "dy asks";\n'
+        self.assert_found(wording.check(project(**{"common/io/fd.cc": program})), "common/io/fd.cc:1", "nobody")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ void MemberFiles::FindProcess() {
     process_ = *std::move(process);
     warnings_ = process_->warnings;
   } else {
-    warnings_.push_back("the way the broker is started is not saved: " + process.error().Text());
+    warnings_.push_back("the broker's command line is not saved: " + process.error().Text());
   }
 }
 
