@@ -47,10 +47,10 @@ ProgramText Text() {
               "  holdfast-agent list\n"
               "  holdfast-agent restore latest:files/app --to /tmp/app\n",
           .groups = {{"repository", "create and maintain repositories"},
-                     {"lock", "look at the locks of a repository"},
+                     {"lock", "show a repository's locks"},
                      {"key", "manage the passwords that open a repository"},
                      {"repair", "repair what `check` found damaged"},
-                     {"source", "look at the configured sources, and find others"},
+                     {"source", "show the configured sources, and find others"},
                      {"config", "check the configuration"}},
           .commands_elsewhere = {"status", "approve", "approval", "trust", "agent", "catalog"},
           .elsewhere = "is a command of holdfast, the operators' program"};

@@ -63,7 +63,7 @@ Result<void> WriteFiles(const std::string& directory, const Identity& identity, 
 Result<void> GiveToOwnerOf(const std::string& state_dir, const std::string& directory) {
   struct stat owner {};
   if (::stat(state_dir.c_str(), &owner) != 0) {
-    return Fail(ErrnoError(errno, "look at " + Quote(state_dir)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(state_dir)));
   }
   if (::geteuid() != 0 || owner.st_uid == 0) return {};
   std::error_code failure;

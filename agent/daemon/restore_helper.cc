@@ -235,7 +235,7 @@ class Helper {
                         fmt::format("the restore was interrupted: {}",
                                     (*session)->recovered().empty() ? "nothing was changed"
                                                                     : (*session)->recovered()))
-                      .WithHint("look at the service, then order it again"),
+                      .WithHint("inspect the service, then order it again"),
                   true, true);
   }
 

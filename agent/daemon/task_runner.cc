@@ -448,7 +448,7 @@ void TaskRunner::Perform(const action::StartRestore& action) {
     if (action.resumed) {
       PostFailure(action.key,
                   Error(ErrorCode::kUnavailable, "the restore was interrupted")
-                      .WithHint("look at the target, then order it again"),
+                      .WithHint("inspect the target, then order it again"),
                   true);
       return;
     }

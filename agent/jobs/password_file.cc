@@ -50,7 +50,7 @@ Result<void> ReplacePasswordFile(const std::string& path, const Secret& password
   if (failure) return Fail(ErrnoError(failure.value(), "find " + Quote(path)));
   struct stat before {};
   if (::stat(real.c_str(), &before) != 0) {
-    return Fail(ErrnoError(errno, "look at " + Quote(real.string())));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(real.string())));
   }
   // One that a crash left holds a password that opens nothing.
   const std::string fresh = real.string() + ".new";

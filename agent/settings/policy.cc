@@ -207,11 +207,12 @@ Result<void> CheckOwner(const struct stat& status, const std::string& path) {
 
 Result<void> CheckPlace(int fd, const std::string& path) {
   struct stat status {};
-  if (fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if (fstat(fd, &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   HF_TRY(CheckOwner(status, path));
   const std::string directory = std::filesystem::path(path).parent_path().string();
   if (stat(directory.c_str(), &status) != 0) {
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   }
   return CheckOwner(status, directory);
 }

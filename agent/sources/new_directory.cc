@@ -14,7 +14,7 @@ Result<void> CheckNewDirectory(const std::string& directory, const std::string& 
   struct stat status {};
   if (::lstat(directory.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   }
   if (!S_ISDIR(status.st_mode))
     return Fail(ErrorCode::kAlreadyExists, fmt::format("{} is not a directory", Quote(directory)),

@@ -70,7 +70,7 @@ Result<void> Configure(Socket& router, const DoorOptions& options) {
 
 Result<Fd> EpollOf(std::initializer_list<int> fds) {
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll.is_open()) return Fail(ErrnoError(errno, "make an epoll descriptor"));
+  if (!epoll.is_open()) return Fail(ErrnoError(errno, "create an epoll descriptor"));
   for (int fd : fds) {
     struct epoll_event event {};
     event.events = EPOLLIN;

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kKeyBytes = 32;
 constexpr int kReconnectMs = 500;
 constexpr int kBrokenHandshakesMax = 3;
-constexpr std::string_view kNewToken = "make a new token with `holdfast agent token NODE`";
+constexpr std::string_view kNewToken = "create a new token with `holdfast agent token NODE`";
 
 class JoinCaller {
  public:
@@ -68,10 +68,10 @@ class JoinCaller {
           if (++broken_handshakes_ < kBrokenHandshakesMax) break;
           [[fallthrough]];
         default:
-          return Fail(
-              ErrorCode::kDenied,
-              fmt::format("{} is not the controller that made this token", Quote(token_.endpoint)),
-              std::string(kNewToken));
+          return Fail(ErrorCode::kDenied,
+                      fmt::format("{} is not the controller that created this token",
+                                  Quote(token_.endpoint)),
+                      std::string(kNewToken));
       }
     }
   }
@@ -80,7 +80,7 @@ class JoinCaller {
     if (is_sent_) {
       return Fail(
           ErrorCode::kTimedOut, fmt::format("{} does not answer", Quote(token_.endpoint)),
-          "see the controller's log; then make a new token with `holdfast agent token NODE`");
+          "see the controller's log; then create a new token with `holdfast agent token NODE`");
     }
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{} cannot be reached", Quote(token_.endpoint)),

@@ -96,7 +96,7 @@ class DoorJoinServer final : public JoinServer {
     Result<void> sent = door_->Send(AsText(connection), AsBytes(message.SerializeAsString()));
     if (sent) return {};
     return Fail(ErrorCode::kUnavailable, "the joining node closed the connection",
-                "make a new token for it: this one may be used");
+                "create a new token for it: this one may have been used");
   }
 
   const std::string& endpoint() const override { return door_->endpoint(); }

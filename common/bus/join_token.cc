@@ -25,7 +25,7 @@ std::string_view WithoutSpaceAround(std::string_view text) {
 std::unexpected<Error> NoToken() {
   return Fail(
       ErrorCode::kInvalidArgument, "not a join token",
-      "a token is one line that begins with \"hf1.\"; `holdfast agent token NODE` makes one");
+      "a token is one line that begins with \"hf1.\"; `holdfast agent token NODE` creates one");
 }
 
 }  // namespace

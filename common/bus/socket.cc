@@ -306,7 +306,7 @@ Result<void> WaitFor(std::span<Waiting> what, std::optional<Instant> deadline) {
 
 Result<WakeFlag> WakeFlag::Create() {
   Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!fd.is_open()) return Fail(ErrnoError(errno, "make an event descriptor"));
+  if (!fd.is_open()) return Fail(ErrnoError(errno, "create an event descriptor"));
   return WakeFlag(std::move(fd));
 }
 

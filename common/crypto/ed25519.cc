@@ -72,7 +72,7 @@ std::unexpected<Error> NotEd25519(const EVP_PKEY* key, std::string_view what) {
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("the {} is of type {}; expected Ed25519", what,
                           Quote(name == nullptr ? "unknown" : name)),
-              "make one with `openssl genpkey -algorithm ed25519`");
+              "create one with `openssl genpkey -algorithm ed25519`");
 }
 
 PublicKey RawPublicKey(const EVP_PKEY* key) {

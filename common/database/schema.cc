@@ -19,8 +19,8 @@ std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::s
   return Fail(ErrorCode::kUnsupported,
               fmt::format("{} {} has schema version {}, but this program supports {}", options.what,
                           Quote(options.path), found, known),
-              fmt::format("use the program that wrote it, or restore the copy that it made before "
-                          "it changed the schema, \"{}.v{}\"",
+              fmt::format("use the program that wrote it, or restore the copy that it created "
+                          "before it changed the schema, \"{}.v{}\"",
                           options.path, known));
 }
 

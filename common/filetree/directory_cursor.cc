@@ -63,7 +63,7 @@ Result<void> DirectoryCursor::MakeParents(const std::string& path) {
     const int base = current.is_open() ? current.get() : top_;
     const std::string shown = Shown(path.substr(0, end));
     if (mkdirat(base, component.c_str(), 0777) != 0 && errno != EEXIST) {
-      return Fail(ErrnoError(errno, "make directory " + Quote(shown)));
+      return Fail(ErrnoError(errno, "create directory " + Quote(shown)));
     }
     HF_ASSIGN(current, OpenDirectoryBeneath(base, component, shown));
     at = end + 1;

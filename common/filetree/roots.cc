@@ -99,7 +99,7 @@ Result<RootTree> MakeRootTree(const std::vector<std::string>& roots) {
     node.is_root = true;
     if (given != real) node.given = given;
     node.is_missing = !is_there;
-    if (!is_there) tree.missing.push_back(MissingFor(given, "look at it", errno));
+    if (!is_there) tree.missing.push_back(MissingFor(given, "read its attributes", errno));
     for (const std::string& link : links) NodeOf(*tree.top, link).is_root = true;
     if (!links.empty() && is_there) {
       tree.warnings.push_back(

@@ -220,7 +220,7 @@ class TreeWriterImpl final : public TreeWriter {
 
   static Result<void> MakeDirectory(int parent, const std::string& name, const std::string& shown) {
     if (mkdirat(parent, name.c_str(), 0700) == 0) return {};
-    if (errno != EEXIST) return Fail(ErrnoError(errno, "make directory " + Quote(shown)));
+    if (errno != EEXIST) return Fail(ErrnoError(errno, "create directory " + Quote(shown)));
     struct stat status {};
     if (fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return Fail(ErrnoError(errno, "stat " + Quote(shown)));
@@ -386,7 +386,7 @@ class TreeWriterImpl final : public TreeWriter {
                                       minor(attributes.device)));
       return {};
     }
-    return Fail(ErrnoError(number, "make " + Quote(Shown(path))));
+    return Fail(ErrnoError(number, "create " + Quote(Shown(path))));
   }
 
   // A file system that takes no owners would give a warning for every single file.

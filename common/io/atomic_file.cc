@@ -72,7 +72,7 @@ Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& coun
     // An empty directory of that name may be replaced: it is to go, too.
     if (renameat(parent, name.c_str(), top, to.c_str()) == 0) return {};
     if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
-      return Fail(ErrnoError(errno, "move, to remove it, " + Quote(name)));
+      return Fail(ErrnoError(errno, "rename, to remove it, " + Quote(name)));
     }
   }
 }
@@ -189,7 +189,7 @@ Result<TempDir> TempDir::Create(const std::string& prefix, const std::string& pa
   }
   std::string path = where + "/" + prefix + std::string(kRandomSuffix);
   if (mkdtemp(path.data()) == nullptr) {
-    return Fail(ErrnoError(errno, "make a directory in " + Quote(where)));
+    return Fail(ErrnoError(errno, "create a directory in " + Quote(where)));
   }
   return TempDir(path);
 }

@@ -44,7 +44,7 @@ Result<Fd> OpenNamelessFile(const std::string& directory) {
   // Not every file system has O_TMPFILE.
   std::string name = directory + "/nameless-XXXXXX";
   Fd named(mkostemp(name.data(), O_CLOEXEC));
-  if (!named.is_open()) return Fail(ErrnoError(errno, "make a file in " + Quote(directory)));
+  if (!named.is_open()) return Fail(ErrnoError(errno, "create a file in " + Quote(directory)));
   if (unlink(name.c_str()) != 0) return Fail(ErrnoError(errno, "unlink " + Quote(name)));
   return named;
 }
@@ -138,14 +138,14 @@ Result<Fd> OpenOwnDirectory(const std::string& path) {
   if (!is_own(parent)) return Fd();
   const std::string name = path.substr(above.size());
   if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-    return Fail(ErrnoError(errno, "make " + Quote(path)));
+    return Fail(ErrnoError(errno, "create " + Quote(path)));
   }
   HF_ASSIGN(Fd own, OpenFileAt(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, path));
   return is_own(own) ? std::move(own) : Fd();
 }
 
 Result<void> MakeDirectories(const std::string& path, unsigned mode) {
-  if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "make a directory without a name");
+  if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "create a directory without a name");
   std::size_t end = 0;
   while (end < path.size()) {
     end = path.find('/', end + 1);
@@ -159,14 +159,14 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
     if (stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
     if (number == EEXIST) {
       return Fail(ErrorCode::kAlreadyExists,
-                  fmt::format("make directory {}: {} exists and is not a directory", Quote(path),
+                  fmt::format("create directory {}: {} exists and is not a directory", Quote(path),
                               Quote(part)),
                   "name another directory");
     }
-    Error error = ErrnoError(number, "make directory " + Quote(part));
+    Error error = ErrnoError(number, "create directory " + Quote(part));
     // The directory above exists: this file system, /proc for example, makes none on request.
     if (number == ENOENT) {
-      error = std::move(error).WithHint("no directory can be made there; name another one");
+      error = std::move(error).WithHint("no directory can be created there; name another one");
     }
     return Fail(std::move(error));
   }

@@ -42,7 +42,7 @@ Result<sockaddr_un> AddressOf(const std::string& path) {
 
 Result<Fd> NewSocket(int flags) {
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
-  if (!socket.is_open()) return Fail(ErrnoError(errno, "make a UNIX socket"));
+  if (!socket.is_open()) return Fail(ErrnoError(errno, "create a UNIX socket"));
   return socket;
 }
 
@@ -77,7 +77,7 @@ Result<gid_t> GroupId(const std::string& name) {
   group entry{};
   group* found = nullptr;
   const int failure = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (failure != 0) return Fail(ErrnoError(failure, "look for group " + Quote(name)));
+  if (failure != 0) return Fail(ErrnoError(failure, "look up group " + Quote(name)));
   if (found == nullptr) {
     return Fail(ErrorCode::kNotFound, fmt::format("group {} does not exist", Quote(name)),
                 "name another one, or create it: systemd-sysusers, groupadd");
@@ -89,9 +89,9 @@ Result<Fd> ListenAt(const LocalServerOptions& options) {
   HF_ASSIGN(const sockaddr_un address, AddressOf(options.path));
   HF_ASSIGN(Fd socket, NewSocket(SOCK_NONBLOCK));
   // The file gets the mode that the socket has now, so it is never open to more than it should be.
-  if (::fchmod(socket.get(), 0600) != 0) return Fail(ErrnoError(errno, "chmod a socket"));
+  if (::fchmod(socket.get(), 0600) != 0) return Fail(ErrnoError(errno, "set the mode of a socket"));
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return Fail(ErrnoError(errno, "make the socket " + Quote(options.path)));
+    return Fail(ErrnoError(errno, "create the socket " + Quote(options.path)));
   }
   if (!options.group.empty()) {
     HF_ASSIGN(const gid_t group, GroupId(options.group));
@@ -113,7 +113,8 @@ Result<Fd> ListenAt(const LocalServerOptions& options) {
 Result<void> MakeRoom(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
-    return errno == ENOENT ? Result<void>{} : Fail(ErrnoError(errno, "look at " + Quote(path)));
+    return errno == ENOENT ? Result<void>{}
+                           : Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   }
   if (!S_ISSOCK(status.st_mode)) {
     return Fail(ErrorCode::kAlreadyExists,
@@ -316,7 +317,7 @@ Result<std::unique_ptr<LocalServer>> LocalServer::Listen(const LocalServerOption
   HF_TRY(MakeRoom(options.path));
   HF_ASSIGN(Fd listener, ListenAt(options));
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.is_open()) return Fail(ErrnoError(errno, "make an event descriptor"));
+  if (!wake.is_open()) return Fail(ErrnoError(errno, "create an event descriptor"));
   return std::make_unique<LocalServerImpl>(options, std::move(handler), std::move(listener),
                                            std::move(wake));
 }

@@ -40,9 +40,9 @@ Result<NewFile> NewFile::Create(const std::string& directory, unsigned mode) {
   Fd fd(::mkostemp(path.data(), O_CLOEXEC));
   if (!fd.is_open()) {
     const int failure = errno;
-    Error error = ErrnoError(failure, "make a file in " + Quote(directory));
+    Error error = ErrnoError(failure, "create a file in " + Quote(directory));
     if (failure != ENOENT && failure != ENOTDIR) return Fail(std::move(error));
-    return Fail(std::move(error).WithHint("make the directory, or name another one"));
+    return Fail(std::move(error).WithHint("create the directory, or name another one"));
   }
   // Such a file is the owner's alone, which file systems without modes cannot say otherwise.
   if (mode != 0600 && ::fchmod(fd.get(), mode) != 0) {

@@ -22,7 +22,8 @@ struct CloseDirectory {
 
 Result<struct stat> StatusOf(int fd, const std::string& shown) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(shown)));
+  if (::fstat(fd, &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(shown)));
   return status;
 }
 
@@ -73,7 +74,8 @@ Result<void> GiveAt(int directory, const std::string& name, const std::string& s
 
 Result<FileOwner> OwnerOfFile(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if (::stat(path.c_str(), &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   return FileOwner{.uid = status.st_uid, .gid = status.st_gid};
 }
 

@@ -28,7 +28,7 @@ struct Pipe {
 
 Result<Pipe> MakePipe() {
   std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrnoError(errno, "make a pipe"));
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrnoError(errno, "create a pipe"));
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 

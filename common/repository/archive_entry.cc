@@ -125,7 +125,7 @@ std::string EncodeArchivedNode(const ArchivedNode& node) {
 
 Result<ArchivedNode> DecodeArchivedNode(std::string_view comment) {
   if (!comment.starts_with(kArchivedNodeHead)) {
-    return Fail(ErrorCode::kUnsupported, "the archive was not made by `holdfast-agent export`",
+    return Fail(ErrorCode::kUnsupported, "the archive was not created by `holdfast-agent export`",
                 "unpack it with tar, and back up the directory with a source of kind files");
   }
   comment.remove_prefix(kArchivedNodeHead.size());

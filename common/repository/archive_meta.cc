@@ -16,7 +16,7 @@ constexpr std::string_view kArchiveFormat = "holdfast archive";
 constexpr std::uint64_t kArchiveVersion = 1;
 
 Error NoArchive() {
-  return Error(ErrorCode::kUnsupported, "it was not made by `holdfast-agent export`")
+  return Error(ErrorCode::kUnsupported, "it was not created by `holdfast-agent export`")
       .WithHint("unpack it with tar, and back up the directory with a source of kind files");
 }
 

@@ -276,9 +276,10 @@ Result<ArchiveMeta> ReadMeta(TarReader& tar) {
   }
   HF_ASSIGN(const std::optional<TarEntry> entry, std::move(next));
   if (!entry || entry->type != '0' || entry->path != kArchivedMeta || entry->size > kMetaBytesMax) {
-    return Fail(ErrorCode::kUnsupported,
-                "it does not begin with \"meta.json\", so `holdfast-agent export` did not make it",
-                std::string(kUnpack));
+    return Fail(
+        ErrorCode::kUnsupported,
+        "it does not begin with \"meta.json\", so `holdfast-agent export` did not create it",
+        std::string(kUnpack));
   }
   Bytes text(entry->size);
   HF_TRY(tar.Data(text));

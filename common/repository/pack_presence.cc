@@ -149,7 +149,7 @@ class PresenceCheck {
     Result<FileInfo> file = repository_.storage().Stat({FileKind::kPack, pack.Hex()});
     if (file) return std::optional<std::uint64_t>(file->size);
     if (file.error().code() == ErrorCode::kNotFound) return std::optional<std::uint64_t>();
-    return Fail(std::move(file).error().While("look for pack " + pack.Hex()));
+    return Fail(std::move(file).error().While("check for pack " + pack.Hex()));
   }
 
   Repository& repository_;

@@ -163,7 +163,7 @@ Result<PathFilter> PathFilter::Parse(const std::vector<std::string>& include,
                                      const std::vector<std::string>& exclude) {
   if (!include.empty() && !exclude.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--include and --exclude exclude each other",
-                R"(a pattern that begins with "!" takes back what those before it matched)");
+                R"(a pattern that begins with "!" excludes what the patterns before it matched)");
   }
   PathFilter filter;
   filter.excludes_ = !exclude.empty();

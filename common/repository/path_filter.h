@@ -14,7 +14,7 @@ namespace holdfast::repository {
 // begins with `/`, anywhere else; and with a path it matches all below. In a part, `*` stands for
 // any characters, `?` for one, `[a-c]` and `[^a-c]` for one of these or none, `\` takes the meaning
 // of what follows away; the part `**` stands for any number of parts. A pattern that begins with
-// `!` takes back what those before it matched. A plain value.
+// `!` excludes what the patterns before it matched. A plain value.
 class PathFilter {
  public:
   // One that selects everything.

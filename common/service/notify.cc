@@ -77,7 +77,7 @@ Result<Notifier> Notifier::Create(const NotifyEnvironment& environment) {
       notifier.watchdog_interval_ = std::chrono::microseconds(std::max<std::uint64_t>(usec / 2, 1));
   }
   Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.is_open()) return Fail(ErrnoError(errno, "make a socket for systemd"));
+  if (!socket.is_open()) return Fail(ErrnoError(errno, "create a socket for systemd"));
   struct timeval limit {};
   limit.tv_sec = kSendMax.count();
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0) {

@@ -84,7 +84,7 @@ class PipeStopOnSignals final : public StopOnSignals {
 
 Result<std::unique_ptr<StopOnSignals>> StopOnSignals::Begin() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrnoError(errno, "make a pipe"));
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrnoError(errno, "create a pipe"));
   return std::make_unique<PipeStopOnSignals>(Fd(ends[0]), Fd(ends[1]));
 }
 

@@ -313,8 +313,7 @@ Result<Credentials> ParseMetadataCredentials(std::string_view text) {
     return found == json.end() || !found->is_string() ? "" : found->get<std::string>();
   };
   if (!json.is_object()) {
-    return Fail(ErrorCode::kCorrupt,
-                "instance metadata answered something that is not a JSON object");
+    return Fail(ErrorCode::kCorrupt, "instance metadata did not answer with a JSON object");
   }
   if (text_of("Code") != "Success") {
     return Fail(ErrorCode::kDenied, "instance metadata has no credentials for the machine's role",

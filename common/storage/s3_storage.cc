@@ -274,7 +274,7 @@ std::unexpected<Error> S3Storage::Refused(const Request& request, const Answer& 
 }
 
 Result<void> S3Storage::Create() {
-  const Request look{.what = "look for the bucket",
+  const Request look{.what = "check for the bucket",
                      .method = "HEAD",
                      .path = place_.base_path.empty() ? "/" : place_.base_path};
   HF_ASSIGN(const Answer found, Send(look));
@@ -289,7 +289,7 @@ Result<void> S3Storage::Create() {
                 "\"><LocationConstraint>{}</LocationConstraint>"
                 "</CreateBucketConfiguration>",
                 place_.region);
-  const Request make{.what = "make the bucket",
+  const Request make{.what = "create the bucket",
                      .method = "PUT",
                      .path = look.path,
                      .body = AsBytes(body),
@@ -382,13 +382,14 @@ Result<Bytes> S3Storage::TakeRange(const Request& request, Answer answer, ByteRa
   const bool is_file_short = given->total <= last;
   return Fail(
       is_file_short ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
-      fmt::format("{} in {}: it has {} bytes, but {} bytes at {} were requested, and {} came",
-                  request.what, Quote(place_.location), given->total, range.length, range.offset,
-                  answer.body.size()));
+      fmt::format(
+          "{} in {}: it has {} bytes, but {} bytes at {} were requested, and {} were received",
+          request.what, Quote(place_.location), given->total, range.length, range.offset,
+          answer.body.size()));
 }
 
 Result<FileInfo> S3Storage::Stat(const FileName& name) {
-  const Request request = RequestFor("look for", "HEAD", name);
+  const Request request = RequestFor("check for", "HEAD", name);
   HF_ASSIGN(const Answer answer, Look(request));
   if (!answer.is_success()) return Refused(request, answer);
   const std::string* length = FindHeader(answer.headers, "content-length");

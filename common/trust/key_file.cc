@@ -41,7 +41,8 @@ Result<void> FillAndLink(int fd, const std::string& temporary, const std::string
 Result<Secret> ReadPrivate(const std::string& path) {
   HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY));
   struct stat status {};
-  if (fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if (fstat(fd.get(), &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the key in {} is accessible to group or others", Quote(path)),

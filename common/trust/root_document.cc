@@ -18,7 +18,7 @@ namespace {
 constexpr std::uint32_t kRootFormat = 1;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::string_view kRotateHint =
-    "an operator makes a new root document with `holdfast trust rotate`";
+    "an operator creates a new root document with `holdfast trust rotate`";
 
 std::unexpected<Error> BadForm(std::string message) {
   return Fail(ErrorCode::kInvalidArgument, "root document with " + std::move(message));
@@ -229,7 +229,7 @@ Result<RootDocument> RootDocument::VerifyFirst(ByteView bytes, const crypto::Dig
   HF_ASSIGN(Envelope envelope, DecodeEnvelope(PayloadType::kRoot, bytes));
   if (!crypto::EqualInConstantTime(crypto::Sha256Of(envelope.payload), payload_hash)) {
     return Fail(ErrorCode::kDenied, "the root document is not the one that the token names",
-                "make a new token with `holdfast agent token NODE`");
+                "create a new token with `holdfast agent token NODE`");
   }
   return Load(bytes);
 }

@@ -250,14 +250,14 @@ constexpr std::array kMigrations = {
 std::span<const Migration> CatalogMigrations() { return kMigrations; }
 
 DatabaseOptions CatalogOptions(std::string path) {
-  return {
-      .path = std::move(path),
-      .what = "catalog",
-      .application_id = kApplicationId,
-      .corrupt_hint =
-          "`holdfast catalog check` shows the damage; stop the controller and restore a copy that "
-          "`holdfast catalog backup` made, or recreate the catalog with `holdfast catalog rebuild`",
-      .holder = "holdfast-controller"};
+  return {.path = std::move(path),
+          .what = "catalog",
+          .application_id = kApplicationId,
+          .corrupt_hint =
+              "`holdfast catalog check` shows the damage; stop the controller and restore a copy "
+              "that `holdfast catalog backup` created, or recreate the catalog with `holdfast "
+              "catalog rebuild`",
+          .holder = "holdfast-controller"};
 }
 
 }  // namespace holdfast::controller

@@ -116,7 +116,8 @@ Result<Secret> AskNewPassphrase(Prompt& prompt, std::string_view whose) {
 Result<Secret> ReadPassphraseFile(const std::string& path) {
   HF_ASSIGN(const Fd fd, OpenFile(path, O_RDONLY));
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if (::fstat(fd.get(), &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
     return Fail(ErrorCode::kDenied,
                 fmt::format("the passphrase file {} is readable by others", Quote(path)),

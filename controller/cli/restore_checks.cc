@@ -111,7 +111,7 @@ Result<void> CheckTargetOptions(const std::vector<config::SnapshotKind>& kinds,
     if (!given.contains(option.name) || config::MayBeOrdered(option)) continue;
     return Fail(
         ErrorCode::kDenied,
-        fmt::format("no order may give {}, which is {}", FlagText(option.name),
+        fmt::format("orders cannot set {}, which is {}", FlagText(option.name),
                     config::OptionTypeText(option.type)),
         fmt::format("the target {} in policy.yaml of the node sets it", Quote(target.named)));
   }

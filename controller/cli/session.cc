@@ -107,7 +107,7 @@ Result<crypto::SigningKey> Session::ReadKey(const std::string& path) {
     if (!is_wrong) return key;
     if (attempt == kPassphraseTries) {
       return Fail(std::move(key).error().WithHint(
-          "nothing was signed; if the passphrase is lost, `holdfast trust key` makes new keys"));
+          "nothing was signed; if the passphrase is lost, `holdfast trust key` creates new keys"));
     }
     Tell("the passphrase is wrong; try again");
   }

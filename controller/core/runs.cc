@@ -520,7 +520,7 @@ void Machine::EndRun(Run& run) {
                TaskError{.code = "timed_out", .message = "the run exceeded its time limit"});
     } else {
       SetState(run, task, TaskState::kFailed,
-               TaskError{.code = "cancelled", .message = "no snapshot was made of it"});
+               TaskError{.code = "cancelled", .message = "no snapshot of it was created"});
     }
   }
   run.record.state = Derive(run);

@@ -141,7 +141,7 @@ Result<v1::AdminReply> CheckCatalog(const std::string& catalog, const std::strin
   view.set_sound(check.damage.empty());
   view.add_lines(
       check.damage.empty()
-          ? fmt::format("sound: {}, without a gap", FormatCount(check.audit_events, "audit event"))
+          ? fmt::format("intact: {}, without a gap", FormatCount(check.audit_events, "audit event"))
           : fmt::format("damaged: {}", FormatCount(check.damage.size(), "finding")));
   for (const std::string& line : differences.counts) view.add_lines(line);
   for (const std::string& line : check.damage) view.add_lines(line);
@@ -161,7 +161,7 @@ Result<v1::AdminReply> SaveCatalog(const std::string& catalog, const std::string
   v1::AdminReply reply;
   v1::CatalogReply& view = *reply.mutable_catalog();
   view.set_sound(true);
-  view.add_lines(fmt::format("copied to {}, and the copy checked", path));
+  view.add_lines(fmt::format("copied to {} and verified", path));
   return reply;
 }
 
@@ -313,8 +313,8 @@ AdminService::ReplyResult AdminService::Do(const v1::StatusRequest&) {
                     std::chrono::time_point_cast<std::chrono::milliseconds>(clock_.Now());
   if (left < std::chrono::days(60)) {
     status.add_warnings(fmt::format(
-        "the root document expires in {}: nothing is trusted after that; make a new one with "
-        "`holdfast trust rotate`",
+        "the root document expires in {}: agents accept no orders after that; create a new one "
+        "with `holdfast trust rotate`",
         FormatCount(static_cast<std::uint64_t>(std::max<std::int64_t>(
                         0, std::chrono::duration_cast<std::chrono::days>(left).count())),
                     "day")));

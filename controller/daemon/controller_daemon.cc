@@ -84,7 +84,7 @@ Result<void> LookAtCatalog(const std::string& path, const std::stop_token& stop)
   return Fail(ErrorCode::kCorrupt,
               fmt::format("catalog {} is damaged: {}", Quote(path), check.damage.front()),
               "move it away, start the controller and run `holdfast catalog rebuild`; or restore a "
-              "copy that `holdfast catalog backup` made");
+              "copy that `holdfast catalog backup` created");
 }
 
 // The document that is in force: the catalog's, or the file's where that one follows it.

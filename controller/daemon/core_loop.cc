@@ -135,7 +135,7 @@ bool CoreLoop::Drain() {
   for (int i = 0; i < kMessagesAtOnce && !is_idle; ++i) {
     Result<std::optional<bus::BusMessage>> message = bus_.Receive(Instant{});
     if (!message) {
-      broken_ = std::move(message).error().While("listen to the bus");
+      broken_ = std::move(message).error().While("listen on the bus");
       return true;
     }
     is_idle = !*message;

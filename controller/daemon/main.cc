@@ -94,7 +94,7 @@ holdfast::cli::CommandLine MakeCommandLine(Arguments& arguments) {
       Globals(arguments));
   line.Add({.names = {"run"},
             .section = "Commands",
-            .summary = "run until stopped; ends with 4 if another controller runs",
+            .summary = "run until stopped; exits with 4 if another controller runs",
             .examples = "  holdfast-controller run\n"},
            [] { return std::make_unique<holdfast::cli::Verb>(); });
   line.Add({.names = {"config check"},
@@ -145,7 +145,7 @@ Result<void> CheckConfig(const holdfast::controller::ControllerSettings& setting
   HF_TRY(BecomeService(settings));
   std::vector<Error> errors = holdfast::controller::CheckControllerFiles(settings);
   if (errors.empty()) {
-    return terminal.WriteOut(fmt::format("{}: correct: cluster {}, agents at {}\n", settings.file,
+    return terminal.WriteOut(fmt::format("{}: valid: cluster {}, agents at {}\n", settings.file,
                                          settings.cluster, settings.bus.endpoint));
   }
   // The last error ends the program, and is shown there.

@@ -160,8 +160,7 @@ class SettingsReader {
       }
     }
     if (!settings_.admin_operators.empty() && settings_.admin_listen.empty()) {
-      return admin.Invalid("operators",
-                           "\"operators\" needs \"listen\"");
+      return admin.Invalid("operators", "\"operators\" needs \"listen\"");
     }
     return {};
   }

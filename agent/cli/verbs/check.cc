@@ -194,7 +194,7 @@ VerbEntry CheckEntry() {
       .text =
           {.names = {"check", "repository check"},
            .section = "Repository",
-           .summary = "look for damage in the repositories",
+           .summary = "check the repositories for damage",
            .examples =
                "  holdfast-agent check\n"
                "  holdfast-agent check --read-data --repository main\n"

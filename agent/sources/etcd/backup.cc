@@ -29,7 +29,7 @@ Result<Fd> OpenSpool(const std::string& directory, std::uint64_t bytes) {
   HF_TRY(MakeDirectories(directory, 0700));
   struct statvfs space {};
   if (::statvfs(directory.c_str(), &space) != 0)
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
   if (free_bytes < bytes + kSpoolMargin)
     return Fail(ErrorCode::kNoSpace,

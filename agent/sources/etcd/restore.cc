@@ -100,7 +100,7 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
 Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_bytes) {
   struct statvfs space {};
   if (::statvfs(directory.c_str(), &space) != 0)
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
   std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;  // the snapshot and what is made of it
   if (free_bytes >= needed) return {};

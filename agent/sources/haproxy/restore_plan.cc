@@ -269,7 +269,7 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
     if (target.action == Target::Action::kRemove) continue;
     struct stat status {};
     if (::stat(parent.c_str(), &status) != 0) {
-      return Fail(ErrnoError(errno, fmt::format("look at {}", Quote(parent))));
+      return Fail(ErrnoError(errno, fmt::format("read the attributes of {}", Quote(parent))));
     }
     Need& need = needs[status.st_dev];
     need.directory = parent;

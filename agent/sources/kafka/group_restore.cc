@@ -154,7 +154,7 @@ Result<bool> HasLast(const RecordFetcher::Fetched& fetched, const Probe& probe) 
   if (fetched.failure) {
     if (fetched.failure->code() == ErrorCode::kNotFound) return false;
     return Fail(Error(*fetched.failure)
-                    .While(fmt::format("look at partition {} of topic {}", probe.target.partition,
+                    .While(fmt::format("check partition {} of topic {}", probe.target.partition,
                                        Quote(probe.target.topic))));
   }
   if (!fetched.is_whole) return false;

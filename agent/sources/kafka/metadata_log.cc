@@ -129,7 +129,7 @@ Result<MetadataLog> MetadataLog::Open(const std::string& directory,
   log.directory_ = directory;
   struct stat status {};
   if (::stat(directory.c_str(), &status) != 0)
-    return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   filetree::NameCache names;
   log.attributes_ = Describe(status, names);
   HF_TRY(log.OpenSegments());

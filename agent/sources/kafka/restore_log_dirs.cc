@@ -64,7 +64,8 @@ Result<std::vector<std::string>> NamesIn(const std::string& path) {
 
 Result<std::uint64_t> SizeOf(const std::string& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+  if (::lstat(path.c_str(), &status) != 0)
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
   return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -138,8 +139,9 @@ class LogDirsRestore {
   // A broker locks its directories as long as it runs, and so do we.
   Result<void> LockLogDir(const std::string& directory) {
     if (::access((directory + "/meta.properties").c_str(), F_OK) != 0)
-      return Fail(ErrnoError(errno, "look at " + Quote(directory + "/meta.properties"))
-                      .WithHint("name a directory that is listed in the broker's log.dirs"));
+      return Fail(
+          ErrnoError(errno, "read the attributes of " + Quote(directory + "/meta.properties"))
+              .WithHint("name a directory that is listed in the broker's log.dirs"));
     const std::string path = directory + "/.lock";
     struct flock lock {};
     lock.l_type = F_WRLCK;
@@ -149,7 +151,7 @@ class LogDirsRestore {
     if (!fd) return Fail(std::move(fd).error());
     struct stat status {};
     if (::stat(directory.c_str(), &status) != 0)
-      return Fail(ErrnoError(errno, "look at " + Quote(directory)));
+      return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
     // Made by us, it has to be the broker's.
     if (!spec_.dry_run) HF_TRY(GiveTo(fd->get(), status, path));
     // Java's locks are of processes, ours of this open file: both see each other.
@@ -164,7 +166,8 @@ class LogDirsRestore {
 
   static Result<void> GiveTo(int fd, const struct stat& owner, const std::string& path) {
     struct stat status {};
-    if (::fstat(fd, &status) != 0) return Fail(ErrnoError(errno, "look at " + Quote(path)));
+    if (::fstat(fd, &status) != 0)
+      return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
     if (status.st_uid == owner.st_uid && status.st_gid == owner.st_gid) return {};
     if (::fchown(fd, owner.st_uid, owner.st_gid) == 0) return {};
     return Fail(ErrnoError(errno, "give away " + Quote(path))
@@ -191,7 +194,7 @@ class LogDirsRestore {
               .topic = &topic, .partition = id, .log_dir = log_dir, .path = log_dir + "/" + name};
           if (::lstat(one.path.c_str(), &one.status) != 0) {
             if (errno == ENOENT) continue;
-            return Fail(ErrnoError(errno, "look at " + Quote(one.path)));
+            return Fail(ErrnoError(errno, "read the attributes of " + Quote(one.path)));
           }
           if (!S_ISDIR(one.status.st_mode))
             return Fail(ErrorCode::kInvalidArgument,
@@ -227,7 +230,7 @@ class LogDirsRestore {
   static Result<void> CheckMetadata(const PartitionDirectory& directory) {
     const std::string path = directory.path + "/partition.metadata";
     if (::access(path.c_str(), F_OK) == 0) return {};
-    return Fail(ErrnoError(errno, "look at " + Quote(path))
+    return Fail(ErrnoError(errno, "read the attributes of " + Quote(path))
                     .WithHint("start and stop the broker once, so that it writes it"));
   }
 
@@ -316,7 +319,7 @@ class LogDirsRestore {
     for (const auto& [device, one] : file_systems) {
       struct statvfs space {};
       if (::statvfs(one.log_dir.c_str(), &space) != 0)
-        return Fail(ErrnoError(errno, "look at " + Quote(one.log_dir)));
+        return Fail(ErrnoError(errno, "read the attributes of " + Quote(one.log_dir)));
       const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
       if (free_bytes >= one.needed) continue;
       return Fail(ErrorCode::kNoSpace,
@@ -476,7 +479,7 @@ class LogDirsRestore {
     if (!has_line) return {};
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0)
-      return Fail(ErrnoError(errno, "look at " + Quote(path)));
+      return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)));
     std::string text = fmt::format("0\n{}\n", kept.size());
     for (const std::string& one : kept) text += one + "\n";
     HF_TRY(WriteFileAtomic(path, AsBytes(text), status.st_mode & 0777));

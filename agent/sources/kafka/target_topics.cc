@@ -120,7 +120,7 @@ Result<TargetTopic> TargetTopics::LookAt(const rdkafka::Cluster& cluster,
   const auto partitions = PartitionsOf(stored.target, topic.partitions);
   HF_ASSIGN(const auto bounds, rdkafka::ListBounds(client_, partitions, stop_));
   for (const Bounds& bound : bounds) {
-    if (bound.error) return AboutTopic(*bound.error, "look at", stored.target);
+    if (bound.error) return AboutTopic(*bound.error, "check", stored.target);
     topic.offsets += static_cast<std::uint64_t>(bound.high - bound.low);
     topic.end += bound.high;
     topic.withheld += static_cast<std::uint64_t>(bound.high - bound.last_stable);

@@ -46,8 +46,7 @@ Result<NodeFiles> NodeFiles::Prepare(const SourceContext& context, NodeFilesOpti
   if (process) {
     files.process_ = *std::move(process);
   } else {
-    files.warnings_.push_back("the server's command line is not saved: " +
-                              process.error().Text());
+    files.warnings_.push_back("the server's command line is not saved: " + process.error().Text());
   }
   files.FindConfig();
   HF_TRY(files.Gather());

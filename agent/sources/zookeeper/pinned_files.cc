@@ -103,7 +103,7 @@ Result<void> CheckDirectory(const std::string& directory) {
   const std::string path = directory + std::string(kVersionDirectory);
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return {};
-  return Fail(ErrnoError(errno, "look at " + Quote(path)).WithHint(kLetRead));
+  return Fail(ErrnoError(errno, "read the attributes of " + Quote(path)).WithHint(kLetRead));
 }
 
 struct NamedFile {

@@ -50,7 +50,7 @@ class AgentTokenVerb final : public OperatorVerb {
 OperatorVerbEntry AgentTokenEntry() {
   return {.text = {.names = {"agent token"},
                    .section = "Set up and maintain the cluster",
-                   .summary = "make a token that lets a node join once",
+                   .summary = "create a token that lets a node join once",
                    .examples = "  holdfast agent token db-1 > token      # then, on db-1:\n"
                                "  holdfast-agent join --token-file token\n"},
           .make = MakeOperatorVerb<AgentTokenVerb>};

@@ -33,7 +33,7 @@ OperatorVerbEntry CatalogCheckEntry() {
   return {
       .text = {.names = {"catalog check"},
                .section = "Set up and maintain the cluster",
-               .summary = "look for damage in the controller's catalog",
+               .summary = "check the controller's catalog for damage",
                .examples = "  holdfast catalog check\n"
                            "  holdfast catalog check --against /var/backups/holdfast-catalog.db\n"},
       .make = MakeOperatorVerb<CatalogCheckVerb>};

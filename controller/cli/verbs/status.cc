@@ -122,7 +122,7 @@ class StatusVerb final : public OperatorVerb {
   std::string Notes() const override {
     return "Ends with 1 and names each problem when\n"
            "  - an agent is away (agent_away)\n"
-           "  - the last run of a source made no snapshot of it (source_failed)\n"
+           "  - the last run of a source created no snapshot of it (source_failed)\n"
            "  - the last run of a source saved it only in part (source_partly_saved)\n"
            "  - the last run of a source saved an invalid state (source_invalid)\n"
            "  - a source has no good snapshot a day after its node joined (source_never_saved)\n"

@@ -182,7 +182,7 @@ TEST_CASE("join: another controller than the token's is not spoken to") {
   JoinToken token = join.token();
   token.server_key.fill(5);
   REQUIRE_FAILS(Join(token, kSigningKey, GenerateCurveKeys(Chance()), Soon()), ErrorCode::kDenied,
-                "is not the controller that made this token");
+                "is not the controller that created this token");
   join.Stop();
   REQUIRE(join.calls().empty());
 }

@@ -443,7 +443,7 @@ TEST_CASE("restore: an option of a target is checked before a draft is requested
       {"etcd/main", {"--bump-revision", "many"}, 2, "expected a whole number"},
       {"etcd/main", {"--option", "mark-compacted=yes"}, 2, "expected true or false"},
       {"zookeeper/main", {"--member", "1", "--znode", "/app"}, 2, "belongs to --to-ensemble"},
-      {"etcd/main", {"--option", "stage-data-dir=/x"}, 4, "no order may give --stage-data-dir"},
+      {"etcd/main", {"--option", "stage-data-dir=/x"}, 4, "orders cannot set --stage-data-dir"},
       {"etcd/main", {"--option", "stage-data-dir=/x"}, 4, "policy.yaml of the node sets it"},
   };
   for (const Mistake& mistake : mistakes) {

@@ -461,7 +461,7 @@ TEST_CASE("controller: the catalog is checked and copied while it works") {
   CHECK(std::filesystem::exists(cluster.directory.path() + "/copy.db"));
   // The counts come before the details.
   REQUIRE(reply.lines_size() > 1);
-  CHECK_THAT(reply.lines(0), Catch::StartsWith("sound: ") && Catch::EndsWith("without a gap"));
+  CHECK_THAT(reply.lines(0), Catch::StartsWith("intact: ") && Catch::EndsWith("without a gap"));
   CHECK_THAT(reply.lines(1), Catch::EndsWith(" from " + cluster.directory.path() + "/copy.db"));
 }
 

@@ -154,7 +154,8 @@ TEST_CASE("metadata log: one without its beginning and without a snapshot is dou
 TEST_CASE("metadata log: a log that is not there is an error") {
   Broker broker;
   REQUIRE_FAILS(MetadataLog::Open(broker.top.path()), ErrorCode::kNotFound, "has no log");
-  REQUIRE_FAILS(MetadataLog::Open(broker.path + "x"), ErrorCode::kNotFound, "look at");
+  REQUIRE_FAILS(MetadataLog::Open(broker.path + "x"), ErrorCode::kNotFound,
+                "read the attributes of");
 }
 
 TEST_CASE("metadata log: what a new leader had taken back is given as it is, and said") {
