@@ -109,7 +109,7 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
     }
     if (!config::MayBeOrdered(*option)) {
       return wrong(
-          fmt::format("which is {}; no order may give it", config::OptionTypeText(option->type)),
+          fmt::format("which is {}; orders cannot set it", config::OptionTypeText(option->type)),
           "fix it under \"options\"");
     }
     settings.may_set.insert(name);
@@ -338,7 +338,7 @@ Result<void> ConfiguredPolicy::CheckRestoreTarget(std::string_view target, std::
                                 policy_.file));
     }
     if (!found->may_set.contains(option)) {
-      return refuse(fmt::format("no order may give option {} of restore target {}", Quote(option),
+      return refuse(fmt::format("orders cannot set option {} of restore target {}", Quote(option),
                                 Quote(target)),
                     fmt::format("add it to \"may_set\" of the target in {} on the node, then "
                                 "restart its agent: systemctl restart holdfast-agent",

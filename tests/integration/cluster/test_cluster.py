@@ -171,10 +171,10 @@ class WholeCluster(Case):
             return done.stdout + done.stderr
 
         refused = restore("--to-target", "again", "--option", f"stage-data-dir={self.directory}/mine", expect=4)
-        self.assertIn("no order may give --stage-data-dir", refused)
+        self.assertIn("orders cannot set --stage-data-dir", refused)
         self.assertIn('fixes option "member"', restore("--to-target", "again", "--member", "other", expect=4))
         refused = restore("--to-target", "again", "--mark-compacted", expect=4)
-        self.assertIn('no order may give option "mark_compacted"', refused)
+        self.assertIn('orders cannot set option "mark_compacted"', refused)
         refused = restore("--to-target", "again", "--topic", "orders", expect=2)
         self.assertIn('--topic is not an option of "etcd" snapshots', refused)
         self.assertIn("is not in the node's policy", restore("--to-target", "elsewhere", expect=4))

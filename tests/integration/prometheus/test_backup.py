@@ -284,8 +284,8 @@ class Backup(Case):
             return said.stdout + said.stderr
 
         refused = restore("--option", f"to-data-dir={self.directory}/mine", expect=4)
-        self.assertIn("no order may give --to-data-dir", refused)
-        self.assertIn('no order may give option "from"', restore("--from", "2026-01-01T00:00:00Z", expect=4))
+        self.assertIn("orders cannot set --to-data-dir", refused)
+        self.assertIn('orders cannot set option "from"', restore("--from", "2026-01-01T00:00:00Z", expect=4))
         self.assertIn(live.blocks()[0], restore("--dry-run"))
         self.assertFalse(data.exists() or (self.directory / "mine").exists())
 

@@ -120,7 +120,7 @@ TEST_CASE("policy: mistakes in a target are refused with their place") {
   refuse("{kind: map, options: {to: x}, may_set: [to]}",
          "policy.yaml:2:47: \"may_set\" has \"to\", which \"options\" fixes");
   // What lies where on this node no order decides.
-  refuse("{kind: map, may_set: [properties]}", "which is a path; no order may give it");
+  refuse("{kind: map, may_set: [properties]}", "which is a path; orders cannot set it");
   refuse("{kind: map}", "policy.yaml:2:14: no restore method; expected \"to\" or \"stage\"");
   refuse("{kind: map, options: {to: x}, may_set: [only, member]}",
          "policy.yaml:2:46: \"member\" belongs to \"stage\", not to \"to\"");
@@ -144,7 +144,7 @@ TEST_CASE("policy: an order gives a target what it may, and nothing that is fixe
   REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"only", "to"}), ErrorCode::kDenied,
                 "the node's policy fixes option \"to\" of restore target \"dr\"");
   REQUIRE_FAILS(policy.CheckRestoreTarget("dr", "map", {"count"}), ErrorCode::kDenied,
-                "no order may give option \"count\"");
+                "orders cannot set option \"count\"");
   for (const char* target : {"here", "dr"}) {
     REQUIRE_FAILS(policy.CheckRestoreTarget(target, "map", {"count"}), ErrorCode::kDenied,
                   " in /etc/holdfast/policy.yaml on the node");

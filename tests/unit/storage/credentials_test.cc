@@ -232,7 +232,8 @@ TEST_CASE("credentials: a machine without metadata has none, unless they were as
 TEST_CASE("credentials: metadata that lack something are refused") {
   REQUIRE_FAILS(ParseMetadataCredentials("<html>"), ErrorCode::kCorrupt,
                 "did not answer with a JSON object");
-  REQUIRE_FAILS(ParseMetadataCredentials("[1]"), ErrorCode::kCorrupt, "not a JSON object");
+  REQUIRE_FAILS(ParseMetadataCredentials("[1]"), ErrorCode::kCorrupt,
+                "did not answer with a JSON object");
   REQUIRE_FAILS(ParseMetadataCredentials(R"({"Code":"Failed","SecretAccessKey":"hush"})"),
                 ErrorCode::kDenied, "no credentials");
   REQUIRE_FAILS(ParseMetadataCredentials(R"({"Code":"Success","AccessKeyId":"A"})"),
