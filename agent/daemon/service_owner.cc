@@ -47,7 +47,7 @@ Result<void> BecomeOwnerOfState(const std::string& state_dir) {
   const std::optional<FileOwner> owner = ServiceOwner(state_dir);
   if (!owner) return {};
   const ServiceUser user = UserOfNumber(owner->uid, owner->gid);
-  Log(LogLevel::kInfo, "root becomes user {}, the owner of {}", user.name, state_dir);
+  Log(LogLevel::kInfo, "switch from root to user {}, the owner of {}", user.name, state_dir);
   Result<void> done = BecomeUser(user, KeptRights::kReadAllFiles);
   if (done) return {};
   return Fail(std::move(done).error().WithHint(

@@ -194,7 +194,7 @@ Result<void> RestoreTarget::Begin() {
   for (;;) {
     HF_ASSIGN(mark_, OpenMark(fd_.get(), O_CREAT, shown_));
     if (!mark_.is_open()) {
-      return Fail(ErrorCode::kNotFound, fmt::format("{} is gone", Quote(shown_)));
+      return Fail(ErrorCode::kNotFound, fmt::format("{} no longer exists", Quote(shown_)));
     }
     if (flock(mark_.get(), LOCK_EX | LOCK_NB) != 0) {
       mark_.Reset();

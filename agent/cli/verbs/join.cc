@@ -78,7 +78,7 @@ class JoinVerb final : public AgentVerb {
 VerbEntry JoinEntry() {
   return {.text = {.names = {"join"},
                    .section = "This node",
-                   .summary = "become a node of a cluster, with a token of its controller",
+                   .summary = "join a cluster with a token from its controller",
                    .examples =
                        "  holdfast agent token db-1 | ssh db-1 holdfast-agent join --token-file -\n"
                        "  holdfast-agent join --token-file token\n"},

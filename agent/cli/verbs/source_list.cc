@@ -172,7 +172,7 @@ class SourceListVerb final : public AgentVerb {
     options
         .Add({.names = "source",
               .metavar = "KIND/NAME",
-              .help = "sources to look at, * is allowed; default: all",
+              .help = "sources to show, * is allowed; default: all",
               .value = &selectors_})
         .Add({.names = "--discover",
               .help = "instead, find services among this host's processes, and print how to "

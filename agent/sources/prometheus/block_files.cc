@@ -26,7 +26,8 @@ Result<std::unique_ptr<ByteReader>> OpenLater(const std::string& directory, cons
   HF_ASSIGN(const Fd parent, OpenFile(directory, kDirectoryFlags));
   HF_ASSIGN(auto pinned, PinFile(parent.get(), name, path, directory + "/" + name, names));
   if (!pinned)
-    return Fail(ErrorCode::kNotFound, fmt::format("{} is gone", Quote(directory + "/" + name)));
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("{} no longer exists", Quote(directory + "/" + name)));
   Item item = PinnedItem(*std::move(pinned));
   return std::get<std::unique_ptr<ByteReader>>(std::move(item.content));
 }

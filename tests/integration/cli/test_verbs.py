@@ -305,7 +305,7 @@ class Others(Verbs):
 
         log = (self.directory / "log").read_text()
         self.assertIn("stopped by request", log)
-        self.assertIn("hint: no snapshot was made; ", log)
+        self.assertIn("hint: no snapshot was created; ", log)
         self.assertEqual(self.snapshots(), [])
         self.assertEqual(list((self.repository / "locks").iterdir()), [])
         self.assertTrue(self.agent.json("check", "--read-data")["repositories"][0]["sound"])
@@ -361,7 +361,7 @@ class Others(Verbs):
         self.assertEqual(child.wait(60), 130)
         self.assertIn(b"\x1b[1A\x1b[J", seen)
         _, error = seen.rstrip().rsplit(b"\x1b[J", 1)
-        self.assertRegex(error, rb"^holdfast-agent: files/app: stopped by request\r\nhint: no snapshot was made; [^\r]+$")
+        self.assertRegex(error, rb"^holdfast-agent: files/app: stopped by request\r\nhint: no snapshot was created; [^\r]+$")
 
     def test_a_reader_that_went_away_is_a_failure_not_a_crash(self) -> None:
         self.made().run("backup")
