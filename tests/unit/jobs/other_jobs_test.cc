@@ -166,6 +166,29 @@ TEST_CASE("probe job: what is not mounted, or mounted and empty, is not healthy"
   REQUIRE(info.missing.empty());
 }
 
+TEST_CASE("init and backup jobs: a repository on a file system that is not mounted is unavailable") {
+  MountsFixture fixture;
+  RepositoryAddress address = NewAddress(fixture, "password");
+  address.url = "file:" + fixture.point + "/repository";
+  (void)fixture.storages[address.url];  // there, and empty
+  const std::string reason = fmt::format("nothing is mounted at \"{}\"", fixture.point);
+
+  const auto refused = RunInit(fixture.MountContext(), address);
+  REQUIRE_FAILS(refused, ErrorCode::kUnavailable, reason);
+  REQUIRE(refused.error().hint() == "mount " + fixture.point);
+  REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "password");
+  REQUIRE_OK(WriteFileAtomic(address.password_file, AsBytes("secret\n"), 0600));
+  const auto opened = RepositorySession::Open(fixture.MountContext(), address, LockUse::kNone);
+  REQUIRE_FAILS(opened, ErrorCode::kUnavailable, reason);
+
+  fixture.Mount(fixture.point);
+  REQUIRE_FAILS(RepositorySession::Open(fixture.MountContext(), address, LockUse::kNone),
+                ErrorCode::kNotFound, "no repository exists");
+  REQUIRE_OK(RunInit(fixture.MountContext(), address));
+  fixture.Mount("/");
+  REQUIRE_OK(RepositorySession::Open(fixture.MountContext(), address, LockUse::kNone));
+}
+
 TEST_CASE("backup job: what is not mounted is missing from the snapshot") {
   MountsFixture fixture;
   const BackupReport partial = RunBackup(fixture.MountContext(), fixture.AllSources(), "");
