@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "agent/jobs/mount_check.h"
 #include "agent/jobs/password_file.h"
 #include "common/base/format.h"
 #include "common/io/host.h"
@@ -19,6 +20,9 @@ Result<InitReport> RunInit(const JobContext& context, const RepositoryAddress& a
   Result<std::unique_ptr<Storage>> storage = context.open_storage(
       {.url = address.url, .s3 = address.s3, .first_answer_within = context.first_answer_within});
   if (!storage) return Fail(std::move(storage).error().While(what));
+  // Otherwise the repository would be below the mount point, hidden once that is mounted.
+  if (auto unmounted = UnmountedRepository(context, address.url); unmounted)
+    return Fail(std::move(*unmounted).While(what));
   Result<bool> made = MakePasswordFile(address.password_file, *context.random);
   if (!made) return Fail(std::move(made).error().While(what));
   report.password_made = *made;

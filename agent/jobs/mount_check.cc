@@ -19,6 +19,11 @@ std::string RealPath(const std::string& path) {
   return real;
 }
 
+std::string NothingMounted(const filetree::Unmounted& one) {
+  return fmt::format("nothing is mounted at {}, although {} has an entry for it", Quote(one.point),
+                     one.said_by);
+}
+
 }  // namespace
 
 std::vector<ConfiguredPath> ConfiguredPaths(const JobContext& context,
@@ -43,13 +48,22 @@ std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSetti
   for (const auto& [option, path] : ConfiguredPaths(context, settings)) {
     for (const filetree::Unmounted& one :
          filetree::FindUnmounted(RealPath(path), context.mount_sources)) {
-      missing.push_back({path,
-                         fmt::format("nothing is mounted at {}, although {} has an entry for it",
-                                     Quote(one.point), one.said_by),
-                         fmt::format("mount {}", one.point)});
+      missing.push_back({path, NothingMounted(one), fmt::format("mount {}", one.point)});
     }
   }
   return missing;
+}
+
+std::optional<Error> UnmountedRepository(const JobContext& context, std::string_view url) {
+  constexpr std::string_view kFileUrl = "file:/";
+  if (!url.starts_with(kFileUrl)) return std::nullopt;
+  const std::string path = RealPath(std::string(url.substr(kFileUrl.size() - 1)));
+  for (const filetree::Unmounted& one : filetree::FindUnmounted(path, context.mount_sources)) {
+    if (one.point.starts_with(path + "/")) continue;  // below it, which no repository needs
+    return Error(ErrorCode::kUnavailable, NothingMounted(one))
+        .WithHint(fmt::format("mount {}", one.point));
+  }
+  return std::nullopt;
 }
 
 std::vector<Missing> EmptyMountPoints(const JobContext& context, const SourceSettings& settings) {

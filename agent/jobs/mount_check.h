@@ -1,7 +1,10 @@
-// The paths in a source's settings, and whether their file systems are mounted.
+// The paths in a source's settings, and the repositories' directories: whether their file systems
+// are mounted.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/jobs/job_context.h"
@@ -22,6 +25,10 @@ std::vector<ConfiguredPath> ConfiguredPaths(const JobContext& context,
 std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSettings& settings);
 // Paths that are mount points with nothing in them.
 std::vector<Missing> EmptyMountPoints(const JobContext& context, const SourceSettings& settings);
+
+// kUnavailable if fstab or a mount unit puts the directory of a repository's `url` ("file:/...") on
+// a file system that is not mounted. nullopt for other URLs, and where nothing can be known.
+std::optional<Error> UnmountedRepository(const JobContext& context, std::string_view url);
 
 // Adds to `missing`, instead of what it says of the same paths.
 void AddMissing(std::vector<Missing> more, std::vector<Missing>& missing);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/jobs/bandwidth.h"
+#include "agent/jobs/mount_check.h"
 #include "common/base/format.h"
 #include "common/io/fd.h"
 #include "common/io/secret_file.h"
@@ -191,6 +192,10 @@ Result<void> RepositorySession::OpenRepository(const JobContext& context) {
   if (context.settings != nullptr) options.index_cache = context.settings->state_dir + "/cache";
   auto opened = repository::Repository::Open(*std::move(storage), password, options,
                                              *context.random, *context.clock);
+  if (!opened && opened.error().code() == ErrorCode::kNotFound) {
+    if (auto unmounted = UnmountedRepository(context, address_.url); unmounted)
+      return Fail(std::move(*unmounted).While(what));
+  }
   // A repository without a name is called by its URL, which the error names.
   if (!opened && address_.name.empty() && opened.error().code() == ErrorCode::kNotFound) {
     return Fail(std::move(opened).error());

@@ -11,19 +11,13 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// "etcd/main, files/app"; of many the first, and how many more.
+// "etcd/main, files/app"; of many their number, which a narrow table keeps, and the first.
 std::string SourcesText(const v1::AgentView& agent) {
-  constexpr int kShown = 2;
+  constexpr int kShown = 3;
   std::vector<std::string> sources;
-  for (const v1::ConfiguredSource& source : agent.sources()) {
-    const bool is_last = static_cast<int>(sources.size()) == kShown;
-    if (is_last && agent.sources_size() > kShown + 1) {
-      return fmt::format("{} and {} more", Joined(sources),
-                         FormatCount(static_cast<std::uint64_t>(agent.sources_size() - kShown)));
-    }
-    sources.push_back(source.source());
-  }
-  return Joined(sources, "none");
+  for (const v1::ConfiguredSource& source : agent.sources()) sources.push_back(source.source());
+  if (agent.sources_size() <= kShown) return Joined(sources, "none");
+  return fmt::format("{}: {}, ...", FormatCount(sources.size()), sources.front());
 }
 
 std::string AgentsText(const std::vector<v1::AgentView>& agents, WallTime now, Screen screen) {

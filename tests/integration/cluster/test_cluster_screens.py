@@ -81,7 +81,7 @@ class ClusterScreens(Case):
         with self.subTest("agent list"):
             agents = self.shown("agent", "list")
             self.assert_fits(agents)
-            self.assertRegex(agents.rest[1], rf"^{re.escape(NODE)} +connected ")
+            self.assertRegex(agents.rest[1], rf"^{re.escape(NODE)} +connected .* 200: ")
 
     def test_a_restore_shows_what_and_how_much(self) -> None:
         one = f"files/{NAMES[7]}"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from transcript import SRV, Transcript, edited, mounted, moved_away
+from transcript import SRV, Transcript, covered, edited, mounted, moved_away
 
 from lib import Authority, EtcdCluster, HAProxy, Process, WebServer, agent_program, free_port, run, service_program, wait_until
 
@@ -193,8 +193,10 @@ def repositories(transcript: Transcript, node: Node) -> None:
     with moved_away(REPOSITORY):
         mistake("the repository's directory does not exist", "holdfast-agent backup files/app", 1, object="main")
         REPOSITORY.mkdir()
-        mistake("the repository is not mounted", "holdfast-agent backup files/app", 1, object="main",
-                absent=[REPOSITORY / "data"])
+        with covered(Path("/etc/fstab"), f"/dev/sdb1 {REPOSITORY} ext4 defaults 0 2\n"):
+            mistake("the repository is not mounted", "holdfast-agent backup files/app", 5, object="main",
+                    absent=[REPOSITORY / "data"])
+            mistake("and then `init`", "holdfast-agent init", 5, object="main", absent=[REPOSITORY / "data"])
         REPOSITORY.rmdir()
     full_disk(transcript)
     mistake("a wrong path of the repository, without a configuration",

@@ -158,6 +158,19 @@ def mounted(path: Path, size: str = "") -> Iterator[None]:
         run(["umount", str(path)])
 
 
+@contextlib.contextmanager
+def covered(path: Path, content: str) -> Iterator[None]:
+    """With another content of an existing file, until the end of the block. The file itself is not changed."""
+    cover = SRV / f".{path.name}"
+    cover.write_text(content)
+    run(["mount", "--bind", str(cover), str(path)])
+    try:
+        yield
+    finally:
+        run(["umount", str(path)])
+        cover.unlink()
+
+
 def namespaces_are_possible() -> bool:
     return os.geteuid() == 0 and subprocess.run([*_NAMESPACES, "true"], stderr=subprocess.DEVNULL).returncode == 0
 

@@ -166,9 +166,10 @@ TEST_CASE("probe job: what is not mounted, or mounted and empty, is not healthy"
   REQUIRE(info.missing.empty());
 }
 
-TEST_CASE("init and backup jobs: a repository on a file system that is not mounted is unavailable") {
+TEST_CASE(
+    "init and backup jobs: a repository on a file system that is not mounted is unavailable") {
   MountsFixture fixture;
-  RepositoryAddress address = NewAddress(fixture, "password");
+  RepositoryAddress address = NewAddress(fixture, "new-password");
   address.url = "file:" + fixture.point + "/repository";
   (void)fixture.storages[address.url];  // there, and empty
   const std::string reason = fmt::format("nothing is mounted at \"{}\"", fixture.point);
@@ -176,7 +177,7 @@ TEST_CASE("init and backup jobs: a repository on a file system that is not mount
   const auto refused = RunInit(fixture.MountContext(), address);
   REQUIRE_FAILS(refused, ErrorCode::kUnavailable, reason);
   REQUIRE(refused.error().hint() == "mount " + fixture.point);
-  REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "password");
+  REQUIRE_FAILS(ReadWholeFile(address.password_file), ErrorCode::kNotFound, "new-password");
   REQUIRE_OK(WriteFileAtomic(address.password_file, AsBytes("secret\n"), 0600));
   const auto opened = RepositorySession::Open(fixture.MountContext(), address, LockUse::kNone);
   REQUIRE_FAILS(opened, ErrorCode::kUnavailable, reason);
