@@ -132,7 +132,7 @@ class BackupVerb final : public AgentVerb {
     for (Error error : jobs::ErrorsOf(report)) {
       if (error.code() == ErrorCode::kCancelled && error.hint().empty()) {
         error = std::move(error).WithHint(
-            "no snapshot was created; the next backup reuses the data that is already stored");
+            "no snapshot was created; the next backup reuses the stored data");
       }
       program.ShowError(error);
     }

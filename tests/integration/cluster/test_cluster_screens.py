@@ -51,7 +51,7 @@ class ClusterScreens(Case):
         with self.subTest("run show"):
             shown = self.shown("run", "show", run)
             self.assert_fits(shown)
-            self.assertIn(": before the upgrade of everything", "\n".join(shown.rest))
+            self.assertIn(": before the upgrade of everything", " ".join(" ".join(shown.rest).split()))
             self.assert_sources(shown, shortened + "backup")
             sources = re.findall(r"^[0-9a-f]{8}  \S+  files/(\S+)", "\n".join(shown.rest), re.MULTILINE)
             self.assertEqual(sources, NAMES)
