@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Alertmanager, Authority, Case, Restic, main, run, service_program, wait_until, write_config
+from lib import Agent, Alertmanager, Authority, Case, ExitPage, Restic, main, run, service_program, wait_until, write_config
 from lib.cluster import Cluster
 from lib.places import ROOT
 
@@ -178,6 +178,31 @@ class Backup(Case):
         for _ in range(2):
             run([script, *arguments, "--to-api", third.url, "main"], env=environment)
             self.assertEqual(alike(third.silences()), alike(server.silences()))
+
+    def test_the_exit_page_as_written(self) -> None:
+        server = self.started("live")
+        ids = set(server.add_silences([server.silence("a", str(n)) for n in range(20)]))
+        self.agent_of(server.source()).run("backup")
+        fresh, running = Alertmanager(self.directory / "fresh"), self.started("running")
+        scratch = self.directory / "scratch"
+        for directory in (fresh.storage, scratch):
+            directory.mkdir()
+        page = ExitPage("alertmanager", self.directory, self.directory / "agent" / "repository",
+                        {"/tmp/am": str(self.directory / "am"), "/tmp/silences.json": str(self.directory / "silences.json"),
+                         "/var/lib/prometheus/alertmanager": str(fresh.storage), "http://127.0.0.1:9093": running.url,
+                         "NODE": "test-1", "-C / ": f"-C {scratch} ",
+                         "/etc/prometheus/alertmanager.yml": f"{scratch}{server.config}"})
+        page.program("amtool", f'exec {service_program("alertmanager", "amtool")} "$@"')
+
+        self.assertIn("alertmanager/main", page.run(0))
+        page.run(1)
+        self.addCleanup(fresh.kill)
+        self.assertEqual(set(fresh.start().silences()), ids)
+        page.run(2)
+        self.assertEqual(alike(running.silences()), alike(server.silences()))
+        self.assertIn("SUCCESS", page.run(3))
+
+        self.assertEqual(page.end(), [f"-R prometheus: {fresh.storage}"])
 
 
 class Clustered(Case):

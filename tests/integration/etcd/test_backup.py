@@ -1,12 +1,13 @@
 """Backups of a real cluster with TLS and authentication, and their way back by restic and etcd's own tools."""
 
 import json
+import re
 import shutil
 
 from rig import KEYS, SERVICE, fresh_cluster, make_agent, run_tests, secured_cluster, source_of, tools_path
-from lib import Case, Restic, Writer, run
+from lib import Case, EtcdCluster, ExitPage, Restic, Writer, run
 from lib.counts import assert_counts
-from lib.places import ROOT, service_version
+from lib.places import ROOT, SERVICES, service_version
 
 
 class Backup(Case):
@@ -156,6 +157,56 @@ class Backup(Case):
 
         self.assertEqual(report["endpoint"], self.cluster.endpoints[1])
         self.assertIn(first.client_url, " ".join(report["warnings"]))
+
+
+class ByHand(Case):
+    def test_the_exit_page_as_written(self) -> None:
+        live = EtcdCluster(self.directory / "live", SERVICE, 3)
+        self.addCleanup(live.stop)
+        live.start()
+        live.fill(500)
+        expected = live.state()
+        conf = self.directory / "etcd.conf"
+        conf.write_text("own\n")
+        agent = make_agent(self.directory / "by-hand", live.source(files=[str(conf)]))
+        agent.run("backup")
+        live.stop()
+        fresh = fresh_cluster(self.directory / "by-hand" / "fresh", live)
+        self.addCleanup(fresh.stop)
+        scratch = self.directory / "scratch"
+        scratch.mkdir()
+        urls = ",".join(f"db-{number}=https://10.0.0.{number}:2380" for number in (1, 2, 3))
+        page = ExitPage("etcd", self.directory / "by-hand", self.directory / "by-hand" / "repository",
+                        {"/tmp/etcd-restore": str(self.directory / "restored"), urls: fresh.initial_cluster,
+                         "restored-1": fresh.token, "NODE": "test-1", "-C / ": f"-C {scratch} ",
+                         # As the page says of etcd 3.4.
+                         "etcdutl": "ETCDCTL_API=3 etcdctl" if live.is_3_4 else "etcdutl"})
+        for tool in ("etcdctl", "etcdutl"):
+            servers = f"ETCDCTL_API=3 ETCDCTL_ENDPOINTS={fresh.endpoints[0]} " if tool == "etcdctl" else ""
+            page.program(tool, f'{servers}exec {SERVICES}/{SERVICE}/bin/{tool} "$@"')
+
+        self.assertIn("etcd/main", page.run(0))
+        saved, counted = re.findall(r"[0-9a-f]{64}", page.run(1))
+        self.assertEqual(saved, counted)
+        files = self.directory / "restored" / "etcd" / "main"
+        for number, member in enumerate(fresh.members, 1):
+            copied = self.directory / "by-hand" / f"copied-{number}"
+            copied.mkdir()
+            shutil.copy(files / "data" / "snapshot.db", copied)
+            page.shell(f"cd {copied}")
+            page.run(2, {"/var/lib/etcd": str(member.data_dir), "--name db-1": f"--name {member.name}",
+                         "--initial-advertise-peer-urls https://10.0.0.1:2380":
+                         f"--initial-advertise-peer-urls {member.peer_url}"})
+        page.shell(f"cd {files}")
+        page.run(3)
+        self.assertEqual((scratch / str(conf)[1:]).read_text(), "own\n")
+        fresh.start()
+        self.assertEqual(fresh.state(), expected)
+        self.assertIn("OK", page.run(4))
+        page.run(5)
+
+        self.assertEqual(page.end(), [f"-R etcd:etcd {member.data_dir}" for member in fresh.members])
+        self.assertEqual(fresh.ctl("get", "restored", "--print-value-only").strip(), "ok")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Case, Tree, main, run, scan, write_config
+from lib import Agent, Case, ExitPage, Tree, main, run, scan, write_config
 from lib.places import ROOT, service_program
 
 
@@ -58,6 +58,31 @@ class WithoutUs(Case):
         self.assertIn("not a new or empty directory", done.stderr)
         done = self.exit("--to", str(self.directory / "none"), "other", expect=1)
         self.assertIn("exit/files:", done.stderr)
+
+
+class ByHand(Case):
+    def test_the_page_as_written(self) -> None:
+        live, out = self.directory / "myapp", self.directory / "out"
+        tree = Tree(live)
+        tree.file("conf.d/main.conf", b"good", 0o640)
+        tree.symlink("current", "conf.d")
+        tree.stamp()
+        agent = Agent(write_config(self.directory, [{"kind": "files", "name": "app", "paths": [str(live)]}]))
+        agent.run("init")
+        agent.run("backup", "files/app")
+        expected = scan(live)
+        (live / "conf.d" / "main.conf").write_text("broken")
+        broken = scan(live)
+        page = ExitPage("files", self.directory, self.directory / "repository",
+                        {"/srv/rescued": str(out), "/etc/myapp": str(live)})
+
+        self.assertIn("files/app", page.run(0))
+        self.assertTrue((out / ".restic" / "files" / "app" / "manifest.json").is_file())
+        page.run(1)
+
+        page.end()
+        self.assertEqual(scan(live), expected)
+        self.assertEqual(scan(self.directory / "myapp.old"), broken)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """docs/exit/kafka.md: restic, Kafka's own tools and a shell script alone bring a cluster back, record for record."""
 
+import json
 import os
 import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import Agent, Case, KafkaClient, KafkaCluster, Record, main, run, wait_until, write_config
+from lib import Agent, Case, ExitPage, KafkaClient, KafkaCluster, Record, main, run, wait_until, write_config
 from lib.kafka_log import records_in
 from lib.places import ROOT, service_program
 
@@ -247,6 +248,64 @@ class WithoutUs(Case):
         told = self.old.tool("kafka-dump-log", "--cluster-metadata-decoder", "--files", str(log))
         self.assertRegex(told, r'"USER_SCRAM_CREDENTIAL_RECORD".*"name":"ben"')
         self.assertRegex(told, r'"CLIENT_QUOTA_RECORD".*"producer_byte_rate"')
+
+
+class ByHand(Case):
+    def test_the_page_as_written(self) -> None:
+        old, new = (KafkaCluster(self.directory / name, "kafka41", 1, authorizer=True) for name in ("old", "new"))
+        for cluster in (old, new):
+            self.addCleanup(cluster.kill)
+            cluster.start()
+        old.create_topic("orders", 3, config=FOR_EVER)
+        client = old.admin()
+        client.load("orders", 300, 100, keys=20)
+        client.commit("billing", {("orders", 0): 3, ("orders", 1): 5})
+        source = {"kind": "kafka", "name": "main", "bootstrap": [old.bootstrap()], "log_dirs": [str(old.log_dir(1))]}
+        agent = Agent(write_config(self.directory, [source]))
+        agent.run("init")
+        agent.run("backup")
+        restored = self.directory / "restored"
+        page = ExitPage("kafka", self.directory, self.directory / "repository",
+                        {"/tmp/kafka-restore": str(restored), "NODE": "test-1", "--replication-factor 3": "--replication-factor 1",
+                         "--bootstrap-server ...": f"--bootstrap-server {new.admin().properties['bootstrap.servers']}",
+                         "/var/lib/kafka": str(new.log_dir(1)), "billing.csv": str(self.directory / "billing.csv")})
+        tools = Path(service_program("kafka41", "kafka-topics")).parent
+        options = f"-XX:-UsePerfData -Djava.io.tmpdir={self.directory}"
+        for tool in ("topics", "consumer-groups", "acls", "configs", "dump-log"):
+            page.program(f"kafka-{tool}.sh", f'KAFKA_OPTS="{options}" exec {tools}/kafka-{tool} "$@"')
+        offsets = f'java -Xmx256m {options} -cp "{tools.parent}/lib/*" org.apache.kafka.tools.GetOffsetShell'
+        page.program("kafka-get-offsets.sh", f'exec {offsets} "$@"')
+
+        self.assertIn("kafka/main", page.run(0))
+        page.run(1)
+        for number in range(3):
+            new.wait_for_leader("orders", number)
+        new.stop()
+        for number in range(3):
+            page.run(2, {"orders-0": f"orders-{number}", "orders/0/": f"orders/{number}/"})
+        new.start()
+        for number in range(3):
+            new.wait_for_isr("orders", {1}, number)
+        ends = {(topic, int(number)): int(end) for topic, number, end
+                in re.findall(r"^(orders):(\d):(\d+)$", page.run(3), re.MULTILINE)}
+        data = restored / "kafka" / "main" / "data"
+        partitions = [json.loads((data / f"topics/orders/{number}/partition.json").read_text()) for number in range(3)]
+        self.assertEqual(ends, {("orders", number): int(one["all"]["last_offset"]) + 1
+                                for number, one in enumerate(partitions)})
+        self.assertEqual(sort(new.admin().consume("orders")), sort(client.consume("orders")))
+        (self.directory / "billing.csv").write_text("orders,0,3\norders,1,5\n")
+        page.run(4)
+        self.assertEqual(new.admin().committed("billing"), client.committed("billing"))
+        page.run(5)
+        self.assertIn("principal=User:anna", new.tool("kafka-acls", "--list"))
+        self.assertIn("retention.ms=604800000", new.tool("kafka-configs", "--describe", "--topic", "orders"))
+        self.assertIn("FEATURE_LEVEL_RECORD", page.run(6))
+        page.shell(f"cd {data.parent}")
+        records = page.run(7)
+        self.assertIn("isvalid: true", records)
+        self.assertNotIn("isvalid: false", records)
+
+        self.assertEqual(len(page.end()), 3)
 
 
 def sort(records: list[Record]) -> list[Record]:

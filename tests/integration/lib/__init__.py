@@ -18,6 +18,7 @@ from .case import Case, main, make_directory
 from .certificates import Authority
 from .etcd import EtcdCluster, Writer
 from .exclusive import ExclusiveLocks
+from .exit_page import ExitPage
 from .haproxy import HAProxy, Load, MapHAProxy, WebServer
 from .kafka import KafkaCluster
 from .kafka_client import KafkaClient, KafkaError, Record, odd_records
@@ -38,6 +39,7 @@ __all__ = [
     "Authority",
     "Case",
     "EtcdCluster",
+    "ExitPage",
     "ExclusiveLocks",
     "Finished",
     "HAProxy",

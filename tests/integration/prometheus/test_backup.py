@@ -12,7 +12,7 @@ import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from lib import (Agent, Authority, Case, MetricsEndpoint, Prometheus, Restic, main, run, service_program, wait_until,
+from lib import (Agent, Authority, Case, ExitPage, MetricsEndpoint, Prometheus, Restic, main, run, service_program, wait_until,
                  write_config)
 from lib.cluster import Cluster
 from lib.places import ROOT
@@ -308,6 +308,29 @@ class Backup(Case):
         arguments = ["--repository", str(repository), "--password-file", str(password), "--data-dir", str(data), "main"]
         run([script, *arguments], env=environment)
         self.assertIn("already exists", run([script, *arguments], env=environment, expect=1).stderr)
+        self.assert_same_up_to(live, self.on_data(data), position, turns)
+
+    def test_the_exit_page_as_written(self) -> None:
+        live = self.loaded()
+        agent = self.agent_of(live.source())
+        turns = self.endpoint.late_turns - 1
+        position = agent.json("backup")["sources"][0]["position"]["time"]
+        data, scratch = self.directory / "metrics2", self.directory / "scratch"
+        for directory in (data / "other-block", scratch):
+            directory.mkdir(parents=True)
+        page = ExitPage("prometheus", self.directory, self.directory / "agent" / "repository",
+                        {"/var/lib/prometheus/metrics2": str(data), "/var/lib/prometheus/out": str(self.directory / "out"),
+                         "NODE": "test-1", "-C / ": f"-C {scratch} ",
+                         "/etc/prometheus/prometheus.yml": f"{scratch}{live.config}"})
+        page.program("promtool", f'exec {service_program("prometheus", "promtool")} "$@"')
+
+        page.run(0)
+        self.assertIn("prometheus/main", page.run(1))
+        self.assertIn(live.blocks()[0], page.run(2))
+        self.assertIn("SUCCESS", page.run(3))
+
+        self.assertEqual(page.end(), [f"-R prometheus: {data}"])
+        self.assertTrue((self.directory / "metrics2.old" / "other-block").is_dir())
         self.assert_same_up_to(live, self.on_data(data), position, turns)
 
 

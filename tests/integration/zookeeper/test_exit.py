@@ -4,9 +4,16 @@ import os
 from pathlib import Path
 
 from rig import ensemble, make_agent, run_tests, source_of
-from lib import Case, ZooKeeperEnsemble, run
+from lib import Case, ExitPage, ZooKeeperEnsemble, run
 from lib.places import ROOT, service_program
 from lib.zookeeper_client import create
+
+# nc HOST PORT, which a machine need not have.
+NC = """import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as one:
+    one.sendall(sys.stdin.buffer.read())
+    while piece := one.recv(65536): sys.stdout.buffer.write(piece)
+"""
 
 
 class WithoutUs(Case):
@@ -51,6 +58,31 @@ class WithoutUs(Case):
             self.exit("--data-dir", str(member.data_dir), "--id", str(number), "main")
             self.assertIn("move it aside", self.exit("--data-dir", str(member.data_dir), "main", expect=1))
         self.check(new)
+
+    def test_the_page_as_written(self) -> None:
+        new = self.ensemble("new")
+        scratch = self.directory / "scratch"
+        scratch.mkdir()
+        page = ExitPage("zookeeper", self.directory, self.directory / "agent" / "repository",
+                        {"/tmp/zookeeper-restore": str(self.directory / "restored"), "NODE": "test-1",
+                         "-C / ": f"-C {scratch} ", "127.0.0.1 2181": " ".join(map(str, new.members[3].address))})
+        page.program("nc", f'exec python3 -c "{NC}" "$@"')
+
+        self.assertIn("zookeeper/main", page.run(0))
+        for number, member in new.members.items():
+            member.data_dir.mkdir(parents=True, exist_ok=True)
+            page.run(1, {"/var/lib/zookeeper": str(member.data_dir), "echo 1 >": f"echo {number} >"})
+            self.assertEqual((member.data_dir / "myid").read_text(), f"{number}\n")
+        page.run(2)
+        config = self.old.members[1].config
+        self.assertEqual((scratch / str(config)[1:]).read_text(), config.read_text())
+        new.start()
+        self.assertIn(f"Node count: {self.count}\n", page.run(3))
+
+        self.assertEqual(page.end(), [f"-R zookeeper:zookeeper {one.data_dir}" for one in new.members.values()])
+        with new.client(3) as client:
+            client.sync()
+            self.assertEqual(client.tree(), self.tree)
 
     def test_logs_apart(self) -> None:
         new = self.ensemble("new", own_log_dir=True)
