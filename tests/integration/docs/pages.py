@@ -1,6 +1,7 @@
 """Reads the commands and the output that a Markdown page shows, and compares output with what a program printed."""
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,11 +36,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def steps(text: str) -> list[Step]:
-    """The commands of all console blocks. A line that begins with `$ ` or `machine$ ` is a command."""
+    """The commands of all console blocks. A line that begins with `$ `, `machine$ ` or, for root, `machine# ` is a
+    command."""
     found: list[Step] = []
     for block in blocks(text, "console"):
         for line in block.splitlines():
-            if command := re.fullmatch(r"([a-z0-9-]*)\$ (.*)", line):
+            if command := re.fullmatch(r"([a-z0-9-]*(?=\$)|[a-z0-9-]+(?=#))[$#] (.*)", line):
                 found.append(Step(command[1], command[2]))
             else:
                 found[-1].output.append(line)
@@ -58,3 +60,34 @@ def difference(shown: list[str], printed: list[str]) -> str:
     if re.fullmatch(pattern, "".join(line + "\n" for line in got)):
         return ""
     return "the page shows:\n" + "\n".join(shown) + "\nthe program prints:\n" + "\n".join(printed)
+
+
+@dataclass
+class CommandLine:
+    page: str
+    line: int
+    words: list[str]  # of one of Holdfast's programs, without redirections, pipes and comments
+    is_in_text: bool  # where arguments may be left out
+
+
+def command_lines(page: Path) -> list[CommandLine]:
+    """Every command line of Holdfast's programs that a page shows, in blocks and in the text."""
+    found: list[CommandLine] = []
+    fenced, before = "", ""
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        text = line.strip()
+        if text.startswith("```"):
+            fenced = "" if fenced else text.removeprefix("```") or "plain"
+            continue
+        if fenced == "yaml":
+            continue
+        texts = re.findall(r"`([^`]+)`", text)
+        if fenced:
+            text = before + text
+            before = text.removesuffix("\\") if text.endswith("\\") else ""
+            texts = [] if before else [re.sub(r"^[a-z0-9-]*[$#] ", "", text)]
+        for shown in texts:
+            if re.match(r"holdfast(-agent|-controller)? ", shown) and "..." not in shown.split("#")[0]:
+                command = re.split(r" (?:[|>&;]|2>)", shown)[0]
+                found.append(CommandLine(page.name, number, shlex.split(command, comments=True), not fenced))
+    return found

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from docs.pages import Step, blocks, difference, section, steps
+from docs.pages import Step, blocks, command_lines, difference, section, steps
 from lib import Agent, Case, main, service_program, wait_until, write_config
 from lib.cluster import Cluster
 from lib.places import BUILD, ROOT
@@ -87,6 +88,32 @@ class Pages(Case):
 
         (restored,) = staging.rglob("index.html")
         self.assertEqual(restored.read_text(), "hello\n")
+
+
+# Strings of file formats, and a place holder, which begin like commands.
+NO_COMMANDS = {"holdfast archive", "holdfast node 1", "holdfast help COMMAND"}
+
+
+class CommandLines(Case):
+    def test_every_command_line_of_the_documentation_is_valid(self) -> None:
+        """Each fails for want of a configuration, a controller or a key, but not for the way it is written."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
+        for name in ("HOLDFAST_AGENT_CONFIG", "HOLDFAST_CONTROLLER_CONFIG", "HOLDFAST_CONTROLLER"):
+            environment[name] = str(self.directory / "none")
+        invalid, count = [], 0
+        for page in sorted([README, *ROOT.glob("docs/**/*.md")]):
+            for shown in command_lines(page):
+                if " ".join(shown.words) in NO_COMMANDS:
+                    continue
+                count += 1
+                done = subprocess.run([BUILD / "bin" / shown.words[0], *shown.words[1:]], cwd=self.directory, text=True,
+                                      env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, timeout=60, check=False)
+                is_short = shown.is_in_text and re.search(r" is missing$| needs a value: ", done.stdout, re.MULTILINE)
+                if "--help`" in done.stdout and not is_short:
+                    invalid.append(f"{page.name}:{shown.line}: {shlex.join(shown.words)}: {done.stdout.splitlines()[0]}")
+        self.assertEqual(invalid, [])
+        self.assertGreater(count, 150)
 
 
 main("restic")

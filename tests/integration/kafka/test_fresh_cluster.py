@@ -231,7 +231,7 @@ class FreshCluster(Case):
         order = ("restore", "latest:kafka/main", "--node", NODES[1], "--to-target", "fresh", "--yes")
         told = cluster.call(*order, "--dry-run", operator=True).stdout
         self.assertIn("a dry run, which changed nothing", told)
-        self.assertRegex(told, r"topic +plain-07 +plain-07 +3 +24[ ,]?\d{3} .* made")
+        self.assertRegex(told, r"topic +plain-07 +plain-07 +3 +24[ ,]?\d{3} .* created")
         some = ("--topic", "plain-0*", "--rename", "plain-07=seven")
         [task] = self.restore(cluster, *some, "--dry-run")["tasks"]
         plan = task["report"]["restored"]["plan"]

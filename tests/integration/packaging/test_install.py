@@ -329,7 +329,7 @@ class Script(Case):
 
         self.assertEqual([path.read_text() for path in kept], ["data\n"] * 2)
         self.assertIn("holdfast:", self.users()["passwd"])
-        self.assertIn("holds data", told)
+        self.assertIn("has data", told)
 
     def test_examples_are_valid(self) -> None:
         self.install("all", "--build", str(BUILD))
