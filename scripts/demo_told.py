@@ -179,7 +179,8 @@ def _speak(argv: list[str], directory: Path, env: dict[str, str], seconds: int):
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns(), 0, 0))
             os.chdir(directory)
-            os.execvpe(argv[0], argv, {**os.environ, **env})
+            # What Screen understands, whatever the demo itself runs in.
+            os.execvpe(argv[0], argv, {**os.environ, "TERM": "xterm", **env})
         finally:
             os._exit(127)
     ended = False
