@@ -66,12 +66,12 @@ def difference(shown: list[str], printed: list[str]) -> str:
 class CommandLine:
     page: str
     line: int
-    words: list[str]  # of one of Holdfast's programs, without redirections, pipes and comments
+    words: list[str]  # of a program of Holdfast or a script in scripts/exit, without redirections, pipes and comments
     is_in_text: bool  # where arguments may be left out
 
 
 def command_lines(page: Path) -> list[CommandLine]:
-    """Every command line of Holdfast's programs that a page shows, in blocks and in the text."""
+    """Every command line of Holdfast's programs and exit scripts that a page shows, in blocks and in the text."""
     found: list[CommandLine] = []
     fenced, before = "", ""
     for number, line in enumerate(page.read_text().splitlines(), 1):
@@ -87,7 +87,7 @@ def command_lines(page: Path) -> list[CommandLine]:
             before = text.removesuffix("\\") if text.endswith("\\") else ""
             texts = [] if before else [re.sub(r"^[a-z0-9-]*[$#] ", "", text)]
         for shown in texts:
-            if re.match(r"holdfast(-agent|-controller)? ", shown) and "..." not in shown.split("#")[0]:
+            if re.match(r"(holdfast(-agent|-controller)?|scripts/exit/\w+) ", shown) and "..." not in shown.split("#")[0]:
                 command = re.split(r" (?:[|>&;]|2>)", shown)[0]
                 found.append(CommandLine(page.name, number, shlex.split(command, comments=True), not fenced))
     return found
