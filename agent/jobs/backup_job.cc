@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "common/base/format.h"
+
 namespace holdfast::jobs {
 namespace {
 
