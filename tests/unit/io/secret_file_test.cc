@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "common/base/format.h"
 #include "common/io/atomic_file.h"
 #include "common/io/fd.h"
 #include "tests/support/catch.h"
