@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "common/base/format.h"
 #include "common/bus/admin_server.h"
 #include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"

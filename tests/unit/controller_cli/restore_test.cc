@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/format.h"
 #include "common/trust/envelope.h"
 #include "tests/support/catch.h"
 #include "tests/support/operator_fixture.h"
