@@ -5,6 +5,7 @@
 #if __has_include(<catch2/catch.hpp>)
 #include <catch2/catch.hpp>
 #else
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_message.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -19,7 +20,9 @@
 namespace Catch {
 using Matchers::EndsWith;
 using Matchers::Equals;
+using Matchers::Matches;
 using Matchers::StartsWith;
 inline auto Contains(const std::string& text) { return Matchers::ContainsSubstring(text); }
 }  // namespace Catch
+using Catch::Approx;
 #endif

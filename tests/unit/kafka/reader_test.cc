@@ -48,7 +48,7 @@ Story ReadToEnds(Reader& reader, std::size_t tags) {
   Story story;
   std::size_t ended = 0;
   while (ended < tags) {
-    for (const ReadEvent& event : Unwrap(reader.Next(kLimit, {}))) {
+    for (const auto events = Unwrap(reader.Next(kLimit, {})); const ReadEvent& event : events) {
       std::string& line = story[event.tag];
       line += (line.empty() ? "" : " ") + Told(event);
       if (event.kind != ReadEvent::Kind::kRecord) ++ended;
@@ -67,7 +67,7 @@ TEST_CASE("kafka reader: records come as they were written") {
 
   std::vector<std::string> records;
   while (records.size() < 4) {
-    for (const ReadEvent& event : Unwrap(reader->Next(kLimit, {}))) {
+    for (const auto events = Unwrap(reader->Next(kLimit, {})); const ReadEvent& event : events) {
       if (event.kind != ReadEvent::Kind::kRecord) continue;
       CHECK(event.tag == 7);
       CHECK(event.timestamp_type == TimestampType::kCreateTime);
@@ -94,11 +94,12 @@ TEST_CASE("kafka reader: headers keep their order, repeated names, and null apar
 
   std::vector<std::string> found;
   for (bool is_over = false; !is_over;) {
-    for (const ReadEvent& event : Unwrap(reader->Next(kLimit, {}))) {
+    for (const auto events = Unwrap(reader->Next(kLimit, {})); const ReadEvent& event : events) {
       is_over = event.kind == ReadEvent::Kind::kEnd;
       if (is_over) break;
       found.emplace_back("record");
-      for (const RecordHeader& header : Unwrap(reader->Headers(event)))
+      for (const auto headers = Unwrap(reader->Headers(event));
+           const RecordHeader& header : headers)
         found.push_back(std::string(header.name) + "=" + TextOf(header.value));
     }
   }

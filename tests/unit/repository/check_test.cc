@@ -1,5 +1,6 @@
 #include "common/repository/check.h"
 
+#include <algorithm>
 #include <set>
 
 #include "common/base/format.h"

@@ -1,5 +1,7 @@
 #include "common/repository/index_repair.h"
 
+#include <algorithm>
+
 #include "common/repository/check.h"
 #include "common/repository/index_file.h"
 #include "tests/support/catch.h"
