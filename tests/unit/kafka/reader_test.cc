@@ -98,8 +98,7 @@ TEST_CASE("kafka reader: headers keep their order, repeated names, and null apar
       is_over = event.kind == ReadEvent::Kind::kEnd;
       if (is_over) break;
       found.emplace_back("record");
-      for (const auto headers = Unwrap(reader->Headers(event));
-           const RecordHeader& header : headers)
+      for (const auto read = Unwrap(reader->Headers(event)); const RecordHeader& header : read)
         found.push_back(std::string(header.name) + "=" + TextOf(header.value));
     }
   }
