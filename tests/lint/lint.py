@@ -5,6 +5,7 @@ Each finding is one line, FILE:LINE: what is wrong, and what to do instead."""
 import sys
 
 import calls
+import cycles
 import files
 import layers
 import messages
@@ -14,6 +15,7 @@ from tree import Tree
 CHECKS = {
     "layers": layers.check_includes,
     "links": layers.check_links,
+    "cycles": cycles.check,
     "third_party": layers.check_third_party,
     "calls": calls.check,
     "words": files.check_words,

@@ -4,6 +4,7 @@
 import unittest
 
 import calls
+import cycles
 import files
 import layers
 import messages
@@ -92,6 +93,21 @@ class Lint(unittest.TestCase):
     def test_a_link_without_use_is_found(self):
         tree = project(**{"common/io/fd.h": "// Files.\n#pragma once\n"})
         self.assert_found(layers.check_links(tree), "links common/base and includes nothing")
+
+    def test_an_include_cycle_is_found_although_no_header_is_in_it_alone(self):
+        tree = project(
+            **{
+                "common/base/time.h": '// Times.\n#pragma once\n#include "common/base/clock.h"\n',
+                "common/base/clock.cc": '#include "common/base/clock.h"\n#include "common/base/time.h"\n',
+            }
+        )
+        path = "common/base/clock -> common/base/time -> common/base/clock"
+        self.assert_found(cycles.check(tree, known=set()), "common/base/clock.h:1", path)
+        self.assertEqual(cycles.check(tree, known={"common/base/clock"}), [])
+
+    def test_a_known_cycle_that_is_gone_must_leave_the_list(self):
+        self.assertEqual(cycles.check(project(), known=set()), [])
+        self.assert_found(cycles.check(project(), known={"common/io/fd"}), "common/io/fd", "KNOWN")
 
     def test_a_library_outside_its_room_is_found(self):
         tree = project(**{"common/io/fd.cc": "#include <openssl/evp.h>\n"})
