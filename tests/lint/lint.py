@@ -5,6 +5,7 @@ Each finding is one line, FILE:LINE: what is wrong, and what to do instead."""
 import sys
 
 import calls
+import code_wording
 import cycles
 import files
 import layers
@@ -25,6 +26,7 @@ CHECKS = {
     "scripts": files.check_scripts,
     "crash_points": files.check_crash_points,
     "wording": wording.check,
+    "code_wording": code_wording.check,
     "messages": messages.check,
 }
 

@@ -4,6 +4,7 @@
 import unittest
 
 import calls
+import code_wording
 import cycles
 import files
 import layers
@@ -282,6 +283,30 @@ class Lint(unittest.TestCase):
     def test_adjacent_literals_are_one_string(self):
         program = 'auto text = "nobo"\n    "dy asks";\n'
         self.assert_found(wording.check(project(**{"common/io/fd.cc": program})), "common/io/fd.cc:1", "nobody")
+
+    def test_markers_in_comments_and_names_are_counted_by_room(self):
+        for name, text in (
+            ("common/io/fd.cc", "// A file of its\n// own.\n"),
+            ("common/io/fd.cc", "/* Files.\n * Its id lies here. */\n"),
+            ("common/io/fd.cc", "bool is_told;\n"),
+            ("common/io/fd.cc", 'TEST_CASE("fd: whom it serves") {}\n'),
+            ("common/io/fd.proto", "message Fd {}  // of nobody\n"),
+            ("common/io/fd.py", 'def f():\n    """It begins anew."""\n'),
+            ("common/io/fd.py", "x = 1  # anew\n"),
+            ("common/io/fd.py", "def test_nobody_asks(self): pass\n"),
+        ):
+            tree = project(**{name: text})
+            self.assert_found(code_wording.check(tree, allowed={}), f"{name}:")
+            self.assertEqual(code_wording.check(tree, allowed={"common/io": 1}), [])
+            self.assert_found(code_wording.check(tree, allowed={"common/io": 2}), "lower its 2")
+
+    def test_strings_and_terms_are_no_markers_in_code(self):
+        for name, text in (
+            ("common/io/fd.cc", 'auto text = "nobody";\n'),
+            ("common/io/fd.cc", "// Runs `who`.\nauto n = CURLOPT_NOBODY;\n"),
+            ("common/io/fd.py", 'text = "anew"\n'),
+        ):
+            self.assertEqual(code_wording.check(project(**{name: text}), allowed={}), [], text)
 
 
 if __name__ == "__main__":
