@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from demo_services import KEYS, Services
-from demo_told import Failed, Told
+from demo_printer import Failed, Printer
 from lib import Agent, differences, run, scan, service_program, write_config
 
 # The agent looks for etcdctl and haproxy where it looks for every program.
@@ -23,7 +23,7 @@ def mib(count: int) -> str:
     return f"{count / (1 << 20):.1f} MiB" if count >= 1 << 20 else f"{count / 1024:.1f} KiB"
 
 
-def restic(told: Told, directory: Path, *arguments: str, repository: Path, shown: bool = True) -> str:
+def restic(printer: Printer, directory: Path, *arguments: str, repository: Path, shown: bool = True) -> str:
     """Runs stock restic on a repository whose password file is next to it; returns the output."""
     env = {"TZ": "UTC", "RESTIC_CACHE_DIR": str(directory / "cache")}
     where = ["-r", str(repository), "--password-file", str(repository.parent / "password")]
@@ -31,13 +31,13 @@ def restic(told: Told, directory: Path, *arguments: str, repository: Path, shown
     if shown:
         command = f"restic -r {repository} --password-file {repository.parent / 'password'}"
         text = done.stdout.split("\n", 1)[-1] if arguments[0] == "check" else done.stdout
-        told.output("anywhere", f"{command} {' '.join(arguments)}", text)
+        printer.output("anywhere", f"{command} {' '.join(arguments)}", text)
     return done.stdout
 
 
 class Alone:
-    def __init__(self, told: Told, services: Services):
-        self.told = told
+    def __init__(self, printer: Printer, services: Services):
+        self.printer = printer
         self.services = services
         self.directory = services.directory / "alone"
         self.repository = self.directory / "repository"
@@ -51,11 +51,11 @@ class Alone:
         if shown:
             said = done.stdout.splitlines()
             rest = [f"... ({len(said) - lines} more lines)"] if 0 < lines < len(said) else []
-            self.told.output("node-1", command, "\n".join(said[: lines or len(said)] + rest))
+            self.printer.output("node-1", command, "\n".join(said[: lines or len(said)] + rest))
         if done.code != 0:
             raise Failed(f"{command} ended with {done.code}:\n{done.stderr}")
 
-    def tell(self) -> None:
+    def run(self) -> None:
         self.back_up()
         self.break_all()
         self.bring_back()
@@ -66,14 +66,14 @@ class Alone:
         return sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
 
     def back_up(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("One node, no server")
-        told.say("The agent also backs up a node without a controller. Its configuration names the sources and the repository.")
+        printer, services = self.printer, self.services
+        printer.chapter("One node, no server")
+        printer.say("The agent also backs up a node without a controller. Its configuration names the sources and the repository.")
         self.verb("repository", "init", "--repository", "main")
         self.verb("source", "list", lines=4)
         self.verb("backup", "--note", "before", lines=4)
         first = self.stored()
-        told.say(
+        printer.say(
             "Now 1 % of the keys, a map, and a few bytes in the middle of a large file change. The second "
             "backup stores only the changes."
         )
@@ -85,7 +85,7 @@ class Alone:
             output.write(b"a few bytes in the middle")
         self.verb("backup", "--note", "after a change", lines=4)
         second = self.stored() - first
-        told.check(
+        printer.check(
             second < first / 5,
             f"the second backup added {mib(second)} to {mib(first)}: {100 * second / first:.1f} %",
         )
@@ -97,50 +97,50 @@ class Alone:
         }
 
     def break_all(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("Everything is lost")
+        printer, services = self.printer, self.services
+        printer.chapter("Everything is lost")
         services.etcd.ctl("del", "registry/", "--prefix")
         services.etcd.stop()
         for member in services.etcd.members:
             shutil.rmtree(member.data_dir)
-        told.say("etcd: every key deleted, then the members stopped and their data directories wiped")
+        printer.say("etcd: every key deleted, then the members stopped and their data directories wiped")
         services.spoil_haproxy()
-        told.say("HAProxy: the certificate is deleted, the map is empty, the configuration is invalid")
+        printer.say("HAProxy: the certificate is deleted, the map is empty, the configuration is invalid")
         if services.haproxy.check():
             raise Failed("haproxy -c accepts the invalid configuration")
         services.spoil_app("node-1")
-        told.say("the directory: a hundred files deleted, others overwritten, modes changed")
+        printer.say("the directory: a hundred files deleted, others overwritten, modes changed")
 
     def bring_back(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("Everything is restored")
-        told.say("etcd's own tool creates a data directory for each member; the agent prints the next step for each.")
+        printer, services = self.printer, self.services
+        printer.chapter("Everything is restored")
+        printer.say("etcd's own tool creates a data directory for each member; the agent prints the next step for each.")
         for member in services.etcd.members:
             restore = ("restore", "latest:etcd/main", "--stage-data-dir", str(member.data_dir))
             self.verb(*restore, "--member", member.name, shown=member is services.etcd.members[0], lines=5)
         services.etcd.start()
         keys = services.etcd.state()
-        told.check(keys == self.expected["etcd"], f"etcd serves again, and all {len(keys):,} keys have their values")
+        printer.check(keys == self.expected["etcd"], f"etcd serves again, and all {len(keys):,} keys have their values")
 
         self.verb("restore", "latest:haproxy/edge", "--in-place")
-        told.check(services.haproxy_files() == self.expected["haproxy"], "HAProxy's files were restored in place, with their former content")
-        told.check(
+        printer.check(services.haproxy_files() == self.expected["haproxy"], "HAProxy's files were restored in place, with their former content")
+        printer.check(
             services.answer() == self.expected["answer"],
             f'HAProxy, reloaded by the agent, answers "{services.answer().strip()}" again',
         )
 
         self.verb("restore", "latest:files/app", "--in-place")
         wrong = differences(self.expected["app"], scan(services.app("node-1")))
-        told.check(
+        printer.check(
             not wrong,
             "the directory was restored: content, names, owners, modes, times, attributes, holes, hard links",
         )
 
     def without_us(self) -> None:
-        self.told.chapter("Without Holdfast")
-        self.told.say("Stock restic reads the repository. You do not need Holdfast to get your data back.")
-        text = restic(self.told, self.directory, "snapshots", "--json", repository=self.repository, shown=False)
-        restic(self.told, self.directory, "snapshots", "--compact", repository=self.repository)
-        self.told.check(len(json.loads(text)) >= 6, "stock restic lists the snapshots of this node")
-        text = restic(self.told, self.directory, "check", "--read-data", repository=self.repository)
-        self.told.check("no errors were found" in text, "stock restic read every byte and found no errors")
+        self.printer.chapter("Without Holdfast")
+        self.printer.say("Stock restic reads the repository. You do not need Holdfast to get your data back.")
+        text = restic(self.printer, self.directory, "snapshots", "--json", repository=self.repository, shown=False)
+        restic(self.printer, self.directory, "snapshots", "--compact", repository=self.repository)
+        self.printer.check(len(json.loads(text)) >= 6, "stock restic lists the snapshots of this node")
+        text = restic(self.printer, self.directory, "check", "--read-data", repository=self.repository)
+        self.printer.check("no errors were found" in text, "stock restic read every byte and found no errors")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo_alone import PATH, restic
 from demo_services import Services
-from demo_told import Failed, Told
+from demo_printer import Failed, Printer
 from lib import Agent, differences, free_port, run, scan, wait_until, write_config
 from lib.places import BUILD
 from lib.processes import Process
@@ -23,8 +23,8 @@ _READ_MIB_S = 40
 class Cluster:
     """Each machine of the demo is a directory: backup-1 (the controller), anna's, and the nodes."""
 
-    def __init__(self, told: Told, services: Services):
-        self.told = told
+    def __init__(self, printer: Printer, services: Services):
+        self.printer = printer
         self.services = services
         self.host = services.directory / "backup-1"
         self.anna = services.directory / "anna"
@@ -34,7 +34,7 @@ class Cluster:
         self.agents: dict[str, Process] = {}
         self.run = ""
 
-    def tell(self) -> None:
+    def run(self) -> None:
         self.make()
         self.join()
         self.back_up()
@@ -56,8 +56,8 @@ class Cluster:
 
     def _typed(self, where, directory, env, words, expect, **options) -> str:
         command = f"holdfast {shlex.join(words)}"
-        self.told.command(where, command)
-        ended = self.told.at_terminal(
+        self.printer.command(where, command)
+        ended = self.printer.at_terminal(
             [str(BUILD / "bin" / "holdfast"), *words], directory=directory, env=env, **options
         )
         if ended.code != expect:
@@ -72,9 +72,9 @@ class Cluster:
     # The chapters
 
     def make(self) -> None:
-        told = self.told
-        told.chapter("A cluster from nothing")
-        told.say("One command creates all keys and prints where each belongs. anna's keys are encrypted.")
+        printer = self.printer
+        printer.chapter("A cluster from nothing")
+        printer.say("One command creates all keys and prints where each belongs. anna's keys are encrypted.")
         for directory in (self.host, self.anna, self.share):
             directory.mkdir()
         question = {"keys of anna: ": _PASSPHRASE, "Repeat the passphrase: ": _PASSPHRASE}
@@ -83,8 +83,8 @@ class Cluster:
             answers=question,
         )
         self._carry_keys()
-        told.say("anna moves her keys to her own machine. Now the controller starts.")
-        told.command("backup-1", "holdfast-controller run --config etc/controller.yaml &")
+        printer.say("anna moves her keys to her own machine. Now the controller starts.")
+        printer.command("backup-1", "holdfast-controller run --config etc/controller.yaml &")
         self.controller = Process(
             [str(BUILD / "bin" / "holdfast-controller"), "run", "--config", "etc/controller.yaml"],
             self.host / "controller.log",
@@ -112,9 +112,9 @@ class Cluster:
         config.write_text(config.read_text().replace("admin:\n", own) + state)
 
     def join(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("Three nodes join")
-        told.say(
+        printer, services = self.printer, self.services
+        printer.chapter("Three nodes join")
+        printer.say(
             "Each node has its own configuration, which names its sources and the repository. A token lets "
             "one node join, once, within 15 minutes."
         )
@@ -132,15 +132,15 @@ class Cluster:
             agent = Agent(config)
             if node == services.NODES[0]:
                 done = agent.run("repository", "init", "--repository", "main")
-                told.output(node, "holdfast-agent init --repository main --config agent.yaml", done.stdout)
+                printer.output(node, "holdfast-agent init --repository main --config agent.yaml", done.stdout)
                 token = _first_line(self.anna_types("agent", "token", node), "hf1.")
             else:
                 token = self.asked("agent", "token", node)["token"]
             done = agent.run("join", "--token-file", "-", input=token)
             if node == services.NODES[0]:
-                told.output(node, "holdfast-agent join --token-file token --config agent.yaml", done.stdout)
+                printer.output(node, "holdfast-agent join --token-file token --config agent.yaml", done.stdout)
             self.agents[node] = agent.start("run", log=services.home(node) / "agent.log", env=PATH)
-        told.say("node-2 and node-3 join in the same way, and each runs holdfast-agent run. The controller "
+        printer.say("node-2 and node-3 join in the same way, and each runs holdfast-agent run. The controller "
             "now knows all three.")
         wait_until("all agents", lambda: self.asked("status")["agents"]["connected"] == 3)
         self.anna_types("agent", "list")
@@ -157,18 +157,18 @@ class Cluster:
             (self.services.home(node) / "policy.yaml").write_text(json.dumps(policies[node]))
 
     def back_up(self) -> None:
-        told = self.told
-        told.chapter("One command backs up everything")
-        told.say(
+        printer = self.printer
+        printer.chapter("One command backs up everything")
+        printer.say(
             "All agents prepare, cut at the same moment, and then save in parallel. A terminal shows live "
             "progress; Ctrl-C stops watching, and the run continues."
         )
         self.anna_types("backup", "--all", "--note", "before", worth_showing=_how_lively)
         self.run = self.asked("run", "list")["runs"][0]["run"]
         view = self.asked("run", "show", self.run)["runs"][0]
-        told.check(view["state"] == "done", "one command backed up three nodes, and the run is done")
+        printer.check(view["state"] == "done", "one command backed up three nodes, and the run is done")
         snapshots = sorted(f"{one['source']}@{one['host']}" for one in view["snapshots"])
-        told.check(
+        printer.check(
             snapshots
             == [
                 "etcd/main@prod",
@@ -178,46 +178,46 @@ class Cluster:
             "one snapshot per source: one of etcd for all members, one per directory, one of HAProxy",
         )
         cuts = [_milliseconds(task["cut_time"]) for task in view["tasks"] if task["kind"] == "backup"]
-        told.check(
+        printer.check(
             max(cuts) - min(cuts) <= _CUT_WITHIN_MS,
             f"all {len(cuts)} tasks on three nodes cut within {max(cuts) - min(cuts):.0f} ms",
         )
 
     def look(self) -> None:
-        told = self.told
-        told.chapter("Runs and snapshots")
+        printer = self.printer
+        printer.chapter("Runs and snapshots")
         self.anna_types("run", "list")
         self.anna_types("snapshot", "list")
         self.anna_types("snapshot", "show", "latest:etcd/main")
-        told.say("Stock restic reads the repository, without Holdfast.")
+        printer.say("Stock restic reads the repository, without Holdfast.")
         text = self.restic("check", "--read-data")
-        told.check("no errors were found" in text, "stock restic read every byte and found no errors")
+        printer.check("no errors were found" in text, "stock restic read every byte and found no errors")
         where = ("ls", "latest", "--path", "/etcd/main")
         names = [
             line for line in self.restic(*where, shown=False).splitlines() if line.endswith(("snapshot.db", "etcd.conf"))
         ]
-        told.output("anywhere", f"restic {shlex.join(where)} | grep -e snapshot.db -e etcd.conf", "\n".join(names))
-        told.check(len(names) == 4, "etcd's snapshot has the database once, and the files of each of the three members")
+        printer.output("anywhere", f"restic {shlex.join(where)} | grep -e snapshot.db -e etcd.conf", "\n".join(names))
+        printer.check(len(names) == 4, "etcd's snapshot has the database once, and the files of each of the three members")
 
     def restic(self, *arguments: str, shown: bool = True) -> str:
-        return restic(self.told, self.services.directory, *arguments, repository=self.repository, shown=shown)
+        return restic(self.printer, self.services.directory, *arguments, repository=self.repository, shown=shown)
 
     def refuse(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("Refused restores")
-        told.say(
+        printer, services = self.printer, self.services
+        printer.chapter("Refused restores")
+        printer.say(
             "A restore needs an operator's signature. The controller's host has no operator key: an attacker "
             "there can start backups, but no restores."
         )
         self.host_types("restore", "latest:files/app@node-2", "--node", "node-2", "--into", "staging/x", expect=2)
-        told.check(True, "without an operator's key, no restore starts")
-        told.say(
+        printer.check(True, "without an operator's key, no restore starts")
+        printer.say(
             "Each node also has its own policy. node-3 has no policy.yaml, so its agent refuses every restore, "
             "even one that anna signed. The refusal is signed, too."
         )
         self.anna_restores("latest:files/app@node-3", "--node", "node-3", "--into", "staging/x", expect=4)
         staged = [node for node in services.NODES if (services.home(node) / "staging").exists()]
-        told.check(not staged, "node-3 refused the restore, and nothing was written on any node")
+        printer.check(not staged, "node-3 refused the restore, and nothing was written on any node")
 
     def anna_restores(self, *words: str, expect: int = 0) -> None:
         key = str(self.anna / ".config" / "holdfast" / "operator.key")
@@ -225,36 +225,36 @@ class Cluster:
         self.anna_types("restore", *words, expect=expect, answers=answers)
 
     def bring_back(self) -> None:
-        told, services = self.told, self.services
-        told.chapter("Services break and are restored")
+        printer, services = self.printer, self.services
+        printer.chapter("Services break and are restored")
         expected = {"app": scan(services.app("node-2")), "haproxy": services.haproxy_files()}
         greeting = services.answer()
         services.spoil_app("node-2")
-        told.say(
+        printer.say(
             "node-2: a hundred files deleted, others overwritten. anna restores them to a staging directory first. "
             "She sees the order that she signs; the agent checks it again."
         )
         self.anna_restores("latest:files/app@node-2", "--node", "node-2", "--into", "staging/app")
         copies = list((services.home("node-2") / "staging").rglob("myapp"))
         wrong = differences(expected["app"], scan(copies[0])) if copies else ["nothing was restored"]
-        told.check(
+        printer.check(
             not wrong,
             "the copy on node-2 equals the directory: content, names, owners, modes, times, attributes, holes, hard links",
         )
         services.spoil_haproxy()
-        told.say(
+        printer.say(
             "node-1: HAProxy's certificate is deleted, and its configuration is invalid. This restore is in place: the "
             "agent takes a safety snapshot, checks the new files with haproxy -c, swaps them in, and reloads."
         )
         self.anna_restores("latest:haproxy/edge", "--node", "node-1", "--in-place")
-        told.check(services.haproxy_files() == expected["haproxy"], "HAProxy's files on node-1 have their former content")
-        told.check(services.answer() == greeting, f'HAProxy, reloaded by the agent, answers "{greeting.strip()}" again')
+        printer.check(services.haproxy_files() == expected["haproxy"], "HAProxy's files on node-1 have their former content")
+        printer.check(services.answer() == greeting, f'HAProxy, reloaded by the agent, answers "{greeting.strip()}" again')
         self.anna_types("run", "list", "--limit", "4")
 
     def lose_the_controller(self) -> None:
-        told = self.told
-        told.chapter("The controller is killed during a backup")
-        told.say("kill -9, then a restart. anna's terminal waits; the agents continue without the controller.")
+        printer = self.printer
+        printer.chapter("The controller is killed during a backup")
+        printer.say("kill -9, then a restart. anna's terminal waits; the agents continue without the controller.")
         killed = False
 
         def kill_in_the_middle(text: str) -> float:
@@ -270,12 +270,12 @@ class Cluster:
         self.anna_types("backup", "--all", "--note", "the controller dies", worth_showing=kill_in_the_middle)
         run_id = self.asked("run", "list")["runs"][0]["run"]
         view = self.asked("run", "show", run_id)["runs"][0]
-        told.check(killed and view["state"] == "done", "the controller was killed during the backup, and the run is done")
-        told.check(len(view["snapshots"]) == 5, "the run has exactly one snapshot per source")
+        printer.check(killed and view["state"] == "done", "the controller was killed during the backup, and the run is done")
+        printer.check(len(view["snapshots"]) == 5, "the run has exactly one snapshot per source")
         # An agent keeps its lock until the new controller says that the run is over.
         wait_until("a repository without locks", lambda: not any((self.repository / "locks").iterdir()), 90)
         text = self.restic("check", "--read-data")
-        told.check("no errors were found" in text, "stock restic still finds no errors")
+        printer.check("no errors were found" in text, "stock restic still finds no errors")
 
     def _restart_controller(self) -> None:
         assert self.controller is not None

@@ -15,10 +15,10 @@ class Demo(unittest.TestCase):
     def test_every_check_holds(self) -> None:
         # As scripts/demo does: restores are written by root.
         as_root = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
-        # Where the demo runs need not be a terminal; the terminals of its commands are its own.
+        # The demo starts its commands on pseudo-terminals, so it needs no terminal itself.
         places = {"HOLDFAST_BUILD": str(BUILD), "HOLDFAST_SERVICES": str(SERVICES), "TERM": "dumb"}
-        story = str(ROOT / "scripts" / "demo_story.py")
-        done = run([*as_root, sys.executable, story], env=places, timeout=280)
+        program = str(ROOT / "scripts" / "demo_main.py")
+        done = run([*as_root, sys.executable, program], env=places, timeout=280)
         self.assertNotIn("✗", done.stdout)
         summary = done.stdout.split("\nChecked in ", 1)[1]
         self.assertGreaterEqual(summary.count("✓"), 20)

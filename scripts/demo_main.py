@@ -11,28 +11,28 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integration"))
 from demo_alone import Alone
 from demo_cluster import Cluster
+from demo_printer import BOLD, GREEN, PLAIN, Failed, Printer
 from demo_services import KEYS, Services
-from demo_told import BOLD, GREEN, PLAIN, Failed, Told
 from lib import scan
 from lib.places import service_version
 from lib.processes import Process
 
 
-def story(directory: Path, told: Told) -> None:
-    told.part("A cluster: a controller, three agents, and the operator anna")
-    told.chapter("Three nodes and their services")
+def run(directory: Path, printer: Printer) -> None:
+    printer.part("A cluster: a controller, three agents, and the operator anna")
+    printer.chapter("Three nodes and their services")
     services = Services(directory)
     services.start()
-    told.say(f"etcd {service_version('etcd')}: one member per node, TLS with client certificates, {KEYS:,} keys")
-    told.say(f'HAProxy on node-1: a master and a worker; it answers "{services.answer().strip()}"')
+    printer.say(f"etcd {service_version('etcd')}: one member per node, TLS with client certificates, {KEYS:,} keys")
+    printer.say(f'HAProxy on node-1: a master and a worker; it answers "{services.answer().strip()}"')
     entries = len(scan(services.app("node-1")))
-    told.say(f"one directory per node: {entries} entries with hard links, holes, odd names, attributes and a setuid file")
-    cluster = Cluster(told, services)
-    cluster.tell()
+    printer.say(f"one directory per node: {entries} entries with hard links, holes, odd names, attributes and a setuid file")
+    cluster = Cluster(printer, services)
+    cluster.run()
     cluster.stop()
 
-    told.part("One node: the same agent, without a controller")
-    Alone(told, services).tell()
+    printer.part("One node: the same agent, without a controller")
+    Alone(printer, services).run()
     services.stop()
 
 
@@ -41,11 +41,11 @@ def main() -> int:
     started = time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     tempfile.tempdir = str(directory)  # nothing is left anywhere else
-    told = Told({str(directory): "$D"})
+    printer = Printer({str(directory): "$D"})
     print(f"{BOLD}Holdfast{PLAIN}: back up services on their nodes while they run, and restore them.")
     print(f"The demo uses only {directory} (shown as $D) and loopback.")
     try:
-        story(directory, told)
+        run(directory, printer)
     except KeyboardInterrupt:
         print("\ndemo: interrupted; every process that it started has ended", file=sys.stderr)
         return 130
@@ -58,7 +58,7 @@ def main() -> int:
             process.kill()
         shutil.rmtree(os.fsencode(directory), ignore_errors=True)
     print(f"\n{BOLD}Checked in {time.monotonic() - started:.0f} s:{PLAIN}")
-    for part, texts in told.checks.items():
+    for part, texts in printer.checks.items():
         print(f"   {part}")
         for text in texts:
             print(f"     {GREEN}✓{PLAIN} {text}")

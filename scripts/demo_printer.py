@@ -84,7 +84,7 @@ class Screen:
 
 
 @dataclass
-class Told:
+class Printer:
     """Prints the demo, and collects its checks for the summary. `names`: abbreviations, e.g. of a directory."""
 
     names: dict[str, str] = field(default_factory=dict)
