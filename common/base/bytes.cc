@@ -113,7 +113,7 @@ Result<Bytes> Base64Decode(std::string_view text) {
       group = group << 6 | static_cast<std::uint32_t>(value);
     }
     std::size_t count = last ? 3 - padding : 3;
-    // Bits beyond the last byte must be zero, else two texts would mean the same bytes.
+    // Bits after the last byte must be zero, or several texts would decode to the same bytes.
     if (count < 3 && (group & ((1U << (8 * (3 - count))) - 1)) != 0) return invalid();
     for (std::size_t j = 0; j < count; ++j) {
       bytes.push_back(static_cast<std::uint8_t>(group >> (16 - 8 * j)));

@@ -1,4 +1,4 @@
-// Bytes in memory and what is written of them in text.
+// Byte buffers and their text encodings: hexadecimal, percent-encoding and base64.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ std::string HexEncode(ByteView bytes);
 // kInvalidArgument when `text` is not an even number of hexadecimal digits.
 Result<Bytes> HexDecode(std::string_view text);
 
-// "%41" to "A". Anything that is not such an escape stays as it is.
+// Decodes escapes such as "%41" to "A". Anything else is left unchanged.
 std::string PercentDecode(std::string_view text);
 
 // Standard alphabet, padded (RFC 4648 section 4).

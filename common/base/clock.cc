@@ -9,7 +9,7 @@
 namespace holdfast {
 namespace {
 
-// Reads exactly `count` digits at `text`'s front and removes them; -1 when they are not there.
+// Removes `count` digits from the front of `text`; returns their value, or -1 if there are fewer.
 int TakeDigits(std::string_view& text, std::size_t count) {
   if (text.size() < count) return -1;
   int value = 0;
@@ -27,7 +27,7 @@ bool TakeChar(std::string_view& text, char c) {
   return true;
 }
 
-// `count` decimal digits of `value` at `begin`.
+// Writes `value` as `count` decimal digits at `begin`.
 void PutDigits(std::string& text, std::size_t begin, std::size_t count, std::uint32_t value) {
   for (std::size_t i = begin + count; i > begin; value /= 10) {
     text[--i] = static_cast<char>('0' + value % 10);
@@ -57,7 +57,7 @@ std::string FormatTime(std::int64_t seconds, std::uint32_t nanoseconds) {
   auto days = std::chrono::floor<std::chrono::days>(std::chrono::seconds(seconds));
   std::chrono::year_month_day date{std::chrono::sys_days(days)};
   const auto day_seconds = static_cast<std::uint32_t>(seconds - std::chrono::seconds(days).count());
-  // By hand: a backup writes two times per file, and a format string takes five times as long.
+  // Formatted by hand: a backup writes two times per file, and fmt takes five times as long.
   std::string text = "0000-00-00T00:00:00.000000000Z";
   PutDigits(text, 0, 4, static_cast<std::uint32_t>(static_cast<int>(date.year())));
   PutDigits(text, 5, 2, static_cast<unsigned>(date.month()));
@@ -93,7 +93,7 @@ UnixTime ToUnixTime(WallTime time) {
 }
 
 Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
-  constexpr std::size_t kShownBytesMax = 60;  // whoever wrote it may have written anything
+  constexpr std::size_t kShownBytesMax = 60;  // untrusted input
   const auto invalid = [whole = text] {
     return Fail(ErrorCode::kInvalidArgument,
                 Quote(whole.substr(0, kShownBytesMax)) + " is not an RFC 3339 time");
@@ -146,7 +146,7 @@ Result<UnixTime> ParseUnixTime(std::string_view text, int* utc_offset_s) {
 
 Result<WallTime> ParseTime(std::string_view text) {
   HF_ASSIGN(UnixTime time, ParseUnixTime(text));
-  constexpr std::int64_t kSecondsMax = 9'223'372'035;  // what 64 bits of nanoseconds hold
+  constexpr std::int64_t kSecondsMax = 9'223'372'035;  // the range of 64-bit nanoseconds
   if (time.seconds < -kSecondsMax || time.seconds > kSecondsMax) {
     return Fail(ErrorCode::kInvalidArgument, fmt::format("time \"{}\" is out of range", text));
   }

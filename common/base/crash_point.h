@@ -1,9 +1,9 @@
-// Named places where a test may kill the program, as a power cut would.
+// Named points at which a test can kill the program, like a power cut.
 //
-// In builds with HOLDFAST_CRASH_POINTS the environment variable HOLDFAST_CRASH_POINT names one,
-// e.g. "repository.snapshot.before_put", or "NAME:3" for the third time the place is passed; the
-// program then ends itself by SIGKILL. Shipped builds compile the places away. Every name stands in
-// the list `kCrashPoints` below, so that tests can walk through all of them.
+// In builds with HOLDFAST_CRASH_POINTS, the environment variable HOLDFAST_CRASH_POINT selects one,
+// e.g. "repository.snapshot.before_put", or "NAME:3" for the third time it is reached. The program
+// then kills itself with SIGKILL. Other builds compile the points out. All names are listed in
+// `kCrashPoints`, so that tests can iterate over them.
 #pragma once
 
 #include <array>
@@ -50,7 +50,7 @@ inline constexpr std::array kCrashPoints = {
 };
 
 #ifdef HOLDFAST_CRASH_POINTS
-// Kills the process if `name` is the place the environment asks for. Aborts on a name not listed.
+// Kills the process if the environment selects `name`. Aborts if `name` is not in kCrashPoints.
 void CrashPoint(std::string_view name);
 #else
 inline void CrashPoint(std::string_view) {}

@@ -1,4 +1,4 @@
-// Deadlines by name, soonest first: what a state machine waits for, without a timer or a scan each.
+// Deadlines by key, earliest first, so that a state machine needs no timer or scan for each.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,13 @@
 
 namespace holdfast {
 
-// Times are milliseconds of a clock that never goes back. Every call costs log n. Not for several
-// threads.
+// Times are milliseconds of a monotonic clock. Every call is at most O(log n). Not thread-safe.
 template <typename Key>
 class Deadlines {
  public:
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
-  // At most one deadline per key: a second Set moves it.
+  // A key has at most one deadline: a second Set() moves it.
   void Set(const Key& key, std::int64_t at_ms) {
     auto [entry, is_new] = times_.try_emplace(key, at_ms);
     if (!is_new) {
@@ -26,7 +25,7 @@ class Deadlines {
     }
     order_.emplace(at_ms, key);
   }
-  // The sooner of what is set and `at_ms`.
+  // Sets the deadline to `at_ms` unless an earlier one is set.
   void SetSooner(const Key& key, std::int64_t at_ms) {
     auto entry = times_.find(key);
     if (entry == times_.end() || at_ms < entry->second) Set(key, at_ms);
@@ -38,7 +37,7 @@ class Deadlines {
     times_.erase(entry);
   }
   bool Has(const Key& key) const { return times_.contains(key); }
-  // Takes out one deadline that has come; of the same time, the lower key first.
+  // Removes and returns the earliest deadline that has passed; for equal times, the lowest key.
   std::optional<Key> PopDue(std::int64_t now_ms) {
     if (order_.empty() || order_.begin()->first > now_ms) return std::nullopt;
     Key key = order_.begin()->second;
@@ -46,7 +45,7 @@ class Deadlines {
     times_.erase(key);
     return key;
   }
-  // kNever when there is none.
+  // Time of the earliest deadline; kNever without one.
   std::int64_t next() const { return order_.empty() ? kNever : order_.begin()->first; }
 
  private:

@@ -1,4 +1,4 @@
-// Text formatting: fmt under one name, and the few forms that people read everywhere.
+// Text formatting: fmt, and the common human-readable forms.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,16 +10,16 @@
 
 namespace holdfast {
 
-// `text` in double quotes, with `"`, `\` and bytes that a terminal must not see escaped as in C.
+// `text` in double quotes; `"`, `\` and control characters are escaped as in C.
 std::string Quote(std::string_view text);
 
-// "1.5 GiB", "812 B": binary units, three significant digits at most.
+// "1.5 GiB", "812 B": binary units, at most three significant digits.
 std::string FormatBytes(std::uint64_t bytes);
 
 // 1234567 -> "1,234,567".
 std::string FormatCount(std::uint64_t count);
 // "1 snapshot", "1,234 snapshots", "2 directories". `noun` is the singular form of a regular
-// English noun; words before it stay as they are: "dead lock", "dead locks".
+// English noun; words before it are unchanged: "dead lock", "dead locks".
 std::string FormatCount(std::uint64_t count, std::string_view noun);
 
 // "3m 07s", "1.2s", "85ms".

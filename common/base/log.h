@@ -1,6 +1,5 @@
-// What a program tells its operator while it works. Libraries do not log errors, they return them;
-// only agent/cli and the daemons log. Set-up (levels, stderr or journald):
-// common/service/logging.h.
+// Logging. Libraries return errors instead of logging them; only agent/cli and the daemons log.
+// Set-up (levels, stderr or journald): common/service/logging.h.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,8 +21,8 @@ void LogText(LogLevel level, std::string_view text);
 // The name of a level in log lines and options: "trace", "debug", "info", "warning", "error".
 std::string_view LogLevelName(LogLevel level);
 
-// Where lines go from now on, and the least level that is written. Called before other threads
-// start; `write` gets one line at a time, without its end, from whichever thread logs.
+// Sends all lines of at least level `least` to `write`. Must be called before other threads start.
+// `write` is called with one line at a time, without its newline, on the thread that logs.
 using LogWriter = std::function<void(LogLevel level, std::string_view text)>;
 void SetUpLog(LogLevel least, LogWriter write);
 
@@ -32,14 +31,14 @@ void Log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
   if (LogEnabled(level)) LogText(level, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// While it lives, every line this thread logs carries `run=<id>`. Scopes nest; the innermost wins.
+// While it exists, lines that this thread logs begin with `run=<id>`. The innermost scope wins.
 class LogRun {
  public:
   explicit LogRun(std::string run_id);
   ~LogRun();
   LogRun(const LogRun&) = delete;
   LogRun& operator=(const LogRun&) = delete;
-  // The id of the calling thread's innermost scope, empty outside of any.
+  // The id of the calling thread's innermost scope; empty outside of scopes.
   static const std::string& Current();
 
  private:

@@ -1,11 +1,11 @@
-// The note of a backup: the words that an operator gives with --note.
+// The note of a backup, given by the operator with --note.
 #pragma once
 
 #include <cstddef>
 
 namespace holdfast {
 
-// Lists show notes and read them of every snapshot, so a note is bounded.
+// Notes are bounded because lists read the notes of all snapshots.
 inline constexpr std::size_t kNoteBytesMax = 1024;
 
 }  // namespace holdfast

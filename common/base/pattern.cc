@@ -5,7 +5,7 @@
 namespace holdfast {
 
 bool MatchesPattern(std::string_view pattern, std::string_view text) {
-  std::size_t star = std::string_view::npos;  // the last `*` seen, and where its match began
+  std::size_t star = std::string_view::npos;  // the last `*` seen, and the end of its match
   std::size_t resume = 0;
   std::size_t p = 0;
   std::size_t t = 0;

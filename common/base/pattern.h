@@ -1,11 +1,11 @@
-// What people write to mean several names at once.
+// Wildcard patterns for names.
 #pragma once
 
 #include <string_view>
 
 namespace holdfast {
 
-// Whether `text` matches `pattern`, in which `*` stands for any characters; only `*` is special.
+// Whether `text` matches `pattern`, in which `*` matches any characters; nothing else is special.
 bool MatchesPattern(std::string_view pattern, std::string_view text);
 
 }  // namespace holdfast

@@ -11,7 +11,7 @@ using std::chrono::seconds;
 constexpr seconds kWindow(60);
 constexpr seconds kPointEvery(1);
 constexpr double kMeanSeconds = 5;
-// A difference of two samples that follow each other at once says nothing.
+// In seconds. Samples that are closer together give no useful rate.
 constexpr double kSampleMin = 0.05;
 constexpr double kHistoryMin = 5;
 constexpr double kSteadyRatio = 2;
@@ -33,11 +33,11 @@ void ProgressRate::Restart(Instant now, std::uint64_t moved, std::uint64_t all) 
 }
 
 void ProgressRate::Add(Instant now, std::uint64_t moved, std::uint64_t all) {
-  // A counter that went back counts something else now.
+  // A counter that went back counts something new.
   if (!begin_ || all < newest_.all) return Restart(now, moved, all);
-  // The two counters are not read at one moment, so their difference may go back a little.
+  // The two counters are not read atomically, so their difference may go back a little.
   moved = std::max(moved, sampled_moved_);
-  // Until the first byte it is not at work yet.
+  // Time before the first byte does not count.
   if (newest_.all == 0) {
     points_.assign({{sampled_, newest_.all}});
     begin_ = sampled_;

@@ -1,4 +1,4 @@
-// How fast work goes on, and when it will be done.
+// Estimates throughput and remaining time.
 #pragma once
 
 #include <cstdint>
@@ -9,23 +9,22 @@
 
 namespace holdfast {
 
-// Of one task. Given what it has done so far, about once a second or more often. Not safe to use
-// from several threads.
+// The rate of one task, sampled about once a second or more often. Not thread-safe.
 class ProgressRate {
  public:
-  // `moved`: bytes that were read or fetched; `all`: these and what was found unchanged.
+  // Totals so far: `moved` counts bytes read or fetched; `all` also counts unchanged bytes.
   void Add(Instant now, std::uint64_t moved, std::uint64_t all);
 
-  // Of `moved`; the mean of about the last five seconds.
+  // The rate of `moved`, averaged over about the last five seconds.
   double bytes_per_second() const { return bytes_per_second_; }
 
-  // Until `all` reaches `total`. It is known only when it can be trusted to be less than a few
-  // times off:
-  // - the total is known and not passed;
-  // - it went on for five seconds at least;
-  // - in the last minute, or since the begin, both halves were about as fast: neither took more
-  //   than twice what the other did;
-  // - it is no further away than 20 times what has passed since the begin.
+  // Estimated seconds until `all` reaches `total`; nullopt if the estimate might be wrong by more
+  // than a small factor. It is given only if:
+  // - the total is known and not exceeded;
+  // - the task has been watched for at least five seconds;
+  // - in the last minute, or since the start, both halves had similar rates: neither was more than
+  //   twice as fast as the other;
+  // - it is at most 20 times the time since the start.
   std::optional<double> SecondsLeft(std::uint64_t total) const;
 
  private:
@@ -35,7 +34,7 @@ class ProgressRate {
   };
   void Restart(Instant now, std::uint64_t moved, std::uint64_t all);
 
-  std::deque<Point> points_;  // one a second, of the last minute
+  std::deque<Point> points_;  // one per second, for the last minute
   std::optional<Instant> begin_;
   Point newest_;
   Instant sampled_;

@@ -1,5 +1,5 @@
-// Numbers that the protocol, the catalog and the journal share, and how people read them. What they
-// mean: docs/protocol.md#runs.
+// Enumerations that the protocol, the catalog and the journal share, and their names. Meaning:
+// docs/protocol.md#runs.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace holdfast {
 
-// Where a task stands. Numbers as in proto/holdfast/v1/agent.proto; they are kept, so they never
+// State of a task. Numbers as in proto/holdfast/v1/agent.proto; they are stored, so they never
 // change.
 enum class TaskState : std::uint8_t {
   kPlanned = 1,
@@ -20,13 +20,13 @@ enum class TaskState : std::uint8_t {
   kFailed = 8,
   kRefused = 9,
   kCancelled = 10,
-  kLost = 11,  // the controller's word alone
+  kLost = 11,  // set only by the controller
   kDone = 12,
 };
 // "planned", "accepted", ...
 std::string_view TaskStateName(TaskState state);
 
-// What is ordered. Numbers as in proto/holdfast/v1/trust.proto; they never change either.
+// Kind of an order. Numbers as in proto/holdfast/v1/trust.proto; they never change either.
 enum class OrderKind : std::uint8_t {
   kBackup = 1,
   kCut = 2,

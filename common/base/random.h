@@ -1,4 +1,4 @@
-// Randomness as a seam: keys, IVs and ids come from a Random, tests give it a seeded one.
+// Injectable randomness: keys, IVs and ids come from a Random; tests pass a seeded one.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class Random {
   virtual void Fill(std::span<std::uint8_t> bytes) = 0;
 };
 
-// The kernel's cryptographic generator, getrandom(2). Aborts if the kernel has none.
+// The kernel's cryptographic generator, getrandom(2). Aborts if that fails.
 class SystemRandom final : public Random {
  public:
   void Fill(std::span<std::uint8_t> bytes) override;

@@ -1,4 +1,4 @@
-// So many bytes a second and no more.
+// Limits throughput in bytes per second.
 #pragma once
 
 #include <chrono>
@@ -11,29 +11,28 @@
 
 namespace holdfast {
 
-// Shared by all who ask; safe to use from several threads. Time in which nobody asks is not saved
-// up.
+// May be shared; safe to use from several threads. Unused capacity is not saved up.
 class RateLimit {
  public:
   // `clock` must outlive the object. REQUIRES: bytes_per_second > 0.
   RateLimit(std::uint64_t bytes_per_second, const Clock& clock);
-  // Counts `bytes`, and says how long to wait before they may go on.
+  // Counts `bytes` and returns how long to wait until they may pass.
   std::chrono::nanoseconds Take(std::uint64_t bytes);
 
  private:
   const double bytes_per_second_;
   const Clock& clock_;
   std::mutex mutex_;
-  Instant free_at_;  // when all that was counted has passed
+  Instant free_at_;  // when all counted bytes have passed
 };
 
-// Several that hold at once, e.g. a source's own and that of all sources. They must outlive it.
+// Several limits that apply together, e.g. a source's own and the global one. They must outlive it.
 class RateLimits {
  public:
   RateLimits() = default;
   explicit RateLimits(std::vector<RateLimit*> limits) : limits_(std::move(limits)) {}
   bool empty() const { return limits_.empty(); }
-  // As RateLimit::Take(): the longest of them.
+  // Takes from every limit; returns the longest wait.
   std::chrono::nanoseconds Take(std::uint64_t bytes) const;
 
  private:

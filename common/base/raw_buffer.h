@@ -1,4 +1,4 @@
-// Memory that nobody clears before it is written.
+// A growable buffer of uninitialised memory.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +13,9 @@
 
 namespace holdfast {
 
-// Grows at its end, as Bytes do, but what is added holds anything until it is written: where
-// gigabytes pass through a buffer, clearing it first costs as much as copying them once more.
-// Begins where a page does, so that a file can be written from it without the page cache.
+// Grows at its end like Bytes, but new bytes are uninitialised: where gigabytes pass through a
+// buffer, clearing it first costs as much as another copy. Page-aligned, so that a file can be
+// written from it without the page cache.
 class RawBuffer {
  public:
   static constexpr std::size_t kAlignment = 4096;
@@ -25,7 +25,7 @@ class RawBuffer {
   ByteView view() const { return {memory_.get(), size_}; }
   std::span<std::uint8_t> bytes() { return {memory_.get(), size_}; }
 
-  // Room for so many bytes without moving any.
+  // Allocates room for `capacity` bytes.
   void Reserve(std::size_t capacity) {
     if (capacity <= capacity_) return;
     Memory memory(
@@ -34,7 +34,7 @@ class RawBuffer {
     memory_ = std::move(memory);
     capacity_ = capacity;
   }
-  // `count` more bytes, for the caller to write. Valid until the next call that adds some.
+  // Appends `count` bytes for the caller to write. The span is valid until the buffer grows again.
   std::span<std::uint8_t> Extend(std::size_t count) {
     if (count > capacity_ - size_) {
       Reserve(size_ + count > 2 * capacity_ ? size_ + count : 2 * capacity_);
@@ -45,7 +45,7 @@ class RawBuffer {
   void Append(ByteView bytes) {
     if (!bytes.empty()) std::memcpy(Extend(bytes.size()).data(), bytes.data(), bytes.size());
   }
-  // Takes away from the end. REQUIRES: size <= size().
+  // Drops bytes from the end. REQUIRES: size <= size().
   void Shrink(std::size_t size) { size_ = size; }
   // Keeps the memory.
   void Clear() { size_ = 0; }

@@ -1,16 +1,19 @@
 // How Holdfast reports failure.
 //
-// Rules, for everybody:
-//  1. What the outside world can cause is a Result; what only a bug can cause is HF_CHECK, which
-//     aborts, in release builds too.
-//  2. Context is added outward: `error.While("read pack 3fa2")` gives "read pack 3fa2: timed out".
-//  3. A message is lower case, without a full stop, names things in quotes, and carries a hint
-//  where
-//     the operator can act.
+// Rules:
+//  1. A failure that the outside world can cause is a Result. One that only a bug can cause is an
+//     HF_CHECK, which aborts, also in release builds.
+//  2. Context goes in front: `error.While("read pack 3fa2")` gives "read pack 3fa2: timed out".
+//  3. Messages are lower case, have no full stop, quote names, and give a hint if the operator can
+//     act.
 //  4. Return an error or log it, never both; libraries do not log errors.
-//  5. Errors are made by Fail() and passed on by HF_TRY and HF_ASSIGN, nothing else.
-//  6. Exceptions of third-party code end in the file that wraps it.
+//  5. Create errors only with Fail(); propagate them only with HF_TRY and HF_ASSIGN.
+//  6. The file that wraps third-party code catches its exceptions.
 // Codes, their meaning and their exit codes: docs/errors.md.
+//
+// This room holds what every other room uses: results and errors (this header), time (clock.h),
+// bytes (bytes.h), ids (ulid.h), randomness (random.h), text (format.h) and the log (log.h). It
+// includes no other room.
 #pragma once
 
 #include <cstdint>
@@ -22,21 +25,21 @@
 namespace holdfast {
 
 enum class ErrorCode : std::uint8_t {
-  kInvalidArgument,  // the caller or the configuration asked for something that makes no sense
-  kNotFound,         // the named thing is not there
-  kAlreadyExists,    // the thing to be created is there
+  kInvalidArgument,  // the request or the configuration is invalid
+  kNotFound,         // the named object does not exist
+  kAlreadyExists,    // the object to create already exists
   kDenied,           // permission, policy, password or signature refused it
-  kBusy,             // somebody else holds it; trying later helps
+  kBusy,             // in use by someone else; retry later
   kUnavailable,      // a service or a storage did not answer; trying again may help
   kTimedOut,         // the time limit passed
-  kCancelled,        // asked to stop
-  kCorrupt,          // data are not what they must be
+  kCancelled,        // stopped on request
+  kCorrupt,          // data is damaged or malformed
   kNoSpace,          // the device or the quota is full
   kUnsupported,      // cannot be done here, with this version or on this system
-  kInternal,         // a bug, or an operating system behaving as none should
+  kInternal,         // a bug, or unexpected behaviour of the operating system
 };
 
-// The code's name as it stands in JSON and docs/errors.md, e.g. "not_found".
+// The code's name in JSON and docs/errors.md, e.g. "not_found".
 std::string_view ErrorCodeName(ErrorCode code);
 
 class [[nodiscard]] Error {
@@ -46,19 +49,19 @@ class [[nodiscard]] Error {
   ErrorCode code() const { return code_; }
   // What went wrong, outermost context first, without the hint.
   const std::string& message() const { return message_; }
-  // What the operator can do about it; empty when nothing is known to help.
+  // What the operator can do about it; empty if nothing is known to help.
   const std::string& hint() const { return hint_; }
-  // Message and hint, as a person reads it: "open x: not there (hint: run y)".
+  // Message and hint in one text: "open x: not there (hint: run y)".
   std::string Text() const;
-  // Whether trying the same again may help without anybody acting.
+  // Whether a plain retry may help.
   bool retryable() const {
     return code_ == ErrorCode::kUnavailable || code_ == ErrorCode::kTimedOut;
   }
 
-  // A message that begins with `what` already stays as it is.
+  // Puts `what` before the message, unless the message already begins with it.
   Error While(std::string_view what) &&;
   Error While(std::string_view what) const&;
-  // The innermost hint wins: whoever saw the cause knows best.
+  // The innermost hint wins, because it was given closest to the cause.
   Error WithHint(std::string hint) &&;
 
  private:
@@ -78,7 +81,7 @@ inline std::unexpected<Error> Fail(ErrorCode code, std::string message, std::str
 }
 inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(std::move(error)); }
 
-// An Error for the `errno` value `number` of the call `what`, e.g. ErrnoError(errno, "open \"x\"").
+// Converts the `errno` value `number` of the call `what`, e.g. ErrnoError(errno, "open \"x\"").
 // ENOENT is kNotFound, EEXIST kAlreadyExists, EACCES/EPERM/EROFS kDenied, ENOSPC/EDQUOT kNoSpace,
 // EIO/ESTALE and network failures kUnavailable, EINTR kCancelled, ENOSYS/EOPNOTSUPP kUnsupported.
 Error ErrnoError(int number, std::string_view what);
@@ -94,14 +97,14 @@ Error ErrnoError(int number, std::string_view what);
 #define HF_CONCAT_(a, b) a##b
 #define HF_CONCAT(a, b) HF_CONCAT_(a, b)
 
-// Leaves the function with the error of `expr`, if there is one.
+// Returns the error of `expr` from the function, if there is one.
 #define HF_TRY(expr)                                                       \
   do {                                                                     \
     auto hf_status = (expr);                                               \
     if (!hf_status) return ::holdfast::Fail(std::move(hf_status).error()); \
   } while (false)
 
-// HF_ASSIGN(auto x, F()): x is F()'s value, or the function is left with F()'s error.
+// HF_ASSIGN(auto x, F()): sets x to F()'s value, or returns F()'s error from the function.
 #define HF_ASSIGN(lhs, expr) HF_ASSIGN_IMPL_(HF_CONCAT(hf_result_, __LINE__), lhs, expr)
 #define HF_ASSIGN_IMPL_(result, lhs, expr)                         \
   auto result = (expr);                                            \

@@ -1,4 +1,4 @@
-// A password or token in memory: never printed, wiped when it goes.
+// A password or token in memory: never printed, wiped on destruction.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ class Secret {
   Secret& operator=(const Secret& other);
   ~Secret() { Wipe(); }
 
-  // The bytes themselves; never pass them to a log or an error.
+  // The secret itself; never pass it to a log or an error.
   std::string_view Reveal() const { return text_; }
   bool empty() const { return text_.empty(); }
 

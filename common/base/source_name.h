@@ -1,4 +1,4 @@
-// Names of sources, and of the safety snapshots that restores in place take of them.
+// Names of sources, and of the safety snapshots that in-place restores take of them.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 namespace holdfast {
 
 // A safety snapshot of source "app" is saved as "app-before-restore". The separate name gives it a
-// separate path, so that `restic forget` counts it in another group and `restic snapshots --latest
+// separate path, so that `restic forget` puts it into another group and `restic snapshots --latest
 // 1` still shows the backup. No configured source may have such a name.
 inline constexpr std::string_view kSafetySuffix = "-before-restore";
 

@@ -1,4 +1,4 @@
-// UTF-8: one character at a time.
+// Decodes and encodes UTF-8.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,10 @@
 
 namespace holdfast {
 
-// One character at the front of UTF-8 text.
+// The first character of a UTF-8 text.
 struct CodePoint {
   char32_t value = 0xfffd;
-  std::size_t length = 1;  // bytes; 1 where the text is invalid
+  std::size_t length = 1;  // in bytes; 1 if the text is invalid
   bool valid = false;
 };
 // REQUIRES: `text` is not empty. Overlong forms, surrogates and values above U+10FFFF are invalid.
@@ -18,10 +18,10 @@ CodePoint DecodeUtf8(std::string_view text);
 // Appends `value`, which must be a Unicode scalar value.
 void AppendUtf8(std::string& out, char32_t value);
 bool IsUtf8(std::string_view text);
-// All values but surrogates and what is above U+10FFFF.
+// False for surrogates and values above U+10FFFF.
 bool IsUnicodeScalar(char32_t value);
 
-// A range of code points; both ends belong to it.
+// A range of code points, including both ends.
 struct CodePointRange {
   char32_t first;
   char32_t last;

@@ -4,7 +4,7 @@
 
 namespace holdfast {
 
-// The build writes the file that defines it: cmake/commit.cmake.
+// Defined in a file that cmake/commit.cmake writes.
 extern const char* const kBuildCommit;
 
 std::string_view Version() { return HOLDFAST_VERSION; }

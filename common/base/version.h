@@ -9,7 +9,7 @@ namespace holdfast {
 // "0.1.0".
 std::string_view Version();
 
-// The Git commit that was built: 40 hexadecimal digits, then "-dirty" where the source tree had
+// The Git commit of this build: 40 hexadecimal digits, then "-dirty" if the source tree had
 // uncommitted changes. "unknown" for a source tree without Git.
 std::string_view Commit();
 

@@ -1,4 +1,4 @@
-// Letting real time pass.
+// Waits in real time.
 #pragma once
 
 #include <chrono>
@@ -6,7 +6,7 @@
 
 namespace holdfast {
 
-// Whether all of `time` passed; false as soon as `stop` is asked for.
+// Waits for `time` and returns true; returns false as soon as `stop` is requested.
 bool WaitFor(std::chrono::nanoseconds time, const std::stop_token& stop = {});
 
 }  // namespace holdfast

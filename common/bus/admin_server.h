@@ -1,5 +1,5 @@
-// Where operators of other hosts ask the controller. Like the bus, who speaks is what CURVE has
-// proven; unlike it, one person may be there several times, and each is answered where they asked.
+// Serves operators on other hosts. As on the bus, CURVE proves who is speaking. Unlike there, one
+// person may have several connections, and each request is answered on its own connection.
 // docs/protocol.md#admin.
 //
 // One thread owns an AdminServer; only Wake() may be called from others.
@@ -18,7 +18,7 @@
 
 namespace holdfast::bus {
 
-// Of a reply; requests are kMessageBytesMax at most.
+// Of a reply; a request has at most kMessageBytesMax.
 inline constexpr std::size_t kAdminReplyBytesMax = std::size_t{4} << 20;
 
 struct AdminServerOptions {
@@ -27,7 +27,7 @@ struct AdminServerOptions {
   std::size_t connections_max = 256;
   std::chrono::milliseconds handshake_max{10'000};
   std::chrono::milliseconds silence_max{30'000};
-  int send_queue = 256;  // replies that a connection has not taken yet
+  int send_queue = 256;  // replies queued per connection
 };
 
 struct AdminCall {
@@ -38,16 +38,17 @@ struct AdminCall {
 
 class AdminServer {
  public:
-  // Errors as BusServer::Open(). The authenticator's node is a person here; it outlives the server.
+  // Errors as BusServer::Open(). The authenticator maps a key to a person here. It must outlive the
+  // server.
   static Result<std::unique_ptr<AdminServer>> Open(AdminServerOptions options,
                                                    Authenticator& authenticator);
   virtual ~AdminServer() = default;
 
-  // As BusServer's.
+  // As BusServer::SelfTest().
   virtual Result<void> SelfTest() = 0;
-  // nullopt: the deadline has passed, Wake() was called, or what came was not to be listened to.
+  // nullopt: the deadline has passed, Wake() was called, or a message was dropped.
   virtual Result<std::optional<AdminCall>> Receive(Instant deadline) = 0;
-  // Never waits. kBusy: it does not take what was sent before; kUnavailable: it has hung up.
+  // Never waits. kBusy: the peer does not read earlier replies; kUnavailable: it has disconnected.
   // REQUIRES: at most kAdminReplyBytesMax.
   virtual Result<void> Send(ByteView connection, ByteView bytes) = 0;
 

@@ -20,7 +20,7 @@ constexpr std::string_view kFileHint =
     "the file must have one CURVE key as 40 characters of Z85 and nothing else; restore it, or "
     "create this program's keys again";
 
-// `text` holds kKeyChars characters and room for the final NUL that libzmq writes and reads.
+// kKeyChars characters, and the final NUL that libzmq writes and reads.
 using KeyText = std::array<char, kKeyChars + 1>;
 
 Result<CurvePublicKey> DecodeZ85(std::string_view text) {
@@ -29,7 +29,7 @@ Result<CurvePublicKey> DecodeZ85(std::string_view text) {
   bool is_long_enough = text.size() == kKeyChars;
   if (is_long_enough) std::ranges::copy(text, ended.begin());
   bool is_key = is_long_enough && ::zmq_z85_decode(key.data(), ended.data()) != nullptr;
-  // libzmq maps characters outside of the alphabet to something; writing it back shows them.
+  // libzmq accepts characters outside the alphabet; encoding the key again reveals them.
   is_key = is_key && CurveKeyText(key) == text;
   std::ranges::fill(ended, '\0');
   if (!is_key)

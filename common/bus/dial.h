@@ -1,4 +1,4 @@
-// A door tried from outside. No other room includes this header.
+// Connects to a server to test it. No other room includes this header.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@ namespace holdfast::bus {
 
 enum class DialOutcome : std::uint8_t { kAccepted, kRefused, kFailed };
 
-// Connects once and says how the handshake ended: refused by the ZAP handler, or failed otherwise.
-// Without keys it tries as somebody who knows no CURVE. kTimedOut when nothing was heard.
+// Connects once and returns how the handshake ended: refused by the ZAP handler, or failed
+// otherwise. Without keys, connects without CURVE. kTimedOut if there is no answer.
 struct DialKeys {
   CurveKeys own;
   CurvePublicKey server{};
@@ -21,8 +21,8 @@ struct DialKeys {
 Result<DialOutcome> Dial(const std::string& endpoint, const std::optional<DialKeys>& keys,
                          Instant deadline);
 
-// Dials a server of our own with a key that nobody knows, and with no key at all: kInternal unless
-// both are refused. Takes milliseconds; at most 10 s.
+// Connects to our own server with an unknown key, and without a key: kInternal unless both are
+// refused. Takes milliseconds; at most 10 s.
 Result<void> ExpectRefusal(const std::string& endpoint, const CurvePublicKey& server);
 
 }  // namespace holdfast::bus

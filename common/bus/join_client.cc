@@ -60,7 +60,7 @@ class JoinCaller {
           has_shaken_hands_ = true;
           break;
         case ZMQ_EVENT_DISCONNECTED:
-          // Once it was sent nobody knows what became of it, and it must not be sent twice.
+          // Once the request is sent, its outcome is unknown, and it must not be sent twice.
           is_lost_ = is_sent_;
           has_shaken_hands_ = false;
           break;

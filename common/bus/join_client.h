@@ -1,4 +1,4 @@
-// A node's side of joining. docs/protocol.md#join.
+// How a node joins a cluster. docs/protocol.md#join.
 #pragma once
 
 #include "common/base/bytes.h"
@@ -10,10 +10,10 @@
 
 namespace holdfast::bus {
 
-// Asks once and waits for the answer. `keys` and `signing_key` (Ed25519, 32 bytes) are what the
-// node will be known by. kDenied when the controller refuses or is another than the token's;
-// kUnavailable when it cannot be reached, or hangs up without a word. Whether the answer's root
-// document is the one of the token's `root_hash` is the caller's to check.
+// Sends one request and waits for the answer. `keys` and `signing_key` (Ed25519, 32 bytes) become
+// the node's identity. kDenied if the controller refuses, or is not the token's; kUnavailable if it
+// cannot be reached, or disconnects without an answer. The caller checks that the answer's root
+// document matches the token's `root_hash`.
 Result<JoinAnswer> Join(const JoinToken& token, ByteView signing_key, const CurveKeys& keys,
                         Instant deadline);
 

@@ -1,5 +1,5 @@
 // What a node needs to join a cluster, as one line of text, and how it proves that it has it.
-// docs/protocol.md#join. Pure: nothing here reads a clock or a network.
+// docs/protocol.md#join. Pure: reads no clock and no network.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +19,20 @@ struct JoinToken {
   std::string endpoint;            // of the join socket
   CurvePublicKey server_key{};     // of the join socket
   crypto::Digest root_hash{};      // SHA-256 of the root document's payload
-  Secret secret;                   // 32 bytes, good once
+  Secret secret;                   // 32 bytes, single use
   std::int64_t expires_at_ms = 0;  // since 1970, by the controller's clock
 };
 
-// "hf1." and base64. Whoever has the text can join as that node.
+// "hf1." and base64. Anyone who has the text can join as that node.
 Secret EncodeJoinToken(const JoinToken& token);
-// Spaces and line ends around the text do no harm. kInvalidArgument for anything else that
-// EncodeJoinToken would not have written.
+// Ignores white space around the text. kInvalidArgument for any other text that EncodeJoinToken()
+// would not have written.
 Result<JoinToken> DecodeJoinToken(std::string_view text);
 
-// What the controller keeps of a token's secret, and the key of the mac: SHA-256 of it.
+// SHA-256 of a token's secret: what the controller stores, and the key of the mac.
 crypto::Digest JoinSecretHash(const Secret& secret);
 
-// What the mac covers. `signing_key` is the Ed25519 one of the node.
+// The bytes that the mac covers. `signing_key` is the node's Ed25519 key.
 Bytes JoinTranscript(std::string_view node, ByteView signing_key, ByteView curve_key);
 crypto::Digest JoinMac(const crypto::Digest& secret_hash, ByteView transcript);
 

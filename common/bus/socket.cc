@@ -16,10 +16,10 @@
 #include "common/base/random.h"
 
 #ifdef HOLDFAST_THREAD_SANITIZER
-// libzmq passes messages between its threads by atomics that the thread sanitizer does not see, for
-// the library is not built with it; so everything that it touches looks like a race. Left out of
-// the record are its own accesses (by its name, in tests/support/test_main.cc) and ours to its
-// memory, which are copies into and out of a Frame and nothing else.
+// libzmq passes messages between its threads with atomics that the thread sanitizer does not see,
+// because the library is not built with it. So everything that libzmq touches looks like a race.
+// The sanitizer ignores libzmq's accesses (by name, in tests/support/test_main.cc) and ours to its
+// memory, which only copy into and out of a Frame.
 extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
 extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
 extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
@@ -29,12 +29,12 @@ extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 namespace holdfast::bus {
 namespace {
 
-// ZMQ_ZAP_ENFORCE_DOMAIN. The header hides the name among drafts; every 4.3 library knows the
-// number. Without it CURVE lets everybody in when no ZAP handler answers.
+// ZMQ_ZAP_ENFORCE_DOMAIN. The header declares it only for drafts; every 4.3 library knows the
+// number. Without it, CURVE admits everybody if no ZAP handler answers.
 constexpr int kZapEnforceDomain = 93;
 constexpr std::string_view kZapDomain = "holdfast";
 
-// While one lives, this thread reads, or writes, memory of libzmq's.
+// While one exists, this thread reads or writes libzmq's memory.
 #ifdef HOLDFAST_THREAD_SANITIZER
 struct ReadsForeign {
   ReadsForeign() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
@@ -49,8 +49,8 @@ struct ReadsForeign {};
 struct WritesForeign {};
 #endif
 
-// A router numbers its peers from a first id that libzmq takes from rand() and never seeds, and it
-// aborts when a peer has claimed the id that comes next. The start must not be guessable.
+// A router numbers its peers, starting at rand(), which libzmq never seeds. It aborts if a peer has
+// claimed the next id, so the start must not be guessable.
 void SeedRoutingIds() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -96,7 +96,7 @@ Result<Context> Context::Create() {
   SeedRoutingIds();
   void* handle = ::zmq_ctx_new();
   if (handle == nullptr) return Fail(ZmqError(errno, "start ZeroMQ"));
-  // Terminating a context waits for nothing that lingers.
+  // Terminating a context does not wait for unsent messages.
   (void)::zmq_ctx_set(handle, ZMQ_BLOCKY, 0);
   return Context(handle);
 }
@@ -242,7 +242,8 @@ Result<SocketMonitor> SocketMonitor::Begin(const Context& context, const Socket&
   static std::atomic<std::uint64_t> number{0};
   std::string endpoint = fmt::format("inproc://monitor-{}", number++);
   HF_ASSIGN(Socket pair, Socket::Open(context, ZMQ_PAIR));
-  // Without a limit: ZeroMQ's I/O thread would wait for a slow reader, and closing for that thread.
+  // No limit: ZeroMQ's I/O thread would wait for a slow reader, and closing would wait for that
+  // thread.
   HF_TRY(pair.Set(ZMQ_RCVHWM, 0));
   SocketMonitor monitor(socket.handle(), std::move(pair));
   if (::zmq_socket_monitor(socket.handle(), endpoint.c_str(), mask) != 0) {
@@ -259,7 +260,7 @@ SocketMonitor::~SocketMonitor() {
 Result<std::optional<SocketEvent>> SocketMonitor::Receive() {
   HF_ASSIGN(Socket::Message message, pair_.Receive(2));
   if (message.frames.empty()) return std::nullopt;
-  // First frame: the event as 16 and its value as 32 bits of this machine; second: the endpoint.
+  // First frame: 16 bits of event and 32 bits of value, in native byte order. Second: the endpoint.
   Bytes bytes = message.frames.front().Copy();
   std::uint16_t event = 0;
   std::uint32_t value = 0;
@@ -292,7 +293,7 @@ Result<void> WaitFor(std::span<Waiting> what, std::optional<Instant> deadline) {
   for (;;) {
     long timeout_ms = -1;
     if (deadline) {
-      // Rounded up: waking a little early would only spin.
+      // Rounded up: waking early would only spin.
       auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - SteadyNow()).count();
       timeout_ms = static_cast<long>(std::clamp<std::int64_t>(left, 0, INT_MAX));
     }
@@ -312,7 +313,7 @@ Result<WakeFlag> WakeFlag::Create() {
 
 void WakeFlag::Raise() const {
   std::uint64_t one = 1;
-  // A full counter is raised already.
+  // A full counter is already raised.
   (void)!::write(fd_.get(), &one, sizeof(one));
 }
 

@@ -1,5 +1,5 @@
-// ZeroMQ for this room alone: handles that close themselves, results instead of errno. No other
-// room includes this header. One thread at a time owns a Socket; a Context may be shared.
+// Wrappers for ZeroMQ with owned handles and Results. No other room includes this header. A Socket
+// is used by one thread at a time; a Context may be shared.
 #pragma once
 
 #include <zmq.h>
@@ -19,10 +19,10 @@
 
 namespace holdfast::bus {
 
-// CURVE wraps a message of n bytes in n + 33; ZMQ_MAXMSGSIZE counts the wrapped one.
+// CURVE wraps a message of n bytes in n + 33; ZMQ_MAXMSGSIZE counts the wrapped size.
 inline constexpr std::size_t kCurveOverheadBytes = 64;
 
-// One I/O thread and its sockets. Outlives them.
+// One I/O thread and its sockets. Must outlive them.
 class Context {
  public:
   static Result<Context> Create();
@@ -44,12 +44,10 @@ class Frame {
   Frame(Frame&& other) noexcept;
   Frame& operator=(Frame&&) = delete;
   ~Frame();
-  // The bytes, as a copy that belongs to the caller.
   Bytes Copy() const;
-  // A property that ZeroMQ keeps beside a received frame, such as "User-Id"; empty without one.
+  // A property of a received frame, such as "User-Id"; empty if it has none.
   std::string Property(const char* name) const;
-  // The descriptor of the connection it came by, -1 where unknown. The connection may be gone
-  // already.
+  // The descriptor of the frame's connection, -1 if unknown. The connection may be closed by now.
   int source_fd() const;
   zmq_msg_t* get() { return &message_; }
 
@@ -59,7 +57,7 @@ class Frame {
 
 class Socket {
  public:
-  // `type` is ZMQ_ROUTER and the like. Nothing lingers: closing loses what was not sent.
+  // `type` is ZMQ_ROUTER and the like. Closing drops unsent messages at once.
   static Result<Socket> Open(const Context& context, int type);
   Socket(Socket&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Socket& operator=(Socket&& other) noexcept;
@@ -71,21 +69,21 @@ class Socket {
   Result<void> SetMessageBytesMax(std::size_t bytes);
   Result<void> Bind(const std::string& endpoint);
   Result<void> Connect(const std::string& endpoint);
-  // The endpoint that Bind() chose, with the port in place of "*".
+  // The endpoint that Bind() chose, with the actual port instead of "*".
   Result<std::string> LastEndpoint() const;
-  // Edge-triggered: readable means "ask again", zmq_getsockopt(3) at ZMQ_FD.
+  // Edge-triggered: readable means "check again", see ZMQ_FD in zmq_getsockopt(3).
   int fd() const;
   bool IsWritable() const;
 
-  // Never waits. Frames of one message; empty when none is there. Of more than `frames_max` frames
-  // the rest is thrown away and `too_long` set.
+  // Never waits. Returns the frames of one message, or none. Frames beyond `frames_max` are
+  // dropped, and `too_long` is set.
   struct Message {
     std::vector<Frame> frames;
     bool too_long = false;
   };
   Result<Message> Receive(std::size_t frames_max);
-  // Never waits: kBusy where the queue is full or nobody is connected, kUnavailable where a router
-  // knows no such peer.
+  // Never waits. kBusy: the queue is full or no peer is connected; kUnavailable: a router does not
+  // know this peer.
   Result<void> Send(std::span<const ByteView> frames);
 
   void* handle() const { return handle_; }
@@ -95,23 +93,23 @@ class Socket {
   void* handle_;
 };
 
-// What a monitor socket tells.
+// An event from a monitor socket.
 struct SocketEvent {
   int event = 0;  // ZMQ_EVENT_*
-  int value = 0;  // a descriptor, an errno or a ZAP status, as the event says
+  int value = 0;  // a descriptor, an errno or a ZAP status, depending on `event`
 };
-// Hears what happens to a socket, which outlives it. Its end is heard of first by ZeroMQ, whose I/O
-// thread otherwise waits for ever to tell something to a listener that has gone.
+// Reports events of a socket, which must outlive it. Its destructor first unregisters from ZeroMQ,
+// whose I/O thread would otherwise wait for ever for a closed listener.
 class SocketMonitor {
  public:
-  // `mask` of ZMQ_EVENT_*.
+  // `mask` is a set of ZMQ_EVENT_* flags.
   static Result<SocketMonitor> Begin(const Context& context, const Socket& socket, int mask);
   SocketMonitor(SocketMonitor&& other) noexcept
       : watched_(std::exchange(other.watched_, nullptr)), pair_(std::move(other.pair_)) {}
   SocketMonitor& operator=(SocketMonitor&&) = delete;
   ~SocketMonitor();
 
-  // Never waits; nullopt when nothing happened.
+  // Never waits; nullopt if there is no event.
   Result<std::optional<SocketEvent>> Receive();
   void* handle() const { return pair_.handle(); }
   int fd() const { return pair_.fd(); }
@@ -122,26 +120,26 @@ class SocketMonitor {
   Socket pair_;
 };
 
-// Both ends' CURVE, and the ZAP domain that a server enforces.
+// Configures CURVE for each end, and the ZAP domain that a server enforces.
 Result<void> SetCurveServer(Socket& socket, const CurveKeys& keys);
 Result<void> SetCurveClient(Socket& socket, const CurveKeys& keys, const CurvePublicKey& server);
 
-// Something to wait for: a socket or a descriptor, and what happened to it.
+// A socket or a descriptor to wait for, and whether it is ready.
 struct Waiting {
   void* socket = nullptr;
   int fd = -1;
-  bool write = false;  // wait until it can be written, too
+  bool write = false;  // also wait until it is writable
   bool is_ready = false;
 };
-// Until one of them is ready or the deadline has passed; nullopt: no deadline.
+// Waits until one of them is ready or the deadline has passed; nullopt: no deadline.
 Result<void> WaitFor(std::span<Waiting> what, std::optional<Instant> deadline);
 
-// A flag that wakes a waiting thread from any other one.
+// A flag that any thread can raise to wake another one.
 class WakeFlag {
  public:
   static Result<WakeFlag> Create();
   void Raise() const;
-  // Whether it was raised; lowers it.
+  // Whether it was raised. Lowers it.
   bool Take() const;
   int fd() const { return fd_.get(); }
 
@@ -150,9 +148,9 @@ class WakeFlag {
   Fd fd_;
 };
 
-// The Error of a libzmq call that left `number` in errno.
+// The Error of a libzmq call that failed with errno `number`.
 Error ZmqError(int number, std::string_view what);
-// The machine's monotonic clock: ZeroMQ's own timers run by it, no test clock moves them.
+// The system's monotonic clock. ZeroMQ's own timers use it, so a test clock has no effect.
 Instant SteadyNow();
 
 }  // namespace holdfast::bus

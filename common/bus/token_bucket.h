@@ -1,4 +1,4 @@
-// A rate with a burst: `at_once` may pass at any time, and one more each `every`.
+// A rate limit: `at_once` tokens to start with, and a new one each `every`.
 #pragma once
 
 #include <algorithm>
@@ -13,9 +13,9 @@ class TokenBucket {
   TokenBucket(int at_once, std::chrono::nanoseconds every, Instant now)
       : span_(at_once * every), every_(every), full_at_(now) {}
 
-  // Whether one may pass now. `now` must not go back.
+  // Takes a token if there is one. `now` must not go back.
   bool Take(Instant now) {
-    // The bucket is kept as the time when it is full again: each one that passes moves it on.
+    // The state is the time when the bucket is full again; each token taken moves it on.
     Instant next = std::max(full_at_, now) + every_;
     if (next > now + span_) return false;
     full_at_ = next;

@@ -1,5 +1,4 @@
-// How many columns of a terminal a character takes. The tables are written by
-// scripts/generate-character-widths.
+// Terminal columns of a character. scripts/generate-character-widths writes the tables.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +14,10 @@ extern const std::size_t kWideCount;
 extern const CodePointRange kUnsafe[];
 extern const std::size_t kUnsafeCount;
 
-// 0 for a combining character, 2 for a wide one of East Asia, else 1.
+// 0 for a combining character, 2 for a wide East Asian one, otherwise 1.
 std::size_t CharacterColumns(char32_t value);
-// Controls, format characters (those that change the direction of text among them), and separators
-// of lines: a terminal obeys them or hides them.
+// Controls, format characters (including those that change the direction of text), and line
+// separators: a terminal obeys or hides them.
 bool IsUnsafe(char32_t value);
 
 }  // namespace holdfast::cli

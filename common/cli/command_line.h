@@ -23,14 +23,14 @@ using ParseValue = std::function<Result<void>(const std::string& text)>;
 struct Option {
   // "--dry-run,-n"; a name without a dash is a positional argument.
   std::string names;
-  // What stands for the value in --help, e.g. "FILE". Empty for a flag.
+  // Placeholder for the value in --help, e.g. "FILE". Empty for a flag.
   std::string metavar = {};
   std::string help = {};
   // Receives the value: a flag sets bool; std::string and ParseValue take one value; a vector takes
-  // an option that is repeated, or several positional arguments. Outlives parsing.
+  // a repeated option, or several positional arguments. Must outlive parsing.
   std::variant<bool*, std::string*, std::vector<std::string>*, ParseValue> value = {};
   bool is_required = false;
-  // Of a vector. Of positional arguments, only the last may be one.
+  // For a vector. Only the last positional argument may be a vector.
   std::size_t count_max = SIZE_MAX;
   std::size_t count_min = 0;
 };
@@ -38,7 +38,7 @@ struct Option {
 // A ParseValue for whole numbers up to `max`.
 ParseValue NumberInto(std::uint32_t& target, std::uint32_t max = UINT32_MAX);
 
-// A ParseValue for the words that an operator keeps with a run or a snapshot.
+// A ParseValue for an operator's note on a run or a snapshot.
 ParseValue NoteInto(std::string& target);
 
 // The options of one verb, in the order in which --help shows them.
@@ -49,9 +49,9 @@ class OptionList {
     std::vector<Option> options;
   };
 
-  // --help shows an option that is added to several groups in each. It has the same value in all.
+  // An option may be added to several groups: --help shows it in each, and they share its value.
   OptionList& Add(Option option);
-  // Options that are added from now on appear below `title` in --help.
+  // Options added from now on appear below `title` in --help.
   void BeginGroup(std::string title);
   // Null if no option has this name, e.g. "--to".
   const Option* Find(std::string_view name) const;
@@ -62,7 +62,7 @@ class OptionList {
   std::vector<Group> groups_ = {{}};
 };
 
-// One verb as it was typed. A new object is made for each command line.
+// One verb as typed. A new object is created for each command line.
 class Verb {
  public:
   Verb() = default;
@@ -72,19 +72,19 @@ class Verb {
   virtual void Declare(OptionList& /*options*/) {}
   // Lines for --help, between options and examples.
   virtual std::string Notes() const { return ""; }
-  // Rules between options. Called once, after parsing. Errors get a hint that names --help.
+  // Checks rules between options. Called once, after parsing. Errors get a hint that names --help.
   virtual Result<void> Check() { return {}; }
 };
 
 // What --help says about a verb.
 struct VerbText {
-  // As typed: "ls"; further names are aliases, e.g. "repository ls". A name of several words makes
-  // its first words a group.
+  // As typed: "ls"; further names are aliases, e.g. "repository ls". The first words of a longer
+  // name become a group.
   std::vector<std::string> names;
   std::string section = {};  // heading in the program's --help; empty: not listed there
   std::string summary = {};  // one line
   std::string examples = {};
-  // In JSON; empty: the first name. Never changes once released.
+  // Name in JSON; empty: the first name. Never changes once released.
   std::string json_name = {};
 
   const std::string& JsonName() const { return json_name.empty() ? names.front() : json_name; }
@@ -102,12 +102,12 @@ struct ProgramText {
 };
 
 struct ParsedCommandLine {
-  // Set when the line is right; `verb` is then an object of registration `index`.
+  // Set if the line is valid; `verb` is then an object of registration `index`.
   std::unique_ptr<Verb> verb;
   std::size_t index = 0;
   std::string out = {};                         // --help, help or --version: text for stdout
   std::optional<Error> mistake = std::nullopt;  // kInvalidArgument, for stderr
-  std::string verb_name = {};                   // for JSON, as far as it was understood
+  std::string verb_name = {};                   // for JSON, as far as it was recognised
 };
 
 class CommandLine {

@@ -1,4 +1,4 @@
-// How the program ends. Table: docs/errors.md#exit-codes.
+// Exit codes of the programs. Table: docs/errors.md#exit-codes.
 #pragma once
 
 #include <vector>
@@ -17,10 +17,11 @@ enum ExitCode : int {
   kExitInterrupted = 130,
 };
 
-// `began`: something had been done when the error came, so that "unreachable" is a failure.
+// `began`: work had begun before the error, so that "unreachable" is a failure.
 int ExitCodeOf(const Error& error, bool began = false);
 
-// Of several things that ended each in its own way: all alike is that, some good is partly done.
+// Interrupted if any is; the common code if all are equal; partly done if some are good; else
+// failed.
 int CombineExitCodes(const std::vector<int>& codes);
 
 }  // namespace holdfast::cli

@@ -1,4 +1,4 @@
-// The JSON documents of the programs: what every verb's document has, and how they are printed
+// JSON documents of the programs: the keys that all documents have, and how they are printed
 // (docs/json.md). Keys keep the order in which they are added.
 #pragma once
 
@@ -17,9 +17,9 @@ using Json = nlohmann::ordered_json;
 
 // The text of a document, indented; bytes that are not UTF-8 are replaced.
 std::string Dump(const Json& document);
-// The same in one line, without the newline.
+// The same on one line, without the newline.
 std::string DumpLine(const Json& object);
-// A document with the keys that all have.
+// A document with the keys that all documents have.
 Json Document(std::string_view verb, int exit_code);
 Json OrNull(const std::string& text);
 Json ErrorObject(const Error& error);

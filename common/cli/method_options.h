@@ -1,4 +1,4 @@
-// Options of restore methods on a command line: a group of flags for each kind and method, made
+// Options of restore methods on a command line: a group of flags for each kind and method, created
 // from the method's schema.
 #pragma once
 
@@ -10,16 +10,16 @@
 
 namespace holdfast::cli {
 
-// Outlives the parsing of the options that it declared. An option that several methods have is one
-// flag, which --help shows in the group of each.
+// Must outlive the parsing of its options. An option of several methods is one flag, which --help
+// shows in each group.
 class MethodOptions {
  public:
   // Adds a group below `title` with the options of `schema`; nothing if it has none. REQUIRES: the
-  // verb has no other option with a name of these, and options that share a name take either a
+  // verb has no other option with one of these names, and options that share a name take either a
   // value or none in every schema.
   void AddGroup(OptionList& options, std::string title, const config::Schema& schema);
 
-  // What was given, by the name in the schema; "true" for a flag.
+  // The options given, by their name in the schema; "true" for a flag.
   config::OptionTexts Given() const;
 
  private:

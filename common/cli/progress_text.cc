@@ -13,14 +13,14 @@
 namespace holdfast::cli {
 namespace {
 
-// One of two widths, so that a bar does not change with every digit of the numbers beside it.
+// One of two widths, so that the bar does not change with every digit next to it.
 constexpr std::size_t kBarMax = 20;
 constexpr std::size_t kBarMin = 10;
-// A live line has room for numbers, whatever its subject is called.
+// Longer subjects are shortened to this on a live line, to leave room for numbers.
 constexpr std::size_t kSubjectMin = 16;
 
 std::string SecondsText(double seconds) {
-  // Nobody waits for tenths.
+  // Tenths of a second do not matter.
   const auto whole = static_cast<std::int64_t>(std::ceil(std::min(seconds, 1e8)));
   if (whole < 60) return fmt::format("{}s", whole);
   return FormatDuration(std::chrono::seconds(whole));
@@ -102,7 +102,7 @@ std::string ProgressText(const ProgressSample& sample) {
 }
 
 std::string ProgressLine(const ProgressSample& sample, std::size_t width) {
-  // In the order in which they are shown. The lower the rank, the longer a part stays.
+  // In the order in which they are shown. Parts with a lower rank stay longer.
   struct Part {
     std::string text;
     int rank;
@@ -115,13 +115,13 @@ std::string ProgressLine(const ProgressSample& sample, std::size_t width) {
   const std::string phase = ": " + sample.phase;
   const std::optional<unsigned> percent = sample.percent();
   const std::string number = percent ? fmt::format(" {:>3}%", *percent) : "";
-  // All but the subject, with a bar of so many columns.
+  // Columns of all but the subject, with a bar of `bar` columns.
   const auto rest = [&](std::size_t bar) {
     std::size_t columns = Columns(phase) + Columns(number) + (percent ? 1 + bar : 0);
     for (const Part& part : parts) columns += 2 + Columns(part.text);
     return columns;
   };
-  // Parts go until half of the line is the subject's, or all of it exists.
+  // Drops parts until the subject fits, or has half of the line.
   const std::size_t wanted = std::min(Columns(subject), std::max(kSubjectMin, width / 2));
   while (!parts.empty() && rest(kBarMin) + wanted > width) {
     parts.erase(std::ranges::max_element(parts, {}, &Part::rank));

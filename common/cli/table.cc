@@ -17,11 +17,11 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kGap = 2;
-// A shortened text that can still be recognised. Below that a column is not worth its place.
+// The shortest text that is still recognisable. Narrower columns are dropped.
 constexpr std::size_t kFlexibleMin = 12;
-// A key of this length holds a kind and a name of 40 characters. A longer one is shortened to it
-// before a column is dropped; to the next when that keeps a column of rank 1; to the last when the
-// keys alone do not fit.
+// A key of this length has room for a kind and a name of 40 characters. Longer ones are shortened
+// to it before a column is dropped; to kKeyBesideState if that keeps a column of rank 1; to kKeyMin
+// if the keys alone do not fit.
 constexpr std::size_t kKeyReadable = 48;
 constexpr std::size_t kKeyBesideState = 24;
 constexpr std::size_t kKeyMin = 8;
@@ -29,10 +29,10 @@ constexpr std::string_view kCut = "~";
 
 bool IsKey(const Column& column) { return column.drop_rank == 0; }
 
-// The columns that are shown, with what each of them takes.
+// The columns that are shown, and their widths.
 class Layout {
  public:
-  // `wanted`: what each column takes as a whole; `has_text`: which have any text below their title.
+  // `wanted`: full width of each column; `has_text`: whether it has any text below its title.
   Layout(const std::vector<Column>& columns, std::vector<std::size_t> wanted,
          std::vector<bool> has_text)
       : columns_(columns),
@@ -67,13 +67,13 @@ class Layout {
   }
 
  private:
-  // A column without any text goes before all others.
+  // Columns without text are dropped first.
   unsigned DropRank(std::size_t column) const {
     const bool is_last = !has_text_[column] && !IsKey(columns_[column]);
     return is_last ? UINT_MAX : columns_[column].drop_rank;
   }
 
-  // What a column can be shortened to.
+  // The least width to which a column can be shortened.
   std::size_t Least(std::size_t column, std::size_t key_min) const {
     if (!columns_[column].is_flexible) return widths_[column];
     const std::size_t least =
@@ -87,7 +87,7 @@ class Layout {
     return total;
   }
 
-  // Takes from the widest columns until all fit.
+  // Shortens the widest columns until all fit.
   void Shorten(std::size_t width, std::size_t key_min) {
     std::size_t total = kGap * (shown_.size() - 1);
     for (std::size_t i : shown_) total += widths_[i];
@@ -113,7 +113,7 @@ std::string CutAtEnd(std::string_view text, std::size_t width) {
   return fmt::format("{}{}", FrontColumns(text, width - 1), kCut);
 }
 
-// `mark` stands for what is left out; `front` of the columns that remain are the text's front.
+// `mark` replaces what is left out. `front` of the remaining columns are from the text's front.
 std::string CutInside(std::string_view text, std::size_t width, std::size_t front,
                       std::string_view mark) {
   if (Columns(text) <= width) return std::string(text);
@@ -126,7 +126,7 @@ std::string CutByQuarters(std::string_view text, std::size_t width, std::size_t 
   return CutInside(text, width, width * front_quarters / 4, kCut);
 }
 
-// Of "source@node" both parts are shortened, so that the beginning and the end of each stay.
+// In "source@node" both parts are shortened, so that the beginning and the end of each remain.
 std::string CutAroundAt(std::string_view text, std::size_t width, std::size_t front_quarters) {
   const std::size_t at = text.rfind('@');
   if (Columns(text) <= width || at == std::string_view::npos || width <= 2 * kKeyMin) {
@@ -141,11 +141,11 @@ std::string CutAroundAt(std::string_view text, std::size_t width, std::size_t fr
                      CutByQuarters(node, node_room, 2));
 }
 
-// What is shown of each text of a key column: different texts look different.
+// The shortened form of each text of a key column. Different texts stay different.
 std::map<std::string, std::string> ShortenedKeys(const std::set<std::string>& texts,
                                                  std::size_t width) {
   std::map<std::string, std::string> keys;
-  // Where the texts differ is not known: the front, the back or the inside may be what matters.
+  // The difference may be at the front, at the back or in the middle.
   for (const auto& cut : {CutAroundAt, CutByQuarters}) {
     for (const std::size_t front_quarters : {2, 1, 3, 0}) {
       keys.clear();
@@ -157,7 +157,7 @@ std::map<std::string, std::string> ShortenedKeys(const std::set<std::string>& te
       if (seen.size() == texts.size()) return keys;
     }
   }
-  // They differ only in what is left out everywhere: number them.
+  // They differ only in what is always left out: number them.
   keys.clear();
   std::set<std::string> seen;
   for (const std::string& text : texts) {
@@ -206,7 +206,7 @@ std::string PaddedCell(const Cell& cell, std::size_t width, bool is_right, bool 
   return is_right ? padding + text : text + padding;
 }
 
-// "columns not shown: READ, ADDED (wider terminal or --json)"; as many lines as it takes.
+// "columns not shown: READ, ADDED (wider terminal or --json)", wrapped to `width`.
 std::string DroppedText(const std::vector<std::string>& titles, std::size_t width) {
   if (titles.empty()) return "";
   return WrapText(

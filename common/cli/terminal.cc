@@ -19,7 +19,7 @@ struct Size {
   std::size_t lines = 24;
 };
 
-// Of a terminal; it may change at any time.
+// The size of a terminal, which may change at any time.
 Size SizeOf(int fd) {
   struct winsize size {};
   if (::ioctl(fd, TIOCGWINSZ, &size) != 0) return {};
@@ -36,7 +36,7 @@ std::string Escaped(const CodePoint& point, char first_byte) {
   return value < 0x10000 ? fmt::format("\\u{:04x}", value) : fmt::format("\\U{:08x}", value);
 }
 
-// The columns of `text`, which may have colours.
+// The columns of `text`, which may contain colours.
 std::size_t ShownColumns(std::string_view text) {
   std::size_t columns = 0;
   for (;;) {
@@ -116,7 +116,7 @@ std::string_view FrontColumns(std::string_view text, std::size_t columns) {
 
 std::string_view BackColumns(std::string_view text, std::size_t columns) {
   std::size_t rest = Columns(text);
-  bool is_cut = false;  // the character before, so that what combines with it goes as well
+  bool is_cut = false;  // the previous character was cut, so characters combined with it go too
   while (!text.empty()) {
     const CodePoint point = DecodeUtf8(text);
     const std::size_t taken = CharacterColumns(point.value);
@@ -162,7 +162,7 @@ Screen Terminal::screen() const {
 }
 
 std::size_t Terminal::status_lines_max() const {
-  // One line stays for the cursor, which stands below them.
+  // The cursor needs a line below them.
   return errors_are_live_ ? std::max<std::size_t>(SizeOf(error_fd_).lines, 2) - 1 : 0;
 }
 
@@ -193,7 +193,7 @@ void Terminal::ShowStatus(const std::vector<std::string>& lines) {
   std::string text = ClearedStatus();
   status_.clear();
   for (const std::string& line : lines) {
-    // A line that wraps would take two rows, and be cleared as one.
+    // A line that wraps would take two rows but be cleared as one.
     status_.emplace_back(FrontColumns(line, status_width()));
     text += status_.back() + "\n";
   }
@@ -202,12 +202,12 @@ void Terminal::ShowStatus(const std::vector<std::string>& lines) {
 
 std::string Terminal::ClearedStatus() {
   if (status_.empty()) return "";
-  // The cursor may have left the first column: a terminal echoes Ctrl-C as ^C.
+  // The cursor may not be in the first column: a terminal echoes Ctrl-C as ^C.
   return fmt::format("\r\x1b[{}A\x1b[J", status_.size());
 }
 
 void Terminal::WriteError(std::string_view text) {
-  // Whoever closed stderr wants to hear nothing.
+  // If stderr is closed, there is nowhere to report it.
   (void)WriteAll(error_fd_, AsBytes(text), "standard error");
 }
 

@@ -1,4 +1,8 @@
-// stdout and stderr of one run: results, messages, and the live lines that stand below them.
+// stdout and stderr of one run: results, messages, and live lines below them.
+//
+// This room holds what all command lines share: parsing (command_line.h), tables that fit the
+// terminal (table.h), progress (progress_text.h), JSON documents (json_document.h) and exit codes
+// (exit_code.h). It knows no verb of any program.
 #pragma once
 
 #include <cstddef>
@@ -13,28 +17,27 @@
 
 namespace holdfast::cli {
 
-// `text` without anything that would command a terminal or change what stands beside it: controls,
-// format characters and invalid bytes are escaped ("\x1b", "\u202e", "\xff").
+// `text` with everything escaped that could control a terminal or change the text next to it:
+// controls, format characters and invalid bytes ("\x1b", "\u202e", "\xff").
 std::string Printable(std::string_view text);
 
-// How many columns of a terminal `text` takes: two for a wide character of East Asia, none for a
-// combining one.
+// Terminal columns of `text`: two for a wide East Asian character, none for a combining one.
 std::size_t Columns(std::string_view text);
-// The longest front, and the longest back, of `text` that takes at most `columns`. Combining
-// characters stay with what they belong to.
+// The longest prefix, or suffix, of `text` that takes at most `columns`. Combining characters stay
+// with their base character.
 std::string_view FrontColumns(std::string_view text, std::size_t columns);
 std::string_view BackColumns(std::string_view text, std::size_t columns);
 
-// `text` with lines of at most `width` columns, broken between words; what follows a break is
-// indented by two columns more than its line. A longer word, such as a path, stays whole. `width`
-// 0: unchanged. Colours take no columns.
+// Wraps `text` between words into lines of at most `width` columns. Continuation lines are indented
+// by two more columns. A longer word, such as a path, stays whole. `width` 0: unchanged. Colours
+// take no columns.
 std::string WrapText(std::string_view text, std::size_t width);
 
-// Where text will be read.
+// Where text is displayed.
 struct Screen {
   Screen(std::size_t screen_width = 0, bool coloured = false)  // NOLINT: a width alone is a screen
       : width(screen_width), has_colour(coloured) {}
-  std::size_t width;  // columns; 0: no terminal, nothing is cut off
+  std::size_t width;  // columns; 0: not a terminal, nothing is cut
   bool has_colour;
 };
 
@@ -43,34 +46,33 @@ struct TerminalTraits {
   bool has_cursor = true;
   bool has_colour = true;
 };
-// TERM=dumb has neither; NO_COLOR (https://no-color.org) is about colours alone.
+// TERM=dumb disables both; NO_COLOR (https://no-color.org) disables only colours.
 TerminalTraits TerminalTraitsOf(const std::map<std::string, std::string, std::less<>>& environment);
 
-// Safe to use from several threads.
+// Thread-safe.
 class Terminal {
  public:
-  // Of this process; tests give files.
+  // This process's stdout and stderr; tests pass files.
   explicit Terminal(TerminalTraits traits = {}) : Terminal(1, 2, traits) {}
   Terminal(int out_fd, int error_fd, TerminalTraits traits = {});
   ~Terminal() { ShowStatus({}); }
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
 
-  // Whether people look at it live.
+  // Whether stderr is a terminal that can show live lines.
   bool errors_are_live() const { return errors_are_live_; }
-  // Of stdout, as it is now.
+  // The current screen of stdout.
   Screen screen() const;
-  // How many lines ShowStatus() may be given, so that none scrolls away; 0 where
-  // !errors_are_live().
+  // How many lines ShowStatus() can show without scrolling; 0 unless errors_are_live().
   std::size_t status_lines_max() const;
   // Columns of a live line.
   std::size_t status_width() const;
 
   // kUnavailable when the reader is gone, kNoSpace for a full disk, ...
   Result<void> WriteOut(std::string_view text);
-  // One line to stderr, above the live lines; wrapped on a terminal.
+  // Writes one line to stderr, above the live lines; wrapped on a terminal.
   void WriteErrorLine(std::string_view line);
-  // Replaces the live lines; only where errors_are_live().
+  // Replaces the live lines. Does nothing unless errors_are_live().
   void ShowStatus(const std::vector<std::string>& lines);
 
  private:

@@ -16,7 +16,7 @@
 namespace holdfast::config {
 namespace {
 
-// Variables of other purposes, which override no setting and are no typing errors.
+// Variables with other purposes. They override no setting and are not typing errors.
 constexpr std::array<std::string_view, 6> kOtherVariables = {
     "HOLDFAST_AGENT_CONFIG", "HOLDFAST_CONFIG",      "HOLDFAST_CONTROLLER_CONFIG",
     "HOLDFAST_CONTROLLER",   "HOLDFAST_CRASH_POINT", "HOLDFAST_TEST_"};

@@ -1,4 +1,4 @@
-// A configuration file as every program of ours reads one.
+// Loads a configuration file. All programs use this.
 #pragma once
 
 #include <set>
@@ -16,16 +16,16 @@ struct ConfigFile {
   Node root;         // a map
 };
 
-// Whatever keeps the file from being read, the configuration is what is wrong: kInvalidArgument
-// (exit code 2), also when it is not there.
+// Any failure to read the file is an error of the configuration: kInvalidArgument (exit code 2),
+// also if it does not exist.
 Result<ConfigFile> LoadConfigFile(const std::string& path);
 // The same for a text already read; `path` must be absolute.
 Result<ConfigFile> ParseConfigFile(std::string_view text, const std::string& path);
 
-// What main() hands on.
+// The process's environment, which main() passes on.
 Environment EnvironmentOfThisProcess();
 
-// A warning for each HOLDFAST_* variable that is not in `used`, but for those of other purposes.
+// A warning for each HOLDFAST_* variable that is not in `used` and has no other purpose.
 std::vector<std::string> WarnOfUnusedVariables(const Environment& environment,
                                                const std::set<std::string>& used);
 

@@ -51,7 +51,7 @@ Result<OptionValue> ReadString(const Node& node, const OptionSpec& spec) {
 
 Result<std::string> ReadPath(const Node& node, const OptionSpec& spec, const ReadContext& context) {
   if (node.kind != Node::Kind::kScalar || node.scalar.empty()) return WrongType(node, spec);
-  // A variable has no file of its own that its path could be relative to.
+  // A variable is not in a file that its path could be relative to.
   if (node.from_environment && !node.scalar.starts_with('/') && !node.scalar.starts_with("${")) {
     return FailAt(node.location, fmt::format("{} is {}; expected an absolute path",
                                              Quote(spec.name), Quote(node.scalar)));

@@ -7,7 +7,7 @@
 namespace holdfast::config {
 namespace {
 
-// An option's value as T. Another type than the option's own is a bug of the reader.
+// An option's value as T. A different type is a bug in the code that reads it.
 template <typename T>
 const T& ValueAs(const OptionValue& value) {
   const T* typed = std::get_if<T>(&value);

@@ -1,6 +1,6 @@
-// What command lines and documentation say about the snapshots of a kind of source. The agent's
-// kinds declare it (agent/sources/source.h); the operators' program has a table of all kinds, which
-// is generated from these declarations when it is built.
+// Describes the snapshots of a kind of source for command lines and documentation. The agent's
+// kinds declare it (agent/sources/source.h). The operators' program has a table of all kinds,
+// generated from these declarations at build time.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct SnapshotKind {
   std::string kind;                // "files"
   std::string summary = {};        // one line
   std::string original_root = {};  // see common/stream/original_path.h
-  bool is_of_one_node = false;     // all files of a snapshot are those of the node that made it
+  bool is_of_one_node = false;     // all files of a snapshot are from the node that created it
   std::vector<MethodSchema> methods = {};
   std::string no_in_place = {};  // why no method restores in place
 };
@@ -30,10 +30,10 @@ const SnapshotKind* FindKind(const std::vector<SnapshotKind>& kinds, std::string
 Result<void> CheckOptionsOfKind(const std::vector<SnapshotKind>& kinds, const SnapshotKind& kind,
                                 const OptionNames& given);
 
-// Whether an order may give it: it carries texts, and only root decides where files are written.
+// Whether an order may set it. Orders carry text, and only root decides where files are written.
 bool MayBeOrdered(const OptionSpec& option);
 
-// The values of options that a person typed. kInvalidArgument for a wrong value, and for several
+// The values of options that a user typed. kInvalidArgument for a wrong value, and for several
 // values of an option that takes one. REQUIRES: the schema has every option in `texts`.
 Result<Values> ReadTexts(const OptionTexts& texts, const Schema& schema,
                          const ReadContext& context);

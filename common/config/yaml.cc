@@ -17,8 +17,8 @@
 namespace holdfast::config {
 namespace {
 
-// Builds the tree from the parser's events. The nodes that yaml-cpp would build itself keep a
-// doubled key and follow aliases, so they are not used. After the first error events pass unseen.
+// Builds the tree from the parser's events. yaml-cpp's own nodes keep duplicate keys and follow
+// aliases, so they are not used. Ignores events after the first error.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   TreeBuilder(std::string file, std::string_view text, bool is_foreign)
@@ -75,7 +75,7 @@ class TreeBuilder final : public YAML::EventHandler {
  private:
   struct Frame {
     Node node;
-    std::optional<Node::Key> key;  // read, its value still to come
+    std::optional<Node::Key> key;  // read; its value follows
     std::map<std::string, Location, std::less<>> seen;
   };
 
@@ -88,7 +88,7 @@ class TreeBuilder final : public YAML::EventHandler {
     Refuse(At(mark), "an anchor or alias; expected the value itself",
            "put a value that begins with \"&\" or \"*\" in quotes");
   }
-  // The parser takes the end of the text for the missing quote.
+  // The parser treats the end of the text as the missing quote.
   void CheckQuote(const YAML::Mark& mark) {
     const auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
     if (is_foreign_ || at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
@@ -98,7 +98,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void CheckTag(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (is_foreign_) return;
     if (anchor != YAML::NullAnchor) RefuseAnchor(mark);
-    // "?" and "!" are what the parser reports for plain and for quoted values without a tag.
+    // The parser reports "?" and "!" for plain and quoted values without a tag.
     if (!tag.empty() && tag != "?" && tag != "!") {
       Refuse(At(mark), fmt::format("a tag {}; expected a value without one", Quote(tag)),
              "put a value that begins with \"!\" in quotes");
@@ -167,7 +167,7 @@ class TreeBuilder final : public YAML::EventHandler {
   std::optional<Error> error_;
 };
 
-// Drops everything: only asks whether there is another document.
+// Drops everything; only detects another document.
 class NoDocument final : public YAML::EventHandler {
  public:
   std::optional<YAML::Mark> found;

@@ -1,4 +1,4 @@
-// A YAML text as a tree of our own: every value and key with its place, no key twice, no anchors.
+// YAML text as a tree. Every value and key has a location; no duplicate keys, no anchors.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace holdfast::config {
 
-// One value. A plain value type; maps keep the file's order.
+// One value. Maps keep the file's order.
 struct Node {
   enum class Kind : std::uint8_t { kNull, kScalar, kSequence, kMap };
   struct Key {
@@ -26,7 +26,7 @@ struct Node {
   std::vector<Key> keys;          // kMap: keys[i] names items[i]
   std::vector<Node> items;        // kSequence and kMap
 
-  // The value of a map's key, null where there is none.
+  // The value of a map's key, or null.
   const Node* Find(std::string_view key) const;
   Node* Find(std::string_view key);
   // Replaces or adds a key of a map.
@@ -39,18 +39,18 @@ std::string_view NodeKindText(Node::Kind kind);
 inline constexpr std::size_t kYamlBytesMax = 1U << 20;
 inline constexpr std::size_t kYamlDepthMax = 16;
 
-// Reads one YAML document; `file` is the name that locations show. kInvalidArgument
-// "<file>:<line>:<column>: ..." for what is no YAML, a key that stands twice, anchors, aliases and
-// tags (which would let a small file mean a huge one), a second document, and texts larger or
-// deeper than the limits above. An empty text is kNull.
+// Reads one YAML document; locations name it `file`. kInvalidArgument "<file>:<line>:<column>: ..."
+// for malformed YAML, duplicate keys, anchors, aliases and tags (a small file could expand to a
+// huge one), a second document, and texts larger or deeper than the limits above. An empty text is
+// kNull.
 Result<Node> ParseYaml(std::string_view text, const std::string& file);
 
 inline constexpr std::size_t kForeignYamlBytesMax = 16U << 20;
 inline constexpr std::size_t kForeignYamlDepthMax = 64;
 
-// The first document of another program's configuration, to look for what it names: the same within
-// these limits, but anchors and tags pass, what an alias stands for is left out (it is seen where
-// its anchor is), keys may stand twice and need not be text.
+// The first document of another program's configuration, to find names in it. The same within these
+// limits, except that anchors and tags are accepted, an alias is left empty (its value is at the
+// anchor), and keys may be duplicate and need not be text.
 Result<Node> ParseForeignYaml(std::string_view text, const std::string& file);
 
 }  // namespace holdfast::config

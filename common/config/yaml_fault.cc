@@ -12,11 +12,11 @@ namespace {
 
 constexpr std::string_view kBlank = " \t";
 
-// A quoted scalar or a bracket, by its place in the text.
+// A quoted scalar or a bracket, by its position in the text.
 struct Span {
   char opener = 0;
   std::size_t begin = 0;
-  std::size_t end = std::string_view::npos;  // behind the closing character
+  std::size_t end = std::string_view::npos;  // after the closing character
 };
 
 class Text {
@@ -33,7 +33,7 @@ class Text {
     Scan();
   }
 
-  // Empty for a line that is not there. Counted from 1.
+  // Empty if the line does not exist. Counted from 1.
   std::string_view Line(int number) const {
     if (number < 1 || static_cast<std::size_t>(number) > lines_.size()) return {};
     return lines_[static_cast<std::size_t>(number) - 1];
@@ -66,8 +66,8 @@ class Text {
   }
 
  private:
-  // Quotes and brackets count where a value may begin. Within brackets that is after each of them
-  // and after a comma. Block scalars are read like other lines, which may find too much in them.
+  // Quotes and brackets only count where a value may begin; inside brackets that is also after an
+  // opening bracket and a comma. Block scalars are scanned too, which may find too many.
   void Scan() {
     std::vector<std::size_t> open;  // indexes into brackets_
     bool may_begin = true;
@@ -120,7 +120,7 @@ bool IsBare(std::string_view line) {
 
 bool IsItem(std::string_view rest) { return rest == "-" || rest.starts_with("- "); }
 
-// The nearest line above that is not blank; 0 if all lines above are blank.
+// The nearest line above that is not blank; 0 if all are blank.
 int LineAbove(const Text& text, int line) {
   for (--line; line > 0; --line) {
     if (!IsBare(text.Line(line))) return line;
@@ -128,7 +128,7 @@ int LineAbove(const Text& text, int line) {
   return 0;
 }
 
-// Where the colon of "key: value" or "key:" stands in `line`; npos without one.
+// The position of the colon of "key: value" or "key:" in `line`, or npos.
 std::size_t ColonOf(std::string_view line) {
   for (std::size_t at = line.find(':'); at != line.npos; at = line.find(':', at + 1)) {
     if (at + 1 == line.size() || kBlank.contains(line[at + 1])) return at;
@@ -136,7 +136,7 @@ std::size_t ColonOf(std::string_view line) {
   return line.npos;
 }
 
-// Block scalars further above may have tabs.
+// Checks only this line and the one above, because block scalars further up may have tabs.
 std::optional<YamlFault> TabFault(const Text& text, int line) {
   for (int number = line - 1; number <= line; ++number) {
     const std::string_view found = text.Line(number);
@@ -212,7 +212,7 @@ std::optional<YamlFault> CharacterFault(const Text& text, int line, int column,
   return std::nullopt;
 }
 
-// A colon that the parser cannot take: the key is not where it looks, or the value has a colon too.
+// A colon that the parser does not accept: its key is misplaced, or the value has a colon too.
 std::optional<YamlFault> ColonFault(const Text& text, int line, int column, std::string_view said) {
   if (!said.starts_with("illegal map value")) return std::nullopt;
   const std::string_view found = text.Line(line);
@@ -252,7 +252,7 @@ std::optional<YamlFault> ColonFault(const Text& text, int line, int column, std:
   return std::nullopt;
 }
 
-// A line that belongs to no block above it.
+// A line that does not belong to any block above it.
 std::optional<YamlFault> IndentFault(const Text& text, int line, std::string_view said) {
   if (!said.starts_with("end of ") && !said.starts_with("illegal block entry")) return std::nullopt;
   const std::string_view found = text.Line(line);
@@ -260,7 +260,7 @@ std::optional<YamlFault> IndentFault(const Text& text, int line, std::string_vie
   const std::size_t indent = IndentOf(found);
   const std::size_t at = text.At(line, static_cast<int>(indent) + 1);
   const bool is_item = IsItem(found.substr(indent));
-  // The indents of the blocks that are open above, a list item's own keys among them.
+  // The indents of the blocks that are open above, including those of a list item's own keys.
   std::set<std::size_t> open;
   std::size_t least = std::string_view::npos;
   for (int above = LineAbove(text, line); above > 0; above = LineAbove(text, above)) {

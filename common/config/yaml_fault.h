@@ -1,5 +1,5 @@
-// Why a text is no YAML, in words that say what to change. The parser says only where it stopped
-// and what it expected there.
+// Explains why a text is not valid YAML, and what to change. The parser only reports where it
+// stopped and what it expected there.
 #pragma once
 
 #include <string>
@@ -15,10 +15,10 @@ struct YamlFault {
   std::string fix;
 };
 
-// `line` and `column` are where the parser stopped, `said` its own words.
+// The parser stopped at `line` and `column` with the message `said`.
 YamlFault ExplainYamlFault(std::string_view text, int line, int column, std::string_view said);
 
-// Where the quoted scalar that begins at `begin` ends: behind its closing quote; npos when it is
+// The end of the quoted scalar that begins at `begin`: after its closing quote, or npos if it is
 // never closed. REQUIRES: text[begin] is a quote.
 std::size_t EndOfQuoted(std::string_view text, std::size_t begin);
 

@@ -16,7 +16,7 @@
 namespace holdfast::crypto {
 namespace {
 
-// 16 MiB and about a quarter of a second for each guess; stock OpenSSL reads nothing beyond 32 MiB.
+// 16 MiB and about 0.25 s for each guess. Stock OpenSSL accepts at most 32 MiB.
 constexpr std::uint64_t kScryptN = 16384;
 constexpr std::uint64_t kScryptR = 8;
 constexpr std::uint64_t kScryptP = 4;
@@ -46,7 +46,7 @@ Context NewContext() {
   return context;
 }
 
-// The memory of such a BIO is wiped when it goes.
+// The memory of this kind of BIO is wiped when it is freed.
 Bio NewMemory() {
   Bio memory(BIO_new(BIO_s_mem()));
   HF_CHECK(memory != nullptr);
@@ -82,7 +82,7 @@ PublicKey RawPublicKey(const EVP_PKEY* key) {
   return raw;
 }
 
-// Gives the passphrase to OpenSSL; without one it fails instead of asking the terminal.
+// Passes the passphrase to OpenSSL. Without one it fails instead of prompting on the terminal.
 int GivePassphrase(char* buffer, int size, int /*for_writing*/, void* user) {
   const auto& passphrase = *static_cast<const Secret*>(user);
   std::string_view text = passphrase.Reveal();
@@ -105,7 +105,7 @@ Secret EncryptedPem(const EVP_PKEY* key, const Secret& passphrase, Random& rando
   std::string_view text = passphrase.Reveal();
   static_assert(kPassphraseBytesMax <= PEM_BUFSIZE);
   HF_CHECK(text.size() <= kPassphraseBytesMax);
-  // Takes the algorithm over.
+  // Takes ownership of `algorithm`.
   EncryptedKey encrypted(
       PKCS8_set0_pbe(text.data(), static_cast<int>(text.size()), info.get(), algorithm));
   HF_CHECK(encrypted != nullptr);
@@ -140,7 +140,7 @@ bool Verify(ByteView message, ByteView signature, const PublicKey& key) {
   HF_CHECK(EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, pkey.get()) == 1);
   bool is_valid = EVP_DigestVerify(context.get(), signature.data(), signature.size(),
                                    message.data(), message.size()) == 1;
-  ERR_clear_error();  // a failed verification leaves its reason there
+  ERR_clear_error();  // a failed verification leaves an error in the queue
   return is_valid;
 }
 
@@ -183,7 +183,7 @@ Result<SigningKey> SigningKey::FromPem(const Secret& pem, const Secret& passphra
     return Fail(ErrorCode::kDenied, "the private key is encrypted and there is no passphrase");
   }
   Bio memory = MemoryOf(text);
-  // OpenSSL wants a pointer that is not const, and passes it on.
+  // OpenSSL requires a pointer to non-const, and passes it on.
   Secret given = passphrase;
   Key key(PEM_read_bio_PrivateKey(memory.get(), nullptr, GivePassphrase, &given));
   ERR_clear_error();

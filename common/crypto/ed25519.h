@@ -1,5 +1,5 @@
-// Ed25519 (RFC 8032): keys, signatures, and the text that keys are kept in (PKCS#8 and
-// SubjectPublicKeyInfo as PEM, readable with stock `openssl pkey`).
+// Ed25519 (RFC 8032): keys, signatures, and key files (PKCS#8 and SubjectPublicKeyInfo as PEM,
+// readable with stock `openssl pkey`).
 #pragma once
 
 #include <array>
@@ -18,32 +18,32 @@ namespace holdfast::crypto {
 
 inline constexpr std::size_t kPublicKeyBytes = 32;
 inline constexpr std::size_t kSignatureBytes = 64;
-inline constexpr std::size_t kPassphraseBytesMax = 1024;  // as OpenSSL's own programs have it
+inline constexpr std::size_t kPassphraseBytesMax = 1024;  // the limit of OpenSSL's own programs
 
 using PublicKey = std::array<std::uint8_t, kPublicKeyBytes>;
 using Signature = std::array<std::uint8_t, kSignatureBytes>;
-// SHA-256 of the 32 bytes of the public key; what messages call a key by.
+// SHA-256 of the 32 bytes of the public key. Messages refer to keys by it.
 using KeyId = Digest;
 
 KeyId KeyIdOf(const PublicKey& key);
-// The first 16 hexadecimal digits, enough for people.
+// The first 16 hexadecimal digits, enough to show to users.
 std::string ShortKeyId(ByteView key_id);
 
-// kInvalidArgument unless there are 32 bytes.
+// kInvalidArgument unless `bytes` has 32 bytes.
 Result<PublicKey> PublicKeyFromBytes(ByteView bytes);
 
-// Whether `signature` is `key`'s over exactly `message`. False, too, for signatures and keys of
-// the wrong length or form. Safe from several threads.
+// Whether `signature` is a valid signature of exactly `message` by `key`. Also false for a
+// signature or key of the wrong length or form. Thread-safe.
 bool Verify(ByteView message, ByteView signature, const PublicKey& key);
 
-// A key pair, wiped when it goes. Signing is safe from several threads at once.
+// A key pair, wiped on destruction. Signing is thread-safe.
 class SigningKey {
  public:
   static SigningKey Generate(Random& random);
-  // Of the 32 secret bytes of RFC 8032. REQUIRES: seed.size() == 32.
+  // From the 32 secret bytes of RFC 8032. REQUIRES: seed.size() == 32.
   static SigningKey FromSeed(ByteView seed);
-  // PKCS#8 in PEM, encrypted or not. kDenied when a passphrase is missing or wrong (see
-  // IsEncrypted), kInvalidArgument when it is no such text or another kind of key.
+  // From PKCS#8 in PEM, encrypted or not. kDenied when the passphrase is missing or wrong (see
+  // IsEncrypted), kInvalidArgument for malformed text or another kind of key.
   static Result<SigningKey> FromPem(const Secret& pem, const Secret& passphrase = {});
 
   SigningKey(SigningKey&& other) noexcept;
@@ -55,9 +55,9 @@ class SigningKey {
 
   Signature Sign(ByteView message) const;
 
-  // PKCS#8 in PEM. With a passphrase it is encrypted by AES-256-CBC under scrypt (RFC 7914), so
-  // that guessing costs; `random` gives salt and IV.
-  // REQUIRES: a passphrase of at most kPassphraseBytesMax.
+  // PKCS#8 in PEM. With a passphrase it is encrypted with AES-256-CBC and scrypt (RFC 7914), which
+  // makes guessing expensive; `random` provides salt and IV. REQUIRES: a passphrase of at most
+  // kPassphraseBytesMax.
   Secret ToPem(const Secret& passphrase, Random& random) const;
 
  private:
@@ -68,7 +68,7 @@ class SigningKey {
   KeyId id_{};
 };
 
-// Whether the PEM text holds an encrypted private key: then FromPem needs its passphrase.
+// Whether the PEM text is an encrypted private key, for which FromPem() needs a passphrase.
 bool IsEncrypted(const Secret& pem);
 
 std::string PublicKeyToPem(const PublicKey& key);

@@ -1,4 +1,4 @@
-// MD5 (RFC 1321), which protects nothing: only where a protocol asks for it as a checksum.
+// MD5 (RFC 1321). Not secure: only for protocols that require it as a checksum.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace holdfast::crypto {
 
-// Safe from several threads.
+// Thread-safe.
 std::array<std::uint8_t, 16> Md5Of(ByteView bytes);
 
 }  // namespace holdfast::crypto

@@ -15,7 +15,7 @@ constexpr std::uint64_t kWorkMax = 1ULL << 26;  // n * r * p; restic's own choic
 bool AreAcceptable(const ScryptParameters& parameters) {
   const auto& [n, r, p] = parameters;
   if (n < 2 || !std::has_single_bit(n) || r == 0 || p == 0) return false;
-  if (n > kWorkMax || r > kWorkMax || p > kWorkMax) return false;  // so that no product overflows
+  if (n > kWorkMax || r > kWorkMax || p > kWorkMax) return false;  // prevents overflow below
   return n * r <= kMemoryMax / 128 && n * r <= kWorkMax && n * r * p <= kWorkMax;
 }
 
@@ -29,7 +29,7 @@ Result<Bytes> Scrypt(std::string_view password, ByteView salt, const ScryptParam
                             parameters.n, parameters.r, parameters.p));
   }
   Bytes key(size);
-  // OpenSSL's own limit of 32 MiB is below what restic's parameters take.
+  // OpenSSL's default limit of 32 MiB is less than restic's parameters need.
   constexpr std::uint64_t kOverhead = 64ULL << 20;
   if (EVP_PBE_scrypt(password.data(), password.size(), salt.data(), salt.size(), parameters.n,
                      parameters.r, parameters.p, kMemoryMax + kOverhead, key.data(),

@@ -1,4 +1,4 @@
-// scrypt (RFC 7914): a key from a password, at a price for those who guess.
+// scrypt (RFC 7914): derives a key from a password in a way that makes guessing expensive.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ struct ScryptParameters {
   bool operator==(const ScryptParameters&) const = default;
 };
 
-// kInvalidArgument for parameters that scrypt does not have, or that would take more than a
-// gigabyte or minutes of work: a hostile key file must not stop the machine.
+// kInvalidArgument for parameters that scrypt does not allow, or that would take more than a
+// gigabyte or minutes of work: a hostile key file must not stall the machine.
 Result<Bytes> Scrypt(std::string_view password, ByteView salt, const ScryptParameters& parameters,
                      std::size_t size);
 

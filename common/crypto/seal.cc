@@ -27,8 +27,8 @@ CipherContext NewCipher(const char* name, ByteView key) {
   HF_CHECK(cipher != nullptr);
   CipherContext context(EVP_CIPHER_CTX_new());
   HF_CHECK(context != nullptr);
-  // Encryption serves both directions: the counter mode is its own inverse, and the one-time MAC
-  // key is made by encrypting.
+  // Encryption serves both directions: counter mode is its own inverse, and the one-time MAC key is
+  // created by encrypting.
   HF_CHECK(EVP_EncryptInit_ex2(context.get(), cipher, key.data(), nullptr, nullptr) == 1);
   HF_CHECK(EVP_CIPHER_CTX_set_padding(context.get(), 0) == 1);
   EVP_CIPHER_free(cipher);  // the context keeps its own reference
@@ -97,7 +97,7 @@ struct Sealer::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  // AES-256-CTR with the counter block `iv`, from `from` to `to`, which may be the same place.
+  // AES-256-CTR with the counter block `iv`, from `from` to `to`, which may be the same memory.
   void Transform(const std::uint8_t* iv, ByteView from, std::uint8_t* to) {
     Begin(iv);
     TransformMore(from, to);
@@ -107,7 +107,7 @@ struct Sealer::State {
   }
   void TransformMore(ByteView from, std::uint8_t* to) {
     while (!from.empty()) {
-      // OpenSSL counts bytes in an int; pieces are whole blocks, so the counter runs on.
+      // OpenSSL counts bytes in an int. Pieces are whole blocks, so the counter continues.
       constexpr std::size_t kPieceMax = 1U << 30;
       std::size_t piece = std::min(from.size(), kPieceMax);
       int written = 0;
@@ -164,7 +164,7 @@ void Sealer::SealInto(ByteView plaintext, std::span<std::uint8_t> out) {
   Block iv;
   do {
     state_->random->Fill(iv);
-  } while (IsZero(iv));  // readers refuse it
+  } while (IsZero(iv));  // readers refuse a zero IV
   std::uint8_t* ciphertext = out.data() + kSealIvBytes;
   std::ranges::copy(iv, out.data());
   state_->Transform(iv.data(), plaintext, ciphertext);

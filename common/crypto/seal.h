@@ -1,5 +1,9 @@
-// Authenticated encryption as restic's format has it: AES-256-CTR and Poly1305-AES.
-// Layout and keys: docs/repository-format.md#seal.
+// Authenticated encryption of restic's format: AES-256-CTR and Poly1305-AES. Layout and keys:
+// docs/repository-format.md#seal.
+//
+// This room wraps OpenSSL: hashes (sha256.h), signatures (ed25519.h), key derivation (scrypt.h),
+// TLS settings (tls.h) and the encryption in this header. It knows bytes and keys, but not where
+// they are stored or what they protect.
 #pragma once
 
 #include <array>
@@ -15,10 +19,10 @@
 
 namespace holdfast::crypto {
 
-// Overwrites what must not stay in memory; the compiler cannot drop it.
+// Overwrites secrets in memory. The compiler cannot remove it.
 void Wipe(std::span<std::uint8_t> bytes);
 
-// Wiped when it goes.
+// Wiped on destruction.
 struct SealKey {
   std::array<std::uint8_t, 32> encrypt{};
   std::array<std::uint8_t, 16> mac_k{};
@@ -31,11 +35,11 @@ struct SealKey {
   bool operator==(const SealKey&) const = default;
 
   static SealKey Generate(Random& random);
-  // Of 64 bytes in the order encrypt, k, r. REQUIRES: bytes.size() == 64.
+  // From 64 bytes in the order encrypt, k, r. REQUIRES: bytes.size() == 64.
   static SealKey FromBytes(ByteView bytes);
-  // A key of its own for `label`, from which nobody learns anything of this one.
+  // Derives a separate key for `label`, which reveals nothing about this one.
   SealKey Derive(std::string_view label) const;
-  // Readers refuse keys that are zero where they must not be.
+  // Whether every part is nonzero. Readers refuse other keys.
   bool IsValid() const;
 };
 
@@ -43,31 +47,31 @@ inline constexpr std::size_t kSealIvBytes = 16;
 inline constexpr std::size_t kSealMacBytes = 16;
 inline constexpr std::size_t kSealOverhead = kSealIvBytes + kSealMacBytes;
 
-// Seals and opens with one key. Keeps its cipher contexts between calls, which small blobs need;
-// so one thread at a time per object.
+// Seals and opens with one key. Keeps its cipher contexts between calls, which small blobs need.
+// One thread at a time.
 class Sealer {
  public:
-  // `random` gives the IVs and must outlive the object. REQUIRES: key.IsValid().
+  // `random` provides the IVs and must outlive the object. REQUIRES: key.IsValid().
   Sealer(const SealKey& key, Random& random);
   Sealer(Sealer&& other) noexcept;
   Sealer& operator=(Sealer&& other) noexcept;
   ~Sealer();
 
-  // REQUIRES: out.size() == kSealOverhead + plaintext.size(), and they do not overlap, unless the
-  // plaintext lies where the ciphertext goes.
+  // REQUIRES: out.size() == kSealOverhead + plaintext.size(), and they do not overlap, unless
+  // `plaintext` is exactly where the ciphertext goes.
   void SealInto(ByteView plaintext, std::span<std::uint8_t> out);
   Bytes Seal(ByteView plaintext);
-  // Seals what lies between kSealIvBytes and kSealMacBytes of room, where it is. REQUIRES:
-  // bytes.size() >= kSealOverhead.
+  // Seals in place the bytes between kSealIvBytes of room before and kSealMacBytes after them.
+  // REQUIRES: bytes.size() >= kSealOverhead.
   void SealInPlace(std::span<std::uint8_t> bytes);
   // kCorrupt when the bytes were not sealed with this key. REQUIRES: sealed.size() == kSealOverhead
   // + out.size(), and they do not overlap.
   Result<void> OpenInto(ByteView sealed, std::span<std::uint8_t> out);
-  // The plaintext in pieces that fit into the processor's cache, for who looks at each once: after
-  // the whole has been authenticated, until `visit` returns false. kCorrupt as above, and for bytes
-  // that are too few.
+  // Passes the plaintext to `visit` in pieces that fit into the CPU cache, for callers that read it
+  // once. Authenticates the whole first, then continues until `visit` returns false. kCorrupt as
+  // above, and for too few bytes.
   Result<void> OpenInPieces(ByteView sealed, const std::function<bool(ByteView)>& visit);
-  // kCorrupt also for bytes that are too few.
+  // kCorrupt also for too few bytes.
   Result<Bytes> Open(ByteView sealed);
 
  private:

@@ -1,4 +1,4 @@
-// SHA-1 (FIPS 180-4), which protects nothing: only where others name things by it.
+// SHA-1 (FIPS 180-4). Not secure: only where other software identifies things by it.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace holdfast::crypto {
 
-// Safe from several threads.
+// Thread-safe.
 std::array<std::uint8_t, 20> Sha1Of(ByteView bytes);
 
 }  // namespace holdfast::crypto

@@ -14,7 +14,7 @@ struct ContextDeleter {
 };
 using Context = std::unique_ptr<EVP_MD_CTX, ContextDeleter>;
 
-// Looking the algorithm up by name costs more than hashing a small blob, so it is done once.
+// Fetching the algorithm by name costs more than hashing a small blob, so it is done once.
 const EVP_MD* Algorithm() {
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   HF_CHECK(algorithm != nullptr);

@@ -12,10 +12,10 @@ namespace holdfast::crypto {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-// Of all of `bytes` at once; the quickest way for what is in memory. Safe from several threads.
+// Digest of all `bytes`; the fastest way for data in memory. Thread-safe.
 Digest Sha256Of(ByteView bytes);
 
-// Of bytes that arrive piece by piece. One object for any number of messages, one thread at a time.
+// Digest of bytes that arrive in pieces, for any number of messages. One thread at a time.
 class Sha256 {
  public:
   Sha256();
@@ -23,7 +23,7 @@ class Sha256 {
   Sha256& operator=(Sha256&& other) noexcept;
   ~Sha256();
   void Update(ByteView bytes);
-  // The digest of what was fed since the start or the last Finish(); begins a new message.
+  // The digest of the bytes since the start or the last Finish(). Begins a new message.
   Digest Finish();
 
  private:
@@ -33,12 +33,12 @@ class Sha256 {
 
 Digest HmacSha256(ByteView key, ByteView message);
 
-// Takes as long whatever differs, so that nobody can guess a MAC byte by byte. Different lengths
-// are different at once: lengths are no secret.
+// Takes the same time wherever the bytes differ, so that a MAC cannot be guessed byte by byte.
+// Different lengths return at once: lengths are not secret.
 bool EqualInConstantTime(ByteView a, ByteView b);
 
-// `size` bytes for the purpose `label`, from a secret that is uniformly random already or not, with
-// an empty salt. REQUIRES: size <= 8160.
+// Derives `size` bytes for the purpose `label`, with an empty salt. `secret` need not be uniformly
+// random. REQUIRES: size <= 8160.
 Bytes HkdfSha256(ByteView secret, std::string_view label, std::size_t size);
 
 }  // namespace holdfast::crypto

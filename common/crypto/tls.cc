@@ -19,14 +19,14 @@ namespace holdfast::crypto {
 struct TlsSession::Objects {
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context{nullptr, &SSL_CTX_free};
   std::unique_ptr<SSL, void (*)(SSL*)> session{nullptr, &SSL_free};
-  BIO* from_server = nullptr;  // the session's own, likewise below
+  BIO* from_server = nullptr;  // owned by the session, like the next one
   BIO* to_server = nullptr;
 };
 
 namespace {
 
-// The last words of OpenSSL's first error, which those behind it only pass on: "certificate verify
-// failed".
+// The last words of OpenSSL's first error, such as "certificate verify failed". Later errors only
+// propagate it.
 std::string FirstError() {
   std::array<char, 256> text{};
   const unsigned long code = ERR_peek_error();
@@ -55,11 +55,11 @@ bool ExpectHost(SSL* session, const std::string& host) {
   X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   return X509_VERIFY_PARAM_set1_host(expected, host.c_str(), host.size()) == 1 &&
          SSL_ctrl(session, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-                  const_cast<char*>(host.c_str())) == 1;  // it takes a copy
+                  const_cast<char*>(host.c_str())) == 1;  // makes a copy
 }
 
 Result<void> UseFiles(SSL_CTX* context, const TlsFiles& files) {
-  // Nobody sits at a terminal to be asked for a passphrase.
+  // There is no terminal to prompt for a passphrase.
   SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return 0; });
   if (SSL_CTX_load_verify_file(context, files.ca_file.c_str()) != 1)
     return Unusable("the authority's certificate", files.ca_file);
@@ -72,8 +72,7 @@ Result<void> UseFiles(SSL_CTX* context, const TlsFiles& files) {
   return {};
 }
 
-// The alerts by which a server refuses the certificate that it was shown, or that it was shown
-// none.
+// The alerts by which a server refuses the client certificate, or requires one.
 bool IsRefusal(std::string_view text) {
   for (const std::string_view one :
        {"alert certificate required", "alert bad certificate", "alert unknown ca",
@@ -116,7 +115,7 @@ Result<TlsSession> TlsSession::Open(const TlsFiles& files, const std::string& ho
   SSL_CTX* context = objects->context.get();
   HF_CHECK(context != nullptr);
   HF_CHECK(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);  // so that writing never has to wait
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);  // so that writing never has to read
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   HF_TRY(UseFiles(context, files));
   objects->session.reset(SSL_new(context));
@@ -136,7 +135,7 @@ void TlsSession::Feed(ByteView from_server) {
   while (!from_server.empty()) {
     const int count =
         BIO_write(objects_->from_server, from_server.data(), Length(from_server.size()));
-    HF_CHECK(count > 0);  // memory alone is written to
+    HF_CHECK(count > 0);  // memory accepts all bytes
     from_server = from_server.subspan(static_cast<std::size_t>(count));
   }
 }

@@ -1,5 +1,5 @@
-// TLS 1.2 and 1.3 as a client (RFC 8446), apart from any socket: what the server sent goes in, what
-// it is to be sent comes out. For protocols that are not HTTP, which has common/io/http_client.h.
+// TLS 1.2 and 1.3 client (RFC 8446) without a socket: the caller feeds in what the server sent, and
+// sends what comes out. For protocols other than HTTP, which has common/io/http_client.h.
 #pragma once
 
 #include <cstdint>
@@ -13,35 +13,36 @@
 
 namespace holdfast::crypto {
 
-// PEM files. Nobody but `ca_file` is trusted, the system's own authorities neither.
+// PEM files. Only `ca_file` is trusted; the system's CAs are ignored.
 struct TlsFiles {
   std::string ca_file;
-  std::string cert_file = {};  // with the chain behind it; empty: the client has none
+  std::string cert_file = {};  // with its chain; empty: no client certificate
   std::string key_file = {};   // without a passphrase
 };
 
-// Used by one thread at a time. The server's certificate has to be for the host that is asked for.
-// Errors: kDenied where either side refuses the other's certificate, kUnavailable where what came
-// is no TLS or the server broke off.
+// One thread at a time. The server's certificate must match the requested host. Errors: kDenied if
+// either side refuses the other's certificate, kUnavailable if the data is not TLS or the server
+// closed the connection.
 class TlsSession {
  public:
-  // `host` is a name or an address. kInvalidArgument for files that are missing, are no PEM or do
-  // not belong together.
+  // `host` is a name or an address. kInvalidArgument for files that are missing, not PEM, or do not
+  // match.
   static Result<TlsSession> Open(const TlsFiles& files, const std::string& host);
   TlsSession(TlsSession&& other) noexcept;
   TlsSession& operator=(TlsSession&& other) noexcept;
   ~TlsSession();
 
-  // Bytes that came from the server.
+  // Takes bytes from the server.
   void Feed(ByteView from_server);
-  // Bytes to send, none where there is nothing to say. An error goes with some, too: the alert.
+  // Returns bytes to send, possibly none. Call it after an error too: there may be an alert.
   Bytes Drain();
 
-  // Goes on with the handshake; false: the server has to be heard first.
+  // Continues the handshake; false: it needs data from the server first.
   Result<bool> Shake();
-  // REQUIRES: Shake() returned true; likewise below.
+  // Encrypts `plain` for Drain(). REQUIRES: Shake() returned true; the same below.
   Result<void> Seal(ByteView plain);
-  // How many bytes in clear, 0 at the server's end; nullopt: it has to be heard first.
+  // Decrypts. Returns the number of bytes, 0 at the end; nullopt: it needs data from the server
+  // first.
   Result<std::optional<std::size_t>> Unseal(std::span<std::uint8_t> buffer);
 
  private:

@@ -17,7 +17,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kFindingsMax = 20;
-constexpr int kPagesPerStep = 4096;  // 16 MiB between two looks at the stop token
+constexpr int kPagesPerStep = 4096;  // 16 MiB between checks of the stop token
 
 std::string DirectoryOf(const std::string& path) {
   std::size_t slash = path.rfind('/');
@@ -55,7 +55,7 @@ Result<void> AddStructureDamage(Connection& connection, CheckDepth depth,
   }
 }
 
-// Owns the file under its temporary name until it got its own.
+// Owns the copy's temporary name and removes it on destruction.
 class UnfinishedCopy {
  public:
   explicit UnfinishedCopy(std::string path) : path_(std::move(path)) {}
@@ -63,7 +63,7 @@ class UnfinishedCopy {
   UnfinishedCopy& operator=(const UnfinishedCopy&) = delete;
   ~UnfinishedCopy() {
     for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
-      (void)::unlink((path_ + suffix).c_str());  // most are not there
+      (void)::unlink((path_ + suffix).c_str());  // most do not exist
     }
   }
   const std::string& path() const { return path_; }
@@ -71,7 +71,7 @@ class UnfinishedCopy {
   Result<void> Publish(const std::string& to) const {
     HF_ASSIGN(Fd file, OpenFile(path_, O_RDONLY));
     HF_TRY(SyncFile(file.get(), path_));
-    // A hard link never replaces what is there.
+    // A hard link never replaces an existing file.
     if (::link(path_.c_str(), to.c_str()) != 0) {
       return Fail(ErrnoError(errno, "create " + Quote(to)));
     }
@@ -97,7 +97,7 @@ Result<void> CopyPages(DatabaseHandle& from, DatabaseHandle& to, const std::stop
   if (code == SQLITE_OK) {
     return Fail(ErrorCode::kCancelled, fmt::format("copy {}: stopped", from.options.what));
   }
-  // Reading and writing fail alike; only the side that failed knows of it.
+  // Reading and writing return the same codes; only the side that failed has recorded it.
   bool is_source = sqlite3_errcode(from.database) == (code & 0xff);
   return Fail(DatabaseError(is_source ? from : to, code));
 }
@@ -113,7 +113,7 @@ Result<void> FillCopy(Connection& from, const std::string& path, const std::stop
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   if (code != SQLITE_OK) return Fail(DatabaseError(copy, code));
   {
-    // Without it the copy would begin anew whenever somebody commits, and never end.
+    // Without it the copy would restart after each commit, and might never end.
     std::optional<Transaction> pinned;
     if (from.is_read_only()) {
       HF_ASSIGN(Transaction begun, Transaction::Begin(from));
@@ -121,7 +121,7 @@ Result<void> FillCopy(Connection& from, const std::string& path, const std::stop
     }
     HF_TRY(CopyPages(from.handle(), copy, stop));
   }
-  // The copy says of itself that it has a WAL; on its own it is easier to carry about.
+  // The copy is still in WAL mode; a single file is easier to move.
   return ExecuteText(copy, "PRAGMA journal_mode = DELETE");
 }
 
@@ -141,11 +141,11 @@ Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth d
   std::vector<std::string> findings;
   Result<void> looked = AddStructureDamage(connection, depth, findings);
   if (!looked) {
-    // Some damage ends the check itself.
+    // Some damage aborts the check itself.
     if (looked.error().code() != ErrorCode::kCorrupt) return Fail(std::move(looked).error());
     findings.push_back(looked.error().message());
   }
-  // Where the structure is broken, following keys through it only repeats that.
+  // If the structure is broken, checking foreign keys would only report that again.
   if (findings.empty()) HF_TRY(AddForeignKeyDamage(connection, findings));
   return findings;
 }

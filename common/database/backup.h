@@ -1,4 +1,4 @@
-// Copies of a database, and whether one is sound.
+// Copies a database, and checks one for damage.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +13,17 @@ namespace holdfast {
 
 enum class CheckDepth : std::uint8_t {
   kQuick,  // structure of every table
-  kFull,   // and that indexes agree with their tables
+  kFull,   // also that indexes agree with their tables
 };
 
-// What is wrong with the file, one line each, at most 20; empty when nothing is. Includes foreign
-// keys that point nowhere. An Error only when it could not be looked at.
+// Describes the damage to the file, one line each, at most 20; empty if undamaged. Includes
+// dangling foreign keys. Returns an Error only if the check could not run.
 Result<std::vector<std::string>> FindDamage(Connection& connection, CheckDepth depth);
 
-// Writes the database as it is at one moment to the new file `to`, mode 0600, in one piece without
-// a WAL beside it, and checks the copy before it gets its name. While it copies, writers go on; on
-// a writer's own connection they wait for it. kAlreadyExists when there is a file; kCancelled when
-// stopped. REQUIRES: `from` has no transaction open.
+// Copies the state of the database at one moment to the new file `to`, mode 0600, without a
+// separate WAL, and checks the copy before it gets its name. Writers continue during the copy; with
+// the writer's own connection they wait. kAlreadyExists if `to` exists; kCancelled when stopped.
+// REQUIRES: `from` has no transaction open.
 Result<void> CopyDatabase(Connection& from, const std::string& to,
                           const std::stop_token& stop = {});
 

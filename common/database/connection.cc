@@ -14,16 +14,16 @@
 namespace holdfast {
 namespace {
 
-constexpr int kStrictTables = 3'037'000;  // SQLite 3.37 knows STRICT tables
+constexpr int kStrictTables = 3'037'000;  // STRICT tables require SQLite 3.37
 
-// The WAL goes back to this size at a checkpoint; a long reader may make it larger meanwhile.
+// A checkpoint truncates the WAL to this size. A long reader may make it larger until then.
 constexpr char kWriterSettings[] =
     "PRAGMA journal_size_limit = 67108864;"
     "PRAGMA wal_autocheckpoint = 1000;";
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA query_only = ON;";
-// Its memory is bounded by the cache, in KiB; what a large transaction changes goes to the file.
+// The cache, in KiB, limits the memory. Changes of a large transaction go to the file.
 constexpr char kScratchSettings[] =
     "PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = MEMORY;"
@@ -52,7 +52,7 @@ Result<void> CheckLibrary() {
   return {};
 }
 
-// Whether there is a file already.
+// Whether the file exists.
 Result<bool> LookForFile(const DatabaseOptions& options, DatabaseMode mode) {
   struct stat status {};
   std::string name = fmt::format("open {} {}", options.what, Quote(options.path));
@@ -70,7 +70,7 @@ Result<bool> LookForFile(const DatabaseOptions& options, DatabaseMode mode) {
   return true;
 }
 
-// SQLite would make the file readable by everybody whom the umask lets in.
+// SQLite would let the umask determine who may read the file.
 Result<void> MakeEmptyFile(const std::string& path) {
   HF_ASSIGN(Fd file, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   return SyncDirectory(DirectoryOf(path));
@@ -107,7 +107,7 @@ Result<void> UseWal(Connection& connection) {
               "put it on a local file system");
 }
 
-// Reads the header, so that a file of another kind is found here and not later.
+// Reads the header, so that a file of another kind is detected here.
 Result<void> CheckHeader(Connection& connection, DatabaseMode mode) {
   const DatabaseOptions& options = connection.options();
   HF_ASSIGN(std::int64_t tables,
@@ -127,7 +127,7 @@ Result<void> CheckHeader(Connection& connection, DatabaseMode mode) {
 
 DatabaseHandle::~DatabaseHandle() {
   idle_statements.clear();
-  // Fails only while statements are in use, which must not outlive their connection.
+  // Fails only while statements are in use. They must not outlive their connection.
   HF_CHECK(sqlite3_close(database) == SQLITE_OK);
 }
 
@@ -164,7 +164,7 @@ Result<Connection> Connection::Open(DatabaseOptions options, DatabaseMode mode) 
   if (code != SQLITE_OK) return Fail(DatabaseError(*handle, code));
   sqlite3_busy_timeout(handle->database, static_cast<int>(handle->options.busy_timeout.count()));
   Harden(handle->database, handle->is_read_only);
-  // Asked for writing, SQLite opens a write-protected file for reading and says nothing.
+  // When asked to write, SQLite silently opens a write-protected file for reading.
   if (!handle->is_read_only && sqlite3_db_readonly(handle->database, "main") != 0) {
     return Fail(DatabaseError(*handle, SQLITE_READONLY));
   }
@@ -223,7 +223,7 @@ Result<void> Connection::Checkpoint() {
   errno = 0;
   int code = sqlite3_wal_checkpoint_v2(handle_->database, nullptr, SQLITE_CHECKPOINT_TRUNCATE,
                                        nullptr, nullptr);
-  // Readers may keep a part of it; what they have done with goes at the next checkpoint.
+  // Readers may need a part of it; the next checkpoint moves what they no longer need.
   if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return {};
   return Fail(DatabaseError(*handle_, code));
 }
@@ -235,7 +235,7 @@ Result<Transaction> Transaction::Begin(Connection& connection) {
   HF_TRY(ExecuteText(database, connection.is_read_only() ? "BEGIN" : "BEGIN IMMEDIATE"));
   Transaction transaction(database);
   if (connection.is_read_only()) {
-    // Only the first read fixes what a reader sees.
+    // Only the first read determines what a reader sees.
     HF_TRY(connection.Run("SELECT count(*) FROM sqlite_schema"));
   }
   return transaction;
@@ -249,9 +249,9 @@ Transaction::~Transaction() { RollBack(); }
 void Transaction::RollBack() {
   DatabaseHandle* database = std::exchange(database_, nullptr);
   if (database == nullptr) return;
-  // After some errors SQLite has rolled back by itself.
+  // SQLite rolls back by itself after some errors.
   if (sqlite3_get_autocommit(database->database) != 0) return;
-  (void)ExecuteText(*database, "ROLLBACK");  // it can only fail when there is nothing to roll back
+  (void)ExecuteText(*database, "ROLLBACK");  // fails only if there is nothing to roll back
 }
 
 Result<void> Transaction::Commit() {

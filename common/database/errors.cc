@@ -20,7 +20,7 @@ std::string NameOf(const DatabaseOptions& options) {
 
 bool IsNoSpace(int number) { return number == ENOSPC || number == EDQUOT || number == EFBIG; }
 
-// "08:01:5678", as /proc/locks writes the file that a lock is on; empty where there is none.
+// "08:01:5678", as /proc/locks names the locked file; empty if it does not exist.
 std::string LockedFileOf(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return "";
@@ -34,8 +34,8 @@ std::vector<std::string> WordsOf(std::string_view line) {
   return words;
 }
 
-// Which process holds a lock on the database. Looked up in the kernel's table: to open the file and
-// ask with fcntl() would drop all locks of this process on it at the close (POSIX.1, fcntl).
+// The process that holds a lock on the database. Read from the kernel's table, because opening the
+// file for fcntl() would drop all locks of this process on it at close (POSIX.1, fcntl).
 std::string LockHolderOf(const std::string& path) {
   Result<Bytes> table = ReadWholeFile("/proc/locks");
   if (!table) return "";
@@ -88,11 +88,11 @@ Error DamagedDatabase(const DatabaseOptions& options, std::string_view how) {
 }
 
 Error DatabaseError(const DatabaseHandle& database, int code) {
-  int call_errno = errno;  // before anything here changes it
+  int call_errno = errno;  // before any call changes it
   const DatabaseOptions& options = database.options;
   std::string text =
       database.database == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(database.database);
-  // SQLite does not keep the number of an error in COMMIT; calls that succeed leave errno alone.
+  // SQLite does not keep errno for an error in COMMIT. Successful calls do not change errno.
   int number = database.database == nullptr ? 0 : sqlite3_system_errno(database.database);
   if (IsNoSpace(call_errno) || call_errno == EIO) number = call_errno;
   int primary = code & 0xff;

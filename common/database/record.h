@@ -1,9 +1,9 @@
-// Plain structs as rows of a table. A room says once which member stands in which column, by a
-// specialisation of TableOf; putting and reading follow from it.
+// Plain structs as rows of a table. A specialisation of TableOf maps members to columns once;
+// writing and reading use it.
 //
 //   template <> struct TableOf<Pet> {
 //     static constexpr std::string_view kName = "pet";
-//     static constexpr std::string_view kKey = "id";   // what a row is replaced by; "a, b" for two
+//     static constexpr std::string_view kKey = "id";   // identifies a row; "a, b" for two
 //     static constexpr std::array kColumns = {"id", "name"};
 //     static auto Fields(auto& pet) { return std::tie(pet.id, pet.name); }
 //   };
@@ -27,23 +27,23 @@ namespace holdfast {
 template <typename Record>
 struct TableOf;
 
-// How a member is kept in its column: as it is, unless a specialisation says otherwise. Decode()
-// takes what Encode() gives.
+// How a member is stored in its column: unchanged, unless a specialisation says otherwise. Decode()
+// reverses Encode().
 template <typename T>
 struct ColumnOf {
   using Stored = T;
   static const T& Encode(const T& value) { return value; }
   static Result<T> Decode(Stored stored) { return stored; }
 };
-// SQLite counts to 2^63-1, and what comes from elsewhere may be larger: the upper half is kept as
-// negative numbers, so that nobody's nonsense makes a transaction fail.
+// SQLite's integers end at 2^63-1, and values from outside may be larger. The upper half is stored
+// as negative numbers, so that invalid input cannot make a transaction fail.
 template <>
 struct ColumnOf<std::uint64_t> {
   using Stored = std::int64_t;
   static Stored Encode(std::uint64_t value) { return static_cast<Stored>(value); }
   static Result<std::uint64_t> Decode(Stored stored) { return static_cast<std::uint64_t>(stored); }
 };
-// As numbers; the table's CHECK keeps others out.
+// Stored as numbers; the table's CHECK refuses other values.
 template <typename T>
   requires std::is_enum_v<T>
 struct ColumnOf<T> {
@@ -103,7 +103,7 @@ Result<void> Decode(typename ColumnOf<T>::Stored& stored, T& into) {
   return {};
 }
 
-// `Fields` is a tuple of references to a record's members.
+// `fields` is a tuple of references to a record's members.
 template <typename... Members, std::size_t... Indexes>
 Result<void> ReadFields(const Statement& row, std::tuple<Members&...> fields,
                         std::index_sequence<Indexes...> /*of fields*/) {
@@ -118,14 +118,14 @@ Result<void> ReadFields(const Statement& row, std::tuple<Members&...> fields,
 
 }  // namespace record_detail
 
-// Inserts the row, or replaces what the one of the same key holds.
+// Inserts the row, or updates the one with the same key.
 template <typename Record>
 Result<void> PutRecord(Connection& connection, const Record& record) {
   static const std::string kSql = record_detail::PutText<Record>();
   return record_detail::RunWithFields(connection, kSql, record);
 }
 
-// Inserts the row unless there is one of the same key; says whether it did.
+// Inserts the row unless its key exists. Returns whether it did.
 template <typename Record>
 Result<bool> AddRecord(Connection& connection, const Record& record) {
   static const std::string kSql = record_detail::InsertText<Record>() + "NOTHING";
@@ -133,14 +133,14 @@ Result<bool> AddRecord(Connection& connection, const Record& record) {
   return connection.changed_rows() != 0;
 }
 
-// "SELECT <columns> FROM <table> <rest>"; what ReadRecord() reads. `rest` is a text of the program.
+// "SELECT <columns> FROM <table> <rest>", for ReadRecord(). `rest` never contains input.
 template <typename Record>
 std::string SelectText(std::string_view rest) {
   return "SELECT " + record_detail::ColumnList<Record>() + " FROM " +
          std::string(TableOf<Record>::kName) + " " + std::string(rest);
 }
 
-// The statement's current row, which SelectText<Record>() has asked for.
+// The current row of a statement from SelectText<Record>().
 template <typename Record>
 Result<Record> ReadRecord(const Statement& row) {
   Record record;
@@ -151,7 +151,7 @@ Result<Record> ReadRecord(const Statement& row) {
   return record;
 }
 
-// Every row of `statement`, at most as many as it asks for.
+// All rows of `statement`.
 template <typename Record>
 Result<std::vector<Record>> ReadRecords(Statement statement) {
   std::vector<Record> records;

@@ -24,7 +24,7 @@ std::unexpected<Error> IsNewer(const DatabaseOptions& options, int found, std::s
                           options.path, known));
 }
 
-// A copy of this version from an earlier attempt says the same: nothing was committed since.
+// An earlier attempt may have left the same copy: nothing was committed since.
 Result<std::string> KeepCopy(Connection& writer, int version) {
   std::string path = fmt::format("{}.v{}", writer.options().path, version);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
@@ -72,8 +72,8 @@ Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> 
   if (from > 0) {
     HF_ASSIGN(outcome.copy, KeepCopy(writer, from));
   }
-  // A step that builds a table anew would else lose the rows that point to the old one; the check
-  // in its transaction stands in for it. The setting means nothing inside of a transaction.
+  // Otherwise a step that rebuilds a table would lose the rows that refer to the old one. The check
+  // in its transaction replaces this. The setting has no effect inside a transaction.
   HF_TRY(writer.Execute("PRAGMA foreign_keys = OFF"));
   Result<void> applied = ApplyAll(writer, migrations, from);
   HF_TRY(writer.Execute("PRAGMA foreign_keys = ON"));

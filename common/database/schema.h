@@ -1,5 +1,4 @@
-// How a database file gets its tables, and how an older one becomes a newer one: numbered steps
-// that only go forward.
+// Creates and upgrades the tables of a database file, in numbered steps that only go forward.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +11,8 @@
 
 namespace holdfast {
 
-// One step, as SQL without transaction commands. Once released it never changes. All tables are
-// STRICT, so that a column holds what it says.
+// One step, as SQL without transaction commands. It never changes once released. All tables are
+// STRICT, so that columns only hold their declared type.
 struct Migration {
   std::string_view name;
   std::string_view script;
@@ -22,16 +21,16 @@ struct Migration {
 struct MigrationOutcome {
   int from = 0;  // 0: the file was empty
   int to = 0;
-  std::string copy;  // of the file as it was before; empty when nothing was to be done
+  std::string copy;  // of the file before the upgrade; empty if none was needed
 };
 
-// Brings a writer's database to version migrations.size(), each step in a transaction of its own
-// that also sets user_version, and before the first one leaves a checked copy of the file at
-// "<path>.v<version>". Safe to repeat after a crash. kUnsupported for a file of a newer version;
-// kCorrupt when a step leaves foreign keys that point nowhere.
+// Upgrades a writer's database to version migrations.size(). Each step has its own transaction,
+// which also sets user_version. Before the first one, leaves a checked copy of the file at
+// "<path>.v<version>", unless it was empty. Safe to repeat after a crash. kUnsupported for a file
+// of a newer version; kCorrupt when a step leaves dangling foreign keys.
 Result<MigrationOutcome> Migrate(Connection& writer, std::span<const Migration> migrations);
 
-// For readers: kUnsupported unless the file has exactly the version that this program knows.
+// For readers: kUnsupported unless the file has exactly the version that this program supports.
 Result<void> CheckVersion(Connection& connection, std::span<const Migration> migrations);
 
 }  // namespace holdfast

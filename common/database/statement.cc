@@ -8,7 +8,7 @@
 namespace holdfast {
 namespace {
 
-// Statements come from a fixed set of texts; the bound only keeps a mistake from growing for ever.
+// Statements come from a fixed set of texts; the limit only bounds the effect of a mistake.
 constexpr std::size_t kIdleStatementsMax = 256;
 
 std::string_view TypeName(int type) {
@@ -50,11 +50,11 @@ Statement::~Statement() {
   auto& idle = database_->idle_statements;
   if (idle.size() >= kIdleStatementsMax) return;
   std::string sql = handle_->sql;
-  (void)idle.try_emplace(std::move(sql), std::move(handle_));  // a second one of a text may go
+  (void)idle.try_emplace(std::move(sql), std::move(handle_));  // duplicates are dropped
 }
 
 void Statement::Reset() {
-  (void)sqlite3_reset(handle_->statement);  // repeats the error that the last step gave
+  (void)sqlite3_reset(handle_->statement);  // repeats the last step's error
   (void)sqlite3_clear_bindings(handle_->statement);
   handle_->bind_code = SQLITE_OK;
 }
@@ -73,11 +73,11 @@ Result<bool> Statement::Next() {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
-    (void)sqlite3_reset(statement);  // so that it holds no read lock; it cannot fail after DONE
+    (void)sqlite3_reset(statement);  // releases its read lock; cannot fail after DONE
     return false;
   }
   Error error = DatabaseError(*database_, sqlite3_extended_errcode(database_->database));
-  (void)sqlite3_reset(statement);  // gives the same error once more
+  (void)sqlite3_reset(statement);  // repeats the same error
   return Fail(std::move(error));
 }
 
@@ -107,7 +107,7 @@ void Statement::BindReal(int index, double value) {
 }
 
 void Statement::BindText(int index, std::string_view value) {
-  // A null pointer would be NULL and not the empty text.
+  // A null pointer would bind NULL instead of an empty text.
   const char* text = value.empty() ? "" : value.data();
   Remember(index, sqlite3_bind_text64(handle_->statement, index, text, value.size(),
                                       SQLITE_TRANSIENT, SQLITE_UTF8));

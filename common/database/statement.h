@@ -1,5 +1,5 @@
-// One prepared SQL statement. Values go in and come out with their types; what the database holds
-// in another type than the program expects is kCorrupt, never converted.
+// One prepared SQL statement. Values are typed in both directions: a stored value of an unexpected
+// type is kCorrupt, never converted.
 #pragma once
 
 #include <algorithm>
@@ -27,18 +27,17 @@ class Connection;
 struct DatabaseHandle;
 struct StatementHandle;
 
-// Made by Connection::Query() and Prepare(); must not outlive its connection, and is used by the
-// same thread. Going out of scope gives it back to the connection, which keeps it for the next
-// time.
+// Created by Connection::Query() and Prepare(). Must not outlive its connection, and is used by the
+// same thread. On destruction it returns to the connection, which caches it.
 class Statement {
  public:
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&& other) noexcept;
   ~Statement();
 
-  // Binds the statement's parameters from the first on, and starts it anew: integers, bool, enums,
-  // double, text, bytes, optional values; nullopt is NULL. What SQLite cannot hold (above 2^63-1)
-  // is kInvalidArgument in the next call of Next() or Run(). Texts and bytes are copied.
+  // Restarts the statement and binds its parameters in order: integers, bool, enums, double, text,
+  // bytes, optional values; nullopt is NULL. For a value that SQLite cannot hold (above 2^63-1),
+  // the next Next() or Run() returns kInvalidArgument. Texts and bytes are copied.
   template <typename... Values>
   Statement& Bind(const Values&... values) {
     Reset();
@@ -47,13 +46,13 @@ class Statement {
     return *this;
   }
 
-  // Steps to the next row; false: there is none, and the statement may be bound again.
+  // Steps to the next row. False: no more rows, and the statement may be bound again.
   Result<bool> Next();
-  // Runs a statement that has no rows to give; rows that it gives all the same are skipped.
+  // Runs the statement and skips its rows.
   Result<void> Run();
 
-  // The current row's columns from the first on. NULL fits optional values only.
-  // REQUIRES: the last Next() was true.
+  // Reads the current row's columns in order. NULL only fits optional values. REQUIRES: the last
+  // Next() was true.
   template <typename... Into>
   Result<void> Read(Into&... into) const {
     Result<void> outcome;
@@ -62,8 +61,7 @@ class Statement {
     return outcome;
   }
 
-  // One column of the current row, which is text; for rows whose columns only the caller's SQL
-  // knows.
+  // One text column of the current row, for columns that only the caller's SQL determines.
   Result<std::string> Text(int column) const {
     std::string text;
     HF_TRY(ReadOne(column, text));
@@ -139,7 +137,7 @@ class Statement {
   bool IsNull(int column) const;
   Result<std::int64_t> Integer(int column) const;
   Result<ByteView> Blob(int column) const;
-  // REQUIRES: the column exists; a program that reads more than it asked for is a bug.
+  // REQUIRES: the column exists; reading more columns than selected is a bug.
   Result<void> Expect(int column, int type) const;
   std::unexpected<Error> OutOfRange(int column) const;
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr mode_t kSetIds = S_ISUID | S_ISGID;
 
-// What pruning takes away when nobody wants it; the rest is the system's own affair.
+// Attributes that pruning removes unless they are wanted. The system manages the others.
 bool IsPruned(const ExtendedAttribute& one) {
   return one.name.starts_with("user.") || one.name.starts_with("system.posix_acl_") ||
          one.name == "security.capability";
@@ -29,7 +29,7 @@ class Applier {
           std::vector<std::string>& warnings)
       : target_(target), attributes_(attributes), warnings_(warnings) {}
 
-  // Whether the thing belongs to whom it should afterwards.
+  // Whether the object now has the owner that it should have.
   bool SetOwner(bool restore_owner) {
     bool is_link = attributes_.type == NodeType::kSymlink;
     if (restore_owner) {
@@ -52,7 +52,7 @@ class Applier {
     if (attributes_.type == NodeType::kSymlink) return;
     mode_t mode = attributes_.mode & 07777U;
     if (!is_owner_right && (mode & kSetIds) != 0) {
-      // Directories keep setgid: it only says which group new entries get.
+      // Directories keep setgid: it only sets the group of new entries.
       mode &= ~(attributes_.type == NodeType::kDirectory ? mode_t{S_ISUID} : kSetIds);
       if (mode != (attributes_.mode & 07777U)) {
         warnings_.push_back(
@@ -88,7 +88,7 @@ class Applier {
   }
 
  private:
-  // There is no fchmodat() that refuses links before Linux 6.6, but a descriptor cannot be one.
+  // Before Linux 6.6 no fchmodat() refuses symlinks, but a descriptor cannot be one.
   int ChangeModeByName(mode_t mode) {
     int fd = openat(target_.directory, target_.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return -1;
@@ -103,7 +103,7 @@ class Applier {
   void Prune() {
     Result<std::vector<ExtendedAttribute>> present =
         ReadExtended(target_.directory, target_.name, target_.shown);
-    if (!present) return;  // what cannot be read now fails by name when it is set
+    if (!present) return;  // setting the attributes reports the same error
     std::string path = ProcPath(target_.directory, target_.name);
     for (const ExtendedAttribute& one : *present) {
       bool is_wanted = std::ranges::any_of(

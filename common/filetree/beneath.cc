@@ -13,9 +13,9 @@
 namespace holdfast::filetree {
 namespace {
 
-constexpr std::size_t kPathMax = 4000;  // the kernel takes 4096 bytes with the final zero
+constexpr std::size_t kPathMax = 4000;  // the kernel's limit is 4096 with the final zero
 constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-constexpr int kRetriesMax = 100;  // EAGAIN: something was renamed above us at the same time
+constexpr int kRetriesMax = 100;  // EAGAIN: a directory above was renamed at the same time
 
 // One openat2(); -1 with errno set. ENOSYS on kernels before 5.6.
 int OpenAt2(int base, const std::string& path) {
@@ -30,7 +30,7 @@ int OpenAt2(int base, const std::string& path) {
   }
 }
 
-// The same by hand: without symlinks and ".." no path leads out of `base`.
+// Fallback for old kernels: without symlinks and ".." no path leaves `base`.
 int OpenByComponents(int base, const std::string& path) {
   Fd current;
   for (std::size_t at = 0; at <= path.size();) {
@@ -46,7 +46,7 @@ int OpenByComponents(int base, const std::string& path) {
 
 std::unexpected<Error> OpenFailed(int number, int base, const std::string& path,
                                   const std::string& shown) {
-  // O_DIRECTORY with O_NOFOLLOW answers ENOTDIR for a symlink in last place.
+  // O_DIRECTORY with O_NOFOLLOW returns ENOTDIR if the last component is a symlink.
   bool is_link = number == ELOOP;
   if (number == ENOTDIR) {
     char target;
@@ -97,7 +97,7 @@ Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::stri
     path.remove_prefix(std::min(size + 1, path.size()));
     int from = current.is_open() ? current.get() : base;
     int fd = OpenAt2(from, piece);
-    // Some containers answer EPERM for calls that they do not know.
+    // Some containers return EPERM for unknown system calls.
     if (fd < 0 && (errno == ENOSYS || errno == EPERM)) fd = OpenByComponents(from, piece);
     if (fd < 0) return OpenFailed(errno, from, piece, shown);
     current = Fd(fd);

@@ -1,4 +1,4 @@
-// Opens directories below another one, and never anything outside of it.
+// Opens directories below another one, and never anything outside it.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 
 namespace holdfast::filetree {
 
-// kInvalidArgument unless `path` is relative and free of empty, "." and ".." components and of zero
-// bytes. "" is the directory itself and fine where `may_be_empty`.
+// kInvalidArgument unless `path` is relative and has no empty, "." or ".." component and no zero
+// byte. "" is the directory itself; it is accepted if `may_be_empty`.
 Result<void> CheckRelativePath(std::string_view path, bool may_be_empty);
 
-// Opens the directory `path` below `base`, of any depth and length, following no symlink in any
-// component (openat2(2) with RESOLVE_BENEATH; where the kernel lacks it, component by component).
-// kDenied where a symlink stands in the way, kNotFound where there is nothing, kInvalidArgument
-// where something is no directory. `shown` is the path that errors name.
+// Opens the directory `path` below `base`, at any depth and of any length. Follows no symlink in
+// any component: openat2(2) with RESOLVE_BENEATH, or component by component on kernels without it.
+// kDenied if a component is a symlink, kNotFound if one does not exist, kInvalidArgument if one is
+// not a directory. Errors name `shown`.
 Result<Fd> OpenDirectoryBeneath(int base, std::string_view path, const std::string& shown);
 
 }  // namespace holdfast::filetree

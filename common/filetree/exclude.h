@@ -1,4 +1,4 @@
-// Shell patterns of what a walk leaves out.
+// Shell patterns of what a walk excludes.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace holdfast::filetree {
 
-// Patterns as of fnmatch(3): without `/` they are matched against the last component, with `/`
-// against the whole absolute path, where `*` and `?` do not match `/`. A plain value.
+// Patterns of fnmatch(3). Patterns without `/` match the last component. Patterns with `/` match
+// the whole absolute path; in them `*` and `?` do not match `/`.
 class ExcludeList {
  public:
   ExcludeList() = default;
@@ -22,7 +22,7 @@ class ExcludeList {
   std::vector<std::string> path_patterns_;
 };
 
-// The pattern that matches this absolute path and no other.
+// The pattern that matches only this absolute path.
 std::string LiteralPattern(const std::string& path);
 
 }  // namespace holdfast::filetree

@@ -54,7 +54,7 @@ Result<std::optional<struct stat>> ExistingTree::Stat(const std::string& path) {
 Result<Fd> ExistingTree::OpenFile(const std::string& path) {
   HF_ASSIGN(const std::optional<Place> place, Find(path));
   if (!place) return Fd();
-  // A fifo must not make us wait.
+  // Opening a fifo must not block.
   Fd file(openat(place->parent, place->name.c_str(),
                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   struct stat status {};
@@ -79,7 +79,7 @@ Result<bool> ExistingTree::IsLike(const std::string& path, const struct stat& st
   }
   Result<std::vector<ExtendedAttribute>> present =
       ReadExtended(place->parent, place->name, Shown(path));
-  if (!present) return false;  // setting them tells what is wrong
+  if (!present) return false;  // setting them reports the error
   return !NeedsExtended(*present, wanted);
 }
 
@@ -90,7 +90,7 @@ Result<bool> ExistingTree::SetAttributes(int file, const std::string& path,
   struct stat status {};
   const bool is_alone = place && fstat(file, &status) == 0 && status.st_nlink == 1;
   if (!is_alone) return false;
-  // By the descriptor: the name may be another file's by now.
+  // By descriptor: the name may belong to another file by now.
   ApplyAttributes({place->parent, place->name, file, Shown(path)}, attributes, restore_owner, true,
                   warnings);
   return true;
@@ -100,11 +100,11 @@ Result<std::vector<std::string>> ExistingTree::Names(const std::string& path) {
   std::vector<std::string> names;
   HF_ASSIGN(const std::optional<int> directory, Directory(path));
   if (!directory) return names;
-  Fd own(openat(*directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));  // with a place of its own
+  Fd own(openat(*directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));  // has its own read position
   if (!own.is_open()) return Fail(ErrnoError(errno, "open directory " + Quote(Shown(path))));
   const std::unique_ptr<DIR, StreamCloser> stream(fdopendir(own.get()));
   if (stream == nullptr) return Fail(ErrnoError(errno, "list " + Quote(Shown(path))));
-  (void)own.Release();  // the stream's now
+  (void)own.Release();  // the stream owns it now
   for (;;) {
     errno = 0;
     const dirent* entry = readdir(stream.get());

@@ -1,4 +1,4 @@
-// What lies below a directory already: looked at, compared and removed without following a symlink.
+// What already exists below a directory: inspects, compares and removes without following symlinks.
 #pragma once
 
 #include <sys/stat.h>
@@ -15,32 +15,33 @@
 
 namespace holdfast::filetree {
 
-// Paths are relative, as TreeWriter has them. One thread at a time.
+// Paths are relative, as in TreeWriter. One thread at a time.
 class ExistingTree {
  public:
-  // `top` stays open as long as this lives; without one nothing is there.
+  // `top` must stay open as long as this lives. Without it the tree is empty.
   ExistingTree(std::optional<int> top, const std::string& directory)
       : has_top_(top.has_value()), cursor_(top.value_or(-1), directory) {}
 
-  // nullopt where there is nothing, also because something on the way is no directory. kDenied
-  // where a symlink stands in the way.
+  // nullopt if nothing exists there, or if a parent is not a directory. kDenied if a parent is a
+  // symlink.
   Result<std::optional<struct stat>> Stat(const std::string& path);
-  // For reading. Not open where there is no regular file, or none that may be read.
+  // Opens for reading. The result is not open unless `path` is a regular file that may be read.
   Result<Fd> OpenFile(const std::string& path);
-  // Whether the thing, which is there with `status`, is as `wanted` says, apart from a file's
-  // content, a directory's and the times but mtime.
+  // Whether the existing object with `status` matches `wanted`. Does not compare the content of
+  // files and directories; of the times, compares only mtime.
   Result<bool> IsLike(const std::string& path, const struct stat& status, const Attributes& wanted,
                       bool with_owner);
-  // Gives a regular file these attributes; those that it cannot have are told in `warnings`. False,
-  // and nothing was done, where `file`, open, is none that lies at `path` alone: what has other
-  // names must not change with it. REQUIRES: a file lay there.
+  // Sets the attributes of a regular file; those that cannot be set are reported in `warnings`.
+  // Does nothing and returns false if `file`, open, has other names: they must not change with it.
+  // REQUIRES: `path` was a file.
   Result<bool> SetAttributes(int file, const std::string& path, const Attributes& attributes,
                              bool restore_owner, std::vector<std::string>& warnings);
-  // The names in a directory, in no order; none where it is not there.
+  // The names in a directory, unsorted; empty if it does not exist.
   Result<std::vector<std::string>> Names(const std::string& path);
-  // The thing with all below it. False, and nothing was done, where another file system is mounted.
+  // Removes an object and everything below it. If it is a mount point, does nothing and returns
+  // false.
   Result<bool> Remove(const std::string& path);
-  // A directory that is empty. False where it is not.
+  // Removes an empty directory. False if it is not empty.
   Result<bool> RemoveEmpty(const std::string& path);
 
   std::string Shown(std::string_view path) const { return cursor_.Shown(path); }
@@ -50,7 +51,7 @@ class ExistingTree {
     int parent = -1;
     std::string name;
   };
-  // nullopt where there is no such directory.
+  // nullopt if there is no such directory.
   Result<std::optional<int>> Directory(const std::string& path);
   Result<std::optional<Place>> Find(const std::string& path);
 

@@ -14,14 +14,14 @@ namespace holdfast::filetree {
 namespace {
 
 constexpr std::size_t kNameBufferMax = 1U << 20;  // a group's record lists all its members
-constexpr int kSizeRaces = 8;  // an attribute may grow between asking its size and reading it
+constexpr int kSizeRaces = 8;  // an attribute may grow between querying its size and reading it
 
-// Whether `number` says "none here" rather than "failed".
+// Whether errno `number` means "no attributes" rather than "failed".
 bool MeansNoAttributes(int number) {
   return number == ENODATA || number == EOPNOTSUPP || number == ENOSYS;
 }
 
-// The value of one attribute; false when it went meanwhile.
+// Reads the value of one attribute; false if it no longer exists.
 Result<bool> ReadValue(const std::string& path, const std::string& name, const std::string& shown,
                        Bytes& value) {
   for (int attempt = 0; attempt < kSizeRaces; ++attempt) {

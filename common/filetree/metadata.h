@@ -1,5 +1,5 @@
-// Metadata of one directory entry, read by descriptor and name. For the walker and whoever compares
-// what lies on disk with attributes of a snapshot.
+// Metadata of one directory entry, read by descriptor and name. Used by the walker and to compare
+// files on disk with a snapshot's attributes.
 #pragma once
 
 #include <sys/stat.h>
@@ -19,8 +19,8 @@ namespace holdfast::filetree {
 // User and group names by id; each id is looked up once. One thread at a time.
 class NameCache {
  public:
-  const std::string& User(std::uint32_t uid);   // empty where the id has no name
-  const std::string& Group(std::uint32_t gid);  // empty where the id has no name
+  const std::string& User(std::uint32_t uid);   // empty if the id has no name
+  const std::string& Group(std::uint32_t gid);  // empty if the id has no name
 
  private:
   std::map<std::uint32_t, std::string> users_;
@@ -28,23 +28,23 @@ class NameCache {
 };
 
 NodeType TypeOf(mode_t mode);  // of an st_mode
-// What stat(2) says, without names, link target and extended attributes.
+// The fields of stat(2), without names, link target and extended attributes.
 Attributes FromStat(const struct stat& status);
 UnixTime FromTimespec(const struct timespec& time);
 
-// "/proc/self/fd/<directory>/<name>": reaches what calls without an `at` variant need, however deep
-// it lies; "." is the directory itself. Just `name` where `directory` is AT_FDCWD.
+// "/proc/self/fd/<directory>/<name>", for system calls without an `at` variant. Works at any depth.
+// "." is the directory itself. Just `name` if `directory` is AT_FDCWD.
 std::string ProcPath(int directory, const std::string& name);
 
-// All extended attributes in the kernel's order, never following a symlink. Empty where the file
-// system has none. `directory` may be AT_FDCWD when `name` is a path.
+// All extended attributes in the kernel's order. Never follows a symlink. Empty if the file system
+// does not support them. If `directory` is AT_FDCWD, `name` is a path.
 Result<std::vector<ExtendedAttribute>> ReadExtended(int directory, const std::string& name,
                                                     const std::string& shown);
 
-// `path` as what a snapshot lacks because `action` failed with `number`, and what helps.
+// The manifest entry for `path`, missing because `action` failed with errno `number`.
 Missing MissingFor(std::string path, std::string_view action, int number);
 
-// Target of a symlink, raw bytes.
+// Target of a symlink as raw bytes.
 Result<std::string> ReadLinkTarget(int directory, const std::string& name,
                                    const std::string& shown);
 

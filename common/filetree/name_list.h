@@ -1,4 +1,4 @@
-// The names of a directory, of which there may be millions.
+// The names in a directory. There may be millions.
 #pragma once
 
 #include <algorithm>
@@ -10,18 +10,18 @@
 
 namespace holdfast::filetree {
 
-// Memory: the names and 9 bytes for each.
+// Memory: the names plus 9 bytes for each.
 class NameList {
  public:
   void Add(std::string_view name) {
     begins_.push_back(text_.size());
     text_ += name;
-    text_ += '\0';  // no name has one
+    text_ += '\0';  // no name contains it
   }
   std::size_t size() const { return begins_.size(); }
-  // Valid until the next call that adds one.
+  // Valid until the list changes.
   std::string_view operator[](std::size_t i) const { return text_.c_str() + begins_[i]; }
-  // By ascending bytes, each once.
+  // Sorts by ascending bytes and removes duplicates.
   void Sort() {
     const auto name = [this](std::uint64_t begin) {
       return std::string_view(text_.c_str() + begin);

@@ -32,7 +32,7 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// 0 where there is nothing.
+// 0 if `path` does not exist.
 std::uint64_t InodeOf(const std::string& path) {
   struct stat status {};
   return lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
@@ -45,12 +45,12 @@ Result<void> RenameWith(const std::string& from, const std::string& to, unsigned
                          Quote(from), Quote(to))));
 }
 
-// Exchanges `a` and `b`, or moves `a` to `b` where `b` is not there.
+// Exchanges `a` and `b`, or moves `a` to `b` if `b` does not exist.
 Result<void> ExchangeOrMove(const std::string& a, const std::string& b) {
   return RenameWith(a, b, InodeOf(b) != 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE);
 }
 
-// Names of files may be no UTF-8, which JSON texts must be.
+// File names may be invalid UTF-8, which JSON does not allow.
 json EncodePath(const std::string& path) {
   try {
     (void)json(path).dump();
@@ -92,7 +92,7 @@ Result<SwapSet::Entry> DecodeEntry(const json& value) {
   entry.target_inode = value.at("target_inode").get<std::uint64_t>();
   entry.had_target = value.at("had_target").get<bool>();
   entry.is_removal = value.at("is_removal").get<bool>();
-  // What is staged will be removed: a damaged record must not name anything else.
+  // Staged paths will be removed, so a damaged record must not name any other path.
   std::string own = ParentOf(entry.target) + (ParentOf(entry.target) == "/" ? "" : "/");
   if (!entry.target.starts_with('/') ||
       !entry.staged.starts_with(own + std::string(kStagedPrefix)) ||
@@ -137,7 +137,7 @@ Result<DecodedState> DecodeState(std::string_view text) {
   }
 }
 
-// Whether the old state lies under the staged name now.
+// Whether the old state has the staged name now.
 bool IsExchanged(const SwapSet::Entry& entry) {
   std::uint64_t staged = InodeOf(entry.staged);
   if (entry.is_removal) return staged != 0;
@@ -145,8 +145,7 @@ bool IsExchanged(const SwapSet::Entry& entry) {
   return staged == 0 && InodeOf(entry.target) != 0;
 }
 
-// The kernel refuses the flag only when it gets as far as the file system, so two real files are
-// needed to know.
+// The kernel refuses the flag only in the file system itself, so the probe needs two real files.
 Result<void> ProbeExchange(const SwapSet::Entry& entry) {
   std::string a = entry.staged + "-a";
   std::string b = entry.staged + "-b";
@@ -161,7 +160,7 @@ Result<void> ProbeExchange(const SwapSet::Entry& entry) {
         fmt::format("the file system of {} cannot exchange two names at once", Quote(entry.target)),
         "restore with --to and move the files yourself");
   }
-  (void)unlink(a.c_str());  // what stays by an error is removed by its name when recovering
+  (void)unlink(a.c_str());  // recovery removes what cannot be removed here
   (void)unlink(b.c_str());
   return outcome;
 }
@@ -255,7 +254,7 @@ Result<void> SwapSet::Swap() {
     entry.staged_device = status.st_dev;
     entry.staged_inode = status.st_ino;
   }
-  // The new state must be on disk before any name leads to it.
+  // The new state must be on disk before a name refers to it.
   for (const Entry& entry : entries_) {
     HF_ASSIGN(Fd parent, OpenFile(ParentOf(entry.target), O_RDONLY | O_DIRECTORY));
     if (syncfs(parent.get()) != 0) {
@@ -269,7 +268,7 @@ Result<void> SwapSet::Swap() {
   for (const Entry& entry : entries_) {
     if (!is_first) CrashPoint("swap.between");
     is_first = false;
-    if (entry.is_removal && !entry.had_target) continue;  // went by itself meanwhile
+    if (entry.is_removal && !entry.had_target) continue;  // already removed by someone else
     unsigned flags = entry.had_target && !entry.is_removal ? RENAME_EXCHANGE : RENAME_NOREPLACE;
     const std::string& from = entry.is_removal ? entry.target : entry.staged;
     const std::string& to = entry.is_removal ? entry.staged : entry.target;
@@ -296,7 +295,7 @@ Result<void> SwapSet::Rollback() {
     HF_TRY(Save(Phase::kRollingBack));
     for (const Entry& entry : std::views::reverse(entries_)) {
       if (IsExchanged(entry)) {
-        // What was not there goes back under the staged name; all else comes back from there.
+        // A new target moves back to its staged name. Anything else returns from there.
         bool was_new = !entry.had_target && !entry.is_removal;
         HF_TRY(was_new ? ExchangeOrMove(entry.target, entry.staged)
                        : ExchangeOrMove(entry.staged, entry.target));
@@ -304,7 +303,7 @@ Result<void> SwapSet::Rollback() {
       CrashPoint("swap.rollback");
     }
     HF_TRY(SyncParents());
-    // From here on a staged name that is missing means "removed", not "exchanged".
+    // From here on a missing staged name means "removed", not "exchanged".
     HF_TRY(Save(Phase::kStaging));
   }
   HF_TRY(RemoveStaged());
@@ -317,7 +316,7 @@ Result<void> SwapSet::RemoveStaged() {
   for (const Entry& entry : entries_) {
     for (const char* suffix : {"", "-a", "-b"}) {
       Result<void> removed = RemoveTree(entry.staged + suffix);
-      if (!removed && outcome) outcome = std::move(removed);  // the others can go nevertheless
+      if (!removed && outcome) outcome = std::move(removed);  // continue with the others
     }
   }
   HF_TRY(std::move(outcome));

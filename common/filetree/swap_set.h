@@ -1,11 +1,11 @@
-// Exchanges a set of live files and directories for staged ones so that a crash at any point can be
-// undone or finished: the mechanism under every restore in place.
+// Exchanges a set of live files and directories for staged ones. A crash at any point can be undone
+// or finished. All restores in place use this mechanism.
 //
-// Each staged path lies beside its target, on the same file system, under a name that begins with
-// ".holdfast-". Exchange is renameat2(RENAME_EXCHANGE), or a rename where the target is not there
-// yet; afterwards the old state lies under the staged name. Which entries are exchanged is told by
-// inode numbers recorded before the first one, so recovery never guesses: only we touch a staged
-// name, so what lies there tells, whatever became of the target meanwhile.
+// Each staged path is next to its target, on the same file system, and its name begins with
+// ".holdfast-". The exchange is renameat2(RENAME_EXCHANGE), or a rename if the target does not
+// exist. Afterwards the old state has the staged name. Inode numbers recorded before the first
+// exchange show which entries are exchanged, so recovery never guesses: only Holdfast changes a
+// staged name, so the inode there is reliable even if the target has changed since.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 
 namespace holdfast::filetree {
 
-// How staged names begin. "<staged>-a" and "<staged>-b" may come and go while staging, and are
-// removed with it.
+// Prefix of staged names. "<staged>-a" and "<staged>-b" may exist while staging; they are removed
+// with the staged file.
 inline constexpr std::string_view kStagedPrefix = ".holdfast-";
 inline constexpr std::string_view kStagedTemporary = "-a";
 
@@ -28,35 +28,33 @@ class SwapSet {
  public:
   enum class Phase : std::uint8_t { kStaging, kSwapping, kCommitting, kRollingBack };
 
-  // Whoever keeps the record: called with the encoded state before each phase begins; must be
-  // durable on return.
+  // Saves the encoded state. Called before each phase begins; the state must be durable on return.
   using Record = std::function<Result<void>(std::string_view state)>;
 
   explicit SwapSet(Record record) : record_(std::move(record)) {}
 
-  // A fresh staging path for `target`: "<parent>/.holdfast-<id>-<n>". Nothing is made. `id` is the
-  // run's. REQUIRES: BeginStaging() was not called.
-  // kUnsupported, with the reason, when the target is a mount point, holds one below it, or is "/";
-  // kNotFound when its parent is not there, kInvalidArgument for a relative path or one given
-  // twice.
+  // Returns a new staging path for `target`: "<parent>/.holdfast-<id>-<n>". Creates nothing. `id`
+  // is the run's. REQUIRES: BeginStaging() was not called. kUnsupported, with the reason, when the
+  // target is a mount point, has one below it, or is "/"; kNotFound when its parent does not exist;
+  // kInvalidArgument for a relative path or one given twice.
   Result<std::string> StagingPath(const std::string& target, std::string_view id);
-  // The target, which is there, is to vanish.
+  // Marks an existing target for removal.
   Result<void> AddRemoval(const std::string& target, std::string_view id);
 
-  // Records what is about to be staged, so that a crash while staging leaves nothing behind.
-  // kUnsupported where the file system cannot exchange two names; nothing was changed then.
+  // Records what is about to be staged, so that recovery after a crash can remove it. kUnsupported
+  // if the file system cannot exchange two names; nothing is changed then.
   Result<void> BeginStaging();
-  // Records inode numbers of everything staged, then exchanges all entries, syncing directories.
-  // After an error Rollback() is due.
+  // Records the inode numbers of all staged files, then exchanges all entries and syncs
+  // directories. After an error the caller must call Rollback().
   Result<void> Swap();
-  // From here on the new state stays: records it, then removes the old one.
+  // Records that the new state is permanent, then removes the old one.
   Result<void> Commit();
-  // Exchanges back what was exchanged and removes what was staged. Idempotent, and nothing to do
-  // before BeginStaging(). REQUIRES: Commit() was not called.
+  // Exchanges entries back and removes what was staged. Idempotent; does nothing before
+  // BeginStaging(). REQUIRES: Commit() was not called.
   Result<void> Rollback();
 
-  // After a crash: rolls back, or finishes a commit that had begun. Says in words what it did.
-  // Idempotent. kCorrupt when `state` is no state of ours; nothing is touched then.
+  // After a crash: rolls back, or finishes a commit that had begun. Returns a description of what
+  // it did. Idempotent. kCorrupt when `state` is malformed; nothing is touched then.
   static Result<std::string> Recover(std::string_view state, Record record);
 
   struct Entry {
@@ -64,7 +62,7 @@ class SwapSet {
     std::string staged;
     std::uint64_t staged_device = 0;
     std::uint64_t staged_inode = 0;  // of the new state; 0 for a removal
-    std::uint64_t target_inode = 0;  // of the old state; 0 where there was none
+    std::uint64_t target_inode = 0;  // of the old state; 0 if absent
     bool had_target = false;
     bool is_removal = false;
   };

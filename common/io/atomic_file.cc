@@ -37,7 +37,7 @@ std::string ParentOf(const std::string& path) {
 Result<void> WriteAndRename(int fd, const std::string& temporary, const std::string& path,
                             ByteView content, unsigned mode, std::optional<FileOwner> owner) {
   HF_TRY(WriteAll(fd, content, path));
-  // By its descriptor: whoever may write to the directory could put a link in its place.
+  // By descriptor: a user who may write to the directory could replace the file with a link.
   if (owner && fchown(fd, owner->uid, owner->gid) != 0)
     return Fail(ErrnoError(errno, "set the owner of " + Quote(path)));
   if (fchmod(fd, mode) != 0) return Fail(ErrnoError(errno, "set mode of " + Quote(path)));
@@ -48,7 +48,7 @@ Result<void> WriteAndRename(int fd, const std::string& temporary, const std::str
   return SyncDirectory(ParentOf(path));
 }
 
-// One directory being emptied: its descriptor and listing, and its name in the directory above.
+// One directory being emptied: its stream, and its name in the parent.
 struct OpenDirectory {
   DIR* stream;
   std::string name;
@@ -64,12 +64,11 @@ Result<DIR*> OpenDirectoryAt(int parent, const std::string& name, const std::str
 
 constexpr std::size_t kOpenDirectoriesMax = 64;
 
-// Moves the directory `name` up into `top`, so that however deep a tree is few directories are
-// open.
+// Moves the directory `name` up into `top`, so that few directories are open even in a deep tree.
 Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& count) {
   for (;;) {
     std::string to = fmt::format(".holdfast-removed-{}", ++count);
-    // An empty directory of that name may be replaced: it is to go, too.
+    // This may replace an empty directory, which must be removed anyway.
     if (renameat(parent, name.c_str(), top, to.c_str()) == 0) return {};
     if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
       return Fail(ErrnoError(errno, "rename, to remove it, " + Quote(name)));
@@ -77,7 +76,7 @@ Result<void> MoveUp(int parent, const std::string& name, int top, unsigned& coun
   }
 }
 
-// Empties and removes the directory `path`; depth lives on the heap, not on the stack.
+// Empties and removes the directory `path`. Not recursive, so deep trees do not exhaust the stack.
 Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
   std::vector<OpenDirectory> stack;
   HF_ASSIGN(DIR * top, OpenDirectoryAt(AT_FDCWD, path, path));
@@ -138,8 +137,8 @@ Result<void> RemoveDirectoryTree(const std::string& path, dev_t device) {
   return outcome;
 }
 
-// Whether locks there are seen by all who could hold some: elsewhere flock() on a directory is the
-// kernel's own, of which other hosts know nothing.
+// Whether all possible holders of a lock are on this host. On other file systems flock() on a
+// directory may be local to each kernel.
 bool IsOfThisHost(const std::string& directory) {
   constexpr auto kLocal = std::to_array<std::uint32_t>({
       EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC,
@@ -150,7 +149,7 @@ bool IsOfThisHost(const std::string& directory) {
          std::ranges::find(kLocal, static_cast<std::uint32_t>(status.f_type)) != kLocal.end();
 }
 
-// What cannot be listed, claimed or removed stays: it is in nobody's way.
+// What cannot be listed, claimed or removed stays; it does no harm.
 void RemoveUnclaimed(const std::string& prefix, const std::string& parent) {
   if (!IsOfThisHost(parent)) return;
   std::error_code error;
@@ -177,7 +176,7 @@ Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned
   Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
   Result<void> written = WriteAndRename(fd.get(), temporary, path, content, mode, owner);
-  if (!written) (void)unlink(temporary.c_str());  // gone already where only the last sync failed
+  if (!written) (void)unlink(temporary.c_str());  // already renamed if only the last sync failed
   return written;
 }
 
@@ -203,7 +202,7 @@ Result<TempDir> TempDir::CreateClaimed(const std::string& prefix, const std::str
       while (flock(claim->get(), LOCK_EX) != 0 && errno == EINTR) continue;
       made.claim_ = *std::move(claim);
     }
-    // Another process may have taken it for a dead one's before it was locked.
+    // Another process may have treated it as abandoned before it was locked.
     if (access(made.path_.c_str(), F_OK) == 0) return made;
   }
 }
@@ -216,7 +215,7 @@ TempDir& TempDir::operator=(TempDir&& other) noexcept {
 
 TempDir::~TempDir() {
   if (!path_.empty())
-    (void)RemoveTree(path_);  // nobody could act on what stays in a temporary place
+    (void)RemoveTree(path_);  // errors are ignored: leftovers in a temporary directory do no harm
 }
 
 Result<void> RemoveTree(const std::string& path) {

@@ -18,38 +18,38 @@ struct FileOwner {
   std::uint32_t gid = 0;
 };
 
-// Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the directory.
-// It has its owner (default: whoever runs this) and mode when it appears. On an error `path` is as
-// it was; or, where only the directory could not be synced, it has the new content, and after a
-// power failure perhaps the old one again.
+// Writes a temporary file next to `path`, syncs it, renames it over `path` and syncs the directory.
+// It has its owner (default: the caller) and mode when it appears. On an error `path` is unchanged.
+// Exception: if only the sync of the directory failed, `path` has the new content, but a power
+// failure may restore the old one.
 Result<void> WriteFileAtomic(const std::string& path, ByteView content, unsigned mode,
                              std::optional<FileOwner> owner = {});
 
-// A directory that goes with the object, with all below it.
+// A directory that is removed with the object, including everything in it.
 class TempDir {
  public:
-  // A fresh directory, mode 0700, below `parent` (default: $TMPDIR or /tmp), named
+  // Creates a directory, mode 0700, below `parent` (default: $TMPDIR or /tmp), named
   // "<prefix>-XXXXXX".
   static Result<TempDir> Create(const std::string& prefix, const std::string& parent = "");
-  // The same, for what may be large: what killed processes of the same user left below `parent` of
-  // such directories is removed first. Which those are flock(2) tells; on file systems that other
-  // hosts may use as well (NFS and the like), of whose locks it knows nothing, they stay.
+  // The same, for large content: first removes directories with this prefix below `parent` that
+  // killed processes of the same user left. flock(2) shows which ones these are. On file systems
+  // that other hosts may use (such as NFS) flock(2) is not reliable, so they stay.
   static Result<TempDir> CreateClaimed(const std::string& prefix, const std::string& parent);
   TempDir(TempDir&& other) noexcept
       : path_(std::exchange(other.path_, {})), claim_(std::move(other.claim_)) {}
   TempDir& operator=(TempDir&& other) noexcept;
   ~TempDir();
   const std::string& path() const { return path_; }
-  // The directory stays when the object goes.
+  // Keeps the directory after the object is destroyed.
   std::string Keep() { return std::exchange(path_, {}); }
 
  private:
   explicit TempDir(std::string path) : path_(std::move(path)) {}
   std::string path_;
-  Fd claim_;  // of the directory, locked; closed where nobody else looks at it
+  Fd claim_;  // the locked directory; closed unless CreateClaimed() made it
 };
 
-// rm -rf without following links or leaving `path`'s file system. Missing is no error.
+// rm -rf without following links or leaving the file system of `path`. A missing path is no error.
 Result<void> RemoveTree(const std::string& path);
 
 }  // namespace holdfast

@@ -41,7 +41,7 @@ Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigne
 Result<Fd> OpenNamelessFile(const std::string& directory) {
   auto file = OpenFile(directory, O_TMPFILE | O_RDWR, 0600);
   if (file) return file;
-  // Not every file system has O_TMPFILE.
+  // Not every file system supports O_TMPFILE.
   std::string name = directory + "/nameless-XXXXXX";
   Fd named(mkostemp(name.data(), O_CLOEXEC));
   if (!named.is_open()) return Fail(ErrnoError(errno, "create a file in " + Quote(directory)));
@@ -104,7 +104,7 @@ Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max) {
                 "name a file");
   }
   Bytes content;
-  // st_size is a guess only: files below /proc say 0.
+  // st_size is only a guess: files in /proc report 0.
   content.resize(
       std::min<std::size_t>(static_cast<std::size_t>(status.st_size) + 1, bytes_max + 1));
   std::size_t filled = 0;
@@ -155,7 +155,7 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
     if (mkdir(part.c_str(), mode) == 0) continue;
     int number = errno;
     struct stat status {};
-    // A directory that exists may answer EROFS, EACCES or EEXIST: what counts is that it exists.
+    // For an existing directory, mkdir() may return EROFS, EACCES or EEXIST.
     if (stat(part.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) continue;
     if (number == EEXIST) {
       return Fail(ErrorCode::kAlreadyExists,
@@ -164,7 +164,7 @@ Result<void> MakeDirectories(const std::string& path, unsigned mode) {
                   "name another directory");
     }
     Error error = ErrnoError(number, "create directory " + Quote(part));
-    // The directory above exists: this file system, /proc for example, makes none on request.
+    // The parent exists, so this file system (/proc, for example) does not create directories.
     if (number == ENOENT) {
       error = std::move(error).WithHint("no directory can be created there; name another one");
     }

@@ -1,4 +1,9 @@
-// Files by descriptor.
+// File descriptors.
+//
+// This room wraps the operating system. Start with new_file.h and atomic_file.h (files that appear
+// complete or not at all), file_lock.h (locks between processes), subprocess.h (child processes)
+// and http_client.h. Only this room calls libcurl. It knows no file format and no service: callers
+// pass paths, URLs and bytes.
 #pragma once
 
 #include <cstdint>
@@ -33,35 +38,35 @@ class Fd {
 
 // open(2) with O_CLOEXEC; errors name the path.
 Result<Fd> OpenFile(const std::string& path, int flags, unsigned mode = 0);
-// openat(2) likewise; `shown` is the path that errors name.
+// The same with openat(2); errors name `shown`.
 Result<Fd> OpenFileAt(int directory, const std::string& name, int flags, unsigned mode,
                       const std::string& shown);
 
-// A new file in `directory`, to be written and read, that has no name: it goes with its descriptor,
-// also after a crash.
+// Creates a nameless file in `directory` for reading and writing. It disappears with its
+// descriptor, also after a crash.
 Result<Fd> OpenNamelessFile(const std::string& directory);
 
-// Up to buffer.size() bytes; 0 at the end. Restarts when interrupted. `shown` names it in errors.
+// Reads up to buffer.size() bytes; 0 at the end. Restarts when interrupted. Errors name `shown`.
 Result<std::size_t> ReadSome(int fd, std::span<std::uint8_t> buffer, const std::string& shown);
-// As many bytes as `buffer` holds, from `offset` on; kCorrupt when the file ends before.
+// Fills `buffer`, reading from `offset`; kCorrupt when the file ends before.
 Result<void> ReadAllAt(int fd, std::span<std::uint8_t> buffer, std::uint64_t offset,
                        const std::string& shown);
-// All of it; short only at an error.
+// Writes all bytes; fewer only after an error.
 Result<void> WriteAll(int fd, ByteView bytes, const std::string& shown);
 Result<void> SyncFile(int fd, const std::string& shown);
-// Opens the directory and syncs it: names in it are durable then.
+// Opens the directory and syncs it, which makes names in it durable.
 Result<void> SyncDirectory(const std::string& path);
 
-// A whole small file; kInvalidArgument when it is larger than `bytes_max`.
+// Reads a small file; kInvalidArgument when it is larger than `bytes_max`.
 Result<Bytes> ReadWholeFile(const std::string& path, std::size_t bytes_max = 16U << 20);
 
-// The directory, made with mode 0700 when it is missing (the one above it must be there), if both
-// belong to whoever runs this; else a closed descriptor: a file that root leaves in the directory
-// of the agent's user could never be replaced by the agent, and root would write where that user
-// says.
+// Opens the directory; creates it with mode 0700 if it is missing (its parent must exist). Returns
+// a closed descriptor unless the effective user owns both. Otherwise root could leave a file in a
+// directory of the agent's user that the agent can never replace, and that user could decide where
+// root writes.
 Result<Fd> OpenOwnDirectory(const std::string& path);
 
-// mkdir -p; existing directories stay as they are.
+// mkdir -p; existing directories are not changed.
 Result<void> MakeDirectories(const std::string& path, unsigned mode = 0777);
 
 }  // namespace holdfast

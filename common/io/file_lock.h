@@ -1,4 +1,4 @@
-// A lock between processes: a file with flock(2) that says who holds it.
+// A lock between processes: a file with flock(2) that names its holder.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace holdfast {
 
-// Held while the object lives; the kernel frees it when the process dies.
+// Held while the object lives; the kernel releases it when the process dies.
 class FileLock {
  public:
-  // Takes the lock at once or fails: kBusy, naming what the holder wrote of itself. Writes `holder`
-  // (one line) into the file. The file's directory is made where it is missing.
+  // Takes the lock at once or fails: kBusy, with the holder's description of itself. Writes
+  // `holder` (one line) into the file. Creates the file's directory if it is missing.
   static Result<FileLock> Acquire(const std::string& path, const std::string& holder);
-  // Whether somebody holds it; kNotFound without a file.
+  // Whether a process holds the lock; kNotFound without a file.
   static Result<bool> IsHeld(const std::string& path);
 
  private:

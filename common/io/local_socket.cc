@@ -54,7 +54,7 @@ Bytes LengthOf(ByteView message) {
 
 enum class Form : std::uint8_t { kWhole, kShort, kTooLong };
 
-// Whether `buffer` begins with a whole message, and then its length without the four bytes.
+// Whether `buffer` begins with a complete message. Sets `length`, without the four bytes.
 Form Look(ByteView buffer, std::size_t& length) {
   if (buffer.size() < kLengthBytes) return Form::kShort;
   length = (std::size_t{buffer[0]} << 24) | (std::size_t{buffer[1]} << 16) |
@@ -63,7 +63,7 @@ Form Look(ByteView buffer, std::size_t& length) {
   return buffer.size() - kLengthBytes < length ? Form::kShort : Form::kWhole;
 }
 
-// Cuts the message of `length` bytes off the front.
+// Removes the message of `length` bytes from the front.
 Bytes TakeMessage(Bytes& buffer, std::size_t length) {
   const auto begin = buffer.begin() + kLengthBytes;
   const auto end = begin + static_cast<std::ptrdiff_t>(length);
@@ -88,7 +88,7 @@ Result<gid_t> GroupId(const std::string& name) {
 Result<Fd> ListenAt(const LocalServerOptions& options) {
   HF_ASSIGN(const sockaddr_un address, AddressOf(options.path));
   HF_ASSIGN(Fd socket, NewSocket(SOCK_NONBLOCK));
-  // The file gets the mode that the socket has now, so it is never open to more than it should be.
+  // The file gets the socket's current mode, so it is never open to more users than intended.
   if (::fchmod(socket.get(), 0600) != 0) return Fail(ErrnoError(errno, "set the mode of a socket"));
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Fail(ErrnoError(errno, "create the socket " + Quote(options.path)));
@@ -109,7 +109,7 @@ Result<Fd> ListenAt(const LocalServerOptions& options) {
   return socket;
 }
 
-// Removes what a process that is gone has left.
+// Removes the socket of a process that has ended.
 Result<void> MakeRoom(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
@@ -155,7 +155,7 @@ class LocalServerImpl final : public LocalServer {
       if (found == connections_.end() || found->second.closing) return;
       Bytes& queue = found->second.out;
       if (queue.size() + message.size() > options_.queued_bytes_max) {
-        found->second.broken = true;  // it does not read; what it misses it cannot be told
+        found->second.broken = true;  // it does not read, and must not miss a message
       } else {
         const Bytes length = LengthOf(message);
         queue.insert(queue.end(), length.begin(), length.end());
@@ -179,9 +179,9 @@ class LocalServerImpl final : public LocalServer {
   struct Connection {
     Fd socket;
     LocalPeer peer;
-    Bytes in;              // only the server's thread
+    Bytes in;              // used by the server's thread only
     Bytes out;             // under the mutex, like all below
-    bool closing = false;  // once `out` is sent
+    bool closing = false;  // close when `out` is sent
     bool broken = false;
   };
 
@@ -221,8 +221,8 @@ class LocalServerImpl final : public LocalServer {
   void Accept() {
     Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket.is_open()) {
-      // Who went away again is nobody's matter. Without descriptors left it stays in the queue, and
-      // asking at once again would only burn time.
+      // A client that has disconnected again does not matter. Without free descriptors it stays in
+      // the queue, and an immediate retry would only waste time.
       is_full_ = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
       return;
     }
@@ -235,7 +235,7 @@ class LocalServerImpl final : public LocalServer {
     connection.peer = {credentials.uid, credentials.gid, credentials.pid};
   }
 
-  // Only this thread adds and removes connections, so what it has found stays without the mutex.
+  // Only this thread adds and removes connections, so the result stays valid without the mutex.
   Connection* Find(ConnectionId id) {
     std::lock_guard guard(mutex_);
     const auto found = connections_.find(id);
@@ -263,7 +263,7 @@ class LocalServerImpl final : public LocalServer {
     connection.broken = true;
   }
 
-  // Writes what the sockets take, and lets go of those that are done.
+  // Writes what the sockets accept, and removes finished connections.
   void Flush() {
     std::vector<ConnectionId> gone;
     {
@@ -282,7 +282,7 @@ class LocalServerImpl final : public LocalServer {
     }
   }
 
-  // Whether the connection goes on.
+  // Whether the connection stays open.
   static bool WriteOut(Connection& connection) {
     while (!connection.out.empty() && !connection.broken) {
       const ssize_t count = ::send(connection.socket.get(), connection.out.data(),
@@ -305,8 +305,8 @@ class LocalServerImpl final : public LocalServer {
   std::mutex mutex_;
   std::map<ConnectionId, Connection> connections_;
   ConnectionId next_id_ = 1;
-  bool is_full_ = false;  // only the server's thread
-  std::jthread thread_;   // last: everything else exists when it begins
+  bool is_full_ = false;  // used by the server's thread only
+  std::jthread thread_;   // last: everything else exists when it starts
 };
 
 }  // namespace

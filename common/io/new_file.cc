@@ -16,12 +16,12 @@ namespace {
 
 constexpr unsigned kNamesMax = 10'000;
 
-// False when there is something of that name.
+// False if the name `to` exists.
 Result<bool> RenameToFree(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
   if (errno != EINVAL && errno != ENOSYS) return Fail(ErrnoError(errno, "rename to " + Quote(to)));
-  // Not every file system can do that, NFS for one: who makes the name has it.
+  // Some file systems, such as NFS, do not support this: reserve the name by creating the file.
   Result<Fd> made = OpenFile(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!made) {
     if (made.error().code() == ErrorCode::kAlreadyExists) return false;
@@ -44,7 +44,7 @@ Result<NewFile> NewFile::Create(const std::string& directory, unsigned mode) {
     if (failure != ENOENT && failure != ENOTDIR) return Fail(std::move(error));
     return Fail(std::move(error).WithHint("create the directory, or name another one"));
   }
-  // Such a file is the owner's alone, which file systems without modes cannot say otherwise.
+  // It already has mode 0600, and file systems without modes refuse to set one.
   if (mode != 0600 && ::fchmod(fd.get(), mode) != 0) {
     const int failure = errno;
     (void)::unlink(path.c_str());

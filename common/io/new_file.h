@@ -1,4 +1,4 @@
-// Large files that appear whole, under a name that nobody had.
+// Large files that appear complete, under a name that did not exist.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace holdfast {
 
-// Written under a name that begins with a dot; goes with the object unless it was published.
+// Written under a name that begins with a dot; removed with the object unless it is published.
 class NewFile {
  public:
-  // `directory` must be there.
+  // `directory` must exist.
   static Result<NewFile> Create(const std::string& directory, unsigned mode);
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&&) = delete;
@@ -21,14 +21,14 @@ class NewFile {
 
   Result<void> Write(ByteView bytes);
   // Makes it durable under the first of "<stem><ending>", "<stem>_1<ending>", "<stem>_2<ending>"
-  // ... that is free, and returns its path. What is there is never replaced. REQUIRES: called once.
+  // ... that does not exist, and returns its path. Never replaces a file. REQUIRES: called once.
   Result<std::string> Publish(const std::string& stem, const std::string& ending);
 
  private:
   NewFile(std::string directory, std::string path, Fd fd)
       : directory_(std::move(directory)), path_(std::move(path)), fd_(std::move(fd)) {}
   std::string directory_;
-  std::string path_;  // empty: there is none to remove
+  std::string path_;  // empty: nothing to remove
   Fd fd_;
 };
 

@@ -13,7 +13,7 @@
 namespace holdfast {
 namespace {
 
-// 0 when the connection stands, else the number of the error.
+// 0 if connected, otherwise an errno value.
 int Connect(const addrinfo& address, std::chrono::milliseconds patience) {
   const Fd socket(::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.is_open()) return errno;

@@ -1,4 +1,4 @@
-// Why no connection to a host comes about, for messages to people.
+// Finds out why a host cannot be reached, for messages to users.
 #pragma once
 
 #include <chrono>
@@ -8,9 +8,8 @@
 
 namespace holdfast {
 
-// Tries one TCP connection. kNotFound: the name does not resolve; kUnavailable: the host refuses,
-// or no route leads there; kTimedOut: no answer within `patience`, which does not bound the
-// resolver.
+// Tries to connect by TCP. kNotFound: the name does not resolve; kUnavailable: the host refuses, or
+// there is no route; kTimedOut: no answer within `patience`, which does not limit name resolution.
 Result<void> CheckReachable(const std::string& host, const std::string& port,
                             std::chrono::milliseconds patience);
 

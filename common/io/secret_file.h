@@ -1,4 +1,4 @@
-// Files that hold a secret.
+// Files that contain a secret.
 #pragma once
 
 #include <string>
@@ -8,10 +8,10 @@
 
 namespace holdfast {
 
-// kDenied where group or others have any right to the file, with the chmod as the hint; `what`
-// names it, e.g. "secret key". An access list gives a systemd credential to the service's user and
-// shows up as the group's bits, so only the rights of others count then. Pipes and terminals pass.
-// Errors of stat() otherwise.
+// kDenied if group or others have access to the file, with the chmod as the hint; `what` names it,
+// e.g. "secret key". A systemd credential has an ACL for the service's user, which appears as group
+// bits, so with an ACL only the rights of others count. Pipes and terminals pass. Otherwise errors
+// of stat().
 Result<void> CheckSecretMode(const std::string& path, std::string_view what);
 
 }  // namespace holdfast

@@ -17,16 +17,16 @@ struct SubprocessOptions {
   std::map<std::string, std::string> environment;  // set or replaced; an empty value removes
   std::string directory;                           // working directory; empty: the caller's
   std::string input;                               // its standard input
-  std::stop_token stop;                            // kCancelled, after the process was ended
+  std::stop_token stop;                            // kills the process: kCancelled
 };
 
 struct SubprocessOutcome {
-  int exit_code = 0;  // 128 + signal when a signal ended it
+  int exit_code = 0;  // 128 + signal if a signal ended it
   std::string out;
   std::string err;
 };
 
-// Runs argv[0], found through PATH, to its end. kNotFound when there is no such program.
+// Runs argv[0], found through PATH, and waits for it. kNotFound if there is no such program.
 Result<SubprocessOutcome> RunProgram(const std::vector<std::string>& argv,
                                      const SubprocessOptions& options = {});
 // The program's path, found through PATH, or kNotFound with `hint`.

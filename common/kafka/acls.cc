@@ -11,7 +11,7 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-// By the protocol's numbers.
+// Indexed by the protocol's numbers.
 constexpr std::array<std::string_view, 8> kResourceTypes = {
     "UNKNOWN", "ANY", "TOPIC", "GROUP", "CLUSTER", "TRANSACTIONAL_ID", "DELEGATION_TOKEN", "USER"};
 constexpr std::array<std::string_view, 5> kPatternTypes = {"UNKNOWN", "ANY", "MATCH", "LITERAL",
@@ -39,7 +39,7 @@ std::string WordOf(Words words, int number) {
   return std::string(words[is_known ? static_cast<std::size_t>(number) : 0]);
 }
 
-// 0, which librdkafka refuses, for what is no word of ours.
+// Returns 0, which librdkafka refuses, for an unknown word.
 int NumberOf(Words words, std::string_view word) {
   const auto found = std::ranges::find(words, word);
   return found == words.end() ? 0 : static_cast<int>(found - words.begin());
@@ -136,7 +136,7 @@ Result<std::vector<std::optional<Error>>> CreateAcls(Client& client,
   const auto** results =
       rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(answer.get()), &count);
   for (std::size_t k = 0; k < indices.size(); ++k) {
-    // They come in the order in which they were sent.
+    // Results are in the order of the request.
     outcomes[indices[k]] =
         k < count ? ElementError(rd_kafka_acl_result_error(results[k]), kAlter)
                   : Error(ErrorCode::kCorrupt, "the answer does not mention this binding");

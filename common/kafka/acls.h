@@ -1,9 +1,8 @@
-// Who may do what on a cluster.
+// The ACLs of a cluster.
 //
-// librdkafka passes over what brokers refuse here: a user who may not describe the cluster is told
-// of no bindings, and so is who asks a cluster without an authorizer. An empty list means "cannot
-// be read" as well as "there are none". His own bindings, without which he could not have asked,
-// must be in it.
+// librdkafka hides refusals: a user who may not describe the cluster gets an empty list, as does a
+// user of a cluster without an authorizer. So an empty list can mean "not readable" as well as "no
+// ACLs". A list that can be read contains at least the bindings that allow this user to read it.
 #pragma once
 
 #include <optional>
@@ -17,10 +16,10 @@
 
 namespace holdfast::rdkafka {
 
-// In the words of kafka-acls and of Kafka's protocol, e.g. TOPIC, "orders", LITERAL, "User:anna",
-// "*", READ, ALLOW. What this librdkafka does not know is UNKNOWN, and cannot be created again:
-// resources TRANSACTIONAL_ID unless Capabilities::transactional_id_acls, DELEGATION_TOKEN and USER,
-// and operations on tokens.
+// Values are the names that kafka-acls and Kafka's protocol use, e.g. TOPIC, "orders", LITERAL,
+// "User:anna", "*", READ, ALLOW. Values that this librdkafka does not know read as UNKNOWN, and
+// such a binding cannot be created. These are the resource types TRANSACTIONAL_ID (unless
+// Capabilities::transactional_id_acls), DELEGATION_TOKEN and USER, and operations on tokens.
 struct AclBinding {
   std::string resource_type;
   std::string resource_name;
@@ -32,11 +31,11 @@ struct AclBinding {
   auto operator<=>(const AclBinding&) const = default;
 };
 
-// All of them, sorted.
+// Returns all bindings, sorted.
 Result<std::vector<AclBinding>> DescribeAcls(Client& client, std::stop_token stop);
 
-// What became of each, in their order; nullopt: it exists. One that was there stays. kUnsupported
-// for each where the cluster has no authorizer.
+// Returns one outcome per binding, in order; nullopt: the binding exists. Creating an existing
+// binding succeeds. Each outcome is kUnsupported if the cluster has no authorizer.
 Result<std::vector<std::optional<Error>>> CreateAcls(Client& client,
                                                      std::span<const AclBinding> bindings,
                                                      std::stop_token stop);

@@ -7,7 +7,7 @@
 namespace holdfast::rdkafka {
 
 Capabilities LibraryCapabilities() {
-  // 0xMMmmrrxx. What needs a function of its own needs it in the headers, too.
+  // 0xMMmmrrxx. A feature with its own function also needs it in the headers.
   const int loaded = rd_kafka_version();
   const int both = std::min(loaded, int{RD_KAFKA_VERSION});
   const auto has = [](int version, int major_minor_revision) {

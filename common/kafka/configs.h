@@ -1,4 +1,4 @@
-// Configuration that brokers keep: of topics, of brokers, of consumer groups.
+// Configuration that brokers store for topics, brokers and consumer groups.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace holdfast::rdkafka {
 
 enum class ConfigScope : std::uint8_t {
   kTopic,
-  kBroker,  // named by its id, "1"
+  kBroker,  // named by its id, e.g. "1"
   kGroup,
-  kClientMetrics,  // only where Capabilities::client_metrics_configs
+  kClientMetrics,  // only with Capabilities::client_metrics_configs
 };
 
 struct ConfigOwner {
@@ -27,14 +27,14 @@ struct ConfigOwner {
   auto operator<=>(const ConfigOwner&) const = default;
 };
 
-// Where a value comes from. What is set for the owner itself is kTopic, kBroker, kGroup or
-// kClientMetrics; all others are inherited.
+// Where a value comes from. kTopic, kBroker, kGroup and kClientMetrics: set for the owner itself.
+// All others are inherited.
 enum class ConfigSource : std::uint8_t {
   kUnknown,
   kTopic,
   kBroker,
-  kAllBrokers,  // a default of the cluster, set at run time
-  kFile,        // of the broker
+  kAllBrokers,  // cluster-wide default, set at run time
+  kFile,        // the broker's properties file
   kDefault,     // built in
   kBrokerLogger,
   kClientMetrics,
@@ -43,7 +43,7 @@ enum class ConfigSource : std::uint8_t {
 
 struct ConfigEntry {
   std::string name;
-  std::optional<std::string> value;  // nullopt: none, or not told because it is sensitive
+  std::optional<std::string> value;  // nullopt: none, or hidden because it is sensitive
   ConfigSource source = ConfigSource::kUnknown;
   bool is_sensitive = false;
   bool is_read_only = false;
@@ -51,11 +51,11 @@ struct ConfigEntry {
 
 struct OwnerConfigs {
   ConfigOwner owner;
-  std::vector<ConfigEntry> entries;  // by name
+  std::vector<ConfigEntry> entries;  // sorted by name
   std::optional<Error> error;        // of this owner, e.g. kDenied
 };
 
-// In the order of `owners`, which are different from each other.
+// In the order of `owners`, which must be distinct.
 Result<std::vector<OwnerConfigs>> DescribeConfigs(Client& client,
                                                   std::span<const ConfigOwner> owners,
                                                   std::stop_token stop);
@@ -65,8 +65,8 @@ struct ConfigSet {
   std::vector<std::pair<std::string, std::string>> entries;
 };
 
-// Makes `entries` all that is set for each owner: whatever else was set is gone. What became of
-// each, in their order.
+// Sets exactly `entries` for each owner and resets everything else. Returns one outcome per owner,
+// in order.
 Result<std::vector<std::optional<Error>>> ReplaceConfigs(Client& client,
                                                          std::span<const ConfigSet> sets,
                                                          std::stop_token stop);

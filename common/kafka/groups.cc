@@ -77,7 +77,7 @@ void ReadOffsets(const rd_kafka_topic_partition_list_t* list, GroupOffsets& into
       into.partition_errors.emplace_back(partition, *std::move(error));
       continue;
     }
-    if (entry.offset < 0) continue;  // none was committed
+    if (entry.offset < 0) continue;  // no offset was committed
     GroupOffset& offset = into.offsets.emplace_back();
     offset.partition = partition;
     offset.offset = entry.offset;
@@ -106,7 +106,7 @@ Result<GroupList> ListGroups(Client& client, std::stop_token stop) {
   const auto** errors = rd_kafka_ListConsumerGroups_result_errors(result, &count);
   for (std::size_t i = 0; i < count; ++i)
     if (auto error = ElementError(errors[i])) list.errors.push_back(*std::move(error));
-  // While a coordinator moves, two brokers may know of the same group.
+  // While a coordinator moves, two brokers may list the same group.
   std::ranges::sort(list.groups, {}, &Group::id);
   const auto again = std::ranges::unique(list.groups, {}, &Group::id);
   list.groups.erase(again.begin(), again.end());
@@ -196,7 +196,7 @@ Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
   for (std::size_t i = 0; i < offsets.size(); ++i) {
     const auto& [partition, offset, leader_epoch, metadata] = offsets[i];
     HF_CHECK(index.try_emplace(partition, i).second);
-    if (offset < 0) {  // librdkafka refuses all of them for it
+    if (offset < 0) {  // librdkafka would refuse the whole request
       outcomes[i] = Error(ErrorCode::kInvalidArgument, fmt::format("{} is not an offset", offset));
       continue;
     }
@@ -206,7 +206,7 @@ Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
     entry->offset = offset;
     SetLeaderEpoch(entry, leader_epoch);
     if (!metadata.empty()) {
-      // librdkafka frees it.
+      // librdkafka frees this.
       entry->metadata = rd_kafka_mem_malloc(handle.get(), metadata.size());
       std::ranges::copy(metadata, static_cast<char*>(entry->metadata));
       entry->metadata_size = metadata.size();

@@ -1,4 +1,4 @@
-// Consumer groups and the offsets that they have committed.
+// Consumer groups and their committed offsets.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ namespace holdfast::rdkafka {
 
 struct Group {
   std::string id;
-  std::string state;       // "Stable", "Empty", ... as brokers call it; "Unknown" for a new one
+  std::string state;       // "Stable", "Empty", ...; "Unknown" if newer than librdkafka
   std::string type;        // "Classic", "Consumer"; empty unless Capabilities::group_types
-  bool is_simple = false;  // offsets that somebody committed without ever having joined
+  bool is_simple = false;  // has offsets that were committed without joining
 };
 
-// The groups that this user may describe: of the others nothing is said, which is no error. One
-// broker may fail while the others answer.
+// The groups that this user may describe; others are absent without an error. Some brokers may fail
+// while others answer.
 struct GroupList {
-  std::vector<Group> groups;  // by id
+  std::vector<Group> groups;  // sorted by id
   std::vector<Error> errors;
 };
 Result<GroupList> ListGroups(Client& client, std::stop_token stop);
@@ -32,16 +32,16 @@ struct GroupMember {
   std::string id;
   std::string client_id;
   std::string host;
-  std::string instance_id;  // empty: it has none
+  std::string instance_id;  // empty: none
 };
 
 struct GroupDescription {
   std::string id;
-  // "Dead" also for a group of the type "Consumer" unless Capabilities::group_types: ListGroups()
-  // knows better then.
+  // Also "Dead" for a group of type "Consumer" unless Capabilities::group_types; ListGroups()
+  // returns its real state.
   std::string state;
   std::string assignor;
-  std::int32_t coordinator = -1;  // a broker's id
+  std::int32_t coordinator = -1;  // a broker id
   std::vector<GroupMember> members;
   std::optional<Error> error;
 };
@@ -55,11 +55,11 @@ struct GroupOffset {
   TopicPartition partition;
   std::int64_t offset = 0;
   std::int32_t leader_epoch = -1;  // -1: not known
-  std::string metadata = {};       // what the group's consumer wrote beside it
+  std::string metadata = {};       // set by the group's consumer
 };
 
 struct GroupOffsets {
-  std::vector<GroupOffset> offsets;  // by topic and partition; none of an unknown group
+  std::vector<GroupOffset> offsets;  // sorted by topic and partition; empty for an unknown group
   std::vector<std::pair<TopicPartition, Error>> partition_errors;
   std::optional<Error> error;  // of the group, e.g. kDenied
 };
@@ -69,9 +69,9 @@ Result<std::vector<GroupOffsets>> ListGroupOffsets(Client& client,
                                                    std::span<const std::string> groups,
                                                    std::stop_token stop);
 
-// Commits offsets for a group, which is made if need be and must have no members. What became of
-// each, in their order; nullopt: committed. kBusy for each while the group has members. Offsets are
-// not compared with what is there. REQUIRES: no partition is named twice.
+// Commits offsets for a group, which is created if needed and must have no members. Returns one
+// outcome per offset, in order; nullopt: committed. Each is kBusy while the group has members.
+// Offsets are not checked against the partitions. REQUIRES: partitions are distinct.
 Result<std::vector<std::optional<Error>>> AlterGroupOffsets(Client& client,
                                                             const std::string& group,
                                                             std::span<const GroupOffset> offsets,

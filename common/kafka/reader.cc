@@ -16,29 +16,29 @@ namespace {
 using std::chrono::milliseconds;
 using MessagePtr = std::unique_ptr<rd_kafka_message_t, Deleter<rd_kafka_message_destroy>>;
 
-// A fetch that is begun comes whole, however full the queue is.
-constexpr std::size_t kFetchBytesMin = 1'000'000;  // librdkafka takes no less
+// A fetch that was started arrives whole, however full the queue is.
+constexpr std::size_t kFetchBytesMin = 1'000'000;  // librdkafka's minimum
 constexpr std::size_t kFetchBytesMax = 8U << 20;
 
 Settings ReaderSettings(const ReaderOptions& options) {
   Settings settings = {
       {"enable.partition.eof", "true"},
-      {"auto.offset.reset", "error"},  // never another offset than the one asked for
+      {"auto.offset.reset", "error"},  // never start at another offset
       {"isolation.level", options.uncommitted ? "read_uncommitted" : "read_committed"},
       {"check.crcs", "true"},
       {"enable.auto.commit", "false"},
-      // An end is told when a fetch finds nothing, for which brokers wait so long.
+      // The end is reported when a fetch finds nothing; brokers wait this long for data.
       {"fetch.wait.max.ms", "20"},
-      // Bytes are what bounds the queue.
+      // The queue is bounded by bytes.
       {"queued.min.messages", "1000000"},
       {"queued.max.messages.kbytes",
        std::to_string(std::max<std::size_t>(1, options.ahead_bytes / 1024))},
       {"fetch.max.bytes",
        std::to_string(std::clamp(options.ahead_bytes / 4, kFetchBytesMin, kFetchBytesMax))},
   };
-  // A full queue makes librdkafka look away for a second, long after it has become empty: a third
-  // of the speed. Later ones can be told to look again sooner; others do whenever the answer to
-  // anything comes, e.g. to a small request for metadata.
+  // If its queue is full, librdkafka pauses for a second, even after the queue is empty. Reading
+  // then has a third of the speed. Later versions can shorten the pause. Earlier ones check again
+  // at any response, e.g. to a small metadata request.
   if (IsKnownProperty("fetch.queue.backoff.ms"))
     settings.push_back({"fetch.queue.backoff.ms", "10"});
   else
@@ -86,11 +86,11 @@ class QueueReader final : public Reader {
   Result<std::span<const RecordHeader>> Headers(const ReadEvent& record) override;
 
  private:
-  // librdkafka gives the topic of a message as the object that was made for it, which knows this.
+  // The opaque of a topic object. librdkafka returns this object with each message.
   struct Reading {
     std::string name;
     TopicPtr topic;
-    std::unordered_map<std::int32_t, std::uint64_t> tags;  // by partition under way
+    std::unordered_map<std::int32_t, std::uint64_t> tags;  // by partition being read
   };
 
   Reading* ReadingOf(const std::string& topic);
@@ -102,15 +102,15 @@ class QueueReader final : public Reader {
 
   std::unique_ptr<Handle> handle_;
   QueuePtr queue_;
-  // Stay to the end: librdkafka keeps a topic that it has read, and what it was told with it.
+  // Kept until the reader ends: librdkafka keeps a topic that it has read, and its opaque.
   std::map<std::string, Reading> readings_;
-  std::size_t under_way_ = 0;  // partitions
+  std::size_t under_way_ = 0;  // partitions being read
   bool was_answered_ = false;
   SystemClock clock_;
   std::vector<rd_kafka_message_t*> batch_;
   std::size_t batch_size_ = 0;
   std::vector<ReadEvent> events_;
-  std::deque<Error> failures_;  // of events_
+  std::deque<Error> failures_;  // referenced by events_
   std::vector<RecordHeader> headers_;
 };
 
@@ -156,7 +156,7 @@ Result<void> QueueReader::Start(const TopicPartition& partition, std::int64_t of
 }
 
 void QueueReader::End(Reading& reading, std::int32_t partition) {
-  // Waits for librdkafka's own thread only. What of it is queued is passed over from now on.
+  // Waits only for librdkafka's own thread. Queued messages are ignored from now on.
   (void)rd_kafka_consume_stop(reading.topic.get(), partition);
   reading.tags.erase(partition);
   --under_way_;
@@ -177,7 +177,7 @@ void QueueReader::ReleaseBatch() {
   headers_.clear();
 }
 
-// What is there, or the first that comes: a batch would be waited for until it is full.
+// Takes what is queued, or waits for one message: a batch call would wait for a full batch.
 std::size_t QueueReader::Poll(milliseconds wait) {
   const auto take = [this](std::size_t have) {
     const ssize_t count =
@@ -211,7 +211,7 @@ Result<std::span<const ReadEvent>> QueueReader::Next(milliseconds limit,
       was_answered_ = true;
       return events_;
     }
-    // A broker that starts may refuse logins for a moment, too.
+    // A starting broker may refuse logins for a moment, too.
     if (!was_answered_ && handle_->MustGiveUp())
       return Fail(handle_->Failure(RD_KAFKA_RESP_ERR__TIMED_OUT));
     if (clock_.Monotonic() >= deadline) {
@@ -222,10 +222,10 @@ Result<std::span<const ReadEvent>> QueueReader::Next(milliseconds limit,
 }
 
 void QueueReader::ReadMessage(rd_kafka_message_t* message) {
-  if (message->rkt == nullptr) return;  // about no partition
+  if (message->rkt == nullptr) return;  // not about a partition
   auto* reading = static_cast<Reading*>(rd_kafka_topic_opaque(message->rkt));
   const auto tag = reading->tags.find(message->partition);
-  if (tag == reading->tags.end()) return;  // it failed within this batch
+  if (tag == reading->tags.end()) return;  // failed earlier in this batch
   ReadEvent& event = events_.emplace_back();
   event.tag = tag->second;
   event.offset = message->offset;
@@ -250,7 +250,7 @@ void QueueReader::ReadMessage(rd_kafka_message_t* message) {
 
 void QueueReader::ReadFailure(Reading& reading, const rd_kafka_message_t& message,
                               ReadEvent& event) {
-  // librdkafka would go on behind what it could not read, which is a hole for us.
+  // librdkafka would continue after what it could not read, and leave a gap.
   event.kind = ReadEvent::Kind::kFailed;
   const char* text = rd_kafka_message_errstr(&message);
   failures_.push_back(ErrorOf(message.err, text == nullptr ? "" : text,

@@ -1,7 +1,7 @@
-// librdkafka, which is not built with the thread sanitizer, begins its threads and guards what they
-// share by C's own calls. GCC 12's sanitizer does not know these: such a thread's first allocation
-// would crash, and all that one hands to another would look like a race. They are the same as those
-// of POSIX, which it knows, under other names: here they are led there.
+// librdkafka, which is not built with the thread sanitizer, uses C11 threads and locks. GCC 12's
+// sanitizer does not know these: the first allocation of such a thread would crash, and data passed
+// between threads would look like a race. So these functions call their POSIX equivalents, which
+// the sanitizer knows.
 #include <pthread.h>
 #include <threads.h>
 

@@ -44,8 +44,8 @@ Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_toke
   Handle& handle = client.handle();
   EventPtr answer;
   const auto take = [&](std::size_t, EventPtr event) -> Result<void> {
-    // Where a broker refuses, the event's text is on the stack of a thread of librdkafka's (at
-    // least until 2.12.1), and is freed with the event: it can be neither read nor given back.
+    // If a broker refuses, the event's text is on the stack of a librdkafka thread (at least until
+    // 2.12.1) and is freed with the event. So it can be neither read nor freed: leak it.
     if (const auto code = rd_kafka_event_error(event.get()); code > 0) {
       (void)event.release();
       return Fail(handle.Failure(code, {}, kDescribe));

@@ -1,5 +1,4 @@
-// Users that brokers keep SCRAM passwords of. The passwords, and their salts and hashes, are told
-// to nobody.
+// Users with SCRAM passwords in the brokers. Passwords, salts and hashes cannot be read.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +23,7 @@ struct ScramUser {
   std::optional<Error> error;  // of this user
 };
 
-// All of them, by name. kUnsupported unless Capabilities::scram_users.
+// Returns all users, sorted by name. kUnsupported unless Capabilities::scram_users.
 Result<std::vector<ScramUser>> DescribeScramUsers(Client& client, std::stop_token stop);
 
 }  // namespace holdfast::rdkafka

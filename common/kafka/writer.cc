@@ -14,17 +14,17 @@ namespace {
 using HeadersPtr = std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>>;
 
 constexpr std::size_t kBatchBytes = 1'000'000;
-constexpr std::size_t kFrameBytes = 64U << 10;  // of a request around its records
+constexpr std::size_t kFrameBytes = 64U << 10;  // of a request besides its records
 
 const Right kRight{"the topics that are written", "WRITE"};
-constexpr std::size_t kRecordBytes = 256;  // that librdkafka needs for each, about
+constexpr std::size_t kRecordBytes = 256;  // librdkafka's overhead per record, roughly
 
 Settings WriterSettings(const WriterOptions& options) {
-  // librdkafka counts values only, so the writer itself counts keys and headers, too, and this is
-  // never met.
+  // librdkafka counts only values. The writer also counts keys and headers, so this limit is never
+  // reached.
   const std::size_t buffer_bytes = 2 * options.buffer_bytes + options.record_bytes_max;
   return {
-      {"enable.idempotence", "true"},  // sets retries and their order, too
+      {"enable.idempotence", "true"},  // also sets retries and their order
       {"acks", "all"},
       {"queue.buffering.max.kbytes", std::to_string(buffer_bytes / 1024 + 1)},
       {"queue.buffering.max.messages", "10000000"},
@@ -33,8 +33,8 @@ Settings WriterSettings(const WriterOptions& options) {
       {"linger.ms", std::to_string(options.linger.count())},
       {"message.max.bytes",
        std::to_string(std::max(kBatchBytes, options.record_bytes_max) + kFrameBytes)},
-      // Those behind a record that was given up would still be sent, and leave a hole; so all are
-      // given up at once, by WaitForOne().
+      // Records after one that timed out would still be sent, and leave a gap. So WaitForOne()
+      // gives up all of them at once.
       {"message.timeout.ms", "0"},
       {"compression.codec", options.compression},
   };
@@ -42,14 +42,14 @@ Settings WriterSettings(const WriterOptions& options) {
 
 std::size_t SizeOf(std::optional<ByteView> bytes) { return bytes ? bytes->size() : 0; }
 
-// Null stays null, and what is empty points somewhere. librdkafka copies and does not write.
+// Null stays null; empty is a valid pointer. librdkafka copies and does not write.
 void* PointerTo(std::optional<ByteView> bytes) {
   static constexpr std::uint8_t kEmpty = 0;
   if (!bytes) return nullptr;
   return const_cast<std::uint8_t*>(bytes->empty() ? &kEmpty : bytes->data());
 }
 
-// What a record takes of the buffer: the same when it is written and when it is delivered.
+// The bytes of the buffer that a record takes: the same when written and when delivered.
 std::size_t BytesOf(const NewRecord& record) {
   std::size_t bytes = kRecordBytes + SizeOf(record.key) + SizeOf(record.value);
   for (const NewRecord::Header& header : record.headers)
@@ -154,7 +154,7 @@ rd_kafka_resp_err_t QueueWriter::Produce(rd_kafka_topic_t* topic, const NewRecor
   if (headers) add(RD_KAFKA_VTYPE_HEADERS).u.headers = headers.get();
   rd_kafka_error_t* error = rd_kafka_produceva(handle_->get(), parts.data(), count);
   if (error == nullptr) {
-    (void)headers.release();  // the message's now
+    (void)headers.release();  // owned by the message now
     return RD_KAFKA_RESP_ERR_NO_ERROR;
   }
   const auto code = rd_kafka_error_code(error);
@@ -194,7 +194,7 @@ Result<void> QueueWriter::Flush(const std::stop_token& stop) {
   return {};
 }
 
-// Each ends by being delivered, or failing.
+// Each record ends by being delivered, or by failing.
 Result<void> QueueWriter::WaitForOne(const std::stop_token& stop) {
   std::stop_callback wake(stop, [this] { rd_kafka_queue_yield(handle_->main_queue()); });
   const std::size_t before = pending_;
@@ -214,7 +214,7 @@ void QueueWriter::GiveUp() {
 }
 
 Error QueueWriter::FailureOf(const rd_kafka_message_t& message, std::string_view topic) const {
-  // The message's own text is its value, before librdkafka 2.2.
+  // Before librdkafka 2.2, the message's error text is its value.
   auto code = message.err;
   const bool is_purged =
       code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;

@@ -1,12 +1,13 @@
-// Records written into given partitions, each once and in order, even when an answer is lost: an
-// idempotent producer that waits for all replicas in sync.
+// Writes records to given partitions, each once and in order, even if a response is lost: an
+// idempotent producer that waits for all in-sync replicas.
 //
-// Timestamps, keys, values and headers arrive as they are given, with one exception: a timestamp of
-// 0 cannot be written, librdkafka makes it the present time. Brokers decide on offsets, which
-// deliveries tell, and a topic may refuse old or young timestamps, or put its own in their place.
+// Timestamps, keys, values and headers are written as given, with one exception: a timestamp of 0
+// cannot be written, because librdkafka replaces it with the current time. Brokers assign the
+// offsets, which deliveries report. A topic may refuse timestamps that are too old or too new, or
+// replace them with its own.
 //
-// Within a partition deliveries come in the order of writing. What a broker has against one record
-// is the error of the whole batch that it was sent in: written again one by one, each gets its own.
+// Deliveries of a partition arrive in the order of writing. If a broker refuses one record, the
+// whole batch fails with its error. Written one by one, each record gets its own error.
 #pragma once
 
 #include <chrono>
@@ -26,11 +27,11 @@
 namespace holdfast::rdkafka {
 
 struct WriterOptions {
-  std::size_t buffer_bytes = 64U << 20;      // written and not delivered; Write() waits beyond
-  std::size_t record_bytes_max = 1'048'588;  // brokers' default; a topic says max.message.bytes
-  std::chrono::milliseconds linger{50};      // what a record may wait for others of its batch
-  // How long nothing may be delivered before all that is pending fails, and all that comes later:
-  // so what was written has no hole, whatever is given up.
+  std::size_t buffer_bytes = 64U << 20;      // not yet delivered; Write() waits beyond this
+  std::size_t record_bytes_max = 1'048'588;  // brokers' default; max.message.bytes of a topic
+  std::chrono::milliseconds linger{50};      // how long a record may wait for its batch
+  // If nothing is delivered for this long, everything pending fails, and so does everything written
+  // later. So the records that were written have no gap.
   std::chrono::milliseconds delivery_limit{300'000};
   std::string compression = "none";  // gzip, snappy, lz4, zstd
 };
@@ -50,36 +51,36 @@ struct NewRecord {
 };
 
 struct Delivery {
-  std::uint64_t tag = 0;  // of the record
+  std::uint64_t tag = 0;  // the record's tag
   std::string_view topic;
   std::int32_t partition = 0;
-  // Where it is; nullopt when it failed, and when it was there already although its first answer
-  // was lost, which brokers tell without the offset.
+  // nullopt if it failed, or if it had been written although the first response was lost: brokers
+  // report such a duplicate without its offset.
   std::optional<std::int64_t> offset;
   std::optional<Error> error;
-  bool may_be_there = false;  // of an error: it may have been written all the same
+  bool may_be_there = false;  // if error: it may have been written anyway
 };
 
 class Writer {
  public:
-  // Called within Write(), Flush() and Serve(), on their thread.
+  // Called inside Write(), Flush() and Serve(), on their thread.
   using OnDelivery = std::function<void(const Delivery& delivery)>;
   // As Client::Open().
   static Result<std::unique_ptr<Writer>> Open(ClientOptions client, WriterOptions options,
                                               OnDelivery on_delivery, LogObserver observer = {});
-  // Gives up what is not delivered, without a report; some of it may be written.
+  // Drops undelivered records without a report; some may have been written.
   virtual ~Writer() = default;
 
-  // Copies the record. Waits while the buffer is full. Exactly one delivery follows unless it
+  // Copies the record. Waits while the buffer is full. Exactly one delivery follows unless this
   // fails: kUnsupported for timestamp 0, kInvalidArgument for a record that is too large, kNotFound
-  // for a topic or partition that is not there, where this is known already. Once the cluster has
-  // refused the producer itself, every call fails with its error.
+  // for a topic or partition that is already known not to exist. Once the cluster has refused the
+  // producer itself, every call fails with that error.
   virtual Result<void> Write(const NewRecord& record, const std::stop_token& stop) = 0;
-  // Waits until all that was written is delivered, or has failed.
+  // Waits until all records are delivered or have failed.
   virtual Result<void> Flush(const std::stop_token& stop) = 0;
-  // Hands deliveries on that are there, without waiting.
+  // Reports deliveries that have arrived, without waiting.
   virtual void Serve() = 0;
-  // Written and not delivered.
+  // Records written but not delivered.
   virtual std::size_t pending() const = 0;
 };
 

@@ -1,5 +1,5 @@
-// What an archive of a snapshot says of each entry beside what tar does, so that the very same tree
-// comes back. Format: docs/repository-format.md#archive.
+// What an archive stores for each entry in addition to tar's own fields, so that an import
+// recreates exactly the same tree. Format: docs/repository-format.md#archive.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace holdfast::repository {
 
-// Names at the archive's top: its first file, and what all else lies below.
+// Names at the archive's top: its first file, and the directory that contains everything else.
 inline constexpr std::string_view kArchivedMeta = "meta.json";
 inline constexpr std::string_view kArchivedTree = "tree/";
 
-// A longer blob is not read from an archive in one piece.
+// A file with a larger blob is archived without sizes.
 inline constexpr std::uint64_t kArchivedBlobBytesMax = 64U << 20;
 
-// So many blobs of the same size in a row.
+// Consecutive blobs of the same size.
 struct BlobRun {
   std::uint32_t bytes = 0;
   std::uint64_t count = 0;
@@ -29,22 +29,22 @@ struct BlobRun {
 };
 
 struct ArchivedNode {
-  // The node's JSON as it stands in its directory, with null in the place of what it refers to.
+  // The node's JSON as in its directory, but with null for its content and subtree.
   std::string json;
-  // Sizes of a file's blobs, in order; unset where the file is to be cut anew.
+  // Sizes of a file's blobs, in order. Unset: an import cuts the file again.
   std::optional<std::vector<BlobRun>> blobs = std::vector<BlobRun>();
-  std::string path;  // of what tar has no entry for; else empty
+  std::string path;  // of a node whose type tar does not have; otherwise empty
 };
 
-// `json` as VisitTree() gives it. kCorrupt.
+// Replaces content and subtree of a node, as passed by VisitTree(), with null. kCorrupt.
 Result<std::string> WithoutReferences(std::string_view json);
-// The inverse. kCorrupt when the node has no place for them.
+// The inverse. kCorrupt if the node has no such field.
 Result<std::string> WithContent(std::string_view json, const std::vector<Id>& content);
 Result<std::string> WithSubtree(std::string_view json, const Id& subtree);
 
 // The comment of an entry. Sizes that would take too much room are left out.
 std::string EncodeArchivedNode(const ArchivedNode& node);
-// kUnsupported when the comment is not one of these, kCorrupt when it is a broken one.
+// kUnsupported if export did not write the comment; kCorrupt if it is malformed.
 Result<ArchivedNode> DecodeArchivedNode(std::string_view comment);
 
 }  // namespace holdfast::repository

@@ -1,4 +1,4 @@
-// Blobs that are needed together, read together.
+// Reads blobs that are needed together.
 #pragma once
 
 #include <cstddef>
@@ -12,32 +12,31 @@
 
 namespace holdfast::repository {
 
-// What lies near to each other in a pack is read by one request, since files that were saved one
-// after another lie there so. Memory: the sealed bytes of all of them. One thread at a time.
+// Reads blobs that are close together in a pack in one request, which is common for files saved one
+// after another. Memory: all their sealed bytes. Used by one thread at a time.
 class BlobBundle {
  public:
   explicit BlobBundle(Repository& repository) : repository_(repository) {}
 
   // Returns the blob's number: 0, 1, 2 ...
   std::size_t Add(const Id& blob);
-  // Reads all of them. Only the errors of a storage that cannot be had; what is damaged is told
-  // by Open().
+  // Reads all blobs. Fails only if the storage does; Open() reports damaged and missing blobs.
   Result<void> Read();
-  // The plaintext, verified. Errors are of LoadNeededBlob(). REQUIRES: Read().
+  // The verified plaintext. Errors as for LoadNeededBlob(). REQUIRES: Read().
   Result<Bytes> Open(std::size_t number);
 
  private:
   struct Blob {
     Id id;
     std::optional<BlobLocation> location;
-    std::size_t range = 0;  // number in ranges_, and its place there
+    std::size_t range = 0;  // index in ranges_; `begin` is the offset there
     std::size_t begin = 0;
   };
   struct Range {
     Id pack;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
-    Bytes sealed;  // empty where it cannot be had
+    Bytes sealed;  // empty if it could not be read
   };
   void MakeRanges();
 

@@ -68,7 +68,7 @@ std::optional<BlobLocation> BlobIndex::Find(BlobType type, const Id& id) const {
 
 std::vector<BlobLocation> BlobIndex::FindAll(BlobType type, const Id& id) const {
   std::vector<BlobLocation> locations;
-  (void)slots_.Find(IdHash()(id), [&](std::uint32_t number) {  // collects, and so never matches
+  (void)slots_.Find(IdHash()(id), [&](std::uint32_t number) {  // collects, never matches
     const Entry& entry = EntryAt(number);
     if (entry.id == id && ((entry.pack & kTreeBit) != 0) == (type == BlobType::kTree)) {
       locations.push_back(LocationOf(entry));

@@ -1,4 +1,4 @@
-// Blobs that lie in memory until a BlobWriter has made them, and not too many of them.
+// Bounds the memory of blobs that wait for a BlobWriter.
 #pragma once
 
 #include <condition_variable>
@@ -10,11 +10,11 @@
 
 namespace holdfast::repository {
 
-// Safe to use from several threads. Outlives what it gave, and so the writer that has it.
+// Safe to use from several threads. Must outlive what it returned, and so the writer that has it.
 class BlobMemory {
  public:
-  // For BlobWriter::SaveLater(). Waits while blobs of 24 MiB together are held; one that is larger
-  // still has room when the others are gone. REQUIRES: nobody who holds some waits for the caller.
+  // For BlobWriter::SaveLater(). Waits while 24 MiB or more are held; then accepts a blob of any
+  // size. REQUIRES: no holder of such a blob waits for the caller.
   SharedBytes Hold(Bytes blob);
 
  private:

@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::string_view kTableLabel = "holdfast gear table v1";
 
-// A border is where the hash's top bits are zero: 22 of them before the normal size, 18 after,
-// which draws the sizes together (normalized chunking). The top bits depend on the last 64 bytes.
+// A border is where the hash's top bits are zero: 22 before the normal size, 18 after it, so that
+// sizes vary less (normalized chunking). The top bits depend on the last 64 bytes.
 constexpr std::uint64_t kBorderBefore = 1ULL << (64 - 22);
 constexpr std::uint64_t kBorderAfter = 1ULL << (64 - 18);
 constexpr std::size_t kWindowBytes = 64;
-// No border lies below the minimum, so only the window before it needs to be looked at.
+// There is no border before the minimum size, so hashing begins only one window before it.
 constexpr std::size_t kHashBegin = kChunkBytesMin - kWindowBytes;
 
 class ContentChunker final : public Chunker {
@@ -49,12 +49,12 @@ class ContentChunker final : public Chunker {
     return count;
   }
 
-  // Goes on up to `end` of the chunk or to where the hash falls below `border`, whichever is first.
+  // Continues up to `end` of the chunk, or until the hash is less than `border`.
   std::size_t Hash(ByteView bytes, std::size_t end, std::uint64_t border, bool& is_border) {
     const std::size_t count = std::min(bytes.size(), end - std::min(end, position_));
     std::uint64_t hash = hash_;
     std::size_t i = 0;
-    // The same four bytes at a time: what each adds does not wait for the hash of those before.
+    // Does the same for four bytes at a time. What they add does not depend on the previous hash.
     while (count - i >= 4) {
       const std::uint64_t a = table_[bytes[i]];
       const std::uint64_t b = (a << 1) + table_[bytes[i + 1]];

@@ -15,8 +15,8 @@
 namespace holdfast::repository {
 namespace {
 
-// Two parts have the directory: which of them saw the real one? A part that had to invent it gave
-// it no inode.
+// Merges the attributes of a directory that two parts have. A part that did not see the real
+// directory gave it no inode.
 Attributes Unite(const Attributes& a, const Attributes& b) {
   bool takes_b = a.inode == 0 && b.inode != 0;
   Attributes united = takes_b ? b : a;
@@ -26,15 +26,15 @@ Attributes Unite(const Attributes& a, const Attributes& b) {
   return united;
 }
 
-// Unites the trees of parts. Directories in work lie on a stack of its own, since their depth is
-// the sources' choice.
+// Merges the trees of parts. Uses an explicit stack, because the sources determine how deeply
+// directories nest.
 class Merger {
  public:
-  // Of `options` what concerns trees; they outlive the merger.
+  // Uses only those `options` that concern trees. All arguments must outlive the merger.
   Merger(Repository& repository, TreeSaver& trees, const ComposeOptions& options)
       : repository_(repository), trees_(trees), options_(options) {}
 
-  // The merged top directory, with `manifest` in it. kInternal when two parts have the same path.
+  // The merged top directory, including `manifest`. kInternal if two parts have the same path.
   Result<Id> Merge(std::span<const Part> parts, const TreeNode& manifest) {
     Level top = NewLevel();
     for (const Part& part : parts) HF_TRY(Load(part.tree, top));
@@ -53,11 +53,11 @@ class Merger {
   }
 
  private:
-  // One directory that several parts have.
+  // A directory that several parts have.
   struct Level {
-    TreeNode node;  // the directory itself, all but its subtree
+    TreeNode node;  // the directory itself, without its subtree
     std::vector<Directory> sources;
-    std::vector<std::size_t> next;  // per source, the entry that is not merged yet
+    std::vector<std::size_t> next;  // per source, the next entry to merge
     TreeBuilder merged;
   };
 
@@ -82,7 +82,7 @@ class Merger {
                              Quote(path + std::string(name))));
   }
 
-  // Merges entries of the innermost level until it is complete (true) or a new level began (false).
+  // Merges entries of the innermost level. True if it is complete, false if a new level begins.
   Result<bool> Step() {
     Level& level = levels_.back();
     for (;;) {
@@ -123,8 +123,8 @@ class Merger {
     }
   }
 
-  // Whether two sources of a level that is not begun have a file of the same name, so that the
-  // first source stands for all of them. It must not cost what lies deeper in another.
+  // Whether two sources of a new level have a file of the same name, so that the first source is
+  // used instead of merging. Fails if that would lose a subdirectory of another source.
   Result<bool> IsTakenWhole(Level& level) const {
     bool has_same_file = false;
     while (!has_same_file) {
@@ -183,7 +183,7 @@ class Merger {
   std::vector<Level> levels_;
 };
 
-// A directory that holds nothing but `name`, which holds `subtree`.
+// Saves a directory whose only entry is the directory `name` with `subtree`.
 Result<Id> SaveWrapper(TreeSaver& trees, std::string_view name, const Id& subtree, WallTime time) {
   TreeNode node;
   node.name = name;
@@ -210,7 +210,7 @@ void AddTo(PartStatistics& total, const PartStatistics& part) {
   total.blobs.bytes_packed += part.blobs.bytes_packed;
 }
 
-// "/<kind>/<name>" into its two words.
+// Splits "/<kind>/<name>" into kind and name.
 Result<std::pair<std::string, std::string>> SplitSourcePath(const std::string& path) {
   std::size_t slash = path.find('/', 1);
   bool is_good = path.starts_with('/') && slash != std::string::npos && slash > 1 &&
@@ -238,7 +238,7 @@ Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
   SnapshotSummary summary;
   for (const Part& part : parts) AddTo(summary.statistics, part.statistics);
   PartStatistics own;
-  own.files_new = 1;  // the manifest, never the same
+  own.files_new = 1;  // the manifest, which always differs
   own.bytes_processed = manifest_node.attributes.size;
   HF_ASSIGN(const BlobStatistics written, writer->Finish());
   HF_TRY(trees.Finish());

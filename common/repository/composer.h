@@ -1,4 +1,4 @@
-// Makes a snapshot of parts: merges their trees, adds manifest.json and writes the snapshot file.
+// Makes a snapshot from parts: merges their trees, adds manifest.json and writes the snapshot file.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace holdfast::repository {
 
-// What becomes of a file that several parts have.
+// What to do with a file that several parts have.
 enum class SameFile : std::uint8_t {
   kRefuse,
-  // The directory it lies in is taken as a whole, with all below it, from the first part that has
-  // that directory. Not at the top; and no part may have a directory in it which that one lacks.
+  // Takes the whole directory that contains the file from the first part that has the directory.
+  // Fails at the top, and if another part has a subdirectory in it that the first does not have.
   kTakeFirst,
 };
 
@@ -31,28 +31,27 @@ struct ComposeOptions {
   std::string user;
   const Lock* lock = nullptr;  // as in BlobWriter::Begin
   WallTime begin;              // when the run began; becomes the snapshot's time
-  std::string leave_out = {};  // a name at the top of the parts that the snapshot does not have
+  std::string leave_out = {};  // an entry at the top of the parts to leave out
   SameFile same_file = SameFile::kRefuse;
 };
 
-// Merges the parts (directories of the same path are united; the same file in two parts is
-// kInternal, unless `same_file` says what becomes of it), and makes the snapshot visible by one
-// atomic write, after every blob of it is durable. REQUIRES: the parts' writers have finished and
-// their lock is still held.
+// Merges the parts, and makes the snapshot visible by one atomic write, after all its blobs are
+// durable. Directories of the same path are united; the same file in two parts is kInternal, unless
+// `same_file` allows it. REQUIRES: the parts' writers have finished and their lock is still held.
 Result<Id> Compose(Repository& repository, std::span<const Part> parts, const Manifest& manifest,
                    const ComposeOptions& options);
 
-// The same in two halves, for who must write exactly the same file again after a crash, since a
-// snapshot's id is the hash of its bytes. The first makes everything durable but the snapshot file,
-// whose bytes it returns; the second writes them.
+// Compose() in two steps, for callers that must write exactly the same file again after a crash, as
+// a snapshot's id is the hash of its bytes. ComposeSealed() makes everything durable except the
+// snapshot file, and returns its bytes. PutSnapshot() writes them.
 Result<Bytes> ComposeSealed(Repository& repository, std::span<const Part> parts,
                             const Manifest& manifest, const ComposeOptions& options);
-// kTimedOut, and nothing is written, when the lock was lost or somebody has removed it.
-// `permit` is asked before each try as well.
+// kTimedOut, with nothing written, if the lock was lost or removed. `permit` is also checked before
+// each attempt.
 Result<Id> PutSnapshot(Repository& repository, ByteView sealed, const Lock* lock,
                        const Permit& permit = {});
 
-// What those bytes say. kCorrupt when they are no snapshot file of this repository.
+// Decodes these bytes. kCorrupt if they are not a snapshot file of this repository.
 Result<SnapshotInfo> OpenSealedSnapshot(Repository& repository, ByteView sealed);
 
 }  // namespace holdfast::repository

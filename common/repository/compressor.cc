@@ -42,7 +42,7 @@ std::unexpected<Error> BadFrame(std::size_t code) {
 struct Compressor::State {
   Compression compression;
   std::unique_ptr<ZSTD_CCtx, CompressorDeleter> context;
-  RawBuffer frame;  // the last one
+  RawBuffer frame;  // the last result
 };
 
 Compressor::Compressor(Compression compression) : state_(std::make_unique<State>()) {
@@ -61,12 +61,12 @@ ByteView Compressor::Compress(ByteView plaintext) {
   const std::span<std::uint8_t> room = frame.Extend(ZSTD_compressBound(plaintext.size()));
   const std::size_t size = ZSTD_compress2(state_->context.get(), room.data(), room.size(),
                                           plaintext.data(), plaintext.size());
-  HF_CHECK(!ZSTD_isError(size));  // with enough room only a lack of memory could be the reason
+  HF_CHECK(!ZSTD_isError(size));  // with enough room, it can fail only for lack of memory
   frame.Shrink(size);
   return frame.view();
 }
 
-// Two samples, so that neither a packed file's plain head nor a plain file's packed head decides.
+// Takes two samples, because the start of a file may compress unlike the rest.
 bool Compressor::SeemsIncompressible(ByteView plaintext) {
   if (plaintext.size() < 4 * kSampleBytes) return false;
   for (std::size_t offset : {std::size_t{0}, plaintext.size() / 2}) {
@@ -96,7 +96,7 @@ struct FrameBuilder::State {
       const std::span<std::uint8_t> room = frame.Extend(ZSTD_CStreamOutSize());
       ZSTD_outBuffer output{room.data(), room.size(), 0};
       const std::size_t left = ZSTD_compressStream2(context.get(), &output, &input, directive);
-      HF_CHECK(!ZSTD_isError(left));  // only a lack of memory could be the reason
+      HF_CHECK(!ZSTD_isError(left));  // it can fail only for lack of memory
       frame.Shrink(before + output.pos);
       const bool is_done = directive == ZSTD_e_end ? left == 0 : input.pos == input.size;
       if (is_done) return;
@@ -125,8 +125,8 @@ RawBuffer FrameBuilder::Finish() {
 
 struct Decompressor::State {
   std::unique_ptr<ZSTD_DCtx, DecompressorDeleter> context;
-  // Of a comparison.
-  ByteView expected;  // what has not come yet
+  // For comparisons and streams.
+  ByteView expected;  // not compared yet
   bool is_at_end = false;
   Bytes piece;
 };
@@ -205,7 +205,7 @@ Result<Bytes> Decompressor::DecompressUpTo(ByteView frame, std::size_t plain_max
   ZSTD_inBuffer input{frame.data(), frame.size(), 0};
   Bytes plaintext;
   for (;;) {
-    // Grows with what really comes out, never with what a header claims.
+    // Grows with the actual output. A size in the header is not trusted.
     const std::size_t begin = plaintext.size();
     plaintext.resize(std::min(plain_max + 1, begin + std::max<std::size_t>(begin, 64U << 10)));
     ZSTD_outBuffer output{plaintext.data(), plaintext.size(), begin};

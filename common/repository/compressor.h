@@ -14,19 +14,19 @@
 
 namespace holdfast::repository {
 
-// Levels of zstd: fast -1, auto 1, max 9. Level 1 packs logs and databases within a few percent of
-// level 3 at twice the speed. Keeps its context; one thread at a time.
+// Levels of zstd: fast -1, auto 1, max 9. Level 1 compresses logs and databases within a few
+// percent of level 3, at twice the speed. Keeps its context. Used by one thread at a time.
 class Compressor {
  public:
   explicit Compressor(Compression compression);
   Compressor(Compressor&& other) noexcept;
   ~Compressor();
 
-  // A frame of `plaintext`, valid until the next call. nullopt: the blob is to be stored as it is,
-  // because it would not shrink or compression is off. Trees are always compressed: restic's prune
-  // rewrites packs that hold a tree which is not.
+  // Returns a frame of `plaintext`, valid until the next call. nullopt: store the blob
+  // uncompressed, because it would not shrink or compression is off. Trees are always compressed,
+  // because restic's prune rewrites packs with uncompressed trees.
   std::optional<ByteView> CompressBlob(BlobType type, ByteView plaintext);
-  // A frame, whatever its size; valid until the next call.
+  // Returns a frame, whatever its size; valid until the next call.
   ByteView Compress(ByteView plaintext);
 
  private:
@@ -35,17 +35,17 @@ class Compressor {
   std::unique_ptr<State> state_;
 };
 
-// One frame of a plaintext that comes in pieces and is not in memory as a whole.
+// Builds one frame from a plaintext that arrives in pieces and is never in memory as a whole.
 class FrameBuilder {
  public:
-  // `room`: so many bytes before the frame are anything, for who needs them.
+  // Leaves `room` uninitialised bytes before the frame, for the caller.
   FrameBuilder(Compression compression, std::size_t room);
   FrameBuilder(FrameBuilder&& other) noexcept;
   FrameBuilder& operator=(FrameBuilder&& other) noexcept;
   ~FrameBuilder();
 
   void Add(ByteView piece);
-  // The room and the frame. Nothing can be added any more.
+  // Returns the room and the frame. Nothing can be added afterwards.
   RawBuffer Finish();
 
  private:
@@ -53,7 +53,7 @@ class FrameBuilder {
   std::unique_ptr<State> state_;
 };
 
-// Keeps its context; one thread at a time.
+// Keeps its context. Used by one thread at a time.
 class Decompressor {
  public:
   Decompressor();
@@ -62,18 +62,19 @@ class Decompressor {
 
   // kCorrupt unless the frame's plaintext has exactly the size of `plaintext`.
   Result<void> DecompressInto(ByteView frame, std::span<std::uint8_t> plaintext);
-  // Whether a frame that comes in pieces is one of `plaintext`: Begin, each piece, End.
+  // Checks whether a frame that arrives in pieces is one of `plaintext`: call BeginComparison(),
+  // Compare() for each piece, then EndComparison().
   void BeginComparison(ByteView plaintext);
-  // False: it is not.
+  // False if they already differ.
   bool Compare(ByteView piece);
   bool EndComparison() const;
-  // The plaintext of a frame, in pieces, of a frame that comes in pieces: Begin, then each piece
-  // with who wants the plaintext. kCorrupt, or the visitor's error.
+  // Decompresses a frame that arrives in pieces: call BeginStream(), then Stream() for each piece,
+  // which passes the plaintext to `visit`, also in pieces. Errors: kCorrupt, or the visitor's.
   void BeginStream();
   Result<void> Stream(ByteView piece, const std::function<Result<void>(ByteView)>& visit);
-  // Whether the frame has ended where its pieces have.
+  // Whether the frame is complete.
   bool is_at_end() const;
-  // For frames whose plaintext's size nobody knows; kCorrupt beyond `plain_max`.
+  // For frames of unknown plaintext size. kCorrupt if it exceeds `plain_max`.
   Result<Bytes> DecompressUpTo(ByteView frame, std::size_t plain_max);
 
  private:

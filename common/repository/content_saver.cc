@@ -13,16 +13,16 @@
 namespace holdfast::repository {
 namespace {
 
-// The largest chunk and some chunks besides: what is left of the last one moves to the next buffer.
+// The largest chunk and some more. An incomplete last chunk moves to the next buffer.
 constexpr std::size_t kBufferBytes = kChunkBytesMax + (2U << 20);
-// One is filled while the blobs of the other are made.
+// One is filled while blobs are made from the other.
 constexpr std::size_t kBuffers = 2;
-// One read: short enough for progress and a stop to be noticed.
+// Size of one read: small enough for regular progress and a quick stop.
 constexpr std::size_t kReadBytes = 1U << 20;
-// With less room the next buffer is begun.
+// With less room than this, the next buffer is used.
 constexpr std::size_t kRoomMin = 64U << 10;
 
-// Buffers that come back when nobody looks at them any more.
+// Buffers that return to the pool when their last user releases them.
 class BufferPool : public std::enable_shared_from_this<BufferPool> {
  public:
   using Buffer = std::shared_ptr<std::uint8_t[]>;
@@ -72,7 +72,7 @@ struct ContentSaver::State {
         writer(blob_writer),
         progress(progress_or_null) {}
 
-  // The chunker of `chunking`, at the beginning of a stream.
+  // Returns the chunker for `chunking`, reset for a new stream.
   Chunker& Begin(const Chunking& chunking) {
     begin = scanned = end;
     Chunker* chunker = by_content.get();
@@ -87,7 +87,7 @@ struct ContentSaver::State {
     return *chunker;
   }
 
-  // Reads some more; 0 at the end. REQUIRES: everything is scanned.
+  // Reads the next bytes; returns 0 at the end. REQUIRES: all bytes were scanned.
   Result<std::size_t> Read(ByteReader& reader) {
     if (kBufferBytes - end < kRoomMin) NextBuffer();
     std::size_t room = std::min(kReadBytes, kBufferBytes - end);
@@ -98,7 +98,7 @@ struct ContentSaver::State {
     return count;
   }
 
-  // Goes on in another buffer, with what is not handed over yet.
+  // Switches to another buffer, and copies what was not handed over yet.
   void NextBuffer() {
     writer.Flush();
     BufferPool::Buffer next = pool->Take();
@@ -109,7 +109,7 @@ struct ContentSaver::State {
     begin = 0;
   }
 
-  // Hands over what was scanned as one blob.
+  // Hands over the scanned bytes as one blob.
   Result<void> SaveChunk(SavedContent& saved) {
     const ByteView chunk(buffer.get() + begin, scanned - begin);
     HF_TRY(writer.SaveLater({chunk, buffer}, saved.blobs));
@@ -120,14 +120,14 @@ struct ContentSaver::State {
 
   GearTable table;
   std::unique_ptr<Chunker> by_content;
-  std::unique_ptr<Chunker> fixed;  // of the last block size
+  std::unique_ptr<Chunker> fixed;  // for the last block size
   std::uint32_t block_bytes = 0;
   BlobWriter& writer;
   Progress* progress;
   std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>();
-  BufferPool::Buffer buffer;           // none before the first content
+  BufferPool::Buffer buffer;           // null before the first read
   std::size_t begin = kBufferBytes;    // of the current chunk
-  std::size_t scanned = kBufferBytes;  // the chunker has seen all before
+  std::size_t scanned = kBufferBytes;  // the chunker has seen all bytes before this
   std::size_t end = kBufferBytes;
 };
 

@@ -1,4 +1,4 @@
-// From a reader to blobs: reads, cuts, stores.
+// Stores a reader's content as blobs.
 #pragma once
 
 #include <memory>
@@ -13,20 +13,20 @@
 namespace holdfast::repository {
 
 struct SavedContent {
-  std::shared_ptr<BlobIds> blobs;  // complete by and by; never null
+  std::shared_ptr<BlobIds> blobs;  // completed later; never null
   std::uint64_t bytes = 0;
   ByteReader::Outcome outcome;
-  // Set when the reader failed: then the rest is what was read until then.
+  // Set if the reader failed; the other members then cover what was read before.
   std::optional<Error> unreadable;
 };
 
-// One at a time. Blobs are made of its buffers, two of 16 MiB, while it reads on.
+// Saves one content at a time. Reads into one 10 MiB buffer while blobs are made from another.
 class ContentSaver {
  public:
   // The writer and the repository must outlive it; `progress` may be null.
   ContentSaver(Repository& repository, BlobWriter& writer, Progress* progress);
   ~ContentSaver();
-  // An error is the repository's, or kInvalidArgument for a chunking that there is not.
+  // Errors are the repository's, or kInvalidArgument for an invalid chunking.
   Result<SavedContent> Save(ByteReader& reader, const Chunking& chunking);
 
  private:

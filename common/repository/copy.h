@@ -16,47 +16,47 @@ namespace holdfast::repository {
 
 struct CopyOptions {
   bool dry_run = false;
-  const Lock* lock = nullptr;  // of the other repository; asked before each write. May be null
+  const Lock* lock = nullptr;  // the target's; checked before each write; may be null
 };
 
-// What became of one snapshot.
+// The result for one snapshot.
 struct SnapshotCopy {
   enum class State : std::uint8_t { kCopied, kPresent, kFailed, kLeft };
   SnapshotInfo snapshot;
-  State state = State::kLeft;                 // left: an error came first, or it is a dry run
-  std::optional<Id> copy = std::nullopt;      // its id in the other repository
-  std::optional<Error> error = std::nullopt;  // why it failed: something of it is lost
+  State state = State::kLeft;                 // kLeft: skipped after an error, or in a dry run
+  std::optional<Id> copy = std::nullopt;      // its id in the target repository
+  std::optional<Error> error = std::nullopt;  // why it failed: some of its data cannot be read
 };
 
 struct CopyReport {
   std::vector<SnapshotCopy> snapshots;  // oldest first
-  std::uint64_t data_blobs = 0;         // that the other repository did not have
+  std::uint64_t data_blobs = 0;         // that the target did not have
   std::uint64_t tree_blobs = 0;
-  std::uint64_t bytes_read = 0;    // of data, as it lies in packs
-  std::uint64_t bytes_added = 0;   // before compression; not of a dry run
-  std::uint64_t bytes_stored = 0;  // what the other repository grew by; not of a dry run
-  std::optional<Error> error;      // why it ended before all were looked at
+  std::uint64_t bytes_read = 0;    // sealed bytes of data blobs
+  std::uint64_t bytes_added = 0;   // before compression; 0 in a dry run
+  std::uint64_t bytes_stored = 0;  // growth of the target; 0 in a dry run
+  std::optional<Error> error;      // why the copy ended early
 };
 
-// Whether two snapshots say the same of the same tree, whichever repositories they are in and
-// whichever programs copied them there: all but parent, original and the summary.
+// Whether two snapshots, in any repositories, have the same tree and metadata. Ignores parent,
+// original, summary and the program that wrote them.
 bool IsSameSnapshot(const SnapshotInfo& a, const SnapshotInfo& b);
-// What the copies of a snapshot name as their original.
+// The id that copies of a snapshot name as their original.
 inline const Id& OriginalOf(const SnapshotInfo& snapshot) {
   return snapshot.original ? *snapshot.original : snapshot.id;
 }
-// The one of `snapshots` that is `snapshot` or a copy of it that says the same; null without one.
+// The one of `snapshots` that is `snapshot` or an equal copy (IsSameSnapshot()), or null.
 const SnapshotInfo* FindCopy(const std::vector<SnapshotInfo>& snapshots,
                              const SnapshotInfo& snapshot);
 
-// Each blob of the chosen snapshots is opened, compared with its id, and stored in `to`, where it
-// is not there yet; then the snapshots are written, without parent and with `original`. One that
-// FindCopy() finds in `to` is left alone. It goes on in stretches of about 1 GiB, at the end of
-// which the snapshots that are complete become visible; killed anywhere, what was stored is found
-// again by the next copy. A snapshot of which something is lost or not given by the storage fails,
-// and the others are copied. Memory: a bit per blob of the index of `from`, about 75 bytes for each
-// of up to 256 Ki blobs, and what BlobWriter takes. REQUIRES: the indexes were loaded after
-// `chosen` and `present`, which are the snapshots of `to`, were listed; locks of both are held.
+// Verifies each blob of the chosen snapshots, and stores in `to` those that it does not have. Then
+// writes the snapshots, without parent and with `original`, except those that FindCopy() finds in
+// `to`. Works in batches of about 1 GiB; after each, the complete snapshots become visible. If it
+// is killed, the next copy finds what was stored. A snapshot fails if some of its data is lost or
+// out of reach; the others are copied. Memory: a bit per blob of the index of `from`, about 75
+// bytes for each of up to 256 Ki blobs, and what BlobWriter takes. REQUIRES: the indexes were
+// loaded after `chosen` and `present`, the snapshots of `to`, were listed; the caller holds locks
+// of both repositories.
 CopyReport CopySnapshots(Repository& from, Repository& to, std::vector<SnapshotInfo> chosen,
                          const std::vector<SnapshotInfo>& present, const CopyOptions& options,
                          Progress& progress, std::stop_token stop);

@@ -7,16 +7,16 @@
 namespace holdfast::repository {
 namespace {
 
-// What a large directory has unpacked.
+// Size of the pieces of a large directory before compression.
 constexpr std::size_t kPackedPieceBytes = 64U << 10;
 
 }  // namespace
 
-// The pieces of a large directory. A text of nodes is one with a head and a tail, so that it is
-// read as any tree blob is.
+// The compressed pieces of a large directory. Each has the head and tail of a tree blob, so that it
+// is parsed like one.
 struct Directory::Packed {
   struct Piece {
-    std::size_t first = 0;  // its first entry
+    std::size_t first = 0;  // number of its first entry
     std::string first_name;
     std::unique_ptr<std::uint8_t[]> frame;
     std::size_t frame_bytes = 0;
@@ -90,7 +90,7 @@ Result<Directory::Text> Directory::ParseText(const Id& id, Bytes blob) {
   const auto name_of = [&](const NodeSpan& entry) {
     return std::string_view(text.names).substr(entry.name_begin, entry.name_length);
   };
-  // Others may have written them in any order; of two with the same name the first counts.
+  // Other programs may write nodes in any order. Of two with the same name, the first counts.
   if (!std::ranges::is_sorted(text.entries, {}, name_of)) {
     std::ranges::stable_sort(text.entries, {}, name_of);
   }
@@ -119,7 +119,7 @@ std::pair<const Directory::Text*, std::size_t> Directory::TextWith(std::size_t i
             .has_value();
     HF_CHECK(is_good);  // we made it
     Result<Text> text = ParseText(id_, std::move(blob));
-    HF_CHECK(text.has_value());  // each node of it was read before
+    HF_CHECK(text.has_value());  // each of its nodes was read before
     text_ = *std::move(text);
     packed.open = number;
   }

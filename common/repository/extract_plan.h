@@ -1,4 +1,4 @@
-// What an extraction will do, found out before it does anything.
+// Finds out what an extraction will do, before it does anything.
 #pragma once
 
 #include <sys/stat.h>
@@ -18,35 +18,35 @@
 
 namespace holdfast::repository {
 
-// Whether what is there may give way to what the snapshot has.
+// Whether the existing object may be replaced.
 bool MayReplace(Overwrite overwrite, const Attributes& saved, const struct stat& there);
-// Whether the file there is taken to have the snapshot's content without being read.
+// Whether the existing file is assumed to have the snapshot's content, without reading it.
 bool IsTrusted(Overwrite overwrite, const Attributes& saved, const struct stat& there);
-// Why a directory that is not empty stays where the snapshot has something else.
+// The error for a nonempty directory where the snapshot has something else.
 Error DirectoryInTheWay(const std::string& shown);
 
-// A directory that is in the snapshot and was there before.
+// A directory of the snapshot that existed before.
 struct DirectoryThere {
   std::string path;
   std::string target;
   Id tree;
   bool is_outside = false;
 };
-// Calls `visit` for each entry of these directories that an extraction removes at its end: what the
-// snapshot does not have, if that was asked for, and what an interrupted one left half written.
+// Calls `visit` for what an extraction removes from these directories at its end: entries that the
+// snapshot does not have, if requested, and an interrupted extraction's partial files (`is_part`).
 Result<void> VisitOthers(
     Repository& repository, const PathFilter& filter, filetree::ExistingTree& existing,
     const ExtractOptions& options, const std::vector<DirectoryThere>& directories,
     const std::function<Result<void>(const std::string& target, bool is_part)>& visit);
 
-// How much there is to write, into `progress`; kNoSpace when the file system of the directory `top`
-// has no room for it. What is damaged is left out.
+// Sets the totals of `progress`. kNoSpace if the file system of the directory `top` has too little
+// space or too few inodes. Damaged data does not count.
 Result<void> CheckRoom(Repository& repository, SelectedTree& tree, int top,
                        const std::string& directory, const ExtractOptions& options,
                        Progress& progress, const std::stop_token& stop);
 
-// Tells `options.on_change` all that would be changed, and changes nothing. The directory need not
-// be there. What would not be restored ends it with the error it would.
+// Reports all changes to `options.on_change`, and makes none. The directory need not exist. Fails
+// with the extraction's error if something would not be restored.
 Result<ExtractOutcome> DryRun(Repository& repository, SelectedTree& tree,
                               const std::string& directory, const ExtractOptions& options,
                               Progress& progress, const std::stop_token& stop);

@@ -1,4 +1,4 @@
-// A file's content as the list of blobs that a snapshot has for it, and what of it exists.
+// A file's content as the list of its blobs, and which of them an existing file has.
 #pragma once
 
 #include <cstdint>
@@ -12,20 +12,20 @@
 
 namespace holdfast::repository {
 
-// Where each blob begins in the file, and where the last one ends. kCorrupt for a blob that the
-// index lacks, and for blobs that are not `size` bytes together.
+// The offset of each blob in the file, and the end of the last one. kCorrupt if the index does not
+// have a blob, or if the blobs do not add up to `size`.
 Result<std::vector<std::uint64_t>> BlobOffsets(Repository& repository, std::span<const Id> blobs,
                                                std::uint64_t size);
 
-// Says that the blobs of a file hold `bytes` where its attributes say `size`.
+// The error for a file whose blobs have `bytes`, but whose attributes say `size`.
 Error SizeMismatch(std::uint64_t bytes, std::uint64_t size);
 
-// The blobs, by their number, that lie in the open file at their place: hashed, on up to `threads`
-// threads. What cannot be read is not there.
+// Which blobs, by number, the open file has at their offsets. Reads and hashes on up to `threads`
+// threads. What cannot be read counts as absent.
 std::vector<bool> FindBlobsInFile(int file, std::span<const Id> blobs,
                                   std::span<const std::uint64_t> offsets, unsigned threads);
 
-// One of them, if it exists: its bytes, else none.
+// The bytes of one blob; empty if the file does not have it there.
 Bytes ReadBlobInFile(int file, const Id& blob, std::uint64_t begin, std::uint64_t end);
 
 }  // namespace holdfast::repository

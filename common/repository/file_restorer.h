@@ -1,4 +1,4 @@
-// Writes the files of a snapshot, many at once and the parts of large ones in any order.
+// Writes the files of a snapshot, many in parallel, and the parts of large ones in any order.
 #pragma once
 
 #include <condition_variable>
@@ -25,26 +25,26 @@
 namespace holdfast::repository {
 
 struct FileToRestore {
-  std::string path;    // in the snapshot, for people
-  std::string target;  // below the directory
+  std::string path;    // in the snapshot, for messages
+  std::string target;  // relative to the target directory
   Attributes attributes;
   std::vector<Id> content;
-  bool is_there = false;  // a regular file lies there, which may have some of the content, or all
+  bool is_there = false;  // a regular file exists, and may have some or all of the content
 };
 
 struct FileRestorerOptions {
-  int top = -1;  // the directory, open as long as the restorer lives
+  int top = -1;  // the directory; must stay open
   std::string directory;
   bool restore_owner = true;
-  // What temporary names have in them: of files that a later one may resume, the same as then; of
-  // all others, like none before.
+  // Parts of temporary names. `resumed_name` is the same for every restore of the snapshot, so that
+  // a later one can resume large files. `own_name` is unique.
   std::string resumed_name;
   std::string own_name;
 };
 
-// Files come in the order in which they were saved, one thread adds them. Threads write them, as
-// many as ReadThreadsFor() says, each several small ones or a part of a large one at a time. What
-// is in memory at once takes some 64 MiB, or one blob.
+// One thread adds the files, in the order in which they were saved. ReadThreadsFor() threads write
+// them; each takes several small files or a part of a large one at a time. Memory: about 64 MiB, or
+// one blob if that is larger.
 class FileRestorer {
  public:
   FileRestorer(Repository& repository, FileRestorerOptions options, Progress& progress,
@@ -53,29 +53,29 @@ class FileRestorer {
   FileRestorer(const FileRestorer&) = delete;
   FileRestorer& operator=(const FileRestorer&) = delete;
 
-  // The file's directory is there. Waits while there is much to do. An error, also one of a file
-  // that was added before, ends it all; what the repository does not give of one file alone is
-  // none.
+  // Waits while the queue is full. An error, even of an earlier file, ends the restore. It is not
+  // an error if the repository cannot provide one file; see TakeLost(). REQUIRES: the file's
+  // directory exists.
   Result<void> Add(FileToRestore file);
-  // Returns when all that was added is written.
+  // Waits until all added files are written.
   Result<void> Flush();
 
-  // REQUIRES of all below: Flush() was called last.
+  // REQUIRES, for all below: Flush() was called last.
   struct Counts {
-    std::uint64_t items = 0;  // with what was unchanged
+    std::uint64_t items = 0;  // including unchanged ones
     std::uint64_t unchanged = 0;
     std::uint64_t bytes = 0;  // written
   };
   const Counts& counts() const { return counts_; }
-  // Files that are not written.
+  // Files that were not written, because the repository cannot provide them.
   LostList TakeLost() { return std::move(lost_); }
   std::vector<std::string> TakeWarnings();
 
  private:
   struct LargeFile;
   struct Batch {
-    std::vector<FileToRestore> files;  // small ones
-    LargeFile* large = nullptr;        // or some blobs of this one, by their number
+    std::vector<FileToRestore> files;  // small files
+    LargeFile* large = nullptr;        // or blobs of this file, by number
     std::vector<std::size_t> blobs;
     std::uint64_t bytes = 0;
   };
@@ -109,21 +109,21 @@ class FileRestorer {
   Progress& progress_;
   const std::stop_token stop_;
   const unsigned threads_max_;
-  Batch next_;  // small files, until there are enough
+  Batch next_;  // small files, until the batch is full
 
-  std::mutex mutex_;                  // of all below
-  std::condition_variable_any work_;  // there is something to do, or room to do it
+  std::mutex mutex_;                  // guards all below
+  std::condition_variable_any work_;  // there is work, or memory for it
   std::condition_variable done_;
   std::deque<Batch> queue_;
   std::list<LargeFile> large_;
-  std::size_t busy_ = 0;             // batches that are worked at
-  std::uint64_t bytes_in_work_ = 0;  // their content
+  std::size_t busy_ = 0;             // batches being written
+  std::uint64_t bytes_in_work_ = 0;  // of their content
   std::optional<Error> error_;       // the first
   Counts counts_;
   LostList lost_;
 
-  std::vector<std::unique_ptr<Worker>> workers_;  // the first is who adds
-  std::vector<std::jthread> threads_;             // last: they end before the rest goes
+  std::vector<std::unique_ptr<Worker>> workers_;  // the first is the adding thread's
+  std::vector<std::jthread> threads_;             // last: joined before the rest is destroyed
 };
 
 }  // namespace holdfast::repository

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kFrameLevel = 3;
 constexpr int kWindowLogMax = 27;
-// Each takes some 16 MiB.
+// Each takes about 16 MiB.
 constexpr unsigned kFrameThreadsMax = 4;
 
 struct StreamCompressorDeleter {
@@ -26,7 +26,7 @@ struct StreamDecompressorDeleter {
 }  // namespace
 
 struct FrameWriter::State {
-  // What `bytes` become; at the end until all is out.
+  // Compresses and writes `bytes`; at the end, everything that is left.
   Result<void> Compress(ByteView bytes, ZSTD_EndDirective directive) {
     ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
     for (;;) {
@@ -50,7 +50,7 @@ FrameWriter::FrameWriter(Write write) : state_(std::make_unique<State>()) {
   HF_CHECK(context != nullptr);
   HF_CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, kFrameLevel)));
   HF_CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)));
-  // A library without threads refuses, and works on this one.
+  // A library without thread support refuses this, and uses the calling thread.
   (void)ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers,
                                static_cast<int>(std::min(CoreCount(), kFrameThreadsMax)));
 }
@@ -82,7 +82,7 @@ Result<std::size_t> FrameReader::Some(std::span<std::uint8_t> buffer) {
   ZSTD_outBuffer out{buffer.data(), buffer.size(), 0};
   while (out.pos == 0) {
     bool is_over = false;
-    // What is in the decoder comes first: it may be more than there was room for.
+    // Drain the decoder first: it may hold more than the last buffer had room for.
     if (state.in.pos == state.in.size) {
       HF_ASSIGN(const std::size_t count, state.read(state.buffer));
       state.in = {state.buffer.data(), count, 0};

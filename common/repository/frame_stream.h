@@ -19,7 +19,7 @@ class FrameWriter {
   explicit FrameWriter(Write write);
   ~FrameWriter();
   Result<void> Add(ByteView bytes);
-  // The end of the frame.
+  // Ends the frame.
   Result<void> Finish();
 
  private:
@@ -27,15 +27,15 @@ class FrameWriter {
   std::unique_ptr<State> state_;
 };
 
-// The inverse, of one frame or several in a row. Used by one thread. Memory: at most 128 MiB, which
-// is what the zstd program itself grants.
+// Decompresses one frame or several in a row. Used by one thread. Memory: at most 128 MiB, the
+// limit of the zstd program.
 class FrameReader {
  public:
-  // Up to as many bytes as there is room for; 0 at the end.
+  // Reads up to the buffer's size and returns the number of bytes; 0 at the end.
   using Read = std::function<Result<std::size_t>(std::span<std::uint8_t>)>;
   explicit FrameReader(Read read);
   ~FrameReader();
-  // Some bytes; 0 at the end of the last frame. kCorrupt for what is torn, or no frame.
+  // Returns some bytes; 0 at the end of the last frame. kCorrupt if the stream is torn or not zstd.
   Result<std::size_t> Some(std::span<std::uint8_t> buffer);
 
  private:

@@ -16,7 +16,7 @@ void AppendHex(std::string& out, char32_t value, int digits) {
   }
 }
 
-// The letter of the short escape that Go and C share, 0 where there is none.
+// The letter of the short escape that Go and C share; 0 if there is no short escape.
 char ShortEscape(char32_t value) {
   switch (value) {
     case '\a':
@@ -38,7 +38,7 @@ char ShortEscape(char32_t value) {
   }
 }
 
-// The character of a short escape's letter, -1 where there is none.
+// The character for a short escape's letter; -1 if it is not one.
 int ShortUnescape(char letter) {
   switch (letter) {
     case 'a':
@@ -83,7 +83,7 @@ bool TakeNumber(std::string_view& text, std::size_t count, char32_t base, char32
   return true;
 }
 
-// Takes one escape sequence, whose backslash is gone already, from `text`'s front.
+// Reads one escape sequence, without its backslash, at `text`'s front and removes it.
 bool TakeEscape(std::string_view& text, std::string& out) {
   if (text.empty()) return false;
   char letter = text.front();
@@ -171,7 +171,7 @@ Result<std::string> GoUnquote(std::string_view text) {
 
 namespace {
 
-// How many characters at the front are ASCII and written as they are.
+// How many characters at the front are ASCII and need no escape.
 std::size_t PlainInJson(std::string_view text) {
   std::size_t count = 0;
   for (const char c : text) {

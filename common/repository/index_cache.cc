@@ -28,18 +28,18 @@ constexpr std::string_view kMagic = "holdfast index 1";
 constexpr const char* kShown = "the index cache";
 constexpr std::string_view kKeyLabel = "holdfast index cache v1";
 constexpr std::string_view kPrefix = "index-";
-// Distinguishes machines that write numbers the other way round.
+// Detects files from machines with another byte order.
 constexpr std::uint64_t kByteOrder = 0x0102030405060708;
 constexpr std::chrono::hours kUnusedMax{24 * 30};
-// What a small repository's index takes to load is not worth a file.
+// A smaller index loads fast enough without a cache.
 constexpr std::size_t kBlobsMin = 100'000;
-// Unless it lies in many files, each of which costs a way to the storage.
+// Unless it has many files, each of which costs a round trip to the storage.
 constexpr std::size_t kFilesMin = 32;
 constexpr std::size_t kWorthwhilePart = 8;
 
 using Nonce = std::array<std::uint8_t, 16>;
 
-// What stands before the payload of each piece.
+// Precedes the payload of each piece.
 struct PieceMark {
   Nonce nonce;
   std::uint64_t number;
@@ -53,10 +53,10 @@ constexpr std::size_t kPiecePlainMax =
 static_assert(sizeof(Id) == 32 && std::is_trivially_copyable_v<Id>);
 static_assert(std::is_trivially_copyable_v<BlobIndex::Entry>);
 
-// Ids are hexadecimal wherever they were read; anything else has no cache that could be found.
+// The id in a config is always valid. Anything else becomes zero.
 Id IdOfRepository(const std::string& text) { return ParseId(text).value_or(Id{}); }
 
-// A part of the file: so many things of one size, so many of them in a piece.
+// A part of the file: `count` items of the same size, up to `per_piece` of them in a piece.
 struct Section {
   std::uint64_t count;
   std::size_t item_bytes;
@@ -91,7 +91,7 @@ struct IndexCache::Head {
   }
 };
 
-// Opens a cache's pieces; from several threads once the head is read.
+// Reads and opens a cache's pieces, those of the entries on several threads.
 class IndexCache::Reader {
  public:
   Reader(int fd, const crypto::SealKey& key, Random& random)
@@ -116,8 +116,8 @@ class IndexCache::Reader {
     return head_;
   }
 
-  // Calls `visit` for each id of a section, in order. `first_piece` and `offset` are where it
-  // begins, and are moved on to where the next one does.
+  // Calls `visit` for each id of the section that begins at first_piece_ and offset_, in order.
+  // Then advances these to the next section.
   template <typename Visit>
   Result<void> ReadIds(const Section& section, const Visit& visit) {
     for (std::uint64_t piece = 0; piece < section.pieces(); ++piece) {
@@ -184,7 +184,7 @@ class IndexCache::Reader {
   const int fd_;
   ObjectPool<Tools> tools_;
   Head head_;
-  std::uint64_t first_piece_ = 0;  // of the section that is being read
+  std::uint64_t first_piece_ = 0;  // of the current section
   std::uint64_t offset_ = kMagic.size() + Head::SealedBytes();
 };
 
@@ -251,7 +251,7 @@ IndexCache::IndexCache(std::string directory, const std::string& repository,
 std::optional<IndexCache::Loaded> IndexCache::Load(const std::set<Id>& listed) {
   covered_ = {};
   Result<std::optional<Loaded>> loaded = TryLoad(listed);
-  // Whatever is wrong with it, the index is in the repository.
+  // Whatever is wrong with the cache, the index is also in the repository.
   if (!loaded || !*loaded) return std::nullopt;
   covered_ = {(*loaded)->files.size(), (*loaded)->index.size()};
   return *std::move(loaded);
@@ -259,7 +259,7 @@ std::optional<IndexCache::Loaded> IndexCache::Load(const std::set<Id>& listed) {
 
 Result<std::optional<IndexCache::Loaded>> IndexCache::TryLoad(const std::set<Id>& listed) {
   const std::string path = directory_ + "/" + name_;
-  // Not waiting for whoever may put a pipe there.
+  // Does not block if the path is a pipe.
   HF_ASSIGN(const Fd file, OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   Reader reader(file.get(), key_, random_);
   HF_ASSIGN(const Head head, reader.ReadHead());
@@ -272,7 +272,7 @@ Result<std::optional<IndexCache::Loaded>> IndexCache::TryLoad(const std::set<Id>
   loaded.index.BeginImport(std::move(packs), static_cast<std::size_t>(head.blobs));
   HF_TRY(reader.ReadEntries(loaded.index));
   if (!loaded.index.EndImport()) return std::nullopt;
-  (void)::futimens(file.get(), nullptr);  // it was used; who only may read it, lets it age
+  (void)::futimens(file.get(), nullptr);  // marks it as used, if we have permission
   return loaded;
 }
 
@@ -285,12 +285,12 @@ bool IndexCache::Pays(std::size_t files, std::size_t blobs) const {
 
 namespace {
 
-// Opens the file that will be renamed, for one process at a time. Not open: another one is at it.
+// Opens the file that will be renamed, locked. Not open if another process is writing it.
 Result<Fd> OpenForWriting(int directory, const std::string& name, const std::string& shown) {
   HF_ASSIGN(Fd file,
             OpenFileAt(directory, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600, shown));
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return Fd();
-  // Whoever had the lock before has made the cache of it, unless it is still there by this name.
+  // The previous holder of the lock may have renamed the file: check that it still has this name.
   struct stat opened {};
   struct stat named {};
   const bool is_same = ::fstat(file.get(), &opened) == 0 &&
@@ -335,8 +335,8 @@ void RemoveUnused(int directory, WallTime now) {
 
 }  // namespace
 
-// Not synced: what a loss of power tears is found damaged and made anew, and a run is not kept
-// waiting for the disk.
+// Does not sync, so that the run need not wait for the disk. A cache that a power loss tears is
+// detected as damaged and written again.
 Result<bool> IndexCache::Save(const BlobIndex& index, const std::set<Id>& files, WallTime now) {
   HF_ASSIGN(const Fd directory, OpenOwnDirectory(directory_));
   if (!directory.is_open()) return false;

@@ -1,19 +1,18 @@
-// The index of a repository as it was last held in memory, kept in a file of this machine, so that
-// an index of ten million blobs is there in a second and not only when all its files were read.
+// Caches a repository's index in a local file, so that an index of ten million blobs loads in a
+// second, without reading all index files.
 //
-// What may be asked of it. The file is made from index files and never the other way round: it can
-// be removed at any time. Index files never change and are named after their content, and the cache
-// says which of them it was made from: as long as these are all there it is right, and what came
-// since is read on top; when one of them is gone the cache is of no use and is not used. So an old
-// copy that somebody puts back does no harm. All of it is sealed with a key that is derived from
-// the repository's own for nothing else: who can read the file learns how many blobs there are
-// about, who can write it can do no more than take it away, and a file of another repository, of
-// another version, cut off, or damaged anywhere is as good as none. Restore, check, prune and
-// repair never look at it.
+// The cache is made from index files, never the other way round, and can be removed at any time.
+// Index files never change and are named after their content, and the cache lists those it was made
+// from. While all of these exist, it is right, and newer index files are read in addition. If one
+// of them is gone, the cache is not used; so putting back an old copy does no harm. Everything is
+// sealed with a key derived from the repository's key only for this purpose. An attacker who can
+// read the file learns roughly how many blobs there are; one who can write it can only disable the
+// cache. A file of another repository or version, or one that is truncated or damaged, is ignored.
+// Restore, check, prune and repair never use the cache.
 //
-// Layout: "holdfast index 1", the sealed head, and sealed pieces: the ids of the index files, those
-// of the packs, the entries in the order of BlobIndex::ForEachEntry(). A piece says to which file
-// it belongs and which one it is.
+// Layout: "holdfast index 1", the sealed head, and sealed pieces: the ids of the index files, the
+// ids of the packs, and the entries in the order of BlobIndex::ForEachEntry(). Each piece contains
+// the nonce of its file and its own number.
 #pragma once
 
 #include <cstdint>
@@ -31,34 +30,34 @@
 
 namespace holdfast::repository {
 
-// One thread at a time.
+// Used by one thread at a time.
 class IndexCache {
  public:
-  // What an index file's worth of reading is compared with.
+  // What the cache covers, for Pays().
   struct Covered {
     std::size_t files = 0;
     std::size_t blobs = 0;
   };
 
-  // In `directory`, whose parent must exist when something is to be kept. `repository` is the id in
-  // its config, `master` its key.
+  // The cache is a file in `directory`, whose parent must exist for Save(). `repository` is the id
+  // in the repository's config, `master` its key.
   IndexCache(std::string directory, const std::string& repository, const crypto::SealKey& master,
              Random& random);
 
   struct Loaded {
-    std::set<Id> files;  // what the index is made of
+    std::set<Id> files;  // the index files that it was made from
     BlobIndex index;
   };
-  // nullopt when there is none that can be used, whatever the reason, and when it is made of a file
-  // that is not among `listed`.
+  // nullopt if there is no usable cache, for whatever reason, or if it was made from a file that is
+  // not in `listed`.
   std::optional<Loaded> Load(const std::set<Id>& listed);
-  // Whether it pays to write the cache anew, given what is in memory and what the cache has, which
-  // Load() or Save() have found: the time that reading the rest takes is to be more than a small
-  // part of the time that writing all takes, and small repositories need none.
+  // Whether the cache is worth writing again, given what is in memory and what the cache has had
+  // since Load() or Save(). Reading the rest must take more than a small part of the time for
+  // writing everything. Small repositories need no cache.
   bool Pays(std::size_t files, std::size_t blobs) const;
-  // Replaces the cache, at once. False when there can be none: the directory or the one above it is
-  // somebody else's, or another process is writing it. kNoSpace when it would take more than half
-  // of the space that is left. Removes caches that nobody has used for thirty days by `now`.
+  // Replaces the cache atomically. False if the directory or its parent belongs to another user, or
+  // if another process is writing the cache. kNoSpace if it would take more than half of the free
+  // space. Removes caches that were not used in the thirty days before `now`.
   Result<bool> Save(const BlobIndex& index, const std::set<Id>& files, WallTime now);
 
  private:
@@ -68,7 +67,7 @@ class IndexCache {
   Result<std::optional<Loaded>> TryLoad(const std::set<Id>& listed);
 
   const std::string directory_;
-  const std::string name_;  // of the file in it
+  const std::string name_;  // of the file in `directory_`
   const Id repository_;
   const crypto::SealKey key_;
   Random& random_;

@@ -50,7 +50,7 @@ bool ReadBlob(JsonReader& json, PackContents::Blob& blob) {
     } else if (key == "offset") {
       has_offset = ReadU32(json, blob.offset);
     } else if (key == "length") {
-      (void)ReadU32(json, blob.length);  // the reader remembers a mistake, here and below
+      (void)ReadU32(json, blob.length);  // the reader remembers errors, here and below
     } else if (key == "uncompressed_length") {
       (void)ReadU32(json, blob.plain_length);
     } else {
@@ -70,7 +70,7 @@ bool ReadBlob(JsonReader& json, PackContents::Blob& blob) {
 }
 
 bool ReadBlobs(JsonReader& json, std::vector<PackContents::Blob>& blobs) {
-  if (json.TakeNull()) return true;  // Go writes an empty list so
+  if (json.TakeNull()) return true;  // Go writes an empty list as null
   if (!json.BeginArray()) return false;
   while (json.NextElement()) {
     if (!ReadBlob(json, blobs.emplace_back())) return false;

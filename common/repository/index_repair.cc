@@ -44,7 +44,7 @@ class IndexRepair {
  private:
   struct Pack {
     std::uint64_t bytes = 0;
-    bool is_indexed = false;  // by an index file that stays, or one that is written
+    bool is_indexed = false;  // by an index file that stays or is written
   };
 
   Result<void> ListPacks() {
@@ -65,7 +65,7 @@ class IndexRepair {
     return {};
   }
 
-  // Whether the pack is there as these entries have it, and no other file has it already.
+  // Whether the pack exists as these entries describe it, and no earlier index file has it.
   bool IsRight(const PackContents& contents) {
     const auto pack = packs_.find(contents.id);
     return pack != packs_.end() && !pack->second.is_indexed &&
@@ -107,8 +107,8 @@ class IndexRepair {
     return {};
   }
 
-  // Puts what a pack's own header says in the place of what the index said. A header that cannot
-  // be read tells nothing against the index.
+  // Replaces the entries with those of the pack's header; returns whether they differed. A header
+  // that cannot be read proves nothing against the index.
   Result<bool> CorrectByHeader(PackContents& contents) {
     ++report_.packs_read;
     Result<std::vector<PackContents::Blob>> blobs =
@@ -125,7 +125,7 @@ class IndexRepair {
     return true;
   }
 
-  // The packs that no index file has right.
+  // Adds the packs that no index file has right.
   Result<void> AddOtherPacks() {
     std::vector<Id> others;
     for (const auto& [id, pack] : packs_) {

@@ -1,4 +1,4 @@
-// New index files in the place of some that are there.
+// Replaces some index files with new ones.
 #pragma once
 
 #include <cstddef>
@@ -11,20 +11,20 @@
 
 namespace holdfast::repository {
 
-// Killed anywhere, the index says all that it said before: what stays is written before anything
-// goes. One thread at a time.
+// If the process is killed at any point, the index still has everything that it had before: new
+// files are written before old ones are removed. Used by one thread at a time.
 class IndexRewrite {
  public:
-  // Both outlive the object. `lock` is asked before each write and removal; it may be null.
+  // Both must outlive the object. `lock` is checked before each write and removal; it may be null.
   IndexRewrite(Repository& repository, const Lock* lock) : repository_(repository), lock_(lock) {}
 
-  // The index files that are there, ascending.
+  // The existing index files, ascending.
   Result<std::vector<Id>> List();
-  // Says of a pack in a new file; files are written as they become full.
+  // Adds a pack to the new files. Writes a file when it is full.
   Result<void> Keep(PackContents contents);
-  // RemoveReplaced() takes this file away. REQUIRES: all of it that shall stay is kept by then.
+  // RemoveReplaced() removes this file. REQUIRES: by then, all its packs that stay are kept.
   void Replace(const Id& file) { replaced_.push_back(file); }
-  // What is kept and not written yet.
+  // Writes what was kept but not written yet.
   Result<void> Write();
   // REQUIRES: Write() has succeeded after the last Keep().
   Result<void> RemoveReplaced();

@@ -1,4 +1,4 @@
-// When a writer makes an index file of the packs that it has finished.
+// Decides when a writer indexes the packs that it has finished.
 #pragma once
 
 #include <algorithm>
@@ -11,10 +11,10 @@
 
 namespace holdfast::repository {
 
-// What no index names is lost to the next run when the writer is killed: at most a minute's work,
-// and, however fast that is, a small part of all that was written. A part and not an amount,
-// because everybody who opens the repository reads every index file: one for each some hundred
-// megabytes would be thousands of them. One thread at a time.
+// If a writer is killed, its unindexed packs are lost to the next run: at most a minute's work, and
+// at most a small part of everything written. A part and not a fixed amount, because every process
+// that opens the repository reads every index file, and one per few hundred megabytes would result
+// in thousands of them. Used by one thread at a time.
 class IndexSchedule {
  public:
   static constexpr std::chrono::minutes kInterval{1};
@@ -23,7 +23,7 @@ class IndexSchedule {
 
   explicit IndexSchedule(Instant now) : last_(now) {}
 
-  // A finished pack of so many bytes.
+  // Adds a finished pack.
   void Add(std::uint64_t bytes, std::size_t blobs) {
     written_ += bytes;
     unnamed_ += bytes;
@@ -33,7 +33,7 @@ class IndexSchedule {
     return blobs_ >= kIndexBlobsMax || now - last_ >= kInterval ||
            unnamed_ >= std::max(kBytesMin, written_ / kPart);
   }
-  // All that were added are being named.
+  // All added packs are being indexed.
   void Reset(Instant now) {
     last_ = now;
     unnamed_ = 0;
@@ -43,8 +43,8 @@ class IndexSchedule {
  private:
   Instant last_;
   std::uint64_t written_ = 0;
-  std::uint64_t unnamed_ = 0;  // bytes of packs that no index names
-  std::size_t blobs_ = 0;      // likewise
+  std::uint64_t unnamed_ = 0;  // bytes in packs that are not indexed yet
+  std::size_t blobs_ = 0;      // in the same packs
 };
 
 }  // namespace holdfast::repository

@@ -1,5 +1,5 @@
-// Reads JSON piece by piece, without a document in memory and without recursion: tree blobs may be
-// hundreds of megabytes and come from strangers.
+// Reads JSON piece by piece, without recursion and without building a document in memory: tree
+// blobs may have hundreds of megabytes and are untrusted.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@
 
 namespace holdfast::repository {
 
-// The caller says what must come next. After the first mistake every call returns false and
-// status() says where and what. Numbers are whole; text that is no UTF-8, and halves of surrogate
-// pairs, become U+FFFD, as in Go.
+// The caller says what must come next. After the first mistake, every call returns false, and
+// status() says where and what it was. Numbers are integers. Invalid UTF-8 and unpaired surrogates
+// become U+FFFD, as in Go.
 //
 //   if (reader.BeginObject()) {
 //     while (reader.NextField(key)) { ... read or Skip() its value ... }
@@ -25,30 +25,30 @@ class JsonReader {
   explicit JsonReader(std::string_view text) : text_(text) {}
 
   bool BeginObject() { return Begin('{', "an object"); }
-  // False at the object's end, and after a mistake. `key` as with Text().
+  // False at the object's end and after a mistake. `key` is valid as for Text().
   bool NextField(std::string_view& key);
   bool BeginArray() { return Begin('[', "a list"); }
-  // False at the list's end, and after a mistake.
+  // False at the list's end and after a mistake.
   bool NextElement() { return Next(']'); }
 
   bool String(std::string& out);
-  // The same without a copy where there is nothing to decode; valid until the next call.
+  // The same without a copy if there is nothing to decode. Valid until the next call.
   bool Text(std::string_view& out);
   bool Unsigned(std::uint64_t& out,
                 std::uint64_t largest = std::numeric_limits<std::uint64_t>::max());
   bool Bool(bool& out);
-  // Takes `null` if that comes next; leaves everything else.
+  // Takes `null` if it comes next. Otherwise returns false and takes nothing.
   bool TakeNull();
-  // Whatever comes next, however deep.
+  // Skips the next value. Fails if it is nested too deeply.
   bool Skip();
-  // Nothing but white space is left.
+  // Fails unless only white space is left.
   bool End();
 
   // Where the next value begins.
   std::size_t position();
   // Where the last value ended.
   std::size_t offset() const { return at_; }
-  // Makes what was read last a mistake. Returns false.
+  // Reports what was read last as a mistake. Returns false.
   bool Reject(std::string_view what);
   bool failed() const { return !mistake_.empty(); }
   // kCorrupt after a mistake.
@@ -66,8 +66,8 @@ class JsonReader {
 
   std::string_view text_;
   std::size_t at_ = 0;
-  bool is_fresh_ = false;  // an object or a list was opened and nothing of it is read yet
-  std::string decoded_;    // the last text that did not stand for itself
+  bool is_fresh_ = false;  // an object or list was opened, and nothing in it was read yet
+  std::string decoded_;    // the last text that had to be decoded
   std::string mistake_;
 };
 

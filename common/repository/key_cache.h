@@ -1,5 +1,5 @@
-// Keys that were opened once, for who opens repositories again and again: scrypt makes each opening
-// take a good part of a second.
+// Caches opened keys for processes that open repositories repeatedly: scrypt makes each opening
+// take a large part of a second.
 #pragma once
 
 #include <cstddef>
@@ -15,14 +15,13 @@
 
 namespace holdfast::repository {
 
-// Remembers what a key file and a password gave; so a key that was removed from its repository, and
-// a password that has changed, find nothing here. In memory only, wiped with the cache. Safe to use
-// from several threads.
+// Maps a key file and a password to the master key, so a removed key or a former password finds
+// nothing. In memory only, wiped with the cache. Safe to use from several threads.
 class KeyCache {
  public:
   // `key_file` is the file's name, the hash of its content.
   std::optional<crypto::SealKey> Find(const Id& key_file, const Secret& password) const;
-  // Makes room for it by forgetting another one where there are too many.
+  // Removes another key if there are too many.
   void Add(const Id& key_file, const Secret& password, const crypto::SealKey& master);
 
  private:

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kSaltBytes = 64;
 constexpr std::size_t kKeyBytes = 64;
 
-// So that opening takes about 400 ms here: enough to slow guessing down, too little to annoy.
+// Makes opening take about 400 ms here: enough to slow down guessing, too little to annoy.
 Result<crypto::ScryptParameters> Calibrate(const Clock& clock) {
   constexpr std::chrono::duration<double> kTarget{0.4};
   crypto::ScryptParameters parameters{.n = 32768, .r = 8, .p = 1};
@@ -50,8 +50,8 @@ std::string Shown(const FileInfo& file) {
   return fmt::format("read key \"{}\"", FilePath(file.name));
 }
 
-// The file is read all the same, so that its damage shows while there is still somebody who could
-// do without it.
+// Looks for a cached key. Reads its file anyway, so that damage shows while some process can still
+// open the repository without it.
 Result<std::optional<OpenedKey>> FindKnown(Storage& storage, const std::vector<FileInfo>& files,
                                            const Secret& password, const KeyCache& cache) {
   for (const FileInfo& file : files) {
@@ -78,7 +78,7 @@ Result<std::optional<crypto::SealKey>> TryKeyFile(ByteView content, const Secret
   HF_ASSIGN(KeyRecord record, DecodeKey(content));
   Result<crypto::SealKey> key = PasswordKey(password, record.salt, record.scrypt);
   if (!key) {
-    // The parameters are the file's, so what is wrong with them is wrong with the file.
+    // The parameters come from the file, so if they are invalid, the file is corrupt.
     if (key.error().code() == ErrorCode::kInvalidArgument) {
       return Fail(ErrorCode::kCorrupt, key.error().message());
     }

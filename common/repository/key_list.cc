@@ -22,7 +22,7 @@ Result<std::vector<FileInfo>> ListKeyFiles(Storage& storage) {
   return files;
 }
 
-// What was written is what opens: somebody is about to rely on it.
+// Verifies that the stored key opens the repository, because someone is about to rely on it.
 Result<void> Prove(Repository& repository, const FileName& name, const Secret& password) {
   HF_ASSIGN(const Bytes content, repository.storage().Get(name, {}));
   HF_ASSIGN(const bool opens, repository.IsOpenedBy(content, password));
@@ -91,7 +91,7 @@ Result<Id> AddKey(Repository& repository, const Secret& password, const InitOpti
   CrashPoint("repository.key.after_put");
   Result<void> proven = Prove(repository, name, password);
   if (!proven) {
-    (void)repository.storage().Remove(name);  // opens nothing, so it does no harm either
+    (void)repository.storage().Remove(name);  // harmless if this fails: it opens nothing
     return Fail(std::move(proven).error().While(fmt::format("prove key {}", id.Hex())));
   }
   return id;

@@ -1,5 +1,5 @@
-// Who may open a repository: its keys, each the master key under a password of its own. The master
-// key itself never changes. Format: docs/repository-format.md#key.
+// A repository's keys: each is the master key, sealed with its own password. The master key itself
+// never changes. Format: docs/repository-format.md#key.
 #pragma once
 
 #include <string>
@@ -15,24 +15,24 @@ namespace holdfast::repository {
 
 struct KeyInfo {
   Id id;
-  WallTime created;  // by the clock of who made it; 1970 where the file does not say
+  WallTime created;  // by its creator's clock; 1970 if the file does not say
   std::string user;
   std::string host;
   bool is_in_use = false;  // the repository was opened with it
 };
 
-// Ascending by the time they were made. kCorrupt names a broken file.
+// Ascending by creation time. kCorrupt names a broken file.
 Result<std::vector<KeyInfo>> ListKeys(Repository& repository);
 
-// By the beginning of an id. kNotFound; kInvalidArgument when several begin so.
+// Finds a key by the beginning of its id. kNotFound; kInvalidArgument if several match.
 Result<KeyInfo> FindKey(const std::vector<KeyInfo>& keys, std::string_view beginning);
 
-// Another key, proven to open the repository before this returns. kDenied where there are as many
-// as opening tries already; kInvalidArgument for an empty password. Needs a lock held by the
-// caller, a shared one will do.
+// Adds a key and verifies that it opens the repository. kDenied if there are as many keys as
+// opening tries; kInvalidArgument for an empty password. The caller must hold a lock, at least a
+// shared one.
 Result<Id> AddKey(Repository& repository, const Secret& password, const InitOptions& options);
 
-// kDenied for the last one; kNotFound. Needs an exclusive lock held by the caller.
+// kDenied for the last key; kNotFound. The caller must hold an exclusive lock.
 Result<void> RemoveKey(Repository& repository, const Id& key);
 
 }  // namespace holdfast::repository

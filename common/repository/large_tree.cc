@@ -32,7 +32,7 @@ std::unexpected<Error> TreeSplitter::Bad() const {
 Result<void> TreeSplitter::Add(ByteView piece, const Visit& visit) {
   std::string_view text = AsText(piece);
   while (!text.empty()) {
-    if (state_ == State::kInNode && is_in_text_ && !is_escaped_) {  // nearly always
+    if (state_ == State::kInNode && is_in_text_ && !is_escaped_) {  // the usual case
       const std::size_t plain = std::min(text.find('"'), text.size());
       const std::size_t count = std::min(text.substr(0, plain).find('\\'), plain);
       text_ += text.substr(0, count);

@@ -1,6 +1,6 @@
-// Tree blobs of directories with hundreds of thousands of entries, of which neither the writer nor
-// the reader holds the text: it would take hundreds of megabytes. They are hashed and compressed
-// while they grow, and cut into nodes while they are decompressed.
+// Tree blobs of directories with hundreds of thousands of entries. Their text would take hundreds
+// of megabytes, so it is never in memory as a whole: it is hashed and compressed while it grows,
+// and split into nodes while it is decompressed.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,10 @@
 
 namespace holdfast::repository {
 
-// A tree blob's text from here on is not held in memory.
+// The text of tree blobs of this size or more is not held in memory.
 inline constexpr std::uint64_t kLargeTreeBytes = 16U << 20;
 
-// A tree blob that grows at its end. Memory: what it takes compressed, about a quarter.
+// A tree blob that is built by appending. Memory: its compressed size, about a quarter.
 class GrowingTree {
  public:
   explicit GrowingTree(Compression compression) : frame_(compression, crypto::kSealIvBytes) {}
@@ -33,11 +33,11 @@ class GrowingTree {
   struct Finished {
     Id id;
     std::uint64_t bytes = 0;  // of the text
-    RawBuffer frame;          // after kSealIvBytes of room, so that it can be sealed where it is
+    RawBuffer frame;          // after kSealIvBytes of room, for sealing in place
   };
-  // Nothing can be added any more, here and below.
+  // Nothing can be added after this or TakeText().
   Finished Finish();
-  // The text, for who has to begin anew.
+  // The text, for a caller that has to start over.
   Bytes TakeText();
 
  private:
@@ -46,14 +46,14 @@ class GrowingTree {
   std::uint64_t bytes_ = 0;
 };
 
-// Cuts the text of a tree blob, that comes in pieces, into nodes. Memory: one node.
+// Splits the text of a tree blob, which arrives in pieces, into nodes. Memory: one node.
 class TreeSplitter {
  public:
   using Visit = std::function<Result<void>(std::string_view node)>;
-  // `visit` is called with the text of each node's object, which is not looked into. kCorrupt for
-  // what is no object with a list "nodes" of objects; the visitor's error.
+  // Calls `visit` with the text of each node's object, without parsing it. kCorrupt unless the text
+  // is an object with a list "nodes" of objects. Also returns the visitor's errors.
   Result<void> Add(ByteView piece, const Visit& visit);
-  // kCorrupt when the text has not come to its end.
+  // kCorrupt if the text is incomplete, or had no "nodes".
   Result<void> Finish() const;
 
  private:
@@ -63,21 +63,21 @@ class TreeSplitter {
     kName,   // of a field
     kColon,
     kValue,
-    kScalar,     // a value that is none of the others
-    kText,       // a value
-    kSkipped,    // in an object or a list that nobody wants
+    kScalar,     // a number, true, false or null
+    kText,       // a string value
+    kSkipped,    // in an object or list that is skipped
     kNext,       // a comma or the end of the outer object
     kFirstNode,  // or the end of the list
-    kNode,       // the begin of one
+    kNode,       // the beginning of one
     kInNode,
     kAfterNode,  // a comma or the end of the list
     kEnd,
   };
   Result<void> Take(char c);
   void BeginValue(char c);
-  // Of text between quotes; whether `c` ended it.
+  // Scans text between quotes; returns whether `c` ends it.
   bool EndsText(char c);
-  // In an object or a list; whether `c` ended the outermost.
+  // Scans an object or list; returns whether `c` ends the outermost.
   bool EndsNested(char c);
   std::unexpected<Error> Bad() const;
 

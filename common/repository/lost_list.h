@@ -1,4 +1,4 @@
-// What an extraction leaves out because the repository does not give it.
+// The files and directories that an extraction cannot read from the repository.
 #pragma once
 
 #include <cstdint>
@@ -9,21 +9,21 @@
 
 namespace holdfast::repository {
 
-// The first few in words, and how many there are.
+// Keeps the first few messages, and counts all.
 class LostList {
  public:
-  // `error` names it. REQUIRES: IsOfOneAlone(error).
+  // `error` names the file or directory. REQUIRES: IsSingleObjectError(error).
   void Add(const Error& error);
   void Add(LostList others);
   bool empty() const { return count_ == 0; }
-  // The error to end with: kCorrupt where something is damaged, else kUnsupported with what to do.
+  // kCorrupt if anything is damaged, else kUnsupported with a hint; success if the list is empty.
   Result<void> Outcome() const;
 
  private:
   std::vector<std::string> kept_;
   std::uint64_t count_ = 0;
-  std::uint64_t damaged_ = 0;  // of these
-  std::string hint_;           // of the first that is only out of reach
+  std::uint64_t damaged_ = 0;  // of these, the damaged ones
+  std::string hint_;           // of the first that is out of reach
 };
 
 }  // namespace holdfast::repository

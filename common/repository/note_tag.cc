@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "note:";
 
-// restic's command line splits tags at commas, and prints them on terminals as they are.
+// restic splits tags at commas on its command line, and prints them unescaped.
 bool IsPlain(const CodePoint& point) {
   return point.valid && point.value != U'%' && point.value != U',' && IsPrintable(point.value);
 }

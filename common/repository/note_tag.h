@@ -1,5 +1,5 @@
-// The note of a backup as a restic tag, so that a list shows it without reading a tree.
-// Form: docs/repository-format.md#snapshot.
+// The note of a backup as a restic tag, so that lists show it without reading a tree.
+// Format: docs/repository-format.md#snapshot.
 #pragma once
 
 #include <optional>
@@ -8,10 +8,10 @@
 
 namespace holdfast::repository {
 
-// "note:" and the first kNoteBytesMax bytes of `note`, with everything but printable characters,
-// `%` and `,` percent-encoded. REQUIRES: `note` is not empty.
+// "note:" and the first kNoteBytesMax bytes of `note`. Non-printable characters, `%` and `,` are
+// percent-encoded. REQUIRES: `note` is not empty.
 std::string EncodeNoteTag(std::string_view note);
-// nullopt when `tag` is not a note. Any bytes may come out.
+// nullopt if `tag` is not a note. The result may contain any bytes.
 std::optional<std::string> DecodeNoteTag(std::string_view tag);
 
 }  // namespace holdfast::repository

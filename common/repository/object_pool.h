@@ -1,4 +1,4 @@
-// Objects that are costly to make and serve one thread at a time, kept for the next who needs one.
+// A pool of objects that are expensive to create and used by one thread at a time.
 #pragma once
 
 #include <functional>
@@ -9,13 +9,13 @@
 
 namespace holdfast::repository {
 
-// As many objects exist as were ever in use at once. Safe to use from several threads.
+// Holds as many objects as were ever in use at once. Safe to use from several threads.
 template <typename T>
 class ObjectPool {
  public:
   explicit ObjectPool(std::function<std::unique_ptr<T>()> make) : make_(std::move(make)) {}
 
-  // Goes back to the pool, which must live longer, with the object.
+  // Returns the object to the pool, which must live longer.
   class Borrowed {
    public:
     Borrowed(ObjectPool& pool, std::unique_ptr<T> object)

@@ -15,32 +15,32 @@
 
 namespace holdfast::repository {
 
-// The sealed blobs of a pack, unless a larger one has it to itself.
+// Limit for the sealed blobs of a pack. A larger blob has a pack to itself.
 inline constexpr std::size_t kPackBytesTarget = 16U << 20;
-// With room for the header of as many blobs as a pack has.
+// Includes room for the header of a full pack.
 inline constexpr std::size_t kPackBytesReserved = kPackBytesTarget + (3U << 20);
 
-// One thread at a time. Keeps its memory when it is cleared.
+// Used by one thread at a time.
 class OpenPack {
  public:
   bool empty() const { return blobs_.empty(); }
-  // Whether a blob of so many sealed bytes may go into it; if not, it is to be stored first.
+  // Whether a blob of `sealed_bytes` fits. If not, the pack must be stored first.
   bool HasRoom(std::size_t sealed_bytes) const;
-  // Whether both together are still one pack.
+  // Whether both packs together fit into one.
   bool Fits(const OpenPack& other) const;
   ByteView bytes() const { return bytes_.view(); }
-  // Bytes of memory that it keeps.
+  // Bytes of allocated memory.
   std::size_t capacity() const { return bytes_.capacity(); }
 
-  // Seals `payload` into the pack; the view is valid until the next call.
+  // Seals `payload` into the pack and returns the result, which is valid until the next call.
   ByteView Append(crypto::Sealer& sealer, ByteView payload, PackContents::Blob blob);
-  // The same for bytes that are sealed with the repository's key already.
+  // The same for bytes that are already sealed with the repository's key.
   void AppendSealed(ByteView sealed, PackContents::Blob blob);
   // The same without a copy, for a blob that has the pack to itself. REQUIRES: empty().
   ByteView TakeSealed(RawBuffer sealed, PackContents::Blob blob);
-  // Takes over what `other` holds and leaves it empty.
+  // Moves the blobs of `other` into this pack.
   void Absorb(OpenPack& other);
-  // Adds the header; nothing can be appended any more. The pack's name and what lies in it.
+  // Adds the header, and returns the pack's id and contents. Nothing can be appended afterwards.
   PackContents Close(crypto::Sealer& sealer);
   void Clear();
 
@@ -48,12 +48,12 @@ class OpenPack {
   std::span<std::uint8_t> Extend(std::size_t length);
   RawBuffer bytes_;
   std::vector<PackContents::Blob> blobs_;
-  crypto::Sha256 hash_;  // of bytes_, taken while they are still in the processor's cache
+  crypto::Sha256 hash_;  // of bytes_, updated while they are still in the processor's cache
 };
 
-// Closes the pack and puts it into the repository's storage, while `lock` (may be null) is known to
-// be held. The header goes last, and the name is the hash of it all: a torn file has neither. The
-// bytes stay until the caller clears them.
+// Closes the pack and writes it to the storage while `lock` (may be null) is held. A torn file is
+// detected: the header is at the end, and the name is the hash of the whole file. The pack keeps
+// its bytes until the caller clears it.
 Result<PackContents> StorePack(Repository& repository, const Lock* lock, crypto::Sealer& sealer,
                                OpenPack& pack);
 

@@ -1,4 +1,4 @@
-// Files that Holdfast adds to what a source gave: manifest.json, part.json.
+// Files that Holdfast adds to a source's content: manifest.json, part.json.
 #pragma once
 
 #include <string_view>
@@ -11,11 +11,11 @@
 
 namespace holdfast::repository {
 
-// Attributes of what no file system ever had.
+// Attributes of a file or directory that exists only in the repository.
 Attributes OwnAttributes(NodeType type, std::uint32_t mode, WallTime time);
 
-// The file's node, its content stored. Readable by its owner alone: it names hosts, addresses and
-// files, and whoever may read a backup's inside is who restores it.
+// Stores the file's content and returns its node. Only the owner may read the file, because it
+// names hosts, addresses and files.
 Result<TreeNode> SaveOwnFile(BlobWriter& writer, std::string_view name, ByteView content,
                              WallTime time);
 

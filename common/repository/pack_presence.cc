@@ -15,7 +15,7 @@
 namespace holdfast::repository {
 namespace {
 
-// So many packs are asked for one by one; beyond, one list of all is cheaper.
+// Up to this many packs are checked one by one; for more, listing all packs is cheaper.
 constexpr std::size_t kStatsMax = 200;
 constexpr std::string_view kHint =
     "it was removed from the repository; back the source up again, and run \"holdfast-agent "
@@ -31,8 +31,8 @@ class PresenceCheck {
       : repository_(repository), stop_(std::move(stop)) {}
 
   Result<void> Check(std::span<const NamedTree> trees) {
-    // Where a pack is not as it should be, what it shares with others is looked for there. Each
-    // round knows one more of such packs at least.
+    // If a pack is bad, the next round looks for its blobs in other packs. Each round but the last
+    // finds at least one more bad pack.
     for (;;) {
       const std::size_t known = bad_.size();
       seen_.clear();
@@ -44,7 +44,7 @@ class PresenceCheck {
   }
 
  private:
-  // Notes the packs of everything below; directories wait on a stack of our own.
+  // Notes the packs of everything below. Uses a stack instead of recursion.
   Result<void> Collect(const NamedTree& top) {
     struct Pending {
       std::string path;
@@ -75,7 +75,7 @@ class PresenceCheck {
           });
       if (visited) continue;
       if (!is_noted) return visited;
-      // A directory whose pack is gone is reported as the pack, which says more.
+      // If the directory's pack is bad, report the pack, which says more.
       if (visited.error().code() == ErrorCode::kCorrupt) {
         HF_TRY(CheckFiles());
         HF_TRY(Note(top, BlobType::kTree, next.tree, next.path));
@@ -85,7 +85,7 @@ class PresenceCheck {
     return {};
   }
 
-  // Takes note of those that are not as the index says.
+  // Adds the packs that do not match the index to bad_.
   Result<void> CheckFiles() {
     HF_TRY(repository_.ForEachBlob(
         [&](BlobType, const Id&, const BlobLocation& location) -> Result<void> {
@@ -107,7 +107,7 @@ class PresenceCheck {
     for (const auto& [id, bytes] : packs_) {
       if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
       const auto found = listed.find(id);
-      // What a list does not show is asked for once more: some storages are slow to list.
+      // Packs that are not listed are checked again: some storages are slow to list new files.
       std::optional<std::uint64_t> size;
       if (found != listed.end()) {
         size = found->second;
@@ -125,7 +125,7 @@ class PresenceCheck {
     return {};
   }
 
-  // One pack that has the blob, as far as is known.
+  // Notes one pack that has the blob and is not known to be bad.
   Result<void> Note(const NamedTree& top, BlobType type, const Id& id, const std::string& path) {
     const std::optional<BlobLocation> first = repository_.Find(type, id);
     if (!first) {
@@ -155,8 +155,8 @@ class PresenceCheck {
   Repository& repository_;
   std::stop_token stop_;
   std::unordered_set<Id, IdHash> seen_;
-  std::unordered_map<Id, std::uint64_t, IdHash> packs_;  // bytes of its blobs and their entries
-  std::unordered_map<Id, std::string, IdHash> bad_;      // why
+  std::unordered_map<Id, std::uint64_t, IdHash> packs_;  // bytes of its blobs and header entries
+  std::unordered_map<Id, std::string, IdHash> bad_;      // with the reason
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Whether all that trees need lies in the storage: asked before a snapshot of them becomes visible
-// by somebody who did not write them himself.
+// Checks that the storage has all that trees need, before a process that did not write them makes
+// them visible in a snapshot.
 #pragma once
 
 #include <span>
@@ -16,10 +16,10 @@ struct NamedTree {
   Id tree;
 };
 
-// That every blob below the trees is in the index, and in a pack that is in the storage with the
-// size that the index makes it; of several packs one is enough. Reads the trees and no data.
-// kCorrupt names the tree, and the pack or the path. Memory: 32 bytes per directory and pack.
-// REQUIRES: the index was loaded after the trees were written, and a lock is held.
+// Checks that every blob below the trees is in the index, and that at least one of its packs is in
+// the storage and has the size that the index implies. Reads trees, but no data. kCorrupt names the
+// tree, and the pack or the path. Memory: 32 bytes per directory and pack. REQUIRES: the index was
+// loaded after the trees were written, and a lock is held.
 Result<void> CheckPacksOf(Repository& repository, std::span<const NamedTree> trees,
                           std::stop_token stop);
 

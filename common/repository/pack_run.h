@@ -12,10 +12,9 @@
 
 namespace holdfast::repository {
 
-// Calls `visit` with the sealed bytes of each of `blobs`, which are some of the pack's by ascending
-// place. Blobs that lie close together are read in one go, with what is between them, up to 4 MiB
-// at once. Errors are the storage's, with the pack's path, kCancelled, and the visitor's as they
-// are.
+// Calls `visit` with the sealed bytes of each of `blobs`, which must be in the order of their
+// offsets. Blobs that are close together are read in one request of up to 4 MiB, gaps included.
+// Errors are the storage's, with the pack's path; kCancelled; and the visitor's, unchanged.
 Result<void> ReadBlobsOfPack(
     Storage& storage, const Id& pack, std::span<const PackContents::Blob> blobs,
     const std::function<Result<void>(const PackContents::Blob&, ByteView sealed)>& visit,

@@ -16,13 +16,13 @@
 namespace holdfast::repository {
 namespace {
 
-// Items that wait for their blobs: so many small files are on their way at once.
+// How many items may wait for their blobs.
 constexpr std::size_t kReadMax = 2048;
-// What is larger of the previous snapshot is looked for again, rather than kept so long.
+// Larger entries of the previous snapshot are looked up again rather than kept.
 constexpr std::size_t kEntryBytesKept = 4096;
 
-// Unlike a path that a person types, an item's is taken as it stands. What it begins with as `good`
-// does is not looked at again: it may have many thousand components.
+// Unlike a path that a user types, an item's path must be exact. The part that it shares with
+// `good` is not checked again: a path may have many thousand components.
 Result<void> CheckItemPath(std::string_view path, std::string_view good) {
   const std::size_t slash = path.substr(0, CommonBytes(path, good)).rfind('/');
   const std::string_view rest = slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -51,10 +51,10 @@ Attributes DefaultDirectory() {
 struct OpenDirectory {
   std::string name;
   Attributes attributes;
-  bool is_announced = false;  // else its time is that of the newest entry, which changes nothing
-                              // when nothing changed
+  bool is_announced = false;  // else it gets the time of its newest entry, so that it changes only
+                              // if an entry does
   TreeBuilder entries;
-  std::size_t path_bytes = 0;  // of its own path
+  std::size_t path_bytes = 0;  // length of its path
 };
 
 class PartWriterImpl final : public PartWriter {
@@ -106,12 +106,12 @@ class PartWriterImpl final : public PartWriter {
   }
 
  private:
-  // An item whose content is read, and whose blobs may still be on their way.
+  // An item that was read. Its blobs may still be pending.
   struct Read {
     std::string path;
     TreeNode node;
-    std::shared_ptr<BlobIds> content;  // null: none, or the node has it already
-    // What the previous snapshot has there, if that was looked at; else null.
+    std::shared_ptr<BlobIds> content;  // null: no content, or the node has it already
+    // The previous snapshot's entry, if it was looked up; else null.
     std::unique_ptr<const SnapshotEntry> before = nullptr;
     bool is_reused_directory = false;
     bool is_resumable = false;  // the next run need not read it again if this one is interrupted
@@ -150,8 +150,8 @@ class PartWriterImpl final : public PartWriter {
     return {};
   }
 
-  // Gives what is read its place in the tree, in the order of Add(): as far as the blobs are there,
-  // and so far that not too much waits.
+  // Moves items whose blobs are complete from read_ to the tree, in the order of Add(). Waits for
+  // blobs if too many items are pending.
   Result<void> PlaceSome() {
     while (!read_.empty()) {
       const BlobIds* content = read_.front().content.get();
@@ -231,7 +231,7 @@ class PartWriterImpl final : public PartWriter {
         {std::move(name), std::move(attributes), is_announced, trees_.NewBuilder(), path_.size()});
   }
 
-  // Leaves the directories that `directory` does not lie in, and enters those that it does.
+  // Leaves the directories that do not contain `directory`, and opens the missing ones down to it.
   Result<void> Enter(std::string_view directory, std::string_view path) {
     const std::size_t same = CommonBytes(path_, directory);
     const auto is_on_way = [&](std::size_t end) {
@@ -248,7 +248,7 @@ class PartWriterImpl final : public PartWriter {
     return {};
   }
 
-  // Stores the innermost directory and makes it an entry of the one around it.
+  // Stores the innermost directory and adds it to its parent.
   Result<void> Leave() {
     OpenDirectory left = std::move(open_.back());
     open_.pop_back();
@@ -285,8 +285,8 @@ class PartWriterImpl final : public PartWriter {
   }
 
   enum class Change : std::uint8_t { kNew, kChanged, kNone };
-  // Of json_ against the previous snapshot, where `found` (may be null) stands; a damaged one only
-  // spoils the statistics.
+  // Compares json_ with the entry of the previous snapshot, which is `found` if that is not null. A
+  // damaged previous snapshot only affects the statistics.
   Change Compare(std::string_view path, const RepositoryView::Found* found = nullptr) {
     if (previous_ == nullptr) return Change::kNew;
     Change change = Change::kNew;
@@ -296,8 +296,8 @@ class PartWriterImpl final : public PartWriter {
     return change;
   }
 
-  // Calls `use` with what the previous snapshot has at the path, if it can be had: that is `found`,
-  // or else it is looked for. REQUIRES: there is one.
+  // Calls `use` with the previous snapshot's entry at the path, if there is one and it can be read.
+  // `found` saves the lookup if it is not null. REQUIRES: there is a previous snapshot.
   void Look(std::string_view path, const RepositoryView::Found* found,
             const std::function<void(const RepositoryView::Found&)>& use) {
     if (found != nullptr) {
@@ -307,13 +307,12 @@ class PartWriterImpl final : public PartWriter {
     }
   }
 
-  // Null where the entry is none of a repository's.
+  // Null if the entry is not from a repository.
   static const RepositoryView::Found* FoundIn(const std::unique_ptr<const SnapshotEntry>& entry) {
     return dynamic_cast<const RepositoryView::Found*>(entry.get());
   }
 
-  // Content and size of the node. An error that is given back, and not failed with, is the
-  // content's.
+  // Sets the node's content and size. An error of reading the content is returned as a value.
   Result<std::optional<Error>> FillFile(Item& item, Read& read) {
     TreeNode& node = read.node;
     if (std::holds_alternative<std::monostate>(item.content)) {
@@ -359,7 +358,7 @@ class PartWriterImpl final : public PartWriter {
     return std::nullopt;
   }
 
-  // Gives the node the content that an interrupted run stored; false when it is not all there.
+  // Reuses the content that an interrupted run stored; false if it is not complete.
   bool TakeFromInterrupted(const Item& item, Read& read) {
     if (resume_ == nullptr) return false;
     std::optional<std::vector<Id>> blobs = resume_->Take(item.path);
@@ -370,8 +369,8 @@ class PartWriterImpl final : public PartWriter {
     return true;
   }
 
-  // Gives `node` the content that the previous snapshot has, where `found` (may be null) stands;
-  // false when it is not all there.
+  // Reuses the content of the previous snapshot's entry, which is `found` if that is not null;
+  // false if it is not complete.
   bool TakeOver(const Reuse& reuse, const RepositoryView::Found* found, TreeNode& node) {
     if (previous_ == nullptr) return false;
     bool is_taken = false;
@@ -389,8 +388,7 @@ class PartWriterImpl final : public PartWriter {
                                [this](const Id& id) { return writer_->Has(BlobType::kData, id); });
   }
 
-  // Gives `node` the subtree that the previous snapshot has, once all below it is known to be
-  // there.
+  // Reuses the subtree of the previous snapshot, after checking that all below it exists.
   Result<void> TakeOverDirectory(const Reuse& reuse, TreeNode& node) {
     if (previous_ == nullptr) return Fail(CannotReuse(reuse));
     HF_TRY(previous_->With(reuse.path, [&](const RepositoryView::Found& found) {
@@ -435,17 +433,17 @@ class PartWriterImpl final : public PartWriter {
   }
 
   Repository& repository_;
-  RepositoryView* previous_;  // null also where the view is not a repository's
+  RepositoryView* previous_;  // null also if the view is not of a repository
   ResumeLog* resume_;
   Progress* progress_;
   std::unique_ptr<BlobWriter> writer_;
   ContentSaver saver_;
   TreeSaver trees_;
-  std::string json_;                 // of the node that is placed right now
-  std::deque<Read> read_;            // what waits for its place, in order
+  std::string json_;                 // of the node that is being added
+  std::deque<Read> read_;            // items to add to the tree, in order
   std::vector<OpenDirectory> open_;  // the top first, the innermost last
-  std::string path_;                 // of the innermost
-  std::string last_path_;            // of the last item that was added
+  std::string path_;                 // of the innermost directory
+  std::string last_path_;            // of the last item added
   Part part_;
   bool is_over_ = false;
 };

@@ -1,4 +1,4 @@
-// Turns a stream of items into a part: packs, index and a tree, durable but not visible.
+// Turns a stream of items into a part: packs, index and a tree, durable but not yet visible.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,7 @@ struct PartStatistics {
   std::uint64_t directories_unmodified = 0;
   std::uint64_t items = 0;
   std::uint64_t bytes_processed = 0;  // content of all files, reused ones included
-  std::uint64_t bytes_read = 0;       // content that was really read
+  std::uint64_t bytes_read = 0;       // content that was actually read
   BlobStatistics blobs;
 };
 
@@ -38,11 +38,11 @@ struct LeftOut {
   Error error;
 };
 
-// What one backup task leaves in the repository; nothing refers to it until it is composed.
+// What one backup task stores in the repository. Nothing refers to it until it is composed.
 struct Part {
-  Id tree;  // the snapshot's top directory, as far as this part knows it
+  Id tree;  // the snapshot's top directory, with the content of this part only
   PartStatistics statistics;
-  std::vector<LeftOut> left_out;     // not required and not readable
+  std::vector<LeftOut> left_out;     // items that were not required and could not be read
   std::vector<std::string> changed;  // paths whose content changed while it was read
 };
 
@@ -50,27 +50,26 @@ struct PartOptions {
   const Lock* lock = nullptr;                             // as in BlobWriter::Begin
   std::optional<Compression> compression = std::nullopt;  // likewise
   KnownBlobs known = KnownBlobs::kTrust;                  // likewise
-  ResumeLog* resume = nullptr;       // has marked the items; what is read goes into it; may be null
+  ResumeLog* resume = nullptr;       // has marked the items, and records what is read; may be null
   SnapshotView* previous = nullptr;  // for Reuse and for the statistics; may be null
   Progress* progress = nullptr;      // may be null
 };
 
-// Not safe to use from several threads at once. Reads on the caller's thread and lets others make
-// the blobs (see BlobWriter), so an item's error may come from a later call. Memory is bounded by
-// the largest directory.
+// Not thread-safe. Reads on the caller's thread; other threads make the blobs (see BlobWriter), so
+// a later call may return an item's error. Memory is bounded by the largest directory.
 class PartWriter {
  public:
   virtual ~PartWriter() = default;
   static std::unique_ptr<PartWriter> Begin(Repository& repository, const PartOptions& options);
-  // Reads the item's content to its end and stores it. An error is the repository's, or that of a
-  // required item's content (then While("read \"path\"")). kInvalidArgument for a bad path.
+  // Reads all of the item's content and stores it. Errors are the repository's, or those of reading
+  // a required item (then While("read \"path\"")). kInvalidArgument for a bad path.
   virtual Result<void> Add(Item item) = 0;
-  // The part so far, all but its tree; valid until the next call. Waits for what is on its way.
+  // The part so far, without its tree; valid until the next call. Waits for pending blobs.
   virtual Result<const Part*> part() = 0;
-  // Adds a file of Holdfast's own at the top, which is none of the source's items and counts as
-  // none. Readable by its owner alone. kInternal when there is something of that name.
+  // Adds one of Holdfast's own files at the top, readable only by its owner. It does not count as
+  // an item. kInternal if the name exists.
   virtual Result<void> AddOwnFile(std::string_view name, ByteView content, WallTime time) = 0;
-  // Everything is durable; nothing is visible yet.
+  // On success, everything is durable, but not yet visible.
   virtual Result<Part> Finish() = 0;
 };
 

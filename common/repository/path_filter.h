@@ -1,4 +1,4 @@
-// Patterns that select paths of a snapshot, with the meaning that they have for restic.
+// Patterns that select paths of a snapshot, with the same meaning as in restic.
 #pragma once
 
 #include <string>
@@ -9,25 +9,25 @@
 
 namespace holdfast::repository {
 
-// Either patterns of what is wanted or of what is not. A pattern is cut at `/` and matches a path
-// when its parts match parts of it that follow each other: from the first one on where the pattern
-// begins with `/`, anywhere else; and with a path it matches all below. In a part, `*` stands for
-// any characters, `?` for one, `[a-c]` and `[^a-c]` for one of these or none, `\` takes the meaning
-// of what follows away; the part `**` stands for any number of parts. A pattern that begins with
-// `!` excludes what the patterns before it matched. A plain value.
+// Patterns to include or to exclude. A pattern is split at `/` and matches a path if its parts
+// match consecutive parts of the path: from the first part on if the pattern begins with `/`,
+// otherwise anywhere. It also matches all below that path. In a part, `*` matches any characters,
+// `?` one character, `[a-c]` one of these and `[^a-c]` any other; `\` escapes the next character.
+// The part `**` matches any number of parts. A pattern that begins with `!` excludes what the
+// patterns before it matched.
 class PathFilter {
  public:
-  // One that selects everything.
+  // Selects everything.
   PathFilter() = default;
-  // kInvalidArgument for both at once, and for what is no pattern.
+  // kInvalidArgument for both at once, and for an invalid pattern.
   static Result<PathFilter> Parse(const std::vector<std::string>& include,
                                   const std::vector<std::string>& exclude);
 
   struct Verdict {
     bool is_selected = true;
-    bool may_select_below = true;  // of a directory
+    bool may_select_below = true;  // for directories
   };
-  // `path` from the snapshot's top, without a slash in front.
+  // `path` is relative to the snapshot's top, without a leading slash.
   Verdict Judge(std::string_view path) const;
   bool selects_all() const { return patterns_.empty(); }
 
@@ -44,7 +44,7 @@ class PathFilter {
   bool excludes_ = false;
 };
 
-// Whether `pattern` is one for a part of a path, and whether it matches one.
+// Whether `pattern` matches `part`, and whether it is a valid pattern for a part of a path.
 bool MatchesPart(std::string_view pattern, std::string_view part);
 bool IsPatternPart(std::string_view pattern);
 

@@ -36,8 +36,8 @@ std::uint64_t GreatestCommonDivisor(std::uint64_t a, std::uint64_t b) {
 
 }  // namespace
 
-// Ben-Or: f of degree n is irreducible if and only if it shares no factor with x^(2^i) - x for
-// every i up to n/2, because that product holds all irreducible polynomials of degree i.
+// Ben-Or: f of degree n is irreducible if and only if, for every i up to n/2, it shares no factor
+// with x^(2^i) - x, the product of all irreducible polynomials whose degree divides i.
 bool IsIrreducible(std::uint64_t polynomial) {
   const int degree = DegreeOf(polynomial);
   HF_CHECK(degree <= kDegree);

@@ -1,4 +1,4 @@
-// The polynomial over GF(2) that restic's own chunker needs and its `config` must hold.
+// The polynomial over GF(2) that restic's own chunker needs and that `config` contains.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-// Names of users and hosts need not be UTF-8; what is not becomes U+FFFD.
+// User and host names need not be UTF-8; invalid bytes become U+FFFD.
 std::string Dump(const OrderedJson& json) {
   return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
@@ -41,7 +41,7 @@ Result<std::string> TextField(const Json& object, const char* name) {
   return field->get_ref<const std::string&>();
 }
 
-// Empty when missing: restic leaves empty texts out.
+// Empty if missing: restic omits empty texts.
 Result<std::string> OptionalTextField(const Json& object, const char* name) {
   return FindField(object, name) == nullptr ? std::string() : TextField(object, name);
 }
@@ -101,13 +101,13 @@ Result<KeyRecord> DecodeKey(ByteView text) {
   HF_ASSIGN(key.salt, Base64Field(json, "salt"));
   HF_ASSIGN(key.data, Base64Field(json, "data"));
   HF_ASSIGN(std::string created, OptionalTextField(json, "created"));
-  // Only shown to people, so a strange time is no reason not to open.
+  // Only for display, so an invalid time is not an error.
   if (Result<WallTime> time = ParseTime(created)) key.created = *time;
   return key;
 }
 
 std::string EncodeMasterKey(const crypto::SealKey& key) {
-  // By hand and not by the JSON library, whose copies nobody would wipe.
+  // Not with the JSON library, which would leave copies of the key in memory.
   return fmt::format(R"({{"mac":{{"k":"{}","r":"{}"}},"encrypt":"{}"}})", Base64Encode(key.mac_k),
                      Base64Encode(key.mac_r), Base64Encode(key.encrypt));
 }

@@ -1,4 +1,4 @@
-// The one SnapshotView there is in production, with what the rest of this room wants of it besides.
+// The SnapshotView used in production, with additional functions for common/repository.
 #pragma once
 
 #include <memory>
@@ -17,15 +17,15 @@
 
 namespace holdfast::repository {
 
-// The components of a path inside a snapshot; "" and "/" are the top. Slashes at either end are
-// forgiven. kInvalidArgument for components that are empty, "." or "..".
+// Splits a path inside a snapshot into components; "" and "/" are the top. Slashes at either end
+// are ignored. kInvalidArgument for components that are empty, "." or "..", or contain a zero byte.
 Result<std::vector<std::string_view>> SplitPath(std::string_view path);
 
-// How many bytes two texts begin with alike; quick where one of them begins with the other.
+// Length of the common prefix, in bytes. Fast if one text is a prefix of the other.
 std::size_t CommonBytes(std::string_view a, std::string_view b);
 
-// Reads the blobs of one file one after another, each verified. kCorrupt, naming `path`, also when
-// their sizes do not add up to the file's. The repository must outlive the reader.
+// Reads the blobs of a file in order, and verifies each. kCorrupt, naming `path`, also if their
+// sizes do not add up to the file's. The repository must outlive the reader.
 std::unique_ptr<ByteReader> OpenContent(Repository& repository, const TreeNode& node,
                                         std::string path);
 
@@ -38,11 +38,12 @@ class RepositoryView final : public SnapshotView {
   const std::string& snapshot_id() const override { return snapshot_id_; }
   const std::optional<Manifest>& manifest() const override { return manifest_; }
   Result<std::optional<Attributes>> Stat(std::string_view path) override;
-  // A Found.
+  // The entry is a Found.
   Result<std::unique_ptr<const SnapshotEntry>> Find(std::string_view path) override;
   Result<void> List(std::string_view path,
                     const std::function<Result<void>(const ViewEntry&)>& visit) override;
   Result<std::unique_ptr<ByteReader>> Open(std::string_view path) override;
+  // Defined in extract.cc.
   Result<ExtractOutcome> Extract(const std::string& directory, const ExtractOptions& options,
                                  Progress& progress, std::stop_token stop) override;
 
@@ -53,16 +54,15 @@ class RepositoryView final : public SnapshotView {
       return sizeof *this + json.size() + node.content.size() * sizeof(Id);
     }
     TreeNode node;
-    std::string json;  // as it stands in the tree; empty for the top
+    std::string json;  // as stored in the tree; empty for the top
   };
-  // Calls `use` with what is at the path; false when there is no such path. `use` must not ask the
-  // view for anything.
+  // Calls `use`, which must not call the view, with the entry at the path; false without one.
   Result<bool> With(std::string_view path, const std::function<void(const Found&)>& use);
-  // kNotFound names what is near.
+  // The node at the path. kNotFound suggests similar names.
   Result<TreeNode> Need(std::string_view path);
 
  private:
-  // Of a path that was not the last one.
+  // Looks a path up without using the last result.
   Result<std::unique_ptr<Found>> Look(std::string_view path);
   // The tree of the directory `path`; nullopt when there is no such directory.
   Result<std::optional<Id>> FindTree(std::string_view path);
@@ -72,9 +72,9 @@ class RepositoryView final : public SnapshotView {
   TreeNode top_;
   std::optional<Manifest> manifest_;
   DirectoryCache cache_;
-  // What the last question found, because the next one is mostly about the same file, and the way
-  // to its directory, because the one after is about its neighbour, and both may lie twenty
-  // thousand levels deep: per level where its path ends, and its tree.
+  // The last result, because the next call is mostly about the same file; and the path to its
+  // directory, because the one after is about its neighbour. Both may be twenty thousand levels
+  // deep. `way_` has for each level the end of its path and its tree.
   std::mutex mutex_;
   std::string last_path_;
   std::unique_ptr<Found> last_found_;

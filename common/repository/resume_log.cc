@@ -21,9 +21,9 @@ constexpr std::string_view kSuffix = ".log";
 constexpr std::size_t kTimeBytes = 12;
 constexpr std::size_t kHeadBytes = ResumeLog::kMagic.size() + crypto::kSealOverhead + kTimeBytes;
 constexpr std::size_t kFixedBytes = 8 + 8 + 2 * kTimeBytes + 4;
-// A file of terabytes has millions of blobs; its record is not written, and it is read again.
+// A file of terabytes has millions of blobs. It gets no record, and is read again.
 constexpr std::size_t kResumeRecordMax = 16U << 20;
-// Records are written when there are so many of them, or of so much content.
+// Records are written at this size, or when their files have this much content.
 constexpr std::size_t kBufferBytes = 64U << 10;
 constexpr std::uint64_t kContentBytes = 16U << 20;
 
@@ -39,7 +39,7 @@ void PutTime(Bytes& out, UnixTime time) {
   Put(out, time.nanoseconds);
 }
 
-// REQUIRES: `in` has as many bytes.
+// REQUIRES: `in` has sizeof(Number) bytes.
 template <typename Number>
 Number Get(ByteView& in) {
   std::uint64_t number = 0;
@@ -53,7 +53,7 @@ UnixTime GetTime(ByteView& in) {
   return {seconds, Get<std::uint32_t>(in)};
 }
 
-// As a walk comes by them: what lies in a directory directly follows it.
+// In the order of a walk: a directory is directly followed by its content.
 std::strong_ordering InWalk(std::string_view a, std::string_view b) {
   const auto [at_a, at_b] = std::ranges::mismatch(a, b);
   const auto rank = [](std::string_view text, auto at) {
@@ -77,7 +77,7 @@ struct Saved {
   }
 };
 
-// Nothing for what is no record.
+// nullopt for a malformed record.
 std::optional<Saved> Decode(ByteView body) {
   if (body.size() < kFixedBytes) return std::nullopt;
   Saved saved;
@@ -96,7 +96,7 @@ std::optional<Saved> Decode(ByteView body) {
   return saved;
 }
 
-// Names of the earlier runs' files, the newest first: a ULID begins with its time.
+// Names of the earlier runs' files, newest first: a ULID begins with its time.
 Result<std::vector<std::string>> ListLogs(int directory, const std::string& source,
                                           const std::string& shown) {
   HF_ASSIGN(Fd own, OpenFileAt(directory, ".", O_RDONLY | O_DIRECTORY, 0, shown));
@@ -119,7 +119,7 @@ Result<std::vector<std::string>> ListLogs(int directory, const std::string& sour
 
 }  // namespace
 
-// Goes through the file of an earlier run, once.
+// Reads the log of an earlier run once, from start to end.
 class ResumeLog::Earlier {
  public:
   Earlier(crypto::Sealer& sealer, Fd file, std::string name)
@@ -137,7 +137,7 @@ class ResumeLog::Earlier {
 
   const std::string& name() const { return name_; }
 
-  // What this run says of the path; nothing where it is another file now, or may be.
+  // The blobs recorded for the path; nullopt if the file has changed, or may have.
   std::optional<std::vector<Id>> Find(std::string_view path, const Attributes& attributes) {
     while (next_ && InWalk(next_->path, path) < 0) Advance();
     if (!next_ || next_->path != path) return std::nullopt;
@@ -147,7 +147,7 @@ class ResumeLog::Earlier {
   }
 
  private:
-  // What is torn or damaged ends it.
+  // A torn or damaged record ends the log.
   void Advance() {
     next_ = Decoded();
     if (!next_) file_.Reset();
@@ -164,7 +164,7 @@ class ResumeLog::Earlier {
     return body ? Decode(*body) : std::nullopt;
   }
 
-  // The next bytes; false when there are not so many.
+  // The next `count` bytes; false if there are fewer.
   bool Look(std::size_t count, ByteView& out) {
     if (!file_.is_open()) return false;
     if (buffer_.size() - begin_ < count) {
@@ -189,11 +189,11 @@ class ResumeLog::Earlier {
 
   crypto::Sealer& sealer_;
   const std::string name_;
-  Fd file_;  // closed at its end
+  Fd file_;  // closed at the end of the log
   UnixTime limit_;
-  std::uint64_t offset_ = 0;  // of what is not in the buffer yet
+  std::uint64_t offset_ = 0;  // of the first byte not in buffer_ yet
   Bytes buffer_;
-  std::size_t begin_ = 0;  // of what is not decoded yet
+  std::size_t begin_ = 0;  // of the first byte not decoded yet
   std::optional<Saved> next_;
 };
 
@@ -204,7 +204,7 @@ ResumeLog::ResumeLog(crypto::Sealer sealer, Fd directory, std::string shown, std
       name_(std::move(name)) {}
 
 ResumeLog::~ResumeLog() {
-  if (file_.is_open()) (void)Flush();  // what is not written is read again
+  if (file_.is_open()) (void)Flush();  // files without a record are read again
 }
 
 Result<std::unique_ptr<ResumeLog>> ResumeLog::Begin(crypto::Sealer sealer,
@@ -242,7 +242,7 @@ Result<void> ResumeLog::OpenEarlier(const std::string& source) {
 }
 
 void ResumeLog::Mark(Item& item) {
-  // What a source makes up itself has neither.
+  // Generated items have no inode and no ctime.
   const Attributes& attributes = item.attributes;
   const bool is_file = attributes.type == NodeType::kFile && attributes.inode != 0 &&
                        attributes.ctime != UnixTime{} &&

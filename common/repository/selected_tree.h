@@ -1,4 +1,4 @@
-// What of a snapshot is to be extracted, in the order in which it is written.
+// The part of a snapshot that is extracted, in the order in which it is written.
 #pragma once
 
 #include <cstdint>
@@ -20,38 +20,38 @@ namespace holdfast::repository {
 
 class SelectedTree {
  public:
-  // `node` may be taken to pieces; `path` is the one in the snapshot, `target` the one below the
-  // directory that is written to.
+  // `node` may be moved from. `path` is the path in the snapshot, `target` the path below the
+  // target directory.
   struct Found {
     TreeNode node;
     const std::string& path;
     const std::string& target;
-    bool is_passed = false;   // a directory that is only on the way to what is selected
-    bool is_outside = false;  // it lies above the paths that were asked for
+    bool is_passed = false;   // a directory that is only on the path to selected entries
+    bool is_outside = false;  // it is above the requested paths
   };
   class Visitor {
    public:
     virtual ~Visitor() = default;
-    // Comes before what lies in it. nullopt: nothing below it is of use; else what Enter() is told.
+    // Called before the directory's entries. nullopt skips them; other results go to Enter().
     virtual Result<std::optional<bool>> Directory(Found found) = 0;
-    // What follows, up to the next call, lies in the directory that got this mark; the top has
-    // false.
+    // The following calls, up to the next Enter(), are for entries of the directory for which
+    // Directory() returned `mark`; the top has false.
     virtual void Enter(bool mark) = 0;
     virtual Result<void> Other(Found found) = 0;
-    // A directory that cannot be read, by an error that names it.
+    // A directory that cannot be read. The error names it.
     virtual void Lost(const Error& error) = 0;
   };
 
-  // Checks that all is there. What is given must outlive it.
+  // Checks that all requested paths exist. `repository` and `view` must outlive the object.
   static Result<SelectedTree> Open(Repository& repository, RepositoryView& view,
                                    const ExtractOptions& options);
 
-  // Directories before what lies in them; any number of times. An error of the visitor ends it.
+  // Visits directories before their entries. Can be repeated. Stops at the visitor's first error.
   Result<void> Visit(Visitor& visitor, const std::stop_token& stop);
 
   const PathFilter& filter() const { return filter_; }
-  // The path of the directory that becomes the one that is written to, and its tree where all of it
-  // was asked for.
+  // The snapshot's directory that corresponds to the target directory, and its tree if all of it
+  // was requested.
   const std::string& top() const { return strip_; }
   const std::optional<Id>& top_tree() const { return top_tree_; }
 
@@ -67,7 +67,7 @@ class SelectedTree {
   Result<void> Select(const std::vector<std::string>& paths);
   std::string Target(std::string_view path) const;
   Result<void> VisitPath(Visitor& visitor, const std::string& path, const std::stop_token& stop);
-  // Announces `path` and what lies above it, unless they were; nullopt as Visitor::Directory().
+  // Announces `path` and its parents, unless done already; nullopt as for Visitor::Directory().
   Result<std::optional<bool>> Announce(Visitor& visitor, const std::string& path);
   Result<void> VisitDirectory(Visitor& visitor, Pending directory, const std::stop_token& stop);
   Result<void> VisitNode(Visitor& visitor, const TreeNode& node, Pending& directory,
@@ -77,10 +77,10 @@ class SelectedTree {
   RepositoryView& view_;
   std::string strip_;
   std::optional<Id> top_tree_;
-  std::vector<std::string> paths_;  // ascending, none below another
+  std::vector<std::string> paths_;  // ascending; none is below another
   PathFilter filter_;
-  std::string asked_;  // the one of them that is being visited
-  // Of one visit: what was announced on the way to what is selected, and what the visitor said.
+  std::string asked_;  // the one that is being visited
+  // Of one visit: directories that were announced, and what the visitor returned.
   std::map<std::string, std::optional<bool>> announced_;
   std::vector<Pending> pending_;
 };

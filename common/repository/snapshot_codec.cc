@@ -49,7 +49,7 @@ void AppendSummary(std::string& out, const SnapshotSummary& summary) {
   out += '}';
 }
 
-// Of a snapshot: what comes from one field, true once it was read.
+// Reads the fields of a snapshot. The functions return false on an error.
 class SnapshotFields {
  public:
   SnapshotFields(JsonReader& json, SnapshotInfo& snapshot) : json_(json), snapshot_(snapshot) {}
@@ -138,7 +138,7 @@ class SnapshotFields {
   bool has_time_ = false;
 };
 
-// Holdfast's own snapshots have a tag "kind:<kind>" and the one path "/<kind>/<name>".
+// Holdfast's own snapshots have a tag "kind:<kind>" and the single path "/<kind>/<name>".
 void ReadTags(SnapshotInfo& snapshot) {
   std::string kind;
   for (std::string_view tag : snapshot.tags) {
@@ -155,7 +155,7 @@ void ReadTags(SnapshotInfo& snapshot) {
   if (name.empty() || name.find('/') != std::string::npos) return;
   snapshot.kind = kind;
   snapshot.name = name;
-  // The name decides, not the tag: anybody may tag a backup, and safety snapshots expire.
+  // The name decides, not the tag: anyone can tag a backup, and safety snapshots expire.
   snapshot.is_safety = IsSafetyName(name);
 }
 

@@ -10,20 +10,20 @@
 
 namespace holdfast::repository {
 
-// What restic's `summary` says beside the statistics' own numbers.
+// The content of restic's `summary` field.
 struct SnapshotSummary {
   WallTime begin;
   WallTime end;
   PartStatistics statistics;
 };
 
-// Writes the fields that a new snapshot of Holdfast's has; those of SnapshotInfo that come from
-// tags and path are not written again.
+// Encodes a new snapshot of Holdfast. Fields of SnapshotInfo that come from tags and path are not
+// written separately.
 std::string EncodeSnapshot(const SnapshotInfo& snapshot, const SnapshotSummary& summary);
-// Any spelling and order, unknown fields pass. `id` becomes the snapshot's. kCorrupt.
+// Accepts any formatting and field order, and unknown fields. `id` is the snapshot's. kCorrupt.
 Result<SnapshotInfo> DecodeSnapshot(const Id& id, std::string_view json);
-// The JSON of a snapshot that is copied to another repository: every field as it stands, whoever
-// wrote it, but `parent`, which means nothing there, and `original` and `tree`, which are as given.
+// The JSON of a snapshot that is copied to another repository. Keeps all fields, even unknown ones,
+// except `parent`, which has no meaning there, and `original` and `tree`, which are replaced.
 // kCorrupt.
 Result<std::string> EncodeCopy(std::string_view json, const Id& original, const Id& tree);
 

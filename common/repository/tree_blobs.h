@@ -1,5 +1,5 @@
-// Tree blobs to and from a repository, whatever their size: a directory is one blob in restic's
-// format, of hundreds of megabytes where it has a million entries.
+// Reads and writes tree blobs of any size. In restic's format a directory is one blob, which takes
+// hundreds of megabytes for a million entries.
 #pragma once
 
 #include <functional>
@@ -16,22 +16,21 @@ namespace holdfast::repository {
 
 class Lock;
 
-// VisitTree() of the directory `tree`; of a large one nothing but the sealed blob and one node is
-// in memory. Its hash is verified before the first node is visited. kCorrupt when its blob is
-// missing or damaged.
+// VisitTree() for the directory `tree`. Of a large one, only the sealed blob and one node are in
+// memory. The hash is verified before the first visit. kCorrupt if the blob is missing or damaged.
 Result<void> VisitTreeOf(
     Repository& repository, const Id& tree,
     const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit);
 
-// The directory `tree`, a large one packed. kCorrupt as above.
+// Loads the directory `tree`, a large one in compressed pieces. kCorrupt as above.
 Result<Directory> LoadDirectory(Repository& repository, const Id& tree);
 
-// Stores what a TreeBuilder made: through the writer or, if it is large, in a pack of its own,
-// because the writer wants blobs as a whole. Packs of its own are indexed now and then and at
-// the end, as the writer's are.
+// Stores what a TreeBuilder built: through the writer or, if it is large, in a separate pack,
+// because the writer needs whole blobs. Separate packs are indexed from time to time and at the
+// end, like those of the writer.
 class TreeSaver {
  public:
-  // As BlobWriter::Begin(); the writer must outlive the saver.
+  // Parameters as for BlobWriter::Begin(); the writer must outlive the saver.
   TreeSaver(Repository& repository, BlobWriter& writer, const Lock* lock,
             KnownBlobs known = KnownBlobs::kTrust)
       : repository_(repository),
@@ -41,15 +40,15 @@ class TreeSaver {
         index_schedule_(repository.clock().Monotonic()) {}
 
   TreeBuilder NewBuilder() const { return TreeBuilder(repository_.options().compression); }
-  // The tree's id. Errors are those of BlobWriter::Save(). The builder is empty afterwards.
+  // Stores the tree, empties the builder and returns the id. Errors as for BlobWriter::Save().
   Result<Id> Save(TreeBuilder& builder);
-  // All that was saved is durable and indexed; REQUIRES: the writer's Finish() has returned.
+  // On success, all trees are durable and indexed. REQUIRES: the writer's Finish() has returned.
   Result<void> Finish();
-  // What did not go through the writer, and so is missing in its own.
+  // Counts only what did not go through the writer, which has its own statistics.
   const BlobStatistics& statistics() const { return statistics_; }
 
  private:
-  // Whether it need not be stored.
+  // Whether the tree is already stored.
   Result<bool> Has(const Id& tree);
   Result<void> Store(GrowingTree::Finished tree);
   Result<void> SaveIndex();
@@ -63,7 +62,6 @@ class TreeSaver {
   IndexSchedule index_schedule_;         // of unindexed_
 };
 
-// The sum of both.
 BlobStatistics operator+(const BlobStatistics& a, const BlobStatistics& b);
 
 }  // namespace holdfast::repository

@@ -7,7 +7,7 @@
 namespace holdfast::repository {
 namespace {
 
-// What a large blob is given at once.
+// Text is passed to a large blob in pieces of this size.
 constexpr std::size_t kFlushBytes = 64U << 10;
 
 }  // namespace
@@ -67,14 +67,14 @@ void TreeBuilder::Flush() {
 
 void TreeBuilder::BecomeLarge() {
   large_.emplace(*compression_);
-  json_.pop_back();  // the last comma
+  json_.pop_back();  // the trailing comma
   Flush();
   json_ = Bytes();
   names_ = std::string(NameOf(entries_.back()));
   entries_ = std::vector<NodeSpan>();
 }
 
-// Names do not ascend any more, so where the nodes lie must be known again.
+// Names do not ascend any more, so the positions of all nodes are needed.
 void TreeBuilder::BecomeSmall() {
   Flush();
   Bytes text = large_->TakeText();

@@ -13,7 +13,7 @@
 namespace holdfast::repository {
 namespace {
 
-// Go's os.FileMode keeps these bits where st_mode keeps others.
+// Bits of Go's os.FileMode that differ from st_mode's.
 constexpr std::uint32_t kGoDirectory = 1U << 31;
 constexpr std::uint32_t kGoSymlink = 1U << 27;
 constexpr std::uint32_t kGoDevice = 1U << 26;
@@ -61,8 +61,8 @@ std::uint32_t UnixMode(std::uint32_t mode) {
   return bits;
 }
 
-// restic counts links of these only. A fifo or socket that has several names needs the number too,
-// or the names could not be tied together again.
+// restic omits the number of links of directories, fifos and sockets. For a fifo or socket with
+// several names we write it, because a restore needs it to link the names again.
 bool WritesLinks(const Attributes& attributes) {
   switch (attributes.type) {
     case NodeType::kDirectory:
@@ -139,7 +139,7 @@ enum class Field : std::uint8_t {
   kSubtree,
   kUnknown,
 };
-// In the order of Field, which is that in which restic and we write them.
+// In the order of Field, in which both restic and Holdfast write them.
 constexpr std::array<std::string_view, static_cast<std::size_t>(Field::kUnknown)> kFieldNames = {
     "name",
     "type",
@@ -162,8 +162,7 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(Field::kUnknown)
     "content",
     "subtree"};
 
-// Reads the fields of one node object. Buffers live as long as the reader, since a directory may
-// have a million nodes.
+// Reads node objects. Keeps its buffers in between: a directory may have a million nodes.
 class NodeReader {
  public:
   explicit NodeReader(JsonReader& json) : json_(json) {}
@@ -175,13 +174,13 @@ class NodeReader {
     if (!json_.BeginObject()) return false;
     for (std::string_view key; json_.NextField(key);) {
       const Field field = FieldOf(key);
-      if (json_.TakeNull()) continue;  // as good as absent, in Go
+      if (json_.TakeNull()) continue;  // the same as absent, in Go
       if (!ReadField(field, node)) return false;
     }
     return !json_.failed() && Complete(node);
   }
 
-  // Only the name; the rest of the node is passed over.
+  // Reads only the name and skips the rest of the node.
   bool ReadNameOf(std::string& name) {
     name.clear();
     if (!json_.BeginObject()) return false;
@@ -194,7 +193,7 @@ class NodeReader {
   }
 
  private:
-  // Looks first where the field after the last one is.
+  // Tries the field after the last one first.
   Field FieldOf(std::string_view key) {
     for (std::size_t i = 0; i < kFieldNames.size(); ++i) {
       const std::size_t field = next_field_;
@@ -284,8 +283,8 @@ class NodeReader {
   bool ReadTime(UnixTime& time) {
     std::string_view text;
     if (!json_.Text(text)) return false;
-    if (text.empty() ||
-        text != time_text_) {  // the second of a node's three is mostly the first once more
+    // Of a node's three times, the second mostly equals the first.
+    if (text.empty() || text != time_text_) {
       Result<UnixTime> parsed = ParseUnixTime(text);
       if (!parsed) return json_.Reject(parsed.error().message());
       time_ = *parsed;
@@ -351,7 +350,7 @@ class NodeReader {
     return json_.Reject("name " + Quote(name.substr(0, 200)) + " is not a valid file name");
   }
 
-  // What must hold whatever the fields' order.
+  // Checks that do not depend on the order of the fields.
   bool Complete(TreeNode& node) {
     const std::string& name = node.name;
     if (!CheckName(name)) return false;
@@ -374,7 +373,7 @@ class NodeReader {
 
   JsonReader& json_;
   std::size_t next_field_ = 0;
-  std::string time_text_;  // what time_ was read from
+  std::string time_text_;  // the text of time_
   UnixTime time_;
   bool has_type_ = false;
   bool has_content_ = false;
@@ -432,8 +431,8 @@ Result<TreeNode> DecodeNode(std::string_view json) {
 
 namespace {
 
-// Calls `take` at the beginning of each node of a tree: it reads the node, and is false when that
-// failed, or fails for reasons of its own.
+// Calls `take` at the beginning of each node of a tree. `take` reads the node and returns false if
+// it is malformed; its errors end the loop.
 template <typename Take>
 Result<void> ForEachNode(const Id& id, JsonReader& json, const Take& take) {
   bool has_nodes = false;

@@ -1,6 +1,6 @@
 // Tree blobs: one directory as JSON, byte for byte as restic writes it, so that both tools store
-// the same directory once. Reading takes any spelling, order and unknown fields, and trusts
-// nothing. Format: docs/repository-format.md#trees.
+// the same directory only once. Reading accepts any formatting, order and unknown fields, and
+// trusts nothing. Format: docs/repository-format.md#trees.
 #pragma once
 
 #include <cstdint>
@@ -27,35 +27,34 @@ struct TreeNode {
   std::string name;  // raw bytes, one path component
   Attributes attributes;
   std::vector<Id> content;    // blobs of a file, in order
-  bool has_content = true;    // false: a file's list is missing, which only damage explains
-  std::optional<Id> subtree;  // directories, always
+  bool has_content = true;    // false: a file has no list of blobs, which means damage
+  std::optional<Id> subtree;  // always set for directories
 };
 
-// The JSON object of one node. Access time is written as the modification time, as restic does
-// unless asked for more, so that reading a file changes no tree.
+// Appends the JSON object of one node. Like restic by default, writes the modification time as
+// access time, so that reading a file does not change the tree.
 void AppendNode(std::string& out, const TreeNode& node);
-// The reverse, for an object cut out by VisitTree. kCorrupt.
+// The inverse, for the text of an object that VisitTree() passed. kCorrupt.
 Result<TreeNode> DecodeNode(std::string_view json);
 
-// Calls `visit` for each node in the blob's order, with the object's own text; one node is in
-// memory at a time. kCorrupt, naming `id`, for what is no tree: bad JSON, unknown types,
-// directories without a subtree, names that are empty, "." or "..", or hold `/` or a zero byte.
+// Calls `visit` for each node in the blob's order, with the text of its object. One node is in
+// memory at a time. kCorrupt, naming `id`, for a malformed tree: bad JSON, unknown types,
+// directories without a subtree, names that are empty, "." or "..", or contain `/` or a zero byte.
 // Stops at the visitor's first error.
 Result<void> VisitTree(
     const Id& id, ByteView blob,
     const std::function<Result<void>(const TreeNode& node, std::string_view json)>& visit);
 
-// The same, but of each node only the name is looked at, which takes a third of the time: whatever
-// else is wrong with one is found when it is decoded.
+// The same, but reads only names, in a third of the time. Other errors show when a node is decoded.
 Result<void> VisitNames(
     const Id& id, ByteView blob,
     const std::function<void(std::string_view name, std::string_view json)>& visit);
 
-// Around the nodes of a tree blob.
+// Text before and after the nodes of a tree blob.
 inline constexpr std::string_view kTreeHead = "{\"nodes\":[";
 inline constexpr std::string_view kTreeTail = "]}\n";
 
-// Where one node's object and name lie in two long texts.
+// Where one node's object and name are in two long texts.
 struct NodeSpan {
   std::uint64_t json_begin;
   std::uint64_t name_begin;
@@ -63,25 +62,23 @@ struct NodeSpan {
   std::uint32_t name_length;
 };
 
-// Collects the nodes of one directory in any order. Memory: the blob, and 24 bytes and the
-// name per node; from kLargeTreeBytes on, as long as names ascend, only what the blob takes
-// compressed.
+// Collects the nodes of one directory in any order. Memory: the blob, and 24 bytes and the name per
+// node; from kLargeTreeBytes on, if names ascend, only the compressed blob.
 class TreeBuilder {
  public:
-  // Without a compression every blob is a small one.
+  // Without a compression no blob is treated as large.
   TreeBuilder() = default;
   explicit TreeBuilder(Compression compression) : compression_(compression) {}
 
-  // False when there is a node of this name already; nothing is added then.
+  // False if there is a node of this name; nothing is added then.
   [[nodiscard]] bool Add(const TreeNode& node);
-  // `json` is a node's object as VisitTree gave it, kept as it stands.
+  // `json` is a node's object as VisitTree() passed it, and is added unchanged.
   [[nodiscard]] bool AddJson(std::string_view name, std::string_view json);
   bool Has(std::string_view name);
   std::size_t size() const { return size_; }
-  // The blob is large: FinishLarge() has it, and not Finish().
+  // The blob is large: use FinishLarge() instead of Finish().
   bool is_large() const { return large_.has_value(); }
-  // The blob; the builder is empty afterwards, here and below. kUnsupported for one that no pack
-  // can hold.
+  // Returns the blob and empties the builder, here and below. kUnsupported if no pack can hold it.
   Result<Bytes> Finish();
   Result<GrowingTree::Finished> FinishLarge();
 
@@ -99,29 +96,29 @@ class TreeBuilder {
 
   std::optional<Compression> compression_;
   std::size_t size_ = 0;
-  // The blob so far, each node followed by a comma: as long as names ascend, it needs no copy. Of a
-  // large one what was not given to it yet, each node after its comma.
+  // The blob so far, each node followed by a comma: if names ascend, it needs no copy. For a large
+  // blob, the text not yet passed to large_, each node preceded by a comma.
   Bytes json_;
   std::string scratch_;
-  std::string names_;  // all names; of a large one the last
+  std::string names_;  // all names; for a large blob only the last
   std::vector<NodeSpan> entries_;
-  // Whether names came in ascending order, which is usual and makes duplicates obvious; `seen_` is
-  // filled only when they do not.
+  // Whether names have come in ascending order, which is usual and makes duplicates easy to find;
+  // `seen_` is filled only if they have not.
   bool is_sorted_ = true;
   std::unordered_set<std::string> seen_;
   std::optional<GrowingTree> large_;
 };
 
-// A directory that was read: its blob and where each node lies in it, by ascending name; or, of a
-// large blob, the same in small pieces that are compressed. What is returned as a view is valid
-// until something is asked of another entry.
+// A directory that was read: its blob and the position of each node, by ascending name. A large
+// blob is kept in small compressed pieces. Returned views are valid until another entry is
+// accessed.
 class Directory {
   struct Packed;
 
  public:
   static Result<Directory> Parse(const Id& id, Bytes blob);
-  // Of nodes that come one by one, with their objects' texts, by names that ascend. nullopt after
-  // one that does not: such a blob can only be taken whole.
+  // Packs nodes that are added one by one by ascending name, with the text of their objects.
+  // Finish() returns nullopt if names did not ascend; such a blob must be parsed as a whole.
   class Packer {
    public:
     explicit Packer(const Id& id);
@@ -148,12 +145,12 @@ class Directory {
   std::string_view json(std::size_t i) const;
   Result<TreeNode> Node(std::size_t i) const;
   std::optional<std::size_t> Find(std::string_view name) const;
-  // Bytes this object takes.
+  // Memory use in bytes.
   std::size_t memory() const;
   const Id& id() const { return id_; }
 
  private:
-  // A text of nodes and where they lie in it.
+  // The text of some nodes, and their positions in it.
   struct Text {
     Bytes json;
     std::string names;
@@ -170,11 +167,11 @@ class Directory {
 
   Directory();
   static Result<Text> ParseText(const Id& id, Bytes blob);
-  // The text that has entry `i`, and which of it that is.
+  // The text with entry `i`, and the number of the entry in that text.
   std::pair<const Text*, std::size_t> TextWith(std::size_t i) const;
 
   Id id_;
-  mutable Text text_;  // of a large one the piece that was asked for last
+  mutable Text text_;  // for a large directory, the piece used last
   std::unique_ptr<Packed> packed_;
 };
 

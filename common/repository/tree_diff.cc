@@ -42,7 +42,7 @@ class TreeDiff {
   }
 
  private:
-  // The same directory in both, or in one of them alone.
+  // A directory that both trees have, or only one of them.
   struct Level {
     std::optional<Directory> first;
     std::optional<Directory> second;
@@ -51,7 +51,7 @@ class TreeDiff {
     std::string path;  // ends in "/", or is empty
   };
 
-  // Forgets the blobs of what is the same on both sides.
+  // Drops the blobs of what is the same on both sides.
   class Common final : public TreeVisitor {
    public:
     explicit Common(TreeDiff& diff) : diff_(diff) {}
@@ -83,7 +83,7 @@ class TreeDiff {
     return {};
   }
 
-  // One name of the innermost directory, or out of it.
+  // Handles the next name of the innermost directory, or leaves it.
   Result<void> Step() {
     if (stop_.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     Level& level = levels_.back();
@@ -186,10 +186,10 @@ class TreeDiff {
   std::stop_token stop_;
   DiffReport report_;
   std::vector<Level> levels_;
-  // On which side a blob was met.
+  // The sides on which a blob occurs.
   std::unordered_map<Id, std::uint8_t, IdHash> data_;
   std::unordered_map<Id, std::uint8_t, IdHash> trees_;
-  std::unordered_set<Id, IdHash> same_;  // directories that were not entered
+  std::unordered_set<Id, IdHash> same_;  // equal directories, which were not entered
 };
 
 }  // namespace

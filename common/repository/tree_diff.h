@@ -1,4 +1,4 @@
-// What differs between two directories and all below them, as `restic diff` sees it.
+// Compares two directories and all below them, like `restic diff`.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,9 @@
 namespace holdfast::repository {
 
 struct TreeChange {
-  std::string path;  // a directory's ends in "/"
-  // "+": only in the second; "-": only in the first; "T": of another type; "M": of other content;
-  // "M?": of other content and otherwise the same, which a rotten disk would explain; "U": of other
-  // attributes alone.
+  std::string path;  // ends in "/" for a directory
+  // "+": only in the second; "-": only in the first; "T": type differs; "M": content differs; "M?":
+  // only the content differs, which a failing disk may have caused; "U": only attributes differ.
   std::string_view change;
 };
 
@@ -34,9 +33,9 @@ struct DiffReport {
   DiffCounts removed;
 };
 
-// Calls `visit` for each change, directories before what lies in them, siblings by ascending name;
-// stops at its first error. With `with_attributes` changes of attributes count, too. Memory: the
-// directories on the way, 60 bytes per blob of what differs, 40 per directory that does not.
+// Calls `visit` for each change, directories before their entries, siblings by ascending name;
+// stops at its first error. `with_attributes` includes changes of attributes. Memory: the
+// directories on the current path, 60 bytes per blob that differs, 40 per directory that does not.
 // kCorrupt names what cannot be read. REQUIRES: the index was loaded after the trees were found.
 Result<DiffReport> DiffTrees(Repository& repository, const Id& first, const Id& second,
                              bool with_attributes,

@@ -18,8 +18,8 @@ constexpr std::array kModeNames = {
     std::pair(StatsMode::kRawData, std::string_view("raw-data")),
 };
 
-// Files are of one content when they are of the same blobs. What has no content, of whatever type,
-// is one of them, too: so restic counts.
+// Files with the same blobs have the same content. Nodes without content, whatever their type,
+// count as one content; restic does so, too.
 Id ContentId(const TreeNode& node) {
   crypto::Sha256 hash;
   for (const Id& id : node.content) hash.Update(id.bytes);

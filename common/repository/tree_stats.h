@@ -1,4 +1,4 @@
-// What snapshots amount to, counted as `restic stats` counts it.
+// Statistics of snapshots, counted like `restic stats`.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 namespace holdfast::repository {
 
 enum class StatsMode : std::uint8_t {
-  kRestoreSize,      // what a restore of each of them writes; a file with hard links once
-  kFilesByContents,  // each content once, whatever files have it
-  kBlobsPerFile,     // each blob once for each path that has it
+  kRestoreSize,      // what restoring each snapshot writes; hard-linked files count once
+  kFilesByContents,  // each distinct content once
+  kBlobsPerFile,     // each blob once per path
   kRawData,          // each blob once
 };
 // "restore-size", "files-by-contents", "blobs-per-file" or "raw-data". kInvalidArgument.
@@ -24,18 +24,18 @@ std::string_view StatsModeName(StatsMode mode);
 
 struct TreeStats {
   std::uint64_t snapshots = 0;
-  std::uint64_t entries = 0;       // files, and in kRestoreSize directories and all else, too
-  std::uint64_t blobs = 0;         // kBlobsPerFile and kRawData alone
+  std::uint64_t entries = 0;       // files; in kRestoreSize also directories and all else
+  std::uint64_t blobs = 0;         // only kBlobsPerFile and kRawData
   std::uint64_t bytes = 0;         // of content; in kRawData of all blobs, directories included
-  std::uint64_t bytes_stored = 0;  // kRawData alone: sealed and compressed, as they lie in packs
+  std::uint64_t bytes_stored = 0;  // only kRawData: sealed and compressed, as stored in packs
 };
 
-// Memory: about 60 bytes per hard-linked file, content, blob of a path or blob, as the mode is.
+// Memory: about 60 bytes per hard-linked file, content, blob of a path or blob, by mode.
 class StatsCounter {
  public:
   // REQUIRES: the index was loaded after the snapshots were listed.
   StatsCounter(Repository& repository, StatsMode mode) : repository_(repository), mode_(mode) {}
-  // kCorrupt names what the snapshot lacks.
+  // kCorrupt names what is missing in the snapshot.
   Result<void> Add(const SnapshotInfo& snapshot, std::stop_token stop);
   const TreeStats& stats() const { return stats_; }
 

@@ -13,7 +13,7 @@ namespace holdfast::repository {
 Result<TreeNode> FindNode(Repository& repository, const SnapshotInfo& snapshot,
                           std::string_view path) {
   HF_ASSIGN(const auto view, OpenSnapshot(repository, snapshot));
-  // It is the only kind of view that this room makes.
+  // OpenSnapshot() makes no other kind of view.
   return static_cast<RepositoryView&>(*view).Need(path);
 }
 
@@ -22,7 +22,7 @@ Result<void> WalkTree(Repository& repository, const Id& tree, const std::string&
   struct Level {
     Directory directory;
     std::size_t next;
-    std::size_t path_bytes;  // of the path so far, without this level's names
+    std::size_t path_bytes;  // length of the path without this level's names
   };
   std::vector<Level> levels;
   std::string path = top;

@@ -32,7 +32,7 @@ Result<std::uint64_t> ParseNumber(std::string_view name, std::string_view text) 
               "systemd sets it; start the service with systemctl, or unset it");
 }
 
-// The address as the kernel takes it; its length leaves out what follows an abstract name.
+// The address as the kernel expects it. The length excludes what follows an abstract name.
 std::pair<struct sockaddr_un, socklen_t> AddressOf(const std::string& name) {
   struct sockaddr_un address {};
   address.sun_family = AF_UNIX;
@@ -41,7 +41,7 @@ std::pair<struct sockaddr_un, socklen_t> AddressOf(const std::string& name) {
   return {address, static_cast<socklen_t>(offsetof(struct sockaddr_un, sun_path) + name.size())};
 }
 
-// A line end in a value would begin another assignment.
+// A newline in a value would begin another assignment.
 std::string OneLine(std::string_view text) {
   std::string line(text);
   std::ranges::replace_if(

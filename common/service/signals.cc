@@ -17,7 +17,7 @@ namespace {
 constexpr std::array kStopSignals = {SIGINT, SIGTERM};
 constexpr int kExitInterrupted = 130;
 
-// What a signal handler may touch: two lock-free numbers and write(2).
+// A signal handler may only use these two lock-free numbers and write(2).
 std::atomic<int> first_signal{0};
 std::atomic<int> wake_fd{-1};
 
@@ -30,7 +30,7 @@ extern "C" void HandleStopSignal(int number) {
   errno = saved_errno;
 }
 
-// Not SIG_IGN: that one programs started by us would inherit.
+// Not SIG_IGN, which programs started by this process would inherit.
 extern "C" void HandleNothing(int) {}
 
 class PipeStopOnSignals final : public StopOnSignals {
@@ -51,7 +51,7 @@ class PipeStopOnSignals final : public StopOnSignals {
     }
     (void)::sigaction(SIGPIPE, &before_pipe_, nullptr);
     wake_fd = -1;
-    writer_.Reset();  // the waiter reads the pipe's end
+    writer_.Reset();  // the waiter reads end of file
     waiter_.join();
   }
 

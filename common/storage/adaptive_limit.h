@@ -1,5 +1,5 @@
-// How many requests go to a server at once: as many as allowed until it says that it is too much,
-// then half as many, and slowly more again (additive increase, multiplicative decrease).
+// Limits concurrent requests to a server: halves the limit when the server reports congestion, then
+// raises it slowly (additive increase, multiplicative decrease).
 #pragma once
 
 #include <condition_variable>
@@ -11,12 +11,12 @@
 
 namespace holdfast::s3 {
 
-// Safe to use from several threads. `clock` outlives the object.
+// Thread-safe. `clock` must outlive the object.
 class AdaptiveLimit {
  public:
   AdaptiveLimit(unsigned most, const Clock& clock) : most_(most), clock_(clock), allowed_(most) {}
 
-  // One request's place, given back when it goes.
+  // The right to one request; returned on destruction.
   class Slot {
    public:
     explicit Slot(AdaptiveLimit& limit) : limit_(&limit) {}
@@ -30,12 +30,12 @@ class AdaptiveLimit {
     AdaptiveLimit* limit_;
   };
 
-  // Waits for a place. kCancelled when `stop` asks for it.
+  // Waits for a free slot. kCancelled on `stop`.
   Result<Slot> Acquire(std::stop_token stop);
-  // The server took a request: one more is allowed after as many as are allowed now.
+  // The server accepted a request. The limit grows by one per allowed() of these.
   void Succeeded();
-  // The server said that there are too many. Answers to requests that were under way together
-  // count once: none within a second after the first changes anything.
+  // The server reported congestion: halves the limit, at most once a second, because concurrent
+  // requests fail together.
   void Congested();
 
   unsigned allowed() const;

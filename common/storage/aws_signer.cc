@@ -33,7 +33,7 @@ std::string Encode(std::string_view text, bool slash_stays) {
   return encoded;
 }
 
-// Without spaces around it, and one where there are several in a row.
+// Trims spaces and collapses runs of them.
 std::string CanonicalValue(std::string_view value) {
   std::string text;
   for (char c : value) {

@@ -1,5 +1,5 @@
-// Signature version 4 of AWS, as S3 and its kin want requests signed: in headers, with the hash of
-// what is really sent. Source: "Signature Version 4 signing process", AWS's reference.
+// AWS Signature Version 4, as S3 and compatible services require it: in headers, with the hash of
+// the payload. Source: "Signature Version 4 signing process", AWS's reference.
 #pragma once
 
 #include <mutex>
@@ -16,39 +16,38 @@
 
 namespace holdfast::s3 {
 
-// Who asks.
 struct Credentials {
   std::string access_key_id = {};
   Secret secret_access_key = {};
-  Secret session_token = {};                // empty: none belongs to it
-  std::optional<WallTime> expires_at = {};  // unset: they hold until somebody changes them
+  Secret session_token = {};                // empty: none
+  std::optional<WallTime> expires_at = {};  // unset: no expiry
 };
 
 using Query = std::vector<std::pair<std::string, std::string>>;
 
-// What is signed. Nothing in it is encoded yet.
+// The parts of a request that are signed, not yet encoded.
 struct SignedRequest {
   std::string method = {};
   std::string path = "/";  // "/bucket/data/3f"
   Query query = {};
-  // All that is to be signed, `host` among them; never what a client adds, changes or leaves out by
-  // itself (Content-Length, User-Agent, Expect, Connection).
+  // All headers to sign, including `host`. Must not contain headers that a client adds, changes or
+  // drops itself (Content-Length, User-Agent, Expect, Connection).
   HttpHeaders headers = {};
   std::string payload_hash = {};  // SHA-256 of the body, lower-case hexadecimal
 };
 
-// Each byte but letters, digits, "-", ".", "_" and "~" as "%XX" (RFC 3986), so that exactly what is
-// signed is sent.
+// Encodes each byte except letters, digits, "-", ".", "_" and "~" as "%XX" (RFC 3986), so that the
+// request is sent exactly as it is signed.
 std::string EncodeComponent(std::string_view text);
-// Likewise, and "/" stays.
+// The same, but keeps "/".
 std::string EncodePath(std::string_view path);
-// "a=1&b=", sorted as the signature has them.
+// "a=1&b=", sorted as the signature requires.
 std::string EncodeQuery(const Query& query);
 
 // "20130524T000000Z".
 std::string AmzDate(WallTime time);
 
-// Safe to use from several threads.
+// Thread-safe.
 class AwsSigner {
  public:
   AwsSigner(std::string region, std::string service)
@@ -56,7 +55,7 @@ class AwsSigner {
 
   const std::string& region() const { return region_; }
 
-  // The headers to send beside those of `request`: x-amz-date, x-amz-security-token where the
+  // The headers to send in addition to those of `request`: x-amz-date, x-amz-security-token if the
   // credentials have one, and authorization.
   HttpHeaders Sign(const SignedRequest& request, const Credentials& credentials, WallTime now);
 
@@ -66,7 +65,7 @@ class AwsSigner {
   const std::string region_;
   const std::string service_;
   std::mutex mutex_;
-  // The key derived last: it is the same for a whole day.
+  // The last derived key, which is valid for a day.
   std::string key_day_;
   Secret key_secret_;
   crypto::Digest key_{};

@@ -27,7 +27,7 @@ std::string VariableOf(const Variables& variables, std::string_view name) {
   return found == variables.end() ? std::string() : found->second;
 }
 
-// Keys go into headers: whatever cannot stand there was never given out.
+// Keys are sent in headers, so a key with a character that headers do not allow is invalid.
 Result<void> CheckKeys(const Credentials& credentials) {
   for (std::string_view text :
        {std::string_view(credentials.access_key_id), credentials.secret_access_key.Reveal(),
@@ -46,7 +46,7 @@ Result<void> CheckKeys(const Credentials& credentials) {
   return {};
 }
 
-// A file of one secret, white space around it dropped.
+// Reads a file with one secret; drops surrounding white space.
 Result<Secret> ReadSecretFile(const std::string& path) {
   HF_ASSIGN(Bytes bytes, ReadWholeFile(path, kSecretFileBytesMax));
   Secret text{std::string(TrimText(AsText(bytes)))};
@@ -109,7 +109,7 @@ class SharedFile final : public CredentialSource {
       return std::nullopt;
     }
     if (!bytes) {
-      // The configuration names a file that is not there: no trying again helps.
+      // The configuration names a file that does not exist: a retry does not help.
       const bool is_missing = bytes.error().code() == ErrorCode::kNotFound;
       return Fail(is_missing ? ErrorCode::kInvalidArgument : bytes.error().code(),
                   bytes.error().message());
@@ -128,7 +128,7 @@ class SharedFile final : public CredentialSource {
   const bool is_required_;
 };
 
-// What an HTTP service for credentials answered; any status.
+// Sends a request to an HTTP credential service. Returns a reply of any status.
 Result<HttpReply> Ask(HttpClientOptions options, const HttpRequest& request,
                       const std::stop_token& stop) {
   HF_ASSIGN(const std::unique_ptr<HttpClient> client, HttpClient::Create(std::move(options)));
@@ -155,7 +155,7 @@ class WebIdentity final : public CredentialSource {
   std::string name() const override { return "web identity"; }
 
   Result<std::optional<Credentials>> Load(std::stop_token stop) override {
-    // Other services than AWS's know the role by the token.
+    // Services other than AWS's determine the role from the token.
     if (token_file_.empty() || (role_.empty() && !is_own_service_)) return std::nullopt;
     HF_ASSIGN(const Secret token, ReadSecretFile(token_file_));
     Query form = {{"Action", "AssumeRoleWithWebIdentity"},
@@ -163,7 +163,7 @@ class WebIdentity final : public CredentialSource {
                   {"RoleSessionName", session_},
                   {"WebIdentityToken", std::string(token.Reveal())}};
     if (!role_.empty()) form.emplace_back("RoleArn", role_);
-    // In the body, where no log of a proxy shows it.
+    // In the body, so that proxies do not log it.
     const Secret body(EncodeQuery(form));
     const HttpRequest request{
         .method = "POST",
@@ -216,7 +216,7 @@ class InstanceMetadata final : public CredentialSource {
     if (is_disabled_) return std::nullopt;
     Result<Credentials> asked = AskAll(stop);
     if (asked) return *std::move(asked);
-    // Elsewhere than on such a machine nobody answers, or somebody who knows nothing of it.
+    // On machines without this service, the request fails or another server answers.
     const bool is_absent = !has_answered_ && asked.error().code() != ErrorCode::kCancelled;
     if (is_absent && !is_required_) return std::nullopt;
     return Fail(std::move(asked).error());
@@ -258,7 +258,7 @@ class InstanceMetadata final : public CredentialSource {
   std::string url_;
   const bool is_disabled_;
   const bool is_required_;
-  bool has_answered_ = false;  // then it exists, and a failure is one
+  bool has_answered_ = false;  // the service exists, so its failures count
 };
 
 }  // namespace
@@ -283,7 +283,7 @@ Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
     }
     if (!is_ours) continue;
     const std::size_t equals = line.find('=');
-    if (equals == line.npos) {  // the line may be a secret: only its number is shown
+    if (equals == line.npos) {  // the line may be a secret: report only its number
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}:{}: expected \"name = value\"", shown, number));
     }

@@ -1,6 +1,5 @@
-// Where S3 credentials come from, one class for each place. Formats and addresses are AWS's:
-// "Configuration and credential file settings", "Use the Instance Metadata Service",
-// "AssumeRoleWithWebIdentity".
+// Sources of S3 credentials, one class each. Formats and addresses are AWS's: "Configuration and
+// credential file settings", "Use the Instance Metadata Service", "AssumeRoleWithWebIdentity".
 #pragma once
 
 #include <memory>
@@ -22,23 +21,23 @@ class CredentialSource {
   virtual ~CredentialSource() = default;
   // For messages: "the environment", "file \"/etc/holdfast/s3\"".
   virtual std::string name() const = 0;
-  // What is there now; nullopt when nothing is meant to be there. No error shows a secret.
-  // kInvalidArgument for half of something, kDenied when it was refused, kUnavailable when nobody
-  // answers, kCorrupt for an answer that makes no sense.
+  // The current credentials; nullopt if this source is not in use. Errors never contain a secret.
+  // kInvalidArgument for incomplete credentials, kDenied when refused, kUnavailable without an
+  // answer, kCorrupt for a malformed answer.
   virtual Result<std::optional<Credentials>> Load(std::stop_token stop) = 0;
 };
 
-// The section `profile` of a shared credentials file; nullopt when it is not there.
-// `shown` names the file in errors.
+// The section `profile` of a shared credentials file; nullopt if it does not exist. Errors name the
+// file as `shown`.
 Result<std::optional<Credentials>> ParseCredentialsFile(std::string_view text,
                                                         std::string_view profile,
                                                         std::string_view shown);
-// The answer of the instance metadata service to the question for a role's credentials.
+// Parses the instance metadata service's answer with a role's credentials.
 Result<Credentials> ParseMetadataCredentials(std::string_view text);
-// The answer of STS to AssumeRoleWithWebIdentity.
+// Parses the answer of STS to AssumeRoleWithWebIdentity.
 Result<Credentials> ParseStsCredentials(std::string_view text);
 
-// Those to ask, in this order; the first that has something counts. `region` and `ca_file` are for
+// The sources to try in order; the first with credentials is used. `region` and `ca_file` are for
 // STS.
 std::vector<std::unique_ptr<CredentialSource>> CredentialSources(const CredentialSettings& settings,
                                                                  const std::string& region,

@@ -29,7 +29,7 @@ Result<Credentials> CredentialCache::Get(std::stop_token stop) {
   current_ = *std::move(loaded);
   is_refused_ = false;
   renew_not_before_ = {};
-  // A source that hands out what is about to expire is not asked again for every request.
+  // If a source returns credentials that are about to expire, do not load them for every request.
   if (current_->expires_at && *current_->expires_at - kRenewBefore <= now) {
     renew_not_before_ = now + kBetweenRenewals;
   }

@@ -1,4 +1,4 @@
-// The credentials of one storage: found once, renewed before they expire.
+// The credentials of one storage: loaded once, renewed before they expire.
 #pragma once
 
 #include <memory>
@@ -13,19 +13,20 @@
 
 namespace holdfast::s3 {
 
-// Safe to use from several threads: one asks, the others wait for what it gets.
+// Thread-safe: one thread loads, the others wait for its result.
 class CredentialCache {
  public:
-  // Renewed when they expire within this time. While that fails they are used to their end.
+  // Credentials are renewed when they expire within this time. If that fails, they are used until
+  // they expire.
   static constexpr std::chrono::minutes kRenewBefore{5};
 
-  // `clock` outlives the object.
+  // `clock` must outlive the object.
   CredentialCache(std::vector<std::unique_ptr<CredentialSource>> sources, const Clock& clock)
       : sources_(std::move(sources)), clock_(clock) {}
 
-  // kInvalidArgument when there are none anywhere; else errors as of CredentialSource::Load.
+  // kInvalidArgument if no source has credentials; otherwise errors of CredentialSource::Load().
   Result<Credentials> Get(std::stop_token stop);
-  // The server refused these: the next Get() asks for others, unless that has happened meanwhile.
+  // The server refused these: the next Get() loads new ones, unless they were replaced already.
   void Distrust(const Credentials& refused);
 
  private:
@@ -36,10 +37,10 @@ class CredentialCache {
   std::mutex mutex_;
   std::optional<Credentials> current_;
   bool is_refused_ = false;
-  WallTime renew_not_before_{};  // after a renewal that failed
+  WallTime renew_not_before_{};  // set after a renewal that failed or did not help
 };
 
-// Whether both are the same key and session.
+// Whether both have the same key and session.
 bool IsSame(const Credentials& a, const Credentials& b);
 
 }  // namespace holdfast::s3

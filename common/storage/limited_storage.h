@@ -1,4 +1,4 @@
-// Lets content pass no faster than it is told.
+// Limits the rate at which content is transferred.
 #pragma once
 
 #include <functional>
@@ -11,9 +11,9 @@
 
 namespace holdfast {
 
-// What is put waits before it goes out, what is got before it is handed on: over some seconds the
-// limits hold, within one a whole pack may pass. Names, sizes and removals count as nothing; locks
-// never wait, because others go by their age.
+// Put() waits before it sends, Get() before it returns. The limits hold over some seconds; within a
+// second a whole pack may pass. Names, sizes and removals do not count. Locks never wait, because
+// other programs judge them by their age.
 class LimitedStorage final : public Storage {
  public:
   LimitedStorage(std::unique_ptr<Storage> inner, RateLimits read, RateLimits write, Pause pause)

@@ -1,4 +1,5 @@
-// A directory of a local or mounted file system as Storage, laid out as restic's local backend.
+// A directory of a local or mounted file system as Storage, in the layout of restic's local
+// backend.
 #pragma once
 
 #include <mutex>
@@ -9,9 +10,9 @@
 
 namespace holdfast {
 
-// New files are written beside their final name as "<name>-tmp-<random>", synced and renamed.
-// Directories are 0700 and files end up 0400; where `config` is readable by its group, 0750 and
-// 0440 instead, which is how an administrator shares a repository.
+// New files are written next to their final name as "<name>-tmp-<random>", synced and renamed.
+// Directories are 0700 and files end up 0400. If `config` is readable by its group, these are 0750
+// and 0440 instead: this is how an administrator shares a repository.
 class PosixStorage final : public Storage {
  public:
   // REQUIRES: `root` is absolute.
@@ -26,7 +27,7 @@ class PosixStorage final : public Storage {
   Result<void> List(FileKind kind,
                     const std::function<Result<void>(const FileInfo&)>& visit) override;
   Result<void> Remove(const FileName& name) override;
-  // Files under the names that a put, of ours or of stock restic, writes to at first.
+  // Removes files with the temporary names that a put uses, ours or stock restic's.
   Result<Leftovers> RemoveLeftovers(const LeftoverSearch& search, const Permit& permit) override;
 
  private:
@@ -40,7 +41,7 @@ class PosixStorage final : public Storage {
 
   const std::string root_;
   std::mutex mutex_;
-  std::optional<Modes> modes_;  // known once there is a config
+  std::optional<Modes> modes_;  // known once `config` exists
 };
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// What goes with an "s3:" URL, as configuration and environment give it. Plain values.
+// Settings for an "s3:" URL from configuration and environment.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 
 namespace holdfast::s3 {
 
-// Environment variables by name: AWS_* and HOME, of which no other than AWS's own meaning is used.
+// Environment variables by name: AWS_* and HOME, with AWS's own meaning.
 using Variables = std::map<std::string, std::string, std::less<>>;
 
 enum class CredentialKind : std::uint8_t {
-  kAuto,  // the first that there is of: environment, web identity, file, instance metadata
+  kAuto,  // the first available of: environment, web identity, file, instance metadata
   kKeys,  // access_key_id and secret_access_key_file
   kEnvironment,
   kFile,
@@ -23,24 +23,24 @@ struct CredentialSettings {
   CredentialKind kind = CredentialKind::kAuto;
   std::string access_key_id = {};
   std::string secret_access_key_file = {};
-  std::string file = {};     // AWS's shared credentials file; empty: as the variables say
-  std::string profile = {};  // a section of it; empty: as the variables say, else "default"
+  std::string file = {};     // AWS's shared credentials file; empty: from the variables
+  std::string profile = {};  // a section in it; empty: from the variables, else "default"
   std::string role_arn = {};
   std::string web_identity_token_file = {};
-  std::string sts_url = {};  // empty: as the variables say, else AWS's of the region
+  std::string sts_url = {};  // empty: from the variables, else AWS's in the region
   Variables variables = {};
 };
 
-// How the bucket is named in requests: before the host's name, or as the path's first part.
+// Where requests name the bucket: in the host name, or as the first part of the path.
 enum class Style : std::uint8_t { kAuto, kPath, kVirtualHost };
 
 inline constexpr unsigned kConnectionsDefault = 5;
 inline constexpr unsigned kConnectionsMax = 64;
 
 struct Settings {
-  std::string region = {};  // empty: what the host's name or the variables say, else us-east-1
+  std::string region = {};  // empty: from the host name or the variables, else us-east-1
   Style style = Style::kAuto;
-  std::string ca_file = {};  // PEM; empty: what the system trusts
+  std::string ca_file = {};  // PEM; empty: the system's CAs
   unsigned connections = kConnectionsDefault;
   CredentialSettings credentials = {};
 };

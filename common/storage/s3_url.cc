@@ -16,7 +16,7 @@ bool IsAlphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// A name, an IPv4 address or an IPv6 address in brackets, and maybe a port.
+// A name, an IPv4 address or an IPv6 address in brackets, with an optional port.
 bool IsAuthority(std::string_view text) {
   std::string_view host = text;
   const std::size_t colon = text.rfind(':');
@@ -50,7 +50,7 @@ bool IsHostLabel(std::string_view name) {
          });
 }
 
-// Parts that servers or clients would take for something else, or cannot name.
+// Rejects parts that servers or clients would misinterpret or cannot name.
 bool IsPrefix(std::string_view prefix) {
   while (!prefix.empty()) {
     const std::size_t slash = prefix.find('/');
@@ -65,7 +65,7 @@ bool IsPrefix(std::string_view prefix) {
   return false;
 }
 
-// "s3.eu-central-1.amazonaws.com" says where it is.
+// "s3.eu-central-1.amazonaws.com" contains its region.
 std::string RegionOfHost(std::string_view host) {
   if (!host.ends_with(kAws)) return "";
   host.remove_suffix(kAws.size());
@@ -92,7 +92,7 @@ std::string RegionOf(std::string_view host, const Settings& settings) {
 }
 
 std::unexpected<Error> BadUrl(std::string_view url, std::string_view why) {
-  // What stands before an "@" may be a secret.
+  // The part before an "@" may be a secret.
   const bool may_show = url.find('@') == url.npos;
   return Fail(ErrorCode::kInvalidArgument,
               fmt::format("{} {}", may_show ? Quote(url) : "the S3 URL", why),
@@ -127,7 +127,7 @@ Result<Place> ParsePlace(std::string_view url, const Settings& settings) {
     prefix += '/';
   }
 
-  // A client leaves out the port that everybody expects, and so must what is signed.
+  // Clients omit the default port, so the signed host must omit it too.
   const std::string usual_port = scheme == "https" ? ":443" : ":80";
   if (authority.ends_with(usual_port)) authority.resize(authority.size() - usual_port.size());
   const std::string host = authority.substr(0, authority.rfind(':'));
@@ -136,7 +136,7 @@ Result<Place> ParsePlace(std::string_view url, const Settings& settings) {
   place.bucket = bucket;
   place.prefix = std::move(prefix);
   place.region = RegionOf(host, settings);
-  // One certificate covers one level of names: a bucket with a dot does not fit below it.
+  // A wildcard certificate covers one level of names, so a bucket with a dot does not match.
   const bool can_be_host =
       IsHostLabel(bucket) && (scheme == "http" || bucket.find('.') == bucket.npos);
   bool is_virtual = settings.style == Style::kVirtualHost;

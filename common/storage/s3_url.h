@@ -1,4 +1,4 @@
-// Where an "s3:" URL leads: which host is asked, and how a file is named in a request to it.
+// What an "s3:" URL refers to: the host, and how requests to it name a file.
 #pragma once
 
 #include <string>
@@ -10,19 +10,19 @@
 namespace holdfast::s3 {
 
 struct Place {
-  std::string location;   // "s3:https://host/bucket/prefix", for messages
-  std::string endpoint;   // "https://host:9000", or "https://bucket.host:9000"
-  std::string host;       // as the Host header has it: "bucket.host:9000"
-  std::string bucket;     // its name
+  std::string location;  // "s3:https://host/bucket/prefix", for messages
+  std::string endpoint;  // "https://host:9000", or "https://bucket.host:9000"
+  std::string host;      // as in the Host header: "bucket.host:9000"
+  std::string bucket;
   std::string base_path;  // "/bucket" or "", before "/" and a key
-  std::string prefix;     // what the keys begin with: "prefix/" or ""
+  std::string prefix;     // prefix of all keys: "prefix/" or ""
   std::string region;
 
   std::string PathOf(std::string_view key) const { return base_path + "/" + std::string(key); }
 };
 
-// "s3:https://host[:port]/bucket[/prefix]"; also "s3:http://...", and "s3:host/bucket" as stock
-// restic has it. kInvalidArgument for anything else, and for a bucket that the style cannot name.
+// "s3:https://host[:port]/bucket[/prefix]"; also "s3:http://...", and "s3:host/bucket" as in stock
+// restic. kInvalidArgument for anything else, and for a bucket that the style cannot name.
 Result<Place> ParsePlace(std::string_view url, const Settings& settings);
 
 }  // namespace holdfast::s3

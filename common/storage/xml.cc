@@ -19,7 +19,7 @@ bool IsNameByte(char c) {
 
 bool IsNameStart(char c) { return IsNameByte(c) && c != '-' && c != '.' && (c < '0' || c > '9'); }
 
-// What XML 1.0 lets into a document at all.
+// Characters that XML 1.0 allows.
 bool IsCharacter(std::uint32_t point) {
   return point == 0x9 || point == 0xa || point == 0xd || (point >= 0x20 && point <= 0xd7ff) ||
          (point >= 0xe000 && point <= 0xfffd) || (point >= 0x10000 && point <= 0x10ffff);
@@ -75,7 +75,7 @@ class XmlReader {
 
   void SkipSpaces() { at_ = std::min(text_.find_first_not_of(kSpaces, at_), text_.size()); }
 
-  // Spaces and comments.
+  // Skips spaces and comments.
   Result<void> SkipMisc() {
     for (;;) {
       SkipSpaces();
@@ -84,7 +84,7 @@ class XmlReader {
     }
   }
 
-  // Behind "<!--".
+  // After "<!--".
   Result<void> SkipComment() {
     const std::size_t end = text_.find("--", at_);
     if (end == text_.npos || text_.substr(end, 3) != "-->") return Bad("an unterminated comment");
@@ -100,7 +100,8 @@ class XmlReader {
     return text_.substr(begin, at_ - begin);
   }
 
-  // Behind "<": its name, attributes, content and end. The depth is bounded, so this may recurse.
+  // After "<": reads the name, attributes, content and end tag. The depth is limited, so recursion
+  // is safe.
   Result<void> ReadElement(XmlElement& element, std::size_t depth) {
     if (depth > kXmlDepthMax) return Bad("elements nested too deeply");
     if (++elements_ > kXmlElementsMax) return Bad("too many elements");
@@ -131,7 +132,7 @@ class XmlReader {
     }
   }
 
-  // Behind an element's name, up to ">" or "/>": then true.
+  // After an element's name: reads up to ">" (false) or "/>" (true).
   Result<bool> ReadAttributes() {
     for (;;) {
       const std::size_t before = at_;
@@ -154,7 +155,7 @@ class XmlReader {
     }
   }
 
-  // Behind "<![CDATA[".
+  // After "<![CDATA[".
   Result<void> ReadPlain(std::string& text) {
     const std::size_t end = text_.find("]]>", at_);
     if (end == text_.npos) return Bad("an unterminated CDATA section");
@@ -166,7 +167,7 @@ class XmlReader {
     return {};
   }
 
-  // One byte of text, or one entity.
+  // Reads one byte of text, or one entity.
   Result<void> ReadCharacter(std::string& text) {
     if (text_[at_] == '&') return ReadEntity(text);
     if (!IsPlainByte(text_[at_])) return Bad("a control character");

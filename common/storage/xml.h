@@ -1,6 +1,6 @@
-// A small and strict reader for the few XML answers of S3 and STS. What those never send is
-// refused: document types, entities of one's own, processing instructions, depths and counts beyond
-// any page of a list.
+// A small, strict parser for the few XML responses of S3 and STS. Refuses what these never send:
+// document types, custom entities, processing instructions, and depths and counts beyond any page
+// of a list.
 #pragma once
 
 #include <string>
@@ -12,22 +12,22 @@
 namespace holdfast::s3 {
 
 inline constexpr std::size_t kXmlDepthMax = 16;
-inline constexpr std::size_t kXmlElementsMax = 65'536;  // a page of 1000 files has 15 each at most
+inline constexpr std::size_t kXmlElementsMax = 65'536;  // a page has 1000 files of at most 15
 
-// One element; attributes and name spaces are checked for form and dropped.
+// One element. The syntax of attributes and namespaces is checked, but they are dropped.
 struct XmlElement {
-  std::string name;  // without a name space's prefix
-  std::string text;  // of this element itself, entities resolved; not that of its children
+  std::string name;  // without a namespace prefix
+  std::string text;  // of this element with entities resolved; without its children's text
   std::vector<XmlElement> children;
 
-  // The first child of that name; null when there is none.
+  // The first child with this name, or null.
   const XmlElement* Find(std::string_view child) const;
-  // Its text; empty when there is none.
+  // The text of that child, or empty.
   std::string_view TextOf(std::string_view child) const;
 };
 
-// The document's one element. kCorrupt, with the byte where it is, for everything that is not well
-// formed, and beyond the limits above.
+// Returns the root element. kCorrupt, with the byte offset, if the text is malformed or exceeds the
+// limits above.
 Result<XmlElement> ParseXml(std::string_view text);
 
 }  // namespace holdfast::s3

@@ -1,4 +1,4 @@
-// Everything about a file-like thing but its name and its content.
+// Attributes of a file, directory or similar object, without its name and content.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct ExtendedAttribute {
   bool operator==(const ExtendedAttribute&) const = default;
 };
 
-// A plain value. Times are what stat(2) gives; strings are raw bytes, not necessarily UTF-8.
+// Times are as in stat(2); strings are raw bytes, not necessarily UTF-8.
 struct Attributes {
   NodeType type = NodeType::kFile;
   std::uint32_t mode = 0;  // the low twelve bits of st_mode: permissions, setuid, setgid, sticky
@@ -35,10 +35,10 @@ struct Attributes {
   UnixTime ctime;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::string user;   // empty where the id has no name
-  std::string group;  // empty where the id has no name
+  std::string user;   // empty if the id has no name
+  std::string group;  // empty if the id has no name
   std::uint64_t inode = 0;
-  std::uint64_t device_id = 0;  // st_dev, tells hard links of different file systems apart
+  std::uint64_t device_id = 0;  // st_dev; distinguishes hard links on different file systems
   std::uint64_t links = 1;
   std::uint64_t size = 0;    // bytes; files only
   std::uint64_t device = 0;  // st_rdev; devices only

@@ -20,14 +20,14 @@ Json PartToJson(const PartManifest& part) {
   return json;
 }
 
-// What is no time makes the text no manifest.
+// An invalid time makes the manifest malformed.
 Result<WallTime> TimeFromJson(const Json& json) {
   Result<WallTime> time = ParseTime(json.get<std::string>());
   if (time) return time;
   return Fail(ErrorCode::kCorrupt, "manifest is malformed: " + time.error().message());
 }
 
-// The JSON library would convert any number, also one that no count can be.
+// The JSON library would convert any number, even one that cannot be a count.
 Result<std::uint64_t> CountFromJson(const Json& json, const char* name) {
   const auto count = json.find(name);
   if (count == json.end()) return 0;
@@ -59,7 +59,7 @@ Missing MissingFromJson(const Json& json) {
   return {json.value("what", ""), json.value("reason", ""), json.value("remedy", "")};
 }
 
-// Reads what EncodeManifest writes; nlohmann's exceptions mean that the text is none of ours.
+// Reads what EncodeManifest() writes. Throws nlohmann's exceptions if the manifest is malformed.
 Result<Manifest> FromJson(const Json& json) {
   using Texts = std::map<std::string, std::string>;
   Manifest manifest;
@@ -96,8 +96,7 @@ Result<Manifest> FromJson(const Json& json) {
   return manifest;
 }
 
-// Of a text of any format: all formats have this field, so that an old program can say why it
-// stops.
+// All formats have this field, so that an old program can say why it refuses a newer manifest.
 Result<void> CheckVersion(const Json& json) {
   if (!json.is_object()) return Fail(ErrorCode::kCorrupt, "manifest is not a JSON object");
   const auto version = json.find("format_version");
@@ -114,7 +113,7 @@ Result<void> CheckVersion(const Json& json) {
   return {};
 }
 
-// The parser recurses; a manifest is four levels deep.
+// Guards the recursive parser. A valid manifest is four levels deep.
 bool IsTooDeep(std::string_view text) {
   constexpr int kDepthMax = 64;
   int depth = 0;

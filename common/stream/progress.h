@@ -1,4 +1,4 @@
-// How far long work is. The worker counts, whoever shows it reads; neither waits for the other.
+// Progress of long work. The worker counts and the display reads, without waiting for each other.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@
 
 namespace holdfast {
 
-// Safe to use from several threads. Totals are 0 where unknown.
+// Safe to use from several threads. Totals are 0 if unknown.
 class Progress {
  public:
   void SetPhase(std::string phase) {
@@ -19,15 +19,15 @@ class Progress {
     std::lock_guard lock(mutex_);
     return phase_;
   }
-  // Content that was found where it belongs, so that nothing was read or moved.
+  // Counts content that was already in place, so that nothing was read or moved.
   void AddUnchanged(std::uint64_t count) {
-    // In this order a reader never takes them for moved.
+    // In this order a reader never counts these bytes as moved.
     bytes_unchanged += count;
     bytes += count;
   }
   std::atomic<std::uint64_t> items{0};
   std::atomic<std::uint64_t> bytes{0};            // moved or found unchanged
-  std::atomic<std::uint64_t> bytes_unchanged{0};  // of these
+  std::atomic<std::uint64_t> bytes_unchanged{0};  // included in `bytes`
   std::atomic<std::uint64_t> items_total{0};
   std::atomic<std::uint64_t> bytes_total{0};
 

@@ -12,10 +12,10 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kBlock = 512;
-// Longer records than these are nobody's.
+// Limit for the pax records of one entry.
 constexpr std::uint64_t kRecordsMax = 8U << 20;
 constexpr std::uint64_t kContentMax = std::uint64_t{1} << 62;
-constexpr std::size_t kShownBytesMax = 200;  // of a text that anybody may have written
+constexpr std::size_t kShownBytesMax = 200;  // of untrusted text
 
 using Block = std::array<std::uint8_t, kBlock>;
 
@@ -23,7 +23,7 @@ std::unexpected<Error> Corrupt(std::string message) {
   return Fail(ErrorCode::kCorrupt, std::move(message));
 }
 
-// Places in ustar's header.
+// Fields of ustar's header.
 struct Field {
   std::size_t begin;
   std::size_t length;
@@ -67,7 +67,7 @@ bool HasRightChecksum(const Block& block) {
   return said && *said == sum;
 }
 
-// What pax records say of the entry after them.
+// What pax records say about the next entry.
 struct Records {
   std::optional<std::string> path;
   std::optional<std::string> target;
@@ -96,7 +96,7 @@ Result<void> TakeRecord(std::string_view key, std::string_view value, Records& r
   return {};
 }
 
-// "LENGTH KEY=VALUE\n", one after another; the length counts itself.
+// Records of the form "LENGTH KEY=VALUE\n"; the length includes itself.
 Result<void> ParseRecords(std::string_view text, Records& records) {
   while (!text.empty()) {
     std::size_t length = 0;

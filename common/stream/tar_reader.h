@@ -1,4 +1,4 @@
-// Reads the archives that TarWriter writes, piece by piece, and trusts nothing in them.
+// Reads archives that TarWriter wrote, as a stream, and trusts nothing in them.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,28 @@
 namespace holdfast {
 
 struct TarEntry {
-  char type = '0';     // ustar's: '0' file, '1' another name of a file, '2' symlink, '3' and '4'
-                       // devices, '5' directory, '6' fifo; 'g': a comment that belongs to no entry
-  std::string path;    // as it stands there, without the slash that a directory's ends in
+  char type = '0';     // ustar's: '0' file, '1' hard link, '2' symlink, '3' and '4' devices,
+                       // '5' directory, '6' fifo; 'g': a comment that belongs to no entry
+  std::string path;    // as in the archive, but without a directory's trailing slash
   std::string target;  // of '1' and '2'
   std::uint64_t size = 0;
   std::string comment;
 };
 
-// ustar with pax records, no other dialect. Used by one thread.
+// Supports only ustar with pax records. Used by one thread.
 class TarReader {
  public:
-  // Up to as many bytes as there is room for; 0 at the end.
+  // Reads up to the buffer's size and returns the number of bytes; 0 at the end.
   using Read = std::function<Result<std::size_t>(std::span<std::uint8_t>)>;
   explicit TarReader(Read read) : read_(std::move(read)) {}
 
-  // nullopt at the end of the archive, once the stream has ended and nothing but zeros stood behind
-  // it. kCorrupt for what is torn or no archive, kUnsupported for other dialects. REQUIRES: the
-  // content of the entry before was read.
+  // The next entry; nullopt at the end of the archive, if only zeros follow until the stream ends.
+  // kCorrupt for a torn or malformed archive, kUnsupported for other dialects of tar. REQUIRES: the
+  // previous entry's content was read.
   Result<std::optional<TarEntry>> Next();
-  // The next bytes of the entry's content, all that there is room for. REQUIRES: there are so many.
+  // Fills `buffer` with the next bytes of the entry's content. REQUIRES: buffer.size() <= left().
   Result<void> Data(std::span<std::uint8_t> buffer);
-  // Bytes of content that were not read yet.
+  // Bytes of the entry's content that were not read yet.
   std::uint64_t left() const { return left_; }
 
  private:
@@ -45,7 +45,7 @@ class TarReader {
 
   const Read read_;
   std::uint64_t left_ = 0;
-  std::uint64_t padding_ = 0;  // behind the content
+  std::uint64_t padding_ = 0;  // after the content
 };
 
 }  // namespace holdfast

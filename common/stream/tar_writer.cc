@@ -13,10 +13,10 @@ namespace holdfast {
 namespace {
 
 constexpr std::size_t kBlockBytes = 512;
-// What tar reads at once; archives are filled up to it.
+// tar's record size; archives are padded to it.
 constexpr std::size_t kRecordBytes = 20 * kBlockBytes;
 constexpr std::size_t kNameBytesMax = 100;
-constexpr std::size_t kOwnerBytesMax = 31;  // and a zero byte
+constexpr std::size_t kOwnerBytesMax = 31;  // without the terminating zero
 constexpr std::uint64_t kSizeMax = (1ULL << 33) - 1;
 constexpr std::uint64_t kIdMax = (1ULL << 21) - 1;
 
@@ -46,7 +46,7 @@ void PutText(std::array<char, kSize>& field, std::string_view text) {
   std::copy_n(text.data(), std::min(text.size(), kSize), field.data());
 }
 
-// REQUIRES: it fits.
+// REQUIRES: `number` fits.
 template <std::size_t kSize>
 void PutNumber(std::array<char, kSize>& field, std::uint64_t number) {
   PutText(field, fmt::format("{:0{}o}", number, kSize - 1));
@@ -60,7 +60,7 @@ void PutChecksum(Header& header) {
   PutText(header.checksum, fmt::format("{:06o}", sum) + '\0');
 }
 
-// "LENGTH KEY=VALUE\n", where the length counts itself.
+// "LENGTH KEY=VALUE\n"; the length includes itself.
 void AddRecord(std::string& records, std::string_view key, std::string_view value) {
   const std::size_t rest = key.size() + value.size() + 3;
   std::size_t length = rest + 1;
@@ -72,7 +72,7 @@ void AddRecord(std::string& records, std::string_view key, std::string_view valu
   records += '\n';
 }
 
-// "-1.25": of a time before 1970 the fraction counts down, too.
+// Before 1970 the fraction is negative, too: "-1.25".
 std::string PaxTime(const UnixTime& time) {
   std::int64_t seconds = time.seconds;
   std::uint32_t nanoseconds = time.nanoseconds;
@@ -89,7 +89,7 @@ std::string PaxTime(const UnixTime& time) {
 std::string PaxRecords(const std::string& name, const std::string& target,
                        const Attributes& attributes, std::uint64_t size, std::string_view comment) {
   std::string records;
-  // Names are bytes; else a reader would take them for UTF-8.
+  // Names are raw bytes; without "hdrcharset" a reader would treat them as UTF-8.
   const auto is_ascii = [](const std::string& text) {
     return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   };

@@ -1,4 +1,4 @@
-// A tar archive, written as it comes: POSIX.1-2001 (pax), which every tar of today reads.
+// Writes a tar archive as a stream: POSIX.1-2001 (pax), which every current tar reads.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@
 
 namespace holdfast {
 
-// What an entry may have besides.
+// Optional properties of an entry.
 struct TarExtras {
-  std::string_view link_to = {};  // a path before: this file is another name of that one
-  std::string_view comment = {};  // for who knows of it; programs that unpack pass over it
+  std::string_view link_to = {};  // path of an earlier entry that the file is a hard link to
+  std::string_view comment = {};  // ignored by programs that unpack the archive
 };
 
-// What the entry of such a node has for its type. tar knows no sockets: theirs is a Comment().
+// The type of a node's entry. tar does not know sockets: they are written by Comment().
 constexpr char TarTypeOf(NodeType type) {
   switch (type) {
     case NodeType::kFile:
@@ -41,23 +41,23 @@ constexpr char TarTypeOf(NodeType type) {
 }
 
 // Fields that ustar's header cannot hold (long names, nanoseconds, large numbers, extended
-// attributes) stand in pax records before it. Used by one thread.
+// attributes) are written in pax records before it. Used by one thread.
 class TarWriter {
  public:
-  // Told of the archive's bytes piece by piece; its error is that of the call that caused it.
+  // Receives the archive's bytes piece by piece. The call that caused an error returns it.
   using Write = std::function<Result<void>(ByteView)>;
   explicit TarWriter(Write write) : write_(std::move(write)) {}
 
-  // The next entry, a path without a slash at either end. After a file's come `attributes.size`
-  // bytes of Data(), after another name's none. kUnsupported for a socket; kCorrupt when the file
-  // before got less.
+  // Begins an entry; `path` has no slash at either end. Data() must follow with `attributes.size`
+  // bytes for a file, and with none for a hard link. kUnsupported for a socket; kCorrupt if the
+  // previous file is incomplete.
   Result<void> Begin(const std::string& path, const Attributes& attributes,
                      const TarExtras& extras = {});
-  // A comment that belongs to no entry. kCorrupt as above.
+  // Writes a comment that belongs to no entry. kCorrupt as above.
   Result<void> Comment(std::string_view text);
-  // kCorrupt for more than the file is to have.
+  // kCorrupt if the file would exceed its size.
   Result<void> Data(ByteView bytes);
-  // The end of the archive. kCorrupt as above.
+  // Ends the archive. kCorrupt as above.
   Result<void> Finish();
 
  private:
@@ -66,9 +66,9 @@ class TarWriter {
   Result<void> Block(ByteView bytes);
 
   const Write write_;
-  std::string path_;         // of the file that is being written
-  std::uint64_t left_ = 0;   // of its content
-  std::uint64_t bytes_ = 0;  // of the archive so far
+  std::string path_;         // of the current file
+  std::uint64_t left_ = 0;   // bytes of its content still to come
+  std::uint64_t bytes_ = 0;  // written so far
 };
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
-// Freshness: that what an agent believes of its controller and of the time is current. A restore
-// needs it. Rules: docs/protocol.md#freshness.
+// Freshness: whether an agent's view of its controller and of the time is current. Restores need
+// it. Rules: docs/protocol.md#freshness.
 #pragma once
 
 #include <chrono>
@@ -17,10 +17,10 @@
 namespace holdfast::trust {
 
 inline constexpr std::chrono::milliseconds kFreshLife = std::chrono::hours(1);
-// An answer counts for restores when it was asked for no longer ago than this.
+// Restores need an answer that was requested at most this long ago.
 inline constexpr std::chrono::milliseconds kFreshAgeMax = std::chrono::minutes(5);
 
-// The agent that orders are for.
+// The agent that an order or an answer is for.
 struct AgentIdentity {
   std::string node;
   std::uint64_t incarnation = 0;
@@ -29,35 +29,34 @@ struct AgentIdentity {
 // REQUIRES: a nonce of kNonceBytes.
 Bytes SignFresh(const v1::Fresh& fresh, const crypto::SigningKey& controller_key);
 
-// The controller's answer to the `nonce` of `agent`, for the root document in force: take a newer
-// one that came along first. kDenied for a signature that is none, another cluster's, agent's or
-// nonce's, a life beyond kFreshLife, one that has ended, and another version of the root document.
+// Verifies the controller's answer to the `nonce` of `agent`. The answer must be for the root
+// document in force, so accept a newer document that came with it first. kDenied for an invalid
+// signature, the wrong cluster, agent, nonce or root version, a life beyond kFreshLife, or an
+// expired answer.
 //
-// For who did not ask itself (a second verifier that is handed the answer): `nonce` empty takes
-// any.
+// An empty `nonce` accepts any. It is for a second verifier that did not request the answer itself.
 Result<v1::Fresh> VerifyFresh(ByteView envelope, const RootDocument& root,
                               const AgentIdentity& agent, ByteView nonce, WallTime now);
 
-// What the checks of a plan want to know.
+// Input of a plan's checks.
 struct Freshness {
-  std::optional<std::chrono::nanoseconds> age;  // since the newest good answer was asked for
+  std::optional<std::chrono::nanoseconds> age;  // since the newest valid answer was requested
   bool is_clock_suspect = false;
 };
 
-// Of an answer that was handed over after VerifyFresh without a nonce: its age by the calendar
-// alone.
+// Of an answer that was verified without a nonce: its age by the calendar alone.
 Freshness FreshnessOf(const v1::Fresh& fresh, WallTime now);
 
-// The newest answer to a question of one's own.
+// The newest answer to this agent's own request.
 struct OwnAnswer {
-  Instant asked_boot;        // when the question went out, by the clock since boot
-  WallTime asked;            // and by the calendar
+  Instant asked_boot;        // when it was requested, by the clock since boot
+  WallTime asked;            // the same by the calendar
   WallTime controller_time;  // now_ms of the answer
 };
-// An answer's age counts by the clock that makes it older: each can miss time that the other saw.
-// The clock is suspect when it is behind `latest`, the latest time that it ever showed, or behind
-// the answer's by more than the allowance. What the controller says is never part of `latest`: a
-// thief's word would stay when the key is long dead.
+// The age is the longer one by the two clocks, because each can miss time that the other counted.
+// The clock is suspect if it is earlier, by more than the allowance, than `latest`, the latest time
+// that it ever showed, or than the answer's time. `latest` never includes a time from the
+// controller: a time signed with a stolen key would outlast the key.
 Freshness FreshnessOf(const std::optional<OwnAnswer>& answer, WallTime latest, Instant boot,
                       WallTime now);
 

@@ -24,8 +24,8 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The file in full under its temporary name, then under its own unless that is taken: link(2), in
-// difference to rename(2), never replaces.
+// Writes the file under a temporary name, then links it to `path`. Unlike rename(2), link(2) never
+// replaces a file.
 Result<void> FillAndLink(int fd, const std::string& temporary, const std::string& path,
                          ByteView content, unsigned mode) {
   HF_TRY(WriteAll(fd, content, path));
@@ -37,7 +37,7 @@ Result<void> FillAndLink(int fd, const std::string& temporary, const std::string
               "move it away first; a lost key cannot be recreated");
 }
 
-// The file that was looked at is the one that is read, so by its descriptor.
+// Checks and reads by descriptor, so both see the same file.
 Result<Secret> ReadPrivate(const std::string& path) {
   HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY));
   struct stat status {};
@@ -65,7 +65,7 @@ Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode
   Fd fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.is_open()) return Fail(ErrnoError(errno, "create " + Quote(path)));
   Result<void> linked = FillAndLink(fd.get(), temporary, path, content, mode);
-  (void)unlink(temporary.c_str());  // a name too many does no harm to the file
+  (void)unlink(temporary.c_str());  // a leftover name does not harm the file
   HF_TRY(std::move(linked));
   return SyncDirectory(ParentOf(path));
 }

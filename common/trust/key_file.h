@@ -1,5 +1,5 @@
-// Signing keys and root documents as files: made whole, never over one that is there, private ones
-// closed to everybody else.
+// Signing keys and root documents as files. Creation is atomic and never replaces an existing file.
+// Only the owner can read private keys.
 #pragma once
 
 #include <functional>
@@ -13,22 +13,22 @@
 
 namespace holdfast::trust {
 
-// Durable when it returns. kAlreadyExists when there is anything at `path`, which stays as it is;
-// after any error there is nothing new.
+// Creates the whole file or nothing; durable when it returns. kAlreadyExists if anything exists at
+// `path`, which is left unchanged.
 Result<void> CreateFile(const std::string& path, ByteView content, unsigned mode);
 
-// PKCS#8 in PEM with mode 0600; encrypted when the passphrase is not empty. Errors as CreateFile's,
-// and kInvalidArgument for a passphrase beyond crypto::kPassphraseBytesMax.
+// PKCS#8 in PEM, mode 0600; encrypted unless the passphrase is empty. Errors as CreateFile(), and
+// kInvalidArgument for a passphrase longer than crypto::kPassphraseBytesMax.
 Result<void> CreateSigningKeyFile(const std::string& path, const crypto::SigningKey& key,
                                   const Secret& passphrase, Random& random);
-// PEM with mode 0644. Errors as CreateFile's.
+// PEM, mode 0644. Errors as CreateFile().
 Result<void> CreatePublicKeyFile(const std::string& path, const crypto::PublicKey& key);
 
-// Asked once, and only for a key that is encrypted.
+// Called once, and only for an encrypted key.
 using AskPassphrase = std::function<Result<Secret>()>;
 
-// kDenied when others than owner and group may read the file (systemd shows credentials as readable
-// by the group), or its passphrase is missing or wrong.
+// kDenied if others may access the file or its group may write it (systemd's credentials are
+// readable by the group), or if its passphrase is missing or wrong.
 Result<crypto::SigningKey> ReadSigningKeyFile(const std::string& path,
                                               const AskPassphrase& ask_passphrase = {});
 Result<crypto::PublicKey> ReadPublicKeyFile(const std::string& path);

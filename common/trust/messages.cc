@@ -23,7 +23,7 @@ bool IsKnownValue(const FieldDescriptor& field, int number) {
   return field.enum_type()->FindValueByNumber(number) != nullptr;
 }
 
-// The first thing in one field that this version does not know.
+// Describes the first thing in a field that this version does not know.
 std::optional<std::string> StrangeIn(const Message& message, const FieldDescriptor& field);
 
 std::optional<std::string> StrangeIn(const Message& message) {
@@ -63,8 +63,7 @@ std::optional<std::string> StrangeIn(const Message& message, const FieldDescript
   return std::nullopt;
 }
 
-// Libraries do not log: what is wrong with a message stands in the Error. Protobuf would also write
-// it to the standard error.
+// Libraries do not log; the Error says what is wrong. Protobuf would also write to standard error.
 void SilenceProtobuf() {
   [[maybe_unused]] static const auto previous = google::protobuf::SetLogHandler(nullptr);
 }

@@ -1,4 +1,4 @@
-// Protobuf messages as bytes, strictly: nothing that this version does not know gets through.
+// Strict encoding of Protobuf messages: what this version does not know is refused.
 // docs/protocol.md#trust.
 #pragma once
 
@@ -17,9 +17,9 @@ inline constexpr int kMessageDepthMax = 16;
 
 Bytes EncodeMessage(const google::protobuf::Message& message);
 
-// Replaces what `out` holds. kCorrupt when the bytes are no such message, are nested deeper than
-// kMessageDepthMax, or hold a field or an enum value that this version does not know, at any depth;
-// `what` names the message in the error. `out` then holds what could be read.
+// Replaces the content of `out`. kCorrupt if the bytes are not such a message, are nested deeper
+// than kMessageDepthMax, or have a field or enum value that this version does not know, at any
+// depth. `what` names the message in the error. On failure, `out` holds what could be read.
 Result<void> DecodeMessage(ByteView bytes, std::string_view what, google::protobuf::Message& out);
 
 }  // namespace holdfast::trust

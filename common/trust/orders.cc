@@ -114,7 +114,7 @@ v1::OrderKind KindOf(const v1::Plan& plan) {
     case v1::Plan::kRestore:
       if (plan.restore().has_staging()) return v1::ORDER_KIND_RESTORE;
       if (plan.restore().has_in_place()) return v1::ORDER_KIND_RESTORE_IN_PLACE;
-      // It may replace what lives, so it asks for as much.
+      // It may replace live data, so it needs the same rights.
       if (plan.restore().has_named()) return v1::ORDER_KIND_RESTORE_IN_PLACE;
       break;
     case v1::Plan::ORDER_NOT_SET:

@@ -1,4 +1,4 @@
-// What a plan orders: its kind, its names, and the form that any plan must have.
+// What a plan orders: its kind, its sources and repositories, and the form of a valid plan.
 // docs/protocol.md#order-of-checks, row "decode".
 #pragma once
 
@@ -18,33 +18,33 @@ namespace holdfast::trust {
 
 inline constexpr std::size_t kPlanIdBytes = 16;
 inline constexpr std::size_t kNonceBytes = 16;
-// Two clocks may differ by so much and agree on what time it is.
+// Tolerated difference between two clocks.
 inline constexpr std::chrono::milliseconds kClockAllowance = std::chrono::seconds(120);
 inline constexpr std::chrono::milliseconds kPlanLifeMax = std::chrono::hours(24);
 
-// Milliseconds since 1970, as messages carry times; the year 2255, as WallTime ends in 2262.
+// Milliseconds since 1970, as in messages. The maximum is in 2255; WallTime ends in 2262.
 inline constexpr std::int64_t kUnixMillisecondsMax = 9'000'000'000'000;
 std::int64_t UnixMilliseconds(WallTime time);
 
 // ORDER_KIND_UNSPECIFIED for a plan without an order, or a restore without a target.
 v1::OrderKind KindOf(const v1::Plan& plan);
-// "restore in place": as people read it.
+// "restore in place", for messages.
 std::string_view OrderKindText(v1::OrderKind kind);
 bool IsRestore(v1::OrderKind kind);
 
-// A source that an order is about, and the repository that goes with it.
+// A source that an order names, with its repository.
 struct OrderedSource {
   std::string source;      // "kind/name"
-  std::string repository;  // empty where the order names none (probe)
+  std::string repository;  // empty if the order names none (probe)
 };
-// In the order of the plan; a probe of all sources names none.
+// In the order of the plan; empty for a probe of all sources.
 std::vector<OrderedSource> SourcesOf(const v1::Plan& plan);
-// The repository of orders that are about no source (verify, inventory); else empty.
+// The repository of orders without a source (verify, inventory); empty for others.
 std::string RepositoryAlone(const v1::Plan& plan);
 
-// Fills `out` with what can be read, also when it fails. kCorrupt for bytes that are no plan,
-// unknown fields and values, no order, ids of the wrong length, an empty name, a run that is no
-// ULID.
+// Fills `out` with what can be read, even on failure. kCorrupt for bytes that are not a plan,
+// unknown fields and values, no order, node or sequence, ids of the wrong length, or a run that is
+// not a ULID.
 Result<void> ParsePlan(ByteView payload, v1::Plan& out);
 
 }  // namespace holdfast::trust

@@ -1,6 +1,5 @@
-// The table behind CheckPlan (plan_verifier.h): one row per check of
-// docs/protocol.md#order-of-checks. Of interest to who adds a check, and to the tests that take one
-// out.
+// The table used by CheckPlan() (plan_verifier.h): one row per check of
+// docs/protocol.md#order-of-checks. Only for adding a check, and for tests that remove one.
 #pragma once
 
 #include <optional>
@@ -17,8 +16,8 @@
 
 namespace holdfast::trust {
 
-// One plan on its way through the table. Reads envelope and plan when they are first asked for, so
-// it is the table's order that keeps a payload unread until its signature was verified.
+// A plan during its checks. Parses envelope and plan on first use, so the table's order ensures
+// that a payload is parsed only after its signature was verified.
 class Examination {
  public:
   // Both must outlive the object.
@@ -27,23 +26,23 @@ class Examination {
   ByteView bytes() const { return bytes_; }
   const PlanContext& context() const { return context_; }
 
-  // What could be read of it, even when ...Form() says that it is not as it must be.
+  // What could be parsed, even if EnvelopeForm() or PlanForm() fails.
   const Envelope& envelope();
   Result<void> EnvelopeForm();
   const v1::Plan& plan();
   Result<void> PlanForm();
   v1::OrderKind kind() { return KindOf(plan()); }
-  // Of the envelope's payload.
+  // SHA-256 of the envelope's payload.
   const crypto::Digest& hash();
-  // What the guard says of the plan.
+  // The guard's verdict on the plan.
   ReplayVerdict Replay();
 
-  // What checks found out, for those after them.
+  // Results of checks, for later ones.
   std::optional<crypto::KeyId> controller_key;
   std::vector<std::string> operators;
   bool fresh_answer_helps = false;
 
-  // All that is known by now, for whoever asked.
+  // What is known so far, for the caller.
   CheckedPlan Describe();
 
  private:
@@ -64,7 +63,7 @@ struct PlanCheck {
 
 std::span<const PlanCheck> PlanChecks();
 
-// Runs the checks in order and stops at the first that refuses.
+// Runs the checks in order until one refuses.
 CheckedPlan RunPlanChecks(std::span<const PlanCheck> checks, ByteView envelope,
                           const PlanContext& context);
 

@@ -1,6 +1,10 @@
-// Whether a plan may be obeyed: the ordered table of checks of docs/protocol.md#order-of-checks.
-// Pure: no I/O, no clock of its own, the same answer for the same input; so the agent and the
-// restore helper can each ask it, each with its own memory of plans.
+// Whether an agent may obey a plan: the ordered table of checks of
+// docs/protocol.md#order-of-checks. Pure: no I/O, no clock, the same answer for the same input. So
+// the agent and the restore helper can each call it, with separate records of known plans.
+//
+// This room decides who may order what. An envelope (envelope.h) carries signed bytes,
+// root_document.h says which keys count, orders.h and plan_checks.h say what a plan may contain,
+// replay_guard.h remembers executed plans. No code here sends, stores or executes anything.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +22,11 @@
 
 namespace holdfast::trust {
 
-// What a verifier knows. Everything is borrowed and must outlive the call.
+// Input of a verifier. Everything is borrowed and must outlive the call.
 struct PlanContext {
   const RootDocument& root;
   const AgentIdentity& agent;
-  std::uint64_t epoch_highest = 0;  // of all controllers that were ever believed
+  std::uint64_t epoch_highest = 0;  // of all controllers ever accepted
   WallTime now{};
   Freshness freshness;
   const ReplayGuard& guard;
@@ -30,29 +34,29 @@ struct PlanContext {
 };
 
 struct Refusal {
-  std::string check;  // its name in the table
+  std::string check;  // the check's name in the table
   std::string message;
   std::string hint;
-  // A restore that lacks nothing but a recent answer of the controller: ask, then check again.
+  // A restore that needs only a recent answer of the controller: request one, then check again.
   bool fresh_answer_helps = false;
 };
 
-// What is known of a plan after the checks, as far as they came.
+// What is known of a plan, as far as the checks got.
 struct CheckedPlan {
-  // None: the plan is to be obeyed, unless known_already.
+  // nullopt: obey the plan, unless known_already.
   std::optional<Refusal> refusal;
-  // Accepted before with the same bytes; answer with what became of it and start nothing. Holds
-  // whatever has changed since: such a plan is not refused for its age, or an epoch that went on.
+  // The same bytes were accepted before: answer with the outcome and start nothing. Such a plan is
+  // not refused, even if it has expired or the epoch has changed.
   bool known_already = false;
-  // The checks `size` to `node` passed: a controller means it for this node. Without it `plan` may
-  // be empty, and what it says is nobody's word.
+  // The checks `size` to `node` passed: a controller made the plan for this node. Otherwise `plan`
+  // may be empty, and nothing in it can be trusted.
   bool is_authentic = false;
-  v1::Plan plan;  // empty unless a controller has signed it
+  v1::Plan plan;  // empty unless signed by a controller
   v1::OrderKind kind = v1::ORDER_KIND_UNSPECIFIED;
-  Bytes payload;                       // as signed; empty when the bytes are no envelope
-  std::optional<crypto::Digest> hash;  // SHA-256 of the payload, when there is one
+  Bytes payload;                       // as signed; empty if the bytes are not an envelope
+  std::optional<crypto::Digest> hash;  // SHA-256 of the payload, if any
   crypto::KeyId controller_key{};
-  std::vector<std::string> operators;  // persons who stand for it, each once
+  std::vector<std::string> operators;  // persons with a valid signature, each once
 };
 
 CheckedPlan CheckPlan(ByteView envelope, const PlanContext& context);

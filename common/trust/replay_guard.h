@@ -1,4 +1,4 @@
-// That no plan starts twice. docs/protocol.md#order-of-checks, row "replay".
+// Ensures that no plan starts twice. docs/protocol.md#order-of-checks, row "replay".
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@
 namespace holdfast::trust {
 
 enum class ReplayVerdict : std::uint8_t {
-  kNew,         // neither its id nor its sequence is known, and it is above the floor
+  kNew,         // unknown id and sequence, above the floor
   kKnown,       // accepted before, with the same bytes
-  kOtherBytes,  // its id or its sequence belongs to other bytes
-  kBelowFloor,  // not known, and not above the highest sequence that was forgotten
+  kOtherBytes,  // its id or its sequence belongs to a plan with other bytes
+  kBelowFloor,  // unknown, and not above the highest sequence that was forgotten
 };
 
-// What a verifier remembers of the plans it accepted. Sequences count per controller key.
+// The plans that a verifier has accepted. Sequences count per controller key.
 class ReplayGuard {
  public:
   virtual ~ReplayGuard() = default;
@@ -29,7 +29,7 @@ class ReplayGuard {
                               std::uint64_t sequence, const crypto::Digest& hash) const = 0;
 };
 
-// A guard in memory: the rules, for whoever keeps the records. One thread at a time.
+// A guard in memory. It has the rules; its owner stores the records. One thread at a time.
 class KnownPlans final : public ReplayGuard {
  public:
   struct Record {
@@ -43,12 +43,12 @@ class KnownPlans final : public ReplayGuard {
   ReplayVerdict Judge(const crypto::KeyId& controller_key, ByteView plan_id, std::uint64_t sequence,
                       const crypto::Digest& hash) const override;
 
-  // REQUIRES: Judge() says kNew or kKnown of it.
+  // REQUIRES: Judge() returns kNew or kKnown for it.
   void Add(Record record);
-  // A floor that was kept; it only rises.
+  // Sets a floor that was stored. Floors only rise.
   void RaiseFloor(const crypto::KeyId& controller_key, std::uint64_t floor);
-  // Forgets what expired kPlanLifeMax and the allowance ago, and raises the floors to it. Returns
-  // how many.
+  // Forgets plans that expired more than kPlanLifeMax and the allowance ago, and raises the floors
+  // to their sequences. Returns how many.
   std::size_t Forget(WallTime now);
 
   const std::map<std::string, Record>& records() const { return records_; }

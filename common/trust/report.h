@@ -1,5 +1,5 @@
-// What an agent answers, signed by itself and chained to what it said before, so that no report can
-// be forged or dropped unseen. proto/holdfast/v1/plan.proto, message Report.
+// An agent's answers, signed by the agent and chained, so that none can be forged, or dropped
+// unnoticed. proto/holdfast/v1/plan.proto, message Report.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,10 @@ namespace holdfast::trust {
 
 struct SignedReport {
   Bytes envelope;
-  crypto::Digest hash{};  // of the payload: `previous` of the next one
+  crypto::Digest hash{};  // of the payload; `previous` of the next report
 };
 
-// kInvalidArgument for a report that the controller would refuse by its form, or that is larger
-// than a megabyte.
+// kInvalidArgument for a malformed report, or one larger than 1 MiB.
 Result<SignedReport> SignReport(const v1::Report& report, const crypto::SigningKey& agent_key);
 
 struct VerifiedReport {
@@ -26,9 +25,9 @@ struct VerifiedReport {
   crypto::Digest hash{};
 };
 
-// kDenied when it is not signed by `agent_key` alone; kCorrupt when it is not a report, has no
-// outcome, ids of the wrong length, or no place in a chain. Whose it is and whether it is the next
-// one is the caller's to compare.
+// kDenied unless it is signed by `agent_key` alone. kCorrupt if it is not a report, has no outcome,
+// ids of the wrong length, or no valid place in the chain. The caller checks which agent it is
+// from, and whether it is the next one.
 Result<VerifiedReport> VerifyReport(ByteView envelope, const crypto::PublicKey& agent_key);
 
 }  // namespace holdfast::trust

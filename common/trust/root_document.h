@@ -1,5 +1,5 @@
-// Who has which role in a cluster, as all have agreed: a document signed by a number of persons,
-// whose next version only they can make. Form and rules: docs/protocol.md#trust.
+// The keys of a cluster and their roles: a document signed by several persons, who alone can make
+// its next version. Form and rules: docs/protocol.md#trust.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +18,24 @@
 
 namespace holdfast::trust {
 
-// One signature more than operators: the controller's own.
+// One of a plan's signatures is the controller's.
 inline constexpr unsigned kOperatorsMax = kSignaturesMax - 1;
-// So that the old persons and the new ones fit one envelope, also when all are others.
+// The signatures of old and new persons must fit into one envelope, even if all persons change.
 inline constexpr unsigned kRootThresholdMax = kSignaturesMax / 2;
 
-// How many operators a kind of order needs in any cluster; a root document only raises it.
+// The minimum of operators for a kind of order in any cluster; a root document can only raise it.
 unsigned OperatorsFloor(v1::OrderKind kind);
 
-// "operator", "controller": for messages.
+// "operator", "controller", for messages.
 std::string_view RoleText(v1::Role role);
 
-// kInvalidArgument for a document that no agent would take: another format, no ULID, versions or
-// times that make no sense, a key twice or in two roles, fewer persons than a threshold asks for,
-// a threshold below its floor.
+// kInvalidArgument for a document that no agent accepts: another format, no ULID, invalid versions
+// or times, a key twice or in two roles, fewer persons than a threshold, or a threshold below its
+// minimum.
 Result<void> CheckRootForm(const v1::RootDocument& document);
 
-// The envelope of `document` with the signatures of `keys`, at most kSignaturesMax. Whether they
-// are enough is seen when it is verified.
+// The envelope of `document`, signed with `keys`, at most kSignaturesMax. Does not check that these
+// are enough.
 Result<Bytes> SignRootDocument(const v1::RootDocument& document,
                                std::span<const crypto::SigningKey* const> keys);
 
@@ -47,30 +47,30 @@ struct RoleKey {
   std::int64_t not_before_ms = 0;
   std::int64_t not_after_ms = 0;
 
-  // With the allowance of two clocks.
+  // With the tolerated difference of two clocks.
   bool IsValidAt(WallTime now) const;
 };
 
-// A root document that was verified. Immutable, so safe from several threads; a plain value.
+// A verified root document. Immutable, so safe to use from several threads; a plain value.
 class RootDocument {
  public:
-  // The first that an agent takes. kDenied when the payload's SHA-256 is not `payload_hash`, or it
-  // is not signed by as many of its own persons as it asks for; kCorrupt when it cannot be read.
+  // An agent's first document. kDenied if the payload's SHA-256 is not `payload_hash`, or fewer of
+  // the persons in it have signed it than it requires; kCorrupt if it cannot be read.
   static Result<RootDocument> VerifyFirst(ByteView envelope, const crypto::Digest& payload_hash);
-  // One from the own disk, trusted as that disk is: form and own signatures are verified again.
+  // A document from our own disk. Verifies form and signatures again, but trusts the disk.
   static Result<RootDocument> Load(ByteView envelope);
 
-  // The next one: version + 1, of the same cluster, its epoch and time of issue not before this
-  // one's, signed by root_threshold persons of this version and as many of its own, with keys that
-  // were valid when it was issued. kDenied otherwise, also when it was issued in the future.
+  // The next version: version + 1, of the same cluster, with an epoch and issue time not before
+  // this one's. It must be signed by enough persons of this version and of the new one, with keys
+  // that were valid when it was issued. kDenied otherwise, also if it was issued in the future.
   //
-  // This version may have expired meanwhile: else a cluster that was late could never go on.
+  // This version may have expired; otherwise a cluster that was late could never continue.
   Result<RootDocument> VerifyNext(ByteView envelope, WallTime now) const;
 
   const v1::RootDocument& document() const { return document_; }
-  // As it came, for those who have not got it yet.
+  // As received, for agents that do not have it yet.
   const Bytes& envelope() const { return envelope_; }
-  // SHA-256 of the payload; what a join token holds of the first.
+  // SHA-256 of the payload. A join token has that of the first document.
   const crypto::Digest& hash() const { return hash_; }
   const std::string& cluster_id() const { return document_.cluster_id(); }
   const std::string& cluster() const { return document_.cluster(); }
@@ -80,32 +80,32 @@ class RootDocument {
 
   // No key of an expired document is valid.
   bool IsExpiredAt(WallTime now) const;
-  // Null when the document has no such key.
+  // Null if the document has no such key.
   const RoleKey* FindKey(const crypto::KeyId& id) const;
-  // The key of that id, if it may sign in `role` at `now`. kDenied says why not: unknown, of
+  // The key with this id, if it may sign in `role` at `now`. kDenied with the reason: unknown,
   // another role, not yet or no longer valid, or the document has expired. Lives as long as the
   // document.
   Result<const RoleKey*> KeyFor(const crypto::KeyId& id, v1::Role role, WallTime now) const;
-  // KeyFor, and that the signature is that key's over type and payload.
+  // KeyFor(), and verifies the signature over type and payload.
   Result<const RoleKey*> VerifySignature(const Signature& signature, v1::Role role, WallTime now,
                                          std::string_view payload_type, ByteView payload) const;
 
-  // An envelope of this type that keys valid in `role` have signed, and nobody else; its payload
-  // may be parsed then. kDenied or kCorrupt otherwise.
+  // Decodes an envelope of this type that was signed by keys valid in `role`, and by no others. Its
+  // payload may then be parsed. kDenied or kCorrupt otherwise.
   Result<Envelope> VerifyEnvelope(PayloadType type, ByteView bytes, v1::Role role,
                                   WallTime now) const;
 
-  // Distinct persons who must have signed a plan of this kind, beside the controller.
+  // How many distinct persons must sign a plan of this kind, besides the controller.
   unsigned OperatorsNeeded(v1::OrderKind kind) const;
 
  private:
   RootDocument() = default;
   static Result<RootDocument> Parse(const Envelope& envelope, ByteView bytes);
-  // The keys of persons of this document that have signed the envelope. kDenied when one of their
-  // signatures is wrong.
+  // The root keys of this document that signed the envelope. kDenied if one of these signatures is
+  // wrong.
   Result<std::vector<const RoleKey*>> RootSigners(const Envelope& envelope) const;
-  // kDenied unless they are as many persons as this document asks for, with keys that were valid
-  // when the signed one was `issued`; without a time, whenever.
+  // kDenied unless the signers are as many persons as this document requires, with keys valid at
+  // `issued`; nullopt: valid at any time.
   Result<void> CheckEnough(const std::vector<const RoleKey*>& signers,
                            std::optional<WallTime> issued) const;
   WallTime IssuedAt() const;
@@ -113,7 +113,7 @@ class RootDocument {
   v1::RootDocument document_;
   Bytes envelope_;
   crypto::Digest hash_{};
-  std::vector<RoleKey> keys_;  // the document's, with their ids
+  std::vector<RoleKey> keys_;  // of document_, with their ids
 };
 
 }  // namespace holdfast::trust
