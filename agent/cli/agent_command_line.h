@@ -14,15 +14,15 @@ namespace holdfast::cli {
 // Either a verb that is ready to run, or what to print.
 struct ParsedAgentLine {
   std::unique_ptr<AgentVerb> verb;
-  std::string verb_name;         // in JSON, as far as it was understood
+  std::string verb_name;         // for JSON, as far as it could be parsed
   std::string out;               // --help, help or --version: text for stdout
   std::optional<Error> mistake;  // for stderr; kInvalidArgument
-  bool json = false;             // --json was given, whatever else is wrong
+  bool json = false;             // --json was given, even if the line has a mistake
 };
 
 class AgentCommandLine {
  public:
-  // `kinds` outlives it, and it outlives the verbs that it makes.
+  // `kinds` must outlive the object, which must outlive the verbs that it creates.
   explicit AgentCommandLine(const std::vector<SourceKind>& kinds) : setup_{kinds, globals_} {}
   AgentCommandLine(const AgentCommandLine&) = delete;
   AgentCommandLine& operator=(const AgentCommandLine&) = delete;
@@ -31,7 +31,6 @@ class AgentCommandLine {
   // REQUIRES: called once.
   ParsedAgentLine Parse(const std::vector<std::string>& argv, std::size_t width);
 
-  // As parsed.
   const GlobalOptions& globals() const { return globals_; }
 
  private:

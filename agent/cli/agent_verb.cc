@@ -7,7 +7,7 @@
 namespace holdfast::cli {
 namespace {
 
-// "90s", "10m", "2h".
+// Parses "90s", "10m" or "2h".
 Result<void> ParseWait(const std::string& text, std::chrono::seconds& wait) {
   constexpr std::int64_t kMax = 86'400;
   std::int64_t number = 0;

@@ -1,5 +1,9 @@
-// A verb of holdfast-agent, and the options that several verbs share. Each verb is one file in
-// verbs/, which holds its options, its work, its text and its JSON; verbs/all_verbs.cc lists them.
+// A verb of holdfast-agent, and the options that several verbs share. Each verb has one file in
+// verbs/ with its options, work, text and JSON. verbs/all_verbs.cc lists them.
+//
+// This room is the command line of holdfast-agent. Start with program.h; agent_program.h is one
+// run, and report.h its common output. The work itself is in agent/jobs: verbs parse options, start
+// a job and print its report.
 #pragma once
 
 #include <chrono>
@@ -18,15 +22,15 @@ namespace holdfast::cli {
 
 class AgentProgram;
 
-// Options that stand anywhere on the command line.
+// Options that may be anywhere on the command line.
 struct GlobalOptions {
   std::string config;  // empty: HOLDFAST_AGENT_CONFIG, or the default
   bool json = false;
-  std::optional<LogLevel> log_level;  // unset: the default of the verb
+  std::optional<LogLevel> log_level;  // unset: the verb's default
   LogTarget log_target = LogTarget::kAuto;
 };
 
-// What a verb is made with. Everything referred to outlives the verb.
+// Constructor arguments of verbs. Everything referred to must outlive the verb.
 struct VerbSetup {
   const std::vector<SourceKind>& kinds;
   const GlobalOptions& globals;
@@ -39,14 +43,14 @@ class AgentVerb : public Verb {
   // Runs after the configuration was read and the log was set up. Returns the exit code.
   virtual Result<int> Run(AgentProgram& program) = 0;
 
-  // A daemon logs at level info, and its lines carry the runs that they are about.
+  // A daemon logs at level info, and each of its log lines names its run.
   virtual bool is_daemon() const { return false; }
-  // Root does not become the owner of state_dir: the verb writes files of other users, or files
-  // that the caller names.
+  // Keeps root instead of switching to the owner of state_dir, because the verb writes files of
+  // other users, or files named by the caller.
   virtual bool stays_root() const { return false; }
-  // The verb goes on if the configuration does not exist.
+  // The verb runs even if the configuration does not exist.
   virtual bool works_without_config() const { return false; }
-  // ${CREDENTIALS_DIRECTORY} means the unit's directory if systemd did not set it.
+  // ${CREDENTIALS_DIRECTORY} defaults to the unit's directory.
   virtual bool expects_unit_credentials() const { return false; }
 
   const std::string& repository() const { return repository_; }
@@ -58,19 +62,19 @@ class AgentVerb : public Verb {
   Result<void> Check() final;
 
  protected:
-  // Rules between the verb's own options. Called by Check().
+  // Checks the verb's own options. Called by Check().
   virtual Result<void> CheckOptions() { return {}; }
 
-  // A configured repository by name, or any by its URL: the case in which only the repository and
-  // its password are left.
+  // --repository, or --repository-url and --password-file, which also work if only the repository
+  // and its password are left.
   void AddRepositoryChoice(OptionList& options);
   void AddRetryLock(OptionList& options);
-  // What `latest` accepts besides complete and valid snapshots; `invalid_too` says what
-  // --allow-invalid does beyond that.
+  // Options for what `latest` accepts besides complete and valid snapshots. `invalid_too` is the
+  // additional meaning of --allow-invalid.
   void AddLatestRule(OptionList& options, const std::string& invalid_too = "");
   // A positional SNAPSHOT.
   void AddSnapshot(OptionList& options, std::string& snapshot, const std::string& more = "");
-  // --source, one or more; `purpose` begins the help.
+  // --source, one or more. `purpose` is the start of the help.
   void AddSourceFilter(OptionList& options, const std::string& purpose);
   // kInvalidArgument unless --source is empty or kind/name.
   Result<void> CheckSourceFilter() const;

@@ -1,5 +1,5 @@
-// The result of verbs that may find very much: it goes out as it is found, as lines for people or
-// as one JSON document that begins with a list.
+// Output of verbs whose results may be very long. Prints entries as they are found, as lines or as
+// one JSON document that begins with a list.
 #pragma once
 
 #include <string>
@@ -12,16 +12,16 @@ namespace holdfast::cli {
 
 class ListOutput {
  public:
-  // `list` is the name of the document's list.
+  // `list` is the key of the list in the document.
   ListOutput(Terminal& terminal, bool is_json, std::string list)
       : terminal_(terminal), is_json_(is_json), list_(std::move(list)) {}
 
   bool is_json() const { return is_json_; }
-  // Whether it has any entry, so that whatever happens now has to fit behind it.
+  // Whether an entry was added. Then any further output must continue the document.
   bool has_entries() const { return has_begun_ || !waiting_.empty(); }
-  // One entry: a line, or a JSON object.
+  // Adds a line or a JSON object.
   Result<void> Add(std::string_view entry);
-  // The end: text for people, or a JSON document whose fields follow the list.
+  // Ends the output with text, or with a JSON document whose fields follow the list.
   Result<void> End(std::string_view rest);
 
  private:

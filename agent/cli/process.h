@@ -1,4 +1,4 @@
-// The agent as a process: its environment, clock, terminal and signals around RunAgent().
+// The agent as a process: calls RunAgent() with the real environment, clock, terminal and signals.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,8 @@
 
 namespace holdfast::cli {
 
-// What main() does, with the kinds of source that this program knows. Returns the exit code.
+// The implementation of main(). `kinds` are the kinds of source of this program. Returns the exit
+// code.
 int RunAgentProcess(int argc, char** argv, const std::vector<SourceKind>& kinds);
 
 }  // namespace holdfast::cli

@@ -118,7 +118,8 @@ void ProgressPrinter::Show() {
   }
 }
 
-// One line, however many run; of one inside another, as a safety snapshot in a restore, that.
+// Shows one line for all subjects. Of nested subjects, e.g. a safety snapshot in a restore, shows
+// the inner one.
 void ProgressPrinter::ShowPlain(const ProgressBoard& board) {
   if (board.tasks.empty()) return;
   std::string line = ProgressText(board.sum ? *board.sum : board.tasks.back());

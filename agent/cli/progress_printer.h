@@ -1,5 +1,5 @@
-// Shows how far jobs are: live lines on a terminal, JSON lines with --json, now and then a plain
-// line elsewhere.
+// Prints the progress of jobs: live lines on a terminal, JSON lines with --json, otherwise a plain
+// line from time to time.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@ namespace holdfast::cli {
 
 enum class ProgressStyle : std::uint8_t { kLive, kPlain, kJson, kLog };
 
-// Notes go to the log. `terminal` and `clock` must outlive it.
+// Notes go to the log. `terminal` and `clock` must outlive the object.
 class ProgressPrinter final : public jobs::JobObserver {
  public:
   ProgressPrinter(ProgressStyle style, Terminal& terminal, const Clock& clock);
@@ -35,7 +35,7 @@ class ProgressPrinter final : public jobs::JobObserver {
   void Note(const std::string& subject, std::string_view text) override;
   void Waits(const std::string& subject, std::string_view text) override;
 
-  // Shows what is due; its own thread does so all the time.
+  // Prints what is due. The object's own thread calls it regularly.
   void Poll();
 
  private:
@@ -52,15 +52,15 @@ class ProgressPrinter final : public jobs::JobObserver {
   const ProgressStyle style_;
   Terminal& terminal_;
   const Clock& clock_;
-  const std::string run_;  // of the thread that made it
+  const std::string run_;  // the creating thread's run
   std::mutex mutex_;
   std::condition_variable_any wake_;
   Instant shown_;
   std::size_t expected_ = 0;  // subjects
   std::size_t ended_ = 0;
-  std::vector<std::pair<std::string, Subject>> subjects_;  // as they began
-  ProgressSample done_;                                    // all that have ended
-  ProgressRate rate_;                                      // of all
+  std::vector<std::pair<std::string, Subject>> subjects_;  // in the order in which they began
+  ProgressSample done_;                                    // sum of all that have ended
+  ProgressRate rate_;                                      // of all subjects together
   std::jthread thread_;                                    // last: uses all of the above
 };
 

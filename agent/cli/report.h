@@ -1,4 +1,4 @@
-// Parts that the reports of several verbs share: as text for people, and as JSON (docs/json.md).
+// Parts of reports that several verbs share, as text and as JSON (docs/json.md).
 #pragma once
 
 #include <cstdint>
@@ -23,14 +23,14 @@ namespace holdfast::cli {
 std::string ShortId(const std::string& id);
 // The sum of all phases.
 std::string Duration(const PhaseSeconds& phases);
-// "revision 4711, raft_index 4800".
+// E.g. "revision 4711, raft_index 4800".
 std::string Pairs(const std::map<std::string, std::string>& map);
-// Appends a titled list to `text`, at most 20 lines of it; `lines` may be the first of `total`.
+// Appends a titled list of at most 20 lines to `text`. `lines` may be the first of `total`.
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines,
               std::uint64_t total);
 void AddLines(std::string& text, std::string_view title, const std::vector<std::string>& lines);
 void AddMissing(std::string& text, const std::vector<Missing>& missing);
-// "etcd/main"; the paths of a snapshot that Holdfast did not make. Not escaped.
+// E.g. "etcd/main"; the paths for a snapshot that Holdfast did not make. Not escaped.
 std::string SourceLabel(const repository::SnapshotInfo& snapshot);
 // The tags that have no column. Not escaped.
 std::string OtherTags(const repository::SnapshotInfo& snapshot);

@@ -1,9 +1,13 @@
-// What an agent decides: whether to obey, what runs when, what is said of it. Pure: the same events
-// give the same effects; no I/O, no clock, no thread, no randomness but the one it is given.
+// Makes an agent's decisions: whether to obey a plan, what to run when, and what to report. Pure:
+// the same events yield the same effects. No I/O, clock, threads or randomness other than what is
+// passed in.
 //
-// A plan is acted on only after it is durable, a job's outcome is forgotten only after its report
-// is. What a crash interrupts begins again under the same plan. Not for several threads. Rules:
-// docs/protocol.md.
+// A plan is executed only after it is durable, and a job's outcome is forgotten only after its
+// report is durable. Work that a crash interrupts restarts under the same plan. Not thread-safe.
+// Rules: docs/protocol.md.
+//
+// This room decides. Start with events.h (input and output) and records.h (durable state). It must
+// not do what it decides: agent/daemon does.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +24,17 @@
 
 namespace holdfast::agent {
 
-// Faults that only the simulation switches on: each breaks one rule, so that a run of the
-// simulation shows that it would notice.
+// Faults that only the simulation injects. Each breaks one rule, to prove that the simulation
+// detects it.
 enum class PlantedBug : std::uint8_t {
   kNone,
-  kForgetPlans,           // accepted plans are not written
-  kObeyWithoutOperators,  // the check `operators` is passed over
-  kReleaseEarly,          // a part's lock is given back when it is saved
-  kForgetParts,           // after a crash no new lock is taken
-  kComposeAfterExpiry,    // a snapshot is written whatever the time is
-  kForgetSealed,          // after a crash a snapshot is made anew
-  kDropReports,           // reports count as taken when they are sent
+  kForgetPlans,           // does not persist accepted plans
+  kObeyWithoutOperators,  // skips the check `operators`
+  kReleaseEarly,          // releases a part's lock once it is saved
+  kForgetParts,           // takes no new locks after a crash
+  kComposeAfterExpiry,    // writes a snapshot after the deadline
+  kForgetSealed,          // creates another snapshot after a crash
+  kDropReports,           // treats reports as taken once they are sent
 };
 
 // One source of the agent's configuration.
@@ -41,10 +45,10 @@ struct SourceInfo {
 
 struct Options {
   std::string version = {};
-  std::string boot_id = {};                        // of the kernel
+  std::string boot_id = {};                        // the kernel's
   std::map<std::string, SourceInfo> sources = {};  // by "kind/name"
   std::vector<std::string> repositories = {};
-  std::uint32_t tasks_max = 2;       // that save at once
+  std::uint32_t tasks_max = 2;       // saving at the same time
   std::uint32_t other_jobs_max = 4;  // probes, verifications, inventories
   std::int64_t hello_retry_ms = 5'000;
   std::int64_t hello_retry_max_ms = 60'000;
@@ -52,14 +56,14 @@ struct Options {
   std::int64_t report_resend_max_ms = 300'000;
   std::int64_t fresh_wait_ms = 30'000;
   std::int64_t hold_retry_ms = 10'000;
-  std::int64_t forget_after_ms = 24 * 3'600'000LL + 120'000;  // an expired plan
+  std::int64_t forget_after_ms = 24 * 3'600'000LL + 120'000;  // after a plan's expiry
   std::int64_t keep_reports_ms = 30 * 24 * 3'600'000LL;
   std::uint32_t parked_max = 16;
-  std::uint32_t refusals_per_minute = 30;  // of what no controller has signed
+  std::uint32_t refusals_per_minute = 30;  // refusals without a controller's signature
   PlantedBug planted_bug = PlantedBug::kNone;
 };
 
-// A task as it stands, for who looks at the agent itself.
+// State of a task, for inspecting the agent.
 struct TaskStatus {
   TaskKey key = {};
   std::string run = {};
@@ -72,13 +76,13 @@ class Machine;
 
 class AgentCore {
  public:
-  // `trust` and `random` outlive the core. REQUIRES: loaded.identity is of a joined agent.
+  // `trust` and `random` must outlive the core. REQUIRES: loaded.identity is of a joined agent.
   AgentCore(const Options& options, const Loaded& loaded, Trust& trust, Random& random);
   ~AgentCore();
 
-  // REQUIRES: `now.boot_ms` is not below that of the step before; the first event is Started.
+  // REQUIRES: `now.boot_ms` never decreases; the first event is Started.
   Effects Step(const Time& now, const Event& event);
-  // When TimePassed is wanted, in milliseconds of `boot_ms`; Deadlines::kNever for not at all.
+  // When to send TimePassed, in milliseconds of `boot_ms`; Deadlines::kNever: not at all.
   std::int64_t NextWake() const;
 
   std::vector<TaskStatus> Tasks() const;

@@ -1,10 +1,10 @@
-// What an agent's core is told, and what it asks for in answer.
+// Input and output of an agent's core.
 //
-// The performer (the daemon, or a simulation) hands in one Event at a time with the time it
-// happened, applies the Changes of the answer durably, and only then performs its Actions, in
-// order. Jobs run beside it; each is named by its TaskKey and ends with exactly one of TaskSaved
-// (of a backup), TaskComposed, TaskDone and TaskFailed, also when it was stopped. Nothing here owns
-// anything or touches the system.
+// The performer (the daemon or a simulation) passes in one Event at a time, with its time. It makes
+// the returned Changes durable, and only then performs the Actions, in order. Jobs run
+// concurrently. Each is named by its TaskKey and ends with exactly one of TaskSaved (of a backup),
+// TaskComposed, TaskDone and TaskFailed, even if it was stopped. Plain values; nothing here touches
+// the system.
 #pragma once
 
 #include <compare>
@@ -20,7 +20,7 @@
 
 namespace holdfast::agent {
 
-// `boot_ms` is CLOCK_BOOTTIME: it never jumps, and it goes on while the machine sleeps.
+// `boot_ms` is CLOCK_BOOTTIME: it never jumps, and continues while the machine sleeps.
 struct Time {
   std::int64_t wall_ms = 0;  // since 1970
   std::int64_t boot_ms = 0;
@@ -42,21 +42,21 @@ struct TaskError {
   std::string message = {};
   std::string hint = {};
   bool retryable = false;
-  // Whether anything had an effect. Of a compose job: a write of the snapshot was begun, so that it
-  // may be there although an error came back.
+  // Whether it had any effect. For a compose job: a write of the snapshot was started, so the
+  // snapshot may exist despite the error.
   bool began = false;
   bool rolled_back = false;
 };
 
 namespace event {
 
-// The first one. What was left by a crash goes on from here.
+// The first event. Resumes what a crash interrupted.
 struct Started {};
-// NextWake() has come.
+// NextWake() has been reached.
 struct TimePassed {};
-// The bus has a connection that it did not have before. A session begins with our Hello.
+// The bus has established a new connection. The core starts a session with a Hello.
 struct Connected {};
-// A ControllerMessage, as it came.
+// A ControllerMessage, unparsed.
 struct MessageReceived {
   Bytes message = {};
 };
@@ -77,27 +77,27 @@ struct TaskProgress {
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_unchanged = 0;
 };
-// Packs and index are durable, nothing is visible. The job is over, but its repository lock stays
-// held until ReleasePart. `part` is a serialised Part, all of its fields set.
+// Packs and index are durable; nothing is visible yet. The job has ended, but its repository lock
+// stays held until ReleasePart. `part` is a serialised Part with all fields set.
 struct TaskSaved {
   TaskKey key = {};
   Bytes part = {};
 };
-// A compose job has made its snapshot and waits for WriteSnapshot before it writes it.
+// A compose job has sealed its snapshot, and waits for WriteSnapshot before writing it.
 struct SnapshotSealed {
   TaskKey key = {};
   Bytes snapshot = {};  // 32
   Bytes sealed = {};
   Bytes composed = {};  // a serialised Composed
 };
-// The snapshot is there. `composed` with `was_there` when the run had one already: then nothing was
+// The snapshot exists. `composed` has `was_there` set if the run already had one; then nothing was
 // written.
 struct TaskComposed {
   TaskKey key = {};
   Bytes composed = {};
 };
-// Of probe, verify, inventory and restore: a serialised ProbeResult, VerifyResult, InventoryResult
-// or Restored.
+// End of a probe, verify, inventory or restore. `result` is a serialised ProbeResult, VerifyResult,
+// InventoryResult or Restored.
 struct TaskDone {
   TaskKey key = {};
   Bytes result = {};
@@ -106,12 +106,12 @@ struct TaskFailed {
   TaskKey key = {};
   TaskError error = {};
 };
-// Answer to HoldParts: the new locks are held, and dead ones of ours are gone. An error when a lock
-// could not be had; it is asked for again.
+// Answer to HoldParts: new locks are held and our dead ones are removed. With an error, a lock
+// could not be taken, and the core retries.
 struct PartsHeld {
   std::optional<TaskError> error = {};
 };
-// Answer to LoadReports, ascending.
+// Answer to LoadReports, in ascending order.
 struct ReportsLoaded {
   std::vector<ReportRecord> reports = {};
 };
@@ -131,10 +131,10 @@ struct Send {
   Bytes message = {};
 };
 
-// Opens the source under its lock and prepares it -> TaskPrepared. The session stays open for Cut
-// and StartSave of the same key.
+// Locks, opens and prepares the source -> TaskPrepared. The session stays open for Cut and
+// StartSave with the same key.
 struct StartPrepare {
-  // A part that the run has of the source.
+  // A part of the source that the run already has.
   struct OtherPart {
     std::string node = {};
     Bytes tree_id = {};  // 32
@@ -145,13 +145,13 @@ struct StartPrepare {
   std::string repository = {};
   bool data = false;
   bool sharded = false;
-  bool rest = false;  // of a sharded source: what `others` lack
+  bool rest = false;  // of a sharded source: the shards missing in `others`
   std::vector<OtherPart> others = {};
   std::uint32_t round = 0;
   std::string requester = {};
   std::string note = {};
 };
-// -> TaskCut, at once.
+// -> TaskCut, immediately.
 struct Cut {
   TaskKey key = {};
 };
@@ -159,17 +159,17 @@ struct Cut {
 struct StartSave {
   TaskKey key = {};
 };
-// Looks for the run's snapshot of this source first; else makes one of the parts, or takes `sealed`
-// as it is, under a lock of its own and after each pack of each part was seen in index and storage
-// -> SnapshotSealed (also for `sealed`), then waits for WriteSnapshot -> TaskComposed.
-// Begins no write of the snapshot file after `write_until_boot_ms`, and waits for none longer than
-// 60 s; a write whose outcome is not known is tried again with the same bytes until then.
-// The job's lock is kept until none of its writes can land any more.
+// Under its own lock: looks for the run's snapshot of this source. If it is missing, checks that
+// all packs of all parts are in index and storage, and composes the parts or takes `sealed`
+// unchanged -> SnapshotSealed (also for `sealed`). Then waits for WriteSnapshot -> TaskComposed.
+// Starts no write of the snapshot file after `write_until_boot_ms`, and waits at most 60 s for a
+// write. Until then, retries a write of unknown outcome with the same bytes. Keeps its lock until
+// none of its writes can land any more.
 struct StartCompose {
   struct LackingPart {
     std::string node = {};
     std::string reason = {};
-    bool rest = false;  // of a sharded source what no node has saved by itself; it has no node
+    bool rest = false;  // of a sharded source: shards that no node saved; `node` is empty
   };
   TaskKey key = {};
   std::string run = {};
@@ -190,7 +190,7 @@ struct WriteSnapshot {
 };
 struct StartProbe {
   TaskKey key = {};
-  std::vector<std::string> sources = {};  // none: all
+  std::vector<std::string> sources = {};  // empty: all
 };
 struct StartVerify {
   TaskKey key = {};
@@ -202,37 +202,38 @@ struct StartInventory {
   std::string repository = {};
   std::string after = {};  // snapshot id in hexadecimal; empty: from the first
 };
-// The plan goes as it came to the restore helper, which verifies all of it again; or what the
-// policy leaves to the agent is done by the agent. `resumed` after a crash: the helper may have
-// done its work already, and then says so again.
+// Passes the plan unchanged to the restore helper, which verifies it again. If the policy lets the
+// agent run it, the agent does. `resumed`: after a crash. The helper may have finished already, and
+// then returns the same outcome.
 struct StartRestore {
   TaskKey key = {};
   Bytes envelope = {};
-  Bytes fresh = {};  // Envelope of the Fresh that stands for it
+  Bytes fresh = {};  // Envelope of the Fresh that the check used
   bool resumed = false;
 };
-// Ends the job of this key as soon as can be -> TaskFailed with code "cancelled", or what it had
-// come to.
+// Stops the job of this key as soon as possible -> TaskFailed with code "cancelled", or the outcome
+// that it already had.
 struct StopTask {
   TaskKey key = {};
 };
 
-// After a start: a new repository lock for each of these parts, then removes our own dead locks, in
-// all configured repositories -> PartsHeld. Comes once, also without parts, before any other job.
+// After a start: takes a new repository lock for each of these parts, then removes our own dead
+// locks in all configured repositories -> PartsHeld. Sent once before any other job, even without
+// parts, and again after an error.
 struct HoldParts {
   std::vector<PartRecord> parts = {};
 };
-// The repository lock that the part's writer or HoldParts took is given back.
+// Releases the repository lock that the part's writer or HoldParts took.
 struct ReleasePart {
   TaskKey key = {};
   std::string repository = {};
 };
-// Up to `limit` kept reports from `first` on -> ReportsLoaded.
+// Loads at most `limit` kept reports, starting at `first` -> ReportsLoaded.
 struct LoadReports {
   std::uint64_t first = 0;
   std::uint32_t limit = 0;
 };
-// For the log.
+// A message for the log.
 struct Note {
   std::string text = {};
   bool warning = false;
@@ -246,7 +247,7 @@ using Action = std::variant<action::Send, action::StartPrepare, action::Cut, act
                             action::StopTask, action::HoldParts, action::ReleasePart,
                             action::LoadReports, action::Note>;
 
-// What a step comes to: `changes` first, durably and all at once, then `actions`.
+// Result of a step. First make all `changes` durable atomically, then perform `actions`.
 struct Effects {
   std::vector<Change> changes = {};
   std::vector<Action> actions = {};

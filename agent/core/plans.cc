@@ -1,5 +1,5 @@
-// What is ordered: verified, durable before it has any effect, known for as long as it could come
-// again.
+// Orders: verified, durable before they have any effect, remembered as long as they can be
+// replayed.
 #include <algorithm>
 
 #include "agent/core/machine.h"
@@ -28,7 +28,7 @@ void Machine::TakePlan(const Bytes& envelope) {
   CheckedPlan checked = trust_.Check(envelope, context);
   if (checked.authentic &&
       Judge(checked.key_id, checked.plan_id, checked.sequence, checked.hash) == Verdict::kKnown) {
-    // What became of it is told again with all that is not taken; more there is not to do.
+    // Already known: only send its reports again, with all others that are not taken.
     reports_sent_ = 0;
     SendReports();
     return;
@@ -48,11 +48,11 @@ void Machine::TakePlan(const Bytes& envelope) {
     SayHello();
     return;
   }
-  if (is_parked) return;  // its time has not come
+  if (is_parked) return;  // still waiting for a fresh answer
   Refuse(envelope, checked);
 }
 
-// Plans that waited for a fresh answer: now, or never.
+// Checks parked plans again that got a fresh answer or have waited long enough.
 void Machine::RetryParked() {
   std::vector<Parked> waiting = std::move(parked_);
   parked_.clear();
@@ -91,7 +91,7 @@ void Machine::Refuse(const Bytes& envelope, const CheckedPlan& checked) {
     refusals_since_ms_ = now_.boot_ms;
     refusals_ = 0;
   }
-  // What nobody has signed must not fill the journal.
+  // Unsigned plans must not fill the journal.
   if (!checked.authentic && ++refusals_ > options_.refusals_per_minute) return;
   if (refused_.size() >= kRefusedMax) refused_.clear();
   refused_.insert(std::move(hash));
@@ -106,7 +106,7 @@ void Machine::Refuse(const Bytes& envelope, const CheckedPlan& checked) {
   const bool is_new = checked.authentic && Judge(checked.key_id, checked.plan_id, checked.sequence,
                                                  checked.hash) == Verdict::kNew;
   if (is_new) {
-    // Nothing was done, and nothing will be, whatever changes meanwhile.
+    // Recorded as refused, so that it is never executed, whatever changes later.
     Plan& plan = plans_[checked.plan_id];
     plan.record = {.plan_id = checked.plan_id,
                    .key_id = checked.key_id,
@@ -160,13 +160,13 @@ void Machine::SetTimers(const Plan& plan) {
   const std::string name(AsText(plan.record.plan_id));
   const std::int64_t left_ms =
       std::clamp<std::int64_t>(plan.record.expires_ms - now_.wall_ms, 0, kPlanLifeMaxMs);
-  // Parts outlive the plan's end: their locks are given back when it has expired, at the latest.
+  // Parts may outlive the plan's end. Their locks are released when it expires, at the latest.
   deadlines_.Set({TimerKind::kExpire, name}, now_.boot_ms + left_ms);
   deadlines_.Set({TimerKind::kForget, name}, now_.boot_ms + left_ms + options_.forget_after_ms);
 }
 
 std::optional<v1::Plan> Machine::MessageOf(const Plan& plan) const {
-  // The envelope is the journal's own: it was verified before it came there.
+  // The journal's envelopes were verified before they were stored.
   v1::Envelope envelope;
   v1::Plan message;
   if (!envelope.ParseFromArray(plan.record.envelope.data(),
@@ -214,7 +214,7 @@ void Machine::BeginBackup(Plan& plan, const v1::Plan& message, bool resumed) {
   const Bytes& id = plan.record.plan_id;
   plan.cut_wait_ms = message.backup().cut_wait_ms();
   plan.splay_ms = message.backup().splay_ms();
-  // After a crash the others have cut long ago.
+  // The cut order may have arrived before the backup order.
   if (early_cuts_.erase(id) > 0) plan.is_cut_ordered = true;
   const bool has_ended = ended_runs_.contains(plan.record.run);
   for (int i = 0; i < message.backup().tasks_size(); ++i) {
@@ -253,7 +253,7 @@ void Machine::BeginCut(Plan& plan, const v1::Plan& message) {
   const Bytes target = ToBytes(message.cut().backup_plan_id());
   auto backup = plans_.find(target);
   if (backup == plans_.end()) {
-    // It has overtaken the order that it belongs to.
+    // The cut order has overtaken its backup order.
     if (early_cuts_.size() < kEarlyCutsMax) early_cuts_.insert(target);
   } else {
     backup->second.is_cut_ordered = true;
@@ -280,13 +280,13 @@ void Machine::BeginEnd(Plan& plan, const v1::Plan& message) {
   CheckEnds(run);
 }
 
-// A run is over on this node when nothing of it is at work and its locks are given back.
+// Ends a run on this node once none of its tasks is active and its locks can be released.
 void Machine::CheckEnds(const std::string& run) {
   if (!ended_runs_.contains(run)) return;
   for (const auto& [key, task] : tasks_) {
     if (task.run == run) return;
   }
-  // What a snapshot needs is kept until it is known that none will come to light; kLanding looks
+  // A snapshot write from before a crash may still land, so its parts stay locked. kLanding checks
   // again.
   if (MayLand(run)) return;
   GiveBackParts(run);
@@ -342,12 +342,12 @@ void Machine::BeginSingle(Plan& plan, const v1::Plan& message, bool resumed) {
 
 void Machine::EndPlan(Plan& plan) {
   plan.record.state = PlanState::kEnded;
-  // A cut has to be known after a crash, for what begins again then.
+  // A cut order must survive a crash, for backups that restart then.
   if (plan.record.kind != OrderKind::kCut) plan.record.envelope.clear();
   if (options_.planted_bug != PlantedBug::kForgetPlans) Put(plan.record);
 }
 
-// Its time is over: what has not come to an end is given up, parts and locks with it.
+// The plan has expired: gives up unfinished tasks, and releases its parts.
 void Machine::ExpirePlan(Plan& plan) {
   const bool is_compose = plan.record.kind == OrderKind::kCompose;
   if (is_compose && options_.planted_bug == PlantedBug::kComposeAfterExpiry) return;

@@ -1,4 +1,4 @@
-// Progress of a task as protocol messages carry it.
+// Fills protocol messages with a task's progress.
 #pragma once
 
 #include "agent/core/events.h"
@@ -6,8 +6,7 @@
 
 namespace holdfast::agent {
 
-// Sets the phase and the counts of `message`. Its other fields, such as the plan, the state and the
-// rate, stay as they are: the job does not know them.
+// Sets the phase and the counts of `message`. Leaves the other fields unchanged.
 void SetProgress(const event::TaskProgress& progress, v1::TaskProgress& message);
 
 }  // namespace holdfast::agent

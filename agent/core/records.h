@@ -1,12 +1,11 @@
-// What an agent knows for good: the values that its core decides on and its journal keeps.
+// The persistent state of an agent: what its core decides on and its journal stores.
 //
-// Contract between the two. A step of the core hands out Changes; the journal applies all of one
-// step in one transaction, and only when that is durable may the step's messages be sent and its
-// jobs begin. A Change that is a record puts it: inserted, or replacing the one of the same key.
-// After a crash the core starts from a Loaded and from nothing else.
+// The journal applies all Changes of one step in one transaction. Only when they are durable may
+// the step's messages be sent and its jobs start. A Change that is a record inserts it or replaces
+// the one with the same key. After a crash, the core restarts only from a Loaded.
 //
-// Plain values, safe to copy. Times are milliseconds since 1970, 0 where unknown; ids and hashes
-// are bytes of the length that is named, or empty. States: docs/protocol.md#runs.
+// Plain values. Times are milliseconds since 1970, 0 if unknown. Ids and hashes are bytes of the
+// given length, or empty. States: docs/protocol.md#runs.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +23,7 @@ namespace holdfast::agent {
 using holdfast::OrderKind;
 using holdfast::TaskState;
 
-// Who this agent is, as it was told when it joined, and how far it is. No key: there is one.
+// This agent's identity from joining, and its counters. Keys are not part of it. A single record.
 struct IdentityRecord {
   std::string cluster_id = {};
   std::string cluster = {};
@@ -32,14 +31,14 @@ struct IdentityRecord {
   std::uint64_t incarnation = 0;
   std::uint64_t root_version = 0;
   Bytes root = {};                    // Envelope of the newest root document
-  std::uint64_t epoch = 0;            // the highest of a controller that was ever seen
+  std::uint64_t epoch = 0;            // highest controller epoch ever seen
   std::int64_t t_max_ms = 0;          // the latest time that its own clock ever showed
-  std::uint64_t report_sequence = 0;  // of the newest report made
+  std::uint64_t report_sequence = 0;  // of the newest report
   Bytes report_hash = {};             // 32; of its payload
   bool operator==(const IdentityRecord&) const = default;
 };
 
-// Key: key_id. Below this no unknown plan of that controller key is accepted.
+// Key: key_id. Unknown plans of that controller key at or below this sequence are refused.
 struct FloorRecord {
   Bytes key_id = {};  // 32
   std::uint64_t sequence = 0;
@@ -47,12 +46,12 @@ struct FloorRecord {
 };
 
 enum class PlanState : std::uint8_t {
-  kAccepted = 1,  // there may be something left to do
-  kRefused = 2,   // nothing was done, nothing will be
-  kEnded = 3,     // all that became of it is reported
+  kAccepted = 1,  // may have something left to do
+  kRefused = 2,   // never executed
+  kEnded = 3,     // its outcome is reported
 };
 
-// Key: plan_id. Kept until 24 hours and the allowance after its expiry, then the floor rises.
+// Key: plan_id. Kept until 24 hours plus the tolerance after its expiry. Then the floor rises.
 struct PlanRecord {
   Bytes plan_id = {};  // 16
   Bytes key_id = {};   // 32; of the controller that signed it
@@ -63,23 +62,23 @@ struct PlanRecord {
   std::string run = {};
   std::int64_t accepted_ms = 0;
   std::int64_t expires_ms = 0;
-  Bytes envelope = {};  // as received; empty once it is ended
+  Bytes envelope = {};  // as received; cleared when the plan has ended, except for cut orders
   bool operator==(const PlanRecord&) const = default;
 };
 
-// Key: plan_id, task. What survives of a task; phases before `saved` begin again after a crash.
+// Key: plan_id, task. An ended task. A crash before that restarts the task.
 struct TaskRecord {
   Bytes plan_id = {};  // 16
   std::uint32_t task = 0;
   TaskState state = TaskState::kAccepted;
-  std::uint64_t report_sequence = 0;  // of the report that says what became of it; 0 before
+  std::uint64_t report_sequence = 0;  // of the report of the outcome
   bool operator==(const TaskRecord&) const = default;
 };
 
-// Key: plan_id, task. A part that is in the repository and in no snapshot yet: its packs must be
-// kept from prune by a repository lock until the run is over here. An agent that starts takes a new
-// lock for each of these before it removes its own dead ones. The record of a compose order has no
-// part: it stands for the lock under which its snapshot may be being written.
+// Key: plan_id, task. A part in the repository that is not in a snapshot yet. A repository lock
+// must protect its packs from a prune until the run is over on this node. After a start, the agent
+// takes a new lock for each part before it removes its own dead ones. The record of a compose order
+// has no part; it represents the lock under which its snapshot may be written.
 struct PartRecord {
   Bytes plan_id = {};  // 16
   std::uint32_t task = 0;
@@ -91,22 +90,21 @@ struct PartRecord {
   bool operator==(const PartRecord&) const = default;
 };
 
-// Key: run, source, repository. A snapshot as it will be written, sealed; whoever writes it writes
-// exactly these bytes, because its id is their hash.
+// Key: run, source, repository. A sealed snapshot. Every attempt writes exactly these bytes,
+// because the snapshot's id is their hash.
 struct SealedRecord {
   std::string run = {};
   std::string source = {};
   std::string repository = {};
   Bytes snapshot = {};  // 32
   Bytes sealed = {};
-  Bytes composed =
-      {};  // Composed of proto/holdfast/v1/plan.proto, serialised: what will be reported
+  Bytes composed = {};  // serialised Composed of proto/holdfast/v1/plan.proto, to be reported
   std::int64_t expires_ms = 0;
   bool operator==(const SealedRecord&) const = default;
 };
 
-// Key: sequence. Kept for 30 days after it was taken, so that a controller which has lost its
-// catalog can be told again.
+// Key: sequence. Kept until taken and for at least 30 days, so that a controller that lost its
+// catalog can get it again.
 struct ReportRecord {
   std::uint64_t sequence = 0;
   Bytes plan_id = {};  // 16, or empty
@@ -117,11 +115,11 @@ struct ReportRecord {
   bool operator==(const ReportRecord&) const = default;
 };
 
-// An end was ordered for this run: no plan of it that comes later begins anything. Key: run.
+// Key: run. The run was ended by an order, so later plans of it start nothing.
 struct EndedRunRecord {
   std::string run = {};
   bool cancelled = false;
-  std::int64_t expires_ms = 0;  // when it may be forgotten
+  std::int64_t expires_ms = 0;  // when the record may be forgotten
   bool operator==(const EndedRunRecord&) const = default;
 };
 
@@ -145,12 +143,12 @@ struct ForgetRun {
   std::string run = {};
   bool operator==(const ForgetRun&) const = default;
 };
-// The controller has every report up to here.
+// The controller has every report up to `sequence`.
 struct ReportsTaken {
   std::uint64_t sequence = 0;
   bool operator==(const ReportsTaken&) const = default;
 };
-// Reports that were taken and were made before `before_ms` are old enough to go.
+// Deletes taken reports that were made before `before_ms`.
 struct ForgetReports {
   std::int64_t before_ms = 0;
   bool operator==(const ForgetReports&) const = default;
@@ -160,7 +158,7 @@ using Change = std::variant<IdentityRecord, FloorRecord, PlanRecord, TaskRecord,
                             SealedRecord, ReportRecord, EndedRunRecord, ForgetPlan, RemovePart,
                             RemoveSealed, ForgetRun, ReportsTaken, ForgetReports>;
 
-// All that a core starts from. Order does not matter, but for `reports`, which ascend.
+// The state that a core starts from. In any order, except for `reports`, which ascend.
 struct Loaded {
   IdentityRecord identity;
   std::vector<FloorRecord> floors = {};
@@ -169,9 +167,9 @@ struct Loaded {
   std::vector<PartRecord> parts = {};
   std::vector<SealedRecord> sealed = {};
   std::vector<EndedRunRecord> ended_runs = {};
-  std::uint64_t reports_taken = 0;   // the last ReportsTaken
-  std::uint64_t reports_oldest = 0;  // sequence of the oldest report that is still kept; 0: none
-  std::vector<ReportRecord> reports = {};  // those behind reports_taken
+  std::uint64_t reports_taken = 0;         // the last ReportsTaken
+  std::uint64_t reports_oldest = 0;        // sequence of the oldest report kept; 0: none
+  std::vector<ReportRecord> reports = {};  // reports after reports_taken
   bool operator==(const Loaded&) const = default;
 };
 

@@ -1,4 +1,4 @@
-// What becomes of what was ordered: prepare, cut, save, compose, and every other job.
+// Execution of orders: prepare, cut, save, compose, and all other jobs.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -17,7 +17,7 @@ bool HoldsSource(Phase phase) {
          phase == Phase::kCut || phase == Phase::kSaving;
 }
 
-// A session stands open, but no job is at work on it.
+// The source's session is open, but no job is working on it.
 bool IsIdle(Phase phase) { return phase == Phase::kPrepared || phase == Phase::kCut; }
 
 std::string SealedKeyOf(const Task& task) {
@@ -64,14 +64,14 @@ void Machine::Handle(const event::PartsHeld& event) {
     return;
   }
   is_held_ = true;
-  // Some may have been given back while their locks were on the way.
+  // Some parts may have been released while their locks were being taken.
   for (const PartRecord& part : std::exchange(holding_, {})) {
     const TaskKey key{part.plan_id, part.task};
     if (!parts_.contains(key)) Perform(action::ReleasePart{key, part.repository});
   }
 }
 
-// --- from waiting to a job
+// --- starting jobs
 
 void Machine::StartWaiting() {
   if (!is_held_) return;
@@ -85,7 +85,7 @@ void Machine::StartWaiting() {
 }
 
 bool Machine::TryStart(Task& task) {
-  // A part that is saved, or a snapshot that is made, is not saved again.
+  // A task whose part is saved, or whose snapshot is sealed, does not save again.
   const bool is_saved = task.compose && (parts_.contains(task.key) || FindSealed(task) != nullptr);
   if (task.kind == OrderKind::kBackup && !is_saved && source_users_.contains(task.source))
     return false;
@@ -125,7 +125,7 @@ void Machine::StartOther(Task& task, const v1::Plan& message) {
   const bool is_restore =
       task.kind == OrderKind::kRestore || task.kind == OrderKind::kRestoreInPlace;
   if (!is_restore && other_jobs_ >= options_.other_jobs_max) return;
-  if (is_restore && !freshness_) return;  // after a crash: the helper wants to see an answer, too
+  if (is_restore && !freshness_) return;  // after a crash: the helper needs a Fresh too
   task.phase = Phase::kRunning;
   SetState(task, TaskState::kAccepted);
   switch (task.kind) {
@@ -151,20 +151,20 @@ void Machine::StartOther(Task& task, const v1::Plan& message) {
   ++other_jobs_;
 }
 
-// True when it began, or came to its end.
+// True if the task started or ended.
 bool Machine::StartComposing(Task& task, const v1::Plan& message) {
   const std::int64_t expires_ms = plans_.at(task.key.plan_id).record.expires_ms;
   std::int64_t left_ms = expires_ms - now_.wall_ms;
   if (task.kind == OrderKind::kCompose) {
-    // Another may be asked when this one's time is over by the controller's clock, so that clock
-    // counts: as late as it can be by the last answer.
+    // Once the order has expired by the controller's clock, the controller may order another
+    // compose. So that clock counts: the latest time that it can show, by its last answer.
     if (!freshness_ || !is_answered_) return false;
     left_ms = expires_ms - (freshness_->now_ms + now_.boot_ms - freshness_->asked_boot_ms);
   }
   if (left_ms <= 0 && options_.planted_bug != PlantedBug::kComposeAfterExpiry) {
     if (task.kind == OrderKind::kCompose &&
         now_.boot_ms - freshness_->asked_boot_ms > kFreshEnoughMs) {
-      // Unless the controller's clock was set: it is asked what time it is.
+      // The controller's clock may have been set, so ask for its time again.
       is_answered_ = false;
       SayHello();
       return false;
@@ -191,7 +191,7 @@ bool Machine::StartComposing(Task& task, const v1::Plan& message) {
     start.sharded = message.compose().sharded();
     start.cut_barrier_met = message.compose().cut_barrier_met();
   } else {
-    // Of a local source, the one part there is: this task's, or that of the round before it.
+    // A local source has a single part: this task's, or that of an earlier round.
     for (const auto& [key, part] : parts_) {
       if (part.run != task.run || part.source != task.source || part.repository != task.repository)
         continue;
@@ -248,7 +248,7 @@ void Machine::Handle(const event::TaskCut& event) {
   if (task->is_stopping) Perform(action::StopTask{task->key});
 }
 
-// Whose time has come, as many as there is room for; the longest waiting first.
+// Starts due tasks, as many as allowed, the one waiting longest first.
 void Machine::StartSaving() {
   while (saving_ < options_.tasks_max) {
     Task* next = nullptr;
@@ -297,7 +297,7 @@ void Machine::Handle(const event::TaskSaved& event) {
   Put(record);
   parts_[task->key] = std::move(record);
   if (task->compose) {
-    task->phase = Phase::kWaiting;  // for StartComposing, at once
+    task->phase = Phase::kWaiting;  // StartComposing() follows at once
     if (task->is_stopping)
       Fail(*task, {.code = task->stop_reason, .message = "stopped before its snapshot"});
     return;
@@ -335,8 +335,7 @@ void Machine::Handle(const event::SnapshotSealed& event) {
                       .expires_ms = plans_.at(task->key.plan_id).record.expires_ms};
   Put(record);
   if (task->kind == OrderKind::kCompose) {
-    // Should we crash now, the write may land all the same: a lock must stand for the others'
-    // parts, too.
+    // If we crash now, the write may still land. So the parts of other nodes need a lock, too.
     PartRecord guard{.plan_id = task->key.plan_id,
                      .task = task->key.task,
                      .run = task->run,
@@ -361,7 +360,7 @@ void Machine::Handle(const event::TaskComposed& event) {
     Put(RemoveSealed{task->run, task->source, task->repository});
   const bool may_land =
       std::ranges::any_of(sealed_, [&](const auto& one) { return one.second.run == task->run; });
-  // A write from before a crash was of this very snapshot: it exists, whenever that one lands.
+  // A write from before a crash is of this same snapshot, so it no longer matters when it lands.
   if (!may_land && landing_.erase(task->run) > 0)
     deadlines_.Cancel({TimerKind::kLanding, task->run});
   std::vector<action::ReleasePart> releases;
@@ -376,7 +375,7 @@ void Machine::Handle(const event::TaskComposed& event) {
         continue;
       if (!report.composed().has_part())
         *report.mutable_composed()->mutable_part() = Parsed<v1::Part>(part.part);
-      // In a snapshot now, so no lock is needed to keep it.
+      // In a snapshot now, so the part needs no lock.
       releases.push_back({key, part.repository});
       Put(RemovePart{key.plan_id, key.task});
       parts_.erase(key);
@@ -386,7 +385,7 @@ void Machine::Handle(const event::TaskComposed& event) {
   for (action::ReleasePart& release : releases) Perform(std::move(release));
 }
 
-// --- ends
+// --- outcomes
 
 void Machine::Handle(const event::TaskDone& event) {
   Task* task = FindTask(event.key);
@@ -429,7 +428,7 @@ void Machine::Handle(const event::TaskFailed& event) {
   Fail(*task, error);
 }
 
-// REQUIRES: no job of it is at work, and it holds nothing.
+// REQUIRES: no job of the task is running, and it holds nothing.
 void Machine::Fail(Task& task, const TaskError& error) {
   v1::Report report = ReportOf(task);
   const bool is_cancelled = error.code == "cancelled";
@@ -438,7 +437,7 @@ void Machine::Fail(Task& task, const TaskError& error) {
   failure.set_message(error.message.substr(0, 4'000));
   failure.set_hint(error.hint.substr(0, 1'000));
   failure.set_retryable(error.retryable);
-  // Of a snapshot that was made before, it is not known whether it was written.
+  // A snapshot that was sealed before may have been written.
   const bool composes = task.kind == OrderKind::kCompose || task.compose;
   failure.set_began(error.began || (composes && FindSealed(task) != nullptr));
   failure.set_rolled_back(error.rolled_back);
@@ -446,8 +445,7 @@ void Machine::Fail(Task& task, const TaskError& error) {
          Report(std::move(report)));
 }
 
-// Ends what runs of it, or what waits. What is being written is not torn off: it has its own time
-// limit.
+// Stops a running or waiting task. A snapshot write is not interrupted; it has its own time limit.
 void Machine::Stop(Task& task, const std::string& reason) {
   if (task.is_stopping) return;
   if (task.phase == Phase::kWaiting) {

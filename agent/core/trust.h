@@ -1,6 +1,5 @@
-// How the core asks whether to believe, and how it signs. The daemon answers with common/trust;
-// what is asked stands in docs/protocol.md#order-of-checks. One thread, no I/O that the core could
-// notice.
+// Interface for verifying plans and signing reports. The daemon implements it with common/trust.
+// Checks: docs/protocol.md#order-of-checks. Called on one thread.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +15,12 @@ namespace holdfast::agent {
 // The latest answer to one of our Hellos.
 struct Freshness {
   Bytes envelope = {};
-  std::int64_t asked_boot_ms = 0;  // when our Hello with its nonce went out
-  std::int64_t asked_wall_ms = 0;  // the same by the calendar
+  std::int64_t asked_boot_ms = 0;  // when the Hello with its nonce was sent
+  std::int64_t asked_wall_ms = 0;  // the same by the wall clock
   std::int64_t now_ms = 0;         // the controller's clock when it answered
 };
 
-// What is known of the plans that came before. Implemented by the core.
+// Knows the plans received earlier. Implemented by the core.
 class ReplayGuard {
  public:
   virtual ~ReplayGuard() = default;
@@ -40,18 +39,18 @@ struct CheckContext {
 };
 
 struct Refusal {
-  std::string check = {};  // by its name in docs/protocol.md#order-of-checks
+  std::string check = {};  // its name in docs/protocol.md#order-of-checks
   std::string message = {};
   std::string hint = {};
-  // A restore that lacks nothing but a recent answer of the controller: ask, then check again.
+  // A restore that only needs a newer answer of the controller: send Hello, then check again.
   bool fresh_answer_helps = false;
 };
 
-// What is known of an envelope after the checks, as far as they came.
+// What the checks found out about an envelope before they stopped.
 struct CheckedPlan {
   std::optional<Refusal> refusal = {};
-  // The checks `size` to `node` passed: a controller has signed it for this agent, so what follows
-  // is its word. Otherwise only what could be decoded is set, and none of it means anything.
+  // The checks `size` to `node` passed: a controller signed the plan for this agent, so the fields
+  // below are authentic. Otherwise only decodable fields are set, and must not be trusted.
   bool authentic = false;
   Bytes plan_id = {};
   Bytes key_id = {};  // of the controller's key
@@ -69,16 +68,16 @@ class Trust {
  public:
   virtual ~Trust() = default;
   virtual CheckedPlan Check(ByteView envelope, const CheckContext& context) const = 0;
-  // The payload of a Fresh that a controller of the current root has signed, in answer to `nonce`.
+  // Returns the payload of a Fresh signed for `nonce` by a controller of the current root document.
   virtual Result<Bytes> OpenFresh(ByteView envelope, ByteView nonce, const Time& now) const = 0;
-  // Takes the next root document, signed as it must be; returns its version and epoch. An error
-  // leaves the present one.
+  // Verifies and installs the next root document; returns its version and epoch. On error, the
+  // current one stays.
   struct Root {
     std::uint64_t version = 0;
     std::uint64_t epoch = 0;
   };
   virtual Result<Root> TakeRoot(ByteView envelope, const Time& now) = 0;
-  // An Envelope of a report, signed with this agent's key.
+  // Returns an Envelope with a report, signed with this agent's key.
   virtual Bytes SignReport(ByteView payload) const = 0;
 };
 

@@ -1,4 +1,9 @@
-// The agent as one process: identity, policy, journal, bus -> the core's loop, until a stop.
+// Runs the agent as a process: loads identity, policy and journal, connects to the bus, and runs
+// the core's loop.
+//
+// This room turns the decisions of agent/core into action: agent_loop.h passes events in and
+// effects out, task_runner.h runs jobs in processes, restore_helper.h executes restores as root.
+// What an agent accepts and when it runs is decided in agent/core.
 #pragma once
 
 #include <stop_token>
@@ -13,9 +18,9 @@
 
 namespace holdfast::agent {
 
-// Returns when stopped. kNotFound before the node has joined, kBusy where another agent runs on
-// this state directory. `notifier` hears that it is ready when the journal was looked at and the
-// agent could obey; whether the controller can be reached is no condition.
+// Returns after a stop request. kNotFound if the node has not joined, kBusy if another agent uses
+// this state directory. Notifies readiness once the journal is checked and plans can be executed,
+// whether or not the controller can be reached.
 Result<void> RunAgentDaemon(const Settings& settings, const std::vector<SourceKind>& kinds,
                             const Notifier& notifier, const std::stop_token& stop, Random& random,
                             const Clock& clock);

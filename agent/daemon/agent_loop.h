@@ -1,5 +1,5 @@
-// The one thread that decides on a node: it hears the controller and its own tasks, lets the core
-// decide, makes what was decided durable, and only then acts and speaks.
+// The thread that decides on a node. It passes controller messages and task events to the core,
+// makes the core's changes durable, and only then performs its actions.
 #pragma once
 
 #include <deque>
@@ -24,14 +24,14 @@ namespace holdfast::agent {
 
 class AgentLoop {
  public:
-  // All that is referred to outlives the loop.
+  // Everything referred to must outlive the loop.
   AgentLoop(Options options, const Loaded& loaded, Journal& journal, Trust& trust,
             bus::BusClient& bus, TaskRunnerOptions runner, Random& random, const Clock& clock);
   // Stops all tasks and waits for them.
   ~AgentLoop();
 
-  // Until a stop is requested. An error when the journal refuses: what is not durable is not
-  // obeyed, so the process must end, and begin again from what is.
+  // Runs until a stop is requested. Fails if the journal cannot be written: only durable changes
+  // may be acted on, so the process must end and restart from what is durable.
   Result<void> Run(const std::stop_token& stop, const Notifier& notifier);
 
  private:
@@ -51,7 +51,7 @@ class AgentLoop {
   std::vector<Action> actions_;
   std::mutex mutex_;
   std::deque<Event> posted_;
-  std::unique_ptr<TaskRunner> runner_;  // last: its threads post until it is gone
+  std::unique_ptr<TaskRunner> runner_;  // last: its threads call Post() until it is destroyed
 };
 
 }  // namespace holdfast::agent

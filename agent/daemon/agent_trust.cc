@@ -15,7 +15,7 @@ namespace {
 
 WallTime WallTimeOf(std::int64_t unix_ms) { return WallTime(std::chrono::milliseconds(unix_ms)); }
 
-// The core's memory of plans in the words of the checks.
+// Adapts the core's ReplayGuard to common/trust.
 class Guard final : public trust::ReplayGuard {
  public:
   explicit Guard(const agent::ReplayGuard& guard) : guard_(guard) {}
@@ -88,7 +88,7 @@ CheckedPlan AgentTrust::Check(ByteView envelope, const CheckContext& context) co
   plan.epoch = checked.plan.controller_epoch();
   if (checked.hash) plan.hash = BytesOf(*checked.hash);
   plan.payload = std::move(checked.payload);
-  // The numbers are the same, by proto/holdfast/v1/trust.proto.
+  // The enums have the same values, see proto/holdfast/v1/trust.proto.
   if (checked.kind != v1::ORDER_KIND_UNSPECIFIED) plan.kind = static_cast<OrderKind>(checked.kind);
   plan.run = checked.plan.run();
   plan.issued_ms = checked.plan.issued_at_ms();

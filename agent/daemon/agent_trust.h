@@ -1,4 +1,5 @@
-// The agent's core asks, common/trust answers: by this node's keys, its root document, its policy.
+// Implements the core's Trust with common/trust, this node's keys, its root document and its
+// policy.
 #pragma once
 
 #include <string>
@@ -13,8 +14,8 @@ namespace holdfast::agent {
 
 class AgentTrust final : public Trust {
  public:
-  // `policy` outlives it. Root documents that it takes are kept in `roots_directory`,
-  // for the restore helper, which must see each of them; empty: nowhere.
+  // `policy` must outlive the object. Stores root documents that it takes in `roots_directory`,
+  // because the restore helper must verify each of them; empty: does not store them.
   AgentTrust(trust::RootDocument root, crypto::SigningKey key, trust::AgentIdentity identity,
              const trust::LocalPolicy& policy, std::string roots_directory);
 

@@ -23,7 +23,7 @@
 namespace holdfast::agent {
 namespace {
 
-// Three lines: node, incarnation, endpoint of the bus.
+// Three lines: node, incarnation, bus endpoint.
 constexpr std::string_view kFactsFile = "node";
 constexpr std::size_t kFactsBytesMax = 4096;
 
@@ -31,7 +31,7 @@ std::string PathIn(const std::string& directory, std::string_view name) {
   return fmt::format("{}/{}", directory, name);
 }
 
-// The journal that goes with these keys: it knows the root document, and no plan yet.
+// Creates the journal for these keys, with the root document but no plans.
 Result<void> MakeJournal(const std::string& directory, const Identity& identity) {
   HF_ASSIGN(const trust::RootDocument root, trust::RootDocument::Load(identity.root));
   HF_ASSIGN(Journal journal, Journal::Open(PathIn(directory, "journal.db"), DatabaseMode::kCreate));
@@ -59,7 +59,7 @@ Result<void> WriteFiles(const std::string& directory, const Identity& identity, 
   return MakeJournal(directory, identity);
 }
 
-// Root may have to join for an agent that runs as somebody else.
+// Root may join on behalf of an agent that runs as another user.
 Result<void> GiveToOwnerOf(const std::string& state_dir, const std::string& directory) {
   struct stat owner {};
   if (::stat(state_dir.c_str(), &owner) != 0) {
@@ -123,9 +123,9 @@ Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity
   HF_TRY(GiveToOwnerOf(state_dir, made.path()));
   HF_TRY(SyncDirectory(made.path()));
   const std::string path = IdentityDirectory(state_dir);
-  // In one step, so that there is never none and never half of two.
+  // Atomically, so that there is always exactly one complete identity.
   if (::renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
-    return SyncDirectory(state_dir);  // what was there before goes with `made`
+    return SyncDirectory(state_dir);  // `made` removes the previous one
   }
   if (errno != ENOENT) return Fail(ErrnoError(errno, "replace " + Quote(path)));
   if (::rename(made.path().c_str(), path.c_str()) != 0) {

@@ -1,6 +1,6 @@
-// Who this agent is in its cluster: the keys it made and what the controller told it when it
-// joined. Lies in `<state_dir>/identity`, which is there whole or not at all, with a journal that
-// begins at that moment: what changes later (root document, sequences) is the journal's.
+// This agent's identity in its cluster: the keys that it made, and what the controller assigned
+// when it joined. Stored in `<state_dir>/identity`, which is complete or missing, with a new
+// journal. The journal stores what changes later, such as the root document and sequences.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,13 @@ struct Identity {
   crypto::SigningKey signing_key;
   bus::CurveKeys curve;
   bus::CurvePublicKey server_key{};
-  std::string endpoint;  // of the bus
+  std::string endpoint;  // bus endpoint
 };
 
-// Replaces what is there; durable. Belongs to whoever owns `state_dir`, also when root calls it.
+// Replaces an existing identity, durably. The files belong to the owner of `state_dir`, even if
+// root calls it.
 Result<void> SaveIdentity(const std::string& state_dir, const Identity& identity, Random& random);
-// kNotFound, with what to do, before the node has joined; kCorrupt names the bad file.
+// kNotFound, with a hint, if the node has not joined. kCorrupt names the bad file.
 Result<Identity> LoadIdentity(const std::string& state_dir);
 
 }  // namespace holdfast::agent

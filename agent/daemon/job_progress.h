@@ -1,4 +1,4 @@
-// How far a job is, for whoever asks from another thread.
+// Progress of a job, readable from other threads.
 #pragma once
 
 #include <mutex>
@@ -15,11 +15,11 @@ namespace holdfast::agent {
 // Safe to use from several threads.
 class JobProgress {
  public:
-  // One subject may begin inside another, as the safety snapshot of a restore: it counts until its
-  // end.
+  // Subjects may nest, e.g. the safety snapshot of a restore. Then the inner one counts until its
+  // End().
   void Begin(const std::string& subject, const Progress& progress);
   void End(const std::string& subject);
-  // As it is now; nullopt before the first Begin() and after the last End().
+  // The current progress; nullopt before the first Begin() and after the last End().
   std::optional<event::TaskProgress> Look(const TaskKey& key) const;
 
  private:

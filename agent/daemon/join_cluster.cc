@@ -62,7 +62,7 @@ Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_
                           .server_key = answer->server_key,
                           .endpoint = std::move(answer->endpoint)};
   HF_TRY(SaveIdentity(settings.state_dir, identity, random));
-  // What the restore helper knows must not be the agent's to write: only root can give it.
+  // The agent must not be able to write the helper's identity, so only root can store it.
   if (::geteuid() == 0) {
     HF_TRY(
         SaveHelperIdentity(settings.state_dir, identity.node, identity.incarnation, identity.root));

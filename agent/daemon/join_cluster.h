@@ -1,4 +1,4 @@
-// `holdfast-agent join`: makes this node's keys and has the controller pin them.
+// `holdfast-agent join`: generates this node's keys and registers them with the controller.
 #pragma once
 
 #include <chrono>
@@ -17,14 +17,14 @@ struct JoinReport {
   std::string cluster_id;
   std::string node;
   std::uint64_t incarnation = 0;
-  std::string endpoint;   // of the bus
-  std::string directory;  // where the identity lies
+  std::string endpoint;   // bus endpoint
+  std::string directory;  // of the identity
 };
 
-// Asks once. The private keys never leave the node. kInvalidArgument for a token that is none, or
-// is another node's; kDenied when it has expired, when the controller refuses it, or when its root
-// document is not the one that the token names. Nothing is kept unless all went well; a node that
-// had joined before is then somebody new, and what it was before is over.
+// Makes one attempt. The private keys never leave the node. kInvalidArgument if the token is
+// malformed or for another node. kDenied if it has expired, if the controller refuses it, or if its
+// root document is not the one named in the token. Stores nothing unless all succeeds. A node that
+// joined before gets a new identity, which replaces the old one.
 Result<JoinReport> JoinCluster(const Settings& settings, std::string_view token_text,
                                std::chrono::milliseconds timeout, Random& random,
                                const Clock& clock);

@@ -97,7 +97,7 @@ class Helper {
   }
 
  private:
-  // The oldest plan that lies there.
+  // The oldest stored plan.
   std::optional<std::string> Next() {
     std::optional<std::string> oldest;
     std::filesystem::file_time_type oldest_time;
@@ -114,7 +114,7 @@ class Helper {
     return oldest;
   }
 
-  // The plan is taken away before anything begins, so that nothing is done twice by itself.
+  // Executes a plan. Its file is removed before the restore begins, so that it never runs twice.
   Result<void> RunOne(const std::string& path) {
     Result<Bytes> bytes = ReadWholeFile(path, kTicketBytesMax);
     if (!bytes && bytes.error().code() == ErrorCode::kNotFound) return {};  // withdrawn
@@ -160,11 +160,11 @@ class Helper {
     const LogRun scope(checked.plan.run());
     if (checked.known_already) return Again(plan_id, checked.plan);
     if (Result<void> accepted = Accept(checked); !accepted) return Failed(accepted.error());
-    (void)::unlink(path.c_str());  // it can be withdrawn no more
+    (void)::unlink(path.c_str());  // from now on it cannot be withdrawn
     return Finished(plan_id, Restore(checked.plan));
   }
 
-  // Later versions that the agent has taken; each must follow the one before.
+  // Takes later root documents from the ticket. Each must be the successor of the one before.
   Result<void> TakeRoots(const v1::RestoreTicket& ticket) {
     bool is_new = false;
     for (const std::string& envelope : ticket.roots()) {
@@ -183,7 +183,7 @@ class Helper {
     trust::Freshness freshness;
     Result<v1::Fresh> fresh =
         trust::VerifyFresh(AsBytes(ticket.fresh()), identity_.root, identity_.agent, {}, now);
-    // By calendar time: the question was the agent's, and its boot clock is not ours to believe.
+    // By wall clock: the agent sent the Hello, and its boot clock cannot be trusted here.
     if (fresh) freshness = trust::FreshnessOf(*fresh, now);
     const trust::PlanContext context{.root = identity_.root,
                                      .agent = identity_.agent,
@@ -203,7 +203,7 @@ class Helper {
                         .expires_at_ms = checked.plan.expires_at_ms()});
   }
 
-  // Asked once more: what was said is said again; what a crash interrupted is undone, not redone.
+  // A plan that was accepted before: returns its outcome, or undoes what a crash interrupted.
   v1::Report Again(const Bytes& plan_id, const v1::Plan& plan) {
     Result<std::optional<Bytes>> outcome = log_.OutcomeOf(plan_id);
     if (!outcome) return Failed(outcome.error());
@@ -221,14 +221,14 @@ class Helper {
   v1::Report Interrupted(const v1::RestoreOrder& order) {
     const Error error = Error(ErrorCode::kUnavailable, "the restore was interrupted")
                             .WithHint("order it again; if it was to a directory, use another one");
-    // A dry run has begun nothing, and must not finish what another restore began.
+    // A dry run has changed nothing, and must not complete another interrupted restore.
     if (order.in_place().dry_run()) return Failed(error);
     if (!order.has_in_place()) return Failed(error, true);
     const std::size_t slash = order.source().find('/');
     const SourceSettings* settings =
         settings_.FindSource(order.source().substr(0, slash), order.source().substr(slash + 1));
     if (settings == nullptr) return Failed(error, true);
-    // Opening it finishes or undoes what was begun.
+    // Opening the source finishes or undoes the interrupted restore.
     const auto session = jobs::SourceSession::Open(Context(""), *settings, "restore");
     if (!session) return Failed(session.error(), true);
     return Failed(Error(ErrorCode::kUnavailable,
@@ -239,7 +239,7 @@ class Helper {
                   true, true);
   }
 
-  // What was decided is durable before it is told.
+  // Makes the outcome durable before it is published.
   v1::Report Finished(const Bytes& plan_id, v1::Report report) {
     const std::string bytes = report.SerializeAsString();
     Result<void> kept = log_.Finish(plan_id, AsBytes(bytes));
@@ -262,7 +262,7 @@ class Helper {
   v1::Report Restore(const v1::Plan& plan) {
     const v1::RestoreOrder& order = plan.restore();
     const RepositorySettings* repository = settings_.FindRepository(order.repository());
-    HF_CHECK(repository != nullptr);  // the checks have asked for it
+    HF_CHECK(repository != nullptr);  // verified by the checks
     jobs::RestoreOptions options;
     options.selector = HexEncode(AsBytes(order.snapshot()));
     options.source = order.source();
@@ -322,7 +322,7 @@ class Helper {
 Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string& node,
                                 std::uint64_t incarnation, ByteView root) {
   const std::string directory = HelperDirectory(state_dir);
-  // The agent reads outcomes there.
+  // Readable, because the agent reads outcomes there.
   HF_TRY(MakeDirectories(directory, 0755));
   HF_TRY(WriteFileAtomic(RootFile(directory), root, 0600));
   return WriteFileAtomic(NodeFile(directory), AsBytes(fmt::format("{}\n{}\n", node, incarnation)),
@@ -333,7 +333,7 @@ Result<void> RunRestoreHelper(const Settings& configured, const std::vector<Sour
                               const std::stop_token& stop, Random& random, const Clock& clock) {
   Settings settings = configured;
   HF_ASSIGN(HelperIdentity identity, LoadHelperIdentity(settings.state_dir));
-  settings.cluster = identity.root.cluster();  // stands in every safety snapshot
+  settings.cluster = identity.root.cluster();  // recorded in every safety snapshot
   HF_ASSIGN(const Policy policy, LoadPolicy(PolicyPath(settings), jobs::TargetMethodsOf(kinds)));
   HF_ASSIGN(PlanLog log, PlanLog::Open(HelperDirectory(settings.state_dir) + "/plans.db"));
   Helper helper(settings, kinds, std::move(identity), policy, std::move(log), stop, random, clock);

@@ -1,6 +1,6 @@
-// `holdfast-agent restore-helper`: the only part of Holdfast that writes what it did not make. It
-// takes the plans that the agent has left, verifies each of them again by itself (signatures,
-// operators, policy, a replay guard that only it can write), restores, and ends.
+// `holdfast-agent restore-helper`: performs restores as root. Reads the plans that the agent has
+// stored, verifies each again (signatures, operators, policy, and a replay guard that only root can
+// write), restores, and exits.
 #pragma once
 
 #include <stop_token>
@@ -16,13 +16,13 @@
 
 namespace holdfast::agent {
 
-// What the helper must know of its own and not from the agent: who this node is, and the root
-// document that it joined with. Written by `holdfast-agent join` where it may.
+// Stores what the helper must not learn from the agent: this node's identity, and the root document
+// that it joined with. `holdfast-agent join` calls it if it runs as root.
 Result<void> SaveHelperIdentity(const std::string& state_dir, const std::string& node,
                                 std::uint64_t incarnation, ByteView root);
 
-// Does every plan that lies there, the oldest first. Each gets an outcome, also one that is
-// refused; an error only when the helper itself cannot work. kBusy while another helper works.
+// Executes all stored plans, the oldest first. Each gets an outcome, even if it is refused. An
+// error means that the helper itself failed. kBusy if another helper is running.
 Result<void> RunRestoreHelper(const Settings& settings, const std::vector<SourceKind>& kinds,
                               const std::stop_token& stop, Random& random, const Clock& clock);
 

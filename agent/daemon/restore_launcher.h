@@ -1,11 +1,11 @@
-// How a restore that was ordered begins: the agent may write nothing of other users', so it leaves
-// the verified plan where the restore helper looks for it, and waits for what the helper says.
+// Starts a restore ordered by a plan. The agent may not write other users' files, so it stores the
+// verified plan for the restore helper and waits for the outcome.
 //
-//   <state_dir>/restores/<plan id>.plan     the agent's, a RestoreTicket
-//   <helper_dir>/<plan id>.progress         the helper's, a TaskProgress, while it works
-//   <helper_dir>/<plan id>.outcome          the helper's, a Report outcome; readable to the agent
+//   <state_dir>/restores/<plan id>.plan     the agent's: a RestoreTicket
+//   <helper_dir>/<plan id>.progress         the helper's: a TaskProgress, during the restore
+//   <helper_dir>/<plan id>.outcome          the helper's: a Report outcome; the agent can read it
 //
-// Where the agent runs as root (no unit separates the two) it starts the helper itself.
+// If the agent runs as root, without separate units, it starts the helper itself.
 #pragma once
 
 #include <chrono>
@@ -24,15 +24,15 @@ namespace holdfast::agent {
 
 struct RestoreOutcome {
   std::optional<TaskError> failure;
-  Bytes restored;  // a serialised Restored, unless there is a failure
+  Bytes restored;  // a serialised Restored; empty on failure
 };
 
 class RestoreLauncher {
  public:
   virtual ~RestoreLauncher() = default;
-  // Hands the plan over and waits for its end; `on_progress` gets its progress, without a key, on
-  // the caller's thread. A stop withdraws the plan if the helper has not begun with it; the
-  // helper finishes a restore that it has begun. Safe from several threads.
+  // Passes the plan to the helper and waits for the outcome. Calls `on_progress` on the caller's
+  // thread, with an empty key. A stop withdraws the plan if the helper has not begun it; otherwise
+  // the helper completes the restore. Safe to call from several threads.
   virtual Result<RestoreOutcome> Run(
       const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh, bool resumed,
       const std::stop_token& stop, const std::function<void(event::TaskProgress)>& on_progress) = 0;

@@ -1,5 +1,5 @@
-// How far a restore is that the restore helper does: the helper writes it to a file beside the
-// outcome, which the agent reads, as restore_launcher.h draws them.
+// Progress of a restore by the restore helper. The helper writes it to a file beside the outcome
+// (see restore_launcher.h), and the agent reads it.
 #pragma once
 
 #include <optional>
@@ -13,8 +13,8 @@
 
 namespace holdfast::agent {
 
-// Writes the file when a subject begins, and once a second until it is destroyed. A file that
-// cannot be written does not stop the restore.
+// Writes the file when a subject begins, then once a second until destroyed. A write error does not
+// stop the restore.
 class RestoreProgressWriter final : public jobs::JobObserver {
  public:
   explicit RestoreProgressWriter(std::string path);
@@ -36,7 +36,7 @@ class RestoreProgressWriter final : public jobs::JobObserver {
   std::jthread thread_;  // last
 };
 
-// nullopt where there is no such file, or none that can be read. The key is empty.
+// nullopt if the file does not exist or cannot be read. The key is empty.
 std::optional<event::TaskProgress> ReadRestoreProgress(const std::string& path);
 
 }  // namespace holdfast::agent

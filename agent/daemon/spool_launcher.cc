@@ -26,11 +26,11 @@ namespace holdfast::agent {
 namespace {
 
 constexpr std::size_t kOutcomeBytesMax = 2U << 20;
-// Of all root documents in a ticket, which has 4 MiB in all; one has a few hundred bytes.
+// Limit for all root documents in a ticket, which has at most 4 MiB. One has a few hundred bytes.
 constexpr std::size_t kRootBytesMax = 2U << 20;
 constexpr std::chrono::milliseconds kLookEvery{200};
 constexpr std::chrono::seconds kProgressEvery{1};
-// A helper that nobody starts: after so long that is said, once.
+// After this time without a helper, a warning is logged once.
 constexpr std::chrono::seconds kPatience{60};
 
 class SpoolLauncher final : public RestoreLauncher {
@@ -41,13 +41,13 @@ class SpoolLauncher final : public RestoreLauncher {
   Result<RestoreOutcome> Run(const Bytes& plan_id, const Bytes& envelope, const Bytes& fresh,
                              bool resumed, const std::stop_token& stop,
                              const std::function<void(event::TaskProgress)>& on_progress) override {
-    // After a crash the helper may have said it already.
+    // After a crash, the helper may have finished already.
     if (resumed) {
       HF_ASSIGN(std::optional<RestoreOutcome> outcome, ReadOutcome(plan_id));
       if (outcome) return *std::move(outcome);
     }
     HF_TRY(WriteTicket(plan_id, envelope, fresh));
-    // The helper lasts as long as its restores, whose progress is read in the meantime.
+    // The helper runs until all restores are done, and Await() reads its progress.
     std::jthread helper;
     if (::geteuid() == 0) helper = std::jthread([this] { StartHelper(); });
     return Await(plan_id, stop, on_progress);
@@ -72,7 +72,7 @@ class SpoolLauncher final : public RestoreLauncher {
                          entry.path().string());
     }
     std::ranges::sort(roots, std::greater<>());
-    // The helper may have taken none since the node joined: it goes on by each of them.
+    // The helper may have taken none since joining, and needs all later versions in order.
     std::size_t bytes = 0;
     std::vector<std::string> newest_first;
     for (const auto& [version, path] : roots) {
@@ -85,7 +85,7 @@ class SpoolLauncher final : public RestoreLauncher {
     return {};
   }
 
-  // It does all plans that lie there, one after the other, and ends.
+  // The helper executes all stored plans one after another, then exits.
   void StartHelper() {
     SubprocessOptions options;
     options.timeout = std::chrono::hours(24);
@@ -113,7 +113,7 @@ class SpoolLauncher final : public RestoreLauncher {
           on_progress(*std::move(progress));
         }
       }
-      // The helper takes the plan away when it begins; what it has not begun can be withdrawn.
+      // The helper removes the plan when it begins. Until then it can be withdrawn.
       if (stop.stop_requested() && ::unlink(plan.c_str()) == 0) {
         return Fail(ErrorCode::kCancelled, "stopped by request, before the restore began");
       }
@@ -124,7 +124,7 @@ class SpoolLauncher final : public RestoreLauncher {
             plan);
         is_said = true;
       }
-      // Once a stop is asked for, the token would not let it wait at all.
+      // With a stop requested, WaitFor() would return at once.
       (void)WaitFor(kLookEvery, stop.stop_requested() ? std::stop_token() : stop);
     }
   }

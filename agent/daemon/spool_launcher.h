@@ -1,4 +1,4 @@
-// The RestoreLauncher of a node: by files, as restore_launcher.h draws them.
+// A RestoreLauncher that uses the files described in restore_launcher.h.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,8 @@
 
 namespace holdfast::agent {
 
-// Makes the spool's directory. As root it starts the helper itself, by this very program; else
-// systemd does (holdfast-restore.path).
+// Creates the spool directory. As root, it starts the helper itself with the running executable;
+// otherwise systemd does (holdfast-restore.path).
 Result<std::unique_ptr<RestoreLauncher>> OpenSpoolLauncher(const Settings& settings,
                                                            const Clock& clock);
 

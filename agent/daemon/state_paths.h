@@ -1,4 +1,4 @@
-// Where the daemon and its helper keep what, below the state directory and beside it.
+// Files and directories of the daemon and its helper, in the state directory and next to it.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@
 
 namespace holdfast::agent {
 
-// Who the agent is, and its journal: they belong together, so a new joining replaces both.
+// The identity and its journal. Joining again replaces both.
 std::string IdentityDirectory(const std::string& state_dir);
 std::string JournalPath(const std::string& state_dir);
-// Root documents that the agent took after it joined, "<version>.holdfast".
+// Root documents taken after joining, "<version>.holdfast".
 std::string RootsDirectory(const std::string& state_dir);
 // Plans for the restore helper, "<plan id>.plan".
 std::string RestoresDirectory(const std::string& state_dir);
-// The helper's own: what nobody but root may write. Beside the agent's, "restore-helper".
+// The helper's directory, writable only by root: "restore-helper", next to the agent's.
 std::string HelperDirectory(const std::string& state_dir);
 std::string PlanPath(const std::string& state_dir, ByteView plan_id);
 std::string OutcomePath(const std::string& state_dir, ByteView plan_id);

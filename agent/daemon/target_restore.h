@@ -1,5 +1,4 @@
-// A restore to a target of the node's policy: an order that passed the checks as options of the
-// job.
+// Converts an order to restore to a target of the node's policy into options of the restore job.
 #pragma once
 
 #include "agent/jobs/restore_job.h"
@@ -11,7 +10,8 @@ class RestoreOrder;
 
 namespace holdfast::agent {
 
-// REQUIRES: order.has_named(), and `target` is the policy's of that name.
+// REQUIRES: order.has_named(), and `target` is the policy's target of that name. The order passed
+// the checks.
 jobs::RestoreOptions TargetRestoreOptions(const v1::RestoreOrder& order,
                                           const RestoreTargetSettings& target);
 

@@ -26,7 +26,7 @@
 namespace holdfast::agent {
 namespace {
 
-// How long a snapshot that is sealed waits for its journal.
+// How long a sealed snapshot waits for its journal entry.
 constexpr std::chrono::seconds kJournalMax{60};
 
 std::int64_t UnixMs(WallTime time) {
@@ -42,7 +42,7 @@ Bytes Serialized(const Message& message) {
   return ToBytes(message.SerializeAsString());
 }
 
-// "kind/name" of a plan that passed the checks.
+// Splits "kind/name". REQUIRES: the plan passed the checks.
 std::pair<std::string, std::string> SplitSource(const std::string& source) {
   const std::size_t slash = source.find('/');
   return {source.substr(0, slash),
@@ -66,8 +66,8 @@ Result<jobs::RepositoryAddress> FindRepository(const Settings& settings,
               "the configuration has changed since the plan was accepted");
 }
 
-// What an order asks of a source of this kind. kUnsupported when one of both is not sharded: an
-// order by which several nodes save a source together must not become one for the whole.
+// The scope of an order for a source of this kind. kUnsupported if only one of the two is sharded:
+// an order to save a source on several nodes must not save the whole on each.
 Result<BackupScope> ScopeOf(const SourceKind& kind, const action::StartPrepare& action) {
   const bool is_sharded = kind.topology == Topology::kSharded;
   if (is_sharded != action.sharded) {
@@ -93,7 +93,7 @@ Result<repository::Id> TreeOf(const Bytes& bytes) {
 
 }  // namespace
 
-// One task's thread, and what is said to it.
+// The thread of a task, and the signals to it.
 class TaskRunner::Job final : public jobs::JobObserver {
  public:
   Job(TaskKey key, std::string run, std::string requester)
@@ -125,7 +125,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
     }
     said_.notify_all();
   }
-  // kCancelled when stopped, kTimedOut after `most`, where there is one.
+  // kCancelled on a stop, kTimedOut after `most`, if set.
   Result<void> Await(Word word, std::optional<std::chrono::seconds> most = std::nullopt) {
     std::unique_lock lock(mutex_);
     auto is_said = [&] { return words_.contains(word); };
@@ -136,7 +136,7 @@ class TaskRunner::Job final : public jobs::JobObserver {
     return Fail(ErrorCode::kTimedOut, "the journal did not answer in time");
   }
 
-  // The job's progress, as it is now; nullopt before it has any.
+  // The job's current progress; nullopt before it has any.
   std::optional<event::TaskProgress> Look() { return progress_.Look(key_); }
 
   void Begin(const std::string& subject, const Progress& progress) override {
@@ -182,13 +182,13 @@ void TaskRunner::Begin(const TaskKey& key, const std::string& run, const std::st
   Reap();
   std::lock_guard lock(mutex_);
   auto [entry, is_new] = jobs_.try_emplace(key, nullptr);
-  // The core begins a task again only after it has heard the end of the one before.
+  // The core restarts a task only after it got the previous one's outcome.
   if (!is_new) entry->second->Stop();
   entry->second = std::make_unique<Job>(key, run, requester);
   entry->second->Begin(std::move(work));
 }
 
-// Lets go of the threads that are over.
+// Removes jobs that have ended.
 void TaskRunner::Reap() {
   std::lock_guard lock(mutex_);
   std::erase_if(jobs_, [](const auto& entry) { return entry.second->is_over(); });
@@ -285,7 +285,7 @@ void TaskRunner::RunBackup(Job& job, const action::StartPrepare& action) {
     HF_TRY(task.Save());
     v1::Part part;
     jobs::FillMessage(task.saved(), part);
-    // Held before anybody knows of it, so that it is never there without a lock.
+    // Hold the part before it is reported, so that it is never without a lock.
     held_.Add(KeyText(job.key()), task.TakePart());
     return part;
   };
@@ -303,7 +303,7 @@ void TaskRunner::Perform(const action::StartCompose& action) {
 void TaskRunner::Perform(const action::WriteSnapshot& action) { Say(action.key, Word::kWrite); }
 
 void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
-  // The core's journal, as the job knows one.
+  // Records sealed snapshots by events to the core.
   class CoreJournal final : public jobs::SealedJournal {
    public:
     CoreJournal(const action::StartCompose& order, Job& job, const Post& post)
@@ -366,7 +366,7 @@ void TaskRunner::RunCompose(Job& job, const action::StartCompose& action) {
   post_(event::TaskComposed{job.key(), Serialized(composed)});
 }
 
-// ---- what only looks
+// ---- jobs that only read
 
 void TaskRunner::Perform(const action::StartProbe& action) {
   Begin(action.key, "", "", [this, action](Job& job) { RunProbe(job, action); });
@@ -398,7 +398,7 @@ void TaskRunner::RunVerify(Job& job, const action::StartVerify& action) {
       FindRepository(*options_.settings, action.repository);
   if (!address) return PostFailure(job.key(), address.error());
   jobs::JobContext context = ContextOf(job);
-  // What others have read already would not be looked at again.
+  // A shared session would reuse what it has read before instead of checking it.
   context.repositories = nullptr;
   const std::vector<jobs::CheckTaskReport> reports =
       jobs::RunCheck(context, {*address}, {.read_data = action.read_data});
@@ -434,7 +434,7 @@ void TaskRunner::RunInventory(Job& job, const action::StartInventory& action) {
 // ---- restore, stop, locks
 
 void TaskRunner::Perform(const action::StartRestore& action) {
-  // The core has verified it; as for any other order, its bytes are what it says.
+  // The core has verified it.
   v1::Plan plan;
   trust::Envelope envelope;
   if (trust::ParseEnvelope(action.envelope, envelope)) {

@@ -1,5 +1,5 @@
-// Does what the agent's core asks for: a thread for each task, the steps of agent/jobs in it, and
-// its outcome back as an event.
+// Performs the actions of the agent's core. Each task runs in its own thread, uses agent/jobs, and
+// posts its outcome as an event.
 #pragma once
 
 #include <condition_variable>
@@ -36,20 +36,21 @@ struct TaskRunnerOptions {
   const Clock* clock = nullptr;
   Random* random = nullptr;
   RestoreLauncher* restores = nullptr;
-  const Policy* policy = nullptr;  // what restores the agent does itself; null: none
-  // Tests put a storage in memory here.
+  // Targets of this policy that are not `as_root` are restored by the agent itself; null: none.
+  const Policy* policy = nullptr;
+  // Tests use an in-memory storage.
   StorageOpener open_storage = MakeStorageOpener();
   std::chrono::milliseconds progress_every{500};
 };
 
-// Perform() is called by one thread. Everything referred to outlives the runner; so does what
-// `post` needs, which is called from the runner's threads.
+// Call Perform() on one thread. Everything referred to must outlive the runner. `post` is called
+// from the runner's threads.
 class TaskRunner {
  public:
   using Post = std::function<void(Event)>;
   TaskRunner(TaskRunnerOptions options, Post post);
-  // Stops what runs and waits for it; no event comes after. Locks of parts that wait to be composed
-  // are given back: whoever starts next takes new ones first.
+  // Stops all jobs and waits for them; no event is posted afterwards. Releases the locks of parts
+  // that wait to be composed; the next process first takes new ones.
   ~TaskRunner();
 
   void Perform(const action::StartPrepare& action);
@@ -69,7 +70,7 @@ class TaskRunner {
   enum class Word : std::uint8_t { kCut, kSave, kWrite };
   class Job;
 
-  // Begins a thread that runs `work` and is over when it returns.
+  // Starts a thread that runs `work`. The job ends when `work` returns.
   void Begin(const TaskKey& key, const std::string& run, const std::string& requester,
              std::function<void(Job& job)> work);
   void Say(const TaskKey& key, Word word);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kWordBytesMax = 60;
 
-// Fit for a name on any file system.
+// Makes `text` a valid file name on any file system.
 std::string NameWord(std::string_view text) {
   std::string word(text.substr(0, kWordBytesMax));
   const auto is_plain = [](char c) {
@@ -28,7 +28,7 @@ std::string NameWord(std::string_view text) {
   return word.empty() ? "none" : word;
 }
 
-// "20260102T030405Z".
+// E.g. "20260102T030405Z".
 std::string NameTime(const UnixTime& time) {
   std::string text = FormatTime(time.seconds, 0);
   std::erase_if(text, [](char c) { return c == '-' || c == ':'; });

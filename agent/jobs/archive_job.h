@@ -1,4 +1,4 @@
-// One snapshot as one file that anybody can carry: out of a repository, and into one.
+// Exports a snapshot to a single portable file, and imports such a file into a repository.
 #pragma once
 
 #include <string>
@@ -14,14 +14,14 @@ namespace holdfast::jobs {
 struct ExportJobReport {
   std::string repository;
   repository::SnapshotInfo snapshot;
-  std::string
-      file;  // not encrypted; readable by its owner alone where the file system can say that
+  // Not encrypted. Readable only by its owner, if the file system supports permissions.
+  std::string file;
   repository::ExportReport counts;
   std::vector<std::string> warnings;
 };
-// Finds the snapshot as FindInRepositories() does, and writes
-// "<directory>/<cluster>_<kind>_<name>_<UTC time>.tar.zst", with "_1" and so on before the ending
-// where that is there: nothing is replaced, and nothing half appears.
+// Finds the snapshot as FindInRepositories() does and writes it to
+// "<directory>/<cluster>_<kind>_<name>_<UTC time>.tar.zst". If that exists, "_1" and so on is added
+// before the extension. Never replaces a file, and never leaves a partial one.
 Result<ExportJobReport> RunExport(const JobContext& context,
                                   const std::vector<RepositoryAddress>& repositories,
                                   const std::string& snapshot, const std::string& directory);
@@ -32,7 +32,7 @@ struct ImportJobReport {
   std::string file;
   repository::ImportReport counts;
 };
-// A file that RunExport() wrote.
+// Imports a file that RunExport() wrote.
 Result<ImportJobReport> RunImport(const JobContext& context, const RepositoryAddress& address,
                                   const std::string& file);
 

@@ -41,7 +41,7 @@ class BackupRun {
     return BackUpSource(context_, settings, *source, **repository, note_, rehash_);
   }
 
-  // Opening costs a second of scrypt and a lock, and would fail for each source alike.
+  // Opening takes a second of scrypt and a lock, and would fail for every source in the same way.
   const Result<std::unique_ptr<RepositorySession>>& RepositoryOf(const SourceSettings& settings) {
     auto opened = repositories_.find(settings.repository);
     if (opened == repositories_.end()) {
@@ -82,7 +82,7 @@ std::vector<Error> ErrorsOf(const BackupReport& report) {
   for (const BackupTaskReport& task : report.tasks) {
     if (!task.error) continue;
     if (!task.is_repository_error) {
-      // Some errors, such as that of a lock, name the source themselves.
+      // Some errors, such as a busy lock, already name the source.
       const bool is_named = task.error->message().find(Quote(task.label())) != std::string::npos;
       errors.push_back(is_named ? *task.error : Error(*task.error).While(task.label()));
     } else if (repositories.insert(task.repository).second) {

@@ -1,4 +1,4 @@
-// Saves sources: one snapshot each, visible only when all of it is durable and was read back.
+// Backs up sources. Each becomes one snapshot, visible only once it is durable and was read back.
 #pragma once
 
 #include <string>
@@ -19,17 +19,17 @@ struct BackupReport {
   std::vector<BackupTaskReport> tasks;
 };
 
-// Saves the sources one after another; one that fails does not keep the others from being saved.
-// A stop ends the current one and leaves out the rest, both reported as cancelled. `rehash` as in
+// Backs up the sources one after another. A failure of one does not stop the others. After a stop
+// request, the current source and the remaining ones are reported as cancelled. `rehash` as in
 // BackupTaskOptions.
 BackupReport RunBackup(const JobContext& context, const std::vector<const SourceSettings*>& sources,
                        const std::string& note, bool rehash = false);
 
-// What to tell a person: an error of a repository once, not for each of its sources.
+// The errors to show to the user. An error of a repository appears once, not once per source.
 std::vector<Error> ErrorsOf(const BackupReport& report);
 
-// Saves one source that is locked already into a repository that is open already. For a restore
-// that follows at once, `staged` is what it has staged, see BackupSpec.
+// Backs up one source that is already locked into a repository that is already open. In a restore,
+// `staged` lists what the restore has staged, see BackupSpec.
 BackupTaskReport BackUpSource(const JobContext& context, const SourceSettings& settings,
                               SourceSession& source, RepositorySession& repository,
                               const std::string& note, bool rehash = false,

@@ -1,4 +1,4 @@
-// How fast this agent may read its sources and write to its repositories, as agent.yaml says.
+// The bandwidth limits in agent.yaml for reading sources and for accessing repositories.
 #pragma once
 
 #include <map>
@@ -11,23 +11,23 @@
 
 namespace holdfast::jobs {
 
-// One per process, and longer there than whoever has limits of it: all that run at once share them.
-// Does not change; safe to use from several threads.
+// One per process. All concurrent work shares its limits; it must outlive all RateLimits it
+// returned. Immutable; safe to use from several threads.
 class Bandwidth {
  public:
-  // Without any limit.
+  // No limits.
   Bandwidth() = default;
   // `clock` must outlive the object.
   Bandwidth(const Settings& settings, const Clock& clock);
 
-  // Of content that is read to be saved; `source` is "kind/name".
+  // For reading content to back up; `source` is "kind/name".
   RateLimits OfSource(const std::string& source) const;
-  // Of what is read from a repository, and of what is written to it.
+  // For reading from a repository, and for writing to it.
   RateLimits FromRepository(const std::string& repository) const;
   RateLimits ToRepository(const std::string& repository) const;
 
  private:
-  using Limit = std::unique_ptr<RateLimit>;  // null: none
+  using Limit = std::unique_ptr<RateLimit>;  // null: no limit
   using ByName = std::map<std::string, Limit, std::less<>>;
   static RateLimits Both(const Limit& all, const ByName& own, const std::string& name);
 

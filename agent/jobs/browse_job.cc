@@ -23,7 +23,7 @@ using repository::TreeNode;
 
 constexpr std::size_t kPieceBytes = 1U << 20;
 
-// A repository whose snapshots were listed, and the index after them.
+// An open repository with its snapshots, and with the index loaded after they were listed.
 struct Opened {
   std::unique_ptr<RepositorySession> session;
   std::vector<SnapshotInfo> snapshots;
@@ -45,7 +45,6 @@ Result<Opened> OpenToRead(const JobContext& context, const RepositoryAddress& ad
   return opened;
 }
 
-// See ResolvePath().
 Result<std::string> PathIn(const JobContext& context, repository::Repository& repository,
                            const SnapshotInfo& snapshot, const std::string& typed) {
   if (!typed.starts_with('/')) return TrimSlashes(typed);
@@ -96,7 +95,7 @@ class FindWalk final : public repository::TreeVisitor {
   }
 
   Result<bool> Visit(const std::string& path, const TreeNode& node) override {
-    // The directories above the snapshot's top are no paths to anybody, but they are blobs.
+    // The directories above the snapshot's top have no path for users, but are blobs to find.
     const bool is_below_top = path.size() > top_.size() && path.starts_with(top_);
     const std::string shown = is_below_top ? path.substr(top_.size()) : "";
     if (Matches(shown, node)) HF_TRY(Found(shown, node));
@@ -106,7 +105,8 @@ class FindWalk final : public repository::TreeVisitor {
   }
 
   void Leave(const repository::Id& tree) override {
-    // Where nothing is now, nothing is in another snapshot, unless it depends on the way there.
+    // If this tree has no match, it has none in other snapshots, unless matching depends on its
+    // path.
     if (!is_path_ && matches_.back() == report_.matches) barren_.insert(tree);
     matches_.pop_back();
   }
@@ -127,16 +127,16 @@ class FindWalk final : public repository::TreeVisitor {
   const std::function<Result<void>(const FoundEntry&)>& visit_;
   FindReport& report_;
   std::optional<repository::Id> blob_;
-  std::string wanted_;   // unless a blob is looked for
-  std::string pattern_;  // for the kind of this snapshot
+  std::string wanted_;   // empty if a blob is searched
+  std::string pattern_;  // for the kind of the current snapshot
   bool is_path_ = false;
   const SnapshotInfo* snapshot_ = nullptr;
-  std::string top_;                     // of this snapshot, as a prefix of paths
-  std::vector<std::uint64_t> matches_;  // that there were before each directory on the way
-  std::unordered_set<repository::Id, repository::IdHash> barren_;  // directories without a match
+  std::string top_;                     // of the current snapshot, as a path prefix
+  std::vector<std::uint64_t> matches_;  // report_.matches on entering each directory
+  std::unordered_set<repository::Id, repository::IdHash> barren_;  // trees without a match
 };
 
-// Content piece by piece.
+// Writes the content in chunks.
 Result<void> Copy(repository::Repository& repository, const TreeNode& node, const std::string& path,
                   Progress& progress, const std::function<Result<void>(ByteView)>& write,
                   const std::stop_token& stop) {
@@ -158,7 +158,7 @@ class DumpWalk final : public repository::TreeVisitor {
       : repository_(repository), tar_(tar), progress_(progress), stop_(std::move(stop)) {}
 
   Result<bool> Visit(const std::string& path, const TreeNode& node) override {
-    if (node.attributes.type == NodeType::kSocket) return false;  // no archive can hold one
+    if (node.attributes.type == NodeType::kSocket) return false;  // tar cannot store sockets
     ++progress_.items;
     HF_TRY(tar_.Begin(path, node.attributes));
     if (node.attributes.type == NodeType::kFile) {

@@ -1,5 +1,6 @@
-// Looking into snapshots: what lies in them, what of it is where, and what became of it. What is
-// found goes to a visitor while it is looked for, however much it is; a visitor's error ends it.
+// Browsing snapshots: listing, finding, comparing and dumping their content. Results go to a
+// visitor as they are found, so memory does not grow with their number. A visitor's error ends the
+// job.
 #pragma once
 
 #include <functional>
@@ -15,8 +16,8 @@
 
 namespace holdfast::jobs {
 
-// Paths that are reported are relative to the snapshot's top. Paths that are asked for may also be
-// absolute paths of files of a node, see ResolvePath() and PatternInSnapshot().
+// Reported paths are relative to the snapshot's top. Requested paths may also be absolute paths of
+// a node's files, see ResolvePath() and PatternInSnapshot().
 
 struct ListedEntry {
   const std::string& path;
@@ -24,10 +25,10 @@ struct ListedEntry {
 };
 struct LsOptions {
   std::string snapshot;  // as FindSnapshot() takes it
-  std::string path;      // a directory, or the one thing to show; empty: the top
+  std::string path;      // a directory, or a single entry to show; empty: the top
   bool recursive = false;
 };
-// JSON: docs/json.md#repository-ls. Told of the snapshot before the first entry.
+// JSON: docs/json.md#repository-ls. `begin` gets the snapshot before the first entry.
 struct LsVisitor {
   std::function<Result<void>(const repository::SnapshotInfo&)> begin;
   std::function<Result<void>(const ListedEntry&)> entry;
@@ -37,15 +38,15 @@ Result<void> RunLs(const JobContext& context, const RepositoryAddress& address,
 
 struct FoundEntry {
   const repository::SnapshotInfo& snapshot;
-  const std::string& path;           // empty: its top
-  const repository::TreeNode& node;  // of the top a directory
+  const std::string& path;           // empty: the snapshot's top
+  const repository::TreeNode& node;  // a directory if `path` is empty
 };
 struct FindReport {
-  std::uint64_t snapshots = 0;  // looked through
+  std::uint64_t snapshots = 0;  // searched
   std::uint64_t matches = 0;
 };
-// `wanted` is a blob's id, all 64 digits, or a pattern, in which `*` stands for any characters: of
-// paths where it has a "/", else of names. JSON: docs/json.md#repository-find.
+// `wanted` is a blob id (all 64 digits) or a pattern in which `*` matches any characters. A pattern
+// with a "/" is matched against paths, others against names. JSON: docs/json.md#repository-find.
 Result<FindReport> RunFind(const JobContext& context, const RepositoryAddress& address,
                            const std::string& wanted,
                            const std::function<Result<void>(const FoundEntry&)>& visit);
@@ -67,13 +68,13 @@ Result<SnapshotDiff> RunDiff(
 
 struct DumpReport {
   repository::SnapshotInfo snapshot;
-  bool is_archive = false;  // a directory, as tar
+  bool is_archive = false;  // a directory, written as tar
   std::uint64_t items = 0;
-  std::uint64_t bytes = 0;  // of content
+  std::uint64_t bytes = 0;  // content bytes
 };
-// Where a dump goes. A terminal gets the content of a file, but no archive.
+// Destination of a dump. A terminal receives file content, but no archive.
 enum class DumpTarget : std::uint8_t { kFile, kTerminal };
-// The content of a file, or a directory and all below it as a tar archive, piece by piece.
+// Writes the content of a file, or a directory and everything below it as a tar archive, in chunks.
 Result<DumpReport> RunDump(const JobContext& context, const RepositoryAddress& address,
                            const std::string& snapshot, const std::string& path,
                            const std::function<Result<void>(ByteView)>& write,

@@ -8,12 +8,12 @@
 namespace holdfast::jobs {
 namespace {
 
-// A repository that a damaged key keeps shut has more to say than that.
+// If a damaged key prevents opening the repository, checks all keys to report more.
 void CheckKeysOf(const JobContext& context, const RepositoryAddress& address,
                  const repository::CheckOptions& options, repository::CheckReport& report) {
   const auto storage = context.open_storage(
       {.url = address.url, .s3 = address.s3, .first_answer_within = context.first_answer_within});
-  // What is in the way of it was in the way of opening, which is told.
+  // The error was already reported when opening failed.
   if (storage) (void)repository::CheckKeys(**storage, options, report);
 }
 
@@ -26,7 +26,7 @@ Result<void> CheckOne(const JobContext& context, const RepositoryAddress& addres
   repository::CheckOptions own = options;
   if (visit) {
     own.on_finding = [&](const repository::CheckFinding& finding) -> Result<void> {
-      // What a prune takes away meanwhile is no damage.
+      // What a concurrent prune removed is not damage, so be certain of the lock first.
       if (session != nullptr) HF_TRY(session->Settle());
       return visit(address, finding);
     };

@@ -1,4 +1,4 @@
-// Looks for damage in repositories.
+// Checks repositories for damage.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ namespace holdfast::jobs {
 struct CheckTaskReport {
   std::string repository;
   std::string url;
-  std::optional<Error> error;  // it could not be looked at to the end
+  std::optional<Error> error;  // the check could not be completed
   repository::CheckReport check;
   double seconds = 0;
   std::vector<std::string> warnings;
@@ -27,7 +27,7 @@ struct CheckTaskReport {
 using CheckVisitor =
     std::function<Result<void>(const RepositoryAddress&, const repository::CheckFinding&)>;
 
-// `visit`, if any, is told of every finding as it is found; reports keep the first.
+// `visit`, if set, gets every finding as it is found. Reports keep only the first ones.
 std::vector<CheckTaskReport> RunCheck(const JobContext& context,
                                       const std::vector<RepositoryAddress>& repositories,
                                       const repository::CheckOptions& options,

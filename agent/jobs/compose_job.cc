@@ -98,7 +98,7 @@ class ComposeJob {
     return {};
   }
 
-  // A part that says it is another one than the order names: somebody mixed up the parts.
+  // Detects parts that were mixed up: the part's own record must match the order.
   Result<void> CheckRecord(const ComposeRequest::Part& part, const PartRecord& record) const {
     const Manifest& manifest = record.manifest;
     const bool is_right =
@@ -122,8 +122,8 @@ class ComposeJob {
     composition.parent = data->parent;
     composition.time = data->manifest.cut_time;
     composition.leave_out = kPartRecordName;
-    // While the nodes cut one after the other shards move between them, and the rest has anew what
-    // one of them could not read whole.
+    // The nodes do not cut at the same moment, so shards may move between them. The rest part also
+    // saves again what a node saved only partly.
     if (request_.is_sharded) composition.same_file = repository::SameFile::kTakeFirst;
     Manifest& manifest = composition.manifest;
     manifest.holdfast_version = Version();
@@ -134,7 +134,7 @@ class ComposeJob {
     manifest.missing.clear();
     manifest.warnings.clear();
     manifest.invalid.clear();
-    // Of a single node everybody knows whose words they are.
+    // With a single node, messages need no node prefix.
     const bool is_alone = request_.parts.size() == 1 && request_.lacking.empty();
     for (std::size_t i = 0; i < records_.size(); ++i) {
       const ComposeRequest::Part& part = request_.parts[i];
@@ -179,7 +179,7 @@ class ComposeJob {
     merged.statistics = record.statistics;
     merged.statistics.blobs.bytes_added = part.bytes_added;
     merged.statistics.blobs.bytes_packed = part.bytes_stored;
-    // What the rest has counts before all others.
+    // The rest part takes precedence over all others.
     composition.parts.insert(part.is_rest ? composition.parts.begin() : composition.parts.end(),
                              std::move(merged));
   }
@@ -190,7 +190,7 @@ class ComposeJob {
   PutOnce once_;
   ObservedProgress progress_;
   std::unique_ptr<RepositorySession> session_;
-  std::vector<PartRecord> records_;  // as request_.parts orders them
+  std::vector<PartRecord> records_;  // in the order of request_.parts
 };
 
 }  // namespace

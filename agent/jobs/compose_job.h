@@ -1,4 +1,4 @@
-// Makes one snapshot of the parts that several nodes' tasks left in a repository.
+// Composes one snapshot of the parts that the tasks of several nodes left in a repository.
 #pragma once
 
 #include <optional>
@@ -12,46 +12,46 @@
 
 namespace holdfast::jobs {
 
-// The order, of context.run. What the parts say of themselves comes from their part.json.
+// The compose order for run context.run. The parts are described by their own part.json.
 struct ComposeRequest {
   struct Part {
     std::string node;
     repository::Id tree;
-    bool has_data = false;          // of exactly one
-    bool is_rest = false;           // of a sharded source; of one at most
-    std::uint64_t bytes_added = 0;  // as its task reported it
+    bool has_data = false;          // true for exactly one part
+    bool is_rest = false;           // of a sharded source; true for at most one part
+    std::uint64_t bytes_added = 0;  // as reported by its task
     std::uint64_t bytes_stored = 0;
   };
   struct Lacking {
     std::string node;
     std::string reason;
-    bool is_rest = false;  // of a sharded source: what no node has saved by itself
+    bool is_rest = false;  // of a sharded source: the shards that no node saved
   };
 
   std::string kind;
   std::string name;
-  std::string host;  // as the snapshot will carry it
+  std::string host;  // the snapshot's host
   std::string note;
   std::vector<Part> parts;
-  std::vector<Lacking> lacking;  // members that the snapshot goes without
+  std::vector<Lacking> lacking;  // members missing from the snapshot
   bool is_sharded = false;
   bool cut_barrier_met = false;
 };
 
 struct ComposeReport {
-  std::optional<Error> error;  // else `snapshot` holds
-  // A write of the snapshot file was begun: it may be there although there is an error.
+  std::optional<Error> error;  // otherwise `snapshot` is set
+  // A write of the snapshot file was started, so it may exist despite an error.
   bool began = false;
   ComposedSnapshot snapshot;
 };
 
-// Under a lock of its own: gives the run's snapshot when it exists already; else writes what an
-// earlier try had journaled; else checks that each pack of each part is there, merges the parts
-// and makes the snapshot. No write of the snapshot file begins after `deadline`; until then one
-// that failed because the storage was unavailable is tried again.
+// Runs under its own lock. Returns the run's snapshot if it already exists. Otherwise writes the
+// snapshot that an earlier attempt journaled. Otherwise checks that all packs of all parts exist,
+// merges the parts and creates the snapshot. No write of the snapshot file starts after `deadline`;
+// until then a write that fails with kUnavailable is retried.
 //
-// kInvalidArgument for an order that makes no sense; kCorrupt, naming the part's node and the pack,
-// when the repository lacks something of a part; kTimedOut after the deadline.
+// kInvalidArgument: the request is inconsistent. kCorrupt: data of a part is missing; the error
+// names node and pack. kTimedOut: the deadline has passed.
 ComposeReport RunCompose(const JobContext& context, const RepositoryAddress& address,
                          const ComposeRequest& request, SealedJournal& journal, WallTime deadline);
 

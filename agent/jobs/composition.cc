@@ -21,7 +21,7 @@ bool IsOf(const SnapshotInfo& snapshot, const SnapshotSlot& slot) {
   return snapshot.kind == slot.kind && snapshot.name == slot.name && snapshot.host == slot.host;
 }
 
-// A safety snapshot is compared with the backups of its source.
+// A safety snapshot counts as one of its source.
 bool IsOfSource(const SnapshotInfo& snapshot, const SnapshotSlot& slot) {
   return snapshot.kind == slot.kind && snapshot.host == slot.host &&
          (snapshot.name == slot.name || SafetyNameOf(snapshot.name) == slot.name);
@@ -44,8 +44,7 @@ ComposedSnapshot Describe(const SnapshotInfo& snapshot, Manifest manifest) {
           .counts = counts};
 }
 
-// Each try writes the same bytes, so that it does no harm when the one before did its work after
-// all.
+// Each attempt writes the same bytes, so a failed attempt that in fact took effect does no harm.
 Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& session,
                               ByteView sealed, PutOnce& once) {
   constexpr std::chrono::milliseconds kPauseMax{30'000};
@@ -54,7 +53,7 @@ Result<void> PutUntilDeadline(const JobContext& context, RepositorySession& sess
     Result<void> may = context.stop.stop_requested()
                            ? Fail(ErrorCode::kCancelled, "stopped by request")
                            : once.deadline.Check();
-    if (!may && before) return Fail(*std::move(before));  // which says more
+    if (!may && before) return Fail(*std::move(before));  // it says more
     HF_TRY(std::move(may));
     once.began = true;
     auto put = repository::PutSnapshot(session.repository(), sealed, session.lock(),

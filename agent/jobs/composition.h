@@ -1,5 +1,4 @@
-// The last steps of every backup, whoever takes them: parts that are durable become one snapshot,
-// and it is read back.
+// The last steps of every backup: durable parts become one snapshot, which is then read back.
 #pragma once
 
 #include <optional>
@@ -16,7 +15,7 @@
 
 namespace holdfast::jobs {
 
-// Which snapshot of a repository is meant: the one of `context.run`, or the one to be made.
+// Identifies a snapshot in a repository, together with context.run.
 struct SnapshotSlot {
   std::string kind;
   std::string name;
@@ -42,30 +41,30 @@ struct ComposedSnapshot {
   WallTime time;
   bool is_partial = false;
   bool is_invalid = false;
-  bool was_there = false;  // it existed already, nothing was written
+  bool was_there = false;  // it already existed; nothing was written
   Manifest manifest;
   SnapshotCounts counts;
 };
 
-// Remembers, for one order, the bytes of a snapshot that is about to become visible. Sealing the
-// same snapshot twice gives two files with two ids; so who crashed writes exactly these again, and
-// at most one becomes visible.
+// Persists the sealed bytes of a snapshot before it becomes visible. Sealing the same snapshot
+// twice gives two files with two ids. After a crash the recorded bytes are written again, so at
+// most one snapshot becomes visible. One journal belongs to one order.
 class SealedJournal {
  public:
   virtual ~SealedJournal() = default;
-  // What was last recorded, also by a process that is gone; nullopt: nothing yet.
+  // Returns what was last recorded, possibly by an earlier process. nullopt: nothing yet.
   virtual Result<std::optional<Bytes>> Recorded() = 0;
-  // Called before the bytes are written, each time. Durable on return; may wait for whoever makes
-  // it so. `composed` is what will be reported.
+  // Called before each attempt to write the bytes. Durable on return; may block until it is.
+  // `composed` is what will be reported.
   virtual Result<void> Record(const ComposedSnapshot& composed, ByteView sealed) = 0;
 };
 
-// Until when the write of a snapshot may begin, by whichever of the two clocks is further: one
-// stands still while the machine sleeps, the other may be set back.
+// The time until which the write of a snapshot may start. Checked against two clocks: the monotonic
+// one stops while the machine sleeps, and the wall clock may be set back.
 class PutDeadline {
  public:
   PutDeadline(const Clock& clock, WallTime time);
-  // kTimedOut once it has passed.
+  // kTimedOut once either clock has passed it.
   Result<void> Check() const;
 
  private:
@@ -74,14 +73,14 @@ class PutDeadline {
   Instant steady_;
 };
 
-// What keeps a snapshot from being made twice.
+// Prevents creating a snapshot twice.
 struct PutOnce {
   SealedJournal& journal;
   PutDeadline deadline;
-  bool began = false;  // a write was begun: the snapshot may be there although an error came back
+  bool began = false;  // a write was started, so the snapshot may exist despite an error
 };
 
-// The parts, and all that the snapshot says of itself.
+// The parts and the metadata of a snapshot.
 struct Composition {
   SnapshotSlot slot;
   std::vector<repository::Part> parts;
@@ -93,32 +92,32 @@ struct Composition {
   repository::SameFile same_file = repository::SameFile::kRefuse;
 };
 
-// The newest backup of the source, to compare with; never a safety snapshot. Of a sharded source,
-// complete backups are preferred: a partial one says nothing about the shards it has not. Null
-// without one. The slot of a safety snapshot yields a backup of its source.
+// Returns the newest backup of the source, to compare with; never a safety snapshot. For sharded
+// sources, complete backups are preferred, because partial ones do not have all shards. Null if
+// there are no backups. For the slot of a safety snapshot, returns a backup of its source.
 const repository::SnapshotInfo* FindPrevious(const std::vector<repository::SnapshotInfo>& snapshots,
                                              const SnapshotSlot& slot, Topology topology);
 
-// The run's snapshot of the source, if it is among `snapshots`: nullopt when it must still be made.
+// Returns the run's snapshot of the source from `snapshots`, or nullopt if it does not exist yet.
 // REQUIRES: the index was loaded after they were listed.
 Result<std::optional<ComposedSnapshot>> FindComposed(
     const JobContext& context, RepositorySession& repository, const SnapshotSlot& slot,
     const std::vector<repository::SnapshotInfo>& snapshots);
 
-// Writes what the journal holds, once more, and reads it back; nullopt when it holds nothing.
-// kCorrupt, and nothing is written, when it is not of this run and source or the repository has
-// lost something of it. REQUIRES: as above, and FindComposed() found nothing.
+// Writes the journaled snapshot again and reads it back; nullopt if the journal is empty. Fails
+// with kCorrupt, without writing, if the journaled snapshot is not of this run and source, or if
+// the repository has lost data of it. REQUIRES: as above, and FindComposed() found nothing.
 Result<std::optional<ComposedSnapshot>> RepeatRecorded(const JobContext& context,
                                                        RepositorySession& session,
                                                        const SnapshotSlot& slot, PutOnce& once);
 
-// Makes the snapshot visible. With `once`, what a storage may have written before it failed is
-// written again until the deadline; null: there is one try, and nobody repeats it after a crash.
+// Makes the snapshot visible. With `once`, retries a write that failed with kUnavailable until the
+// deadline. Null: one attempt, which is not repeated after a crash.
 Result<repository::Id> WriteSnapshot(const JobContext& context, RepositorySession& session,
                                      const Composition& composition, PutOnce* once);
 
-// A backup counts when it has been read back: snapshot file, top directory and manifest come from
-// the storage again. A stop no longer matters, the snapshot is visible.
+// Reads snapshot file, top directory and manifest back from the storage. A backup counts only then.
+// Ignores stop requests, because the snapshot is already visible.
 Result<ComposedSnapshot> ReadBack(const JobContext& context, RepositorySession& repository,
                                   const repository::Id& snapshot);
 

@@ -1,4 +1,4 @@
-// Copies snapshots of one repository to another.
+// Copies snapshots from one repository to another.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace holdfast::jobs {
 
 struct CopyJobOptions {
   std::vector<std::string> snapshots = {};  // as FindSnapshot() takes them; empty: all
-  std::string selector = {};  // of all only these sources', "kind/name" with `*`; empty: all
+  std::string selector = {};  // only of these sources, "kind/name" with `*`; empty: all
   bool dry_run = false;
 };
 
@@ -26,9 +26,9 @@ struct CopyJobReport {
   std::size_t CountOf(repository::SnapshotCopy::State state) const;
 };
 
-// Non-exclusive locks of both are held meanwhile. kNotFound for a named snapshot that is not there,
-// kInvalidArgument when both are the same: then nothing is copied. What happened later is in the
-// report.
+// Holds non-exclusive locks of both repositories. Fails before copying anything with kNotFound if a
+// named snapshot does not exist, and with kInvalidArgument if both repositories are the same.
+// Errors while copying are in the report.
 Result<CopyJobReport> RunCopy(const JobContext& context, const RepositoryAddress& from,
                               const RepositoryAddress& to, const CopyJobOptions& options);
 

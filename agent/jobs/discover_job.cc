@@ -10,8 +10,8 @@
 namespace holdfast::jobs {
 namespace {
 
-// Paths are the process's; where it has a file system of its own, this host may have another file
-// of that name, or none.
+// Paths are as seen by the process. If it has its own root or mounts, the same path on this host
+// may be another file or missing.
 void NoteOtherFiles(const host::LocalProcess& process, const config::Schema& options,
                     DiscoveredSource& found) {
   std::vector<std::string> others;
@@ -80,7 +80,7 @@ class Discovery {
 
   const Settings* settings_;
   std::set<std::string> used_;
-  std::string repository_;  // empty: needs not be named
+  std::string repository_;  // empty: need not be named
 };
 
 }  // namespace

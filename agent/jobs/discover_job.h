@@ -1,4 +1,4 @@
-// Looks for services on this host that could be saved, among its processes. Asks none of them.
+// Finds services on this host that could be backed up, by its processes. Does not contact them.
 #pragma once
 
 #include <map>
@@ -12,23 +12,23 @@ namespace holdfast::jobs {
 
 struct FoundService {
   std::string kind;
-  std::string name;  // of the source that saves it, or a free one
+  std::string name;  // of the source that backs it up, or an unused name
   bool is_configured = false;
   pid_t process = 0;
-  std::string user;  // whom it runs as
-  std::string unit;  // empty: none of systemd's
+  std::string user;  // that it runs as
+  std::string unit;  // empty: not a systemd service
   std::map<std::string, std::string> facts;
-  std::string line;  // of "sources" in agent.yaml
+  std::string line;  // for "sources" in agent.yaml
   std::vector<std::string> notes;
 };
 
 // JSON: docs/json.md#source-list.
 struct DiscoveryReport {
-  std::vector<FoundService> services;  // by kind as help shows them, and process
+  std::vector<FoundService> services;  // by kind in help order, then by process
   host::Sweep sweep;
 };
 
-// Without settings nothing is configured yet.
+// Without settings, no service counts as configured.
 Result<DiscoveryReport> RunDiscovery(const JobContext& context, const host::Places& places = {});
 
 }  // namespace holdfast::jobs

@@ -1,5 +1,5 @@
-// Takes snapshots off a repository's list: named ones, or all that a policy does not keep. What
-// only they needed goes when the repository is pruned.
+// Forgets snapshots: named ones, or all that a policy does not keep. A later prune removes their
+// data.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ struct ForgetOptions {
   std::vector<std::string> snapshots = {};  // as FindSnapshot() takes them; empty: by the policy
   repository::RetentionPolicy policy = {};
   repository::SnapshotGrouping grouping = {};
-  std::string selector =
-      {};  // with the policy: only these sources, "kind/name" with `*`; empty: all
+  // With the policy: only these sources, "kind/name" with `*`; empty: all.
+  std::string selector = {};
   bool dry_run = false;
-  // The newest good snapshots of each source that stay, whatever else is said; where it is not
-  // said, as many as the repository's address says.
+  // How many of the newest good snapshots of each source always stay (the floor). Unset: the
+  // repository's min_keep.
   std::optional<unsigned> min_keep = std::nullopt;
   bool allow_below_floor = false;
 };
@@ -28,34 +28,34 @@ struct ForgetOptions {
 // JSON: docs/json.md#repository-forget.
 struct ForgetReport {
   ForgetReport() = default;
-  ForgetReport(ForgetReport&&) = default;  // and no copy: the verdicts refer to `snapshots`
+  ForgetReport(ForgetReport&&) = default;  // not copyable: the verdicts refer to `snapshots`
   ForgetReport& operator=(ForgetReport&&) = default;
 
   struct Group {
     std::string host;
     std::vector<std::string> paths;
     std::vector<std::string> tags;
-    std::vector<repository::RetentionVerdict> verdicts;  // newest first; of `snapshots`
+    std::vector<repository::RetentionVerdict> verdicts;  // newest first; refer to `snapshots`
   };
   std::string repository;
   bool dry_run = false;
   std::vector<repository::SnapshotInfo> snapshots;
-  std::vector<Group> groups;                         // of named snapshots one, with those alone
-  std::vector<repository::RetentionVerdict> safety;  // newest first; of `snapshots`
-  unsigned forgotten = 0;                            // with dry_run: would be
+  std::vector<Group> groups;                         // named snapshots are a single group
+  std::vector<repository::RetentionVerdict> safety;  // newest first; refer to `snapshots`
+  unsigned forgotten = 0;                            // with dry_run: would be forgotten
   unsigned kept_by_floor = 0;                        // that the policy alone would have forgotten
-  std::optional<Error> error;                        // why not all were forgotten that were to be
+  std::optional<Error> error;                        // why some selected ones were not forgotten
 };
 
-// Safety snapshots are judged by JudgeSafetySnapshots() alone, except those that are named.
-// An exclusive lock is held meanwhile; a dry run takes none. kNotFound for a named snapshot that is
-// not there, kDenied for one that belongs to the floor and for a policy that would leave nothing of
-// a group, kUnavailable when a snapshot that is listed is not there, and the error of one that
-// cannot be read now: then none is forgotten.
+// Safety snapshots are judged only by JudgeSafetySnapshots(), unless they are named. Holds an
+// exclusive lock, except for a dry run. Fails without forgetting anything: kNotFound if a named
+// snapshot does not exist; kDenied if a named one belongs to the floor, or if the policy would
+// leave nothing of a group; kUnavailable if a listed snapshot file is missing; the read error if a
+// snapshot cannot be read now.
 Result<ForgetReport> RunForget(const JobContext& context, const RepositoryAddress& address,
                                const ForgetOptions& options);
 
-// Removes the safety snapshots that JudgeSafetySnapshots() does not keep and returns how many.
+// Removes the safety snapshots that JudgeSafetySnapshots() does not keep, and returns their number.
 // REQUIRES: `session` holds an exclusive lock, unless `dry_run`.
 Result<unsigned> ForgetOldSafetySnapshots(const JobContext& context, RepositorySession& session,
                                           bool dry_run);

@@ -20,8 +20,8 @@ Result<HeldPart> Hold(const JobContext& context, const UncomposedPart& part) {
   return HeldPart{std::move(session)};
 }
 
-// The next one who locks the repository would do the same; but that may be long from now, and a
-// dead lock is in the way of a prune.
+// The next lock of the repository would do the same, but it may be a long time off, and dead locks
+// block a prune.
 void ClearDeadLocks(const JobContext& context, const RepositorySettings& repository) {
   auto session = RepositorySession::Open(context, AddressOf(repository), LockUse::kNone);
   Result<unsigned> removed =
@@ -70,7 +70,7 @@ std::vector<Error> HeldParts::TakeUp(const JobContext& context,
 }
 
 bool HeldParts::Release(const std::string& key) {
-  std::map<std::string, HeldPart>::node_type released;  // its lock goes after the mutex
+  std::map<std::string, HeldPart>::node_type released;  // destroyed after the mutex is unlocked
   std::lock_guard lock(mutex_);
   released = parts_.extract(key);
   return !released.empty();

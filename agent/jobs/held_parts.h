@@ -1,5 +1,5 @@
 // The parts of this node that wait to be composed. While a part is held, a lock of this process
-// keeps every prune away from it.
+// keeps a prune from removing it.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@
 
 namespace holdfast::jobs {
 
-// A part as a journal remembers it.
+// A part, as recorded in a journal.
 struct UncomposedPart {
   std::string key;         // as given to Add()
   std::string source;      // "kind/name"
@@ -23,16 +23,15 @@ struct UncomposedPart {
 // Safe to use from several threads.
 class HeldParts {
  public:
-  // `key` is the caller's own word for the part; one that is held already is replaced.
+  // `key` is chosen by the caller. Replaces a held part of the same key.
   void Add(const std::string& key, HeldPart part);
-  // After a restart: takes a lock for every part before the dead locks of the process before are
-  // removed, so that there is no moment without one; then removes those of all other repositories
-  // in the settings, as far as they can be reached. To be called before anything else opens the
-  // repositories. An error for each part that could not be held, to be tried again by the same
-  // call; parts that are held stay so. Whether they are still whole is for the composer to find
-  // out.
+  // To be called after a restart, before anything else opens the repositories. First takes a lock
+  // for every part and only then removes the dead locks of the previous process, so the parts are
+  // always protected. Then removes the dead locks in all other configured repositories that can be
+  // reached. Returns an error for each part that could not be held; call again to retry. Parts
+  // already held stay held. Does not check that the parts are complete; composing does.
   std::vector<Error> TakeUp(const JobContext& context, const std::vector<UncomposedPart>& parts);
-  // The part is composed or given up: gives back its lock. Whether there was one.
+  // Releases the lock of a part that is composed or abandoned. Returns whether it was held.
   bool Release(const std::string& key);
   std::size_t size() const;
 

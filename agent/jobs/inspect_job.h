@@ -1,4 +1,4 @@
-// What a repository is and how much it holds.
+// Reports a repository's properties and size.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,13 @@ struct InfoReport {
   std::string repository;
   std::string url;
   repository::Config config;
-  repository::Id key;               // that opened it
-  std::map<FileKind, Files> files;  // of each kind but the config
+  repository::Id key;               // that opened the repository
+  std::map<FileKind, Files> files;  // by kind, without the config
   std::optional<UnixTime> oldest;   // snapshot
   std::optional<UnixTime> newest;   // likewise
   std::vector<std::string> warnings;
 };
-// Lists, and reads the snapshots' own files; neither the index nor data.
+// Lists files and reads the snapshot files, but neither the index nor data.
 Result<InfoReport> RunInfo(const JobContext& context, const RepositoryAddress& address);
 
 // JSON: docs/json.md#repository-stats.

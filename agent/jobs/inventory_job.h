@@ -1,4 +1,4 @@
-// What is in a repository, a page at a time: for a catalog that has lost its own knowledge.
+// Lists the snapshots of a repository page by page, to rebuild a lost catalog.
 #pragma once
 
 #include <cstdint>
@@ -28,19 +28,19 @@ struct InventoriedSnapshot {
   std::optional<repository::Id> parent;
   SnapshotCounts counts;
   std::string note;
-  // What of it could not be read; the rest is as far as it is known. A damaged snapshot must not
-  // hide the others.
+  // Why the snapshot could not be read; then the other fields are incomplete. One damaged snapshot
+  // must not hide the others.
   std::optional<Error> error;
 };
 
 struct InventoryPage {
   std::string repository_id;
   std::vector<InventoriedSnapshot> snapshots;  // by ascending id
-  bool more = false;                           // go on behind the last one
+  bool more = false;                           // continue after the last one
 };
 
-// The snapshots behind `after` (none: from the first), at most `count_max`. Takes a lock where it
-// can, since it reads manifests.
+// Returns at most `count_max` snapshots with ids greater than `after` (nullopt: from the first).
+// Takes a lock if it can, because it reads manifests.
 Result<InventoryPage> RunInventory(const JobContext& context, const RepositoryAddress& address,
                                    const std::optional<repository::Id>& after,
                                    std::size_t count_max = kInventoryPageMax);

@@ -1,4 +1,4 @@
-// The locks of a repository: who holds one, and away with those of the dead.
+// Lists the locks of a repository and removes stale ones.
 #pragma once
 
 #include <string>
@@ -25,10 +25,10 @@ Result<LockListReport> RunLockList(const JobContext& context, const RepositoryAd
 struct UnlockReport {
   std::string repository;
   unsigned removed = 0;
-  unsigned left = 0;  // that are not stale
+  unsigned left = 0;  // not stale
 };
-// Removes stale locks; with `all` every one, also a live holder's, who then stops writing only at
-// its next refresh.
+// Removes stale locks. With `all`, removes every lock, even one of a live holder, which stops
+// writing only at its next refresh.
 Result<UnlockReport> RunUnlock(const JobContext& context, const RepositoryAddress& address,
                                bool all);
 

@@ -1,5 +1,4 @@
-// The paths in a source's settings, and the repositories' directories: whether their file systems
-// are mounted.
+// Checks whether the file systems of a source's paths and of repository directories are mounted.
 #pragma once
 
 #include <optional>
@@ -13,24 +12,25 @@
 namespace holdfast::jobs {
 
 struct ConfiguredPath {
-  std::string option;  // that names it, e.g. "paths"
+  std::string option;  // that has the path, e.g. "paths"
   std::string path;    // absolute
 };
-// The absolute paths in the settings of a source, of whichever option.
+// The absolute paths in all options of a source.
 std::vector<ConfiguredPath> ConfiguredPaths(const JobContext& context,
                                             const SourceSettings& settings);
 
-// Paths in the settings of a source that should lie on a file system, by fstab or a mount unit,
-// which is not mounted: a backup would save the empty directory below it.
+// Paths in a source's settings that should be on a file system listed in fstab or a mount unit, but
+// it is not mounted. A backup would save the empty directory below it.
 std::vector<Missing> UnmountedPaths(const JobContext& context, const SourceSettings& settings);
-// Paths that are mount points with nothing in them.
+// Paths in a source's settings that are mount points of empty file systems.
 std::vector<Missing> EmptyMountPoints(const JobContext& context, const SourceSettings& settings);
 
-// kUnavailable if fstab or a mount unit puts the directory of a repository's `url` ("file:/...") on
-// a file system that is not mounted. nullopt for other URLs, and where nothing can be known.
+// kUnavailable if, by fstab or a mount unit, the directory of a repository's `url` ("file:/...")
+// should be on a file system that is not mounted. nullopt for other URLs, and if it cannot be
+// determined.
 std::optional<Error> UnmountedRepository(const JobContext& context, std::string_view url);
 
-// Adds to `missing`, instead of what it says of the same paths.
+// Adds `more` to `missing`, replacing entries with the same paths.
 void AddMissing(std::vector<Missing> more, std::vector<Missing>& missing);
 
 }  // namespace holdfast::jobs

@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using repository::PartStatistics;
 
-// What is larger was not made by us.
+// We never write larger ones.
 constexpr std::uint64_t kRecordBytesMax = 64U << 20;
 
 struct NamedCount {
@@ -47,7 +47,7 @@ constexpr std::array kCounts = {
 }  // namespace
 
 std::string EncodePartRecord(const PartRecord& record) {
-  // A manifest's reader passes over what is added here, so that it is one for people, too.
+  // Readers of manifests ignore the added fields, so users can read the file as a manifest too.
   Json json = Json::parse(EncodeManifest(record.manifest));
   Json& part = json["part"];
   part["data"] = record.has_data;
@@ -78,7 +78,7 @@ Result<PartRecord> DecodePartRecord(std::string_view text) {
     for (const NamedCount& count : kCounts) {
       const auto found = statistics.find(count.name);
       if (found == statistics.end()) continue;
-      // The JSON library would convert any number, also one that no count can be.
+      // The JSON library would convert any number, even a negative one.
       if (!found->is_number_unsigned()) {
         return Fail(ErrorCode::kCorrupt, fmt::format("malformed: {} is not a count", count.name));
       }
@@ -112,7 +112,7 @@ Result<PartRecord> LoadPartRecord(repository::Repository& repository, const repo
     HF_ASSIGN(std::size_t count, reader->Read(buffer));
     if (count == 0) break;
     text += AsText(ByteView(buffer).first(count));
-    // A stranger's list of blobs may be longer than the size beside it says.
+    // The blob list of a forged tree may be longer than its size says.
     if (text.size() > kRecordBytesMax) {
       return Fail(ErrorCode::kCorrupt,
                   fmt::format("{} of tree {} is too long", kPartRecordName, tree.Hex()));

@@ -16,7 +16,7 @@
 namespace holdfast::jobs {
 namespace {
 
-// The password must outlive whatever it seals, so it is durable before.
+// The password must survive whatever it seals, so it is made durable first.
 Result<void> WritePassword(int fd, const Secret& password, const std::string& path) {
   const Secret line(std::string(password.Reveal()) + "\n");
   HF_TRY(WriteAll(fd, AsBytes(line.Reveal()), path));
@@ -52,7 +52,7 @@ Result<void> ReplacePasswordFile(const std::string& path, const Secret& password
   if (::stat(real.c_str(), &before) != 0) {
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(real.string())));
   }
-  // One that a crash left holds a password that opens nothing.
+  // A file left by a crash holds a password that opens nothing.
   const std::string fresh = real.string() + ".new";
   (void)::unlink(fresh.c_str());
   HF_ASSIGN(const Fd fd, OpenFile(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
@@ -70,7 +70,7 @@ Result<void> ReplacePasswordFile(const std::string& path, const Secret& password
     return {};
   };
   if (Result<void> written = write(); !written) {
-    (void)::unlink(fresh.c_str());  // what stays opens nothing
+    (void)::unlink(fresh.c_str());  // if it remains, it opens nothing
     return written;
   }
   return SyncDirectory(real.parent_path().string());

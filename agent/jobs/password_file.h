@@ -1,4 +1,4 @@
-// Files that hold a repository's password: made at random, read, and exchanged for another one.
+// Creates and replaces files that hold a repository's password.
 #pragma once
 
 #include <string>
@@ -12,13 +12,13 @@ namespace holdfast::jobs {
 // 64 hexadecimal digits.
 Secret RandomPassword(Random& random);
 
-// A new file, mode 0600, with a random password, durable; missing directories are made, mode 0700.
-// False when the file is there already.
+// Creates a file, mode 0600, with a random password, durably. Creates missing directories with mode
+// 0700. Returns false if the file exists.
 Result<bool> MakePasswordFile(const std::string& path, Random& random);
 
-// Puts another password into the file, which is there: at any moment it holds the old one or the
-// new one. Owner and mode stay. A symbolic link stays, and what it leads to changes. After an error
-// it holds either one: it may be that only the directory could not be synced.
+// Replaces the password in an existing file atomically. Keeps owner and mode. If the file is a
+// symbolic link, replaces its target. After an error the file may hold either password, because
+// syncing the directory may have failed.
 Result<void> ReplacePasswordFile(const std::string& path, const Secret& password);
 
 }  // namespace holdfast::jobs

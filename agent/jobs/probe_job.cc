@@ -10,8 +10,8 @@
 namespace holdfast::jobs {
 namespace {
 
-// A service may run well while the agent cannot save its files. Missing things that are no paths
-// are missing by design, such as passwords that no service discloses.
+// A service may be healthy although the agent cannot read its files. Missing items that are not
+// paths, such as passwords that a service does not disclose, are missing by design.
 void ShowMissingPaths(SourceInfo& info) {
   const auto is_path = [](const Missing& one) { return one.what.starts_with('/'); };
   const auto first = std::ranges::find_if(info.missing, is_path);

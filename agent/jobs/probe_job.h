@@ -1,4 +1,4 @@
-// Looks at sources and changes nothing.
+// Examines sources without changing anything.
 #pragma once
 
 #include <optional>
@@ -16,9 +16,9 @@ struct ProbeReport {
   std::string name;
   std::string repository;
   Topology topology = Topology::kLocal;
-  std::optional<Error> error;  // nothing can be said of the service
+  std::optional<Error> error;  // the service cannot be examined
   SourceInfo info;
-  std::optional<UnfinishedRestore> unfinished_restore;  // the next backup or restore ends it
+  std::optional<UnfinishedRestore> unfinished_restore;  // the next backup or restore recovers it
   std::optional<Error> journal_error;
 };
 

@@ -1,4 +1,4 @@
-// Removes expired safety snapshots, then all data that no snapshot of a repository needs.
+// Removes expired safety snapshots, then all data that no snapshot needs.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ namespace holdfast::jobs {
 struct PruneReport {
   std::string repository;
   bool dry_run = false;
-  unsigned safety_forgotten = 0;  // with dry_run: would be, and `prune` counts them as needed
+  unsigned safety_forgotten = 0;  // with dry_run: would be; `prune` counts their data as needed
   repository::PruneReport prune;
 };
-// An exclusive lock is held meanwhile, for a dry run too: what it counts is what a prune would
-// find. options.lock is set here.
+// Holds an exclusive lock, even for a dry run, so that its counts match what a prune would do. Sets
+// options.lock.
 Result<PruneReport> RunPrune(const JobContext& context, const RepositoryAddress& address,
                              repository::PruneOptions options);
 

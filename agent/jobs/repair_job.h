@@ -1,4 +1,4 @@
-// Makes a repository's index say again what its packs hold, and takes damaged packs away.
+// Repairs a repository's index to match its packs, and removes damaged packs.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct RepairIndexReport {
   std::string repository;
   repository::IndexRepairReport index;
 };
-// An exclusive lock is held meanwhile.
+// Holds an exclusive lock.
 Result<RepairIndexReport> RunRepairIndex(const JobContext& context,
                                          const RepositoryAddress& address, bool read_all_packs);
 
@@ -25,7 +25,7 @@ struct RepairPacksReport {
   std::string repository;
   repository::PackRepairReport packs;
 };
-// An exclusive lock is held meanwhile. kInvalidArgument for what is no id of a pack.
+// Holds an exclusive lock. kInvalidArgument for an invalid pack id.
 Result<RepairPacksReport> RunRepairPacks(const JobContext& context,
                                          const RepositoryAddress& address,
                                          const std::vector<std::string>& packs);

@@ -12,12 +12,12 @@ namespace holdfast::jobs {
 namespace {
 
 constexpr std::size_t kShownMax = 20;
-constexpr std::size_t kLinesMax = 100;  // what a person asked for to read
+constexpr std::size_t kLinesMax = 100;  // output that a user requested
 constexpr std::size_t kMapMax = 50;
 constexpr std::size_t kTextMax = 1000;
 constexpr std::size_t kNameMax = 200;
 
-// Bytes of the UTF-8 sequence that `text` begins with; 0 when it begins with none.
+// Length of the UTF-8 sequence at the start of `text`; 0 if it is invalid.
 std::size_t SequenceLength(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
@@ -27,13 +27,13 @@ std::size_t SequenceLength(std::string_view text) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
+  // Overlong forms, surrogates, and code points above U+10FFFF.
   const bool is_bad = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
                       (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f);
   return is_bad ? 0 : length;
 }
 
-// A message with a string that is no UTF-8 cannot be read by anybody.
+// Protobuf rejects a message that has a string with invalid UTF-8.
 std::string Clean(std::string_view text, std::size_t bytes_max = kTextMax) {
   constexpr std::string_view kReplacement = "\xef\xbf\xbd";
   constexpr std::string_view kCut = "...";
@@ -109,7 +109,7 @@ v1::ProbedSource ProbedOf(const ProbeReport& report) {
   return source;
 }
 
-// Leaves out what is the least missed until the source fits its share.
+// Removes fields, the least important first, until the source fits.
 void Shrink(v1::ProbedSource& source, std::size_t bytes_max) {
   using Clear = void (*)(v1::ProbedSource&);
   constexpr Clear kSteps[] = {
@@ -150,7 +150,7 @@ v1::InventoriedSnapshot InventoriedOf(const InventoriedSnapshot& snapshot) {
   return message;
 }
 
-// What only a one-shot method and a dry run have.
+// The fields of one-shot methods and dry runs.
 void FillMethod(const RestoreReport& report, v1::Restored& message) {
   FillTexts(report.lines, *message.mutable_lines(), kLinesMax);
   for (std::size_t i = 0; i < std::min(report.plan.size(), kLinesMax); ++i) {
@@ -216,7 +216,7 @@ void FillMessage(const ComposedSnapshot& composed, v1::Composed& message) {
 
 void FillMessage(const std::vector<ProbeReport>& reports, v1::ProbeResult& message) {
   if (reports.empty()) return;
-  constexpr std::size_t kFraming = 8;  // of a source in the list
+  constexpr std::size_t kFraming = 8;  // per source in the list
   const std::size_t share = kOutcomeBytesMax / reports.size();
   std::size_t left = kOutcomeBytesMax - 2 * kNameMax;
   for (std::size_t i = 0; i < reports.size(); ++i) {

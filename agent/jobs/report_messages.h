@@ -1,7 +1,6 @@
-// What jobs say, as it crosses the wire (proto/holdfast/v1/plan.proto). Lists show their first
-// entries, counts tell how many there are, texts that are too long are cut and bytes that are no
-// UTF-8 become U+FFFD; so no outcome is larger than kOutcomeBytesMax, whatever a source or a
-// repository holds.
+// Converts the reports of jobs to protocol messages (proto/holdfast/v1/plan.proto). Lists have
+// their first entries and a total count, long texts are truncated, and invalid UTF-8 becomes
+// U+FFFD. So no outcome exceeds kOutcomeBytesMax, whatever a source or a repository contains.
 #pragma once
 
 #include <cstddef>
@@ -27,24 +26,24 @@ class VerifyResult;
 
 namespace holdfast::jobs {
 
-// A report has 1 MiB in all, and says more than the outcome.
+// A report has at most 1 MiB, and contains more than the outcome.
 inline constexpr std::size_t kOutcomeBytesMax = 900U << 10;
 
-// Each fills a fresh message. Whether the part was cut on an order, and which part a composed
-// snapshot was made of at once, the caller knows.
+// Each fills a new message. The caller sets whether the part was cut on an order, and which part a
+// snapshot composed at once was made of.
 void FillMessage(const SavedPart& part, v1::Part& message);
 void FillMessage(const ComposedSnapshot& composed, v1::Composed& message);
 void FillMessage(const std::vector<ProbeReport>& reports, v1::ProbeResult& message);
-// REQUIRES: no report.error, here and in the next but one.
+// REQUIRES: no report.error, here and for RestoreReport without `with_plan`.
 void FillMessage(const CheckTaskReport& report, v1::VerifyResult& message);
-// As many snapshots as there is room for; then `more` is set.
+// Adds as many snapshots as fit, and sets `more` if any remain.
 void FillMessage(const InventoryPage& page, v1::InventoryResult& message);
-// `with_plan`: with what only a one-shot method and a dry run have. Whoever ordered one of them
-// understands it, and nobody else does.
+// `with_plan` adds the fields of one-shot methods and dry runs. Only controllers that order these
+// understand them.
 void FillMessage(const RestoreReport& report, v1::Restored& message, bool with_plan = false);
 void FillMessage(const Error& error, bool began, bool rolled_back, v1::Failure& message);
 
-// What a compose order says of a part. kInvalidArgument for a tree id of the wrong length.
+// The part for a compose order. kInvalidArgument for a tree id of the wrong length.
 Result<ComposeRequest::Part> ReadMessage(const v1::Part& message);
 
 }  // namespace holdfast::jobs

@@ -1,4 +1,4 @@
-// A repository opened for one job: its password read, our dead locks removed, a lock held.
+// A repository opened for one job: reads its password, removes our dead locks, holds a lock.
 #pragma once
 
 #include <functional>
@@ -20,54 +20,55 @@
 
 namespace holdfast::jobs {
 
-// Where a repository lies, how it opens, and what else its settings say of it.
+// How to open a repository, and its other settings.
 struct RepositoryAddress {
-  std::string name = {};  // as agent.yaml calls it; empty when only a URL was given
+  std::string name = {};  // in agent.yaml; empty if only a URL was given
   std::string url = {};
   std::string password_file = {};
-  std::string password_place = {};  // "agent.yaml:7:20", where the file is named
+  std::string password_place = {};  // of its name, e.g. "agent.yaml:7:20"
   std::string compression = "auto";
   bool extra_verify = true;
   unsigned min_keep = kDefaultMinKeep;  // as RepositorySettings
   s3::Settings s3 = {};                 // of an "s3:" URL
 
-  // The name, or the URL where there is none.
+  // The name, or the URL if it has none.
   const std::string& label() const { return name.empty() ? url : name; }
 };
 
-// "auto", "off", "fast", "max": as settings have it. REQUIRES: one of these.
+// `text` is a value from the settings. REQUIRES: "auto", "off", "fast" or "max".
 repository::Compression CompressionOf(std::string_view text);
 
 RepositoryAddress AddressOf(const RepositorySettings& repository);
 
-// The file's text without surrounding white space, as stock restic reads it. kInvalidArgument with
-// the place that names it when it is not there or empty; kDenied when group or others have any
-// right to it.
+// Returns the file's content without surrounding white space, as stock restic does.
+// kInvalidArgument, with the password file's place in agent.yaml, if the file does not exist or is
+// empty. kDenied if group or others have any access to it.
 Result<Secret> ReadPassword(const RepositoryAddress& address);
 
 enum class LockUse : std::uint8_t {
-  kNone,          // reads snapshot files only
-  kIfCan,         // reads data: a storage that cannot be written to is read without a lock
-  kRequired,      // writes
-  kBeforeOthers,  // as kRequired, but our dead locks go only when the new one is held: they may
-                  // protect what nothing refers to yet
-  kExclusive      // takes away; never of a pool that others use
+  kNone,      // reads snapshot files only
+  kIfCan,     // reads data: without a lock if the storage is read-only or full
+  kRequired,  // writes
+  // Like kRequired, but takes its lock before it removes our dead locks, because those may protect
+  // data that no snapshot refers to yet.
+  kBeforeOthers,
+  kExclusive  // removes data; not for a repository that other sessions of the pool use
 };
 
-// Of two who lock at the same moment one must give way, which shows a moment later.
+// If two holders lock at the same moment, one must yield. That shows only a moment later.
 enum class LockWait : std::uint8_t {
   kHere,  // Open() waits for that moment
-  kLater  // Lock::Settle() does, which is asked before anything is written or told; not where the
-          // job would rather wait for the others
+  kLater  // The caller calls Lock::Settle() before it writes or reports anything. Same as kHere if
+          // the job is to retry a busy lock.
 };
 
-// Repositories that several jobs of one process have open at the same time: each is opened once,
-// with one index and one lock for all its sessions. With the last of them the lock goes; the key
-// stays, so that opening it again takes no scrypt, and so does what was read of a small repository,
-// so that opening it again reads only what is new. What a session has seen of the index stays seen
-// by the next, which has to call LoadIndex() for what others added or took away. Safe to use from
-// several threads. Must outlive its sessions; clock and random of all contexts with the same pool
-// are the same, and outlive it.
+// Shares open repositories between concurrent jobs of a process: each is opened once, with one
+// index and one lock for all its sessions. Ending the last session releases the lock. The pool
+// keeps the key, which saves the scrypt when it is opened again, and the index of a small
+// repository, so only new index files are read. A session sees the index that earlier sessions
+// loaded, and calls LoadIndex() to see changes by others. Safe to use from several threads. Must
+// outlive its sessions. All contexts that share a pool must have the same clock and random, which
+// must outlive it.
 class RepositoryPool {
  public:
   RepositoryPool();
@@ -88,13 +89,13 @@ class RepositoryPool {
 
   repository::KeyCache keys_;
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<Opened>> opened_;  // by all that an address says
+  std::map<std::string, std::unique_ptr<Opened>> opened_;  // by all fields of the address
 };
 
-// Safe to use from several threads once Repository::LoadIndex() has returned.
+// Safe to use from several threads after Repository::LoadIndex() has returned.
 class RepositorySession {
  public:
-  // Errors are of Repository::Open and Lock::AcquireShared, with the repository named.
+  // Errors are those of Repository::Open() and the lock, with the repository's name.
   static Result<std::unique_ptr<RepositorySession>> Open(const JobContext& context,
                                                          const RepositoryAddress& address,
                                                          LockUse lock_use,
@@ -102,19 +103,18 @@ class RepositorySession {
   ~RepositorySession();
 
   repository::Repository& repository();
-  // Null when none is held.
+  // Null if no lock is held.
   const repository::Lock* lock() const;
-  // With LockWait::kLater: Lock::Settle() with the repository named. Where it fails, whatever else
-  // failed may be due to it.
+  // With LockWait::kLater: Lock::Settle(), with the repository's name in the error. If it fails,
+  // earlier errors may have the same cause.
   Result<void> Settle() const;
   const std::vector<std::string>& warnings() const { return warnings_; }
-  // Keeps the index for the next run, where that pays; what is in the way of it is noted and does
-  // no harm.
+  // Saves the index cache for later runs, if worthwhile. A failure is noted and otherwise ignored.
   void KeepIndex(const JobContext& context);
   const RepositoryAddress& address() const { return address_; }
 
  private:
-  struct Key {};  // only Open() has one
+  struct Key {};  // only Open() can create one
  public:
   explicit RepositorySession(Key) {}
 
@@ -126,24 +126,24 @@ class RepositorySession {
   Result<void> RemoveDeadLocks(const JobContext& context, LockUse lock_use);
 
   RepositoryAddress address_;
-  std::unique_ptr<RepositoryPool> own_pool_;  // where the context has none
+  std::unique_ptr<RepositoryPool> own_pool_;  // if the context has none
   RepositoryPool* pool_ = nullptr;
   RepositoryPool::Opened* opened_ = nullptr;
   RepositoryPool::SharedLock* lock_ = nullptr;
   std::vector<std::string> warnings_;
 };
 
-// Stops work that began before the lock was certain, should that be refused.
+// Stops work that was begun before the lock was certain, if the lock turns out to be refused.
 class StopWhenRefused {
  public:
-  // Also stopped by `stop`. The session must outlive the object.
+  // Also stops on `stop`. The session must outlive the object.
   StopWhenRefused(const RepositorySession& session, const std::stop_token& stop);
   std::stop_token token() const { return source_.get_token(); }
 
  private:
   std::stop_source source_;
   std::stop_callback<std::function<void()>> on_stop_;
-  std::jthread watch_;  // as long as the lock is not certain
+  std::jthread watch_;  // until the lock is certain
 };
 
 }  // namespace holdfast::jobs

@@ -29,7 +29,7 @@ struct StreamCloser {
   void operator()(DIR* stream) const { (void)closedir(stream); }
 };
 
-// Whether there is anything but the mark.
+// Whether the directory has no entry except the mark.
 Result<bool> IsEmpty(int directory, const std::string& shown) {
   Fd copy(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!copy.is_open()) return Fail(ErrnoError(errno, "look into " + Quote(shown)));
@@ -46,7 +46,7 @@ Result<bool> IsEmpty(int directory, const std::string& shown) {
   }
 }
 
-// Another one after each start of the machine; empty where the system does not tell.
+// Differs after each boot; empty if the system has no boot id.
 std::string StartOfMachine() {
   const Result<Bytes> text = ReadWholeFile("/proc/sys/kernel/random/boot_id");
   std::string id = text ? std::string(AsText(*text)) : "";
@@ -61,7 +61,7 @@ std::unexpected<Error> ForeignMark(const std::string& shown) {
               "remove it, or restore to another directory");
 }
 
-// Our mark, open. Not open where there is none; kDenied for what somebody else may have put there.
+// Opens our mark. Not open if it does not exist; kDenied if another user may have created it.
 Result<Fd> OpenMark(int directory, int flags, const std::string& shown) {
   Fd mark(openat(directory, std::string(RestoreTarget::kMark).c_str(),
                  flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
@@ -80,7 +80,7 @@ Result<Fd> OpenMark(int directory, int flags, const std::string& shown) {
 
 struct Mark {
   std::string what;
-  std::string start;  // of the machine
+  std::string start;  // boot id
 };
 
 Result<std::optional<Mark>> ReadMark(int directory, const std::string& shown) {
@@ -101,7 +101,7 @@ Result<std::optional<Mark>> ReadMark(int directory, const std::string& shown) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
     return line;
   };
-  // One that was cut short by a crash says at least that a restore had begun.
+  // A mark truncated by a crash still shows that a restore began.
   if (take_line() != kMarkHead) return Mark{};
   Mark mark;
   mark.what = take_line();
@@ -122,7 +122,7 @@ Result<RestoreTarget> RestoreTarget::At(const std::string& path, const Use& use)
   bool is_new = false;
   if (!std::filesystem::exists(status)) {
     if (use.is_dry_run) return RestoreTarget(Fd(), path, path, use.what);
-    // Keys and passwords may come back here: nobody else looks in before their modes are set.
+    // The restore may write keys and passwords, so no one else gets access before modes are set.
     HF_TRY(MakeDirectories(path, 0700));
     is_new = true;
   } else if (!std::filesystem::is_directory(std::filesystem::status(path, failure))) {
@@ -161,7 +161,7 @@ Result<RestoreTarget> RestoreTarget::Beneath(const std::string& root, std::strin
     HF_ASSIGN(directory, filetree::OpenDirectoryBeneath(directory.get(), component, shown));
     at = end + 1;
   }
-  // By its descriptor, since by its name somebody might have put another one there.
+  // By descriptor, because the directory of that name could be replaced.
   std::string path = fmt::format("/proc/self/fd/{}", directory.get());
   RestoreTarget target(std::move(directory), std::move(path), std::move(shown), use.what);
   HF_TRY(target.Look(use, kHintForPlans));
@@ -204,9 +204,9 @@ Result<void> RestoreTarget::Begin() {
     }
     struct stat status {};
     if (fstat(mark_.get(), &status) == 0 && status.st_nlink == 1) break;
-    // Whoever held it has come to its end meanwhile and taken it away.
+    // The previous holder has removed the file in the meantime.
   }
-  // After a crash all must be looked at, however often that is interrupted.
+  // After a crash, even repeated attempts must compare everything, so no boot id is recorded.
   const std::string text =
       fmt::format("{}\n{}\n{}\n", kMarkHead, what_, has_crashed_ ? "" : StartOfMachine());
   if (ftruncate(mark_.get(), 0) != 0) {
@@ -228,7 +228,7 @@ Result<void> RestoreTarget::End() {
 void RestoreTarget::GiveUp() {
   if (!mark_.is_open()) return;
   const Result<bool> is_empty = IsEmpty(fd_.get(), shown_);
-  // With the mark an empty directory is as good as without it: the next restore goes on.
+  // An empty directory needs no mark: the next restore accepts it anyway.
   if (is_empty && *is_empty && End() && is_new_) (void)rmdir(path_.c_str());
   mark_.Reset();
 }

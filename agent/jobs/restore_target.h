@@ -1,4 +1,4 @@
-// The directory that a restore writes into, and the mark that an unfinished one leaves there.
+// The directory that a restore writes to, and the mark in it of an unfinished restore.
 #pragma once
 
 #include <optional>
@@ -12,45 +12,45 @@ namespace holdfast::jobs {
 
 class RestoreTarget {
  public:
-  // The mark's name in the directory.
+  // File name of the mark.
   static constexpr std::string_view kMark = ".holdfast-restore";
 
   struct Use {
-    // The same for two restores that bring the same to the same place, on one line.
+    // One line that identifies what is restored. Equal for two restores of the same content.
     std::string what = {};
-    // Whatever lies there is fine; else only what an unfinished restore of the same left.
+    // Any content is accepted. False: only that of an unfinished restore of the same.
     bool may_be_full = false;
-    // Nothing is made; the directory may be missing.
+    // Creates nothing; the directory may be missing.
     bool is_dry_run = false;
   };
 
-  // `path` as a person at this node gives it: made where missing, its links followed.
+  // `path` comes from a local user: creates it if missing, and follows links.
   static Result<RestoreTarget> At(const std::string& path, const Use& use);
-  // `relative` below `root`, as a plan from elsewhere gives it: made where missing, and no
-  // component of it is a link, so that nothing outside of `root` is touched whatever lies there and
-  // whoever changes it meanwhile. `root` must exist. kInvalidArgument for a path that is absolute
-  // or has empty components, "." or ".."; kDenied where a link stands in the way.
+  // `relative` to `root`, from a plan. Creates missing directories and rejects links, so nothing
+  // outside `root` is touched, even if it is changed concurrently. `root` must exist.
+  // kInvalidArgument for an absolute path or one with empty components, "." or "..". kDenied for a
+  // link.
   static Result<RestoreTarget> Beneath(const std::string& root, std::string_view relative,
                                        const Use& use);
 
-  // Whether a restore into it did not come to its end; and then whether the machine was started
-  // anew since, so that what had been written may not be on the disk.
+  // Whether a restore to it was interrupted, and whether the machine was rebooted since, so that
+  // data may not have reached the disk.
   bool has_unfinished() const { return unfinished_.has_value(); }
   bool has_crashed() const { return has_crashed_; }
 
-  // Marks the directory, durably, until End(). kBusy while another restore writes into it.
+  // Marks the directory, durably, until End(). kBusy if another restore is writing to it.
   Result<void> Begin();
-  // Takes the mark away, durably. REQUIRES: Begin(), and all is written and durable.
+  // Removes the mark, durably. REQUIRES: Begin(), and everything written is durable.
   Result<void> End();
-  // After a failure: takes the mark away if nothing was written, and the directory too if At() made
-  // it; else leaves both.
+  // After a failure: if nothing was written, removes the mark, and the directory if At() created
+  // it. Otherwise keeps both.
   void GiveUp();
 
-  // What to hand to whoever writes; good while this object lives.
+  // The path to write to; valid during the object's lifetime.
   const std::string& path() const { return path_; }
-  // What people call it.
+  // The path for messages.
   const std::string& shown() const { return shown_; }
-  // `text` of whoever wrote, with the name that people know.
+  // Replaces path() by shown() in `text`.
   std::string Clean(std::string text) const;
 
  private:
@@ -61,13 +61,13 @@ class RestoreTarget {
         what_(std::move(what)) {}
   Result<void> Look(const Use& use, std::string_view full_hint);
 
-  Fd fd_;  // not open where a dry run finds nothing
+  Fd fd_;  // not open in a dry run if the directory is missing
   std::string path_;
   std::string shown_;
   std::string what_;
-  std::optional<std::string> unfinished_;  // what the mark says that was restored
+  std::optional<std::string> unfinished_;  // from the mark: what was being restored
   bool has_crashed_ = false;
-  bool is_new_ = false;  // made by At()
+  bool is_new_ = false;  // created by At()
   Fd mark_;              // open and locked between Begin() and End()
 };
 

@@ -12,7 +12,7 @@
 namespace holdfast::jobs {
 namespace {
 
-// Of several repositories the one that the source's snapshots are written into, where it is known.
+// If the repository that the source is backed up to is known, searches only that one.
 std::vector<RepositoryAddress> Searched(const JobContext& context,
                                         const std::vector<RepositoryAddress>& given,
                                         const SnapshotChoice& choice) {
@@ -30,14 +30,14 @@ std::string LabelOf(const repository::SnapshotInfo& snapshot) {
   return fmt::format("{}/{}@{}", snapshot.kind, snapshot.source_name(), snapshot.host);
 }
 
-// What snapshots of the source carry as their host. REQUIRES: the context has settings.
+// The host of the source's snapshots. REQUIRES: the context has settings.
 std::string HostOf(const JobContext& context, const SourceSettings& source) {
   const SourceKind* kind = context.FindKind(source.kind);
   HF_CHECK(kind != nullptr);
   return SnapshotHost(*context.settings, kind->topology);
 }
 
-// What a later repository says is nearer to the truth than "not found" in an earlier one.
+// Of two errors, prefers the one that explains more than a plain "not found".
 Error Worse(std::optional<Error> before, Error now) {
   if (before && now.code() == ErrorCode::kNotFound && HasSuggestion(before->message())) {
     return *std::move(before);
@@ -184,7 +184,7 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
                                                            context.latest, &passed_over);
     if (!snapshots->unreadable.empty()) {
       Error damage = std::move(snapshots->unreadable.front().error);
-      // The damaged one may be the newest: nobody shall get an older state without knowing it.
+      // The damaged one may be the newest. Never return an older state silently.
       if (match && (choice.is_undo || selector.starts_with("latest"))) {
         return Fail(
             Error(damage.code(), damage.message())
@@ -196,7 +196,7 @@ Result<FoundSnapshot> FindInRepositories(const JobContext& context,
       failure = Worse(std::move(failure), std::move(damage).While(what));
     }
     if (!match) {
-      // Two snapshots that match in one repository are as good as two in two.
+      // Several matches in one repository are as ambiguous as in two.
       if (match.error().code() != ErrorCode::kNotFound) {
         return Fail(std::move(match).error().While(what));
       }

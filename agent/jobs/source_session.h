@@ -1,5 +1,5 @@
-// A source opened for one task: locked against every other task of this node, and freed of what an
-// interrupted restore left.
+// A source opened for one task. It is locked against all other tasks of this node, and an
+// interrupted restore has been recovered.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,21 @@
 
 namespace holdfast::jobs {
 
-// What becomes of a restore in place that did not end.
+// What to do about an unfinished restore in place.
 enum class Unfinished : std::uint8_t {
-  kRecover,  // finish or undo it
-  kRefuse,   // kBusy: the caller changes nothing
+  kRecover,  // finish it or undo it
+  kRefuse,   // fail with kBusy: the caller changes nothing
 };
 
 class SourceSession {
  public:
-  // Takes the lock, opens the source, and deals with an unfinished restore in place before anything
-  // else. `verb` is what the lock says of us: "backup". kBusy names the holder.
+  // Takes the lock, opens the source, and first handles an unfinished restore in place. `verb`,
+  // e.g. "backup", describes us in the lock. kBusy names the holder.
   static Result<std::unique_ptr<SourceSession>> Open(const JobContext& context,
                                                      const SourceSettings& settings,
                                                      std::string_view verb,
                                                      Unfinished unfinished = Unfinished::kRecover);
-  // The same for a source that is open already, and that no restore in place was ever begun of.
+  // The same for a source that is already open and never had a restore in place.
   static Result<std::unique_ptr<SourceSession>> Adopt(const JobContext& context,
                                                       const SourceSettings& settings,
                                                       std::string_view verb,
@@ -36,11 +36,11 @@ class SourceSession {
 
   Source& source() { return *source_; }
   const SourceKind& kind() const { return *kind_; }
-  // What was done about an unfinished restore, in words; empty when there was none.
+  // How an unfinished restore was recovered; empty if nothing was unfinished.
   const std::string& recovered() const { return recovered_; }
 
  private:
-  struct Key {};  // only Open() has one
+  struct Key {};  // only Open() can create one
 
  public:
   SourceSession(Key, FileLock lock) : lock_(std::move(lock)) {}
@@ -55,16 +55,16 @@ class SourceSession {
   std::string recovered_;
 };
 
-// The source alone, without a lock: for looking at it.
+// Opens the source without a lock, only to examine it.
 Result<std::unique_ptr<Source>> OpenSource(const JobContext& context, const SourceKind& kind,
                                            std::string_view name, const config::Values& values);
 
-// What the source, and its restore methods, are told of this node.
+// What the source and its restore methods get to know about this node.
 SourceContext MakeSourceContext(const JobContext& context, const SourceKind& kind,
                                 std::string_view name);
 
-// What the source is called in the repository: the node for local sources, the cluster's name for
-// the others, so that the chain of snapshots is found whichever member wrote it.
+// The host of the source's snapshots: the node for local sources, the cluster's name for others, so
+// that the previous snapshot is found whichever member wrote it.
 std::string SnapshotHost(const Settings& settings, Topology topology);
 
 }  // namespace holdfast::jobs

@@ -131,7 +131,7 @@ Result<void> Journal::Take(const ReportsTaken& change) {
 }
 
 Result<void> Journal::Take(const ForgetReports& change) {
-  // Times need not ascend, sequences do: what is kept has no gap.
+  // Times may not ascend, but sequences do. Deleting by sequence leaves no gaps.
   return connection_.Run(
       "DELETE FROM report WHERE sequence <= (SELECT sequence FROM reports_taken) AND sequence < "
       "coalesce((SELECT min(sequence) FROM report WHERE time_ms >= ?), 9223372036854775807)",

@@ -1,8 +1,10 @@
-// The daemon's journal: what an agent must still know after a crash. One SQLite file in its state
-// directory, beside the plain files of interrupted restores (agent/journal/restore_journal.h),
-// which the standalone verbs read, too; they never open this one.
+// The daemon's journal: the state that an agent needs after a crash. One SQLite file in its state
+// directory. Interrupted restores have their own files (agent/journal/restore_journal.h), because
+// standalone commands read those, but never this one.
 //
-// One thread at a time. What it keeps and why: agent/core/records.h.
+// One thread at a time. Content: agent/core/records.h.
+//
+// This room stores; agent/core decides what to store.
 #pragma once
 
 #include <cstdint>
@@ -19,26 +21,25 @@ namespace holdfast::agent {
 
 class Journal {
  public:
-  // kCreate when a node joins, kWrite ever after: a journal that is gone must not begin anew by
-  // itself, because what it remembers keeps plans from running twice. kBusy while another agent has
-  // it.
+  // kCreate when a node joins, kWrite afterwards: a lost journal must not be recreated, because its
+  // records prevent plans from running twice. kBusy if another agent has it open.
   static Result<Journal> Open(const std::string& path, DatabaseMode mode);
 
-  // One transaction, durable on return; after an error nothing of it has happened.
+  // Applies all changes in one transaction, durable on return. On error, none is applied.
   Result<void> Apply(std::span<const Change> changes);
 
-  // What the core starts from. kNotFound before the first IdentityRecord.
+  // The state that the core starts from. kNotFound before the first IdentityRecord.
   Result<Loaded> Load();
 
-  // Kept reports from `first` on, ascending, at most `limit` and, but for the first of them, no
-  // more than `bytes_max` of envelopes.
+  // Kept reports starting at `first`, in ascending order: at most `limit`, and at most `bytes_max`
+  // bytes of envelopes, but at least one report.
   Result<std::vector<ReportRecord>> Reports(std::uint64_t first, std::uint32_t limit,
                                             std::uint64_t bytes_max = 4U << 20);
 
-  // What is wrong with the file, as FindDamage() (common/database/backup.h) says it.
+  // Describes damage of the file, see FindDamage() (common/database/backup.h).
   Result<std::vector<std::string>> Check();
 
-  // The disk failed while syncing: the agent must end, and look at its next start at what is there.
+  // A sync failed. The agent must end, and check the file at its next start.
   bool is_broken() const { return connection_.is_broken(); }
   const MigrationOutcome& migration() const { return migration_; }
 

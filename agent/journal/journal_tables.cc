@@ -8,8 +8,7 @@ namespace {
 
 constexpr std::uint32_t kApplicationId = 0x48464a6f;  // "HFJo"
 
-// Numbers of kinds and states are those of agent/core/records.h. Nothing that is released here ever
-// changes.
+// Kinds and states are numbered as in agent/core/records.h. Released migrations never change.
 constexpr std::string_view kVersion1 = R"sql(
 CREATE TABLE identity(
   id              INT     NOT NULL PRIMARY KEY DEFAULT 1 CHECK (id = 1),

@@ -1,4 +1,4 @@
-// The journal's tables, and which member of a record stands in which column; for this room only.
+// The journal's tables, and the mapping of record members to columns. Only for agent/journal.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ namespace holdfast {
 template <>
 struct TableOf<agent::IdentityRecord> {
   static constexpr std::string_view kName = "identity";
-  static constexpr std::string_view kKey = "id";  // always 1, by its default
+  static constexpr std::string_view kKey = "id";  // always 1, by default
   static constexpr std::array kColumns = {"cluster_id",      "cluster",    "node",  "incarnation",
                                           "root_version",    "root",       "epoch", "t_max_ms",
                                           "report_sequence", "report_hash"};

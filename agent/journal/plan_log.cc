@@ -84,7 +84,7 @@ Result<PlanLog> PlanLog::Open(const std::string& path) {
 }
 
 Result<void> PlanLog::Load() {
-  // Plans before floors: one that is kept may lie below what was forgotten.
+  // Plans before floors, because a kept plan may be below the floor.
   HF_ASSIGN(Statement plans, connection_.Query(SelectText<PlanRow>("")));
   HF_ASSIGN(std::vector<PlanRow> rows, ReadRecords<PlanRow>(std::move(plans)));
   for (const PlanRow& row : rows) {
@@ -118,7 +118,7 @@ Result<void> PlanLog::Accept(const trust::KnownPlans::Record& plan) {
               .expires_ms = plan.expires_at_ms};
   HF_ASSIGN(Transaction transaction, Transaction::Begin(connection_));
   HF_ASSIGN(bool is_new, AddRecord(connection_, row));
-  HF_CHECK(is_new);  // Judge() would have known it
+  HF_CHECK(is_new);  // otherwise Judge() would not have returned kNew
   HF_TRY(transaction.Commit());
   known_.Add(plan);
   return {};

@@ -1,5 +1,5 @@
-// The restore helper's own memory of plans, in a file that only root may write: even a daemon that
-// was taken over cannot make it restore twice. docs/protocol.md#restore.
+// The restore helper's own record of plans, in a file that only root can write. So even a
+// compromised daemon cannot make it restore twice. docs/protocol.md#restore.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +15,23 @@
 
 namespace holdfast::agent {
 
-// A ReplayGuard that outlives its process. One thread, and one process at a time.
+// A persistent ReplayGuard. One thread, and one process at a time.
 class PlanLog final : public trust::ReplayGuard {
  public:
-  // The file is made where it is missing, mode 0600. kBusy while another helper works with it.
+  // Creates the file, mode 0600, if it is missing. kBusy if another helper has it open.
   static Result<PlanLog> Open(const std::string& path);
 
   trust::ReplayVerdict Judge(const crypto::KeyId& controller_key, ByteView plan_id,
                              std::uint64_t sequence, const crypto::Digest& hash) const override;
 
-  // Durable on return, and only then may the plan begin. REQUIRES: Judge() says kNew of it.
+  // Durable on return; only then may the plan begin. REQUIRES: Judge() returned kNew.
   Result<void> Accept(const trust::KnownPlans::Record& plan);
-  // What came of an accepted plan, durably; asked again, the helper says the same again.
+  // Stores the outcome of an accepted plan, durably.
   Result<void> Finish(ByteView plan_id, ByteView outcome);
-  // nullopt: it was accepted and did not end, or is not known.
+  // nullopt if the plan was accepted but has not finished, or is unknown.
   Result<std::optional<Bytes>> OutcomeOf(ByteView plan_id);
 
-  // Forgets what may be forgotten (common/trust/replay_guard.h) and raises the floors to it.
+  // Forgets old plans (see common/trust/replay_guard.h) and raises the floors to their sequences.
   Result<void> Forget(WallTime now);
 
  private:

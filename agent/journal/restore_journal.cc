@@ -40,10 +40,10 @@ Result<void> RestoreJournal::Record(std::string_view state) {
   std::string directory = std::filesystem::path(path_).parent_path().string();
   if (!is_recorded_) {
     HF_TRY(MakeDirectories(directory, 0700));
-    // The directory's own name must outlive a power cut as well.
+    // The directory's own entry must survive a power failure as well.
     HF_TRY(SyncDirectory(std::filesystem::path(directory).parent_path().string()));
   }
-  // The state holds paths, which need not be UTF-8; JSON text must be.
+  // The state may contain paths that are not UTF-8, which JSON does not allow.
   nlohmann::json document = {
       {"format_version", kFormatVersion},
       {"run", facts_.run},

@@ -1,8 +1,8 @@
-// What must survive a crash during a restore in place: one small file per source, there from the
-// first step that changes anything until the restore is finished or undone.
+// What must survive a crash during a restore in place. One small file per source, from the first
+// step that changes anything until the restore is finished or undone.
 //
-// The file is `<state_dir>/restore/<kind>-<name>.json`: run, source, snapshot, time and the
-// restoring session's own state. Whoever holds the source's lock may read and write it.
+// The file `<state_dir>/restore/<kind>-<name>.json` has run, source, snapshot, time and the restore
+// session's own state. Access requires the source's lock.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@
 
 namespace holdfast {
 
-// A restore that did not end. `state` is what its session last recorded.
+// An interrupted restore. `state` is what its session recorded last.
 struct UnfinishedRestore {
   std::string run;
   std::string kind;
@@ -26,14 +26,15 @@ struct UnfinishedRestore {
   std::string state;
 };
 
-// The journal of one restore. REQUIRES: the caller holds the source's lock while it lives. Going
-// out of scope leaves the file: what is not finished stays recorded.
+// The journal of one restore. REQUIRES: the caller holds the source's lock during the object's
+// lifetime. The destructor keeps the file, so an unfinished restore stays recorded.
 class RestoreJournal final : public SwapJournal {
  public:
   RestoreJournal(const std::string& state_dir, UnfinishedRestore facts);
-  // The file appears with the first call. Durable on return.
+  // The first call creates the file. Durable on return.
   Result<void> Record(std::string_view state) override;
-  // Nothing is left to finish or undo: the file is gone, durably. Harmless when there was none.
+  // Removes the file, durably, because nothing is left to finish or undo. No error if it is
+  // missing.
   Result<void> Remove();
   bool is_recorded() const { return is_recorded_; }
 
@@ -43,8 +44,8 @@ class RestoreJournal final : public SwapJournal {
   bool is_recorded_ = false;
 };
 
-// The unfinished restore of one source, nullopt where there is none. kCorrupt, naming the file, for
-// one that cannot be understood: somebody must look at the source before anything changes it.
+// The unfinished restore of a source, or nullopt. kCorrupt, naming the file, if it is malformed:
+// then an operator must inspect the source before anything changes it.
 Result<std::optional<UnfinishedRestore>> ReadRestoreJournal(const std::string& state_dir,
                                                             std::string_view kind,
                                                             std::string_view name);

@@ -1,5 +1,5 @@
-// Writes what the kinds of source declare about their snapshots: as C++ for the operators' program,
-// which must not link the sources, and as the page docs/restore-methods.md.
+// Writes the kinds' declarations about their snapshots as C++ for the operators' program, which
+// must not link the sources, and as the page docs/restore-methods.md.
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -18,8 +18,8 @@ using config::OptionSpec;
 using config::OptionType;
 using config::SnapshotKind;
 
-// A C++ literal. Every byte that is not printable ASCII is an octal escape, which has a fixed
-// width.
+// A C++ string literal. Bytes that are not printable ASCII become octal escapes, whose width is
+// fixed.
 std::string Literal(std::string_view text) {
   std::string literal = "\"";
   for (const char c : text) {
@@ -107,7 +107,7 @@ std::string Cpp(const std::vector<SnapshotKind>& kinds) {
   return text + "  };\n  return kinds;\n}\n\n}  // namespace holdfast::cli\n";
 }
 
-// `|` ends a cell of a table.
+// `|` would end a table cell.
 std::string Cell(std::string_view text) {
   std::string cell;
   for (const char c : text) {
@@ -131,7 +131,7 @@ std::string_view ValueText(OptionType type) {
   }
 }
 
-// "write the records" as a sentence.
+// Turns "write the records" into a sentence.
 std::string Sentence(std::string text) {
   if (text.front() >= 'a' && text.front() <= 'z') {
     text.front() = static_cast<char>(text.front() - 'a' + 'A');
@@ -172,7 +172,7 @@ std::string Page(const std::vector<SnapshotKind>& kinds) {
       "on\n"
       "the node: the policy sets it.\n\n";
   for (const SnapshotKind& kind : kinds) {
-    // Without the name of the service, "Kafka: ".
+    // Without the prefix with the service's name, e.g. "Kafka: ".
     const std::size_t colon = kind.summary.find(": ");
     text += fmt::format(
         "## {}\n\n{}\n\n", kind.kind,

@@ -1,4 +1,4 @@
-// What things may be called in configuration files.
+// Names allowed in configuration files.
 #pragma once
 
 #include <string_view>
@@ -10,10 +10,11 @@ namespace holdfast {
 
 inline constexpr std::size_t kNameBytesMax = 64;
 
-// Letters, digits, ".", "_" and "-", the first a letter or digit, at most kNameBytesMax.
+// Letters, digits, ".", "_" and "-"; starts with a letter or digit; at most kNameBytesMax bytes.
 bool IsName(std::string_view text, bool upper_allowed);
 
-// The error of a name that !IsName(name, false): "<place>: <what> called <name>; expected ...".
+// The error for a name for which IsName(name, false) fails: "<place>: <what> called <name>;
+// expected ...".
 std::unexpected<Error> BadName(const config::Location& location, std::string_view what,
                                std::string_view name);
 

@@ -89,7 +89,7 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
   const Node* list = target.Find("may_set");
   std::size_t at = 0;
   for (const std::string& name : values.List("may_set")) {
-    // A single name may stand without the list.
+    // YAML allows a single name without a list.
     const Node& place = list->kind == Node::Kind::kSequence ? list->items[at++] : *list;
     const auto wrong = [&](std::string_view why, std::string hint = "") {
       return Fail(
@@ -117,8 +117,8 @@ Result<void> ReadMaySet(const Node& target, const Values& values, const Schema& 
   return {};
 }
 
-// Which of the methods the target uses: the one whose own option the target fixes, or lets an order
-// give. No option of another method may be in it.
+// Returns the method that the target uses: the one whose specific options the target fixes or lets
+// an order set. Fails if it has options of another method.
 Result<std::string> ReadMethod(const Node& target, const Values& values,
                                const std::vector<MethodSchema>& methods,
                                const RestoreTargetSettings& settings) {
@@ -158,7 +158,7 @@ Result<RestoreTargetSettings> ReadTarget(const Node& target, const ReadContext& 
   if (const Node* options = target.Find("options");
       options != nullptr && options->kind != Node::Kind::kNull) {
     HF_TRY(config::ExpectKind(*options, Node::Kind::kMap, "options"));
-    // What is required may come with the order.
+    // Required options may be set by the order.
     for (config::OptionSpec& option : all.options) option.required = false;
     HF_ASSIGN(settings.options, config::ReadValues(*options, all, context));
     for (const Node::Key& key : options->keys) {
@@ -185,7 +185,7 @@ Result<void> ReadTargets(const Node& root, const ReadContext& context, const Kin
   return {};
 }
 
-// Who could change what stands there: root, who runs this process, and nobody else.
+// Only root and this process's user may be able to change the policy.
 Result<void> CheckOwner(const struct stat& status, const std::string& path) {
   const bool is_trusted_owner = status.st_uid == 0 || status.st_uid == geteuid();
   if (!is_trusted_owner) {
@@ -194,7 +194,7 @@ Result<void> CheckOwner(const struct stat& status, const std::string& path) {
                             status.st_uid),
                 fmt::format("chown root {}", path));
   }
-  // In a sticky directory only owners replace files.
+  // In a sticky directory, only owners can replace files.
   const bool is_sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !is_sticky) {
     return Fail(
@@ -218,7 +218,7 @@ Result<void> CheckPlace(int fd, const std::string& path) {
 }
 
 Result<std::string> ReadText(int fd, const std::string& path) {
-  Bytes bytes(config::kYamlBytesMax + 1);  // one more: too large shows
+  Bytes bytes(config::kYamlBytesMax + 1);  // one more, to detect larger files
   std::size_t size = 0;
   for (std::size_t read = 1; read != 0 && size < bytes.size(); size += read) {
     HF_ASSIGN(read, ReadSome(fd, std::span(bytes).subspan(size), path));
@@ -267,7 +267,7 @@ Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
   HF_ASSIGN(Node root, config::ParseYaml(text, path));
   if (root.kind == Node::Kind::kNull) root.kind = Node::Kind::kMap;
   HF_TRY(config::ExpectKind(root, Node::Kind::kMap, "the file"));
-  ReadContext context;  // without an environment: what it says is not root's word
+  ReadContext context;  // no environment: it is not controlled by root
   context.directory = std::filesystem::path(path).parent_path().string();
   HF_ASSIGN(Values values,
             config::ReadValues(root, schema, context, {"restore_roots", "restore_targets"}));

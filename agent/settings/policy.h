@@ -1,5 +1,5 @@
-// policy.yaml, typed: what may be restored on this node, whoever asks. It lies beside agent.yaml,
-// belongs to root, and no environment variable overrides it. Keys: docs/operating.md#policy.
+// policy.yaml as a type: what may be restored on this node. It is next to agent.yaml and belongs to
+// root. Environment variables do not override it. Keys: docs/operating.md#policy.
 #pragma once
 
 #include <map>
@@ -17,48 +17,47 @@
 
 namespace holdfast {
 
-// The restore methods of each kind that a target may use: all but in place. A kind that has none is
-// not in it.
+// The restore methods of each kind that a target may use: all except in place. Kinds without such a
+// method are missing.
 using KindMethods = std::map<std::string, std::vector<config::MethodSchema>, std::less<>>;
 
-// Where one of the restore methods of a kind of source may go.
+// A named destination for a restore method of a kind.
 struct RestoreTargetSettings {
   std::string kind;
-  std::string method;                          // by its name, e.g. "to-cluster"
-  config::Values options;                      // fixed: no order gives another
-  std::set<std::string, std::less<>> fixed;    // their names
-  std::set<std::string, std::less<>> may_set;  // what an order may give beside them
-  bool as_root = false;                        // by the restore helper instead of the agent
+  std::string method;                          // its name, e.g. "to-cluster"
+  config::Values options;                      // fixed values; orders cannot change them
+  std::set<std::string, std::less<>> fixed;    // names of the fixed options
+  std::set<std::string, std::less<>> may_set;  // options that an order may set
+  bool as_root = false;                        // run by the restore helper instead of the agent
 };
 
-// A plain value.
 struct Policy {
   std::string file;         // absolute
-  bool is_present = false;  // without the file nothing may be restored
+  bool is_present = false;  // false: no file, nothing may be restored
   trust::RestoreRight restore = trust::RestoreRight::kNever;
   std::map<std::string, std::string, std::less<>> restore_roots;  // name -> absolute directory
   std::map<std::string, RestoreTargetSettings, std::less<>> restore_targets;  // by name
 
-  // Null where there is none.
+  // Null if it does not exist.
   const RestoreTargetSettings* FindTarget(std::string_view name) const;
 };
 
-// "never", "staging", "in-place": as the file has it.
+// "never", "staging" or "in-place", as in the file.
 std::string_view RestoreRightText(trust::RestoreRight right);
 
-// Where the policy of an agent with this configuration lies.
+// The policy file of an agent with this configuration.
 std::string PolicyPath(const Settings& settings);
 
-// Reads and checks the file; none is a policy that allows no restore. Every mistake is
-// kInvalidArgument with file, line and column; kDenied when somebody else than root or this
-// process's user owns it, or group or others may write to it or to its directory: it would then be
-// no more than what they say.
+// Reads and checks the file. If it does not exist, the policy allows no restore. Every mistake is
+// kInvalidArgument with file, line and column. kDenied if the owner is neither root nor this
+// process's user, or if group or others can write to the file or its directory, because they could
+// then change the policy.
 Result<Policy> LoadPolicy(const std::string& path, const KindMethods& methods);
-// The same for a text already read; `path` must be absolute.
+// The same for a text; `path` must be absolute.
 Result<Policy> ParsePolicy(std::string_view text, const std::string& path,
                            const KindMethods& methods);
 
-// What the checks of a plan ask of configuration and policy. Keeps copies.
+// Answers the plan checks' questions about configuration and policy. Keeps copies.
 class ConfiguredPolicy final : public trust::LocalPolicy {
  public:
   ConfiguredPolicy(const Settings& settings, const Policy& policy);

@@ -59,7 +59,7 @@ std::vector<OptionSpec> MakeS3Options() {
   };
 }
 
-// Options that say by themselves where the credentials are.
+// Options that imply where the credentials come from.
 struct ImpliedKind {
   std::string_view option;
   CredentialKind kind;
@@ -108,7 +108,7 @@ Result<CredentialKind> KindOfCredentials(const config::Values& values) {
   return kind.value_or(CredentialKind::kAuto);
 }
 
-// What goes into requests and host names as it is.
+// Text that is used verbatim in requests and host names.
 bool IsWord(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||

@@ -1,5 +1,4 @@
-// The options that a repository on S3 has beside those of every repository.
-// Keys: docs/operating.md#a-repository-on-s3.
+// The additional options of a repository on S3. Keys: docs/operating.md#a-repository-on-s3.
 #pragma once
 
 #include <vector>
@@ -13,11 +12,11 @@ namespace holdfast {
 
 const std::vector<config::OptionSpec>& S3Options();
 
-// Of the environment, what AWS's own tools look at.
+// The environment variables that AWS's own tools read.
 s3::Variables S3Variables(const config::Environment& environment);
 
-// Of a repository's block that passed the schema, whatever its URL. kInvalidArgument with the place
-// for options that do not go together, and for any of them with another URL than "s3:...".
+// Reads the S3 settings from any repository's block that passed the schema. kInvalidArgument, with
+// the place, for conflicting options, and for S3 options of a repository that is not on S3.
 Result<s3::Settings> ReadS3Settings(const config::Values& values,
                                     const config::Environment& environment);
 

@@ -1,4 +1,4 @@
-// The kinds of source this agent knows, in the order in which help shows them.
+// The kinds of sources that this agent knows, in the order in which help lists them.
 #pragma once
 
 #include <string_view>
@@ -11,7 +11,7 @@ namespace holdfast {
 const std::vector<SourceKind>& AllSourceKinds();
 // What command lines say about the snapshots of `kinds`, in the same order.
 std::vector<config::SnapshotKind> SnapshotKindsOf(const std::vector<SourceKind>& kinds);
-// Null when there is no such kind.
+// Null if there is no such kind.
 const SourceKind* FindSourceKind(std::string_view kind);
 
 }  // namespace holdfast

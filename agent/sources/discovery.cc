@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 std::string Scalar(const std::string& text) {
-  // YAML reads JSON's strings, other than its way to write what lies beyond 16 bits.
+  // YAML reads JSON strings, except surrogate pairs. So non-ASCII characters are not escaped.
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

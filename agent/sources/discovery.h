@@ -1,5 +1,5 @@
-// A service that runs on this host, as a kind recognises it among the processes: what `source list
-// --discover` shows, and the line of agent.yaml that saves it.
+// A service found among the processes of this host: what `source list --discover` prints, and the
+// line of agent.yaml that backs it up.
 #pragma once
 
 #include <map>
@@ -14,31 +14,31 @@
 namespace holdfast {
 
 struct DiscoveredSource {
-  std::string name = "main";  // a suggestion; a number is added where it is taken
-  // Of the kind's options, those first that matter most. Paths are the process's own.
+  std::string name = "main";  // a suggestion; gets a number if it is taken
+  // Options of the kind, most important first. Paths are as the process sees them.
   std::vector<std::pair<std::string, config::OptionValue>> options = {};
-  // (option, value): a configured source that has one of these is this service.
+  // (option, value): a configured source with one of these values is this service.
   std::vector<std::pair<std::string, std::string>> known_by = {};
-  std::map<std::string, std::string> facts = {};  // worth knowing, e.g. "data directory"
-  std::vector<std::string> notes = {};            // what is not known, or left to do
+  std::map<std::string, std::string> facts = {};  // e.g. "data directory"
+  std::vector<std::string> notes = {};            // what is unknown, or left to do
 
   void Set(std::string option, config::OptionValue value) {
     options.emplace_back(std::move(option), std::move(value));
   }
-  // A list that is empty is left out.
+  // Leaves out an empty list.
   void SetList(std::string option, std::vector<std::string> values) {
     if (!values.empty()) Set(std::move(option), std::move(values));
   }
-  // The value of `option` is relative to a directory that is not known.
+  // Notes that the value of `option` is relative to an unknown directory.
   void NoteRelative(std::string_view option);
 };
 
-// Whether `values` are those of a source that saves what was found.
+// Whether a source with `values` backs up the service that was found.
 bool IsConfiguredBy(const DiscoveredSource& found, const config::Values& values,
                     const config::Schema& options);
 
 // "- {kind: etcd, name: main, endpoints: ["http://127.0.0.1:2379"]}", without a newline: an entry
-// of "sources" in agent.yaml. Bytes that are no UTF-8 become U+FFFD.
+// of "sources" in agent.yaml. Bytes that are not UTF-8 become U+FFFD.
 std::string SourceLine(std::string_view kind, std::string_view name, std::string_view repository,
                        const std::vector<std::pair<std::string, config::OptionValue>>& options);
 

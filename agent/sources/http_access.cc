@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kTlsOptions[] = {"ca", "cert", "key"};
 
-// A file that the configuration names and that is not there is a mistake in the configuration.
+// If a file that the configuration names does not exist, the configuration is wrong.
 std::unexpected<Error> UnreadableFile(const Error& error, std::string_view option) {
   ErrorCode code =
       error.code() == ErrorCode::kNotFound ? ErrorCode::kInvalidArgument : error.code();

@@ -1,5 +1,4 @@
-// How a service is reached over HTTP: what the options ca, cert, key, user and password_file of a
-// source say.
+// HTTP access to a service: the source options ca, cert, key, user and password_file.
 #pragma once
 
 #include <string>
@@ -12,7 +11,7 @@
 
 namespace holdfast {
 
-// As the options have it.
+// The options as configured.
 struct HttpAccessSettings {
   std::string ca_file;
   std::string cert_file;
@@ -21,7 +20,7 @@ struct HttpAccessSettings {
   std::string password_file;
 };
 
-// The same with the password read.
+// The same, with the password read from its file.
 struct HttpAccess {
   std::string ca_file;
   std::string cert_file;
@@ -30,24 +29,24 @@ struct HttpAccess {
   Secret password;
 };
 
-// The five options; `user_help` says whose name and password are wanted.
+// The five options. `user_help` is the help text of "user".
 std::vector<config::OptionSpec> HttpAccessOptions(std::string user_help);
 
-// Adds the five options; `user_help` says whose name and password are wanted.
+// Adds the five options. `user_help` is the help text of "user".
 void AddHttpAccessOptions(config::Schema& schema, std::string user_help);
 
-// `name` with `example` in messages: "endpoints", "https://127.0.0.1:2379". Without the slash at
-// the end.
+// Checks `url` and removes trailing slashes. Errors show the option `name` and an `example`, e.g.
+// "endpoints" and "https://127.0.0.1:2379".
 Result<std::string> ReadServerUrl(const config::Values& values, std::string_view name,
                                   std::string_view example, std::string_view url,
                                   bool may_have_path = false);
 
-// Takes the five options out of `values`. kInvalidArgument, with its place, for what makes no sense
-// together, or with these URLs.
+// Reads the five options from `values`. kInvalidArgument, with the option's position, if they
+// contradict one another or do not fit `urls`.
 Result<void> ReadHttpAccess(const config::Values& values, const std::vector<std::string>& urls,
                             HttpAccessSettings& settings);
 
-// Reads the password and makes sure that the TLS files can be read. Errors name the file.
+// Reads the password and checks that the TLS files are readable. Errors name the file.
 Result<HttpAccess> OpenHttpAccess(const HttpAccessSettings& settings);
 
 }  // namespace holdfast

@@ -21,7 +21,7 @@ bool EndsInOddBackslashes(std::string_view line) {
   return (line.size() - (last == std::string_view::npos ? 0 : last + 1)) % 2 == 1;
 }
 
-// The next line that says something, those that it goes on in joined to it; empty at the end.
+// The next logical line, without comments, with continuation lines joined; empty at the end.
 std::string TakeLogicalLine(std::string_view& text) {
   while (!text.empty()) {
     std::string line(WithoutIndent(TakeLine(text)));
@@ -78,7 +78,7 @@ Result<std::string> Unescape(std::string_view text) {
   return plain;
 }
 
-// Where the name ends: at the first blank, = or : that is not escaped.
+// The end of the name: the first unescaped blank, '=' or ':'.
 std::size_t NameEnd(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     if (line[i] == '\\')

@@ -1,6 +1,6 @@
-// Files of Java's class Properties, in which servers written in Java have their configuration.
+// Java properties files (java.util.Properties), the configuration format of many Java servers.
 //
-// Whoever runs the server writes them, and the agent need not trust him.
+// The server's user writes them, so they are untrusted input.
 #pragma once
 
 #include <map>
@@ -11,12 +11,12 @@
 
 namespace holdfast {
 
-// Of what is there twice the last counts.
+// The last value of a repeated name counts.
 using JavaProperties = std::map<std::string, std::string>;
-// kCorrupt when the text is not of that form.
+// kCorrupt for a malformed Unicode escape.
 Result<JavaProperties> ParseProperties(std::string_view text);
 
-// Empty: not there.
+// Empty if there is no such property.
 std::string PropertyOf(const JavaProperties& properties, const std::string& name);
 
 }  // namespace holdfast

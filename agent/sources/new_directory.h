@@ -1,4 +1,4 @@
-// Where a kind's own restore makes a service's data directory.
+// A check for restore methods that create a service's data directory.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace holdfast {
 
-// `directory` is not there yet, or is a directory with nothing in it; what lies there is nobody's
-// to write over. kAlreadyExists otherwise, with `hint`: what to do with the old one.
+// Succeeds if `directory` does not exist or is empty, so that a restore overwrites nothing.
+// kAlreadyExists otherwise; `hint` says what to do with the old content.
 Result<void> CheckNewDirectory(const std::string& directory, const std::string& hint);
 
 }  // namespace holdfast

@@ -1,6 +1,6 @@
 // The list of restore methods. A method is one file, agent/sources/KIND/FILE.cc, which defines its
 // function, and one line here. Command lines, help, policy.yaml and docs/restore-methods.md are
-// made from what the function returns.
+// generated from what the function returns.
 #pragma once
 
 #include <string_view>
@@ -30,7 +30,7 @@ namespace holdfast {
 HF_RESTORE_METHODS(HF_DECLARE)
 #undef HF_DECLARE
 
-// The methods of `kind` in the order of the list; empty if it has none.
+// The methods of `kind` in the order of the list; empty if it has no methods.
 std::vector<RestoreMethod> RestoreMethodsOf(std::string_view kind);
 
 }  // namespace holdfast

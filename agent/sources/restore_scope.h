@@ -1,5 +1,5 @@
-// Which live paths a restore in place may change: all of the source, or one path and what is below
-// it (`--in-place --path`).
+// The live paths that a restore in place may change: all of the source, or one path and everything
+// below it (`--in-place --path`).
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace holdfast {
 
 class RestoreScope {
  public:
-  // An absolute path without a slash at its end, or "/"; empty: no limit.
+  // `only` is an absolute path without a trailing slash, or "/". Empty: no limit.
   explicit RestoreScope(std::string only = "") : only_(std::move(only)) {}
 
   // For `path` of a snapshot whose live files are below `prefix`: "/etc/hosts" for "data/etc/hosts"
@@ -22,12 +22,12 @@ class RestoreScope {
   bool is_limited() const { return !only_.empty(); }
   const std::string& path() const { return only_; }
   bool Has(std::string_view path) const { return !is_limited() || IsWithin(path, only_); }
-  // The path is a directory above the limit, and so on the way to what may be changed.
+  // Whether `path` is a directory above the limit.
   bool IsAbove(std::string_view path) const {
     return is_limited() && path != only_ && IsWithin(only_, path);
   }
 
-  // `path` is `top` or below it.
+  // Whether `path` is `top` or below it.
   static bool IsWithin(std::string_view path, std::string_view top) {
     return path == top || top == "/" ||
            (path.starts_with(top) && path.substr(top.size()).starts_with('/'));

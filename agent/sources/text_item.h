@@ -1,4 +1,4 @@
-// Documents: into a backup, and out of a snapshot again.
+// Small documents: writing them to a backup, and reading them from a snapshot.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,14 @@
 
 namespace holdfast {
 
-// Of a document that the agent makes itself: this process's own, readable by nobody else, made at
-// `time`. The size is for the caller to set.
+// Attributes of a document that the agent creates: mode 0600, owned by this process, all times set
+// to `time`. The caller sets the size.
 Attributes DocumentAttributes(WallTime time);
 
-// A file whose content is in memory; its size is the text's.
 Item TextItem(std::string path, std::string text, const Attributes& attributes);
 
-// All of a file. kCorrupt where it has more than `bytes_max`: no such document is that large, and a
-// snapshot may be anybody's. Errors name the path.
+// Reads a whole file. kCorrupt if it is larger than `bytes_max`: no document is that large, and
+// snapshots are untrusted input. Errors name the path.
 Result<std::string> ReadText(SnapshotView& snapshot, const std::string& path,
                              std::size_t bytes_max);
 Result<std::string> ReadText(ByteReader& reader, std::string_view path, std::size_t bytes_max);

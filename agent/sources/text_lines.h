@@ -1,4 +1,4 @@
-// Lines of a text that somebody else wrote.
+// Splits untrusted text into lines.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 namespace holdfast {
 
-// Takes a line off the front, without its end: "\n", "\r\n", or that of the text.
+// Removes the first line from `text`, and returns it without its "\n" or "\r\n".
 inline std::string_view TakeLine(std::string_view& text) {
   const std::size_t end = std::min(text.find('\n'), text.size());
   std::string_view line = text.substr(0, end);

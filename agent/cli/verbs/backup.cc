@@ -14,11 +14,10 @@
 namespace holdfast::cli {
 namespace {
 
-// Where a source is consistent is shown of so many sources at most: of more, these lines would hide
-// the table and what needs a look.
+// With more sources, positions are not shown, because they would hide the table and the problems.
 constexpr std::size_t kPositionsMax = 20;
 
-// What a table cannot hold of one saved source.
+// Details of one source that the table does not show.
 std::string BackupDetails(const jobs::BackupTaskReport& task, bool with_position) {
   std::string text;
   if (!task.recovered.empty()) AddLines(text, "recovered", {task.recovered});

@@ -143,7 +143,7 @@ class CheckVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     HF_ASSIGN(const std::vector<jobs::RepositoryAddress> repositories, program.Repositories());
-    // There may be very many findings: as JSON each goes out as it is found.
+    // There may be many findings. With --json, each is printed as it is found.
     ListOutput out(program.terminal(), program.is_json(), "findings");
     jobs::CheckVisitor visit;
     if (program.is_json()) {
@@ -164,7 +164,7 @@ class CheckVerb final : public AgentVerb {
       codes.push_back(report.error ? ExitCodeOf(*report.error)
                                    : (report.is_sound() ? kExitDone : kExitFailed));
     }
-    // Damage in one repository is a failure, however sound the others are.
+    // Damage in one repository is a failure even if the others are sound.
     int code = CombineExitCodes(codes);
     if (code == kExitPartlyDone) code = kExitFailed;
     const Result<void> written = out.End(program.is_json() ? CheckJson(reports, code)

@@ -13,7 +13,7 @@
 namespace holdfast::cli {
 namespace {
 
-// A scalar as YAML reads it back: JSON's form of a string always is.
+// A YAML scalar. A JSON string is always valid YAML.
 std::string YamlText(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

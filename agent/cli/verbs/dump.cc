@@ -74,7 +74,7 @@ class DumpFileVerb final : public AgentVerb {
         dump([&](ByteView piece) { return WriteAll(fd.get(), piece, to_); });
     Result<void> synced = report ? SyncFile(fd.get(), to_) : Result<void>{};
     if (!report || !synced) {
-      // Half of it is of no use. If it cannot be removed, its size shows that it is short.
+      // A partial file is of no use. If it cannot be removed, its size shows that it is incomplete.
       (void)::unlink(to_.c_str());
       return Fail(report ? std::move(synced).error() : std::move(report).error());
     }

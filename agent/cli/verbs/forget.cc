@@ -93,7 +93,7 @@ std::string ForgetJson(const jobs::ForgetReport& report, int exit_code) {
   return Dump(document);
 }
 
-// A number, or all of them.
+// Parses a number or "unlimited".
 ParseValue KeepInto(int& count) {
   return [&count](const std::string& text) -> Result<void> {
     if (text == "unlimited") {
@@ -169,7 +169,7 @@ class ForgetVerb final : public AgentVerb {
         at = comma + 1;
       }
     }
-    // "--keep-last 0" alone keeps nothing and says nothing: no policy.
+    // "--keep-last 0" alone keeps nothing, so it is not a policy.
     const bool has_policy = !policy_.empty();
     if (snapshots_.empty() == !has_policy) {
       return WrongOptions(has_policy

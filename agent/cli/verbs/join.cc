@@ -48,7 +48,7 @@ class JoinVerb final : public AgentVerb {
 
   Result<int> Run(AgentProgram& program) override {
     constexpr std::chrono::seconds kTimeout{30};
-    // From a pipe, the token need not be stored in any file.
+    // From a pipe, the token does not have to be stored in a file.
     const std::string file = token_file_ == "-" ? "/dev/stdin" : token_file_;
     Result<Bytes> token = ReadWholeFile(file, 64U << 10);
     if (!token) {

@@ -13,7 +13,7 @@
 namespace holdfast::cli {
 namespace {
 
-// "drwxr-xr-x", as ls(1) shows it.
+// E.g. "drwxr-xr-x", as in ls(1).
 std::string ModeText(const Attributes& attributes) {
   constexpr std::string_view kTypes = "-dlbcps";  // in the order of NodeType
   std::string text(1, kTypes.at(static_cast<std::size_t>(attributes.type)));

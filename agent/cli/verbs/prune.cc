@@ -65,7 +65,7 @@ std::string PruneJson(const jobs::PruneReport& report) {
   return Dump(document);
 }
 
-// Bytes: 500K, 20M, 4G, 1T in powers of 1024, or without a unit.
+// Parses a number of bytes, or 500K, 20M, 4G, 1T in powers of 1024.
 std::optional<std::uint64_t> ParseSize(std::string_view text) {
   constexpr std::string_view kUnits = "KMGT";
   unsigned shift = 0;

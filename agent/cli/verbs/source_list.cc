@@ -180,7 +180,7 @@ class SourceListVerb final : public AgentVerb {
               .value = &discover_});
   }
 
-  // What there is to save may be asked for before there is any configuration.
+  // --discover finds services before there is a configuration.
   bool works_without_config() const override { return discover_; }
 
   Result<int> Run(AgentProgram& program) override {

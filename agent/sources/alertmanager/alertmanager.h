@@ -1,5 +1,5 @@
-// Alertmanager: its silences by its API, its notification log and configuration by their files.
-// docs/sources/alertmanager.md.
+// Alertmanager: silences from its API; notification log and configuration from files
+// (docs/sources/alertmanager.md).
 #pragma once
 
 #include "agent/sources/source.h"

@@ -1,19 +1,18 @@
-// Saves what Alertmanagers know:
+// Saves the state of Alertmanagers:
 //
-//   data/silences.json      the answer to GET /api/v2/silences: of all members, each silence's
-//   newest data/status.json        the answer to GET /api/v2/status of the first that answers
-//   data/storage/silences   the same silences as Alertmanager's own file
+//   data/silences.json      GET /api/v2/silences: the newest version of each, from all members
+//   data/status.json        GET /api/v2/status of the first member that answers
+//   data/storage/silences   the same silences in Alertmanager's own format
 //   data/storage/nflog      this node's notification log
 //   members/<node>/...      prometheus/node_files.h, with the files of the storage
 //
-// Order: the configuration may be read whenever; silences are asked for in the cut, and the
-// notification log is opened before it. The log is older than the silences by up to
-// --data.maintenance-interval in any case, since nothing tells it but the file: an alert may be
-// told twice after a restore, never not at all. "data/storage" is what --storage.path takes.
+// Order: the configuration is read at any time. The notification log is opened before the cut, and
+// silences are queried in the cut. The log is up to --data.maintenance-interval older than the
+// silences anyway, because only its file can be read. So after a restore a notification may be sent
+// twice, but none is lost. "data/storage" is suitable for --storage.path.
 //
-// The files on disk are written every quarter of an hour and at a clean stop; the truth is with the
-// API. Where Alertmanager does not run they are all there is, and the snapshot says that it is
-// cold.
+// Alertmanager writes its files every 15 minutes and at a clean stop, so the API is authoritative.
+// If Alertmanager is not running, its files are all there is, and the snapshot is marked as cold.
 #pragma once
 
 #include <memory>
@@ -29,11 +28,11 @@ inline constexpr std::string_view kSilencesPath = "data/silences.json";
 inline constexpr std::string_view kStatusPath = "data/status.json";
 inline constexpr std::string_view kStoragePath = "data/storage";
 
-// Everything referred to outlives the session.
+// All references must outlive the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// Of this node, for a look or a backup.
+// Options for this node's files.
 prometheus::NodeFilesOptions NodeOptions(const Settings& settings);
 
 }  // namespace holdfast::alertmanager

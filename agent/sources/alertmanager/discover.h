@@ -1,4 +1,4 @@
-// Recognises a running Alertmanager and says how to save it.
+// Detects a running Alertmanager and proposes the configuration of a source for it.
 #pragma once
 
 #include <optional>

@@ -45,7 +45,7 @@ struct Target {
   HttpAccessSettings access;
 };
 
-// The source's own login goes to its own endpoints and nowhere else.
+// The source's credentials are sent only to its own endpoints.
 Result<Target> ReadTarget(const config::Values& options, const Settings& settings) {
   Target target;
   HF_ASSIGN(target.url, ReadServerUrl(options, "to_api", "http://127.0.0.1:9093",
@@ -67,7 +67,7 @@ Result<Target> ReadTarget(const config::Values& options, const Settings& setting
   return target;
 }
 
-// nullopt where the snapshot has no such file.
+// nullopt if the snapshot does not have the file.
 Result<std::optional<std::string>> ReadWhole(SnapshotView& snapshot, const std::string& path) {
   HF_ASSIGN(const auto there, snapshot.Stat(path));
   if (!there) return std::nullopt;
@@ -77,7 +77,7 @@ Result<std::optional<std::string>> ReadWhole(SnapshotView& snapshot, const std::
 
 struct Saved {
   std::vector<Silence> silences;
-  bool is_cold = false;  // of the file that an Alertmanager left which did not run
+  bool is_cold = false;  // from the files of a stopped Alertmanager
 };
 
 Result<Saved> ReadSaved(SnapshotView& snapshot) {
@@ -128,13 +128,13 @@ std::string ActionText(const SilencePlan& plan) {
   return "";
 }
 
-// Carries out a plan.
+// Executes a plan.
 class Restorer {
  public:
   Restorer(prometheus::HttpApi& api, const std::vector<Silence>& saved)
       : api_(api), saved_(saved) {}
 
-  // Ends at what no further silence would be spared: nobody answers, or the login is refused.
+  // Stops at an error that would affect every silence: no answer, or a refused login.
   Result<void> Run(std::vector<SilencePlan>& plans, Progress& progress,
                    const std::stop_token& stop) {
     for (SilencePlan& plan : plans) {
@@ -228,7 +228,7 @@ std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
     if (saved[i].ends <= now || saved[i].state == "expired")
       plan.action = SilencePlan::Action::kExpired;
   }
-  // By id first, so that no other one is taken for what is there itself.
+  // Match by id first, so that an existing silence is not matched with another one.
   for (SilencePlan& plan : plans) {
     if (plan.action != SilencePlan::Action::kMake) continue;
     const Silence& silence = saved[plan.index];
@@ -240,7 +240,7 @@ std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
       is_taken[k] = true;
     }
   }
-  // Alike and not yet begun, then alike and begun at any time.
+  // Then match equal silences, first those with the same start.
   for (const bool is_exact : {true, false}) {
     for (SilencePlan& plan : plans) {
       if (plan.action != SilencePlan::Action::kMake) continue;

@@ -14,26 +14,25 @@
 
 namespace holdfast::alertmanager {
 
-// What becomes of one silence of the snapshot.
+// What to do with one silence of the snapshot.
 struct SilencePlan {
   enum class Action : std::uint8_t {
-    kMake,     // it is not there
+    kMake,     // it does not exist
     kPresent,  // it exists, as `target`
-    kChanged,  // it exists, by the same id, and somebody has changed it since
-    kExpired,  // its time has passed
+    kChanged,  // it exists with the same id, but was changed since
+    kExpired,  // it has expired
   };
-  std::size_t index = 0;  // of the snapshot's silences
+  std::size_t index = 0;  // in the snapshot's silences
   Action action = Action::kMake;
-  std::string target;  // the id that it has there
+  std::string target;  // its id in the target
 };
 
-// Every silence of `target` stands for one of `saved` at most: what is there twice in the snapshot
-// will be there twice. Where it began does not tell silences apart, for the API lets none begin in
-// the past.
+// Each silence of `target` matches at most one of `saved`, so duplicates in the snapshot stay
+// duplicates. Start times may differ: the API does not create silences that start in the past.
 std::vector<SilencePlan> PlanSilences(std::span<const Silence> saved,
                                       std::span<const Silence> target, UnixTime now);
 
-// `settings` are the source's, without endpoints where it is not configured.
+// `settings` are those of the source, without endpoints if it is not configured.
 Result<MethodOutcome> RestoreSilences(const SourceContext& context, const Settings& settings,
                                       const RestoreSpec& spec, Progress& progress,
                                       std::stop_token stop);

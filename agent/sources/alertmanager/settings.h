@@ -1,4 +1,4 @@
-// What agent.yaml says of an Alertmanager.
+// The options of an Alertmanager source.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@
 namespace holdfast::alertmanager {
 
 struct Settings : HttpAccessSettings, prometheus::NodeFilesSettings {
-  std::vector<std::string> endpoints;  // without a slash at the end; empty: only good for restores
-  std::string storage;                 // --storage.path of the one on this node; absolute
+  std::vector<std::string> endpoints;  // no trailing slash; empty: restores only
+  std::string storage;                 // --storage.path of this node's server; absolute
 };
 
 config::Schema SettingsSchema();
-// kInvalidArgument, with its place, for what makes no sense together.
+// kInvalidArgument, with the position, if options contradict each other.
 Result<Settings> ReadSettings(const config::Values& values);
 
 }  // namespace holdfast::alertmanager

@@ -23,7 +23,7 @@ std::unexpected<Error> NotSilences(const std::string& why) {
               "check that the URL is that of an Alertmanager 0.16 or newer, and not of a proxy");
 }
 
-// An error that a server, or something before it, calls a success; also `"text"`.
+// An error that a server or proxy returned with a status of success; also `"text"`.
 std::optional<std::string> ErrorIn(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (!json.is_object()) return std::nullopt;
@@ -44,7 +44,7 @@ Result<Json> Decode(std::string_view text) {
   return json;
 }
 
-// Reads members of one object; the first that is not as it must be is remembered.
+// Reads the members of an object and remembers a malformed one.
 class ObjectReader {
  public:
   explicit ObjectReader(const Json& object) : object_(object) {}
@@ -196,7 +196,7 @@ Result<Matcher> DecodeMatcher(ByteView message) {
   return matcher;
 }
 
-// Before 0.11 who made a silence and why stood in a list of comments.
+// Before 0.11, author and comment were in a list of comments.
 Result<void> DecodeComment(ByteView message, Silence& silence) {
   return EachField(message, [&](const ProtoReader& field) -> Result<void> {
     if (field.field() == 1 && silence.created_by.empty()) silence.created_by = field.text();

@@ -1,7 +1,7 @@
-// Silences, as API v2 says them and as Alertmanager keeps them in its storage.
+// Silences in the format of API v2 and in that of Alertmanager's storage.
 //
-// The file "silences" is a row of messages, each behind its length as a varint; the messages are
-// MeshSilence of silence/silencepb/silence.proto.
+// The file "silences" is a sequence of messages, each after its length as a varint. The messages
+// are MeshSilence of silence/silencepb/silence.proto.
 #pragma once
 
 #include <chrono>
@@ -27,32 +27,31 @@ struct Matcher {
 
 struct Silence {
   std::string id;
-  std::vector<Matcher> matchers;  // in the order in which they were given
+  std::vector<Matcher> matchers;  // in the original order
   UnixTime starts;
   UnixTime ends;
   UnixTime updated;
   std::string created_by;
   std::string comment;
-  std::string state;  // "active", "pending" or "expired" when it was asked
-  std::string json;   // all that was said of it, in one line
+  std::string state;  // "active", "pending" or "expired" at the time of the query
+  std::string json;   // all of its JSON, in one line
 };
 
-// The server's answer to GET /api/v2/silences, or a file of such. kCorrupt for what is no such
-// thing, kUnavailable for an error that came with a status of success.
+// Parses the response to GET /api/v2/silences, or a file with it. kCorrupt if it is malformed;
+// kUnavailable if it is an error with a status of success.
 Result<std::vector<Silence>> ParseSilences(std::string_view text);
-// The same, one silence a line, in the order given.
+// The inverse; one silence per line, in the given order.
 std::string EncodeSilences(std::span<const Silence> silences);
 
-// What POST /api/v2/silences takes to make it anew: all but its id, which would have to be known.
+// The body of POST /api/v2/silences that recreates it, without id: the server rejects unknown ids.
 std::string EncodeNewSilence(const Silence& silence);
-// The id in the answer to that. Errors as of ParseSilences().
+// The id in the response. Errors as in ParseSilences().
 Result<std::string> ParseSilenceId(std::string_view text);
 
 // The file "silences"; `retention` is the server's --data.retention.
 Bytes EncodeStorage(std::span<const Silence> silences, std::chrono::milliseconds retention);
-// The same file, as Alertmanager wrote it: states are not told there, and times are cut to what the
-// API tells. kCorrupt for what is no such file or ends too soon, kUnsupported for a silence that a
-// later version made.
+// Decodes that file as Alertmanager wrote it, without states. Times are truncated to the API's
+// precision. kCorrupt if malformed or truncated, kUnsupported for a silence of a later version.
 Result<std::vector<Silence>> DecodeStorage(ByteView file);
 
 }  // namespace holdfast::alertmanager

@@ -1,5 +1,5 @@
-// Saves "data/snapshot.db", what `etcdctl snapshot save` writes, and the member's own files below
-// "members/<node>/files".
+// Saves "data/snapshot.db", the file that `etcdctl snapshot save` writes, and the member's own
+// files below "members/<node>/files".
 #pragma once
 
 #include <memory>
@@ -13,14 +13,14 @@ namespace holdfast::etcd {
 
 inline constexpr std::string_view kSnapshotPath = "data/snapshot.db";
 
-// Why this size: docs/decisions/0005-etcd-block-size.md.
+// See docs/decisions/0005-etcd-block-size.md.
 inline constexpr std::uint32_t kBlockBytes = 16U << 10;
 
-// Everything referred to outlives the session.
+// All references must outlive the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// One entry of Manifest::members.
+// An entry of Manifest::members.
 std::map<std::string, std::string> DescribeMember(const MemberEntry& member);
 
 }  // namespace holdfast::etcd

@@ -9,7 +9,7 @@ namespace holdfast::etcd {
 namespace {
 
 constexpr std::size_t kPageHeaderBytes = 16;
-constexpr std::size_t kElementBytes = 16;  // of branch and leaf pages alike
+constexpr std::size_t kElementBytes = 16;  // in branch and leaf pages
 constexpr std::size_t kMetaBytes = 64;
 constexpr std::uint32_t kMagic = 0xED0CDAED;
 constexpr std::uint32_t kVersion = 2;
@@ -18,10 +18,10 @@ constexpr unsigned kLeafFlag = 2;
 constexpr unsigned kMetaFlag = 4;
 constexpr std::uint32_t kBucketFlag = 1;
 constexpr int kDepthMax = 32;
-// A leaf holds at least one entry whole; etcd refuses requests far smaller than this.
+// A leaf page holds at least one complete entry, and etcd's request limit is far below this.
 constexpr std::uint64_t kPageBytesMax = 64U << 20;
 
-// Written in the byte order of the machine: etcd runs on little-endian ones.
+// bbolt uses the machine's byte order; etcd runs on little-endian machines.
 template <typename T>
 T Load(ByteView bytes, std::size_t offset) {
   T value = 0;
@@ -103,13 +103,13 @@ Result<BoltFile> BoltFile::Open(ReadAt read, std::uint64_t size_bytes) {
   auto first = file.ReadMeta(0);
   if (!first && first.error().code() != ErrorCode::kCorrupt) return Fail(first.error());
   if (first) {
-    // One good meta page is enough: the other may have been half written when a machine died.
+    // One valid meta page is enough: the other may be half written after a crash.
     auto second = file.ReadMeta(file.page_bytes_);
     if (!second && second.error().code() != ErrorCode::kCorrupt) return Fail(second.error());
     return file;
   }
   for (std::uint32_t page = 4096; page <= 65536 && !file.has_meta_; page *= 2)
-    (void)file.ReadMeta(page);  // the first failure is the one to report
+    (void)file.ReadMeta(page);  // the first failure is reported
   if (!file.has_meta_) return Fail(std::move(first).error());
   return file;
 }
@@ -144,7 +144,7 @@ Result<BoltFile::Page> BoltFile::ReadPage(std::uint64_t id) const {
 
 Result<bool> BoltFile::Walk(const Page& page, int depth, std::uint64_t& pages_left,
                             const VisitEntry& visit) const {
-  // No tree is deeper, or has more pages, than the file: this ends whatever the links say.
+  // Limits depth and number of pages, so that a cycle of links cannot hang the walk.
   if (depth > kDepthMax || pages_left == 0) return Damaged("its pages form a cycle");
   --pages_left;
   for (std::size_t i = 0; i < page.count; ++i) {

@@ -1,6 +1,6 @@
-// Reads a bbolt database, the file format under etcd (https://github.com/etcd-io/bbolt, page.go,
-// bucket.go, db.go): pages of a B+tree, two meta pages of which the newer valid one counts. Reads
-// nothing but the pages on the way to what is asked; a damaged or hostile file gives kCorrupt.
+// Reads a bbolt database, etcd's file format (https://github.com/etcd-io/bbolt, page.go, bucket.go,
+// db.go): a B+tree of pages and two meta pages, of which the newer valid one counts. Reads only the
+// pages on the path to the requested data. A damaged or hostile file gives kCorrupt.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@ class BoltFile {
  public:
   // Fills the span from the file at the offset, or fails.
   using ReadAt = std::function<Result<void>(std::uint64_t, std::span<std::uint8_t>)>;
-  // Views are valid during the call. False stops the walk.
+  // Views are valid during the call. Return false to stop.
   using Visit = std::function<Result<bool>(ByteView key, ByteView value)>;
 
   static Result<BoltFile> Open(ReadAt read, std::uint64_t size_bytes);
 
-  // A top-level bucket's entries by ascending key; none when there is no such bucket.
+  // Visits the entries of a top-level bucket by ascending key; none if the bucket does not exist.
   Result<void> ForEach(std::string_view bucket, const Visit& visit) const;
-  // nullopt when there is no such bucket or key.
+  // nullopt if the bucket or key does not exist.
   Result<std::optional<Bytes>> Get(std::string_view bucket, std::string_view key) const;
-  // nullopt when there is no such bucket or it is empty.
+  // nullopt if the bucket does not exist or is empty.
   Result<std::optional<Bytes>> LastKey(std::string_view bucket) const;
 
   std::uint32_t page_bytes() const { return page_bytes_; }
@@ -48,7 +48,7 @@ class BoltFile {
   static Result<Page> ParsePage(Bytes bytes);
   Result<bool> Walk(const Page& page, int depth, std::uint64_t& pages_left,
                     const VisitEntry& visit) const;
-  // The page a bucket begins with; its content may lie inside of its entry.
+  // The root page of a bucket. A small bucket is stored inline in its entry.
   Result<std::optional<Page>> BucketRoot(std::string_view name) const;
 
   ReadAt read_;

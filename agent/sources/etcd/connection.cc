@@ -74,7 +74,7 @@ Result<std::vector<MemberEntry>> Connection::Members(std::stop_token stop) {
 }
 
 Result<std::vector<AlarmEntry>> Connection::Alarms(std::stop_token stop) {
-  // An empty request asks for all alarms of all members.
+  // An empty request returns all alarms of all members.
   HF_ASSIGN(Bytes answer, Call("etcdserverpb.Maintenance/Alarm", {}, std::move(stop)));
   return DecodeAlarms(answer);
 }

@@ -1,4 +1,4 @@
-// One member of an etcd cluster, spoken to by gRPC.
+// A connection to one member of an etcd cluster, over gRPC.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@ namespace holdfast::etcd {
 
 using Access = HttpAccess;
 
-// A server stream of snapshot messages, the first of them already here.
+// A stream of snapshot messages whose first message was already received.
 class SnapshotMessages {
  public:
   SnapshotMessages(std::unique_ptr<GrpcStream> stream, Bytes first)
@@ -32,12 +32,12 @@ class SnapshotMessages {
   bool first_given_ = false;
 };
 
-// Logs in when there is a user, and once again when the server forgot the token. All errors name
-// the endpoint. One thread at a time; what OpenSnapshot() returns must not outlive it, and is the
-// only thing used until it has ended.
+// Logs in if a user is configured, and once more if the server no longer accepts the token. All
+// errors name the endpoint. Used by one thread at a time. The stream from OpenSnapshot() must not
+// outlive the connection, and nothing else may be used until it ends.
 class Connection {
  public:
-  // For Open().
+  // Use Open().
   Connection(GrpcClient calls, GrpcClient streams, const Access& access)
       : calls_(std::move(calls)), streams_(std::move(streams)), access_(access) {}
   static Result<std::unique_ptr<Connection>> Open(const std::string& endpoint,
@@ -45,14 +45,14 @@ class Connection {
   Result<StatusResponse> Status(std::stop_token stop);
   Result<std::vector<MemberEntry>> Members(std::stop_token stop);
   Result<std::vector<AlarmEntry>> Alarms(std::stop_token stop);
-  // How many keys there are at `revision`. kInvalidArgument or kUnavailable once it is compacted.
+  // The number of keys at `revision`. kInvalidArgument or kUnavailable if it was compacted.
   Result<std::uint64_t> CountKeys(std::uint64_t revision, std::stop_token stop);
   // Waits for the first message: from then on the server holds its read transaction, so later
-  // writes do not show.
+  // writes are not in the snapshot.
   Result<std::unique_ptr<SnapshotMessages>> OpenSnapshot(std::stop_token stop);
 
   const std::string& endpoint() const { return calls_.endpoint(); }
-  // A user was given although the cluster's authentication is off.
+  // A user is configured, but authentication is off in the cluster.
   bool user_not_needed() const { return user_not_needed_; }
 
  private:

@@ -19,7 +19,7 @@ constexpr std::string_view kEncryptionFlag = "--encryption-provider-config";
 
 struct Expected {
   std::string_view name;
-  std::string_view remedy;  // when it is missing
+  std::string_view remedy;  // if the file is missing
 };
 
 constexpr std::string_view kIrreplaceable =
@@ -28,7 +28,7 @@ constexpr std::string_view kReissue = "reissue it: kubeadm init phase certs";
 constexpr std::string_view kKubeconfig = "recreate it: kubeadm init phase kubeconfig";
 constexpr std::string_view kManifest = "recreate it: kubeadm init phase control-plane, or etcd";
 
-// All below `kubernetes_dir` that `kubeadm init` makes on a node with a stacked etcd.
+// All files below `kubernetes_dir` that `kubeadm init` creates on a node with a stacked etcd.
 constexpr Expected kKubernetesFiles[] = {
     {"pki/ca.crt", kIrreplaceable},
     {"pki/ca.key", kIrreplaceable},
@@ -67,7 +67,7 @@ constexpr Expected kKubeletFiles[] = {
     {"kubeadm-flags.env", "recreate it: kubeadm init phase kubelet-start"},
 };
 
-// Why `path` cannot be saved, or nullopt.
+// Why `path` cannot be saved; nullopt if it can.
 std::optional<std::string> ReasonOf(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return std::nullopt;
@@ -85,8 +85,7 @@ void AddIfThere(const std::string& path, ControlPlaneFiles& files) {
     files.roots.push_back(path);
 }
 
-// Kubeconfigs: the four above, super-admin.conf of newer versions, and what else an admin put
-// there.
+// Adds kubeconfigs: the four above, super-admin.conf of newer versions, and any added by hand.
 void AddKubeconfigs(const std::string& directory, ControlPlaneFiles& files) {
   std::error_code error;
   std::filesystem::directory_iterator entries(directory, error);
@@ -98,7 +97,7 @@ void AddKubeconfigs(const std::string& directory, ControlPlaneFiles& files) {
 void AddEncryptionConfig(const std::string& api_server, ControlPlaneFiles& files) {
   auto manifest = ReadWholeFile(api_server, 1U << 20);
   if (!manifest) {
-    if (manifest.error().code() != ErrorCode::kNotFound)  // else it is named already
+    if (manifest.error().code() != ErrorCode::kNotFound)  // otherwise already in `missing`
       files.missing.push_back({api_server,
                                "cannot be read, so whether there is an encryption configuration "
                                "is not known: " +
@@ -162,7 +161,8 @@ ControlPlaneFiles FindControlPlaneFiles(const Settings& settings) {
     Expect(path, file.remedy, files);
     AddIfThere(path, files);
   }
-  AddIfThere(settings.kubelet_dir + "/pki", files);  // the client certificate kubelet.conf names
+  // Has the client certificate that kubelet.conf names.
+  AddIfThere(settings.kubelet_dir + "/pki", files);
   return files;
 }
 

@@ -1,5 +1,5 @@
-// The files without which a kubeadm control plane does not live again, beside etcd's data: keys
-// that signed every token and certificate, and the key that etcd's secrets are encrypted with.
+// Finds the files that a kubeadm control plane needs besides etcd's data: the keys that signed all
+// tokens and certificates, and the key that encrypts secrets in etcd.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@
 namespace holdfast::etcd {
 
 struct ControlPlaneFiles {
-  std::vector<std::string> roots;  // there; a directory stands for all below it
+  std::vector<std::string> roots;  // existing files and directories
   std::vector<Missing> missing;
 };
 
-// Never fails: what is not there, or cannot be looked at, is missing.
+// Never fails: files that do not exist or cannot be inspected are in `missing`.
 ControlPlaneFiles FindControlPlaneFiles(const Settings& settings);
 
-// The value of --encryption-provider-config in kube-apiserver's static manifest; empty without one.
+// The value of --encryption-provider-config in kube-apiserver's static manifest; empty if not set.
 std::string EncryptionConfigOf(std::string_view manifest);
 
 }  // namespace holdfast::etcd

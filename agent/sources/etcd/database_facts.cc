@@ -17,14 +17,14 @@ std::uint64_t BigEndian(ByteView bytes) {
   return value;
 }
 
-// A revision as the store writes it: main (8 bytes), '_', sub (8 bytes), and a 't' for tombstones.
+// Parses a revision key: main (8 bytes), '_', sub (8 bytes), and 't' for tombstones.
 Result<std::uint64_t> MainRevision(ByteView key) {
   if (key.size() < 17 || key[8] != '_')
     return Fail(ErrorCode::kCorrupt, "the database file is damaged: a key is not a revision");
   return BigEndian(key);
 }
 
-// Values of `meta` that hold one number or one revision; 0 where absent.
+// A number or revision in the bucket `meta`; 0 if absent.
 Result<std::uint64_t> MetaNumber(const BoltFile& file, std::string_view name) {
   HF_ASSIGN(auto value, file.Get("meta", name));
   return value && value->size() >= 8 ? BigEndian(*value) : 0;
@@ -47,7 +47,7 @@ Result<MemberEntry> ParseMember(ByteView key, ByteView json) {
                             Quote(AsText(key))));
   MemberEntry member;
   std::string_view id = AsText(key);
-  (void)std::from_chars(id.data(), id.data() + id.size(), member.id, 16);  // 0 shows it is odd
+  (void)std::from_chars(id.data(), id.data() + id.size(), member.id, 16);  // 0 if malformed
   if (auto name = value.find("name"); name != value.end() && name->is_string())
     member.name = name->get<std::string>();
   member.peer_urls = TextList(value, "peerURLs");
@@ -76,7 +76,7 @@ Result<DatabaseFacts> ReadDatabaseFacts(const BoltFile& file) {
   }
   HF_ASSIGN(facts.compacted_revision, MetaNumber(file, "finishedCompactRev"));
   HF_ASSIGN(std::uint64_t scheduled, MetaNumber(file, "scheduledCompactRev"));
-  // Compaction may have removed the newest keys themselves; the store then goes on from there.
+  // Compaction may have removed the newest keys; the store continues after the compacted revision.
   facts.revision = std::max({facts.revision, facts.compacted_revision, scheduled});
   HF_ASSIGN(facts.raft_index, MetaNumber(file, "consistent_index"));
   HF_ASSIGN(facts.raft_term, MetaNumber(file, "term"));

@@ -1,4 +1,4 @@
-// Recognises a running etcd and says how to save it.
+// Detects a running etcd member and proposes the configuration of a source for it.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace holdfast::etcd {
 
-// `places` says where the files of its unit are.
+// `places`: where to find the files of its systemd unit.
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& places);
 

@@ -16,8 +16,8 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// Codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html. etcd answers some refusals with
-// a code that says nothing (2, "unknown"), so its words count too.
+// Codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html. etcd reports some refusals with
+// the code 2, "unknown", so the message is matched too.
 Error StatusError(int code, const std::string& message) {
   std::string text = message.empty() ? fmt::format("grpc-status {}", code) : Quote(message);
   if (Contains(message, "user name is empty"))
@@ -69,7 +69,7 @@ bool IsStaleToken(const Error& error) {
          Contains(error.message(), "revision in header is old");
 }
 
-// Makes `bytes` bytes lie at begin_; false when the body ends before the first of them.
+// Buffers at least `bytes` bytes at begin_; false if the body ends before the first of them.
 Result<bool> GrpcFrames::Have(std::size_t bytes) {
   while (end_ - begin_ < bytes) {
     if (begin_ + std::max(bytes, kReadBytes) > buffer_.size()) {
@@ -114,11 +114,12 @@ GrpcStream::GrpcStream(std::unique_ptr<HttpExchange> exchange, std::string serve
 Result<std::optional<ByteView>> GrpcStream::Next() {
   auto message = frames_.Next();
   if (!message) {
-    if (message.error().code() != ErrorCode::kCorrupt) return message;  // HTTP names the server
+    // HTTP errors already name the server.
+    if (message.error().code() != ErrorCode::kCorrupt) return message;
     return Fail(std::move(message).error().While(Quote(server_)));
   }
   if (*message) return message;
-  // An answer without any message carries its status in the header.
+  // A response without a message has its status in the headers.
   bool in_header = FindHeader(exchange_->trailers(), "grpc-status") == nullptr;
   auto status = CheckGrpcStatus(in_header ? exchange_->headers() : exchange_->trailers());
   if (!status) return Fail(std::move(status).error().While(Quote(server_)));

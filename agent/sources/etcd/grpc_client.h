@@ -1,6 +1,6 @@
-// gRPC over HTTP/2 as far as etcd's API needs it: unary calls and server streams, no compression
-// (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The HTTP status says nothing:
-// a call succeeded only when its trailer says `grpc-status: 0`.
+// The part of gRPC over HTTP/2 that etcd's API needs: unary calls and server streams without
+// compression (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The HTTP status is
+// irrelevant: a call succeeded only if its trailers have `grpc-status: 0`.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +18,17 @@
 
 namespace holdfast::etcd {
 
-// Cuts a body into messages: one flag byte, four bytes of length, the message.
+// Splits a body into messages: a flag byte, four bytes of length, the message.
 class GrpcFrames {
  public:
   // As HttpExchange::Read().
   using ReadBytes = std::function<Result<std::size_t>(std::span<std::uint8_t>)>;
   explicit GrpcFrames(ReadBytes read) : read_(std::move(read)) {}
-  // nullopt at the body's end. The view is valid until the next call. kCorrupt when the body ends
-  // within a message, or a message is compressed or larger than kMessageMax.
+  // The next message, valid until the next call; nullopt at the end of the body. kCorrupt if the
+  // body ends within a message, or a message is compressed or larger than kMessageMax.
   Result<std::optional<ByteView>> Next();
 
-  static constexpr std::size_t kMessageMax = 4U << 20;  // gRPC's usual limit; etcd's are 32 KiB
+  static constexpr std::size_t kMessageMax = 4U << 20;  // gRPC's default limit; etcd sends 32 KiB
 
  private:
   Result<bool> Have(std::size_t bytes);
@@ -38,18 +38,17 @@ class GrpcFrames {
   std::size_t end_ = 0;
 };
 
-// kUnavailable, kDenied ... for a status that is not 0, with the server's own words. `headers` is
-// whatever carried the status: the trailers, or the header of an answer without a body.
+// Fails with kUnavailable, kDenied etc. and the server's message if the status is not 0. `headers`
+// are the trailers, or the headers of a response without a body.
 Result<void> CheckGrpcStatus(const HttpHeaders& headers);
-// The server forgot our token, or it expired: logging in again helps.
+// Whether the server no longer knows the token, so that logging in again helps.
 bool IsStaleToken(const Error& error);
 
-// One server stream. One thread at a time; must not outlive its client.
+// A server stream. Used by one thread at a time; must not outlive its client.
 class GrpcStream {
  public:
   GrpcStream(std::unique_ptr<HttpExchange> exchange, std::string server);
-  // The next message, valid until the next call; nullopt when the server ended the stream with
-  // status 0. Errors name the server.
+  // The next message, valid until the next call; nullopt after status 0. Errors name the server.
   Result<std::optional<ByteView>> Next();
 
  private:
@@ -65,7 +64,7 @@ class GrpcClient {
   // `method` is "package.Service/Method".
   Result<std::unique_ptr<GrpcStream>> Open(std::string_view method, ByteView message,
                                            const HttpHeaders& metadata, std::stop_token stop);
-  // A call with exactly one answer.
+  // A call with exactly one response message.
   Result<Bytes> Call(std::string_view method, ByteView message, const HttpHeaders& metadata,
                      std::stop_token stop);
   const std::string& endpoint() const { return endpoint_; }
@@ -75,7 +74,7 @@ class GrpcClient {
       : endpoint_(std::move(endpoint)), http_(std::move(http)) {}
   std::string endpoint_;
   std::unique_ptr<HttpClient> http_;
-  Bytes request_;  // of the exchange under way
+  Bytes request_;  // of the current exchange
 };
 
 }  // namespace holdfast::etcd

@@ -1,5 +1,5 @@
-// What a member needs to live again besides its data: the files that the settings name and those of
-// the control plane around it, below "members/<node>/files".
+// Saves the files that a member needs besides its data, below "members/<node>/files": the
+// configured files and those of a kubeadm control plane.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace holdfast::etcd {
 
-// Used by one thread at a time. Settings and the previous snapshot outlive it.
+// Used by one thread at a time. Settings and the previous snapshot must outlive it.
 class MemberFiles {
  public:
   // `previous` may be null.
@@ -22,9 +22,9 @@ class MemberFiles {
                                      SnapshotView* previous);
   // As BackupSession::Next().
   Result<std::optional<Item>> Next();
-  // Bytes that Next() will give in all; 0 where there are too many files to count.
+  // Total bytes that Next() will return; 0 if there are too many files to count.
   std::uint64_t bytes() const { return bytes_; }
-  // Details and what is missing go into the manifest, the rest to `warnings`. REQUIRES: Next()
+  // Adds details and missing items to the manifest, and warnings to `warnings`. REQUIRES: Next()
   // returned nullopt.
   void Describe(Manifest& manifest, std::vector<std::string>& warnings) const;
 
@@ -33,7 +33,7 @@ class MemberFiles {
 
   const Settings* settings_;
   ControlPlaneFiles control_plane_;
-  std::unique_ptr<filetree::Walker> walker_;  // null where there is no file to save
+  std::unique_ptr<filetree::Walker> walker_;  // null: no files to save
   std::uint64_t bytes_ = 0;
 };
 

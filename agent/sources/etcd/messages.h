@@ -1,5 +1,5 @@
-// The messages of etcd's gRPC API that a backup needs. Field numbers: etcd's rpc.proto, package
-// etcdserverpb, the same in 3.4, 3.5 and 3.6; fields a version does not know stay empty.
+// The messages of etcd's gRPC API that a backup needs. Field numbers are those of rpc.proto,
+// package etcdserverpb, in 3.4, 3.5 and 3.6. Fields that a version does not send stay empty.
 #pragma once
 
 #include <cstdint>
@@ -23,19 +23,19 @@ struct StatusResponse {
   ResponseHeader header;
   std::string version;
   std::uint64_t db_size = 0;         // bytes of the file
-  std::uint64_t db_size_in_use = 0;  // bytes of it that hold data
-  std::uint64_t leader = 0;          // member id, 0 while there is none
+  std::uint64_t db_size_in_use = 0;  // bytes in use
+  std::uint64_t leader = 0;          // member id; 0: no leader
   std::uint64_t raft_index = 0;
   std::uint64_t raft_applied_index = 0;
   std::uint64_t raft_term = 0;
   std::vector<std::string> errors;
   bool is_learner = false;
-  std::string storage_version;  // from 3.6 on
+  std::string storage_version;  // since 3.6
 };
 
 struct MemberEntry {
   std::uint64_t id = 0;
-  std::string name;  // empty: was added and has not started yet
+  std::string name;  // empty: added, but not started yet
   std::vector<std::string> peer_urls;
   std::vector<std::string> client_urls;
   bool is_learner = false;
@@ -50,24 +50,24 @@ struct AlarmEntry {
 
 struct SnapshotMessage {
   std::uint64_t remaining_bytes = 0;
-  ByteView blob;        // into the encoded message
-  std::string version;  // from 3.6 on: the storage version
+  ByteView blob;        // view into the encoded message
+  std::string version;  // storage version, since 3.6
 };
 
 Result<StatusResponse> DecodeStatus(ByteView message);
 Result<std::vector<MemberEntry>> DecodeMembers(ByteView message);
 Result<std::vector<AlarmEntry>> DecodeAlarms(ByteView message);
-// One entry; the database file keeps them in the same form.
+// One entry. The database file uses the same encoding.
 Result<AlarmEntry> DecodeAlarm(ByteView message);
 Result<std::string> DecodeToken(ByteView message);
 Result<SnapshotMessage> DecodeSnapshot(ByteView message);
 Result<std::uint64_t> DecodeCount(ByteView message);
 
 Bytes EncodeAuthenticate(std::string_view user, std::string_view password);
-// All keys as of `revision`, counted by the member that is asked, without a word to the others.
+// A request for the number of keys at `revision`. The member answers without contacting the others.
 Bytes EncodeCountAll(std::uint64_t revision);
 
-// As etcd prints member and cluster ids: hexadecimal without leading zeros.
+// The id as etcd prints it: hexadecimal without leading zeros.
 std::string IdText(std::uint64_t id);
 
 }  // namespace holdfast::etcd

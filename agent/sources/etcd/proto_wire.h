@@ -1,4 +1,4 @@
-// Protobuf's wire format, as much of it as etcd's messages need: varints, fixed-width numbers and
+// The part of Protobuf's wire format that etcd's messages need: varints, fixed-width numbers and
 // length-delimited fields (https://protobuf.dev/programming-guides/encoding).
 #pragma once
 
@@ -11,12 +11,12 @@
 
 namespace holdfast::etcd {
 
-// A number in seven bits a byte, as it also stands before a message in a stream of them.
+// A varint. In a stream, one also precedes each message.
 void AppendVarint(std::uint64_t value, Bytes& bytes);
-// Takes one off the front. kCorrupt when it is torn or longer than 64 bits.
+// Removes one from the front. kCorrupt if it is truncated or longer than 64 bits.
 Result<std::uint64_t> TakeVarint(ByteView& bytes);
 
-// Appends fields to a message. Zero and empty values are left out, as proto3 does.
+// Appends fields to a message. Omits zero and empty values, as proto3 does.
 class ProtoWriter {
  public:
   void Add(std::uint32_t field, std::uint64_t value);
@@ -28,18 +28,18 @@ class ProtoWriter {
   Bytes bytes_;
 };
 
-// Walks over the fields of a message somebody else wrote. Views stay valid as long as the message.
+// Iterates over the fields of an untrusted message. Views are valid as long as the message.
 class ProtoReader {
  public:
   explicit ProtoReader(ByteView message) : rest_(message) {}
-  // Steps to the next field; false at the end. kCorrupt on what is no message: a truncated field, a
-  // varint of more than ten bytes, field number 0, a wire type that does not exist, or groups.
+  // Moves to the next field; false at the end. kCorrupt if the message is malformed: a truncated
+  // field, a varint of more than ten bytes, field number 0, an unknown wire type, or a group.
   Result<bool> Next();
   std::uint32_t field() const { return field_; }
   bool is_bytes() const { return is_bytes_; }
-  // 0 where the field is length-delimited.
+  // 0 if the field is length-delimited.
   std::uint64_t number() const { return number_; }
-  // Empty where the field is a number.
+  // Empty if the field is a number.
   ByteView bytes() const { return bytes_; }
   std::string text() const { return std::string(AsText(bytes_)); }
 

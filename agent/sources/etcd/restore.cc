@@ -25,9 +25,9 @@ namespace holdfast::etcd {
 namespace {
 
 constexpr std::size_t kHashBytes = 32;
-// The log etcd's tools preallocate, and room for what they write beside it.
+// The log that etcd's tools preallocate, and room for their other files.
 constexpr std::uint64_t kLogBytes = 128U << 20;
-// The slowest disk that a restore still has to succeed on, and the time a tool may take to begin.
+// Timeout of the tool: for the slowest supported disk, plus its start.
 constexpr std::uint64_t kSlowestBytesPerSecond = 4U << 20;
 constexpr std::chrono::minutes kToolTimeMin{5};
 
@@ -87,7 +87,7 @@ Result<StageRequest> ReadRequest(const RestoreSpec& spec) {
                 fmt::format("give --member with one of: {}; or name other members with "
                             "--initial-cluster NAME=URL,...",
                             names));
-  // The same for whoever makes the next member from this snapshot.
+  // The default token is the same for all members restored from this snapshot.
   request.token = options.Text("initial_cluster_token",
                                "holdfast-" + spec.snapshot->snapshot_id().substr(0, 16));
   request.bump = options.Integer("bump_revision");
@@ -102,7 +102,8 @@ Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_byt
   if (::statvfs(directory.c_str(), &space) != 0)
     return Fail(ErrnoError(errno, "read the attributes of " + Quote(directory)));
   std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-  std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;  // the snapshot and what is made of it
+  // The snapshot, and the database created from it.
+  std::uint64_t needed = 2 * snapshot_bytes + kLogBytes;
   if (free_bytes >= needed) return {};
   return Fail(ErrorCode::kNoSpace,
               fmt::format("{} has {} free, but the restore needs {}", Quote(directory),
@@ -110,15 +111,15 @@ Result<void> CheckSpace(const std::string& directory, std::uint64_t snapshot_byt
               "make room, or stage on another file system");
 }
 
-// Writes the snapshot to `path`; its last 32 bytes must be the SHA-256 of what stands before them,
-// and be what the manifest recorded. etcd's own status command does not look at them.
+// Writes the snapshot to `path`. Its last 32 bytes must be the SHA-256 of the rest and equal the
+// manifest's checksum. etcd's status command does not verify them.
 Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Progress& progress,
                              const std::stop_token& stop) {
   HF_ASSIGN(auto reader, snapshot.Open(kSnapshotPath));
   HF_ASSIGN(Fd file, OpenFile(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
   crypto::Sha256 hash;
   Bytes buffer(1U << 20);
-  std::size_t held = 0;  // bytes at the front that may yet be the hash
+  std::size_t held = 0;  // bytes at the front that may be the hash
   for (;;) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     HF_ASSIGN(std::size_t got, reader->Read(std::span(buffer).subspan(held)));
@@ -152,12 +153,12 @@ Result<void> ExtractVerified(SnapshotView& snapshot, const std::string& path, Pr
 SubprocessOptions ToolOptions(const std::stop_token& stop) {
   SubprocessOptions options;
   options.environment = {
-      {"ETCDCTL_API", "3"}};  // 3.3 and older, where distributions still ship them
+      {"ETCDCTL_API", "3"}};  // for 3.3 and older, which distributions still ship
   options.stop = stop;
   return options;
 }
 
-// What is installed; programs that do not answer are as good as not there.
+// Finds the installed tools; ignores programs that fail.
 Result<std::vector<RestoreTool>> FindTools(const std::stop_token& stop) {
   std::vector<RestoreTool> tools;
   for (const char* name : {"etcdutl", "etcdctl"}) {
@@ -176,7 +177,7 @@ Result<std::vector<RestoreTool>> FindTools(const std::stop_token& stop) {
     auto version = ParseVersion(tool.version_text);
     if (!version) continue;
     tool.version = *version;
-    // The flags came with 3.6 and went into later releases of older versions, so ask.
+    // The flags were added in 3.6 and backported, so check the help text.
     auto help = RunProgram({*program, "snapshot", "restore", "--help"}, ToolOptions(stop));
     tool.can_bump = help && (help->out + help->err).find("--bump-revision") != std::string::npos;
     tools.push_back(std::move(tool));
@@ -224,7 +225,7 @@ Result<void> RunTool(const RestoreTool& tool, const StageRequest& request, const
               "the data directory was not created; the tool's message says why");
 }
 
-// Everything below `made` on disk, then the name.
+// Syncs everything below `made`, then renames it.
 Result<void> PutInPlace(const std::string& made, const std::string& directory) {
   HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
   if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
@@ -268,7 +269,7 @@ void AddOtherMembers(const StageRequest& request, const RestoreTool& tool,
                                                                   request.directory)));
 }
 
-// An alarm is part of etcd's database, so a restore brings it back.
+// Alarms are stored in etcd's database, so a restore brings them back.
 void AddAlarms(SnapshotView& snapshot, std::vector<std::string>& lines) {
   const auto& manifest = snapshot.manifest();
   if (!manifest) return;
@@ -411,7 +412,8 @@ Result<RestoreTool> ChooseTool(const std::vector<RestoreTool>& tools,
   std::string present;
   for (const RestoreTool& tool : tools) {
     present += fmt::format("{}{} {}", present.empty() ? "" : ", ", tool.name, tool.version_text);
-    if (tool.name == "etcdctl" && tool.version >= Version{3, 6}) continue;  // cannot any more
+    // etcdctl 3.6 and newer cannot restore.
+    if (tool.name == "etcdctl" && tool.version >= Version{3, 6}) continue;
     if (bump && !tool.can_bump) continue;
     if (snapshot && tool.version < *snapshot) continue;
     bool is_better =

@@ -1,8 +1,7 @@
-// Makes the data directory of one member of a new cluster from a snapshot, with etcd's own tool
-// (method "stage-data-dir"). It extracts the snapshot beside the directory, verifies its SHA-256,
-// has etcdutl or etcdctl make the directory, and renames it into place as the last step: on an
-// error nothing is left of it. The lines of the outcome say what was done and how to make the other
-// members.
+// Creates the data directory of one member of a new cluster from a snapshot, with etcd's own tool
+// (method "stage-data-dir"). Extracts the snapshot next to the directory, verifies its SHA-256,
+// lets etcdutl or etcdctl create the directory, and renames it as the last step. After an error
+// nothing is left. The outcome's lines say what was done and how to create the other members.
 #pragma once
 
 #include <optional>
@@ -19,31 +18,31 @@ struct Version {
   int minor = 0;
   auto operator<=>(const Version&) const = default;
 };
-// "3.4.23" to {3, 4}; nullopt when it does not begin with two numbers.
+// Parses "3.4.23" as {3, 4}; nullopt if it does not begin with two numbers.
 std::optional<Version> ParseVersion(std::string_view text);
 
 // A program that may be able to restore snapshots.
 struct RestoreTool {
   std::string program;       // path
   std::string name;          // "etcdutl" or "etcdctl"
-  std::string version_text;  // as it says, e.g. "3.6.8"
+  std::string version_text;  // its own output, e.g. "3.6.8"
   Version version;
-  bool can_bump = false;  // knows --bump-revision
+  bool can_bump = false;  // supports --bump-revision
 };
 
-// The tool of the snapshot's own minor version, else the next newer one: an older one may not
-// understand the file. `snapshot` is nullopt where the manifest does not tell: then the newest.
-// kUnsupported, saying what is there and what is needed, when none fits.
+// Chooses the tool of the snapshot's minor version, or else the next newer one: an older tool may
+// not support the file. If the manifest has no version (`snapshot` is nullopt), the newest.
+// kUnsupported, with the tools present and needed, if none fits.
 Result<RestoreTool> ChooseTool(const std::vector<RestoreTool>& tools,
                                std::optional<Version> snapshot, bool bump);
 
-// A member's name and its peer URLs, as in etcd's --initial-cluster "n1=URL,n2=URL,n2=URL".
+// A member and its peer URLs, as in etcd's --initial-cluster "n1=URL,n2=URL,n2=URL".
 struct PeerEntry {
   std::string name;
   std::vector<std::string> urls;
 };
 Result<std::vector<PeerEntry>> ParseInitialCluster(std::string_view text);
-// Voting members that have a name; the manifest's.
+// The manifest's voting members that have a name.
 std::vector<PeerEntry> PeersOf(const Manifest& manifest);
 std::string InitialClusterText(const std::vector<PeerEntry>& peers);
 

@@ -1,4 +1,4 @@
-// What agent.yaml says of an etcd source.
+// The options of an etcd source.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace holdfast::etcd {
 
 struct Settings : HttpAccessSettings {
-  std::vector<std::string> endpoints;  // without a slash at the end; empty: only good for restores
+  std::vector<std::string> endpoints;  // no trailing slash; empty: restores only
   std::vector<std::string> files;
   bool kubeadm = false;
   std::string kubernetes_dir;
@@ -20,9 +20,9 @@ struct Settings : HttpAccessSettings {
 };
 
 config::Schema SettingsSchema();
-// kInvalidArgument, with its place, for what makes no sense together.
+// kInvalidArgument, with the position, if options contradict each other.
 Result<Settings> ReadSettings(const config::Values& values);
-// Reads the password and makes sure that the TLS files can be read. Errors name the file.
+// Reads the password and checks that the TLS files are readable. Errors name the file.
 Result<Access> ReadAccess(const Settings& settings);
 
 }  // namespace holdfast::etcd

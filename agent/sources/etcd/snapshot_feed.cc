@@ -60,7 +60,7 @@ Result<void> SnapshotVerifier::End() const {
 
 Result<std::unique_ptr<SnapshotFeed>> SnapshotFeed::Start(NextMessage next, Fd spool) {
   auto feed = std::make_unique<SnapshotFeed>(std::move(next));
-  HF_TRY(feed->Pull());  // an end here is no good one
+  HF_TRY(feed->Pull());  // fails if the stream is empty
   feed->size_ = feed->verifier_.database_bytes() + crypto::Digest().size();
   if (spool.is_open()) {
     feed->spool_ = std::move(spool);
@@ -74,7 +74,7 @@ Result<std::unique_ptr<SnapshotFeed>> SnapshotFeed::Start(NextMessage next, Fd s
 
 SnapshotFeed::~SnapshotFeed() = default;
 
-// Makes the next message pending; false at a good end.
+// Reads the next message into pending_; false at a regular end.
 Result<bool> SnapshotFeed::Pull() {
   HF_ASSIGN(auto encoded, next_());
   if (!encoded) {
@@ -88,7 +88,7 @@ Result<bool> SnapshotFeed::Pull() {
   return true;
 }
 
-// The thread: stream to spool until the end, an error, or a full disk.
+// Runs on the thread: copies the stream to the spool until the end, an error or a full disk.
 void SnapshotFeed::Fetch() {
   std::uint64_t written = 0;
   std::optional<Error> failure;
@@ -99,7 +99,7 @@ void SnapshotFeed::Fetch() {
           ::pwrite(spool_.get(), pending_.data(), pending_.size(), static_cast<off_t>(written));
       if (put < 0 && errno == EINTR) continue;
       if (put <= 0) {
-        overflowed = true;  // whatever the disk's reason: the reader goes on without it
+        overflowed = true;  // whatever the reason, the reader continues without the spool
         break;
       }
       written += static_cast<std::uint64_t>(put);
@@ -158,7 +158,7 @@ Result<std::size_t> SnapshotFeed::Read(std::span<std::uint8_t> buffer) {
     return ReadSpool(buffer, available);
   }
   if (failure_) return Fail(*failure_);
-  if (is_spooled_) return 0;  // fetched to a good end
+  if (is_spooled_) return 0;  // fetched completely
   lock.unlock();
   return ReadDirect(buffer);
 }

@@ -1,12 +1,11 @@
-// A snapshot stream on its way into the repository: verified, and buffered on disk.
+// Streams a snapshot into the repository, verified and buffered on disk.
 //
-// etcd keeps a read transaction open as long as the stream lasts and warns after 30 seconds, so the
-// stream is taken as fast as the network gives it: a thread writes it into a nameless file, the
-// spool, and the reader follows behind. The same file then answers what revision and members the
-// snapshot holds. Without room for a spool the reader pulls from the stream itself.
+// etcd keeps a read transaction open during the stream and warns after 30 seconds. So a thread
+// receives the stream at the speed of the network and writes it to an unnamed file, the spool, and
+// the reader follows. Afterwards the snapshot's revision and members are read from the spool.
+// Without room for a spool, the reader reads from the stream directly.
 //
-// The file is the database and, after it, 32 bytes of SHA-256 over it: what `etcdctl snapshot save`
-// writes, byte for byte.
+// The content is the database and its SHA-256 (32 bytes): what `etcdctl snapshot save` writes.
 #pragma once
 
 #include <condition_variable>
@@ -27,15 +26,15 @@
 
 namespace holdfast::etcd {
 
-// Checks that messages, in their order, are one whole snapshot.
+// Verifies that a sequence of messages is one complete snapshot.
 class SnapshotVerifier {
  public:
-  // kCorrupt when `message` cannot follow what was taken before: `remaining_bytes` must count down
-  // to 0 exactly, then exactly one message carries the SHA-256 of all before, and it must be right.
+  // kCorrupt if `message` is not a valid continuation: `remaining_bytes` must count down to exactly
+  // 0, and then one last message must have the correct SHA-256 of all data.
   Result<void> Take(const SnapshotMessage& message);
-  // The stream ended well: kCorrupt when the database or its hash is not complete.
+  // Call when the stream has ended. kCorrupt if the database or its hash is incomplete.
   Result<void> End() const;
-  // Of the database, without the hash. REQUIRES: a message was taken.
+  // The size of the database without the hash. REQUIRES: a message was taken.
   std::uint64_t database_bytes() const { return total_; }
   // REQUIRES: End() succeeded.
   const crypto::Digest& digest() const { return digest_; }
@@ -51,30 +50,30 @@ class SnapshotVerifier {
 
 class SnapshotFeed {
  public:
-  // The next encoded SnapshotMessage, valid until the next call; nullopt at a good end.
+  // The next encoded SnapshotMessage, valid until the next call; nullopt at a regular end.
   using NextMessage = std::function<Result<std::optional<ByteView>>()>;
 
-  // Takes the first message at once. `spool` may be closed: then there is no buffering. `next` is
-  // called by one thread at a time and must return soon once the feed is to be destroyed.
+  // Receives the first message. If `spool` is closed, the stream is not buffered. `next` is called
+  // by one thread at a time, and must return soon once the feed is being destroyed.
   static Result<std::unique_ptr<SnapshotFeed>> Start(NextMessage next, Fd spool);
   explicit SnapshotFeed(NextMessage next) : next_(std::move(next)) {}
   ~SnapshotFeed();
   SnapshotFeed(const SnapshotFeed&) = delete;
   SnapshotFeed& operator=(const SnapshotFeed&) = delete;
 
-  // Bytes of the file: database and hash.
+  // Size of database and hash.
   std::uint64_t size() const { return size_; }
-  // From the front to the end, by one thread; 0 at the end, which is given only once the hash and
-  // the server's status are right.
+  // Reads sequentially, by one thread. Returns 0 at the end, and only after the hash and the
+  // server's status were verified.
   Result<std::size_t> Read(std::span<std::uint8_t> buffer);
 
-  // All below: REQUIRES Read() has returned 0.
+  // REQUIRES for the following: Read() returned 0.
   const crypto::Digest& digest() const { return verifier_.digest(); }
-  // From 3.6 on, else empty.
+  // Since 3.6; otherwise empty.
   const std::string& storage_version() const { return storage_version_; }
-  // The whole file, or -1 when it was not spooled.
+  // The complete file; -1 if it was not spooled.
   int spool() const { return is_spooled_ ? spool_.get() : -1; }
-  // The spool's disk became full, and the rest came without it.
+  // The disk became full, and the rest was not spooled.
   bool spool_overflowed() const { return spool_overflowed_; }
 
  private:
@@ -90,16 +89,16 @@ class SnapshotFeed {
   Fd spool_;
   bool is_spooled_ = false;
   bool spool_overflowed_ = false;
-  // What of the last message is not yet on its way; owned by whoever pulls.
+  // The unread rest of the last message; owned by the thread that pulls.
   ByteView pending_;
   std::uint64_t given_ = 0;
 
   std::mutex mutex_;
   std::condition_variable grown_;
   std::uint64_t written_ = 0;     // bytes in the spool
-  bool fetch_ended_ = false;      // the thread will not touch anything any more
-  std::optional<Error> failure_;  // why the fetch ended, if not well
-  std::jthread thread_;           // last: ends before what it uses
+  bool fetch_ended_ = false;      // the thread no longer accesses any member
+  std::optional<Error> failure_;  // why the fetch failed, if it did
+  std::jthread thread_;           // last: ends before the members that it uses
 };
 
 }  // namespace holdfast::etcd

@@ -1,4 +1,4 @@
-// Saving files: a walk over the configured paths.
+// Backs up files by walking the configured paths.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 
 namespace holdfast::files {
 
-// What the walker is told: the configured paths below "data", unchanged files of `previous` reused.
+// Options of the walk: the configured paths below "data", reusing unchanged files of `previous`.
 filetree::WalkOptions MakeWalkOptions(const Settings& settings, SnapshotView* previous);
 
 // Everything referred to outlives the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// Looks at the paths, at no more than a bounded number of items.
+// Examines the paths, up to a bounded number of items.
 Result<SourceInfo> ProbeFiles(const Settings& settings, std::stop_token stop);
 
 }  // namespace holdfast::files

@@ -41,7 +41,7 @@ bool IsCacheDirectory(const std::string& path) {
 
 }  // namespace
 
-// One way through a live directory.
+// One pass over a live directory.
 class CarryOver::Pass {
  public:
   Pass(CarryOver& owner, const std::string& from, const std::string& to, const std::string& path)
@@ -66,13 +66,13 @@ class CarryOver::Pass {
   }
 
  private:
-  // `relative` is the way from the top.
+  // `relative` is the path below the top directory.
   Result<void> Look(const std::string& relative, const Item& item) {
     const std::string live = path_ + "/" + relative;
     HF_ASSIGN(std::optional<Attributes> saved, owner_.snapshot_.Stat(SnapshotPath(live)));
     if (saved || !owner_.IsLeftOut(from_, path_, live)) return {};
     std::size_t hash = std::hash<std::string>()(live);
-    if (owner_.brought_.contains(hash)) return {};  // and if it is gone now, the service removed it
+    if (owner_.brought_.contains(hash)) return {};  // if it is gone, the service removed it
     HF_TRY(PrepareParents(relative));
     HF_TRY(BringOne(relative, item.attributes));
     owner_.brought_.insert(hash);
@@ -80,8 +80,8 @@ class CarryOver::Pass {
     return {};
   }
 
-  // A new entry changes the times of its directory, whose attributes were set before: again. A
-  // directory that came after the snapshot is made for the sake of what is left out in it.
+  // A new entry changes the times of its directory, so the directory's attributes are set again. A
+  // directory that is not in the snapshot is created for the left-out entries in it.
   Result<void> PrepareParents(const std::string& relative) {
     std::string parent(ParentOf(relative));
     if (parent.empty() || parent == last_parent_) return {};
@@ -114,13 +114,13 @@ class CarryOver::Pass {
     HF_ASSIGN(Fd from, filetree::OpenDirectoryBeneath(from_fd_.get(), parent, shown));
     HF_ASSIGN(Fd to, filetree::OpenDirectoryBeneath(to_fd_.get(), parent, to_ + "/" + relative));
     if (linkat(from.get(), name.c_str(), to.get(), name.c_str(), 0) == 0) return {};
-    if (errno == EEXIST || errno == ENOENT) return {};  // is there, or went meanwhile
+    if (errno == EEXIST || errno == ENOENT) return {};  // exists, or has vanished
     if (attributes.type != NodeType::kFile) return writer_->AddOther(relative, attributes);
     HF_ASSIGN(Fd file, OpenFileAt(from.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, shown));
     return Copy(relative, attributes, std::move(file));
   }
 
-  // Links are an affair of one file system, and some have none.
+  // The fallback where hard links are impossible: across file systems, or on one without them.
   Result<void> Copy(const std::string& relative, const Attributes& attributes, Fd file) {
     struct stat status {};
     if (fstat(file.get(), &status) != 0) return Fail(ErrnoError(errno, "stat " + Quote(relative)));
@@ -161,7 +161,7 @@ CarryOver::CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep
   is_needed_ = keep_all_ || !exclude_.empty() || skips_caches_ || !missing_.empty();
 }
 
-// What decides is the nearest of `at` and the directories above it that is a root or left out.
+// Decided by the nearest of `at` and its parent directories that is a root or is left out.
 bool CarryOver::IsLeftOut(const std::string& from, const std::string& path,
                           const std::string& at) const {
   if (keep_all_) return true;

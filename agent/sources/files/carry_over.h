@@ -1,5 +1,5 @@
-// Keeps what a snapshot leaves out on purpose: a restore in place exchanges whole directories, and
-// excluded files in them must not go with the old ones.
+// Keeps what a snapshot leaves out on purpose. A restore in place exchanges whole directories, and
+// excluded files in them must not disappear with the old ones.
 #pragma once
 
 #include <cstdint>
@@ -15,25 +15,25 @@
 
 namespace holdfast::files {
 
-// One per restore. What matched the exclude patterns when the snapshot was made or matches them
-// now, what lies in cache directories that are skipped, and what could not be read then is carried
-// over; whatever else the snapshot does not have came later and is not.
+// One per restore. Carries over what matches the exclude patterns (those of the snapshot or the
+// current ones), the content of skipped cache directories, and what the backup could not read.
+// Everything else that the snapshot does not have was created later and is not carried over.
 class CarryOver {
  public:
-  // `keep_all`: everything that the snapshot does not have is carried over.
+  // `keep_all`: carry over everything that the snapshot does not have.
   CarryOver(const Settings& settings, SnapshotView& snapshot, bool keep_all = false);
 
-  // Whether anything can be left out at all.
+  // False if nothing can have been left out.
   bool is_needed() const { return is_needed_; }
 
-  // Brings what was left out from the live directory at `from` into the new one at `to`, both being
-  // or becoming `path`. Files are linked, so that a service that has one open goes on writing to
-  // the same; where that cannot be they are copied. What is in `to` already stays. A second call
-  // brings only what was not there at the first one.
+  // Brings left-out entries from the live directory `from` into the new one, `to`. `path` is the
+  // live path of both, before or after the swap. Files are hard-linked, so that a service continues
+  // to write to files that it has open; where this is impossible, they are copied. Existing entries
+  // of `to` stay. A second call brings only entries that were created since the first one.
   Result<void> Bring(const std::string& from, const std::string& to, const std::string& path,
                      std::stop_token stop);
 
-  // Whether Bring() would bring `at`, which is in the live directory `path` and not in the
+  // Whether Bring() would bring `at`, which is in the live directory `path` but not in the
   // snapshot.
   bool Keeps(const std::string& path, const std::string& at) const {
     return is_needed_ && IsLeftOut(path, path, at);

@@ -33,8 +33,8 @@ std::string_view TypeText(NodeType type) {
   return "file";
 }
 
-// How the live entry differs from the saved one; empty: not at all. A directory's time says only
-// that entries came or went, which are changes themselves.
+// How the live entry differs from the saved one; empty if it does not. A directory's mtime only
+// shows that entries were added or removed, and those are reported themselves.
 std::string Difference(const Attributes& live, const Attributes& saved) {
   if (live.type != saved.type) return fmt::format("a {}", TypeText(live.type));
   if (live.type == NodeType::kFile && (live.size != saved.size || live.mtime != saved.mtime)) {
@@ -83,7 +83,7 @@ class Preview {
     return {};
   }
 
-  // What is there now: replaced, removed, or kept.
+  // What exists now is replaced, removed or kept.
   Result<void> LookAtLive(const Target& target) {
     filetree::WalkOptions options;
     options.roots = {target.path};
@@ -120,7 +120,7 @@ class Preview {
     return {};
   }
 
-  // A directory goes if nothing in it stays, which is known when the walk has left it.
+  // A directory is removed if nothing in it is kept, which is known once the walk has left it.
   Result<void> RemoveAllBut(const std::string& path) {
     while (!removed_.empty() && !RestoreScope::IsWithin(path, removed_.back().path)) {
       const Removed gone = std::move(removed_.back());
@@ -130,7 +130,7 @@ class Preview {
     return {};
   }
 
-  // What is only in the snapshot: created.
+  // What exists only in the snapshot is created.
   Result<void> LookAtSaved(const Target& target, const std::string& root) {
     std::vector<std::string> above;
     for (std::string at = root; at.size() > target.path.size(); at.resize(at.rfind('/'))) {
@@ -176,7 +176,7 @@ class Preview {
   const ChangeVisitor& visit_;
   const std::stop_token stop_;
   PreviewCounts counts_;
-  std::vector<Removed> removed_;  // each in the one before
+  std::vector<Removed> removed_;  // each inside the previous one
   std::set<std::string> made_;    // directories above roots
 };
 

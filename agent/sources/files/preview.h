@@ -12,11 +12,11 @@ namespace holdfast::files {
 
 struct PreviewCounts {
   std::uint64_t unchanged = 0;
-  std::uint64_t kept = 0;  // left out of the snapshot on purpose, and so not removed
+  std::uint64_t kept = 0;  // left out of the snapshot on purpose, so not removed
 };
 
-// Compares the live state of each target with the snapshot: types, sizes, times, rights, links.
-// Files of the same size and modification time count as equal.
+// Compares the live state of each target with the snapshot: types, sizes, times, owners, modes,
+// link targets. Files with the same size and modification time count as equal.
 Result<PreviewCounts> PreviewRestore(const RestorePlan& plan, SnapshotView& snapshot,
                                      const CarryOver& carry_over, const ChangeVisitor& visit,
                                      std::stop_token stop);

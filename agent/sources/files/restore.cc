@@ -1,6 +1,6 @@
-// Method "in-place": replaces the live files by those of a snapshot. The new files are staged
-// beside the live ones, compared with the snapshot, and exchanged under a journal. A session
-// refuses a snapshot without a manifest with kUnsupported.
+// Method "in-place": replaces the live files with those of a snapshot. The new files are staged
+// beside the live ones, compared with the snapshot, and exchanged under a journal. A snapshot
+// without a manifest is refused with kUnsupported.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,14 +31,14 @@ std::string ParentOf(const std::string& path) {
 }
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// Tells whether what lies on disk is what the snapshot says: type, size, mode, owner, link target.
-// Contents were verified while they were written.
+// Compares staged files with the snapshot: type, size, mode, owner, link target. Contents were
+// verified while they were written.
 class Comparison {
  public:
   Comparison(std::string staged, std::string target)
       : staged_(std::move(staged)), target_(std::move(target)) {}
 
-  // `relative` is the way from the target; empty for itself.
+  // `relative` is the path below the target; empty for the target itself.
   Result<void> Compare(const std::string& relative, const Attributes& wanted) {
     HF_TRY(OpenParent(relative));
     std::string name = relative.empty() ? NameOf(staged_) : NameOf(relative);
@@ -110,7 +110,7 @@ class Session final : public RestoreSession {
   }
 
   ~Session() override {
-    // What was exchanged waits for Rollback() or, after a crash, InPlaceRestore::recover.
+    // What was exchanged is left to Rollback() or, after a crash, to InPlaceRestore::recover.
     if (!swap_.is_swapped() && !is_committing_) (void)swap_.Rollback();
   }
 
@@ -170,7 +170,7 @@ class Session final : public RestoreSession {
       if (lstat(entry.target.c_str(), &status) != 0) {
         return Fail(ErrnoError(errno, "stat " + Quote(entry.target)));
       }
-      // A service may write its file anew at once; a directory stays the one that was put there.
+      // A service may replace its file at once; a directory must be the one that was swapped in.
       if (S_ISDIR(status.st_mode) && status.st_ino != entry.staged_inode) {
         return Fail(
             ErrorCode::kBusy,
@@ -182,7 +182,7 @@ class Session final : public RestoreSession {
   }
 
   Result<void> Commit() override {
-    // What was made in an excluded directory after it was staged still lies in the old one.
+    // Entries that were created in an excluded directory after staging are only in the old one.
     HF_TRY(CarryOverFromOld());
     is_committing_ = true;
     return swap_.Commit();
@@ -234,7 +234,7 @@ class Session final : public RestoreSession {
     return {};
   }
 
-  // The directory itself is the writer's, whose Finish() comes after all that is put below it.
+  // The writer creates the directory itself: its Finish() comes after everything below is written.
   Result<void> StageDirectory(filetree::TreeWriter& writer, const Target& target,
                               const std::string& staged, Progress& progress, std::stop_token stop) {
     HF_TRY(writer.AddDirectory(NameOf(staged), target.attributes));
@@ -252,7 +252,7 @@ class Session final : public RestoreSession {
     return carry_over_.Bring(target.path, staged, target.path, std::move(stop));
   }
 
-  // Directories between the target and a root below it, which the extraction does not announce.
+  // Directories between the target and a root below it. Extraction does not set their attributes.
   Result<void> AddDirectoriesAbove(filetree::TreeWriter& writer, const Target& target,
                                    const std::string& name, const std::string& root) {
     for (std::size_t at = root.find('/', target.path.size() + 1); at != std::string::npos;
@@ -322,8 +322,7 @@ Result<std::unique_ptr<RestoreSession>> OpenSession(const SourceContext& context
   return std::make_unique<Session>(context, std::move(settings), std::move(scope), spec);
 }
 
-// Recovery leads to the same end from the state it was given, however often it is cut off: no
-// further record is needed.
+// Recovery from `state` has the same result however often it is interrupted, so it records nothing.
 Result<std::string> Recover(const SourceContext& /*context*/, std::string_view state) {
   return filetree::SwapSet::Recover(state, [](std::string_view) { return Result<void>(); });
 }

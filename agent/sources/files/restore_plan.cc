@@ -23,7 +23,7 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The topmost of `path`'s directories that is not there, or `path` itself.
+// The topmost directory of `path` that does not exist, or `path` itself if all of them exist.
 Result<std::string> FindTarget(const std::string& path) {
   for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
     std::string above = path.substr(0, at);
@@ -41,8 +41,8 @@ Result<std::string> FindTarget(const std::string& path) {
   return path;
 }
 
-// The snapshot's roots without those that lie below another one, as far as `scope` has them; each
-// checked against `settings`. Where the scope is below a root it takes the root's place.
+// The snapshot's roots within `scope`, without those below another root; each must be in
+// `settings`. A scope below a root replaces that root.
 Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Manifest& manifest,
                                              const RestoreScope& scope) {
   auto found = manifest.details.find(kRootsDetail);
@@ -82,9 +82,9 @@ Result<std::vector<std::string>> ChooseRoots(const Settings& settings, const Man
   return roots;
 }
 
-// What restoring needs of one file system.
+// What the restore needs on one file system.
 struct Need {
-  std::string directory;  // on it
+  std::string directory;  // some directory on it
   std::uint64_t bytes = 0;
   std::uint64_t items = 0;
 };
@@ -126,7 +126,7 @@ Result<void> CheckRoom(const Need& need) {
                     FormatBytes(need.bytes), Quote(need.directory), FormatBytes(free)),
         std::string(kHint));
   }
-  // File systems without a fixed number of inodes say 0.
+  // File systems without a fixed number of inodes report 0.
   if (room.f_files != 0 && room.f_ffree < need.items) {
     return Fail(
         ErrorCode::kNoSpace,

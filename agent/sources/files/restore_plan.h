@@ -1,4 +1,4 @@
-// What a restore in place will exchange, found out before anything is touched.
+// Plans a restore in place before anything is changed.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace holdfast::files {
 
-// One name that will be exchanged: a root, or where its directory is gone the topmost one that is.
+// One path that will be exchanged: a root, or the topmost missing directory above it.
 struct Target {
   std::string path;                // absolute; its parent is a real directory
-  std::vector<std::string> roots;  // roots of the snapshot that are `path` or lie below it
+  std::vector<std::string> roots;  // roots of the snapshot that are `path` or below it
   Attributes attributes;           // in the snapshot
-  bool is_there = false;           // live
+  bool is_there = false;           // exists on this host
 };
 
 struct RestorePlan {
@@ -32,15 +32,15 @@ struct RestorePlan {
 // "data/srv/app" for "/srv/app".
 std::string SnapshotPath(const std::string& path);
 
-// Calls `visit` for everything below the directory `path` of the snapshot, directories first.
+// Calls `visit` for everything below the directory `path` of the snapshot, parents first.
 Result<void> VisitBelow(
     SnapshotView& snapshot, const std::string& path,
     const std::function<Result<void>(const std::string& path, const Attributes&)>& visit);
 
-// Roots of the snapshot that the configuration still names become targets, or the path in them that
-// `scope` is limited to. Checks rights and free space; mount points are the swap set's to refuse.
-// kDenied, kNoSpace or kUnsupported with the reason; kNotFound where a directory that `scope` does
-// not have would have to be made.
+// Makes targets of the snapshot's roots that are still configured, or of the path that `scope` is
+// limited to. Checks permissions and free space; the SwapSet checks mount points. kDenied, kNoSpace
+// or kUnsupported with the reason; kNotFound if a directory outside `scope` would have to be
+// created.
 Result<RestorePlan> PlanRestore(const Settings& settings, SnapshotView& snapshot,
                                 const RestoreScope& scope, std::stop_token stop);
 

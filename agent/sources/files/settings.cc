@@ -49,7 +49,7 @@ Result<Settings> ReadSettings(const config::Values& values) {
               "pattern {} would exclude nothing or everything; expected a name or an absolute path",
               Quote(pattern)));
     }
-    // Matched against absolute paths, it could never match.
+    // It is compared with absolute paths, so it could never match.
     std::string_view inner(pattern);
     inner.remove_suffix(inner.ends_with('/') ? 1 : 0);
     if (inner.find('/') != std::string_view::npos &&

@@ -9,11 +9,11 @@
 
 namespace holdfast::files {
 
-// Where the absolute tree lies in the snapshot.
+// The directory of the snapshot that has the files under their absolute paths.
 inline constexpr char kDataPrefix[] = "data";
 
 // Keys of Manifest::details.
-inline constexpr char kRootsDetail[] = "roots";      // real paths of the roots that were there
+inline constexpr char kRootsDetail[] = "roots";      // real paths of the roots that existed
 inline constexpr char kPathsDetail[] = "paths";      // as configured
 inline constexpr char kExcludeDetail[] = "exclude";  // patterns
 inline constexpr char kLimitsDetail[] = "limits";    // "one_file_system", "skip_cache_dirs"
@@ -26,7 +26,7 @@ struct Settings {
 };
 
 config::Schema SettingsSchema();
-// kInvalidArgument with the option's place for what makes no sense.
+// kInvalidArgument, with the option's position, for invalid values.
 Result<Settings> ReadSettings(const config::Values& values);
 
 }  // namespace holdfast::files

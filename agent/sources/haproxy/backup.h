@@ -1,5 +1,5 @@
-// Saves the files behind a HAProxy configuration below "members/<node>/files", and what only the
-// running process knows (live_state.h) below "members/<node>/live".
+// Backs up a HAProxy: the files that its configuration names, to "members/<node>/files", and state
+// that only the running process has (live_state.h), to "members/<node>/live".
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace holdfast::haproxy {
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// Details of the manifest that a restore reads.
+// Manifest details that a restore reads.
 inline constexpr std::string_view kConfigDetail = "config";
 inline constexpr std::string_view kCertificateDirectories = "certificate_directories";
 inline constexpr std::string_view kConfigDirectories = "config_directories";

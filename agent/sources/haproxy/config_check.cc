@@ -33,7 +33,7 @@ void ReplaceAll(std::string& text, std::string_view from, std::string_view to) {
   }
 }
 
-// "[ALERT]    (4711) : config : parsing [file:line] : words" from the file on.
+// "[ALERT]    (4711) : config : parsing [file:line] : words" from "[file:line]" on.
 std::string Message(std::string_view line) {
   const std::size_t colon = line.find(") : ");
   if (colon != std::string_view::npos) line.remove_prefix(colon + 4);
@@ -43,7 +43,7 @@ std::string Message(std::string_view line) {
   return std::string(line);
 }
 
-// What HAProxy says after the causes.
+// The summary that HAProxy prints after the causes.
 bool IsVerdict(const std::string& alert) {
   return alert.starts_with("Error(s) found in configuration file") ||
          alert.starts_with("Fatal errors found in configuration");
@@ -68,7 +68,7 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
       last = nullptr;
       continue;
     } else {
-      // A message that goes on.
+      // This line continues the last message.
       if (last != nullptr && !last->empty() && !line.empty()) {
         last->back() += fmt::format(" {}", line.substr(line.find_first_not_of(' ')));
       }
@@ -84,15 +84,16 @@ CheckVerdict ReadVerdict(const SubprocessOutcome& outcome, const std::string& mi
   return verdict;
 }
 
-// PCRE's compiler wants memory that MemoryDenyWriteExecute= denies us and our children. All that
-// HAProxy says then, also of what used the expression, is about this place and not about the file.
+// PCRE's JIT compiler needs memory that MemoryDenyWriteExecute= denies us and our children. Then
+// all alerts, including those about uses of the expression, are about this environment, not the
+// file.
 bool IsOfShutMemory(const std::string& alert) {
   return alert.find("jit compilation failed") != std::string::npos;
 }
 
 Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::string>& files,
                               const std::string& mirror, std::stop_token stop) {
-  // Not "-q": HAProxy would keep its alerts to itself, too.
+  // Without "-q", which would suppress the alerts too.
   std::vector<std::string> argv = {settings.binary, "-c"};
   for (const std::string& file : files) {
     argv.emplace_back("-f");
@@ -118,7 +119,6 @@ Result<CheckVerdict> RunCheck(const Settings& settings, const std::vector<std::s
   return verdict;
 }
 
-// Makes the copies that are checked.
 class Copier {
  public:
   Copier(std::string mirror, const std::set<std::string>& removed)
@@ -130,7 +130,7 @@ class Copier {
       return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", Quote(missing.what), missing.reason));
     }
     for (const ConfigFile& file : followed.files) HF_TRY(CompleteDirectories(file));
-    // Lists and filters' files first: the names of those that have a copy are replaced by it.
+    // Certificate lists and filter files first: their names are replaced by those of the copies.
     for (std::size_t i = followed.files.size(); i-- > 0;) HF_TRY(Copy(followed.files[i]));
     for (const auto& [text, place] : followed.listens) {
       std::vector<ListenAddress> some = ParseListenAddresses(text, place);
@@ -145,7 +145,7 @@ class Copier {
   std::vector<ListenAddress> TakeListens() { return std::move(listens_); }
 
  private:
-  // HAProxy loads whole directories: what the mirror lacks of one is linked to.
+  // HAProxy loads whole directories, so live files that the mirror does not have are linked.
   Result<void> CompleteDirectories(const ConfigFile& file) {
     LiveFiles live;
     for (const NamedPath& name : file.names) {
@@ -173,7 +173,7 @@ class Copier {
     std::string content =
         RewriteNames(file, [this](const NamedPath& name) { return Replacement(name); });
     HF_TRY(MakeDirectories(ParentPath(copy), 0700));
-    // WriteFileAtomic() renames over the link that stood for the file.
+    // WriteFileAtomic() renames over the link to the file.
     return WriteFileAtomic(copy, AsBytes(content), 0600);
   }
 
@@ -181,7 +181,7 @@ class Copier {
     std::string mirrored = mirror_ + name.path;
     switch (name.role) {
       case Role::kDefaultPath:
-        // Every name that we know is absolute by now; this is for those that we do not know.
+        // All known names are absolute by now. This is for names that the follower does not know.
         return Exists(mirrored) ? mirrored : Exists(name.path) ? name.path : "/";
       case Role::kOutput:
         return fmt::format("{}/.output-{}", mirror_, outputs_++);

@@ -1,6 +1,5 @@
-// Has HAProxy itself look at a configuration (`haproxy -c`): the live one, or one that a restore
-// has staged, with the certificates and maps staged with it rather than the live ones that it
-// names.
+// Runs HAProxy's own check (`haproxy -c`) on the live configuration, or on a staged one. A staged
+// one is checked with the staged certificates and maps instead of the live ones that it names.
 #pragma once
 
 #include <set>
@@ -16,24 +15,24 @@ namespace holdfast::haproxy {
 
 struct CheckVerdict {
   bool is_accepted = false;
-  std::vector<std::string> alerts;     // HAProxy's own words, with real paths
+  std::vector<std::string> alerts;     // HAProxy's own messages, with real paths
   std::vector<std::string> warnings;   // likewise
-  std::vector<ListenAddress> listens;  // what the configuration will listen on; CheckMirror() only
+  std::vector<ListenAddress> listens;  // what it listens on; CheckMirror() only
 };
 
-// The configuration as it lies on disk now. Nothing is written beside temporary files: where the
-// configuration has a ring with a backing file, which HAProxy would rotate even while checking, a
-// copy without that is checked. kNotFound when there is no such program; kUnsupported, here and
-// below, when HAProxy cannot check anything in this place.
+// Checks the configuration on disk. Writes only temporary files: HAProxy would rotate the backing
+// file of a ring even during a check, so a configuration with a ring is checked as a copy that
+// names another backing file. kNotFound if there is no such program. kUnsupported, here and below,
+// if HAProxy cannot check anything in this environment.
 Result<CheckVerdict> CheckLive(const Settings& settings, std::stop_token stop);
 
-// The configuration seen through `mirror`, a private directory in which "<mirror>/etc/haproxy/x"
-// stands for "/etc/haproxy/x"; what it lacks is taken from the live system, but for `removed`. Adds
-// rewritten copies of configuration files to the mirror. Afterwards the caller removes it.
+// Checks the configuration seen through `mirror`, a private directory in which "<mirror>/etc/x"
+// stands for "/etc/x". Other files come from the live system, except `removed`. Writes modified
+// copies of configuration files to the mirror. The caller removes it afterwards.
 Result<CheckVerdict> CheckMirror(const Settings& settings, const std::string& mirror,
                                  const std::set<std::string>& removed, std::stop_token stop);
 
-// "2.6.12-1+deb12u4", from `haproxy -v`.
+// The version in the output of `haproxy -v`, e.g. "2.6.12-1+deb12u4".
 Result<std::string> AskVersion(const Settings& settings, std::stop_token stop);
 
 }  // namespace holdfast::haproxy

@@ -1,4 +1,4 @@
-// Recognises a running HAProxy and says how to save it.
+// Recognises a running HAProxy, and describes how to back it up.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace holdfast::haproxy {
 
-// `places` says where the files of its unit are.
+// `places` says where to find the files of its unit.
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& places);
 

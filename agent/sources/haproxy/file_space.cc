@@ -20,7 +20,7 @@ namespace holdfast::haproxy {
 
 namespace {
 
-// The kernel's own limit.
+// The kernel's limit.
 constexpr int kSymlinksMax = 40;
 
 std::string RealPath(const std::string& path) {
@@ -136,7 +136,7 @@ std::string AbsolutePath(std::string_view directory, std::string_view path) {
 std::vector<std::string> ResolvedPaths(const std::string& path) {
   std::vector<std::string> paths;
   std::deque<std::string> rest = Components(path);
-  std::string here;  // without symlinks, no slash at the end
+  std::string here;  // without symlinks or a trailing slash
   int links = 0;
   while (!rest.empty()) {
     std::string component = std::move(rest.front());

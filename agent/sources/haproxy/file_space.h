@@ -1,5 +1,5 @@
-// Files by the names that HAProxy knows them under, wherever their bytes really are: the live
-// system, or what a restore has staged beside it.
+// Access to files by the names that HAProxy uses, wherever the content is: on the live system, or
+// staged by a restore.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,14 @@ enum class FileType : std::uint8_t { kNone, kFile, kDirectory, kOther };
 class FileSpace {
  public:
   virtual ~FileSpace() = default;
-  // Following symlinks; kNone also where a parent directory may not be searched.
+  // Follows symlinks. kNone also if a parent directory may not be searched.
   virtual FileType Type(const std::string& path) const = 0;
   // kInvalidArgument above 16 MiB: no configuration or certificate list is that large.
   virtual Result<std::string> Read(const std::string& path) const = 0;
-  // Names in a directory, ascending by bytes, hidden ones left out.
+  // Names in a directory in byte order, without hidden ones.
   virtual Result<std::vector<std::string>> List(const std::string& path) const = 0;
 };
 
-// The file system as it is.
 class LiveFiles final : public FileSpace {
  public:
   FileType Type(const std::string& path) const override;
@@ -34,8 +33,8 @@ class LiveFiles final : public FileSpace {
   Result<std::vector<std::string>> List(const std::string& path) const override;
 };
 
-// The live system with a mirror laid over it: a path that exists below `mirror` is taken from
-// there, one in `removed` is not there at all.
+// The live file system with a mirror on top: paths that exist below `mirror` are taken from there,
+// and paths in `removed` do not exist.
 class OverlaidFiles final : public FileSpace {
  public:
   OverlaidFiles(std::string mirror, std::set<std::string> removed)
@@ -53,13 +52,13 @@ class OverlaidFiles final : public FileSpace {
   LiveFiles live_;
 };
 
-// `path` made absolute against `directory`, without ".", empty and ".." components; ".." goes up
-// from where symlinks before it lead, as the kernel does.
+// `path` made absolute against `directory`, without empty, "." and ".." components. As in the
+// kernel, ".." applies after symlinks before it are resolved.
 std::string AbsolutePath(std::string_view directory, std::string_view path);
 std::string ParentPath(std::string_view path);  // "/" for "/x"
 
-// What must be saved so that `path` can be opened again: each symlink on the way, by its place
-// without symlinks, and what they lead to at last. Only `path` itself where nothing is there.
+// The paths to save so that `path` can be opened again: each symlink on the way, and what they
+// finally lead to, without symlinks in their directories. Only `path` itself if it does not exist.
 std::vector<std::string> ResolvedPaths(const std::string& path);
 
 }  // namespace holdfast::haproxy

@@ -18,7 +18,7 @@ namespace {
 
 using Words = std::vector<Word>;
 
-// Global directives with one file behind them.
+// Global directives that name one file.
 constexpr std::array kSingleFiles = {
     std::string_view("51degrees-data-file"), std::string_view("deviceatlas-json-file"),
     std::string_view("h1-case-adjust-file"), std::string_view("lua-load"),
@@ -26,7 +26,7 @@ constexpr std::array kSingleFiles = {
     std::string_view("wurfl-data-file"),
 };
 
-// Rules whose action may answer with a file.
+// Rules whose action may return a file.
 constexpr std::array kRuleSets = {
     std::string_view("http-request"),        std::string_view("http-response"),
     std::string_view("http-after-response"), std::string_view("http-error"),
@@ -55,8 +55,8 @@ bool IsIdentifier(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
 }
 
-// Reads everything in HAProxy's own order, for base directories and variables hold from the line
-// that sets them onward.
+// Reads everything in HAProxy's own order, because base directories and variables apply from the
+// line that sets them onward.
 class Follower {
  public:
   Follower(const FollowOptions& options, const FileSpace& space)
@@ -86,7 +86,7 @@ class Follower {
       }
     }
     out_.config_files = out_.files.size();
-    // Lists and filters' files are read last; reading them may name more.
+    // Certificate lists and filter files are read last; they may name more of them.
     while (!later_.empty()) {
       Later later = std::move(later_.front());
       later_.pop_front();
@@ -105,7 +105,7 @@ class Follower {
     std::string ca;
     std::string key;
     std::string server_state;
-    std::string directory;  // where relative names start
+    std::string directory;  // the base of relative names
   };
   struct Later {
     std::string path;
@@ -142,7 +142,7 @@ class Follower {
 
   void ReadFilter(const Later& later) {
     if (!MarkRead(later.path)) return;
-    if (space_.Type(later.path) != FileType::kFile) return;  // CollectFiles() names it
+    if (space_.Type(later.path) != FileType::kFile) return;  // CollectFiles() reports it
     Result<std::string> content = space_.Read(later.path);
     if (!content) return;
     bases_ = later.bases;
@@ -217,7 +217,7 @@ class Follower {
     if (state_is_local_ && (section_ == "backend" || section_ == "listen")) NameStateFile();
   }
 
-  // Variables.
+  // Directives that set variables.
   bool ReadSetting() {
     const std::string& first = Text(0);
     if (first == "setenv" || first == "presetenv") {
@@ -244,7 +244,7 @@ class Follower {
     return false;
   }
 
-  // Where names start.
+  // Directives that set base directories.
   bool ReadBase() {
     const std::string& first = Text(0);
     if (first == "default-path") {
@@ -315,7 +315,7 @@ class Follower {
       if (section_ == "backend" || section_ == "listen") NameStateFile();
       return;
     }
-    // "server-state-file-name" alone, or with "use-backend-name", stands for the backend's name.
+    // "server-state-file-name" alone, or with "use-backend-name", means the backend's name.
     if (words_.size() < 2 || Text(1) == "use-backend-name") return;
     const std::size_t before = file_->names.size();
     AddWhole(Role::kOptional, 1, bases_.server_state);
@@ -325,11 +325,11 @@ class Follower {
     out_.state_files.push_back({file_->names.back().path, is_local ? section_name_ : ""});
   }
 
-  // The file that nothing names: a backend's state, called like the backend.
+  // Adds a backend's state file, which no directive names: it is called like the backend.
   void NameStateFile() {
     if (section_name_.empty() || bases_.server_state.empty()) return;
     std::string directory = AbsolutePath(bases_.directory, bases_.server_state);
-    // No word of the line holds the name, so nothing can be replaced: a place past its end.
+    // The name is in no word of the line, so nothing can be replaced: use a position past the end.
     Add(Role::kOptional, AbsolutePath(directory, section_name_), words_.size(), 0, 0);
     out_.state_files.push_back({AbsolutePath(directory, section_name_), section_name_});
   }
@@ -363,8 +363,8 @@ class Follower {
     }
   }
 
-  // A script of the operator's is saved, a program of the distribution is not: restoring that would
-  // fight with the package manager.
+  // A script of the operator is saved, a program of the distribution is not: restoring it would
+  // conflict with the package manager.
   void AddProgram(std::size_t i) {
     const std::string& path = Text(i);
     if (!path.starts_with('/')) return;
@@ -408,7 +408,7 @@ class Follower {
     AddPatternFile(i, begin, end, word.substr(begin, end - begin), false);
   }
 
-  // Arguments of bind and server lines and of their like, wherever they stand.
+  // Arguments of bind, server and similar lines, in any position.
   void ReadTlsArguments() {
     const std::string& first = Text(0);
     std::size_t i = first == "bind" || first == "dgram-bind"                         ? 2
@@ -485,7 +485,7 @@ class Follower {
     InlinePatterns acl{.file = file_->path, .line = line_, .criterion = {}, .patterns = {}};
     acl.criterion = word.substr(
         0, static_cast<std::size_t>(std::ranges::find_if_not(word, IsIdentifier) - word.begin()));
-    // HAProxy takes an empty one for the end.
+    // HAProxy treats an empty pattern as the end.
     for (; i < end && (!Text(i).empty() || !words_[i].unset.empty()); ++i) {
       acl.is_known = acl.is_known && words_[i].unset.empty();
       acl.patterns.push_back(Text(i));
@@ -514,14 +514,14 @@ class Follower {
     for (std::size_t at = word.find(kVerify); at != std::string::npos;
          at = word.find(kVerify, at + 1)) {
       std::vector<Argument> arguments = SplitArguments(word, at + kVerify.size());
-      // The second argument is a shared secret, a variable, or a file: only the last has a slash.
+      // The second argument is a shared secret, a variable, or a file. Only a file has a slash.
       if (arguments.size() < 2 || arguments[1].text.find('/') == std::string::npos) continue;
       Add(Role::kOptional, AbsolutePath(bases_.directory, arguments[1].text), i, arguments[1].begin,
           arguments[1].end, true);
     }
   }
 
-  // Since 3.0 a prefix says what lies behind the name of a map or ACL.
+  // Since 3.0, a prefix of the name of a map or ACL says whether it has a file.
   void AddPatternFile(std::size_t word, std::size_t begin, std::size_t end, std::string_view text,
                       bool is_argument) {
     Role role = Role::kFile;
@@ -530,7 +530,7 @@ class Follower {
       if (!text.starts_with(prefix)) continue;
       if (prefix == "opt@") role = Role::kOptional;
       text.remove_prefix(prefix.size());
-      // Inside quotes the prefix may not stand at the beginning of the range.
+      // Inside quotes, the prefix may not be at the beginning of the range.
       std::size_t at = Text(word).find(prefix, begin);
       if (at < end) begin = at + prefix.size();
       break;
@@ -543,7 +543,7 @@ class Follower {
 
   void ReadCrtList(const Later& later) {
     if (!MarkRead(later.path)) return;
-    if (space_.Type(later.path) != FileType::kFile) return;  // CollectFiles() names it
+    if (space_.Type(later.path) != FileType::kFile) return;  // CollectFiles() reports it
     Result<std::string> content = space_.Read(later.path);
     if (!content) return;
     ConfigFile file;
@@ -659,8 +659,8 @@ class Follower {
 
   ConfigFile* file_ = nullptr;  // the one being read
   int line_ = 0;
-  int depth_ = 0;       // of .if
-  int base_depth_ = 0;  // 1 where the file itself is named under a condition
+  int depth_ = 0;       // of nested .if
+  int base_depth_ = 0;  // 1 if the file itself is named under a condition
   std::string section_;
   std::string section_name_;
   Words words_;

@@ -1,7 +1,7 @@
 // Follows a HAProxy configuration through every directive that names a file.
 //
-// Source: HAProxy configuration manual 2.6, and the later directives known to 3.2 (crt-store,
-// acme, the prefixes of pattern files).
+// Source: HAProxy configuration manual 2.6, and later directives up to 3.2 (crt-store, acme, the
+// prefixes of pattern files).
 #pragma once
 
 #include <cstddef>
@@ -21,108 +21,107 @@
 
 namespace holdfast::haproxy {
 
-// After a certificate's name: the files of one bundle, read instead of it.
+// Suffixes of the files of a bundle, which HAProxy reads instead of the certificate's own name.
 inline constexpr std::string_view kBundleSuffixes[] = {".rsa", ".ecdsa", ".dsa"};
 
-// What HAProxy does with a name.
+// How HAProxy uses a named path.
 enum class Role : std::uint8_t {
-  kFile,         // reads the one file
-  kCertificate,  // a PEM file, with what lies beside it; a bundle; or a directory of them
+  kFile,         // a file that it reads
+  kCertificate,  // a PEM file with the files beside it, a bundle, or a directory of them
   kAuthority,    // a PEM file or a directory of them
   kCrtList,      // a list that names certificates
-  kDirectory,    // all files in it
-  kLuaPath,      // a search pattern for modules
-  kFilter,       // a filter's own configuration, in the same language
-  kOptional,     // a file that may be absent, e.g. the servers' state
-  kOutput,       // HAProxy writes it, even while checking: a ring's backing file
-  kDefaultPath,  // the directory that relative names start from
+  kDirectory,    // a directory of which it reads all files
+  kLuaPath,      // a search pattern for Lua modules
+  kFilter,       // a filter's own configuration, in the same syntax
+  kOptional,     // a file that may be missing, e.g. the server state file
+  kOutput,       // a file that it writes, even during a check: a ring's backing file
+  kDefaultPath,  // the base directory of relative names
 };
 
-// One place of a configuration that names a file.
+// A place in a configuration that names a file.
 struct NamedPath {
   Role role = Role::kFile;
   std::string path;                // absolute; for kLuaPath the whole pattern
   std::string directive;           // e.g. "crt"
   int line = 0;                    // from 1
   bool conditional = false;        // inside .if ... .endif
-  std::vector<std::string> unset;  // variables without a value: `path` is a guess then
-  // Where the name stands: a range of bytes in the decoded text of a word of the line.
+  std::vector<std::string> unset;  // variables without a value; with any, `path` is a guess
+  // The position of the name: a byte range in the decoded text of a word of the line.
   std::size_t word = 0;
   std::size_t begin = 0;
   std::size_t end = 0;
-  bool is_argument = false;  // between parentheses, with the second level of quoting
+  bool is_argument = false;  // between parentheses, with a second level of quoting
 };
 
-// One file that was read, with all that it names.
+// A file that was read, with all names in it.
 struct ConfigFile {
   std::string path;
   bool is_crt_list = false;
   std::string content;
-  std::vector<NamedPath> names;            // ascending by line and place
-  std::map<int, std::vector<Word>> lines;  // the words of lines that names stand in
+  std::vector<NamedPath> names;            // ascending by line and position
+  std::map<int, std::vector<Word>> lines;  // the words of lines that have names
 };
 
 struct FollowOptions {
-  std::vector<std::string> config;  // files and directories, as after -f; absolute
-  std::string directory = "/";      // where HAProxy runs; relative names start there
+  std::vector<std::string> config;  // files and directories, as given with -f; absolute
+  std::string directory = "/";      // HAProxy's working directory, the base of relative names
   Variables environment;
 };
 
-// Servers as a configuration has them.
 struct ConfiguredServers {
-  // "backend/server" -> its address as written; empty where a condition or a variable decides it.
+  // "backend/server" -> address as written; empty if it depends on a condition or unset variable.
   std::map<std::string, std::string> addresses;
-  std::set<std::string> templated;  // backends some of whose servers a template makes
+  std::set<std::string> templated;  // backends with servers of a server-template
 };
 
-// A file that HAProxy loads servers' state from when it starts.
+// A file from which HAProxy loads server state when it starts.
 struct StateFile {
   std::string path;     // absolute
-  std::string backend;  // whose servers; empty: all
+  std::string backend;  // whose servers it has; empty: all
 };
 
-// Patterns that an ACL has in the configuration itself, named ("acl") or between braces.
+// Patterns of an ACL in the configuration itself, from an "acl" line or between braces.
 struct InlinePatterns {
   std::string file;  // absolute
   int line = 0;
   std::string criterion;  // "hdr" of "hdr(host)"
   std::vector<std::string> patterns;
-  bool is_known = true;  // false where a variable in them has no value
+  bool is_known = true;  // false if a variable in them has no value
 };
 
 struct Followed {
-  std::vector<ConfigFile> files;                // those after -f first, in HAProxy's order
-  std::size_t config_files = 0;                 // how many of them those are
-  std::vector<std::string> config_directories;  // directories after -f
-  // First arguments of "bind" lines that are not under a condition, and where they stand.
+  std::vector<ConfigFile> files;                // those given with -f first, in HAProxy's order
+  std::size_t config_files = 0;                 // the number of those given with -f
+  std::vector<std::string> config_directories;  // directories given with -f
+  // First arguments of unconditional "bind" lines, each with its place.
   std::vector<std::pair<std::string, std::string>> listens;
   ConfiguredServers servers;
-  std::vector<InlinePatterns> inline_patterns;  // in their order; also empty ones
+  std::vector<InlinePatterns> inline_patterns;  // in configuration order, also empty ones
   std::vector<StateFile> state_files;
-  bool loads_state = false;           // any server's state is loaded from one of them
-  std::vector<Missing> missing;       // configuration files that cannot be read
-  std::vector<std::string> warnings;  // lines that HAProxy would refuse, with their place
+  bool loads_state = false;           // some servers' state is loaded from a file
+  std::vector<Missing> missing;       // unreadable configuration files
+  std::vector<std::string> warnings;  // lines that HAProxy would refuse, with file and line
 };
 
-// Never fails as a whole: what cannot be read is named in `missing`.
+// Never fails as a whole: `missing` names what cannot be read.
 Followed FollowConfig(const FollowOptions& options, const FileSpace& space);
 
-// The files behind the names.
+// The files that a configuration names.
 struct NamedFiles {
   struct Origin {
     std::string place;  // "/etc/haproxy/haproxy.cfg:12 (crt)"
     bool required = true;
   };
-  std::map<std::string, Origin> files;  // existing ones, as named
-  std::vector<std::string> trees;       // directories to take with all below
-  // Directories of certificates: HAProxy loads every file in them, a foreign one too.
+  std::map<std::string, Origin> files;  // existing files, as named
+  std::vector<std::string> trees;       // directories to save with everything below
+  // Certificate directories. HAProxy loads every file in them, even an unrelated one.
   std::vector<std::string> certificate_directories;
   std::vector<Missing> missing;
   std::vector<std::string> warnings;
 };
 NamedFiles CollectFiles(const Followed& followed, const FileSpace& space);
 
-// `file` with names replaced: `replacement` gives the new path of each, or the old one.
+// `file` with its names replaced. `replacement` returns the new path of a name, or its old one.
 std::string RewriteNames(const ConfigFile& file,
                          const std::function<std::string(const NamedPath&)>& replacement);
 

@@ -34,7 +34,7 @@ class HaproxySource final : public Source {
     info.missing = std::move(survey.missing);
     info.warnings = std::move(survey.warnings);
     for (const std::string& root : survey.roots) {
-      // Symlinks are read by their directory's leave.
+      // To read a symlink, access to its directory is enough.
       if (::faccessat(AT_FDCWD, root.c_str(), R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0) {
         continue;
       }

@@ -1,5 +1,5 @@
-// HAProxy: its configuration, and every file that the configuration names. What only the running
-// process knows is not saved. Options, restore, limits: docs/sources/haproxy.md.
+// HAProxy: its configuration, every file that it names and, with the option "socket", state that
+// only the running process has. Options, restore, limits: docs/sources/haproxy.md.
 #pragma once
 
 #include "agent/sources/source.h"

@@ -1,9 +1,9 @@
-// Lists of ACLs whose patterns stand in the configuration itself ("acl office src 10.0.0.0/8").
-// They can be changed over the runtime API like any other, by their numbers, and no file shows it.
+// ACL lists whose patterns are in the configuration itself ("acl office src 10.0.0.0/8"). The
+// runtime API can change them by number like any other list, and no file shows the change.
 //
-// Source: HAProxy configuration manual 2.6, section 7.1, and what `show acl` of 2.6.12 lists: each
-// list with its criterion, file and line; several on one line by ascending number as they stand
-// there.
+// Source: HAProxy configuration manual 2.6, section 7.1, and `show acl` of 2.6.12: it lists each
+// list with its criterion, file and line. Several lists on one line have ascending numbers in the
+// order of the line.
 #pragma once
 
 #include <cstddef>
@@ -21,36 +21,36 @@
 
 namespace holdfast::haproxy {
 
-// Patterns as HAProxy keeps them, one form for each way in which it may read them: as they are, or
-// where there are operators ("gt 3") as ranges of numbers ("4:") or of versions ("3.1:").
+// Patterns in each form in which HAProxy may keep them: as written and, with operators ("gt 3"), as
+// ranges of numbers ("4:") and of versions ("3.1:").
 std::vector<std::vector<std::string>> KeptForms(const std::vector<std::string>& patterns);
 
 // Compares the lists of one process with a configuration. Used by one thread at a time.
 class InlineLists {
  public:
-  // `directory` is where HAProxy runs. Files of `changed` are others than HAProxy has read, so that
-  // its lists cannot be found in them. `configured` outlives it.
+  // `directory` is HAProxy's working directory. `changed` has files that changed after HAProxy read
+  // them, so its lists cannot be compared with them. `configured` outlives it.
   InlineLists(const std::vector<InlinePatterns>& configured, std::string directory,
               std::set<std::string> changed);
 
-  // Whether the list at `place` is one of the configuration's; others HAProxy makes for itself.
+  // Whether the list at `place` is part of the configuration. HAProxy also has predefined lists.
   bool Knows(std::string_view place) const;
-  // What memory has of one that is known.
+  // A known list as it is in memory.
   struct Live {
     std::uint64_t id = 0;
     std::string place;
     std::uint64_t entries = 0;
-    crypto::Digest sum{};  // of PatternSum
+    crypto::Digest sum{};  // as PatternDigest computes it
   };
   void Add(Live list);
 
-  // One that is not known to be as it is configured.
+  // A list that may differ from the configuration.
   struct Difference {
     const Live* list = nullptr;
-    bool is_compared = false;                 // it does differ
-    std::optional<std::uint64_t> configured;  // how many patterns; nullopt: which it is is not sure
+    bool is_compared = false;                 // true: it differs; false: unknown
+    std::optional<std::uint64_t> configured;  // how many patterns; nullopt: no certain match
   };
-  // By ascending number.
+  // In ascending order of number.
   std::vector<Difference> Differences() const;
 
  private:

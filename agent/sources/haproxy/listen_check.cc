@@ -44,7 +44,7 @@ std::optional<SocketAddress> MakeAddress(const std::string& host, std::uint16_t 
   return address;
 }
 
-// Binds for a moment and does not listen, so that nobody can connect meanwhile.
+// Binds for a moment without listening, so that no client can connect.
 bool IsInUse(const ListenAddress& listen) {
   std::optional<SocketAddress> address = MakeAddress(listen.host, listen.port);
   if (!address) return false;
@@ -60,7 +60,7 @@ bool IsInUse(const ListenAddress& listen) {
          errno == EADDRINUSE;
 }
 
-// Inodes of sockets that listen on the port, whatever the address. Format: proc(5), /proc/net/tcp.
+// Inodes of sockets that listen on the port, on any address. Format: proc(5), /proc/net/tcp.
 std::set<std::string> ListeningInodes(std::uint16_t port) {
   std::set<std::string> inodes;
   std::string wanted = fmt::format(":{:04X}", port);
@@ -91,7 +91,7 @@ std::set<std::string> ListeningInodes(std::uint16_t port) {
   return inodes;
 }
 
-// Whether the process has one of the sockets open; true where it may not be looked at.
+// Whether the process has one of the sockets open; true if it may not be inspected.
 bool Holds(pid_t pid, const std::set<std::string>& inodes) {
   std::error_code failure;
   std::filesystem::directory_iterator entries(fmt::format("/proc/{}/fd", pid), failure);

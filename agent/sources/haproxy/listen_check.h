@@ -1,8 +1,7 @@
-// Finds out before a reload that another program holds an address which the new configuration
-// wants.
+// Detects, before a reload, that another program listens on an address of the new configuration.
 //
-// HAProxy would find out, too, but in a costly way: while it tries again and again to bind, its old
-// workers stop listening (management guide 2.6, section 4), so that requests fail for seconds.
+// HAProxy would detect it too, but at a cost: while it retries to bind, its old workers stop
+// listening (management guide 2.6, section 4), so requests fail for seconds.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +22,11 @@ struct ListenAddress {
 };
 
 // The TCP addresses in the first argument of a "bind" line, e.g. "*:80,[::1]:81". Names, ranges,
-// sockets by path or descriptor are left out: those are for HAProxy to see.
+// and sockets given by path or descriptor are left out: HAProxy checks those itself.
 std::vector<ListenAddress> ParseListenAddresses(std::string_view text, const std::string& place);
 
-// kBusy, naming the address and its place, when a program other than `running` listens there. What
-// cannot be told, for want of rights, is taken as free.
+// kBusy, naming the address and its place, if a program other than `running` listens there. An
+// address counts as free if the agent has no permission to find out.
 Result<void> CheckListenAddresses(const std::vector<ListenAddress>& addresses,
                                   const ProcessState& running);
 

@@ -1,19 +1,19 @@
-// What only the running HAProxy knows, saved beside the files, below "members/<node>/live/<n>" for
-// each of its workers (there is one, but where nbproc of before 2.5 makes more):
+// State that only the running HAProxy has, saved beside the files: below "members/<node>/live/<n>"
+// for each worker (one, except with nbproc before 2.5).
 //
 //   info                     `show info`
 //   servers-state            `show servers state`, which HAProxy can load
 //   tables/<name>            `show table`, without addresses in memory
-//   maps/<absolute path>     in the form of the file
+//   maps/<absolute path>     in the format of the file
 //   acls/<absolute path>     likewise
-//   inline-acls/<number>     a list of the configuration itself that is another one in memory
-//   certificates.json        fingerprints; HAProxy does not give certificates out. One that no file
-//                            holds is named in the manifest's `missing`
-//   live.json                what there is of all that, and where it differs from the files
+//   inline-acls/<number>     a list in the configuration itself that differs in memory
+//   certificates.json        fingerprints, because HAProxy does not give out certificates. The
+//                            manifest's `missing` names those that no file has
+//   ../live.json             the index of all this, and how it differs from the files
 //
-// Everything is read at once, right after the cut, into a file without a name, and given from
-// there: HAProxy ends the connection of whoever does not read. A reload meanwhile begins it anew.
-// Of each object only its name and its place stay in memory.
+// Everything is read right after the cut into an unnamed file and served from there, because
+// HAProxy closes connections of slow readers. If HAProxy is reloaded during this, reading starts
+// again. Only the name and position of each object stay in memory.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@
 
 namespace holdfast::haproxy {
 
-// One object in memory that differs from what stands on disk.
+// An object in memory that differs from the files.
 struct Drift {
   std::string object;  // "map", "acl", "certificate", "server", "configuration"
   std::string name;
@@ -46,19 +46,19 @@ class LiveState {
  public:
   struct Options {
     const Settings* settings = nullptr;
-    std::string state_dir;  // where the file without a name is made
+    std::string state_dir;  // where the unnamed file is created
     const Clock* clock = nullptr;
   };
 
-  // `options.settings->socket` is set. Never fails as a whole, but for a stop and for what the
-  // state directory refuses: what cannot be had is missing, and where HAProxy does not run the
-  // state is cold.
+  // Fails only if it is stopped or the state directory is full. What cannot be read is reported as
+  // missing; if HAProxy does not run, the state is cold. REQUIRES: `options.settings->socket` is
+  // set.
   static Result<LiveState> Take(const Options& options, std::stop_token stop);
 
-  // HAProxy does not run, so that there is nothing but files.
+  // HAProxy does not run, so there are only files.
   bool is_cold() const { return is_cold_; }
   std::uint64_t bytes() const { return bytes_; }
-  // Below `prefix`, as BackupSession::Next(). The object outlives what it gives.
+  // Items below `prefix`, as from BackupSession::Next(). The object outlives them.
   Result<std::optional<Item>> Next(const std::string& prefix);
   const std::vector<Drift>& drift() const { return drift_; }
   void Describe(Manifest& manifest) const;
@@ -83,7 +83,7 @@ class LiveState {
   std::vector<std::string> warnings_;
 };
 
-// Servers that are not as the configuration has them.
+// Servers that differ from the configuration.
 std::vector<Drift> DriftOfServers(const std::vector<ServerState>& servers,
                                   const ConfiguredServers& configured);
 

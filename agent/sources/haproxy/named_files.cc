@@ -1,4 +1,4 @@
-// From names to files, and names replaced: the two things one does with a followed configuration.
+// Uses of a followed configuration: collects the files that it names, and replaces the names.
 
 #include <algorithm>
 #include <set>
@@ -110,8 +110,8 @@ class Collector {
     if (!found) CollectFile(path, origin);
   }
 
-  // What HAProxy looks for beside a certificate (ssl-load-extra-files), also with the extension
-  // taken off first (ssl-load-extra-del-ext).
+  // Files that HAProxy looks for beside a certificate (ssl-load-extra-files), also after removing
+  // its extension (ssl-load-extra-del-ext).
   bool TakeWithExtras(const std::string& path, const NamedFiles::Origin& origin) {
     if (space_.Type(path) != FileType::kFile) return false;
     Take(path, origin);
@@ -140,8 +140,8 @@ class Collector {
     }
   }
 
-  // "/usr/share/haproxy-lua/?.lua": everything below the directory before the question mark may be
-  // asked for by a script.
+  // "/usr/share/haproxy-lua/?.lua": a script may load anything below the directory before the
+  // question mark.
   void CollectModules(const std::string& pattern, const NamedFiles::Origin& origin) {
     std::string directory = ParentPath(pattern.substr(0, pattern.find('?')));
     if (space_.Type(directory) != FileType::kDirectory) return;
@@ -159,7 +159,7 @@ class Collector {
     if (!added && origin.required) entry->second.required = true;
   }
 
-  // Something named is not there. Under a condition it may never be asked for.
+  // Reports a named file that cannot be saved. Under a condition, HAProxy may never need it.
   void Lack(const std::string& path, const NamedFiles::Origin& origin, const std::string& reason,
             const std::string& remedy) {
     if (!lacking_.insert(path).second) return;
@@ -176,7 +176,7 @@ class Collector {
   std::set<std::string> lacking_;
 };
 
-// The words of one place of a line with their names replaced, as they are to be written.
+// Encodes the words of one place of a line, with names replaced.
 std::string EncodePlace(const std::vector<Word>& words, std::size_t first, std::size_t last,
                         const std::map<std::size_t, std::string>& texts, bool is_crt_list) {
   std::string encoded;
@@ -192,7 +192,7 @@ std::string EncodePlace(const std::vector<Word>& words, std::size_t first, std::
 std::string RewriteLine(std::string_view line, const std::vector<Word>& words,
                         const std::vector<std::pair<const NamedPath*, std::string>>& names,
                         bool is_crt_list) {
-  // The decoded words after replacement, from the right so that earlier ranges stay valid.
+  // The decoded words after replacement. Works from the right, so that earlier ranges stay valid.
   std::map<std::size_t, std::string> texts;
   std::vector<std::pair<const NamedPath*, std::string>> ordered = names;
   std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) {
@@ -236,11 +236,11 @@ std::string RewriteNames(const ConfigFile& file,
   std::map<int, std::vector<std::pair<const NamedPath*, std::string>>> by_line;
   for (const NamedPath& name : file.names) {
     auto words = file.lines.find(name.line);
-    // Names that stand nowhere, and such as nobody can tell, stay as they are.
+    // Names that are in no word, or that have unset variables, stay as they are.
     if (words == file.lines.end() || name.word >= words->second.size() || !name.unset.empty()) {
       continue;
     }
-    // Also a name that stays is written out in full: base directories may not hold for a copy.
+    // A name that does not change is written in full too: base directories may not apply to a copy.
     by_line[name.line].emplace_back(&name, replacement(name));
   }
   std::string rewritten;

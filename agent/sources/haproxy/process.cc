@@ -28,13 +28,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A large configuration is parsed, names resolved, before the new worker is there.
+// HAProxy parses the configuration and resolves names before it starts the new worker.
 constexpr std::chrono::seconds kReloadTimeout{60};
 constexpr std::chrono::seconds kReadyTimeout{20};
 constexpr milliseconds kLookAgain{20};
 // A worker that cannot start (its user or chroot is missing) ends within this time.
 constexpr milliseconds kSettle{500};
-constexpr milliseconds kVerdict{2'000};  // from a worker's end to the master's word about it
+constexpr milliseconds kVerdict{2'000};  // from a worker's end to the master's report of it
 
 template <typename Number>
 std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
@@ -44,7 +44,7 @@ std::optional<Number> ParseNumber(std::string_view text, int base = 10) {
   return number;
 }
 
-// Empty when the file cannot be read: the process has gone, or is not ours.
+// Empty if the file cannot be read: the process has ended, or belongs to another user.
 std::string ReadProc(pid_t pid, std::string_view name) {
   Result<Bytes> content = ReadWholeFile(fmt::format("/proc/{}/{}", pid, name));
   return content ? std::string(AsText(*content)) : std::string();
@@ -56,7 +56,7 @@ std::string CommandName(pid_t pid) {
   return name;
 }
 
-// Fields of /proc/PID/stat from the third, which follows the name in parentheses.
+// Fields of /proc/PID/stat from the third on, which follows the name in parentheses.
 std::vector<std::string> StatFields(pid_t pid) {
   std::string stat = ReadProc(pid, "stat");
   std::vector<std::string> fields;
@@ -71,7 +71,7 @@ std::vector<std::string> StatFields(pid_t pid) {
   return fields;
 }
 
-// Whether SIGUSR2 is in one of the sets of signals in /proc/PID/status, e.g. "SigCgt".
+// Whether SIGUSR2 is in a signal set of /proc/PID/status, e.g. "SigCgt".
 bool HasReloadSignal(const std::string& status, std::string_view set) {
   std::size_t at = status.find(fmt::format("{}:\t", set));
   if (at == std::string::npos) return false;
@@ -81,21 +81,21 @@ bool HasReloadSignal(const std::string& status, std::string_view set) {
   return signals && ((*signals >> (SIGUSR2 - 1)) & 1U) != 0;
 }
 
-// A master re-executes itself at SIGUSR2; any other HAProxy process would die of it. While a master
-// starts anew it keeps the signal blocked.
+// A master re-executes itself on SIGUSR2, which would kill any other HAProxy process. While a
+// master restarts, it blocks the signal.
 bool HandlesReloadSignal(pid_t pid) {
   std::string status = ReadProc(pid, "status");
   return HasReloadSignal(status, "SigCgt") || HasReloadSignal(status, "SigBlk");
 }
 
-// Not one that still starts anew, e.g. after a configuration that it refused: while it does, it
-// ignores the signal, and what is sent is lost (HAProxy 2.6: 12 of 12 times).
+// False for a master that is still restarting, e.g. after a configuration that it refused. It
+// ignores the signal then, and the reload is lost (HAProxy 2.6: 12 of 12 times).
 bool IsReadyToReload(pid_t pid) {
   std::string status = ReadProc(pid, "status");
   return HasReloadSignal(status, "SigCgt") && !HasReloadSignal(status, "SigBlk");
 }
 
-// The kernel may be built without task/*/children, so parents are asked for instead.
+// Searches by parent, because the kernel may be built without task/*/children.
 std::vector<Worker> Workers(pid_t master) {
   std::vector<Worker> workers;
   std::string name = CommandName(master);
@@ -105,8 +105,8 @@ std::vector<Worker> Workers(pid_t master) {
     std::optional<pid_t> pid = ParseNumber<pid_t>(entry->d_name);
     if (!pid) continue;
     std::vector<std::string> fields = StatFields(*pid);
-    // state, ppid, ...; starttime is field 22. A zombie runs no more. Programs of the master's
-    // ("program" sections) have other names.
+    // state, ppid, ...; starttime is field 22. Zombies do not count. Programs that the master
+    // starts ("program" sections) have other names.
     if (fields.size() < 20 || fields[1] != std::to_string(master)) continue;
     if (fields[0] == "Z" || CommandName(*pid) != name) continue;
     workers.push_back({*pid, ParseNumber<std::uint64_t>(fields[19]).value_or(0)});
@@ -137,14 +137,14 @@ Result<Fd> OpenPid(pid_t pid) {
   return Fd(static_cast<int>(fd));
 }
 
-// True when one of the processes ended before the time was over.
+// Whether one of the processes ends within `time`.
 bool EndsWithin(std::initializer_list<int> pid_fds, milliseconds time) {
   std::vector<pollfd> polled;
   for (int fd : pid_fds) polled.push_back({fd, POLLIN, 0});
   return ::poll(polled.data(), polled.size(), static_cast<int>(time.count())) > 0;
 }
 
-// Sends one command to the master and reads its answer to the end.
+// Sends one command to the master and reads the whole answer.
 Result<std::string> AskMaster(const std::string& path, std::string_view command, const Clock& clock,
                               const std::stop_token& stop) {
   HF_ASSIGN(Fd fd, ConnectSocket(path));
@@ -161,7 +161,7 @@ Result<std::string> AskMaster(const std::string& path, std::string_view command,
     pollfd polled{fd.get(), POLLIN, 0};
     if (::poll(&polled, 1, static_cast<int>(kLookAgain.count())) == 0) continue;
     Result<std::size_t> length = ReadSome(fd.get(), buffer, path);
-    // Older masters close the connection without a word when they start anew.
+    // Older masters close the connection without an answer when they restart.
     if (!length || *length == 0) return answer;
     answer += AsText(ByteView(buffer).first(*length));
   }
@@ -207,8 +207,7 @@ Result<pid_t> PidFromFile(const std::string& path) {
   }
   std::string name = CommandName(*pid);
   if (name.empty()) return 0;
-  // A file that outlived its process may name another one by now. "hapee" is the enterprise
-  // edition.
+  // A stale file may name another process. "hapee" is the enterprise edition.
   if (name.find("haproxy") == std::string::npos && name.find("hapee") == std::string::npos) {
     return Fail(
         ErrorCode::kInvalidArgument,
@@ -221,7 +220,7 @@ Result<pid_t> PidFromFile(const std::string& path) {
 Result<pid_t> PidOfSocket(const std::string& path) {
   Result<Fd> fd = ConnectSocket(path);
   if (!fd) {
-    // No socket, or nobody behind it.
+    // No socket, or no process listens on it.
     ErrorCode code = fd.error().code();
     if (code == ErrorCode::kNotFound || code == ErrorCode::kUnavailable) return 0;
     return Fail(std::move(fd).error());
@@ -302,7 +301,7 @@ Result<void> Process::Reload(const ProcessState& before, std::stop_token stop) c
       return {};
     case ReloadMethod::Via::kMasterSocket: {
       HF_ASSIGN(std::string answer, AskMaster(method_.target, "reload", clock_, stop));
-      // Since 2.7 the answer says how it went; a refusal is one by privilege.
+      // Since 2.7 the answer is the outcome. Before, it can only be a refusal for lack of rights.
       if (answer.starts_with("Success=1")) return {};
       if (answer.find_first_not_of(" \n\r") == std::string::npos) return {};
       return Fail(ErrorCode::kUnavailable, fmt::format("HAProxy did not reload: {}", answer));
@@ -331,8 +330,8 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
   };
   if (!master) return gone();
   std::vector<Worker> known = before.workers;
-  std::optional<Worker> ended;  // a new child that is gone again
-  Instant verdict{};            // until when the master may still say what that means
+  std::optional<Worker> ended;  // a new child that has ended
+  Instant verdict{};            // deadline for the master's report on it
   for (;;) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "stopped by request");
     for (const Worker& worker : Workers(before.master)) {
@@ -340,7 +339,7 @@ Result<void> Process::AwaitReload(const ProcessState& before, const std::stop_to
       Result<Fd> fd = OpenPid(worker.pid);
       if (fd && !EndsWithin({master->get(), fd->get()}, kSettle)) return {};
       if (EndsWithin({master->get()}, milliseconds(0))) return gone();
-      // Perhaps no worker but a helper of the master's, perhaps one that it replaces.
+      // Perhaps not a worker but a helper of the master, or a worker that it replaces.
       known.push_back(worker);
       if (!ended) verdict = clock_.Monotonic() + kVerdict;
       ended = worker;

@@ -1,4 +1,4 @@
-// The running HAProxy: finding its master process, having it reload, and seeing that it did.
+// The running HAProxy: finds its master process, reloads it, and verifies the reload.
 //
 // Source: HAProxy management guide 2.6, sections 4 (stopping and restarting) and 9.4 (master CLI);
 // proc(5). Only master-worker mode (-W, -Ws) can be reloaded in place.
@@ -19,7 +19,7 @@
 
 namespace holdfast::haproxy {
 
-// One worker; a pid alone may be used again.
+// A worker. A pid alone could be reused.
 struct Worker {
   pid_t pid = 0;
   std::uint64_t started = 0;  // clock ticks since boot
@@ -29,9 +29,8 @@ struct Worker {
 struct ProcessState {
   bool is_running = false;
   pid_t master = 0;
-  std::vector<Worker> workers;  // current and leaving ones
-  std::optional<long>
-      failed_reloads;  // as the master counts them; unknown where it may not be read
+  std::vector<Worker> workers;         // current workers and leaving ones
+  std::optional<long> failed_reloads;  // as counted by the master; nullopt if it may not be read
 };
 
 class Process {
@@ -39,19 +38,19 @@ class Process {
   // `clock` outlives the object.
   Process(ReloadMethod method, const Clock& clock) : method_(std::move(method)), clock_(clock) {}
 
-  // Not running is no error. kNotFound: no such unit. kUnsupported: it runs, but not in
-  // master-worker mode. kDenied: it may not be signalled by this user.
+  // Succeeds also if HAProxy does not run. kNotFound: no such unit. kUnsupported: it runs, but not
+  // in master-worker mode. kDenied: this user may not signal it.
   Result<ProcessState> Look(std::stop_token stop) const;
 
-  // Has the master take its configuration anew, once it has started itself. An error carries what
-  // HAProxy or systemd said.
+  // Waits until the master has started, then makes it reload its configuration. Errors contain what
+  // HAProxy or systemd printed.
   Result<void> Reload(const ProcessState& before, std::stop_token stop) const;
 
-  // Waits until a worker that was not there in `before` has run for a moment. kTimedOut,
-  // or kUnavailable when the master has gone or kept its old configuration.
+  // Waits until a worker that is not in `before` has run for a moment. kTimedOut; kUnavailable if
+  // the master has ended or kept its old configuration.
   Result<void> AwaitReload(const ProcessState& before, const std::stop_token& stop) const;
 
-  // Starts it where systemd can; kUnsupported otherwise.
+  // Starts HAProxy through systemd; kUnsupported for other reload methods.
   Result<void> Start(std::stop_token stop) const;
 
  private:

@@ -23,7 +23,7 @@ namespace holdfast::haproxy {
 
 namespace {
 
-// Left free on every file system, for names, attributes and whoever else writes.
+// Kept free on every file system, for names, attributes and other writers.
 constexpr std::uint64_t kSpareBytes = 1U << 20;
 
 std::string Join(const std::string& directory, const std::string& name) {
@@ -32,7 +32,6 @@ std::string Join(const std::string& directory, const std::string& name) {
 
 bool IsPlain(NodeType type) { return type == NodeType::kFile || type == NodeType::kSymlink; }
 
-// Reads `reader` and the live file side by side.
 Result<bool> SameContent(ByteReader& reader, const std::string& path) {
   HF_ASSIGN(Fd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
   std::array<std::uint8_t, 65536> wanted{};
@@ -153,7 +152,7 @@ class Planner {
     return SameContent(*reader, path);
   }
 
-  // A certificate or configuration that came later would be loaded beside the restored ones.
+  // HAProxy would load certificates and configuration files that were added later: removes them.
   Result<void> FindForeign(const std::vector<std::string>& directories, bool config_only) {
     LiveFiles live;
     for (const std::string& directory : directories) {
@@ -194,7 +193,7 @@ class Planner {
   RestorePlan plan_;
 };
 
-// Calls `visit` for `path` of the snapshot and, of a directory, for all below it, parents first.
+// Calls `visit` for `path` of the snapshot and everything below it, parents first.
 Result<void> ForEach(
     SnapshotView& view, const std::string& prefix, const std::string& path,
     const Attributes& attributes,
@@ -297,8 +296,8 @@ Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view) {
 }
 
 Result<void> FillMirror(const RestorePlan& plan, SnapshotView& view, const std::string& mirror) {
-  // Known paths first: absolute symlinks among them must stay inside the mirror.
-  std::map<std::string, std::pair<Attributes, std::string>> entries;  // path -> where it lies
+  // Collects all paths first: absolute symlinks between them must stay inside the mirror.
+  std::map<std::string, std::pair<Attributes, std::string>> entries;  // path -> its real place
   for (const std::string& path : plan.unchanged) {
     HF_ASSIGN(Attributes attributes, filetree::ReadAttributes(path));
     entries[path] = {attributes, path};

@@ -1,5 +1,4 @@
-// What a restore in place would change on this host: the snapshot's files compared with the live
-// ones.
+// Plans a restore in place: compares the snapshot's files with the live ones.
 #pragma once
 
 #include <cstdint>
@@ -20,35 +19,34 @@ namespace holdfast::haproxy {
 struct Target {
   enum class Action : std::uint8_t { kReplace, kAdd, kRemove };
   Action action = Action::kReplace;
-  std::string path;       // absolute, without symlinks on the way
-  Attributes attributes;  // of the new state; a directory stands for all below it (kAdd)
-  std::string staged;     // set by whoever stages
-  bool is_named = false;  // the live configuration names it: a safety snapshot has the old state
+  std::string path;       // absolute, without symlinks in its directories
+  Attributes attributes;  // of the new state; a directory includes everything below it (kAdd)
+  std::string staged;     // set when it is staged
+  bool is_named = false;  // in the live configuration, so a safety snapshot has the old state
 };
 
 struct RestorePlan {
-  std::string prefix;  // where the files lie in the snapshot
+  std::string prefix;  // where the files are in the snapshot
   std::vector<Target> targets;
-  std::vector<std::string> unchanged;  // files and symlinks that are already as in the snapshot
-  std::vector<std::string> skipped;    // in words: what is never put back, e.g. sockets
+  std::vector<std::string> unchanged;  // files and symlinks that match the snapshot
+  std::vector<std::string> skipped;    // what is never restored, e.g. sockets; in words
   std::set<std::string> removed;       // paths of kRemove
 };
 
-// `keep_others`: files that the snapshot does not have are not removed. Nothing outside `scope` is
-// in the plan.
-// Compares content and attributes; owners only when run as root, who alone can set them.
-// kAlreadyExists where a directory stands for a file or a file, or a symlink, for a directory;
-// kNotFound where a directory that `scope` does not have would have to be made.
+// Compares content and attributes; owners only as root, because only root can set them. Nothing
+// outside `scope` is in the plan. `keep_others`: do not remove files that the snapshot does not
+// have. kAlreadyExists if a directory is in the place of a file or symlink, or the reverse;
+// kNotFound if a directory outside `scope` would have to be created.
 Result<RestorePlan> PlanRestore(SnapshotView& view, const std::string& prefix, const Survey& live,
                                 const RestoreScope& scope, bool keep_others, std::stop_token stop);
-// Tells each change of the plan, for a dry run.
+// Passes each change of the plan to `visit`, for a dry run.
 Result<void> TellChanges(const RestorePlan& plan, SnapshotView& view, const ChangeVisitor& visit);
 
-// Rights on, and space in, the directories of all targets. kDenied and kNoSpace name them.
+// Checks permissions and space in the directories of all targets. kDenied and kNoSpace name them.
 Result<void> CheckRoom(const RestorePlan& plan, SnapshotView& view);
 
-// Makes `mirror` show the planned state: below it each of the snapshot's paths leads to its staged
-// or unchanged file.
+// Makes `mirror` show the planned state: below it, each path of the snapshot leads to its staged or
+// unchanged file.
 Result<void> FillMirror(const RestorePlan& plan, SnapshotView& view, const std::string& mirror);
 
 }  // namespace holdfast::haproxy

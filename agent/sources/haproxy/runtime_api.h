@@ -1,9 +1,9 @@
-// Asks a running HAProxy on a UNIX socket: one of a worker ("stats socket") or the master's (-S),
-// which passes questions on to each of its workers.
+// A client for HAProxy's runtime API on a UNIX socket: a worker's ("stats socket"), or the master's
+// (-S), which forwards commands to each of its workers.
 //
-// Source: HAProxy management guide 2.6, sections 9.3 and 9.4. One question per connection: an
-// answer ends with an empty line and the end of the connection, so that one that broke off is
-// known.
+// Source: HAProxy management guide 2.6, sections 9.3 and 9.4. One command per connection: a
+// complete answer ends with an empty line and the end of the connection, so a truncated one is
+// detected.
 #pragma once
 
 #include <sys/types.h>
@@ -26,28 +26,29 @@ namespace holdfast::haproxy {
 
 class RuntimeApi {
  public:
-  // Of an answer, from one piece of it to the next.
+  // The longest wait for the next piece of an answer.
   static constexpr std::chrono::seconds kPatience{10};
-  // No answer's line is as long; HAProxy's own buffer has 16 KiB.
+  // No line of an answer is this long: HAProxy's own buffer has 16 KiB.
   static constexpr std::size_t kLineBytesMax = std::size_t{1} << 20;
 
-  // Finds out whose socket it is, and its level. `clock` outlives it. kNotFound and kUnavailable as
-  // ConnectSocket(); kUnsupported: what listens there is no HAProxy that we know.
+  // Finds out whose socket it is, and its level. `clock` outlives the object. kNotFound and
+  // kUnavailable as ConnectSocket(); kUnsupported if the listener is not a known HAProxy.
   static Result<RuntimeApi> Open(std::string path, const Clock& clock, std::stop_token stop);
 
   bool is_master() const { return is_master_; }
-  // The process ids to ask on the master's socket; 0, once, on a worker's own, which is whoever
-  // answers there.
+  // The process ids to address on the master's socket. On a worker's own socket a single 0, for the
+  // process that answers there.
   const std::vector<pid_t>& workers() const { return workers_; }
   // "user", "operator" or "admin".
   const std::string& level() const { return level_; }
   bool MayOperate() const { return level_ != "user"; }
 
   using Line = std::function<Result<void>(std::string_view line)>;
-  // Gives each line of the answer without its end, as it comes. kUnavailable when the answer breaks
-  // off or the worker has gone, kTimedOut, kCorrupt for a line beyond the limit, or `line`'s error.
+  // Passes each line of the answer to `line` as it arrives, without its line feed. kUnavailable if
+  // the answer is truncated or the worker ended, kTimedOut, kCorrupt for a line beyond the limit,
+  // or the error of `line`.
   Result<void> Ask(pid_t worker, std::string_view command, const Line& line) const;
-  // All of it, each line with a line feed; kCorrupt when it is larger than `bytes_max`.
+  // The whole answer, each line with a line feed; kCorrupt if it is larger than `bytes_max`.
   Result<std::string> AskText(pid_t worker, std::string_view command,
                               std::size_t bytes_max = std::size_t{1} << 20) const;
 
@@ -64,8 +65,8 @@ class RuntimeApi {
   std::string level_;
 };
 
-// kNotFound: there is no socket; kUnavailable: nobody listens on it; kTimedOut: whoever does takes
-// no more connections.
+// kNotFound: no such socket. kUnavailable: no process listens on it. kTimedOut: the listener
+// accepts no more connections.
 Result<Fd> ConnectSocket(const std::string& path,
                          std::chrono::milliseconds patience = RuntimeApi::kPatience);
 

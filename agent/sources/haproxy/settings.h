@@ -1,4 +1,4 @@
-// The options of a HAProxy source, typed.
+// Options of a HAProxy source.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 
 namespace holdfast::haproxy {
 
-// How a running HAProxy is told to take its new configuration.
+// How to make a running HAProxy load its new configuration.
 struct ReloadMethod {
   enum class Via : std::uint8_t { kSystemd, kPidFile, kMasterSocket };
   Via via = Via::kSystemd;
-  std::string target;  // the unit; the pid file's or the socket's path
+  std::string target;  // the unit, or the path of the pid file or socket
 
   // "systemd:UNIT", "pidfile:FILE", "master:SOCKET". kInvalidArgument for anything else.
   static Result<ReloadMethod> Parse(std::string_view text);
@@ -26,21 +26,21 @@ struct ReloadMethod {
 };
 
 struct Settings {
-  std::vector<std::string> config;  // absolute files and directories, as after -f
+  std::vector<std::string> config;  // absolute files and directories, as given with -f
   std::optional<ReloadMethod> reload;
-  std::string socket;  // of the runtime API; empty: what only the process knows is not saved
+  std::string socket;  // of the runtime API; empty: runtime state is not saved
   std::string binary = "haproxy";
   std::vector<std::string> files;  // further absolute paths to save
   bool missing_is_failure = false;
-  Variables environment;         // of HAProxy, where its configuration uses variables
+  Variables environment;         // of HAProxy, if its configuration uses variables
   std::string environment_file;  // empty: none
-  std::string directory = "/";   // where HAProxy runs
+  std::string directory = "/";   // HAProxy's working directory
 
   FollowOptions Follow() const { return {config, directory, environment}; }
 };
 
 config::Schema SettingsSchema();
-// Reads the environment file too; kNotFound or kDenied when it cannot be read.
+// Also reads the environment file; kNotFound or kDenied if it cannot be read.
 Result<Settings> ReadSettings(const config::Values& values);
 
 }  // namespace holdfast::haproxy

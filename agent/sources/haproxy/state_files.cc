@@ -18,7 +18,7 @@ namespace holdfast::haproxy {
 
 namespace {
 
-constexpr unsigned kMode = 0600;  // HAProxy reads it before it gives up its rights
+constexpr unsigned kMode = 0600;  // HAProxy reads it before it drops its privileges
 
 bool Exists(const std::string& path) {
   struct stat status {};
@@ -45,13 +45,13 @@ Result<void> Remove(const std::string& path) {
 
 StateFiles::StateFiles(std::vector<StateFile> files, std::string id) : id_(std::move(id)) {
   for (StateFile& file : files) {
-    // Where symlinks lead, there the file is exchanged.
+    // The file that symlinks lead to is replaced.
     file.path = ResolvedPaths(file.path).back();
     const auto same = std::ranges::find(files_, file.path, &StateFile::path);
     if (same == files_.end()) {
       files_.push_back(std::move(file));
     } else if (same->backend != file.backend) {
-      same->backend.clear();  // one file for several; HAProxy takes of it what it needs
+      same->backend.clear();  // one file for several backends; HAProxy picks what it needs
     }
   }
 }

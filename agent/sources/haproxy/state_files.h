@@ -1,8 +1,7 @@
-// The files from which HAProxy loads its servers' state when it starts, given another content for
-// as long as a reload takes. What was there before lies beside meanwhile, under a name that begins
-// with
-// ".holdfast-" and that the path and the restore's id alone decide: whoever ends the restore, also
-// after a crash, puts it back.
+// The files from which HAProxy loads server state when it starts. They get other content for the
+// duration of a reload. The former file is set aside in the same directory, under a name that
+// begins with ".holdfast-" and depends only on the path and the restore's id, so that recovery
+// after a crash can put it back.
 #pragma once
 
 #include <string>
@@ -21,16 +20,16 @@ class StateFiles {
   StateFiles(std::vector<StateFile> files, std::string id);
 
   bool empty() const { return files_.empty(); }
-  // Whole paths, without symlinks on the way.
+  // The paths, with all symlinks resolved.
   std::vector<std::string> paths() const;
 
-  // Each gets what `state`, as `show servers state` has it, says of its servers. After an error
-  // TakeBack() is due.
+  // Writes to each file the rows of its servers in `state`, the output of `show servers state`.
+  // After an error, call TakeBack().
   Result<void> Put(std::string_view state) const;
-  // Undoes Put(), whoever did it. Nothing to do where nobody did.
+  // Undoes Put(), also one of an earlier process. Does nothing if there was no Put().
   Result<void> TakeBack() const;
 
-  // The rows of one backend, with the two lines above them.
+  // The rows of one backend, with the two header lines.
   static std::string OfBackend(std::string_view state, std::string_view backend);
 
  private:

@@ -39,7 +39,7 @@ Survey TakeSurvey(const Settings& settings) {
   auto resolve = [&](const std::vector<std::string>& paths) {
     std::set<std::string> directories;
     for (const std::string& path : paths) {
-      // The symlinks that lead to a directory are part of the configuration like any file.
+      // Symlinks that lead to a directory belong to the configuration like any file.
       std::vector<std::string> resolved = ResolvedPaths(path);
       directories.insert(resolved.back());
       resolved.pop_back();

@@ -1,5 +1,5 @@
-// What belongs to a HAProxy on this host: every file that its configuration names, wherever
-// symlinks lead, and what the source names beside.
+// The files of a HAProxy on this host: every file that its configuration names, the symlinks on the
+// way, and files that the source names.
 #pragma once
 
 #include <map>
@@ -13,13 +13,13 @@
 namespace holdfast::haproxy {
 
 struct Survey {
-  // Paths to save, ascending, without symlinks on the way to them; a directory stands for all below
-  // it. Only such as exist.
+  // Existing paths to save, ascending, without symlinks in their directories. A directory includes
+  // everything below it.
   std::vector<std::string> roots;
-  // The directives behind the roots, for messages; not every root has one.
+  // The directives that name the roots, for messages. Not every root has one.
   std::map<std::string, std::string> places;
-  // Directories that HAProxy loads whole, without symlinks: of certificates, and after -f, where
-  // only names in ".cfg" count.
+  // Directories that HAProxy loads completely, with symlinks resolved: those with certificates, and
+  // those given with -f, of which only names ending in ".cfg" count.
   std::vector<std::string> certificate_directories;
   std::vector<std::string> config_directories;
   std::vector<Missing> missing;

@@ -1,4 +1,4 @@
-// Flags on a command line as programs written in Go take them.
+// Command line flags in the syntax of Go's flag packages.
 #pragma once
 
 #include <map>
@@ -10,14 +10,14 @@
 
 namespace holdfast::host {
 
-// "--name=value", "--name value", and "--name", which is "true"; one dash does as well. Ends at
-// "--". Of what is there twice the last counts; what is no flag is left out.
+// Parses "--name=value", "--name value" and "--name" (which means "true"); one dash works too.
+// Stops at "--". The last of several values counts. Skips other arguments.
 std::map<std::string, std::string, std::less<>> ParseFlags(std::span<const std::string> arguments);
 
-// Parts of a list in one text, without blanks around them; empty ones are left out.
+// Splits a list and trims its elements; skips empty ones.
 std::vector<std::string> SplitList(std::string_view text, char separator = ',');
 
-// A URL as far as one names a server: "https://host:1234/path". Nothing is unescaped.
+// The parts of "https://host:1234/path". Nothing is unescaped.
 struct ServerUrl {
   std::string scheme;
   std::string host;  // an IPv6 address without its brackets; may be empty
@@ -26,7 +26,7 @@ struct ServerUrl {
 
   // Nullopt without "://".
   static std::optional<ServerUrl> Parse(std::string_view text);
-  // Whether a server that listens there does so on every address of this host.
+  // Whether a server that listens on this address listens on all addresses of the host.
   bool IsWildcard() const { return host.empty() || host == "0.0.0.0" || host == "::"; }
   // "host:port", an IPv6 address in brackets.
   std::string Address() const;

@@ -1,4 +1,4 @@
-// Paths of this host, as services are told them.
+// Helpers for paths in the options of services.
 #pragma once
 
 #include <string>
@@ -7,8 +7,9 @@ namespace holdfast::host {
 
 // Symlinks are followed.
 bool IsRegularFile(const std::string& path);
-std::string WithoutSlashes(std::string path);  // at the end
-// `path` as meant by who runs in `directory`.
+// Removes trailing slashes.
+std::string WithoutSlashes(std::string path);
+// `path` for a process that runs in `directory`.
 std::string AbsoluteIn(const std::string& directory, const std::string& path);
 
 }  // namespace holdfast::host

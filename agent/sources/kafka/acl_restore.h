@@ -1,4 +1,4 @@
-// Which rights a restore brings along.
+// Chooses the ACLs that a restore creates.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace holdfast::kafka {
 
 struct ChosenAcls {
   std::vector<rdkafka::AclBinding> bindings;
-  std::uint64_t left_out = 0;  // that are of other things
+  std::uint64_t left_out = 0;  // ACLs of other resources
 };
 
-// All of them; but where only some topics are restored, only those of these very topics: nobody
-// expects others to get rights. A topic's own are of its new name.
+// Chooses all stored ACLs. If the request names topics, chooses only the ACLs of exactly these
+// topics, so that no other rights are granted. An ACL of a renamed topic gets the new name.
 ChosenAcls ChooseAcls(const std::vector<AclFacts>& stored, const std::vector<StoredTopic>& topics,
                       const RestoreRequest& request);
 

@@ -1,12 +1,12 @@
-// Saves a cluster, or of one that several nodes save at once what is this node's part.
+// Backs up a cluster, or one node's part of a cluster that several nodes back up together.
 //
-// Groups are asked for first, and positions fixed afterwards, so that no group stands behind the
-// records that are saved. Each partition is saved up to where its transactions were closed when it
-// was cut; partitions are independent of each other, in Kafka as here.
+// Reads the groups before it fixes the positions, so that no committed offset is past the saved
+// records. Each partition is saved up to its last stable offset at the cut. Partitions are
+// independent of each other, as they are in Kafka.
 //
-// A node's own partitions are those that the broker beside it leads when the session is prepared.
-// What no part of the run has whole in the end is kRest's to save: those that moved meanwhile,
-// those of brokers without an agent, and those that could not be read.
+// With kLead and kShards, a session saves the partitions that the local broker leads when the
+// session is prepared. kRest saves whatever no other part has completely: partitions that moved in
+// the meantime, partitions of brokers without an agent, and partitions that could not be read.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +20,12 @@
 
 namespace holdfast::kafka {
 
-// Everything referred to outlives the session.
+// All references must outlive the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// The broker on this node: as its log directories say, or else the one that is the only bootstrap
-// server. nullopt: neither tells.
+// The id of this node's broker: from the log directories, or else the broker that is the only
+// bootstrap server. nullopt if neither identifies it.
 std::optional<std::int32_t> OwnBroker(const LogDirectories& directories,
                                       const rdkafka::Cluster& cluster);
 

@@ -36,7 +36,7 @@ std::string_view TrimBlanks(std::string_view text) {
   return text;
 }
 
-// Collects paths of regular files that are there.
+// Collects the paths that are existing regular files.
 class FileSet {
  public:
   void Add(std::string_view path) {
@@ -50,7 +50,8 @@ class FileSet {
   std::set<std::string> paths_;
 };
 
-// "-Dname=/a/file", "-javaagent:/a/program.jar=7071:/a/file"; a program comes with its package.
+// Adds the file of "-Dname=/a/file" or "-javaagent:/a/program.jar=7071:/a/file". Jars are not
+// added, because packages install them.
 void AddNamedInArgument(std::string_view argument, FileSet& files) {
   const bool is_property = argument.starts_with("-D");
   if (!is_property && !argument.starts_with("-javaagent:")) return;
@@ -61,7 +62,7 @@ void AddNamedInArgument(std::string_view argument, FileSet& files) {
   if (!value.ends_with(kJarEnding)) files.Add(value);
 }
 
-// A value that is a file's path, or names one for a provider of secrets: "${file:/a/file:name}".
+// Adds a value that is a path, and the path in a config provider's "${file:/a/file:name}".
 void AddNamedInValue(std::string_view value, FileSet& files) {
   files.Add(value);
   constexpr std::string_view kProvider = "${file:";
@@ -77,7 +78,7 @@ bool IsWanted(std::string_view variable) {
                              [&](std::string_view name) { return variable.starts_with(name); });
 }
 
-// "3.9.1" of "libs/kafka_2.13-3.9.1.jar", which is the broker itself; empty for others.
+// Returns "3.9.1" for "libs/kafka_2.13-3.9.1.jar", the broker's own jar; empty for others.
 std::string_view VersionOfJar(std::string_view jar) {
   jar.remove_prefix(jar.rfind('/') + 1);
   const std::size_t dash = jar.find('-');
@@ -87,7 +88,8 @@ std::string_view VersionOfJar(std::string_view jar) {
   return jar.substr(dash + 1);
 }
 
-// Of all that is on a class path. Sources and tests may lie beside the broker, under longer names.
+// Finds the broker's version on a class path. Jars of its sources and tests may be in the same
+// directory and have longer names, so the shortest version wins.
 class VersionSearch {
  public:
   void Add(std::string_view jar) {
@@ -106,7 +108,7 @@ class VersionSearch {
   std::string found_;
 };
 
-// Whether it uses one of the directories, and is whoever may write there.
+// Whether the process uses one of the directories and may write there.
 bool Uses(const host::LocalProcess& process, const JavaProperties& properties,
           std::span<const std::string> log_dirs) {
   const std::vector<std::string> used = LogDirsOf(properties);

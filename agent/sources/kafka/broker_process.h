@@ -1,9 +1,9 @@
-// How this node's broker was started: what its command line says, what its environment tells
-// Kafka's scripts, and the files that these name. None of it is in the cluster, and without it no
-// broker comes back as it was.
+// Finds out how this node's broker was started: its command line, the environment variables of
+// Kafka's scripts, and the files that both name. The cluster has none of this, and the broker
+// cannot be recreated without it.
 //
-// Only read, from /proc. What a process says of itself is believed as far as whoever runs it may
-// write the broker's log directories anyway, or is root.
+// Only reads /proc. A process's claims are trusted only if it may write the broker's log
+// directories anyway: it runs as root or as their owner.
 #pragma once
 
 #include <map>
@@ -21,36 +21,35 @@ namespace holdfast::kafka {
 
 struct BrokerProcess {
   std::vector<std::string> command;
-  std::map<std::string, std::string> environment;  // what Kafka, Java and their scripts look at
-  std::string directory;                           // that it runs in
+  std::map<std::string, std::string> environment;  // variables of Kafka, Java and their scripts
+  std::string directory;                           // working directory
   std::string user;
-  std::string version;        // e.g. "3.9.1", as its class path says; empty: not known
-  std::string unit;           // of systemd, e.g. "kafka.service"; empty: none
-  std::string config;         // server.properties, absolute
-  JavaProperties properties;  // of it, as changed by --override on the command line
-  // Absolute paths that are there: the configuration, what it and the command line name, and the
-  // unit's files; sorted.
+  std::string version;        // e.g. "3.9.1", from its class path; empty: unknown
+  std::string unit;           // systemd unit, e.g. "kafka.service"; empty: none
+  std::string config;         // absolute path of server.properties
+  JavaProperties properties;  // its properties, with --override of the command line applied
+  // Absolute paths of existing files, sorted: the configuration, files that it and the command line
+  // name, and the files of the unit.
   std::vector<std::string> files;
   std::vector<std::string> warnings;
 };
 
-// The process that uses one of `log_dirs`. kNotFound where there is none, or its files cannot be
-// read.
+// Finds the process that uses one of `log_dirs`. kNotFound if none does or files cannot be read.
 Result<BrokerProcess> FindBrokerProcess(std::span<const std::string> log_dirs,
                                         const host::Places& places = {});
 
-// A broker, or a controller of KRaft, with its configuration; nullopt for what is neither. Errors
-// say why its configuration is not known.
+// The configuration of a broker or a KRaft controller. ReadBrokerConfig() returns nullopt for any
+// other process, and fails if the configuration cannot be read.
 struct BrokerConfig {
   std::string path;           // absolute
-  JavaProperties properties;  // as changed by --override on the command line
+  JavaProperties properties;  // with --override of the command line applied
 };
 Result<std::optional<BrokerConfig>> ReadBrokerConfig(const host::LocalProcess& process);
 
-// "process.json": stable as long as the broker is started the same way.
+// The content of "process.json". Deterministic for the same command line and environment.
 std::string EncodeBrokerProcess(const BrokerProcess& process);
 
-// Directories of log.dirs, or of log.dir, without trailing slashes.
+// The directories in log.dirs, or else log.dir, without trailing slashes.
 std::vector<std::string> LogDirsOf(const JavaProperties& properties);
 
 }  // namespace holdfast::kafka

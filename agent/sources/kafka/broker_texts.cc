@@ -9,18 +9,18 @@
 namespace holdfast::kafka {
 namespace {
 
-constexpr std::size_t kTopicNameMax = 249;   // so that "<name>-<partition>" is a file's name
+constexpr std::size_t kTopicNameMax = 249;   // so that "<name>-<partition>" is a valid file name
 constexpr std::size_t kTopicIdLetters = 22;  // 16 bytes in Base64
 constexpr std::size_t kShownMax = 80;
 
-// Of a stranger's text what an error may show.
+// The part of an untrusted text that an error message shows.
 std::string Shown(std::string_view text) { return Quote(text.substr(0, kShownMax)); }
 
 std::unexpected<Error> Refuse(std::string message) {
   return Fail(ErrorCode::kCorrupt, std::move(message));
 }
 
-// Written as Kafka writes it: no sign, no leading zero.
+// Parses a number as Kafka writes it: no sign, no leading zeros.
 template <typename T>
 std::optional<T> Number(std::string_view text) {
   T number{};
@@ -79,7 +79,7 @@ Result<std::string> ParseTopicId(std::string_view text) {
   if (!id.starts_with(kName) || !text.empty())
     return Refuse("it must have a version and a topic's id, and nothing else");
   id.remove_prefix(kName.size());
-  // Of the last letter four bits are beyond the sixteenth byte.
+  // The last letter has four bits that no longer belong to the 16 bytes; they must be 0.
   if (id.size() != kTopicIdLetters || !std::ranges::all_of(id, IsBase64UrlLetter) ||
       std::string_view("AQgw").find(id.back()) == std::string_view::npos)
     return Refuse(fmt::format("{} is not a topic's id", Shown(id)));

@@ -1,9 +1,8 @@
-// The small files that a broker keeps for itself: what its log directories say of themselves and of
-// their partitions, and its configuration.
+// Parsers for a broker's small text files in its log directories.
 //
-// Whoever runs the broker writes them, and the agent may have more rights than he: nothing here
-// believes a number or a size. Parsing fails with kCorrupt when a text is not of its form, and
-// kUnsupported when a newer Kafka wrote it.
+// The input is untrusted, including its numbers and sizes: the agent may have more rights than the
+// broker's owner. Parsers fail with kCorrupt if a text is malformed and with kUnsupported if a
+// newer Kafka wrote it.
 #pragma once
 
 #include <cstddef>
@@ -19,23 +18,23 @@
 
 namespace holdfast::kafka {
 
-// meta.properties, of each log directory.
+// meta.properties of a log directory.
 struct MetaProperties {
-  bool is_kraft = false;                  // else the cluster is described by a ZooKeeper
-  std::string cluster_id;                 // empty: not told
-  std::optional<std::int32_t> broker_id;  // broker.id, or node.id as KRaft calls it
+  bool is_kraft = false;                  // false: the cluster uses ZooKeeper
+  std::string cluster_id;                 // empty: unknown
+  std::optional<std::int32_t> broker_id;  // broker.id, or KRaft's node.id
   std::string directory_id;               // empty before Kafka 3.7
   bool operator==(const MetaProperties&) const = default;
 };
 Result<MetaProperties> ParseMetaProperties(std::string_view text);
 
-// partition.metadata: the topic's id as Kafka's tools show it.
+// Parses partition.metadata. Returns the topic id as Kafka's tools show it.
 Result<std::string> ParseTopicId(std::string_view text);
 
-// leader-epoch-checkpoint: ascending, as PartitionDocument has them.
+// Parses leader-epoch-checkpoint. Ascending, as in PartitionDocument.
 Result<std::vector<EpochStart>> ParseEpochs(std::string_view text);
 
-// Whether brokers take such a name of a topic.
+// Whether brokers accept this topic name.
 bool IsTopicName(std::string_view name);
 
 struct PartitionName {
@@ -43,9 +42,8 @@ struct PartitionName {
   std::int32_t partition = 0;
   auto operator<=>(const PartitionName&) const = default;
 };
-// Of a directory "<topic>-<partition>"; nullopt for all others, those of partitions that are being
-// deleted ("-delete") or moved here ("-future") and those that belong to nobody ("-stray") among
-// them.
+// Parses a directory name "<topic>-<partition>". nullopt for all other names, including partitions
+// that are being deleted ("-delete") or moved here ("-future") and stray ones ("-stray").
 std::optional<PartitionName> ParsePartitionName(std::string_view directory);
 
 }  // namespace holdfast::kafka

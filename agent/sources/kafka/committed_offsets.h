@@ -1,5 +1,6 @@
-// What groups have committed, translated from a stored partition's offsets to those of the same
-// records elsewhere: the record at an offset is found by its place, however offsets run.
+// Translates committed offsets of a stored partition into offsets of the same records elsewhere,
+// where offsets may differ. It maps each offset to the place of its record: 0 for the partition's
+// first record, 1 for the second, and so on.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +12,15 @@
 
 namespace holdfast::kafka {
 
-// Of one partition.
+// The committed offsets of one partition. First Add() all of them, then Begin(), then See() all
+// records in order, then SeeEnd().
 class CommittedOffsets {
  public:
-  // An offset that some group has committed: of the record that it reads next.
+  // Adds an offset that a group committed: that of the next record to read.
   void Add(std::int64_t offset) { places_.try_emplace(offset, 0); }
   bool empty() const { return places_.empty(); }
 
-  // The records of the partition, one after the other, and after the last its end. Of an offset
-  // without a record the next one counts.
+  // Reports the next record, or the end. An offset without a record is mapped to the next record.
   void See(std::int64_t offset, std::uint64_t place) {
     while (next_ != places_.end() && next_->first <= offset) (next_++)->second = place;
   }
@@ -28,9 +29,9 @@ class CommittedOffsets {
   }
   void Begin() { next_ = places_.begin(); }
 
-  // REQUIRES: it was added, and all records were seen.
+  // REQUIRES: the offset was added, and SeeEnd() was called.
   std::uint64_t PlaceOf(std::int64_t offset) const { return places_.at(offset); }
-  // All of them.
+  // All places, by offset.
   const std::map<std::int64_t, std::uint64_t>& places() const { return places_; }
 
  private:

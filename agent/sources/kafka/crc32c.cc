@@ -14,7 +14,7 @@ constexpr std::uint32_t kPolynomial = 0x82f63b78;  // bits reversed
 constexpr std::size_t kStride = 8;
 using CrcTables = std::array<std::array<std::uint32_t, 256>, kStride>;
 
-// The k-th table says what a byte does to the sum that k more bytes follow.
+// The k-th table maps a byte to its effect on the checksum when k more bytes follow it.
 constexpr CrcTables MakeCrcTables() {
   CrcTables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {

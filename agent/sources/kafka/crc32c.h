@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4), which guards Kafka's batches. No library that we
-// link has it.
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of Kafka's batches. None of the
+// libraries that we link provides it.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,10 @@
 
 namespace holdfast::kafka {
 
-// By the processor where it can.
+// Uses the processor's instruction if it has one.
 std::uint32_t Crc32c(ByteView bytes);
 
-// By tables, on every processor: several times slower.
+// The portable version with tables; several times slower.
 std::uint32_t Crc32cByTable(ByteView bytes);
 
 }  // namespace holdfast::kafka

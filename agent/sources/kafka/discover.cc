@@ -14,7 +14,7 @@ using host::ServerUrl;
 
 constexpr std::string_view kDefaultListeners = "PLAINTEXT://:9092";
 
-// Listeners for clients, with the protocol of each in the place of its name.
+// The listeners for clients. The scheme of each is its security protocol instead of its name.
 std::vector<ServerUrl> ListenersOf(const JavaProperties& properties, const char* property) {
   std::string text = PropertyOf(properties, property);
   if (text.empty() && property == std::string_view("listeners")) text = kDefaultListeners;
@@ -64,7 +64,7 @@ std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
   }
   const JavaProperties& properties = (*config)->properties;
   const std::vector<std::string> roles = host::SplitList(PropertyOf(properties, "process.roles"));
-  // A controller alone has no records and no clients; each broker saves the cluster's metadata.
+  // A pure controller has no records and no clients, and every broker's backup has the metadata.
   if (!roles.empty() && std::ranges::find(roles, "broker") == roles.end()) return std::nullopt;
 
   const std::vector<ServerUrl> listeners = ListenersOf(properties, "listeners");

@@ -1,4 +1,4 @@
-// Recognises a running Kafka broker and says how to save it.
+// Detects a running Kafka broker and proposes the configuration of a source for it.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,6 @@
 
 namespace holdfast::kafka {
 
-// `places` says where the files of its unit are.
 std::optional<DiscoveredSource> Discover(const host::LocalProcess& process,
                                          const host::Places& places);
 

@@ -1,18 +1,17 @@
-// What a snapshot of a Kafka cluster consists of, and where it lies:
+// The content of a Kafka snapshot:
 //
-//   data/cluster.json                                 brokers, and what they are told at run time
-//   data/acls.json                                    who may do what
-//   data/users.json                                   who has a SCRAM password
-//   data/groups/<group>.json                          each consumer group's offsets
-//   data/topics/<topic>/topic.json                    how to make it again
-//   data/topics/<topic>/<partition>/partition.json    what is known of its records, see below
+//   data/cluster.json                                 brokers and their dynamic configuration
+//   data/acls.json                                    ACLs
+//   data/users.json                                   users with SCRAM passwords
+//   data/groups/<group>.json                          committed offsets of a group
+//   data/topics/<topic>/topic.json                    what is needed to recreate the topic
+//   data/topics/<topic>/<partition>/partition.json    facts about the records, see below
 //   data/topics/<topic>/<partition>/<offset>.log      the records (segment_writer.h)
 //   members/<node>/...                                files of each broker
 //
-// The JSON texts are stable: the same facts are the same bytes, so that what did not change is
-// stored once. docs/sources/kafka.md has them for whoever reads them without Holdfast. Of a
-// document decoding fails with kCorrupt when it is malformed, and kUnsupported when a newer
-// Holdfast wrote it; fields that are not known pass.
+// Encoding is deterministic, so unchanged documents are stored once. docs/sources/kafka.md
+// describes them for readers without Holdfast. Decoders ignore unknown fields. They fail with
+// kCorrupt if a document is malformed and with kUnsupported if a newer Holdfast wrote it.
 #pragma once
 
 #include <cstdint>
@@ -35,37 +34,38 @@ inline constexpr std::string_view kUsersPath = "data/users.json";
 inline constexpr std::string_view kGroupsPath = "data/groups";
 inline constexpr std::string_view kTopicsPath = "data/topics";
 
-std::string TopicPath(std::string_view topic);                              // a directory
-std::string PartitionPath(std::string_view topic, std::int32_t partition);  // likewise
+// TopicPath() and PartitionPath() are directories.
+std::string TopicPath(std::string_view topic);
+std::string PartitionPath(std::string_view topic, std::int32_t partition);
 std::string TopicDocumentPath(std::string_view topic);
 std::string PartitionDocumentPath(std::string_view topic, std::int32_t partition);
-// Groups' names may be anything: what no file name holds is written as %XX, and of a name that
-// would be too long the end becomes its SHA-256.
+// Group names are arbitrary. Bytes other than letters, digits, '-', '_' and '.' become %XX, and the
+// end of a name that would be too long is replaced by its SHA-256.
 std::string GroupPath(std::string_view group);
 
-// What is larger was not made by us.
+// Holdfast does not write larger documents.
 inline constexpr std::uint64_t kDocumentBytesMax = 64U << 20;
 
-// What somebody has set, by name. Nothing inherited, and no secrets, which brokers do not tell.
+// Explicit settings by name. Excludes inherited ones, and secrets, which brokers do not return.
 using Configs = std::map<std::string, std::string>;
 
 struct BrokerFacts {
   std::int32_t id = 0;
   std::string host;
   std::int32_t port = 0;
-  Configs configs;  // set at run time for this broker alone
+  Configs configs;  // dynamic configuration of this broker only
   bool operator==(const BrokerFacts&) const = default;
 };
 
 struct ClusterDocument {
   std::string cluster_id;
-  std::vector<BrokerFacts> brokers;               // by id
-  Configs default_configs;                        // set at run time for all brokers
-  std::map<std::string, Configs> client_metrics;  // by the subscription's name
+  std::vector<BrokerFacts> brokers;               // sorted by id
+  Configs default_configs;                        // dynamic configuration of all brokers
+  std::map<std::string, Configs> client_metrics;  // by subscription name
   bool operator==(const ClusterDocument&) const = default;
 };
 
-// In the words of kafka-acls, e.g. TOPIC, "orders", LITERAL, "User:anna", "*", READ, ALLOW.
+// In the terms of kafka-acls, e.g. TOPIC, "orders", LITERAL, "User:anna", "*", READ, ALLOW.
 struct AclFacts {
   std::string resource_type;
   std::string resource_name;
@@ -86,24 +86,24 @@ struct ScramUserFacts {
 struct GroupOffsetFacts {
   std::string topic;
   std::int32_t partition = 0;
-  std::int64_t offset = 0;         // the next record to be read
-  std::int32_t leader_epoch = -1;  // -1: not known
-  std::string metadata;            // any bytes
+  std::int64_t offset = 0;         // of the next record to read
+  std::int32_t leader_epoch = -1;  // -1: unknown
+  std::string metadata;            // arbitrary bytes
   bool operator==(const GroupOffsetFacts&) const = default;
 };
 
 struct GroupDocument {
   std::string name;
-  std::string state;  // as the broker calls it
-  std::string type;   // "Classic", "Consumer"; empty: not known
+  std::string state;  // in the broker's words
+  std::string type;   // "Classic" or "Consumer"; empty: unknown
   Configs configs;
-  std::vector<GroupOffsetFacts> offsets;  // by topic and partition
+  std::vector<GroupOffsetFacts> offsets;  // sorted by topic and partition
   bool operator==(const GroupDocument&) const = default;
 };
 
 struct TopicDocument {
   std::string name;
-  std::string id;  // as Kafka's tools show it; empty: not known
+  std::string id;  // as Kafka's tools show it; empty: unknown
   std::int32_t partitions = 0;
   std::int32_t replication_factor = 0;
   std::vector<std::vector<std::int32_t>> replicas;  // brokers of each partition, leader first
@@ -111,50 +111,48 @@ struct TopicDocument {
   bool operator==(const TopicDocument&) const = default;
 };
 
-// Offsets from `first` on had leader epoch `epoch`, as a broker's leader-epoch-checkpoint has it.
+// Offsets from `first` on have leader epoch `epoch`, as in a broker's leader-epoch-checkpoint.
 struct EpochStart {
   std::int32_t epoch = 0;
   std::int64_t first = 0;
   bool operator==(const EpochStart&) const = default;
 };
 
-// Records that were there once, and that no snapshot from this one on has.
+// Offsets that were deleted before they could be saved. No snapshot from this one on has them.
 struct LostRange {
   std::int64_t first = 0;
-  std::int64_t end = 0;  // behind the last
+  std::int64_t end = 0;  // exclusive
   std::string reason;
   bool operator==(const LostRange&) const = default;
 };
 
 struct SegmentFacts {
   std::uint64_t bytes = 0;
-  RecordRun run;  // its first offset is the file's name; with one record at least
+  RecordRun run;  // at least one record; the first offset is the file's name
   bool operator==(const SegmentFacts&) const = default;
 };
 
 struct PartitionDocument {
-  std::string topic_id;  // empty: not known
+  std::string topic_id;  // empty: unknown
   std::int32_t leader = -1;
-  // As the broker had it when the snapshot was cut. Records from last_stable on belong to open
-  // transactions, or stand behind one.
+  // Offsets at the cut. Records from last_stable on belong to open transactions or follow one.
   std::int64_t low = 0;
   std::int64_t last_stable = 0;
   std::int64_t high = 0;
-  // Every record that could be read below this is here. Less than last_stable: reading ended early,
-  // and `incomplete` says why.
+  // Every readable record below `end` is in the files. If it is less than last_stable, reading
+  // stopped early for the reason in `incomplete`.
   std::int64_t end = 0;
   std::string incomplete;
-  std::vector<EpochStart> epochs;  // ascending; empty: not known
-  // Of the last record alone: whether the partition still has it tells whether it still has the
-  // history that is stored. Its epoch is -1 where it is not known.
+  std::vector<EpochStart> epochs;  // ascending; empty: unknown
+  // If the partition still has this record, its stored history is still valid. Epoch -1: unknown.
   RecordRun last_record;
   std::int32_t last_record_epoch = -1;
-  bool compacted = false;  // so that any record may go
+  bool compacted = false;  // any record may disappear
   std::vector<LostRange> lost;
-  std::vector<SegmentFacts> files;  // by offset
+  std::vector<SegmentFacts> files;  // sorted by offset
   bool operator==(const PartitionDocument&) const = default;
 
-  // Of all files together.
+  // The records of all files together.
   RecordRun run() const;
 };
 
@@ -168,7 +166,7 @@ std::string EncodeGroup(const GroupDocument& document);
 Result<GroupDocument> DecodeGroup(std::string_view json);
 std::string EncodeTopic(const TopicDocument& document);
 Result<TopicDocument> DecodeTopic(std::string_view json);
-// Also says what all files hold together, for people. Decoding checks that offsets are in order.
+// Encoding adds the sum of all files for human readers. Decoding verifies the order of offsets.
 std::string EncodePartition(const PartitionDocument& document);
 Result<PartitionDocument> DecodePartition(std::string_view json);
 

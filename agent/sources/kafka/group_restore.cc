@@ -19,7 +19,7 @@ constexpr std::size_t kRangesPerCall = 256;
 constexpr int kTriesMax = 60;
 constexpr std::chrono::milliseconds kCommitAgain{500};
 
-using Targets = std::map<std::string, const StoredTopic*>;  // by stored name
+using Targets = std::map<std::string, const StoredTopic*>;  // by the name in the snapshot
 
 Targets TargetsOf(const std::vector<StoredTopic>& topics) {
   Targets targets;
@@ -27,7 +27,7 @@ Targets TargetsOf(const std::vector<StoredTopic>& topics) {
   return targets;
 }
 
-// Null where the topic is not restored, or has no such partition.
+// Null if the topic is not restored or has no such partition.
 const StoredTopic* TopicOf(const Targets& targets, const GroupOffsetFacts& offset) {
   const auto found = targets.find(offset.topic);
   if (found == targets.end()) return nullptr;
@@ -42,8 +42,7 @@ Error AboutGroup(const Error& error, const std::string& group) {
       .WithHint("stop its consumers, and run the same command again");
 }
 
-// A coordinator that was asked for just now, or that another broker was, reads its ledger first.
-// What the cluster answers of a group; the others may be better off.
+// Whether an error concerns one group only, so that other groups may succeed.
 bool IsOfOneGroup(const Error& error) {
   switch (error.code()) {
     case ErrorCode::kDenied:
@@ -102,7 +101,7 @@ Result<GroupOutcome> CommitGroups(rdkafka::Client& client, SnapshotView& snapsho
       if (topic == nullptr) continue;
       const auto offset = translate({stored.topic, stored.partition}, stored.offset);
       if (!offset) continue;
-      // The epoch is one of the other cluster's.
+      // The stored leader epoch belongs to the other cluster.
       offsets.push_back({.partition = {topic->target, stored.partition},
                          .offset = *offset,
                          .metadata = stored.metadata});
@@ -142,11 +141,11 @@ Result<GroupOutcome> CommitGroups(rdkafka::Client& client, SnapshotView& snapsho
 
 namespace {
 
-// What of the target is to be compared.
+// A partition of the target to compare.
 struct Probe {
   TopicPartition stored;
   TopicPartition target;
-  RecordRun last;  // of no records: the partition has to be empty
+  RecordRun last;  // without records: the partition must be empty
   rdkafka::Bounds bounds;
 };
 
@@ -208,7 +207,7 @@ Result<std::map<TopicPartition, rdkafka::Bounds>> FindExactPartitions(
     }
     HF_ASSIGN(auto fetched, fetcher.FetchSmall(ranges));
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      // Together with the others it would have been too much.
+      // Fetched with others, it exceeded the limit; fetch it alone.
       if (!fetched[i].failure && !fetched[i].is_whole) {
         HF_ASSIGN(auto alone, fetcher.FetchSmall(std::span(ranges).subspan(i, 1)));
         fetched[i] = std::move(alone.front());

@@ -1,4 +1,4 @@
-// Commits for groups what they had committed, translated to the target's offsets.
+// Commits the saved offsets of groups, translated to the target's offsets.
 #pragma once
 
 #include <cstdint>
@@ -21,38 +21,38 @@
 
 namespace holdfast::kafka {
 
-// By stored topics' names.
+// By the topics' names in the snapshot.
 using CommittedByPartition = std::map<rdkafka::TopicPartition, CommittedOffsets>;
 
 struct StoredGroups {
   std::uint64_t groups = 0;   // with an offset in one of the topics
-  std::uint64_t offsets = 0;  // that they have there
+  std::uint64_t offsets = 0;  // of these groups in these topics
   CommittedByPartition committed;
 };
-// What groups have in these topics, which are all that are restored.
+// Reads the offsets of all groups in `topics`, the topics being restored.
 Result<StoredGroups> ReadStoredGroups(SnapshotView& snapshot,
                                       const std::vector<StoredTopic>& topics);
 
-// Where a stored offset is in the target; nullopt: it is not known, and the group keeps what it has
-// there. By the stored topic's name.
+// Returns the target's offset of a stored one. `partition` has the topic's name in the snapshot.
+// nullopt: unknown; the group's offset in the target is left as it is.
 using TranslateOffset = std::function<std::optional<std::int64_t>(
     const rdkafka::TopicPartition& partition, std::int64_t offset)>;
 
 struct GroupOutcome {
   std::uint64_t offsets = 0;
-  std::vector<Error> failed;  // of a group each, named
+  std::vector<Error> failed;  // one per group, with its name
 };
-// Of each group those offsets that are in one of the topics. An error of one does not keep the
-// others from being done; the Result is about the cluster. `done` are groups that are passed over,
-// and to which those that are done are added.
+// Commits the offsets of each group in `topics`. A failed group does not affect the others; the
+// Result fails if the cluster does. Skips the groups in `done` and adds those that succeed.
 Result<GroupOutcome> CommitGroups(rdkafka::Client& client, SnapshotView& snapshot,
                                   const std::vector<StoredTopic>& topics, bool with_configs,
                                   const TranslateOffset& translate, std::set<std::string>& done,
                                   const std::stop_token& stop);
 
-// Where a topic has the snapshot's records at the very offsets, as after a restore onto disks: by
-// the last one of each partition. Of partitions with offsets in `committed`, by stored names, those
-// for which that holds, with where they begin and end; the others are named in `warnings`.
+// Finds the partitions in which the records have the same offsets as in the snapshot, as after a
+// restore to log directories, by comparing the last record. Checks the partitions in `committed`.
+// Returns those that match, by the topic's name in the snapshot, with their bounds in the target.
+// Names the others in `warnings`.
 Result<std::map<rdkafka::TopicPartition, rdkafka::Bounds>> FindExactPartitions(
     rdkafka::Client& client, SnapshotView& snapshot, const std::vector<StoredTopic>& topics,
     const CommittedByPartition& committed, std::vector<std::string>& warnings,

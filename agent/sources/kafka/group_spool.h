@@ -1,10 +1,9 @@
-// Groups' documents from the time when they are asked for until they are saved.
+// Holds the documents of groups from when they are read until they are saved.
 //
-// A group's offset must not be younger than the records that are saved, or it would point behind
-// their end: groups are asked for before positions are fixed. That is long before their documents
-// are wanted, and a cluster may have ten thousand groups that read a hundred partitions each. So
-// they wait in a file without a name, which goes with the process, and of each only its path and
-// size stay in memory.
+// A committed offset must not be past the saved records, so groups are read before positions are
+// fixed. That is long before their documents are needed, and a cluster may have ten thousand groups
+// that read a hundred partitions each. Therefore the documents are kept in an unnamed file, which
+// disappears with the process. Memory holds only the path and size of each.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +22,7 @@ namespace holdfast::kafka {
 // Used by one thread at a time.
 class GroupSpool {
  public:
-  // An empty one. The file is made in `directory`, which is made if need be, with the first group.
+  // Creates an empty spool. The first Add() creates the file, and if needed `directory`.
   explicit GroupSpool(std::string directory) : directory_(std::move(directory)) {}
 
   Result<void> Add(const GroupDocument& group);
@@ -34,7 +33,7 @@ class GroupSpool {
     std::string path;  // GroupPath()
     std::string json;  // EncodeGroup()
   };
-  // One after the other, as they were added; nullopt: no more.
+  // Returns the documents in the order of Add(); nullopt at the end.
   Result<std::optional<Document>> Next();
 
  private:

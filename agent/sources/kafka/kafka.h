@@ -1,5 +1,5 @@
-// Kafka 2.8 and newer, with KRaft or ZooKeeper: committed records of every topic in Kafka's own log
-// format, and what is around them. docs/sources/kafka.md.
+// Kafka 2.8 and newer, with KRaft or ZooKeeper: committed records of all topics in Kafka's own log
+// format, and the state of the cluster and its brokers (docs/sources/kafka.md).
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ namespace holdfast {
 
 namespace kafka {
 
-// A source of these topics of `cluster` and of nothing else. None of the names is a pattern.
+// Opens a source that saves only these topics of `cluster`. REQUIRES: no name is a shell pattern.
 std::unique_ptr<Source> OpenTopics(const SourceContext& context,
                                    const rdkafka::ClientOptions& cluster,
                                    const std::vector<std::string>& topics);

@@ -1,7 +1,6 @@
-// What a broker's own log directories tell that its cluster does not: who the broker is, which
-// partitions it has whether or not this user may see them, and of each its topic's id and its
-// leaders' history. They are only read, and while the broker works: what changes meanwhile is as it
-// was at some moment.
+// Reads what only a broker's log directories show: the broker's identity, which partitions it has
+// even if this user may not see them, and each partition's topic id and leader epochs. Only reads.
+// The broker may be running, so each file is read as it is at some moment.
 #pragma once
 
 #include <cstdint>
@@ -27,25 +26,25 @@ struct PartitionDirectory {
 // Used by one thread at a time.
 class LogDirectories {
  public:
-  // Looks at the directories (Kafka's log.dirs). Never fails: what cannot be read is missing().
+  // Reads the directories (Kafka's log.dirs). Never fails: what cannot be read is in missing().
   static LogDirectories Open(std::span<const std::string> paths);
 
-  // As meta.properties have it; nullopt where none could be read, or they are of several brokers.
+  // From meta.properties; nullopt if none is readable. If they name several brokers, the first.
   std::optional<std::int32_t> broker_id() const { return broker_id_; }
-  const std::string& cluster_id() const { return cluster_id_; }  // empty: not known
+  const std::string& cluster_id() const { return cluster_id_; }  // empty: unknown
   bool is_kraft() const { return is_kraft_; }
-  // By name. Of one that is in several directories only the first.
+  // Sorted by name. A partition in several directories is listed only in the first.
   const std::vector<PartitionDirectory>& partitions() const { return partitions_; }
-  // Null where the broker has no such partition.
+  // Null if the broker does not have the partition.
   const PartitionDirectory* Find(std::string_view topic, std::int32_t partition) const;
 
-  // As Kafka's tools show it; nullopt where the broker does not have the partition, or is too old
-  // for ids. kCorrupt and kUnsupported as in broker_texts.h.
+  // As Kafka's tools show it; nullopt if the broker does not have the partition or is too old for
+  // topic ids. kCorrupt and kUnsupported as in broker_texts.h.
   Result<std::optional<std::string>> TopicId(std::string_view topic, std::int32_t partition) const;
-  // Empty where the broker does not have the partition, or has written nothing yet.
+  // Empty if the broker does not have the partition or has not written the file yet.
   Result<std::vector<EpochStart>> Epochs(std::string_view topic, std::int32_t partition) const;
 
-  // Directories and files that could not be read: what they would tell is not known.
+  // Directories and files that could not be read.
   const std::vector<Missing>& missing() const { return missing_; }
 
  private:
@@ -59,7 +58,7 @@ class LogDirectories {
   std::vector<Missing> missing_;
 };
 
-// The directory that holds KRaft's own log, which is no topic's.
+// KRaft's metadata log, which is not a topic.
 inline constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 
 }  // namespace holdfast::kafka

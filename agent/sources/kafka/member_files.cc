@@ -20,7 +20,7 @@ bool IsThere(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0;
 }
 
-// So that the walker takes it as it is.
+// Escapes a path so that the walker treats it literally.
 std::string AsPattern(std::string_view path) {
   std::string pattern;
   for (const char c : path) {
@@ -100,7 +100,7 @@ Result<void> MemberFiles::OpenWalker(const SourceContext& context, SnapshotView*
   for (const std::string& directory : directories)
     for (const char* name : {"/meta.properties", "/bootstrap.checkpoint"})
       if (IsThere(directory + name)) walk.roots.push_back(directory + name);
-  // That log is saved in its own way.
+  // MetadataLog saves that directory.
   if (!metadata_directory_.empty()) walk.exclude.push_back(AsPattern(metadata_directory_));
   std::erase_if(walk.roots, [&](const std::string& root) {
     return !metadata_directory_.empty() &&

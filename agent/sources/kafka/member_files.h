@@ -1,12 +1,11 @@
-// What only this node's broker has, below "members/<node>/":
+// Saves what only this node's broker has, below "members/<node>/":
 //
-//   files/<absolute path>    files of the settings; meta.properties and bootstrap.checkpoint of
-//   each
-//                            log directory; what broker_process.h finds
-//   cluster_metadata/...     KRaft's own log (metadata_log.h)
-//   process.json             how the broker was started
+//   files/<absolute path>   configured files; meta.properties and bootstrap.checkpoint of each
+//                           log directory; files found by broker_process.h
+//   cluster_metadata/...    KRaft's metadata log (metadata_log.h)
+//   process.json            how the broker was started
 //
-// KRaft's log is taken up when this is prepared, before a cut, and the files are read afterwards.
+// Prepare() opens the metadata log, so that it is pinned before the cut. The files are read later.
 #pragma once
 
 #include <memory>
@@ -23,29 +22,29 @@
 namespace holdfast::kafka {
 
 struct MemberFilesOptions {
-  std::vector<std::string> files;     // files and directories to save, too
+  std::vector<std::string> files;     // further files and directories to save
   std::vector<std::string> log_dirs;  // empty: the broker is not on this node
   host::Places places = {};
 };
 
-// Used by one thread at a time. The previous snapshot outlives it.
+// Used by one thread at a time. The previous snapshot must outlive it.
 class MemberFiles {
  public:
-  // `directories` are those of `log_dirs`; `previous` may be null.
+  // `directories` belongs to `log_dirs`. `previous` may be null.
   static Result<MemberFiles> Prepare(const SourceContext& context, MemberFilesOptions options,
                                      const LogDirectories& directories, SnapshotView* previous);
   // As BackupSession::Next().
   Result<std::optional<Item>> Next();
-  // Bytes that Next() will give in all; 0 where there are too many files to count.
+  // Total bytes that Next() will return; 0 if there are too many files to count.
   std::uint64_t bytes() const { return bytes_; }
-  // Whether the hashes, quotas and secrets are among them that no broker tells.
+  // Whether a usable metadata log is included, and so the secrets that no broker returns.
   bool has_metadata_log() const { return metadata_log_ && metadata_log_->Doubt().empty(); }
-  // Null where the broker's configuration could not be read.
+  // Null if the broker's configuration could not be read.
   const JavaProperties* server_properties() const {
     return process_ ? &process_->properties : nullptr;
   }
-  // Details and what is missing go into the manifest, the rest to `warnings`. What `directories`
-  // miss is left to whoever opened them. REQUIRES: Next() returned nullopt.
+  // Adds details and missing items to the manifest, and warnings to `warnings`. Does not add what
+  // `directories` reports as missing. REQUIRES: Next() returned nullopt.
   void Describe(Manifest& manifest, std::vector<std::string>& warnings) const;
 
  private:
@@ -59,7 +58,7 @@ class MemberFiles {
   WallTime now_{};
   std::optional<BrokerProcess> process_;
   std::optional<MetadataLog> metadata_log_;
-  std::string metadata_directory_;  // that log's; empty: not found
+  std::string metadata_directory_;  // of metadata_log_; empty: not found
   std::unique_ptr<filetree::Walker> walker_;
   std::vector<Missing> missing_;
   std::vector<std::string> warnings_;

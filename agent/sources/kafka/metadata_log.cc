@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kSegmentsMax = 10'000;
 constexpr int kSnapshotTries = 5;
 constexpr std::string_view kSnapshotEnding = ".checkpoint";
-// Who leads and who votes, and what was led from where on.
+// The history of leaders, the topic id, and the voters.
 constexpr std::array<std::string_view, 3> kOthers = {"leader-epoch-checkpoint",
                                                      "partition.metadata", "quorum-state"};
 
@@ -36,8 +36,8 @@ Result<std::vector<std::string>> ListNames(const std::string& directory) {
   return names;
 }
 
-// "<end offset>-<epoch>.checkpoint", 20 and 10 digits; nullopt for all others, unfinished and
-// deleted ones among them.
+// Parses "<end offset>-<epoch>.checkpoint", 20 and 10 digits. nullopt for all other names,
+// including unfinished and deleted snapshots.
 std::optional<std::int64_t> SnapshotEndOf(std::string_view name) {
   if (name.size() != 31 + kSnapshotEnding.size() || !name.ends_with(kSnapshotEnding) ||
       name[20] != '-')
@@ -54,16 +54,16 @@ std::uint64_t NumberAt(ByteView bytes, std::size_t at, std::size_t count) {
   return number;
 }
 
-// Far from where adding to it would overflow.
+// Far below the point where additions would overflow.
 constexpr std::uint64_t kOffsetMax = std::uint64_t{1} << 62;
 
 struct WholeBatches {
   std::uint64_t bytes = 0;
-  std::int64_t end = 0;  // offset behind the last record
+  std::int64_t end = 0;  // end offset
 };
 
-// Of a segment that is being written. A batch that is not all there yet, or what is no batch, ends
-// it: a broker that starts on it cuts there, too.
+// Finds the complete batches of a segment that is being written. Stops at an incomplete or invalid
+// batch, where a broker would truncate the log when it starts.
 Result<WholeBatches> FindWholeBatches(int file, std::uint64_t size, std::int64_t first_offset,
                                       const std::string& shown) {
   WholeBatches whole{0, first_offset};
@@ -83,7 +83,7 @@ Result<WholeBatches> FindWholeBatches(int file, std::uint64_t size, std::int64_t
   return whole;
 }
 
-// As much of the file as was there when it was opened.
+// Reads a pinned file up to the size that it had when it was opened.
 class PinnedReader final : public ByteReader {
  public:
   PinnedReader(Fd file, Attributes attributes, std::string shown)
@@ -100,7 +100,7 @@ class PinnedReader final : public ByteReader {
     }
   }
 
-  // Shorter: a new leader had this broker take records back that were never valid.
+  // A file becomes shorter if a new leader makes this broker truncate uncommitted records.
   Result<Outcome> Finish() override {
     const bool is_shorter = at_ < attributes_.size;
     attributes_.size = at_;
@@ -165,7 +165,7 @@ Result<void> MetadataLog::OpenSegments() {
   for (const auto& [first, name] : segments) {
     const bool is_newest = first == segments.front().first;
     auto pinned = Pin(name);
-    // Deleted meanwhile, and so are those before it.
+    // It was deleted in the meantime, and so were all earlier ones.
     if (!pinned && pinned.error().code() == ErrorCode::kNotFound && !is_newest) return {};
     if (!pinned) return Fail(std::move(pinned).error());
     if (is_newest) {
@@ -183,7 +183,7 @@ Result<void> MetadataLog::OpenSegments() {
 Result<void> MetadataLog::OpenSnapshot() {
   for (int i = 0; i < kSnapshotTries; ++i) {
     HF_ASSIGN(const auto names, ListNames(directory_));
-    const std::string* newest = nullptr;  // names are in the order of what they end with
+    const std::string* newest = nullptr;  // names sort by end offset
     for (const std::string& name : names)
       if (SnapshotEndOf(name)) newest = &name;
     if (newest == nullptr) return {};
@@ -200,7 +200,7 @@ Result<void> MetadataLog::OpenSnapshot() {
       fmt::format("snapshots in {} are removed as fast as they are written", Quote(directory_)));
 }
 
-// KRaft does without any of them; what they say is in the log, too, or known to other voters.
+// Optional: KRaft recovers their content from the log or from other voters.
 void MetadataLog::OpenOthers() {
   for (const std::string_view name : kOthers)
     if (auto pinned = Pin(std::string(name))) files_.push_back(*std::move(pinned));

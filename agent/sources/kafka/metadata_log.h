@@ -1,17 +1,16 @@
-// What KRaft keeps of a cluster: the log "__cluster_metadata-0", which every broker and controller
-// has a copy of. It alone holds the hashes of SCRAM passwords, quotas and secret settings.
+// Saves KRaft's metadata log, "__cluster_metadata-0", of which every broker and controller has a
+// copy. Only this log has the hashes of SCRAM passwords, the quotas and the secret settings.
 //
-// The log goes on and is cut off at its front: when a snapshot of all that it has said so far is
-// written, segments that lie before an older snapshot are deleted. Somebody who starts with it
-// needs a snapshot and a log that has all that follows. So **the log is opened first, and then the
-// newest snapshot**: that one ends within the log that was opened or behind its end, and in the
-// latter case KRaft starts with it alone. The other way round the log could have lost its front
-// since, and what lies between would be missing without a word. Of the log the newest segment is
-// opened first: as segments go from the front only, those that could be opened then have no hole
-// among them.
+// The log grows and is truncated at the front: once a snapshot of the metadata is written, segments
+// before an older snapshot are deleted. A usable copy needs a snapshot and all of the log after it.
+// So **the log is opened first, and then the newest snapshot**. That snapshot ends either within
+// the opened log, or after it, in which case KRaft starts from the snapshot alone. In the opposite
+// order, the front of the log could be deleted in between, which would leave an unnoticed gap. The
+// newest segment is opened first: segments are deleted only from the front, so the opened ones have
+// no gap.
 //
-// What is opened is read later, even if it was deleted. Segments are only appended to; of the
-// newest, which is being written, what lies behind the last whole batch is left out.
+// Opened files remain readable even if they are deleted. Segments are only appended to. The newest
+// one is being written, so it is saved up to its last complete batch.
 #pragma once
 
 #include <cstdint>
@@ -31,26 +30,25 @@ namespace holdfast::kafka {
 // Used by one thread at a time.
 class MetadataLog {
  public:
-  // `directory` is "<metadata.log.dir>/__cluster_metadata-0". kNotFound where there is none, or
-  // nothing in it. `between` is for tests: what the broker does after the log was opened, and
-  // before its snapshots are looked at.
+  // `directory` is "<metadata.log.dir>/__cluster_metadata-0". kNotFound if it does not exist or has
+  // no log. `between` is for tests: what the broker does before its snapshots are listed.
   static Result<MetadataLog> Open(const std::string& directory,
                                   const std::function<void()>& between = {});
 
-  // Its files, by name, as items below `prefix`, which is given first.
+  // Returns the directory as `prefix`, then its files below it, sorted by name; nullopt at the end.
   Result<std::optional<Item>> Next(const std::string& prefix);
   std::uint64_t bytes() const;
-  // The offset behind the last record, and behind what the snapshot holds; nullopt: there is none.
+  // The end offsets of the log and of its snapshot; nullopt: there is no snapshot.
   std::int64_t end() const { return end_; }
   const std::optional<std::int64_t>& snapshot_end() const { return snapshot_end_; }
-  // Why nobody could start with it; empty: he can.
+  // Why KRaft could not start from this copy; empty if it can.
   std::string Doubt() const;
 
  private:
   struct PinnedFile {
     std::string name;
     Fd fd;
-    Attributes attributes;  // with the size that is to be read
+    Attributes attributes;  // with the size to read
   };
   Result<void> OpenSegments();
   Result<void> OpenSnapshot();

@@ -11,11 +11,11 @@ namespace {
 using rdkafka::ReadEvent;
 using std::chrono::milliseconds;
 
-// Small partitions are little but waiting, so that many are read at once.
+// Reading a small partition is mostly waiting, so many are read at once.
 constexpr std::size_t kReadingsMax = 64;
-// A reader asks for the leaders of all topics that it has ever read, again and again.
+// A reader keeps requesting the leaders of all topics that it has ever read.
 constexpr std::size_t kTopicsPerReadBack = 200;
-// How soon it is seen that something has begun or ended meanwhile.
+// How soon new and finished tasks are noticed.
 constexpr milliseconds kLookAgain{50};
 
 std::string WhileReading(const rdkafka::TopicPartition& partition) {
@@ -115,7 +115,7 @@ Result<void> ReadBack::StartTasks(std::vector<Task> tasks) {
 Result<void> ReadBack::ReadSome() {
   auto events = reader_->Next(kLookAgain, stop_.get_token());
   if (!events) {
-    // Nothing came, because nothing was written, or nobody answers: whoever writes finds out, too.
+    // Either nothing new was written or no broker answers, which the writer notices too.
     const ErrorCode code = events.error().code();
     if (code != ErrorCode::kTimedOut && code != ErrorCode::kUnavailable)
       return Fail(std::move(events).error().While("read back the written records"));

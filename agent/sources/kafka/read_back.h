@@ -1,5 +1,5 @@
-// Reads partitions back while they are still being written, on a thread of its own: what was
-// written a moment ago is in the brokers' memory, and at the end there is nothing left to wait for.
+// Reads partitions back on its own thread while they are still being written. Recent records are in
+// the brokers' memory, so little is left to read at the end. One other thread makes all calls.
 #pragma once
 
 #include <chrono>
@@ -24,27 +24,26 @@
 
 namespace holdfast::kafka {
 
-// Its calls are one thread's, which is not its own.
 class ReadBack {
  public:
-  // `silence`: how long nothing may come of what is known to be there.
+  // `silence`: how long to wait for a record that is known to exist.
   ReadBack(RecordFetcher::OpenReader open, const Clock& clock,
            std::chrono::milliseconds silence = std::chrono::minutes(5));
   ReadBack(const ReadBack&) = delete;
   ReadBack& operator=(const ReadBack&) = delete;
-  // What is not read is given up.
+  // Abandons what was not read yet.
   ~ReadBack();
 
-  // From `offset` on `partition` is going to have records, one behind the other, of which the first
-  // has this place in PlaceTally's order. Returns how End() calls it.
+  // Announces that `partition` will have contiguous records from `offset` on. The first one has
+  // `place` in the order of PlaceTally. Returns the id for End().
   std::uint64_t Begin(const rdkafka::TopicPartition& partition, std::int64_t offset,
                       std::uint64_t place);
-  // They are there, and are these.
+  // Announces that all records are written, and what they are.
   void End(std::uint64_t id, const RecordRun& written);
-  // The first thing that was not as it should be, so far: kCorrupt where other records came back
-  // than were written, or errors of reading.
+  // The first failure so far: kCorrupt if the records differ from the written ones, or a read
+  // error.
   std::optional<Error> failure() const;
-  // Waits until all that was begun was read. REQUIRES: everything was ended.
+  // Waits until everything announced was read. REQUIRES: End() was called for every Begin().
   Result<void> Finish(const std::stop_token& stop);
 
  private:
@@ -57,12 +56,12 @@ class ReadBack {
   struct Reading {
     Task task;
     PlaceTally tally;
-    std::int64_t offset = 0;  // that comes next
+    std::int64_t offset = 0;  // expected next
     Instant silent_since;
   };
 
   void Run();
-  // Takes what was begun, as far as there is room; false: the end.
+  // Starts announced tasks while there is room. Returns false when the thread must end.
   bool TakeTasks();
   Result<void> StartTasks(std::vector<Task> tasks);
   Result<void> ReadSome();
@@ -75,21 +74,22 @@ class ReadBack {
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::deque<Task> tasks_;                      // not taken yet
-  std::map<std::uint64_t, RecordRun> written_;  // of those that have ended
+  std::deque<Task> tasks_;                      // not started
+  std::map<std::uint64_t, RecordRun> written_;  // by id, after End()
   std::uint64_t begun_ = 0;
   std::uint64_t read_ = 0;
   std::optional<Error> failure_;
 
-  // Of the thread.
+  // Used only by the thread:
   std::unique_ptr<rdkafka::Reader> reader_;
-  std::size_t topics_ = 0;  // that it has read
+  // Topics that the reader has read.
+  std::size_t topics_ = 0;
   std::string topic_;
   std::map<std::uint64_t, Reading> readings_;
   HeaderList headers_;
-  Instant now_;  // when something came last
+  Instant now_;  // time of the last event
   std::stop_source stop_;
-  std::jthread thread_;  // goes first
+  std::jthread thread_;  // destroyed first
 };
 
 }  // namespace holdfast::kafka

@@ -1,4 +1,4 @@
-// One record of a Kafka partition, as views into memory of whoever gives it.
+// One record of a Kafka partition, as views into memory that it does not own.
 #pragma once
 
 #include <cstddef>
@@ -11,20 +11,20 @@
 
 namespace holdfast::kafka {
 
-// Who set a record's time: its producer, or the broker that stored it.
+// Whether the producer or the broker set the timestamp.
 enum class TimestampType : std::uint8_t { kCreateTime, kLogAppendTime };
 
 struct Header {
-  ByteView name;                  // names may repeat, and be empty
-  std::optional<ByteView> value;  // null and empty differ
+  ByteView name;                  // may be empty, and may repeat
+  std::optional<ByteView> value;  // null differs from empty
 };
 
-// A record's headers in their order, as they lie in a batch: nothing of a batch has to be unfolded
-// into memory that its writer could make large.
+// The headers of a record, in order, encoded as in a batch and decoded one at a time. An untrusted
+// batch could make a list of them arbitrarily large.
 class Headers {
  public:
   Headers() = default;
-  // REQUIRES: `encoded` holds so many headers and no more.
+  // REQUIRES: `encoded` holds exactly `count` headers.
   Headers(std::size_t count, ByteView encoded) : count_(count), encoded_(encoded) {}
 
   std::size_t size() const { return count_; }
@@ -55,7 +55,7 @@ class Headers {
   ByteView encoded_;
 };
 
-// Makes the Headers of one record after the other, in the same memory.
+// Builds Headers for one record after another, reusing its memory.
 class HeaderList {
  public:
   void Clear() {
@@ -63,7 +63,7 @@ class HeaderList {
     encoded_.clear();
   }
   void Add(ByteView name, std::optional<ByteView> value);
-  // Valid until the list is changed.
+  // Valid until the list changes.
   Headers view() const { return {count_, encoded_}; }
 
  private:
@@ -75,13 +75,13 @@ class HeaderList {
 
 struct Record {
   std::int64_t offset = 0;
-  std::int64_t timestamp = 0;  // milliseconds since 1970; any, also negative ones
+  std::int64_t timestamp = 0;  // milliseconds since 1970; may be negative
   TimestampType timestamp_type = TimestampType::kCreateTime;
-  std::optional<ByteView> key;  // null and empty differ, of the value as well
+  std::optional<ByteView> key;  // for key and value, null differs from empty
   std::optional<ByteView> value;
   Headers headers;
 
-  // Of what the producer gave.
+  // Bytes of key, value and headers.
   std::size_t content_bytes() const {
     return key.value_or(ByteView()).size() + value.value_or(ByteView()).size() +
            headers.encoded().size();

@@ -11,7 +11,7 @@ namespace holdfast::kafka {
 namespace {
 
 constexpr std::size_t kBatchLengthAt = 8;
-constexpr std::size_t kBytesBeforeLength = 12;  // up to and with the field itself
+constexpr std::size_t kBytesBeforeLength = 12;  // up to and including the field
 constexpr std::size_t kLeaderEpochAt = 12;
 constexpr std::size_t kVersionAt = 16;
 constexpr std::size_t kChecksumAt = 17;
@@ -41,7 +41,7 @@ T LoadBig(ByteView bytes, std::size_t at) {
   return static_cast<T>(value);
 }
 
-// Kafka subtracts and adds timestamps without looking whether they fit.
+// Timestamp arithmetic may overflow in Kafka, so it wraps around here.
 std::int64_t TimestampDelta(std::int64_t timestamp, std::int64_t base) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(timestamp) -
                                    static_cast<std::uint64_t>(base));
@@ -56,7 +56,7 @@ std::size_t NullableBytes(const std::optional<ByteView>& bytes) {
   return VarintBytes(static_cast<std::int64_t>(bytes->size())) + bytes->size();
 }
 
-// The library's own copies such spans byte by byte.
+// libstdc++ copies these spans byte by byte.
 std::uint8_t* PutBytes(std::uint8_t* to, ByteView bytes) {
   if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
   return to + bytes.size();
@@ -68,7 +68,7 @@ std::uint8_t* PutNullable(std::uint8_t* to, const std::optional<ByteView>& bytes
   return PutBytes(to, *bytes);
 }
 
-// Without its own length.
+// Size of an encoded record without its length field.
 std::size_t BodyBytes(const Record& record, std::int64_t timestamp_delta,
                       std::int64_t offset_delta) {
   return 1 + VarintBytes(timestamp_delta) + VarintBytes(offset_delta) + NullableBytes(record.key) +
@@ -90,7 +90,7 @@ struct HeaderFacts {
   std::uint32_t records = 0;
 };
 
-// Over the first bytes of a batch whose records are there.
+// Fills in the header of a batch whose records are already written.
 void WriteHeader(std::span<std::uint8_t> batch, const HeaderFacts& facts) {
   std::uint8_t* const header = batch.data();
   StoreBig(header, facts.base_offset);
@@ -186,7 +186,7 @@ std::size_t BatchEncoder::BytesAlone(const Record& record) {
 }
 
 Result<std::size_t> BatchDecoder::BatchBytes(ByteView header, std::uint64_t at) {
-  // Of every version the length and the version lie where they do here.
+  // The fields for length and version have the same position in every version.
   if (header[kVersionAt] != kVersion)
     return Foreign(at, fmt::format("has version {} of the format", header[kVersionAt]));
   const auto length = LoadBig<std::int32_t>(header, kBatchLengthAt);

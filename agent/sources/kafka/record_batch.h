@@ -1,29 +1,29 @@
-// Kafka's record batch, version 2: what its log files consist of, one after the other. As Kafka's
-// protocol documentation and the comments of DefaultRecordBatch and DefaultRecord in its sources
-// have it, numbers with the highest byte first:
+// Kafka's record batch, version 2. Kafka's log files are sequences of batches. The format is
+// defined by Kafka's protocol documentation and the comments of DefaultRecordBatch and
+// DefaultRecord in its sources. Numbers are big-endian:
 //
 //    0  8  offset of the first record
-//    8  4  bytes that follow this field
+//    8  4  number of bytes after this field
 //   12  4  leader epoch
 //   16  1  version, 2
-//   17  4  CRC-32C of all that follows
-//   21  2  attributes: 3 bits compression, then one each: broker's time, transaction, control
+//   17  4  CRC-32C of everything after this field
+//   21  2  attributes: 3 bits compression, then one each: log append time, transactional, control
 //          batch, delete horizon
-//   23  4  last record's offset, less the first one's
-//   27  8  first record's timestamp
-//   35  8  highest timestamp; with the broker's time that of all records
-//   43  8  producer, its epoch (2), its sequence number (4)
+//   23  4  offset of the last record, relative to the first
+//   27  8  timestamp of the first record
+//   35  8  highest timestamp; with log append time, the timestamp of all records
+//   43  8  producer id, then its epoch (2) and sequence number (4)
 //   57  4  number of records
 //   61     records
 //
-// A record: bytes that follow, attributes (1 byte, none), timestamp and offset less the first
-// one's, key, value, number of headers, headers; a header: name, value. Its numbers are varints
-// (varint.h), null has the size -1.
+// A record: length, attributes (1 byte, 0), timestamp and offset relative to the first record, key,
+// value, number of headers, headers. A header: name, value. All numbers in records are varints
+// (varint.h); null has length -1.
 //
-// Of what can be written so there is one form here: no compression, no producer (-1), leader epoch
-// 0 (followers of a restored partition take no other), the first record's own offset and timestamp
-// as the base, one timestamp per batch where it is the broker's. So the same records are always the
-// same bytes, and a batch that is decoded and encoded again comes out as it was.
+// Among the possible encodings we use exactly one: no compression, no producer (-1), leader epoch 0
+// (followers of a restored partition accept no other), offset and timestamp of the first record as
+// the base, and a single timestamp per batch with log append time. So the same records always have
+// the same bytes, and decoding and re-encoding a batch does not change it.
 #pragma once
 
 #include <cstddef>
@@ -36,23 +36,23 @@
 namespace holdfast::kafka {
 
 constexpr std::size_t kBatchHeaderBytes = 61;
-// A broker does not start on a larger file.
+// A broker does not start with a larger file.
 constexpr std::size_t kBatchBytesMax = 0x7fffffff;
 
 class BatchEncoder {
  public:
-  // False, and nothing is added, when the record cannot lie in one batch with those before it: the
-  // type of its timestamp is another, or the timestamp itself where that is the broker's; its
-  // offset is too far away, or not higher; the batch would have more than `bytes_max`. An empty
-  // batch takes every record of which the last does not hold. REQUIRES: record.offset >= 0.
+  // Adds a record. Returns false and adds nothing if the record does not fit the batch: the
+  // timestamp type differs, or the timestamp with log append time; the offset is not higher or is
+  // too far away; or the batch would exceed `bytes_max`. Only the last reason applies to an empty
+  // batch. REQUIRES: record.offset >= 0.
   bool Add(const Record& record, std::size_t bytes_max = kBatchBytesMax);
   bool empty() const { return records_ == 0; }
-  // Of the batch, were it finished now; 0 while it is empty.
+  // The size of the batch if it were finished now; 0 if empty.
   std::size_t bytes() const { return empty() ? 0 : buffer_.size(); }
-  // The whole batch, valid until the next Add(), which begins another one. REQUIRES: not empty.
+  // The complete batch, valid until the next Add(), which starts a new one. REQUIRES: !empty().
   ByteView Finish();
 
-  // What a batch of this record alone has.
+  // The size of a batch that has only this record.
   static std::size_t BytesAlone(const Record& record);
 
  private:
@@ -65,23 +65,23 @@ class BatchEncoder {
   std::int64_t max_timestamp_ = 0;
 };
 
-// A batch that has this offset and no record, as the log cleaner leaves it where all of a batch's
-// records have gone: a partition's end stays behind it.
+// A batch without records at this offset, as the log cleaner leaves it when all records of a batch
+// are gone. It keeps the partition's end offset after it.
 Bytes EmptyBatch(std::int64_t offset);
 
-// Gives the records of a batch, as views into it. Whatever is not what BatchEncoder writes is an
-// error that names the byte: kUnsupported where Kafka writes such, otherwise kCorrupt. Memory does
-// not depend on what the batch says.
+// Decodes the records of a batch as views into it. Rejects what BatchEncoder does not write, naming
+// the byte: kUnsupported if Kafka could have written it, otherwise kCorrupt. Memory use does not
+// depend on numbers in the batch.
 class BatchDecoder {
  public:
-  // How many bytes the batch has that begins so; at least kBatchHeaderBytes. `at` is where it lies
-  // in its file, for errors. REQUIRES: header.size() == kBatchHeaderBytes.
+  // Returns the size of the batch with this header; at least kBatchHeaderBytes. `at` is its
+  // position in the file, for errors. REQUIRES: header.size() == kBatchHeaderBytes.
   static Result<std::size_t> BatchBytes(ByteView header, std::uint64_t at);
-  // Verifies all but the records. REQUIRES: the batch is as long as BatchBytes() says.
+  // Verifies everything except the records. REQUIRES: batch.size() is that of BatchBytes().
   static Result<BatchDecoder> Open(ByteView batch, std::uint64_t at);
 
-  // The next record, null when there are no more; valid until the next call. After an error the
-  // decoder is finished. The last record is given only when the whole batch is right.
+  // Returns the next record, valid until the next call; null at the end. After an error the decoder
+  // is unusable. The last record is returned only if the whole batch is valid.
   Result<const Record*> Next();
 
  private:
@@ -91,8 +91,8 @@ class BatchDecoder {
   Result<std::optional<ByteView>> Nullable(std::string_view of);
   Result<void> SkipHeaders(std::int64_t count);
 
-  ByteView rest_;                 // of the records
-  std::uint64_t records_at_ = 0;  // where the file's byte lies that rest_ began with
+  ByteView rest_;                 // unread records
+  std::uint64_t records_at_ = 0;  // position of the first record in the file
   std::size_t records_bytes_ = 0;
   std::int64_t records_left_ = 0;
   std::int64_t next_delta_min_ = 0;

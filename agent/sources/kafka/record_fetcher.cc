@@ -10,7 +10,7 @@ namespace {
 
 using rdkafka::ReadEvent;
 
-// A reader asks for the leaders of all topics that it has ever read, again and again.
+// A reader keeps requesting the leaders of all topics that it has ever read.
 constexpr std::size_t kTopicsPerReader = 200;
 
 }  // namespace
@@ -98,7 +98,7 @@ std::chrono::milliseconds RecordFetcher::SilenceOf(std::int32_t leader) const {
   return silent_leaders_.contains(leader) ? limits_.silence_again : limits_.silence;
 }
 
-// Of a topic that was deleted librdkafka says nothing at all.
+// librdkafka reports nothing at all for a deleted topic.
 Result<std::span<const ReadEvent>> RecordFetcher::Wait(std::chrono::milliseconds silence,
                                                        const Topics& topics) {
   const auto at_first = look_up_ ? std::min(silence, limits_.ask_after) : silence;
@@ -165,7 +165,7 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
   HF_CHECK(!is_streaming_);
   std::vector<Fetched> fetched(ranges.size());
   std::set<std::size_t> open;
-  // A reader that is replaced takes along what it was reading; so all topics first.
+  // Replacing the reader drops what it was reading, so add all topics before the first Start().
   std::set<std::string> topics;
   for (const RecordRange& range : ranges) topics.insert(range.partition.topic);
   if (topics_.size() + topics.size() > kTopicsPerReader) reader_.reset();
@@ -212,7 +212,7 @@ Result<std::vector<RecordFetcher::Fetched>> RecordFetcher::FetchSmall(
         fetched[i].records = {};
         silent_leaders_.insert(ranges[i].leader);
       }
-      reader_.reset();  // with all that is under way
+      reader_.reset();  // drops all ranges in progress
       topics_.clear();
       return fetched;
     }

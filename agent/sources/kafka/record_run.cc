@@ -1,7 +1,7 @@
 #include "agent/sources/kafka/record_run.h"
 
 #if defined(__x86_64__)
-#include <xxh_x86dispatch.h>  // the same sums by the widest registers that the processor has
+#include <xxh_x86dispatch.h>  // same hashes, using the widest registers
 #else
 #include <xxhash.h>
 #endif

@@ -1,5 +1,4 @@
-// What a run of records is, wherever its batches and files begin and end: to compare what was saved
-// with what came back.
+// Summarises records regardless of their batches and files, to compare saved with restored ones.
 #pragma once
 
 #include <array>
@@ -13,12 +12,11 @@ struct XXH3_state_s;
 
 namespace holdfast::kafka {
 
-// Tells runs apart, and no stranger from a friend: that a repository gives back what was saved is
-// the repository's own to show. XXH3 (128 bits, highest byte first) at memory's speed, where
-// SHA-256 was a tenth of what a backup computed.
+// Detects accidental differences only; protection against manipulation is the repository's task.
+// XXH3 (128 bits, big-endian) runs at memory speed; SHA-256 was a tenth of a backup's CPU time.
 using RunDigest = std::array<std::uint8_t, 16>;
 
-// Of no records all is 0.
+// All fields are 0 without records.
 struct RecordRun {
   std::uint64_t records = 0;
   std::uint64_t content_bytes = 0;  // keys, values and headers
@@ -26,25 +24,25 @@ struct RecordRun {
   std::int64_t last_offset = 0;
   std::int64_t min_timestamp = 0;
   std::int64_t max_timestamp = 0;
-  std::uint64_t gaps = 0;  // places between them where offsets are missing
+  std::uint64_t gaps = 0;  // number of gaps in the offsets
   RunDigest digest{};
 
-  // Goes on with the run that follows. The digest becomes that of both digests, this one's
-  // first: a partition's is that of its first file with the next ones appended, so that a backup
-  // that adds records needs none of the closed files again. REQUIRES: next begins behind this one.
+  // Appends the following run. The digest becomes the hash of both digests, this one's first. So
+  // the digest of a partition can be extended without reading its closed files again. REQUIRES:
+  // `next` begins after this run.
   void Append(const RecordRun& next);
   bool operator==(const RecordRun&) const = default;
 };
 
-// Makes the RecordRun of records that come one by one. The digest is of, record by record,
-// offset (8 bytes, the highest first), timestamp (8), its type (1; 0: the producer's), and of key,
-// value and headers what lies in a batch (record_batch.h).
+// Computes the RecordRun of records added one by one. The digest covers, for each record: offset (8
+// bytes, big-endian), timestamp (8), timestamp type (1; 0: create time), and key, value and headers
+// as encoded in a batch (record_batch.h).
 class RunTally {
  public:
   RunTally();
-  // REQUIRES: offsets rise.
+  // REQUIRES: offsets are ascending.
   void Add(const Record& record);
-  // What was added since the last Finish(); begins another run.
+  // Returns the run since the last Finish() and starts a new one.
   RecordRun Finish();
 
  private:

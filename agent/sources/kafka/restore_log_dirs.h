@@ -1,9 +1,9 @@
-// Restores onto the disks of a stopped broker (method "to-log-dirs"): the snapshot's files replace
-// those that the broker made for new topics. When the broker starts, it serves the records as they
-// were, with their offsets, timestamps and types.
+// Restores to the disks of a stopped broker (method "to-log-dirs"): the snapshot's files replace
+// the files of newly created topics. After its start, the broker serves the records with their
+// original offsets, timestamps and timestamp types.
 //
-// What the broker knows a partition by, partition.metadata, stays; indexes, and when who led, are
-// made by the broker itself. Every replica has to be given its files before any broker is started.
+// Keeps partition.metadata, by which the broker recognises a partition. The broker rebuilds indexes
+// and leader epochs itself. All replicas must get their files before any broker is started.
 #pragma once
 
 #include <stop_token>
@@ -13,8 +13,8 @@
 
 namespace holdfast::kafka {
 
-// All files are written, verified and durable beside those that are there before the first of these
-// goes; a crash in between leaves what the same command finishes. REQUIRES: request.log_dirs.
+// All new files are written, verified and synced before the first old file is deleted. After a
+// crash in between, the same command completes the restore. REQUIRES: request.log_dirs.
 Result<MethodOutcome> RestoreToLogDirs(const SourceContext& context, const RestoreRequest& request,
                                        const RestoreSpec& spec, Progress& progress,
                                        std::stop_token stop);

@@ -29,7 +29,7 @@ std::unexpected<Error> Wrong(std::string message, std::string hint = {}) {
   return Fail(ErrorCode::kInvalidArgument, std::move(message), std::move(hint));
 }
 
-// "name = value" lines; empty ones and those that begin with '#' say nothing.
+// Reads "name = value" lines; skips empty lines and comments ('#').
 Result<rdkafka::Properties> ReadPropertiesFile(const std::string& path) {
   HF_ASSIGN(const Bytes content, ReadWholeFile(path, 1U << 20));
   rdkafka::Properties given;
@@ -109,12 +109,12 @@ Result<void> ReadUntil(const config::Values& options, RestoreRequest& request) {
   if (!until)
     return Fail(
         std::move(until).error().While("--until").WithHint("write e.g. 2026-01-02T03:04:05Z"));
-  // A record's timestamp has whole milliseconds.
+  // Record timestamps are whole milliseconds.
   request.until_ms = until->seconds * 1000 + (until->nanoseconds + 999'999) / 1'000'000;
   return {};
 }
 
-// Which topics, and under which names.
+// Options for the selection and renaming of topics.
 std::vector<config::OptionSpec> TopicOptions() {
   using config::OptionSpec;
   using config::OptionType;

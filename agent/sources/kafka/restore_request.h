@@ -1,4 +1,4 @@
-// What the operator asks of a restore.
+// The operator's options for a restore.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@
 namespace holdfast::kafka {
 
 struct RestoreRequest {
-  rdkafka::ClientOptions cluster;     // without bootstrap where log_dirs are given
+  rdkafka::ClientOptions cluster;     // no bootstrap if log_dirs is set
   std::vector<std::string> log_dirs;  // absolute
   std::vector<std::string> topics;    // shell patterns; empty: all
   std::map<std::string, std::string> renames;
   std::string prefix;
-  std::optional<std::int64_t> until_ms;  // only records whose timestamp is less
+  std::optional<std::int64_t> until_ms;  // only records with a lower timestamp
   bool records = true;
   bool configs = true;
   bool acls = true;
@@ -29,13 +29,13 @@ struct RestoreRequest {
   bool hold_retention = false;
   bool replace_topic = false;
   bool zero_timestamp_as_one = false;
-  std::string compression = "none";  // of the batches that are written, as Kafka calls it
+  std::string compression = "none";  // of the written batches; Kafka's names
 
   bool MakesTopics() const { return records || configs; }
-  // What the topic is to be called.
+  // The topic's name in the target.
   std::string TargetOf(const std::string& topic) const;
-  // The same for two restores of a snapshot that bring the same to the same places; says nothing of
-  // how the cluster is reached.
+  // Equal for two restores of a snapshot if they restore the same data to the same places. Does not
+  // include how to reach the cluster.
   std::string Text() const;
 };
 
@@ -43,7 +43,7 @@ struct RestoreRequest {
 std::vector<config::OptionSpec> ClusterOptions();
 std::vector<config::OptionSpec> LogDirsOptions();
 
-// kInvalidArgument for values that the options' types cannot exclude. `own` are the properties
+// kInvalidArgument for invalid values that the option types allow. `own`: the source's properties,
 // without --target-client.
 Result<RestoreRequest> ReadClusterRequest(const config::Values& options,
                                           const rdkafka::Properties& own);

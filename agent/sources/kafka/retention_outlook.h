@@ -1,5 +1,5 @@
-// Which records a topic's own configuration is going to delete as soon as it gets it: brokers look
-// at timestamps, not at when a record was written.
+// Predicts which records a topic's configuration deletes right after the restore: brokers apply
+// retention to timestamps, not to the time of writing.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace holdfast::kafka {
 
-// Of a broker's entries: what topics have that do not say otherwise, by the topics' own names.
+// Returns a broker's defaults for topics, by the names of the topic configuration.
 Configs RetentionDefaults(const std::vector<rdkafka::ConfigEntry>& broker);
 
-// In words; nullopt: none. `defaults` as above, Kafka's own where they are empty. `configs` are
-// what the topic will have of its own.
+// Returns a warning; nullopt if nothing is deleted. `configs` is the topic's configuration after
+// the restore, `defaults` is from RetentionDefaults(). Kafka's own defaults fill the gaps.
 std::optional<std::string> RetentionOutlook(const StoredTopic& topic, const Configs& configs,
                                             const Configs& defaults, WallTime now);
 

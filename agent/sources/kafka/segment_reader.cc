@@ -13,7 +13,7 @@ constexpr std::size_t kReadBytesMin = 64U << 10;
 
 Result<void> SegmentReader::ReadTo(std::size_t bytes) {
   while (batch_.size() < bytes) {
-    // Twice of what is there already, so that a length that is a lie takes no memory.
+    // Grow by at most a factor of two, so that a false length does not allocate memory.
     const std::size_t before = batch_.size();
     const std::size_t step = std::min(bytes - before, std::max(kReadBytesMin, before));
     auto read = file_.Read(batch_.Extend(step));

@@ -1,4 +1,4 @@
-// Reads a file of Kafka's own format, as SegmentWriter makes them, record by record.
+// Reads the records of a file that SegmentWriter wrote.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +11,21 @@
 
 namespace holdfast::kafka {
 
-// Holds one batch at a time, and of none more than was read of it, whatever its length says.
+// Holds one batch in memory, and no more of it than was read, whatever its length field says.
 class SegmentReader {
  public:
-  // `first_offset` is that of the file's name. `file` outlives the reader.
+  // `first_offset` is from the file's name. `file` must outlive the reader.
   SegmentReader(ByteReader& file, std::int64_t first_offset)
       : file_(file), first_offset_(first_offset) {}
 
-  // The next record, null at the end of the file; valid until the next call. kCorrupt and
-  // kUnsupported name the byte of the file; then, as after an error of the file's, the reader is
-  // finished.
+  // Returns the next record, valid until the next call; null at the end. kCorrupt and kUnsupported
+  // name the byte. After any error the reader is unusable.
   Result<const Record*> Next();
 
  private:
-  // False at the end of the file.
+  // Returns false at the end of the file.
   Result<bool> NextBatch();
-  // Until the batch has so many bytes, or the file ends.
+  // Reads until the batch has this size or the file ends.
   Result<void> ReadTo(std::size_t bytes);
   Result<void> CheckOffset(std::int64_t offset);
 

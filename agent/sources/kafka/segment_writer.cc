@@ -10,11 +10,11 @@ namespace holdfast::kafka {
 namespace {
 
 constexpr unsigned kFileOffsetBits = 31;
-// What a record takes in its batch beside its content, about: what it really takes depends on where
-// the batch began, as borders must not.
+// Approximate overhead of a record: the exact one depends on where the batch began; borders must
+// not.
 constexpr std::size_t kRecordOverhead = 10;
 
-// Spreads offsets evenly over all numbers (the last steps of the generator splitmix64).
+// Distributes offsets uniformly (the finalizer of splitmix64).
 std::uint64_t HashOf(std::int64_t offset) {
   auto hash = static_cast<std::uint64_t>(offset) + 0x9e3779b97f4a7c15U;
   hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9U;
@@ -22,7 +22,7 @@ std::uint64_t HashOf(std::int64_t offset) {
   return hash ^ (hash >> 31);
 }
 
-// True of one record in 2^bits / size.
+// True for one record in 2^bits / size.
 bool EndsAt(const Record& record, unsigned bits) {
   return HashOf(record.offset) >> (64 - bits) < record.content_bytes() + kRecordOverhead;
 }
@@ -72,7 +72,7 @@ Result<std::optional<std::int64_t>> SegmentWriter::NextFile() {
 
 bool SegmentWriter::FitsFile(const Record& record) const {
   if (record.offset >> kFileOffsetBits != file_first_offset_ >> kFileOffsetBits) return false;
-  // Only where a batch begins, so that what a file can hold moves no border of a batch.
+  // Checked only at the start of a batch, so that the file limit does not move batch borders.
   if (!encoder_.empty() || file_bytes_ == 0) return true;
   const std::size_t batch_bytes =
       std::max(borders_.batch_bytes_max, BatchEncoder::BytesAlone(record));

@@ -1,24 +1,24 @@
-// Turns the records of a partition into files of Kafka's own format.
+// Writes the records of a partition as files in Kafka's own format.
 //
-// A backup stores only what it has not, so the same records have to become the same files whoever
-// reads them, and wherever he begins: after a retention, on another node, over what an earlier
-// backup has. Borders therefore lie where the record itself says so: when a hash of its offset is
-// low enough, it is the last one of its batch, and when it is lower still, of its file. How low is
-// in proportion to the record's size, so that batches have 64 KiB on average and files 64 MiB,
-// whatever records have; one of 64 KiB always ends its batch. Other borders that depend on nothing
-// but the records: a batch ends where the timestamps' type changes and, where they are the
-// broker's, the timestamp; a file ends where offsets pass a multiple of 2^31, as a file's have to
-// fit 31 bits.
+// For deduplication, the same records must become the same files, whoever reads them and wherever
+// reading starts: after retention, on another node, or on top of an earlier backup. Therefore the
+// records themselves determine the borders. If the hash of a record's offset is below a threshold,
+// the record is the last of its batch; below a smaller one, also of its file. Thresholds are
+// proportional to the record's size, so batches have 64 KiB and files 64 MiB on average, whatever
+// the record size. A record of 64 KiB always ends its batch. Other borders also depend only on the
+// records. A batch ends where the timestamp type changes and, with log append time, where the
+// timestamp changes. A file ends where offsets cross a multiple of 2^31, because relative offsets
+// in a file have 31 bits.
 //
-// All that depends on where reading began is what keeps batches and files from growing without end
-// where no such border comes: 1 MiB, which one batch in ten million meets, and 1 GiB, one file in
-// ten million. Two readers that began at different offsets make the same batches from the first
-// border that they have in common on, and the same files from the first such file; that is at the
-// latest the first border by the rules above, on average 64 KiB and 64 MiB behind the later start.
+// Only the limits that keep batches and files from growing without bound depend on where reading
+// started: 1 MiB, which affects one batch in ten million, and 1 GiB, one file in ten million. Two
+// readers that start at different offsets write the same batches after their first common border,
+// and the same files after their first common file border. These are at the latest the first
+// borders by the rules above, on average 64 KiB and 64 MiB after the later start.
 //
-// What was read last ends its batch and its file without a border. Whoever goes on gives the writer
-// the records of that file once more, out of a SegmentReader, and then the new ones: what comes out
-// is what one reader would have made of all of them, and nothing has to be remembered.
+// The end of the input ends its batch and file without a border. To append, feed the writer the
+// records of the last file again, from a SegmentReader, and then the new records. The result is the
+// same as if one writer had received all records, and no state has to be kept.
 #pragma once
 
 #include <cstddef>
@@ -34,42 +34,42 @@
 
 namespace holdfast::kafka {
 
-// Part of the format: with others the same records become other files. Tests have smaller ones.
+// Part of the format: other values produce other files. Tests use smaller ones.
 struct Borders {
-  unsigned batch_bits = 16;                            // the average batch has 2^16 bytes
+  unsigned batch_bits = 16;                            // average batch: 2^16 bytes
   unsigned file_bits = 26;                             // >= batch_bits
-  std::size_t batch_bytes_max = std::size_t{1} << 20;  // but for a single record
-  std::size_t file_bytes_max = std::size_t{1} << 30;   // but for a single batch
+  std::size_t batch_bytes_max = std::size_t{1} << 20;  // except for a single record
+  std::size_t file_bytes_max = std::size_t{1} << 30;   // except for a single batch
 
   bool EndsBatch(const Record& record) const;
-  bool EndsFile(const Record& record) const;  // then it ends its batch, too
+  bool EndsFile(const Record& record) const;  // implies EndsBatch()
 };
 
-// As a broker names a log file: "00000000000000000042.log". REQUIRES: first_offset >= 0.
+// The broker's name of a log file: "00000000000000000042.log". REQUIRES: first_offset >= 0.
 std::string SegmentName(std::int64_t first_offset);
-// nullopt unless `name` is what SegmentName() makes.
+// The inverse of SegmentName(); nullopt for other names.
 std::optional<std::int64_t> FirstOffsetOf(std::string_view name);
 
-// Asks for the next record when it needs one. Holds one batch, whatever the partition has.
+// Pulls records as needed. Holds one batch in memory.
 class SegmentWriter {
  public:
-  // Null: there are no more. The record is valid until the next call.
+  // Null at the end. The record must be valid until the next call.
   using NextRecord = std::function<Result<const Record*>()>;
   explicit SegmentWriter(NextRecord next, Borders borders = {});
 
-  // Begins the next file and gives its first offset; nullopt: there are no more records. Errors of
-  // this and NextBatch(): those of NextRecord, kCorrupt where offsets do not rise, kUnsupported for
-  // a record that no batch can hold; the writer is finished then. REQUIRES: the file before was
-  // taken to its end.
+  // Starts the next file and returns its first offset; nullopt if there are no more records. Errors
+  // of this and of NextBatch(): those of NextRecord; kCorrupt if offsets are not ascending;
+  // kUnsupported for a record that is too large for a batch. The writer is unusable after an error.
+  // REQUIRES: NextBatch() returned the end of the previous file.
   Result<std::optional<std::int64_t>> NextFile();
-  // The file's next bytes, one batch, valid until another one is given; empty at its end.
-  // REQUIRES: NextFile() gave a file.
+  // Returns the file's next batch, valid until the next call; empty at the end of the file.
+  // REQUIRES: NextFile() returned a file.
   Result<ByteView> NextBatch();
-  // What the file holds. REQUIRES: NextBatch() was empty, NextFile() not called since.
+  // Summarises the file. REQUIRES: NextBatch() returned empty, and NextFile() was not called since.
   const RecordRun& run() const { return run_; }
 
  private:
-  // The record that is next, which may have been asked for already; null at the end.
+  // Returns the next record without consuming it; null at the end.
   Result<const Record*> Peek();
   bool FitsFile(const Record& record) const;
 

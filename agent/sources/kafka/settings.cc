@@ -9,7 +9,7 @@
 namespace holdfast::kafka {
 namespace {
 
-// Anything else is told when the cluster is asked; this is what cannot be meant.
+// Rejects only what cannot be an address. The connection reports everything else.
 Result<void> CheckServer(const config::Values& values, const std::string& server) {
   const std::size_t colon = server.rfind(':');
   const bool has_port =

@@ -1,4 +1,4 @@
-// The options of a Kafka source, typed.
+// The options of a Kafka source.
 #pragma once
 
 #include <string>
@@ -14,24 +14,24 @@ namespace holdfast::kafka {
 
 struct Settings {
   std::vector<std::string> bootstrap;     // "host:port"
-  rdkafka::Properties client;             // how to reach them
-  std::vector<std::string> log_dirs;      // of the broker on this node; absolute
+  rdkafka::Properties client;             // librdkafka properties
+  std::vector<std::string> log_dirs;      // absolute; of this node's broker
   std::vector<std::string> include{"*"};  // shell patterns of topics
-  std::vector<std::string> exclude;       // of those, what is left out
+  std::vector<std::string> exclude;       // shell patterns; wins over include
   std::vector<std::string> files;         // further absolute paths to save
 
   rdkafka::ClientOptions Client() const { return {.bootstrap = bootstrap, .properties = client}; }
-  // Whether the records of a topic are saved: it is included, not excluded, and none of Kafka's own
-  // ledgers of groups and transactions, which make no sense in another cluster.
+  // Whether a topic is saved: it is included, not excluded, and not one of Kafka's internal topics,
+  // which are useless in another cluster.
   bool IsSaved(std::string_view topic) const;
 };
 
 config::Schema SettingsSchema();
 Result<Settings> ReadSettings(const config::Values& values);
 
-// Where groups keep their offsets and transactions their state.
+// The internal topics with the state of groups and transactions.
 bool IsLedger(std::string_view topic);
-// As a shell matches a file's name.
+// Matches shell patterns (fnmatch).
 bool MatchesAny(const std::vector<std::string>& patterns, std::string_view topic);
 
 }  // namespace holdfast::kafka

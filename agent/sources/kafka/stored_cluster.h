@@ -1,4 +1,4 @@
-// What a snapshot has of a cluster, read part by part: of its records only what the documents say.
+// Reads a snapshot's documents, but no records.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@
 namespace holdfast::kafka {
 
 struct StoredPartition {
-  bool is_there = false;   // else the snapshot has nothing of it
-  std::string incomplete;  // why its end was not saved; empty: it was
-  // Of the records that are asked for. Where only part of a file's are, all of them count.
+  bool is_there = false;   // false: the snapshot does not have it
+  std::string incomplete;  // why the end is missing; empty: it is not
+  // Sums over the requested files. If only some records of a file are requested, all of them count.
   std::uint64_t records = 0;
   std::uint64_t content_bytes = 0;
   std::uint64_t file_bytes = 0;
@@ -28,8 +28,8 @@ struct StoredPartition {
 
 struct StoredTopic {
   TopicDocument document;
-  std::string target;                       // what it is to be called
-  std::vector<StoredPartition> partitions;  // by id
+  std::string target;                       // name in the target
+  std::vector<StoredPartition> partitions;  // indexed by id
 
   const std::string& name() const { return document.name; }
   std::uint64_t records() const;
@@ -37,7 +37,7 @@ struct StoredTopic {
   std::uint64_t file_bytes() const;
 };
 
-// Documents, with their path in whatever error there is. nullopt: the snapshot has none.
+// Each reads a document; errors name its path. nullopt: the snapshot does not have it.
 Result<std::optional<PartitionDocument>> ReadStoredPartition(SnapshotView& snapshot,
                                                              const std::string& topic,
                                                              std::int32_t partition);
@@ -47,19 +47,19 @@ Result<std::vector<ScramUserFacts>> ReadStoredUsers(SnapshotView& snapshot);
 Result<void> ForEachStoredGroup(SnapshotView& snapshot,
                                 const std::function<Result<void>(const GroupDocument&)>& visit);
 
-// The topics that are asked for, in the order in which they are restored: those whose name begins
-// with '_' before what relies on them; without those that were made while the cluster was saved, of
-// which the backup warned, and which it is kNotFound to name. kNotFound also for a pattern or a
-// name that none has, kInvalidArgument where two would get the same name.
+// Returns the requested topics in the order of restoring: names that begin with '_' first, because
+// others depend on them. Skips topics that were created during the backup, of which the backup
+// warned. kNotFound if a pattern or a name has no match, or names a skipped topic; kInvalidArgument
+// if two topics would get the same name.
 Result<std::vector<StoredTopic>> ReadStoredTopics(SnapshotView& snapshot,
                                                   const RestoreRequest& request);
 
-// What the snapshot lacks of a partition's records, for messages; nullopt: nothing.
+// What is missing of the partition in the snapshot, for messages; nullopt: nothing.
 std::optional<std::string> HoleIn(const StoredTopic& topic, std::int32_t partition);
-// By which a restore ends of a snapshot with these.
+// The error of a restore from a snapshot with these holes, which ends partly done.
 Error HolesError(const std::vector<std::string>& holes);
 
-// Whether a file has records that are asked for.
+// Whether a file may have requested records.
 bool IsWanted(const RecordRun& run, const RestoreRequest& request);
 
 }  // namespace holdfast::kafka

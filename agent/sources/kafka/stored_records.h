@@ -1,4 +1,4 @@
-// The records of a stored partition, one after the other, verified as they are read.
+// Reads the records of a stored partition and verifies them.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ namespace holdfast::kafka {
 
 class StoredRecords {
  public:
-  // All that is referred to outlives it.
+  // All references must outlive it.
   StoredRecords(SnapshotView& snapshot, std::string topic, std::int32_t partition,
                 const PartitionDocument& document, const RestoreRequest& request);
 
-  // The next record that is asked for, null when there are no more; valid until the next call.
-  // kCorrupt names the file that is not what the partition's document says: its records were given
-  // by then. After an error it is finished.
+  // Returns the next requested record, valid until the next call; null at the end. kCorrupt names
+  // the file that does not match the partition's document; its records were already returned by
+  // then. After an error it is unusable.
   Result<const Record*> Next();
 
  private:
@@ -36,17 +36,17 @@ class StoredRecords {
   const PartitionDocument& document_;
   const RestoreRequest& request_;
   std::size_t next_file_ = 0;
-  std::string path_;  // of the file that is read
+  std::string path_;  // of the current file
   std::unique_ptr<ByteReader> file_;
   std::optional<SegmentReader> reader_;
   RunTally tally_;
 };
 
-// A run of records told by their place, not by their offset, and by whoever set their times: to
-// compare what was written with what was to be.
+// Summarises records by their place instead of their offset, and regardless of the timestamp type,
+// to compare written records with the stored ones.
 class PlaceTally {
  public:
-  // Of the records that follow `place` others.
+  // The first added record has this place.
   explicit PlaceTally(std::uint64_t place = 0) : place_(place) {}
   void Add(const Record& record, std::int64_t timestamp);
   std::uint64_t place() const { return place_; }

@@ -1,5 +1,5 @@
-// Kafka's numbers of variable length: zigzag, so that small negative ones are short as well, then
-// seven bits a byte, the lowest first, as in Protobuf. Kafka writes each as short as it can be.
+// Kafka's varints: zigzag encoding, so that small negative numbers are short, then seven bits per
+// byte, lowest first, as in Protobuf. Kafka always writes the shortest form.
 #pragma once
 
 #include <bit>
@@ -22,7 +22,7 @@ constexpr std::size_t VarintBytes(std::int64_t value) {
   return (static_cast<std::size_t>(std::bit_width(ZigZag(value) | 1)) + 6) / 7;
 }
 
-// Returns where the number ends. REQUIRES: room for VarintBytes(value).
+// Returns the end of the number. REQUIRES: room for VarintBytes(value).
 inline std::uint8_t* PutVarint(std::uint8_t* to, std::int64_t value) {
   std::uint64_t bits = ZigZag(value);
   for (; bits >= 0x80; bits >>= 7) *to++ = static_cast<std::uint8_t>(bits | 0x80);
@@ -32,8 +32,7 @@ inline std::uint8_t* PutVarint(std::uint8_t* to, std::int64_t value) {
 
 enum class VarintRead : std::uint8_t { kDone, kTorn, kTooLong };
 
-// Takes a number off the front of `rest`. kTooLong: it has more than 64 bits, or is written longer
-// than it needs to be.
+// Removes a number from the front of `rest`. kTooLong: more than 64 bits, or not the shortest form.
 inline VarintRead TakeVarint(ByteView& rest, std::int64_t& value) {
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < kVarintBytesMax; ++i) {

@@ -1,19 +1,19 @@
-// Saves the data directory of a Prometheus so that one starts on it:
+// Saves the data directory of a Prometheus so that a server can start with it:
 //
-//   data/wal, data/wbl      the logs of samples that are in no block yet, in and out of order
+//   data/wal, data/wbl      logs of in-order and out-of-order samples that are in no block yet
 //   data/<ULID>             blocks
 //   members/<node>/...      node_files.h
 //
-// THE ORDER: first the log "wal", then "wbl", both held open from the cut on; then the blocks.
-// Compaction moves samples from the logs into a block, which is there before what it was made of
-// goes. Logs first: what went from them meanwhile is held open, and is in a block besides, which
-// does no harm. Blocks first: what was in the logs then, and in a new block by the time that the
-// logs are read, is in neither, and Prometheus starts on it without a word. "wal" is opened before
-// "wbl", which refers to series that "wal" introduces; a reference to a series that came later is
-// one to a sample that came later.
+// THE ORDER: first open the log "wal", then "wbl", both from the cut on; then save the blocks.
+// Compaction moves samples from the logs into a new block, and deletes the old segments only when
+// the block exists. With logs first, deleted segments are still open, and their samples may also be
+// in a block, which is harmless. With blocks first, samples could move into a new block before the
+// logs are read. They would be missing from both, and Prometheus would start without any error.
+// "wal" comes before "wbl", which refers to series that "wal" introduces; a reference to a later
+// series belongs to a later sample.
 //
-// "chunks_head" and "chunk_snapshot.*" are made again from the logs. Left out as well are
-// "*.tmp-for-creation" and "*.tmp-for-deletion", "snapshots", "lock" and "queries.active".
+// Not saved: "chunks_head" and "chunk_snapshot.*", which Prometheus rebuilds from the logs;
+// "*.tmp-for-creation", "*.tmp-for-deletion", "snapshots", "lock" and "queries.active".
 #pragma once
 
 #include <memory>
@@ -24,11 +24,11 @@
 
 namespace holdfast::prometheus {
 
-// Everything referred to outlives the session.
+// All references must outlive the session.
 std::unique_ptr<BackupSession> OpenBackupSession(const SourceContext& context,
                                                  const Settings& settings, const BackupSpec& spec);
 
-// Of this node, for a look or a backup.
+// Options for this node's files.
 NodeFilesOptions NodeOptions(const Settings& settings);
 
 }  // namespace holdfast::prometheus

@@ -19,7 +19,7 @@ constexpr int kListingsMax = 1000;
 constexpr std::size_t kMetaBytesMax = 16U << 20;
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-// A block's file, opened long afterwards.
+// Opens a block's file by path, long after it was pinned.
 Result<std::unique_ptr<ByteReader>> OpenLater(const std::string& directory, const std::string& name,
                                               const std::string& path) {
   filetree::NameCache names;
@@ -95,7 +95,7 @@ Result<BlockFiles::Opened> BlockFiles::Open(const std::string& ulid) {
   return Opened::kLeftOut;
 }
 
-// All files of the block, or none.
+// Pins all files of the block, or none.
 Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int directory) {
   const std::string shown = fmt::format("{}/{}", shown_, ulid);
   const std::string path = "data/" + ulid;
@@ -124,7 +124,7 @@ Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int dir
     HF_ASSIGN(Item item, DirectoryItem(chunks->get(), path + "/chunks", shown + "/chunks", names_));
     items_.push_back(std::move(item));
     HF_ASSIGN(const auto names, NamesIn(chunks->get(), shown + "/chunks"));
-    // Numbered from 1 on; one that is being removed has lost some.
+    // Numbered from 1. A block that is being deleted has gaps.
     std::uint64_t expected = 1;
     has_chunks = true;
     for (const std::string& name : names) {
@@ -137,8 +137,7 @@ Result<BlockFiles::Opened> BlockFiles::PinBlock(const std::string& ulid, int dir
   } else if (chunks.error().code() != ErrorCode::kNotFound) {
     return Fail(std::move(chunks).error());
   }
-  // Prometheus takes the name away before it removes what is below, so with the name still there
-  // all of that was listed.
+  // Prometheus renames a block before deleting its files. The name exists, so all were listed.
   struct stat status {};
   if (::fstatat(data_, ulid.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return Opened::kGone;
   if (has_index && has_chunks) return Opened::kYes;
@@ -162,7 +161,7 @@ Result<bool> BlockFiles::ReadMeta(int directory, const std::string& ulid) {
   return true;
 }
 
-// One file, `below` the block. False where it is gone.
+// Adds the file `below` the block; false if it is gone.
 Result<bool> BlockFiles::Add(int directory, const std::string& ulid, const std::string& below,
                              bool is_unchanging) {
   const std::string name = below.substr(below.rfind('/') + 1);
@@ -175,11 +174,11 @@ Result<bool> BlockFiles::Add(int directory, const std::string& ulid, const std::
   return true;
 }
 
-// Whether the previous snapshot has this very file; its item then.
+// Whether the file can be reused from the previous snapshot; if so, sets `item`.
 bool BlockFiles::Reuses(PinnedFile& pinned, bool is_unchanging, Item& item) {
   if (previous_ == nullptr || !trusted_before_) return false;
   auto found = previous_->Find(pinned.path);
-  if (!found) {  // a damaged snapshot must not keep new ones from being made
+  if (!found) {  // a damaged snapshot must not prevent new ones
     warnings_.push_back("all blocks are read again because the previous snapshot cannot be read: " +
                         found.error().Text());
     previous_ = nullptr;

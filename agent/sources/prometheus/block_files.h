@@ -1,10 +1,10 @@
-// The blocks of a data directory, each held open while it is on its way into a snapshot.
+// Saves the blocks of a data directory. Each block is held open while it is saved.
 //
-// Of a block only "meta.json" and "tombstones" are ever written anew, by renaming; index and chunks
-// stay what they are under its ULID. So those that the previous snapshot has are not read again.
+// Of a block, only "meta.json" and "tombstones" are ever replaced, by renaming. Index and chunks
+// never change under a ULID, so they are reused from the previous snapshot without reading.
 //
-// Blocks go while others are read, because retention has passed or because a larger one took their
-// place, which is there before they go: when one is gone the directory is listed again.
+// Blocks may disappear during the backup, because of retention or because a larger block replaced
+// them. The replacement exists first, so when a block is gone, the directory is listed again.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +23,15 @@
 
 namespace holdfast::prometheus {
 
-// Used by one thread at a time. `data` stays open, `previous` may be null.
+// Used by one thread at a time. `data` must stay open; `previous` may be null.
 class BlockFiles {
  public:
   BlockFiles(int data, std::string data_shown, SnapshotView* previous);
 
-  // Depth-first, block by block; nullopt at the end. kBusy when the directory changes faster than
-  // it can be read.
+  // Depth-first, block by block; nullopt at the end. kBusy if the directory changes too fast.
   Result<std::optional<Item>> Next();
 
-  // Blocks that were given, by their time.
+  // Blocks returned so far, sorted by time.
   std::vector<BlockMeta> blocks() const;
   const std::vector<std::string>& vanished() const { return vanished_; }
   const std::vector<Missing>& missing() const { return missing_; }
@@ -57,7 +56,7 @@ class BlockFiles {
   int listings_ = 0;
   std::set<std::string> seen_;
   std::deque<std::string> queue_;
-  std::deque<Item> items_;  // of the block that is on its way
+  std::deque<Item> items_;  // of the current block
   std::vector<BlockMeta> blocks_;
   std::vector<std::string> vanished_;
   std::vector<Missing> missing_;

@@ -27,7 +27,7 @@ const Json* Find(const Json& object, const char* name) {
   return found == object.end() ? nullptr : &*found;
 }
 
-// 0 where it is not said, or no such number.
+// 0 if absent or out of range.
 template <typename Number>
 Number NumberIn(const Json& object, const char* name) {
   const Json* found = Find(object, name);

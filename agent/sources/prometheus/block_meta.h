@@ -1,6 +1,6 @@
-// A block's meta.json, and the names in a data directory.
+// Parses a block's meta.json, and file names in a data directory.
 //
-// Source: tsdb/docs/format/README.md and tsdb/block.go of Prometheus.
+// See tsdb/docs/format/README.md and tsdb/block.go of Prometheus.
 #pragma once
 
 #include <cstdint>
@@ -15,26 +15,26 @@ namespace holdfast::prometheus {
 
 struct BlockMeta {
   std::string ulid;
-  std::int64_t min_time = 0;  // milliseconds since 1970, of the first sample
-  std::int64_t max_time = 0;  // the first millisecond after the block's range
+  std::int64_t min_time = 0;  // of the first sample, milliseconds since 1970
+  std::int64_t max_time = 0;  // end of the block's range, exclusive
   std::uint64_t samples = 0;
   std::uint64_t series = 0;
   int level = 0;
-  std::vector<std::string> parents;  // blocks that this one took the place of
+  std::vector<std::string> parents;  // blocks that this one replaced
 };
 
-// kCorrupt for what is no such file, kUnsupported for one of a later version.
+// kCorrupt if the file is malformed, kUnsupported for a later version.
 Result<BlockMeta> ParseBlockMeta(std::string_view text);
 
-// "00000012": of a log's segment; "000001": of a block's chunks.
+// The number of a log segment ("00000012") or of a block's chunk file ("000001").
 std::optional<std::uint64_t> SegmentNumber(std::string_view name);
-// "checkpoint.00000011": of a log's checkpoint, the last segment that it stands for.
+// The number of a log's checkpoint ("checkpoint.00000011"): the last segment that it includes.
 std::optional<std::uint64_t> CheckpointNumber(std::string_view name);
 
-// "2026-01-02T03:04:05.678Z" of milliseconds since 1970.
+// Formats milliseconds since 1970 as "2026-01-02T03:04:05.678Z".
 std::string MillisecondsText(std::int64_t milliseconds);
 
-// One line for people: ULID, times, series, samples, level.
+// One line for humans: ULID, times, series, samples, level.
 std::string BlockText(const BlockMeta& meta);
 
 }  // namespace holdfast::prometheus

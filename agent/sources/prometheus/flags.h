@@ -1,5 +1,4 @@
-// The command line of Prometheus and Alertmanager, as their parser (kingpin) reads it, and the
-// durations in it.
+// Command lines of Prometheus and Alertmanager, parsed as kingpin does, and durations in them.
 #pragma once
 
 #include <chrono>
@@ -14,11 +13,11 @@ namespace holdfast::prometheus {
 
 class Flags {
  public:
-  // Without the program's own name. "--name=value", "--name value" and "--name" are understood;
-  // a value never begins with a dash there.
+  // `arguments` exclude the program name. Understands "--name=value", "--name value" and "--name".
+  // A separate value never begins with a dash.
   static Flags Parse(std::span<const std::string> arguments);
 
-  // The last value given; nullopt where the flag is not there. Empty for one without a value.
+  // The last value given; nullopt if the flag is absent, empty if it has no value.
   std::optional<std::string> Last(std::string_view name) const;
   std::vector<std::string> All(std::string_view name) const;
 
@@ -26,8 +25,7 @@ class Flags {
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
-// "15d", "1h30m", "2.5s", "100ms"; also "0". nullopt for what is no duration, or longer than 290
-// years.
+// Parses "15d", "1h30m", "2.5s", "100ms", "0" etc. nullopt if malformed or longer than 290 years.
 std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
 }  // namespace holdfast::prometheus

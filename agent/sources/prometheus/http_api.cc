@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kAnswerBytesMax = 256U << 20;
 constexpr std::size_t kShownMax = 200;
 
-// Of what a server says, as much as an error may show.
+// The part of a response that an error message shows.
 std::string Shown(std::string_view text) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   return text.empty() ? "nothing" : Quote(text.substr(0, kShownMax));

@@ -1,4 +1,4 @@
-// Before a stranger's JSON is decoded: what is nested without bound would have to be walked so.
+// Checks the nesting depth of untrusted JSON before it is decoded, because decoders recurse.
 #pragma once
 
 #include <cstddef>

@@ -17,13 +17,13 @@ namespace {
 constexpr int kPinTries = 10;
 constexpr std::chrono::milliseconds kBetweenTries{50};
 
-// What of a log's directory is needed, by number.
+// The relevant entries of a log's directory, by number.
 struct Listing {
   std::optional<std::uint64_t> checkpoint;
   std::string checkpoint_name;
   std::map<std::uint64_t, std::string> segments;
 
-  // No segment is missing from what the checkpoint stands for to the last.
+  // Whether no segment after the checkpoint is missing.
   bool IsWhole() const {
     if (segments.empty()) return true;
     const std::uint64_t first = segments.begin()->first;
@@ -63,7 +63,7 @@ Result<bool> LogFiles::PinAll(int directory, const std::vector<std::string>& nam
   return true;
 }
 
-// nullopt: something went away meanwhile.
+// nullopt: a file was deleted in the meantime.
 Result<std::optional<LogFiles>> LogFiles::TryPin(int data, const std::string& data_shown,
                                                  const std::string& name,
                                                  filetree::NameCache& names) {
@@ -92,7 +92,7 @@ Result<std::optional<LogFiles>> LogFiles::TryPin(int data, const std::string& da
     HF_ASSIGN(Item item, DirectoryItem(checkpoint->get(), its_path, its_shown, names));
     files.items_.push_back(std::move(item));
     HF_ASSIGN(const auto its_names, NamesIn(checkpoint->get(), its_shown));
-    // One that is being removed has lost its first ones, or all.
+    // A checkpoint that is being deleted has lost its first files, or all.
     if (its_names.empty() || SegmentNumber(its_names.front()) != 0) return std::nullopt;
     HF_ASSIGN(const bool are_there,
               files.PinAll(checkpoint->get(), its_names, its_path, its_shown, names));
@@ -112,7 +112,7 @@ Result<LogFiles> LogFiles::Pin(int data, const std::string& data_shown, const st
   for (int tries = 1; tries <= kPinTries; ++tries) {
     HF_ASSIGN(auto files, TryPin(data, data_shown, name, names));
     if (files) return *std::move(files);
-    (void)WaitFor(kBetweenTries);  // until what removes segments has removed them all
+    (void)WaitFor(kBetweenTries);  // wait until the current deletion is complete
   }
   return Fail(ErrorCode::kCorrupt,
               fmt::format("segments are missing in the middle of {}",

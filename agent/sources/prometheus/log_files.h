@@ -1,10 +1,10 @@
-// One of Prometheus' logs, "wal" or "wbl": the newest checkpoint and the segments behind it, all
+// Pins one of Prometheus' logs, "wal" or "wbl": the newest checkpoint and all segments after it are
 // held open at once.
 //
-// Prometheus makes a checkpoint under another name, renames it, and then removes the segments that
-// it stands for; so whoever holds a checkpoint and every segment from the next one on has all of
-// it, however much is removed meanwhile. The last segment is appended to: it is taken as long as it
-// is when it is opened, and a record that is cut in two there is what Prometheus repairs itself.
+// Prometheus writes a checkpoint under a temporary name, renames it, and then deletes the segments
+// that it includes. So a checkpoint and all later segments are a complete log, whatever is deleted
+// afterwards. The last segment is still appended to. It is saved up to its size when it was opened;
+// Prometheus repairs a truncated record at the end.
 #pragma once
 
 #include <optional>
@@ -19,15 +19,15 @@ namespace holdfast::prometheus {
 
 class LogFiles {
  public:
-  // Of the open data directory. A log that is not there is empty. kCorrupt where segments are
-  // missing in its middle and stay so.
+  // `data` is the open data directory. A log that does not exist is empty. kCorrupt if segments in
+  // the middle are missing, and still are after several tries.
   static Result<LogFiles> Pin(int data, const std::string& data_shown, const std::string& name,
                               filetree::NameCache& names);
 
-  // Depth-first: the directory, the checkpoint with its files, the segments. Each once.
+  // Returns each once, depth-first: the directory, the checkpoint with its files, the segments.
   std::optional<Item> Next();
   std::uint64_t bytes() const { return bytes_; }
-  // "00000012:4096": the last segment and its length; empty where there is none.
+  // The last segment and its length, "00000012:4096"; empty if there are no segments.
   const std::string& position() const { return position_; }
 
  private:

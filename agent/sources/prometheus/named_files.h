@@ -1,6 +1,5 @@
-// The files that a configuration of Prometheus or Alertmanager names: rules, targets, templates,
-// certificates, passwords. Which they are is told by the names of its keys, so that what a newer
-// version can name is found, too.
+// Finds the files that a configuration of Prometheus or Alertmanager names: rules, targets,
+// templates, certificates, passwords. Patterns of keys identify them, also in newer versions.
 #pragma once
 
 #include <string>
@@ -14,24 +13,24 @@ namespace holdfast::prometheus {
 
 struct NamedPath {
   std::string path;         // absolute
-  bool is_pattern = false;  // as of filepath.Match of Go
-  bool is_config = false;   // what it names is a configuration itself
+  bool is_pattern = false;  // of Go's filepath.Match
+  bool is_config = false;   // the files are configurations too
   std::string place;        // "/etc/prometheus/prometheus.yml:12"
 };
 
-// Of a configuration that lies at `file`, an absolute path. kInvalidArgument for what is no YAML.
+// `file` is the absolute path of the configuration. kInvalidArgument if it is not YAML.
 Result<std::vector<NamedPath>> FindNamedPaths(std::string_view text, const std::string& file);
 
-// Gathers what is there of them and what is not.
+// Collects the existing files, and what is missing.
 class NamedFiles {
  public:
-  // A file that `place` names: a flag, or a line of a configuration.
+  // Adds a file. `place` names it: a flag, or a line of a configuration.
   void Add(const std::string& path, const std::string& place);
-  // Likewise a configuration, with all that it names. The errors of the first one are the caller's:
-  // kNotFound, kInvalidArgument for what is no YAML.
+  // Adds a configuration and all files that it names. Fails only for this configuration itself:
+  // kNotFound, or kInvalidArgument if it is not YAML.
   Result<void> AddConfig(const std::string& path, const std::string& place);
 
-  // Absolute paths of files and of the symlinks that lead to them; sorted.
+  // Absolute paths of files and of symlinks to them; sorted.
   std::vector<std::string> roots() const;
   const std::vector<Missing>& missing() const { return missing_; }
 
@@ -43,7 +42,7 @@ class NamedFiles {
                   std::string remedy = "create it, or correct what names it");
 
   std::vector<std::string> roots_;
-  std::vector<std::string> configs_;  // read already
+  std::vector<std::string> configs_;  // already read
   std::vector<Missing> missing_;
 };
 

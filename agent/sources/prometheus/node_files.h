@@ -1,6 +1,6 @@
-// What only this node has of a server, below "members/<node>/":
+// Saves what only this node has of a server, below "members/<node>/":
 //
-//   files/<absolute path>   its configuration and every file that this names, its unit, others
+//   files/<absolute path>   its configuration, files that this names, its unit, configured files
 //   process.json            how it was started
 #pragma once
 
@@ -17,38 +17,38 @@
 
 namespace holdfast::prometheus {
 
-// What agent.yaml says of them.
+// The options in agent.yaml.
 struct NodeFilesSettings {
-  std::string config;               // empty: where the process says
-  std::vector<std::string> files;   // files and directories to save, too
-  bool missing_is_failure = false;  // what the configuration names and is not there
+  std::string config;               // empty: as the process says
+  std::vector<std::string> files;   // further files and directories to save
+  bool missing_is_failure = false;  // fail if a named file does not exist
 };
 
 // Adds the options config, files and on_missing.
 void AddNodeFilesOptions(config::Schema& schema);
-// Takes them out of `values`.
+// Reads these options.
 void ReadNodeFiles(const config::Values& values, NodeFilesSettings& settings);
 
 struct NodeFilesOptions : NodeFilesSettings {
   ServerQuery server = {};
-  std::vector<std::string> config_defaults;  // where it lies without a word; relative ones as well
-  std::vector<std::string> config_flags;     // further configurations, e.g. "web.config.file"
-  std::vector<std::string> units;            // that are looked for where no process is seen
-  std::vector<std::string> storage_files;    // absolute paths; no matter if they are not there
+  std::vector<std::string> config_defaults;  // default paths; may be relative
+  std::vector<std::string> config_flags;     // flags that name further configurations
+  std::vector<std::string> units;            // saved if no process is found
+  std::vector<std::string> storage_files;    // absolute paths; may not exist
   host::Places places = {};
 };
 
-// Used by one thread at a time. The previous snapshot outlives it.
+// Used by one thread at a time. The previous snapshot must outlive it.
 class NodeFiles {
  public:
-  // `previous` may be null. kNotFound where `missing_is_failure`.
+  // `previous` may be null. kNotFound with `missing_is_failure` and a missing file.
   static Result<NodeFiles> Prepare(const SourceContext& context, NodeFilesOptions options,
                                    SnapshotView* previous);
-  // Null where the server does not run here, or cannot be seen.
+  // Null if the server does not run here or is not visible.
   const ServerProcess* process() const { return process_ ? &*process_ : nullptr; }
-  // The configuration; empty where it was not found.
+  // The configuration; empty if not found.
   const std::string& config() const { return config_; }
-  // Paths that Next() will give.
+  // Paths that Next() will return.
   const std::vector<std::string>& roots() const { return roots_; }
   const std::vector<Missing>& missing() const { return missing_; }
   // As BackupSession::Next().
@@ -70,7 +70,7 @@ class NodeFiles {
   std::vector<std::string> roots_;
   std::vector<Missing> missing_;
   std::vector<std::string> warnings_;
-  std::unique_ptr<filetree::Walker> walker_;  // null where there is no file to save
+  std::unique_ptr<filetree::Walker> walker_;  // null: no files to save
   std::uint64_t bytes_ = 0;
   bool is_process_given_ = false;
 };

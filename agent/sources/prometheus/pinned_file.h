@@ -1,5 +1,5 @@
-// A file held open while it is on its way into a snapshot: whatever becomes of its name, and
-// whatever is appended meanwhile, it is read as long as it was when it was pinned.
+// A file that is held open while it is saved. It is read up to the size that it had when it was
+// pinned, even if it is renamed, deleted or appended to.
 #pragma once
 
 #include <optional>
@@ -19,19 +19,18 @@ struct PinnedFile {
   Attributes attributes;
 };
 
-// `name` in the open directory. nullopt when it is not there; kCorrupt when it is not a regular
-// file.
+// Opens `name` in the open directory. nullopt if absent; kCorrupt if not a regular file.
 Result<std::optional<PinnedFile>> PinFile(int directory, const std::string& name, std::string path,
                                           std::string shown, filetree::NameCache& names);
 
-// Its content; kCorrupt where it has become shorter.
+// Its item. Reading fails with kCorrupt if the file became shorter.
 Item PinnedItem(PinnedFile pinned);
 
-// A directory's item. `directory` is open.
+// The item of the open directory.
 Result<Item> DirectoryItem(int directory, std::string path, const std::string& shown,
                            filetree::NameCache& names);
 
-// Names in an open directory, but "." and "..", sorted.
+// Names in an open directory, except "." and "..", sorted.
 Result<std::vector<std::string>> NamesIn(int directory, const std::string& shown);
 
 }  // namespace holdfast::prometheus

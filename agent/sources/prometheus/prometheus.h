@@ -1,5 +1,5 @@
-// Prometheus: its logs and blocks by their files, in an order in which nothing is lost, and its
-// configuration. docs/sources/prometheus.md.
+// Prometheus: files of its logs and blocks, in an order that loses nothing, and its configuration
+// (docs/sources/prometheus.md).
 #pragma once
 
 #include "agent/sources/source.h"

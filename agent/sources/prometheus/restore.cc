@@ -96,7 +96,7 @@ Result<Stored> ReadStored(SnapshotView& snapshot) {
   return stored;
 }
 
-// What promtool says of it; a warning where there is no promtool.
+// Checks the directory with promtool; only a warning if it is not installed.
 Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
                       MethodOutcome& outcome, const std::stop_token& stop) {
   const auto program = FindProgram("promtool");
@@ -124,12 +124,11 @@ Result<void> Validate(const std::string& directory, const RestoreChoice& choice,
   return {};
 }
 
-// The directory's own owner and mode, which its extraction leaves alone; everything on disk; then
-// the name.
+// Syncs everything, sets the directory's owner and mode, which extraction did not, and renames it.
 Result<void> PutInPlace(const std::string& made, const Attributes& attributes,
                         const std::string& directory) {
   HF_ASSIGN(Fd top, OpenFile(made, O_RDONLY | O_DIRECTORY));
-  // This takes long; as long as it is nobody else's, what a kill leaves of it can be removed.
+  // Slow, so done before chown: until then, leftovers of a killed process can be removed.
   if (::syncfs(top.get()) != 0) return Fail(ErrnoError(errno, "sync " + Quote(made)));
   if (::geteuid() == 0 && ::fchown(top.get(), attributes.uid, attributes.gid) != 0)
     return Fail(ErrnoError(errno, "chown " + Quote(made)));

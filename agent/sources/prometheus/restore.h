@@ -1,5 +1,4 @@
-// Makes a data directory from a snapshot, with all of its blocks or those of a time range (method
-// "to-data-dir").
+// Restores all data, or that of a time range, to a new data directory (method "to-data-dir").
 #pragma once
 
 #include <chrono>
@@ -18,30 +17,27 @@ namespace holdfast::prometheus {
 struct BlockChoice {
   BlockMeta meta;
   bool is_taken = false;
-  std::string reason;  // against it; empty where it is taken
+  std::string reason;  // why not; empty if taken
 };
 
 struct RestoreChoice {
-  std::vector<BlockChoice> blocks;  // by their time
-  bool has_logs = false;            // whether "wal" and "wbl" are taken, too
+  std::vector<BlockChoice> blocks;  // sorted by time
+  bool has_logs = false;            // whether "wal" and "wbl" are taken
 };
 
-// Blocks that have samples of `from` to `until`, milliseconds since 1970, and whose samples are in
-// no other block that replaced them. The logs belong to it unless `until` lies before the end of
-// the newest block.
+// Chooses blocks with samples from `from` to `until` (milliseconds since 1970) that no other block
+// replaced. Includes the logs unless `until` is before the end of the newest block.
 RestoreChoice ChooseBlocks(std::vector<BlockMeta> blocks, std::optional<std::int64_t> from,
                            std::optional<std::int64_t> until);
 
-// Of those that are taken, how many begin before another one has ended.
+// The number of taken blocks that begin before an earlier one ends.
 std::size_t CountOverlaps(const RestoreChoice& choice);
 
-// Those that are taken and that a server of this retention removes at `now`, or as soon as it has
-// a block of now.
+// The taken blocks that a server with this retention deletes at `now`, or after its next block.
 std::vector<BlockMeta> BeyondRetention(const RestoreChoice& choice,
                                        std::chrono::milliseconds retention, std::int64_t now);
 
-// The directory appears as a whole, as the last step, after promtool has looked at it where there
-// is one.
+// The complete directory appears as the last step, after promtool, if installed, has checked it.
 Result<MethodOutcome> RestoreDataDirectory(const SourceContext& context, const RestoreSpec& spec,
                                            Progress& progress, std::stop_token stop);
 

@@ -16,7 +16,7 @@
 namespace holdfast::prometheus {
 namespace {
 
-// Of the same file, or of a name that is written alike.
+// Whether both paths are the same file or, if either does not exist, are lexically equal.
 bool IsSamePlace(const std::string& one, const std::string& other) {
   struct stat a {};
   struct stat b {};
@@ -26,7 +26,7 @@ bool IsSamePlace(const std::string& one, const std::string& other) {
          host::WithoutSlashes(std::filesystem::path(other).lexically_normal());
 }
 
-// What it says of itself is believed where it may write there anyway, and where nothing is.
+// A claim is trusted if the process may write there anyway, or the directory does not exist.
 bool MayOwn(const host::LocalProcess& process, const std::string& directory) {
   return process.MayWrite(directory) || ::access(directory.c_str(), F_OK) != 0;
 }

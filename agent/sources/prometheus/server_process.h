@@ -1,5 +1,4 @@
-// How a server of this family was started on this node: Prometheus, or Alertmanager, which takes
-// its flags alike.
+// Finds out how a Prometheus or an Alertmanager, whose flags work alike, was started on this node.
 #pragma once
 
 #include <string>
@@ -12,32 +11,32 @@
 
 namespace holdfast::prometheus {
 
-// Which server is meant.
+// Identifies a server.
 struct ServerQuery {
-  std::vector<std::string> programs;          // names of the program's file
-  std::vector<std::string> storage_flags;     // that say where it keeps its data
-  std::vector<std::string> storage_defaults;  // where it does without them; relative ones as well
-  std::string storage;                        // where the wanted one does
+  std::vector<std::string> programs;          // file names of the program
+  std::vector<std::string> storage_flags;     // flags for its data directory
+  std::vector<std::string> storage_defaults;  // defaults of these; may be relative
+  std::string storage;                        // data directory of the wanted server
   std::vector<std::string> defaults;          // e.g. "/etc/default/prometheus"
 };
 
 struct ServerProcess {
   std::vector<std::string> command;
   Flags flags;
-  std::string directory;  // that it runs in; empty where that may not be seen
+  std::string directory;  // working directory; empty: not readable
   std::string user;
-  std::string unit;  // of systemd; empty: none
-  std::vector<std::string>
-      files;  // absolute paths that are there: the unit's, and defaults; sorted
+  std::string unit;  // systemd unit; empty: none
+  // Absolute paths of existing files, sorted: those of the unit, and defaults.
+  std::vector<std::string> files;
 
-  // What the flag says, absolute; empty where it is not given, or relative to what is not known.
+  // The flag's path, absolute; empty if not set, or relative to an unknown directory.
   std::string PathOf(std::string_view flag) const;
 };
 
-// kNotFound where none that can be seen keeps its data there.
+// kNotFound if no visible server has its data there.
 Result<ServerProcess> FindServerProcess(const ServerQuery& query, const host::Places& places = {});
 
-// "process.json": stable as long as the server is started the same way.
+// The content of "process.json". Deterministic.
 std::string EncodeServerProcess(const ServerProcess& process);
 
 }  // namespace holdfast::prometheus

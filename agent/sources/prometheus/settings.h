@@ -1,4 +1,4 @@
-// What agent.yaml says of a Prometheus.
+// The options of a Prometheus source.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ namespace holdfast::prometheus {
 
 struct Settings : HttpAccessSettings, NodeFilesSettings {
   std::string data_dir;  // --storage.tsdb.path, or --storage.agent.path; absolute
-  std::string url;       // without a slash at the end; empty: the server is not asked
+  std::string url;       // no trailing slash; empty: the server is not queried
 };
 
 config::Schema SettingsSchema();
-// kInvalidArgument, with its place, for what makes no sense together.
+// kInvalidArgument, with the position, if options contradict each other.
 Result<Settings> ReadSettings(const config::Values& values);
 
 }  // namespace holdfast::prometheus

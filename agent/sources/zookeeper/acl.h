@@ -1,5 +1,5 @@
-// Who may do what with a node, as files and messages have it: a vector of {permissions, scheme,
-// id}.
+// The access control list of a node, as encoded in files and messages: a vector of {permissions,
+// scheme, id}.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct AclEntry {
   bool operator==(const AclEntry&) const = default;
 };
 
-// Empty where the reader has none.
+// Empty if the list is null, or after an error of `reader`.
 inline std::vector<AclEntry> ReadAcl(JuteReader& reader) {
   constexpr std::size_t kEntryBytesMin = 12;
   std::vector<AclEntry> acl(reader.Count(kEntryBytesMin));

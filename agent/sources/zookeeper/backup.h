@@ -1,11 +1,11 @@
-// Backup of a ZooKeeper server's state, see pinned_files.h for the order in which it is taken:
+// Backs up the state of a ZooKeeper server. pinned_files.h explains the order of reading.
 //
-//   data/version-2/snapshot.<zxid>    the newest whole snapshot, as the server wrote it
-//   data/version-2/log.<zxid>         the logs from the one that has its zxid, each up to its last
-//                                     whole record
+//   data/version-2/snapshot.<zxid>    the newest complete snapshot, as the server wrote it
+//   data/version-2/log.<zxid>         the logs from the one with its zxid on, each up to its last
+//                                     complete record
 //   members/<node>/...                member_files.h
 //
-// "data" is a data directory that every member of an ensemble can begin with.
+// "data" is a data directory that every member of an ensemble can start with.
 #pragma once
 
 #include <memory>

@@ -14,7 +14,7 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::size_t kInputBytes = 256U << 10;
-// snappy-java's own default is 32 KiB, and what is configured elsewhere hardly more.
+// The default of snappy-java is 32 KiB, and larger settings are rare.
 constexpr std::size_t kChunkBytesMax = 64U << 20;
 
 std::unexpected<Error> EndsTooEarly() {
@@ -69,7 +69,7 @@ class GzipReader final : public ByteReader {
   bool is_at_end_ = false;
 };
 
-// One chunk of Snappy's raw format. False where it is damaged.
+// One chunk of Snappy's raw format. Expand() returns false if it is damaged.
 class SnappyChunk {
  public:
   explicit SnappyChunk(ByteView chunk) : left_(chunk) {}
@@ -77,7 +77,7 @@ class SnappyChunk {
   bool Expand(Bytes& out) {
     out.clear();
     std::size_t bytes = 0;
-    // What a chunk can say in so few bytes is bounded: 64 of each three, see Copy().
+    // The claimed size is bounded by the chunk's: three bytes expand to at most 64, see Copy().
     if (!Length(bytes) || bytes > kChunkBytesMax || bytes / 32 > left_.size()) return false;
     out.reserve(bytes);
     while (!left_.empty()) {
@@ -90,7 +90,7 @@ class SnappyChunk {
   }
 
  private:
-  // Seven bits a byte, the lowest first.
+  // A varint: seven bits per byte, lowest first.
   bool Length(std::size_t& bytes) {
     for (unsigned shift = 0; shift < 32 && !left_.empty(); shift += 7) {
       const std::uint8_t byte = left_[0];
@@ -101,7 +101,7 @@ class SnappyChunk {
     return false;
   }
 
-  // The lowest byte first, unlike all else here.
+  // Little-endian, unlike all other numbers here.
   bool Number(std::size_t count, std::size_t& number) {
     if (count > left_.size()) return false;
     number = 0;
@@ -131,7 +131,7 @@ class SnappyChunk {
       return false;
     }
     if (back == 0 || back > out.size() || length > bytes - out.size()) return false;
-    // It may reach into what it writes itself.
+    // The copy may overlap the bytes that it writes.
     for (; length > 0; --length) out.push_back(out[out.size() - back]);
     return true;
   }
@@ -173,7 +173,7 @@ class SnappyReader final : public ByteReader {
     if (count < length.size()) return EndsTooEarly();
     const std::uint64_t bytes = LoadNumber(length);
     if (bytes > kChunkBytesMax) return Fail(ErrorCode::kCorrupt, "the compressed data are damaged");
-    // Grows with what is there, not with what is said.
+    // Grows with the bytes that were read, not with the announced length.
     chunk_.clear();
     while (chunk_.size() < bytes) {
       const std::size_t had = chunk_.size();
@@ -186,7 +186,7 @@ class SnappyReader final : public ByteReader {
     return {};
   }
 
-  // Fewer only at the end.
+  // Reads fewer bytes only at the end.
   Result<std::size_t> Fill(std::span<std::uint8_t> buffer) {
     std::size_t filled = 0;
     while (filled < buffer.size()) {

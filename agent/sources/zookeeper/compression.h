@@ -1,13 +1,12 @@
-// Snapshots that ZooKeeper compresses (zookeeper.snapshot.compression.method), as their names say:
+// Snapshots that ZooKeeper compresses (zookeeper.snapshot.compression.method), recognised by name:
 //
 //   snapshot.<zxid>.gz        one gzip stream
-//   snapshot.<zxid>.snappy    what the Java library snappy-java writes: the eight bytes 0x82
-//   "SNAPPY"
-//                             0, two numbers of its version, and chunks of at most some 32 KiB,
-//                             each with its length before it, four bytes, in Snappy's raw format
+//   snapshot.<zxid>.snappy    the format of the Java library snappy-java: the eight bytes 0x82
+//                             "SNAPPY" 0, two version numbers, and chunks of up to about 32 KiB,
+//                             each preceded by its length (four bytes), in Snappy's raw format
 //                             (google/snappy, format_description.txt)
 //
-// Only read, and piece by piece: memory does not depend on what a file claims to hold.
+// Content is only read, in pieces: memory does not depend on what a file claims to contain.
 #pragma once
 
 #include <memory>
@@ -19,11 +18,11 @@
 namespace holdfast::zookeeper {
 
 enum class Compression : std::uint8_t { kNone, kGzip, kSnappy };
-// By the end of a snapshot's name.
+// Determined by the end of a snapshot's name.
 Compression CompressionOf(std::string_view name);
 std::string_view CompressionName(Compression compression);  // "none", "gz", "snappy"
 
-// What was compressed. Reading fails with kCorrupt where the file is damaged or ends too early, and
+// The decompressed content. Reading fails with kCorrupt if the file is damaged or truncated, and
 // with the errors of `file`.
 std::unique_ptr<ByteReader> Decompress(Compression compression, std::unique_ptr<ByteReader> file);
 

@@ -14,7 +14,7 @@ constexpr std::size_t kConfigBytesMax = 1U << 20;
 constexpr std::size_t kNumberBytesMax = 64;
 constexpr std::string_view kUsualConfig = "/etc/zookeeper/zoo.cfg";
 
-// "2181 /data [tick time [connections]]" in the place of a configuration: a server for a try.
+// "2181 /data [tick time [connections]]" instead of a configuration: a server for testing.
 DiscoveredSource DescribeBare(const host::LocalProcess& process,
                               std::span<const std::string> arguments) {
   DiscoveredSource found;
@@ -36,8 +36,8 @@ Result<JavaProperties> ReadConfig(const host::LocalProcess& process, const std::
   return ParseProperties(*text);
 }
 
-// A relative directory is below where the server was started, and one in a container is the
-// container's. The source has to be told either.
+// A relative directory starts at the server's working directory, and a directory in a container is
+// the container's. In both cases the source needs the option.
 std::string AddDirectory(const host::LocalProcess& process, const JavaProperties& properties,
                          const std::string& property, const std::string& option,
                          const std::string& fact, DiscoveredSource& found) {

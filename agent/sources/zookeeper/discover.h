@@ -1,4 +1,4 @@
-// Recognises a running ZooKeeper server and says how to save it.
+// Recognises a running ZooKeeper server, and describes how to back it up.
 #pragma once
 
 #include <optional>

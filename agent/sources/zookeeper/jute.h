@@ -1,7 +1,6 @@
-// How ZooKeeper writes its records ("jute"), in files as on the wire: numbers with the highest byte
-// first, one after the other; a buffer or a text has its length before it, four bytes, -1 for null;
-// a vector the number of its elements. What the records consist of is in zookeeper.jute of its
-// sources.
+// ZooKeeper's encoding of records ("jute"), in files and on the wire. Numbers are big-endian. A
+// buffer or text is preceded by its length (four bytes, -1 for null), a vector by its number of
+// elements. zookeeper.jute in ZooKeeper's sources defines the records.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +17,8 @@ inline std::uint64_t LoadNumber(ByteView bytes) {
   return number;
 }
 
-// Takes a record apart. Who asks for more than there is gets nothing but zeros from then on, and
-// ok() says so. What it gives refers to the bytes it was made of.
+// Decodes a record. After an attempt to read past the end, everything reads as zero and ok() is
+// false. Results refer to the bytes that it was created with.
 class JuteReader {
  public:
   explicit JuteReader(ByteView bytes) : left_(bytes) {}
@@ -37,9 +36,9 @@ class JuteReader {
     if (length == -1 || !is_ok_) return std::nullopt;
     return Take(length < 0 ? SIZE_MAX : static_cast<std::size_t>(length));
   }
-  // Null as empty.
+  // Null reads as empty.
   std::string_view Text() { return AsText(Buffer().value_or(ByteView())); }
-  // How many elements follow, each of which takes `element_bytes_min` at least; null as none.
+  // The number of elements that follow, each of at least `element_bytes_min` bytes; 0 for null.
   std::size_t Count(std::size_t element_bytes_min) {
     const std::int32_t count = Int();
     if (count == -1) return 0;
@@ -65,7 +64,6 @@ class JuteReader {
   bool is_ok_ = true;
 };
 
-// Puts a record together.
 class JuteWriter {
  public:
   JuteWriter& Int(std::int32_t value) { return Number(static_cast<std::uint32_t>(value), 4); }

@@ -16,7 +16,7 @@ using Directives = std::map<std::string, std::string, std::less<>>;
 
 constexpr std::size_t kNonceBytes = 16;
 
-// name=value, name="value" and so on; of a name that comes twice the first counts.
+// Parses name=value, name="value" and so on. The first value of a repeated name counts.
 Result<Directives> ReadDirectives(std::string_view text) {
   Directives directives;
   const auto bad = [] {
@@ -67,7 +67,7 @@ std::string Md5Raw(std::string_view text) {
 }
 std::string Md5Hex(std::string_view text) { return HexEncode(AsBytes(Md5Raw(text))); }
 
-// As the RFC has it: in ISO 8859-1 where that has all of it.
+// As in the RFC: ISO 8859-1 if it has all characters of the text.
 std::string Latin(std::string_view text) {
   std::string latin;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -1,5 +1,5 @@
-// The client's half of SASL's DIGEST-MD5 (RFC 2831), as far as a server of ZooKeeper's asks for it:
-// the login alone, with nothing that protects what follows.
+// The client's side of SASL DIGEST-MD5 (RFC 2831), as far as ZooKeeper servers use it: only the
+// login, without protection of later messages.
 #pragma once
 
 #include <string>
@@ -11,20 +11,20 @@
 
 namespace holdfast::zookeeper {
 
-// The scheme of credentials for it, which is no scheme of ZooKeeper's for clients to name.
+// The scheme in credentials that selects it. ZooKeeper itself has no such scheme for clients.
 inline constexpr std::string_view kSaslScheme = "sasl";
-// What every server of ZooKeeper's is called there.
+// The service name of every ZooKeeper server.
 inline constexpr std::string_view kSaslService = "zookeeper/zk-sasl-md5";
 
 class SaslDigest {
  public:
-  // To what the server says first. `login` is "user:password". kUnsupported for a challenge of
+  // Answers the server's first message. `login` is "user:password". kUnsupported for a challenge of
   // another mechanism, kInvalidArgument for a login without a password.
   static Result<SaslDigest> Answer(std::string_view challenge, const Secret& login, Random& random,
                                    std::string_view service = kSaslService);
 
   const std::string& response() const { return response_; }
-  // Whether what the server says then proves that it knows the password; kDenied.
+  // Checks that the server's next message proves that it knows the password; kDenied if not.
   Result<void> Check(std::string_view answer) const;
 
  private:

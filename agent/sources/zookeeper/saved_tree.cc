@@ -14,10 +14,10 @@ namespace {
 constexpr std::uint64_t kTtlMark = 0xff00000000000000;
 constexpr std::uint64_t kTtlBits = 0xffffffffff;
 constexpr std::uint64_t kTxnsBetweenLooks = 4096;
-constexpr std::int64_t kOpenAcl = -1;  // no list, but leave for everybody
+constexpr std::int64_t kOpenAcl = -1;  // no list: open to everyone
 
-// Rows lie in the order in which they come, so that large ones are written once; only places are
-// sorted. Ephemeral nodes are looked for by their session.
+// Rows are stored in the order in which they arrive, so that large ones are written once; only
+// places are sorted. Ephemeral nodes are looked up by session.
 constexpr char kTables[] =
     "CREATE TABLE acl(number INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;"
     "CREATE TABLE node(id INTEGER PRIMARY KEY, place BLOB NOT NULL UNIQUE, owner INTEGER NOT NULL,"
@@ -28,8 +28,8 @@ constexpr char kTables[] =
 // "/" for the root, which files call "".
 std::string NameOf(std::string_view path) { return path.empty() ? "/" : std::string(path); }
 
-// A path in a form in which the order of bytes is depth-first: no name has a zero in it, and "/a-b"
-// would be between "/a" and "/a/b" else.
+// A form of a path whose byte order is depth-first: no name contains a zero byte. With slashes,
+// "/a-b" would sort between "/a" and "/a/b".
 Bytes PlaceOf(std::string_view name) {
   Bytes place = ToBytes(name);
   std::ranges::replace(place, '/', 0);
@@ -51,7 +51,7 @@ Bytes EncodeAcl(const std::vector<AclEntry>& acl) {
 std::vector<AclEntry> DecodeAcl(const Bytes& bytes) {
   JuteReader reader(bytes);
   std::vector<AclEntry> acl = ReadAcl(reader);
-  HF_CHECK(reader.ok());  // it was written here
+  HF_CHECK(reader.ok());  // EncodeAcl() wrote it
   return acl;
 }
 
@@ -109,8 +109,8 @@ class SubtreeReader {
     return {};
   }
 
-  // A list that was made while the snapshot was written may not be in it; then the log has it, and
-  // nobody may do anything until that is read.
+  // A list that was created while the snapshot was written may be missing from it. Then the log has
+  // it; until that is read, the ACL is empty and grants nothing.
   Result<Bytes> FindAcl(std::int64_t number) {
     if (number == kOpenAcl) return EncodeAcl({{31, "world", "anyone"}});
     auto found = nodes_.Value<Bytes>("SELECT entries FROM acl WHERE number = ?", number);
@@ -141,7 +141,7 @@ class SubtreeReader {
     return {};
   }
 
-  // What it cannot do for want of a node it leaves, as ZooKeeper does.
+  // Operations on missing nodes have no effect, as in ZooKeeper.
   Result<void> Apply(const TxnOperation& operation) {
     const std::string name = NameOf(operation.path);
     if (!IsBelow(name)) {
@@ -151,7 +151,7 @@ class SubtreeReader {
     const Bytes place = PlaceOf(name);
     switch (operation.kind) {
       case TxnOperation::Kind::kCreate:
-        // Of a node that the snapshot has already only the ACL counts.
+        // If the snapshot already has the node, only the ACL is set.
         return nodes_.Run(
             "INSERT INTO node(place, owner, acl, data) VALUES (?, ?, ?, ?)"
             " ON CONFLICT(place) DO UPDATE SET acl = excluded.acl",

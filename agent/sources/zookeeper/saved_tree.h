@@ -1,6 +1,6 @@
-// A node of a saved tree with all below it, as it was after a transaction: read from the snapshot
-// and the logs behind it, with data and ACLs, and nothing of the rest of the tree. It lies in a
-// temporary file meanwhile, so that memory is bounded by the largest node.
+// A node of a saved tree with everything below it, as it was after a transaction. It is read from
+// the snapshot and the logs after it, with data and ACLs, without the rest of the tree. It is kept
+// in a temporary file, so memory is bounded by the largest node.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct SavedNode {
   bool operator==(const SavedNode&) const = default;
 };
 
-// What a node is, by its owner.
+// The type of a node, derived from its owner.
 enum class NodeKind : std::uint8_t { kPersistent, kEphemeral, kContainer, kTtl };
 NodeKind KindOf(std::int64_t owner);
 std::int64_t TtlOf(std::int64_t owner);  // in milliseconds; REQUIRES: KindOf() is kTtl
@@ -38,20 +38,20 @@ class SavedTree {
  public:
   using Visit = std::function<Result<void>(const std::string& path, const SavedNode& node)>;
 
-  // `path` as it was after `until`. The temporary file lies in `directory`, empty for the system's
-  // place, and is gone with the object, and with the process. kNotFound when there is no such node;
+  // Reads `path` as it was after `until`. The temporary file is in `directory` (empty: the system's
+  // default) and disappears with the object or the process. kNotFound if there is no such node;
   // kNoSpace; the errors of ReadSnapshot(), LogReader and DecodeTxn().
   static Result<SavedTree> Read(const TreeFiles& files, const std::string& path, std::int64_t until,
                                 const std::string& directory, const std::stop_token& stop);
 
-  // Depth-first, from the node itself: each comes before what is below it, and all of that before
-  // any other. Ends with the first error of `visit`.
+  // Visits all nodes depth-first, from the node itself on: each comes before everything below it,
+  // and all of that before any other node. Stops at the first error of `visit`.
   Result<void> ForEach(const Visit& visit);
   std::uint64_t size() const { return size_; }
-  // The nodes that the path leads through, from "/" on.
+  // The nodes above the path, from "/" on.
   const std::map<std::string, SavedNode>& above() const { return above_; }
-  std::int64_t zxid() const { return zxid_; }    // of the last transaction that was played back
-  bool has_later() const { return has_later_; }  // the logs go on behind that
+  std::int64_t zxid() const { return zxid_; }    // of the last replayed transaction
+  bool has_later() const { return has_later_; }  // the logs have later transactions
 
  private:
   friend class SubtreeReader;

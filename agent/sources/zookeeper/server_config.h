@@ -1,5 +1,5 @@
-// zoo.cfg and the dynamic configuration that it may name: where a server has its data, which other
-// members there are, and which files it needs besides.
+// zoo.cfg and the dynamic configuration that it may name: where a server has its data, the other
+// members, and the files that it needs.
 #pragma once
 
 #include <cstdint>
@@ -16,46 +16,46 @@
 
 namespace holdfast::zookeeper {
 
-// As a server takes it, without blanks around; empty: not there.
+// The value as a server reads it, without blanks around it; empty if it is missing.
 std::string TrimmedPropertyOf(const JavaProperties& properties, const std::string& name);
 
 // One line "server.<id>=<host>:<port>:<port>[:<role>][|...][;[<client host>:]<client port>]".
 struct ConfiguredMember {
   std::string id;
-  std::string address;  // what stands before ";"
-  std::string host;     // the first
+  std::string address;  // the part before ";"
+  std::string host;     // of the first address
   bool is_observer = false;
-  std::optional<Address> client;  // where clients find it; nullopt: not told
+  std::optional<Address> client;  // for clients; nullopt: not given
   bool operator==(const ConfiguredMember&) const = default;
 };
-// nullopt where the value is none.
+// nullopt if the value is malformed.
 std::optional<ConfiguredMember> ParseMember(std::string_view id, std::string_view value);
 
 struct ServerConfig {
   JavaProperties properties;
   std::string data_dir;
-  std::string log_dir;                    // the same where there is no dataLogDir
+  std::string log_dir;                    // the same if there is no dataLogDir
   std::string dynamic_file;               // empty: none
   std::vector<ConfiguredMember> members;  // by id; empty: standalone
   std::string my_id;                      // empty: none
   std::optional<Address> client;          // of this server
-  std::vector<std::string> files;  // of the configuration and named by it, there or not; sorted
+  std::vector<std::string> files;  // the configuration and files it names, even missing; sorted
   std::vector<std::string> warnings;
 
   bool is_ensemble() const { return !members.empty(); }
-  // Where the other members answer clients, as far as can be known: by the dynamic configuration,
-  // or on the same port as here.
+  // Client addresses of the other members, as far as known: from the dynamic configuration, or with
+  // the same port as here.
   std::vector<Address> OtherClients() const;
 };
 
-// `settings` go before what the files say.
+// `settings` take precedence over the files.
 Result<ServerConfig> ReadServerConfig(const Settings& settings);
 
-// Whether the value of a property is a file that the server needs: a key store, a password, what
-// JAAS and Kerberos are set up by. What else is a path may be one or not.
+// Whether the value of a property is a file that the server needs: a key store, a password, the
+// configuration of JAAS or Kerberos. Any other path may or may not be a file.
 bool NamesFile(std::string_view property);
 
-// A number that a server keeps in "version-2", such as currentEpoch; nullopt where it has none.
+// A number that a server stores in "version-2", e.g. currentEpoch; nullopt if it cannot be read.
 std::optional<std::int64_t> ReadEpoch(const ServerConfig& config, std::string_view name);
 
 }  // namespace holdfast::zookeeper

@@ -1,9 +1,9 @@
-// How this node's server was started: what its command line says, what its environment tells
-// ZooKeeper's scripts, and the files that these name, such as that for JAAS. Without it no server
-// comes back as it was.
+// How this node's server was started: its command line, the environment for ZooKeeper's scripts,
+// and the files that these name, e.g. for JAAS. A server cannot be started in the same way without
+// them.
 //
-// Only read, from /proc. What a process says of itself is believed as far as whoever runs it may
-// write the server's data anyway, or is root.
+// Read only from /proc. What a process says about itself is believed only if its user is root, or
+// may write the server's data anyway.
 #pragma once
 
 #include <map>
@@ -18,27 +18,27 @@ namespace holdfast::zookeeper {
 
 struct ServerProcess {
   std::vector<std::string> command;
-  std::map<std::string, std::string> environment;  // what ZooKeeper, Java and their scripts look at
-  std::string directory;                           // that it runs in
+  std::map<std::string, std::string> environment;  // for ZooKeeper, Java and their scripts
+  std::string directory;                           // working directory
   std::string user;
-  std::string version;  // e.g. "3.9.4", as its class path says; empty: not known
-  std::string unit;     // of systemd; empty: none
+  std::string version;  // e.g. "3.9.4", from its class path; empty: unknown
+  std::string unit;     // systemd unit; empty: none
   std::string config;   // zoo.cfg, absolute
-  // Named by the command line and the unit, and there, or such that it needs them; sorted.
+  // Files that the command line and the unit name, if they exist or the server needs them; sorted.
   std::vector<std::string> files;
   std::vector<std::string> warnings;
 };
 
-// What follows the main class of a server on its command line, first of it zoo.cfg; empty for what
-// is no server.
+// The arguments after the main class on a server's command line, zoo.cfg first; empty if the
+// process is not a server.
 std::span<const std::string> ServerArguments(const host::LocalProcess& process);
 
-// The process that was started with `config` and may write `data_dir`. kNotFound where there is
-// none.
+// The process that was started with `config` and may write `data_dir`. kNotFound if there is no
+// such process.
 Result<ServerProcess> FindServerProcess(const std::string& config, const std::string& data_dir,
                                         const host::Places& places = {});
 
-// "process.json": stable as long as the server is started the same way.
+// The content of "process.json". It changes only if the server is started differently.
 std::string EncodeServerProcess(const ServerProcess& process);
 
 }  // namespace holdfast::zookeeper

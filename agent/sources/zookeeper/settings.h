@@ -1,4 +1,4 @@
-// What a source of this kind is told.
+// Options of a ZooKeeper source.
 #pragma once
 
 #include <string>
@@ -11,12 +11,12 @@ namespace holdfast::zookeeper {
 
 struct Settings {
   std::string config;                // zoo.cfg of the server on this node
-  std::string data_dir;              // empty: what `config` says
+  std::string data_dir;              // empty: from `config`
   std::string data_log_dir;          // likewise
-  std::string endpoint;              // host:port of this node's server; empty: what `config` says
-  std::vector<std::string> members;  // host:port of the others; empty: what `config` says
+  std::string endpoint;              // host:port of this node's server; empty: from `config`
+  std::vector<std::string> members;  // host:port of the others; empty: from `config`
   std::vector<std::string> files;
-  bool missing_is_failure = false;  // of files that the configuration names
+  bool missing_is_failure = false;  // for files that the configuration names
 };
 
 config::Schema SettingsSchema();

@@ -14,8 +14,8 @@ namespace holdfast::zookeeper {
 namespace {
 
 constexpr std::size_t kReadBytes = 1U << 20;
-// Nobody sets jute.maxbuffer as high: every node is in the server's memory, and goes over the wire
-// as one message.
+// jute.maxbuffer is never set this high: every node is in the server's memory, and is sent as one
+// message.
 constexpr std::size_t kBufferBytesMax = 1U << 30;
 constexpr std::size_t kEntriesMax = 1U << 20;  // of one ACL list
 constexpr std::size_t kStatBytes = 6 * 8 + 3 * 4;
@@ -27,12 +27,12 @@ std::unexpected<Error> Damaged(std::string_view what) {
   return Fail(ErrorCode::kCorrupt, fmt::format("the snapshot is damaged: {}", what));
 }
 
-// A window over the content that moves forward, and the sum of all that it has left behind.
+// A window that moves forward over the content, with the sum of everything that it has passed.
 class Window {
  public:
   explicit Window(ByteReader& content) : content_(content) {}
 
-  // The next `count` bytes, valid until more are asked for.
+  // The next `count` bytes, valid until the next call.
   Result<ByteView> Peek(std::size_t count) {
     if (buffer_.size() - at_ < count) HF_TRY(Fill(count));
     return buffer_.view().subspan(at_, count);
@@ -51,7 +51,7 @@ class Window {
     HF_ASSIGN(const ByteView bytes, Take(8));
     return static_cast<std::int64_t>(LoadNumber(bytes));
   }
-  // A length that may be -1.
+  // A length, which may be -1.
   Result<std::int32_t> Length() {
     HF_ASSIGN(const std::int32_t length, Int());
     if (length < -1 || length > static_cast<std::int64_t>(kBufferBytesMax))
@@ -64,14 +64,14 @@ class Window {
     return std::string(AsText(bytes));
   }
 
-  // Of everything before what is next.
+  // The sum of everything before the current position.
   std::uint32_t Sum() {
     sum_ = Adler32(sum_, buffer_.view().subspan(summed_, at_ - summed_));
     summed_ = at_;
     return sum_;
   }
 
-  // All that is left, kTailBytesMax at most.
+  // The rest of the content, at most kTailBytesMax.
   Result<ByteView> Rest() {
     while (!is_at_end_ && buffer_.size() - at_ <= kTailBytesMax) HF_TRY(ReadMore());
     if (buffer_.size() - at_ > kTailBytesMax) return Damaged("something follows its end");
@@ -166,7 +166,7 @@ class SnapshotParser {
     return {};
   }
 
-  // False for the end.
+  // False at the end.
   Result<bool> ReadNode() {
     if (summary_.nodes % kNodesBetweenLooks == 0 && stop_.stop_requested())
       return Fail(ErrorCode::kCancelled, "stopped by request");
@@ -205,7 +205,7 @@ class SnapshotParser {
     return true;
   }
 
-  // Nodes come depth-first: the parent of each is the one before it or stands above that.
+  // Nodes come depth-first: the parent of each is the previous node, or is above it.
   Result<void> CheckPlace(std::string_view path) {
     if (summary_.nodes == 0 || path.empty()) {
       return summary_.nodes == 0 && path.empty() ? Result<void>()
@@ -223,7 +223,7 @@ class SnapshotParser {
     return {};
   }
 
-  // The seals and what is between them. `sum` is of all before.
+  // Reads the seals and what is between them. `sum` covers everything before `tail`.
   Result<void> ReadTail(ByteView tail, std::uint32_t sum) {
     std::size_t at = 0;
     std::size_t summed = 0;
@@ -240,7 +240,7 @@ class SnapshotParser {
     };
     HF_TRY(seal());
     if (at == tail.size()) return {};
-    // Either may be left out; the digest cannot be as short as a zxid alone.
+    // Either may be missing. A digest is longer than a zxid alone.
     if (tail.size() - at != 8 + kSealBytes) {
       HF_ASSIGN(const std::size_t bytes, ReadDigest(tail.subspan(at)));
       at += bytes;
@@ -262,7 +262,7 @@ class SnapshotParser {
     ZxidDigest read;
     read.zxid = reader.Long();
     read.version = reader.Int();
-    // Before the second version it was a text, and of another kind than what is known here.
+    // Before version 2 it was a text, and another kind of digest.
     if (read.version < 2) {
       (void)reader.Text();
     } else {

@@ -9,9 +9,9 @@ namespace holdfast::zookeeper {
 
 constexpr std::uint32_t kAdlerOfNothing = 1;
 
-// Of all that `sum` is of and `bytes` behind it.
+// The sum of everything that `sum` covers, followed by `bytes`.
 std::uint32_t Adler32(std::uint32_t sum, ByteView bytes);
-// The same; of nothing it is 0.
+// The same; the sum of nothing is 0.
 std::uint32_t Crc32(std::uint32_t sum, ByteView bytes);
 
 }  // namespace holdfast::zookeeper

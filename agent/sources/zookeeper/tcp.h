@@ -1,5 +1,5 @@
-// A connection to a server: in clear text, which ZooKeeper speaks on its client port, or by TLS, on
-// its secure one.
+// A connection to a server: in plaintext, for ZooKeeper's client port, or over TLS, for its secure
+// port.
 #pragma once
 
 #include <chrono>
@@ -25,19 +25,19 @@ struct Address {
 // "host:port", an IPv6 address in brackets; nullopt for anything else.
 std::optional<Address> ParseAddress(std::string_view text);
 
-// Used by one thread at a time. kUnavailable where nobody answers or the connection broke off,
-// kTimedOut where nothing happened for `patience`, and the errors of crypto::TlsSession; they name
-// the server.
+// Used by one thread at a time. kUnavailable if the server does not answer or the connection broke
+// off, kTimedOut if nothing happened for `patience`, and the errors of crypto::TlsSession. Errors
+// name the server.
 class TcpConnection {
  public:
-  // By TLS where `tls` is not null.
+  // Uses TLS if `tls` is not null.
   static Result<TcpConnection> Connect(const Address& address, std::chrono::seconds patience,
                                        const crypto::TlsFiles* tls = nullptr);
-  // From now on `packet` is sent whenever nothing came for `interval`; the patience stays what it
-  // is.
+  // From now on, `packet` is sent whenever nothing arrived for `interval`. The patience stays the
+  // same.
   void KeepAlive(std::chrono::milliseconds interval, Bytes packet);
   Result<void> Send(ByteView bytes);
-  // What there is, at least one byte; 0 at the end.
+  // Reads what has arrived, at least one byte; 0 at the end.
   Result<std::size_t> Receive(std::span<std::uint8_t> buffer);
   const std::string& shown() const { return shown_; }
 
@@ -45,7 +45,7 @@ class TcpConnection {
   TcpConnection(Fd socket, std::string shown, std::chrono::milliseconds patience)
       : socket_(std::move(socket)), shown_(std::move(shown)), patience_(patience) {}
   Result<void> BeginTls(const std::string& host, const crypto::TlsFiles& files);
-  // What the server is to be told by TLS, and what it says next.
+  // Flush() sends what the TLS session wants to send. Listen() feeds it what the server sends next.
   Result<void> Flush();
   Result<void> Listen();
   Result<void> WaitAlive();

@@ -25,7 +25,7 @@ struct TextHash {
   }
 };
 
-// A node as far as its digest goes.
+// The parts of a node that its digest covers.
 struct Node {
   bool is_there = false;
   std::uint32_t content_sum = 0;  // CRC-32 of path and data
@@ -74,7 +74,7 @@ class Replay {
       Apply(txn);
       Compare(txn);
     }));
-    ++facts_.nodes;  // the root once more, as ZooKeeper does
+    ++facts_.nodes;  // the root counts twice, as in ZooKeeper
     return facts_;
   }
 
@@ -101,7 +101,7 @@ class Replay {
     return {};
   }
 
-  // Nodes that have to be known one by one: those that change, and their parents.
+  // Adds nodes that must be tracked one by one: those that change, and their parents.
   void Touch(const Txn& txn) {
     for (const TxnOperation& operation : txn.operations) {
       nodes_.try_emplace(std::string(operation.path));
@@ -111,7 +111,7 @@ class Replay {
       nodes_.try_emplace(std::string(path));
       nodes_.try_emplace(std::string(ParentOf(path)));
     }
-    // Most nodes have none, which is written as 0.
+    // Most nodes have no owner, which is stored as 0.
     if (txn.closes_session && txn.header.session != 0) owned_.try_emplace(txn.header.session);
   }
 
@@ -134,14 +134,14 @@ class Replay {
       return {};
     };
     HF_ASSIGN(const SnapshotSummary summary, ReadSnapshot(*content, visitor, stop_));
-    // A new leader may have begun its snapshot at a zxid that no transaction has.
+    // The snapshot of a new leader may begin at a zxid that no transaction has.
     if (summary.digest && summary.digest->zxid >= files_.snapshot_zxid)
       comparable_from_ = summary.digest->zxid;
     return ReadParents();
   }
 
-  // Parents of sessions' nodes, which stood before them. Seldom: a session that ends names its
-  // nodes in the log, unless it ended before ZooKeeper 3.6 or that was switched off.
+  // Reads the parents of sessions' nodes, which came before them in the snapshot. Rarely needed:
+  // the log names a closing session's nodes, except before ZooKeeper 3.6 or if that is disabled.
   Result<void> ReadParents() {
     std::erase_if(left_, [this](const std::string& path) { return nodes_.contains(path); });
     if (left_.empty()) return {};
@@ -157,7 +157,6 @@ class Replay {
     return {};
   }
 
-  // Null where there is no such node.
   Node* Find(std::string_view path) {
     const auto found = nodes_.find(path);
     return found == nodes_.end() || !found->second.is_there ? nullptr : &found->second;
@@ -170,7 +169,7 @@ class Replay {
     facts_.digest += DigestOf(path, node.content_sum, node.stat);
   }
 
-  // As DataTree.processTxn() does it; what it cannot do for want of a node it leaves.
+  // As in DataTree.processTxn(). Operations on missing nodes have no effect.
   void Apply(const Txn& txn) {
     facts_.zxid = txn.header.zxid;
     for (const TxnOperation& operation : txn.operations) {
@@ -205,7 +204,7 @@ class Replay {
     Node* parent = Find(parent_path);
     if (parent == nullptr || operation.path.empty()) return;
     Node& node = nodes_.try_emplace(std::string(operation.path)).first->second;
-    // The snapshot was taken later than this.
+    // The snapshot already includes this.
     if (node.is_there && !operation.adjusts_parent) return;
     const std::int32_t version =
         operation.version == -1 ? parent->stat.cversion + 1 : operation.version;
@@ -243,7 +242,7 @@ class Replay {
 
   void CloseSession(const Txn& txn) {
     for (const std::string_view path : txn.closed) Delete(path, txn.header.zxid);
-    // What the record does not name.
+    // Nodes that the record does not name.
     const auto owned = owned_.find(txn.header.session);
     if (owned == owned_.end()) return;
     for (const std::string& path : std::exchange(owned->second, {})) {
@@ -252,7 +251,7 @@ class Replay {
     }
   }
 
-  // Not before the log has passed all that the snapshot may have of later transactions.
+  // Only after the log has passed everything that the snapshot may have of later transactions.
   void Compare(const Txn& txn) {
     if (!txn.digest || txn.digest->version != kDigestVersion || txn.header.zxid < comparable_from_)
       return;
@@ -266,7 +265,7 @@ class Replay {
   TreeFacts facts_;
   std::int64_t comparable_from_ = 0;
   std::unordered_map<std::string, Node, TextHash, std::equal_to<>> nodes_;
-  // By session that ends in the logs: the nodes that go with it.
+  // Session that ends in the logs -> the nodes that it owns.
   std::unordered_map<std::int64_t, std::vector<std::string>> owned_;
   std::unordered_set<std::string, TextHash, std::equal_to<>> left_;
 };

@@ -1,12 +1,11 @@
-// What a snapshot and the logs behind it amount to, told without building the tree: how many nodes
-// it has, and its digest as ZooKeeper computes it (DigestCalculator and AdHash in its sources: the
-// sum over all nodes of the CRC-32 of path, data and what stat tells, those below /zookeeper/ left
-// out). As the sum does not depend on an order, only nodes that the logs touch have to be known one
-// by one; memory grows with these alone.
+// Facts about a snapshot and the logs after it, computed without building the tree: the number of
+// nodes, and the digest as ZooKeeper computes it (DigestCalculator and AdHash in its sources: the
+// sum over all nodes, except those below /zookeeper/, of the CRC-32 of path, data and stat). The
+// sum does not depend on the order, so only nodes that the logs touch are tracked one by one.
+// Memory grows only with these.
 //
-// Since 3.6 a transaction says in the log which digest the tree has after it. That of the last is
-// compared with what comes out here: where they are the same, the saved files are what the ensemble
-// had.
+// Since 3.6, each transaction in the log has the digest of the tree after it. It is compared with
+// the digest computed here: if they match, the saved files are what the ensemble had.
 #pragma once
 
 #include <cstdint>
@@ -25,24 +24,24 @@ namespace holdfast::zookeeper {
 using OpenContent = std::function<Result<std::unique_ptr<ByteReader>>()>;
 
 struct TreeFiles {
-  OpenContent snapshot;  // what Decompress() gives
+  OpenContent snapshot;  // the result of Decompress()
   std::int64_t snapshot_zxid = 0;
-  // In the order of their zxids, each as far as its whole records go. Records that the snapshot has
-  // already are passed over.
+  // In the order of their zxids, each up to its last complete record. Records that the snapshot
+  // already has are skipped.
   std::vector<OpenContent> logs = {};
 };
 
 struct TreeFacts {
   std::int64_t zxid = 0;    // of the last record, or the snapshot's own
-  std::uint64_t nodes = 0;  // as `srvr` counts them, which takes the root for two
+  std::uint64_t nodes = 0;  // as counted by `srvr`, which counts the root twice
   std::uint64_t digest = 0;
-  // What the last record that has one says; nullopt where there is none that can be compared.
+  // The digest in the last record that has one; nullopt if there is no digest to compare.
   std::optional<ZxidDigest> logged;
-  // Of the first record behind the snapshot's fuzzy part whose digest is another one.
+  // The zxid of the first record after the snapshot's fuzzy part whose digest differs.
   std::optional<std::int64_t> first_difference;
 };
 
-// Reads everything twice. The errors of ReadSnapshot(), LogReader and DecodeTxn().
+// Reads the logs twice. The errors of ReadSnapshot(), LogReader and DecodeTxn().
 Result<TreeFacts> ReadTreeFacts(const TreeFiles& files, const std::stop_token& stop);
 
 }  // namespace holdfast::zookeeper

@@ -1,4 +1,4 @@
-// The kind `zookeeper`: docs/sources/zookeeper.md.
+// The source kind `zookeeper`: docs/sources/zookeeper.md.
 #pragma once
 
 #include "agent/sources/source.h"
