@@ -1,4 +1,4 @@
-// Whether a catalog is sound, and copies of it.
+// Checks and copies a catalog.
 #include <utility>
 
 #include "common/base/format.h"
@@ -17,7 +17,7 @@ struct CopiedFields {
   std::string run;
 };
 
-// What is wrong with the event that `row` holds; empty when nothing is.
+// What is wrong with the event in `row`; empty if nothing is.
 Result<std::string> DamageOf(const Statement& row, AuditSequence& sequence) {
   std::uint64_t number = 0;
   CopiedFields copied;
@@ -57,7 +57,7 @@ Result<CatalogCheck> CatalogReader::Check(CheckDepth depth, const std::stop_toke
   HF_ASSIGN(Transaction moment, Transaction::Begin(connection_));
   CatalogCheck check;
   HF_ASSIGN(check.damage, FindDamage(connection_, depth));
-  // Nothing that a damaged file says of its events would mean anything.
+  // If the file is damaged, what it says of its events means nothing.
   if (check.damage.empty()) HF_TRY(CheckAudit(connection_, stop, check));
   return check;
 }

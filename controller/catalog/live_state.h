@@ -1,4 +1,4 @@
-// Reads what is not over yet, and whole records that lie in several tables; for this room only.
+// Reads what is not over yet, and records that are stored in several tables. For this room only.
 #pragma once
 
 #include <string>
@@ -11,9 +11,9 @@ namespace holdfast::controller {
 
 Result<Loaded> LoadLiveState(Connection& connection);
 
-// Adds sources, repositories and health to agents that were read from their own table.
+// Adds sources, repositories and health to agents that were read from the agent table.
 Result<void> CompleteAgents(Connection& connection, std::vector<AgentRecord>& agents);
-// Likewise approvals.
+// Adds approvals to drafts that were read from the draft table.
 Result<void> CompleteDrafts(Connection& connection, std::vector<DraftRecord>& drafts);
 
 }  // namespace holdfast::controller

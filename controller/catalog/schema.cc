@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint32_t kApplicationId = 0x48464361;  // "HFCa"
 
 // Numbers of kinds and states are those of controller/core/records.h. Lists and maps of texts are
-// JSON, so that json_each() reads them (no CHECK may call a JSON function: the schema is not
-// trusted). Nothing that is released here ever changes.
+// JSON for json_each(), but no CHECK may call a JSON function: the schema is not trusted. Never
+// change what was released.
 constexpr std::string_view kVersion1 = R"sql(
 CREATE TABLE cluster(
   id           INT     NOT NULL PRIMARY KEY DEFAULT 1 CHECK (id = 1),  -- INTEGER would number itself

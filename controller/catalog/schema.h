@@ -1,4 +1,4 @@
-// The catalog's tables. What they mean and where each can be had again from: docs/catalog.md.
+// The catalog's tables. What they mean and where each can be recovered from: docs/catalog.md.
 #pragma once
 
 #include <span>
@@ -11,7 +11,7 @@ namespace holdfast::controller {
 
 std::span<const Migration> CatalogMigrations();
 
-// How a catalog is opened, by whom it is written and what helps when it is damaged.
+// Options for opening a catalog, with the name of its writer and the hint for a damaged file.
 DatabaseOptions CatalogOptions(std::string path);
 
 }  // namespace holdfast::controller

@@ -1,4 +1,4 @@
-// Which member of a record stands in which column; for this room only.
+// Which member of a record is in which column. For this room only.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace holdfast {
 
-// Lists and maps of texts as JSON. Bytes that are no UTF-8 become U+FFFD.
+// Lists and maps of texts as JSON. Invalid UTF-8 becomes U+FFFD.
 template <>
 struct ColumnOf<std::vector<std::string>> {
   using Stored = std::string;

@@ -1,4 +1,4 @@
-// What the verbs of `holdfast catalog` share.
+// Shared by the verbs of `holdfast catalog`.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 namespace holdfast::cli::cluster {
 
 std::string CatalogText(const v1::CatalogReply& reply);
-// Reports what the controller answered about its catalog, and returns the exit code.
+// Reports the controller's answer about its catalog, and returns the exit code.
 int FinishCatalog(Session& session, const v1::CatalogReply& reply);
-// Asks and reports.
+// Sends the request and reports the answer.
 Result<int> AskCatalog(Session& session, v1::AdminRequest request);
 
 }  // namespace holdfast::cli::cluster

@@ -36,7 +36,7 @@ std::string Variable(const Environment& environment, std::string_view name) {
   return found == environment.end() ? "" : found->second;
 }
 
-// ~/.config/holdfast/cli.yaml, or where XDG says instead; empty: no home.
+// ~/.config/holdfast/cli.yaml, or below XDG_CONFIG_HOME; empty without a home directory.
 std::string DefaultFile(const Environment& environment) {
   std::string directory = Variable(environment, "XDG_CONFIG_HOME");
   if (!directory.starts_with('/')) {
@@ -47,7 +47,7 @@ std::string DefaultFile(const Environment& environment) {
   return directory + "/holdfast/cli.yaml";
 }
 
-// The file as it is, or an empty one where there is none.
+// The file, or an empty one if there is no file.
 Result<config::ConfigFile> Load(const std::string& config_option, const Environment& environment) {
   if (!config_option.empty()) return config::LoadConfigFile(config_option);
   const std::string variable = Variable(environment, "HOLDFAST_CONFIG");
@@ -61,7 +61,7 @@ Result<config::ConfigFile> Load(const std::string& config_option, const Environm
   return none;
 }
 
-// Whether `text` could be somebody's endpoint at all.
+// Whether `text` has the form of an endpoint.
 Result<void> CheckEndpoint(const std::string& text) {
   const bool is_tcp = text.starts_with("tcp://") && text.size() > 6 && text.rfind(':') > 5 &&
                       text.back() != ':' && text.find_first_of(" \t\"'*") == std::string::npos;

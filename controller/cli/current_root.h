@@ -9,7 +9,7 @@
 
 namespace holdfast::cli::cluster {
 
-// From the file `base`, or from the controller if it is empty.
+// From the file `base`, or from the controller if `base` is empty.
 Result<trust::RootDocument> CurrentRoot(Session& session, const std::string& base);
 Json RootObject(const v1::RootDocument& document);
 

@@ -27,8 +27,8 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 64;
-constexpr std::string_view kRootKeys = "root";  // the directory of those that leave the machine
-// Against clocks of agents that are a little behind.
+constexpr std::string_view kRootKeys = "root";  // directory of the keys that leave the machine
+// For agents whose clocks are a little slow.
 constexpr std::chrono::hours kBackdated(1);
 
 struct Person {
@@ -60,7 +60,7 @@ Result<void> CheckNumber(std::string_view option, unsigned value, std::size_t mo
               "name at least as many operators as an order needs: --operator PERSON for each");
 }
 
-// A host of an endpoint: an IPv6 address stands in brackets.
+// The host of an endpoint; an IPv6 address is in brackets.
 Result<void> CheckHost(std::string_view host) {
   const bool is_good = !host.empty() && host.find_first_of(" \t\n/\"'") == std::string_view::npos &&
                        (host.find(':') == std::string_view::npos || host.front() == '[');
@@ -93,7 +93,7 @@ Result<void> CheckOptions(const InitClusterOptions& options) {
   return CheckNumber("--days", options.valid_days, kValidDaysMax);
 }
 
-// The directory may be there if nothing is in it.
+// The directory may exist if it is empty.
 Result<void> CheckRoom(const std::string& directory) {
   std::error_code failure;
   if (!std::filesystem::exists(std::filesystem::symlink_status(directory, failure))) return {};
@@ -151,7 +151,7 @@ v1::RootDocument MakeDocument(const InitClusterOptions& options, const Keys& key
   return document;
 }
 
-// As many persons as the document asks for; the first ones will do.
+// Signed by as many persons as the document requires, starting with the first.
 Result<Bytes> SignDocument(const v1::RootDocument& document, const Keys& keys) {
   std::vector<const crypto::SigningKey*> signers;
   for (const Person& person : keys.persons) {
@@ -290,7 +290,7 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
   report.cluster_id = MakeUlid(clock, random);
   const v1::RootDocument document = MakeDocument(options, keys, report.cluster_id, now);
   HF_ASSIGN(const Bytes root, SignDocument(document, keys));
-  // What no agent would take must not be given out.
+  // A document that no agent accepts must not be given out.
   HF_TRY(trust::RootDocument::Load(root));
 
   HF_TRY(WriteController(made.path() + "/controller", options, keys, root, random));
@@ -303,7 +303,7 @@ Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random&
     report.operators.push_back({person.name, directory + own, directory + root_key_file});
   }
   HF_TRY(SyncDirectory(made.path()));
-  // Over an empty directory, if there is one.
+  // Replaces an empty directory, if there is one.
   if (::rename(made.path().c_str(), directory.c_str()) != 0) {
     return Fail(ErrnoError(errno, "create " + Quote(directory)));
   }

@@ -1,5 +1,5 @@
-// `holdfast init`: makes a cluster's keys, its first root document and the files that controller
-// and operators begin with.
+// `holdfast init`: creates a cluster's keys, its first root document, and the first files of the
+// controller and the operators.
 #pragma once
 
 #include <functional>
@@ -19,12 +19,12 @@ struct InitClusterOptions {
   std::string cluster;
   // How agents and operators reach the controller's host: a name or an address.
   std::string host;
-  std::vector<std::string> operators;  // persons; each gets a root key too
+  std::vector<std::string> operators;  // persons; each also gets a root key
   unsigned root_threshold = 1;         // how many of them a new root document needs
   unsigned restore_operators = 1;
   unsigned restore_in_place_operators = 1;
   unsigned valid_days = 365;
-  // For the keys of one person. Empty: they are not encrypted.
+  // Returns the passphrase for a person's keys. Empty: they are not encrypted.
   std::function<Result<Secret>(const std::string& person)> passphrase;
 };
 
@@ -38,24 +38,24 @@ struct InitClusterReport {
     std::string root_key_file;
   };
   std::vector<Person> operators;
-  // How each file gets to its place, with the owner and the mode that the units need.
+  // How to install each file, with the owner and mode that the units need.
   struct Placement {
     std::string host;     // "controller", or the person's name
     std::string file;     // in `directory`
     std::string target;   // absolute, or below the person's home: "~/..."
-    std::string command;  // in the directory that holds the host's files
+    std::string command;  // run in the directory with the host's files
   };
   std::vector<Placement> placements;
-  std::int64_t expires_ms = 0;  // of the root document and all of its keys
+  std::int64_t expires_ms = 0;  // of the root document and all its keys
   std::vector<std::string> warnings;
 };
 
-// kInvalidArgument unless `name` is one that keys, files and persons may have; `what` says whose it
-// is: "the cluster".
+// kInvalidArgument unless keys, files and persons may have this name; `what` says whose it is: "the
+// cluster".
 Result<void> CheckName(std::string_view what, std::string_view name);
 
-// The directory appears whole or not at all. kInvalidArgument for names and numbers that make no
-// sense, kAlreadyExists when the directory holds anything.
+// The directory appears whole or not at all. kInvalidArgument for invalid names and numbers,
+// kAlreadyExists if the directory is not empty.
 Result<InitClusterReport> InitCluster(const InitClusterOptions& options, Random& random,
                                       const Clock& clock);
 

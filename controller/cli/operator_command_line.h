@@ -10,10 +10,10 @@
 
 namespace holdfast::cli {
 
-// Either a verb that is ready to run, or what to print.
+// A verb that is ready to run, or what to print.
 struct ParsedOperatorLine {
   std::unique_ptr<OperatorVerb> verb;
-  std::string verb_name;         // in JSON, as far as it was understood
+  std::string verb_name;         // for JSON, as far as it was parsed
   std::string out;               // --help, help or --version: text for stdout
   std::optional<Error> mistake;  // for stderr; kInvalidArgument
   OperatorGlobals globals;

@@ -1,6 +1,10 @@
-// A verb of holdfast, the operators' program, and the options that several verbs share. Each verb
-// is one file in verbs/, which holds its options, its work, its text and its JSON;
-// verbs/all_verbs.cc lists them.
+// A verb of holdfast, the operators' program, and options that several verbs share. Each verb is
+// one file in verbs/, with its options, work, text and JSON. verbs/all_verbs.cc lists them.
+//
+// This room is the command line of operators. Start with program.h; session.h is one run,
+// connection.h its connection to the controller, and signing.h shows and signs an order. It does
+// not trust the controller: draft_check.h and restore_checks.h compare every draft with the request
+// before it is signed. It links no source: kind_table.h has their declarations.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +20,17 @@ namespace holdfast::cli {
 
 class Session;
 
-// Options that stand anywhere on the command line.
+// Options that may be anywhere on the command line.
 struct OperatorGlobals {
   std::string config;      // empty: HOLDFAST_CONFIG, or the default
-  std::string controller;  // empty: as cli.yaml says
+  std::string controller;  // empty: from cli.yaml
   bool json = false;
   bool yes = false;
 };
 
 class OperatorVerb : public Verb {
  public:
-  // Returns the exit code, or the error that kept it from reporting anything.
+  // Returns the exit code, or the error that prevented a report.
   virtual Result<int> Run(Session& session) = 0;
 
   bool no_wait() const { return no_wait_; }
@@ -43,11 +47,11 @@ class OperatorVerb : public Verb {
                       const std::string& help);
   static void AddRun(OptionList& options, std::string& run);
   static void AddDraft(OptionList& options, std::string& draft);
-  // `more` ends the help.
+  // `more` is appended to the help.
   static void AddSnapshot(OptionList& options, std::string& snapshot, const std::string& more = "");
   // --limit, 0 for all; `limit` holds the default.
   static void AddLimit(OptionList& options, std::uint32_t& limit);
-  // Positional sources, any number; `help` says what happens without one.
+  // Positional sources, any number; `help` says what happens without any.
   void AddSelectors(OptionList& options, const std::string& help);
   void AddNote(OptionList& options, const std::string& help);
   void AddNoWait(OptionList& options);
@@ -79,7 +83,7 @@ struct LatestOptions {
   bool allow_partial = false;
   bool allow_invalid = false;
 
-  // `invalid_too` says what --allow-invalid does beyond that.
+  // `invalid_too` says what else --allow-invalid does.
   void Declare(OptionList& options, const std::string& invalid_too = "");
 };
 

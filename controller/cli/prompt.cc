@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kTerminal = "/dev/tty";
 constexpr std::size_t kLineBytesMax = 1024;
-constexpr int kSliceMs = 100;  // how long a wait may not notice that it is to stop
+constexpr int kSliceMs = 100;  // how long a wait may take to notice a stop request
 constexpr int kAttempts = 3;
 
 Result<Fd> OpenTerminal() {
@@ -27,7 +27,7 @@ Result<Fd> OpenTerminal() {
   return Fail(ErrorCode::kNotFound, "there is no terminal to ask on");
 }
 
-// Echo off while it lives.
+// Disables echo while it exists.
 class Silence {
  public:
   explicit Silence(int fd) : fd_(fd) {
@@ -51,7 +51,7 @@ class Silence {
 
 Result<Secret> ReadLine(int fd, const std::stop_token& stop) {
   std::string line;
-  line.reserve(kLineBytesMax);  // so that no copy of a passphrase is left behind
+  line.reserve(kLineBytesMax);  // so that no copy of a passphrase remains
   for (;;) {
     if (stop.stop_requested()) return Fail(ErrorCode::kCancelled, "interrupted while asking");
     struct pollfd waiting {
@@ -92,7 +92,7 @@ Result<Secret> TerminalPrompt::AskSecret(std::string_view question) {
   }
   HF_TRY(WriteAll(fd.get(), AsBytes(question), kTerminal));
   Result<Secret> line = ReadLine(fd.get(), stop_);
-  (void)WriteAll(fd.get(), AsBytes("\n"), kTerminal);  // its own was not shown
+  (void)WriteAll(fd.get(), AsBytes("\n"), kTerminal);  // the typed one was not echoed
   return line;
 }
 

@@ -13,16 +13,16 @@ namespace holdfast::cli {
 class Prompt {
  public:
   virtual ~Prompt() = default;
-  // Whether there is anybody to ask.
+  // Whether there is a terminal to ask on.
   virtual bool is_there() const = 0;
-  // The line that was typed, without its end. kCancelled when interrupted, kNotFound when nobody is
-  // there or the terminal was closed.
+  // The typed line, without its end. kCancelled if interrupted, kNotFound if there is no terminal
+  // or it was closed.
   virtual Result<std::string> AskLine(std::string_view question) = 0;
-  // Likewise, without showing what is typed.
+  // The same without echo.
   virtual Result<Secret> AskSecret(std::string_view question) = 0;
 };
 
-// Asks at /dev/tty, whatever stdin and stdout are, as a passphrase is never meant for a pipe.
+// Asks on /dev/tty, whatever stdin and stdout are: a passphrase is never meant for a pipe.
 class TerminalPrompt final : public Prompt {
  public:
   explicit TerminalPrompt(std::stop_token stop) : stop_(std::move(stop)) {}
@@ -34,9 +34,9 @@ class TerminalPrompt final : public Prompt {
   const std::stop_token stop_;
 };
 
-// Twice, until both are alike, three times at most; never empty.
+// Asks twice until both are equal, at most three times; never empty.
 Result<Secret> AskNewPassphrase(Prompt& prompt, std::string_view whose);
-// The first line of a file. kDenied when others than its owner may read it.
+// The first line of a file. kDenied if others may access it, or its group may write it.
 Result<Secret> ReadPassphraseFile(const std::string& path);
 
 }  // namespace holdfast::cli

@@ -12,7 +12,7 @@ namespace holdfast::cli::cluster {
 std::string Ago(std::int64_t unix_ms, WallTime now) {
   if (unix_ms <= 0) return "never";
   const std::int64_t since = trust::UnixMilliseconds(now) - unix_ms;
-  // Two clocks may differ by a little.
+  // Two clocks may differ slightly.
   if (since < 1'000) return "just now";
   const std::int64_t seconds = since / 1'000;
   const std::int64_t minutes = seconds / 60;

@@ -1,5 +1,5 @@
-// Parts that the reports of several verbs share: as text for people, and as JSON
-// (docs/json.md#cluster). Those that are about runs are in run_report.h.
+// Parts of reports that several verbs share, as text and as JSON (docs/json.md#cluster).
+// run_report.h has those about runs.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ std::string Aligned(const std::vector<std::pair<std::string, std::string>>& pair
 // Empty for 0.
 std::string ItemsText(std::uint64_t items);
 std::string BytesText(std::uint64_t bytes);
-// "12 files, 1.5 MiB"; without files where the catalog does not know how many there are.
+// "12 files, 1.5 MiB"; without files if the catalog does not know their number.
 std::string ContentText(const v1::SnapshotView& snapshot);
 // "partial, safety"; empty for a complete and valid backup.
 std::string SnapshotMarks(const v1::SnapshotView& snapshot);

@@ -73,8 +73,8 @@ void SetThreshold(v1::RootDocument& document, v1::OrderKind kind,
   added.set_operators(*operators);
 }
 
-// When the next version is issued. Its signers' keys must be valid then; of a document whose life
-// has run out, that is the last moment at which enough of them were.
+// When the next version is issued. Its signers' keys must be valid then. For an expired document,
+// that is the last moment at which enough of them were.
 std::int64_t IssueTime(const v1::RootDocument& current, WallTime now) {
   std::map<std::string, std::int64_t> until;
   for (const v1::RoleKey& key : current.keys()) {
@@ -158,7 +158,7 @@ Result<v1::RootDocument> MakeNextRoot(const trust::RootDocument& current,
   if (changes.raise_epoch) next.set_epoch(current.epoch() + 1);
   next.set_issued_at_ms(IssueTime(current.document(), now));
   next.set_expires_at_ms(trust::UnixMilliseconds(now + kDay * changes.valid_days));
-  // Removed before added: a person's new key takes the place of the old one.
+  // Removes before adding: a person's new key replaces the old one.
   for (const std::string& person : changes.remove_operators) {
     HF_TRY(RemoveKeys(next, v1::ROLE_OPERATOR, person));
   }

@@ -14,11 +14,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPlainEvery(10'000);
 constexpr milliseconds kJsonEvery(1'000);
-// An agent that waits sends a heartbeat, one that works says more; later than that is unusual.
+// A waiting agent sends heartbeats, a working one sends more; longer silence is unusual.
 constexpr std::uint64_t kSilentMin = 20;
 
 std::size_t Count(std::size_t number, std::uint64_t all, int shown) {
-  // Those that are not shown went well.
+  // Tasks that are not shown have succeeded.
   return number + static_cast<std::size_t>(all) - static_cast<std::size_t>(shown);
 }
 
@@ -47,7 +47,7 @@ std::string EndedText(const v1::RunView& run) {
   return text;
 }
 
-// At work on bytes, not waiting for others.
+// Working on bytes, not waiting for others.
 bool IsAtWork(const v1::TaskView& task) {
   const v1::TaskProgress& progress = task.progress();
   if (progress.state() == v1::TASK_STATE_SAVING) return true;
@@ -103,7 +103,7 @@ void RunDisplay::Tick() {
 void RunDisplay::ShowAway(std::string_view why) {
   if (style_ == DisplayStyle::kLive) {
     std::vector<std::string> lines = live_;
-    // It must not scroll what stands above it.
+    // It must not scroll the lines above it.
     const std::size_t lines_max = terminal_.status_lines_max();
     if (lines.size() >= lines_max && lines_max > 0) lines.resize(lines_max - 1);
     lines.push_back(fmt::format("{}; trying again", Printable(why)));
@@ -141,7 +141,7 @@ void RunDisplay::ShowLive() {
   terminal_.ShowStatus(live_);
 }
 
-// What changed at once, how far it is now and then.
+// Prints changes at once, and progress every kPlainEvery.
 void RunDisplay::ShowPlain() {
   for (const v1::RunView& run : runs_) ShowChanges(run);
   const Instant now = clock_.Monotonic();
@@ -152,12 +152,11 @@ void RunDisplay::ShowPlain() {
   }
 }
 
-// Only the run's own state, and tasks that went wrong: with many tasks each step of each of them
-// would hide these.
+// Prints only the run's state and failed tasks: with many tasks, all their steps would hide these.
 void RunDisplay::ShowChanges(const v1::RunView& run) {
   std::string& state = states_[run.run()];
   if (state != run.state()) {
-    // Its end is told by the report.
+    // The report shows its end.
     if (!IsRunEnded(run)) terminal_.WriteErrorLine(RunText(run, true));
     state = run.state();
   }
@@ -234,7 +233,7 @@ ProgressBoard RunDisplay::BoardOf(const v1::RunView& run) const {
   for (const v1::TaskView& task : run.tasks()) {
     ProgressSample sample = SampleForPeople(run, task);
     if (IsTaskEnded(task.progress().state())) {
-      // What a compose order has was saved by other tasks.
+      // A compose task counts what other tasks have saved.
       if (task.kind() == v1::ORDER_KIND_COMPOSE) continue;
       ended.bytes += sample.bytes;
       ended.bytes_unchanged += sample.bytes_unchanged;
@@ -246,8 +245,8 @@ ProgressBoard RunDisplay::BoardOf(const v1::RunView& run) const {
       ++waiting[sample.state];
     }
   }
-  // The silent ones first: somebody should look at them. Else as they are numbered: lines should
-  // keep their places.
+  // Silent tasks first, because they need attention. The others in the order of their numbers, so
+  // that lines keep their places.
   std::ranges::move(at_work, std::back_inserter(board.tasks));
   board.waiting = WaitingText(waiting);
   if (is_alone) return board;

@@ -1,4 +1,5 @@
-// How far runs are: live lines on a terminal, JSON lines with --json, plain lines elsewhere.
+// Shows the progress of runs: live lines on a terminal, JSON lines with --json, otherwise plain
+// lines.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +28,9 @@ class RunDisplay {
 
   // The newest view of each run.
   void Show(const std::vector<v1::RunView>& runs);
-  // No view has come for a while: what was shown last has grown older.
+  // No view came for a while: what is shown has become older.
   void Tick();
-  // The controller is gone; what was shown last stays, and may be old.
+  // The controller is away; the last view stays, and may be old.
   void ShowAway(std::string_view why);
 
  private:
@@ -50,8 +51,8 @@ class RunDisplay {
   const DisplayStyle style_;
   Terminal& terminal_;
   const Clock& clock_;
-  std::vector<v1::RunView> runs_;  // that were shown last
-  Instant received_;               // when they came
+  std::vector<v1::RunView> runs_;  // shown last
+  Instant received_;               // when they arrived
   Instant plain_;                  // the last plain line of progress
   std::vector<std::string> live_;
   std::map<std::pair<std::string, std::uint32_t>, Shown> shown_;  // by run and task

@@ -15,27 +15,27 @@
 namespace holdfast::cli {
 
 struct FollowOptions {
-  // A watch that brings nothing for so long is asked for again: a run in which nothing changes
-  // looks like a connection that is dead.
+  // A watch without a reply for this long is requested again: a run without changes looks like a
+  // dead connection.
   std::chrono::milliseconds silence_max{25'000};
   // How long a controller may be away.
   std::chrono::milliseconds away_max{300'000};
-  // Between two attempts: doubles from the first to the second.
+  // Delay between attempts: doubles from the first to the second.
   std::chrono::milliseconds retry_min{100};
   std::chrono::milliseconds retry_max{2'000};
-  // Waits; ends early when the program is to stop.
+  // Waits; returns early if the program must stop.
   std::function<void(std::chrono::milliseconds)> wait;
 };
 
 struct Followed {
-  std::vector<v1::RunView> runs;  // the newest of each, in the order asked for
-  // Why it was left before all had ended: kCancelled when interrupted, kUnavailable when the
-  // controller did not come back. The runs go on.
+  std::vector<v1::RunView> runs;  // newest view of each, in the given order
+  // Why following ended before all runs had: kCancelled if interrupted, kUnavailable if the
+  // controller did not come back. The runs continue.
   std::optional<Error> left;
 };
 
-// `runs` are ULIDs. Errors are those of the controller about the runs themselves (kNotFound); what
-// happens to the connection ends in `left`.
+// `runs` are ULIDs. Fails with the controller's errors about the runs themselves (kNotFound);
+// connection errors end in `left`.
 Result<Followed> FollowRuns(ControllerClient& client, const std::vector<std::string>& runs,
                             const FollowOptions& options, const Clock& clock, RunDisplay& display);
 

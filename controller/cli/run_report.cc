@@ -18,7 +18,7 @@ std::string Took(std::int64_t from_ms, std::int64_t to_ms) {
 }
 
 std::string TaskTable(const v1::RunView& run, Screen screen) {
-  // Attempts of one task stand below it.
+  // Attempts of one task are listed below it.
   const std::map<std::uint32_t, Attempt> attempts = AttemptsOf(run);
   std::vector<const v1::TaskView*> tasks;
   for (const v1::TaskView& task : run.tasks()) tasks.push_back(&task);
@@ -43,7 +43,7 @@ std::string TaskTable(const v1::RunView& run, Screen screen) {
                      rows, screen);
 }
 
-// What a kind's own restore would do.
+// What a restore method would do.
 std::string PlannedText(const v1::Restored& restored, Screen screen) {
   if (restored.plan().empty()) return "";
   Rows rows;
@@ -68,7 +68,7 @@ std::string PlannedText(const v1::Restored& restored, Screen screen) {
   return text;
 }
 
-// What a table cannot hold of a task.
+// What a table has no room for.
 std::string TaskDetails(const v1::TaskView& task, Screen screen) {
   std::string text;
   if (task.has_error()) {
@@ -199,7 +199,7 @@ Json RestoredObject(const v1::Restored& restored) {
           {"partly", restored.has_partly() ? FailureObject(restored.partly()) : Json(nullptr)}};
 }
 
-// What the agent signed, under the name of its outcome.
+// The signed report, under the name of its outcome.
 Json ReportObject(const v1::Report& report) {
   Json object = {{"node", report.node()},
                  {"incarnation", report.incarnation()},

@@ -16,10 +16,10 @@ namespace {
 
 constexpr std::size_t kShortBytes = 4;
 
-// How a task that did not get there counts.
+// The exit code for a task that did not succeed.
 int ExitCodeOfTask(const v1::TaskView& task) {
   if (task.progress().state() == v1::TASK_STATE_REFUSED) return kExitRefused;
-  // A lost task may have begun: its agent was heard before and is silent now.
+  // A lost task may have begun: its agent sent messages before and is silent now.
   if (task.progress().state() == v1::TASK_STATE_LOST) return kExitFailed;
   if (!task.has_error()) return kExitFailed;
   const Error error(ErrorCodeNamed(task.error().code()), "");
@@ -36,7 +36,7 @@ int ExitCodeOfFailure(const v1::RunView& run) {
   int code = 0;
   for (const v1::TaskView& task : run.tasks()) {
     const v1::TaskState state = task.progress().state();
-    // A task that was good, or was never the reason, says nothing about why.
+    // A task that succeeded, or was cancelled, does not explain the failure.
     if (state != v1::TASK_STATE_FAILED && state != v1::TASK_STATE_REFUSED &&
         state != v1::TASK_STATE_LOST) {
       continue;
@@ -96,7 +96,7 @@ std::string ShortHex(std::string_view bytes) { return Hex(bytes.substr(0, kShort
 int ExitCodeOfRun(const v1::RunView& run) {
   if (run.state() == "done") return FoundDamage(run) ? kExitFailed : kExitDone;
   if (run.state() == "partly done") {
-    // A check knows no half.
+    // A check cannot be partly done.
     return run.kind() == v1::ORDER_KIND_VERIFY ? kExitFailed : kExitPartlyDone;
   }
   return run.state() == "failed" ? ExitCodeOfFailure(run) : kExitFailed;
@@ -104,22 +104,22 @@ int ExitCodeOfRun(const v1::RunView& run) {
 
 namespace {
 
-// Whether `later` does again what `earlier` was to do.
+// Whether `later` repeats what `earlier` had to do.
 bool IsAttemptOf(const v1::TaskView& later, const v1::TaskView& earlier, bool on_same_node) {
   if (later.kind() != earlier.kind() || later.source() != earlier.source()) return false;
   if (later.kind() == v1::ORDER_KIND_COMPOSE) return true;
   if (later.kind() != v1::ORDER_KIND_BACKUP || earlier.round() >= later.round()) return false;
   if (later.rest() || earlier.rest()) return later.rest() && earlier.rest();
   if (later.data() != earlier.data()) return false;
-  // Only the data of a source may be saved by another node instead.
+  // Only the data of a source can be saved by another node instead.
   return on_same_node ? later.node() == earlier.node() : later.data();
 }
 
 }  // namespace
 
 std::map<std::uint32_t, Attempt> AttemptsOf(const v1::RunView& run) {
-  // Only few tasks are tried again, so only these look for what they repeat. A new task of a local
-  // source on another node begins with round 0 and is no attempt.
+  // Few tasks are retried, so only those look for what they repeat. A new task of a local source on
+  // another node starts with round 0 and is not an attempt.
   std::map<std::string, std::vector<const v1::TaskView*>> by_source;
   std::map<std::uint32_t, Attempt> attempts;
   std::map<std::uint32_t, std::uint32_t> counts;  // by the number of the first attempt

@@ -1,7 +1,7 @@
-// Orders that carry an operator's signature: what `restore`, `approve` and `approval ...` share.
+// Orders with an operator's signature: shared by `restore`, `approve` and `approval ...`.
 //
-// Nothing that the controller says is trusted here: the bytes that are signed are decoded
-// and compared by this program, on the operator's machine, with what the operator asked for.
+// Nothing from the controller is trusted here. This program, on the operator's machine, decodes the
+// bytes to sign and compares them with what the operator requested.
 #pragma once
 
 #include <optional>
@@ -14,23 +14,23 @@
 
 namespace holdfast::cli::cluster {
 
-// What signing needs, looked at before anything is asked for.
+// Checks what signing needs, before anything is requested.
 Result<const CliSettings*> SettingsToSign(Session& session);
 Result<v1::SnapshotView> FindSnapshot(Session& session, v1::SnapshotShowRequest show);
 Result<v1::DraftView> FindDraft(Session& session, const std::string& name);
 Result<v1::DraftView> DenyDraft(Session& session, const std::string& draft);
-// Shows the order, and below it what the controller says of the snapshot, which is not signed.
-// Asks, signs the order's bytes and hands the signature over.
+// Shows the order, and below it what the controller says about the snapshot, which is not signed.
+// Asks, signs the order's bytes, and sends the signature.
 Result<v1::DraftView> SignAndSend(Session& session, const crypto::SigningKey& key,
                                   const v1::DraftView& draft, const v1::Plan& plan,
                                   const std::optional<v1::SnapshotView>& snapshot);
-// After the signature: the run is followed, or others have to sign first.
+// After the signature: follows the run, or says that others must sign first.
 Result<int> GoOn(Session& session, const v1::DraftView& draft, int code_when_waiting, bool no_wait);
 
 // What would be signed.
 std::string PlanText(const v1::Plan& plan);
 Json DraftObject(const v1::DraftView& draft);
-// A draft and, where it was sent and followed, its run.
+// A draft and, if it was sent and followed, its run.
 std::string DraftJson(std::string_view verb, const v1::DraftView& draft,
                       const std::optional<v1::RunView>& run, const std::optional<Error>& error,
                       int exit_code);

@@ -1,13 +1,12 @@
-// What a controller knows for good: the values that its core decides on and its catalog keeps.
+// The durable state of a controller: the values that its core decides on and its catalog stores.
 //
-// Contract between the two. A step of the core hands out Changes; the catalog applies all of one
-// step in one transaction, and only when that is durable may what the step says be said (record
-// first, then speak). A Change that is a record puts it: inserted, or replacing the one of the same
-// key. After a crash the core starts from a Loaded and from nothing else.
+// Contract between the two: a step of the core returns Changes. The catalog applies all of one step
+// in one transaction. Only when that is durable may messages about it be sent (record first, then
+// speak). A Change that is a record inserts it, or replaces the one with the same key. After a
+// crash the core starts from a Loaded and from nothing else.
 //
-// Plain values: no behaviour, no ownership, safe to copy. Times are milliseconds since 1970, 0
-// where unknown; ids and hashes are bytes of the length that is named, or empty. States:
-// docs/protocol.md#runs.
+// Plain values: no behaviour, no ownership, safe to copy. Times are milliseconds since 1970, 0 if
+// unknown. Ids and hashes are bytes of the stated length, or empty. States: docs/protocol.md#runs.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +24,9 @@
 namespace holdfast::controller {
 
 using holdfast::OrderKind;
-// Prepared, cut and saving are known by progress alone: they never reach the catalog.
+// Prepared, cut and saving are known only from progress; they never reach the catalog.
 using holdfast::TaskState;
-// What a task has come to needs nothing more from its agent, as far as the run waits for it.
+// The run needs nothing more from the task's agent.
 inline bool IsFinal(TaskState state) {
   return state == TaskState::kComposed || state == TaskState::kFailed ||
          state == TaskState::kRefused || state == TaskState::kCancelled ||
@@ -35,7 +34,7 @@ inline bool IsFinal(TaskState state) {
 }
 
 enum class RunState : std::uint8_t {
-  kQueued = 1,  // waits for another run that has one of its sources
+  kQueued = 1,  // waits for another run that uses one of its sources
   kRunning = 2,
   kDone = 3,
   kPartlyDone = 4,
@@ -50,7 +49,7 @@ enum class Topology : std::uint8_t { kLocal = 1, kReplicated = 2, kSharded = 3 }
 std::string_view TopologyName(Topology topology);
 std::optional<Topology> TopologyOf(std::string_view name);
 
-// The one cluster that this controller serves. No key: there is one.
+// The one cluster that this controller serves: a single record, without a key.
 struct ClusterRecord {
   std::string cluster_id = {};  // ULID
   std::string cluster = {};     // name
@@ -60,15 +59,15 @@ struct ClusterRecord {
   bool operator==(const ClusterRecord&) const = default;
 };
 
-// Key: version. All root documents there were: each is verified by the one before, so who was away
-// for long needs every one of them.
+// Key: version. All versions of the root document. Each one is verified by the previous one, so an
+// agent that was away for long needs them all.
 struct RootRecord {
   std::uint64_t version = 0;
   Bytes envelope = {};
   bool operator==(const RootRecord&) const = default;
 };
 
-// One source as an agent's Hello names it.
+// A source, as in an agent's Hello.
 struct ConfiguredSource {
   std::string source = {};  // "kind/name"
   std::string repository = {};
@@ -90,10 +89,10 @@ struct AgentRecord {
   std::vector<ConfiguredSource> sources = {};
   std::vector<std::string> repositories = {};
   std::map<std::string, bool> healthy =
-      {};                             // source -> what its last probe said; absent: not known
-  std::uint64_t plan_sequence = 0;    // of the newest plan made for it
-  std::uint64_t report_sequence = 0;  // of the newest report taken, of this incarnation
-  Bytes report_hash = {};  // 32; of that report's payload; empty: the next may begin a chain
+      {};                             // source -> result of its last probe; absent: not known
+  std::uint64_t plan_sequence = 0;    // of its newest plan
+  std::uint64_t report_sequence = 0;  // of the newest report taken, in this incarnation
+  Bytes report_hash = {};  // 32; of that report's payload; empty: the next one starts a chain
   bool operator==(const AgentRecord&) const = default;
 };
 
@@ -109,21 +108,21 @@ struct RunRecord {
   bool cancelled = false;  // an operator cancelled it
   std::uint32_t splay_ms = 0;
   std::int64_t created_ms = 0;
-  std::int64_t started_ms = 0;  // 0 while it is queued
+  std::int64_t started_ms = 0;  // 0 while queued
   std::int64_t deadline_ms = 0;
-  std::int64_t cut_ms = 0;  // when the tasks were told to cut; 0 before
+  std::int64_t cut_ms = 0;  // when its tasks were ordered to cut; 0 before
   std::int64_t ended_ms = 0;
-  // Nothing is left to be done for it: no agent still has to hear of its end. Runs that are not
+  // Nothing remains to be done for it: no agent still has to receive its end. Runs that are not
   // closed are part of Loaded, with their tasks and plans.
   bool closed = false;
-  std::string message = {};  // why it failed, where no task says it
+  std::string message = {};  // why it failed, if no task says so
   std::string hint = {};
   std::string repository = {};  // verify, inventory
   bool read_data = false;       // verify
   bool operator==(const RunRecord&) const = default;
 };
 
-// Why a task did not do what was asked of it; names as in Failure of proto/holdfast/v1/plan.proto.
+// Why a task failed. Names as in Failure of proto/holdfast/v1/plan.proto.
 struct TaskError {
   std::string code = {};
   std::string message = {};
@@ -134,7 +133,7 @@ struct TaskError {
   bool operator==(const TaskError&) const = default;
 };
 
-// Key: run, number. A retry or a take-over is a task of its own, with a higher round.
+// Key: run, number. A retry or takeover is another task with a higher round.
 struct TaskRecord {
   std::string run = {};
   std::uint32_t number = 0;
@@ -144,31 +143,31 @@ struct TaskRecord {
   std::string source = {};  // empty for orders over a whole repository or all sources
   std::string repository = {};
   Topology topology = Topology::kLocal;
-  std::string host = {};  // as the snapshot carries it: the node's or the cluster's name
+  std::string host = {};  // of the snapshot: the node's or the cluster's name
   std::uint32_t round = 0;
   bool data = false;
-  bool compose = false;  // saves and composes in one breath
-  Bytes plan_id = {};    // 16; the newest plan that orders it; empty while the run is queued
+  bool compose = false;  // saves and composes in one step
+  Bytes plan_id = {};    // 16; its newest plan; empty while the run is queued
   std::uint32_t plan_task = 0;
   std::int64_t created_ms = 0;
   std::int64_t ended_ms = 0;  // of the final state
-  bool late = false;          // was not prepared when all were told to cut
+  bool late = false;          // was not prepared when the cut was ordered
   bool cut_barrier_met = false;
-  bool rest = false;  // of a sharded source: saves what the others' parts lack
+  bool rest = false;  // sharded source: saves what the other parts do not have
   std::optional<TaskError> error = {};
   Bytes snapshot = {};  // 32; of a composed task
-  Bytes report = {};    // payload of the report that ended it, as signed by the agent
+  Bytes report = {};    // payload of the report that ended it, signed by the agent
   bool operator==(const TaskRecord&) const = default;
 };
 
 enum class PlanState : std::uint8_t {
-  kSent = 1,      // made, and sent until it is answered
-  kAccepted = 2,  // the agent has it for good
+  kSent = 1,      // signed, and sent until it is answered
+  kAccepted = 2,  // the agent has stored it
   kRefused = 3,
   kExpired = 4,
 };
 
-// Key: plan_id. The envelope is what is sent, byte for byte, as often as it takes.
+// Key: plan_id. The envelope is sent byte for byte, as often as needed.
 struct PlanRecord {
   Bytes plan_id = {};  // 16
   std::string run = {};
@@ -191,15 +190,15 @@ struct SnapshotRecord {
   std::string source = {};
   std::string host = {};
   std::string run = {};
-  std::string node = {};  // that composed it; empty when only an inventory told of it
+  std::string node = {};  // that composed it; empty if only an inventory knows it
   std::int64_t time_ms = 0;
   std::int64_t recorded_ms = 0;  // when this controller learnt of it
   bool partial = false;
-  bool invalid = false;  // the service's own checker refused the content
+  bool invalid = false;  // the service's checker rejected the content
   bool safety = false;   // taken by a restore of `source`; not a backup
   Bytes parent = {};     // 32
   std::uint64_t items = 0;
-  std::uint64_t files = 0;  // 0 also for snapshots that were recorded before this was
+  std::uint64_t files = 0;  // also 0 for snapshots recorded before this field existed
   std::uint64_t bytes = 0;
   std::uint64_t missing_count = 0;
   bool cut_barrier_met = false;
@@ -220,9 +219,9 @@ struct Approval {
 enum class DraftState : std::uint8_t { kOpen = 1, kSent = 2, kDenied = 3, kExpired = 4 };
 std::string_view DraftStateName(DraftState state);
 
-// Key: run. An order that waits for its operators: bytes that they sign as they are.
+// Key: run. An order that waits for its operators: the bytes that they sign.
 struct DraftRecord {
-  std::string run = {};  // ULID; the run's name if it comes to one
+  std::string run = {};  // ULID; also of its run, once it is sent
   OrderKind kind = OrderKind::kRestore;
   DraftState state = DraftState::kOpen;
   std::string node = {};
@@ -232,7 +231,7 @@ struct DraftRecord {
   Bytes payload = {};  // of the plan
   std::string requester = {};
   std::string reason = {};
-  std::uint32_t operators = 0;  // how many distinct persons it needs
+  std::uint32_t operators = 0;  // how many distinct persons must sign it
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;
   std::vector<Approval> approvals = {};
@@ -240,7 +239,7 @@ struct DraftRecord {
   bool operator==(const DraftRecord&) const = default;
 };
 
-// Key: node. A token that was minted and not used; the secret itself is kept nowhere.
+// Key: node. An unused join token. The secret itself is not stored.
 struct TokenRecord {
   std::string node = {};
   Bytes secret_hash = {};  // 32; SHA-256 of the secret
@@ -250,8 +249,8 @@ struct TokenRecord {
   bool operator==(const TokenRecord&) const = default;
 };
 
-// One line of the audit. The catalog gives it the next sequence and fixes its bytes, in the
-// transaction of the changes that it tells of. Types: docs/protocol.md#audit.
+// One event of the audit. The catalog assigns its sequence and fixes its bytes, in the transaction
+// of the changes that it describes. Types: docs/protocol.md#audit.
 struct AuditEntry {
   std::int64_t time_ms = 0;
   std::string type = {};
@@ -263,7 +262,7 @@ struct AuditEntry {
   bool operator==(const AuditEntry&) const = default;
 };
 
-// Changes of one field, for what happens often. Each names a record that is there.
+// Changes of single fields, for what happens often. Each names an existing record.
 struct PlanAnswered {
   Bytes plan_id = {};
   PlanState state = PlanState::kAccepted;
@@ -280,7 +279,7 @@ struct ReportCursor {
   Bytes hash = {};  // 32
   bool operator==(const ReportCursor&) const = default;
 };
-// The one change without an audit event: it is made in batches, and is allowed to be old.
+// The only change without an audit event: it is batched, and may be out of date.
 struct LastSeen {
   std::vector<std::pair<std::string, std::int64_t>> nodes = {};
   bool operator==(const LastSeen&) const = default;
@@ -289,28 +288,28 @@ struct RemoveToken {
   std::string node = {};
   bool operator==(const RemoveToken&) const = default;
 };
-// The repository has it no more.
+// The repository no longer has it.
 struct RemoveSnapshot {
   std::string repository = {};
   Bytes snapshot = {};
   bool operator==(const RemoveSnapshot&) const = default;
 };
-// A run of a catalog that was lost, as an agent's old report tells of it: put only where no run of
-// that name is; of one that was put so before, that it is partly done is taken over. Its snapshots
-// stand in their own records.
+// A run of a lost catalog, from an agent's old report. Inserted unless a run with that ULID exists.
+// If the existing run was recovered in the same way, it can still become partly done. Its snapshots
+// have their own records.
 struct RecoverRun {
   RunRecord run = {};
   bool operator==(const RecoverRun&) const = default;
 };
-// What an inventory found in a repository, or an agent's old report tells: put where no such
-// snapshot is known. Of one that is known only what is empty there is filled in, because each knows
-// something that the other does not, and a catalog that made the order knows more than both.
+// A snapshot from an inventory or from an agent's old report. Inserted unless it is known. In a
+// known record, only empty fields are filled in: each of the two sources knows something that the
+// other does not, and a catalog that made the order knows more than both.
 struct RecoverSnapshot {
   SnapshotRecord snapshot = {};
   bool operator==(const RecoverSnapshot&) const = default;
 };
-// An inventory has seen the whole repository: those of its snapshots that were recorded before
-// `begun_ms` and are not in `seen` are gone.
+// An inventory has seen the whole repository: its snapshots that were recorded before `begun_ms`
+// and are not in `seen` no longer exist.
 struct InventoryEnded {
   std::string repository = {};
   std::int64_t begun_ms = 0;
@@ -323,10 +322,10 @@ using Change = std::variant<ClusterRecord, RootRecord, AgentRecord, RunRecord, T
                             PlanAnswered, PlanSequence, ReportCursor, LastSeen, RemoveToken,
                             RemoveSnapshot, RecoverRun, RecoverSnapshot, InventoryEnded>;
 
-// All that a core starts from. Order does not matter.
+// Everything that a core starts from. The order does not matter.
 struct Loaded {
   std::optional<ClusterRecord> cluster = {};
-  std::vector<RootRecord> roots = {};  // all there are
+  std::vector<RootRecord> roots = {};  // all versions
   std::vector<AgentRecord> agents = {};
   std::vector<RunRecord> runs = {};      // that are not closed
   std::vector<TaskRecord> tasks = {};    // of those runs

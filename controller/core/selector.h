@@ -1,5 +1,5 @@
-// What operators mean by "kind/name[@node]": `*` stands for any number of characters in each of the
-// three; "*" alone is everything.
+// Selectors of operators, "kind/name[@node]": `*` matches any number of characters in each of the
+// three parts. "*" alone matches everything.
 #pragma once
 
 #include <string>
@@ -14,6 +14,6 @@ struct Selector {
   std::string node;    // with `*`; empty: any
 };
 
-// kInvalidArgument names what is wrong with it.
+// kInvalidArgument with the reason.
 Result<Selector> ParseSelector(std::string_view text);
 }  // namespace holdfast::controller

@@ -1,5 +1,5 @@
-// How the core signs, and how it asks whether a signature holds. The daemon answers with
-// common/trust. One thread, no I/O that the core could notice.
+// How the core signs and verifies. The daemon implements it with common/trust. One thread, no I/O
+// that the core could notice.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace holdfast::controller {
 class Trust {
  public:
   virtual ~Trust() = default;
-  // An Envelope with the controller's signature, and those of the operators that are given.
-  // `payload_type` as in docs/protocol.md#trust.
+  // An Envelope with the controller's signature and those of the given operators. `payload_type` as
+  // in docs/protocol.md#trust.
   virtual Bytes Sign(std::string_view payload_type, ByteView payload,
                      std::span<const Approval> approvals) const = 0;
-  // The payload of a report's Envelope that was signed with the agent's key `signing_key`.
+  // The payload of a report's Envelope, if signed with the agent's key `signing_key`.
   virtual Result<Bytes> OpenReport(ByteView envelope, ByteView signing_key) const = 0;
-  // Whose signature over a plan's payload this is, by the operators' keys that are valid at
-  // `now_ms`.
+  // The person whose signature over a plan's payload this is, among the operators' keys that are
+  // valid at `now_ms`.
   virtual Result<std::string> OperatorOf(ByteView payload, ByteView key_id, ByteView signature,
                                          std::int64_t now_ms) const = 0;
   // How many distinct operators must sign an order of this kind.

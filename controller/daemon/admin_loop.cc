@@ -30,7 +30,7 @@ namespace holdfast::controller {
 namespace {
 
 constexpr std::chrono::milliseconds kTickEvery{500};
-// Connections by CURVE are told from those of the socket by this bit.
+// This bit marks connections by CURVE.
 constexpr std::uint64_t kRemote = std::uint64_t{1} << 63;
 constexpr unsigned kSocketMode = 0660;
 
@@ -58,8 +58,8 @@ class AdminLoopImpl final : public AdminLoop {
     thread_.request_stop();
     Wake();
     if (thread_.joinable()) thread_.join();
-    local_.reset();    // nothing comes in any more
-    service_.reset();  // nor goes out
+    local_.reset();    // no more requests
+    service_.reset();  // no more replies
   }
 
   Result<void> Listen(const ControllerSettings& settings, const bus::CurveKeys& keys) {
@@ -155,7 +155,7 @@ class AdminLoopImpl final : public AdminLoop {
     }
   }
 
-  // Whether nothing more is there.
+  // Returns whether nothing is left.
   bool TakeRemote() {
     if (!remote_) return true;
     constexpr int kAtOnce = 16;
@@ -199,7 +199,7 @@ class AdminLoopImpl final : public AdminLoop {
       const auto found = remotes_.find(id);
       if (!remote_ || found == remotes_.end()) continue;
       Result<void> sent = remote_->Send(found->second, bytes);
-      // One that does not read misses something, and is told more with the next.
+      // A client that does not read misses this reply; the next one to a watch has more.
       if (sent || sent.error().code() == ErrorCode::kBusy) continue;
       service_->Forget(id);
       remotes_.erase(found);
@@ -229,10 +229,10 @@ class AdminLoopImpl final : public AdminLoop {
   std::uint64_t next_remote_ = 1;
   std::atomic<bool> show_runs_ = false;
   std::unique_ptr<LocalServer> local_;
-  std::mutex mutex_;  // of the two queues
+  std::mutex mutex_;  // guards the two queues
   std::deque<Incoming> inbox_;
   std::deque<std::pair<std::uint64_t, Bytes>> outbox_;
-  std::jthread thread_;  // last
+  std::jthread thread_;  // last: it uses the members above
 };
 
 }  // namespace

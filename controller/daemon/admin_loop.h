@@ -1,5 +1,5 @@
-// The operators' two doors, the UNIX socket and CURVE, before one AdminService; on a thread of its
-// own, so that a long list never keeps the core from deciding.
+// Serves operators on the UNIX socket and over CURVE with one AdminService. It has its own thread,
+// so that a long list never delays the core.
 #pragma once
 
 #include <memory>
@@ -18,19 +18,19 @@ namespace holdfast::controller {
 class AdminLoop {
  public:
   virtual ~AdminLoop() = default;
-  // Opens both doors and tests that the second one keeps strangers out. All that is referred to
-  // outlives the loop. Errors of LocalServer::Listen() and AdminServer::Open().
+  // Opens both listeners, and tests that the one with CURVE refuses unknown keys. All references
+  // must outlive the loop. Errors of LocalServer::Listen() and AdminServer::Open().
   static Result<std::unique_ptr<AdminLoop>> Open(const ControllerSettings& settings,
                                                  AdminServiceOptions options, CoreLoop& core,
                                                  const bus::CurveKeys& keys, Random& random,
                                                  const Clock& clock);
-  // Where operators of other hosts connect to; empty where they may not.
+  // Where operators of other hosts connect; empty if they cannot.
   virtual std::string endpoint() const = 0;
-  // Whoever follows a run is shown it now, and not at the next turn. From any thread.
+  // Sends runs to their watchers now, not at the next tick. From any thread.
   virtual void ShowRuns() = 0;
 };
 
-// "uid:1000(anna)@HOST": how the audit names who asks by the UNIX socket.
+// "uid:1000(anna)@HOST": a user of the UNIX socket, as in the audit.
 std::string LocalActor(std::uint32_t uid);
 
 }  // namespace holdfast::controller

@@ -1,8 +1,8 @@
-// Answers operators: what they ask for goes to the core as events, what they want to know comes
-// from the core's present and the catalog's past. docs/protocol.md#admin.
+// Answers operators. Changes go to the core as events. Queries are answered from the core's current
+// state and the catalog's history. docs/protocol.md#admin.
 //
-// Transport apart (controller/daemon/admin_loop.h): a request comes with who asks, and its replies
-// go to a sink.
+// The transport is separate (controller/daemon/admin_loop.h): a request comes with its actor, and
+// its replies go to a sink.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ struct AdminServiceOptions {
   bus::CurvePublicKey join_key{};
 };
 
-// One thread at a time, but for the worker that a check or copy of the catalog has.
+// One thread at a time, except for the worker that checks or copies the catalog.
 class AdminService {
  public:
-  // Where replies go; called on the thread that calls Handle() and Tick(), or on the worker's.
-  // Whoever gave it makes it safe for both, and for a connection that is gone.
+  // Receives replies, on the thread that calls Handle() and Tick(), or on the worker's. It must be
+  // safe on both, and after its connection has closed.
   using Sink = std::function<void(const v1::AdminReply& reply)>;
 
   static Result<std::unique_ptr<AdminService>> Create(AdminServiceOptions options, CoreLoop& core,
@@ -47,14 +47,14 @@ class AdminService {
                const Clock& clock);
   ~AdminService();
 
-  // Replies now, except to watches and to work on the whole catalog, which go on. `connection`
-  // names whose they are.
+  // Replies at once, except to watches and to work on the whole catalog, which continue.
+  // `connection` is the client's.
   void Handle(std::uint64_t connection, const std::string& actor, ByteView request,
               const Sink& sink);
-  // To be called twice a second while HasWatches(): tells who watches what is new.
+  // Call twice a second while HasWatches(): sends changes to the watches.
   void Tick();
   bool HasWatches() const { return !watches_.empty(); }
-  // Nobody waits for its replies any more.
+  // The connection has closed: ends its watches.
   void Forget(std::uint64_t connection);
 
  private:
@@ -63,7 +63,7 @@ class AdminService {
     std::uint64_t id = 0;
     std::string run;
     Sink sink;
-    std::string last;  // what was sent last
+    std::string last;  // the last view that was sent
   };
   using ReplyResult = Result<v1::AdminReply>;
 
@@ -88,19 +88,19 @@ class AdminService {
 
   void BeginWatch(std::uint64_t connection, std::uint64_t id, const v1::RunShowRequest& request,
                   const Sink& sink);
-  // Sends what is new; whether the run has ended, or cannot be shown.
+  // Sends changes. Returns whether the run has ended, or cannot be shown.
   bool Show(Watch& watch);
-  // With all tasks; the reports of a closed run are not read.
+  // With all tasks, but without the reports of a closed run.
   Result<RunStatus> StatusOfRun(const std::string& run);
   Result<void> FillSnapshots(const std::string& run, v1::RunView& view);
-  // What fits into one reply, and what was left out.
   std::int64_t NowMs() const;
+  // All that fits into one reply, and what was left out.
   Result<v1::RunView> ViewOf(const std::string& run);
   // Tasks by number from `first` on, with their reports.
   Result<v1::RunView> PageOf(const std::string& run, std::uint32_t first);
   Result<void> FillSources(const std::vector<AgentStatus>& agents, v1::StatusReply& reply);
   using Runs = std::map<std::string, RunRecord>;
-  // What became of the source in its last run. `runs`: those that were read before.
+  // The result of the source's last run. `runs` has those that were already read.
   Result<void> FillLastRun(const std::string& source, const std::string& node, Runs& runs,
                            v1::SourceStatus& status);
   void FillProblems(const std::vector<AgentStatus>& agents, const std::vector<RunStatus>& runs,
@@ -116,7 +116,7 @@ class AdminService {
   const WallTime started_;
   std::vector<Watch> watches_;
   std::atomic<bool> is_working_{false};  // on the whole catalog
-  std::jthread worker_;                  // last: stops before the rest goes
+  std::jthread worker_;                  // last: stops before other members are destroyed
 };
 
 }  // namespace holdfast::controller

@@ -1,4 +1,4 @@
-// Which CURVE key is whose, for the bus's handshakes: what the catalog says, in memory.
+// The owner of each CURVE key, for the bus's handshakes: the catalog's keys, in memory.
 #pragma once
 
 #include <map>
@@ -12,10 +12,10 @@
 
 namespace holdfast::controller {
 
-// Safe to use from several threads. Names are nodes; of the admin socket, persons.
+// Thread-safe. Names are nodes; for the admin socket, persons.
 class AgentKeys final : public bus::Authenticator {
  public:
-  // The name's one key from now on. REQUIRES: 32 bytes.
+  // Sets the name's only key. REQUIRES: 32 bytes.
   void Set(const std::string& name, ByteView key);
   void Remove(const std::string& name);
   std::optional<std::string> NodeOf(const bus::CurvePublicKey& key) override;

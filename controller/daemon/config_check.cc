@@ -27,7 +27,7 @@ Result<void> CheckRoot(const ControllerSettings& settings) {
 }
 
 Result<void> CheckStateDirectory(const std::string& path) {
-  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return {};  // the first run makes it
+  if (::access(path.c_str(), F_OK) != 0 && errno == ENOENT) return {};  // created by the first run
   if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0) return {};
   return Fail(ErrnoError(errno, "write to the state directory " + Quote(path)));
 }

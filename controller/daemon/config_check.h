@@ -8,7 +8,7 @@
 
 namespace holdfast::controller {
 
-// All errors at once; empty when the controller can start with these files as the present user.
+// All errors; empty if the controller can start with these files as the current user.
 std::vector<Error> CheckControllerFiles(const ControllerSettings& settings);
 
 }  // namespace holdfast::controller

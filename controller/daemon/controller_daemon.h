@@ -1,4 +1,9 @@
-// The controller as one process: files -> keys, catalog, sockets -> the core's loop, until a stop.
+// The controller as one process: opens files, catalog and sockets, then runs the core's loop until
+// a stop.
+//
+// This room turns the decisions of controller/core into action: core_loop.h passes events in and
+// effects out, admin_service.h answers operators, controller_trust.h holds the signing key. What a
+// run does next is decided in controller/core.
 #pragma once
 
 #include <stop_token>
@@ -11,9 +16,9 @@
 
 namespace holdfast::controller {
 
-// Returns when stopped. `notifier` hears that it is ready only after the doors have refused a
-// stranger, the catalog was looked at and the root document lets our key sign. kBusy where another
-// controller runs on this catalog, kInvalidArgument, naming the file, for keys and documents that
+// Returns when stopped. `notifier` reports ready only after the listeners have refused an unknown
+// key, the catalog was checked, and the root document allows our key to sign. kBusy if another
+// controller runs on this catalog. kInvalidArgument, naming the file, for keys and documents that
 // do not belong together.
 Result<void> RunController(const ControllerSettings& settings, const Notifier& notifier,
                            const std::stop_token& stop, Random& random, const Clock& clock);

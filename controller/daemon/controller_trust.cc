@@ -45,7 +45,7 @@ Bytes ControllerTrust::Sign(std::string_view payload_type, ByteView payload,
     signatures.push_back(*signature);
   }
   Result<Bytes> envelope = trust::Assemble(type, payload, signatures);
-  HF_CHECK(envelope.has_value());  // the core takes no more approvals than an envelope holds
+  HF_CHECK(envelope.has_value());  // the core accepts no more approvals than an envelope holds
   return *std::move(envelope);
 }
 
@@ -67,7 +67,7 @@ Result<std::string> ControllerTrust::OperatorOf(ByteView payload, ByteView key_i
 }
 
 std::uint32_t ControllerTrust::OperatorsFor(OrderKind kind) const {
-  // The numbers are the same, by proto/holdfast/v1/trust.proto.
+  // The same numbers as in proto/holdfast/v1/trust.proto.
   return root_.OperatorsNeeded(static_cast<v1::OrderKind>(kind));
 }
 

@@ -1,4 +1,4 @@
-// The controller's core asks, common/trust answers: by the controller's key and the cluster's root
+// Implements the core's Trust with common/trust, the controller's key and the cluster's root
 // document.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace holdfast::controller {
 
 class ControllerTrust final : public Trust {
  public:
-  // `clock` outlives it.
+  // `clock` must outlive it.
   ControllerTrust(trust::RootDocument root, crypto::SigningKey key, const Clock& clock);
 
   Bytes Sign(std::string_view payload_type, ByteView payload,
@@ -23,11 +23,11 @@ class ControllerTrust final : public Trust {
                                  std::int64_t now_ms) const override;
   std::uint32_t OperatorsFor(OrderKind kind) const override;
 
-  // kDenied unless our key may sign plans by the document that holds now.
+  // kDenied unless our key may sign plans by the current document.
   Result<void> CheckOwnKey() const;
-  // Takes the next document. kDenied as RootDocument::VerifyNext(); the present one stays then.
+  // Accepts the next document. kDenied as RootDocument::VerifyNext(); the current one stays then.
   Result<void> TakeRoot(ByteView envelope);
-  // Goes back to the document that is durable.
+  // Goes back to the durable document.
   void Restore(trust::RootDocument root) { root_ = std::move(root); }
   const trust::RootDocument& root() const { return root_; }
 

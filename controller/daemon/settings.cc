@@ -19,7 +19,7 @@ using config::Schema;
 using config::Values;
 
 constexpr std::string_view kDefaultStateDir = "/var/lib/holdfast/controller";
-// A plan lives for a day at most, and longer than its run.
+// A plan is valid for a day at most, and longer than its run.
 constexpr std::int64_t kRunHoursMax = 22;
 constexpr std::string_view kDefaultSocket = "/run/holdfast/controller.sock";
 
@@ -122,7 +122,7 @@ class SettingsReader {
     return {};
   }
 
-  // A section that is left out reads as an empty one, so that its defaults and overrides hold.
+  // A missing section reads as an empty one, so that its defaults and overrides apply.
   Result<Values> Section(const std::string& name, const Schema& schema) {
     if (root_.Find(name) == nullptr || root_.Find(name)->kind == Node::Kind::kNull) {
       Node empty;

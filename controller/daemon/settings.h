@@ -1,5 +1,5 @@
-// controller.yaml, typed: where the controller listens, which keys are its own and how much it lets
-// happen at once. Keys, defaults and environment variables: docs/operating.md.
+// controller.yaml as typed settings: where the controller listens, its keys, and how much it runs
+// at once. Keys, defaults and environment variables: docs/operating.md.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@ struct ListenSettings {
   std::string endpoint;  // "tcp://backup-1:7733"
 };
 
-// A plain value. Files are absolute paths; none of them has been looked at.
+// A plain value. Files are absolute paths; none has been opened.
 struct ControllerSettings {
   std::string file;
   std::string cluster;
@@ -35,22 +35,22 @@ struct ControllerSettings {
   ListenSettings join;
 
   std::string admin_socket;
-  std::string admin_group;                             // of the socket; empty: the process's own
-  std::string admin_listen;                            // empty: operators come by the socket alone
+  std::string admin_group;                             // of the socket; empty: the process's group
+  std::string admin_listen;                            // empty: operators use only the socket
   std::map<std::string, std::string> admin_operators;  // person -> CURVE key as text
 
   std::chrono::milliseconds cut_barrier{2'000};
-  // How fast tasks over one repository begin to save: so many at once, then so many a minute.
+  // How fast tasks start to save to one repository: this many at once, then this many a minute.
   std::uint32_t saves_at_once = 50;
   std::uint32_t saves_per_minute = 600;
   std::chrono::hours run_deadline{12};
 
-  config::Values values;              // for the places of what stands above
+  config::Values values;              // for the locations of these settings
   std::vector<std::string> warnings;  // e.g. a variable that overrides nothing
 };
 
-// Reads and checks the file. Every mistake is kInvalidArgument with file, line and column, also
-// that the file is not there. Touches no other file.
+// Reads and checks the file. Every mistake is kInvalidArgument with file, line and column, also if
+// the file does not exist. Opens no other file.
 Result<ControllerSettings> LoadControllerSettings(const std::string& path,
                                                   const config::Environment& environment);
 // The same for a text already read; `path` must be absolute.

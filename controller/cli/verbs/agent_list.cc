@@ -11,7 +11,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// "etcd/main, files/app"; of many their number, which a narrow table keeps, and the first.
+// "etcd/main, files/app"; of many, their number, which a narrow table keeps, and the first.
 std::string SourcesText(const v1::AgentView& agent) {
   constexpr int kShown = 3;
   std::vector<std::string> sources;

@@ -18,7 +18,7 @@ std::string RevokeJson(const std::string& node) {
   return Dump(document);
 }
 
-// The person is not asked whether to revoke a node that does not exist.
+// Do not ask whether to revoke a node that does not exist.
 Result<void> CheckJoined(Session& session, const std::string& node) {
   HF_ASSIGN(const std::vector<v1::AgentView> agents, session.Agents());
   std::vector<std::string> known;

@@ -31,7 +31,7 @@ class AgentTokenVerb final : public OperatorVerb {
     const v1::TokenReply& token = reply.token();
     const int code = session.Finish(
         0, [&] { return token.token() + "\n"; }, [&] { return TokenJson(node_, token); });
-    // Not on stdout, which is meant to end in a file.
+    // Not on stdout, which usually goes to a file.
     if (code == 0 && !session.is_json()) {
       session.Tell(
           fmt::format("for {}, valid once, until {}; anyone who has it can join as that node\non "

@@ -7,7 +7,7 @@
 
 namespace holdfast::cli {
 
-// In the order in which --help shows them.
+// In the order of --help.
 std::vector<OperatorVerbEntry> AllOperatorVerbs();
 
 }  // namespace holdfast::cli

@@ -66,7 +66,7 @@ class ApprovalListVerb final : public OperatorVerb {
                 session.Ask(std::move(request), v1::AdminReply::kDrafts));
       drafts.insert(drafts.end(), reply.drafts().drafts().begin(), reply.drafts().drafts().end());
       more = reply.drafts().more();
-      if (reply.drafts().drafts_size() == 0) break;  // nothing names where the next page begins
+      if (reply.drafts().drafts_size() == 0) break;  // an empty page names no next one
     }
     return session.Finish(
         kExitDone, [&] { return DraftsText(drafts, more, session.screen()); },

@@ -12,7 +12,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// What a cancelled run leaves.
+// What remains after a cancelled run.
 std::string KeptText(const v1::RunView& run) {
   switch (run.kind()) {
     case v1::ORDER_KIND_BACKUP: {
@@ -57,7 +57,7 @@ class RunCancelVerb final : public OperatorVerb {
     Session::RunsOutcome outcome{{run}, std::nullopt, kExitDone};
     if (!no_wait()) {
       HF_ASSIGN(outcome, session.Follow({run.run()}));
-      // Its end is what was asked for.
+      // The cancellation was requested, so it is a success.
       if (outcome.runs.front().state() == "cancelled") outcome.code = kExitDone;
     }
     return session.Finish(

@@ -48,7 +48,7 @@ class RunListVerb final : public OperatorVerb {
       HF_ASSIGN(const v1::AdminReply reply, session.Ask(std::move(request), v1::AdminReply::kRuns));
       runs.insert(runs.end(), reply.runs().runs().begin(), reply.runs().runs().end());
       more = reply.runs().more();
-      if (reply.runs().runs_size() == 0) break;  // nothing names where the next page begins
+      if (reply.runs().runs_size() == 0) break;  // an empty page names no next one
     }
     return session.Finish(
         0,

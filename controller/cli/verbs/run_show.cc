@@ -11,7 +11,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// The run with all of its tasks and their reports, page by page.
+// The run with all its tasks and their reports, read page by page.
 Result<v1::RunView> ReadWholeRun(Session& session, const std::string& run) {
   v1::RunView whole;
   for (std::uint32_t first = 0;;) {

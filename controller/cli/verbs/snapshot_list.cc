@@ -12,7 +12,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// `filter` is what the list is of; empty: everything.
+// `filter` says what the list is limited to; empty: everything.
 std::string SnapshotsText(const std::vector<v1::SnapshotView>& snapshots, bool more,
                           const std::string& filter, Screen screen) {
   if (snapshots.empty()) {
@@ -63,7 +63,7 @@ class SnapshotListVerb final : public OperatorVerb {
                 session.Ask(std::move(request), v1::AdminReply::kSnapshots));
       const v1::SnapshotListReply& page = reply.snapshots();
       snapshots.insert(snapshots.end(), page.snapshots().begin(), page.snapshots().end());
-      // A page without anything that names a next one would go on for ever.
+      // An empty page that names a next one would repeat for ever.
       next = page.snapshots_size() > 0 ? page.next() : "";
     } while (!next.empty() && (limit_ == 0 || snapshots.size() < limit_));
     return session.Finish(

@@ -17,7 +17,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// A probe's code is that of its sources: one that is not healthy was looked at all the same.
+// A probe's code is that of its sources; an unhealthy one was probed anyway.
 int ExitCodeOfProbe(const v1::RunView& run, int code) {
   std::vector<int> codes;
   for (const v1::TaskView& task : run.tasks()) {

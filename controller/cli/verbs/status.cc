@@ -14,7 +14,7 @@
 namespace holdfast::cli::cluster {
 namespace {
 
-// Why `status` ends with 1.
+// Why `status` exits with 1.
 std::string ProblemsText(const v1::StatusReply& status) {
   if (status.problem_count() == 0) return "";
   std::string text = "\nproblems:\n";

@@ -55,7 +55,7 @@ std::string RotateJson(const v1::RootDocument& next, const std::vector<std::stri
   return Dump(document);
 }
 
-// The envelope with one signature more, or a new one with the first.
+// Adds a signature to the envelope, or creates one with the first signature.
 Result<Bytes> SignWith(Session& session, const trust::RootDocument& current,
                        const v1::RootDocument& next, Bytes envelope, const std::string& file) {
   HF_ASSIGN(const crypto::SigningKey key, session.ReadKey(file));
@@ -79,7 +79,7 @@ Result<void> SendRoot(Session& session, const trust::RootDocument& current, Byte
 
 struct Proposal {
   v1::RootDocument next;
-  Bytes envelope;  // empty: without a signature
+  Bytes envelope;  // empty: not signed yet
 };
 
 Result<std::vector<RootChanges::PersonKey>> ReadPersonKeys(std::string_view option,
@@ -189,7 +189,7 @@ class TrustRotateVerb final : public OperatorVerb {
   }
 
  private:
-  // What was begun before, or a beginning.
+  // Continues a proposal, or starts one.
   Result<Proposal> BeginOrGoOn(Session& session, const trust::RootDocument& current) const {
     std::error_code failure;
     if (file_.empty() || !std::filesystem::exists(file_, failure)) {
@@ -221,8 +221,8 @@ class TrustRotateVerb final : public OperatorVerb {
   std::vector<std::string> add_operators_;
   std::vector<std::string> add_roots_;
   std::vector<std::string> root_keys_;  // files
-  std::string file_;                    // that is handed round
-  std::string base_;                    // the document in force, from a file
+  std::string file_;                    // the proposal, passed between signers
+  std::string base_;                    // file with the document in force
   bool send_ = false;
 };
 
